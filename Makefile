@@ -1,0 +1,35 @@
+# Every target sets up its own environment first; the second time that costs nothing.
+.PHONY: help setup run ui test check bench clean
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+export RAY_USAGE_STATS_ENABLED := 0
+
+help:  ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup:  ## make .venv with the locked packages
+	@bash .ci/setup
+
+run: setup  ## the whole organism on a simulated market: data, search, validation, deployment, report
+	@$(BIN)/quant-organism run --world demo
+
+ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
+	@$(BIN)/quant-organism ui
+
+test: setup  ## all tests
+	@bash .ci/chromium
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup quant_organism_tests
+
+check: setup  ## ruff, mypy, import walls
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup  ## one benchmark: make bench NAME=configs
+	@$(BIN)/python -m benchmarks $(NAME)
+
+clean:  ## remove the environment and everything that runs have made
+	rm -rf .venv data/lake data/strategies data/reports data/logs
+	find data/dagster_home -mindepth 1 -not -name dagster.yaml -delete

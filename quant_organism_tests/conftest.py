@@ -1,0 +1,16 @@
+"""Fixtures that every room's tests share."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_market() -> Path:
+    """Return the folder of real candles beside the checkout, or skip."""
+    folder = REPOSITORY.parent / "shared" / "data" / "market"
+    if not folder.is_dir():
+        pytest.skip(f"real market data are not beside this checkout ({folder.name} not found)")
+    return folder
