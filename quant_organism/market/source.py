@@ -1,0 +1,46 @@
+"""The one question that every origin of market data answers: which candles and funding were there, on which days."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Protocol
+
+import polars as pl
+
+from quant_organism.market.schema import Interval
+
+
+class CandleSource(Protocol):
+    """A market that candles and funding can be read from: files, a simulated world, a venue.
+
+    Attributes
+    ----------
+    market
+        Name of this market in the lake, of a-z 0-9 _ . -.
+    """
+
+    @property
+    def market(self) -> str: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able identity of the source: its `kind`, and what makes it the same source again."""
+        ...
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols on offer, sorted."""
+        ...
+
+    def span(self, interval: Interval) -> tuple[date, date]:
+        """Return the first UTC day with data of any symbol, and the last complete one."""
+        ...
+
+    def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
+        """Return the candles that open on the UTC days `start` to `end` (inclusive), by `CANDLE_SCHEMA`."""
+        ...
+
+    def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        """Return the funding stamped on the UTC days `start` to `end` (inclusive), by `FUNDING_SCHEMA`."""
+        ...
+
+    def set_aside(self) -> pl.DataFrame:
+        """Return the rows that the source could not use and why, by `SET_ASIDE_SCHEMA`; empty where all are good."""
+        ...
