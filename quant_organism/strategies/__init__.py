@@ -1,0 +1,22 @@
+"""What a strategy is: families with bounded genes, genomes, indicators, signals. Pure functions of arrays.
+
+No orders, no costs, no equity: those belong to `backtest`.
+"""
+
+from quant_organism.strategies.family import StrategyFamily, families, get_family
+from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
+
+__all__ = [
+    "GeneSpec",
+    "GeneValue",
+    "Genome",
+    "StrategyFamily",
+    "crossover",
+    "default_genome",
+    "families",
+    "get_family",
+    "mutate",
+    "random_genome",
+]

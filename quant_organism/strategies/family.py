@@ -1,0 +1,100 @@
+"""Families: the protocol that every strategy family fulfils, and the register of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.errors import InputError
+from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.risk import RISK_GENES
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import IndicatorBank
+
+GeneArrays = Mapping[str, NDArray[np.float64] | NDArray[np.int64]]
+"""One value per genome and gene, each array of shape (G,); a choice is the index into its choices."""
+
+
+class StrategyFamily(Protocol):
+    """What a strategy family must say about itself and be able to do."""
+
+    name: ClassVar[str]
+    seed_type: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    conviction: ClassVar[bool]
+    own_genes: ClassVar[tuple[GeneSpec, ...]]
+    genes: ClassVar[tuple[GeneSpec, ...]]
+
+    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+        """Return W, the first valid bar on which the target may differ from zero."""
+        ...
+
+    def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
+        """Name the indicators and the periods that these genomes read."""
+        ...
+
+    def targets(
+        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
+    ) -> None:
+        """Write each genome's target.
+
+        Parameters
+        ----------
+        bank
+            Indicators over the n valid bars of one asset; holds at least what `indicators` named.
+        genes
+            Gene values of G genomes.
+        direction
+            Written: sign of the target, shape (G, n).
+        conviction
+            Written by conviction families: absolute target in [0, 1], shape (G, n). Not touched by others.
+        """
+        ...
+
+
+FamilyType = TypeVar("FamilyType", bound=type[StrategyFamily])
+
+_REGISTER: dict[str, StrategyFamily] = {}
+
+
+def register(family: FamilyType) -> FamilyType:
+    """Enter a family in the register, its own genes followed by the risk genes."""
+    if family.name in _REGISTER:
+        raise ValueError(f"two families are named {family.name}")
+    family.genes = family.own_genes + RISK_GENES
+    _REGISTER[family.name] = family()
+    return family
+
+
+def _loaded() -> dict[str, StrategyFamily]:
+    # Each module under library/ registers itself when imported; importing them here keeps genome and family
+    # free of an import circle.
+    from quant_organism.strategies import library as _library  # noqa: F401
+
+    return _REGISTER
+
+
+def families() -> tuple[str, ...]:
+    """Return the names of all registered families, sorted."""
+    return tuple(sorted(_loaded()))
+
+
+def get_family(name: str) -> StrategyFamily:
+    """Return a family by its name.
+
+    Raises
+    ------
+    InputError
+        If there is no such family; the message names the nearest.
+    """
+    known = _loaded()
+    if name not in known:
+        near = get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(sorted(known))}")
+    return known[name]

@@ -1,0 +1,138 @@
+"""Genes: names, kinds and bounds of the numbers that evolution may choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+
+from quant_organism.errors import InputError
+
+GeneValue = int | float | str
+
+SIGNIFICANT_DIGITS = 10
+"""Float genes carry this many significant digits, so that equal identity means equal behaviour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneSpec:
+    """Describe one gene: what values it may take and what it does.
+
+    Parameters
+    ----------
+    name
+        Name of the gene, unique within a genome.
+    kind
+        ``"int"`` and ``"float"`` have inclusive bounds, ``"choice"`` a tuple of texts.
+    default
+        Value of the family's reference genome.
+    low, high
+        Inclusive bounds of an int or float gene.
+    choices
+        Allowed values of a choice gene.
+    unit
+        Unit of the value: bars, fraction, hours, ...
+    description
+        What the gene does.
+    """
+
+    name: str
+    kind: str
+    default: GeneValue
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+    unit: str
+    description: str
+
+    @property
+    def bounds(self) -> str:
+        """Say the allowed values in words, for messages and tables."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        if self.kind == "int":
+            return f"an integer in [{self.low:g}, {self.high:g}]"
+        return f"a number in [{self.low:g}, {self.high:g}]"
+
+    def check(self, value: object, where: str) -> GeneValue:
+        """Return `value` in its canonical form.
+
+        Ints become ``int``; floats become ``float`` with ten significant digits and no negative zero.
+
+        Raises
+        ------
+        InputError
+            If the value is of the wrong kind or out of bounds; nothing is clamped.
+        """
+        canonical = self._canonical(value)
+        if canonical is None:
+            raise InputError(
+                f"gene {self.name} is {value!r}, expected {self.bounds}",
+                where=where,
+                remedy="correct the value; bounds are never applied silently",
+            )
+        return canonical
+
+    def _canonical(self, value: object) -> GeneValue | None:
+        if self.kind == "choice":
+            return value if isinstance(value, str) and value in self.choices else None
+        if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+            return None
+        if self.kind == "int":
+            return int(value) if isinstance(value, Integral) and self.low <= value <= self.high else None
+        number = float(value)
+        if not math.isfinite(number) or not self.low <= number <= self.high:
+            return None
+        return float(f"{number:.{SIGNIFICANT_DIGITS}g}") + 0.0
+
+    def repair(self, value: float) -> GeneValue:
+        """Bring a number proposed by an operator into the bounds by reflection, keeping the gene's type."""
+        if self.kind == "choice":
+            raise TypeError(f"gene {self.name} is a choice and has no bounds to be reflected at")
+        span = self.high - self.low
+        offset = math.fmod(abs(value - self.low), 2.0 * span)
+        inside = self.low + min(offset, 2.0 * span - offset)
+        if self.kind == "int":
+            return int(min(max(math.floor(inside + 0.5), self.low), self.high))
+        return float(f"{min(max(inside, self.low), self.high):.{SIGNIFICANT_DIGITS}g}")
+
+    def draw(self, rng: np.random.Generator) -> GeneValue:
+        """Draw a value uniformly from the allowed ones."""
+        if self.kind == "choice":
+            return self.choices[int(rng.integers(len(self.choices)))]
+        if self.kind == "int":
+            return int(rng.integers(int(self.low), int(self.high) + 1))
+        return self.repair(float(rng.uniform(self.low, self.high)))
+
+    def perturb(self, value: GeneValue, rng: np.random.Generator) -> GeneValue:
+        """Draw a neighbour of `value`: a Gaussian step of a fifth of the range, or another choice.
+
+        An int gene always moves by at least one.
+        """
+        if isinstance(value, str):
+            others = [choice for choice in self.choices if choice != value]
+            return others[int(rng.integers(len(others)))]
+        moved = self.repair(value + float(rng.normal(0.0, 0.2 * (self.high - self.low))))
+        if self.kind == "int" and moved == value:
+            return int(value) + (1 if value < self.high else -1)
+        return moved
+
+
+def check_genes(specs: Sequence[GeneSpec], genes: Mapping[str, object], where: str) -> dict[str, GeneValue]:
+    """Return all genes in the order of `specs` and in canonical form.
+
+    Raises
+    ------
+    InputError
+        If a gene is missing, unknown, of the wrong kind or out of bounds.
+    """
+    names = [spec.name for spec in specs]
+    missing = [name for name in names if name not in genes]
+    unknown = sorted(set(genes) - set(names))
+    if missing or unknown:
+        found = [f"missing gene {name}" for name in missing] + [f"unknown gene {name}" for name in unknown]
+        raise InputError("; ".join(found), where=where, remedy=f"give exactly these genes: {', '.join(names)}")
+    return {spec.name: spec.check(genes[spec.name], where) for spec in specs}

@@ -1,0 +1,128 @@
+"""donchian_breakout: follow a confirmed close beyond the channel of the previous bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.genes import GeneSpec, GeneValue
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import IndicatorBank
+
+
+@register
+class DonchianBreakout:
+    """Enter on a break of the N-bar channel that volume, trend and later closes confirm; leave by a shorter one."""
+
+    name: ClassVar[str] = "donchian_breakout"
+    seed_type: ClassVar[str] = "breakout"
+    columns: ClassVar[tuple[str, ...]] = ("high", "low", "close", "volume")
+    conviction: ClassVar[bool] = False
+    genes: ClassVar[tuple[GeneSpec, ...]]
+    own_genes: ClassVar[tuple[GeneSpec, ...]] = (
+        GeneSpec(
+            name="channel_period", kind="int", default=20, low=10, high=55, unit="bars", description="entry channel"
+        ),
+        GeneSpec(
+            name="breakout_threshold",
+            kind="float",
+            default=0.001,
+            low=0.0,
+            high=0.02,
+            unit="fraction of price",
+            description="how far beyond the channel a close must be",
+        ),
+        GeneSpec(
+            name="volume_confirmation",
+            kind="float",
+            default=1.0,
+            low=0.0,
+            high=3.0,
+            unit="x mean volume of the channel's bars",
+            description="least volume of the breaking bar; 0 is off",
+        ),
+        GeneSpec(
+            name="false_breakout_filter",
+            kind="int",
+            default=2,
+            low=0,
+            high=10,
+            unit="bars",
+            description="bars that must close beyond the broken level before entry; 0 enters at once",
+        ),
+        GeneSpec(
+            name="trend_bias",
+            kind="float",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            unit="fraction of the range of three channels",
+            description="how near the long extreme a break must be: 0 anywhere, 1 at it",
+        ),
+        GeneSpec(
+            name="exit_period_ratio",
+            kind="float",
+            default=0.5,
+            low=0.25,
+            high=1.0,
+            unit="fraction of the channel",
+            description="length of the exit channel",
+        ),
+    )
+
+    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+        """Return the first bar with three channels behind it."""
+        return 3 * int(genes["channel_period"])
+
+    def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
+        """Name the entry, trend and exit channels and the mean volume."""
+        period = genes["channel_period"].astype(np.int64)
+        channels = np.concatenate([period, 3 * period, _exit_period(genes)])
+        return {"previous_high": channels, "previous_low": channels, "previous_mean_volume": period}
+
+    def targets(
+        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
+    ) -> None:
+        """Write the direction of each genome."""
+        from quant_organism.strategies.kernels.donchian_breakout import donchian_breakout_targets
+
+        period, exit_period = genes["channel_period"], _exit_period(genes)
+        high, channel_row = bank.rows("previous_high", period)
+        low, low_channel_row = bank.rows("previous_low", period)
+        volume, volume_row = bank.rows("previous_mean_volume", period)
+        rows = np.stack(
+            [
+                channel_row,
+                low_channel_row,
+                bank.rows("previous_high", 3 * period)[1],
+                bank.rows("previous_low", 3 * period)[1],
+                bank.rows("previous_high", exit_period)[1],
+                bank.rows("previous_low", exit_period)[1],
+                volume_row,
+            ],
+            axis=1,
+        )
+        donchian_breakout_targets(
+            bank.close,
+            bank.volume,
+            high,
+            low,
+            volume,
+            rows,
+            3 * period,
+            genes["breakout_threshold"],
+            genes["volume_confirmation"],
+            genes["false_breakout_filter"],
+            genes["trend_bias"],
+            direction,
+        )
+
+
+def _exit_period(genes: GeneArrays) -> NDArray[np.int64]:
+    shorter = np.floor(genes["channel_period"] * genes["exit_period_ratio"])
+    return np.maximum(2, shorter).astype(np.int64)

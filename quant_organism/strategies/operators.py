@@ -1,0 +1,63 @@
+"""Operators on genomes: random, mutation, crossover. All respect bounds, types and families."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quant_organism.errors import InputError
+from quant_organism.strategies.family import families, get_family
+from quant_organism.strategies.genes import GeneValue
+from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.risk import RISK_GENES
+
+
+def default_genome(family: str) -> Genome:
+    """Return the reference genome of a family: every gene at its default."""
+    return Genome(family, {spec.name: spec.default for spec in get_family(family).genes})
+
+
+def random_genome(rng: np.random.Generator, family: str | None = None, *, generation: int = 0) -> Genome:
+    """Draw every gene uniformly from its bounds, and the family too when none is given."""
+    if family is None:
+        names = families()
+        family = names[int(rng.integers(len(names)))]
+    return Genome(family, {spec.name: spec.draw(rng) for spec in get_family(family).genes}, generation)
+
+
+def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: int) -> Genome:
+    """Move each gene with probability `rate`, and at least one gene, to a neighbouring value.
+
+    Raises
+    ------
+    InputError
+        If `rate` is not in [0, 1].
+    """
+    if not 0.0 <= rate <= 1.0:
+        raise InputError(f"mutation rate is {rate!r}, expected a number in [0, 1]")
+    specs = get_family(genome.family).genes
+    chosen = rng.random(len(specs)) < rate
+    if not chosen.any():
+        chosen[int(rng.integers(len(specs)))] = True
+    genes = dict(genome.genes)
+    for spec, moves in zip(specs, chosen, strict=True):
+        if moves:
+            genes[spec.name] = spec.perturb(genes[spec.name], rng)
+    return Genome(genome.family, genes, generation)
+
+
+def crossover(a: Genome, b: Genome, rng: np.random.Generator, generation: int) -> tuple[Genome, Genome]:
+    """Exchange each shared gene with probability one half.
+
+    Genomes of one family share all genes; genomes of two families share the risk genes only, so a child is
+    always a valid genome of its first parent's family.
+    """
+    if a.family == b.family:
+        shared = [spec.name for spec in get_family(a.family).genes]
+    else:
+        shared = [spec.name for spec in RISK_GENES]
+    first: dict[str, GeneValue] = dict(a.genes)
+    second: dict[str, GeneValue] = dict(b.genes)
+    for name, swap in zip(shared, rng.random(len(shared)) < 0.5, strict=True):
+        if swap:
+            first[name], second[name] = second[name], first[name]
+    return Genome(a.family, first, generation), Genome(b.family, second, generation)
