@@ -1,0 +1,82 @@
+"""The search at rest: its trials, progress and candidates as frames, and candidates back from a frame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+import polars as pl
+
+from quant_organism.errors import IntegrityError
+from quant_organism.evolution.committee import Candidate, Committee, Member
+from quant_organism.evolution.search import Trials
+from quant_organism.strategies import Genome
+
+_CANDIDATE_SCHEMA = {
+    "candidate": pl.Utf8,
+    "origin": pl.Utf8,
+    "member": pl.Int64,
+    "weight": pl.Float64,
+    "family": pl.Utf8,
+    "genome": pl.Utf8,
+}
+
+
+def trials_frame(trials: Trials) -> pl.DataFrame:
+    """Return one row per trial, in the order of evaluation: identity, genome as JSON, in-sample metrics, flags."""
+    return pl.DataFrame(
+        {
+            "trial": np.arange(len(trials)),
+            "id": [genome.id for genome in trials.genomes],
+            "hash": [genome.hash for genome in trials.genomes],
+            "family": [genome.family for genome in trials.genomes],
+            "generation": trials.generation,
+            **trials.metrics,
+            "feasible": trials.feasible,
+            "on_front": trials.on_front,
+            "survived": trials.survived,
+            "genome": [_genome_text(genome) for genome in trials.genomes],
+        }
+    )
+
+
+def generations_frame(generations: Sequence[dict[str, float]]) -> pl.DataFrame:
+    """Return one row per generation: trials so far, hypervolume, best and median of each objective."""
+    return pl.DataFrame(list(generations))
+
+
+def candidates_frame(candidates: Sequence[Candidate]) -> pl.DataFrame:
+    """Return one row per member of each candidate, in the order in which the search put them forward."""
+    rows = [
+        (candidate.id, candidate.origin, i, member.weight, member.genome.family, _genome_text(member.genome))
+        for candidate in candidates
+        for i, member in enumerate(candidate.committee.members)
+    ]
+    return pl.DataFrame(rows, schema=_CANDIDATE_SCHEMA, orient="row")
+
+
+def read_candidates(frame: pl.DataFrame) -> list[Candidate]:
+    """Return the candidates of a frame made by `candidates_frame`.
+
+    Raises
+    ------
+    IntegrityError
+        A candidate's members do not have the identity that it is stored under.
+    """
+    candidates = []
+    for (name,), rows in frame.group_by(["candidate"], maintain_order=True):
+        members = tuple(
+            Member(row["weight"], Genome.from_dict(orjson.loads(row["genome"]))) for row in rows.iter_rows(named=True)
+        )
+        candidate = Candidate(Committee(members), rows["origin"][0])
+        if candidate.id != name:
+            raise IntegrityError(
+                f"stored as {name}, but its members make {candidate.id}",
+                where="candidates",
+                remedy="materialise evolved_population again",
+            )
+        candidates.append(candidate)
+    return candidates
+
+
+def _genome_text(genome: Genome) -> str:
+    return orjson.dumps(genome.to_dict(), option=orjson.OPT_SORT_KEYS).decode()
