@@ -29,8 +29,8 @@ def test_windows_without_any_trade_are_not_run():
 def test_luck_is_multiplied_by_the_number_of_candidates():
     noise = np.random.default_rng(1).normal(0.0, 1.0, 300)
     returns = noise - noise.mean() + 0.12
-    alone, crowd = luck(returns, 1, 0.05), luck(returns, 10, 0.05)
-    assert crowd.value == pytest.approx(10 * alone.value)
+    alone, crowd = luck(returns, 1, 0.05), luck(returns, 40, 0.05)
+    assert crowd.value == pytest.approx(40 * alone.value)
     assert (alone.status, crowd.status) == ("passed", "failed")
 
 

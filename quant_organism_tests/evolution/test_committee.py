@@ -1,0 +1,74 @@
+"""Committees: their identity, their members' order, and what the final choice picks."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.evolution.committee import Committee
+from quant_organism.evolution.committee_evaluation import evaluate_committees
+from quant_organism.evolution.cycle import evolve
+from quant_organism.evolution.records import read_candidates
+from quant_organism.strategies import random_genome
+
+
+@pytest.fixture(scope="module")
+def genomes():
+    rng = np.random.default_rng(0)
+    return [random_genome(rng) for _ in range(6)]
+
+
+def test_weights_are_normalised_and_order_does_not_matter(genomes):
+    committee = Committee.of(genomes, [1, 2, 3, 4, 5, 6])
+    shuffled = Committee.of(genomes[::-1], [6, 5, 4, 3, 2, 1])
+    assert committee.id == shuffled.id
+    assert sum(committee.weights) == pytest.approx(1.0, abs=1e-12)
+    assert committee.id.startswith("committee_0_")
+
+
+def test_a_committee_of_one_is_its_genome(genomes):
+    assert Committee.of(genomes[:1]).id == genomes[0].id
+
+
+@pytest.mark.parametrize("bad", ["empty", "twice", "unsorted", "too many", "weights"])
+def test_impossible_committees_are_errors(genomes, bad):
+    members = Committee.of(genomes).members
+    rng = np.random.default_rng(1)
+    with pytest.raises(InputError):
+        match bad:
+            case "empty":
+                Committee(())
+            case "twice":
+                Committee((members[0], members[0]))
+            case "unsorted":
+                Committee(members[::-1])
+            case "too many":
+                Committee.of([random_genome(rng) for _ in range(31)])
+            case "weights":
+                Committee(members[:3])
+
+
+def test_a_committee_earns_the_weighted_mean_of_its_members(panel, costs, evaluator, genomes):
+    committee = Committee.of(genomes[:3], [1, 1, 2])
+    together = evaluate_committees([committee], panel, costs, evaluator)
+    alone = evaluate_committees([Committee.of([genome]) for genome in committee.genomes], panel, costs, evaluator)
+    np.testing.assert_allclose(together.bar_returns[0], committee.weights @ alone.bar_returns, atol=1e-15)
+    assert together.metrics["trades"][0] == alone.metrics["trades"].sum()
+
+
+def test_the_pooled_committee_comes_first_and_champions_are_not_clones(panel, spec, costs, evaluator):
+    result = evolve(panel, spec, costs, evaluator, seed=3)
+    assert result.candidates[0].origin == "pooled"
+    assert len({candidate.id for candidate in result.candidates}) == len(result.candidates)
+    champions = [c.committee for c in result.candidates if c.origin == "champion"]
+    returns = evaluate_committees(champions, panel, costs, evaluator).daily_returns
+    correlation = np.corrcoef(returns) - np.eye(len(champions))
+    assert len(champions) >= 2
+    assert correlation.max() <= spec.max_correlation + 1e-9
+
+
+def test_a_frame_whose_members_were_altered_is_refused(panel, spec, costs, evaluator):
+    members = evolve(panel, spec, costs, evaluator, seed=3).candidate_members
+    altered = members.with_columns(pl.col("candidate").str.replace("committee", "genius"))
+    with pytest.raises(IntegrityError, match="materialise evolved_population again"):
+        read_candidates(altered)
