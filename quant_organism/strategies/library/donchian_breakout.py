@@ -108,8 +108,8 @@ class DonchianBreakout:
             axis=1,
         )
         donchian_breakout_targets(
-            bank.close,
-            bank.volume,
+            bank.bars.close,
+            bank.bars.volume,
             high,
             low,
             volume,

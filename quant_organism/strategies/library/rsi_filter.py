@@ -105,7 +105,7 @@ class RsiFilter:
         sma_row = np.full(period.size, -1, dtype=np.int64)
         sma_row[trend] = row
         rsi_filter_targets(
-            bank.close,
+            bank.bars.close,
             rsi,
             divergence,
             sma,

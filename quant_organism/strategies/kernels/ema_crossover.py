@@ -1,0 +1,42 @@
+"""Signals of ema_crossover."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
+
+
+@numba.njit(nogil=True, cache=True)
+def ema_crossover_targets(
+    ema: NDArray[np.float64],
+    change: NDArray[np.float64],
+    fast_row: NDArray[np.int64],
+    slow_row: NDArray[np.int64],
+    change_row: NDArray[np.int64],
+    warmup: NDArray[np.int64],
+    momentum_threshold: NDArray[np.float64],
+    trend_filter: NDArray[np.float64],
+    direction: NDArray[np.int8],
+) -> None:
+    """Write the directions of G genomes over n bars; `ema` and `change` hold one row per period in use."""
+    for g in range(direction.shape[0]):
+        fast = ema[fast_row[g]]
+        slow = ema[slow_row[g]]
+        rate = change[change_row[g]]
+        out = direction[g]
+        least_gap = trend_filter[g]
+        least_rate = momentum_threshold[g]
+        for t in range(warmup[g], out.size):
+            gap = fast[t] / slow[t] - 1.0
+            long = (gap > least_gap) & (rate[t] > least_rate)
+            short = (gap < -least_gap) & (rate[t] < -least_rate)
+            out[t] = (
+                (ENTER_LONG if long else 0)
+                | (ENTER_SHORT if short else 0)
+                | (EXIT_LONG if gap < 0.0 else 0)
+                | (EXIT_SHORT if gap > 0.0 else 0)
+            )
+        hold_positions(out, warmup[g])

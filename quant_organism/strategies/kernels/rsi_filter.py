@@ -1,0 +1,59 @@
+"""Signals of rsi_filter."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.indicators import BEARISH, BULLISH
+from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
+
+
+@numba.njit(nogil=True, cache=True)
+def rsi_filter_targets(
+    close: NDArray[np.float64],
+    rsi: NDArray[np.float64],
+    divergence: NDArray[np.int8],
+    sma: NDArray[np.float64],
+    rsi_row: NDArray[np.int64],
+    divergence_row: NDArray[np.int64],
+    sma_row: NDArray[np.int64],
+    warmup: NDArray[np.int64],
+    oversold_threshold: NDArray[np.float64],
+    overbought_threshold: NDArray[np.float64],
+    divergence_weight: NDArray[np.float64],
+    exit_level: NDArray[np.float64],
+    direction: NDArray[np.int8],
+) -> None:
+    """Write the directions of G genomes over n bars; a genome without a trend's average has `sma_row` -1."""
+    for g in range(direction.shape[0]):
+        index = rsi[rsi_row[g]]
+        diverges = divergence[divergence_row[g]]
+        out = direction[g]
+        oversold = oversold_threshold[g]
+        overbought = overbought_threshold[g]
+        shift = 10.0 * divergence_weight[g]
+        long_exit = exit_level[g]
+        short_exit = 100.0 - exit_level[g]
+        for t in range(warmup[g], out.size):
+            value = index[t]
+            low = oversold + (shift if diverges[t] & BULLISH else 0.0)
+            high = overbought - (shift if diverges[t] & BEARISH else 0.0)
+            out[t] = (
+                (ENTER_LONG if value <= low else 0)
+                | (ENTER_SHORT if value >= high else 0)
+                | (EXIT_LONG if value >= long_exit else 0)
+                | (EXIT_SHORT if value <= short_exit else 0)
+            )
+        if sma_row[g] >= 0:
+            average = sma[sma_row[g]]
+            for t in range(warmup[g], out.size):
+                allowed = (
+                    EXIT_LONG
+                    | EXIT_SHORT
+                    | (ENTER_LONG if close[t] > average[t] else 0)
+                    | (ENTER_SHORT if close[t] < average[t] else 0)
+                )
+                out[t] &= allowed
+        hold_positions(out, warmup[g])

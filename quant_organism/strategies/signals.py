@@ -1,0 +1,80 @@
+"""Signals: the target position of one genome over the bars of one asset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from quant_organism.errors import InputError
+from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.family import GeneArrays, get_family
+from quant_organism.strategies.genome import Genome
+
+COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+def gene_arrays(genomes: Sequence[Genome]) -> GeneArrays:
+    """Collect the genes of genomes of one family into arrays of shape (G,); choices become their index."""
+    arrays: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
+    for spec in get_family(genomes[0].family).genes:
+        values = [genome.genes[spec.name] for genome in genomes]
+        if spec.kind == "choice":
+            arrays[spec.name] = np.array([spec.choices.index(str(value)) for value in values], dtype=np.int64)
+        else:
+            arrays[spec.name] = np.array(values, dtype=np.int64 if spec.kind == "int" else np.float64)
+    return arrays
+
+
+def signal(genome: Genome, columns: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Return the target position decided at each bar's close, from that bar and earlier ones.
+
+    Parameters
+    ----------
+    genome
+        The strategy.
+    columns
+        The columns that its family reads, each of shape (n,): of ``open high low close volume``. A bar with a NaN or
+        infinite value in one of them is void: it is left out, and the target repeats the one before.
+
+    Returns
+    -------
+    Target in [-1, 1], shape (n,): the share of `position_size` to hold, signed; 0 during warm-up.
+
+    Raises
+    ------
+    InputError
+        If a column that the family reads is absent, or the columns differ in length.
+    """
+    family = get_family(genome.family)
+    absent = [name for name in family.columns if name not in columns]
+    if absent:
+        raise InputError(
+            f"{genome.family} reads the columns {', '.join(family.columns)}, but {', '.join(absent)} is absent",
+            where=genome.id,
+            remedy="supply the column; nothing is put in its place",
+        )
+    read = {name: np.asarray(columns[name], dtype=np.float64) for name in family.columns}
+    shapes = {name: array.shape for name, array in read.items()}
+    if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
+        raise InputError(f"columns must be of one length, found shapes {shapes}", where=genome.id)
+    valid = np.all([np.isfinite(array) for array in read.values()], axis=0)
+    unread = np.empty(0)
+    bars = Bars(**{name: np.ascontiguousarray(read[name][valid]) if name in read else unread for name in COLUMNS})
+    return _expand(_valid_target(genome, bars), valid)
+
+
+def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:
+    family = get_family(genome.family)
+    genes = gene_arrays([genome])
+    bank = IndicatorBank(bars, family.indicators(genes))
+    direction = np.zeros((1, bars.close.size), dtype=np.int8)
+    conviction = np.ones(direction.shape)
+    family.targets(bank, genes, direction, conviction)
+    return direction[0] * conviction[0]
+
+
+def _expand(target: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    last_valid = np.cumsum(valid)
+    return np.concatenate([[0.0], target])[last_valid] + 0.0
