@@ -1,0 +1,339 @@
+"""The document of one strategy, from birth to death: what it is, where it stands, and the evidence for every move."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
+
+from quant_organism.deployment.members import decode_members, encode_members
+from quant_organism.deployment.records import Performance, PerformanceSummary, Provenance, StageEvidence
+from quant_organism.deployment.stages import Move, Stage, check_move, timestamp
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.evolution.committee import Committee
+
+SCHEMA_VERSION: Final = "1"
+MAX_BYTES: Final = {"genome": 5_000, "committee": 16_000}
+"""Largest document of each kind."""
+
+LISTED_PERFORMANCE: Final = 10
+"""Performance records that a document lists at most; older ones live on in its summary."""
+
+LISTED_MOVES: Final = 12
+"""Moves that a document lists at most; beyond that the oldest after the birth are only counted."""
+
+Document = TypeVar("Document", bound="StrategyConfig")
+
+_IDENTITY: Final = ("schema_version", "id", "kind", "stage")
+_RESTORE: Final = "restore the file from a copy, or move it out of the folder; nothing was changed"
+
+
+def _unique_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    if list(symbols) != sorted(set(symbols)):
+        raise ValueError("symbols must be sorted and unique")
+    return symbols
+
+
+class StrategyConfig(BaseModel):
+    """One strategy, a genome or a committee of genomes, with its whole history. Changes return a new document.
+
+    Parameters
+    ----------
+    committee
+        Genomes and weights; a single genome is a committee of one.
+    universe
+        Symbols that it was bred and judged on, sorted.
+    interval
+        Bars that it trades on, such as ``1h``.
+    fitness
+        Annual net Sharpe ratio over the spans that its search did not see: what documents are ranked by. It is the
+        evidence at birth and never changes; how the strategy did afterwards stands in `performance`.
+    provenance
+        The cycle that it was born in.
+    evidence
+        What each validation stage measured, in the order in which they ran.
+    history
+        Its moves, the birth first.
+    performance
+        How it did since, oldest first.
+    earlier_moves
+        How many moves after the birth are no longer listed.
+    earlier_performance
+        Summary of the records that are no longer listed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    committee: InstanceOf[Committee]
+    universe: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique_symbols)]
+    interval: str = Field(min_length=1)
+    fitness: float = Field(allow_inf_nan=False)
+    provenance: Provenance
+    evidence: Mapping[str, StageEvidence]
+    history: tuple[Move, ...] = Field(min_length=1)
+    performance: tuple[Performance, ...] = ()
+    earlier_moves: int = Field(0, ge=0)
+    earlier_performance: PerformanceSummary | None = None
+
+    @model_validator(mode="after")
+    def _in_time_order(self) -> Self:
+        if self.history[0].from_stage is not None:
+            raise ValueError("history does not start with a birth")
+        moments = [move.at for move in self.history]
+        observed = [record.observed_at for record in self.performance]
+        if moments != sorted(moments) or observed != sorted(observed):
+            raise ValueError("history and performance must be in time order")
+        return self
+
+    @classmethod
+    def born(
+        cls,
+        committee: Committee,
+        *,
+        universe: tuple[str, ...],
+        interval: str,
+        fitness: float,
+        provenance: Provenance,
+        evidence: Mapping[str, StageEvidence],
+        at: str,
+        reason: str,
+    ) -> Self:
+        """Write the first document of a strategy.
+
+        Parameters
+        ----------
+        committee, universe, interval, fitness, provenance, evidence
+            As the document's; the universe in any order.
+        at
+            Moment of birth.
+        reason
+            Why it is kept, in one sentence.
+
+        Raises
+        ------
+        InputError
+            A value is not usable, or the document would be too large.
+        """
+        summary = ", ".join(f"{stage} {found.status}" for stage, found in evidence.items()) or "none"
+        fields = {
+            "committee": committee,
+            "universe": tuple(sorted(universe)),
+            "interval": interval,
+            "fitness": fitness,
+            "provenance": provenance,
+            "evidence": evidence,
+            "history": ({"at": at, "from": None, "to": "born", "reason": reason, "evidence": summary},),
+        }
+        return _validated(cls, fields, committee.id)._fitted()
+
+    @property
+    def id(self) -> str:
+        """Identity of what trades: ``{family}_{generation}_{hash8}`` or ``committee_{generation}_{hash8}``."""
+        return self.committee.id
+
+    @property
+    def kind(self) -> Literal["genome", "committee"]:
+        """Whether one genome or several."""
+        return "genome" if len(self.committee.members) == 1 else "committee"
+
+    @property
+    def stage(self) -> Stage:
+        """Where it stands: the end of its last move."""
+        return self.history[-1].to_stage
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of its genomes, sorted, each once."""
+        return tuple(sorted({genome.family for genome in self.committee.genomes}))
+
+    @property
+    def last_active(self) -> str:
+        """Moment of the newest move or performance record."""
+        return max(self.history[-1].at, self.performance[-1].observed_at if self.performance else "")
+
+    def stage_at(self, at: str) -> Stage | None:
+        """Return the stage at a moment, none before the birth."""
+        stages = [move.to_stage for move in self.history if move.at <= timestamp(at)]
+        return stages[-1] if stages else None
+
+    def moved(self, to: Stage, *, at: str, reason: str, evidence: str) -> Self:
+        """Return the document after a move.
+
+        Raises
+        ------
+        InputError
+            The table of moves does not have it, reason or evidence is missing, or it lies before the last move.
+        """
+        check_move(self.stage, to, reason=reason, evidence=evidence, where=self.id)
+        moment = timestamp(at)
+        if moment < self.history[-1].at:
+            raise InputError(
+                f"the move to {to} at {moment} lies before the last move, at {self.history[-1].at}",
+                where=self.id,
+                remedy="give a later moment",
+            )
+        move = Move(at=moment, from_stage=self.stage, to_stage=to, reason=reason, evidence=evidence)
+        return self.model_copy(update={"history": (*self.history, move)})._fitted()
+
+    def observed(self, record: Performance) -> Self:
+        """Return the document with one more performance record; the same moment again replaces its record.
+
+        Raises
+        ------
+        InputError
+            The record is older than the newest one.
+        """
+        kept = tuple(known for known in self.performance if known.observed_at != record.observed_at)
+        newest = max((known.observed_at for known in kept), default="")
+        if record.observed_at < newest:
+            raise InputError(
+                f"performance observed at {record.observed_at} is older than the newest record, at {newest}",
+                where=self.id,
+                remedy="hand in observations in the order of time",
+            )
+        return self.model_copy(update={"performance": (*kept, record)})._fitted()
+
+    def to_json(self) -> bytes:
+        """Return the stored form, one line per field or list item, the checksum last. Equal documents, equal bytes."""
+        document = self._document()
+        return _laid_out({**document, "checksum": _checksum(document)})
+
+    @classmethod
+    def from_json(cls, data: bytes, *, where: str) -> Self:
+        """Read the stored form back and check everything about it.
+
+        Parameters
+        ----------
+        data
+            Content of a document.
+        where
+            Named in messages: the file.
+
+        Raises
+        ------
+        IntegrityError
+            Not JSON, a newer schema version, a checksum or hash that does not fit, fields missing or unknown.
+        InputError
+            A family or gene that this version does not know or whose bounds it breaks.
+        """
+        document = _parsed(data, where)
+        identity = {name: document.pop(name, None) for name in _IDENTITY}
+        del document["checksum"]
+        committee = decode_members(document.pop("genes", None), document.pop("members", None), where)
+        config = _validated(cls, {**document, "committee": committee}, where, IntegrityError)
+        for name, stored in identity.items():
+            found = SCHEMA_VERSION if name == "schema_version" else getattr(config, name)
+            if stored != found:
+                raise IntegrityError(
+                    f"{name} is {stored!r}, but its content says {found!r}", where=where, remedy=_RESTORE
+                )
+        return config
+
+    def _document(self) -> dict[str, Any]:
+        genes, members = encode_members(self.committee)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "id": self.id,
+            "kind": self.kind,
+            "stage": self.stage,
+            "fitness": self.fitness,
+            "interval": self.interval,
+            "universe": list(self.universe),
+            "provenance": self.provenance.model_dump(),
+            "genes": genes,
+            "members": members,
+            "evidence": {stage: found.model_dump() for stage, found in self.evidence.items()},
+            "history": [move.model_dump(by_alias=True) for move in self.history],
+            "earlier_moves": self.earlier_moves,
+            "performance": [record.model_dump() for record in self.performance],
+            "earlier_performance": self.earlier_performance.model_dump() if self.earlier_performance else None,
+        }
+
+    def _fitted(self) -> Self:
+        """Fold the oldest records, then the oldest moves, until the document is as short as it must be."""
+        document = self
+        while len(document.performance) > LISTED_PERFORMANCE:
+            document = document._without_oldest_record()
+        while len(document.history) > LISTED_MOVES:
+            document = document._without_oldest_move()
+        limit = MAX_BYTES[self.kind]
+        while (size := len(document.to_json())) > limit:
+            if len(document.performance) > 1:
+                document = document._without_oldest_record()
+            elif len(document.history) > 2:
+                document = document._without_oldest_move()
+            else:
+                raise InputError(
+                    f"the document of this {self.kind} needs {size} bytes, at most {limit} are allowed",
+                    where=self.id,
+                    remedy=f"use fewer symbols ({len(self.universe)} now) or fewer metrics per stage of evidence",
+                )
+        return document
+
+    def _without_oldest_record(self) -> Self:
+        summary = PerformanceSummary.of(self.earlier_performance, self.performance[0])
+        return self.model_copy(update={"performance": self.performance[1:], "earlier_performance": summary})
+
+    def _without_oldest_move(self) -> Self:
+        kept = (self.history[0], *self.history[2:])
+        return self.model_copy(update={"history": kept, "earlier_moves": self.earlier_moves + 1})
+
+
+def _parsed(data: bytes, where: str) -> dict[str, Any]:
+    """Return the document's fields after checking version and checksum, in that order."""
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        found = f"not valid JSON: {error}" if data.strip() else "the file is empty"
+        raise IntegrityError(found, where=where, remedy=_RESTORE) from None
+    if not isinstance(document, dict) or not isinstance(document.get("schema_version"), str):
+        raise IntegrityError("not a strategy document: it has no schema_version", where=where, remedy=_RESTORE)
+    version = document["schema_version"]
+    if version != SCHEMA_VERSION:
+        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSION)
+        raise IntegrityError(
+            f"written by a {'newer' if newer else 'different'} version of quant-organism (schema version {version!r}, "
+            f"this one reads {SCHEMA_VERSION!r}); nothing was changed",
+            where=where,
+            remedy="update quant-organism" if newer else "move the file out of the folder",
+        )
+    stored = document.get("checksum")
+    found = _checksum({name: value for name, value in document.items() if name != "checksum"})
+    if stored != found:
+        raise IntegrityError(
+            f"checksum is {stored!r}, but the content's is {found!r}: the file was altered after it was written",
+            where=where,
+            remedy=_RESTORE,
+        )
+    return document
+
+
+def _validated(
+    model: type[Document], fields: dict[str, Any], where: str, problem: type[InputError | IntegrityError] = InputError
+) -> Document:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()[:5])
+        remedy = _RESTORE if problem is IntegrityError else "correct the value"
+        raise problem(found, where=where, remedy=remedy) from None
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _laid_out(document: Mapping[str, Any]) -> bytes:
+    """Write one line per field, and one per item where the items are records: short, and easy to compare."""
+    fields = []
+    for name, value in document.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            text = b"[\n  " + b",\n  ".join(map(orjson.dumps, value)) + b"]"
+        elif isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
+            items = (orjson.dumps(key) + b":" + orjson.dumps(item) for key, item in value.items())
+            text = b"{\n  " + b",\n  ".join(items) + b"}"
+        else:
+            text = orjson.dumps(value)
+        fields.append(orjson.dumps(name) + b":" + text)
+    return b"{\n " + b",\n ".join(fields) + b"\n}\n"

@@ -1,0 +1,182 @@
+"""The deployment step of a cycle: write the survivors' documents and let the best of them into the shadow pool."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.records import Provenance
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.selection import MAX_CORRELATION, POOL_LIMIT, Decision, choose_for_shadow
+from quant_organism.deployment.stages import DEPLOYED, timestamp
+from quant_organism.errors import IntegrityError
+
+
+@dataclass(frozen=True)
+class DeploymentResult:
+    """What a cycle's deployment step did.
+
+    Attributes
+    ----------
+    cycle_id
+        The cycle.
+    decisions
+        One per strategy in the pool or among the survivors, in the order in which they were taken.
+    documents
+        The documents written by this step, best fitness first.
+    """
+
+    cycle_id: str
+    decisions: tuple[Decision, ...]
+    documents: tuple[StrategyConfig, ...]
+
+    @property
+    def deployed(self) -> tuple[StrategyConfig, ...]:
+        """Documents that this step let into the pool."""
+        return tuple(document for document in self.documents if document.stage == "testing")
+
+
+def pool_at(repository: StrategyRepository, cycle: Provenance, interval: str, *, at: str) -> list[StrategyConfig]:
+    """Return who was deployed at a moment on a cycle's market and interval, by other cycles or moved on since.
+
+    The pool is read as of that moment, whatever happened since, so that repeating or backfilling an earlier day
+    decides as it would have decided then. Documents that the same cycle wrote and nobody has touched since do not
+    count: its deployment step writes them anew.
+
+    Parameters
+    ----------
+    repository
+        Where the documents are.
+    cycle
+        The cycle that is about to deploy.
+    interval
+        Strategies on other bars have a pool of their own.
+    at
+        The moment.
+
+    Raises
+    ------
+    IntegrityError
+        A document cannot be read, so the pool is not known.
+    """
+    return _pool(_all_documents(repository), cycle, interval, at)
+
+
+def deploy(
+    repository: StrategyRepository,
+    survivors: Sequence[StrategyConfig],
+    returns: Mapping[str, NDArray[np.float64]],
+    *,
+    cycle: Provenance,
+    interval: str,
+    at: str,
+    limit: int = POOL_LIMIT,
+    max_correlation: float = MAX_CORRELATION,
+) -> DeploymentResult:
+    """Save a cycle's survivors as born and move the chosen ones to shadow trading.
+
+    Repeating it for the same cycle gives the same bytes: what the cycle wrote before and nobody has touched since is
+    replaced, or removed if it no longer survives. Documents that were moved further, observed or retired since are
+    left as they are, and the decision says so. A strategy that an earlier cycle found, and that never got beyond
+    birth, now belongs to this cycle.
+
+    Parameters
+    ----------
+    repository
+        Where the documents are.
+    survivors
+        Documents at birth, of this cycle; may be empty.
+    returns
+        Net daily returns on common days, of the survivors and of `pool_at`.
+    cycle, interval
+        The cycle that deploys, and the bars it trades on.
+    at
+        The moment that moves are stamped with.
+    limit, max_correlation
+        See `choose_for_shadow`.
+
+    Raises
+    ------
+    InputError
+        Returns are missing or unusable.
+    IntegrityError
+        A document in the folder cannot be read; nothing is written then.
+    """
+    with repository.writing():
+        stored = {document.id: document for document in _all_documents(repository)}
+        left = {
+            document.id: reason
+            for document in survivors
+            if (reason := _reason_to_leave(stored.get(document.id), cycle, at)) is not None
+        }
+        # What this cycle itself deployed competes again, moved on or not, so that the others are chosen as before.
+        own = {id for id in left if stored[id].provenance.cycle_id == cycle.cycle_id}
+        candidates = [document for document in survivors if document.id not in left or document.id in own]
+        active = [d for d in _pool(list(stored.values()), cycle, interval, at) if d.id not in own]
+        chosen = choose_for_shadow(candidates, active, returns, limit=limit, max_correlation=max_correlation)
+
+        evidence = {decision.id: decision.reason for decision in chosen if decision.action == "deploy"}
+        documents = [
+            document.moved("testing", at=at, reason="chosen for the shadow pool", evidence=evidence[document.id])
+            if document.id in evidence
+            else document
+            for document in sorted(candidates, key=lambda d: (-d.fitness, d.id))
+            if document.id not in left
+        ]
+        repository.save_many(documents)
+        written = {document.id for document in documents}
+        repository.discard(id for id, old in stored.items() if _is_untouched(old, cycle) and id not in written)
+    kept = {id: Decision(id, "keep", reason) for id, reason in left.items()}
+    decisions = {decision.id: kept.get(decision.id, decision) for decision in chosen} | kept
+    return DeploymentResult(cycle.cycle_id, tuple(decisions.values()), tuple(documents))
+
+
+def _all_documents(repository: StrategyRepository) -> tuple[StrategyConfig, ...]:
+    loaded = repository.load_all(archived=True)
+    if loaded.problems:
+        found = "; ".join(f"{problem.path}: {problem.what}" for problem in loaded.problems)
+        raise IntegrityError(
+            f"{len(loaded.problems)} unreadable documents: {found}",
+            where=str(repository.root),
+            remedy="mend or move them first: without them it is not known what is deployed",
+        )
+    return loaded.documents
+
+
+def _pool(stored: Sequence[StrategyConfig], cycle: Provenance, interval: str, at: str) -> list[StrategyConfig]:
+    return [
+        document
+        for document in stored
+        if document.provenance.market == cycle.market
+        and document.interval == interval
+        and document.stage_at(at) in DEPLOYED
+        and not _is_untouched(document, cycle)
+    ]
+
+
+def _is_untouched(document: StrategyConfig, cycle: Provenance) -> bool:
+    """Tell whether a document is as this cycle's deployment step wrote it."""
+    return (
+        document.provenance.cycle_id == cycle.cycle_id
+        and document.stage in ("born", "testing")
+        and len(document.history) <= 2
+        and not document.performance
+    )
+
+
+def _reason_to_leave(stored: StrategyConfig | None, cycle: Provenance, at: str) -> str | None:
+    """Say why the stored document of a survivor is not replaced, or nothing if it may be."""
+    if stored is None or _is_untouched(stored, cycle):
+        return None
+    last = stored.history[-1]
+    if stored.stage == "retired":
+        found = f"retired at {last.at} ({last.reason})"
+    elif stored.stage != "born":
+        found = f"in {stored.stage} since {last.at}, bred on {stored.provenance.market}"
+    elif last.at > timestamp(at):
+        found = f"born again in the later cycle {stored.provenance.cycle_id}"
+    else:
+        return None
+    return f"{found}; its document is left as it is"

@@ -1,0 +1,170 @@
+"""The parts of a strategy's document: where it came from, what validation measured, how it did afterwards."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from quant_organism.deployment.stages import Timestamp
+
+if TYPE_CHECKING:
+    from quant_organism.validation.gates import Verdict
+
+SIGNIFICANT_DIGITS = 6
+"""Measured numbers carry this many digits: more would say nothing and cost bytes."""
+
+
+def _rounded(value: object) -> object:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+
+
+Measured = Annotated[float | None, BeforeValidator(_rounded)]
+"""A number with six significant digits; none where it is undefined (nan or infinite)."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provenance(_Record):
+    """The cycle that a strategy was born in; enough to compute it again.
+
+    Parameters
+    ----------
+    market
+        Id of the market in the lake.
+    date
+        Partition date of the cycle, ``YYYY-MM-DD``: nothing later was seen.
+    panel_hash, spec_hash
+        Content hashes of the data and of the search.
+    code_version
+        Version of this program.
+    seed
+        Seed of the search.
+    """
+
+    market: str = Field(min_length=1)
+    date: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    panel_hash: str = Field(min_length=1)
+    spec_hash: str = Field(min_length=1)
+    code_version: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+
+    @property
+    def cycle_id(self) -> str:
+        """``<market>/<date>/<hash8>``: equal for runs of the same search on the same data with the same seed."""
+        digest = hashlib.sha256(orjson.dumps([self.panel_hash, self.spec_hash, self.seed])).hexdigest()
+        return f"{self.market}/{self.date}/{digest[:8]}"
+
+
+class StageEvidence(_Record):
+    """What one validation stage measured, and its verdict.
+
+    Parameters
+    ----------
+    metrics
+        Measured numbers by name; none where undefined.
+    thresholds
+        The bound of each gate, by the gate's name.
+    status
+        ``passed``, ``failed`` or ``not_run``; the last never counts as passed.
+    reason
+        The verdict in words.
+    """
+
+    metrics: Mapping[str, Measured]
+    thresholds: Mapping[str, Measured]
+    status: Literal["passed", "failed", "not_run"]
+    reason: str = Field(min_length=1, max_length=800)
+
+    @classmethod
+    def of(cls, verdicts: "Sequence[Verdict]", metrics: Mapping[str, float]) -> Self:
+        """Sum up the gates of one stage.
+
+        Parameters
+        ----------
+        verdicts
+            At least one, all of the same stage. The stage passed if every gate did; it failed if one did.
+        metrics
+            What else was measured over the stage's span.
+        """
+        statuses = {verdict.status for verdict in verdicts}
+        status: Literal["passed", "failed", "not_run"] = "passed"
+        if statuses != {"passed"}:
+            status = "failed" if "failed" in statuses else "not_run"
+        return cls(
+            metrics={**metrics, **{verdict.gate: verdict.value for verdict in verdicts}},
+            thresholds={verdict.gate: verdict.threshold for verdict in verdicts},
+            status=status,
+            reason="; ".join(verdict.reason for verdict in verdicts),
+        )
+
+
+class Performance(_Record):
+    """How a deployed strategy did over the days before an observation.
+
+    Parameters
+    ----------
+    observed_at
+        When, UTC.
+    days
+        Days that the numbers cover, up to `observed_at`.
+    trades
+        Trades closed in them.
+    sharpe
+        Annual net Sharpe ratio of daily returns; none when undefined.
+    total_return, max_drawdown
+        Fractions of equity.
+    """
+
+    observed_at: Timestamp
+    days: int = Field(ge=1)
+    trades: int = Field(ge=0)
+    sharpe: Measured
+    total_return: Measured
+    max_drawdown: Measured
+
+
+class PerformanceSummary(_Record):
+    """What remains of the observations that a document no longer lists one by one.
+
+    Parameters
+    ----------
+    records
+        How many there were.
+    first_observed_at, last_observed_at
+        When they began and ended.
+    worst_sharpe, best_sharpe, max_drawdown
+        Extremes over all of them; none when never defined.
+    """
+
+    records: int = Field(ge=1)
+    first_observed_at: Timestamp
+    last_observed_at: Timestamp
+    worst_sharpe: Measured
+    best_sharpe: Measured
+    max_drawdown: Measured
+
+    @classmethod
+    def of(cls, earlier: "PerformanceSummary | None", record: Performance) -> Self:
+        """Fold one more record, the oldest still listed, into the summary."""
+        worst, best, drawdown = (
+            (earlier.worst_sharpe, earlier.best_sharpe, earlier.max_drawdown) if earlier else (None,) * 3
+        )
+        return cls(
+            records=earlier.records + 1 if earlier else 1,
+            first_observed_at=earlier.first_observed_at if earlier else record.observed_at,
+            last_observed_at=record.observed_at,
+            worst_sharpe=min(_defined(worst, record.sharpe), default=None),
+            best_sharpe=max(_defined(best, record.sharpe), default=None),
+            max_drawdown=max(_defined(drawdown, record.max_drawdown), default=None),
+        )
+
+
+def _defined(*values: float | None) -> list[float]:
+    return [value for value in values if value is not None]

@@ -1,0 +1,71 @@
+"""Documents for tests: small builders with sensible defaults."""
+
+from typing import Any
+
+import numpy as np
+
+from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.records import Performance, Provenance, StageEvidence
+from quant_organism.evolution.committee import Committee
+from quant_organism.strategies import random_genome
+
+METRICS = (
+    "total_return", "annual_return", "volatility", "sharpe", "sortino", "max_drawdown", "consistency", "trades",
+    "win_rate", "turnover_per_year", "exposure",
+)  # fmt: skip
+UNIVERSE = tuple(f"COIN{i:02d}" for i in range(38))
+
+
+def provenance(**changes: Any) -> Provenance:
+    """Return the provenance of a cycle."""
+    fields = {
+        "market": "world-demo-0a1b2c",
+        "date": "2025-05-31",
+        "panel_hash": "a" * 64,
+        "spec_hash": "b" * 64,
+        "code_version": "0.1.0",
+        "seed": 7,
+    }
+    return Provenance(**{**fields, **changes})
+
+
+def stage_evidence(seed: int = 0) -> dict[str, StageEvidence]:
+    """Return evidence of the size that validation really hands over."""
+    rng = np.random.default_rng(seed)
+    return {
+        stage: StageEvidence(
+            metrics={name: float(rng.normal()) for name in METRICS},
+            thresholds={"sharpe": 1.0, "trades": 30, "max_drawdown": 0.15},
+            status="passed",
+            reason="sharpe 1.23, at least 1 needed; trades 312, at least 30 needed; "
+            "max drawdown 0.0512, at most 0.15 needed",
+        )
+        for stage in ("in_sample", "out_of_sample", "walk_forward", "holdout")
+    }
+
+
+def committee(members: int, seed: int = 0) -> Committee:
+    """Return a committee of random genomes with uneven weights."""
+    rng = np.random.default_rng([seed, members])
+    genomes = [random_genome(rng, generation=int(rng.integers(20))) for _ in range(members)]
+    return Committee.of(genomes, rng.uniform(0.5, 2.0, members))
+
+
+def document(seed: int = 0, *, members: int = 1, **changes: Any) -> StrategyConfig:
+    """Return a document at birth; equal arguments give equal documents."""
+    fields = {
+        "universe": UNIVERSE,
+        "interval": "1h",
+        "fitness": 1.0 + seed / 100,
+        "provenance": provenance(),
+        "evidence": stage_evidence(seed),
+        "at": "2025-05-31",
+        "reason": "passed every gate",
+    }
+    return StrategyConfig.born(committee(members, seed), **{**fields, **changes})
+
+
+def observation(day: int, sharpe: float | None = 1.0) -> Performance:
+    """Return a performance record of a day in June 2025 (day 1 is the first; later months follow)."""
+    at = np.datetime64("2025-06-01") + (day - 1)
+    return Performance(observed_at=str(at), days=30, trades=12, sharpe=sharpe, total_return=0.0123, max_drawdown=0.0456)

@@ -1,0 +1,189 @@
+"""A document is exact, short, and refuses to be read when anything about it does not fit."""
+
+import hashlib
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_organism.deployment.config import LISTED_MOVES, LISTED_PERFORMANCE, MAX_BYTES, StrategyConfig
+from quant_organism.errors import InputError, IntegrityError, QuantOrganismError
+from quant_organism_tests.deployment.documents import committee, document, observation, stage_evidence
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def read(data: bytes) -> StrategyConfig:
+    return StrategyConfig.from_json(data, where="a.json")
+
+
+def tampered(config: StrategyConfig, *, resealed: bool, **changes) -> bytes:
+    """Change fields of the stored form, with or without a checksum that fits again."""
+    content = {**orjson.loads(config.to_json()), **changes}
+    if resealed:
+        del content["checksum"]
+        content["checksum"] = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return orjson.dumps(content)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    members=st.integers(1, 30),
+    fitness=NUMBERS,
+    sharpes=st.lists(NUMBERS | st.none(), max_size=25),
+)
+def test_what_is_written_is_read_back_exactly(seed, members, fitness, sharpes):
+    config = document(seed, members=members, fitness=fitness)
+    for day, sharpe in enumerate(sharpes, start=1):
+        config = config.observed(observation(day, sharpe))
+    again = read(config.to_json())
+    assert again == config
+    assert again.to_json() == config.to_json()
+    assert [g.hash for g in again.committee.genomes] == [g.hash for g in config.committee.genomes]
+    assert again.committee.weights.tolist() == config.committee.weights.tolist()
+
+
+def test_identity_and_kind_are_those_of_what_trades():
+    single, several = document(members=1), document(members=5)
+    assert (single.kind, single.id) == ("genome", single.committee.genomes[0].id)
+    assert several.kind == "committee"
+    assert several.id == committee(5).id
+    assert several.id.startswith("committee_")
+
+
+@pytest.mark.parametrize(("members", "limit"), [(1, 5_000), (30, 16_000)])
+def test_a_long_life_stays_within_the_size_limit(members, limit):
+    config = document(members=members).moved("testing", at="2025-05-31", reason="r" * 200, evidence="e" * 200)
+    for day in range(1, 200):
+        config = config.observed(observation(day))
+    for _ in range(12):
+        config = config.moved("decaying", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
+        config = config.moved("testing", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
+    config = config.moved("retired", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
+    assert MAX_BYTES[config.kind] == limit
+    assert len(config.to_json()) <= limit
+    assert config.history[0].to_stage == "born"
+    assert len(config.history) + config.earlier_moves == 27
+    assert len(config.performance) + config.earlier_performance.records == 199
+    assert config.performance[-1] == observation(199)
+    assert read(config.to_json()) == config
+
+
+def test_lists_are_bounded_even_where_there_is_room():
+    config = document(evidence={})
+    for day in range(1, 21):
+        config = config.observed(observation(day))
+    assert [record.observed_at[8:10] for record in config.performance] == [f"{d:02d}" for d in range(11, 21)]
+    assert len(config.performance) == LISTED_PERFORMANCE
+    assert len(config.history) <= LISTED_MOVES
+
+
+def test_a_document_too_large_to_shorten_is_refused_with_what_makes_it_large():
+    with pytest.raises(InputError, match="at most 5000 are allowed") as caught:
+        document(universe=tuple(f"A-VERY-LONG-SYMBOL-{i:04d}" for i in range(300)))
+    assert "300 now" in caught.value.remedy
+
+
+def test_a_move_needs_the_table_and_time_order():
+    config = document()
+    moved = config.moved("testing", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    assert (config.stage, moved.stage) == ("born", "testing")
+    assert moved.history[-1].from_stage == "born"
+    with pytest.raises(InputError, match="from born to live"):
+        config.moved("live", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    with pytest.raises(InputError, match="before the last move"):
+        moved.moved("paper", at="2025-06-01", reason="chosen", evidence="Sharpe 1.2")
+
+
+def test_the_past_of_a_strategy_can_be_asked_for():
+    config = document().moved("testing", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    config = config.moved("retired", at="2025-06-20", reason="lost", evidence="Sharpe -2")
+    moments = ["2025-05-30", "2025-05-31", "2025-06-02", "2025-06-19T23:59:59Z", "2025-06-20"]
+    assert [config.stage_at(at) for at in moments] == [None, "born", "testing", "testing", "retired"]
+
+
+def test_observations_come_in_order_and_the_same_moment_again_replaces():
+    config = document().observed(observation(1, 1.0)).observed(observation(2, 2.0))
+    assert [record.sharpe for record in config.observed(observation(2, 3.0)).performance] == [1.0, 3.0]
+    assert config.last_active == "2025-06-02T00:00:00Z"
+    with pytest.raises(InputError, match="older than the newest"):
+        config.observed(observation(1, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"fitness": float("nan")}, "fitness"),
+        ({"universe": ()}, "universe"),
+        ({"universe": ("BTC", "BTC")}, "universe"),
+        ({"interval": ""}, "interval"),
+        ({"at": "soon"}, "not a moment"),
+        ({"reason": ""}, "reason"),
+    ],
+)
+def test_unusable_values_at_birth_are_named(changes, found):
+    with pytest.raises(InputError, match=found):
+        document(**changes)
+
+
+def test_a_later_version_is_told_apart_before_anything_else_is_judged():
+    with pytest.raises(IntegrityError, match=r"newer version.*nothing was changed") as caught:
+        read(tampered(document(), resealed=False, schema_version="2"))
+    assert caught.value.remedy == "update quant-organism"
+
+
+@pytest.mark.parametrize("resealed", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fitness": "high"},
+        {"id": "rsi_filter_0_00000000"},
+        {"stage": "live"},
+        {"kind": "committee"},
+        {"colour": "blue"},
+        {"members": []},
+        {"members": [{"weight": 1.0}]},
+        {"genes": {}},
+        {"history": []},
+        {"universe": ["B", "A"]},
+    ],
+)
+def test_an_altered_document_is_refused_even_if_its_checksum_was_made_to_fit(changes, resealed):
+    with pytest.raises(QuantOrganismError) as caught:
+        read(tampered(document(), resealed=resealed, **changes))
+    assert caught.value.where.startswith("a.json")
+    if not resealed:
+        assert "checksum" in caught.value.what
+
+
+def test_altered_genes_are_found_by_their_hash_and_unknown_ones_by_their_name():
+    config = document()
+    content = orjson.loads(config.to_json())
+    member, (family, names) = content["members"][0], next(iter(content["genes"].items()))
+    at = names.index("max_holding_hours")
+    values = [*member["values"][:at], 5 if member["values"][at] != 5 else 6, *member["values"][at + 1 :]]
+    with pytest.raises(IntegrityError, match="hash"):
+        read(tampered(config, resealed=True, members=[{**member, "values": values}]))
+    with pytest.raises(InputError, match="unknown gene wings"):
+        read(tampered(config, resealed=True, genes={family: [*names[:-1], "wings"]}))
+    renamed = [{**member, "family": "horoscope"}]
+    with pytest.raises(InputError, match="unknown family 'horoscope'"):
+        read(tampered(config, resealed=True, genes={"horoscope": names}, members=renamed))
+
+
+@given(data=st.binary(max_size=200))
+def test_bytes_that_are_no_document_are_an_error_and_never_a_crash(data):
+    with pytest.raises(IntegrityError):
+        read(data)
+
+
+@given(cut=st.integers(0, 2_000))
+def test_a_truncated_document_is_never_taken_for_a_whole_one(cut):
+    with pytest.raises(IntegrityError):
+        read(document().to_json()[:cut])
+
+
+def test_evidence_is_kept_stage_by_stage():
+    evidence = stage_evidence(3)
+    assert dict(read(document(evidence=evidence).to_json()).evidence) == evidence
