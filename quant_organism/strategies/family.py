@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from quant_organism.strategies.risk import RISK_GENES
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
 
-GeneArrays = Mapping[str, NDArray[np.float64] | NDArray[np.int64]]
-"""One value per genome and gene, each array of shape (G,); a choice is the index into its choices."""
+GeneArrays = Mapping[str, NDArray[Any]]
+"""One value per genome and gene, shape (G,): float64, or int64 for ints and for the index of a choice."""
 
 
 class StrategyFamily(Protocol):

@@ -82,7 +82,7 @@ class GeneSpec:
         if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
             return None
         if self.kind == "int":
-            return int(value) if isinstance(value, Integral) and self.low <= value <= self.high else None
+            return int(value) if isinstance(value, Integral) and self.low <= int(value) <= self.high else None
         number = float(value)
         if not math.isfinite(number) or not self.low <= number <= self.high:
             return None

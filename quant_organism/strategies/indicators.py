@@ -203,7 +203,9 @@ def divergence_rows(
 
 
 @numba.njit(nogil=True, cache=True)
-def deviation_rows(x: NDArray[np.float64], mean: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+def deviation_rows(
+    x: NDArray[np.float64], mean: NDArray[np.float64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` values about `mean` (K, n); tiny ones are 0."""
     n = x.size
     rows = np.full((periods.size, n), np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,7 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 
 def gene_arrays(genomes: Sequence[Genome]) -> GeneArrays:
     """Collect the genes of genomes of one family into arrays of shape (G,); choices become their index."""
-    arrays: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for spec in get_family(genomes[0].family).genes:
         values = [genome.genes[spec.name] for genome in genomes]
         if spec.kind == "choice":
@@ -72,9 +73,9 @@ def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:
     direction = np.zeros((1, bars.close.size), dtype=np.int8)
     conviction = np.ones(direction.shape)
     family.targets(bank, genes, direction, conviction)
-    return direction[0] * conviction[0]
+    return np.asarray(direction[0] * conviction[0])
 
 
 def _expand(target: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
     last_valid = np.cumsum(valid)
-    return np.concatenate([[0.0], target])[last_valid] + 0.0
+    return np.asarray(np.concatenate([[0.0], target])[last_valid] + 0.0)

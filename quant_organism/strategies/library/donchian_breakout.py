@@ -125,4 +125,4 @@ class DonchianBreakout:
 
 def _exit_period(genes: GeneArrays) -> NDArray[np.int64]:
     shorter = np.floor(genes["channel_period"] * genes["exit_period_ratio"])
-    return np.maximum(2, shorter).astype(np.int64)
+    return np.asarray(np.maximum(2, shorter), dtype=np.int64)

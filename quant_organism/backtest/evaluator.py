@@ -1,0 +1,240 @@
+"""The population evaluator: many genomes on all assets of a panel, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import kernel
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.evaluation import EquityPaths, Evaluation
+from quant_organism.backtest.metrics import compound, path_metrics, return_metrics, trade_metrics
+from quant_organism.backtest.population import Group, group_by_family, simulate_pass, write_targets
+from quant_organism.backtest.sleeves import Window, check_panel
+from quant_organism.backtest.trades import TradeList, trade_list
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Genome
+from quant_organism.strategies.bank import IndicatorBank
+
+Floats = NDArray[np.float64]
+
+_RETURNS_BYTES = 256 * 2**20
+"""Ceiling of the bar returns held at once; a larger population is evaluated in several passes."""
+
+_ROWS_PER_TASK = 64
+"""Paths that one task reduces to metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    """Evaluate populations by the rules of docs/execution.md.
+
+    Results do not depend on the number of threads, nor on the order of genomes and assets, to the last bit.
+
+    Parameters
+    ----------
+    threads
+        Threads over chunks of genomes; the kernels release the interpreter's lock.
+    stops_from_next_bar
+        Look at stops from the bar after entry on only (rule 14): for comparison with engines that do so.
+
+    Raises
+    ------
+    InputError
+        If there is not at least one thread.
+    """
+
+    threads: int = 2
+    stops_from_next_bar: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise InputError(f"threads is {self.threads}, expected at least 1")
+
+    def evaluate(
+        self,
+        population: Sequence[Genome],
+        panel: Panel,
+        costs: Costs,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        bar_returns: bool = False,
+    ) -> Evaluation:
+        """Backtest every genome on every asset and on the portfolio of all of them.
+
+        Parameters
+        ----------
+        population
+            G genomes of any families.
+        panel
+            The market, T bars x N assets.
+        costs
+            Fees, slippage, funding.
+        start, stop
+            Rows between which to trade and score; signals see all rows before `stop`, so that rows before `start`
+            are warm-up. Default: the whole panel.
+        bar_returns
+            Return the portfolio's returns per bar too: G x T' float64.
+
+        Raises
+        ------
+        InputError
+            An empty population, a panel with broken bars or time stamps, or a window outside the panel.
+        """
+        genomes = tuple(population)
+        if not genomes:
+            raise InputError("the population is empty", remedy="give at least one genome")
+        window = _window(panel, costs, start, stop)
+        order = np.array(sorted(range(len(genomes)), key=lambda g: genomes[g].family))
+        per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
+        totals = np.empty((len(genomes), panel.n_assets, kernel.N_TOTALS))
+        daily = np.empty((len(genomes), window.day_starts.size))
+        paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
+        metrics: dict[str, Floats] = {}
+        with ThreadPoolExecutor(self.threads) as executor:
+            for begin in range(0, len(genomes), per_pass):
+                chosen = order[begin : begin + per_pass]
+                groups = group_by_family([genomes[g] for g in chosen], panel.interval)
+                returns, totals[chosen] = simulate_pass(groups, window, self._friction(costs), executor)
+                reduced, daily[chosen] = _reduce(returns, window, executor)
+                for name, values in reduced.items():
+                    metrics.setdefault(name, np.empty(len(genomes)))[chosen] = values
+                if paths is not None:
+                    paths[chosen] = returns
+        return Evaluation(
+            genomes=genomes,
+            symbols=panel.symbols,
+            metrics=metrics | _pooled_metrics(totals, window),
+            asset_metrics=_asset_metrics(totals, window),
+            days=window.days,
+            daily_returns=daily,
+            bar_returns=paths,
+        )
+
+    def trades(
+        self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
+    ) -> TradeList:
+        """List every trade of one genome; arguments and errors as in `evaluate`."""
+        window = _window(panel, costs, start, stop)
+        records, times = {}, {}
+        for asset in window.assets_by_symbol:
+            record, _, rows = self._walk(genome, window, asset, np.zeros(window.n_bars))
+            records[panel.symbols[asset]] = record
+            times[panel.symbols[asset]] = panel.times[rows]
+        return trade_list(records, times)
+
+    def equity(
+        self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
+    ) -> EquityPaths:
+        """Return the equity of one genome's portfolio and sleeves at each close; arguments as in `evaluate`."""
+        window = _window(panel, costs, start, stop)
+        returns = np.zeros(window.n_bars)
+        sleeves = np.empty((window.n_bars, panel.n_assets))
+        for asset in window.assets_by_symbol:
+            sleeves[:, asset] = self._walk(genome, window, asset, returns)[1]
+        return EquityPaths(
+            times=window.times,
+            symbols=panel.symbols,
+            portfolio=np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0)), dtype=np.float64),
+            sleeves=sleeves,
+        )
+
+    def _friction(self, costs: Costs) -> kernel.Friction:
+        return kernel.Friction(costs.taker_fee, costs.slippage, self.stops_from_next_bar)
+
+    def _walk(
+        self, genome: Genome, window: Window, asset: int, returns: Floats
+    ) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        # Trades, equity path (T',) and panel rows of the valid bars of one sleeve, whose returns are added.
+        sleeve = window.sleeve(asset)
+        group = Group.of([genome], window.panel.interval)
+        bank = IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes))
+        direction, conviction = write_targets(group, bank)
+        trades = np.empty((np.count_nonzero(np.diff(direction[0])) + 1, kernel.N_TRADE_COLUMNS))
+        totals = np.empty(kernel.N_TOTALS)
+        portfolio = np.zeros(sleeve.n_bars)
+        equity = np.full(sleeve.n_bars, np.nan)
+        bars = sleeve.bars._replace(origin=sleeve.bars.first)
+        count = kernel.simulate_sleeve(
+            direction[0], conviction[0], bars, group.risk, 0, self._friction(window.costs), totals, portfolio, trades,
+            equity,
+        )  # fmt: skip
+        returns[sleeve.window_rows] += portfolio
+        path = np.full(window.n_bars, np.nan)
+        path[sleeve.window_rows] = equity
+        return trades[:count], _carried_forward(path), sleeve.bars.rows
+
+
+def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
+    last = panel.n_bars if stop is None else stop
+    check_panel(panel, start, last)
+    return Window(panel, costs, start, last)
+
+
+def _carried_forward(path: Floats) -> Floats:
+    known = np.maximum.accumulate(np.where(np.isnan(path), -1, np.arange(path.size)))
+    return np.where(known < 0, 1.0, path[known])
+
+
+def _reduce(returns: Floats, window: Window, executor: Executor) -> tuple[dict[str, Floats], Floats]:
+    # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
+    daily = np.empty((returns.shape[0], window.day_starts.size))
+
+    def reduce_rows(begin: int) -> dict[str, Floats]:
+        rows = slice(begin, begin + _ROWS_PER_TASK)
+        compound(returns[rows], window.day_starts, daily[rows])
+        return path_metrics(returns[rows], window.bars_per_year)
+
+    parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, daily
+
+
+def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
+    # Summed asset by asset in the order of symbols, so that a permuted panel gives the same bits.
+    pooled = np.zeros((totals.shape[0], kernel.N_TOTALS))
+    for asset in window.assets_by_symbol:
+        pooled += totals[:, asset]
+    columns = pooled.T
+    return {
+        "turnover_per_year": columns[kernel.PORTFOLIO_TURNOVER] * window.bars_per_year / window.n_bars,
+        "exposure": columns[kernel.PORTFOLIO_EXPOSURE] / window.n_bars,
+        **_trade_metrics(columns, window),
+    }
+
+
+def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
+    columns = np.moveaxis(totals, -1, 0)
+    bars = np.broadcast_to(window.panel.valid[window.start : window.stop].sum(axis=0), columns.shape[1:])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviations = columns[kernel.RETURN_SQUARES] - columns[kernel.RETURN_SUM] ** 2 / bars
+        per_bar = {
+            "turnover_per_year": columns[kernel.TURNOVER] * window.bars_per_year / bars,
+            "exposure": columns[kernel.EXPOSURE] / bars,
+            "time_in_market": columns[kernel.BARS_IN_POSITION] / bars,
+        }
+    return {
+        **return_metrics(
+            bars,
+            columns[kernel.RETURN_SUM],
+            deviations,
+            columns[kernel.LOSS_SQUARES],
+            columns[kernel.EQUITY],
+            columns[kernel.DEEPEST],
+            window.bars_per_year,
+        ),
+        **per_bar,
+        **_trade_metrics(columns, window),
+    }
+
+
+def _trade_metrics(columns: Floats, window: Window) -> dict[str, Floats]:
+    hours = columns[kernel.HELD_BARS] * window.panel.interval.hours
+    return trade_metrics(
+        columns[kernel.TRADES], columns[kernel.WINS], columns[kernel.GAINS], columns[kernel.LOSSES], hours
+    )

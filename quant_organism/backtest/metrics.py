@@ -1,0 +1,219 @@
+"""Metrics of a path of returns and of a set of trades; the only place where they are defined.
+
+All follow one convention: returns are per bar, a year has 365 days, standard deviations of returns have the divisor
+T - 1, and what is not defined is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+NO_DEVIATION = 1e-12
+"""A standard deviation of returns up to this is none."""
+
+CONSISTENCY_BLOCKS = 12
+"""Sub-periods of equal length of which consistency counts the profitable ones."""
+
+_LEAST_BLOCKS = 4
+
+# Columns of a path's totals.
+RETURN_SUM, SQUARED_DEVIATIONS, LOSS_SQUARES, GROWTH, DEEPEST, GOOD_BLOCKS = range(6)
+
+
+@numba.njit(nogil=True, cache=True)
+def summarise_paths(returns: Floats, blocks: int, totals: Floats) -> None:
+    """Reduce paths of returns to the sums that the metrics need.
+
+    Parameters
+    ----------
+    returns
+        Returns per bar, shape (G, T); below -1 counts as -1, and equity stays 0 from there on.
+    blocks
+        Number of sub-periods of equal length that consistency looks at.
+    totals
+        Written, shape (G, 6): sum of returns, squared deviations from their mean, squares of the negative ones,
+        final over initial equity, least ratio of equity to its running peak, sub-periods that gained.
+    """
+    bars = returns.shape[1]
+    for g in range(returns.shape[0]):
+        path = returns[g]
+        total = 0.0
+        for t in range(bars):
+            total += path[t]
+        mean = total / bars if bars > 0 else 0.0
+        deviations = 0.0
+        losses = 0.0
+        equity = 1.0
+        peak = 1.0
+        deepest = 1.0
+        good = 0
+        for block in range(blocks):
+            opening = equity
+            for t in range(block * bars // blocks, (block + 1) * bars // blocks):
+                away = path[t] - mean
+                deviations += away * away
+                loss = min(path[t], 0.0)
+                losses += loss * loss
+                equity *= max(1.0 + path[t], 0.0)
+                peak = max(peak, equity)
+                if equity < peak * deepest:
+                    deepest = equity / peak
+            good += equity > opening
+        totals[g, RETURN_SUM] = total
+        totals[g, SQUARED_DEVIATIONS] = deviations
+        totals[g, LOSS_SQUARES] = losses
+        totals[g, GROWTH] = equity
+        totals[g, DEEPEST] = deepest
+        totals[g, GOOD_BLOCKS] = good
+
+
+@numba.njit(nogil=True, cache=True)
+def compound(returns: Floats, starts: NDArray[np.int64], compounded: Floats) -> None:
+    """Compound returns over adjoining periods.
+
+    Parameters
+    ----------
+    returns
+        Returns per bar, shape (G, T).
+    starts
+        First bar of each of D periods, shape (D,).
+    compounded
+        Written: returns per period, shape (G, D).
+    """
+    bars, periods = returns.shape[1], starts.size
+    for g in range(returns.shape[0]):
+        for d in range(periods):
+            growth = 1.0
+            for t in range(starts[d], starts[d + 1] if d + 1 < periods else bars):
+                growth *= max(1.0 + returns[g, t], 0.0)
+            compounded[g, d] = growth - 1.0
+
+
+def path_metrics(returns: ArrayLike, periods_per_year: float) -> dict[str, Floats]:
+    """Return the metrics of paths of returns.
+
+    Parameters
+    ----------
+    returns
+        Returns per period, shape (T,) or (G, T).
+    periods_per_year
+        Periods in 365 days: 8,760 hours.
+
+    Returns
+    -------
+    total_return, annual_return, volatility, sharpe, sortino, max_drawdown, calmar, consistency; each of shape (G,).
+    """
+    paths = np.ascontiguousarray(np.atleast_2d(np.asarray(returns, dtype=np.float64)))
+    bars = paths.shape[1]
+    blocks = min(CONSISTENCY_BLOCKS, bars)
+    totals = np.empty((paths.shape[0], 6))
+    summarise_paths(paths, max(blocks, 1), totals)
+    columns = totals.T
+    metrics = return_metrics(
+        np.full(paths.shape[0], bars),
+        columns[RETURN_SUM],
+        columns[SQUARED_DEVIATIONS],
+        columns[LOSS_SQUARES],
+        columns[GROWTH],
+        columns[DEEPEST],
+        periods_per_year,
+    )
+    known = blocks >= _LEAST_BLOCKS
+    metrics["consistency"] = columns[GOOD_BLOCKS] / blocks if known else np.full(paths.shape[0], np.nan)
+    return metrics
+
+
+def return_metrics(
+    periods: ArrayLike,
+    return_sum: ArrayLike,
+    squared_deviations: ArrayLike,
+    loss_squares: ArrayLike,
+    growth: ArrayLike,
+    deepest: ArrayLike,
+    periods_per_year: float,
+) -> dict[str, Floats]:
+    """Return the metrics that follow from a path's sums; all arguments of one shape.
+
+    Parameters
+    ----------
+    periods
+        Number of returns T.
+    return_sum, squared_deviations, loss_squares
+        Sum of the returns, of their squared deviations from the mean, of the squares of the negative ones.
+    growth
+        Final over initial equity.
+    deepest
+        Least ratio of equity to its running peak.
+    periods_per_year
+        Periods in 365 days.
+    """
+    bars, total, deviations, losses = (
+        np.asarray(values, dtype=np.float64) for values in (periods, return_sum, squared_deviations, loss_squares)
+    )
+    final, trough = np.asarray(growth, dtype=np.float64), np.asarray(deepest, dtype=np.float64)
+    year = float(periods_per_year)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = total / bars
+        deviation = np.sqrt(np.maximum(deviations, 0.0) / (bars - 1.0))
+        downside = np.sqrt(losses / bars)
+        annual = np.where(final > 0.0, final ** (year / bars) - 1.0, -1.0)
+        drawdown = 1.0 - trough
+        metrics = {
+            "total_return": final - 1.0,
+            "annual_return": annual,
+            "volatility": deviation * np.sqrt(year),
+            "sharpe": np.where(deviation > NO_DEVIATION, mean / deviation, np.nan) * np.sqrt(year),
+            "sortino": np.where(losses > 0.0, mean / downside, np.nan) * np.sqrt(year),
+            "max_drawdown": drawdown,
+            "calmar": np.where(drawdown > 0.0, annual / drawdown, np.nan),
+        }
+    metrics["volatility"] = np.where(bars >= 2, metrics["volatility"], np.nan)
+    return {name: np.where(bars >= 1, values, np.nan) for name, values in metrics.items()}
+
+
+def trade_metrics(
+    trades: ArrayLike, wins: ArrayLike, gains: ArrayLike, losses: ArrayLike, held_hours: ArrayLike
+) -> dict[str, Floats]:
+    """Return the metrics that follow from the sums over closed trades; all arguments of one shape.
+
+    Parameters
+    ----------
+    trades, wins
+        Number of closed trades, and of those with a positive net return.
+    gains, losses
+        Sum of the positive net returns, and of the negative ones without their sign.
+    held_hours
+        Sum of the hours between entry and exit.
+    """
+    count, won, gained, lost, hours = (
+        np.asarray(values, dtype=np.float64) for values in (trades, wins, gains, losses, held_hours)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "trades": count,
+            "win_rate": np.where(count > 0, won / count, np.nan),
+            "profit_factor": np.where(lost > 0, gained / lost, np.nan),
+            "avg_holding_hours": np.where(count > 0, hours / count, np.nan),
+        }
+
+
+def trade_sums(returns: ArrayLike) -> Mapping[str, float]:
+    """Return the sums of `trade_metrics` over net returns of closed trades, shape (trades,)."""
+    net = np.asarray(returns, dtype=np.float64)
+    return {
+        "trades": float(net.size),
+        "wins": float(np.sum(net > 0)),
+        "gains": float(np.sum(net[net > 0])),
+        "losses": float(-np.sum(net[net < 0])),
+    }
+
+
+def turnover(weights: ArrayLike) -> float:
+    """Return the sum of absolute changes of position over equity, from flat; shape (T,) of target weights."""
+    return float(np.abs(np.diff(np.asarray(weights, dtype=np.float64), prepend=0.0)).sum())

@@ -1,0 +1,145 @@
+"""One pass over a population: targets and walks of many genomes on every asset of a window, in threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import kernel
+from quant_organism.backtest.sleeves import Sleeve, Window
+from quant_organism.market.schema import Interval
+from quant_organism.strategies import Genome, StrategyFamily, get_family
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.family import GeneArrays
+from quant_organism.strategies.risk import TRAILING_STOP_OFF_BELOW
+from quant_organism.strategies.signals import gene_arrays
+
+_TASK_CELLS = 2**19
+"""Genomes x bars whose targets one task holds: few enough for the cache, enough to amortise the call."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Genomes of one family that stand side by side in a pass.
+
+    Parameters
+    ----------
+    family
+        Their family.
+    genes
+        Their genes, each of shape (G,).
+    risk
+        Their risk genes as the walk reads them.
+    row
+        Row of the first of them in the pass.
+    """
+
+    family: StrategyFamily
+    genes: GeneArrays
+    risk: kernel.Risk
+    row: int
+
+    @classmethod
+    def of(cls, genomes: Sequence[Genome], interval: Interval, row: int = 0) -> Group:
+        """Collect genomes of one family."""
+        genes = gene_arrays(genomes)
+        trailing, hours = genes["trailing_stop"], genes["max_holding_hours"]
+        risk = kernel.Risk(
+            stop_loss=np.asarray(genes["stop_loss"], dtype=np.float64),
+            take_profit=np.asarray(genes["take_profit"], dtype=np.float64),
+            trailing_stop=np.where(trailing < TRAILING_STOP_OFF_BELOW, 0.0, trailing),
+            position_size=np.asarray(genes["position_size"], dtype=np.float64),
+            max_holding_bars=np.maximum(1, np.ceil(hours / interval.hours)).astype(np.int64),
+        )
+        return cls(get_family(genomes[0].family), genes, risk, row)
+
+    @property
+    def size(self) -> int:
+        """Number of genomes."""
+        return int(self.risk.stop_loss.size)
+
+    def parts(self, size: int) -> list[Group]:
+        """Cut the group into groups of at most `size` genomes."""
+        return [self._part(begin, begin + size) for begin in range(0, self.size, size)]
+
+    def _part(self, begin: int, end: int) -> Group:
+        genes = {name: values[begin:end] for name, values in self.genes.items()}
+        risk = kernel.Risk._make(values[begin:end] for values in self.risk)
+        return Group(self.family, genes, risk, self.row + begin)
+
+
+def group_by_family(genomes: Sequence[Genome], interval: Interval) -> list[Group]:
+    """Collect genomes, sorted by family, into one group per family."""
+    families = [genome.family for genome in genomes]
+    groups = []
+    for name in sorted(set(families)):
+        first, count = families.index(name), families.count(name)
+        groups.append(Group.of(genomes[first : first + count], interval, first))
+    return groups
+
+
+def simulate_pass(
+    groups: Sequence[Group], window: Window, friction: kernel.Friction, executor: Executor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Trade all genomes of `groups` on all assets of the window.
+
+    Assets are taken one after the other, in the order of their symbols, so that one asset's indicators are held at
+    a time and sums over assets do not depend on the panel's order.
+
+    Returns
+    -------
+    Portfolio returns per bar, shape (G, T'), and totals of the sleeves, shape (G, N, N_TOTALS).
+    """
+    count = sum(group.size for group in groups)
+    returns = np.zeros((count, window.n_bars))
+    totals = np.zeros((count, window.panel.n_assets, kernel.N_TOTALS))
+    for asset in window.assets_by_symbol:
+        sleeve = window.sleeve(asset)
+        if sleeve.n_bars == 0:
+            continue
+        bank = IndicatorBank(sleeve.signal_bars, _needs(groups))
+        cells = sleeve.bars.close.size
+        parts = [part for group in groups for part in group.parts(max(8, math.ceil(_TASK_CELLS / cells)))]
+        for part, part_totals in zip(
+            parts, executor.map(partial(_trade_part, sleeve, bank, friction, returns), parts), strict=True
+        ):
+            totals[part.row : part.row + part.size, asset] = part_totals
+    return returns, totals
+
+
+def write_targets(group: Group, bank: IndicatorBank) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Return direction (G, n) and conviction (G, n) of a group; conviction is (G, 0) where it is always 1."""
+    n = bank.bars.close.size
+    direction = np.zeros((group.size, n), dtype=np.int8)
+    conviction = np.empty((group.size, n if group.family.conviction else 0))
+    group.family.targets(bank, group.genes, direction, conviction)
+    return direction, conviction
+
+
+def _trade_part(
+    sleeve: Sleeve, bank: IndicatorBank, friction: kernel.Friction, returns: NDArray[np.float64], part: Group
+) -> NDArray[np.float64]:
+    direction, conviction = write_targets(part, bank)
+    totals = np.empty((part.size, kernel.N_TOTALS))
+    portfolio = returns[part.row : part.row + part.size]
+    if sleeve.has_gaps:
+        compressed = np.zeros((part.size, sleeve.n_bars))
+        kernel.simulate_population(direction, conviction, sleeve.bars, part.risk, friction, totals, compressed)
+        portfolio[:, sleeve.window_rows] += compressed
+    else:
+        kernel.simulate_population(direction, conviction, sleeve.bars, part.risk, friction, totals, portfolio)
+    return totals
+
+
+def _needs(groups: Sequence[Group]) -> dict[str, NDArray[np.int64]]:
+    needs: dict[str, NDArray[np.int64]] = {}
+    for group in groups:
+        for name, periods in group.family.indicators(group.genes).items():
+            needs[name] = np.concatenate([needs[name], periods]) if name in needs else periods
+    return needs
