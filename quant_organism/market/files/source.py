@@ -1,0 +1,253 @@
+"""`FileSource`: candles and funding from a folder of a person's own files, or from one file."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from quant_organism.errors import InputError
+from quant_organism.market.files.checks import Judged, judge_candles, judge_funding, judge_trades, without_forming
+from quant_organism.market.files.names import INTERVALS
+from quant_organism.market.files.recognise import find_files
+from quant_organism.market.files.table import DataFile, Kind
+from quant_organism.market.files.trades import bars_of_trades
+from quant_organism.market.schema import (
+    CANDLE_SCHEMA,
+    FUNDING_SCHEMA,
+    SET_ASIDE_SCHEMA,
+    Interval,
+    check_market_id,
+    choose_symbols,
+    day_of,
+    format_ms,
+)
+
+_NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    judged: Judged
+    interval: Interval | None  # of candles
+
+
+class FileSource:
+    """A market read from files in place; nothing is ever written to them. Implements `CandleSource`.
+
+    A file is read once, when a question first needs it; `notes` and `set_aside` speak of the files read so far.
+
+    Parameters
+    ----------
+    path
+        A folder (its files, not the folders inside) or one file.
+    market
+        Name of the market in the lake; by default ``files-`` and the name of the folder or file.
+    repair
+        False: the first row that breaks a rule is an InputError. True: such rows are set aside, rows out of order are
+        sorted, and of duplicates the first is kept, as long as at most 5 % of a file's rows are set aside.
+    as_of
+        Aware date-time; bars that close later are set aside as forming. None: every bar counts as closed.
+
+    Raises
+    ------
+    InputError
+        Nothing readable is at `path`, `market` cannot name a market, or `as_of` has no time zone.
+    """
+
+    def __init__(
+        self, path: Path | str, *, market: str | None = None, repair: bool = False, as_of: datetime | None = None
+    ) -> None:
+        if as_of is not None and as_of.tzinfo is None:
+            raise InputError(f"as_of {as_of} has no time zone", remedy="give it in UTC")
+        self._path = Path(path).resolve()
+        self._files, self._folder_notes = find_files(self._path)
+        self._market = check_market_id(_default_market(self._path) if market is None else market)
+        self._repair = repair
+        self._as_of = as_of
+        self._parsed: dict[Path, _Parsed] = {}
+        self._bars: dict[tuple[Path, Interval], Judged] = {}
+        self._series: dict[Interval, dict[str, pl.DataFrame]] = {}
+        self._funding: dict[str, pl.DataFrame] | None = None
+
+    @property
+    def market(self) -> str:
+        """Name of this market in the lake."""
+        return self._market
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was asked for, and the files that answer with their formats and sizes in bytes."""
+        return {
+            "kind": "files",
+            "path": str(self._path),
+            "repair": self._repair,
+            "as_of": None if self._as_of is None else self._as_of.isoformat(),
+            "files": [
+                {"name": file.path.name, "format": file.format, "kind": file.kind, "bytes": file.path.stat().st_size}
+                for file in self._files
+            ],
+        }
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that there are candles or trades of, sorted."""
+        found: set[str] = set()
+        for file in self._of_kind("candles", "trades"):
+            found |= set(self._read(file).judged.frame["symbol"]) if file.symbol is None else {file.symbol}
+        return tuple(sorted(found))
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """Return the intervals on offer, shortest first; trades offer every one."""
+        if self._of_kind("trades"):
+            return INTERVALS
+        found = {file.interval or self._read(file).interval for file in self._of_kind("candles")}
+        return tuple(interval for interval in INTERVALS if interval in found)
+
+    def span(self, interval: Interval) -> tuple[date, date]:
+        """Return the first UTC day with a bar, and the last day whose last bar is there for some symbol.
+
+        Where no day is complete, the second is the last day with a bar.
+
+        Raises
+        ------
+        InputError
+            As `candles`.
+        """
+        stamps = pl.concat([frame["timestamp"] for frame in self._series_of(interval).values()]).dt.epoch("ms")
+        first, last = int(stamps.min()), int(stamps.max())  # type: ignore[arg-type]
+        last_complete = day_of(last + interval.milliseconds) - timedelta(days=1)
+        return day_of(first), last_complete if last_complete >= day_of(first) else day_of(last)
+
+    def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
+        """Return the candles that open on the UTC days `start` to `end` (inclusive), sorted by (timestamp, symbol).
+
+        Raises
+        ------
+        InputError
+            A file breaks the rules, a symbol is not on offer, no bars are of this interval, or two files hold the same
+            bars.
+        """
+        wanted = choose_symbols(symbols, self.symbols(), where=str(self._path))
+        return _days(self._series_of(interval), wanted, CANDLE_SCHEMA, start, end)
+
+    def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        """Return the funding stamped on the UTC days `start` to `end` (inclusive); a symbol without any has no rows.
+
+        Raises
+        ------
+        InputError
+            A file breaks the rules, a symbol is not on offer, or two files hold the same settlements.
+        """
+        wanted = choose_symbols(symbols, self.symbols(), where=str(self._path))
+        if self._funding is None:
+            self._funding = _joined((file, self._read(file).judged.frame) for file in self._of_kind("funding"))
+        return _days(self._funding, wanted, FUNDING_SCHEMA, start, end)
+
+    def set_aside(self) -> pl.DataFrame:
+        """Return the rows that could not be used and why, by `SET_ASIDE_SCHEMA`."""
+        return pl.concat([SET_ASIDE_SCHEMA.to_frame(), *[judged.set_aside for judged in self._judged_so_far()]])
+
+    def notes(self) -> tuple[str, ...]:
+        """Return, in sentences, what was left aside in the folder and what was put right in the files."""
+        return (*self._folder_notes, *[note for judged in self._judged_so_far() for note in judged.notes])
+
+    def _of_kind(self, *kinds: Kind) -> list[DataFile]:
+        return [file for file in self._files if file.kind in kinds]
+
+    def _judged_so_far(self) -> list[Judged]:
+        by_file = [self._parsed[file.path].judged for file in self._files if file.path in self._parsed]
+        return [*by_file, *[self._bars[key] for key in sorted(self._bars)]]
+
+    def _read(self, file: DataFile) -> _Parsed:
+        if file.path not in self._parsed:
+            self._parsed[file.path] = self._judge(file)
+        return self._parsed[file.path]
+
+    def _judge(self, file: DataFile) -> _Parsed:
+        table = file.read(file)
+        if file.kind == "funding":
+            return _Parsed(judge_funding(table, file, repair=self._repair), None)
+        if file.kind == "trades":
+            return _Parsed(judge_trades(table, file, repair=self._repair), None)
+        judged, interval = judge_candles(table, file, repair=self._repair)
+        if self._as_of is not None:
+            judged = without_forming(judged, interval, self._as_of, file.path.name)
+        return _Parsed(judged, interval)
+
+    def _series_of(self, interval: Interval) -> dict[str, pl.DataFrame]:
+        """Return the bars of each symbol: from candles, or from trades where there are no candles of this interval."""
+        if interval not in self._series:
+            candles = [file for file in self._of_kind("candles") if file.interval in (None, interval)]
+            series = _joined(
+                (file, self._read(file).judged.frame) for file in candles if self._read(file).interval == interval
+            )
+            of_trades = _joined((file, self._bars_of(file, interval)) for file in self._of_kind("trades"))
+            self._series[interval] = of_trades | series
+        if not self._series[interval]:
+            known = ", ".join(known.name for known in self.intervals())
+            closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M}"
+            raise InputError(
+                f"no {interval} bars here{closed}", where=str(self._path), remedy=f"there are {known} bars"
+            )
+        return self._series[interval]
+
+    def _bars_of(self, file: DataFile, interval: Interval) -> pl.DataFrame:
+        key = (file.path, interval)
+        if key not in self._bars:
+            note = f"{file.path.name}: {interval} bars are made of trades; the first and the last may lack some."
+            bars = bars_of_trades(self._read(file).judged.frame, interval)
+            judged = Judged(bars, SET_ASIDE_SCHEMA.to_frame(), (note,))
+            if self._as_of is not None:
+                judged = without_forming(judged, interval, self._as_of, file.path.name)
+            self._bars[key] = judged
+        return self._bars[key].frame
+
+
+def _default_market(path: Path) -> str:
+    name = path.name if path.is_dir() else path.name.split(".", 1)[0]
+    return f"files-{_NOT_IN_AN_ID.sub('-', name.lower()).strip('-') or 'data'}"[:80]
+
+
+def _days(
+    series: dict[str, pl.DataFrame], symbols: Sequence[str], schema: pl.Schema, start: date, end: date
+) -> pl.DataFrame:
+    within = pl.col("timestamp").dt.date().is_between(start, end)
+    frames = [series[symbol].filter(within) for symbol in symbols if symbol in series]
+    return pl.concat([schema.to_frame(), *frames]).sort("timestamp", "symbol")
+
+
+def _joined(parts: Iterable[tuple[DataFile, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """Put the files together by symbol; only files that their format splits by date may share one.
+
+    Raises
+    ------
+    InputError
+        Two files hold the same symbol, or the same time of it.
+    """
+    claims: dict[str, list[tuple[DataFile, pl.DataFrame]]] = {}
+    for file, frame in parts:
+        for (symbol,), rows in frame.partition_by("symbol", as_dict=True).items():
+            earlier = claims.setdefault(str(symbol), [])
+            for other, others in earlier:
+                _refuse_overlap(str(symbol), other, others, file, rows)
+            earlier.append((file, rows))
+    return {symbol: pl.concat([rows for _, rows in claimed]).sort("timestamp") for symbol, claimed in claims.items()}
+
+
+def _refuse_overlap(symbol: str, other: DataFile, others: pl.DataFrame, file: DataFile, rows: pl.DataFrame) -> None:
+    both = f"{other.path.name} and {file.path.name} both hold {symbol}"
+    if not (other.dated and file.dated):
+        raise InputError(
+            both,
+            where=str(file.path.parent),
+            remedy="move one of them out of the folder, or import each from a folder of its own with --market",
+        )
+    common = rows.join(others, on="timestamp", how="semi")["timestamp"].dt.epoch("ms")
+    if common.len():
+        raise InputError(
+            f"{both} at {format_ms(common[0])}",
+            where=str(file.path.parent),
+            remedy="remove the file that the other one covers (a day's beside its month's)",
+        )
