@@ -1,1 +1,1 @@
-"""Benchmarks, one module each with `run() -> list[dict]`; `python -m benchmarks NAME` runs one. Nothing here is a test."""
+"""Benchmarks: one module each with `run() -> list[dict]`; `python -m benchmarks NAME` runs one."""

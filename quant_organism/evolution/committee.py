@@ -5,6 +5,7 @@ best keeps the luck. A genome that stands alone is a committee of one.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -65,11 +66,11 @@ class Committee:
     @classmethod
     def of(cls, genomes: Sequence[Genome], weights: Sequence[float] | None = None) -> "Committee":
         """Build a committee from genomes and positive raw weights (equal without), normalised to sum 1."""
-        raw = np.ones(len(genomes)) if weights is None else np.asarray(weights, dtype=np.float64)
-        shares = np.round(raw / raw.sum(), _WEIGHT_DECIMALS)
-        shares[-1] = round(1.0 - float(shares[:-1].sum()), _WEIGHT_DECIMALS)
-        pairs = sorted(zip(genomes, shares, strict=True), key=lambda pair: pair[0].hash)
-        return cls(tuple(Member(float(share), genome) for genome, share in pairs))
+        raw = [1.0] * len(genomes) if weights is None else [float(weight) for weight in weights]
+        pairs = sorted(zip(genomes, raw, strict=True), key=lambda pair: pair[0].hash)
+        total = math.fsum(raw)
+        shares = [round(weight / total, _WEIGHT_DECIMALS) for _, weight in pairs]
+        return cls(tuple(Member(share, genome) for (genome, _), share in zip(pairs, shares, strict=True)))
 
     @property
     def genomes(self) -> tuple[Genome, ...]:
@@ -166,6 +167,6 @@ def _champions(trials: Trials, ranked: list[int], spec: EvolutionSpec) -> list[i
         if not trials.on_front[trial]:
             continue
         returns = trials.daily_returns[[*chosen, trial]]
-        if not chosen or np.max(np.corrcoef(returns)[-1, :-1]) <= spec.max_correlation:
+        if not chosen or np.max(np.atleast_2d(np.corrcoef(returns))[-1, :-1]) <= spec.max_correlation:
             chosen.append(trial)
     return chosen

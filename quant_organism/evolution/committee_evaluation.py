@@ -1,4 +1,4 @@
-"""Measure committees: the weighted mean of their members' returns, each member with its own stops; orders not netted."""
+"""Measure committees: the weighted mean of their members' returns, each with its own stops; orders are not netted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.backtest.metrics import return_metrics
+from quant_organism.backtest.metrics import path_metrics
+from quant_organism.backtest.sleeves import HOURS_PER_YEAR
 from quant_organism.evolution.committee import Committee
 from quant_organism.market.panel import Panel
+from quant_organism.market.schema import MS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,9 @@ def evaluate_committees(
     for row, committee in enumerate(committees):
         shares[row, [position[genome.hash] for genome in committee.genomes]] = committee.weights
     bar_returns = _weighted_sum(shares, measured.bar_returns)
-    columns = [return_metrics(returns, panel.interval) for returns in bar_returns]
-    metrics = {name: np.array([column[name] for column in columns]) for name in columns[0]}
+    metrics = path_metrics(bar_returns, HOURS_PER_YEAR / panel.interval.hours)
     metrics.update(_trading_metrics(shares, measured))
-    daily = _weighted_sum(shares, measured.daily_returns)
+    daily = _compounded_by_day(bar_returns, panel.times[start:stop])
     return CommitteeEvaluation(metrics, measured.days, daily, bar_returns)
 
 
@@ -76,6 +77,11 @@ def _weighted_sum(shares: NDArray[np.float64], returns: NDArray[np.float64]) -> 
         for committee in np.flatnonzero(shares[:, genome]):
             total[committee] += shares[committee, genome] * returns[genome]
     return total
+
+
+def _compounded_by_day(bar_returns: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
+    first_of_day = np.flatnonzero(np.diff(times // MS_PER_DAY, prepend=-1))
+    return np.multiply.reduceat(1.0 + bar_returns, first_of_day, axis=1) - 1.0
 
 
 def _trading_metrics(shares: NDArray[np.float64], measured: Evaluation) -> dict[str, NDArray[np.float64]]:

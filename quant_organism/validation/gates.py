@@ -50,14 +50,14 @@ def at_most(stage: Stage, gate: str, value: float, threshold: float, n_used: int
     return _compare(stage, gate, value, threshold, n_used, value <= threshold, "at most")
 
 
-def _compare(
-    stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, bound: str
-) -> Verdict:
+def _compare(stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, bound: str) -> Verdict:
     label = gate.replace("_", " ")
     if math.isnan(value):
         return Verdict(stage, gate, "not_run", value, threshold, n_used, f"{label} is undefined: nothing was traded")
     status: Status = "passed" if good else "failed"
-    return Verdict(stage, gate, status, value, threshold, n_used, f"{label} {value:.3g}, {bound} {threshold:.3g} needed")
+    return Verdict(
+        stage, gate, status, value, threshold, n_used, f"{label} {value:.3g}, {bound} {threshold:.3g} needed"
+    )
 
 
 def window_consistency(stage: Stage, bar_returns: NDArray[np.float64], windows: int, threshold: float) -> Verdict:

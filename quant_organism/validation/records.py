@@ -30,7 +30,17 @@ _SUMMARY_SCHEMA = {
 def verdicts_frame(result: ValidationResult) -> pl.DataFrame:
     """Return one row per candidate and gate."""
     rows = [
-        (review.candidate.id, review.candidate.origin, v.stage, v.gate, v.status, v.value, v.threshold, v.n_used, v.reason)
+        (
+            review.candidate.id,
+            review.candidate.origin,
+            v.stage,
+            v.gate,
+            v.status,
+            v.value,
+            v.threshold,
+            v.n_used,
+            v.reason,
+        )
         for review in result.reviews
         for v in review.verdicts
     ]

@@ -69,7 +69,7 @@ def split(n_bars: int, interval: Interval, embargo_hours: float) -> Splits:
     embargo = int(-(-embargo_hours // interval.hours))
     if first + embargo >= second:
         raise InputError(
-            f"an embargo of {embargo_hours:.0f} hours leaves nothing of the out-of-sample span of {second - first} bars",
+            f"an embargo of {embargo_hours:.0f} hours leaves nothing of {second - first} out-of-sample bars",
             remedy="use a longer lookback",
         )
     return Splits(

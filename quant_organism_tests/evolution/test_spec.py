@@ -19,7 +19,9 @@ def test_an_unknown_family_is_an_error_that_lists_the_known_ones():
         EvolutionSpec(families=("martingale",))
 
 
-@pytest.mark.parametrize("wrong", [{"population": 2}, {"mutation_rate": 1.5}, {"committee_size": 31}, {"popluation": 9}])
+@pytest.mark.parametrize(
+    "wrong", [{"population": 2}, {"mutation_rate": 1.5}, {"committee_size": 31}, {"popluation": 9}]
+)
 def test_impossible_and_misspelt_settings_are_errors(wrong):
     with pytest.raises(ValidationError):
         EvolutionSpec(**wrong)

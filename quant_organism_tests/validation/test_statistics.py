@@ -39,7 +39,5 @@ def test_a_hole_in_the_returns_is_an_error_that_names_the_period(bad):
 
 def test_false_alarm_rate_on_returns_without_an_edge():
     rng = np.random.default_rng(5)
-    exceeded = [
-        probabilistic_sharpe_ratio(sharpe_moments(rng.standard_t(4, size=250))) > 0.95 for _ in range(2_000)
-    ]
+    exceeded = [probabilistic_sharpe_ratio(sharpe_moments(rng.standard_t(4, size=250))) > 0.95 for _ in range(2_000)]
     assert 0.035 < np.mean(exceeded) < 0.065

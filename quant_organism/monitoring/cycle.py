@@ -1,0 +1,220 @@
+"""The report of a cycle from what its assets left at rest."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import date, timedelta
+
+import polars as pl
+
+from quant_organism.deployment.records import Provenance
+from quant_organism.market.schema import Interval
+from quant_organism.monitoring.content import (
+    CandidateRow,
+    Curve,
+    CycleReport,
+    DataRow,
+    DecisionRow,
+    GateRow,
+    GenerationRow,
+    PopulationPoint,
+    Span,
+)
+from quant_organism.validation.splits import Splits
+
+_MOST_POINTS = 1_500
+_MOST_CURVES = 6
+
+_LIMITS = (
+    "The unseen days were read for this verdict; a cycle repeated on the same days reads them again, and the p-value "
+    "does not know that.",
+    "How good the best of so many trials would look on a market without any edge is not measured here: "
+    "the search itself was not rerun on such markets.",
+    "Strategies enter shadow trading only: they are watched, and no order is sent.",
+)
+
+
+def cycle_report(
+    *,
+    provenance: Provenance,
+    interval: Interval,
+    splits: Splits,
+    panel: pl.DataFrame,
+    generations: pl.DataFrame,
+    population: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    validated: pl.DataFrame,
+    returns: pl.DataFrame,
+    decisions: pl.DataFrame,
+) -> CycleReport:
+    """Gather the report of a cycle.
+
+    Parameters
+    ----------
+    provenance, interval, splits
+        The cycle, its bars, and its spans.
+    panel
+        One row per symbol: `symbol`, `first_bar`, `last_bar` (UTC), `bars`, `coverage`, `score`.
+    generations, population
+        As `evolution.records` writes them.
+    verdicts, validated, returns
+        As `validation.records` writes them.
+    decisions
+        One row per deployment decision: `id`, `action`, `reason`, `stage`.
+    """
+    candidates = _candidates(validated, verdicts)
+    deployed = decisions.filter(pl.col("action") == "deploy")["id"].to_list()
+    days = returns["day"].unique().sort().to_list()
+    return CycleReport(
+        title=_title(deployed, candidates),
+        market=provenance.market,
+        date=provenance.date,
+        interval=interval.name,
+        provenance=provenance.model_dump(),
+        summary=_summary(panel, interval, population, candidates, deployed),
+        data=_data_rows(panel),
+        search=[
+            GenerationRow(**{field.name: row[field.name] for field in fields(GenerationRow)})
+            for row in generations.iter_rows(named=True)
+        ],
+        population=_points(population),
+        family_shares=_family_shares(population),
+        candidates=candidates,
+        decisions=[DecisionRow(**row) for row in decisions.select("id", "action", "reason", "stage").to_dicts()],
+        curve_days=[day.isoformat() for day in days],
+        curves=_curves(returns, candidates, deployed),
+        spans=_spans(splits, interval, date.fromisoformat(provenance.date), _panel_days(panel)),
+        limits=_LIMITS,
+    )
+
+
+def _title(deployed: Sequence[str], candidates: Sequence[CandidateRow]) -> str:
+    if deployed:
+        return f"{len(deployed)} of {len(candidates)} candidates entered shadow trading"
+    survivors = sum(candidate.passed for candidate in candidates)
+    if survivors:
+        return f"{survivors} of {len(candidates)} candidates survived; none was deployed"
+    return "Nothing survived: no strategy is more than luck here"
+
+
+def _summary(
+    panel: pl.DataFrame,
+    interval: Interval,
+    population: pl.DataFrame,
+    candidates: Sequence[CandidateRow],
+    deployed: Sequence[str],
+) -> list[str]:
+    feasible = population.filter("feasible")
+    sentences = [
+        f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
+        f"The search tried {len(population):,} different genomes on the first 60 % of the days; "
+        f"{len(feasible):,} of them traded enough to be judged"
+        + (f", the best with an in-sample Sharpe ratio of {feasible['sharpe'].max():.2f}." if len(feasible) else "."),
+    ]
+    if not candidates:
+        return [*sentences, "It put nothing forward, so there was nothing to validate or deploy."]
+    survivors = [candidate for candidate in candidates if candidate.passed]
+    sentences.append(
+        f"It put {len(candidates)} strategies forward; {len(survivors)} of them passed every gate on days that the "
+        "search had not seen."
+    )
+    if not survivors:
+        stops = [candidate.stopped_by for candidate in candidates]
+        worst = pl.Series([f"{gate.stage} {gate.gate}".replace("_", " ") for gate in stops if gate]).mode().sort()[0]
+        sentences.append(f"Most often they fell at the gate “{worst}”. Nothing was deployed, and that is a result.")
+    else:
+        best = max(survivors, key=lambda candidate: (candidate.score, candidate.id))
+        sentences.append(
+            f"The best of them, {best.id}, earned a Sharpe ratio of {best.score:.2f} a year on the unseen days; "
+            f"{len(deployed)} entered shadow trading."
+        )
+    return sentences
+
+
+def _data_rows(panel: pl.DataFrame) -> list[DataRow]:
+    first_of_all, last_of_all = panel.select(pl.min("first_bar"), pl.max("last_bar")).row(0)
+    rows = []
+    for row in panel.to_dicts():
+        notes = []
+        if row["first_bar"] > first_of_all:
+            notes.append("listed later")
+        if row["last_bar"] < last_of_all:
+            notes.append("delisted")
+        if row["coverage"] < 1:
+            notes.append(f"{100 * (1 - row['coverage']):.2g} % of its bars missing")
+        rows.append(
+            DataRow(
+                symbol=row["symbol"],
+                first=f"{row['first_bar']:%Y-%m-%d}",
+                last=f"{row['last_bar']:%Y-%m-%d}",
+                bars=row["bars"],
+                score=row["score"],
+                note=", ".join(notes),
+            )
+        )
+    return rows
+
+
+def _points(population: pl.DataFrame) -> list[PopulationPoint]:
+    """Return the feasible trials, thinned evenly by rank of Sharpe ratio; the front is kept whole."""
+    feasible = population.filter("feasible").sort("sharpe", "trial")
+    step = max(1, -(-len(feasible) // _MOST_POINTS))
+    shown = feasible.with_row_index().filter(pl.col("on_front") | (pl.col("index") % step == 0))
+    names = [field.name for field in fields(PopulationPoint)]
+    return [PopulationPoint(**row) for row in shown.select(names).to_dicts()]
+
+
+def _family_shares(population: pl.DataFrame) -> dict[str, float]:
+    survived = population.filter("survived")
+    counts = survived.group_by("family").len().sort("family")
+    return {row["family"]: row["len"] / len(survived) for row in counts.to_dicts()}
+
+
+def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[CandidateRow]:
+    names = [field.name for field in fields(GateRow)]
+    gates: dict[str, list[GateRow]] = {}
+    for row in verdicts.select("candidate", *names).to_dicts():
+        gates.setdefault(row.pop("candidate"), []).append(GateRow(**row))
+    return [
+        CandidateRow(
+            id=row["candidate"],
+            origin=row["origin"],
+            members=row["members"],
+            score=row["score"],
+            gates=gates[row["candidate"]],
+        )
+        for row in validated.iter_rows(named=True)
+    ]
+
+
+def _curves(returns: pl.DataFrame, candidates: Sequence[CandidateRow], deployed: Sequence[str]) -> list[Curve]:
+    """Return equity of what was deployed, then of the other candidates as they were put forward."""
+    names = [*deployed, *(candidate.id for candidate in candidates if candidate.id not in deployed)]
+    known = set(returns["candidate"].unique())
+    curves = []
+    for name in [name for name in names if name in known][:_MOST_CURVES]:
+        path = returns.filter(pl.col("candidate") == name).sort("day")["net_return"]
+        curves.append(Curve(id=name, values=(1 + path).cum_prod().to_list(), highlighted=name in deployed))
+    return curves
+
+
+def _panel_days(panel: pl.DataFrame) -> int:
+    first, last = panel.select(pl.min("first_bar").dt.date(), pl.max("last_bar").dt.date()).row(0)
+    return int((last - first).days) + 1
+
+
+def _spans(splits: Splits, interval: Interval, last_day: date, n_days: int) -> list[Span]:
+    first_day = last_day - timedelta(days=n_days - 1)
+
+    def day(bar: int) -> str:
+        return (first_day + timedelta(days=bar // interval.bars_per_day)).isoformat()
+
+    spans = (splits.in_sample, splits.out_of_sample, splits.walk_forward)
+    return [
+        Span(
+            label=span.name.replace("_", "-"),
+            start=day(span.start),
+            end=day(span.stop - 1),
+            unseen=span is not splits.in_sample,
+        )
+        for span in spans
+    ]

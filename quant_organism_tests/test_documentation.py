@@ -1,0 +1,97 @@
+"""Every command in the README and in docs/ runs, in the order of reading, and every link leads somewhere."""
+
+import datetime as dt
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from quant_organism_tests.conftest import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+COMMAND = Path(sys.executable).with_name("quant-organism")
+LONG_RUNNING = {"ui"}
+
+
+def commands(page: Path) -> list[str]:
+    """Return the command lines of a page's bash blocks, without their comments."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"\s+#.*$", "", line).strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def of_program(program: str) -> list[tuple[str, str]]:
+    return [(page.name, line) for page in PAGES for line in commands(page) if line.split()[0] == program]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """Return a newcomer's folder after `make run`: candles under ~, the demo's results under ./data."""
+    home = tmp_path_factory.mktemp("home")
+    candles = home / "candles"
+    candles.mkdir()
+    for seed, symbol in enumerate(["AAA", "BBB"]):
+        write_candles(candles / f"{symbol}.parquet", seed, days=130, last=dt.date(2025, 5, 31))
+    assert run("quant-organism run --world demo", home).returncode == 0
+    return home
+
+
+def write_candles(path: Path, seed: int, days: int, last: dt.date) -> None:
+    rng = np.random.default_rng(seed)
+    bars = days * 24
+    close = 50 * np.exp(np.cumsum(0.005 * rng.standard_normal(bars)))
+    open_ = np.concatenate([[50.0], close[:-1]])
+    first = dt.datetime.combine(last, dt.time(23), dt.UTC) - dt.timedelta(hours=bars - 1)
+    stamps = pl.Series([first + dt.timedelta(hours=i) for i in range(bars)], dtype=pl.Datetime("ms", "UTC"))
+    pl.DataFrame(
+        {
+            "timestamp": stamps,
+            "open": open_,
+            "high": np.maximum(open_, close) * 1.001,
+            "low": np.minimum(open_, close) / 1.001,
+            "close": close,
+            "volume": np.exp(rng.standard_normal(bars)) * 100,
+        }
+    ).write_parquet(path)
+
+
+def run(line: str, home: Path) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(line.replace("~", str(home)))
+    environment = {**os.environ, "HOME": str(home), "QUANT_ORGANISM_PROFILE": "smoke"}
+    return subprocess.run(
+        [str(COMMAND), *words[1:]], cwd=home, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+@pytest.mark.parametrize(("page", "line"), of_program("quant-organism"))
+def test_a_documented_command_runs(page, line, workspace):
+    if shlex.split(line)[1] in LONG_RUNNING:
+        pytest.skip("serves until it is stopped: the web UI has tests of its own")
+    result = run(line, workspace)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("page", "line"), of_program("make"))
+def test_a_documented_make_target_exists(page, line):
+    result = subprocess.run(
+        ["make", "-n", *line.split()[1:]], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_nothing_but_known_programs_is_documented():
+    programs = {line.split()[0] for page in PAGES for line in commands(page)}
+    assert programs <= {"quant-organism", "make", "git", "cd", "source"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
