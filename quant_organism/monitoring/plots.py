@@ -1,0 +1,188 @@
+"""The pictures of a report, drawn without global state: readable at 800 pixels, safe for the colour-blind."""
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from quant_organism.monitoring.content import Curve, PopulationPoint, Span
+
+PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A")
+"""Okabe and Ito's colours without yellow, which vanishes on white."""
+
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES: Final = ("-", "--", "-.", ":")
+_INK, _FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
+_UNSEEN = "#EAF2FA"
+_WIDTH_IN, _DPI = 8.0, 160
+_NARROWEST_LABELLED = 0.06
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG, 1280 pixels wide; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[Span]) -> Figure:
+    """Draw equity curves with their drawdowns beneath, unseen spans shaded and all spans labelled.
+
+    Parameters
+    ----------
+    days
+        ``YYYY-MM-DD``, one per value of each curve.
+    curves
+        At least one; highlighted ones are drawn thick, on top, and with their drawdown filled.
+    spans
+        In time order.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=_DPI, layout="constrained")
+    equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
+    times = _numbers(days)
+    order = sorted(range(len(curves)), key=lambda i: curves[i].highlighted)
+    plain = [i for i in range(len(curves)) if not curves[i].highlighted]
+    for i in order:
+        curve = curves[i]
+        values = np.asarray(curve.values, dtype=np.float64)
+        below = values / np.maximum.accumulate(np.maximum(values, 1.0)) - 1.0
+        rank = 0 if curve.highlighted else plain.index(i)
+        colour = _INK if curve.highlighted else PALETTE[rank % len(PALETTE)]
+        style = _DASHES[rank // len(PALETTE) % len(_DASHES)]
+        width = 2.2 if curve.highlighted else 1.2
+        equity.plot(times, values, color=colour, linewidth=width, linestyle=style, label=curve.id)
+        drawdown.plot(times, below, color=colour, linewidth=0.5 * width, alpha=0.9 if curve.highlighted else 0.5)
+        if curve.highlighted:
+            drawdown.fill_between(times, below, 0.0, color=colour, alpha=0.2, linewidth=0)
+    for axes in (equity, drawdown):
+        _style(axes)
+        axes.axhline(1.0 if axes is equity else 0.0, color=_FAINT, linewidth=0.8, zorder=1)
+        for span in spans:
+            first, last = _numbers([span.start, span.end])
+            if span.unseen:
+                axes.axvspan(first, last + 1, color=_UNSEEN, zorder=0, linewidth=0)
+            axes.axvline(first, color=_FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
+    _label_spans(equity, spans, times)
+    equity.set_ylabel("equity (start = 1)", color=_INK, fontsize=10)
+    drawdown.set_ylabel("drawdown", color=_INK, fontsize=10)
+    drawdown.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    drawdown.xaxis.set_major_locator(locator)
+    drawdown.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    drawdown.set_xlim(times[0], times[-1] + 1)
+    figure.align_ylabels()
+    handles, labels = equity.get_legend_handles_labels()
+    by_name = dict(zip(labels, handles, strict=True))
+    ordered = [curve.id for curve in sorted(curves, key=lambda curve: not curve.highlighted)]
+    figure.legend(
+        [by_name[name] for name in ordered], ordered, loc="outside lower center", ncols=2, frameon=False, fontsize=9
+    )
+    return figure
+
+
+def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
+    """Draw Sharpe ratio against maximum drawdown of a population, coloured by family, the front marked.
+
+    A ring marks genomes that no other dominates in all objectives; the line joins the best Sharpe ratio that was
+    found at each drawdown. The worst two in a hundred may lie outside the picture, which then says so.
+
+    Parameters
+    ----------
+    points
+        At least one; those with undefined numbers are left out.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 5.0), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    _style(axes)
+    shown = [point for point in points if np.isfinite([point.sharpe, point.max_drawdown]).all()]
+    sharpe = np.array([point.sharpe for point in shown])
+    drawdown = np.array([point.max_drawdown for point in shown])
+    families = np.array([point.family for point in shown])
+    on_front = np.array([point.on_front for point in shown], dtype=bool)
+    for rank, family in enumerate(sorted(set(families.tolist()))):
+        own = families == family
+        colour = PALETTE[rank % len(PALETTE)]
+        marker = _MARKERS[(rank + rank // len(PALETTE)) % len(_MARKERS)]
+        x, y, front = drawdown[own], sharpe[own], on_front[own]
+        axes.scatter(x[~front], y[~front], s=16, color=colour, marker=marker, alpha=0.35, linewidths=0, zorder=2)
+        axes.scatter(x[front], y[front], s=42, color=colour, marker=marker, edgecolors=_INK, linewidths=0.9, zorder=4)
+        axes.scatter([], [], s=42, color=colour, marker=marker, linewidths=0, label=f"{family} ({len(x)})")
+    axes.scatter([], [], s=42, facecolors="none", edgecolors=_INK, linewidths=0.9, label="not dominated")
+    if shown:
+        steps = _best_so_far(drawdown, sharpe)
+        x, y = np.append(drawdown[steps], drawdown.max()), np.append(sharpe[steps], sharpe.max())
+        axes.plot(x, y, color=_INK, linewidth=1.1, drawstyle="steps-post", zorder=3, label="best up to each drawdown")
+        _look_at_most(axes, drawdown, sharpe)
+    axes.axhline(0.0, color=_FAINT, linewidth=0.8, zorder=1)
+    axes.set_xlabel("maximum drawdown, in-sample", color=_INK, fontsize=10)
+    axes.set_ylabel("annual net Sharpe ratio, in-sample", color=_INK, fontsize=10)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _numbers(days: Sequence[str]) -> NDArray[np.float64]:
+    """Return days since 1970, matplotlib's own count."""
+    return np.array(days, dtype="datetime64[D]").astype(np.float64)
+
+
+def _style(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.grid(color=_GRID, linewidth=0.7)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(_FAINT)
+    axes.tick_params(colors=_FAINT, labelcolor=_INK, labelsize=9)
+
+
+def _label_spans(axes: Axes, spans: Sequence[Span], times: NDArray[np.float64]) -> None:
+    """Write each span's name above the picture, where it is wide enough to carry it."""
+    whole = times[-1] + 1 - times[0]
+    for span in spans:
+        first, last = _numbers([span.start, span.end])
+        if (last + 1 - first) / whole >= _NARROWEST_LABELLED:
+            axes.text(
+                (first + last + 1) / 2,
+                1.015,
+                span.label,
+                transform=axes.get_xaxis_transform(),
+                horizontalalignment="center",
+                verticalalignment="bottom",
+                color=_FAINT,
+                fontsize=9,
+            )
+
+
+def _best_so_far(drawdown: NDArray[np.float64], sharpe: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the points, by rising drawdown, whose Sharpe ratio is above that of all with a smaller drawdown."""
+    order = np.lexsort((-sharpe, drawdown))
+    best = np.maximum.accumulate(sharpe[order])
+    rises = np.concatenate([[True], best[1:] > best[:-1]])
+    return np.asarray(order[rises], dtype=np.int64)
+
+
+def _look_at_most(axes: Axes, drawdown: NDArray[np.float64], sharpe: NDArray[np.float64]) -> None:
+    """Choose limits that show all but the worst two in a hundred of each coordinate, and say how many are left out."""
+    right, bottom = float(np.quantile(drawdown, 0.98)), float(np.quantile(sharpe, 0.02))
+    top = float(sharpe.max())
+    margin = 0.06 * max(top - bottom, 0.1)
+    axes.set_xlim(0.0, 1.05 * max(right, 0.01))
+    axes.set_ylim(bottom - margin, top + margin)
+    outside = int(np.sum((drawdown > axes.get_xlim()[1]) | (sharpe < axes.get_ylim()[0])))
+    if outside:
+        axes.text(
+            0.995,
+            0.015,
+            f"{outside} of {len(sharpe)} lie outside this picture",
+            transform=axes.transAxes,
+            horizontalalignment="right",
+            color=_FAINT,
+            fontsize=8.5,
+        )

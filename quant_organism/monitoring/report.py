@@ -1,0 +1,125 @@
+"""Write the report of a cycle: data for machines, pictures, and one page for people that works offline."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from quant_organism.deployment.atomic import remove_files, replace_files, storage_error
+from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow
+from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FRACTIONS = frozenset({"max_drawdown", "positive_windows"})
+"""Gates whose numbers read better in per cent."""
+
+_SPELLED = {
+    "sharpe": "Sharpe ratio",
+    "luck": "chance of luck",
+    "in_sample": "in-sample",
+    "out_of_sample": "out-of-sample",
+    "walk_forward": "walk-forward",
+}
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the report was written; a picture is none where there was nothing to draw."""
+
+    json: Path
+    html: Path
+    equity: Path | None
+    pareto: Path | None
+
+
+def write_report(folder: Path, report: CycleReport) -> ReportFiles:
+    """Write `report.json`, `report.html`, `equity.png` and `pareto.png`; the same report again gives the same bytes.
+
+    Parameters
+    ----------
+    folder
+        Made if need be; an earlier report in it is replaced, each file at once.
+    report
+        What to say.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written, or the disk is full.
+    """
+    pictures: dict[str, bytes] = {}
+    if report.curves and report.curve_days:
+        pictures["equity"] = png(equity_figure(report.curve_days, report.curves, report.spans))
+    if report.population:
+        pictures["pareto"] = png(pareto_figure(report.population))
+    paths = {name: folder / f"{name}.png" for name in ("equity", "pareto")}
+    data, page = folder / "report.json", folder / "report.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_files(path for name, path in paths.items() if name not in pictures)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    replace_files(
+        {data: report.to_json(), page: _page(report, pictures)}
+        | {paths[name]: picture for name, picture in pictures.items()}
+    )
+    drawn = {name: path if name in pictures else None for name, path in paths.items()}
+    return ReportFiles(json=data, html=page, **drawn)
+
+
+def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, percent=_percent, measured=_measured, words=_words)
+    template = environment.get_template("report.html")
+    context: dict[str, Any] = {
+        "report": report,
+        "images": {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()},
+        "style": (_TEMPLATES / "report.css").read_text(),
+        "stages": _gates_by_stage(report.candidates),
+        "passed": [candidate for candidate in report.candidates if candidate.passed],
+        "deployed": [decision for decision in report.decisions if decision.action == "deploy"],
+        "trials": max((row.trials for row in report.search), default=0),
+        "members": {candidate.id: candidate.members for candidate in report.candidates},
+    }
+    return template.render(context).encode()
+
+
+def _gates_by_stage(candidates: Sequence[CandidateRow]) -> dict[str, list[GateRow]]:
+    """Return the gates of the first candidate by stage: the columns of the table, with their bounds."""
+    stages: dict[str, list[GateRow]] = {}
+    for gate in candidates[0].gates if candidates else ():
+        stages.setdefault(gate.stage, []).append(gate)
+    return stages
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else "–"
+
+
+def _measured(value: float, gate: str) -> str:
+    """Write a gate's number in the unit that its reader expects."""
+    if not math.isfinite(value):
+        return "–"
+    if gate in _FRACTIONS:
+        return f"{100 * value:.3g} %"
+    if value.is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def _words(name: str) -> str:
+    return _SPELLED.get(name, name.replace("_", " "))
