@@ -104,11 +104,11 @@ def _summary(
     deployed: Sequence[str],
 ) -> list[str]:
     feasible = population.filter("feasible")
+    best = f", the best with an in-sample Sharpe ratio of {max(feasible['sharpe']):.2f}" if len(feasible) else ""
     sentences = [
         f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
         f"The search tried {len(population):,} different genomes on the first 60 % of the days; "
-        f"{len(feasible):,} of them traded enough to be judged"
-        + (f", the best with an in-sample Sharpe ratio of {feasible['sharpe'].max():.2f}." if len(feasible) else "."),
+        f"{len(feasible):,} of them traded enough to be judged{best}.",
     ]
     if not candidates:
         return [*sentences, "It put nothing forward, so there was nothing to validate or deploy."]
@@ -119,12 +119,14 @@ def _summary(
     )
     if not survivors:
         stops = [candidate.stopped_by for candidate in candidates]
-        worst = pl.Series([f"{gate.stage} {gate.gate}".replace("_", " ") for gate in stops if gate]).mode().sort()[0]
+        worst = str(
+            pl.Series([f"{gate.stage} {gate.gate}".replace("_", " ") for gate in stops if gate]).mode().sort()[0]
+        )
         sentences.append(f"Most often they fell at the gate “{worst}”. Nothing was deployed, and that is a result.")
     else:
-        best = max(survivors, key=lambda candidate: (candidate.score, candidate.id))
+        leader = max(survivors, key=lambda candidate: (candidate.score, candidate.id))
         sentences.append(
-            f"The best of them, {best.id}, earned a Sharpe ratio of {best.score:.2f} a year on the unseen days; "
+            f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the unseen days; "
             f"{len(deployed)} entered shadow trading."
         )
     return sentences
