@@ -6,7 +6,7 @@ expected bars that are there without a defect. Nothing here alters a bar.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -108,7 +108,8 @@ def defects(
     ]
     if as_of is not None:
         closes = pl.col("timestamp") + pl.duration(milliseconds=interval.milliseconds)
-        found.append(_named(once.filter(closes > as_of), "forming", pl.lit(f"closes after {as_of:%Y-%m-%d %H:%M} UTC")))
+        until = as_of.astimezone(UTC)
+        found.append(_named(once.filter(closes > until), "forming", pl.lit(f"closes after {until:%Y-%m-%d %H:%M} UTC")))
     if set_aside is not None:
         days = bars.select(pl.col("timestamp").dt.date()).to_series()
         covered = pl.col("timestamp").dt.date().is_between(days.min(), days.max())
@@ -149,6 +150,7 @@ def assess(
         per_day.join(bars, on=["symbol", "day"], how="left")
         .join(counts, on=["symbol", "day"], how="left")
         .with_columns(pl.col("bars", "defective", *REASONS).fill_null(0))
+        .rechunk()
         .with_columns(score=1.0 - pl.col("defective") / pl.col("expected"), reasons=_reasons_text())
         .select(_ASSESSMENT_SCHEMA.names())
         .sort("day", "symbol")
@@ -175,7 +177,7 @@ def _reasons_text() -> pl.Expr:
 
 
 def _named(rows: pl.DataFrame, reason: str, detail: pl.Expr) -> pl.DataFrame:
-    # Rechunked, because polars 2.1 panics on pl.format over some filtered frames of several chunks.
+    # Rechunked, because polars 2.1 panics on pl.format over a column that has an empty chunk.
     return rows.rechunk().select("symbol", "timestamp", reason=pl.lit(reason), detail=detail)
 
 
@@ -356,6 +358,7 @@ def _scores(assessment: pl.DataFrame, key: str) -> tuple[Score, ...]:
         assessment.group_by(of=pl.col(key).cast(pl.String))
         .agg(pl.col("expected", "defective", *REASONS).sum())
         .sort(-pl.col("defective") / pl.col("expected"), "of")
+        .rechunk()
         .select("of", "expected", "defective", reasons=_reasons_text())
     )
     return tuple(Score(**row) for row in sums.iter_rows(named=True))

@@ -1,7 +1,7 @@
 """Every format that people keep candles in says the same market, and its quirks are put right and told."""
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +50,15 @@ def test_tidy_parquet_is_read_as_it_stands(tmp_path: Path) -> None:
     assert funding.schema == FUNDING_SCHEMA
     assert_frame_equal(funding.drop("symbol"), rates())
     assert source.set_aside().is_empty()
+
+
+def test_funding_without_candles_is_told(tmp_path: Path) -> None:
+    write_tidy(tmp_path, market())
+    rates().write_parquet(tmp_path / "SOL.funding.parquet")
+    source = FileSource(tmp_path)
+    assert source.symbols() == ("BTC",)
+    assert source.funding(["BTC"], FIRST, LAST).is_empty()
+    assert source.notes() == ("Funding of SOL has no candles beside it and is not used.",)
 
 
 def test_one_file_can_hold_many_symbols(tmp_path: Path) -> None:
@@ -297,6 +306,8 @@ def test_bars_that_had_not_closed_are_set_aside_as_forming(tmp_path: Path) -> No
     assert read(source).height == 46
     assert source.set_aside()["reason"].to_list() == ["forming", "forming"]
     assert source.span(HOUR) == (date(2024, 3, 1), date(2024, 3, 1))
+    elsewhere = (START + timedelta(hours=46, minutes=30)).astimezone(timezone(timedelta(hours=-5)))
+    assert read(FileSource(tmp_path, as_of=elsewhere)).height == 46
     with pytest.raises(InputError, match="time zone"):
         FileSource(tmp_path, as_of=START.replace(tzinfo=None))
 

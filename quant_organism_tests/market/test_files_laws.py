@@ -15,8 +15,10 @@ from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
 from quant_organism.market.schema import Interval
 from quant_organism_tests.market.file_examples import (
+    download_lines,
     market,
     vision_lines,
+    write_download,
     write_freqtrade,
     write_tidy,
     write_vision,
@@ -83,3 +85,38 @@ def test_a_row_given_twice_is_refused_and_set_aside(write: Writer, seed: int, tw
     assert_frame_equal(candles, frame)
     assert source.set_aside()["reason"].to_list() == ["duplicate"]
     assert source.set_aside()["timestamp"].to_list() == [frame["timestamp"][twice]]
+
+
+ALL_WRITERS: dict[str, Writer] = WRITERS | {
+    "json.gz": lambda folder, frame: write_freqtrade(folder, frame, "BTC_USDT-1h.json.gz"),
+    "zip": lambda folder, frame: write_vision(folder, vision_lines(frame), "BTCUSDT-1h-2024-03.zip"),
+    "download": lambda folder, frame: write_download(folder, download_lines(frame)),
+}
+
+
+@pytest.mark.parametrize("write", ALL_WRITERS.values(), ids=ALL_WRITERS.keys())
+@few
+@given(
+    cut=st.none() | st.floats(0, 0.999),
+    flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4),
+    repair=st.booleans(),
+)
+def test_a_damaged_file_is_refused_in_words_or_meets_the_rules(
+    write: Writer, cut: float | None, flips: list[tuple[float, int]], repair: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), market())
+        damaged = bytearray(path.read_bytes())
+        for where, byte in flips:
+            damaged[int(where * len(damaged))] = byte
+        path.write_bytes(damaged if cut is None else damaged[: int(cut * len(damaged))])
+        try:
+            source = FileSource(folder, repair=repair)
+            bars = source.candles(source.symbols(), source.intervals()[0], date(2009, 1, 1), date(2099, 1, 1))
+        except InputError as refusal:
+            bars, where = market().clear(), refusal.where
+        else:
+            where = folder
+    assert folder in str(where)
+    assert bars["timestamp"].is_sorted()
+    assert bars.filter((pl.col("low") <= 0) | (pl.col("low") > pl.col("high")) | pl.col("close").is_nan()).is_empty()

@@ -105,7 +105,7 @@ def _part(frame: pl.DataFrame, rules: Sequence[RowRule]) -> tuple[pl.DataFrame, 
     """Part the rows that meet all rules from the others, which get `reason`, `detail` and `remedy` of the first."""
     judged = frame.with_columns(reason=pl.coalesce(*[pl.when(rule.broken).then(pl.lit(rule.reason)) for rule in rules]))
     good = judged.filter(pl.col("reason").is_null()).drop("reason")
-    # Rechunked, because polars 2.1 panics on pl.format over some filtered frames of several chunks.
+    # Rechunked, because polars 2.1 panics on pl.format over a column that has an empty chunk.
     bad = judged.filter(pl.col("reason").is_not_null()).rechunk()
 
     def of_its_rule(texts: Sequence[pl.Expr]) -> pl.Expr:

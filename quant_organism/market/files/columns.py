@@ -34,6 +34,7 @@ def split_lines(text: str) -> pl.DataFrame:
         lines.with_row_index("row", offset=1)
         .with_columns(pl.col("row").cast(pl.Int64), pl.col("line").str.strip_chars("\r "))
         .filter(pl.col("line") != "")
+        .rechunk()
         .select("row", pl.col("line").str.split(",").list.eval(pl.element().str.strip_chars('" ')).alias("fields"))
     )
 

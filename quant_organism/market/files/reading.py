@@ -73,7 +73,7 @@ def read_columns(path: Path) -> pl.DataFrame:
         raise _damaged(path, "Parquet" if parquet else "feather", error) from error
     if frame.is_empty():
         raise InputError("the file has no rows", where=str(path), remedy="remove it, or download it again")
-    return frame
+    return frame.rechunk()
 
 
 def read_column_names(path: Path) -> list[str]:
@@ -148,8 +148,8 @@ def _unzip(data: bytes, path: Path) -> bytes:
                 )
             with archive.open(members[0]) as stream:
                 unpacked = stream.read(MAX_FILE_BYTES + 1)
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError) as error:
-        # zipfile reports an encrypted member, and a compression method that it lacks, as RuntimeError.
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
+        # RuntimeError: an encrypted member or an unknown compression; ValueError: offsets beyond the file.
         raise _damaged(path, "zip", error) from error
     if len(unpacked) > MAX_FILE_BYTES:
         raise _too_large(path, MAX_FILE_BYTES)

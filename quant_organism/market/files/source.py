@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +67,7 @@ class FileSource:
         self._files, self._folder_notes = find_files(self._path)
         self._market = check_market_id(_default_market(self._path) if market is None else market)
         self._repair = repair
-        self._as_of = as_of
+        self._as_of = None if as_of is None else as_of.astimezone(UTC)
         self._parsed: dict[Path, _Parsed] = {}
         self._bars: dict[tuple[Path, Interval], Judged] = {}
         self._series: dict[Interval, dict[str, pl.DataFrame]] = {}
@@ -151,7 +151,9 @@ class FileSource:
 
     def notes(self) -> tuple[str, ...]:
         """Return, in sentences, what was left aside in the folder and what was put right in the files."""
-        return (*self._folder_notes, *[note for judged in self._judged_so_far() for note in judged.notes])
+        alone = sorted(set(self._funding or ()) - set(self.symbols()))
+        unused = [f"Funding of {', '.join(alone)} has no candles beside it and is not used."] if alone else []
+        return (*self._folder_notes, *[note for judged in self._judged_so_far() for note in judged.notes], *unused)
 
     def _of_kind(self, *kinds: Kind) -> list[DataFile]:
         return [file for file in self._files if file.kind in kinds]
@@ -187,7 +189,7 @@ class FileSource:
             self._series[interval] = of_trades | series
         if not self._series[interval]:
             known = ", ".join(known.name for known in self.intervals())
-            closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M}"
+            closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M UTC}"
             raise InputError(
                 f"no {interval} bars here{closed}", where=str(self._path), remedy=f"there are {known} bars"
             )
