@@ -4,20 +4,24 @@ Averaging over many good genomes keeps what they share and cancels what each owe
 best keeps the luck. A genome that stands alone is a committee of one.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.evolution.search import Trials
-from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.strategies import Genome
+
+if TYPE_CHECKING:
+    from quant_organism.evolution.search import Trials
+    from quant_organism.evolution.spec import EvolutionSpec
 
 Origin = Literal["pooled", "family", "champion"]
 
@@ -64,7 +68,7 @@ class Committee:
             raise InputError(f"weights must be positive and sum to 1, not {total}", remedy="use Committee.of")
 
     @classmethod
-    def of(cls, genomes: Sequence[Genome], weights: Sequence[float] | None = None) -> "Committee":
+    def of(cls, genomes: Sequence[Genome], weights: Sequence[float] | None = None) -> Committee:
         """Build a committee from genomes and positive raw weights (equal without), normalised to sum 1."""
         raw = [1.0] * len(genomes) if weights is None else [float(weight) for weight in weights]
         pairs = sorted(zip(genomes, raw, strict=True), key=lambda pair: pair[0].hash)
