@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
 
 # Columns of a sleeve's totals.
 RETURN_SUM = 0
@@ -101,7 +102,7 @@ class Risk(NamedTuple):
     max_holding_bars: NDArray[np.int64]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def simulate_population(
     direction: NDArray[np.int8],
     conviction: NDArray[np.float64],
@@ -135,7 +136,7 @@ def simulate_population(
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def simulate_sleeve(
     direction: NDArray[np.int8],
     conviction: NDArray[np.float64],
@@ -250,7 +251,7 @@ def simulate_sleeve(
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _end_of_run(direction: NDArray[np.int8], start: int) -> int:
     value = direction[start]
     end = start + 1
@@ -259,7 +260,7 @@ def _end_of_run(direction: NDArray[np.int8], start: int) -> int:
     return end
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _deadline(rows: NDArray[np.int64], entry: int, bars: int) -> int:
     # Rule 7: the first bar that opens at least `bars` grid bars after the entry. Across a gap that is an earlier
     # valid bar than entry + bars; beyond the end it is n or more.
@@ -272,7 +273,7 @@ def _deadline(rows: NDArray[np.int64], entry: int, bars: int) -> int:
     return deadline
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _find_risk_exit(
     start: int, stop: int, side: int, entry_price: float, bars: SleeveBars, risk: Risk, g: int
 ) -> tuple[int, float, int]:
@@ -295,7 +296,7 @@ def _find_risk_exit(
     return stop, 0.0, OPEN
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _mark(
     start: int,
     stop: int,
@@ -347,13 +348,13 @@ def _mark(
     return ruin
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _count_fill(t: int, weight: float, bars: SleeveBars, position_size: float, totals: NDArray[np.float64]) -> None:
     totals[TURNOVER] += weight
     totals[PORTFOLIO_TURNOVER] += min(1.0, bars.share[t] / position_size) * weight
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _count_trade(trade_return: float, held_bars: int, totals: NDArray[np.float64]) -> None:
     totals[TRADES] += 1.0
     totals[HELD_BARS] += held_bars

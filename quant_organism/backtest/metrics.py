@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from quant_organism.strategies.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ _LEAST_BLOCKS = 4
 RETURN_SUM, SQUARED_DEVIATIONS, LOSS_SQUARES, GROWTH, DEEPEST, GOOD_BLOCKS = range(6)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def summarise_paths(returns: Floats, blocks: int, totals: Floats) -> None:
     """Reduce paths of returns to the sums that the metrics need.
 
@@ -73,7 +74,7 @@ def summarise_paths(returns: Floats, blocks: int, totals: Floats) -> None:
         totals[g, GOOD_BLOCKS] = good
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def compound(returns: Floats, starts: NDArray[np.int64], compounded: Floats) -> None:
     """Compound returns over adjoining periods.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
 from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.compiled import compiled
 
 HOURS_PER_YEAR = 24 * 365
 
@@ -168,7 +168,7 @@ def check_panel(panel: Panel, start: int, stop: int) -> None:
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _first_broken_bar(
     opens: NDArray[np.float64],
     high: NDArray[np.float64],

@@ -50,9 +50,10 @@ class StrategyFamily(Protocol):
         genes
             Gene values of G genomes.
         direction
-            Written: sign of the target, shape (G, n).
+            Zeros, shape (G, n); written from each genome's warm-up on: sign of the target.
         conviction
-            Written by conviction families: absolute target in [0, 1], shape (G, n). Not touched by others.
+            Shape (G, n); written from the warm-up on by conviction families, others leave it: absolute target where
+            the direction is not zero.
         """
         ...
 

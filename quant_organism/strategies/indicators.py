@@ -6,9 +6,10 @@ of its own window only: no running sum drifts, and a longer history changes no b
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
 
 BULLISH, BEARISH = 1, 2
 """Bits of a divergence between price and an index."""
@@ -16,8 +17,11 @@ BULLISH, BEARISH = 1, 2
 _NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
 
+_CACHED = 1024
+"""Bars worked on at a time where a loop runs over the same bars repeatedly."""
 
-@numba.njit(nogil=True, cache=True)
+
+@compiled
 def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return exponential moving averages with weight 2/(period + 1), seeded with the mean of the first values.
 
@@ -48,18 +52,19 @@ def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.f
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def rate_of_change_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return x[t] / x[t - period] - 1, shape (K, n); NaN before bar period."""
     rows = np.full((periods.size, x.size), np.nan)
     for k in range(periods.size):
-        period = periods[k]
-        for t in range(period, x.size):
-            rows[k, t] = x[t] / x[t - period] - 1.0
+        row = rows[k, periods[k] :]
+        later = x[periods[k] :]
+        for t in range(row.size):
+            row[t] = later[t] / x[t] - 1.0
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _levels(longest: int) -> int:
     levels = 1
     while 1 << levels <= longest:
@@ -67,7 +72,7 @@ def _levels(longest: int) -> int:
     return levels
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the largest of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
     n = x.size
@@ -75,27 +80,29 @@ def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
     if periods.size == 0:
         return rows
     levels = _levels(periods.max())
+    # Level l holds at t the extreme of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
     pyramid[0] = x
     for level in range(1, levels):
         half = 1 << (level - 1)
-        for t in range(2 * half - 1, n):
-            pyramid[level, t] = max(pyramid[level - 1, t], pyramid[level - 1, t - half])
+        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
+        for t in range(n - 2 * half + 1):
+            out[t] = below[t] if below[t] > later[t] else later[t]
     for k in range(periods.size):
         level = _levels(periods[k]) - 1
-        shift = periods[k] - (1 << level)
-        for t in range(periods[k] - 1, n):
-            rows[k, t] = max(pyramid[level, t], pyramid[level, t - shift])
+        head, tail, row = pyramid[level], pyramid[level, periods[k] - (1 << level) :], rows[k, periods[k] - 1 :]
+        for t in range(row.size):
+            row[t] = head[t] if head[t] > tail[t] else tail[t]
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the smallest of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
     return -maximum_rows(-x, periods)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
     n = x.size
@@ -103,28 +110,31 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.
     if periods.size == 0:
         return rows
     levels = _levels(periods.max())
+    # Level l holds at t the sum of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
     pyramid[0] = x
     for level in range(1, levels):
         half = 1 << (level - 1)
-        for t in range(2 * half - 1, n):
-            pyramid[level, t] = pyramid[level - 1, t] + pyramid[level - 1, t - half]
+        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
+        for t in range(n - 2 * half + 1):
+            out[t] = below[t] + later[t]
     for k in range(periods.size):
         period = periods[k]
-        for t in range(period - 1, n):
-            rows[k, t] = 0.0
+        row = rows[k, period - 1 :]
+        row[:] = 0.0
         shift = 0
         for level in range(levels):
             if period >> level & 1:
-                for t in range(period - 1, n):
-                    rows[k, t] += pyramid[level, t - shift]
+                part = pyramid[level, shift:]
+                for t in range(row.size):
+                    row[t] += part[t]
                 shift += 1 << level
-        for t in range(period - 1, n):
-            rows[k, t] /= period
+        for t in range(row.size):
+            row[t] /= period
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def previous_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rows one bar later, so that each value judges the bars before its own."""
     later = np.empty_like(rows)
@@ -133,7 +143,7 @@ def previous_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return later
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return Wilder's relative strength index, shape (K, n); 50 without any change, NaN before bar period.
 
@@ -164,7 +174,7 @@ def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def divergence_rows(
     x: NDArray[np.float64], index_rows: NDArray[np.float64], periods: NDArray[np.int64]
 ) -> NDArray[np.int8]:
@@ -193,40 +203,44 @@ def divergence_rows(
         if n < 3 * p:
             continue
         index = index_rows[k, p:]
-        index_lows = minimum_rows(index, periods[k : k + 1])[0]
-        index_highs = maximum_rows(index, periods[k : k + 1])[0]
-        for t in range(3 * p - 1, n):
-            bullish = (lows[k, t] < lows[k, t - p]) & (index_lows[t - p] > index_lows[t - 2 * p])
-            bearish = (highs[k, t] > highs[k, t - p]) & (index_highs[t - p] < index_highs[t - 2 * p])
-            rows[k, t] = (BULLISH if bullish else 0) | (BEARISH if bearish else 0)
+        index_low = minimum_rows(index, periods[k : k + 1])[0, p - 1 :]
+        index_high = maximum_rows(index, periods[k : k + 1])[0, p - 1 :]
+        index_low_now, index_high_now = index_low[p:], index_high[p:]
+        low, high = lows[k, 2 * p - 1 :], highs[k, 2 * p - 1 :]
+        low_now, high_now = low[p:], high[p:]
+        row = rows[k, 3 * p - 1 :]
+        for t in range(row.size):
+            bullish = (low_now[t] < low[t]) & (index_low_now[t] > index_low[t])
+            bearish = (high_now[t] > high[t]) & (index_high_now[t] < index_high[t])
+            row[t] = (BULLISH if bullish else 0) | (BEARISH if bearish else 0)
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def deviation_rows(
     x: NDArray[np.float64], mean: NDArray[np.float64], periods: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` values about `mean` (K, n); tiny ones are 0."""
-    n = x.size
-    rows = np.full((periods.size, n), np.nan)
+    rows = np.full((periods.size, x.size), np.nan)
     for k in range(periods.size):
         period = periods[k]
-        row = rows[k]
-        for t in range(period - 1, n):
-            row[t] = 0.0
-        for block in range(period - 1, n, 1024):
-            end = min(block + 1024, n)
-            for i in range(period):
-                for t in range(block, end):
-                    away = x[t - i] - mean[k, t]
-                    row[t] += away * away
-        for t in range(period - 1, n):
+        row, average = rows[k, period - 1 :], mean[k, period - 1 :]
+        row[:] = 0.0
+        for begin in range(0, row.size, _CACHED):
+            # Window by window through a stretch that stays in the cache, one age of the window at a time.
+            squares, centre = row[begin : begin + _CACHED], average[begin : begin + _CACHED]
+            for age in range(period):
+                aged = x[begin + age :]
+                for t in range(squares.size):
+                    away = aged[t] - centre[t]
+                    squares[t] += away * away
+        for t in range(row.size):
             deviation = np.sqrt(row[t] / period)
-            row[t] = deviation if deviation >= _NO_DEVIATION * abs(mean[k, t]) else 0.0
+            row[t] = deviation if deviation >= _NO_DEVIATION * abs(average[t]) else 0.0
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def z_score_rows(
     x: NDArray[np.float64], mean: NDArray[np.float64], deviation: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -238,7 +252,7 @@ def z_score_rows(
     return rows
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def bandwidth_rank_rows(
     mean: NDArray[np.float64], deviation: NDArray[np.float64], periods: NDArray[np.int64]
 ) -> NDArray[np.int16]:
@@ -257,9 +271,10 @@ def bandwidth_rank_rows(
             bandwidth[t] = deviation[k, t] / mean[k, t]
         window = 5 * periods[k]
         for t in range(window + periods[k] - 1, n):
-            latest = bandwidth[t - 1]
+            past = bandwidth[t - window : t]
+            latest = past[window - 1]
             below = 0
-            for i in range(t - window, t):
-                below += bandwidth[i] < latest
+            for i in range(past.size):
+                below += 1 if past[i] < latest else 0
             rows[k, t] = below
     return rows

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.compiled import compiled
 
-@numba.njit(nogil=True, cache=True)
+
+@compiled
 def bollinger_bands_targets(
     z_score: NDArray[np.float64],
     bandwidth_rank: NDArray[np.int16],
@@ -23,22 +24,19 @@ def bollinger_bands_targets(
 ) -> None:
     """Write the directions and convictions of G genomes over n bars."""
     for g in range(direction.shape[0]):
-        z = z_score[z_row[g]]
-        rank = bandwidth_rank[rank_row[g]]
-        out = direction[g]
-        size = conviction[g]
-        warmup = 6 * lookback_period[g] - 1
+        first = 6 * lookback_period[g] - 1
+        z = z_score[z_row[g], first:]
+        rank = bandwidth_rank[rank_row[g], first:]
+        out = direction[g, first:]
+        size = conviction[g, first:]
         squeeze_below = squeeze_threshold[g] * (5 * lookback_period[g])
         band = volatility_multiplier[g]
         breakout = band + breakout_strength[g]
         fade = position_scaling_factor[g]
-        for t in range(min(warmup, out.size)):
-            out[t] = 0
-            size[t] = 0.0
         state = 0
         conviction_now = 0.0
         is_fade = False
-        for t in range(warmup, out.size):
+        for t in range(out.size):
             side = z[t] * state
             if state != 0 and (side >= 0.0 if is_fade else side <= 0.0):
                 state = 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def donchian_breakout_targets(
     close: NDArray[np.float64],
     volume: NDArray[np.float64],
@@ -30,20 +30,23 @@ def donchian_breakout_targets(
     of the channel's high and low, of three channels' high and low, of the exit's high and low, and of the volume.
     """
     for g in range(direction.shape[0]):
-        upper = high[rows[g, 0]]
-        lower = low[rows[g, 1]]
-        long_upper = high[rows[g, 2]]
-        long_lower = low[rows[g, 3]]
-        exit_upper = high[rows[g, 4]]
-        exit_lower = low[rows[g, 5]]
-        usual_volume = mean_volume[rows[g, 6]]
-        out = direction[g]
+        first = warmup[g]
+        price = close[first:]
+        traded = volume[first:]
+        upper = high[rows[g, 0], first:]
+        lower = low[rows[g, 1], first:]
+        long_upper = high[rows[g, 2], first:]
+        long_lower = low[rows[g, 3], first:]
+        exit_upper = high[rows[g, 4], first:]
+        exit_lower = low[rows[g, 5], first:]
+        usual_volume = mean_volume[rows[g, 6], first:]
+        out = direction[g, first:]
         beyond = 1.0 + breakout_threshold[g]
         least_volume = volume_confirmation[g]
         bias = trend_bias[g]
-        for t in range(warmup[g], out.size):
-            c = close[t]
-            confirmed = volume[t] >= least_volume * usual_volume[t]
+        for t in range(out.size):
+            c = price[t]
+            confirmed = traded[t] >= least_volume * usual_volume[t]
             reach = bias * (long_upper[t] - long_lower[t])
             up = (c > upper[t] * beyond) & confirmed & (c >= long_lower[t] + reach)
             down = (c < lower[t] / beyond) & confirmed & (c <= long_upper[t] - reach)
@@ -54,25 +57,24 @@ def donchian_breakout_targets(
                 | (EXIT_SHORT if c > exit_upper[t] else 0)
             )
         if false_breakout_filter[g] > 0:
-            _confirm_breaks(close, upper, lower, beyond, false_breakout_filter[g], warmup[g], out)
-        hold_positions(out, warmup[g])
+            _confirm_breaks(price, upper, lower, beyond, false_breakout_filter[g], out)
+        hold_positions(out)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _confirm_breaks(
     close: NDArray[np.float64],
     upper: NDArray[np.float64],
     lower: NDArray[np.float64],
     beyond: float,
     confirmations: int,
-    first: int,
     out: NDArray[np.int8],
 ) -> None:
     # Replace the bar on which a channel breaks by the bar on which the last required close confirms the break.
     pending = 0
     level = 0.0
     count = 0
-    for t in range(first, out.size):
+    for t in range(out.size):
         conditions = out[t]
         breaks = conditions & (ENTER_LONG | ENTER_SHORT)
         fired = 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def ema_crossover_targets(
     ema: NDArray[np.float64],
     change: NDArray[np.float64],
@@ -23,13 +23,15 @@ def ema_crossover_targets(
 ) -> None:
     """Write the directions of G genomes over n bars; `ema` and `change` hold one row per period in use."""
     for g in range(direction.shape[0]):
-        fast = ema[fast_row[g]]
-        slow = ema[slow_row[g]]
-        rate = change[change_row[g]]
-        out = direction[g]
+        # Slices from the warm-up on, so that no index can be negative and the loop compiles to vector instructions.
+        first = warmup[g]
+        fast = ema[fast_row[g], first:]
+        slow = ema[slow_row[g], first:]
+        rate = change[change_row[g], first:]
+        out = direction[g, first:]
         least_gap = trend_filter[g]
         least_rate = momentum_threshold[g]
-        for t in range(warmup[g], out.size):
+        for t in range(out.size):
             gap = fast[t] / slow[t] - 1.0
             long = (gap > least_gap) & (rate[t] > least_rate)
             short = (gap < -least_gap) & (rate[t] < -least_rate)
@@ -39,4 +41,4 @@ def ema_crossover_targets(
                 | (EXIT_LONG if gap < 0.0 else 0)
                 | (EXIT_SHORT if gap > 0.0 else 0)
             )
-        hold_positions(out, warmup[g])
+        hold_positions(out)

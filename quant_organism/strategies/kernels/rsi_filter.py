@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators import BEARISH, BULLISH
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def rsi_filter_targets(
     close: NDArray[np.float64],
     rsi: NDArray[np.float64],
@@ -28,15 +28,16 @@ def rsi_filter_targets(
 ) -> None:
     """Write the directions of G genomes over n bars; a genome without a trend's average has `sma_row` -1."""
     for g in range(direction.shape[0]):
-        index = rsi[rsi_row[g]]
-        diverges = divergence[divergence_row[g]]
-        out = direction[g]
+        first = warmup[g]
+        index = rsi[rsi_row[g], first:]
+        diverges = divergence[divergence_row[g], first:]
+        out = direction[g, first:]
         oversold = oversold_threshold[g]
         overbought = overbought_threshold[g]
         shift = 10.0 * divergence_weight[g]
         long_exit = exit_level[g]
         short_exit = 100.0 - exit_level[g]
-        for t in range(warmup[g], out.size):
+        for t in range(out.size):
             value = index[t]
             low = oversold + (shift if diverges[t] & BULLISH else 0.0)
             high = overbought - (shift if diverges[t] & BEARISH else 0.0)
@@ -47,13 +48,14 @@ def rsi_filter_targets(
                 | (EXIT_SHORT if value <= short_exit else 0)
             )
         if sma_row[g] >= 0:
-            average = sma[sma_row[g]]
-            for t in range(warmup[g], out.size):
+            average = sma[sma_row[g], first:]
+            price = close[first:]
+            for t in range(out.size):
                 allowed = (
                     EXIT_LONG
                     | EXIT_SHORT
-                    | (ENTER_LONG if close[t] > average[t] else 0)
-                    | (ENTER_SHORT if close[t] < average[t] else 0)
+                    | (ENTER_LONG if price[t] > average[t] else 0)
+                    | (ENTER_SHORT if price[t] < average[t] else 0)
                 )
                 out[t] &= allowed
-        hold_positions(out, warmup[g])
+        hold_positions(out)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
 
 ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT = 1, 2, 4, 8
 """Bits of a bar's conditions."""
@@ -27,21 +28,17 @@ def _step_table() -> NDArray[np.uint8]:
 _STEP = _step_table()
 
 
-@numba.njit(nogil=True, cache=True)
-def hold_positions(direction: NDArray[np.int8], first: int) -> None:
+@compiled
+def hold_positions(direction: NDArray[np.int8]) -> None:
     """Turn one genome's conditions into its direction, in place.
 
     Parameters
     ----------
     direction
-        In: the bits of each bar's conditions, shape (n,). Out: -1, 0 or +1; zero before `first`.
-    first
-        Warm-up W: the position is flat before this bar.
+        From the warm-up on, shape (any,). In: the bits of each bar's conditions. Out: -1, 0 or +1.
     """
     state = 0
-    for t in range(min(first, direction.size)):
-        direction[t] = 0
-    for t in range(first, direction.size):
+    for t in range(direction.size):
         step = _STEP[direction[t] & 15]
         state = (state & step) | (step >> 2)
         direction[t] = (state & 1) - (state >> 1)
