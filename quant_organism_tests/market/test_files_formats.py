@@ -327,4 +327,5 @@ def test_a_source_describes_what_it_was_asked_for(tmp_path: Path) -> None:
     described = FileSource(tmp_path, repair=True).describe()
     assert json.loads(json.dumps(described)) == described
     assert described["kind"] == "files"
+    assert described == FileSource(tmp_path, repair=True, as_of=START + timedelta(days=400)).describe()
     assert described["files"][0]["name"] == "BTC.parquet"

@@ -79,12 +79,14 @@ class FileSource:
         return self._market
 
     def describe(self) -> dict[str, Any]:
-        """Return what was asked for, and the files that answer with their formats and sizes in bytes."""
+        """Return what was asked for, and the files that answer with their formats and sizes in bytes.
+
+        `as_of` is left out: it is a clock's reading, and the same files stay the same market.
+        """
         return {
             "kind": "files",
             "path": str(self._path),
             "repair": self._repair,
-            "as_of": None if self._as_of is None else self._as_of.isoformat(),
             "files": [
                 {"name": file.path.name, "format": file.format, "kind": file.kind, "bytes": file.path.stat().st_size}
                 for file in self._files
