@@ -1,0 +1,226 @@
+"""The bridge to vectorbt: one genome on one asset through `Portfolio.from_signals`, for comparison and for plots.
+
+vectorbt is a reference only; nothing else of this package needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.evaluator import Evaluator
+from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Genome
+from quant_organism.strategies.risk import TRAILING_STOP_OFF_BELOW
+from quant_organism.strategies.signals import signal
+
+Floats = NDArray[np.float64]
+Table = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class VectorbtRun:
+    """What vectorbt made of one genome on one asset.
+
+    Parameters
+    ----------
+    portfolio
+        The `vectorbt.Portfolio`, for its statistics and plots. Its rows are bars when stops start on the next bar,
+        otherwise thirds of bars: orders out, orders in, the bar itself.
+    equity
+        Value at the close of each valid bar of the window, from 1, shape (n,).
+    statistics
+        total_return, sharpe, max_drawdown, trades (closed ones) and win_rate, by vectorbt's own functions.
+    """
+
+    portfolio: Any
+    equity: Floats
+    statistics: dict[str, float]
+
+
+def run_vectorbt(
+    genome: Genome,
+    panel: Panel,
+    symbol: str,
+    costs: Costs,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stops_from_next_bar: bool = False,
+) -> VectorbtRun:
+    """Trade one genome on one asset in vectorbt.
+
+    By default each bar becomes three rows, so that vectorbt closes and opens at the bar's open and then looks at
+    stops within the entry bar too. With `stops_from_next_bar` a row is a bar, as vectorbt is commonly used; it then
+    cannot size a reversal by equity, so the quantity of each trade is taken from our own trade list.
+
+    Parameters
+    ----------
+    genome
+        The strategy; its trailing stop must be off.
+    panel, symbol
+        The market and the asset.
+    costs
+        Fees, without slippage and funding: vectorbt slips stops and targets alike and knows no funding.
+    start, stop
+        Rows of the panel between which to trade.
+    stops_from_next_bar
+        Compare with an `Evaluator` of the same setting.
+
+    Raises
+    ------
+    InputError
+        If genome, costs or symbol cannot be compared.
+    """
+    last = panel.n_bars if stop is None else stop
+    check_panel(panel, start, last)
+    _check_comparable(genome, panel, symbol, costs)
+    asset = panel.symbols.index(symbol)
+    sleeve = Window(panel, costs, start, last).sleeve(asset)
+    if stops_from_next_bar and sleeve.bars.delisted:
+        raise InputError(
+            "a row per bar leaves no row to close a delisted position in",
+            where=symbol,
+            remedy="compare up to the asset's last bar, or with stops from the entry bar on",
+        )
+    rows = sleeve.bars.rows
+    columns = {name: getattr(panel, name)[:last, asset] for name in ("open", "high", "low", "close", "volume")}
+    target = signal(genome, columns)[rows]
+    holding = max(1, math.ceil(int(genome.genes["max_holding_hours"]) / panel.interval.hours))
+    runs = list(_runs(np.sign(target).astype(int), sleeve, holding))
+    if stops_from_next_bar:
+        evaluator = Evaluator(threads=1, stops_from_next_bar=True)
+        trades = evaluator.trades(genome, panel, costs, start=start, stop=last).frame.filter(pl.col("symbol") == symbol)
+        quantity = np.zeros(rows.size)
+        quantity[np.searchsorted(panel.times[rows], trades["entry_time"].dt.epoch("ms"))] = trades["quantity"]
+        table, closes = _rows_of_bars(sleeve, runs, quantity), slice(None)
+    else:
+        # vectorbt's percentage counts the entry fee in.
+        share = np.abs(target) * float(genome.genes["position_size"]) * (1.0 + costs.taker_fee)
+        table, closes = _rows_of_thirds(sleeve, runs, np.concatenate([[0.0], share[:-1]])), slice(2, None, 3)
+    portfolio = _from_signals(genome, costs, table, "amount" if stops_from_next_bar else "percent")
+    equity = portfolio.value().to_numpy()[closes]
+    return VectorbtRun(portfolio, equity, _statistics(portfolio, equity, panel.interval.hours))
+
+
+def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -> None:
+    if symbol not in panel.symbols:
+        raise InputError(f"no symbol {symbol!r} in the panel", remedy=f"choose one of {', '.join(panel.symbols)}")
+    if costs.slippage_bps or costs.charge_funding:
+        raise InputError(
+            "vectorbt slips stops and targets alike and knows no funding",
+            where="costs",
+            remedy="compare with slippage_bps=0 and charge_funding=False",
+        )
+    if float(genome.genes["trailing_stop"]) >= TRAILING_STOP_OFF_BELOW:
+        raise InputError(
+            "vectorbt has either a fixed or a trailing stop",
+            where=genome.id,
+            remedy="compare a genome whose trailing_stop is 0",
+        )
+
+
+def _runs(side: NDArray[np.int64], sleeve: Sleeve, holding: int) -> Iterator[tuple[int, int, int]]:
+    # Side, entry bar and ordered exit bar (n if none) of every run of the signal, counted in valid bars.
+    rows, n = sleeve.bars.rows, side.size
+    begin = max(sleeve.bars.first - 1, 0)
+    while begin < n - 1:
+        end = begin + 1
+        while end < n and side[end] == side[begin]:
+            end += 1
+        if side[begin] != 0:
+            expired = int(np.searchsorted(rows, rows[begin + 1] + holding))
+            yield int(side[begin]), begin + 1, min(end + 1, expired, n)
+        begin = end
+
+
+def _rows_of_bars(sleeve: Sleeve, runs: list[tuple[int, int, int]], quantity: Floats) -> Table:
+    bars = sleeve.bars
+    table = _empty_table(bars.close.size)
+    for side, entry, exit_bar in runs:
+        table["long_in" if side > 0 else "short_in"][entry] = True
+        if exit_bar < bars.close.size:
+            table["long_out" if side > 0 else "short_out"][exit_bar] = True
+    # Where a reversal is ordered, vectorbt takes the entry alone.
+    table["long_out"] &= ~table["short_in"]
+    table["short_out"] &= ~table["long_in"]
+    prices = {"open": bars.opens, "high": bars.favourable[1], "low": bars.adverse[1], "close": bars.close}
+    table |= prices | {"price": bars.opens, "size": quantity}
+    return {name: values[bars.first :] for name, values in table.items()}
+
+
+def _rows_of_thirds(sleeve: Sleeve, runs: list[tuple[int, int, int]], share: Floats) -> Table:
+    bars = sleeve.bars
+    n = bars.close.size
+    table = _empty_table(3 * n)
+    for side, entry, exit_bar in runs:
+        table["long_in" if side > 0 else "short_in"][3 * entry + 1] = True
+        out = table["long_out" if side > 0 else "short_out"]
+        if exit_bar < n:
+            out[3 * exit_bar] = True
+        elif sleeve.bars.delisted:
+            out[3 * n - 1] = True
+    thirds = np.repeat(bars.opens, 3)
+    table |= {"open": thirds, "high": thirds.copy(), "low": thirds.copy(), "close": thirds.copy()}
+    table["high"][2::3] = bars.favourable[1]
+    table["low"][2::3] = bars.adverse[1]
+    table["close"][2::3] = bars.close
+    table |= {"price": np.where(np.arange(3 * n) == 3 * n - 1, table["close"], thirds), "size": np.repeat(share, 3)}
+    return {name: values[3 * bars.first :] for name, values in table.items()}
+
+
+def _empty_table(rows: int) -> Table:
+    return {name: np.zeros(rows, dtype=bool) for name in ("long_in", "long_out", "short_in", "short_out")}
+
+
+def _from_signals(genome: Genome, costs: Costs, table: Table, size_type: str) -> Any:
+    import pandas as pd
+    import vectorbt
+
+    columns = {name: pd.Series(values) for name, values in table.items()}
+    return vectorbt.Portfolio.from_signals(
+        open=columns["open"],
+        high=columns["high"],
+        low=columns["low"],
+        close=columns["close"],
+        price=columns["price"],
+        entries=columns["long_in"],
+        exits=columns["long_out"],
+        short_entries=columns["short_in"],
+        short_exits=columns["short_out"],
+        size=columns["size"].where(columns["size"] > 0),
+        size_type=size_type,
+        fees=costs.taker_fee,
+        sl_stop=genome.genes["stop_loss"],
+        tp_stop=genome.genes["take_profit"],
+        stop_entry_price="fillprice",
+        stop_exit_price="stoplimit",
+        upon_opposite_entry="reverse",
+        init_cash=1.0,
+    )
+
+
+def _statistics(portfolio: Any, equity: Floats, bar_hours: float) -> dict[str, float]:
+    import pandas as pd
+
+    returns = pd.Series(equity / np.concatenate([[1.0], equity[:-1]]) - 1.0)
+    accessor = returns.vbt.returns(freq=pd.Timedelta(hours=bar_hours), year_freq="365 days")
+    # Its drawdown begins at the first close; a leading return of zero makes that the initial equity.
+    from_start = pd.concat([pd.Series([0.0]), returns], ignore_index=True).vbt.returns()
+    closed = portfolio.trades.closed
+    return {
+        "total_return": float(accessor.total()),
+        "sharpe": float(accessor.sharpe_ratio()),
+        "max_drawdown": -float(from_start.max_drawdown()),
+        "trades": float(closed.count()),
+        "win_rate": float(closed.win_rate()),
+    }
