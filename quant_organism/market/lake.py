@@ -191,10 +191,14 @@ class Lake:
         connection.execute("set TimeZone = 'UTC'")
         pattern_root = glob.escape(str(self.root))
         for dataset in self._datasets():
-            files = _quoted(f"{pattern_root}/{dataset}/{self._pattern(dataset)}/{_PART}")
+            split = any((self.root / dataset).glob("market=*/interval=*"))
+            kinds = {"market": "varchar", "interval": "varchar", "date": "date"}
+            levels = [level for level in kinds if split or level != "interval"]
+            files = "/".join([pattern_root, dataset, *[f"{level}=*" for level in levels], _PART])
+            types = ", ".join(f"'{level}': {kinds[level]}" for level in levels)
             connection.execute(
-                f'create view "{dataset}" as select * from read_parquet({files}, hive_partitioning = true,'
-                " hive_types = {'market': varchar, 'interval': varchar, 'date': date})"
+                f'create view "{dataset}" as select * from'
+                f" read_parquet({_quoted(files)}, hive_partitioning = true, hive_types = {{{types}}})"
             )
         allowed = ", ".join(_quoted(f"{root}/") for root in sorted({str(self.root), pattern_root}))
         connection.execute(f"set allowed_directories = [{allowed}]")
@@ -205,10 +209,6 @@ class Lake:
     def _datasets(self) -> list[str]:
         names = (path.name for path in self.root.glob("*") if _DATASET.fullmatch(path.name))
         return sorted(name for name in names if any(self.root.glob(f"{name}/market=*/**/{_PART}")))
-
-    def _pattern(self, dataset: str) -> str:
-        split = any((self.root / dataset).glob("market=*/interval=*"))
-        return "market=*/interval=*/date=*" if split else "market=*/date=*"
 
     def _folder(self, dataset: str, market: str, interval: str | None) -> Path:
         if not _DATASET.fullmatch(dataset):
