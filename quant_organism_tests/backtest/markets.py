@@ -27,7 +27,9 @@ def random_panel(
     jumps = rng.normal(0.0, overnight, shape) * (rng.random(shape) < 0.3)
     moves = rng.standard_t(3, shape) * volatility * np.repeat(rng.uniform(0.2, 1.5, (bars // 40 + 1, 1)), 40, 0)[:bars]
     moves = np.clip(moves, -0.4, 0.4)
-    log_open = np.log(rng.uniform(0.1, 30_000, assets)) + np.cumsum(jumps + np.vstack([np.zeros(assets), moves[:-1]]), 0)
+    log_open = np.log(rng.uniform(0.1, 30_000, assets)) + np.cumsum(
+        jumps + np.vstack([np.zeros(assets), moves[:-1]]), 0
+    )
     opens, close = np.exp(log_open), np.exp(log_open + moves)
     high = np.maximum(opens, close) * (1 + np.abs(rng.normal(0, volatility / 2, shape)))
     low = np.minimum(opens, close) * (1 - np.minimum(np.abs(rng.normal(0, volatility / 2, shape)), 0.5))
