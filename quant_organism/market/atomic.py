@@ -54,7 +54,7 @@ def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
         for folder in changed:
             _flush_folder(folder)
     except OSError as error:
-        raise _storage_error(error, folder) from error
+        raise storage_error(error, folder) from error
     return written
 
 
@@ -112,7 +112,8 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _storage_error(error: OSError, folder: Path) -> StorageError:
+def storage_error(error: OSError, folder: Path) -> StorageError:
+    """Return what to tell a person about a write that failed: the folder, why, and what to do."""
     remedies = {
         errno.ENOSPC: "free some space, or choose another data folder",
         errno.EDQUOT: "free some of your quota, or choose another data folder",

@@ -3,17 +3,25 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import Interval, format_ms
+from quant_organism.market.funding import align_funding
+from quant_organism.market.lake import Lake
+from quant_organism.market.schema import FUNDING_SCHEMA, Interval, choose_symbols, day_start_ms, format_ms
 
 _ARRAYS: Final = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
 _PRICES: Final = ("open", "high", "low", "close")
+MAX_LOOKBACK_DAYS: Final = 730
+"""Days that a panel looks back at most, unless more are asked for."""
+
+_FUNDING_RUN_IN: Final = timedelta(days=2)  # for the rate in force, and its period, at the first bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +187,7 @@ def _canonical(name: str, values: ArrayLike, shape: tuple[int, int]) -> NDArray[
 def _check_bars(
     arrays: dict[str, NDArray[np.float64]], valid: NDArray[np.bool_], symbols: tuple[str, ...], times: NDArray[np.int64]
 ) -> None:
-    low, high = arrays["low"], arrays["high"]
-    body_low = np.minimum(arrays["open"], arrays["close"])
-    body_high = np.maximum(arrays["open"], arrays["close"])
-    sound = (low > 0) & (low <= body_low) & (high >= body_high) & (high < np.inf) & (arrays["volume"] >= 0)
-    broken = np.argwhere(valid & ~sound)
+    broken = np.argwhere(valid & ~_sound(arrays))
     if broken.size:
         bar, asset = (int(index) for index in broken[0])
         found = ", ".join(f"{name} {arrays[name][bar, asset]}" for name in (*_PRICES, "volume"))
@@ -194,3 +198,150 @@ def _check_bars(
         )
     if not np.isfinite(arrays["funding_paid"]).all():
         raise InputError("funding_paid must be finite everywhere", remedy="use 0 where nothing is paid")
+
+
+def _sound(arrays: dict[str, NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """Return which bars can have happened: finite, positive, low and high around open and close."""
+    low, high = arrays["low"], arrays["high"]
+    body_low = np.minimum(arrays["open"], arrays["close"])
+    body_high = np.maximum(arrays["open"], arrays["close"])
+    volume = arrays["volume"]
+    return (low > 0) & (low <= body_low) & (high >= body_high) & (high < np.inf) & (volume >= 0) & (volume < np.inf)
+
+
+def build_panel(
+    lake: Lake,
+    market: str,
+    interval: Interval,
+    end: date,
+    lookback_days: int | None,
+    symbols: Sequence[str] | None,
+    max_lookback_days: int = MAX_LOOKBACK_DAYS,
+) -> Panel:
+    """Return the panel of whole UTC days that ends with the day `end`; nothing later is looked at.
+
+    Parameters
+    ----------
+    lake, market, interval
+        Where the candles and funding are.
+    end
+        Last UTC day: the last bar closes at the midnight that ends it.
+    lookback_days
+        Number of days; None: all there are, at most `max_lookback_days`.
+    symbols
+        Columns; None: every symbol with a usable bar inside the window, also those that list or delist inside it.
+        A bar that cannot have happened (low above high, price 0) is a gap, as is one that is missing.
+    max_lookback_days
+        Upper limit of the lookback.
+
+    Raises
+    ------
+    InputError
+        Nothing in the lake, `end` outside the data, a lookback longer than the history or the limit, an unknown
+        symbol, or a symbol or window without a usable bar.
+    IntegrityError
+        A file of the lake is damaged.
+    """
+    start = _first_day(lake, market, interval, end, lookback_days, max_lookback_days)
+    candles = lake.read("candles", market=market, interval=interval.name, start=start, end=end)
+    present = candles["symbol"].unique().to_list()
+    names = _choose(lake, market, interval, symbols, present, start, end)
+    n_bars = ((end - start).days + 1) * interval.bars_per_day
+    times = day_start_ms(start) + np.arange(n_bars, dtype=np.int64) * interval.milliseconds
+    arrays = _on_grid(candles, names, times, interval)
+    usable = _sound(arrays)
+    if symbols is None:
+        kept = np.flatnonzero(usable.any(axis=0))
+        names, usable = tuple(names[column] for column in kept), usable[:, kept]
+        arrays = {name: values[:, kept] for name, values in arrays.items()}
+    without = [name for column, name in enumerate(names) if not usable[:, column].any()]
+    if without or not names:
+        raise InputError(
+            f"no usable bar of {', '.join(without) or 'any symbol'} from {start} to {end}",
+            where=f"market {market} at {interval}",
+            remedy="see what is wrong with the data: quant-organism data quality",
+        )
+    held = [day for day in lake.days("funding", market=market) if start - _FUNDING_RUN_IN <= day <= end]
+    funding = lake.read("funding", market=market, start=held[0], end=held[-1]) if held else FUNDING_SCHEMA.to_frame()
+    rate, paid = align_funding(funding, names, times, interval)
+    return Panel.from_arrays(
+        symbols=names,
+        interval=interval,
+        times=times,
+        funding_rate=rate,
+        funding_paid=paid,
+        valid=usable,
+        market=market,
+        **arrays,
+    )
+
+
+def _first_day(
+    lake: Lake, market: str, interval: Interval, end: date, lookback_days: int | None, max_lookback_days: int
+) -> date:
+    """Return the first day of the window, once `end` and the lookback are known to fit the history."""
+    days = lake.days("candles", market=market, interval=interval.name)
+    where = f"market {market} at {interval}"
+    if not days:
+        lake.read("candles", market=market, interval=interval.name)  # raises, and says what the lake does hold
+    first, last = days[0], days[-1]
+    if not first <= end <= last:
+        side = "before the first" if end < first else "after the last"
+        raise InputError(
+            f"{end} is {side} day of the data",
+            where=where,
+            remedy=f"choose a date from {first} to {last}, or import more days",
+        )
+    available = (end - first).days + 1
+    if lookback_days is None:
+        return max(first, end - timedelta(days=max_lookback_days - 1))
+    if not 1 <= lookback_days <= max_lookback_days:
+        raise InputError(f"the lookback is {lookback_days} days", remedy=f"choose 1 to {max_lookback_days} days")
+    if lookback_days > available:
+        raise InputError(
+            f"the lookback of {lookback_days} days is longer than the history: up to {end} there are {available} days,"
+            f" the first is {first}",
+            where=where,
+            remedy=f"look back at most {available} days, or import earlier ones",
+        )
+    return end - timedelta(days=lookback_days - 1)
+
+
+def _choose(
+    lake: Lake,
+    market: str,
+    interval: Interval,
+    wanted: Sequence[str] | None,
+    present: Sequence[str],
+    start: date,
+    end: date,
+) -> tuple[str, ...]:
+    where = f"market {market} at {interval}"
+    if wanted is None or set(wanted) <= set(present):
+        return choose_symbols(wanted, present, where=where)
+    history = lake.scan("candles", market=market, interval=interval.name).group_by("symbol")
+    spans = history.agg(first=pl.col("timestamp").min(), last=pl.col("timestamp").max()).collect()
+    names = choose_symbols(wanted, spans["symbol"].to_list(), where=where)
+    absent = next(name for name in names if name not in present)
+    row = spans.row(by_predicate=pl.col("symbol") == absent, named=True)
+    raise InputError(
+        f"{absent} has no bars from {start} to {end}",
+        where=where,
+        remedy=f"choose a window within its bars ({row['first']:%Y-%m-%d} to {row['last']:%Y-%m-%d}), or leave it out",
+    )
+
+
+def _on_grid(
+    candles: pl.DataFrame, symbols: tuple[str, ...], times: NDArray[np.int64], interval: Interval
+) -> dict[str, NDArray[np.float64]]:
+    columns = {symbol: column for column, symbol in enumerate(symbols)}
+    rows = candles.filter(pl.col("symbol").is_in(symbols)).with_columns(
+        bar=(pl.col("timestamp").dt.epoch("ms") - int(times[0])) // interval.milliseconds,
+        column=pl.col("symbol").replace_strict(columns, return_dtype=pl.Int64),
+    )
+    bar, column = rows["bar"].to_numpy(), rows["column"].to_numpy()
+    arrays = {}
+    for name in (*_PRICES, "volume"):
+        arrays[name] = np.full((times.size, len(symbols)), np.nan)
+        arrays[name][bar, column] = rows[name].to_numpy()
+    return arrays
