@@ -38,6 +38,11 @@ def workspace(tmp_path_factory) -> Path:
     candles.mkdir()
     for seed, symbol in enumerate(["AAA", "BBB"]):
         write_candles(candles / f"{symbol}.parquet", seed, days=130, last=dt.date(2025, 5, 31))
+    example = re.search(
+        r"^```yaml\n(.*?)^```", (REPOSITORY / "docs" / "worlds.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert example
+    (home / "mine.yaml").write_text(example[1])
     assert run("quant-organism run --world demo", home).returncode == 0
     return home
 

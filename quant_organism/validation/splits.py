@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from quant_organism.errors import InputError
 from quant_organism.market.schema import Interval
+from quant_organism.strategies.risk import RISK_GENES
 
 STAGES = ("in_sample", "out_of_sample", "walk_forward")
 SHARES = (0.6, 0.2, 0.2)
 MIN_DAYS = 90
+
+EMBARGO_HOURS = max(float(gene.high or 0) for gene in RISK_GENES if gene.name == "max_holding_hours")
+"""The longest that any strategy may hold a position."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Splits:
         return Span("unseen", self.out_of_sample.start, self.walk_forward.stop)
 
 
-def split(n_bars: int, interval: Interval, embargo_hours: float) -> Splits:
+def split(n_bars: int, interval: Interval, embargo_hours: float = EMBARGO_HOURS) -> Splits:
     """Split a panel's bars 60/20/20 in time order, at whole days; the embargo is taken from the second span's start.
 
     Parameters
