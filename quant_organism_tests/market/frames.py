@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, Interval
+from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, SET_ASIDE_SCHEMA, Interval
 
 HOUR = Interval.parse("1h")
 
@@ -49,3 +50,44 @@ def funding(symbol: str, stamps: Sequence[datetime], rates: Sequence[float]) -> 
         {"symbol": [symbol] * len(stamps), "timestamp": list(stamps), "funding_rate": list(rates)},
         schema=FUNDING_SCHEMA,
     )
+
+
+class FrameSource:
+    """A source of given frames; implements `CandleSource`."""
+
+    def __init__(
+        self,
+        bars: pl.DataFrame,
+        settlements: pl.DataFrame | None = None,
+        *,
+        market: str = "frames",
+        aside: pl.DataFrame | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.market = market
+        self.bars = bars
+        self.settlements = FUNDING_SCHEMA.to_frame() if settlements is None else settlements
+        self.aside = SET_ASIDE_SCHEMA.to_frame() if aside is None else aside
+        self.seed = seed
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "frames", "seed": self.seed}
+
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(sorted(self.bars["symbol"].unique()))
+
+    def span(self, interval: Interval) -> tuple[date, date]:
+        days = self.bars["timestamp"].dt.date()
+        return days.min(), days.max()
+
+    def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
+        return self._days(self.bars, symbols, start, end)
+
+    def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        return self._days(self.settlements, symbols, start, end)
+
+    def set_aside(self) -> pl.DataFrame:
+        return self.aside
+
+    def _days(self, frame: pl.DataFrame, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        return frame.filter(pl.col("symbol").is_in(symbols), pl.col("timestamp").dt.date().is_between(start, end))

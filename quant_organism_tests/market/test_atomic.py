@@ -10,6 +10,7 @@ import pytest
 
 from quant_organism.errors import StorageError
 from quant_organism.market.atomic import write_file, write_files
+from quant_organism_tests.market.small_disk import remount, small_disk
 
 HOLD_A_LOCK = """
 import sys
@@ -62,33 +63,27 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False).returncode:
-        pytest.skip("this machine does not let a tmpfs be mounted")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "256k") as folder:
+        yield folder
 
 
-def test_a_full_disk_leaves_what_was_there(small_disk: Path) -> None:
-    path = small_disk / "c.json"
+def test_a_full_disk_leaves_what_was_there(disk: Path) -> None:
+    path = disk / "c.json"
     write_file(path, b"before")
     with pytest.raises(StorageError, match=r"No space left.*unchanged") as caught:
         write_file(path, os.urandom(1_000_000))
-    assert str(small_disk) in str(caught.value)
+    assert str(disk) in str(caught.value)
     assert path.read_bytes() == b"before"
-    assert [child.name for child in small_disk.iterdir()] == ["c.json"]
+    assert [child.name for child in disk.iterdir()] == ["c.json"]
     write_file(path, b"after")
     assert path.read_bytes() == b"after"
 
 
-def test_a_read_only_disk_leaves_what_was_there(small_disk: Path) -> None:
-    path = small_disk / "c.json"
+def test_a_read_only_disk_leaves_what_was_there(disk: Path) -> None:
+    path = disk / "c.json"
     write_file(path, b"before")
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    remount(disk, "ro")
     with pytest.raises(StorageError, match="Read-only") as caught:
         write_file(path, b"after")
     assert "writable" in str(caught.value.remedy)
