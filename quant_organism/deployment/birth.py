@@ -52,7 +52,7 @@ def born_documents(
             provenance=provenance,
             evidence=_evidence(row, verdicts),
             at=at,
-            reason=f"{row['origin']} candidate passed every gate of validation",
+            reason=f"passed every gate of validation ({row['origin']})",
         )
         for row in survivors.to_dicts()
     ]

@@ -75,7 +75,7 @@ def deploy(
     limit: int = POOL_LIMIT,
     max_correlation: float = MAX_CORRELATION,
 ) -> DeploymentResult:
-    """Save a cycle's survivors as born and move the chosen ones to shadow trading.
+    """Save a cycle's survivors as born and move the chosen ones to the shadow pool.
 
     Repeating it for the same cycle gives the same bytes: what the cycle wrote before and nobody has touched since is
     replaced, or removed if it no longer survives. Documents that were moved further, observed or retired since are

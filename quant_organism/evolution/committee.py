@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -22,8 +22,6 @@ from quant_organism.strategies import Genome
 if TYPE_CHECKING:
     from quant_organism.evolution.search import Trials
     from quant_organism.evolution.spec import EvolutionSpec
-
-Origin = Literal["pooled", "family", "champion"]
 
 MAX_MEMBERS = 30
 _WEIGHT_DECIMALS = 12
@@ -98,10 +96,18 @@ class Committee:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A strategy that a search puts forward, and where it came from."""
+    """A strategy that a search puts forward.
+
+    Attributes
+    ----------
+    committee
+        The strategy.
+    origin
+        Where it came from: `best of all families`, `best of <family>`, or `champion` for a single genome.
+    """
 
     committee: Committee
-    origin: Origin
+    origin: str
 
     @property
     def id(self) -> str:
@@ -156,11 +162,11 @@ def _distinct_by_behaviour(trials: Trials) -> list[int]:
     return distinct
 
 
-def _pools(trials: Trials, ranked: list[int]) -> list[tuple[Origin, list[int]]]:
+def _pools(trials: Trials, ranked: list[int]) -> list[tuple[str, list[int]]]:
     by_family: dict[str, list[int]] = {}
     for trial in ranked:
         by_family.setdefault(trials.genomes[trial].family, []).append(trial)
-    return [("pooled", ranked), *(("family", by_family[name]) for name in sorted(by_family))]
+    return [("best of all families", ranked), *((f"best of {name}", by_family[name]) for name in sorted(by_family))]
 
 
 def _champions(trials: Trials, ranked: list[int], spec: EvolutionSpec) -> list[int]:

@@ -29,7 +29,8 @@ _LIMITS = (
     "does not know that.",
     "How good the best of so many trials would look on a market without any edge is not measured here: "
     "the search itself was not rerun on such markets.",
-    "Strategies enter shadow trading only: they are watched, and no order is sent.",
+    "The shadow pool is a list of strategies worth watching: no order is sent, and this version does not follow them "
+    "live.",
 )
 
 
@@ -89,7 +90,7 @@ def cycle_report(
 
 def _title(deployed: Sequence[str], candidates: Sequence[CandidateRow]) -> str:
     if deployed:
-        return f"{len(deployed)} of {len(candidates)} candidates entered shadow trading"
+        return f"{len(deployed)} of {len(candidates)} candidates entered the shadow pool"
     survivors = sum(candidate.passed for candidate in candidates)
     if survivors:
         return f"{survivors} of {len(candidates)} candidates survived; none was deployed"
@@ -127,7 +128,7 @@ def _summary(
         leader = max(survivors, key=lambda candidate: (candidate.score, candidate.id))
         sentences.append(
             f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the unseen days; "
-            f"{len(deployed)} entered shadow trading."
+            f"{len(deployed)} entered the shadow pool."
         )
     return sentences
 

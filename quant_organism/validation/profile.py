@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ValidationProfile(BaseModel):
-    """What a strategy must show to enter shadow trading.
+    """What a strategy must show to enter the shadow pool.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def test_a_committee_earns_the_weighted_mean_of_its_members(panel, costs, evalua
 
 def test_the_pooled_committee_comes_first_and_champions_are_not_clones(panel, spec, costs, evaluator):
     result = evolve(panel, spec, costs, evaluator, seed=3)
-    assert result.candidates[0].origin == "pooled"
+    assert result.candidates[0].origin == "best of all families"
     assert len({candidate.id for candidate in result.candidates}) == len(result.candidates)
     champions = [c.committee for c in result.candidates if c.origin == "champion"]
     returns = evaluate_committees(champions, panel, costs, evaluator).daily_returns
