@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def test_who_knows_the_planted_mean_earns(family, strength):
 
 
 def test_an_edge_ends_on_its_last_day():
-    plant = {"family": "momentum", "strength": 0.1, "end": "2023-01-31"}
+    plant = {"family": "momentum", "strength": 0.1, "end": date(2023, 1, 31)}
     bars, truth = generate(spec_of(plants=[plant]), 1)
     after = bars.times >= day_start_ms(date(2023, 1, 31))
     assert np.all(truth.edge[after] == 0)
@@ -124,12 +124,12 @@ def test_listings_gaps_and_silent_stretches():
             "name": "holes",
             "days": 20,
             "assets": [
-                {"symbol": "LATE", "listed": "2023-01-11"},
-                {"symbol": "GONE", "delisted": "2023-01-06"},
+                {"symbol": "LATE", "listed": date(2023, 1, 11)},
+                {"symbol": "GONE", "delisted": date(2023, 1, 6)},
                 {"symbol": "HOLE"},
             ],
-            "gaps": [{"symbol": "HOLE", "start": "2023-01-02T05:00:00", "bars": 3}],
-            "zero_volume": [{"symbol": "HOLE", "start": "2023-01-03T00:00:00", "bars": 2}],
+            "gaps": [{"symbol": "HOLE", "start": datetime(2023, 1, 2, 5, tzinfo=UTC), "bars": 3}],
+            "zero_volume": [{"symbol": "HOLE", "start": datetime(2023, 1, 3, tzinfo=UTC), "bars": 2}],
         }
     )
     source = WorldSource(spec)
@@ -181,6 +181,17 @@ def test_shipped_worlds_load():
     [
         ({"asets": []}, "asets", "no such key"),
         ({"days": "many"}, "days", "integer"),
+        ({"days": "60"}, "days", "integer"),
+        ({"days": True}, "days", "integer"),
+        ({"days": 8_000}, "days", "less than or equal to 7500"),
+        ({"seed": 1.0}, "seed", "integer"),
+        ({"start": 20230101}, "start", "date"),
+        ({"start": date(9999, 12, 30)}, "start", "2200-01-01"),
+        ({"assets": [{"symbol": "A", "price": "3"}]}, r"assets\.0\.price", "number"),
+        ({"assets": [{"symbol": "../A"}]}, r"assets\.0\.symbol", "pattern"),
+        ({"assets": [{"symbol": "A", "listed": date(2030, 1, 1)}]}, "", "asset A has no time in the world"),
+        ({"plants": [{"family": "carry", "strength": 0.1, "end": date(2023, 1, 1)}]}, "", "plant carry has no time"),
+        ({"gaps": [{"symbol": "AA", "start": datetime(2043, 1, 2, tzinfo=UTC), "bars": 3}]}, "", "AA at 2043-01-02"),
         ({"assets": ASSETS + ASSETS[:1]}, "", "AA is listed more than once"),
         ({"plants": [{"family": "magic", "strength": 1}]}, r"plants\.0\.family", "momentum"),
         ({"plants": [{"family": "carry", "strength": 0.1, "symbols": ["ZZ"]}]}, "", "no asset is called ZZ"),
@@ -193,12 +204,26 @@ def test_a_world_that_cannot_be_read_names_file_and_key(tmp_path, change, where,
         load_world(path)
 
 
-@pytest.mark.parametrize("text", ["- a list", "name: [unclosed", "!!python/object/apply:os.system ['true']", "a: " * 9])
+@pytest.mark.parametrize(
+    "text", ["- a list", "name: [unclosed", "!!python/object/apply:os.system ['true']", "a: " * 9, "[" * 9_999]
+)
 def test_hostile_and_broken_yaml_is_refused(tmp_path, text):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=r"bad\.yaml"):
         load_world(path)
+
+
+def test_a_file_that_is_too_long_is_refused_unread(tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text("#" * 100_000)
+    with pytest.raises(InputError, match=r"long\.yaml: 100000 bytes are too many"):
+        load_world(path)
+
+
+def test_the_names_of_the_shipped_markets_stay():
+    assert WorldSource(load_world("demo")).market == "world-demo-474fc7"
+    assert hash(load_world("demo")) == hash(load_world("demo"))
 
 
 def test_an_unknown_world_lists_the_known_ones():

@@ -14,11 +14,14 @@ from quant_organism.errors import InputError
 MAX_BYTES: Final = 64_000
 _SPECS: Final = Path(__file__).parent / "specs"
 
+_Date = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2200, 1, 1))]
+_Listed = Field(strict=False)  # YAML has lists, not tuples; what is in them stays strict
+
 PlantFamily = Literal["momentum", "reversion", "breakout", "carry"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Asset(_Part):
@@ -39,8 +42,8 @@ class Asset(_Part):
     symbol: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
     volatility: float = Field(1.0, gt=0, le=10)
     price: float = Field(100.0, gt=0)
-    listed: date | None = None
-    delisted: date | None = None
+    listed: _Date | None = None
+    delisted: _Date | None = None
 
 
 class Plant(_Part):
@@ -62,9 +65,9 @@ class Plant(_Part):
 
     family: PlantFamily
     strength: float = Field(ge=0, lt=1)
-    symbols: tuple[str, ...] | None = None
-    start: date | None = None
-    end: date | None = None
+    symbols: Annotated[tuple[str, ...] | None, _Listed] = None
+    start: _Date | None = None
+    end: _Date | None = None
 
 
 class Stretch(_Part):
@@ -100,12 +103,12 @@ class WorldSpec(_Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-    start: date = date(2023, 1, 1)
+    start: _Date = date(2023, 1, 1)
     days: int = Field(730, ge=1, le=7_500)
-    assets: tuple[Asset, ...] = Field(min_length=1, max_length=500)
-    plants: tuple[Plant, ...] = ()
-    gaps: tuple[Stretch, ...] = ()
-    zero_volume: tuple[Stretch, ...] = ()
+    assets: Annotated[tuple[Asset, ...], _Listed] = Field(min_length=1, max_length=500)
+    plants: Annotated[tuple[Plant, ...], _Listed] = ()
+    gaps: Annotated[tuple[Stretch, ...], _Listed] = ()
+    zero_volume: Annotated[tuple[Stretch, ...], _Listed] = ()
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -121,6 +124,20 @@ class WorldSpec(_Part):
             raise ValueError(f"no asset is called {', '.join(unknown)}; the assets are {', '.join(symbols)}")
         if sum(plant.family == "reversion" for plant in self.plants) > 1:
             raise ValueError("plants: at most one of reversion")
+        return self
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        after = self.end + timedelta(days=1)
+        spans = [(f"asset {asset.symbol}", asset.listed, asset.delisted) for asset in self.assets]
+        spans += [(f"plant {plant.family}", plant.start, plant.end) for plant in self.plants]
+        spans += [
+            (f"stretch of {stretch.symbol} at {stretch.start:%Y-%m-%d %H:%M}", stretch.start.date(), None)
+            for stretch in (*self.gaps, *self.zero_volume)
+        ]
+        for what, begins, ends in spans:
+            if max(begins or self.start, self.start) >= min(ends or after, after):
+                raise ValueError(f"the {what} has no time in the world, which is from {self.start} to {self.end}")
         return self
 
     @property
@@ -163,13 +180,15 @@ def load_world(name_or_path: str | Path) -> WorldSpec:
 
 def _parse(path: Path) -> WorldSpec:
     try:
-        data = path.read_bytes()
-        if len(data) > MAX_BYTES:
-            raise InputError(f"{len(data)} bytes are too many for a world", where=str(path), remedy="shorten it")
-        content: Any = yaml.safe_load(data)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{size} bytes are too many for a world", where=str(path), remedy="shorten it")
+        content: Any = yaml.safe_load(path.read_bytes())
         if not isinstance(content, dict):
             raise InputError("not a mapping of settings", where=str(path), remedy="see docs/worlds.md for an example")
         return WorldSpec.model_validate(content)
+    except RecursionError as error:
+        raise InputError("nested too deeply", where=str(path), remedy="correct the file") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path), remedy="correct the file") from error
     except ValidationError as error:
