@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -39,6 +40,13 @@ def test_another_process_draws_the_same_world():
     )
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in "ab"]
     assert runs[0].stdout == runs[1].stdout
+
+
+def test_worlds_drawn_at_once_in_threads_are_the_same_worlds():
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda seed: generate(spec_of(), seed)[0], [1, 2, 1, 2]))
+    alone = [generate(spec_of(), seed)[0] for seed in (1, 2)]
+    assert all(same(bars, alone[number % 2]) for number, bars in enumerate(at_once))
 
 
 def test_a_plant_moves_the_mean_and_leaves_every_shock_as_it_was():
