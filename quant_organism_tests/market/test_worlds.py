@@ -64,6 +64,13 @@ def test_an_asset_that_is_added_leaves_the_others_as_they_were():
     assert np.array_equal(generate(spec_of(), 1)[0].close, generate(more, 1)[0].close[:, :2])
 
 
+def test_a_longer_world_begins_with_the_shorter_one():
+    short, _ = generate(spec_of(days=40, plants=[{"family": "momentum", "strength": 0.1}]), 1)
+    long, _ = generate(spec_of(days=60, plants=[{"family": "momentum", "strength": 0.1}]), 1)
+    for name in ("times", "open", "high", "low", "close", "volume", "funding_rate"):
+        assert np.array_equal(getattr(short, name), getattr(long, name)[: 40 * 24])
+
+
 def test_bars_enclose_their_prices_and_open_where_the_last_one_closed():
     bars, _ = generate(load_world("demo"), 5)
     assert np.all(bars.low > 0)

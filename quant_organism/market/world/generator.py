@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from quant_organism.market.schema import MS_PER_HOUR, day_start_ms
 from quant_organism.market.world.kernel import (
@@ -142,18 +143,26 @@ def _student(rng: np.random.Generator, bars: int) -> Floats:
 
 
 def _own_jumps(rng: np.random.Generator, bars: int) -> Floats:
-    return (rng.random(bars) < 1.0 / 400.0) * 5.0 * rng.standard_normal(bars)
+    chance, size = _pairs(rng, bars)
+    return (chance < 1.0 / 400.0) * 5.0 * size
 
 
 def _common_jumps(rng: np.random.Generator, bars: int) -> Floats:
-    return (rng.random(bars) < 1.0 / 900.0) * 5.0 * (rng.standard_normal(bars) - 0.2)
+    chance, size = _pairs(rng, bars)
+    return (chance < 1.0 / 900.0) * 5.0 * (size - 0.2)
+
+
+def _pairs(rng: np.random.Generator, bars: int) -> tuple[Floats, Floats]:
+    """Draw a uniform and a normal for each bar, bar by bar, so that a longer world begins with the shorter one."""
+    uniform = rng.random((bars, 2))
+    return uniform[:, 0], ndtri(uniform[:, 1])
 
 
 def _latent(rng: np.random.Generator, bars: int) -> Floats:
     """Draw an AR(1) of unit variance whose memory halves in 48 bars."""
     keeps = 2.0 ** (-1.0 / _HALF_LIFE_BARS)
-    noise = np.sqrt(1.0 - keeps**2) * rng.standard_normal(bars)
     state, path = rng.standard_normal(), np.empty(bars)
+    noise = np.sqrt(1.0 - keeps**2) * rng.standard_normal(bars)
     for t in range(bars):
         state = keeps * state + noise[t]
         path[t] = state
