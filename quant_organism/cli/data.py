@@ -1,0 +1,115 @@
+"""`quant-organism data`: import candles, see what is there and how sound it is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quant_organism.cli import options
+
+app = typer.Typer(help="Market data: import them, list them, judge their quality.", no_args_is_help=True)
+
+
+@app.command("import")
+def import_data(
+    path: Annotated[
+        Path, typer.Argument(help="Folder or file: Parquet, freqtrade, Binance Vision, CryptoDataDownload.")
+    ],
+    market: options.Market = None,
+    symbols: options.Symbols = None,
+    interval: options.Interval = None,
+    repair: options.Repair = False,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Import candles and funding of all days from files."""
+    from quant_organism.cli.output import print_json
+    from quant_organism.cli.progress import progress_bars
+    from quant_organism.settings import load_settings
+
+    chosen = options.market_options(path=path, market=market, symbols=symbols, interval=interval, repair=repair)
+    settings = load_settings({"data_dir": data_dir, "market": chosen})
+    with progress_bars() as bars:
+        bars("Start", 0, 1, "loading")
+        from quant_organism.orchestration.driver import Driver
+
+        driver = Driver(settings, bars)
+        days = driver.all_days()
+        bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        driver.ingest(days)
+    found = {
+        "market": driver.source.market,
+        "interval": settings.market.interval,
+        "first": days.first,
+        "last": days.last,
+    }
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(f"Imported {found['market']} at {found['interval']}: {days.first} to {days.last}.")
+        typer.echo(f"\nNext: quant-organism data quality --market {found['market']} --interval {found['interval']}")
+
+
+@app.command("list")
+def list_data(data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+    """List the markets of the lake and what is held of each."""
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.market.lake import Lake
+
+    entries = Lake(options.folder_settings(data_dir).data_dir / "lake").markets()
+    rows = [
+        (entry.market, h.dataset, h.interval or "", str(h.first), str(h.last), h.n_days)
+        for entry in entries
+        for h in entry.holdings
+    ]
+    columns = ("market", "dataset", "interval", "first", "last", "days")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_table(columns, rows)
+    else:
+        typer.echo("The lake is empty. Fill it with: quant-organism data import PATH, or quant-organism run")
+
+
+@app.command()
+def quality(
+    market: options.Market = None,
+    interval: options.Interval = None,
+    symbols: options.Symbols = None,
+    worst: Annotated[int, typer.Option(min=1, help="How many of the worst days to show.")] = 15,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Score the candles of the lake per day and symbol, with the reasons."""
+    from dataclasses import asdict
+
+    from quant_organism.cli.holdings import choose_candles
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.market.lake import Lake
+    from quant_organism.market.quality import summarise
+    from quant_organism.market.schema import Interval, choose_symbols
+    from quant_organism.orchestration.panels import assess_candles
+
+    lake = Lake(options.folder_settings(data_dir).data_dir / "lake")
+    held = choose_candles(lake, market, interval)
+    assessment = assess_candles(
+        lake, market=held.market, interval=Interval.parse(held.interval), start=held.first, end=held.last
+    )
+    if symbols is not None:
+        known = assessment["symbol"].unique().to_list()
+        chosen = choose_symbols(options.split_symbols(symbols), known, where=f"market {held.market}")
+        assessment = assessment.filter(assessment["symbol"].is_in(chosen))
+    summary = summarise(assessment)
+    days = assessment.filter(assessment["score"] < 1).sort("score", "day", "symbol").head(worst)
+    scores = [{**asdict(score), "score": score.score} for score in (summary.overall, *summary.symbols)]
+    if as_json:
+        print_json({"market": held.market, "interval": held.interval, "scores": scores, "worst_days": days.to_dicts()})
+        return
+    print_table(
+        ("part", "bars expected", "defective", "score", "reasons"),
+        [(s["of"], s["expected"], s["defective"], s["score"], s["reasons"]) for s in scores],
+        title=f"{held.market} at {held.interval}, {held.first} to {held.last}",
+    )
+    if days.height:
+        shown = days.select("day", "symbol", "bars", "expected", "score", "reasons")
+        print_table(shown.columns, shown.iter_rows(), title="Worst days")

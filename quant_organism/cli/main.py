@@ -1,0 +1,77 @@
+"""Entry point: the commands, and what a person sees when something is wrong."""
+
+import json
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from quant_organism import __version__
+from quant_organism.cli import data, doctor, run, sql, strategies, ui
+from quant_organism.cli.stopped import Stopped
+from quant_organism.errors import QuantOrganismError
+
+app = typer.Typer(
+    name="quant-organism",
+    help="Breed trading strategies for crypto perpetuals, and tell honestly which of them are more than luck.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.add_typer(data.app, name="data")
+app.add_typer(strategies.app, name="strategies")
+app.command("sql")(sql.sql)
+app.command("ui")(ui.ui)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"quant-organism {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    """Take the options that stand before the command; `main` looks at `--debug` itself."""
+
+
+def main() -> None:
+    """Run the command line; errors that a person can mend end with exit code 2 and say how."""
+    arguments = sys.argv[1:]
+    try:
+        app()
+    except QuantOrganismError as error:
+        if "--debug" in arguments:
+            raise
+        _explain(error, as_json="--json" in arguments)
+    except Stopped:
+        if "--debug" in arguments:
+            raise
+        typer.echo("Stopped. What was finished is kept; the same command again goes on from there.", err=True)
+        sys.exit(130)
+
+
+def _explain(error: QuantOrganismError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        found = {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+        typer.echo(json.dumps({"error": found}))
+        sys.exit(2)
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    text = Text(error.what)
+    if error.where:
+        text.append(f"\n\nwhere   {error.where}", style="dim")
+    if error.remedy:
+        text.append(f"\n\nremedy  {error.remedy}", style="bold")
+    Console(stderr=True).print(Panel(text, title="quant-organism", border_style="red", title_align="left"))
+    sys.exit(2)

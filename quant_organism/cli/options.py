@@ -1,0 +1,141 @@
+"""Options that several commands share, and the settings that they amount to."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quant_organism.errors import InputError
+
+if TYPE_CHECKING:
+    from quant_organism.settings import Settings
+
+_MARKET = "Market"
+_SEARCH = "Search"
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of everything that runs leave behind. [default: data]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")]
+
+World = Annotated[
+    str | None,
+    typer.Option(help="Simulated market: demo, null, or a YAML file. [default: demo]", rich_help_panel=_MARKET),
+]
+WorldSeed = Annotated[
+    int | None, typer.Option(help="Another market of the same world. [default: the world's]", rich_help_panel=_MARKET)
+]
+Source = Annotated[str | None, typer.Option(help="world or files. [default: world]", rich_help_panel=_MARKET)]
+Candles = Annotated[
+    Path | None,
+    typer.Option("--path", help="Folder or file of candles; implies --source files.", rich_help_panel=_MARKET),
+]
+Market = Annotated[
+    str | None, typer.Option(help="Name of the files' market. [default: the folder's name]", rich_help_panel=_MARKET)
+]
+Symbols = Annotated[
+    str | None, typer.Option(help="Symbols, separated by commas. [default: all]", rich_help_panel=_MARKET)
+]
+Interval = Annotated[str | None, typer.Option(help="Length of a bar: 1m to 1d. [default: 1h]", rich_help_panel=_MARKET)]
+LookbackDays = Annotated[
+    int | None, typer.Option(help="Days of history. [default: all there is, at most 730]", rich_help_panel=_MARKET)
+]
+MinQuality = Annotated[
+    float | None, typer.Option(help="Least share of sound bars. [default: 0.95]", rich_help_panel=_MARKET)
+]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Set unusable rows of files aside, and list them.", rich_help_panel=_MARKET)
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="smoke: to see everything work; standard: for real. [default: standard]", rich_help_panel=_SEARCH
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of the search. [default: 0]", rich_help_panel=_SEARCH)]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Threads; no result depends on them. [default: one per core]", rich_help_panel=_SEARCH),
+]
+
+
+def market_options(
+    *,
+    world: str | None = None,
+    world_seed: int | None = None,
+    source: str | None = None,
+    path: Path | None = None,
+    market: str | None = None,
+    symbols: str | None = None,
+    interval: str | None = None,
+    lookback_days: int | None = None,
+    min_quality: float | None = None,
+    repair: bool = False,
+) -> dict[str, Any]:
+    """Return the market part of the settings' options; what was not said is None.
+
+    Raises
+    ------
+    InputError
+        A world and files at once.
+    """
+    if world is not None and (path is not None or source == "files"):
+        raise InputError(
+            "a world and files cannot be looked at together", where="--world", remedy="leave one of them out"
+        )
+    implied = "world" if world is not None else "files" if path is not None else None
+    return {
+        "source": source or implied,
+        "world": world,
+        "world_seed": world_seed,
+        "path": path,
+        "name": market,
+        "symbols": symbols,
+        "interval": interval,
+        "lookback_days": lookback_days,
+        "min_quality": min_quality,
+        "repair": repair or None,
+    }
+
+
+def split_symbols(text: str) -> list[str]:
+    """Return the symbols of a comma-separated text."""
+    return [symbol.strip() for symbol in text.split(",") if symbol.strip()]
+
+
+def parse_day(text: str | None) -> date | None:
+    """Return the day that an option names.
+
+    Raises
+    ------
+    InputError
+        The text is not a day of the calendar.
+    """
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is not a day: {error}", where="option --date", remedy="write it as YYYY-MM-DD"
+        ) from None
+
+
+def command_line(command: str, said: Mapping[str, Any]) -> str:
+    """Return the command to type, with the options that were said before."""
+    flags = {name: value for name, value in said.items() if name != "market"} | dict(said.get("market", {}))
+    if flags.get("world") is not None or flags.get("path") is not None:
+        flags["source"] = None  # implied
+    words = ["quant-organism", *command.split()]
+    for name, value in flags.items():
+        option = "--market" if name == "name" else f"--{name.replace('_', '-')}"
+        words += [] if value is None else [option] if value is True else [option, str(value)]
+    return shlex.join(words)
+
+
+def folder_settings(data_dir: Path | None) -> "Settings":
+    """Return the settings of a command that only looks at a data folder."""
+    from quant_organism.settings import load_settings
+
+    return load_settings({"data_dir": data_dir})

@@ -1,0 +1,121 @@
+"""`quant-organism run`: market data, search, validation, documents, deployment, report."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quant_organism.cli import options
+
+if TYPE_CHECKING:
+    from quant_organism.orchestration.driver import CycleOutcome
+
+_CALLED = {"report.html": "report", "report.json": "its data", "equity.png": "equity plot", "pareto.png": "Pareto plot"}
+
+
+def run(
+    world: options.World = None,
+    source: options.Source = None,
+    path: options.Candles = None,
+    market: options.Market = None,
+    symbols: options.Symbols = None,
+    interval: options.Interval = None,
+    date: Annotated[
+        str | None,
+        typer.Option(
+            help="Day of the cycle, nothing later is seen. [default: the last complete one]", metavar="YYYY-MM-DD"
+        ),
+    ] = None,
+    lookback_days: options.LookbackDays = None,
+    profile: options.Profile = None,
+    seed: options.Seed = None,
+    world_seed: options.WorldSeed = None,
+    min_quality: options.MinQuality = None,
+    repair: options.Repair = False,
+    threads: options.Threads = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run one whole cycle: market data, search, validation, documents, deployment, report."""
+    from quant_organism.cli.progress import progress_bars
+    from quant_organism.settings import load_settings
+
+    said: dict[str, Any] = {
+        "data_dir": data_dir,
+        "seed": seed,
+        "profile": profile,
+        "threads": threads,
+        "market": options.market_options(
+            world=world,
+            world_seed=world_seed,
+            source=source,
+            path=path,
+            market=market,
+            symbols=symbols,
+            interval=interval,
+            lookback_days=lookback_days,
+            min_quality=min_quality,
+            repair=repair,
+        ),
+    }
+    settings = load_settings(said)
+    day = options.parse_day(date)
+    with progress_bars() as bars:
+        bars("Start", 0, 1, "loading")
+        from quant_organism.orchestration.driver import Driver
+
+        driver = Driver(settings, bars)
+        days = driver.days(day)
+        bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        outcome = driver.cycle(days)
+    if as_json:
+        from quant_organism.cli.output import print_json
+
+        print_json(_document(outcome))
+    else:
+        _show(outcome)
+        follow = f"strategies show {outcome.deployed[0]['id']}" if outcome.deployed else "ui"
+        typer.echo(f"\nNext: {options.command_line(follow, said if follow == 'ui' else {'data_dir': data_dir})}")
+
+
+def _document(outcome: "CycleOutcome") -> dict[str, Any]:
+    return {
+        "market": outcome.market,
+        "interval": outcome.interval,
+        "date": outcome.date,
+        "candidates": outcome.validated.height,
+        "survivors": int(outcome.validated["passed"].sum()),
+        "deployed": [decision["id"] for decision in outcome.deployed],
+        "decisions": outcome.decisions.to_dicts(),
+        "stopped": outcome.stopped,
+        "report": {file.name: str(file) for file in sorted(outcome.report.iterdir())},
+    }
+
+
+def _show(outcome: "CycleOutcome") -> None:
+    from quant_organism.cli.output import print_table
+
+    candidates, survivors = outcome.validated.height, int(outcome.validated["passed"].sum())
+    if outcome.deployed:
+        print_table(
+            ("strategy", "genomes", "Sharpe, unseen days", "why"),
+            [(d["id"], d["members"], d["score"], d["reason"]) for d in outcome.deployed],
+            title=f"{len(outcome.deployed)} of {candidates} candidates entered the shadow pool on {outcome.date}",
+        )
+    elif not candidates:
+        typer.echo("Nothing was deployed: no strategy traded often enough in-sample to be put forward.")
+    elif survivors:
+        typer.echo(f"Nothing new was deployed: {survivors} of {candidates} candidates survived validation.")
+        print_table(
+            ("strategy", "decision", "stage", "why"),
+            [(d["id"], d["action"], d["stage"], d["reason"]) for d in outcome.decisions.to_dicts()],
+        )
+    else:
+        typer.echo(f"Nothing was deployed: none of {candidates} candidates survived validation.")
+    if outcome.stopped:
+        print_table(
+            ("candidate", "origin", "stopped by", "why"),
+            [(s["candidate"], s["origin"], f"{s['stage']} {s['gate']}", s["reason"]) for s in outcome.stopped],
+            title="Stopped at their first gate",
+        )
+    for file in sorted(outcome.report.iterdir()):
+        typer.echo(f"{_CALLED.get(file.name, file.name):<12} {file}")

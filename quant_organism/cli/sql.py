@@ -1,0 +1,40 @@
+"""`quant-organism sql`: questions to the lake."""
+
+from typing import Annotated
+
+import typer
+
+from quant_organism.cli import options
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One query; each dataset of the lake is a view.")],
+    as_json: options.Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Ask the lake a question in SQL. Reads only; nothing is ever changed."""
+    import duckdb
+
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.errors import InputError
+    from quant_organism.market.lake import Lake
+
+    connection = Lake(options.folder_settings(data_dir).data_dir / "lake").connect()
+    try:
+        answer = connection.sql(query)
+        frame = None if answer is None else answer.pl()
+    except duckdb.Error as error:
+        views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
+        raise InputError(
+            str(error), where="query", remedy=f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
+        ) from error
+    if frame is None:
+        raise InputError("the statement returns no rows", where="query", remedy="the lake is read only: use select")
+    if as_json:
+        print_json(frame.to_dicts())
+    elif csv:
+        typer.echo(frame.write_csv(), nl=False)
+    else:
+        print_table(frame.columns, frame.iter_rows())
+        typer.echo(f"{frame.height} rows")

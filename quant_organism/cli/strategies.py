@@ -1,0 +1,124 @@
+"""`quant-organism strategies`: the documents of strategies."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quant_organism.cli import options
+
+if TYPE_CHECKING:
+    from quant_organism.deployment.config import StrategyConfig
+    from quant_organism.deployment.repository import StrategyRepository
+
+app = typer.Typer(help="Strategy documents: list them, look at one, retire one.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")]
+
+
+@app.command("list")
+def list_strategies(
+    stage: Annotated[str | None, typer.Option(help="Only this stage: born, testing, ..., retired.")] = None,
+    min_fitness: Annotated[float | None, typer.Option(help="Only with at least this fitness.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Retired ones too.")] = False,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """List strategies, best first."""
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.deployment.stages import STAGES
+    from quant_organism.errors import InputError
+
+    known = next((name for name in STAGES if name == stage), None)
+    if stage is not None and known is None:
+        raise InputError(f"no stage {stage!r}", where="option --stage", remedy=f"use one of {', '.join(STAGES)}")
+    loaded = _repository(data_dir).load_all(stage=known, min_fitness=min_fitness, limit=limit, archived=archived)
+    problems = [
+        {"path": str(problem.path), "what": problem.what, "remedy": problem.remedy} for problem in loaded.problems
+    ]
+    if as_json:
+        print_json({"strategies": [_row(document) for document in loaded.documents], "problems": problems})
+        return
+    if not loaded.documents and not problems:
+        typer.echo("No strategies here yet. Breed some with: quant-organism run")
+        return
+    rows = [_row(document) for document in loaded.documents]
+    print_table(list(rows[0]) if rows else ["id"], [list(row.values()) for row in rows])
+    for problem in problems:
+        typer.echo(f"unreadable: {problem['path']}: {problem['what']}\n  -> {problem['remedy']}", err=True)
+
+
+@app.command()
+def show(id: Id, data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+    """Show one strategy: its members, its evidence, its life so far."""
+    from quant_organism.cli.output import print_table
+
+    document = _repository(data_dir).load(id)
+    if as_json:
+        typer.echo(document.to_json().decode().rstrip())
+        return
+    typer.echo(f"{document.id}   stage {document.stage}   fitness {document.fitness:.2f}")
+    typer.echo(f"born {document.provenance.date} on {document.provenance.market}, {document.interval} bars")
+    typer.echo(f"universe {', '.join(document.universe)}\n")
+    print_table(
+        ("weight", "genome", "genes"),
+        [
+            (member.weight, member.genome.id, ", ".join(f"{k} {_short(v)}" for k, v in member.genome.genes.items()))
+            for member in document.committee.members
+        ],
+        title="Members",
+    )
+    print_table(
+        ("stage", "status", "reason"),
+        [(stage, found.status, found.reason) for stage, found in document.evidence.items()],
+        title="Evidence",
+    )
+    print_table(
+        ("at", "from", "to", "reason", "evidence"),
+        [(m.at, m.from_stage or "", m.to_stage, m.reason, m.evidence) for m in document.history],
+        title="Life",
+    )
+    if document.performance:
+        print_table(
+            ("observed", "days", "trades", "Sharpe", "return", "drawdown"),
+            [(p.observed_at, p.days, p.trades, p.sharpe, p.total_return, p.max_drawdown) for p in document.performance],
+            title="Performance",
+        )
+
+
+@app.command()
+def archive(
+    id: Id,
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
+    data_dir: options.DataDir = None,
+) -> None:
+    """Retire a strategy: it leaves the pool, its document moves to the archive."""
+    from datetime import UTC, datetime
+
+    from quant_organism.deployment.stages import timestamp
+
+    _repository(data_dir).archive(id, reason, at=timestamp(datetime.now(UTC)))
+    typer.echo(f"{id} is retired: {reason}")
+
+
+def _repository(data_dir: options.DataDir) -> "StrategyRepository":
+    from quant_organism.deployment.repository import StrategyRepository
+
+    return StrategyRepository(options.folder_settings(data_dir).data_dir / "strategies")
+
+
+def _row(document: "StrategyConfig") -> dict[str, object]:
+    return {
+        "id": document.id,
+        "stage": document.stage,
+        "fitness": document.fitness,
+        "genomes": len(document.committee.members),
+        "families": ", ".join(document.families),
+        "market": document.provenance.market,
+        "interval": document.interval,
+        "born": document.provenance.date,
+    }
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

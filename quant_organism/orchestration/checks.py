@@ -1,0 +1,87 @@
+"""Blocking checks: between market and evolution, between validation and deployment. One that fails stops the cycle."""
+
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from quant_organism.errors import QuantOrganismError
+from quant_organism.market.quality import summarise
+from quant_organism.orchestration.documents import read_documents
+from quant_organism.orchestration.metadata import number, table
+from quant_organism.orchestration.partitions import DAILY
+from quant_organism.orchestration.resources import LakeResource, MarketResource
+
+STAGES_OF_EVIDENCE = ("in_sample", "out_of_sample", "walk_forward", "holdout")
+
+
+@dg.asset_check(
+    asset="market_panel",
+    partitions_def=DAILY,
+    blocking=True,
+    description="Candles are sound enough to evolve on: all bars together, the newest day, and every symbol.",
+)
+def data_quality(
+    context: dg.AssetCheckExecutionContext, market: MarketResource, lake: LakeResource
+) -> dg.AssetCheckResult:
+    """Compare the quality scores of the panel's candles with the least that is accepted."""
+    day = date.fromisoformat(context.partition_key)
+    assessment = lake.open().read("candle_quality", market=market.id, interval=market.interval, start=day, end=day)
+    summary = summarise(assessment)
+    reasons = summary.blocking_reasons(market.min_quality)
+    worst = assessment.filter(pl.col("score") < 1).sort("score", "day", "symbol")
+    return dg.AssetCheckResult(
+        passed=not reasons,
+        description="\n".join(reasons) or f"all {summary.overall.expected} bars score {summary.overall.score:.2%}",
+        metadata={
+            "score of all bars": number(summary.overall.score),
+            "score of the newest day": number(summary.newest_day.score),
+            "least accepted": market.min_quality,
+            "worst days": table(worst.select("day", "symbol", "bars", "expected", "score", "reasons")),
+        },
+    )
+
+
+@dg.asset_check(
+    asset="strategy_configs",
+    partitions_def=DAILY,
+    blocking=True,
+    description="Every document carries passed evidence of every validation stage: nothing passes by default.",
+)
+def evidence_complete(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Look for a stage that did not run, failed, or is missing in any document."""
+    lacking = [
+        {"id": document.id, "stage": stage, "status": found.status if found else "missing"}
+        for document in read_documents(strategy_configs)
+        for stage in STAGES_OF_EVIDENCE
+        if (found := document.evidence.get(stage)) is None or found.status != "passed"
+    ]
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        description=f"{len(lacking)} stages without passed evidence" if lacking else "every stage passed",
+        metadata={"documents": strategy_configs.height, "lacking": table(pl.DataFrame(lacking))},
+    )
+
+
+@dg.asset_check(
+    asset="strategy_configs",
+    partitions_def=DAILY,
+    blocking=True,
+    description="Every document reads back to what its checksum, identity and schema version say.",
+)
+def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Read every document back from its stored form."""
+    broken = []
+    for row in strategy_configs.partition_by("id"):
+        try:
+            read_documents(row)
+        except QuantOrganismError as error:
+            broken.append({"id": row["id"][0], "problem": str(error)})
+    return dg.AssetCheckResult(
+        passed=not broken,
+        description=f"{len(broken)} broken documents" if broken else "every document reads back",
+        metadata={"documents": strategy_configs.height, "broken": table(pl.DataFrame(broken))},
+    )
+
+
+CHECKS = [data_quality, evidence_complete, config_intact]

@@ -1,0 +1,96 @@
+"""What the assets of one cycle share: market, day, panel, spans, and the record of how the search was made."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import polars as pl
+
+from quant_organism import __version__
+from quant_organism.deployment.records import Provenance
+from quant_organism.errors import IntegrityError
+from quant_organism.evolution.committee import Candidate
+from quant_organism.evolution.records import read_candidates
+from quant_organism.market.lake import Lake
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval
+from quant_organism.orchestration.panels import rebuild_panel
+from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource
+from quant_organism.strategies.risk import RISK_GENES
+from quant_organism.validation.splits import Splits, split
+
+LONGEST_HOLDING_HOURS = next(gene.high for gene in RISK_GENES if gene.name == "max_holding_hours")
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One evolution run for one day, on the panel that `market_panel` described.
+
+    Attributes
+    ----------
+    lake, market, interval, day
+        Where its records are.
+    panel, splits
+        The data and their spans.
+    """
+
+    lake: Lake
+    market: str
+    interval: Interval
+    day: date
+    panel: Panel
+    splits: Splits
+
+    @classmethod
+    def open(cls, manifest: pl.DataFrame, partition: str, market: MarketResource, lake: LakeResource) -> Self:
+        """Build the panel of a stored manifest again and split it."""
+        store, day = lake.open(), date.fromisoformat(partition)
+        panel = rebuild_panel(manifest, store, market=market.id, interval=market.bars, day=day)
+        splits = split(panel.n_bars, panel.interval, embargo_hours=float(LONGEST_HOLDING_HOURS or 0))
+        return cls(store, market.id, market.bars, day, panel, splits)
+
+    @property
+    def in_sample(self) -> Panel:
+        """The part of the panel that a search may see."""
+        return self.panel.window(self.splits.in_sample.start, self.splits.in_sample.stop)
+
+    def write(self, dataset: str, frame: pl.DataFrame) -> None:
+        """Store a frame of this cycle in the lake."""
+        self.lake.write(dataset, frame, market=self.market, interval=self.interval.name, day=self.day)
+
+    def read(self, dataset: str) -> pl.DataFrame:
+        """Return a frame of this cycle from the lake."""
+        return self.lake.read(dataset, market=self.market, interval=self.interval.name, start=self.day, end=self.day)
+
+    def candidates(self) -> list[Candidate]:
+        """Return what the search put forward."""
+        return read_candidates(self.read("candidates"))
+
+    def record(self, search: SearchResource) -> None:
+        """Write down how this cycle searches, for all that is derived from it."""
+        parts = (search.spec.hash, search.gates.hash, search.costs.hash)
+        row = {
+            "panel_hash": self.panel.hash,
+            "spec_hash": hashlib.sha256("".join(parts).encode()).hexdigest(),
+            "code_version": __version__,
+            "seed": search.seed,
+        }
+        self.write("cycles", pl.DataFrame([row]))
+
+    def provenance(self) -> Provenance:
+        """Return where everything that this cycle found comes from.
+
+        Raises
+        ------
+        IntegrityError
+            The population was evolved on another panel than the one now described.
+        """
+        row = self.read("cycles").row(0, named=True)
+        if row["panel_hash"] != self.panel.hash:
+            raise IntegrityError(
+                f"the population was evolved on panel {row['panel_hash'][:8]}, but the panel is {self.panel.hash[:8]}",
+                where=f"evolved_population of {self.day}",
+                remedy="materialise evolved_population and what follows again",
+            )
+        return Provenance(market=self.market, date=self.day.isoformat(), **row)

@@ -1,0 +1,71 @@
+"""One factory of definitions for the web UI, the command line and the tests."""
+
+import dagster as dg
+
+from quant_organism.orchestration.assets.deployment import deployed_configs, strategy_configs
+from quant_organism.orchestration.assets.evolution import evolved_population
+from quant_organism.orchestration.assets.market import market_data, market_panel
+from quant_organism.orchestration.assets.operations import cycle_report
+from quant_organism.orchestration.assets.validation import validated_strategies
+from quant_organism.orchestration.checks import CHECKS
+from quant_organism.orchestration.io_manager import LakeIOManager
+from quant_organism.orchestration.jobs import JOBS
+from quant_organism.orchestration.logs import LOGGERS
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    Progress,
+    ReportsResource,
+    SearchResource,
+    StrategiesResource,
+    log_progress,
+)
+from quant_organism.orchestration.schedules import nightly
+from quant_organism.orchestration.sensors import re_evolution
+from quant_organism.settings import Settings, load_settings
+
+
+def build_definitions(settings: Settings, *, progress: Progress = log_progress) -> dg.Definitions:
+    """Return all assets, checks, jobs, schedules and sensors, with resources as the settings say.
+
+    Parameters
+    ----------
+    settings
+        Market, search, folders.
+    progress
+        Told what is going on while assets materialise; the run's log by default.
+    """
+    data_dir = settings.data_dir.resolve()
+    market, lake = MarketResource.of(settings.market), LakeResource(folder=str(data_dir / "lake"))
+    return dg.Definitions(
+        assets=[
+            market_data,
+            market_panel,
+            evolved_population,
+            validated_strategies,
+            strategy_configs,
+            deployed_configs,
+            cycle_report,
+        ],
+        asset_checks=CHECKS,
+        jobs=JOBS,
+        schedules=[nightly],
+        sensors=[re_evolution],
+        resources={
+            "market": market,
+            "lake": lake,
+            "search": SearchResource.of(settings),
+            "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
+            "reports": ReportsResource(folder=str(data_dir / "reports")),
+            "progress": progress,
+            "io_manager": LakeIOManager(lake=lake, market=market),
+        },
+        loggers=LOGGERS,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Definitions for the web UI and the daemon, from environment and settings file."""
+    return build_definitions(load_settings())

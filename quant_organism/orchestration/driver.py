@@ -1,0 +1,207 @@
+"""Drive the assets from one process on the persistent instance, so that the web UI shows what a command did."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import polars as pl
+from dagster._core.errors import DagsterAssetCheckFailedError
+
+from quant_organism.errors import InputError
+from quant_organism.market.lake import Lake
+from quant_organism.market.schema import choose_symbols
+from quant_organism.market.source import CandleSource
+from quant_organism.orchestration.definitions import build_definitions
+from quant_organism.orchestration.failures import failed_check, unwrapped
+from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
+from quant_organism.orchestration.logs import to_file
+from quant_organism.orchestration.partitions import partition_key, range_tags
+from quant_organism.orchestration.resources import MarketResource, Progress
+from quant_organism.orchestration.run_lock import run_lock
+from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
+
+
+@dataclass(frozen=True)
+class Days:
+    """The day of a cycle and the first day of history that it looks at."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class CycleOutcome:
+    """What a cycle left at rest.
+
+    Attributes
+    ----------
+    market, interval, date
+        The cycle.
+    validated, verdicts, decisions
+        Frames as `validated_strategies`, `validation_verdicts` and `deployed_configs` store them.
+    report
+        Folder of the report.
+    """
+
+    market: str
+    interval: str
+    date: date
+    validated: pl.DataFrame
+    verdicts: pl.DataFrame
+    decisions: pl.DataFrame
+    report: Path
+
+    @property
+    def deployed(self) -> list[dict[str, Any]]:
+        """Strategies that this cycle let into the pool, best first: decision, origin, members, score."""
+        entered = self.decisions.filter(pl.col("action") == "deploy")
+        return entered.join(self.validated, left_on="id", right_on="candidate", maintain_order="left").to_dicts()
+
+    @property
+    def stopped(self) -> list[dict[str, Any]]:
+        """The first gate that stopped each candidate that did not survive, in the order they were put forward."""
+        fallen = self.verdicts.filter(pl.col("status") != "passed")
+        first = fallen.unique("candidate", keep="first", maintain_order=True)
+        return first.select("candidate", "origin", "stage", "gate", "status", "reason").to_dicts()
+
+
+class Driver:
+    """Runs jobs of one data folder, one command at a time.
+
+    Parameters
+    ----------
+    settings
+        Market, search, folders.
+    progress
+        Told what is going on.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self._settings = settings
+        self._market = MarketResource.of(settings.market)
+        self._definitions = build_definitions(settings, progress=progress)
+
+    @property
+    def source(self) -> CandleSource:
+        """The market at hand."""
+        return self._market.open()
+
+    def days(self, day: date | None) -> Days:
+        """Return the days of a cycle: `day`, or the newest complete one, and the lookback before it.
+
+        Raises
+        ------
+        InputError
+            The market has no data on that day, or not enough before it, or a symbol is unknown.
+        """
+        known, wanted = self.all_days(), self._settings.market.lookback_days
+        first, last = known.first, known.last
+        day = last if day is None else day
+        if not first <= day <= last:
+            raise InputError(
+                f"there are no complete data of {day}",
+                where=f"market {self.source.market}",
+                remedy=f"choose a --date from {first} to {last}",
+            )
+        begin = day - timedelta(days=(wanted or MAX_LOOKBACK_DAYS) - 1)
+        if wanted is not None and begin < first:
+            raise InputError(
+                f"a lookback of {wanted} days before {day} begins on {begin}, but the data begin on {first}",
+                where=f"market {self.source.market}",
+                remedy=f"use --lookback-days {(day - first).days + 1} or less, or a later --date",
+            )
+        return Days(max(first, begin), day)
+
+    def all_days(self) -> Days:
+        """Return the first and last complete day of the market."""
+        market = self._settings.market
+        choose_symbols(market.symbols, self.source.symbols(), where=f"market {self.source.market}")
+        return Days(*self.source.span(self._market.bars))
+
+    def ingest(self, days: Days) -> None:
+        """Bring candles and funding of a range of days into the lake, as one run.
+
+        Raises
+        ------
+        QuantOrganismError
+            What the source or the lake raised.
+        """
+        for day in (days.first, days.last):
+            partition_key(day)
+        with run_lock(self._settings.data_dir), self._instance() as instance:
+            self._ingest(instance, days)
+
+    def cycle(self, days: Days) -> CycleOutcome:
+        """Ingest the lookback as one run, then materialise everything else for its last day.
+
+        Raises
+        ------
+        QuantOrganismError
+            What a step raised; `DataQualityError` or `IntegrityError` when a blocking check failed.
+        """
+        for day in (days.first, days.last):
+            partition_key(day)
+        with run_lock(self._settings.data_dir), self._instance() as instance:
+            self._ingest(instance, days)
+            self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())
+            return self._outcome(days.last)
+
+    @contextmanager
+    def _instance(self) -> Iterator[dg.DagsterInstance]:
+        with open_instance(self._settings.data_dir) as instance:
+            settle_runs(instance)
+            yield instance
+
+    def _ingest(self, instance: dg.DagsterInstance, days: Days) -> None:
+        self._execute(instance, "ingest_market_data", days.last, tags=range_tags(days.first, days.last))
+
+    def _execute(
+        self,
+        instance: dg.DagsterInstance,
+        job: str,
+        day: date,
+        *,
+        partition_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        run_id = str(uuid4())
+        try:
+            self._definitions.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                partition_key=partition_key,
+                tags={COMMAND_TAG: "quant-organism", **(tags or {})},
+                run_config=to_file(self._log_file(f"{self.source.market}-{day}-{job}.log")),
+            )
+        except DagsterAssetCheckFailedError as error:
+            raise failed_check(instance, run_id) from error
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
+        except dg.DagsterError as error:
+            raise unwrapped(error) from error
+
+    def _log_file(self, name: str) -> Path:
+        folder = self._settings.data_dir / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / name
+
+    def _outcome(self, day: date) -> CycleOutcome:
+        lake, market, interval = Lake(self._settings.data_dir / "lake"), self.source.market, self._market.interval
+
+        def read(dataset: str) -> pl.DataFrame:
+            return lake.read(dataset, market=market, interval=interval, start=day, end=day)
+
+        return CycleOutcome(
+            market=market,
+            interval=interval,
+            date=day,
+            validated=read("validated_strategies"),
+            verdicts=read("validation_verdicts"),
+            decisions=read("deployed_configs"),
+            report=self._settings.data_dir / "reports" / market / day.isoformat(),
+        )

@@ -1,0 +1,30 @@
+"""Where Dagster's log of a run goes: to the console by default, to a file when a command asks for it."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+
+@dg.logger(
+    config_schema={"path": dg.Field(str, description="File to write, in place of an earlier one.")},
+    description="Write to a file.",
+)
+def file_logger(context: dg.InitLoggerContext) -> logging.Logger:
+    """Return a logger that writes to a file and to nothing else."""
+    path = Path(context.logger_config["path"])
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.Logger("dagster_run", logging.DEBUG)
+    logger.addHandler(handler)
+    return logger
+
+
+LOGGERS: Final[dict[str, dg.LoggerDefinition]] = {"console": dg.colored_console_logger, "file": file_logger}
+
+
+def to_file(path: Path) -> Mapping[str, Any]:
+    """Return the run config that sends a run's log to a file."""
+    return {"loggers": {"file": {"config": {"path": str(path)}}}}

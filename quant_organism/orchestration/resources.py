@@ -1,0 +1,141 @@
+"""What assets work with: the market at hand, the lake, the strategy documents, and how to search.
+
+Resources hold plain values, shown in the web UI and changeable in its launchpad, and hand out plain objects of the
+other rooms.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.market.lake import Lake
+from quant_organism.market.schema import Interval
+from quant_organism.market.source import CandleSource
+from quant_organism.settings import MarketSettings, Settings
+from quant_organism.validation.profile import ValidationProfile
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (what is going on, steps done, steps in all, a note for people)."""
+
+
+class LakeResource(dg.ConfigurableResource[Lake]):
+    """The lake of Parquet files."""
+
+    folder: str = Field(description="Folder of the lake.")
+
+    def open(self) -> Lake:
+        """Return the lake."""
+        return Lake(Path(self.folder))
+
+
+class StrategiesResource(dg.ConfigurableResource[StrategyRepository]):
+    """The folder of strategy documents."""
+
+    folder: str = Field(description="Folder with active/ and archive/.")
+
+    def open(self) -> StrategyRepository:
+        """Return the repository."""
+        return StrategyRepository(Path(self.folder))
+
+
+class ReportsResource(dg.ConfigurableResource[Path]):
+    """The folder of reports and plots."""
+
+    folder: str = Field(description="Folder of reports, one per market and date inside.")
+
+    def of_cycle(self, market: str, date: str) -> Path:
+        """Return the folder of one cycle's report."""
+        return Path(self.folder) / market / date
+
+
+class MarketResource(dg.ConfigurableResource[CandleSource]):
+    """The market that is looked at: where its data come from, and which part of them takes part."""
+
+    source: str = Field("world", description="world: a simulated market; files: candles from a folder or file.")
+    world: str = Field("demo", description="Shipped world (demo, null) or path of a YAML file.")
+    world_seed: int | None = Field(None, description="Seed of the simulated market; empty: the world's own.")
+    path: str | None = Field(None, description="Folder or file of candles, for source files.")
+    name: str | None = Field(None, description="Name of the files' market in the lake; empty: the folder's name.")
+    interval: str = Field("1h", description="Length of a bar.")
+    symbols: list[str] | None = Field(None, description="Symbols that take part; empty: all.")
+    lookback_days: int | None = Field(None, description="Days of history in a panel; empty: all, at most 730.")
+    min_quality: float = Field(0.95, description="Share of sound bars below which nothing is evolved.")
+    repair: bool = Field(False, description="Set unusable rows of files aside instead of refusing the file.")
+
+    _opened: CandleSource | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, settings: MarketSettings) -> Self:
+        """Return the resource that the settings describe."""
+        values: dict[str, Any] = settings.model_dump(mode="json")
+        return cls(**values)
+
+    def open(self) -> CandleSource:
+        """Return the source of candles; it is opened once."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    @property
+    def id(self) -> str:
+        """Name of the market in the lake."""
+        return self.open().market
+
+    @property
+    def bars(self) -> Interval:
+        """Length of a bar."""
+        return Interval.parse(self.interval)
+
+    def _open(self) -> CandleSource:
+        if self.source == "files":
+            from quant_organism.market.files import FileSource
+
+            return FileSource(str(self.path), market=self.name, repair=self.repair, as_of=datetime.now(UTC))
+        from quant_organism.market.world import WorldSource, load_world
+
+        return WorldSource(load_world(self.world), seed=self.world_seed)
+
+
+class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
+    """How to search and how to judge."""
+
+    profile: str = Field("standard", description="Size of the search: smoke or standard.")
+    seed: int = Field(0, description="Seed of the search.")
+    threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the resource that the settings describe."""
+        return cls(profile=settings.profile, seed=settings.seed, threads=settings.worker_threads)
+
+    @property
+    def spec(self) -> EvolutionSpec:
+        """What a search is."""
+        return EvolutionSpec.profile(self.profile)  # type: ignore[arg-type]
+
+    @property
+    def gates(self) -> ValidationProfile:
+        """What a strategy must show."""
+        return ValidationProfile()
+
+    @property
+    def costs(self) -> Costs:
+        """What trading costs."""
+        return Costs()
+
+    def evaluator(self) -> Evaluator:
+        """Return the evaluator."""
+        return Evaluator(threads=self.threads)
+
+
+def log_progress(what: str, done: int, total: int, note: str) -> None:
+    """Report progress in the run's log, as the web UI shows it: the start, every tenth, and the end."""
+    if done in (0, total) or done * 10 // total > (done - 1) * 10 // total:
+        dg.get_dagster_logger().info(f"{what}: {done} of {total} {note}".rstrip())

@@ -1,0 +1,75 @@
+"""Start the web UI with its daemon, on the instance of a data folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from quant_organism.errors import BusyError, InputError
+from quant_organism.orchestration.home import environment, open_instance, prepare_home, settle_runs
+from quant_organism.orchestration.run_lock import run_lock
+from quant_organism.settings import PREFIX, Settings
+
+
+def serve(
+    settings: Settings, variables: Mapping[str, str], host: str, port: int, *, announce: Callable[[str], object]
+) -> int:
+    """Run web server and daemon until they end or Ctrl-C; return the exit code.
+
+    Parameters
+    ----------
+    settings
+        Of the data folder.
+    variables
+        The settings' options as environment variables, for the processes that load the definitions.
+    host, port
+        Where to listen.
+    announce
+        Told what a person should know.
+
+    Raises
+    ------
+    InputError
+        The port is taken.
+    """
+    if not is_free(host, port):
+        raise InputError(f"port {port} is in use", where=host, remedy="choose another one with --port")
+    home = prepare_home(settings.data_dir)
+    with open_instance(settings.data_dir) as instance, suppress(BusyError), run_lock(settings.data_dir):
+        settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
+    folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve())}
+    # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
+    own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
+    with subprocess.Popen(command, env=own) as server:
+        try:
+            if _answers(server, f"http://{host}:{port}/server_info"):
+                announce(f"\nThe web UI is on http://{host}:{port}/asset-groups (Ctrl-C stops it)\n")
+            return server.wait()
+        except KeyboardInterrupt:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+            return 0
+
+
+def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
+    """Wait until the server answers; False if it ended instead."""
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.2)
+    return False
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether nobody listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) != 0

@@ -1,0 +1,240 @@
+"""The settings tree: the only reader of `QUANT_ORGANISM_*` environment variables and of `quant_organism.toml`.
+
+Only the command line and the orchestration read it; every other room is handed plain values.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from quant_organism.errors import InputError
+
+PREFIX: Final = "QUANT_ORGANISM_"
+CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
+DEFAULT_FILE: Final = "quant_organism.toml"
+MAX_LOOKBACK_DAYS: Final = 730
+
+IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
+ProfileName = Literal["smoke", "standard"]
+
+
+class MarketSettings(BaseModel):
+    """Which market is looked at.
+
+    Parameters
+    ----------
+    source
+        `world`: a simulated market; `files`: candles from a folder or file.
+    world
+        Name of a shipped world, or path of a YAML file.
+    world_seed
+        Seed of the simulated market; None: the one that its file names.
+    path
+        Folder or file of candles, with `source` = `files`.
+    name
+        Name of the files' market in the lake; None: made from the folder's name.
+    interval
+        Length of a bar.
+    symbols
+        Symbols that take part; None: all. As text: separated by commas.
+    lookback_days
+        Days of history in a panel; None: all there is, at most 730.
+    min_quality
+        Share of sound bars below which nothing is evolved.
+    repair
+        Set unusable rows of files aside, listed with their reasons, instead of refusing the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["world", "files"] = "world"
+    world: str = "demo"
+    world_seed: int | None = Field(None, ge=0)
+    path: Path | None = None
+    name: str | None = None
+    interval: IntervalName = "1h"
+    symbols: Annotated[tuple[str, ...] | None, NoDecode] = None
+    lookback_days: int | None = Field(None, ge=1, le=MAX_LOOKBACK_DAYS)
+    min_quality: float = Field(0.95, ge=0, le=1)
+    repair: bool = False
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _files_need_a_path(self) -> Self:
+        if self.source == "files" and self.path is None:
+            raise ValueError("source is 'files' but no path is given; name the folder or file of candles (--path)")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; made by `load_settings`.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of everything that runs leave behind.
+    seed
+        Seed of the search.
+    profile
+        Size of the search: `smoke` to see everything work, `standard` for real cycles.
+    threads
+        Threads of the evaluator; None: one per core. No result depends on it.
+    market
+        See `MarketSettings`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Path("data")
+    seed: int = Field(0, ge=0)
+    profile: ProfileName = "standard"
+    threads: int | None = Field(None, ge=1)
+    market: MarketSettings = MarketSettings()
+
+    @property
+    def worker_threads(self) -> int:
+        """Number of threads to use."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read options first, then the environment, then the TOML file."""
+        path = _config_file()
+        written = InitSettingsSource(settings_cls, init_kwargs=_read_toml(path) if path else {})
+        return init_settings, env_settings, written
+
+
+def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings: options before environment before file before defaults.
+
+    Parameters
+    ----------
+    options
+        Nested like the settings; what the command line said. None counts as not said.
+
+    Raises
+    ------
+    InputError
+        A value or key cannot be used; the message names the option, variable or file that it comes from.
+    """
+    _refuse_unknown_variables()
+    said = _without_none(options or {})
+    try:
+        return Settings(**said)
+    except ValidationError as error:
+        raise _explained(error, said) from None
+    except SettingsError as error:
+        raise InputError(str(error), where="environment", remedy="write nested settings as NAME__KEY=value") from error
+
+
+def as_environment(options: Mapping[str, Any], prefix: str = PREFIX) -> dict[str, str]:
+    """Return options as environment variables, so that a child process loads the same settings."""
+    variables: dict[str, str] = {}
+    for name, value in _without_none(options).items():
+        if isinstance(value, Mapping):
+            variables |= as_environment(value, f"{prefix}{name.upper()}__")
+        else:
+            variables[f"{prefix}{name.upper()}"] = str(value)
+    return variables
+
+
+def _config_file() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named is None:
+        return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
+    if not Path(named).is_file():
+        raise InputError(f"there is no file {named}", where=CONFIG_VARIABLE, remedy="correct the variable, or unset it")
+    return Path(named)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not valid TOML: {error}", where=str(path), remedy="correct the line") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse what pydantic-settings would silently pass over: a misspelt name at the top of the tree."""
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        top = variable.removeprefix(PREFIX).split("__")[0]
+        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and top not in known:
+            names = ", ".join(f"{PREFIX}{name}" for name in sorted(known))
+            raise InputError(
+                "no setting of that name", where=f"environment variable {variable}", remedy=f"known: {names}"
+            )
+
+
+def _explained(error: ValidationError, said: Mapping[str, Any]) -> InputError:
+    first = error.errors(include_url=False)[0]
+    key = tuple(str(part) for part in first["loc"])
+    where = _origin(key, said)
+    if first["type"] == "extra_forbidden":
+        model = MarketSettings if key[0] == "market" and len(key) > 1 else Settings
+        return InputError(
+            "no setting of that name", where=where, remedy=f"known here: {', '.join(sorted(model.model_fields))}"
+        )
+    if first["type"] == "value_error":
+        what, _, remedy = str(first["msg"]).removeprefix("Value error, ").partition("; ")
+        return InputError(what, where=where, remedy=remedy)
+    return InputError(f"{first['msg']}, not {first['input']!r}", where=where, remedy="correct the value")
+
+
+def _origin(key: tuple[str, ...], said: Mapping[str, Any]) -> str | None:
+    if key == ("market",):  # settings that do not fit together, wherever each came from
+        return "market settings"
+    if _holds(said, key):
+        return f"option --{key[-1].replace('_', '-')}"
+    variable = PREFIX + "__".join(key).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    return f"{_config_file()}: {'.'.join(key)}"
+
+
+def _holds(tree: Mapping[str, Any], key: tuple[str, ...]) -> bool:
+    for part in key:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
+
+
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned = {
+        name: _without_none(value) if isinstance(value, Mapping) else value
+        for name, value in tree.items()
+        if value is not None
+    }
+    return {name: value for name, value in cleaned.items() if value != {}}
