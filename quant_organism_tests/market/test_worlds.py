@@ -237,7 +237,7 @@ def test_a_file_that_is_too_long_is_refused_unread(tmp_path):
 
 
 def test_the_names_of_the_shipped_markets_stay():
-    assert WorldSource(load_world("demo")).market == "world-demo-474fc7"
+    assert WorldSource(load_world("demo")).market == "world-demo-3e50ad"
     assert hash(load_world("demo")) == hash(load_world("demo"))
 
 
