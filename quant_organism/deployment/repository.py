@@ -9,12 +9,12 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from quant_organism.deployment.atomic import flush_folders, remove_files, replace_files, storage_error
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.inventory import FolderCheck, Loaded, Problem, Summary
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.stages import Stage, timestamp
 from quant_organism.errors import BusyError, InputError, IntegrityError, QuantOrganismError
+from quant_organism.resilience.files import abandoned_files, flush_folders, remove_files, replace_files, storage_error
 
 LEAST_FREE_BYTES: Final = 100_000_000
 
@@ -58,7 +58,7 @@ class StrategyRepository:
             if not (self._active.is_dir() and self._archive.is_dir()):
                 self._active.mkdir(parents=True, exist_ok=True)
                 self._archive.mkdir(exist_ok=True)
-                flush_folders([self._active, self.root])
+                flush_folders([self.root.parent, self.root])
             outermost = not self._lock.is_locked
             self._lock.acquire()
         except Timeout:
@@ -195,7 +195,6 @@ class StrategyRepository:
                 archived, active = self._path(self._archive, id), self._path(self._active, id)
                 replace_files({archived: document.to_json()})
                 remove_files([active])
-                flush_folders([active])
             else:
                 replace_files({self._path(self._active, id): document.to_json()})
             return document
@@ -228,9 +227,7 @@ class StrategyRepository:
                         where=document.id,
                         remedy="archive it with a reason",
                     )
-            paths = [self._path(self._active, document.id) for document in documents]
-            remove_files(paths)
-            flush_folders(paths)
+            remove_files(self._path(self._active, document.id) for document in documents)
 
     def summary(self) -> Summary:
         """Count documents by stage and family, and describe their fitness."""
@@ -297,7 +294,7 @@ class StrategyRepository:
 
     def _repair(self) -> None:
         """Clear away what a killed writer left: temporary files, and active copies of documents already archived."""
-        leftovers = [path for folder in (self._active, self._archive) for path in folder.glob(".*.tmp")]
+        leftovers = [*abandoned_files(self._active), *abandoned_files(self._archive)]
         for archived in self._archive.glob("[!.]*.json"):
             active = self._active / archived.name
             if active.exists() and _is_readable(archived):

@@ -10,7 +10,6 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from quant_organism.errors import BusyError, InputError
-from quant_organism.market.atomic import storage_error
 from quant_organism.market.funding import settlement_day
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import (
@@ -24,6 +23,7 @@ from quant_organism.market.schema import (
     format_ms,
 )
 from quant_organism.market.source import CandleSource
+from quant_organism.resilience.files import storage_error
 
 Progress = Callable[[int, int], None]
 """Called with (days done, days in all)."""

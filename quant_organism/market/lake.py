@@ -13,8 +13,8 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.market.atomic import write_file, write_files
 from quant_organism.market.schema import Interval, check_market_id
+from quant_organism.resilience.files import write_file, write_files
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from quant_organism.deployment.atomic import remove_files, replace_files, storage_error
 from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
+from quant_organism.resilience.files import remove_files, replace_files, storage_error
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows"})

@@ -126,7 +126,7 @@ def test_a_read_only_folder_can_be_read_and_says_why_it_cannot_be_written(read_o
         assert "make the folder writable" in caught.value.remedy
     check = repository.check()
     assert not check.writable
-    assert [problem.what for problem in check.problems] == ["permission denied"]
+    assert [problem.what for problem in check.problems] == ["permission denied; what was there before is unchanged"]
     assert snapshot(repository.root) == before
 
 

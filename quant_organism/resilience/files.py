@@ -4,17 +4,29 @@ A file is written under a temporary name in its own folder, flushed to disk and 
 a lock on its temporary file for as long as it lives; one that nobody holds was left by a killed writer and is removed.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from quant_organism.errors import StorageError
 
 _PREFIX: Final = ".writing-"
+_STAGED: Final = ".tmp"
+
+_REMEDIES: Final = {
+    errno.ENOSPC: ("the disk is full", "free some space, or choose another folder"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another folder"),
+    errno.EROFS: ("the file system is read-only", "choose a folder on a writable disk"),
+    errno.EACCES: ("permission denied", "make the folder writable for this user, or choose another one"),
+    errno.EPERM: ("permission denied", "make the folder writable for this user, or choose another one"),
+    errno.ENOTDIR: ("a file is where a folder should be", "choose a folder that is not inside a file"),
+    errno.EEXIST: ("a file is where a folder should be", "choose a folder that is not inside a file"),
+}
 
 
 def write_file(path: Path, content: bytes) -> bool:
@@ -51,11 +63,56 @@ def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
             _replace(path, content)
             changed[folder] = None
             written += 1
-        for folder in changed:
-            _flush_folder(folder)
+        flush_folders(changed)
     except OSError as error:
         raise storage_error(error, folder) from error
     return written
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write many files; each is replaced at once, and none before all are safely on disk under temporary names.
+
+    The caller keeps other writers out. What a killed one left behind is `abandoned_files`, for the caller to remove.
+
+    Raises
+    ------
+    StorageError
+        The disk is full or a folder cannot be written; the files are as they were.
+    """
+    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}{_STAGED}") for path in contents}
+    path = Path()
+    try:
+        for path, content in contents.items():
+            temporaries[path].write_bytes(content)
+        for temporary in temporaries.values():
+            _flush(temporary)
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
+    except OSError as error:
+        remove_files(temporaries.values())
+        raise storage_error(error, path) from error
+    flush_folders(path.parent for path in contents)
+
+
+def abandoned_files(folder: Path) -> list[Path]:
+    """Return what a killed `replace_files` left in a folder."""
+    return list(folder.glob(f".*{_STAGED}"))
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files, those that are not there included, so that a power cut does not bring them back."""
+    folders = set()
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            folders.add(path.parent)
+    flush_folders(folders)
+
+
+def flush_folders(folders: Iterable[Path]) -> None:
+    """Make what was made, renamed and removed in these folders survive a power cut."""
+    for folder in sorted(set(folders)):
+        _flush(folder)
 
 
 def _make_folder(folder: Path, changed: dict[Path, None]) -> None:
@@ -104,27 +161,15 @@ def _open_temporary(folder: Path) -> tuple[int, Path]:
         os.close(descriptor)  # another process took it for abandoned before it was locked
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def storage_error(error: OSError, folder: Path) -> StorageError:
-    """Return what to tell a person about a write that failed: the folder, why, and what to do."""
-    remedies = {
-        errno.ENOSPC: "free some space, or choose another data folder",
-        errno.EDQUOT: "free some of your quota, or choose another data folder",
-        errno.EROFS: "choose a data folder on a writable disk",
-        errno.EACCES: "give yourself the right to write there, or choose another data folder",
-        errno.EPERM: "give yourself the right to write there, or choose another data folder",
-        errno.ENOTDIR: "choose a data folder that is not inside a file",
-        errno.EEXIST: "choose a data folder that is not inside a file",
-    }
-    return StorageError(
-        f"cannot write: {error.strerror}; what was there before is unchanged",
-        where=str(folder),
-        remedy=remedies.get(error.errno or 0, "see to the disk, then run the same again"),
-    )
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """Say in words what the operating system refused to do with a file or folder."""
+    what, remedy = _REMEDIES.get(error.errno or 0, (str(error.strerror), "see to the disk, then run the same again"))
+    return StorageError(f"{what}; what was there before is unchanged", where=str(path), remedy=remedy)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from quant_organism.errors import StorageError
-from quant_organism.market.atomic import write_file, write_files
+from quant_organism.resilience.files import write_file, write_files
 from quant_organism_tests.market.small_disk import remount, small_disk
 
 HOLD_A_LOCK = """
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from quant_organism.market.atomic import _open_temporary
+from quant_organism.resilience.files import _open_temporary
 print(_open_temporary(Path(sys.argv[1]))[1].name, flush=True)
 sys.stdin.read()
 """
@@ -71,7 +71,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_what_was_there(disk: Path) -> None:
     path = disk / "c.json"
     write_file(path, b"before")
-    with pytest.raises(StorageError, match=r"No space left.*unchanged") as caught:
+    with pytest.raises(StorageError, match=r"disk is full.*unchanged") as caught:
         write_file(path, os.urandom(1_000_000))
     assert str(disk) in str(caught.value)
     assert path.read_bytes() == b"before"
@@ -84,7 +84,7 @@ def test_a_read_only_disk_leaves_what_was_there(disk: Path) -> None:
     path = disk / "c.json"
     write_file(path, b"before")
     remount(disk, "ro")
-    with pytest.raises(StorageError, match="Read-only") as caught:
+    with pytest.raises(StorageError, match="read-only") as caught:
         write_file(path, b"after")
     assert "writable" in str(caught.value.remedy)
     assert path.read_bytes() == b"before"
