@@ -193,7 +193,9 @@ class FileSource:
             known = ", ".join(known.name for known in self.intervals())
             closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M UTC}"
             raise InputError(
-                f"no {interval} bars here{closed}", where=str(self._path), remedy=f"there are {known} bars"
+                f"no {interval} bars here{closed}",
+                where=str(self._path),
+                remedy=f"there are {known} bars: choose them with --interval",
             )
         return self._series[interval]
 
