@@ -8,7 +8,7 @@ from quant_organism.backtest import Evaluator
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.records import read_candidates
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism_tests.evolution.conftest import trending_panel
+from quant_organism_tests.panels import trending_panel
 
 
 @pytest.fixture(scope="module")

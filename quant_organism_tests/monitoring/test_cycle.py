@@ -1,0 +1,121 @@
+"""The report of a cycle says what its assets found, in words and numbers that agree with them."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from quant_organism.monitoring.content import CycleReport
+from quant_organism.monitoring.cycle import cycle_report
+from quant_organism.monitoring.report import write_report
+from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
+from quant_organism_tests.chain import PROVENANCE, Chain, edge, luck
+
+DECISIONS = {"id": pl.Utf8, "action": pl.Utf8, "reason": pl.Utf8, "stage": pl.Utf8}
+
+
+def manifest(found: Chain) -> pl.DataFrame:
+    first, last = (datetime.fromtimestamp(found.panel.times[i] / 1000, UTC) for i in (0, -1))
+    late = first.replace(day=min(28, first.day + 3))
+    rows = [(symbol, late if symbol == "S2" else first, last, 4_800, 1.0, 0.999) for symbol in found.panel.symbols]
+    return pl.DataFrame(rows, schema=["symbol", "first_bar", "last_bar", "bars", "coverage", "score"], orient="row")
+
+
+def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> CycleReport:
+    last = datetime.fromtimestamp(found.panel.times[-1] / 1000, UTC).date()
+    return cycle_report(
+        provenance=PROVENANCE.model_copy(update={"date": last.isoformat()}),
+        interval=found.panel.interval,
+        splits=found.splits,
+        panel=manifest(found),
+        generations=found.search.generations,
+        population=found.search.population,
+        verdicts=verdicts_frame(found.validation),
+        validated=summary_frame(found.validation),
+        returns=returns_frame(found.validation),
+        decisions=pl.DataFrame(decisions, schema=DECISIONS, orient="row"),
+    )
+
+
+@pytest.fixture(scope="module")
+def good() -> CycleReport:
+    best = edge().validation.survivors[0].candidate.id
+    return report_of(edge(), [(best, "deploy", "place 1 of 10", "testing")])
+
+
+@pytest.fixture(scope="module")
+def bad() -> CycleReport:
+    return report_of(luck(), [])
+
+
+def test_the_headline_says_what_happened(good, bad):
+    assert good.title == f"1 of {len(good.candidates)} candidates entered the shadow pool"
+    assert bad.title.startswith("Nothing survived")
+    assert "Nothing was deployed" in " ".join(bad.summary)
+
+
+def test_the_summary_counts_what_the_frames_hold(good):
+    assert f"{len(edge().search.population):,} different genomes" in " ".join(good.summary)
+    assert f"put {len(good.candidates)} strategies forward" in " ".join(good.summary)
+
+
+def test_each_candidate_carries_its_verdicts(good):
+    for row, review in zip(good.candidates, edge().validation.reviews, strict=True):
+        assert row.passed == review.passed
+        assert [gate.gate for gate in row.gates] == [verdict.gate for verdict in review.verdicts]
+
+
+def test_what_was_deployed_is_drawn_first_and_highlighted(good):
+    assert good.curves[0].highlighted
+    assert good.curves[0].id == good.decisions[0].id
+    assert len(good.curves[0].values) == len(good.curve_days)
+
+
+def test_a_curve_ends_where_its_returns_lead(good):
+    row = [review.candidate.id for review in edge().validation.reviews].index(good.curves[0].id)
+    total = (1 + edge().validation.daily_returns[row]).prod()
+    assert good.curves[0].values[-1] == pytest.approx(total)
+
+
+def test_spans_mark_the_days_of_the_splits(good):
+    assert [span.label for span in good.spans] == ["in-sample", "out-of-sample", "walk-forward"]
+    assert [span.unseen for span in good.spans] == [False, True, True]
+    assert good.spans[0].start == good.curve_days[0]
+    assert good.spans[-1].end == good.curve_days[-1]
+
+
+def test_a_symbol_that_came_later_is_marked(good):
+    assert [row.note for row in good.data] == ["", "", "listed later"]
+
+
+def test_shares_of_families_add_up(good):
+    assert sum(good.family_shares.values()) == pytest.approx(1.0)
+
+
+def test_both_kinds_of_report_can_be_written(good, bad, tmp_path):
+    for name, report in (("good", good), ("bad", bad)):
+        files = write_report(tmp_path / name, report)
+        page = files.html.read_text()
+        assert report.title in page
+        assert all(candidate.id in page for candidate in report.candidates)
+
+
+def test_a_cycle_without_candidates_says_so(tmp_path):
+    found = luck()
+    empty = {
+        "verdicts": verdicts_frame(found.validation).clear(),
+        "validated": summary_frame(found.validation).clear(),
+        "returns": returns_frame(found.validation).clear(),
+    }
+    report = cycle_report(
+        provenance=PROVENANCE,
+        interval=found.panel.interval,
+        splits=found.splits,
+        panel=manifest(found),
+        generations=found.search.generations,
+        population=found.search.population,
+        decisions=pl.DataFrame(schema=DECISIONS),
+        **empty,
+    )
+    assert "put nothing forward" in " ".join(report.summary)
+    assert write_report(tmp_path, report).html.exists()
