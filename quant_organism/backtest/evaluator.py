@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from quant_organism.backtest import kernel
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
-from quant_organism.backtest.metrics import compound, path_metrics, return_metrics, trade_metrics
+from quant_organism.backtest.metrics import path_metrics, return_metrics, trade_metrics
 from quant_organism.backtest.population import Group, group_by_family, simulate_pass, write_targets
-from quant_organism.backtest.sleeves import Window, check_panel
+from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -123,10 +123,9 @@ class Evaluator:
         """List every trade of one genome; arguments and errors as in `evaluate`."""
         window = _window(panel, costs, start, stop)
         records, times = {}, {}
-        for asset in window.assets_by_symbol:
-            record, _, rows = self._walk(genome, window, asset, np.zeros(window.n_bars))
-            records[panel.symbols[asset]] = record
-            times[panel.symbols[asset]] = panel.times[rows]
+        for asset, symbol in enumerate(panel.symbols):
+            sleeve, record, _ = self._walk(genome, window, asset)
+            records[symbol], times[symbol] = record, panel.times[sleeve.bars.rows]
         return trade_list(records, times)
 
     def equity(
@@ -134,41 +133,32 @@ class Evaluator:
     ) -> EquityPaths:
         """Return the equity of one genome's portfolio and sleeves at each close; arguments as in `evaluate`."""
         window = _window(panel, costs, start, stop)
-        returns = np.zeros(window.n_bars)
-        sleeves = np.empty((window.n_bars, panel.n_assets))
-        for asset in window.assets_by_symbol:
-            sleeves[:, asset] = self._walk(genome, window, asset, returns)[1]
-        return EquityPaths(
-            times=window.times,
-            symbols=panel.symbols,
-            portfolio=np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0)), dtype=np.float64),
-            sleeves=sleeves,
-        )
+        returns = np.zeros((window.n_bars, 1 + panel.n_assets))
+        evaluation = self.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
+        if evaluation.bar_returns is not None:
+            returns[:, 0] = evaluation.bar_returns[0]
+        for asset in range(panel.n_assets):
+            sleeve, _, gains = self._walk(genome, window, asset)
+            returns[sleeve.window_rows, 1 + asset] = gains
+        equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
+        return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
 
     def _friction(self, costs: Costs) -> kernel.Friction:
         return kernel.Friction(costs.taker_fee, costs.slippage, self.stops_from_next_bar)
 
-    def _walk(
-        self, genome: Genome, window: Window, asset: int, returns: Floats
-    ) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        # Trades, equity path (T',) and panel rows of the valid bars of one sleeve, whose returns are added.
+    def _walk(self, genome: Genome, window: Window, asset: int) -> tuple[Sleeve, Floats, Floats]:
+        # One sleeve with its recorded trades and its returns in each of its bars of the window.
         sleeve = window.sleeve(asset)
         group = Group.of([genome], window.panel.interval)
-        bank = IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes))
-        direction, conviction = write_targets(group, bank)
-        trades = np.empty((np.count_nonzero(np.diff(direction[0])) + 1, kernel.N_TRADE_COLUMNS))
-        totals = np.empty(kernel.N_TOTALS)
-        portfolio = np.zeros(sleeve.n_bars)
-        equity = np.full(sleeve.n_bars, np.nan)
-        bars = sleeve.bars._replace(origin=sleeve.bars.first)
+        targets = write_targets(group, IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes)))
+        trades = np.empty((int(targets.counts[0]), kernel.N_TRADE_COLUMNS))
+        gains = np.zeros(sleeve.n_bars)
+        # Alone in its portfolio and counted from its own first bar, a sleeve adds its undiluted returns.
+        bars = sleeve.bars._replace(origin=sleeve.bars.first, share=np.ones_like(sleeve.bars.share))
         count = kernel.simulate_sleeve(
-            direction[0], conviction[0], bars, group.risk, 0, self._friction(window.costs), totals, portfolio, trades,
-            equity,
-        )  # fmt: skip
-        returns[sleeve.window_rows] += portfolio
-        path = np.full(window.n_bars, np.nan)
-        path[sleeve.window_rows] = equity
-        return trades[:count], _carried_forward(path), sleeve.bars.rows
+            targets, 0, bars, group.risk, self._friction(window.costs), np.empty(kernel.N_TOTALS), gains, trades
+        )
+        return sleeve, trades[:count], gains
 
 
 def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
@@ -177,22 +167,14 @@ def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
     return Window(panel, costs, start, last)
 
 
-def _carried_forward(path: Floats) -> Floats:
-    known = np.maximum.accumulate(np.where(np.isnan(path), -1, np.arange(path.size)))
-    return np.where(known < 0, 1.0, path[known])
-
-
 def _reduce(returns: Floats, window: Window, executor: Executor) -> tuple[dict[str, Floats], Floats]:
     # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
-    daily = np.empty((returns.shape[0], window.day_starts.size))
-
-    def reduce_rows(begin: int) -> dict[str, Floats]:
-        rows = slice(begin, begin + _ROWS_PER_TASK)
-        compound(returns[rows], window.day_starts, daily[rows])
-        return path_metrics(returns[rows], window.bars_per_year)
+    def reduce_rows(begin: int) -> tuple[dict[str, Floats], Floats]:
+        return path_metrics(returns[begin : begin + _ROWS_PER_TASK], window.bars_per_year, window.day_starts)
 
     parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, daily
+    metrics = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
+    return metrics, np.concatenate([part[1] for part in parts])
 
 
 def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.targets import Targets
 
 # Columns of a sleeve's totals.
 RETURN_SUM = 0
@@ -25,8 +26,7 @@ GAINS = 11
 LOSSES = 12
 HELD_BARS = 13
 BARS_IN_POSITION = 14
-PEAK = 15
-N_TOTALS = 16
+N_TOTALS = 15
 
 # Columns of a recorded trade.
 ENTRY_BAR = 0
@@ -46,6 +46,13 @@ REASONS = ("signal", "stop_loss", "trailing_stop", "take_profit", "max_holding",
 SIGNAL, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, MAX_HOLDING, DELISTED, RUINED, OPEN = range(len(REASONS))
 
 
+AHEAD = 8
+"""Bars that a search for a stop or target looks over at once."""
+
+_STRETCH = 64
+"""Bars that are marked at once."""
+
+
 class SleeveBars(NamedTuple):
     """The valid bars of one asset as the walk reads them.
 
@@ -55,6 +62,8 @@ class SleeveBars(NamedTuple):
         Prices, shape (n,).
     adverse, favourable
         Low and high for longs (row 1), minus high and minus low for shorts (row 0), shape (2, n).
+    worst_ahead, best_ahead
+        Least `adverse` and greatest `favourable` of each bar and the seven after it, shape (2, n - 7).
     settled
         Funding that one long unit has paid from bar 0 to each close, shape (n,).
     funded
@@ -75,6 +84,8 @@ class SleeveBars(NamedTuple):
     close: NDArray[np.float64]
     adverse: NDArray[np.float64]
     favourable: NDArray[np.float64]
+    worst_ahead: NDArray[np.float64]
+    best_ahead: NDArray[np.float64]
     settled: NDArray[np.float64]
     funded: NDArray[np.float64]
     rows: NDArray[np.int64]
@@ -104,8 +115,7 @@ class Risk(NamedTuple):
 
 @compiled
 def simulate_population(
-    direction: NDArray[np.int8],
-    conviction: NDArray[np.float64],
+    targets: Targets,
     bars: SleeveBars,
     risk: Risk,
     friction: Friction,
@@ -116,12 +126,8 @@ def simulate_population(
 
     Parameters
     ----------
-    direction
-        Sign of the target decided at each close, shape (G, n).
-    conviction
-        Absolute target, shape (G, n); of shape (G, 0) it stands for 1 throughout.
-    bars, risk, friction
-        The asset, the risk genes, the costs.
+    targets, bars, risk, friction
+        What the genomes want, the asset, the risk genes, the costs.
     totals
         Written: each sleeve's totals, shape (G, N_TOTALS).
     portfolio
@@ -129,237 +135,209 @@ def simulate_population(
         t - `bars.origin`.
     """
     no_trades = np.empty((0, N_TRADE_COLUMNS))
-    no_path = np.empty(0)
-    for g in range(direction.shape[0]):
-        simulate_sleeve(
-            direction[g], conviction[g], bars, risk, g, friction, totals[g], portfolio[g], no_trades, no_path
-        )
+    for g in range(targets.counts.size):
+        simulate_sleeve(targets, g, bars, risk, friction, totals[g], portfolio[g], no_trades)
 
 
 @compiled
 def simulate_sleeve(
-    direction: NDArray[np.int8],
-    conviction: NDArray[np.float64],
+    targets: Targets,
+    g: int,
     bars: SleeveBars,
     risk: Risk,
-    g: int,
     friction: Friction,
     totals: NDArray[np.float64],
     portfolio: NDArray[np.float64],
     trades: NDArray[np.float64],
-    equity_path: NDArray[np.float64],
 ) -> int:
     """Trade the targets of genome `g` on one asset: every run of one direction is at most one trade.
 
     Parameters
     ----------
-    direction, conviction, totals, portfolio
+    targets, bars, risk, friction
+        As in `simulate_population`.
+    totals, portfolio
         The genome's row of the arrays of `simulate_population`.
-    bars, risk, friction
-        As there.
     trades
         Written as far as it reaches: one row per trade, shape (any, N_TRADE_COLUMNS).
-    equity_path
-        Written: equity at the closes on which the sleeve holds or closes a position, in the columns of
-        `portfolio`; of shape (0,) it is left out.
 
     Returns
     -------
     Number of trades, a last open one included.
     """
-    n = direction.size
-    size = risk.position_size[g]
-    totals[:] = 0.0
-    totals[EQUITY] = 1.0
-    totals[DEEPEST] = 1.0
-    totals[PEAK] = 1.0
-    cash = 1.0
-    exit_bar = -1
-    count = 0
-    i = max(bars.first - 1, 0)
-    while i < n - 1:
-        side = int(direction[i])
-        decided, end = i, _end_of_run(direction, i)
-        i = end
-        if side == 0:
+    # One function on purpose: handing arrays to another, even to one that is inlined, costs more than a short trade.
+    opens, close, rows, share, first, origin = bars.opens, bars.close, bars.rows, bars.share, bars.first, bars.origin
+    adverse, favourable, settled, funded = bars.adverse, bars.favourable, bars.settled, bars.funded
+    worst_ahead, best_ahead = bars.worst_ahead, bars.best_ahead
+    changes, sides, convictions = targets.bars[g], targets.sides[g], targets.convictions[g]
+    n_changes, n = targets.counts[g], close.size
+    stop_loss, take_profit, trailing_stop = risk.stop_loss[g], risk.take_profit[g], risk.trailing_stop[g]
+    size, inverse_size = risk.position_size[g], 1.0 / risk.position_size[g]
+    trails = trailing_stop > 0.0
+    marks, inverses = np.empty(_STRETCH), np.empty(_STRETCH)
+
+    cash = equity = peak = deepest = inverse_equity = inverse_peak = 1.0
+    return_sum = return_squares = loss_squares = 0.0
+    exposure = portfolio_exposure = turnover = portfolio_turnover = 0.0
+    gains = losses = 0.0
+    closed = wins = held_bars = bars_in_position = count = 0
+    ruin = n
+    skips_run = False
+    change = 0
+    while change + 1 < n_changes and changes[change + 1] < first:
+        change += 1
+    while change < n_changes and ruin == n:
+        # Rule 4: a change of conviction alone does not end a run.
+        side = int(sides[change])
+        decided = max(int(changes[change]), first - 1)
+        conviction = convictions[change] if convictions.size > 0 else 1.0
+        change += 1
+        while change < n_changes and sides[change] == side:
+            change += 1
+        if side == 0 or skips_run or decided >= n - 1:
+            skips_run = False
             continue
+
         # Rules 2 to 4: decided at a close, filled at the next open, worse by the slippage, sized on equity.
         entry = decided + 1
-        if 0 <= exit_bar < entry:
-            _mark(exit_bar, exit_bar + 1, cash, 0.0, bars, size, totals, portfolio, equity_path)
         before = cash
-        notional = size * before * (conviction[decided] if conviction.size > 0 else 1.0)
-        entry_price = bars.opens[entry] * (1.0 + side * friction.slippage)
-        quantity = side * notional / entry_price
-        entry_fee = friction.taker_fee * notional
-        settled_before = bars.settled[entry - 1]
-        cash = before - quantity * entry_price - entry_fee
+        weight = size * conviction
+        entry_price = opens[entry] * (1.0 + side * friction.slippage)
+        quantity = side * (weight * before / entry_price)
+        entry_fee = friction.taker_fee * weight * before
 
-        # Rules 5 to 8: what ends the position first.
-        ordered = end + 1 if end < n else n
-        deadline = _deadline(bars.rows, entry, risk.max_holding_bars[g])
+        # Rule 7: the first bar that opens at least so many grid bars after the entry.
+        deadline = entry + risk.max_holding_bars[g]
+        if deadline >= n or rows[deadline] - rows[entry] > risk.max_holding_bars[g]:
+            deadline = min(deadline, n)
+            while deadline > entry + 1 and rows[deadline - 1] - rows[entry] >= risk.max_holding_bars[g]:
+                deadline -= 1
+        ordered = int(changes[change]) + 1 if change < n_changes else n
         limit = min(ordered, deadline, n)
+
+        # Rules 5 and 6: the first bar that reaches a stop or the target. Prices are taken times the side, so that
+        # one comparison serves longs and shorts.
+        row = 1 if side > 0 else 0
+        fixed = side * (entry_price * (1.0 - side * stop_loss))
+        target = side * (entry_price * (1.0 + side * take_profit))
+        retreat = 1.0 - side * trailing_stop
+        best = side * entry_price
+        exit_bar, exit_price, reason = n - 1, close[n - 1], DELISTED if bars.delisted else OPEN
+        t = entry
+        scan_until = limit
         if friction.stops_from_next_bar:
-            scan_from, scan_to = entry + 1, min(limit + 1, n)
-        else:
-            scan_from, scan_to = entry, limit
-        exit_bar, exit_price, reason = _find_risk_exit(scan_from, scan_to, side, entry_price, bars, risk, g)
-        if reason == OPEN and limit < n:
-            exit_bar, exit_price = limit, bars.opens[limit]
+            t, scan_until = entry + 1, min(limit + 1, n)
+        while t < scan_until:
+            if t + AHEAD <= scan_until:
+                # Nothing happens in a stretch whose worst stays above the stop that its own best would set.
+                highest = best_ahead[row, t] if best_ahead[row, t] > best else best
+                level = highest * retreat if trails and highest * retreat > fixed else fixed
+                if worst_ahead[row, t] > level and best_ahead[row, t] < target:
+                    best = highest
+                    t += AHEAD
+                    continue
+            level = best * retreat if trails and best * retreat > fixed else fixed
+            if adverse[row, t] <= level:
+                exit_bar, exit_price = t, side * min(level, side * opens[t]) * (1.0 - side * friction.slippage)
+                reason = TRAILING_STOP if level > fixed else STOP_LOSS
+                break
+            if favourable[row, t] >= target:
+                exit_bar, exit_price, reason = t, side * max(target, side * opens[t]), TAKE_PROFIT
+                break
+            best = favourable[row, t] if favourable[row, t] > best else best
+            t += 1
+        if reason >= DELISTED and limit < n:
+            exit_bar, exit_price = limit, opens[limit] * (1.0 - side * friction.slippage)
             reason = SIGNAL if ordered <= deadline else MAX_HOLDING
-        elif reason == OPEN:
-            exit_bar, exit_price = n - 1, bars.close[n - 1]
-            reason = DELISTED if bars.delisted else OPEN
-        elif exit_bar == ordered:
-            i = _end_of_run(direction, end)
-        if reason != TAKE_PROFIT and reason != OPEN:
+        elif reason == DELISTED:
             exit_price *= 1.0 - side * friction.slippage
+        # Rule 14: a bar that ends a position by a stop or target ignores its order.
+        skips_run = exit_bar == ordered and reason != SIGNAL and reason < DELISTED
 
-        # Rules 9 to 12: mark the bars held through, pay their funding, book the trade.
+        # Rules 8 to 10: the cash that the trade leaves. Held through bar t, the sleeve is worth
+        # base + quantity x funded[t].
         held_until = n if reason == OPEN else exit_bar
-        base = cash + quantity * settled_before
-        ruin = _mark(entry, held_until, base, quantity, bars, size, totals, portfolio, equity_path)
-        totals[BARS_IN_POSITION] += held_until - entry
-        if ruin < held_until:
-            exit_bar, exit_price, reason = ruin, bars.close[ruin], RUINED
         paid_until = exit_bar if reason >= DELISTED else exit_bar - 1
-        funding = quantity * (bars.settled[paid_until] - settled_before)
+        settled_before = settled[entry - 1]
+        cash = before - quantity * entry_price - entry_fee
+        base = cash + quantity * settled_before
+        funding = quantity * (settled[paid_until] - settled_before)
         value = cash - funding + quantity * exit_price
-        exit_fee = 0.0 if reason >= RUINED else friction.taker_fee * abs(quantity) * exit_price
+        traded = abs(quantity) * exit_price
+        exit_fee = 0.0 if reason == OPEN else friction.taker_fee * traded
         cash = value - exit_fee
-        if cash <= 0.0 and reason != RUINED:
-            reason = RUINED
-            _mark(exit_bar, exit_bar + 1, 0.0, 0.0, bars, size, totals, portfolio, equity_path)
-        if reason == RUINED:
-            cash = 0.0
+        reverses = reason == SIGNAL and exit_bar == ordered and sides[change] != 0 and cash > 0.0
+
+        # Rules 9 and 12: mark the closes held through, and the one after the exit unless a reversal holds through it.
+        # What holds this loop back is division, so it is done for a stretch at once, and branches that cannot be
+        # foreseen, so there are none but for ruin. Unsigned places spare the compiler the thought of negative ones.
+        marked_until = held_until if reason == OPEN or reverses else held_until + 1
+        for begin in range(entry, marked_until, _STRETCH):
+            end = min(begin + _STRETCH, marked_until)
+            from_place, to_place = np.uint64(begin), np.uint64(end)
+            for place in range(from_place, to_place):
+                marks[place - from_place] = base + quantity * funded[place]
+                inverses[place - from_place] = 1.0 / (base + quantity * funded[place])
+            if end > held_until:
+                marks[end - begin - 1] = cash
+                inverses[end - begin - 1] = 1.0 / cash
+            for place in range(from_place, to_place):
+                marked = marks[place - from_place]
+                if marked <= 0.0:
+                    marked = 0.0
+                    ruin = int(np.int64(place))
+                gain = (marked - equity) * inverse_equity
+                loss = gain if gain < 0.0 else 0.0
+                scale = share[place] * inverse_size
+                scale = scale if scale < 1.0 else 1.0
+                return_sum += gain
+                return_squares += gain * gain
+                loss_squares += loss * loss
+                portfolio[place - np.uint64(origin)] += scale * gain
+                equity = marked
+                if ruin < n:
+                    break
+                inverse_equity = inverses[place - from_place]
+                inverse_peak = inverse_equity if equity > peak else inverse_peak
+                peak = equity if equity > peak else peak
+                depth = equity * inverse_peak
+                deepest = depth if depth < deepest else deepest
+                held = abs(quantity) * close[place] * inverse_equity if place < np.uint64(held_until) else 0.0
+                exposure += held
+                portfolio_exposure += scale * held
+            if ruin < n:
+                break
+        if ruin < n:
+            reason, cash, deepest = RUINED, 0.0, 0.0
+        if ruin < held_until:
+            exit_bar, exit_price, exit_fee, held_until = ruin, close[ruin], 0.0, ruin
+            funding = quantity * (settled[ruin] - settled_before)
+
+        # Book the trade.
+        earned = (cash - before) / before
         if count < trades.shape[0]:
-            record = trades[count]
-            record[ENTRY_BAR], record[EXIT_BAR], record[SIDE], record[QUANTITY] = entry, exit_bar, side, abs(quantity)
-            record[ENTRY_PRICE], record[EXIT_PRICE] = entry_price, exit_price
-            record[FEES], record[FUNDING] = entry_fee + exit_fee, funding
-            record[PNL], record[RETURN], record[REASON] = cash - before, (cash - before) / before, reason
+            trades[count, ENTRY_BAR], trades[count, EXIT_BAR] = entry, exit_bar
+            trades[count, SIDE], trades[count, QUANTITY] = side, abs(quantity)
+            trades[count, ENTRY_PRICE], trades[count, EXIT_PRICE] = entry_price, exit_price
+            trades[count, FEES], trades[count, FUNDING] = entry_fee + exit_fee, funding
+            trades[count, PNL], trades[count, RETURN], trades[count, REASON] = cash - before, earned, reason
         count += 1
-        _count_fill(entry, notional / before, bars, size, totals)
-        if reason == OPEN:
-            return count
-        _count_trade((cash - before) / before, bars.rows[exit_bar] - bars.rows[entry], totals)
-        if reason == RUINED:
-            return count
-        _count_fill(exit_bar, abs(quantity) * exit_price / value, bars, size, totals)
-    if exit_bar >= 0:
-        _mark(exit_bar, exit_bar + 1, cash, 0.0, bars, size, totals, portfolio, equity_path)
-    return count
-
-
-@compiled
-def _end_of_run(direction: NDArray[np.int8], start: int) -> int:
-    value = direction[start]
-    end = start + 1
-    while end < direction.size and direction[end] == value:
-        end += 1
-    return end
-
-
-@compiled
-def _deadline(rows: NDArray[np.int64], entry: int, bars: int) -> int:
-    # Rule 7: the first bar that opens at least `bars` grid bars after the entry. Across a gap that is an earlier
-    # valid bar than entry + bars; beyond the end it is n or more.
-    deadline = entry + bars
-    if deadline < rows.size and rows[deadline] - rows[entry] == bars:
-        return deadline
-    deadline = min(deadline, rows.size)
-    while deadline > entry + 1 and rows[deadline - 1] - rows[entry] >= bars:
-        deadline -= 1
-    return deadline
-
-
-@compiled
-def _find_risk_exit(
-    start: int, stop: int, side: int, entry_price: float, bars: SleeveBars, risk: Risk, g: int
-) -> tuple[int, float, int]:
-    # Rules 5 and 6: the first bar of start..stop-1 that reaches a stop or the target, the price there before
-    # slippage, and which it was. Prices are taken times the side, so that one comparison serves longs and shorts.
-    row = 1 if side > 0 else 0
-    adverse, favourable, opens = bars.adverse[row], bars.favourable[row], bars.opens
-    fixed = side * (entry_price * (1.0 - side * risk.stop_loss[g]))
-    target = side * (entry_price * (1.0 + side * risk.take_profit[g]))
-    trails = risk.trailing_stop[g] > 0.0
-    retreat = 1.0 - side * risk.trailing_stop[g]
-    best = side * entry_price
-    for t in range(start, stop):
-        level = max(fixed, best * retreat) if trails else fixed
-        if adverse[t] <= level:
-            return t, side * min(level, side * opens[t]), TRAILING_STOP if level > fixed else STOP_LOSS
-        if favourable[t] >= target:
-            return t, side * max(target, side * opens[t]), TAKE_PROFIT
-        best = max(best, favourable[t])
-    return stop, 0.0, OPEN
-
-
-@compiled
-def _mark(
-    start: int,
-    stop: int,
-    base: float,
-    quantity: float,
-    bars: SleeveBars,
-    position_size: float,
-    totals: NDArray[np.float64],
-    portfolio: NDArray[np.float64],
-    equity_path: NDArray[np.float64],
-) -> int:
-    # Rule 9: mark the sleeve at the closes of bars start..stop-1, where it is worth base + quantity x funded close.
-    # Returns the bar on which it is ruined (rule 12), or stop.
-    close, funded, share, origin = bars.close, bars.funded, bars.share, bars.origin
-    inverse_size = 1.0 / position_size
-    size = abs(quantity)
-    equity = totals[EQUITY]
-    inverse_equity = 1.0 / equity
-    peak, deepest = totals[PEAK], totals[DEEPEST]
-    return_sum, return_squares, loss_squares = totals[RETURN_SUM], totals[RETURN_SQUARES], totals[LOSS_SQUARES]
-    exposure, portfolio_exposure = totals[EXPOSURE], totals[PORTFOLIO_EXPOSURE]
-    ruin = stop
-    for t in range(start, stop):
-        marked = max(base + quantity * funded[t], 0.0)
-        gain = (marked - equity) * inverse_equity
-        scale = min(1.0, share[t] * inverse_size)
-        return_sum += gain
-        return_squares += gain * gain
-        loss = min(gain, 0.0)
-        loss_squares += loss * loss
-        portfolio[t - origin] += scale * gain
-        equity = marked
-        if equity_path.size > 0:
-            equity_path[t - origin] = equity
-        peak = max(peak, equity)
-        if equity < peak * deepest:
-            deepest = equity / peak
-        if equity == 0.0:
-            ruin = t
-            break
-        inverse_equity = 1.0 / equity
-        weight = size * close[t] * inverse_equity
-        exposure += weight
-        portfolio_exposure += scale * weight
-    totals[EQUITY] = equity
-    totals[PEAK], totals[DEEPEST] = peak, deepest
+        bars_in_position += held_until - entry
+        turnover += weight
+        portfolio_turnover += min(1.0, share[entry] * inverse_size) * weight
+        if reason < RUINED:
+            turnover += traded / value
+            portfolio_turnover += min(1.0, share[exit_bar] * inverse_size) * (traded / value)
+        if reason != OPEN:
+            closed += 1
+            held_bars += rows[exit_bar] - rows[entry]
+            wins += 1 if earned > 0.0 else 0
+            gains += earned if earned > 0.0 else 0.0
+            losses -= earned if earned < 0.0 else 0.0
     totals[RETURN_SUM], totals[RETURN_SQUARES], totals[LOSS_SQUARES] = return_sum, return_squares, loss_squares
+    totals[EQUITY], totals[DEEPEST] = equity, deepest
     totals[EXPOSURE], totals[PORTFOLIO_EXPOSURE] = exposure, portfolio_exposure
-    return ruin
-
-
-@compiled
-def _count_fill(t: int, weight: float, bars: SleeveBars, position_size: float, totals: NDArray[np.float64]) -> None:
-    totals[TURNOVER] += weight
-    totals[PORTFOLIO_TURNOVER] += min(1.0, bars.share[t] / position_size) * weight
-
-
-@compiled
-def _count_trade(trade_return: float, held_bars: int, totals: NDArray[np.float64]) -> None:
-    totals[TRADES] += 1.0
-    totals[HELD_BARS] += held_bars
-    if trade_return > 0.0:
-        totals[WINS] += 1.0
-        totals[GAINS] += trade_return
-    else:
-        totals[LOSSES] -= trade_return
+    totals[TURNOVER], totals[PORTFOLIO_TURNOVER] = turnover, portfolio_turnover
+    totals[TRADES], totals[WINS], totals[GAINS], totals[LOSSES] = closed, wins, gains, losses
+    totals[HELD_BARS], totals[BARS_IN_POSITION] = held_bars, bars_in_position
+    return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.family import GeneArrays
 from quant_organism.strategies.risk import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.signals import gene_arrays
+from quant_organism.strategies.targets import Targets
 
 _TASK_CELLS = 2**19
 """Genomes x bars whose targets one task holds: few enough for the cache, enough to amortise the call."""
@@ -99,11 +100,7 @@ def simulate_pass(
     count = sum(group.size for group in groups)
     returns = np.zeros((count, window.n_bars))
     totals = np.zeros((count, window.panel.n_assets, kernel.N_TOTALS))
-    for asset in window.assets_by_symbol:
-        sleeve = window.sleeve(asset)
-        if sleeve.n_bars == 0:
-            continue
-        bank = IndicatorBank(sleeve.signal_bars, _needs(groups))
+    for asset, sleeve, bank in _prepared(window, _needs(groups), executor):
         cells = sleeve.bars.close.size
         parts = [part for group in groups for part in group.parts(max(8, math.ceil(_TASK_CELLS / cells)))]
         for part, part_totals in zip(
@@ -113,27 +110,44 @@ def simulate_pass(
     return returns, totals
 
 
-def write_targets(group: Group, bank: IndicatorBank) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Return direction (G, n) and conviction (G, n) of a group; conviction is (G, 0) where it is always 1."""
-    n = bank.bars.close.size
-    direction = np.zeros((group.size, n), dtype=np.int8)
-    conviction = np.empty((group.size, n if group.family.conviction else 0))
-    group.family.targets(bank, group.genes, direction, conviction)
-    return direction, conviction
+def _prepared(
+    window: Window, needs: Mapping[str, NDArray[np.int64]], executor: Executor
+) -> Iterator[tuple[int, Sleeve, IndicatorBank]]:
+    # Every asset that has bars in the window, in the order of symbols; the next is prepared while one is traded.
+    def prepare(asset: int) -> tuple[int, Sleeve, IndicatorBank]:
+        sleeve = window.sleeve(asset)
+        return asset, sleeve, IndicatorBank(sleeve.signal_bars, needs)
+
+    valid = window.panel.valid[window.start : window.stop]
+    assets = [asset for asset in window.assets_by_symbol if valid[:, asset].any()]
+    if not assets:
+        return
+    upcoming = executor.submit(prepare, assets[0])
+    for following in assets[1:]:
+        current, upcoming = upcoming.result(), executor.submit(prepare, following)
+        yield current
+    yield upcoming.result()
+
+
+def write_targets(group: Group, bank: IndicatorBank) -> Targets:
+    """Return the targets of a group over the bars of the bank."""
+    targets = Targets.empty(group.size, bank.bars.close.size, conviction=group.family.conviction)
+    group.family.targets(bank, group.genes, targets)
+    return targets
 
 
 def _trade_part(
     sleeve: Sleeve, bank: IndicatorBank, friction: kernel.Friction, returns: NDArray[np.float64], part: Group
 ) -> NDArray[np.float64]:
-    direction, conviction = write_targets(part, bank)
+    targets = write_targets(part, bank)
     totals = np.empty((part.size, kernel.N_TOTALS))
     portfolio = returns[part.row : part.row + part.size]
     if sleeve.has_gaps:
         compressed = np.zeros((part.size, sleeve.n_bars))
-        kernel.simulate_population(direction, conviction, sleeve.bars, part.risk, friction, totals, compressed)
+        kernel.simulate_population(targets, sleeve.bars, part.risk, friction, totals, compressed)
         portfolio[:, sleeve.window_rows] += compressed
     else:
-        kernel.simulate_population(direction, conviction, sleeve.bars, part.risk, friction, totals, portfolio)
+        kernel.simulate_population(targets, sleeve.bars, part.risk, friction, totals, portfolio)
     return totals
 
 

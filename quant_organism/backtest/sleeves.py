@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest.costs import Costs
-from quant_organism.backtest.kernel import SleeveBars
+from quant_organism.backtest.kernel import AHEAD, SleeveBars
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
@@ -104,6 +104,7 @@ class Window:
         settled = np.zeros(rows.size)
         if self.costs.charge_funding:
             np.cumsum(close * panel.funding_paid[:stop, asset][rows], out=settled)
+        adverse, favourable = np.stack([-high, low]), np.stack([-low, high])
         first = int(np.searchsorted(rows, self.start))
         inside = rows[first:] - self.start
         has_gaps = bool(inside.size and inside[-1] - inside[0] >= inside.size)
@@ -112,8 +113,10 @@ class Window:
             bars=SleeveBars(
                 opens=opens,
                 close=close,
-                adverse=np.stack([-high, low]),
-                favourable=np.stack([-low, high]),
+                adverse=adverse,
+                favourable=favourable,
+                worst_ahead=-_greatest_ahead(-adverse),
+                best_ahead=_greatest_ahead(favourable),
                 settled=settled,
                 funded=close - settled,
                 rows=rows,
@@ -125,6 +128,15 @@ class Window:
             window_rows=inside,
             has_gaps=has_gaps,
         )
+
+
+def _greatest_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Over each bar and the AHEAD - 1 after it, along the last axis; AHEAD is a power of two.
+    span = 1
+    while span < AHEAD:
+        values = np.maximum(values[:, :-span], values[:, span:])
+        span *= 2
+    return values
 
 
 def check_panel(panel: Panel, start: int, stop: int) -> None:

@@ -15,6 +15,7 @@ from quant_organism.strategies.risk import RISK_GENES
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
 
 GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, or int64 for ints and for the index of a choice."""
@@ -38,22 +39,17 @@ class StrategyFamily(Protocol):
         """Name the indicators and the periods that these genomes read."""
         ...
 
-    def targets(
-        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
-    ) -> None:
-        """Write each genome's target.
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of G genomes over the valid bars of one asset.
 
         Parameters
         ----------
         bank
-            Indicators over the n valid bars of one asset; holds at least what `indicators` named.
+            Indicators of the asset; holds at least what `indicators` named.
         genes
-            Gene values of G genomes.
-        direction
-            Zeros, shape (G, n); written from each genome's warm-up on: sign of the target.
-        conviction
-            Shape (G, n); written from the warm-up on by conviction families, others leave it: absolute target where
-            the direction is not zero.
+            Gene values of the genomes.
+        out
+            Written; it has room for convictions exactly where the family has them.
         """
         ...
 

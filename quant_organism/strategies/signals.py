@@ -12,6 +12,7 @@ from quant_organism.errors import InputError
 from quant_organism.strategies.bank import Bars, IndicatorBank
 from quant_organism.strategies.family import GeneArrays, get_family
 from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.targets import Targets
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -70,10 +71,9 @@ def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:
     family = get_family(genome.family)
     genes = gene_arrays([genome])
     bank = IndicatorBank(bars, family.indicators(genes))
-    direction = np.zeros((1, bars.close.size), dtype=np.int8)
-    conviction = np.ones(direction.shape)
-    family.targets(bank, genes, direction, conviction)
-    return np.asarray(direction[0] * conviction[0])
+    targets = Targets.empty(1, bars.close.size, conviction=family.conviction)
+    family.targets(bank, genes, targets)
+    return targets.expanded(0, bars.close.size)
 
 
 def _expand(target: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators import BEARISH, BULLISH
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
+from quant_organism.strategies.targets import Targets
 
 
 @compiled
@@ -24,24 +25,26 @@ def rsi_filter_targets(
     overbought_threshold: NDArray[np.float64],
     divergence_weight: NDArray[np.float64],
     exit_level: NDArray[np.float64],
-    direction: NDArray[np.int8],
+    targets: Targets,
 ) -> None:
-    """Write the directions of G genomes over n bars; a genome without a trend's average has `sma_row` -1."""
-    for g in range(direction.shape[0]):
-        first = warmup[g]
+    """Write the targets of G genomes over n bars; a genome without a trend's average has `sma_row` -1."""
+    n = close.size
+    scratch = np.empty(n, dtype=np.int8)
+    for g in range(warmup.size):
+        first = min(warmup[g], n)
         index = rsi[rsi_row[g], first:]
         diverges = divergence[divergence_row[g], first:]
-        out = direction[g, first:]
+        conditions = scratch[first:]
         oversold = oversold_threshold[g]
         overbought = overbought_threshold[g]
         shift = 10.0 * divergence_weight[g]
         long_exit = exit_level[g]
         short_exit = 100.0 - exit_level[g]
-        for t in range(out.size):
+        for t in range(conditions.size):
             value = index[t]
             low = oversold + (shift if diverges[t] & BULLISH else 0.0)
             high = overbought - (shift if diverges[t] & BEARISH else 0.0)
-            out[t] = (
+            conditions[t] = (
                 (ENTER_LONG if value <= low else 0)
                 | (ENTER_SHORT if value >= high else 0)
                 | (EXIT_LONG if value >= long_exit else 0)
@@ -50,12 +53,12 @@ def rsi_filter_targets(
         if sma_row[g] >= 0:
             average = sma[sma_row[g], first:]
             price = close[first:]
-            for t in range(out.size):
+            for t in range(conditions.size):
                 allowed = (
                     EXIT_LONG
                     | EXIT_SHORT
                     | (ENTER_LONG if price[t] > average[t] else 0)
                     | (ENTER_SHORT if price[t] < average[t] else 0)
                 )
-                out[t] &= allowed
-        hold_positions(out)
+                conditions[t] &= allowed
+        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])

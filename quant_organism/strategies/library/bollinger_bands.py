@@ -13,6 +13,7 @@ from quant_organism.strategies.genes import GeneSpec, GeneValue
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
 
 
 @register
@@ -81,10 +82,8 @@ class BollingerBands:
         period = genes["lookback_period"].astype(np.int64)
         return {"z_score": period, "bandwidth_rank": period}
 
-    def targets(
-        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
-    ) -> None:
-        """Write direction and conviction of each genome."""
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
         from quant_organism.strategies.kernels.bollinger_bands import bollinger_bands_targets
 
         period = genes["lookback_period"]
@@ -100,6 +99,5 @@ class BollingerBands:
             genes["squeeze_threshold"],
             genes["breakout_strength"],
             genes["position_scaling_factor"],
-            direction,
-            conviction,
+            out,
         )

@@ -13,6 +13,7 @@ from quant_organism.strategies.genes import GeneSpec, GeneValue
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
 
 
 @register
@@ -85,10 +86,8 @@ class DonchianBreakout:
         channels = np.concatenate([period, 3 * period, _exit_period(genes)])
         return {"previous_high": channels, "previous_low": channels, "previous_mean_volume": period}
 
-    def targets(
-        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
-    ) -> None:
-        """Write the direction of each genome."""
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
         from quant_organism.strategies.kernels.donchian_breakout import donchian_breakout_targets
 
         period, exit_period = genes["channel_period"], _exit_period(genes)
@@ -119,7 +118,7 @@ class DonchianBreakout:
             genes["volume_confirmation"],
             genes["false_breakout_filter"],
             genes["trend_bias"],
-            direction,
+            out,
         )
 
 

@@ -13,6 +13,7 @@ from quant_organism.strategies.genes import GeneSpec, GeneValue
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
 
 
 @register
@@ -75,10 +76,8 @@ class EmaCrossover:
             "rate_of_change": fast.astype(np.int64),
         }
 
-    def targets(
-        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
-    ) -> None:
-        """Write the direction of each genome."""
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
         from quant_organism.strategies.kernels.ema_crossover import ema_crossover_targets
 
         fast, slow = genes["fast_ema_period"], genes["slow_ema_period"]
@@ -94,5 +93,5 @@ class EmaCrossover:
             slow - 1,
             genes["momentum_threshold"],
             genes["trend_filter"],
-            direction,
+            out,
         )

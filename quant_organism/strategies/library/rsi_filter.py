@@ -13,6 +13,7 @@ from quant_organism.strategies.genes import GeneSpec, GeneValue
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
 
 TREND_MODE = 1
 """Index of trend_filter among the choices of operation_mode."""
@@ -91,10 +92,8 @@ class RsiFilter:
             "sma": 5 * period[genes["operation_mode"] == TREND_MODE],
         }
 
-    def targets(
-        self, bank: IndicatorBank, genes: GeneArrays, direction: NDArray[np.int8], conviction: NDArray[np.float64]
-    ) -> None:
-        """Write the direction of each genome."""
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
         from quant_organism.strategies.kernels.rsi_filter import rsi_filter_targets
 
         period = genes["rsi_period"]
@@ -117,5 +116,5 @@ class RsiFilter:
             genes["overbought_threshold"],
             genes["divergence_weight"],
             genes["exit_level"],
-            direction,
+            out,
         )

@@ -1,0 +1,50 @@
+"""Targets of many genomes, kept as the bars on which they change."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Targets(NamedTuple):
+    """Where and how the targets of G genomes change over the n valid bars of one asset.
+
+    Parameters
+    ----------
+    counts
+        Number of changes of each genome, shape (G,).
+    bars
+        Bar at whose close each change is decided, ascending, shape (G, n); 0 before the first.
+    sides
+        Sign of the target from that bar on: -1, 0, +1, shape (G, n).
+    convictions
+        Absolute target from that bar on, shape (G, n); shape (G, 0) stands for 1 wherever the side is not 0.
+    """
+
+    counts: NDArray[np.int64]
+    bars: NDArray[np.int32]
+    sides: NDArray[np.int8]
+    convictions: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, genomes: int, n: int, *, conviction: bool) -> Targets:
+        """Make room for the targets of `genomes` genomes; only the part that is written costs memory."""
+        shape = (genomes, n)
+        return cls(
+            np.zeros(genomes, dtype=np.int64),
+            np.empty(shape, dtype=np.int32),
+            np.empty(shape, dtype=np.int8),
+            np.empty(shape if conviction else (genomes, 0)),
+        )
+
+    def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
+        """Return the target of one genome bar by bar, shape (n,)."""
+        count = int(self.counts[genome])
+        held = self.sides[genome, :count].astype(np.float64)
+        if self.convictions.shape[1]:
+            held = np.where(held == 0.0, 0.0, held * self.convictions[genome, :count])
+        starts = self.bars[genome, :count]
+        lengths = np.diff(starts, prepend=0, append=n)
+        return np.repeat(np.concatenate([[0.0], held]), lengths)
