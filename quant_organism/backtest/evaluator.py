@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import kernel
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
-from quant_organism.backtest.metrics import path_metrics, return_metrics, trade_metrics
+from quant_organism.backtest.metrics import reduce_paths, return_metrics, trade_metrics
 from quant_organism.backtest.population import Group, group_by_family, simulate_pass, write_targets
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
@@ -170,7 +170,7 @@ def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
 def _reduce(returns: Floats, window: Window, executor: Executor) -> tuple[dict[str, Floats], Floats]:
     # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
     def reduce_rows(begin: int) -> tuple[dict[str, Floats], Floats]:
-        return path_metrics(returns[begin : begin + _ROWS_PER_TASK], window.bars_per_year, window.day_starts)
+        return reduce_paths(returns[begin : begin + _ROWS_PER_TASK], window.bars_per_year, window.day_starts)
 
     parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
     metrics = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}

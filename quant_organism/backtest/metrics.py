@@ -122,10 +122,8 @@ def _deepest(equity: Floats) -> float:
     return deepest
 
 
-def path_metrics(
-    returns: ArrayLike, periods_per_year: float, period_starts: NDArray[np.int64] | None = None
-) -> tuple[dict[str, Floats], Floats]:
-    """Return the metrics of paths of returns, and the returns compounded over periods.
+def path_metrics(returns: ArrayLike, periods_per_year: float) -> dict[str, Floats]:
+    """Return the metrics of paths of returns.
 
     Parameters
     ----------
@@ -133,23 +131,38 @@ def path_metrics(
         Returns per bar, shape (T,) or (G, T).
     periods_per_year
         Bars in 365 days: 8,760 hours.
+
+    Returns
+    -------
+    total_return, annual_return, volatility, sharpe, sortino, max_drawdown, calmar, consistency; each of shape (G,).
+    """
+    return reduce_paths(returns, periods_per_year, np.empty(0, dtype=np.int64))[0]
+
+
+def reduce_paths(
+    returns: ArrayLike, periods_per_year: float, period_starts: NDArray[np.int64]
+) -> tuple[dict[str, Floats], Floats]:
+    """Return the metrics of paths as `path_metrics` does, and the paths compounded over adjoining periods.
+
+    Parameters
+    ----------
+    returns, periods_per_year
+        As there.
     period_starts
-        First bar of each of D adjoining periods, shape (D,); by default there are none.
+        First bar of each of D periods, shape (D,).
 
     Returns
     -------
     metrics
-        total_return, annual_return, volatility, sharpe, sortino, max_drawdown, calmar, consistency; each of shape
-        (G,).
+        As there.
     compounded
         Returns per period, shape (G, D).
     """
     paths = np.ascontiguousarray(np.atleast_2d(np.asarray(returns, dtype=np.float64)))
-    starts = np.empty(0, dtype=np.int64) if period_starts is None else period_starts
     count, bars = paths.shape
     blocks = min(CONSISTENCY_BLOCKS, bars)
-    totals, compounded = np.empty((count, 6)), np.empty((count, starts.size))
-    summarise_paths(paths, blocks, starts, totals, compounded)
+    totals, compounded = np.empty((count, 6)), np.empty((count, period_starts.size))
+    summarise_paths(paths, blocks, period_starts, totals, compounded)
     columns = totals.T
     metrics = return_metrics(
         np.full(count, bars),
