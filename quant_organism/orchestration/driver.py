@@ -188,6 +188,7 @@ class Driver:
     def _log_file(self, name: str) -> Path:
         folder = self._settings.data_dir / "logs"
         folder.mkdir(exist_ok=True)
+        (folder / name).unlink(missing_ok=True)
         return folder / name
 
     def _outcome(self, day: date) -> CycleOutcome:

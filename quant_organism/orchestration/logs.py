@@ -9,13 +9,13 @@ import dagster as dg
 
 
 @dg.logger(
-    config_schema={"path": dg.Field(str, description="File to write, in place of an earlier one.")},
-    description="Write to a file.",
+    config_schema={"path": dg.Field(str, description="File to append to.")},
+    description="Append to a file.",
 )
 def file_logger(context: dg.InitLoggerContext) -> logging.Logger:
-    """Return a logger that writes to a file and to nothing else."""
+    """Return a logger that appends to a file and to nothing else."""
     path = Path(context.logger_config["path"])
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.Logger("dagster_run", logging.DEBUG)
     logger.addHandler(handler)

@@ -1,0 +1,141 @@
+"""`quant-organism run`, as a person and as a program use it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.orchestration.home import open_instance
+from quant_organism_tests.cli.conftest import Finished, Said, finish, start
+from quant_organism_tests.tiny import FIRST, LAST, write_world
+
+WITHOUT_AN_EDGE = """\
+name: flat
+start: 2024-01-01
+days: 120
+assets:
+  - {symbol: SIM-ONE}
+  - {symbol: SIM-TWO, volatility: 1.4}
+seed: 3
+"""
+
+
+def contents(data_dir: Path) -> dict[str, bytes]:
+    """Return everything that must not depend on when and how often it was computed."""
+    folders = [data_dir / "lake", data_dir / "strategies", data_dir / "reports"]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in files if not path.name.endswith(".lock")]
+    return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
+
+
+def test_a_run_ends_with_what_was_deployed_where_the_report_is_and_what_to_type_next(finished_run: Finished) -> None:
+    documents = StrategyRepository(finished_run.data_dir / "strategies").load_all().documents
+    deployed = [document.id for document in documents if document.stage == "testing"]
+    assert deployed
+    assert all(id in finished_run.out for id in deployed)
+    paths = re.findall(r"\S+/(?:report|equity|pareto)\.(?:html|json|png)", finished_run.out)
+    assert len(paths) == 4
+    assert all((finished_run.folder / path).is_file() for path in paths)
+    assert finished_run.out.splitlines()[-1] == f"Next: quant-organism strategies show {deployed[0]}"
+
+
+def test_the_web_ui_will_show_the_run_and_every_day(finished_run: Finished) -> None:
+    with open_instance(finished_run.data_dir) as instance:
+        assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
+        assert {run.job_name for run in instance.get_runs()} == {"ingest_market_data", "evolution_cycle"}
+        assert len(instance.get_materialized_partitions(dg.AssetKey("candles"))) == (LAST - FIRST).days + 1
+        assert instance.get_materialized_partitions(dg.AssetKey("deployed_configs")) == {LAST.isoformat()}
+
+
+def test_dagsters_log_goes_to_a_file_not_over_the_progress(finished_run: Finished) -> None:
+    logs = sorted((finished_run.data_dir / "logs").iterdir())
+    assert [log.name.rsplit("-", 1)[-1] for log in logs] == ["evolution_cycle.log", "ingest_market_data.log"]
+    assert all("RUN_SUCCESS" in log.read_text(encoding="utf-8") for log in logs)
+    assert "RUN_SUCCESS" not in finished_run.out
+
+
+def test_the_same_command_twice_gives_the_same_bytes(finished_run: Finished, tmp_path: Path) -> None:
+    again = finish(
+        "run", "--world", finished_run.world, "--profile", "smoke", "--threads", "1", "--json", folder=tmp_path
+    )
+    assert again.code == 0, again.err
+    assert contents(tmp_path / "data") == contents(finished_run.data_dir)
+    assert json.loads(again.out)["date"] == LAST.isoformat()
+    once_more = finish("run", "--world", finished_run.world, "--profile", "smoke", folder=tmp_path)
+    assert once_more.code == 0, once_more.err
+    assert contents(tmp_path / "data") == contents(finished_run.data_dir)
+
+
+def test_when_nothing_survives_the_run_succeeds_and_shows_who_fell_where(tmp_path: Path) -> None:
+    (tmp_path / "flat.yaml").write_text(WITHOUT_AN_EDGE, encoding="utf-8")
+    said = finish("run", "--world", "flat.yaml", "--profile", "smoke", folder=tmp_path)
+    assert said.code == 0, said.err
+    assert "Nothing was deployed" in said.out
+    assert "stopped by" in said.out
+    assert "Next: quant-organism ui --profile smoke --world flat.yaml" in said.out
+
+
+def test_of_two_at_once_one_is_refused_and_told_who_computes(tmp_path: Path) -> None:
+    world = write_world(tmp_path)
+    command = ("run", "--world", world, "--profile", "smoke", "--json")
+    with start(*command, folder=tmp_path) as one, start(*command, folder=tmp_path) as other:
+        said = {process.pid: (process.communicate(timeout=300), process) for process in (one, other)}
+    codes = sorted(process.returncode for _, process in said.values())
+    assert codes == [0, 2]
+    (winner,) = [pid for pid, (_, process) in said.items() if process.returncode == 0]
+    (refusal,) = [json.loads(out)["error"] for (out, _), process in said.values() if process.returncode == 2]
+    assert refusal["kind"] == "BusyError"
+    assert f"process {winner}" in refusal["what"]
+
+
+def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(finished_run: Finished, tmp_path: Path) -> None:
+    command = ("run", "--world", finished_run.world, "--profile", "smoke")
+    whole = contents(finished_run.data_dir)
+    for moment in ("candles", "market_panel", "candidates", "strategies/active", "reports"):
+        with start(*command, folder=tmp_path) as process:
+            _wait_for(tmp_path / "data", moment, process)
+            os.kill(process.pid, signal.SIGKILL)
+        left = contents(tmp_path / "data")
+        torn = [name for name in left if name in whole and left[name] != whole[name]]
+        assert torn == [], f"killed when {moment} appeared"
+    assert finish(*command, folder=tmp_path).code == 0
+    assert contents(tmp_path / "data") == whole
+    with open_instance(tmp_path / "data") as instance:
+        in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+        assert instance.get_runs_count(in_progress) == 0
+
+
+def _wait_for(data_dir: Path, name: str, process: subprocess.Popen[str]) -> None:
+    """Return as soon as there is a file of that dataset or folder, or the process ended."""
+    folder = data_dir / name if "/" in name or name == "reports" else data_dir / "lake" / name
+    while process.poll() is None and not any(path.is_file() for path in folder.rglob("*")):
+        time.sleep(0.01)
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_run_behind(finished_run: Finished, tmp_path: Path) -> None:
+    with start("run", "--world", finished_run.world, "--profile", "smoke", folder=tmp_path) as process:
+        _wait_for(tmp_path / "data", "market_panel", process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command again" in err
+    assert "Traceback" not in err
+    with open_instance(tmp_path / "data") as instance:
+        newest = instance.get_runs(limit=1)[0]
+        assert newest.is_finished
+        assert not newest.is_success
+
+
+def test_settings_come_from_options_then_environment_then_file(
+    call: Callable[..., Said], tmp_path: Path, monkeypatch: object
+) -> None:
+    (tmp_path / "quant_organism.toml").write_text('[market]\nworld = "nowhere"\n', encoding="utf-8")
+    assert "nowhere" in call("run").err
+    assert "elsewhere" in call("run", "--world", "elsewhere").err

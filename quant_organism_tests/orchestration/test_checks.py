@@ -1,0 +1,117 @@
+"""What stands between market and evolution, and between validation and deployment."""
+
+from pathlib import Path
+
+import dagster as dg
+import orjson
+import polars as pl
+import pytest
+
+from quant_organism.market.lake import Lake
+from quant_organism_tests.tiny import LAST, Workshop, settings, write_world
+
+WEEKS_MISSING = """\
+gaps:
+  - {symbol: SIM-ONE, start: 2024-02-01 00:00:00, bars: 400}
+"""
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {e.check_name: e.description or "" for e in result.get_asset_check_evaluations() if not e.passed}
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def test_poor_data_stop_the_cycle_before_the_search_and_say_why(tmp_path: Path) -> None:
+    world = write_world(tmp_path, WEEKS_MISSING)
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(settings(tmp_path, world=world), instance)
+        assert workshop.ingest().success
+        result = workshop.cycle()
+        assert not result.success
+        assert materialized(result) == {"market_panel"}
+        assert "SIM-ONE scores 86.11%, below 95%" in failed_checks(result)["data_quality"]
+        assert "gap 400" in failed_checks(result)["data_quality"]
+
+
+def test_a_lower_bound_lets_the_same_data_through(tmp_path: Path) -> None:
+    world = write_world(tmp_path, WEEKS_MISSING)
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(settings(tmp_path, world=world, min_quality=0.8), instance)
+        assert workshop.ingest().success
+        assert workshop.cycle().success
+
+
+def test_leaving_the_poor_symbol_out_lets_the_others_through(tmp_path: Path) -> None:
+    world = write_world(tmp_path, WEEKS_MISSING)
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(settings(tmp_path, world=world, symbols="SIM-TWO,SIM-SIX"), instance)
+        assert workshop.ingest().success
+        assert workshop.cycle().success
+
+
+@pytest.fixture
+def at_deployment(workshop: Workshop) -> Workshop:
+    """Return a workshop in which everything up to the documents is done."""
+    workshop.ingest()
+    done = workshop.materialize("market_panel", "evolved_population", "validated_strategies", "strategy_configs")
+    assert done.success
+    return workshop
+
+
+def tamper(workshop: Workshop, field: str, value: object, *, with_checksum: bool) -> None:
+    """Change a field of the first stored document, with a fitting checksum or without."""
+    from quant_organism.deployment.config import StrategyConfig
+
+    lake = Lake(workshop.settings.data_dir / "lake")
+    where = {"market": workshop.market.id, "interval": "1h"}
+    frame = lake.read("strategy_configs", **where, start=LAST, end=LAST)
+    texts = frame["document"].to_list()
+    if with_checksum:
+        document = StrategyConfig.from_json(texts[0].encode(), where="test")
+        texts[0] = document.model_copy(update={field: value}).to_json().decode()
+    else:
+        texts[0] = orjson.dumps({**orjson.loads(texts[0]), field: value}).decode()
+    lake.write("strategy_configs", frame.with_columns(document=pl.Series(texts)), **where, day=LAST)
+
+
+def check_and_deploy(workshop: Workshop) -> dg.ExecuteInProcessResult:
+    """Run the checks of the stored documents, and deployment behind them."""
+    job = dg.define_asset_job(
+        "check_and_deploy",
+        dg.AssetSelection.assets("deployed_configs")
+        | dg.AssetSelection.checks_for_assets(dg.AssetKey("strategy_configs")),
+    )
+    definitions = dg.Definitions.merge(workshop.definitions, dg.Definitions(jobs=[job]))
+    return definitions.resolve_job_def("check_and_deploy").execute_in_process(
+        instance=workshop.instance, partition_key=LAST.isoformat(), raise_on_error=False
+    )
+
+
+def test_whole_documents_are_deployed(at_deployment: Workshop) -> None:
+    result = check_and_deploy(at_deployment)
+    assert result.success
+    assert materialized(result) == {"deployed_configs"}
+
+
+def test_a_document_that_was_changed_by_hand_stops_deployment(at_deployment: Workshop) -> None:
+    tamper(at_deployment, "fitness", 99.0, with_checksum=False)
+    result = check_and_deploy(at_deployment)
+    assert "config_intact" in failed_checks(result)
+    assert materialized(result) == set()
+    assert not (at_deployment.settings.data_dir / "strategies").exists()
+
+
+def test_a_document_without_evidence_of_a_stage_stops_deployment(at_deployment: Workshop) -> None:
+    lake = Lake(at_deployment.settings.data_dir / "lake")
+    stored = lake.read("strategy_configs", market=at_deployment.market.id, interval="1h", start=LAST, end=LAST)
+    from quant_organism.orchestration.documents import read_documents
+
+    evidence = dict(read_documents(stored)[0].evidence)
+    del evidence["walk_forward"]
+    tamper(at_deployment, "evidence", evidence, with_checksum=True)
+    result = check_and_deploy(at_deployment)
+    assert set(failed_checks(result)) == {"evidence_complete"}
+    assert materialized(result) == set()

@@ -1,0 +1,109 @@
+"""One cycle, from days of candles to documents in the shadow pool."""
+
+from datetime import date, timedelta
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.errors import IntegrityError
+from quant_organism.market.lake import Lake
+from quant_organism.market.panel import build_panel
+from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
+
+
+def latest(workshop: Workshop, asset: str) -> dict[str, object]:
+    event = workshop.instance.get_latest_materialization_event(dg.AssetKey(asset))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def lake(workshop: Workshop) -> Lake:
+    return Lake(workshop.settings.data_dir / "lake")
+
+
+def read(workshop: Workshop, dataset: str, day: date = LAST) -> pl.DataFrame:
+    return lake(workshop).read(dataset, market=workshop.market.id, interval="1h", start=day, end=day)
+
+
+def test_every_day_of_a_range_is_a_partition_with_its_own_numbers(finished: Workshop) -> None:
+    days = {(FIRST + timedelta(days=n)).isoformat() for n in range(120)}
+    for asset in ("candles", "funding"):
+        assert finished.instance.get_materialized_partitions(dg.AssetKey(asset)) == days
+        assert latest(finished, asset) == {"market": finished.market.id, "rows": 72, "symbols": 3}
+
+
+def test_the_panel_is_described_by_symbol_and_content_hash(finished: Workshop) -> None:
+    manifest = read(finished, "market_panel")
+    panel = build_panel(lake(finished), finished.market.id, finished.market.bars, LAST, None, None)
+    assert manifest["symbol"].to_list() == list(panel.symbols)
+    assert set(manifest["panel_hash"]) == {panel.hash}
+    assert manifest["bars"].to_list() == [2880] * 3
+    assert manifest["coverage"].to_list() == [1.0] * 3
+
+
+def test_numbers_of_a_cycle_are_metadata_that_plot_over_time(finished: Workshop) -> None:
+    panel, population = latest(finished, "market_panel"), latest(finished, "evolved_population")
+    assert (panel["bars"], panel["assets"], panel["days"]) == (2880, 3, 120)
+    assert population["trials"] == read(finished, "evolved_population").height
+    assert latest(finished, "validated_strategies")["survivors"] == latest(finished, "strategy_configs")["documents"]
+
+
+def test_what_was_deployed_is_what_survived_and_is_watched(finished: Workshop) -> None:
+    decisions = read(finished, "deployed_configs")
+    documents = StrategyRepository(finished.settings.data_dir / "strategies").load_all().documents
+    survivors = read(finished, "validated_strategies").filter("passed")["candidate"]
+    assert {document.id for document in documents} == set(survivors)
+    watched = {document.id for document in documents if document.stage == "testing"}
+    assert watched == set(decisions.filter(pl.col("action") == "deploy")["id"])
+    assert len(watched) == latest(finished, "deployed_configs")["deployed"] > 0
+
+
+def test_everything_found_names_the_data_and_the_search_it_comes_from(finished: Workshop) -> None:
+    document = StrategyRepository(finished.settings.data_dir / "strategies").load_all().documents[0]
+    assert document.provenance.panel_hash == read(finished, "market_panel")["panel_hash"][0]
+    assert document.provenance.date == LAST.isoformat()
+    assert document.provenance.seed == finished.settings.seed
+    assert document.provenance.model_dump().items() >= read(finished, "cycles").row(0, named=True).items()
+
+
+def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Workshop) -> None:
+    folder = finished.settings.data_dir / "reports" / finished.market.id / LAST.isoformat()
+    shown = latest(finished, "cycle_report")
+    assert shown["report"] == str(folder / "report.html")
+    assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "equity.png", "pareto.png"}
+
+
+def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:
+    """On a lake that ends with its day and on one that goes on, a cycle finds the same."""
+    datasets = ("market_panel", "evolved_population", "validation_verdicts", "strategy_configs", "deployed_configs")
+    workshop.ingest(FIRST, EARLIER)
+    assert workshop.cycle(EARLIER).success
+    before = {dataset: read(workshop, dataset, EARLIER) for dataset in datasets}
+    workshop.ingest()
+    assert workshop.cycle(EARLIER).success
+    assert all(read(workshop, dataset, EARLIER).equals(frame) for dataset, frame in before.items())
+
+
+def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Workshop) -> None:
+    workshop.ingest()
+    assert workshop.materialize("market_panel").success
+    candles = lake(workshop).read("candles", market=workshop.market.id, interval="1h", start=FIRST, end=FIRST)
+    altered = candles.with_columns(pl.col("volume") + 1.0)
+    lake(workshop).write("candles", altered, market=workshop.market.id, interval="1h", day=FIRST)
+    job = workshop.definitions.resolve_job_def("evolution_cycle")
+    with pytest.raises(IntegrityError, match="changed since the panel"):
+        job.execute_in_process(
+            instance=workshop.instance,
+            partition_key=LAST.isoformat(),
+            asset_selection=[dg.AssetKey("evolved_population")],
+        )
+
+
+def test_another_seed_in_the_launchpad_is_another_search(finished: Workshop, workshop: Workshop) -> None:
+    workshop.ingest()
+    assert workshop.cycle(run_config={"resources": {"search": {"config": {"seed": 5}}}}).success
+    assert read(workshop, "cycles")["seed"].to_list() == [5]
+    assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))

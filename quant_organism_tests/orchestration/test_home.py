@@ -1,0 +1,118 @@
+"""The Dagster instance of a data folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.events import EngineEventData
+
+from quant_organism.errors import BusyError, StorageError
+from quant_organism.orchestration.home import (
+    COMMAND_TAG,
+    INSTANCE_YAML,
+    WORKSPACE_YAML,
+    open_instance,
+    prepare_home,
+    settle_runs,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dg.op
+def nothing() -> None:
+    pass
+
+
+@dg.job
+def idle() -> None:
+    nothing()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back what opening an instance sets."""
+    for name in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.setenv(name, "")
+
+
+def started(instance: dg.DagsterInstance, pid: int | None, tags: dict[str, str] | None = None) -> str:
+    run = instance.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    if pid is not None:
+        instance.report_engine_event("in a process", run, EngineEventData({"pid": dg.MetadataValue.text(str(pid))}))
+    return run.run_id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def test_shipped_settings_are_those_that_every_data_folder_gets() -> None:
+    assert (REPOSITORY / "data" / "dagster_home" / "dagster.yaml").read_text(encoding="utf-8") == INSTANCE_YAML
+    assert (REPOSITORY / "workspace.yaml").read_text(encoding="utf-8") == WORKSPACE_YAML
+
+
+def test_a_home_is_made_once_and_edits_are_kept(tmp_path: Path) -> None:
+    home = prepare_home(tmp_path)
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    prepare_home(tmp_path)
+    assert (home / "dagster.yaml").read_text(encoding="utf-8") == "telemetry: {enabled: false}\n"
+    assert (home / "workspace.yaml").read_text(encoding="utf-8") == WORKSPACE_YAML
+
+
+def test_a_home_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot be written") as caught:
+        prepare_home(tmp_path / "file")
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_an_instance_has_telemetry_off_and_runs_one_thing_at_a_time(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as instance:
+        assert instance.telemetry_enabled is False
+        assert instance.nux_enabled is False
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+        assert instance.root_directory == str(tmp_path / "dagster_home")
+
+
+def test_runs_whose_process_is_gone_are_marked_as_failed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with open_instance(tmp_path) as instance:
+        dead = [started(instance, gone.pid), started(instance, None)]
+        assert sorted(settle_runs(instance)) == sorted(dead)
+        assert {status(instance, run) for run in dead} == {dg.DagsterRunStatus.FAILURE}
+        assert settle_runs(instance) == []
+
+
+def test_a_commands_own_runs_are_dead_once_its_lock_is_free(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as instance:
+        run = started(instance, os.getpid(), {COMMAND_TAG: "quant-organism"})
+        assert settle_runs(instance) == [run]
+
+
+def test_a_process_of_another_program_under_the_same_number_is_not_the_run(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other, open_instance(tmp_path) as instance:
+        try:
+            run = started(instance, other.pid)
+            assert settle_runs(instance) == [run]
+        finally:
+            other.kill()
+
+
+def test_a_living_run_of_the_web_ui_is_left_alone_and_named(tmp_path: Path) -> None:
+    alive = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "dagster"])
+    try:
+        with open_instance(tmp_path) as instance:
+            run = started(instance, alive.pid)
+            with pytest.raises(BusyError, match=run[:8]):
+                settle_runs(instance)
+            assert status(instance, run) == dg.DagsterRunStatus.STARTED
+    finally:
+        alive.kill()
+        alive.wait()

@@ -1,0 +1,77 @@
+"""The nightly schedule, on a real instance and a real lake."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.schedule_definition import ScheduleExecutionData
+
+from quant_organism.orchestration.schedules import nightly
+from quant_organism_tests.tiny import FIRST, LAST, Workshop
+
+
+def evaluate(workshop: Workshop, now: datetime) -> ScheduleExecutionData:
+    with dg.build_schedule_context(
+        instance=workshop.instance,
+        scheduled_execution_time=now,
+        resources=workshop.definitions.resources,
+        repository_def=workshop.definitions.get_repository_def(),
+    ) as context:
+        return nightly.evaluate_tick(context)
+
+
+def night(day: int, month: int = 4) -> datetime:
+    return datetime(2024, month, day, 0, 30, tzinfo=UTC)
+
+
+def test_every_night_at_half_past_midnight_utc() -> None:
+    assert (nightly.cron_schedule, nightly.execution_timezone) == ("30 0 * * *", "UTC")
+    assert nightly.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_first_night_asks_for_the_history_and_then_for_the_cycle(workshop: Workshop) -> None:
+    history, cycle = evaluate(workshop, night(16)).run_requests
+    assert history.tags["dagster/asset_partition_range_start"] == FIRST.isoformat()
+    assert history.tags["dagster/asset_partition_range_end"] == "2024-04-15"
+    assert {key.to_user_string() for key in history.asset_selection} == {"candles", "funding"}
+    assert cycle.partition_key == "2024-04-15"
+
+
+def test_with_history_there_a_night_asks_for_the_new_day_alone(workshop: Workshop) -> None:
+    workshop.ingest(FIRST, datetime(2024, 4, 14).date())  # noqa: DTZ001 - a day of the calendar
+    (cycle,) = evaluate(workshop, night(16)).run_requests
+    assert cycle.partition_key == "2024-04-15"
+
+
+def test_nights_that_were_missed_are_fetched_before_the_cycle(workshop: Workshop) -> None:
+    workshop.ingest(FIRST, datetime(2024, 4, 10).date())  # noqa: DTZ001 - a day of the calendar
+    history, cycle = evaluate(workshop, night(16)).run_requests
+    assert history.tags["dagster/asset_partition_range_start"] == "2024-04-11"
+    assert cycle.partition_key == "2024-04-15"
+
+
+def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop) -> None:
+    data = evaluate(finished, datetime(2026, 1, 1, 0, 30, tzinfo=UTC))
+    assert data.run_requests == []
+    assert data.skip_message is not None
+    assert f"the cycle of {LAST} has run already" in data.skip_message
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_same_night_asks_under_the_same_key(workshop: Workshop, again: bool) -> None:
+    first, second = (evaluate(workshop, night(16)).run_requests for _ in range(2))
+    assert [request.run_key for request in first] == [request.run_key for request in second]
+
+
+def test_what_a_night_asks_for_runs_to_the_end(workshop: Workshop) -> None:
+    job = workshop.definitions.resolve_job_def("nightly_evolution")
+    for request in evaluate(workshop, datetime(2024, 5, 1, 0, 30, tzinfo=UTC)).run_requests:
+        result = job.execute_in_process(
+            instance=workshop.instance,
+            partition_key=request.partition_key,
+            asset_selection=request.asset_selection,
+            tags=dict(request.tags) if request.partition_key is None else None,
+        )
+        assert result.success
+    assert workshop.instance.get_materialized_partitions(dg.AssetKey("deployed_configs")) == {LAST.isoformat()}
+    assert evaluate(workshop, datetime(2024, 5, 2, 0, 30, tzinfo=UTC)).run_requests == []

@@ -1,0 +1,144 @@
+"""The re-evolution sensor, on a real instance, a real lake and real documents."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import orjson
+import pytest
+
+from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.records import Performance
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.orchestration.sensors import re_evolution
+from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop, settings
+
+
+def evaluate(workshop: Workshop, cursor: str | None = None) -> dg.SensorResult:
+    with dg.build_sensor_context(
+        instance=workshop.instance, cursor=cursor, resources=workshop.definitions.resources
+    ) as context:
+        result = re_evolution(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def reason(result: dg.SensorResult) -> str:
+    assert not result.run_requests
+    assert isinstance(result.skip_reason, dg.SkipReason)
+    return str(result.skip_reason.skip_message)
+
+
+@pytest.fixture
+def evolved(workshop: Workshop) -> Workshop:
+    """Return a workshop with the cycle of an earlier day, and no data after it."""
+    workshop.ingest(FIRST, EARLIER)
+    assert workshop.cycle(EARLIER).success
+    return workshop
+
+
+@pytest.fixture
+def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
+    """Return a copy of a data folder in which a cycle has deployed strategies, and there are no data after it."""
+    shutil.copytree(finished.settings.data_dir, tmp_path / "data")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Workshop(settings(tmp_path), instance)
+
+
+def watched(workshop: Workshop) -> tuple[StrategyRepository, StrategyConfig]:
+    repository = StrategyRepository(workshop.settings.data_dir / "strategies")
+    return repository, next(d for d in repository.load_all().documents if d.stage == "testing")
+
+
+def observe(workshop: Workshop, share: float, at: str = "2024-05-04") -> str:
+    """Record a performance at some share of the validated Sharpe ratio; return whose."""
+    repository, document = watched(workshop)
+    record = Performance(
+        observed_at=at, days=5, trades=9, sharpe=share * document.fitness, total_return=0.0, max_drawdown=0.1
+    )
+    repository.update_performance(document.id, record)
+    return document.id
+
+
+def test_before_any_cycle_it_waits_for_a_person(workshop: Workshop) -> None:
+    assert "0 cycles so far" in reason(evaluate(workshop))
+
+
+def test_nothing_new_is_skipped_with_the_numbers(evolved: Workshop) -> None:
+    told = reason(evaluate(evolved))
+    assert f"newest data {EARLIER}, last cycle {EARLIER}" in told
+    assert "0 deployed strategies have a performance" in told
+
+
+def test_newer_data_ask_for_a_cycle_of_the_newest_day_once(evolved: Workshop) -> None:
+    evolved.ingest()
+    first = evaluate(evolved)
+    (request,) = first.run_requests or ()
+    assert request.partition_key == LAST.isoformat()
+    assert str(LAST) in str(request.run_key)
+    second = evaluate(evolved, first.cursor)
+    assert f"newest data {LAST}, last cycle {EARLIER}, asked for {LAST}" in reason(second)
+
+
+def test_what_newer_data_ask_for_settles_the_matter(evolved: Workshop) -> None:
+    evolved.ingest()
+    asked = evaluate(evolved)
+    (request,) = asked.run_requests or ()
+    assert evolved.cycle(date.fromisoformat(str(request.partition_key))).success
+    assert f"newest data {LAST}, last cycle {LAST}" in reason(evaluate(evolved, None))
+
+
+def test_a_fall_below_half_of_the_validated_sharpe_asks_for_another_search(deployed: Workshop) -> None:
+    id = observe(deployed, 0.49)
+    first = evaluate(deployed)
+    (request,) = first.run_requests or ()
+    assert request.partition_key == LAST.isoformat()
+    assert id in str(request.run_key)
+    assert request.run_config["resources"]["search"]["config"]["seed"] != deployed.settings.seed
+    assert "answered already" in reason(evaluate(deployed, first.cursor))
+
+
+def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) -> None:
+    observe(deployed, 0.1)
+    (request,) = evaluate(deployed).run_requests or ()
+    assert deployed.cycle(LAST, run_config=request.run_config).success
+
+
+def test_half_is_not_yet_decayed(deployed: Workshop) -> None:
+    observe(deployed, 0.51)
+    assert "the lowest at 51%" in reason(evaluate(deployed))
+
+
+def test_a_later_fall_of_the_same_strategy_is_asked_for_again(deployed: Workshop) -> None:
+    observe(deployed, 0.4)
+    first = evaluate(deployed)
+    observe(deployed, 0.3, at="2024-05-09")
+    second = evaluate(deployed, first.cursor)
+    assert second.run_requests
+    seeds = [r.run_requests[0].run_config["resources"]["search"]["config"]["seed"] for r in (first, second)]  # type: ignore[index]
+    assert len(set(seeds)) == 2
+
+
+def test_a_retired_strategy_no_longer_matters(deployed: Workshop) -> None:
+    id = observe(deployed, 0.1)
+    watched(deployed)[0].archive(id, "test", at="2024-05-10")
+    assert "asked" not in reason(evaluate(deployed))
+
+
+def test_while_a_run_of_the_day_is_in_progress_nothing_is_asked(evolved: Workshop) -> None:
+    evolved.ingest()
+    evolved.instance.create_run_for_job(
+        evolved.definitions.resolve_job_def("nightly_evolution"),
+        tags={"dagster/partition": LAST.isoformat()},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert "1 runs of 2024-04-29 are queued or in progress" in reason(evaluate(evolved))
+
+
+def test_the_cursor_is_small_json(evolved: Workshop) -> None:
+    evolved.ingest()
+    cursor = evaluate(evolved).cursor or ""
+    assert orjson.loads(cursor)["newest_day"] == {f"{evolved.market.id} 1h": LAST.isoformat()}
+    assert len(cursor) < 500
