@@ -178,11 +178,10 @@ def test_levels_are_active_in_the_entry_bar() -> None:
 
 
 def test_the_trailing_stop_knows_the_extremes_of_earlier_bars_only() -> None:
-    # Bar 2 rises to 110 and falls to 104 in one bar: its own high does not count. Bar 3 reaches 110 x 0.95.
-    bars = [*flat(100, 100), (100, 110, 104, 106), (106, 106, 104, 105), *flat(105)]
+    # Bar 2 reaches 110 and 104, which is less than 110 x 0.95: its own high does not count. Bar 3 reaches 110 x 0.95.
+    bars = [*flat(100, 100), (105, 110, 104, 106), (106, 106, 104, 105), *flat(105)]
     assert walk([1] * 5, bars, trailing_stop=0.05).exits == [(3, pytest.approx(104.5), "trailing_stop")]
-    mirrored = [*flat(100, 100), (100, 96, 90, 94), (94, 96, 94, 95), *flat(95)]
-    mirrored[2] = (100, 100, 90, 94)
+    mirrored = [*flat(100, 100), (95, 96, 90, 94), (94, 96, 94, 95), *flat(95)]
     assert walk([-1] * 5, mirrored, trailing_stop=0.05).exits == [(3, pytest.approx(94.5), "trailing_stop")]
 
 
