@@ -22,15 +22,15 @@ def sql(
 
     connection = Lake(options.folder_settings(data_dir).data_dir / "lake").connect()
     try:
-        answer = connection.sql(query)
-        frame = None if answer is None else answer.pl()
+        kinds = [statement.type for statement in connection.extract_statements(query)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise InputError("not one query", where="query", remedy="the lake is read only: ask with a single select")
+        frame = connection.sql(query).pl()
     except duckdb.Error as error:
         views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
         raise InputError(
             str(error), where="query", remedy=f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
         ) from error
-    if frame is None:
-        raise InputError("the statement returns no rows", where="query", remedy="the lake is read only: use select")
     if as_json:
         print_json(frame.to_dicts())
     elif csv:

@@ -1,0 +1,145 @@
+"""Commands that look at what a run left, and those that change one thing."""
+
+import csv
+import io
+import json
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quant_organism_tests.cli.conftest import Finished, Said
+from quant_organism_tests.tiny import LAST
+
+Call = Callable[..., Said]
+
+
+def asked(call: Call, run: Finished, *arguments: str) -> list[dict[str, object]]:
+    said = call(*arguments, "--json", "--data-dir", run.data_dir)
+    assert said.code == 0
+    return json.loads(said.out)
+
+
+def test_strategies_are_listed_best_first_and_by_stage(call: Call, finished_run: Finished) -> None:
+    everyone = asked(call, finished_run, "strategies", "list")["strategies"]  # type: ignore[call-overload]
+    fitness = [row["fitness"] for row in everyone]
+    assert fitness == sorted(fitness, reverse=True)
+    assert len(everyone) > 0
+    watched = asked(call, finished_run, "strategies", "list", "--stage", "testing")["strategies"]  # type: ignore[call-overload]
+    assert watched == [row for row in everyone if row["stage"] == "testing"]
+
+
+def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished_run: Finished) -> None:
+    best = asked(call, finished_run, "strategies", "list", "--limit", "1")["strategies"][0]["id"]  # type: ignore[call-overload]
+    said = call("strategies", "show", best, "--data-dir", finished_run.data_dir)
+    assert said.code == 0
+    assert all(word in said.out for word in (best, "Members", "Evidence", "walk_forward", "Life", "born"))
+    document = json.loads(call("strategies", "show", best, "--json", "--data-dir", finished_run.data_dir).out)
+    assert document["id"] == best
+
+
+def test_a_retired_strategy_leaves_the_list_with_its_reason(call: Call, finished_run: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished_run.data_dir / "strategies", tmp_path / "data" / "strategies")
+    best = json.loads(call("strategies", "list", "--json").out)["strategies"][0]["id"]
+    assert call("strategies", "archive", best, "--reason", "I do not trust it").code == 0
+    assert best not in call("strategies", "list", "--json").out
+    assert "I do not trust it" in call("strategies", "show", best, "--json").out
+
+
+def test_sql_answers_as_table_json_and_csv(call: Call, finished_run: Finished) -> None:
+    query = "select symbol, count(*) as bars from candles group by symbol order by symbol"
+    rows = [{"symbol": symbol, "bars": 2880} for symbol in ("SIM-ONE", "SIM-SIX", "SIM-TWO")]
+    assert asked(call, finished_run, "sql", query) == rows
+    text = call("sql", query, "--csv", "--data-dir", finished_run.data_dir).out
+    assert [row["symbol"] for row in csv.DictReader(io.StringIO(text))] == ["SIM-ONE", "SIM-SIX", "SIM-TWO"]
+    assert "3 rows" in call("sql", query, "--data-dir", finished_run.data_dir).out
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop view candles",
+        "create table t (a int)",
+        "copy candles to 'out.csv'",
+        "select 1; select 2",
+        "select * from nothing",
+        "selekt 1",
+    ],
+)
+def test_sql_changes_nothing_and_says_what_there_is(query: str, call: Call, finished_run: Finished) -> None:
+    before = {path for path in finished_run.data_dir.rglob("*") if path.is_file()}
+    said = call("sql", query, "--json", "--data-dir", finished_run.data_dir)
+    assert said.code == 2
+    assert json.loads(said.out)["error"]["remedy"]
+    assert {path for path in finished_run.data_dir.rglob("*") if path.is_file()} == before
+
+
+def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
+    held = {row["dataset"]: row for row in asked(call, finished_run, "data", "list")}
+    assert held["candles"]["days"] == 120
+    assert held["deployed_configs"]["last"] == LAST.isoformat()
+    judged = asked(call, finished_run, "data", "quality")
+    assert {score["of"] for score in judged["scores"]} == {"the market", "SIM-ONE", "SIM-SIX", "SIM-TWO"}  # type: ignore[call-overload]
+    assert all(0.95 < score["score"] <= 1 for score in judged["scores"])  # type: ignore[call-overload]
+
+
+def test_files_are_imported_judged_and_run(tmp_path: Path, finished_run: Finished, call: Call) -> None:
+    """What one market left in the lake is another person's folder of files."""
+    candles = call(
+        "sql",
+        "select symbol, timestamp, open, high, low, close, volume from candles",
+        "--csv",
+        "--data-dir",
+        finished_run.data_dir,
+    ).out
+    import polars as pl
+
+    frame = pl.read_csv(io.StringIO(candles), try_parse_dates=True).sort("timestamp", "symbol")
+    (tmp_path / "mine").mkdir()
+    stamps = pl.col("timestamp").cast(pl.Datetime("ms", "UTC"))
+    frame.with_columns(stamps).write_parquet(tmp_path / "mine" / "candles.parquet")
+    said = call("data", "import", "mine", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["market"] == "files-mine"
+    assert call("data", "quality", "--market", "files-mine").code == 0
+    run = call("run", "--path", "mine", "--profile", "smoke", "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["market"] == "files-mine"
+
+
+def test_an_empty_data_folder_says_how_to_fill_it(call: Call) -> None:
+    assert "data import" in call("data", "list").out
+    assert "quant-organism run" in call("strategies", "list").out
+    assert call("data", "quality").code == 2
+
+
+def test_the_doctor_finds_a_working_folder_well(call: Call, finished_run: Finished) -> None:
+    said = call("doctor", "--json", "--data-dir", finished_run.data_dir)
+    found = json.loads(said.out)
+    assert said.code == 0
+    assert found["ok"]
+    assert {"Python", "packages", "disk", "strategies", "lake"} <= {finding["what"] for finding in found["findings"]}
+
+
+def test_the_doctor_names_what_is_broken_and_the_remedy(call: Call, tmp_path: Path) -> None:
+    for folder in ("active", "archive"):
+        (tmp_path / "data" / "strategies" / folder).mkdir(parents=True)
+    (tmp_path / "data" / "strategies" / "active" / "rsi_filter_1_0f1e2d3c.json").write_text("{", encoding="utf-8")
+    said = call("doctor", "--json")
+    assert said.code == 1
+    broken = [finding for finding in json.loads(said.out)["findings"] if finding["state"] == "broken"]
+    assert [finding["what"] for finding in broken] == ["strategies"]
+    assert "rsi_filter_1_0f1e2d3c.json" in broken[0]["found"]
+    assert broken[0]["remedy"]
+
+
+def test_the_doctor_notes_a_taken_port(call: Call) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = call("doctor", "--json", "--port", str(taken.getsockname()[1]))
+    assert said.code == 0
+    (port,) = [finding for finding in json.loads(said.out)["findings"] if finding["what"] == "web UI"]
+    assert port["state"] == "note"

@@ -1,0 +1,91 @@
+"""Settings: where a value comes from, and what is said when it cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from quant_organism.errors import InputError
+from quant_organism.settings import as_environment, load_settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "quant_organism.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_are_the_demo_world_in_the_folder_data() -> None:
+    settings = load_settings()
+    assert (settings.data_dir, settings.profile, settings.seed) == (Path("data"), "standard", 0)
+    assert (settings.market.source, settings.market.world, settings.market.interval) == ("world", "demo", "1h")
+    assert settings.market.min_quality == 0.95
+    assert settings.worker_threads >= 1
+
+
+def test_options_win_over_environment_over_file_over_defaults(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, "seed = 1\nprofile = 'smoke'\n[market]\ninterval = '4h'\nlookback_days = 100\nsymbols = ['A']\n")
+    monkeypatch.setenv("QUANT_ORGANISM_MARKET__INTERVAL", "8h")
+    monkeypatch.setenv("QUANT_ORGANISM_SEED", "2")
+    settings = load_settings({"seed": 3, "market": {"symbols": "B,C", "interval": None}})
+    assert (settings.seed, settings.profile) == (3, "smoke")
+    assert settings.market.interval == "8h"
+    assert settings.market.lookback_days == 100
+    assert settings.market.symbols == ("B", "C")
+
+
+def test_the_file_may_be_named_by_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANT_ORGANISM_CONFIG", str(write(folder, "seed = 9", "other.toml")))
+    write(folder, "seed = 1")
+    assert load_settings().seed == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sede = 1", ["quant_organism.toml: sede", "no setting of that name", "seed"]),
+        ("[market]\nintervall = '1h'", ["quant_organism.toml: market.intervall", "interval"]),
+        ("[market]\ninterval = '7h'", ["quant_organism.toml: market.interval", "'7h'"]),
+        ("[market]\nlookback_days = 731", ["market.lookback_days", "730"]),
+        ("[market]\nmin_quality = 95", ["market.min_quality", "95"]),
+        ("[market]\nsource = 'files'", ["no path", "--path"]),
+        ("[market", ["quant_organism.toml", "not valid TOML"]),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_with_file_and_key(text: str, expected: list[str], folder: Path) -> None:
+    write(folder, text)
+    with pytest.raises(InputError) as caught:
+        load_settings()
+    assert [part for part in expected if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("QUANT_ORGANISM_SEDE", "1"),
+        ("QUANT_ORGANISM_MARKET__INTERVALL", "1h"),
+        ("QUANT_ORGANISM_MARKET__INTERVAL", "7h"),
+        ("QUANT_ORGANISM_SEED", "-1"),
+        ("QUANT_ORGANISM_CONFIG", "nowhere.toml"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named_by_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=variable):
+        load_settings()
+
+
+def test_options_as_environment_give_a_child_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"seed": 4, "threads": None, "market": {"world": "null", "symbols": "A,B", "repair": True}}
+    expected = load_settings(options)
+    for name, value in as_environment(options).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == expected
