@@ -229,7 +229,7 @@ def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_completes(tmp_path: 
 def test_a_full_disk_keeps_the_days_written_and_more_space_completes_them(tmp_path: Path, whole: Lake) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         lake, source = Lake(disk / "lake"), WorldSource(WORLD)
-        with pytest.raises(StorageError, match=r"No space left.*\n.*free some space") as caught:
+        with pytest.raises(StorageError, match=r"disk is full.*\n.*free some space") as caught:
             ingest(source, lake, HOUR, *source.span(HOUR))
         assert str(disk) in str(caught.value.where)
         written = content(lake)
