@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,14 @@ from quant_organism.backtest import kernel
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
 from quant_organism.backtest.metrics import reduce_paths, return_metrics, trade_metrics
-from quant_organism.backtest.population import Group, group_by_family, simulate_pass, write_targets
+from quant_organism.backtest.population import Group, group_by_family, simulate_pass
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
 
@@ -97,16 +98,15 @@ class Evaluator:
         daily = np.empty((len(genomes), window.day_starts.size))
         paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
         metrics: dict[str, Floats] = {}
-        with ThreadPoolExecutor(self.threads) as executor:
-            for begin in range(0, len(genomes), per_pass):
-                chosen = order[begin : begin + per_pass]
-                groups = group_by_family([genomes[g] for g in chosen], panel.interval)
-                returns, totals[chosen] = simulate_pass(groups, window, self._friction(costs), executor)
-                reduced, daily[chosen] = _reduce(returns, window, executor)
-                for name, values in reduced.items():
-                    metrics.setdefault(name, np.empty(len(genomes)))[chosen] = values
-                if paths is not None:
-                    paths[chosen] = returns
+        for begin in range(0, len(genomes), per_pass):
+            chosen = order[begin : begin + per_pass]
+            groups = group_by_family([genomes[g] for g in chosen], panel.interval)
+            returns, totals[chosen] = simulate_pass(groups, window, self._friction(costs), self.threads)
+            reduced, daily[chosen] = _reduce(returns, window, self.threads)
+            for name, values in reduced.items():
+                metrics.setdefault(name, np.empty(len(genomes)))[chosen] = values
+            if paths is not None:
+                paths[chosen] = returns
         return Evaluation(
             genomes=genomes,
             symbols=panel.symbols,
@@ -150,7 +150,9 @@ class Evaluator:
         # One sleeve with its recorded trades and its returns in each of its bars of the window.
         sleeve = window.sleeve(asset)
         group = Group.of([genome], window.panel.interval)
-        targets = write_targets(group, IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes)))
+        bank = IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes))
+        targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
+        group.family.targets(bank, group.genes, targets)
         trades = np.empty((int(targets.counts[0]), kernel.N_TRADE_COLUMNS))
         gains = np.zeros(sleeve.n_bars)
         # Alone in its portfolio and counted from its own first bar, a sleeve adds its undiluted returns.
@@ -167,12 +169,13 @@ def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
     return Window(panel, costs, start, last)
 
 
-def _reduce(returns: Floats, window: Window, executor: Executor) -> tuple[dict[str, Floats], Floats]:
+def _reduce(returns: Floats, window: Window, threads: int) -> tuple[dict[str, Floats], Floats]:
     # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
     def reduce_rows(begin: int) -> tuple[dict[str, Floats], Floats]:
         return reduce_paths(returns[begin : begin + _ROWS_PER_TASK], window.bars_per_year, window.day_starts)
 
-    parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
+    with ThreadPoolExecutor(threads) as executor:
+        parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
     metrics = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
     return metrics, np.concatenate([part[1] for part in parts])
 

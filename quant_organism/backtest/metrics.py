@@ -79,7 +79,7 @@ def _grow(path: Floats, equity: Floats) -> None:
     # the one four bars before it and not for its neighbour.
     level = 1.0
     equity[0] = level
-    for t in range(0, path.size - 3, 4):
+    for t in range(0, path.size // 4 * 4, 4):
         a, b = _growth(path[t]), _growth(path[t + 1])
         c, d = _growth(path[t + 2]), _growth(path[t + 3])
         equity[t + 1] = level * a
@@ -101,7 +101,7 @@ def _growth(gain: float) -> float:
 def _interleaved_sum(values: Floats) -> float:
     # Four sums side by side: the same bits on every machine, without waiting for each addition.
     a = b = c = d = 0.0
-    for t in range(0, values.size - 3, 4):
+    for t in range(0, values.size // 4 * 4, 4):
         a += values[t]
         b += values[t + 1]
         c += values[t + 2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,12 +86,12 @@ def group_by_family(genomes: Sequence[Genome], interval: Interval) -> list[Group
 
 
 def simulate_pass(
-    groups: Sequence[Group], window: Window, friction: kernel.Friction, executor: Executor
+    groups: Sequence[Group], window: Window, friction: kernel.Friction, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Trade all genomes of `groups` on all assets of the window.
 
-    Assets are taken one after the other, in the order of their symbols, so that one asset's indicators are held at
-    a time and sums over assets do not depend on the panel's order.
+    Assets are taken one after the other, in the order of their symbols, so that few indicators are held at a time and
+    sums over assets do not depend on the panel's order.
 
     Returns
     -------
@@ -100,13 +100,25 @@ def simulate_pass(
     count = sum(group.size for group in groups)
     returns = np.zeros((count, window.n_bars))
     totals = np.zeros((count, window.panel.n_assets, kernel.N_TOTALS))
-    for asset, sleeve, bank in _prepared(window, _needs(groups), executor):
-        cells = sleeve.bars.close.size
-        parts = [part for group in groups for part in group.parts(max(8, math.ceil(_TASK_CELLS / cells)))]
-        for part, part_totals in zip(
-            parts, executor.map(partial(_trade_part, sleeve, bank, friction, returns), parts), strict=True
-        ):
-            totals[part.row : part.row + part.size, asset] = part_totals
+    genomes_per_task = max(8, math.ceil(_TASK_CELLS / window.stop))
+    parts = [part for group in groups for part in group.parts(genomes_per_task)]
+    # One set of targets per thread: memory that has been written before is cheaper than new.
+    desks: SimpleQueue[Targets] = SimpleQueue()
+    for _ in range(threads):
+        desks.put(Targets.empty(genomes_per_task, window.stop, conviction=True))
+
+    def trade(part: Group, asset: int, sleeve: Sleeve, bank: IndicatorBank) -> None:
+        rows = slice(part.row, part.row + part.size)
+        desk = desks.get()
+        try:
+            totals[rows, asset] = _trade_part(part, sleeve, bank, friction, desk, returns[rows])
+        finally:
+            desks.put(desk)
+
+    with ThreadPoolExecutor(threads) as executor:
+        for asset, sleeve, bank in _prepared(window, _needs(groups), executor):
+            for done in [executor.submit(trade, part, asset, sleeve, bank) for part in parts]:
+                done.result()
     return returns, totals
 
 
@@ -129,19 +141,17 @@ def _prepared(
     yield upcoming.result()
 
 
-def write_targets(group: Group, bank: IndicatorBank) -> Targets:
-    """Return the targets of a group over the bars of the bank."""
-    targets = Targets.empty(group.size, bank.bars.close.size, conviction=group.family.conviction)
-    group.family.targets(bank, group.genes, targets)
-    return targets
-
-
 def _trade_part(
-    sleeve: Sleeve, bank: IndicatorBank, friction: kernel.Friction, returns: NDArray[np.float64], part: Group
+    part: Group,
+    sleeve: Sleeve,
+    bank: IndicatorBank,
+    friction: kernel.Friction,
+    desk: Targets,
+    portfolio: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    targets = write_targets(part, bank)
+    targets = desk.part(part.size, conviction=part.family.conviction)
+    part.family.targets(bank, part.genes, targets)
     totals = np.empty((part.size, kernel.N_TOTALS))
-    portfolio = returns[part.row : part.row + part.size]
     if sleeve.has_gaps:
         compressed = np.zeros((part.size, sleeve.n_bars))
         kernel.simulate_population(targets, sleeve.bars, part.risk, friction, totals, compressed)

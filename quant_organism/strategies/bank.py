@@ -38,10 +38,9 @@ class IndicatorBank:
 
     def __init__(self, bars: Bars, needs: Mapping[str, NDArray[np.int64]]) -> None:
         self.bars = bars
-        self._periods: dict[str, NDArray[np.int64]] = {}
-        self._rows: dict[str, Rows] = {}
-        for name in sorted(needs):
-            self._build(name, np.unique(needs[name]))
+        self._periods = {name: np.unique(periods) for name, periods in needs.items()}
+        workshop = _Workshop(bars)
+        self._rows = {name: workshop.make(name, periods) for name, periods in self._periods.items()}
 
     def rows(self, name: str, periods: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
         """Return all rows (K, n) of an indicator and the row number of each of the given periods."""
@@ -51,33 +50,46 @@ class IndicatorBank:
             raise KeyError(f"{name} was not built for all of the periods {np.unique(periods)}")
         return self._rows[name], row
 
-    def _build(self, name: str, periods: NDArray[np.int64]) -> None:
-        self._periods[name] = periods
-        self._rows[name] = _BUILDERS[name](self.bars, periods)
+
+class _Workshop:
+    """Makes rows, and keeps those that others are made from as long as the bank is being built."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self._made: dict[tuple[str, bytes], Rows] = {}
+
+    def make(self, name: str, periods: NDArray[np.int64]) -> Rows:
+        key = (name, periods.tobytes())
+        if key not in self._made:
+            self._made[key] = _RECIPES[name](self, periods)
+        return self._made[key]
 
 
-def _rsi_divergence(bars: Bars, periods: NDArray[np.int64]) -> Rows:
-    return ind.divergence_rows(bars.close, ind.rsi_rows(bars.close, periods), periods)
+def _deviation(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
+    return ind.deviation_rows(shop.bars.close, shop.make("sma", periods), periods)
 
 
-def _z_score(bars: Bars, periods: NDArray[np.int64]) -> Rows:
-    mean = ind.mean_rows(bars.close, periods)
-    return ind.z_score_rows(bars.close, mean, ind.deviation_rows(bars.close, mean, periods))
+def _z_score(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
+    return ind.z_score_rows(shop.bars.close, shop.make("sma", periods), shop.make("deviation", periods))
 
 
-def _bandwidth_rank(bars: Bars, periods: NDArray[np.int64]) -> Rows:
-    mean = ind.mean_rows(bars.close, periods)
-    return ind.bandwidth_rank_rows(mean, ind.deviation_rows(bars.close, mean, periods), periods)
+def _bandwidth_rank(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
+    return ind.bandwidth_rank_rows(shop.make("sma", periods), shop.make("deviation", periods), periods)
 
 
-_BUILDERS: dict[str, Callable[[Bars, NDArray[np.int64]], Rows]] = {
-    "ema": lambda bars, periods: ind.ema_rows(bars.close, periods),
-    "rate_of_change": lambda bars, periods: ind.rate_of_change_rows(bars.close, periods),
-    "sma": lambda bars, periods: ind.mean_rows(bars.close, periods),
-    "previous_high": lambda bars, periods: ind.previous_rows(ind.maximum_rows(bars.high, periods)),
-    "previous_low": lambda bars, periods: ind.previous_rows(ind.minimum_rows(bars.low, periods)),
-    "previous_mean_volume": lambda bars, periods: ind.previous_rows(ind.mean_rows(bars.volume, periods)),
-    "rsi": lambda bars, periods: ind.rsi_rows(bars.close, periods),
+def _rsi_divergence(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
+    return ind.divergence_rows(shop.bars.close, shop.make("rsi", periods), periods)
+
+
+_RECIPES: dict[str, Callable[[_Workshop, NDArray[np.int64]], Rows]] = {
+    "ema": lambda shop, periods: ind.ema_rows(shop.bars.close, periods),
+    "rate_of_change": lambda shop, periods: ind.rate_of_change_rows(shop.bars.close, periods),
+    "sma": lambda shop, periods: ind.mean_rows(shop.bars.close, periods),
+    "deviation": _deviation,
+    "previous_high": lambda shop, periods: ind.previous_rows(ind.maximum_rows(shop.bars.high, periods)),
+    "previous_low": lambda shop, periods: ind.previous_rows(ind.minimum_rows(shop.bars.low, periods)),
+    "previous_mean_volume": lambda shop, periods: ind.previous_rows(ind.mean_rows(shop.bars.volume, periods)),
+    "rsi": lambda shop, periods: ind.rsi_rows(shop.bars.close, periods),
     "rsi_divergence": _rsi_divergence,
     "z_score": _z_score,
     "bandwidth_rank": _bandwidth_rank,

@@ -39,6 +39,11 @@ class Targets(NamedTuple):
             np.empty(shape if conviction else (genomes, 0)),
         )
 
+    def part(self, genomes: int, *, conviction: bool) -> Targets:
+        """Return the room of the first `genomes` genomes, with or without convictions."""
+        convictions = self.convictions[:genomes] if conviction else self.convictions[:genomes, :0]
+        return Targets(self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions)
+
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""
         count = int(self.counts[genome])
