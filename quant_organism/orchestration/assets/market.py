@@ -82,14 +82,8 @@ def market_panel(
     store, day = lake.open(), date.fromisoformat(context.partition_key)
     progress("Panel", 0, 1, "")
     panel = build_panel(store, market.id, market.bars, day, market.lookback_days, market.symbols)
-    assessment = assess_candles(
-        store,
-        market=market.id,
-        interval=market.bars,
-        start=day_of(int(panel.times[0])),
-        end=day,
-        symbols=panel.symbols,
-    )
+    first, bars = day_of(int(panel.times[0])), market.bars
+    assessment = assess_candles(store, market=market.id, interval=bars, start=first, end=day, symbols=panel.symbols)
     store.write("candle_quality", assessment, market=market.id, interval=market.interval, day=day)
     manifest, overall = describe_panel(panel, assessment), summarise(assessment).overall
     progress("Panel", 1, 1, f"{panel.n_assets} symbols, {panel.n_bars} bars, quality {overall.score:.2%}")
