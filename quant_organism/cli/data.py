@@ -1,11 +1,14 @@
 """`quant-organism data`: import candles, see what is there and how sound it is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quant_organism.cli import options
+
+if TYPE_CHECKING:
+    from quant_organism.market.lake import MarketEntry
 
 app = typer.Typer(help="Market data: import them, list them, judge their quality.", no_args_is_help=True)
 
@@ -37,17 +40,25 @@ def import_data(
         days = driver.all_days()
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
         driver.ingest(days)
+    aside, notes = driver.source.set_aside().height, driver.source.notes()
     found = {
         "market": driver.source.market,
         "interval": settings.market.interval,
         "first": days.first,
         "last": days.last,
+        "set_aside": aside,
+        "notes": notes,
     }
     if as_json:
         print_json(found)
     else:
         typer.echo(f"Imported {found['market']} at {found['interval']}: {days.first} to {days.last}.")
-        typer.echo(f"\nNext: quant-organism data quality --market {found['market']} --interval {found['interval']}")
+        for note in notes:
+            typer.echo(f"- {note}")
+        if aside:
+            typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
+        follow = f"data quality --market {found['market']} --interval {found['interval']}"
+        typer.echo(f"\nNext: {options.command_line(follow, {'data_dir': data_dir})}")
 
 
 @app.command("list")
@@ -57,18 +68,33 @@ def list_data(data_dir: options.DataDir = None, as_json: options.Json = False) -
     from quant_organism.market.lake import Lake
 
     entries = Lake(options.folder_settings(data_dir).data_dir / "lake").markets()
-    rows = [
-        (entry.market, h.dataset, h.interval or "", str(h.first), str(h.last), h.n_days)
-        for entry in entries
-        for h in entry.holdings
-    ]
-    columns = ("market", "dataset", "interval", "first", "last", "days")
+    held = [(entry, holding) for entry in entries for holding in entry.holdings]
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif rows:
-        print_table(columns, rows)
+        rows = [
+            {"market": e.market, "source": e.source, "dataset": h.dataset, "interval": h.interval or ""}
+            | {"first": h.first, "last": h.last, "days": h.n_days}
+            for e, h in held
+        ]
+        print_json(rows)
+    elif held:
+        cycles = {(e.market, h.interval): h.n_days for e, h in held if h.dataset == "evolved_population"}
+        print_table(
+            ("market", "interval", "first", "last", "days", "cycles", "from"),
+            [
+                (e.market, h.interval, h.first, h.last, h.n_days, cycles.get((e.market, h.interval), 0), _origin(e))
+                for e, h in held
+                if h.dataset == "candles"
+            ],
+        )
     else:
         typer.echo("The lake is empty. Fill it with: quant-organism data import PATH, or quant-organism run")
+
+
+def _origin(entry: "MarketEntry") -> str:
+    source = entry.source
+    return (
+        f"world {source['name']}, seed {source['seed']}" if source.get("kind") == "world" else source.get("path", "-")
+    )
 
 
 @app.command()

@@ -1,6 +1,9 @@
 """Options that several commands share, and the settings that they amount to."""
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -127,11 +130,16 @@ def command_line(command: str, said: Mapping[str, Any]) -> str:
     flags = {name: value for name, value in said.items() if name != "market"} | dict(said.get("market", {}))
     if flags.get("world") is not None or flags.get("path") is not None:
         flags["source"] = None  # implied
-    words = ["quant-organism", *command.split()]
+    words = [program(), *command.split()]
     for name, value in flags.items():
         option = "--market" if name == "name" else f"--{name.replace('_', '-')}"
         words += [] if value is None else [option] if value is True else [option, str(value)]
     return shlex.join(words)
+
+
+def program() -> str:
+    """Return how this program can be called from here: by name where it is on the path, else by its file."""
+    return "quant-organism" if shutil.which("quant-organism") else os.path.relpath(sys.argv[0])
 
 
 def folder_settings(data_dir: Path | None) -> "Settings":

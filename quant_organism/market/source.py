@@ -41,6 +41,10 @@ class CandleSource(Protocol):
         """Return the funding stamped on the UTC days `start` to `end` (inclusive), by `FUNDING_SCHEMA`."""
         ...
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know of how the data were read so far, a sentence each."""
+        ...
+
     def set_aside(self) -> pl.DataFrame:
         """Return the rows that the source could not use and why, by `SET_ASIDE_SCHEMA`; empty where all are good."""
         ...

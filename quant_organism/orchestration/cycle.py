@@ -17,10 +17,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.orchestration.panels import rebuild_panel
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource
-from quant_organism.strategies.risk import RISK_GENES
 from quant_organism.validation.splits import Splits, split
-
-LONGEST_HOLDING_HOURS = next(gene.high for gene in RISK_GENES if gene.name == "max_holding_hours")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Cycle:
         """Build the panel of a stored manifest again and split it."""
         store, day = lake.open(), date.fromisoformat(partition)
         panel = rebuild_panel(manifest, store, market=market.id, interval=market.bars, day=day)
-        splits = split(panel.n_bars, panel.interval, embargo_hours=float(LONGEST_HOLDING_HOURS or 0))
+        splits = split(panel.n_bars, panel.interval)
         return cls(store, market.id, market.bars, day, panel, splits)
 
     @property

@@ -204,5 +204,5 @@ class Driver:
             validated=read("validated_strategies"),
             verdicts=read("validation_verdicts"),
             decisions=read("deployed_configs"),
-            report=self._settings.data_dir / "reports" / market / day.isoformat(),
+            report=self._settings.data_dir / "reports" / market / interval / day.isoformat(),
         )

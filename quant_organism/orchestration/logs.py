@@ -14,12 +14,23 @@ import dagster as dg
 )
 def file_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """Return a logger that appends to a file and to nothing else."""
-    path = Path(context.logger_config["path"])
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _Appending(Path(context.logger_config["path"]))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.Logger("dagster_run", logging.DEBUG)
     logger.addHandler(handler)
     return logger
+
+
+class _Appending(logging.Handler):
+    """Appends each record and closes the file again: Dagster never tells a logger that its run is over."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{self.format(record)}\n")
 
 
 LOGGERS: Final[dict[str, dg.LoggerDefinition]] = {"console": dg.colored_console_logger, "file": file_logger}

@@ -5,7 +5,7 @@ other rooms.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,11 +48,11 @@ class StrategiesResource(dg.ConfigurableResource[StrategyRepository]):
 class ReportsResource(dg.ConfigurableResource[Path]):
     """The folder of reports and plots."""
 
-    folder: str = Field(description="Folder of reports, one per market and date inside.")
+    folder: str = Field(description="Folder of reports: market, interval and date inside.")
 
-    def of_cycle(self, market: str, date: str) -> Path:
+    def of_cycle(self, market: str, interval: Interval, day: date) -> Path:
         """Return the folder of one cycle's report."""
-        return Path(self.folder) / market / date
+        return Path(self.folder) / market / interval.name / day.isoformat()
 
 
 class MarketResource(dg.ConfigurableResource[CandleSource]):

@@ -1,5 +1,6 @@
 """The command line, called in this process or started as a person would; one finished run for those who only look."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,10 +38,16 @@ class Finished:
         return self.folder / "data"
 
 
+def activated() -> dict[str, str]:
+    """Return this process's environment with the program on the path."""
+    return {**os.environ, "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
     """Start the program in a folder."""
     command = [str(PROGRAM), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=activated(), stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(*arguments: str | Path, folder: Path) -> Said:
@@ -54,6 +61,7 @@ def finish(*arguments: str | Path, folder: Path) -> Said:
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Return a function that calls the command line in this process, from an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", activated()["PATH"])
     for name in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "DAGSTER_EVENT_BATCH_SIZE"):
         monkeypatch.setenv(name, "")
 

@@ -70,7 +70,7 @@ def test_everything_found_names_the_data_and_the_search_it_comes_from(finished: 
 
 
 def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Workshop) -> None:
-    folder = finished.settings.data_dir / "reports" / finished.market.id / LAST.isoformat()
+    folder = finished.settings.data_dir / "reports" / finished.market.id / "1h" / LAST.isoformat()
     shown = latest(finished, "cycle_report")
     assert shown["report"] == str(folder / "report.html")
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "equity.png", "pareto.png"}

@@ -81,6 +81,10 @@ class WorldSource:
         arrays = {"funding_rate": bars.funding_rate[rows][:, columns]}
         return self._tidy(stamps[rows], columns, arrays, bars.present[rows][:, columns], FUNDING_SCHEMA)
 
+    def notes(self) -> tuple[str, ...]:
+        """Return nothing: a simulated market is read as it is drawn."""
+        return ()
+
     def set_aside(self) -> pl.DataFrame:
         """Return an empty frame: every row of a simulated market is usable."""
         return pl.DataFrame(schema=SET_ASIDE_SCHEMA)

@@ -36,7 +36,7 @@ def cycle_report(
         returns=cycle.read("candidate_returns"),
         decisions=deployed_configs,
     )
-    written = write_report(reports.of_cycle(cycle.market, context.partition_key), report)
+    written = write_report(reports.of_cycle(cycle.market, cycle.interval, cycle.day), report)
     return dg.MaterializeResult(
         metadata={
             "summary": dg.MetadataValue.md("\n\n".join([f"**{report.title}**", *report.summary])),
