@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
 import numba
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""Release the interpreter's lock, keep the machine code on disk, and divide as the hardware does.
+_PACKAGE = Path(__file__).resolve().parent.parent
 
-Fast-math stays off: reordered sums would give other bits on another processor.
-"""
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a kernel: it releases the interpreter's lock, is kept on disk, and divides as the hardware does.
+
+    Fast-math stays off: reordered sums would give other bits on another processor.
+    """
+    kernel: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    # Machine code holds the parts that it calls, but numba looks only at the kernel's own file when it decides
+    # whether to take it from disk. A changed part in another file of the room must count too.
+    kernel._cache._cache_file._source_stamp = kernel_stamp(Path(function.__code__.co_filename))
+    return cast(Kernel, kernel)
+
+
+def kernel_stamp(path: Path) -> str:
+    """Return the SHA-256 (hex) of all kernel sources in the room of a file."""
+    return _room_stamp(_PACKAGE / path.resolve().relative_to(_PACKAGE).parts[0])
+
+
+@cache
+def _room_stamp(room: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(room.rglob("*.py")):
+        source = path.read_bytes()
+        if b"import compiled\n" in source:
+            digest.update(source)
+    return digest.hexdigest()

@@ -1,0 +1,27 @@
+"""Machine code on disk is taken only while every kernel source of its room is what it was."""
+
+from pathlib import Path
+
+import quant_organism.backtest.kernel as walk
+import quant_organism.strategies.kernels.ema_crossover as ema
+import quant_organism.strategies.kernels.steps as steps
+from quant_organism.strategies.compiled import kernel_stamp
+
+
+def stored_stamp(kernel: object) -> object:
+    """Return the stamp under which numba stores the kernel's machine code."""
+    return kernel._cache._cache_file._source_stamp  # type: ignore[attr-defined]
+
+
+def test_kernels_of_a_room_share_one_stamp() -> None:
+    assert stored_stamp(ema.ema_crossover_targets) == kernel_stamp(Path(steps.__file__))
+    assert stored_stamp(steps.hold_positions) == kernel_stamp(Path(ema.__file__))
+    assert stored_stamp(walk.simulate_sleeve) == kernel_stamp(Path(walk.__file__))
+    assert kernel_stamp(Path(walk.__file__)) != kernel_stamp(Path(steps.__file__))
+
+
+def test_a_kernel_divides_as_the_hardware_does_and_releases_the_lock() -> None:
+    options = ema.ema_crossover_targets.targetoptions
+    assert options["nogil"]
+    assert options["error_model"] == "numpy"
+    assert not options.get("fastmath", False)
