@@ -73,43 +73,47 @@ def _levels(longest: int) -> int:
 
 
 @compiled
-def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the largest of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
+def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the largest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    return _extreme_rows(x, periods, lag, 1.0)
+
+
+@compiled
+def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the smallest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    return _extreme_rows(x, periods, lag, -1.0)
+
+
+@compiled
+def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, sign: float) -> NDArray[np.float64]:
     n = x.size
-    rows = np.full((periods.size, n), np.nan)
-    if periods.size == 0:
-        return rows
-    levels = _levels(periods.max())
-    # Level l holds at t the extreme of x[t : t + 2**l].
+    rows = np.empty((periods.size, n))
+    levels = _levels(periods.max()) if periods.size else 1
+    # Level l holds at t the extreme of x[t : t + 2**l], times the sign.
     pyramid = np.empty((levels, n))
-    pyramid[0] = x
+    for t in range(n):
+        pyramid[0, t] = sign * x[t]
     for level in range(1, levels):
         half = 1 << (level - 1)
         below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
         for t in range(n - 2 * half + 1):
             out[t] = below[t] if below[t] > later[t] else later[t]
     for k in range(periods.size):
+        first = min(periods[k] - 1 + lag, n)
+        rows[k, :first] = np.nan
         level = _levels(periods[k]) - 1
-        head, tail, row = pyramid[level], pyramid[level, periods[k] - (1 << level) :], rows[k, periods[k] - 1 :]
+        head, tail, row = pyramid[level], pyramid[level, periods[k] - (1 << level) :], rows[k, first:]
         for t in range(row.size):
-            row[t] = head[t] if head[t] > tail[t] else tail[t]
+            row[t] = sign * (head[t] if head[t] > tail[t] else tail[t])
     return rows
 
 
 @compiled
-def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the smallest of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
-    return -maximum_rows(-x, periods)
-
-
-@compiled
-def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean of the last `period` values, current included, shape (K, n); NaN before bar period - 1."""
+def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the mean of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
     n = x.size
-    rows = np.full((periods.size, n), np.nan)
-    if periods.size == 0:
-        return rows
-    levels = _levels(periods.max())
+    rows = np.empty((periods.size, n))
+    levels = _levels(periods.max()) if periods.size else 1
     # Level l holds at t the sum of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
     pyramid[0] = x
@@ -120,7 +124,9 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.
             out[t] = below[t] + later[t]
     for k in range(periods.size):
         period = periods[k]
-        row = rows[k, period - 1 :]
+        first = min(period - 1 + lag, n)
+        rows[k, :first] = np.nan
+        row = rows[k, first:]
         row[:] = 0.0
         shift = 0
         for level in range(levels):
@@ -132,15 +138,6 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.
         for t in range(row.size):
             row[t] /= period
     return rows
-
-
-@compiled
-def previous_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rows one bar later, so that each value judges the bars before its own."""
-    later = np.empty_like(rows)
-    later[:, :1] = np.nan
-    later[:, 1:] = rows[:, :-1]
-    return later
 
 
 @compiled

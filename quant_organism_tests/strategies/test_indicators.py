@@ -37,9 +37,20 @@ def test_means_and_extremes_of_windows() -> None:
     assert_rows(ind.minimum_rows(CLOSE, PERIODS), first, lowest)
 
 
-def test_previous_rows_exclude_the_bar_itself() -> None:
-    rows = ind.previous_rows(ind.maximum_rows(CLOSE, PERIODS))
-    assert_rows(rows, list(PERIODS), [[CLOSE[t - p : t].max() for t in range(p, N)] for p in PERIODS])
+def test_lagged_rows_exclude_the_bar_itself() -> None:
+    first = list(PERIODS)
+    highest = [[CLOSE[t - p : t].max() for t in range(p, N)] for p in PERIODS]
+    assert_rows(ind.maximum_rows(CLOSE, PERIODS, 1), first, highest)
+    assert_rows(ind.minimum_rows(-CLOSE, PERIODS, 1), first, [[-value for value in row] for row in highest])
+    assert_rows(
+        ind.mean_rows(CLOSE, PERIODS, 1), first, [[CLOSE[t - p : t].mean() for t in range(p, N)] for p in PERIODS]
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+def test_windows_longer_than_the_history_have_no_value(n: int) -> None:
+    for rows in (ind.mean_rows, ind.maximum_rows, ind.minimum_rows):
+        assert np.isnan(rows(CLOSE[:n], np.array([10, 40]), 1)).all()
 
 
 def test_deviation_and_z_score() -> None:
