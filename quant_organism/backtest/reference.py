@@ -26,6 +26,9 @@ from quant_organism.strategies.signals import signal
 Floats = NDArray[np.float64]
 Table = dict[str, NDArray[Any]]
 
+_CASH = 1e9
+"""Initial cash in vectorbt, which takes quantities below about 1e-9 for none."""
+
 
 @dataclass(frozen=True, eq=False)
 class VectorbtRun:
@@ -100,15 +103,16 @@ def run_vectorbt(
     if stops_from_next_bar:
         evaluator = Evaluator(threads=1, stops_from_next_bar=True)
         trades = evaluator.trades(genome, panel, costs, start=start, stop=last).frame.filter(pl.col("symbol") == symbol)
+        entries = np.searchsorted(panel.times[rows], trades["entry_time"].dt.epoch("ms"))
         quantity = np.zeros(rows.size)
-        quantity[np.searchsorted(panel.times[rows], trades["entry_time"].dt.epoch("ms"))] = trades["quantity"]
+        quantity[entries] = _CASH * trades["quantity"].to_numpy()
         table, closes = _rows_of_bars(sleeve, runs, quantity), slice(None)
     else:
         # vectorbt's percentage counts the entry fee in.
         share = np.abs(target) * float(genome.genes["position_size"]) * (1.0 + costs.taker_fee)
         table, closes = _rows_of_thirds(sleeve, runs, np.concatenate([[0.0], share[:-1]])), slice(2, None, 3)
     portfolio = _from_signals(genome, costs, table, "amount" if stops_from_next_bar else "percent")
-    equity = portfolio.value().to_numpy()[closes]
+    equity = portfolio.value().to_numpy()[closes] / _CASH
     return VectorbtRun(portfolio, equity, _statistics(portfolio, equity, panel.interval.hours))
 
 
@@ -205,7 +209,7 @@ def _from_signals(genome: Genome, costs: Costs, table: Table, size_type: str) ->
         stop_entry_price="fillprice",
         stop_exit_price="stoplimit",
         upon_opposite_entry="reverse",
-        init_cash=1.0,
+        init_cash=_CASH,
     )
 
 
