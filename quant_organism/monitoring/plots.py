@@ -47,14 +47,16 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
     equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
     times = _numbers(days)
     order = sorted(range(len(curves)), key=lambda i: curves[i].highlighted)
+    highlighted = [i for i in range(len(curves)) if curves[i].highlighted]
     plain = [i for i in range(len(curves)) if not curves[i].highlighted]
     for i in order:
         curve = curves[i]
         values = np.asarray(curve.values, dtype=np.float64)
         below = values / np.maximum.accumulate(np.maximum(values, 1.0)) - 1.0
-        rank = 0 if curve.highlighted else plain.index(i)
-        colour = _INK if curve.highlighted else PALETTE[rank % len(PALETTE)]
-        style = _DASHES[rank // len(PALETTE) % len(_DASHES)]
+        rank = (highlighted if curve.highlighted else plain).index(i)
+        colours = (_INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
+        colour = colours[rank % len(colours)]
+        style = _DASHES[rank // len(colours) % len(_DASHES)]
         width = 2.2 if curve.highlighted else 1.2
         equity.plot(times, values, color=colour, linewidth=width, linestyle=style, label=curve.id)
         drawdown.plot(times, below, color=colour, linewidth=0.5 * width, alpha=0.9 if curve.highlighted else 0.5)
