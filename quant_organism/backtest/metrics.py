@@ -6,8 +6,6 @@ T - 1, and what is not defined is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -250,19 +248,3 @@ def trade_metrics(
             "profit_factor": np.where(lost > 0, gained / lost, np.nan),
             "avg_holding_hours": np.where(count > 0, hours / count, np.nan),
         }
-
-
-def trade_sums(returns: ArrayLike) -> Mapping[str, float]:
-    """Return the sums of `trade_metrics` over net returns of closed trades, shape (trades,)."""
-    net = np.asarray(returns, dtype=np.float64)
-    return {
-        "trades": float(net.size),
-        "wins": float(np.sum(net > 0)),
-        "gains": float(np.sum(net[net > 0])),
-        "losses": float(-np.sum(net[net < 0])),
-    }
-
-
-def turnover(weights: ArrayLike) -> float:
-    """Return the sum of absolute changes of position over equity, from flat; shape (T,) of target weights."""
-    return float(np.abs(np.diff(np.asarray(weights, dtype=np.float64), prepend=0.0)).sum())

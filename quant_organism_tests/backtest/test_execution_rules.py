@@ -252,6 +252,12 @@ def test_a_delisted_position_is_closed_at_the_last_price() -> None:
     assert result.equity[-1] == pytest.approx(1 + result.trades[0]["pnl"])
 
 
+def test_turnover_sums_what_is_traded_over_equity() -> None:
+    # Held through the closes: 0, 1, 1, -1, 0, 0.5 times equity.
+    result = walk([1, 1, -1, 0, 0.5, 0.5], flat(*[100] * 6), position_size=1.0)
+    assert result.totals[kernel.TURNOVER] == pytest.approx(4.5)
+
+
 def test_trading_starts_flat_in_the_window_with_the_target_of_the_bar_before() -> None:
     (trade,) = walk([1, 1, 1, 0, 0], flat(100, 101, 102, 103, 104), start=2).trades
     assert (trade["entry_bar"], trade["entry_price"]) == (2, 102)

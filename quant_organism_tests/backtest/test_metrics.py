@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quant_organism.backtest.metrics import path_metrics, reduce_paths, trade_metrics, trade_sums, turnover
+from quant_organism.backtest.metrics import path_metrics, reduce_paths, trade_metrics
 
 RETURNS = [0.01, -0.02, 0.015, 0, 0.005, -0.01, 0.02, -0.005, 0, 0.012]
 
@@ -28,15 +28,11 @@ def test_known_path() -> None:
 
 
 def test_known_trades() -> None:
-    sums = trade_sums([0.03, -0.01, 0.02, -0.02, 0, 0.015, -0.005])
-    found = trade_metrics(**sums, held_hours=14)
+    net = np.array([0.03, -0.01, 0.02, -0.02, 0, 0.015, -0.005])
+    found = trade_metrics(7, (net > 0).sum(), net[net > 0].sum(), -net[net < 0].sum(), 14)
     assert found["win_rate"] == pytest.approx(0.428571429)
     assert found["profit_factor"] == pytest.approx(1.857142857)
     assert found["avg_holding_hours"] == pytest.approx(2)
-
-
-def test_known_turnover() -> None:
-    assert turnover([0, 1, 1, -1, 0, 0.5]) == 4.5
 
 
 def test_nothing_traded() -> None:
