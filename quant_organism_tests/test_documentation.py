@@ -18,6 +18,8 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 COMMAND = Path(sys.executable).with_name("quant-organism")
 LONG_RUNNING = {"ui"}
 
+pytestmark = pytest.mark.xdist_group("documentation")  # later commands build on what earlier ones left
+
 
 def commands(page: Path) -> list[str]:
     """Return the command lines of a page's bash blocks, without their comments."""
