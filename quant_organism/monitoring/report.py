@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
-from quant_organism.resilience.files import remove_files, replace_files, storage_error
+from quant_organism.resilience.files import remove_files, storage_error, write_files
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows"})
@@ -63,9 +63,12 @@ def write_report(folder: Path, report: CycleReport) -> ReportFiles:
         remove_files(path for name, path in paths.items() if name not in pictures)
     except OSError as error:
         raise storage_error(error, folder) from error
-    replace_files(
-        {data: report.to_json(), page: _page(report, pictures)}
-        | {paths[name]: picture for name, picture in pictures.items()}
+    write_files(
+        [
+            *((paths[name], picture) for name, picture in pictures.items()),
+            (data, report.to_json()),
+            (page, _page(report, pictures)),
+        ]
     )
     drawn = {name: path if name in pictures else None for name, path in paths.items()}
     return ReportFiles(json=data, html=page, **drawn)

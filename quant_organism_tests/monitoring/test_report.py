@@ -146,3 +146,11 @@ def test_drawing_leaves_no_global_plotting_state_behind(tmp_path):
     files = write_report(tmp_path / "here", cycle_report())
     for path in (files.json, files.html, files.equity, files.pareto):
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+    write_report(tmp_path, cycle_report())
+    complete = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / ".writing-0123456789abcdef").write_bytes(b"half a page")
+    write_report(tmp_path, cycle_report())
+    assert sorted(path.name for path in tmp_path.iterdir()) == complete
