@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 _MARKET = "Market"
 _SEARCH = "Search"
 
-DataDir = Annotated[Path | None, typer.Option(help="Folder of everything that runs leave behind. [default: data]")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of everything that runs leave behind. (default: data)")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")]
 
 World = Annotated[
     str | None,
-    typer.Option(help="Simulated market: demo, null, or a YAML file. [default: demo]", rich_help_panel=_MARKET),
+    typer.Option(help="Simulated market: demo, null, or a YAML file. (default: demo)", rich_help_panel=_MARKET),
 ]
 WorldSeed = Annotated[
-    int | None, typer.Option(help="Another market of the same world. [default: the world's]", rich_help_panel=_MARKET)
+    int | None, typer.Option(help="Another market of the same world. (default: the world's)", rich_help_panel=_MARKET)
 ]
-Source = Annotated[str | None, typer.Option(help="world or files. [default: world]", rich_help_panel=_MARKET)]
+Source = Annotated[str | None, typer.Option(help="world or files. (default: world)", rich_help_panel=_MARKET)]
 Candles = Annotated[
     Path | None,
     typer.Option("--path", help="Folder or file of candles; implies --source files.", rich_help_panel=_MARKET),
 ]
 Market = Annotated[
-    str | None, typer.Option(help="Name of the files' market. [default: the folder's name]", rich_help_panel=_MARKET)
+    str | None, typer.Option(help="Name of the files' market. (default: the folder's name)", rich_help_panel=_MARKET)
 ]
 Symbols = Annotated[
-    str | None, typer.Option(help="Symbols, separated by commas. [default: all]", rich_help_panel=_MARKET)
+    str | None, typer.Option(help="Symbols, separated by commas. (default: all)", rich_help_panel=_MARKET)
 ]
-Interval = Annotated[str | None, typer.Option(help="Length of a bar: 1m to 1d. [default: 1h]", rich_help_panel=_MARKET)]
+Interval = Annotated[str | None, typer.Option(help="Length of a bar: 1m to 1d. (default: 1h)", rich_help_panel=_MARKET)]
 LookbackDays = Annotated[
-    int | None, typer.Option(help="Days of history. [default: all there is, at most 730]", rich_help_panel=_MARKET)
+    int | None, typer.Option(help="Days of history. (default: all there is, at most 730)", rich_help_panel=_MARKET)
 ]
 MinQuality = Annotated[
-    float | None, typer.Option(help="Least share of sound bars. [default: 0.95]", rich_help_panel=_MARKET)
+    float | None, typer.Option(help="Least share of sound bars. (default: 0.95)", rich_help_panel=_MARKET)
 ]
 Repair = Annotated[
     bool, typer.Option("--repair", help="Set unusable rows of files aside, and list them.", rich_help_panel=_MARKET)
@@ -55,13 +55,13 @@ Repair = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="smoke: to see everything work; standard: for real. [default: standard]", rich_help_panel=_SEARCH
+        help="smoke: to see everything work; standard: for real. (default: standard)", rich_help_panel=_SEARCH
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the search. [default: 0]", rich_help_panel=_SEARCH)]
+Seed = Annotated[int | None, typer.Option(help="Seed of the search. (default: 0)", rich_help_panel=_SEARCH)]
 Threads = Annotated[
     int | None,
-    typer.Option(help="Threads; no result depends on them. [default: one per core]", rich_help_panel=_SEARCH),
+    typer.Option(help="Threads; no result depends on them. (default: one per core)", rich_help_panel=_SEARCH),
 ]
 
 

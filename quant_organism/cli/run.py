@@ -22,7 +22,7 @@ def run(
     date: Annotated[
         str | None,
         typer.Option(
-            help="Day of the cycle, nothing later is seen. [default: the last complete one]", metavar="YYYY-MM-DD"
+            help="Day of the cycle, nothing later is seen. (default: the last complete one)", metavar="YYYY-MM-DD"
         ),
     ] = None,
     lookback_days: options.LookbackDays = None,
