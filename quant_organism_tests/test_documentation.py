@@ -1,4 +1,7 @@
-"""Every command in the README and in docs/ runs, in the order of reading, and every link leads somewhere."""
+"""Every command in the README and in docs/ runs, in the order of reading, and every link leads somewhere.
+
+Later commands build on what earlier ones left, so the tests of this file share a worker (`--dist loadfile`).
+"""
 
 import datetime as dt
 import os
@@ -17,8 +20,6 @@ from quant_organism_tests.conftest import REPOSITORY
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 COMMAND = Path(sys.executable).with_name("quant-organism")
 LONG_RUNNING = {"ui"}
-
-pytestmark = pytest.mark.xdist_group("documentation")  # later commands build on what earlier ones left
 
 
 def commands(page: Path) -> list[str]:
