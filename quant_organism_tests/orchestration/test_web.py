@@ -20,7 +20,6 @@ from quant_organism.errors import InputError
 from quant_organism.orchestration.web import serve
 from quant_organism_tests.tiny import LAST, Workshop
 
-pytestmark = pytest.mark.xdist_group("web")
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
