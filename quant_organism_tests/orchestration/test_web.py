@@ -20,7 +20,6 @@ from quant_organism.errors import InputError
 from quant_organism.orchestration.web import serve
 from quant_organism_tests.tiny import LAST, Workshop
 
-
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
