@@ -6,7 +6,6 @@ from quant_organism.errors import InputError
 from quant_organism.market.schema import Interval
 from quant_organism.strategies.risk import RISK_GENES
 
-STAGES = ("in_sample", "out_of_sample", "walk_forward")
 SHARES = (0.6, 0.2, 0.2)
 MIN_DAYS = 90
 

@@ -166,7 +166,7 @@ def test_queries_see_every_dataset_with_its_partitions(tmp_path: Path, name: str
     "statement",
     [
         "select * from read_text('/etc/hostname')",
-        "copy (select 1) to '/tmp/quant_organism_escape.csv'",
+        "copy (select 1) to '../quant_organism_escape.csv'",
         "install httpfs",
         "load httpfs",
         "set enable_external_access = true",
