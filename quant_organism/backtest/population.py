@@ -16,8 +16,8 @@ from quant_organism.backtest.sleeves import Sleeve, Window
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, StrategyFamily, get_family
 from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.family import GeneArrays
-from quant_organism.strategies.risk import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.targets import Targets
 

@@ -6,7 +6,7 @@ vectorbt is a reference only; nothing else of this package needs it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
-from quant_organism.strategies.risk import TRAILING_STOP_OFF_BELOW
+from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.signals import signal
 
 Floats = NDArray[np.float64]
@@ -98,7 +98,8 @@ def run_vectorbt(
     rows = sleeve.bars.rows
     columns = {name: getattr(panel, name)[:last, asset] for name in ("open", "high", "low", "close", "volume")}
     target = signal(genome, columns)[rows]
-    holding = max(1, math.ceil(int(genome.genes["max_holding_hours"]) / panel.interval.hours))
+    genes: Mapping[str, Any] = genome.genes
+    holding = max(1, math.ceil(int(genes["max_holding_hours"]) / panel.interval.hours))
     runs = list(_runs(np.sign(target).astype(int), sleeve, holding))
     if stops_from_next_bar:
         evaluator = Evaluator(threads=1, stops_from_next_bar=True)
@@ -109,7 +110,7 @@ def run_vectorbt(
         table, closes = _rows_of_bars(sleeve, runs, quantity), slice(None)
     else:
         # vectorbt's percentage counts the entry fee in.
-        share = np.abs(target) * float(genome.genes["position_size"]) * (1.0 + costs.taker_fee)
+        share = np.abs(target) * float(genes["position_size"]) * (1.0 + costs.taker_fee)
         table, closes = _rows_of_thirds(sleeve, runs, np.concatenate([[0.0], share[:-1]])), slice(2, None, 3)
     portfolio = _from_signals(genome, costs, table, "amount" if stops_from_next_bar else "percent")
     equity = portfolio.value().to_numpy()[closes] / _CASH
@@ -125,7 +126,8 @@ def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -
             where="costs",
             remedy="compare with slippage_bps=0 and charge_funding=False",
         )
-    if float(genome.genes["trailing_stop"]) >= TRAILING_STOP_OFF_BELOW:
+    genes: Mapping[str, Any] = genome.genes
+    if float(genes["trailing_stop"]) >= TRAILING_STOP_OFF_BELOW:
         raise InputError(
             "vectorbt has either a fixed or a trailing stop",
             where=genome.id,

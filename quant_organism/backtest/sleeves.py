@@ -109,7 +109,16 @@ class Window:
         inside = rows[first:] - self.start
         has_gaps = bool(inside.size and inside[-1] - inside[0] >= inside.size)
         return Sleeve(
-            signal_bars=Bars(open=opens, high=high, low=low, close=close, volume=volume),
+            signal_bars=Bars(
+                open=opens,
+                high=high,
+                low=low,
+                close=close,
+                volume=volume,
+                funding_rate=np.ascontiguousarray(panel.funding_rate[:stop, asset][rows]),
+                numbers=panel.times[rows] // panel.interval.milliseconds,
+                bar_hours=panel.interval.hours,
+            ),
             bars=SleeveBars(
                 opens=opens,
                 close=close,

@@ -3,7 +3,7 @@
 No orders, no costs, no equity: those belong to `backtest`.
 """
 
-from quant_organism.strategies.family import StrategyFamily, families, get_family
+from quant_organism.strategies.family import StrategyFamily, evolving_families, families, get_family
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
@@ -15,6 +15,7 @@ __all__ = [
     "StrategyFamily",
     "crossover",
     "default_genome",
+    "evolving_families",
     "families",
     "get_family",
     "mutate",

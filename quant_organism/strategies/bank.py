@@ -1,4 +1,4 @@
-"""The indicator bank: every (indicator, period) pair that a population reads on one asset, computed once."""
+"""The indicator bank: every (indicator, key) pair that a population reads on one asset, computed once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies import indicators as ind
+from quant_organism.strategies.indicators import averages, dispersion, extremes, oscillators
+from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
-Rows = NDArray[Any]
+_PAIR_BITS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """The valid bars of one asset, each column of shape (n,), float64."""
+    """The valid bars of one asset.
+
+    Parameters
+    ----------
+    open, high, low, close, volume
+        Prices and base volume, each of shape (n,).
+    funding_rate
+        Fraction per hour in force at each close, shape (n,); NaN where there is none.
+    numbers
+        Absolute number of each bar: its open time over its length, shape (n,).
+    bar_hours
+        Length of a bar in hours.
+    market, asset
+        Names under which a store keeps what is computed from these bars; equal names promise equal bars.
+    """
 
     open: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
+    funding_rate: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    bar_hours: float
+    market: str = ""
+    asset: str = ""
+
+
+def pair(a: Any, b: Any) -> Any:
+    """Return the key of an indicator with two parameters, each below 2**20; arrays give arrays."""
+    return a << _PAIR_BITS | b
+
+
+def unpair(keys: Keys) -> tuple[Keys, Keys]:
+    """Return the two parameters of each key that `pair` made."""
+    return keys >> _PAIR_BITS, keys & ((1 << _PAIR_BITS) - 1)
 
 
 class IndicatorBank:
@@ -33,63 +63,95 @@ class IndicatorBank:
     bars
         Valid bars of the asset.
     needs
-        Periods in use per indicator name, in any order and with repetitions.
+        Keys in use per indicator name (a period, or a `pair`), in any order and with repetitions.
+    store
+        Where rows are looked up before they are computed, and kept for the next bank of the same bars.
     """
 
-    def __init__(self, bars: Bars, needs: Mapping[str, NDArray[np.int64]]) -> None:
+    def __init__(self, bars: Bars, needs: Mapping[str, Keys], store: IndicatorStore | None = None) -> None:
         self.bars = bars
-        self._periods = {name: np.unique(periods) for name, periods in needs.items()}
-        workshop = _Workshop(bars)
-        self._rows = {name: workshop.make(name, periods) for name, periods in self._periods.items()}
+        workshop = Workshop(bars, store)
+        self._tables = {name: workshop.table(name, np.unique(keys)) for name, keys in needs.items()}
 
-    def rows(self, name: str, periods: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
-        """Return all rows (K, n) of an indicator and the row number of each of the given periods."""
-        table = self._periods[name]
-        row = np.searchsorted(table, periods)
-        if not np.array_equal(table[np.minimum(row, table.size - 1)], periods):
-            raise KeyError(f"{name} was not built for all of the periods {np.unique(periods)}")
-        return self._rows[name], row
+    def rows(self, name: str, keys: Keys) -> tuple[Rows, Keys]:
+        """Return rows (K, n) of an indicator and the row number of each of the given keys."""
+        known, rows = self._tables[name]
+        row = np.searchsorted(known, keys)
+        if not np.array_equal(known[np.minimum(row, known.size - 1)], keys):
+            raise KeyError(f"{name} was not built for all of the keys {np.unique(keys)}")
+        return rows, row
 
 
-class _Workshop:
+class Workshop:
     """Makes rows, and keeps those that others are made from as long as the bank is being built."""
 
-    def __init__(self, bars: Bars) -> None:
+    def __init__(self, bars: Bars, store: IndicatorStore | None) -> None:
         self.bars = bars
+        self._store = store or IndicatorStore(0)
         self._made: dict[tuple[str, bytes], Rows] = {}
 
-    def make(self, name: str, periods: NDArray[np.int64]) -> Rows:
-        key = (name, periods.tobytes())
-        if key not in self._made:
-            self._made[key] = _RECIPES[name](self, periods)
-        return self._made[key]
+    def make(self, name: str, keys: Keys) -> Rows:
+        """Return the rows (K, n) of an indicator for the given keys."""
+        place = (name, keys.tobytes())
+        if place not in self._made:
+            self._made[place] = _RECIPES[name](self, keys)
+        return self._made[place]
+
+    def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
+        """Return arrays from the store, or make them; the key must stand for all that they depend on."""
+        return self._store.remember(key, make)
+
+    def table(self, name: str, keys: Keys) -> tuple[Keys, Rows]:
+        """Return at least the rows of the given keys (ascending), and the keys of all that are returned."""
+        market, asset = self.bars.market, self.bars.asset
+        kept = self._store.table(market, asset, name)
+        if kept is None:
+            rows = self.make(name, keys)
+            self._store.keep_table(market, asset, name, keys, rows)
+            return keys, rows
+        missing = np.setdiff1d(keys, kept[0], assume_unique=True)
+        if missing.size == 0:
+            return kept
+        made = self.make(name, missing)
+        everything = _merged(kept, (missing, made))
+        if not self._store.keep_table(market, asset, name, *everything):
+            needed = np.searchsorted(everything[0], keys)
+            everything = keys, np.ascontiguousarray(everything[1][needed])
+            self._store.keep_table(market, asset, name, *everything)
+        return everything
 
 
-def _deviation(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
-    return ind.deviation_rows(shop.bars.close, shop.make("sma", periods), periods)
+def _merged(a: tuple[Keys, Rows], b: tuple[Keys, Rows]) -> tuple[Keys, Rows]:
+    keys = np.concatenate([a[0], b[0]])
+    order = np.argsort(keys)
+    return keys[order], np.concatenate([a[1], b[1]])[order]
 
 
-def _z_score(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
-    return ind.z_score_rows(shop.bars.close, shop.make("sma", periods), shop.make("deviation", periods))
+def _deviation(shop: Workshop, periods: Keys) -> Rows:
+    return dispersion.deviation_rows(shop.bars.close, shop.make("sma", periods), periods)
 
 
-def _bandwidth_rank(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
-    return ind.bandwidth_rank_rows(shop.make("sma", periods), shop.make("deviation", periods), periods)
+def _z_score(shop: Workshop, periods: Keys) -> Rows:
+    return dispersion.z_score_rows(shop.bars.close, shop.make("sma", periods), shop.make("deviation", periods))
 
 
-def _rsi_divergence(shop: _Workshop, periods: NDArray[np.int64]) -> Rows:
-    return ind.divergence_rows(shop.bars.close, shop.make("rsi", periods), periods)
+def _bandwidth_rank(shop: Workshop, periods: Keys) -> Rows:
+    return dispersion.bandwidth_rank_rows(shop.make("sma", periods), shop.make("deviation", periods), periods)
 
 
-_RECIPES: dict[str, Callable[[_Workshop, NDArray[np.int64]], Rows]] = {
-    "ema": lambda shop, periods: ind.ema_rows(shop.bars.close, periods),
-    "rate_of_change": lambda shop, periods: ind.rate_of_change_rows(shop.bars.close, periods),
-    "sma": lambda shop, periods: ind.mean_rows(shop.bars.close, periods),
+def _rsi_divergence(shop: Workshop, periods: Keys) -> Rows:
+    return oscillators.divergence_rows(shop.bars.close, shop.make("rsi", periods), periods)
+
+
+_RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
+    "ema": lambda shop, periods: averages.ema_rows(shop.bars.close, periods),
+    "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
+    "sma": lambda shop, periods: averages.mean_rows(shop.bars.close, periods),
     "deviation": _deviation,
-    "previous_high": lambda shop, periods: ind.maximum_rows(shop.bars.high, periods, 1),
-    "previous_low": lambda shop, periods: ind.minimum_rows(shop.bars.low, periods, 1),
-    "previous_mean_volume": lambda shop, periods: ind.mean_rows(shop.bars.volume, periods, 1),
-    "rsi": lambda shop, periods: ind.rsi_rows(shop.bars.close, periods),
+    "previous_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods, 1),
+    "previous_low": lambda shop, periods: extremes.minimum_rows(shop.bars.low, periods, 1),
+    "previous_mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods, 1),
+    "rsi": lambda shop, periods: oscillators.rsi_rows(shop.bars.close, periods),
     "rsi_divergence": _rsi_divergence,
     "z_score": _z_score,
     "bandwidth_rank": _bandwidth_rank,

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.genes import GeneSpec, GeneValue
-from quant_organism.strategies.risk import RISK_GENES
+from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
     from quant_organism.strategies.targets import Targets
 
 GeneArrays = Mapping[str, NDArray[Any]]
-"""One value per genome and gene, shape (G,): float64, or int64 for ints and for the index of a choice."""
+"""One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
 
 
 class StrategyFamily(Protocol):
@@ -28,15 +28,16 @@ class StrategyFamily(Protocol):
     seed_type: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     conviction: ClassVar[bool]
+    evolves: ClassVar[bool]
     own_genes: ClassVar[tuple[GeneSpec, ...]]
     genes: ClassVar[tuple[GeneSpec, ...]]
 
-    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+    def warmup(self, genes: Mapping[str, Any]) -> int:
         """Return W, the first valid bar on which the target may differ from zero."""
         ...
 
     def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
-        """Name the indicators and the periods that these genomes read."""
+        """Name the indicators that these genomes read, and their keys: periods, or a `pair` of parameters."""
         ...
 
     def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
@@ -60,10 +61,10 @@ _REGISTER: dict[str, StrategyFamily] = {}
 
 
 def register(family: FamilyType) -> FamilyType:
-    """Enter a family in the register, its own genes followed by the risk genes."""
+    """Enter a family in the register, its own genes followed by those that every genome carries."""
     if family.name in _REGISTER:
         raise ValueError(f"two families are named {family.name}")
-    family.genes = family.own_genes + RISK_GENES
+    family.genes = family.own_genes + COMMON_GENES
     _REGISTER[family.name] = family()
     return family
 
@@ -79,6 +80,11 @@ def _loaded() -> dict[str, StrategyFamily]:
 def families() -> tuple[str, ...]:
     """Return the names of all registered families, sorted."""
     return tuple(sorted(_loaded()))
+
+
+def evolving_families() -> tuple[str, ...]:
+    """Return the names of the families that take part in evolution unless others are chosen, sorted."""
+    return tuple(name for name in families() if get_family(name).evolves)
 
 
 def get_family(name: str) -> StrategyFamily:

@@ -1,4 +1,4 @@
-"""Genes: names, kinds and bounds of the numbers that evolution may choose."""
+"""Genes: names, kinds and bounds of the values that evolution may choose."""
 
 from __future__ import annotations
 
@@ -6,15 +6,49 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Protocol
 
 import numpy as np
 
 from quant_organism.errors import InputError
 
-GeneValue = int | float | str
+Structure = tuple["Structure | int | float | str | bool", ...]
+"""Nested tuples of plain values: a tree, or a document."""
+
+GeneValue = int | float | str | Structure
 
 SIGNIFICANT_DIGITS = 10
 """Float genes carry this many significant digits, so that equal identity means equal behaviour."""
+
+
+class Grammar(Protocol):
+    """What the values of a structural gene may look like, and how they vary."""
+
+    def canonical(self, value: object) -> Structure:
+        """Return a value, lists allowed for tuples, in its canonical form.
+
+        Raises
+        ------
+        InputError
+            With the path to the part that is wrong.
+        """
+        ...
+
+    def draw(self, rng: np.random.Generator) -> Structure:
+        """Draw a value."""
+        ...
+
+    def perturb(self, value: Structure, rng: np.random.Generator) -> Structure:
+        """Draw a neighbour of a value."""
+        ...
+
+    def cross(self, a: Structure, b: Structure, rng: np.random.Generator) -> tuple[Structure, Structure]:
+        """Exchange parts of two values."""
+        ...
+
+    def describe(self, value: Structure) -> str:
+        """Write a value as text for people."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +60,15 @@ class GeneSpec:
     name
         Name of the gene, unique within a genome.
     kind
-        ``"int"`` and ``"float"`` have inclusive bounds, ``"choice"`` a tuple of texts.
+        ``"int"`` and ``"float"`` have inclusive bounds, ``"choice"`` a tuple of texts, ``"structure"`` a grammar.
     default
         Value of the family's reference genome.
     low, high
         Inclusive bounds of an int or float gene.
     choices
         Allowed values of a choice gene.
+    grammar
+        What the values of a structural gene obey.
     unit
         Unit of the value: bars, fraction, hours, ...
     description
@@ -45,6 +81,7 @@ class GeneSpec:
     low: float = 0.0
     high: float = 0.0
     choices: tuple[str, ...] = ()
+    grammar: Grammar | None = None
     unit: str
     description: str
 
@@ -53,6 +90,8 @@ class GeneSpec:
         """Say the allowed values in words, for messages and tables."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
+        if self.kind == "structure":
+            return "a structure of its grammar"
         if self.kind == "int":
             return f"an integer in [{self.low:g}, {self.high:g}]"
         return f"a number in [{self.low:g}, {self.high:g}]"
@@ -67,6 +106,8 @@ class GeneSpec:
         InputError
             If the value is of the wrong kind or out of bounds; nothing is clamped.
         """
+        if self.grammar is not None:
+            return self.grammar.canonical(value)
         canonical = self._canonical(value)
         if canonical is None:
             raise InputError(
@@ -90,8 +131,8 @@ class GeneSpec:
 
     def repair(self, value: float) -> GeneValue:
         """Bring a number proposed by an operator into the bounds by reflection, keeping the gene's type."""
-        if self.kind == "choice":
-            raise TypeError(f"gene {self.name} is a choice and has no bounds to be reflected at")
+        if self.kind not in ("int", "float"):
+            raise TypeError(f"gene {self.name} is a {self.kind} and has no bounds to be reflected at")
         span = self.high - self.low
         offset = math.fmod(abs(value - self.low), 2.0 * span)
         inside = self.low + min(offset, 2.0 * span - offset)
@@ -100,7 +141,9 @@ class GeneSpec:
         return float(f"{min(max(inside, self.low), self.high):.{SIGNIFICANT_DIGITS}g}")
 
     def draw(self, rng: np.random.Generator) -> GeneValue:
-        """Draw a value uniformly from the allowed ones."""
+        """Draw a value, uniformly where it has bounds or choices."""
+        if self.grammar is not None:
+            return self.grammar.draw(rng)
         if self.kind == "choice":
             return self.choices[int(rng.integers(len(self.choices)))]
         if self.kind == "int":
@@ -112,13 +155,25 @@ class GeneSpec:
 
         An int gene always moves by at least one.
         """
+        if self.grammar is not None:
+            assert isinstance(value, tuple)
+            return self.grammar.perturb(value, rng)
         if isinstance(value, str):
             others = [choice for choice in self.choices if choice != value]
             return others[int(rng.integers(len(others)))]
+        assert isinstance(value, int | float)
         moved = self.repair(value + float(rng.normal(0.0, 0.2 * (self.high - self.low))))
         if self.kind == "int" and moved == value:
             return int(value) + (1 if value < self.high else -1)
         return moved
+
+    def cross(self, a: GeneValue, b: GeneValue, rng: np.random.Generator) -> tuple[GeneValue, GeneValue]:
+        """Exchange two values, or parts of two structures."""
+        if self.grammar is None:
+            return b, a
+        assert isinstance(a, tuple)
+        assert isinstance(b, tuple)
+        return self.grammar.cross(a, b, rng)
 
 
 def check_genes(specs: Sequence[GeneSpec], genes: Mapping[str, object], where: str) -> dict[str, GeneValue]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.family import families, get_family
+from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies.family import evolving_families, get_family
 from quant_organism.strategies.genes import GeneValue
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.risk import RISK_GENES
 
 
 def default_genome(family: str) -> Genome:
@@ -17,9 +17,9 @@ def default_genome(family: str) -> Genome:
 
 
 def random_genome(rng: np.random.Generator, family: str | None = None, *, generation: int = 0) -> Genome:
-    """Draw every gene uniformly from its bounds, and the family too when none is given."""
+    """Draw every gene uniformly from its bounds, and the family from those that evolve when none is given."""
     if family is None:
-        names = families()
+        names = evolving_families()
         family = names[int(rng.integers(len(names)))]
     return Genome(family, {spec.name: spec.draw(rng) for spec in get_family(family).genes}, generation)
 
@@ -48,16 +48,13 @@ def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: in
 def crossover(a: Genome, b: Genome, rng: np.random.Generator, generation: int) -> tuple[Genome, Genome]:
     """Exchange each shared gene with probability one half.
 
-    Genomes of one family share all genes; genomes of two families share the risk genes only, so a child is
-    always a valid genome of its first parent's family.
+    Genomes of one family share all genes; genomes of two families share the common genes only, so a child is
+    always a valid genome of its first parent's family. Two structures exchange parts.
     """
-    if a.family == b.family:
-        shared = [spec.name for spec in get_family(a.family).genes]
-    else:
-        shared = [spec.name for spec in RISK_GENES]
+    shared = get_family(a.family).genes if a.family == b.family else COMMON_GENES
     first: dict[str, GeneValue] = dict(a.genes)
     second: dict[str, GeneValue] = dict(b.genes)
-    for name, swap in zip(shared, rng.random(len(shared)) < 0.5, strict=True):
+    for spec, swap in zip(shared, rng.random(len(shared)) < 0.5, strict=True):
         if swap:
-            first[name], second[name] = second[name], first[name]
+            first[spec.name], second[spec.name] = spec.cross(a.genes[spec.name], b.genes[spec.name], rng)
     return Genome(a.family, first, generation), Genome(b.family, second, generation)

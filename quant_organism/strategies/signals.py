@@ -14,22 +14,34 @@ from quant_organism.strategies.family import GeneArrays, get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.targets import Targets
 
-COLUMNS = ("open", "high", "low", "close", "volume")
+COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate")
 
 
 def gene_arrays(genomes: Sequence[Genome]) -> GeneArrays:
-    """Collect the genes of genomes of one family into arrays of shape (G,); choices become their index."""
+    """Collect the genes of genomes of one family into arrays of shape (G,).
+
+    Choices become their index, structures stand in an array of objects.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     for spec in get_family(genomes[0].family).genes:
         values = [genome.genes[spec.name] for genome in genomes]
-        if spec.kind == "choice":
+        if spec.kind == "structure":
+            arrays[spec.name] = np.empty(len(values), dtype=object)
+            arrays[spec.name][:] = values
+        elif spec.kind == "choice":
             arrays[spec.name] = np.array([spec.choices.index(str(value)) for value in values], dtype=np.int64)
         else:
             arrays[spec.name] = np.array(values, dtype=np.int64 if spec.kind == "int" else np.float64)
     return arrays
 
 
-def signal(genome: Genome, columns: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+def signal(
+    genome: Genome,
+    columns: Mapping[str, ArrayLike],
+    *,
+    bar_hours: float = 1.0,
+    numbers: ArrayLike | None = None,
+) -> NDArray[np.float64]:
     """Return the target position decided at each bar's close, from that bar and earlier ones.
 
     Parameters
@@ -37,8 +49,13 @@ def signal(genome: Genome, columns: Mapping[str, ArrayLike]) -> NDArray[np.float
     genome
         The strategy.
     columns
-        The columns that its family reads, each of shape (n,): of ``open high low close volume``. A bar with a NaN or
-        infinite value in one of them is void: it is left out, and the target repeats the one before.
+        The columns that its family reads, each of shape (n,): of ``open high low close volume
+        funding_rate``. A bar with a NaN or infinite value in one of them is void: it is left out, and the target
+        repeats the one before.
+    bar_hours
+        Length of a bar in hours.
+    numbers
+        Absolute number of each bar (open time over bar length), shape (n,); 0, 1, ... when left out.
 
     Returns
     -------
@@ -62,8 +79,16 @@ def signal(genome: Genome, columns: Mapping[str, ArrayLike]) -> NDArray[np.float
     if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
         raise InputError(f"columns must be of one length, found shapes {shapes}", where=genome.id)
     valid = np.all([np.isfinite(array) for array in read.values()], axis=0)
+    counted = np.arange(valid.size) if numbers is None else np.asarray(numbers, dtype=np.int64)
     unread = np.empty(0)
-    bars = Bars(**{name: np.ascontiguousarray(read[name][valid]) if name in read else unread for name in COLUMNS})
+    kept: dict[str, Any] = {
+        name: np.ascontiguousarray(read[name][valid]) if name in read else unread for name in COLUMNS
+    }
+    bars = Bars(
+        **kept,
+        numbers=np.ascontiguousarray(counted[valid]),
+        bar_hours=bar_hours,
+    )
     return _expand(_valid_target(genome, bars), valid)
 
 
@@ -71,9 +96,9 @@ def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:
     family = get_family(genome.family)
     genes = gene_arrays([genome])
     bank = IndicatorBank(bars, family.indicators(genes))
-    targets = Targets.empty(1, bars.close.size, conviction=family.conviction)
+    targets = Targets.empty(1, bars.numbers.size, conviction=family.conviction)
     family.targets(bank, genes, targets)
-    return targets.expanded(0, bars.close.size)
+    return targets.expanded(0, bars.numbers.size)
 
 
 def _expand(target: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from quant_organism.errors import InputError
 from quant_organism.market.schema import Interval
-from quant_organism.strategies.risk import RISK_GENES
+from quant_organism.strategies.common_genes import RISK_GENES
 
 SHARES = (0.6, 0.2, 0.2)
 MIN_DAYS = 90

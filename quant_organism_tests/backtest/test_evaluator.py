@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs, Evaluation, Evaluator, evaluator, pop
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, default_genome, families, random_genome
-from quant_organism.strategies.risk import RISK_GENES
+from quant_organism.strategies.common_genes import RISK_GENES
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.test_against_reference import lively_genome
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quant_organism.strategies import indicators as ind
+from quant_organism.strategies.indicators.averages import ema_rows, mean_rows, rate_of_change_rows
+from quant_organism.strategies.indicators.dispersion import bandwidth_rank_rows, deviation_rows, z_score_rows
+from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
+from quant_organism.strategies.indicators.oscillators import BEARISH, BULLISH, divergence_rows, rsi_rows
 from quant_organism_tests.strategies.scenarios import noisy
 
 Floats = NDArray[np.float64]
@@ -29,45 +32,43 @@ def assert_rows(rows: Floats, first: list[int], values: list[list[float]]) -> No
 
 def test_means_and_extremes_of_windows() -> None:
     first = [p - 1 for p in PERIODS]
-    assert_rows(ind.mean_rows(CLOSE, PERIODS), first, [[w.mean() for w in windows(CLOSE, p)] for p in PERIODS])
+    assert_rows(mean_rows(CLOSE, PERIODS), first, [[w.mean() for w in windows(CLOSE, p)] for p in PERIODS])
     highest = [[w.max() for w in windows(CLOSE, p)] for p in PERIODS]
     lowest = [[w.min() for w in windows(CLOSE, p)] for p in PERIODS]
-    np.testing.assert_array_equal(ind.maximum_rows(CLOSE, PERIODS)[4, 6:], highest[4])
-    assert_rows(ind.maximum_rows(CLOSE, PERIODS), first, highest)
-    assert_rows(ind.minimum_rows(CLOSE, PERIODS), first, lowest)
+    np.testing.assert_array_equal(maximum_rows(CLOSE, PERIODS)[4, 6:], highest[4])
+    assert_rows(maximum_rows(CLOSE, PERIODS), first, highest)
+    assert_rows(minimum_rows(CLOSE, PERIODS), first, lowest)
 
 
 def test_lagged_rows_exclude_the_bar_itself() -> None:
     first = list(PERIODS)
     highest = [[CLOSE[t - p : t].max() for t in range(p, N)] for p in PERIODS]
-    assert_rows(ind.maximum_rows(CLOSE, PERIODS, 1), first, highest)
-    assert_rows(ind.minimum_rows(-CLOSE, PERIODS, 1), first, [[-value for value in row] for row in highest])
-    assert_rows(
-        ind.mean_rows(CLOSE, PERIODS, 1), first, [[CLOSE[t - p : t].mean() for t in range(p, N)] for p in PERIODS]
-    )
+    assert_rows(maximum_rows(CLOSE, PERIODS, 1), first, highest)
+    assert_rows(minimum_rows(-CLOSE, PERIODS, 1), first, [[-value for value in row] for row in highest])
+    assert_rows(mean_rows(CLOSE, PERIODS, 1), first, [[CLOSE[t - p : t].mean() for t in range(p, N)] for p in PERIODS])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 9])
 def test_windows_longer_than_the_history_have_no_value(n: int) -> None:
-    for rows in (ind.mean_rows, ind.maximum_rows, ind.minimum_rows):
+    for rows in (mean_rows, maximum_rows, minimum_rows):
         assert np.isnan(rows(CLOSE[:n], np.array([10, 40]), 1)).all()
 
 
 def test_deviation_and_z_score() -> None:
     periods = PERIODS[1:]
-    mean = ind.mean_rows(CLOSE, periods)
-    deviation = ind.deviation_rows(CLOSE, mean, periods)
+    mean = mean_rows(CLOSE, periods)
+    deviation = deviation_rows(CLOSE, mean, periods)
     assert_rows(deviation, [p - 1 for p in periods], [[w.std() for w in windows(CLOSE, p)] for p in periods])
     expected = [[(w[-1] - w.mean()) / w.std() for w in windows(CLOSE, p)] for p in periods]
-    for row, p, values in zip(ind.z_score_rows(CLOSE, mean, deviation), periods, expected, strict=True):
+    for row, p, values in zip(z_score_rows(CLOSE, mean, deviation), periods, expected, strict=True):
         np.testing.assert_allclose(row[p - 1 :], values, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("price", [0.1, 97.3, 61_234.56789])
 def test_a_repeated_price_has_no_deviation(price: float) -> None:
     flat = np.full(60, price)
-    mean = ind.mean_rows(flat, PERIODS[:8])
-    assert not np.nan_to_num(ind.deviation_rows(flat, mean, PERIODS[:8])).any()
+    mean = mean_rows(flat, PERIODS[:8])
+    assert not np.nan_to_num(deviation_rows(flat, mean, PERIODS[:8])).any()
 
 
 def test_ema() -> None:
@@ -77,12 +78,12 @@ def test_ema() -> None:
         for value in CLOSE[p:]:
             average.append(average[-1] + 2 / (p + 1) * (value - average[-1]))
         expected.append(average)
-    assert_rows(ind.ema_rows(CLOSE, PERIODS), [p - 1 for p in PERIODS], expected)
+    assert_rows(ema_rows(CLOSE, PERIODS), [p - 1 for p in PERIODS], expected)
 
 
 def test_rate_of_change() -> None:
     expected = [[CLOSE[t] / CLOSE[t - p] - 1 for t in range(p, N)] for p in PERIODS]
-    rows = ind.rate_of_change_rows(CLOSE, PERIODS)
+    rows = rate_of_change_rows(CLOSE, PERIODS)
     for row, p, values in zip(rows, PERIODS, expected, strict=True):
         np.testing.assert_array_equal(row[p:], values)
 
@@ -100,14 +101,14 @@ def wilder_rsi(close: Floats, p: int) -> list[float]:
 
 
 def test_rsi() -> None:
-    assert_rows(ind.rsi_rows(CLOSE, PERIODS[1:]), list(PERIODS[1:]), [wilder_rsi(CLOSE, p) for p in PERIODS[1:]])
-    assert ind.rsi_rows(np.full(9, 5.0), np.array([4]))[0, 4:].tolist() == [50.0] * 5
+    assert_rows(rsi_rows(CLOSE, PERIODS[1:]), list(PERIODS[1:]), [wilder_rsi(CLOSE, p) for p in PERIODS[1:]])
+    assert rsi_rows(np.full(9, 5.0), np.array([4]))[0, 4:].tolist() == [50.0] * 5
 
 
 def test_divergences() -> None:
     periods = np.array([5, 14, 30])
-    index = ind.rsi_rows(CLOSE, periods)
-    found = ind.divergence_rows(CLOSE, index, periods)
+    index = rsi_rows(CLOSE, periods)
+    found = divergence_rows(CLOSE, index, periods)
     for k, p in enumerate(periods):
         assert not found[k, : 3 * p - 1].any()
         for t in range(3 * p - 1, N):
@@ -115,15 +116,15 @@ def test_divergences() -> None:
             x0, q0 = CLOSE[t - 2 * p + 1 : t - p + 1], index[k, t - 2 * p + 1 : t - p + 1]
             bullish = x.min() < x0.min() and q.min() > q0.min()
             bearish = x.max() > x0.max() and q.max() < q0.max()
-            assert found[k, t] == ind.BULLISH * bullish + ind.BEARISH * bearish
+            assert found[k, t] == BULLISH * bullish + BEARISH * bearish
     assert {1, 2} <= set(found.ravel().tolist())
 
 
 def test_bandwidth_rank() -> None:
     periods = np.array([10, 17])
-    mean = ind.mean_rows(CLOSE, periods)
-    deviation = ind.deviation_rows(CLOSE, mean, periods)
-    found = ind.bandwidth_rank_rows(mean, deviation, periods)
+    mean = mean_rows(CLOSE, periods)
+    deviation = deviation_rows(CLOSE, mean, periods)
+    found = bandwidth_rank_rows(mean, deviation, periods)
     for k, p in enumerate(periods):
         bandwidth = 2 * deviation[k] / mean[k]
         assert not found[k, : 6 * p - 1].any()
@@ -132,5 +133,5 @@ def test_bandwidth_rank() -> None:
 
 
 def test_rows_of_a_longer_history_are_the_same_bits() -> None:
-    for rows in (ind.mean_rows, ind.maximum_rows, ind.ema_rows, ind.rsi_rows):
+    for rows in (mean_rows, maximum_rows, ema_rows, rsi_rows):
         np.testing.assert_array_equal(rows(CLOSE[:200], PERIODS), rows(CLOSE, PERIODS)[:, :200])

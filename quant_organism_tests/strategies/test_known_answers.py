@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from quant_organism.strategies import Genome, default_genome
-from quant_organism.strategies.indicators import deviation_rows, ema_rows, mean_rows, rsi_rows, z_score_rows
+from quant_organism.strategies.indicators.averages import ema_rows, mean_rows
+from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
+from quant_organism.strategies.indicators.oscillators import rsi_rows
 from quant_organism.strategies.signals import signal
 from quant_organism_tests.strategies.scenarios import Columns, alternating, bars, runs
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.strategies import crossover, families, get_family, mutate, random_genome
-from quant_organism.strategies.risk import RISK_GENES
+from quant_organism.strategies.common_genes import COMMON_GENES
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -54,7 +54,7 @@ def test_children_share_out_the_genes_of_their_parents(seed: int) -> None:
     first, second = crossover(a, b, rng, generation=3)
     assert (first.family, second.family) == (a.family, b.family)
     assert (first.generation, second.generation) == (3, 3)
-    risk = {spec.name for spec in RISK_GENES}
+    risk = {spec.name for spec in COMMON_GENES}
     for name in first.genes:
         if a.family == b.family or name in risk:
             assert {first.genes[name], second.genes[name]} == {a.genes[name], b.genes[name]}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators import BEARISH, BULLISH
+from quant_organism.strategies.indicators.oscillators import BEARISH, BULLISH
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
 from quant_organism.strategies.targets import Targets
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.family import GeneArrays, register
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
@@ -24,6 +24,7 @@ class BollingerBands:
     seed_type: ClassVar[str] = "volatility"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = True
+    evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
         GeneSpec(
@@ -73,7 +74,7 @@ class BollingerBands:
         ),
     )
 
-    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+    def warmup(self, genes: Mapping[str, Any]) -> int:
         """Return the first bar whose predecessor has five windows of bandwidths."""
         return 6 * int(genes["lookback_period"]) - 1
 

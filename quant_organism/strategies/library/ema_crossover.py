@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.family import GeneArrays, register
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
@@ -24,6 +24,7 @@ class EmaCrossover:
     seed_type: ClassVar[str] = "momentum"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = False
+    evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
         GeneSpec(
@@ -64,7 +65,7 @@ class EmaCrossover:
         ),
     )
 
-    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+    def warmup(self, genes: Mapping[str, Any]) -> int:
         """Return the first bar on which the slow average exists."""
         return int(genes["slow_ema_period"]) - 1
 

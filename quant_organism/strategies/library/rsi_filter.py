@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.family import GeneArrays, register
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
@@ -27,6 +27,7 @@ class RsiFilter:
     seed_type: ClassVar[str] = "mean_reversion"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = False
+    evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
         GeneSpec(
@@ -78,7 +79,7 @@ class RsiFilter:
         ),
     )
 
-    def warmup(self, genes: Mapping[str, GeneValue]) -> int:
+    def warmup(self, genes: Mapping[str, Any]) -> int:
         """Return the first bar with two divergence windows of the index, or with the trend's average."""
         windows = 5 if genes["operation_mode"] == "trend_filter" else 3
         return windows * int(genes["rsi_period"]) - 1

@@ -1,0 +1,84 @@
+"""Averages and rates of change."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.extremes import pyramid_height
+
+
+@compiled
+def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return exponential moving averages with weight 2/(period + 1), seeded with the mean of the first values.
+
+    Parameters
+    ----------
+    x
+        Values, shape (n,).
+    periods
+        Periods in bars, shape (K,).
+
+    Returns
+    -------
+    Averages, shape (K, n); NaN before bar period - 1.
+    """
+    count, n = periods.size, x.size
+    rows = np.full((count, n), np.nan)
+    weight = 2.0 / (periods + 1.0)
+    average = np.zeros(count)
+    for t in range(n):
+        for k in range(count):
+            average[k] += weight[k] * (x[t] - average[k])
+        for k in range(count):
+            if t >= periods[k]:
+                rows[k, t] = average[k]
+            elif t == periods[k] - 1:
+                average[k] = np.mean(x[: periods[k]])
+                rows[k, t] = average[k]
+    return rows
+
+
+@compiled
+def rate_of_change_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return x[t] / x[t - period] - 1, shape (K, n); NaN before bar period."""
+    rows = np.full((periods.size, x.size), np.nan)
+    for k in range(periods.size):
+        row = rows[k, periods[k] :]
+        later = x[periods[k] :]
+        for t in range(row.size):
+            row[t] = later[t] / x[t] - 1.0
+    return rows
+
+
+@compiled
+def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the mean of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    n = x.size
+    rows = np.empty((periods.size, n))
+    levels = pyramid_height(periods.max()) if periods.size else 1
+    # Level l holds at t the sum of x[t : t + 2**l].
+    pyramid = np.empty((levels, n))
+    pyramid[0] = x
+    for level in range(1, levels):
+        half = 1 << (level - 1)
+        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
+        for t in range(n - 2 * half + 1):
+            out[t] = below[t] + later[t]
+    for k in range(periods.size):
+        period = periods[k]
+        first = min(period - 1 + lag, n)
+        rows[k, :first] = np.nan
+        row = rows[k, first:]
+        row[:] = 0.0
+        shift = 0
+        for level in range(levels):
+            if period >> level & 1:
+                part = pyramid[level, shift:]
+                for t in range(row.size):
+                    row[t] += part[t]
+                shift += 1 << level
+        for t in range(row.size):
+            row[t] /= period
+    return rows

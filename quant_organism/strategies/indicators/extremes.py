@@ -1,0 +1,53 @@
+"""Highest and lowest values of windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+
+
+@compiled
+def pyramid_height(longest: int) -> int:
+    """Return how many levels of windows of power-of-two length a window of `longest` bars needs."""
+    levels = 1
+    while 1 << levels <= longest:
+        levels += 1
+    return levels
+
+
+@compiled
+def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the largest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    return _extreme_rows(x, periods, lag, 1.0)
+
+
+@compiled
+def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
+    """Return the smallest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    return _extreme_rows(x, periods, lag, -1.0)
+
+
+@compiled
+def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, sign: float) -> NDArray[np.float64]:
+    n = x.size
+    rows = np.empty((periods.size, n))
+    levels = pyramid_height(periods.max()) if periods.size else 1
+    # Level l holds at t the extreme of x[t : t + 2**l], times the sign.
+    pyramid = np.empty((levels, n))
+    for t in range(n):
+        pyramid[0, t] = sign * x[t]
+    for level in range(1, levels):
+        half = 1 << (level - 1)
+        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
+        for t in range(n - 2 * half + 1):
+            out[t] = below[t] if below[t] > later[t] else later[t]
+    for k in range(periods.size):
+        first = min(periods[k] - 1 + lag, n)
+        rows[k, :first] = np.nan
+        level = pyramid_height(periods[k]) - 1
+        head, tail, row = pyramid[level], pyramid[level, periods[k] - (1 << level) :], rows[k, first:]
+        for t in range(row.size):
+            row[t] = sign * (head[t] if head[t] > tail[t] else tail[t])
+    return rows
