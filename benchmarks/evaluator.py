@@ -28,7 +28,7 @@ from quant_organism.strategies import Genome, families, random_genome
 from quant_organism.strategies.signals import signal
 
 BARS, ASSETS, GENOMES, REPEATS = 8_760, 8, 300, 5
-COSTS = Costs(slippage_bps=0.0)
+COSTS = Costs(slippage_bps=0.0, maker_fee=0.00045)
 
 
 def run() -> list[dict[str, Any]]:

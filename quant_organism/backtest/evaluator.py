@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,20 @@ from quant_organism.backtest import kernel
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
 from quant_organism.backtest.metrics import reduce_paths, return_metrics, trade_metrics
-from quant_organism.backtest.population import Group, group_by_family, simulate_pass
+from quant_organism.backtest.population import (
+    Banks,
+    Group,
+    check_columns,
+    group_by_family,
+    simulate_pass,
+    write_targets,
+)
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
@@ -31,7 +39,7 @@ _ROWS_PER_TASK = 64
 """Paths that one task reduces to metrics."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluator:
     """Evaluate populations by the rules of docs/execution.md.
 
@@ -42,7 +50,9 @@ class Evaluator:
     threads
         Threads over chunks of genomes; the kernels release the interpreter's lock.
     stops_from_next_bar
-        Look at stops from the bar after entry on only (rule 14): for comparison with engines that do so.
+        Look at stops from the bar after entry on only (rule 17): for comparison with engines that do so.
+    memory_bytes
+        Ceiling of the indicators and fitted models that are kept from call to call.
 
     Raises
     ------
@@ -52,10 +62,17 @@ class Evaluator:
 
     threads: int = 2
     stops_from_next_bar: bool = False
+    memory_bytes: int = 512 * 2**20
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise InputError(f"threads is {self.threads}, expected at least 1")
+        if self.memory_bytes < 0:
+            raise InputError(f"memory_bytes is {self.memory_bytes}, expected at least 0")
+
+    @cached_property
+    def _store(self) -> IndicatorStore:
+        return IndicatorStore(self.memory_bytes)
 
     def evaluate(
         self,
@@ -91,7 +108,8 @@ class Evaluator:
         genomes = tuple(population)
         if not genomes:
             raise InputError("the population is empty", remedy="give at least one genome")
-        window = _window(panel, costs, start, stop)
+        window = self._window(panel, costs, start, stop)
+        check_columns({genome.family for genome in genomes}, panel)
         order = np.array(sorted(range(len(genomes)), key=lambda g: genomes[g].family))
         per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
         totals = np.empty((len(genomes), panel.n_assets, kernel.N_TOTALS))
@@ -101,8 +119,9 @@ class Evaluator:
         for begin in range(0, len(genomes), per_pass):
             chosen = order[begin : begin + per_pass]
             groups = group_by_family([genomes[g] for g in chosen], panel.interval)
-            returns, totals[chosen] = simulate_pass(groups, window, self._friction(costs), self.threads)
+            returns, held, totals[chosen] = simulate_pass(groups, window, self.threads)
             reduced, daily[chosen] = _reduce(returns, window, self.threads)
+            reduced["time_in_market"] = held.mean(axis=1)
             for name, values in reduced.items():
                 metrics.setdefault(name, np.empty(len(genomes)))[chosen] = values
             if paths is not None:
@@ -121,7 +140,7 @@ class Evaluator:
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
     ) -> TradeList:
         """List every trade of one genome; arguments and errors as in `evaluate`."""
-        window = _window(panel, costs, start, stop)
+        window = self._window(panel, costs, start, stop)
         records, times = {}, {}
         for asset, symbol in enumerate(panel.symbols):
             sleeve, record, _ = self._walk(genome, window, asset)
@@ -132,7 +151,7 @@ class Evaluator:
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
     ) -> EquityPaths:
         """Return the equity of one genome's portfolio and sleeves at each close; arguments as in `evaluate`."""
-        window = _window(panel, costs, start, stop)
+        window = self._window(panel, costs, start, stop)
         returns = np.zeros((window.n_bars, 1 + panel.n_assets))
         evaluation = self.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
         if evaluation.bar_returns is not None:
@@ -143,30 +162,24 @@ class Evaluator:
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
         return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
 
-    def _friction(self, costs: Costs) -> kernel.Friction:
-        return kernel.Friction(costs.taker_fee, costs.slippage, self.stops_from_next_bar)
+    def _window(self, panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
+        last = panel.n_bars if stop is None else stop
+        check_panel(panel, start, last)
+        return Window(panel, costs, start, last, self._store, self.stops_from_next_bar)
 
     def _walk(self, genome: Genome, window: Window, asset: int) -> tuple[Sleeve, Floats, Floats]:
         # One sleeve with its recorded trades and its returns in each of its bars of the window.
         sleeve = window.sleeve(asset)
         group = Group.of([genome], window.panel.interval)
-        bank = IndicatorBank(sleeve.signal_bars, group.family.indicators(group.genes))
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
-        group.family.targets(bank, group.genes, targets)
+        write_targets(group, sleeve, Banks.of(sleeve, [group], window.store), targets)
         trades = np.empty((int(targets.counts[0]), kernel.N_TRADE_COLUMNS))
-        gains = np.zeros(sleeve.n_bars)
-        # Alone in its portfolio and counted from its own first bar, a sleeve adds its undiluted returns.
-        bars = sleeve.bars._replace(origin=sleeve.bars.first, share=np.ones_like(sleeve.bars.share))
-        count = kernel.simulate_sleeve(
-            targets, 0, bars, group.risk, self._friction(window.costs), np.empty(kernel.N_TOTALS), gains, trades
-        )
+        gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
+        # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
+        bars = sleeve.bars._replace(origin=sleeve.bars.first)
+        totals = np.empty(kernel.N_TOTALS)
+        count = kernel.simulate_sleeve(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
-
-
-def _window(panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
-    last = panel.n_bars if stop is None else stop
-    check_panel(panel, start, last)
-    return Window(panel, costs, start, last)
 
 
 def _reduce(returns: Floats, window: Window, threads: int) -> tuple[dict[str, Floats], Floats]:
@@ -187,8 +200,9 @@ def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
         pooled += totals[:, asset]
     columns = pooled.T
     return {
-        "turnover_per_year": columns[kernel.PORTFOLIO_TURNOVER] * window.bars_per_year / window.n_bars,
-        "exposure": columns[kernel.PORTFOLIO_EXPOSURE] / window.n_bars,
+        "turnover_per_year": columns[kernel.TURNOVER] * window.bars_per_year / window.n_bars,
+        "exposure": columns[kernel.EXPOSURE] / window.n_bars,
+        "net_exposure": columns[kernel.NET_EXPOSURE] / window.n_bars,
         **_trade_metrics(columns, window),
     }
 
@@ -201,6 +215,7 @@ def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
         per_bar = {
             "turnover_per_year": columns[kernel.TURNOVER] * window.bars_per_year / bars,
             "exposure": columns[kernel.EXPOSURE] / bars,
+            "net_exposure": columns[kernel.NET_EXPOSURE] / bars,
             "time_in_market": columns[kernel.BARS_IN_POSITION] / bars,
         }
     return {

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.targets import Targets
 
@@ -14,12 +15,12 @@ from quant_organism.strategies.targets import Targets
 RETURN_SUM = 0
 RETURN_SQUARES = 1
 LOSS_SQUARES = 2
-EQUITY = 3
-DEEPEST = 4  # least ratio of equity to its running peak
-EXPOSURE = 5
-PORTFOLIO_EXPOSURE = 6
-TURNOVER = 7
-PORTFOLIO_TURNOVER = 8
+MARKET_PRODUCTS = 3  # of its returns with the asset's
+EQUITY = 4
+DEEPEST = 5  # least ratio of equity to its running peak
+EXPOSURE = 6
+NET_EXPOSURE = 7
+TURNOVER = 8
 TRADES = 9
 WINS = 10
 GAINS = 11
@@ -42,15 +43,35 @@ RETURN = 9
 REASON = 10
 N_TRADE_COLUMNS = 11
 
-REASONS = ("signal", "stop_loss", "trailing_stop", "take_profit", "max_holding", "delisted", "ruined", "open")
-SIGNAL, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, MAX_HOLDING, DELISTED, RUINED, OPEN = range(len(REASONS))
+# Columns of a bar's context: what a decision at its close knows of all assets.
+LIQUIDITY = 0
+CALM = 1
+MOMENTUM = 2
+LIQUIDITY_SUM = 3  # over the assets with a bar
+CALM_SUM = 4
+MOMENTUM_SUM = 5
+LISTED = 6
+TURBULENCE = 7
+N_CONTEXT = 8
 
+REASONS = (
+    "signal",
+    "stop_loss",
+    "trailing_stop",
+    "take_profit",
+    "liquidation",
+    "max_holding",
+    "delisted",
+    "ruined",
+    "open",
+)
+SIGNAL, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, LIQUIDATION, MAX_HOLDING, DELISTED, RUINED, OPEN = range(len(REASONS))
 
 AHEAD = 8
 """Bars that a search for a stop or target looks over at once."""
 
-_STRETCH = 64
-"""Bars that are marked at once."""
+BACKSTOP_SHARE = 2.0 / 3.0
+"""Share of the maintenance margin below which the venue's backstop takes a position over."""
 
 
 class SleeveBars(NamedTuple):
@@ -68,16 +89,22 @@ class SleeveBars(NamedTuple):
         Funding that one long unit has paid from bar 0 to each close, shape (n,).
     funded
         Close less `settled`, shape (n,).
+    market
+        Return of a long unit in each bar, funding paid, shape (n,).
+    volume
+        Base volume per unit of the sleeve's capital, shape (n,).
     rows
         Place of each bar on the panel's time grid, shape (n,).
-    share
-        One over the number of listed assets, shape (n,).
+    context
+        What a decision at each close knows of all assets, shape (n, N_CONTEXT).
     first
         First bar of the window in which to trade and mark.
     origin
         Place among these bars of the first row of the portfolio that they add to.
     delisted
         Whether the asset has no bar at the end of the window.
+    funding_reach
+        Most that a long (row 1) or short (row 0) pays in funding over the longest holding, over its entry price.
     """
 
     opens: NDArray[np.float64]
@@ -88,29 +115,126 @@ class SleeveBars(NamedTuple):
     best_ahead: NDArray[np.float64]
     settled: NDArray[np.float64]
     funded: NDArray[np.float64]
+    market: NDArray[np.float64]
+    volume: NDArray[np.float64]
     rows: NDArray[np.int64]
-    share: NDArray[np.float64]
+    context: NDArray[np.float64]
     first: int
     origin: int
     delisted: bool
+    funding_reach: NDArray[np.float64]
 
 
 class Friction(NamedTuple):
-    """Costs as fractions, and whether stops wait for the bar after entry (rule 14)."""
+    """Costs of one asset as the walk reads them.
+
+    Parameters
+    ----------
+    taker_fee, maker_fee, slippage
+        Fractions.
+    margin
+        Margin over notional at the entry.
+    tier_bounds, maintenance, deductions
+        Margin tiers: lower bound of the notional and deduction per unit of the sleeve's capital, and maintenance
+        margin rate, each of shape (tiers,).
+    participation
+        Largest share of a bar's volume that market orders take; infinite where orders fill at once.
+    impact
+        Further slippage of a fill that takes a whole bar's volume, as a fraction.
+    stops_from_next_bar
+        Whether stops wait for the bar after entry (rule 17).
+    """
 
     taker_fee: float
+    maker_fee: float
     slippage: float
+    margin: float
+    tier_bounds: NDArray[np.float64]
+    maintenance: NDArray[np.float64]
+    deductions: NDArray[np.float64]
+    participation: float
+    impact: float
     stops_from_next_bar: bool
 
 
 class Risk(NamedTuple):
-    """Risk genes of G genomes, each of shape (G,); a trailing stop of 0 is off."""
+    """Genes of G genomes that the evaluator applies, each of shape (G,).
+
+    A trailing stop of 0 is off; the weights of liquidity, calm and momentum sum to 1.
+    """
 
     stop_loss: NDArray[np.float64]
     take_profit: NDArray[np.float64]
     trailing_stop: NDArray[np.float64]
     position_size: NDArray[np.float64]
     max_holding_bars: NDArray[np.int64]
+    max_drawdown: NDArray[np.float64]
+    position_size_limit: NDArray[np.float64]
+    liquidity_weight: NDArray[np.float64]
+    calm_weight: NDArray[np.float64]
+    momentum_weight: NDArray[np.float64]
+    volatility_threshold: NDArray[np.float64]
+
+
+@compiled
+def entry_weight(known: NDArray[np.float64], g: int, risk: Risk) -> float:
+    """Return the share of equity that genome `g` may enter with (rule 13), given the context of the decision's bar."""
+    liquidity, calm, momentum = risk.liquidity_weight[g], risk.calm_weight[g], risk.momentum_weight[g]
+    score = liquidity * known[LIQUIDITY] + calm * known[CALM] + momentum * known[MOMENTUM]
+    if score <= LEAST_SCORE:
+        return 0.0
+    scores = liquidity * known[LIQUIDITY_SUM] + calm * known[CALM_SUM] + momentum * known[MOMENTUM_SUM]
+    size, limit = risk.position_size[g], risk.position_size_limit[g]
+    gross = min(known[LISTED] * size, limit * scores)
+    return float(min(size, min(score * limit, ALLOTMENT_LIMIT)) * min(1.0, 1.0 / gross))
+
+
+@compiled
+def liquidation_price(side: int, quantity: float, entry_price: float, balance: float, friction: Friction) -> float:
+    """Return the price at which an isolated position is liquidated (rule 15); 0, or infinity for a short: never.
+
+    Parameters
+    ----------
+    side, quantity, entry_price
+        The position; quantity without sign, per unit of the sleeve's capital.
+    balance
+        Its margin less the funding that it has paid.
+    friction
+        Holds the margin tiers.
+    """
+    for tier in range(friction.maintenance.size):
+        rate, deduction = friction.maintenance[tier], friction.deductions[tier]
+        price = (entry_price - side * (balance + deduction) / quantity) / (1.0 - side * rate)
+        notional = quantity * price
+        last = tier + 1 == friction.maintenance.size
+        if notional >= friction.tier_bounds[tier] and (last or notional < friction.tier_bounds[tier + 1]):
+            return float(price)
+    return 0.0 if side > 0 else np.inf
+
+
+@compiled
+def maintenance_margin(notional: float, friction: Friction) -> float:
+    """Return the maintenance margin of a position, per unit of the sleeve's capital."""
+    tier = np.searchsorted(friction.tier_bounds, notional, side="right") - 1
+    return float(notional * friction.maintenance[tier] - friction.deductions[tier])
+
+
+@compiled
+def liquidation_fill(
+    price: float, quantity: float, entry_price: float, balance: float, friction: Friction
+) -> tuple[float, float]:
+    """Return the price at which a liquidation at `price` ends, and the most that its fee can take (rule 15).
+
+    The venue's backstop takes over at the price at which nothing of the margin is left.
+    """
+    side = 1 if quantity > 0.0 else -1
+    bankrupt = entry_price - balance / quantity
+    left = balance + quantity * (price - entry_price)
+    if left < BACKSTOP_SHARE * maintenance_margin(abs(quantity) * price, friction):
+        return bankrupt, 0.0
+    slipped = price * (1.0 - side * friction.slippage)
+    slipped = slipped if side * (slipped - bankrupt) > 0.0 else bankrupt
+    return slipped, balance + quantity * (slipped - entry_price)
 
 
 @compiled
@@ -121,22 +245,24 @@ def simulate_population(
     friction: Friction,
     totals: NDArray[np.float64],
     portfolio: NDArray[np.float64],
+    held: NDArray[np.bool_],
 ) -> None:
     """Trade G genomes' targets on one asset.
 
     Parameters
     ----------
     targets, bars, risk, friction
-        What the genomes want, the asset, the risk genes, the costs.
+        What the genomes want, the asset, the genes that are applied, the costs.
     totals
         Written: each sleeve's totals, shape (G, N_TOTALS).
     portfolio
-        Added to: each sleeve's share of its portfolio's return, shape (G, any); bar t belongs to column
-        t - `bars.origin`.
+        Added to: each sleeve's return, shape (G, any); bar t belongs to column t - `bars.origin`.
+    held
+        Set where the sleeve holds a position through the close, shape of `portfolio`.
     """
     no_trades = np.empty((0, N_TRADE_COLUMNS))
     for g in range(targets.counts.size):
-        simulate_sleeve(targets, g, bars, risk, friction, totals[g], portfolio[g], no_trades)
+        simulate_sleeve(targets, g, bars, risk, friction, totals[g], portfolio[g], held[g], no_trades)
 
 
 @compiled
@@ -148,6 +274,7 @@ def simulate_sleeve(
     friction: Friction,
     totals: NDArray[np.float64],
     portfolio: NDArray[np.float64],
+    held: NDArray[np.bool_],
     trades: NDArray[np.float64],
 ) -> int:
     """Trade the targets of genome `g` on one asset: every run of one direction is at most one trade.
@@ -156,7 +283,7 @@ def simulate_sleeve(
     ----------
     targets, bars, risk, friction
         As in `simulate_population`.
-    totals, portfolio
+    totals, portfolio, held
         The genome's row of the arrays of `simulate_population`.
     trades
         Written as far as it reaches: one row per trade, shape (any, N_TRADE_COLUMNS).
@@ -166,69 +293,94 @@ def simulate_sleeve(
     Number of trades, a last open one included.
     """
     # One function on purpose: handing arrays to another, even to one that is inlined, costs more than a short trade.
-    opens, close, rows, share, first, origin = bars.opens, bars.close, bars.rows, bars.share, bars.first, bars.origin
+    opens, close, rows, context = bars.opens, bars.close, bars.rows, bars.context
+    first, origin, market = bars.first, np.uint64(bars.origin), bars.market
     adverse, favourable, settled, funded = bars.adverse, bars.favourable, bars.settled, bars.funded
     worst_ahead, best_ahead = bars.worst_ahead, bars.best_ahead
     changes, sides, convictions = targets.bars[g], targets.sides[g], targets.convictions[g]
     n_changes, n = targets.counts[g], close.size
     stop_loss, take_profit, trailing_stop = risk.stop_loss[g], risk.take_profit[g], risk.trailing_stop[g]
-    size, inverse_size = risk.position_size[g], 1.0 / risk.position_size[g]
+    max_holding, max_drawdown, calmest = risk.max_holding_bars[g], risk.max_drawdown[g], risk.volatility_threshold[g]
     trails = trailing_stop > 0.0
-    marks, inverses = np.empty(_STRETCH), np.empty(_STRETCH)
+    highest_rate = friction.maintenance[friction.maintenance.size - 1]
 
     cash = equity = peak = deepest = inverse_equity = inverse_peak = 1.0
-    return_sum = return_squares = loss_squares = 0.0
-    exposure = portfolio_exposure = turnover = portfolio_turnover = 0.0
-    gains = losses = 0.0
+    return_sum = return_squares = loss_squares = market_products = 0.0
+    exposure = net_exposure = turnover = gains = losses = 0.0
     closed = wins = held_bars = bars_in_position = count = 0
     ruin = n
     skips_run = False
+    weight = 0.0
+    asked_from = first - 1
     change = 0
     while change + 1 < n_changes and changes[change + 1] < first:
         change += 1
     while change < n_changes and ruin == n:
         # Rule 4: a change of conviction alone does not end a run.
-        side = int(sides[change])
-        decided = max(int(changes[change]), first - 1)
-        conviction = convictions[change] if convictions.size > 0 else 1.0
+        begin = change
+        side = int(sides[begin])
         change += 1
         while change < n_changes and sides[change] == side:
             change += 1
-        if side == 0 or skips_run or decided >= n - 1:
+        if side == 0 or skips_run:
             skips_run = False
             continue
 
+        # Rule 14: permission is asked at each close until the run ends. A reversal brings its weight with it.
+        decided = max(int(changes[begin]), asked_from)
+        last_chance = min(int(changes[change]) if change < n_changes else n, n - 1)
+        while weight == 0.0 and decided < last_chance:
+            if 1.0 - equity * inverse_peak >= max_drawdown:
+                # Flat as it is, the sleeve stays where it is for ever.
+                change = n_changes
+                break
+            if context[decided, TURBULENCE] <= calmest:
+                weight = entry_weight(context[decided], g, risk)
+            decided += 1
+        if weight == 0.0:
+            continue
+        entry = decided
+
         # Rules 2 to 4: decided at a close, filled at the next open, worse by the slippage, sized on equity.
-        entry = decided + 1
         before = cash
-        weight = size * conviction
+        share = weight
+        if convictions.size > 0:
+            while begin + 1 < change and changes[begin + 1] < entry:
+                begin += 1
+            share = weight * convictions[begin]
+        weight = 0.0
         entry_price = opens[entry] * (1.0 + side * friction.slippage)
-        quantity = side * (weight * before / entry_price)
-        entry_fee = friction.taker_fee * weight * before
+        quantity = side * (share * before / entry_price)
+        entry_fee = friction.taker_fee * share * before
+        margin = friction.margin * share * before
+        settled_before = settled[entry - 1]
 
         # Rule 7: the first bar that opens at least so many grid bars after the entry.
-        deadline = entry + risk.max_holding_bars[g]
-        if deadline >= n or rows[deadline] - rows[entry] > risk.max_holding_bars[g]:
+        deadline = entry + max_holding
+        if deadline >= n or rows[deadline] - rows[entry] > max_holding:
             deadline = min(deadline, n)
-            while deadline > entry + 1 and rows[deadline - 1] - rows[entry] >= risk.max_holding_bars[g]:
+            while deadline > entry + 1 and rows[deadline - 1] - rows[entry] >= max_holding:
                 deadline -= 1
         ordered = int(changes[change]) + 1 if change < n_changes else n
         limit = min(ordered, deadline, n)
 
-        # Rules 5 and 6: the first bar that reaches a stop or the target. Prices are taken times the side, so that
+        # Rules 5, 6 and 15: the first bar that reaches a stop or the target. Prices are taken times the side, so that
         # one comparison serves longs and shorts.
         row = 1 if side > 0 else 0
         fixed = side * (entry_price * (1.0 - side * stop_loss))
         target = side * (entry_price * (1.0 + side * take_profit))
         retreat = 1.0 - side * trailing_stop
         best = side * entry_price
+        distance = side * ((1.0 - side * stop_loss) * (1.0 - side * highest_rate) - 1.0) + friction.margin
+        margin_matters = bars.funding_reach[row] >= distance
         exit_bar, exit_price, reason = n - 1, close[n - 1], DELISTED if bars.delisted else OPEN
+        fee_rate, fee_limit = friction.taker_fee, np.inf
         t = entry
         scan_until = limit
         if friction.stops_from_next_bar:
             t, scan_until = entry + 1, min(limit + 1, n)
         while t < scan_until:
-            if t + AHEAD <= scan_until:
+            if t + AHEAD <= scan_until and not margin_matters:
                 # Nothing happens in a stretch whose worst stays above the stop that its own best would set.
                 highest = best_ahead[row, t] if best_ahead[row, t] > best else best
                 level = highest * retreat if trails and highest * retreat > fixed else fixed
@@ -236,13 +388,24 @@ def simulate_sleeve(
                     best = highest
                     t += AHEAD
                     continue
-            level = best * retreat if trails and best * retreat > fixed else fixed
+            level, cause, balance = fixed, STOP_LOSS, margin
+            if trails and best * retreat > fixed:
+                level, cause = best * retreat, TRAILING_STOP
+            if margin_matters:
+                balance = margin - quantity * (settled[t - 1] - settled_before)
+                liquidation = side * liquidation_price(side, abs(quantity), entry_price, balance, friction)
+                if liquidation >= level:
+                    level, cause = liquidation, LIQUIDATION
             if adverse[row, t] <= level:
-                exit_bar, exit_price = t, side * min(level, side * opens[t]) * (1.0 - side * friction.slippage)
-                reason = TRAILING_STOP if level > fixed else STOP_LOSS
+                exit_bar, exit_price, reason = t, side * min(level, side * opens[t]), cause
+                if cause == LIQUIDATION:
+                    exit_price, fee_limit = liquidation_fill(exit_price, quantity, entry_price, balance, friction)
+                else:
+                    exit_price *= 1.0 - side * friction.slippage
                 break
             if favourable[row, t] >= target:
                 exit_bar, exit_price, reason = t, side * max(target, side * opens[t]), TAKE_PROFIT
+                fee_rate = friction.maker_fee
                 break
             best = favourable[row, t] if favourable[row, t] > best else best
             t += 1
@@ -251,67 +414,64 @@ def simulate_sleeve(
             reason = SIGNAL if ordered <= deadline else MAX_HOLDING
         elif reason == DELISTED:
             exit_price *= 1.0 - side * friction.slippage
-        # Rule 14: a bar that ends a position by a stop or target ignores its order.
+        # Rule 17: a bar that ends a position by a stop or target ignores its order.
         skips_run = exit_bar == ordered and reason != SIGNAL and reason < DELISTED
 
         # Rules 8 to 10: the cash that the trade leaves. Held through bar t, the sleeve is worth
         # base + quantity x funded[t].
         held_until = n if reason == OPEN else exit_bar
         paid_until = exit_bar if reason >= DELISTED else exit_bar - 1
-        settled_before = settled[entry - 1]
         cash = before - quantity * entry_price - entry_fee
         base = cash + quantity * settled_before
         funding = quantity * (settled[paid_until] - settled_before)
         value = cash - funding + quantity * exit_price
         traded = abs(quantity) * exit_price
-        exit_fee = 0.0 if reason == OPEN else friction.taker_fee * traded
+        exit_fee = 0.0 if reason == OPEN else min(fee_rate * traded, fee_limit)
         cash = value - exit_fee
-        reverses = reason == SIGNAL and exit_bar == ordered and sides[change] != 0 and cash > 0.0
 
-        # Rules 9 and 12: mark the closes held through, and the one after the exit unless a reversal holds through it.
-        # What holds this loop back is division, so it is done for a stretch at once, and branches that cannot be
-        # foreseen, so there are none but for ruin. Unsigned places spare the compiler the thought of negative ones.
-        marked_until = held_until if reason == OPEN or reverses else held_until + 1
-        for begin in range(entry, marked_until, _STRETCH):
-            end = min(begin + _STRETCH, marked_until)
-            from_place, to_place = np.uint64(begin), np.uint64(end)
-            for place in range(from_place, to_place):
-                marks[place - from_place] = base + quantity * funded[place]
-                inverses[place - from_place] = 1.0 / (base + quantity * funded[place])
-            if end > held_until:
-                marks[end - begin - 1] = cash
-                inverses[end - begin - 1] = 1.0 / cash
-            for place in range(from_place, to_place):
-                marked = marks[place - from_place]
+        # Rules 9 and 12: mark the closes held through, then the one after the exit, unless a reversal holds through it.
+        # Unsigned places spare the compiler the thought of negative ones.
+        place, until, held_end = np.uint64(entry), np.uint64(held_until), np.uint64(held_until)
+        while True:
+            while place < until:
+                marked = base + quantity * funded[place] if place < held_end else cash
                 if marked <= 0.0:
                     marked = 0.0
                     ruin = int(np.int64(place))
                 gain = (marked - equity) * inverse_equity
                 loss = gain if gain < 0.0 else 0.0
-                scale = share[place] * inverse_size
-                scale = scale if scale < 1.0 else 1.0
                 return_sum += gain
                 return_squares += gain * gain
                 loss_squares += loss * loss
-                portfolio[place - np.uint64(origin)] += scale * gain
+                market_products += gain * market[place]
+                portfolio[place - origin] += gain
                 equity = marked
                 if ruin < n:
                     break
-                inverse_equity = inverses[place - from_place]
+                inverse_equity = 1.0 / marked
                 inverse_peak = inverse_equity if equity > peak else inverse_peak
                 peak = equity if equity > peak else peak
                 depth = equity * inverse_peak
                 deepest = depth if depth < deepest else deepest
-                held = abs(quantity) * close[place] * inverse_equity if place < np.uint64(held_until) else 0.0
-                exposure += held
-                portfolio_exposure += scale * held
-            if ruin < n:
+                worth = quantity * close[place] * inverse_equity if place < held_end else 0.0
+                net_exposure += worth
+                exposure += abs(worth)
+                place += np.uint64(1)
+            if ruin < n or reason == OPEN or until > held_end:
                 break
+            if reason == SIGNAL and sides[change] != 0 and cash > 0.0 and 1.0 - equity * inverse_peak < max_drawdown:
+                if context[exit_bar - 1, TURBULENCE] <= calmest:
+                    weight = entry_weight(context[exit_bar - 1], g, risk)
+                if weight > 0.0:
+                    break
+            until += np.uint64(1)
+        asked_from = exit_bar
         if ruin < n:
             reason, cash, deepest = RUINED, 0.0, 0.0
         if ruin < held_until:
             exit_bar, exit_price, exit_fee, held_until = ruin, close[ruin], 0.0, ruin
             funding = quantity * (settled[ruin] - settled_before)
+        held[entry - bars.origin : held_until - bars.origin] = True
 
         # Book the trade.
         earned = (cash - before) / before
@@ -323,11 +483,9 @@ def simulate_sleeve(
             trades[count, PNL], trades[count, RETURN], trades[count, REASON] = cash - before, earned, reason
         count += 1
         bars_in_position += held_until - entry
-        turnover += weight
-        portfolio_turnover += min(1.0, share[entry] * inverse_size) * weight
+        turnover += share
         if reason < RUINED:
             turnover += traded / value
-            portfolio_turnover += min(1.0, share[exit_bar] * inverse_size) * (traded / value)
         if reason != OPEN:
             closed += 1
             held_bars += rows[exit_bar] - rows[entry]
@@ -335,9 +493,8 @@ def simulate_sleeve(
             gains += earned if earned > 0.0 else 0.0
             losses -= earned if earned < 0.0 else 0.0
     totals[RETURN_SUM], totals[RETURN_SQUARES], totals[LOSS_SQUARES] = return_sum, return_squares, loss_squares
-    totals[EQUITY], totals[DEEPEST] = equity, deepest
-    totals[EXPOSURE], totals[PORTFOLIO_EXPOSURE] = exposure, portfolio_exposure
-    totals[TURNOVER], totals[PORTFOLIO_TURNOVER] = turnover, portfolio_turnover
+    totals[MARKET_PRODUCTS], totals[EQUITY], totals[DEEPEST] = market_products, equity, deepest
+    totals[EXPOSURE], totals[NET_EXPOSURE], totals[TURNOVER] = exposure, net_exposure, turnover
     totals[TRADES], totals[WINS], totals[GAINS], totals[LOSSES] = closed, wins, gains, losses
     totals[HELD_BARS], totals[BARS_IN_POSITION] = held_bars, bars_in_position
     return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import kernel
 from quant_organism.backtest.sleeves import Sleeve, Window
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, StrategyFamily, get_family
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.family import GeneArrays
 from quant_organism.strategies.signals import gene_arrays
+from quant_organism.strategies.store import IndicatorStore, Keys
 from quant_organism.strategies.targets import Targets
 
 _TASK_CELLS = 2**19
@@ -36,7 +39,7 @@ class Group:
     genes
         Their genes, each of shape (G,).
     risk
-        Their risk genes as the walk reads them.
+        The genes that the evaluator applies, as the walk reads them.
     row
         Row of the first of them in the pass.
     """
@@ -50,15 +53,7 @@ class Group:
     def of(cls, genomes: Sequence[Genome], interval: Interval, row: int = 0) -> Group:
         """Collect genomes of one family."""
         genes = gene_arrays(genomes)
-        trailing, hours = genes["trailing_stop"], genes["max_holding_hours"]
-        risk = kernel.Risk(
-            stop_loss=np.asarray(genes["stop_loss"], dtype=np.float64),
-            take_profit=np.asarray(genes["take_profit"], dtype=np.float64),
-            trailing_stop=np.where(trailing < TRAILING_STOP_OFF_BELOW, 0.0, trailing),
-            position_size=np.asarray(genes["position_size"], dtype=np.float64),
-            max_holding_bars=np.maximum(1, np.ceil(hours / interval.hours)).astype(np.int64),
-        )
-        return cls(get_family(genomes[0].family), genes, risk, row)
+        return cls(get_family(genomes[0].family), genes, applied_genes(genes, interval), row)
 
     @property
     def size(self) -> int:
@@ -75,6 +70,27 @@ class Group:
         return Group(self.family, genes, risk, self.row + begin)
 
 
+def applied_genes(genes: GeneArrays, interval: Interval) -> kernel.Risk:
+    """Return the genes that the evaluator applies in the form that the walk reads."""
+    trailing, hours = genes["trailing_stop"], genes["max_holding_hours"]
+    weights = np.stack([genes[f"{name}_weight"] for name in ("liquidity", "volatility", "momentum")])
+    weights = np.where(weights.sum(axis=0) > 0.0, weights, 1.0)
+    liquidity, calm, momentum = weights / weights.sum(axis=0)
+    return kernel.Risk(
+        stop_loss=genes["stop_loss"],
+        take_profit=genes["take_profit"],
+        trailing_stop=np.where(trailing < TRAILING_STOP_OFF_BELOW, 0.0, trailing),
+        position_size=genes["position_size"],
+        max_holding_bars=np.maximum(1, np.ceil(hours / interval.hours)).astype(np.int64),
+        max_drawdown=genes["max_drawdown"],
+        position_size_limit=genes["position_size_limit"],
+        liquidity_weight=liquidity,
+        calm_weight=calm,
+        momentum_weight=momentum,
+        volatility_threshold=genes["volatility_threshold"],
+    )
+
+
 def group_by_family(genomes: Sequence[Genome], interval: Interval) -> list[Group]:
     """Collect genomes, sorted by family, into one group per family."""
     families = [genome.family for genome in genomes]
@@ -86,8 +102,8 @@ def group_by_family(genomes: Sequence[Genome], interval: Interval) -> list[Group
 
 
 def simulate_pass(
-    groups: Sequence[Group], window: Window, friction: kernel.Friction, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    groups: Sequence[Group], window: Window, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
     """Trade all genomes of `groups` on all assets of the window.
 
     Assets are taken one after the other, in the order of their symbols, so that few indicators are held at a time and
@@ -95,10 +111,12 @@ def simulate_pass(
 
     Returns
     -------
-    Portfolio returns per bar, shape (G, T'), and totals of the sleeves, shape (G, N, N_TOTALS).
+    Portfolio returns per bar, shape (G, T'), bars in which some sleeve held a position, shape (G, T'), and totals of
+    the sleeves, shape (G, N, N_TOTALS).
     """
     count = sum(group.size for group in groups)
     returns = np.zeros((count, window.n_bars))
+    held = np.zeros((count, window.n_bars), dtype=np.bool_)
     totals = np.zeros((count, window.panel.n_assets, kernel.N_TOTALS))
     genomes_per_task = max(8, math.ceil(_TASK_CELLS / window.stop))
     parts = [part for group in groups for part in group.parts(genomes_per_task)]
@@ -107,28 +125,79 @@ def simulate_pass(
     for _ in range(threads):
         desks.put(Targets.empty(genomes_per_task, window.stop, conviction=True))
 
-    def trade(part: Group, asset: int, sleeve: Sleeve, bank: IndicatorBank) -> None:
+    def trade(part: Group, asset: int, sleeve: Sleeve, banks: Banks) -> None:
         rows = slice(part.row, part.row + part.size)
         desk = desks.get()
         try:
-            totals[rows, asset] = _trade_part(part, sleeve, bank, friction, desk, returns[rows])
+            totals[rows, asset] = _trade_part(part, sleeve, banks, desk, returns[rows], held[rows])
         finally:
             desks.put(desk)
 
     with ThreadPoolExecutor(threads) as executor:
-        for asset, sleeve, bank in _prepared(window, _needs(groups), executor):
-            for done in [executor.submit(trade, part, asset, sleeve, bank) for part in parts]:
+        for asset, sleeve, banks in _prepared(window, groups, executor):
+            for done in [executor.submit(trade, part, asset, sleeve, banks) for part in parts]:
                 done.result()
-    return returns, totals
+    return returns, held, totals
 
 
-def _prepared(
-    window: Window, needs: Mapping[str, NDArray[np.int64]], executor: Executor
-) -> Iterator[tuple[int, Sleeve, IndicatorBank]]:
+@dataclass(frozen=True, eq=False)
+class Banks:
+    """Indicators of one asset: over all its valid bars, and over those that have a funding rate."""
+
+    every: IndicatorBank
+    rated: IndicatorBank
+
+    @classmethod
+    def of(cls, sleeve: Sleeve, groups: Sequence[Group], store: IndicatorStore) -> Banks:
+        """Build what the genomes of `groups` read."""
+        needs: tuple[dict[str, Keys], dict[str, Keys]] = ({}, {})
+        for group in groups:
+            chosen = needs[reads_funding(group.family)]
+            for name, keys in group.family.indicators(group.genes).items():
+                chosen[name] = np.concatenate([chosen[name], keys]) if name in chosen else keys
+        return cls(
+            IndicatorBank(sleeve.signal_bars, needs[False], store), IndicatorBank(sleeve.rated_bars, needs[True], store)
+        )
+
+
+def reads_funding(family: StrategyFamily) -> bool:
+    """Say whether a family is blind on bars without a funding rate."""
+    return "funding_rate" in family.columns
+
+
+def check_columns(names: Iterable[str], panel: Panel) -> None:
+    """Refuse families that read a column which the panel does not have.
+
+    Raises
+    ------
+    InputError
+        If a family needs funding rates and no asset has any.
+    """
+    blind = sorted(name for name in names if reads_funding(get_family(name)))
+    if blind and not np.isfinite(panel.funding_rate).any():
+        raise InputError(
+            f"{', '.join(blind)} reads the column funding_rate, but the panel has none",
+            where=f"market {panel.market}",
+            remedy="import funding for this market, or leave the family out; nothing is put in its place",
+        )
+
+
+def write_targets(part: Group, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
+    """Write the targets of genomes of one family over all valid bars of an asset."""
+    if not reads_funding(part.family):
+        part.family.targets(banks.every, part.genes, targets)
+        return
+    part.family.targets(banks.rated, part.genes, targets)
+    for genome in range(part.size):
+        changes = targets.bars[genome, : targets.counts[genome]]
+        changes[:] = sleeve.rated[changes]
+
+
+def _prepared(window: Window, groups: Sequence[Group], executor: Executor) -> Iterator[tuple[int, Sleeve, Banks]]:
     # Every asset that has bars in the window, in the order of symbols; the next is prepared while one is traded.
-    def prepare(asset: int) -> tuple[int, Sleeve, IndicatorBank]:
+    def prepare(asset: int) -> tuple[int, Sleeve, Banks]:
         sleeve = window.sleeve(asset)
-        return asset, sleeve, IndicatorBank(sleeve.signal_bars, needs)
+        return asset, sleeve, Banks.of(sleeve, groups, window.store)
 
     valid = window.panel.valid[window.start : window.stop]
     assets = [asset for asset in window.assets_by_symbol if valid[:, asset].any()]
@@ -144,26 +213,19 @@ def _prepared(
 def _trade_part(
     part: Group,
     sleeve: Sleeve,
-    bank: IndicatorBank,
-    friction: kernel.Friction,
+    banks: Banks,
     desk: Targets,
     portfolio: NDArray[np.float64],
+    held: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     targets = desk.part(part.size, conviction=part.family.conviction)
-    part.family.targets(bank, part.genes, targets)
+    write_targets(part, sleeve, banks, targets)
     totals = np.empty((part.size, kernel.N_TOTALS))
     if sleeve.has_gaps:
-        compressed = np.zeros((part.size, sleeve.n_bars))
-        kernel.simulate_population(targets, sleeve.bars, part.risk, friction, totals, compressed)
-        portfolio[:, sleeve.window_rows] += compressed
+        gains, through = np.zeros((part.size, sleeve.n_bars)), np.zeros((part.size, sleeve.n_bars), dtype=np.bool_)
+        kernel.simulate_population(targets, sleeve.bars, part.risk, sleeve.friction, totals, gains, through)
+        portfolio[:, sleeve.window_rows] += gains
+        held[:, sleeve.window_rows] |= through
     else:
-        kernel.simulate_population(targets, sleeve.bars, part.risk, friction, totals, portfolio)
+        kernel.simulate_population(targets, sleeve.bars, part.risk, sleeve.friction, totals, portfolio, held)
     return totals
-
-
-def _needs(groups: Sequence[Group]) -> dict[str, NDArray[np.int64]]:
-    needs: dict[str, NDArray[np.int64]] = {}
-    for group in groups:
-        for name, periods in group.family.indicators(group.genes).items():
-            needs[name] = np.concatenate([needs[name], periods]) if name in needs else periods
-    return needs

@@ -22,6 +22,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.signals import signal
+from quant_organism.strategies.store import IndicatorStore
 
 Floats = NDArray[np.float64]
 Table = dict[str, NDArray[Any]]
@@ -88,7 +89,7 @@ def run_vectorbt(
     check_panel(panel, start, last)
     _check_comparable(genome, panel, symbol, costs)
     asset = panel.symbols.index(symbol)
-    sleeve = Window(panel, costs, start, last).sleeve(asset)
+    sleeve = Window(panel, costs, start, last, IndicatorStore(0)).sleeve(asset)
     if stops_from_next_bar and sleeve.bars.delisted:
         raise InputError(
             "a row per bar leaves no row to close a delisted position in",

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest.costs import Costs
-from quant_organism.backtest.kernel import AHEAD, SleeveBars
+from quant_organism.backtest.kernel import AHEAD, N_CONTEXT, Friction, SleeveBars
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
+from quant_organism.strategies.allocation import Allocation, allocate
 from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.common_genes import RISK_GENES
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.extremes import maximum_rows
+from quant_organism.strategies.store import IndicatorStore
 
 HOURS_PER_YEAR = 24 * 365
+
+_LONGEST_HOLDING_HOURS = next(spec.high for spec in RISK_GENES if spec.name == "max_holding_hours")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +35,12 @@ class Sleeve:
     ----------
     signal_bars
         What families read, warm-up before the window included.
+    rated
+        Those of them that have a funding rate, by number; what families read that need one.
     bars
         What the walk reads.
+    friction
+        What trading the asset costs.
     window_rows
         Row within the window of each valid bar of the window, shape (n - first,).
     has_gaps
@@ -36,7 +48,9 @@ class Sleeve:
     """
 
     signal_bars: Bars
+    rated: NDArray[np.int64]
     bars: SleeveBars
+    friction: Friction
     window_rows: NDArray[np.int64]
     has_gaps: bool
 
@@ -44,6 +58,17 @@ class Sleeve:
     def n_bars(self) -> int:
         """Number of valid bars inside the window."""
         return int(self.window_rows.size)
+
+    @cached_property
+    def rated_bars(self) -> Bars:
+        """The bars that have a funding rate."""
+        every = self.signal_bars
+        if self.rated.size == every.numbers.size:
+            return every
+        columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
+        kept: dict[str, Any] = {name: np.ascontiguousarray(getattr(every, name)[self.rated]) for name in columns}
+        kept["asset"] = f"{every.asset}, rated"
+        return replace(every, **kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +79,8 @@ class Window:
     costs: Costs
     start: int
     stop: int
+    store: IndicatorStore
+    stops_from_next_bar: bool = False
 
     @property
     def n_bars(self) -> int:
@@ -87,27 +114,45 @@ class Window:
         return self.times[self.day_starts] // MS_PER_DAY * MS_PER_DAY
 
     @cached_property
-    def share(self) -> NDArray[np.float64]:
-        """One over the number of assets that had a valid bar just before each row up to `stop`, shape (stop,)."""
-        listed = self.panel.valid[: self.stop].sum(axis=1)
-        before = np.concatenate([listed[:1], listed[:-1]])
-        return np.asarray(1.0 / np.maximum(before, 1))
+    def allocation(self) -> Allocation:
+        """Scores and turbulence of all assets over the whole panel; each bar knows its past only."""
+        panel = self.panel
+
+        def ranked() -> tuple[NDArray[Any], ...]:
+            found = allocate(panel.high, panel.low, panel.close, panel.volume, panel.valid, panel.interval.hours)
+            return found.ranks, found.listed, found.turbulence
+
+        return Allocation(*self.store.remember(f"allocation of {panel.hash}".encode(), ranked))
+
+    @cached_property
+    def rank_sums(self) -> NDArray[np.float64]:
+        """Sums of the three ranks over the assets with a bar, in the order of symbols, shape (T, 3)."""
+        sums = np.zeros((self.panel.n_bars, 3))
+        for asset in self.assets_by_symbol:
+            sums += self.allocation.ranks[:, asset]
+        return sums
 
     def sleeve(self, asset: int) -> Sleeve:
         """Collect the valid bars of a column of the panel."""
-        panel, stop = self.panel, self.stop
+        panel, stop, costs = self.panel, self.stop, self.costs
         rows = np.flatnonzero(panel.valid[:stop, asset])
-        opens, high, low, close, volume = (
+        opens, high, low, close, volume, rate = (
             np.ascontiguousarray(column[:stop, asset][rows])
-            for column in (panel.open, panel.high, panel.low, panel.close, panel.volume)
+            for column in (panel.open, panel.high, panel.low, panel.close, panel.volume, panel.funding_rate)
         )
         settled = np.zeros(rows.size)
-        if self.costs.charge_funding:
+        if costs.charge_funding:
             np.cumsum(close * panel.funding_paid[:stop, asset][rows], out=settled)
+        funded = close - settled
         adverse, favourable = np.stack([-high, low]), np.stack([-low, high])
         first = int(np.searchsorted(rows, self.start))
         inside = rows[first:] - self.start
         has_gaps = bool(inside.size and inside[-1] - inside[0] >= inside.size)
+        context = np.empty((rows.size, N_CONTEXT))
+        context[:, :3] = self.allocation.ranks[rows, asset]
+        context[:, 3:6] = self.rank_sums[rows]
+        context[:, 6] = self.allocation.listed[rows]
+        context[:, 7] = self.allocation.turbulence[rows, asset]
         return Sleeve(
             signal_bars=Bars(
                 open=opens,
@@ -115,10 +160,13 @@ class Window:
                 low=low,
                 close=close,
                 volume=volume,
-                funding_rate=np.ascontiguousarray(panel.funding_rate[:stop, asset][rows]),
+                funding_rate=rate,
                 numbers=panel.times[rows] // panel.interval.milliseconds,
                 bar_hours=panel.interval.hours,
+                market=f"{panel.hash}, {stop}",
+                asset=panel.symbols[asset],
             ),
+            rated=np.flatnonzero(np.isfinite(rate)),
             bars=SleeveBars(
                 opens=opens,
                 close=close,
@@ -127,16 +175,55 @@ class Window:
                 worst_ahead=-_greatest_ahead(-adverse),
                 best_ahead=_greatest_ahead(favourable),
                 settled=settled,
-                funded=close - settled,
+                funded=funded,
+                market=np.diff(funded, prepend=funded[:1]) / np.concatenate([close[:1], close[:-1]]),
+                volume=volume / costs.capital_usd,
                 rows=rows,
-                share=self.share[rows],
+                context=context,
                 first=first,
                 origin=first if has_gaps or inside.size == 0 else first - int(inside[0]),
                 delisted=bool(rows.size and rows[-1] < stop - 1),
+                funding_reach=_funding_reach(opens, settled, costs.slippage, panel.interval.hours),
             ),
+            friction=self._friction(panel.symbols[asset]),
             window_rows=inside,
             has_gaps=has_gaps,
         )
+
+    def _friction(self, symbol: str) -> Friction:
+        costs = self.costs
+        tiers = costs.tiers(symbol)
+        bounds = np.array([bound for bound, _ in tiers]) / costs.capital_usd
+        rates = np.array([0.5 / most for _, most in tiers])
+        return Friction(
+            taker_fee=costs.taker_fee,
+            maker_fee=costs.maker_fee,
+            slippage=costs.slippage,
+            margin=1.0 / min(costs.leverage, tiers[0][1]),
+            tier_bounds=bounds,
+            maintenance=rates,
+            deductions=np.cumsum(bounds * np.diff(rates, prepend=rates[:1])),
+            participation=np.inf if costs.max_participation is None else costs.max_participation,
+            impact=costs.impact_bps / 10_000.0,
+            stops_from_next_bar=self.stops_from_next_bar,
+        )
+
+
+def _funding_reach(
+    opens: NDArray[np.float64], settled: NDArray[np.float64], slippage: float, bar_hours: float
+) -> NDArray[np.float64]:
+    # Most that one unit entered at any open pays until it must be closed, over its entry price: short, long.
+    reach = np.zeros(2)
+    bars = math.ceil(_LONGEST_HOLDING_HOURS / bar_hours)
+    if not settled.any():
+        return reach
+    for row, side in ((0, -1.0), (1, 1.0)):
+        paid = np.concatenate([side * settled, np.full(bars, -np.inf)])
+        most = maximum_rows(paid, np.array([bars]))[0, bars:]
+        reach[row] = max(
+            0.0, float(np.max((most - side * settled)[: opens.size - 1] / (opens[1:] * (1.0 - slippage)), initial=0.0))
+        )
+    return reach
 
 
 def _greatest_ahead(values: NDArray[np.float64]) -> NDArray[np.float64]:
