@@ -10,8 +10,8 @@ import numpy as np
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.evolution.committee import Committee
 from quant_organism.strategies import random_genome
+from quant_organism.strategies.committee import Committee
 
 COUNT = 1_000
 METRICS = (

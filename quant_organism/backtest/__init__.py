@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 from quant_organism.backtest.costs import Costs
 
 if TYPE_CHECKING:
+    from quant_organism.backtest.committees import CommitteeEvaluation
     from quant_organism.backtest.evaluation import Evaluation
     from quant_organism.backtest.evaluator import Evaluator
     from quant_organism.backtest.trades import TradeList
 
-__all__ = ["Costs", "Evaluation", "Evaluator", "TradeList"]
+__all__ = ["CommitteeEvaluation", "Costs", "Evaluation", "Evaluator", "TradeList"]
 
-_HOMES = {"Evaluation": "evaluation", "Evaluator": "evaluator", "TradeList": "trades"}
+_HOMES = {
+    "CommitteeEvaluation": "committees",
+    "Evaluation": "evaluation",
+    "Evaluator": "evaluator",
+    "TradeList": "trades",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,10 +22,11 @@ class Evaluation:
         The N assets of the panel.
     metrics
         Of each genome's portfolio, each of shape (G,): total_return, annual_return, volatility, sharpe, sortino,
-        max_drawdown, calmar, consistency, turnover_per_year, exposure, trades, win_rate, profit_factor,
-        avg_holding_hours. NaN where undefined.
+        max_drawdown, calmar, consistency, beta and alpha against the mean of all assets, turnover_per_year, exposure,
+        net_exposure, time_in_market, trades, win_rate, profit_factor, avg_holding_hours. NaN where undefined.
     asset_metrics
-        Of each sleeve over its valid bars, each of shape (G, N): the same but consistency, and time_in_market.
+        Of each sleeve over its valid bars, each of shape (G, N): the same but consistency; beta and alpha are against
+        the asset itself.
     days
         First millisecond of each UTC day, shape (D,).
     daily_returns

@@ -10,10 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import kernel
+from quant_organism.backtest import kernel, layout
+from quant_organism.backtest.committees import CommitteeEvaluation, committee_evaluation
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
-from quant_organism.backtest.metrics import reduce_paths, return_metrics, trade_metrics
+from quant_organism.backtest.metrics import market_metrics, reduce_paths, return_metrics, trade_metrics
 from quant_organism.backtest.population import (
     Banks,
     Group,
@@ -26,7 +27,7 @@ from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome
+from quant_organism.strategies import Committee, Genome
 from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets
 
@@ -112,7 +113,7 @@ class Evaluator:
         check_columns({genome.family for genome in genomes}, panel)
         order = np.array(sorted(range(len(genomes)), key=lambda g: genomes[g].family))
         per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
-        totals = np.empty((len(genomes), panel.n_assets, kernel.N_TOTALS))
+        totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
         paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
         metrics: dict[str, Floats] = {}
@@ -135,6 +136,28 @@ class Evaluator:
             daily_returns=daily,
             bar_returns=paths,
         )
+
+    def evaluate_committees(
+        self,
+        committees: Sequence[Committee],
+        panel: Panel,
+        costs: Costs,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> CommitteeEvaluation:
+        """Backtest committees: the weighted mean of their members' returns, each with its own stops (rule 13).
+
+        Arguments and errors as in `evaluate`; genomes that several committees share are evaluated once.
+        """
+        genomes = list({genome.hash: genome for committee in committees for genome in committee.genomes}.values())
+        position = {genome.hash: place for place, genome in enumerate(genomes)}
+        measured = self.evaluate(genomes, panel, costs, start=start, stop=stop, bar_returns=True)
+        window = self._window(panel, costs, start, stop)
+        shares = np.zeros((len(committees), len(genomes)))
+        for row, committee in enumerate(committees):
+            shares[row, [position[genome.hash] for genome in committee.genomes]] = committee.weights
+        return committee_evaluation(committees, shares, measured, window)
 
     def trades(
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
@@ -173,11 +196,11 @@ class Evaluator:
         group = Group.of([genome], window.panel.interval)
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
         write_targets(group, sleeve, Banks.of(sleeve, [group], window.store), targets)
-        trades = np.empty((int(targets.counts[0]), kernel.N_TRADE_COLUMNS))
+        trades = np.empty((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
         gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
-        totals = np.empty(kernel.N_TOTALS)
+        totals = np.empty(layout.N_TOTALS)
         count = kernel.simulate_sleeve(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
 
@@ -185,7 +208,8 @@ class Evaluator:
 def _reduce(returns: Floats, window: Window, threads: int) -> tuple[dict[str, Floats], Floats]:
     # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
     def reduce_rows(begin: int) -> tuple[dict[str, Floats], Floats]:
-        return reduce_paths(returns[begin : begin + _ROWS_PER_TASK], window.bars_per_year, window.day_starts)
+        chosen = returns[begin : begin + _ROWS_PER_TASK]
+        return reduce_paths(chosen, window.bars_per_year, window.market_returns, window.day_starts)
 
     with ThreadPoolExecutor(threads) as executor:
         parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
@@ -195,14 +219,14 @@ def _reduce(returns: Floats, window: Window, threads: int) -> tuple[dict[str, Fl
 
 def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
     # Summed asset by asset in the order of symbols, so that a permuted panel gives the same bits.
-    pooled = np.zeros((totals.shape[0], kernel.N_TOTALS))
+    pooled = np.zeros((totals.shape[0], layout.N_TOTALS))
     for asset in window.assets_by_symbol:
         pooled += totals[:, asset]
     columns = pooled.T
     return {
-        "turnover_per_year": columns[kernel.TURNOVER] * window.bars_per_year / window.n_bars,
-        "exposure": columns[kernel.EXPOSURE] / window.n_bars,
-        "net_exposure": columns[kernel.NET_EXPOSURE] / window.n_bars,
+        "turnover_per_year": columns[layout.TURNOVER] * window.bars_per_year / window.n_bars,
+        "exposure": columns[layout.EXPOSURE] / window.n_bars,
+        "net_exposure": columns[layout.NET_EXPOSURE] / window.n_bars,
         **_trade_metrics(columns, window),
     }
 
@@ -211,21 +235,29 @@ def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
     columns = np.moveaxis(totals, -1, 0)
     bars = np.broadcast_to(window.panel.valid[window.start : window.stop].sum(axis=0), columns.shape[1:])
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviations = columns[kernel.RETURN_SQUARES] - columns[kernel.RETURN_SUM] ** 2 / bars
+        deviations = columns[layout.RETURN_SQUARES] - columns[layout.RETURN_SUM] ** 2 / bars
         per_bar = {
-            "turnover_per_year": columns[kernel.TURNOVER] * window.bars_per_year / bars,
-            "exposure": columns[kernel.EXPOSURE] / bars,
-            "net_exposure": columns[kernel.NET_EXPOSURE] / bars,
-            "time_in_market": columns[kernel.BARS_IN_POSITION] / bars,
+            "turnover_per_year": columns[layout.TURNOVER] * window.bars_per_year / bars,
+            "exposure": columns[layout.EXPOSURE] / bars,
+            "net_exposure": columns[layout.NET_EXPOSURE] / bars,
+            "time_in_market": columns[layout.BARS_IN_POSITION] / bars,
         }
     return {
         **return_metrics(
             bars,
-            columns[kernel.RETURN_SUM],
+            columns[layout.RETURN_SUM],
             deviations,
-            columns[kernel.LOSS_SQUARES],
-            columns[kernel.EQUITY],
-            columns[kernel.DEEPEST],
+            columns[layout.LOSS_SQUARES],
+            columns[layout.EQUITY],
+            columns[layout.DEEPEST],
+            window.bars_per_year,
+        ),
+        **market_metrics(
+            bars,
+            columns[layout.RETURN_SUM],
+            columns[layout.MARKET_PRODUCTS],
+            np.nansum(window.asset_returns, axis=0),
+            np.nansum(window.asset_returns**2, axis=0),
             window.bars_per_year,
         ),
         **per_bar,
@@ -234,7 +266,7 @@ def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
 
 
 def _trade_metrics(columns: Floats, window: Window) -> dict[str, Floats]:
-    hours = columns[kernel.HELD_BARS] * window.panel.interval.hours
+    hours = columns[layout.HELD_BARS] * window.panel.interval.hours
     return trade_metrics(
-        columns[kernel.TRADES], columns[kernel.WINS], columns[kernel.GAINS], columns[kernel.LOSSES], hours
+        columns[layout.TRADES], columns[layout.WINS], columns[layout.GAINS], columns[layout.LOSSES], hours
     )

@@ -2,178 +2,65 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.backtest.layout import (
+    BARS_IN_POSITION,
+    CALM,
+    CALM_SUM,
+    DEEPEST,
+    DELISTED,
+    ENTRY_BAR,
+    ENTRY_PRICE,
+    EQUITY,
+    EXIT_BAR,
+    EXIT_PRICE,
+    EXPOSURE,
+    FEES,
+    FUNDING,
+    GAINS,
+    HELD_BARS,
+    LIQUIDATION,
+    LIQUIDITY,
+    LIQUIDITY_SUM,
+    LISTED,
+    LOSS_SQUARES,
+    LOSSES,
+    MARKET_PRODUCTS,
+    MAX_HOLDING,
+    MOMENTUM,
+    MOMENTUM_SUM,
+    N_TRADE_COLUMNS,
+    NET_EXPOSURE,
+    OPEN,
+    PNL,
+    QUANTITY,
+    REASON,
+    RETURN,
+    RETURN_SQUARES,
+    RETURN_SUM,
+    RUINED,
+    SIDE,
+    SIGNAL,
+    STOP_LOSS,
+    TAKE_PROFIT,
+    TRADES,
+    TRAILING_STOP,
+    TURBULENCE,
+    TURNOVER,
+    WINS,
+    Friction,
+    Risk,
+    SleeveBars,
+)
+from quant_organism.backtest.margin import liquidation_fill, liquidation_price
 from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.targets import Targets
 
-# Columns of a sleeve's totals.
-RETURN_SUM = 0
-RETURN_SQUARES = 1
-LOSS_SQUARES = 2
-MARKET_PRODUCTS = 3  # of its returns with the asset's
-EQUITY = 4
-DEEPEST = 5  # least ratio of equity to its running peak
-EXPOSURE = 6
-NET_EXPOSURE = 7
-TURNOVER = 8
-TRADES = 9
-WINS = 10
-GAINS = 11
-LOSSES = 12
-HELD_BARS = 13
-BARS_IN_POSITION = 14
-N_TOTALS = 15
-
-# Columns of a recorded trade.
-ENTRY_BAR = 0
-EXIT_BAR = 1
-SIDE = 2
-QUANTITY = 3
-ENTRY_PRICE = 4
-EXIT_PRICE = 5
-FEES = 6
-FUNDING = 7
-PNL = 8
-RETURN = 9
-REASON = 10
-N_TRADE_COLUMNS = 11
-
-# Columns of a bar's context: what a decision at its close knows of all assets.
-LIQUIDITY = 0
-CALM = 1
-MOMENTUM = 2
-LIQUIDITY_SUM = 3  # over the assets with a bar
-CALM_SUM = 4
-MOMENTUM_SUM = 5
-LISTED = 6
-TURBULENCE = 7
-N_CONTEXT = 8
-
-REASONS = (
-    "signal",
-    "stop_loss",
-    "trailing_stop",
-    "take_profit",
-    "liquidation",
-    "max_holding",
-    "delisted",
-    "ruined",
-    "open",
-)
-SIGNAL, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, LIQUIDATION, MAX_HOLDING, DELISTED, RUINED, OPEN = range(len(REASONS))
-
 AHEAD = 8
 """Bars that a search for a stop or target looks over at once."""
-
-BACKSTOP_SHARE = 2.0 / 3.0
-"""Share of the maintenance margin below which the venue's backstop takes a position over."""
-
-
-class SleeveBars(NamedTuple):
-    """The valid bars of one asset as the walk reads them.
-
-    Parameters
-    ----------
-    opens, close
-        Prices, shape (n,).
-    adverse, favourable
-        Low and high for longs (row 1), minus high and minus low for shorts (row 0), shape (2, n).
-    worst_ahead, best_ahead
-        Least `adverse` and greatest `favourable` of each bar and the seven after it, shape (2, n - 7).
-    settled
-        Funding that one long unit has paid from bar 0 to each close, shape (n,).
-    funded
-        Close less `settled`, shape (n,).
-    market
-        Return of a long unit in each bar, funding paid, shape (n,).
-    volume
-        Base volume per unit of the sleeve's capital, shape (n,).
-    rows
-        Place of each bar on the panel's time grid, shape (n,).
-    context
-        What a decision at each close knows of all assets, shape (n, N_CONTEXT).
-    first
-        First bar of the window in which to trade and mark.
-    origin
-        Place among these bars of the first row of the portfolio that they add to.
-    delisted
-        Whether the asset has no bar at the end of the window.
-    funding_reach
-        Most that a long (row 1) or short (row 0) pays in funding over the longest holding, over its entry price.
-    """
-
-    opens: NDArray[np.float64]
-    close: NDArray[np.float64]
-    adverse: NDArray[np.float64]
-    favourable: NDArray[np.float64]
-    worst_ahead: NDArray[np.float64]
-    best_ahead: NDArray[np.float64]
-    settled: NDArray[np.float64]
-    funded: NDArray[np.float64]
-    market: NDArray[np.float64]
-    volume: NDArray[np.float64]
-    rows: NDArray[np.int64]
-    context: NDArray[np.float64]
-    first: int
-    origin: int
-    delisted: bool
-    funding_reach: NDArray[np.float64]
-
-
-class Friction(NamedTuple):
-    """Costs of one asset as the walk reads them.
-
-    Parameters
-    ----------
-    taker_fee, maker_fee, slippage
-        Fractions.
-    margin
-        Margin over notional at the entry.
-    tier_bounds, maintenance, deductions
-        Margin tiers: lower bound of the notional and deduction per unit of the sleeve's capital, and maintenance
-        margin rate, each of shape (tiers,).
-    participation
-        Largest share of a bar's volume that market orders take; infinite where orders fill at once.
-    impact
-        Further slippage of a fill that takes a whole bar's volume, as a fraction.
-    stops_from_next_bar
-        Whether stops wait for the bar after entry (rule 17).
-    """
-
-    taker_fee: float
-    maker_fee: float
-    slippage: float
-    margin: float
-    tier_bounds: NDArray[np.float64]
-    maintenance: NDArray[np.float64]
-    deductions: NDArray[np.float64]
-    participation: float
-    impact: float
-    stops_from_next_bar: bool
-
-
-class Risk(NamedTuple):
-    """Genes of G genomes that the evaluator applies, each of shape (G,).
-
-    A trailing stop of 0 is off; the weights of liquidity, calm and momentum sum to 1.
-    """
-
-    stop_loss: NDArray[np.float64]
-    take_profit: NDArray[np.float64]
-    trailing_stop: NDArray[np.float64]
-    position_size: NDArray[np.float64]
-    max_holding_bars: NDArray[np.int64]
-    max_drawdown: NDArray[np.float64]
-    position_size_limit: NDArray[np.float64]
-    liquidity_weight: NDArray[np.float64]
-    calm_weight: NDArray[np.float64]
-    momentum_weight: NDArray[np.float64]
-    volatility_threshold: NDArray[np.float64]
 
 
 @compiled
@@ -187,54 +74,6 @@ def entry_weight(known: NDArray[np.float64], g: int, risk: Risk) -> float:
     size, limit = risk.position_size[g], risk.position_size_limit[g]
     gross = min(known[LISTED] * size, limit * scores)
     return float(min(size, min(score * limit, ALLOTMENT_LIMIT)) * min(1.0, 1.0 / gross))
-
-
-@compiled
-def liquidation_price(side: int, quantity: float, entry_price: float, balance: float, friction: Friction) -> float:
-    """Return the price at which an isolated position is liquidated (rule 15); 0, or infinity for a short: never.
-
-    Parameters
-    ----------
-    side, quantity, entry_price
-        The position; quantity without sign, per unit of the sleeve's capital.
-    balance
-        Its margin less the funding that it has paid.
-    friction
-        Holds the margin tiers.
-    """
-    for tier in range(friction.maintenance.size):
-        rate, deduction = friction.maintenance[tier], friction.deductions[tier]
-        price = (entry_price - side * (balance + deduction) / quantity) / (1.0 - side * rate)
-        notional = quantity * price
-        last = tier + 1 == friction.maintenance.size
-        if notional >= friction.tier_bounds[tier] and (last or notional < friction.tier_bounds[tier + 1]):
-            return float(price)
-    return 0.0 if side > 0 else np.inf
-
-
-@compiled
-def maintenance_margin(notional: float, friction: Friction) -> float:
-    """Return the maintenance margin of a position, per unit of the sleeve's capital."""
-    tier = np.searchsorted(friction.tier_bounds, notional, side="right") - 1
-    return float(notional * friction.maintenance[tier] - friction.deductions[tier])
-
-
-@compiled
-def liquidation_fill(
-    price: float, quantity: float, entry_price: float, balance: float, friction: Friction
-) -> tuple[float, float]:
-    """Return the price at which a liquidation at `price` ends, and the most that its fee can take (rule 15).
-
-    The venue's backstop takes over at the price at which nothing of the margin is left.
-    """
-    side = 1 if quantity > 0.0 else -1
-    bankrupt = entry_price - balance / quantity
-    left = balance + quantity * (price - entry_price)
-    if left < BACKSTOP_SHARE * maintenance_margin(abs(quantity) * price, friction):
-        return bankrupt, 0.0
-    slipped = price * (1.0 - side * friction.slippage)
-    slipped = slipped if side * (slipped - bankrupt) > 0.0 else bankrupt
-    return slipped, balance + quantity * (slipped - entry_price)
 
 
 @compiled
@@ -428,6 +267,16 @@ def simulate_sleeve(
         traded = abs(quantity) * exit_price
         exit_fee = 0.0 if reason == OPEN else min(fee_rate * traded, fee_limit)
         cash = value - exit_fee
+        if bars.funding_reach[row] > 1.0 or friction.stops_from_next_bar:
+            # Elsewhere stops keep what a position can lose far below the equity.
+            t = entry
+            while t < held_until and base + quantity * funded[t] > 0.0:
+                t += 1
+            if t < held_until:
+                exit_bar, exit_price, exit_fee, held_until, cash, reason = t, close[t], 0.0, t, 0.0, RUINED
+                funding = quantity * (settled[t] - settled_before)
+        if cash <= 0.0:
+            ruin, cash, reason = exit_bar, 0.0, RUINED
 
         # Rules 9 and 12: mark the closes held through, then the one after the exit, unless a reversal holds through it.
         # Unsigned places spare the compiler the thought of negative ones.
@@ -435,9 +284,6 @@ def simulate_sleeve(
         while True:
             while place < until:
                 marked = base + quantity * funded[place] if place < held_end else cash
-                if marked <= 0.0:
-                    marked = 0.0
-                    ruin = int(np.int64(place))
                 gain = (marked - equity) * inverse_equity
                 loss = gain if gain < 0.0 else 0.0
                 return_sum += gain
@@ -445,9 +291,8 @@ def simulate_sleeve(
                 loss_squares += loss * loss
                 market_products += gain * market[place]
                 portfolio[place - origin] += gain
+                held[place - origin] |= place < held_end
                 equity = marked
-                if ruin < n:
-                    break
                 inverse_equity = 1.0 / marked
                 inverse_peak = inverse_equity if equity > peak else inverse_peak
                 peak = equity if equity > peak else peak
@@ -457,21 +302,15 @@ def simulate_sleeve(
                 net_exposure += worth
                 exposure += abs(worth)
                 place += np.uint64(1)
-            if ruin < n or reason == OPEN or until > held_end:
+            if reason == OPEN or until > held_end:
                 break
-            if reason == SIGNAL and sides[change] != 0 and cash > 0.0 and 1.0 - equity * inverse_peak < max_drawdown:
+            if reason == SIGNAL and sides[change] != 0 and 1.0 - equity * inverse_peak < max_drawdown:
                 if context[exit_bar - 1, TURBULENCE] <= calmest:
                     weight = entry_weight(context[exit_bar - 1], g, risk)
                 if weight > 0.0:
                     break
             until += np.uint64(1)
         asked_from = exit_bar
-        if ruin < n:
-            reason, cash, deepest = RUINED, 0.0, 0.0
-        if ruin < held_until:
-            exit_bar, exit_price, exit_fee, held_until = ruin, close[ruin], 0.0, ruin
-            funding = quantity * (settled[ruin] - settled_before)
-        held[entry - bars.origin : held_until - bars.origin] = True
 
         # Book the trade.
         earned = (cash - before) / before

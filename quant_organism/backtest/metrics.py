@@ -21,13 +21,16 @@ CONSISTENCY_BLOCKS = 12
 
 _LEAST_BLOCKS = 4
 
+_SQUARES_TOLERANCE = 1e-12
+"""A variance below this share of the mean square is rounding: it is a difference of two such figures."""
+
 # Columns of a path's totals.
-RETURN_SUM, SQUARED_DEVIATIONS, LOSS_SQUARES, GROWTH, DEEPEST, GOOD_BLOCKS = range(6)
+RETURN_SUM, SQUARED_DEVIATIONS, LOSS_SQUARES, MARKET_PRODUCTS, GROWTH, DEEPEST, GOOD_BLOCKS = range(7)
 
 
 @compiled
 def summarise_paths(
-    returns: Floats, blocks: int, period_starts: NDArray[np.int64], totals: Floats, compounded: Floats
+    returns: Floats, market: Floats, blocks: int, period_starts: NDArray[np.int64], totals: Floats, compounded: Floats
 ) -> None:
     """Reduce paths of returns to the sums that the metrics need, and compound them over adjoining periods.
 
@@ -35,29 +38,27 @@ def summarise_paths(
     ----------
     returns
         Returns per bar, shape (G, T); below -1 counts as -1, and equity stays 0 from there on.
+    market
+        Returns of the market that they are set against, shape (T,).
     blocks
         Number of sub-periods of equal length that consistency looks at.
     period_starts
         First bar of each of D periods, shape (D,).
     totals
-        Written, shape (G, 6): sum of returns, squared deviations from their mean, squares of the negative ones,
-        final over initial equity, least ratio of equity to its running peak, sub-periods that gained.
+        Written, shape (G, 7): sum of returns, squared deviations from their mean, squares of the negative ones,
+        products with the market's, final over initial equity, least ratio of equity to its running peak, sub-periods
+        that gained.
     compounded
         Written: returns per period, shape (G, D).
     """
     bars, periods = returns.shape[1], period_starts.size
-    equity, squares = np.empty(bars + 1), np.empty(bars)
+    equity = np.empty(bars + 1)
     for g in range(returns.shape[0]):
         path = returns[g]
         _grow(path, equity)
-        total = _interleaved_sum(path)
-        mean = total / max(bars, 1)
-        for t in range(bars):
-            squares[t] = (path[t] - mean) * (path[t] - mean)
-        totals[g, SQUARED_DEVIATIONS] = _interleaved_sum(squares)
-        for t in range(bars):
-            squares[t] = path[t] * path[t] if path[t] < 0.0 else 0.0
-        totals[g, LOSS_SQUARES] = _interleaved_sum(squares)
+        total = _sum(path)
+        squares, losses, products = _sums_of_products(path, market, total / max(bars, 1))
+        totals[g, SQUARED_DEVIATIONS], totals[g, LOSS_SQUARES], totals[g, MARKET_PRODUCTS] = squares, losses, products
         good = 0
         for block in range(blocks):
             good += equity[(block + 1) * bars // blocks] > equity[block * bars // blocks]
@@ -96,7 +97,7 @@ def _growth(gain: float) -> float:
 
 
 @compiled
-def _interleaved_sum(values: Floats) -> float:
+def _sum(values: Floats) -> float:
     # Four sums side by side: the same bits on every machine, without waiting for each addition.
     a = b = c = d = 0.0
     for t in range(0, values.size // 4 * 4, 4):
@@ -110,6 +111,26 @@ def _interleaved_sum(values: Floats) -> float:
 
 
 @compiled
+def _sums_of_products(path: Floats, market: Floats, mean: float) -> tuple[float, float, float]:
+    # Squared deviations, squares of losses, products with the market; even and odd bars are summed side by side.
+    squares = losses = products = odd_squares = odd_losses = odd_products = 0.0
+    for t in range(0, path.size // 2 * 2, 2):
+        x, y = path[t], path[t + 1]
+        squares += (x - mean) * (x - mean)
+        odd_squares += (y - mean) * (y - mean)
+        losses += x * x if x < 0.0 else 0.0
+        odd_losses += y * y if y < 0.0 else 0.0
+        products += x * market[t]
+        odd_products += y * market[t + 1]
+    if path.size % 2:
+        x = path[path.size - 1]
+        squares += (x - mean) * (x - mean)
+        losses += x * x if x < 0.0 else 0.0
+        products += x * market[path.size - 1]
+    return squares + odd_squares, losses + odd_losses, products + odd_products
+
+
+@compiled
 def _deepest(equity: Floats) -> float:
     peak = deepest = 1.0
     for t in range(1, equity.size):
@@ -120,7 +141,7 @@ def _deepest(equity: Floats) -> float:
     return deepest
 
 
-def path_metrics(returns: ArrayLike, periods_per_year: float) -> dict[str, Floats]:
+def path_metrics(returns: ArrayLike, periods_per_year: float, market: ArrayLike | None = None) -> dict[str, Floats]:
     """Return the metrics of paths of returns.
 
     Parameters
@@ -129,23 +150,31 @@ def path_metrics(returns: ArrayLike, periods_per_year: float) -> dict[str, Float
         Returns per bar, shape (T,) or (G, T).
     periods_per_year
         Bars in 365 days: 8,760 hours.
+    market
+        Returns of the market per bar, shape (T,), for beta and alpha.
 
     Returns
     -------
-    total_return, annual_return, volatility, sharpe, sortino, max_drawdown, calmar, consistency; each of shape (G,).
+    total_return, annual_return, volatility, sharpe, sortino, max_drawdown, calmar, consistency, and with a market
+    beta and alpha; each of shape (G,).
     """
-    return reduce_paths(returns, periods_per_year, np.empty(0, dtype=np.int64))[0]
+    paths = np.atleast_2d(np.asarray(returns, dtype=np.float64))
+    against = np.zeros(paths.shape[1]) if market is None else np.asarray(market, dtype=np.float64)
+    metrics, _ = reduce_paths(paths, periods_per_year, against, np.empty(0, dtype=np.int64))
+    if market is None:
+        del metrics["beta"], metrics["alpha"]
+    return metrics
 
 
 def reduce_paths(
-    returns: ArrayLike, periods_per_year: float, period_starts: NDArray[np.int64]
+    returns: Floats, periods_per_year: float, market: Floats, period_starts: NDArray[np.int64]
 ) -> tuple[dict[str, Floats], Floats]:
     """Return the metrics of paths as `path_metrics` does, and the paths compounded over adjoining periods.
 
     Parameters
     ----------
-    returns, periods_per_year
-        As there.
+    returns, periods_per_year, market
+        As there, returns of shape (G, T).
     period_starts
         First bar of each of D periods, shape (D,).
 
@@ -156,14 +185,15 @@ def reduce_paths(
     compounded
         Returns per period, shape (G, D).
     """
-    paths = np.ascontiguousarray(np.atleast_2d(np.asarray(returns, dtype=np.float64)))
+    paths = np.ascontiguousarray(returns)
     count, bars = paths.shape
     blocks = min(CONSISTENCY_BLOCKS, bars)
-    totals, compounded = np.empty((count, 6)), np.empty((count, period_starts.size))
-    summarise_paths(paths, blocks, period_starts, totals, compounded)
+    totals, compounded = np.empty((count, 7)), np.empty((count, period_starts.size))
+    summarise_paths(paths, np.ascontiguousarray(market), blocks, period_starts, totals, compounded)
     columns = totals.T
+    periods = np.full(count, bars)
     metrics = return_metrics(
-        np.full(count, bars),
+        periods,
         columns[RETURN_SUM],
         columns[SQUARED_DEVIATIONS],
         columns[LOSS_SQUARES],
@@ -173,7 +203,29 @@ def reduce_paths(
     )
     enough = blocks >= _LEAST_BLOCKS
     metrics["consistency"] = columns[GOOD_BLOCKS] / blocks if enough else np.full(count, np.nan)
+    metrics |= market_metrics(
+        periods, columns[RETURN_SUM], columns[MARKET_PRODUCTS], market.sum(), (market * market).sum(), periods_per_year
+    )
     return metrics, compounded
+
+
+def market_metrics(
+    periods: ArrayLike,
+    return_sum: ArrayLike,
+    products: ArrayLike,
+    market_sum: ArrayLike,
+    market_squares: ArrayLike,
+    periods_per_year: float,
+) -> dict[str, Floats]:
+    """Return beta and the annual alpha of an ordinary regression of returns on the market's, from their sums."""
+    bars, total, cross, level, squares = (
+        np.asarray(values, dtype=np.float64) for values in (periods, return_sum, products, market_sum, market_squares)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (squares - level * level / bars) / bars
+        varies = variance > _SQUARES_TOLERANCE * squares / bars
+        beta = np.where(varies, (cross - total * level / bars) / bars / variance, np.nan)
+        return {"beta": beta, "alpha": (total - beta * level) / bars * periods_per_year}
 
 
 def return_metrics(

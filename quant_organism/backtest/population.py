@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import kernel
+from quant_organism.backtest import kernel, layout
 from quant_organism.backtest.sleeves import Sleeve, Window
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -46,7 +46,7 @@ class Group:
 
     family: StrategyFamily
     genes: GeneArrays
-    risk: kernel.Risk
+    risk: layout.Risk
     row: int
 
     @classmethod
@@ -66,17 +66,17 @@ class Group:
 
     def _part(self, begin: int, end: int) -> Group:
         genes = {name: values[begin:end] for name, values in self.genes.items()}
-        risk = kernel.Risk._make(values[begin:end] for values in self.risk)
+        risk = layout.Risk._make(values[begin:end] for values in self.risk)
         return Group(self.family, genes, risk, self.row + begin)
 
 
-def applied_genes(genes: GeneArrays, interval: Interval) -> kernel.Risk:
+def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
     """Return the genes that the evaluator applies in the form that the walk reads."""
     trailing, hours = genes["trailing_stop"], genes["max_holding_hours"]
     weights = np.stack([genes[f"{name}_weight"] for name in ("liquidity", "volatility", "momentum")])
     weights = np.where(weights.sum(axis=0) > 0.0, weights, 1.0)
     liquidity, calm, momentum = weights / weights.sum(axis=0)
-    return kernel.Risk(
+    return layout.Risk(
         stop_loss=genes["stop_loss"],
         take_profit=genes["take_profit"],
         trailing_stop=np.where(trailing < TRAILING_STOP_OFF_BELOW, 0.0, trailing),
@@ -117,7 +117,7 @@ def simulate_pass(
     count = sum(group.size for group in groups)
     returns = np.zeros((count, window.n_bars))
     held = np.zeros((count, window.n_bars), dtype=np.bool_)
-    totals = np.zeros((count, window.panel.n_assets, kernel.N_TOTALS))
+    totals = np.zeros((count, window.panel.n_assets, layout.N_TOTALS))
     genomes_per_task = max(8, math.ceil(_TASK_CELLS / window.stop))
     parts = [part for group in groups for part in group.parts(genomes_per_task)]
     # One set of targets per thread: memory that has been written before is cheaper than new.
@@ -220,7 +220,7 @@ def _trade_part(
 ) -> NDArray[np.float64]:
     targets = desk.part(part.size, conviction=part.family.conviction)
     write_targets(part, sleeve, banks, targets)
-    totals = np.empty((part.size, kernel.N_TOTALS))
+    totals = np.empty((part.size, layout.N_TOTALS))
     if sleeve.has_gaps:
         gains, through = np.zeros((part.size, sleeve.n_bars)), np.zeros((part.size, sleeve.n_bars), dtype=np.bool_)
         kernel.simulate_population(targets, sleeve.bars, part.risk, sleeve.friction, totals, gains, through)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest.costs import Costs
-from quant_organism.backtest.kernel import AHEAD, N_CONTEXT, Friction, SleeveBars
+from quant_organism.backtest.kernel import AHEAD
+from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
@@ -132,6 +133,34 @@ class Window:
             sums += self.allocation.ranks[:, asset]
         return sums
 
+    @cached_property
+    def asset_returns(self) -> NDArray[np.float64]:
+        """Return of one long unit of each asset in each bar, funding paid; NaN without a bar, shape (T', N)."""
+        returns = np.full((self.n_bars, self.panel.n_assets), np.nan)
+        for asset in range(self.panel.n_assets):
+            rows = np.flatnonzero(self.panel.valid[: self.stop, asset])
+            inside = rows >= self.start
+            returns[rows[inside] - self.start, asset] = self._long_returns(rows, asset)[inside]
+        return returns
+
+    @cached_property
+    def market_returns(self) -> NDArray[np.float64]:
+        """Mean of the assets' returns in each bar, 0 without any, shape (T',)."""
+        total, listed = np.zeros(self.n_bars), np.zeros(self.n_bars)
+        for asset in self.assets_by_symbol:
+            known = np.isfinite(self.asset_returns[:, asset])
+            total += np.where(known, self.asset_returns[:, asset], 0.0)
+            listed += known
+        return np.asarray(total / np.maximum(listed, 1.0))
+
+    def _long_returns(self, rows: NDArray[np.int64], asset: int) -> NDArray[np.float64]:
+        close = self.panel.close[rows, asset]
+        before = np.concatenate([close[:1], close[:-1]])
+        paid = close * self.panel.funding_paid[rows, asset] if self.costs.charge_funding else 0.0
+        returns = (close - before - paid) / before
+        returns[:1] = 0.0
+        return np.asarray(returns)
+
     def sleeve(self, asset: int) -> Sleeve:
         """Collect the valid bars of a column of the panel."""
         panel, stop, costs = self.panel, self.stop, self.costs
@@ -143,7 +172,6 @@ class Window:
         settled = np.zeros(rows.size)
         if costs.charge_funding:
             np.cumsum(close * panel.funding_paid[:stop, asset][rows], out=settled)
-        funded = close - settled
         adverse, favourable = np.stack([-high, low]), np.stack([-low, high])
         first = int(np.searchsorted(rows, self.start))
         inside = rows[first:] - self.start
@@ -175,8 +203,8 @@ class Window:
                 worst_ahead=-_greatest_ahead(-adverse),
                 best_ahead=_greatest_ahead(favourable),
                 settled=settled,
-                funded=funded,
-                market=np.diff(funded, prepend=funded[:1]) / np.concatenate([close[:1], close[:-1]]),
+                funded=close - settled,
+                market=self._long_returns(rows, asset),
                 volume=volume / costs.capital_usd,
                 rows=rows,
                 context=context,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from quant_organism.backtest import kernel
+from quant_organism.backtest import layout
 
 TRADE_SCHEMA = pl.Schema(
     {
@@ -77,17 +77,17 @@ def _sleeve_frame(symbol: str, record: NDArray[np.float64], times: NDArray[np.in
     return pl.DataFrame(
         {
             "symbol": [symbol] * len(record),
-            "side": ["long" if side > 0 else "short" for side in columns[kernel.SIDE]],
-            "entry_time": times[columns[kernel.ENTRY_BAR].astype(np.int64)],
-            "exit_time": times[columns[kernel.EXIT_BAR].astype(np.int64)],
-            "quantity": columns[kernel.QUANTITY],
-            "entry_price": columns[kernel.ENTRY_PRICE],
-            "exit_price": columns[kernel.EXIT_PRICE],
-            "fees": columns[kernel.FEES],
-            "funding": columns[kernel.FUNDING],
-            "pnl": columns[kernel.PNL],
-            "return": columns[kernel.RETURN],
-            "reason": [kernel.REASONS[int(reason)] for reason in columns[kernel.REASON]],
+            "side": ["long" if side > 0 else "short" for side in columns[layout.SIDE]],
+            "entry_time": times[columns[layout.ENTRY_BAR].astype(np.int64)],
+            "exit_time": times[columns[layout.EXIT_BAR].astype(np.int64)],
+            "quantity": columns[layout.QUANTITY],
+            "entry_price": columns[layout.ENTRY_PRICE],
+            "exit_price": columns[layout.EXIT_PRICE],
+            "fees": columns[layout.FEES],
+            "funding": columns[layout.FUNDING],
+            "pnl": columns[layout.PNL],
+            "return": columns[layout.RETURN],
+            "reason": [layout.REASONS[int(reason)] for reason in columns[layout.REASON]],
         },
         schema_overrides={name: kind for name, kind in TRADE_SCHEMA.items() if kind == pl.String()},
     ).with_columns(pl.col("entry_time", "exit_time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Provenance, StageEvidence
-from quant_organism.evolution.committee import Candidate, Committee
-from quant_organism.evolution.committee_evaluation import evaluate_committees
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.panel import Panel
+from quant_organism.strategies.committee import Committee
 from quant_organism.validation.gates import Verdict
 from quant_organism.validation.splits import Splits
 
@@ -76,7 +76,7 @@ def scored_returns(
     if not committees:
         return {}
     spans = [
-        evaluate_committees(committees, panel, costs, evaluator, start=span.start, stop=span.stop).daily_returns
+        evaluator.evaluate_committees(committees, panel, costs, start=span.start, stop=span.stop).daily_returns
         for span in (splits.in_sample, splits.unseen)
     ]
     joined = np.concatenate(spans, axis=1)

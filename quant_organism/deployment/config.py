@@ -11,7 +11,7 @@ from quant_organism.deployment.members import decode_members, encode_members
 from quant_organism.deployment.records import Performance, PerformanceSummary, Provenance, StageEvidence
 from quant_organism.deployment.stages import Move, Stage, check_move, timestamp
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.evolution.committee import Committee
+from quant_organism.strategies.committee import Committee
 
 SCHEMA_VERSION: Final = "1"
 MAX_BYTES: Final = {"genome": 5_000, "committee": 16_000}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
-from quant_organism.evolution.committee import Committee, Member
 from quant_organism.strategies import Genome
+from quant_organism.strategies.committee import Committee, Member
 
 _FIELDS = ("weight", "family", "generation", "hash", "values")
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.committee import Candidate, choose_candidates
+from quant_organism.evolution.candidates import Candidate, choose_candidates
 from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
 from quant_organism.evolution.search import Progress, search
 from quant_organism.evolution.spec import EvolutionSpec

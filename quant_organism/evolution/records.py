@@ -7,9 +7,10 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.committee import Candidate, Committee, Member
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.search import Trials
 from quant_organism.strategies import Genome
+from quant_organism.strategies.committee import Committee, Member
 
 _CANDIDATE_SCHEMA = {
     "candidate": pl.Utf8,

@@ -10,7 +10,7 @@ import polars as pl
 from quant_organism import __version__
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.committee import Candidate
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.records import read_candidates
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel

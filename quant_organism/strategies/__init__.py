@@ -3,15 +3,18 @@
 No orders, no costs, no equity: those belong to `backtest`.
 """
 
+from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.family import StrategyFamily, evolving_families, families, get_family
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
 
 __all__ = [
+    "Committee",
     "GeneSpec",
     "GeneValue",
     "Genome",
+    "Member",
     "StrategyFamily",
     "crossover",
     "default_genome",

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.committee import Candidate
-from quant_organism.evolution.committee_evaluation import CommitteeEvaluation, evaluate_committees
+from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.panel import Panel
 from quant_organism.validation.gates import Stage, Verdict, at_least, at_most, luck, window_consistency
 from quant_organism.validation.profile import ValidationProfile
@@ -84,7 +83,7 @@ def validate(
     committees = [candidate.committee for candidate in candidates]
 
     def over(span: Span) -> CommitteeEvaluation:
-        return evaluate_committees(committees, panel, costs, evaluator, start=span.start, stop=span.stop)
+        return evaluator.evaluate_committees(committees, panel, costs, start=span.start, stop=span.stop)
 
     spans: dict[Stage, CommitteeEvaluation] = {
         "in_sample": over(splits.in_sample),

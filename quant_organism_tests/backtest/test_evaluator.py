@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs, Evaluation, Evaluator, evaluator, pop
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, default_genome, families, random_genome
-from quant_organism.strategies.common_genes import RISK_GENES
+from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.test_against_reference import lively_genome
 
@@ -138,22 +138,22 @@ def test_daily_returns_compound_the_bars_of_utc_days() -> None:
         np.testing.assert_allclose(found.daily_returns[:, k], expected, atol=1e-14)
 
 
-def test_gross_exposure_stays_within_equity() -> None:
+def test_a_portfolio_is_the_sum_of_its_sleeves_and_stays_within_equity() -> None:
     panel = random_panel(4, bars=300, assets=12, holes=False)
     genomes = [Genome(g.family, dict(g.genes) | {"position_size": 0.15}) for g in crowd(4, 8)]
     found = ONE.evaluate(genomes, panel, COSTS, bar_returns=True)
     sleeves = ONE.equity(genomes[0], panel, COSTS).sleeves
     gains = np.diff(np.vstack([np.ones(12), sleeves]), axis=0) / np.vstack([np.ones(12), sleeves[:-1]])
-    np.testing.assert_allclose(found.bar_returns[0], gains.sum(axis=1) / (12 * 0.15), atol=1e-12)
+    np.testing.assert_allclose(found.bar_returns[0], gains.sum(axis=1), atol=1e-12)
     assert found.metrics["exposure"].max() <= 1
 
 
-@pytest.mark.parametrize("gene", [spec.name for spec in RISK_GENES])
-def test_every_risk_gene_is_live(gene: str) -> None:
-    spec = next(spec for spec in RISK_GENES if spec.name == gene)
-    panel = random_panel(8, bars=600, assets=3, volatility=0.02, holes=False)
+@pytest.mark.parametrize("gene", [spec.name for spec in COMMON_GENES])
+def test_every_gene_that_the_evaluator_applies_is_live(gene: str) -> None:
+    spec = next(spec for spec in COMMON_GENES if spec.name == gene)
+    panel = random_panel(8, bars=1500, assets=3, volatility=0.02, holes=False)
     values = [int(v) if spec.kind == "int" else float(v) for v in np.linspace(spec.low, spec.high, 5)]
-    base = dict(default_genome("ema_crossover").genes) | {"stop_loss": 0.15, "take_profit": 0.3}
+    base = dict(default_genome("ema_crossover").genes) | {"stop_loss": 0.15, "take_profit": 0.3, "position_size": 0.15}
     swept = [Genome("ema_crossover", base | {gene: value}) for value in values]
     assert len(set(ONE.evaluate(swept, panel, COSTS).metrics["total_return"].tolist())) > 1
 

@@ -8,15 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from quant_organism.backtest import Costs, kernel
+from quant_organism.backtest import Costs, kernel, layout
 from quant_organism.backtest.sleeves import Window
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
+from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.backtest.markets import MONDAY_MS
 
-FREE = Costs(taker_fee=0.0, slippage_bps=0.0, charge_funding=False)
-WIDE = {"stop_loss": 0.15, "take_profit": 0.30, "trailing_stop": 0.0, "position_size": 0.1, "max_holding_bars": 336}
+FREE = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0, charge_funding=False)
+WIDE = {
+    "stop_loss": 0.15,
+    "take_profit": 0.30,
+    "trailing_stop": 0.0,
+    "position_size": 0.1,
+    "max_holding_bars": 336,
+    "max_drawdown": 2.0,
+    "position_size_limit": 0.15,
+    "liquidity_weight": 0.4,
+    "calm_weight": 0.3,
+    "momentum_weight": 0.3,
+    "volatility_threshold": 3.0,
+}
 
 Bar = tuple[float, float, float, float]
 
@@ -61,7 +74,7 @@ def walk(
 ) -> Walk:
     """Trade a target, given for every valid bar, on a market of one asset."""
     panel = market(bars, funding)
-    sleeve = Window(panel, costs, start, panel.n_bars).sleeve(0)
+    sleeve = Window(panel, costs, start, panel.n_bars, IndicatorStore(0), stops_from_next_bar).sleeve(0)
     changes = [t for t in range(len(target)) if target[t] != (target[t - 1] if t else 0.0)]
     targets = Targets.empty(1, len(target), conviction=True)
     targets.counts[0] = len(changes)
@@ -69,16 +82,17 @@ def walk(
     targets.sides[0, : len(changes)] = [np.sign(target[t]) for t in changes]
     targets.convictions[0, : len(changes)] = [abs(target[t]) for t in changes]
     genes = WIDE | risk
-    record = np.empty((len(target), kernel.N_TRADE_COLUMNS))
-    totals, gains = np.empty(kernel.N_TOTALS), np.zeros(sleeve.n_bars)
+    record = np.empty((len(target), layout.N_TRADE_COLUMNS))
+    totals, gains = np.empty(layout.N_TOTALS), np.zeros(sleeve.n_bars)
     count = kernel.simulate_sleeve(
         targets,
         0,
         sleeve.bars._replace(origin=sleeve.bars.first),
-        kernel.Risk(*(np.array([genes[name]]) for name in kernel.Risk._fields)),
-        kernel.Friction(costs.taker_fee, costs.slippage, stops_from_next_bar),
+        layout.Risk(*(np.array([genes[name]]) for name in layout.Risk._fields)),
+        sleeve.friction,
         totals,
         gains,
+        np.zeros(sleeve.n_bars, dtype=bool),
         record,
     )
     names = [
@@ -96,7 +110,7 @@ def walk(
     ]
     trades = [dict(zip(names, row, strict=True)) for row in record[:count].tolist()]
     for trade in trades:
-        trade["reason"] = kernel.REASONS[int(trade["reason"])]
+        trade["reason"] = layout.REASONS[int(trade["reason"])]
     return Walk(trades, np.cumprod(1 + gains).tolist(), totals)
 
 
@@ -106,7 +120,7 @@ def flat(*prices: float) -> list[Bar]:
 
 
 def test_a_decision_is_filled_at_the_next_open_and_slips_against_the_order() -> None:
-    costs = Costs(taker_fee=0.001, slippage_bps=100, charge_funding=False)
+    costs = Costs(taker_fee=0.001, maker_fee=0.001, slippage_bps=100, charge_funding=False)
     bars = [(100, 100, 100, 100), (99, 101, 99, 101), (102, 103, 101, 103), (104, 104, 104, 104), (110, 110, 110, 110)]
     result = walk([0, 1, 1, 0, 0], bars, costs=costs)
     (trade,) = result.trades
@@ -122,7 +136,7 @@ def test_a_decision_is_filled_at_the_next_open_and_slips_against_the_order() -> 
 
 
 def test_a_short_sells_lower_and_buys_back_higher() -> None:
-    costs = Costs(taker_fee=0.0, slippage_bps=100, charge_funding=False)
+    costs = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=100, charge_funding=False)
     (trade,) = walk([-1, -1, 0, 0], flat(100, 100, 100, 90), costs=costs).trades
     assert trade["side"] == -1
     assert (trade["entry_price"], trade["exit_price"]) == pytest.approx((99, 90.9))
@@ -143,7 +157,7 @@ def test_size_follows_the_conviction_at_entry_and_stays() -> None:
 
 
 def test_a_stop_fills_at_its_level_and_slips_but_a_target_does_not() -> None:
-    costs = Costs(taker_fee=0.0, slippage_bps=100, charge_funding=False)
+    costs = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=100, charge_funding=False)
     bars = [*flat(100, 100), (100, 100, 90, 96), *flat(96)]
     assert walk([1] * 4, bars, costs=costs, stop_loss=0.05).exits == [
         (2, pytest.approx(101 * 0.95 * 0.99), "stop_loss")
@@ -217,7 +231,7 @@ def test_after_a_risk_exit_the_direction_waits_for_another_target() -> None:
 
 
 def test_funding_is_paid_by_longs_and_received_by_shorts_on_the_close() -> None:
-    costs = Costs(taker_fee=0.0, slippage_bps=0.0)
+    costs = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0)
     rates = [0.5, 0.01, 0.02, 0.5, 0.5]
     prices = flat(100, 100, 110, 120, 120)
     (long,) = walk([1, 1, 0, 0, 0], prices, costs=costs, funding=rates).trades
@@ -231,7 +245,7 @@ def test_funding_is_paid_by_longs_and_received_by_shorts_on_the_close() -> None:
 
 
 def test_a_bar_that_stops_the_position_charges_no_funding() -> None:
-    costs = Costs(taker_fee=0.0, slippage_bps=0.0)
+    costs = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0)
     bars = [*flat(100, 100), (100, 100, 90, 96), *flat(96)]
     (trade,) = walk([1] * 4, bars, costs=costs, funding=[0, 0.01, 0.9, 0.9], stop_loss=0.05).trades
     assert trade["funding"] == pytest.approx(0.001 * 100 * 0.01)
@@ -240,22 +254,22 @@ def test_a_bar_that_stops_the_position_charges_no_funding() -> None:
 def test_an_open_position_is_marked_and_counted_apart() -> None:
     result = walk([1, 1, 1], flat(100, 100, 110))
     assert result.exits == [(2, 110, "open")]
-    assert result.totals[kernel.TRADES] == 0
+    assert result.totals[layout.TRADES] == 0
     assert result.equity[-1] == pytest.approx(1.01)
 
 
 def test_a_delisted_position_is_closed_at_the_last_price() -> None:
-    costs = Costs(taker_fee=0.001, slippage_bps=100, charge_funding=False)
+    costs = Costs(taker_fee=0.001, maker_fee=0.001, slippage_bps=100, charge_funding=False)
     result = walk([1, 1, 1], [*flat(100, 100, 110), None, None], costs=costs)
     assert result.exits == [(2, pytest.approx(110 * 0.99), "delisted")]
-    assert result.totals[kernel.TRADES] == 1
+    assert result.totals[layout.TRADES] == 1
     assert result.equity[-1] == pytest.approx(1 + result.trades[0]["pnl"])
 
 
 def test_turnover_sums_what_is_traded_over_equity() -> None:
-    # Held through the closes: 0, 1, 1, -1, 0, 0.5 times equity.
-    result = walk([1, 1, -1, 0, 0.5, 0.5], flat(*[100] * 6), position_size=1.0)
-    assert result.totals[kernel.TURNOVER] == pytest.approx(4.5)
+    # Held through the closes: 0, 1, 1, -1, 0, 0.5 times a tenth of the equity.
+    result = walk([1, 1, -1, 0, 0.5, 0.5], flat(*[100] * 6))
+    assert result.totals[layout.TURNOVER] == pytest.approx(0.45)
 
 
 def test_trading_starts_flat_in_the_window_with_the_target_of_the_bar_before() -> None:
@@ -263,18 +277,20 @@ def test_trading_starts_flat_in_the_window_with_the_target_of_the_bar_before() -
     assert (trade["entry_bar"], trade["entry_price"]) == (2, 102)
 
 
-@pytest.mark.parametrize(("crash", "bar"), [((100, 1000, 100, 1000), 2), ((1000, 1000, 1000, 1000), 2)])
-def test_a_sleeve_without_equity_is_ruined_for_good(crash: Bar, bar: int) -> None:
-    bars = [*flat(100, 100), crash, *flat(100, 100, 100)]
-    for stop in (0.15, 99.0):
-        result = walk([-1, -1, -1, 1, 1, 1], bars, position_size=0.9, stop_loss=stop)
-        if stop == 0.15 and crash[0] == 100:
-            assert result.exits[0] == (bar, pytest.approx(115), "stop_loss")
-            continue
-        assert [(exit_bar, reason) for exit_bar, _, reason in result.exits] == [(bar, "ruined")]
-        assert result.trades[0]["return"] == -1
-        assert result.equity[bar:] == [0, 0, 0, 0]
-        assert result.totals[kernel.DEEPEST] == 0
+def test_a_sleeve_without_equity_is_ruined_for_good() -> None:
+    # Sold at 100 with 0.15 of the equity; the stop at 115 fills at the open of 1000, where the loss is 1.35.
+    result = walk([-1, -1, -1, 1, 1, 1], [*flat(100, 100, 1000, 100, 100, 100)], position_size=0.15)
+    assert [(exit_bar, reason) for exit_bar, _, reason in result.exits] == [(2, "ruined")]
+    assert result.trades[0]["return"] == -1
+    assert result.equity[2:] == [0, 0, 0, 0]
+    assert result.totals[layout.DEEPEST] == 0
+
+
+def test_a_close_without_equity_ruins_where_stops_wait() -> None:
+    bars = [*flat(100), (100, 1000, 100, 1000), *flat(100, 100, 100)]
+    result = walk([-1, -1, 1, 1, 1], bars, position_size=0.15, stops_from_next_bar=True)
+    assert result.exits == [(1, 1000, "ruined")]
+    assert result.equity == [1, 0, 0, 0, 0]
 
 
 def test_in_comparison_mode_stops_wait_a_bar_and_pre_empt_the_order_of_theirs() -> None:

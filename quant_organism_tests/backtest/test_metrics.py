@@ -63,7 +63,7 @@ def test_ruin_is_total_and_final() -> None:
     found = one([0.1, -1.2, 0.5, 0.5, 0.5, 0.5])
     assert found["total_return"] == found["annual_return"] == -1
     assert found["max_drawdown"] == 1
-    assert reduce_paths([0.1, -1.2, 0.5, 0.5], 365, np.array([0, 2]))[1].tolist() == [[-1, 0]]
+    assert reduce_paths(np.array([[0.1, -1.2, 0.5, 0.5]]), 365, np.zeros(4), np.array([0, 2]))[1].tolist() == [[-1, 0]]
 
 
 def test_drawdown_counts_from_the_initial_equity() -> None:
@@ -79,7 +79,7 @@ def test_consistency_is_the_share_of_twelve_blocks_that_gain() -> None:
 def test_compounding_is_that_of_the_days(count: int) -> None:
     returns = np.random.default_rng(0).normal(0, 0.01, (3, count))
     starts = np.arange(0, count, 5)
-    found = reduce_paths(returns, 8760, starts)[1]
+    found = reduce_paths(returns, 8760, np.zeros(count), starts)[1]
     expected = [[np.prod(1 + row[s : s + 5]) - 1 for s in starts] for row in returns]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 
@@ -90,3 +90,15 @@ def test_paths_are_measured_each_for_itself() -> None:
     for k, path in enumerate(paths):
         for name, values in path_metrics(path, 8760).items():
             np.testing.assert_array_equal(together[name][k], values[0])
+
+
+def test_beta_and_alpha_are_those_of_a_regression() -> None:
+    rng = np.random.default_rng(2)
+    market = rng.normal(0, 0.01, 501)
+    paths = 0.7 * market + rng.normal(0.0002, 0.005, (3, 501))
+    found = path_metrics(paths, 8760, market)
+    for k, path in enumerate(paths):
+        slope, level = np.polyfit(market, path, 1)
+        assert found["beta"][k] == pytest.approx(slope, rel=1e-9)
+        assert found["alpha"][k] == pytest.approx(level * 8760, rel=1e-9)
+    assert np.isnan(path_metrics(paths, 8760, np.full(501, 0.01))["beta"]).all()

@@ -5,11 +5,10 @@ import polars as pl
 import pytest
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.evolution.committee import Committee
-from quant_organism.evolution.committee_evaluation import evaluate_committees
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.records import read_candidates
 from quant_organism.strategies import random_genome
+from quant_organism.strategies.committee import Committee
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +42,8 @@ def test_impossible_committees_are_errors(genomes):
 
 def test_a_committee_earns_the_weighted_mean_of_its_members(panel, costs, evaluator, genomes):
     committee = Committee.of(genomes[:3], [1, 1, 2])
-    together = evaluate_committees([committee], panel, costs, evaluator)
-    alone = evaluate_committees([Committee.of([genome]) for genome in committee.genomes], panel, costs, evaluator)
+    together = evaluator.evaluate_committees([committee], panel, costs)
+    alone = evaluator.evaluate_committees([Committee.of([genome]) for genome in committee.genomes], panel, costs)
     np.testing.assert_allclose(together.bar_returns[0], committee.weights @ alone.bar_returns, atol=1e-15)
     assert together.metrics["trades"][0] == alone.metrics["trades"].sum()
 
@@ -54,7 +53,7 @@ def test_the_pooled_committee_comes_first_and_champions_are_not_clones(panel, sp
     assert result.candidates[0].origin == "best of all families"
     assert len({candidate.id for candidate in result.candidates}) == len(result.candidates)
     champions = [c.committee for c in result.candidates if c.origin == "champion"]
-    returns = evaluate_committees(champions, panel, costs, evaluator).daily_returns
+    returns = evaluator.evaluate_committees(champions, panel, costs).daily_returns
     correlation = np.corrcoef(returns) - np.eye(len(champions))
     assert len(champions) >= 2
     assert correlation.max() <= spec.max_correlation + 1e-9

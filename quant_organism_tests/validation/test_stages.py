@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.committee_evaluation import evaluate_committees
 from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
 from quant_organism.validation.stages import validate
 from quant_organism_tests.chain import PROFILE, edge, luck, without_tail
@@ -34,8 +33,8 @@ def test_metrics_of_a_span_are_those_of_a_backtest_over_it():
     found = edge()
     span = found.splits.out_of_sample
     committees = [candidate.committee for candidate in found.search.candidates]
-    measured = evaluate_committees(
-        committees, found.panel, Costs(), Evaluator(threads=1), start=span.start, stop=span.stop
+    measured = Evaluator(threads=1).evaluate_committees(
+        committees, found.panel, Costs(), start=span.start, stop=span.stop
     )
     reviewed = [review.metrics["out_of_sample"]["sharpe"] for review in found.validation.reviews]
     np.testing.assert_array_equal(reviewed, measured.metrics["sharpe"])
