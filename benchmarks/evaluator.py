@@ -2,13 +2,19 @@
 
 Both are measured all-in: signals, simulation, and total return, Sharpe ratio, maximum drawdown, win rate, number of
 trades and turnover. vectorbt simulates 300 columns in one call, which is how it is fastest; its signals are made one
-genome at a time by our own compiled families, which is faster than what its indicator factory would do. The evaluator
-also charges funding, which vectorbt cannot, and delivers a portfolio with daily returns per genome.
+genome at a time by our own compiled families. The evaluator also charges funding, sizes by liquidity, calm and
+momentum, and delivers a portfolio with daily returns per genome.
+
+Every repetition is a new generation of random genomes on a market that the evaluator knows from the one before, as in
+a search; what the first generation took, indicators included, stands beside it. Fits of learning families are kept
+from generation to generation; vectorbt is handed their finished signals.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,73 +26,146 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, families, random_genome
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
+from quant_organism.strategies.signals import COLUMNS, signal
 
+Floats = NDArray[np.float64]
+
+ROOT = Path(__file__).resolve().parent.parent
 BARS, ASSETS, GENOMES, REPEATS = 8_760, 8, 300, 5
 COSTS = Costs(slippage_bps=0.0, maker_fee=0.00045)
+LARGE = {"genomes": 1_000, "assets": 50, "bars": 8_760}
 
 
 def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
-    market, rng = panel(), np.random.default_rng(1)
-    one, two = Evaluator(threads=1), Evaluator(threads=2)
+    market = panel(BARS, ASSETS)
     rows, ratios = [], {}
-    everyone = [random_genome(rng, name) for name in families() for _ in range(250)]
-    one.evaluate(everyone[::50], market, COSTS)
-    for name in families():
-        genomes = [random_genome(rng, name) for _ in range(GENOMES)]
-        ours = median_seconds(lambda genomes=genomes: one.evaluate(genomes, market, COSTS)) / ASSETS
-        theirs = median_seconds(lambda genomes=genomes: vectorbt_metrics(genomes, market, 0))
+    for name in evolving_families():
+        ours, first, theirs = family_seconds(name, market)
         ratios[name] = theirs / ours
-        speed, their_speed = (GENOMES * BARS / seconds / 1e6 for seconds in (ours, theirs))
-        note = f"{speed:.0f} against {their_speed:.2f} million strategy-bars per second"
+        speeds = [GENOMES * BARS / seconds / 1e6 for seconds in (ours, first, theirs)]
+        note = "{:.0f} (first generation {:.0f}) against {:.2f} million strategy-bars per second".format(*speeds)
         rows.append(row(f"speedup_vs_vectorbt_{name}", ratios[name], "x", note))
     size = f"{GENOMES} genomes, {BARS} bars, {ASSETS} assets; medians of {REPEATS}, one thread"
     rows.append(row("speedup_vs_vectorbt_mean", statistics.mean(ratios.values()), "x", f"over families; {size}"))
     rows.append(row("speedup_vs_vectorbt_min", min(ratios.values()), "x", min(ratios, key=ratios.__getitem__)))
     rows.append(row("speedup_vs_vectorbt_ema", ratios["ema_crossover"], "x", "the family most often compared"))
-    single = median_seconds(lambda: one.evaluate(everyone, market, COSTS))
-    double = median_seconds(lambda: two.evaluate(everyone, market, COSTS))
-    note = f"{len(everyone)} genomes of all families x {ASSETS} assets: {single:.2f} s and {double:.2f} s"
-    rows.append(row("thread_scaling_2", single / double, "x", note))
-    first, warm = start_seconds()
-    rows.append(row("first_compile_s", first, "s", "import and first evaluation with an empty kernel cache"))
-    rows.append(row("warm_start_s", warm, "s", "the same in a new process with the kernels cached"))
+    rows.append(thread_scaling(market))
+    large = json.loads(in_new_process(f"from benchmarks.evaluator import large; large(**{LARGE})"))
+    size = "{genomes:,} genomes of all rule-based families x {assets} assets x {bars:,} bars".format(**LARGE)
+    rows.append(row("seconds_1000x50x8760", large["seconds"], "s", f"{size}, one thread, indicators included; bar 5"))
+    rows.append(row("peak_mb_1000x50x8760", large["peak_mb"], "MB", "largest resident size of that process; bar 1500"))
+    with tempfile.TemporaryDirectory() as cache:
+        begin = "from benchmarks.evaluator import begin; begin()"
+        first, warm = (seconds(lambda: in_new_process(begin, NUMBA_CACHE_DIR=cache)) for _ in range(2))
+    rows.append(row("first_compile_s", first, "s", "a process with one evaluation and an empty kernel cache; bar 30"))
+    rows.append(row("warm_start_s", warm, "s", "the same in a new process with the kernels cached; bar 1"))
     return rows
 
 
-def panel() -> Panel:
+def family_seconds(name: str, market: Panel) -> tuple[float, float, float]:
+    """Return seconds per generation and asset: ours, ours in the first generation, and vectorbt's."""
+    rng, one = np.random.default_rng(1), Evaluator(threads=1)
+    generations = [[random_genome(rng, name) for _ in range(GENOMES)] for _ in range(REPEATS + 2)]
+    one.evaluate(generations[-1][:8], market.window(0, 2000), COSTS)
+    ours = [seconds(lambda genomes=genomes: one.evaluate(genomes, market, COSTS)) for genomes in generations[:-1]]
+    finished = [None] * len(generations)
+    if get_family(name).seed_type == "ml_classifier":
+        finished = [targets(genomes, market) for genomes in generations]
+    vectorbt_metrics(generations[-1], market, finished[-1])
+    theirs = [
+        seconds(lambda genomes=genomes, ready=ready: vectorbt_metrics(genomes, market, ready))
+        for genomes, ready in zip(generations[1:-1], finished[1:-1], strict=True)
+    ]
+    return statistics.median(ours[1:]) / ASSETS, ours[0] / ASSETS, statistics.median(theirs)
+
+
+def thread_scaling(market: Panel) -> dict[str, Any]:
+    """Return how much faster two threads are than one, both on a market that they know."""
+    rng, one, two = np.random.default_rng(2), Evaluator(threads=1), Evaluator(threads=2)
+    everyone = [random_genome(rng, name) for name in rule_families() for _ in range(80)]
+    for evaluator in (one, two):
+        evaluator.evaluate(everyone, market, COSTS)
+    turns = [
+        [seconds(lambda evaluator=evaluator: evaluator.evaluate(everyone, market, COSTS)) for evaluator in (one, two)]
+        for _ in range(REPEATS)
+    ]
+    single, double = (statistics.median(turn[k] for turn in turns) for k in range(2))
+    note = f"{len(everyone)} genomes of all rule-based families x {ASSETS} assets: {single:.2f} s and {double:.2f} s"
+    return row("thread_scaling_2", single / double, "x", note)
+
+
+def rule_families() -> list[str]:
+    """Return the families that take part in evolution and are not fitted."""
+    return [name for name in evolving_families() if get_family(name).seed_type != "ml_classifier"]
+
+
+def large(genomes: int, assets: int, bars: int) -> None:
+    """Evaluate one large population and print seconds and the process's peak memory as JSON."""
+    market, names = panel(bars, assets), rule_families()
+    rng, one = np.random.default_rng(3), Evaluator(threads=1)
+    population = [random_genome(rng, names[k % len(names)]) for k in range(genomes)]
+    one.evaluate(population[: len(names)], market.window(0, min(bars, 2000)), COSTS)
+    took = seconds(lambda: one.evaluate(population, market, COSTS))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"seconds": took, "peak_mb": peak_mb}))
+
+
+def begin() -> None:
+    """Evaluate one genome of each rule-based family."""
+    genomes = [random_genome(np.random.default_rng(0), name) for name in rule_families()]
+    Evaluator().evaluate(genomes, panel(2000, 2), COSTS)
+
+
+def in_new_process(code: str, **environment: str) -> str:
+    """Run code in a process of its own and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment, capture_output=True, check=True, text=True
+    )
+    return done.stdout
+
+
+def panel(bars: int, assets: int) -> Panel:
     """Return a market of random walks with fat tails, wicks and funding."""
     rng = np.random.default_rng(0)
-    shape = (BARS, ASSETS)
+    shape = (bars, assets)
     close = 100 * np.exp(np.cumsum(rng.standard_t(4.5, shape) * 0.006, axis=0))
     opens = np.vstack([close[:1], close[:-1]])
+    funding = rng.normal(0, 1e-5, shape)
     reach = np.abs(rng.normal(0, 0.002, (2, *shape)))
     return Panel.from_arrays(
-        symbols=[f"A{asset}" for asset in range(ASSETS)],
+        symbols=[f"A{asset}" for asset in range(assets)],
         interval=Interval.parse("1h"),
-        times=1_704_067_200_000 + 3_600_000 * np.arange(BARS),
+        times=1_704_067_200_000 + 3_600_000 * np.arange(bars),
         open=opens,
         high=np.maximum(opens, close) * (1 + reach[0]),
         low=np.minimum(opens, close) * (1 - reach[1]),
         close=close,
         volume=1000 * np.exp(rng.normal(0, 1, shape)),
-        funding_paid=rng.normal(0, 1e-5, shape),
+        funding_rate=funding,
+        funding_paid=funding,
     )
 
 
-def vectorbt_metrics(genomes: list[Genome], market: Panel, asset: int) -> tuple[Any, ...]:
-    """Trade all genomes on one asset in one `from_signals` call and extract the metrics."""
+def targets(genomes: list[Genome], market: Panel) -> Floats:
+    """Return the signals of genomes on the first asset, shape (bars, genomes)."""
+    columns = {name: getattr(market, name)[:, 0] for name in COLUMNS}
+    return np.column_stack([signal(genome, columns) for genome in genomes])
+
+
+def vectorbt_metrics(genomes: list[Genome], market: Panel, ready: Floats | None = None) -> tuple[Any, ...]:
+    """Trade all genomes on the first asset in one `from_signals` call and extract the metrics."""
     import pandas as pd
     import vectorbt
 
-    columns = {name: getattr(market, name)[:, asset] for name in ("open", "high", "low", "close", "volume")}
-    target = np.column_stack([signal(genome, columns) for genome in genomes])
+    columns = {name: getattr(market, name)[:, 0] for name in ("open", "high", "low", "close")}
+    target = targets(genomes, market) if ready is None else ready
     flat = np.zeros((1, len(genomes)))
     held = np.vstack([flat, target[:-1]])
     before = np.vstack([flat, held[:-1]])
@@ -124,36 +203,11 @@ def vectorbt_metrics(genomes: list[Genome], market: Panel, asset: int) -> tuple[
         )
 
 
-def median_seconds(work: Callable[[], object]) -> float:
-    """Return the median duration of some work, after one call that does not count."""
+def seconds(work: Callable[[], object]) -> float:
+    """Return the duration of some work."""
+    began = time.perf_counter()
     work()
-    durations = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        durations.append(time.perf_counter() - began)
-    return statistics.median(durations)
-
-
-def start_seconds() -> tuple[float, float]:
-    """Return how long a new process takes for its first evaluation, without and with cached kernels."""
-    script = (
-        "import time; began = time.perf_counter()\n"
-        "from benchmarks.evaluator import COSTS, Evaluator, families, np, panel, random_genome\n"
-        "market = panel()\n"
-        "genomes = [random_genome(np.random.default_rng(0), name) for name in families()]\n"
-        "Evaluator().evaluate(genomes, market.window(0, 2000), COSTS)\n"
-        "print(time.perf_counter() - began)\n"
-    )
-    root = Path(__file__).resolve().parent.parent
-    with tempfile.TemporaryDirectory() as cache:
-        environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-
-        def seconds() -> float:
-            command = [sys.executable, "-c", script]
-            return float(subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True).stdout)
-
-        return seconds(), seconds()
+    return time.perf_counter() - began
 
 
 def row(metric: str, value: float, unit: str, note: str) -> dict[str, Any]:
