@@ -280,6 +280,7 @@ def simulate_sleeve(
 
         # Rules 9 and 12: mark the closes held through, then the one after the exit, unless a reversal holds through it.
         # Unsigned places spare the compiler the thought of negative ones.
+        worths = 0.0
         place, until, held_end = np.uint64(entry), np.uint64(held_until), np.uint64(held_until)
         while True:
             while place < until:
@@ -299,8 +300,7 @@ def simulate_sleeve(
                 depth = equity * inverse_peak
                 deepest = depth if depth < deepest else deepest
                 worth = quantity * close[place] * inverse_equity if place < held_end else 0.0
-                net_exposure += worth
-                exposure += abs(worth)
+                worths += worth
                 place += np.uint64(1)
             if reason == OPEN or until > held_end:
                 break
@@ -311,6 +311,8 @@ def simulate_sleeve(
                     break
             until += np.uint64(1)
         asked_from = exit_bar
+        net_exposure += worths
+        exposure += abs(worths)
 
         # Book the trade.
         earned = (cash - before) / before
