@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.indicators import averages, dispersion, extremes, oscillators
+from quant_organism.strategies.indicators import (
+    averages,
+    dispersion,
+    extremes,
+    oscillators,
+    trend,
+    volatility,
+    volume,
+)
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
 _PAIR_BITS = 20
@@ -140,7 +148,45 @@ def _bandwidth_rank(shop: Workshop, periods: Keys) -> Rows:
 
 
 def _rsi_divergence(shop: Workshop, periods: Keys) -> Rows:
-    return oscillators.divergence_rows(shop.bars.close, shop.make("rsi", periods), periods)
+    close = shop.bars.close
+    return oscillators.divergence_rows(close, close, shop.make("rsi", periods), periods, 1)
+
+
+def _stochastic_k(shop: Workshop, periods: Keys) -> Rows:
+    return oscillators.stochastic_k_rows(
+        shop.bars.close, shop.make("highest_high", periods), shop.make("lowest_low", periods)
+    )
+
+
+def _stochastic_d(shop: Workshop, keys: Keys) -> Rows:
+    k_period, d_period = unpair(keys)
+    periods, row = np.unique(k_period, return_inverse=True)
+    return oscillators.stochastic_d_rows(shop.make("stochastic_k", periods), row, k_period, d_period)
+
+
+def _stochastic_crossing(shop: Workshop, keys: Keys) -> Rows:
+    periods, row = np.unique(unpair(keys)[0], return_inverse=True)
+    return oscillators.crossing_rows(shop.make("stochastic_k", periods), row, shop.make("stochastic_d", keys))
+
+
+def _stochastic_divergence(shop: Workshop, periods: Keys) -> Rows:
+    index = shop.make("stochastic_k", periods)
+    return oscillators.divergence_rows(shop.bars.high, shop.bars.low, index, periods, 0)
+
+
+def _midrange(shop: Workshop, periods: Keys) -> Rows:
+    return extremes.midrange_rows(shop.make("highest_high", periods), shop.make("lowest_low", periods))
+
+
+def _atr(shop: Workshop, periods: Keys) -> Rows:
+    bars = shop.bars
+    return volatility.atr_rows(volatility.true_range(bars.high, bars.low, bars.close), periods)
+
+
+def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
+    # Shape (2, K, n): what vwap and vwap_deviation share.
+    bars = shop.bars
+    return volume.vwap_rows(volume.typical_price(bars.high, bars.low, bars.close), bars.volume, periods)
 
 
 _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
@@ -155,4 +201,20 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "rsi_divergence": _rsi_divergence,
     "z_score": _z_score,
     "bandwidth_rank": _bandwidth_rank,
+    "highest_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods),
+    "lowest_low": lambda shop, periods: extremes.minimum_rows(shop.bars.low, periods),
+    "midrange": _midrange,
+    "close_breakout": lambda shop, periods: extremes.breakout_rows(shop.bars.close, periods),
+    "stochastic_k": _stochastic_k,
+    "stochastic_d": _stochastic_d,
+    "stochastic_crossing": _stochastic_crossing,
+    "stochastic_divergence": _stochastic_divergence,
+    "efficiency_ratio": lambda shop, periods: trend.efficiency_ratio_rows(shop.bars.close, periods),
+    "closes_above_sma": lambda shop, periods: trend.count_above_rows(shop.bars.close, shop.make("sma", periods), 1),
+    "closes_below_sma": lambda shop, periods: trend.count_above_rows(shop.bars.close, shop.make("sma", periods), -1),
+    "atr": _atr,
+    "atr_ratio": lambda shop, periods: volatility.atr_ratio_rows(shop.make("atr", periods), periods),
+    "vwap_moments": _vwap_moments,
+    "vwap": lambda shop, periods: shop.make("vwap_moments", periods)[0],
+    "vwap_deviation": lambda shop, periods: shop.make("vwap_moments", periods)[1],
 }

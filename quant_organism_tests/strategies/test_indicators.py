@@ -108,7 +108,7 @@ def test_rsi() -> None:
 def test_divergences() -> None:
     periods = np.array([5, 14, 30])
     index = rsi_rows(CLOSE, periods)
-    found = divergence_rows(CLOSE, index, periods)
+    found = divergence_rows(CLOSE, CLOSE, index, periods, 1)
     for k, p in enumerate(periods):
         assert not found[k, : 3 * p - 1].any()
         for t in range(3 * p - 1, N):

@@ -54,31 +54,33 @@ def rate_of_change_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> N
 
 @compiled
 def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
-    """Return the mean of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
+    """Return the mean of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag.
+
+    The mean of equal values is that value to the last bit, so that a price at rest crosses none of its averages.
+    """
     n = x.size
     rows = np.empty((periods.size, n))
     levels = pyramid_height(periods.max()) if periods.size else 1
-    # Level l holds at t the sum of x[t : t + 2**l].
+    # Level l holds at t the mean of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
     pyramid[0] = x
     for level in range(1, levels):
         half = 1 << (level - 1)
         below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
         for t in range(n - 2 * half + 1):
-            out[t] = below[t] + later[t]
+            out[t] = 0.5 * (below[t] + later[t])
     for k in range(periods.size):
         period = periods[k]
         first = min(period - 1 + lag, n)
         rows[k, :first] = np.nan
         row = rows[k, first:]
         row[:] = 0.0
-        shift = 0
+        count = 0
         for level in range(levels):
             if period >> level & 1:
-                part = pyramid[level, shift:]
+                part = pyramid[level, count:]
+                count += 1 << level
+                share = (1 << level) / count
                 for t in range(row.size):
-                    row[t] += part[t]
-                shift += 1 << level
-        for t in range(row.size):
-            row[t] /= period
+                    row[t] += (part[t] - row[t]) * share
     return rows

@@ -51,3 +51,24 @@ def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, 
         for t in range(row.size):
             row[t] = sign * (head[t] if head[t] > tail[t] else tail[t])
     return rows
+
+
+@compiled
+def breakout_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return 1 above all of the `period` values before, -1 below all of them, else 0; shape (K, n)."""
+    highest, lowest = maximum_rows(x, periods, 1), minimum_rows(x, periods, 1)
+    rows = np.empty(highest.shape, dtype=np.int8)
+    for k in range(periods.size):
+        for t in range(x.size):
+            rows[k, t] = (1 if x[t] > highest[k, t] else 0) - (1 if x[t] < lowest[k, t] else 0)
+    return rows
+
+
+@compiled
+def midrange_rows(highest: NDArray[np.float64], lowest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the middle between the highest high and the lowest low of each window, shape (K, n)."""
+    rows = np.empty_like(highest)
+    for k in range(rows.shape[0]):
+        for t in range(rows.shape[1]):
+            rows[k, t] = (highest[k, t] + lowest[k, t]) / 2.0
+    return rows

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.averages import mean_rows
 from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
 
 BULLISH, BEARISH = 1, 2
-"""Bits of a divergence between price and an index."""
+"""Bits of a divergence between price and an index, or of a crossing of the index."""
 
 
 @compiled
@@ -44,42 +45,131 @@ def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
 
 @compiled
-def divergence_rows(
-    x: NDArray[np.float64], index_rows: NDArray[np.float64], periods: NDArray[np.int64]
-) -> NDArray[np.int8]:
-    """Return the divergences between a price and an index over two adjoining windows of each period.
+def stochastic_k_rows(
+    close: NDArray[np.float64], highest: NDArray[np.float64], lowest: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where the close lies in the range of highs and lows, in percent (K, n); 50 in a range of nothing.
+
+    Parameters
+    ----------
+    close
+        Closes, shape (n,).
+    highest, lowest
+        Highest high and lowest low of each window, the current bar included, shape (K, n).
+
+    Returns
+    -------
+    %K, shape (K, n); NaN where the range is.
+    """
+    rows = np.empty_like(highest)
+    for k in range(rows.shape[0]):
+        for t in range(close.size):
+            reach = highest[k, t] - lowest[k, t]
+            rows[k, t] = 50.0 if reach == 0.0 else 100.0 * (close[t] - lowest[k, t]) / reach
+    return rows
+
+
+@compiled
+def stochastic_d_rows(
+    stochastic_k: NDArray[np.float64],
+    k_row: NDArray[np.int64],
+    k_period: NDArray[np.int64],
+    d_period: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return %D, the mean of the last `d_period` values of %K.
+
+    Parameters
+    ----------
+    stochastic_k
+        %K, one row per period.
+    k_row, k_period, d_period
+        Row of `stochastic_k`, its period in bars and the window of the mean, each of shape (K,).
+
+    Returns
+    -------
+    Shape (K, n); NaN before bar k_period + d_period - 2.
+    """
+    n = stochastic_k.shape[1]
+    rows = np.full((k_row.size, n), np.nan)
+    for i in range(k_row.size):
+        first = min(k_period[i] - 1, n)
+        rows[i, first:] = mean_rows(stochastic_k[k_row[i], first:], d_period[i : i + 1])[0]
+    return rows
+
+
+@compiled
+def crossing_rows(x: NDArray[np.float64], x_row: NDArray[np.int64], level: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Return where a line crosses another: `BULLISH` upwards, `BEARISH` downwards, else 0.
 
     Parameters
     ----------
     x
-        Prices, shape (n,).
+        Lines that cross, one row each.
+    x_row
+        Row of `x` that belongs to each row of `level`, shape (K,).
+    level
+        Lines that are crossed, shape (K, n).
+
+    Returns
+    -------
+    Shape (K, n); 0 where one of the four values is NaN.
+    """
+    rows = np.zeros(level.shape, dtype=np.int8)
+    for k in range(x_row.size):
+        before, now = x[x_row[k]], x[x_row[k], 1:]
+        level_before, level_now = level[k], level[k, 1:]
+        row = rows[k, 1:]
+        for t in range(row.size):
+            up = (before[t] <= level_before[t]) & (now[t] > level_now[t])
+            down = (before[t] >= level_before[t]) & (now[t] < level_now[t])
+            row[t] = (BULLISH if up else 0) | (BEARISH if down else 0)
+    return rows
+
+
+@compiled
+def divergence_rows(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    index_rows: NDArray[np.float64],
+    periods: NDArray[np.int64],
+    lag: int,
+) -> NDArray[np.int8]:
+    """Return the divergences between price and an index over two adjoining windows of each period.
+
+    Parameters
+    ----------
+    high, low
+        Prices whose highs and lows are compared, each of shape (n,).
     index_rows
-        The index of each period, shape (K, n), NaN before bar period.
+        The index of each period, shape (K, n), NaN before bar period - 1 + lag.
     periods
         Periods in bars, shape (K,).
+    lag
+        Bars that the index needs beyond its period: 1 if it is made of changes, 0 if of prices.
 
     Returns
     -------
     Shape (K, n): bit `BULLISH` where price made a lower low and the index a higher low, bit `BEARISH` where price
-    made a higher high and the index a lower high; 0 before bar 3 period - 1.
+    made a higher high and the index a lower high; 0 before bar 3 period - 2 + lag.
     """
-    n = x.size
+    n = high.size
     rows = np.zeros((periods.size, n), dtype=np.int8)
-    lows = minimum_rows(x, periods)
-    highs = maximum_rows(x, periods)
+    lows = minimum_rows(low, periods)
+    highs = maximum_rows(high, periods)
     for k in range(periods.size):
         p = periods[k]
-        if n < 3 * p:
+        first = 3 * p - 2 + lag
+        if n <= first:
             continue
-        index = index_rows[k, p:]
+        index = index_rows[k, p - 1 + lag :]
         index_low = minimum_rows(index, periods[k : k + 1])[0, p - 1 :]
         index_high = maximum_rows(index, periods[k : k + 1])[0, p - 1 :]
         index_low_now, index_high_now = index_low[p:], index_high[p:]
-        low, high = lows[k, 2 * p - 1 :], highs[k, 2 * p - 1 :]
-        low_now, high_now = low[p:], high[p:]
-        row = rows[k, 3 * p - 1 :]
+        price_low, price_high = lows[k, first - p :], highs[k, first - p :]
+        price_low_now, price_high_now = price_low[p:], price_high[p:]
+        row = rows[k, first:]
         for t in range(row.size):
-            bullish = (low_now[t] < low[t]) & (index_low_now[t] > index_low[t])
-            bearish = (high_now[t] > high[t]) & (index_high_now[t] < index_high[t])
+            bullish = (price_low_now[t] < price_low[t]) & (index_low_now[t] > index_low[t])
+            bearish = (price_high_now[t] > price_high[t]) & (index_high_now[t] < index_high[t])
             row[t] = (BULLISH if bullish else 0) | (BEARISH if bearish else 0)
     return rows

@@ -1,0 +1,71 @@
+"""Ranges of bars and how they change."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.averages import mean_rows
+
+
+@compiled
+def true_range(high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the range of each bar, extended to the close before, shape (n,)."""
+    reach = np.empty(high.size)
+    if high.size:
+        reach[0] = high[0] - low[0]
+    now, up, down = reach[1:], high[1:], low[1:]
+    for t in range(now.size):
+        now[t] = max(up[t] - down[t], abs(up[t] - close[t]), abs(down[t] - close[t]))
+    return reach
+
+
+@compiled
+def atr_rows(reach: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return Wilder's average of true ranges, seeded with the mean of bars 1 to period.
+
+    Parameters
+    ----------
+    reach
+        True range of each bar, shape (n,); bar 0 does not count, for it has no close before it.
+    periods
+        Periods in bars, shape (K,).
+
+    Returns
+    -------
+    Averages in units of price, shape (K, n); NaN before bar period.
+
+    Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
+    """
+    count, n = periods.size, reach.size
+    rows = np.full((count, n), np.nan)
+    average = np.zeros(count)
+    for t in range(1, n):
+        for k in range(count):
+            if t > periods[k]:
+                average[k] += (reach[t] - average[k]) / periods[k]
+                rows[k, t] = average[k]
+            elif t == periods[k]:
+                average[k] = np.mean(reach[1 : t + 1])
+                rows[k, t] = average[k]
+    return rows
+
+
+@compiled
+def atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each average true range over its mean of the last three periods, within [0.5, 2].
+
+    Returns
+    -------
+    Shape (K, n); 1 where the mean is 0, NaN before bar 4 period - 1.
+    """
+    n = atr.shape[1]
+    rows = np.full(atr.shape, np.nan)
+    for k in range(periods.size):
+        first = min(4 * periods[k] - 1, n)
+        mean = mean_rows(atr[k, min(periods[k], n) :], 3 * periods[k : k + 1])[0, 3 * periods[k] - 1 :]
+        now, row = atr[k, first:], rows[k, first:]
+        for t in range(row.size):
+            row[t] = 1.0 if mean[t] == 0.0 else min(max(now[t] / mean[t], 0.5), 2.0)
+    return rows

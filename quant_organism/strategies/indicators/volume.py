@@ -1,0 +1,104 @@
+"""Prices weighted with volume."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.extremes import maximum_rows, pyramid_height
+
+_NO_DEVIATION = 1e-12
+"""A standard deviation below this share of the mean counts as none."""
+
+
+@compiled
+def typical_price(
+    high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of high, low and close of each bar, shape (n,)."""
+    price = np.empty(close.size)
+    for t in range(close.size):
+        price[t] = (high[t] + low[t] + close[t]) / 3.0
+    return price
+
+
+@compiled
+def vwap_rows(
+    price: NDArray[np.float64], volume: NDArray[np.float64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return volume-weighted means and standard deviations of the last `period` prices.
+
+    Parameters
+    ----------
+    price, volume
+        Typical price and volume of each bar, each of shape (n,).
+    periods
+        Periods in bars, shape (K,).
+
+    Returns
+    -------
+    Shape (2, K, n): the mean, and the deviation about it (tiny ones are 0); NaN before bar period - 1. Windows
+    without volume weigh their bars equally.
+    """
+    rows = _weighted_rows(price, volume, periods)
+    if volume.size and volume.min() == 0.0:
+        equal = _weighted_rows(price, np.ones(volume.size), periods)
+        most = maximum_rows(volume, periods)
+        for k in range(periods.size):
+            for t in range(price.size):
+                if most[k, t] == 0.0:
+                    rows[0, k, t] = equal[0, k, t]
+                    rows[1, k, t] = equal[1, k, t]
+    return rows
+
+
+@compiled
+def _weighted_rows(
+    x: NDArray[np.float64], weight: NDArray[np.float64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    # Neighbouring windows are merged pair by pair (Chan, Golub and LeVeque, 1983): nothing cancels, and equal values
+    # have a deviation of exactly 0.
+    n = x.size
+    rows = np.full((2, periods.size, n), np.nan)
+    levels = pyramid_height(periods.max()) if periods.size else 1
+    # Level l holds at t the weight, the mean and the weighted squares about it of x[t : t + 2**l].
+    pyramid = np.zeros((levels, 3, n))
+    pyramid[0, 0] = weight
+    pyramid[0, 1] = x
+    for level in range(1, levels):
+        half = 1 << (level - 1)
+        size = max(n - 2 * half + 1, 0)
+        pyramid[level, :, :size] = pyramid[level - 1, :, :size]
+        _merge(pyramid[level, :, :size], pyramid[level - 1, :, half : half + size])
+    merged = np.empty((3, n))
+    for k in range(periods.size):
+        period = periods[k]
+        size = max(n - period + 1, 0)
+        window = merged[:, :size]
+        window[:] = 0.0
+        age = 0
+        for level in range(levels):
+            if period >> level & 1:
+                _merge(window, pyramid[level, :, age : age + size])
+                age += 1 << level
+        total, mean, squares = window[0], window[1], window[2]
+        out_mean, out_deviation = rows[0, k, n - size :], rows[1, k, n - size :]
+        for t in range(size):
+            deviation = np.sqrt(squares[t] / total[t])
+            out_mean[t] = mean[t]
+            out_deviation[t] = deviation if deviation >= _NO_DEVIATION * abs(mean[t]) else 0.0
+    return rows
+
+
+@compiled
+def _merge(into: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+    weight, mean, squares = into[0], into[1], into[2]
+    other_weight, other_mean, other_squares = other[0], other[1], other[2]
+    for t in range(weight.size):
+        total = weight[t] + other_weight[t]
+        share = other_weight[t] / total if total > 0.0 else 0.0
+        apart = other_mean[t] - mean[t]
+        squares[t] += other_squares[t] + apart * apart * weight[t] * share
+        mean[t] = mean[t] + apart * share if weight[t] > 0.0 else other_mean[t]
+        weight[t] = total
