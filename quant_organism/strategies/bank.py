@@ -213,7 +213,7 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "closes_above_sma": lambda shop, periods: trend.count_above_rows(shop.bars.close, shop.make("sma", periods), 1),
     "closes_below_sma": lambda shop, periods: trend.count_above_rows(shop.bars.close, shop.make("sma", periods), -1),
     "atr": _atr,
-    "atr_ratio": lambda shop, periods: volatility.atr_ratio_rows(shop.make("atr", periods), periods),
+    "log_atr_ratio": lambda shop, periods: volatility.log_atr_ratio_rows(shop.make("atr", periods), periods),
     "vwap_moments": _vwap_moments,
     "vwap": lambda shop, periods: shop.make("vwap_moments", periods)[0],
     "vwap_deviation": lambda shop, periods: shop.make("vwap_moments", periods)[1],

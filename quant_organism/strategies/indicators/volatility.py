@@ -53,12 +53,12 @@ def atr_rows(reach: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
 
 @compiled
-def atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return each average true range over its mean of the last three periods, within [0.5, 2].
+def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the logarithm of each average true range over its mean of the last three periods, within [0.5, 2].
 
     Returns
     -------
-    Shape (K, n); 1 where the mean is 0, NaN before bar 4 period - 1.
+    Shape (K, n); 0 where the mean is 0, NaN before bar 4 period - 1.
     """
     n = atr.shape[1]
     rows = np.full(atr.shape, np.nan)
@@ -67,5 +67,5 @@ def atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDAr
         mean = mean_rows(atr[k, min(periods[k], n) :], 3 * periods[k : k + 1])[0, 3 * periods[k] - 1 :]
         now, row = atr[k, first:], rows[k, first:]
         for t in range(row.size):
-            row[t] = 1.0 if mean[t] == 0.0 else min(max(now[t] / mean[t], 0.5), 2.0)
+            row[t] = 0.0 if mean[t] == 0.0 else np.log(min(max(now[t] / mean[t], 0.5), 2.0))
     return rows

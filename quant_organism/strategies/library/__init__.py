@@ -4,10 +4,25 @@ Their compiled signal kernels live in `kernels/`, so that reading a genome does 
 """
 
 from quant_organism.strategies.library import (
+    atr_stop_loss,
     bollinger_bands,
     donchian_breakout,
     ema_crossover,
+    ichimoku_cloud,
     rsi_filter,
+    sma_trend_filter,
+    stochastic_oscillator,
+    vwap_reversion,
 )
 
-__all__ = ["bollinger_bands", "donchian_breakout", "ema_crossover", "rsi_filter"]
+__all__ = [
+    "atr_stop_loss",
+    "bollinger_bands",
+    "donchian_breakout",
+    "ema_crossover",
+    "ichimoku_cloud",
+    "rsi_filter",
+    "sma_trend_filter",
+    "stochastic_oscillator",
+    "vwap_reversion",
+]

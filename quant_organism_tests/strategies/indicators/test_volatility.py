@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quant_organism.strategies.indicators.volatility import atr_ratio_rows, atr_rows, true_range
+from quant_organism.strategies.indicators.volatility import atr_rows, log_atr_ratio_rows, true_range
 from quant_organism_tests.strategies.indicators.series import (
     Frames,
     assert_row,
@@ -39,13 +39,13 @@ def check(frames: Frames) -> None:
         reach = true_range(values(frame, "high"), values(frame, "low"), values(frame, "close"))
         assert_row(reach, true_ranges(frame), 0)
         rows = atr_rows(reach, PERIODS)
-        ratios = atr_ratio_rows(rows, PERIODS)
+        ratios = log_atr_ratio_rows(rows, PERIODS)
         for row, ratio, period in zip(rows, ratios, PERIODS, strict=True):
             average = wilder(true_ranges(frame), period)
             assert_row(row, average, period, atol=1e-12)
             mean = rolling_mean(average, 3 * period)
             expected = (average / mean).where(mean > 0, 1.0).clip(0.5, 2.0)
-            assert_row(ratio, expected, 4 * period - 1)
+            assert_row(np.exp(ratio), expected, 4 * period - 1)
 
 
 def test_true_ranges_and_their_averages() -> None:
@@ -68,7 +68,7 @@ def test_without_any_range_the_ratio_is_one() -> None:
     still = np.full(40, 3.7)
     rows = atr_rows(true_range(still, still, still), np.array([5]))
     assert not rows[0, 5:].any()
-    assert (atr_ratio_rows(rows, np.array([5]))[0, 19:] == 1).all()
+    assert not log_atr_ratio_rows(rows, np.array([5]))[0, 19:].any()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 19])
@@ -76,4 +76,4 @@ def test_periods_longer_than_the_history_have_no_value(n: int) -> None:
     reach = true_range(np.full(n, 3.0), np.full(n, 2.0), np.full(n, 2.5))
     rows = atr_rows(reach, np.array([5, 30]))
     assert np.isnan(rows[:, :5]).all()
-    assert np.isnan(atr_ratio_rows(rows, np.array([5, 30]))).all()
+    assert np.isnan(log_atr_ratio_rows(rows, np.array([5, 30]))).all()
