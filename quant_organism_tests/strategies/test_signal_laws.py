@@ -19,6 +19,7 @@ def lively(family: str, seed: int) -> Genome:
     rng = np.random.default_rng(seed)
     genes = dict(random_genome(rng, family).genes)
     easy = {"momentum_threshold": 0.002, "breakout_threshold": 0.0, "channel_period": 10, "rsi_period": 6}
+    easy |= {"slow_sma_period": 100, "trend_strength_period": 20, "vwap_period": 20}
     return Genome(family, genes | {name: value for name, value in easy.items() if name in genes})
 
 
