@@ -109,3 +109,19 @@ def test_the_size_is_frozen_for_the_life_of_a_trade(seed: int) -> None:
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_breakout_is_followed(direction: int) -> None:
     assert signal(default_genome(FAMILY), breakout(direction))[150] * direction > 0
+
+
+def test_a_trade_may_end_and_begin_again_in_its_direction_on_one_bar() -> None:
+    # After a peak at 130, ranges of 5.2 hold the average there: a stop at 5 averages stands at 130 - 26 = 104, below
+    # closes of 105. The first quiet bar takes a fifth off the average, and the stop jumps to about 109. The close of
+    # 106 after it is below the stop, but above the five closes before it.
+    close = np.array([*alternating(100, 101, 20), 103, 130, *[105.0] * 17, 106, 106])
+    columns = bars(close)
+    columns["high"][23:38] = 105 + 2.6
+    columns["low"][23:38] = 105 - 2.6
+    genes = {"trailing_stop_multiplier": 5.0, "position_size_atr_factor": 0.5, "stop_loss_multiplier": 4.0}
+    genome = with_genes(FAMILY, GENES | genes)
+    y = signal(genome, columns)
+    assert runs(y) == [(20, 38, pytest.approx(0.5 * 103 / 120)), (39, 40, pytest.approx(y[39]))]
+    assert 0 < y[39] < y[38]
+    np.testing.assert_allclose(y, literal(genome, columns), rtol=1e-12)
