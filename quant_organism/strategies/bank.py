@@ -14,6 +14,7 @@ from quant_organism.strategies.indicators import (
     dispersion,
     extremes,
     oscillators,
+    swings,
     trend,
     volatility,
     volume,
@@ -51,6 +52,10 @@ class Bars:
     bar_hours: float
     market: str = ""
     asset: str = ""
+
+    def count_of(self, hours: Keys) -> Keys:
+        """Return how many bars cover each number of hours, at least one."""
+        return np.maximum(1, np.ceil(hours / self.bar_hours)).astype(np.int64)
 
 
 def pair(a: Any, b: Any) -> Any:
@@ -189,6 +194,24 @@ def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
     return volume.vwap_rows(volume.typical_price(bars.high, bars.low, bars.close), bars.volume, periods)
 
 
+def _mean_funding_rate(shop: Workshop, hours: Keys) -> Rows:
+    return averages.mean_rows(shop.bars.funding_rate, shop.bars.count_of(hours))
+
+
+def _volatility_ratio(shop: Workshop, periods: Keys) -> Rows:
+    short, long = (shop.make("log_return_deviation", windows) for windows in (periods, 4 * periods))
+    return volatility.volatility_ratio_rows(short, long)
+
+
+def _kernel_regression(shop: Workshop, keys: Keys) -> Rows:
+    return averages.kernel_regression_rows(shop.bars.close, *unpair(keys))
+
+
+def _swings(shop: Workshop, keys: Keys) -> Rows:
+    # Shape (2, K, n): what swing_start and swing_end share.
+    return swings.swing_rows(shop.bars.high, shop.bars.low, shop.bars.close, *unpair(keys))
+
+
 _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "ema": lambda shop, periods: averages.ema_rows(shop.bars.close, periods),
     "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
@@ -217,4 +240,11 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "vwap_moments": _vwap_moments,
     "vwap": lambda shop, periods: shop.make("vwap_moments", periods)[0],
     "vwap_deviation": lambda shop, periods: shop.make("vwap_moments", periods)[1],
+    "log_return_deviation": lambda shop, periods: volatility.log_return_deviation_rows(shop.bars.close, periods),
+    "volatility_ratio": _volatility_ratio,
+    "mean_funding_rate": _mean_funding_rate,
+    "kernel_regression": _kernel_regression,
+    "swings": _swings,
+    "swing_start": lambda shop, keys: shop.make("swings", keys)[0],
+    "swing_end": lambda shop, keys: shop.make("swings", keys)[1],
 }

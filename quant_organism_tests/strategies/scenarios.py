@@ -11,11 +11,12 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 def bars(close: ArrayLike, volume: ArrayLike | None = None) -> Columns:
-    """Return bars that open at the close before and reach no further than open and close."""
+    """Return bars that open at the close before and reach no further than open and close; nobody pays funding."""
     c = np.asarray(close, dtype=float)
     o = np.concatenate([c[:1], c[:-1]])
     v = np.full(c.size, 100.0) if volume is None else np.asarray(volume, dtype=float)
-    return {"open": o, "high": np.maximum(o, c), "low": np.minimum(o, c), "close": c, "volume": v}
+    ends = {"open": o, "high": np.maximum(o, c), "low": np.minimum(o, c), "close": c}
+    return ends | {"volume": v, "funding_rate": np.zeros(c.size)}
 
 
 def alternating(a: float, b: float, count: int) -> list[float]:
@@ -24,14 +25,16 @@ def alternating(a: float, b: float, count: int) -> list[float]:
 
 
 def noisy(seed: int, count: int = 400) -> Columns:
-    """Return a wild random walk with wicks, gaps between bars and uneven volume."""
+    """Return a wild random walk with wicks, gaps between bars, uneven volume and a wandering funding rate."""
     rng = np.random.default_rng(seed)
     volatility = np.repeat(rng.uniform(0.002, 0.02, count // 25 + 1), 25)[:count]
     close = 100 * np.exp(np.cumsum(rng.standard_t(4, count) * volatility))
     opens = np.concatenate([close[:1], close[:-1]]) * np.exp(rng.normal(0, 0.002, count))
     reach = np.abs(rng.normal(0, 0.004, (2, count)))
     high, low = np.maximum(opens, close) * (1 + reach[0]), np.minimum(opens, close) * (1 - reach[1])
-    return {"open": opens, "high": high, "low": low, "close": close, "volume": np.exp(rng.normal(4, 0.7, count))}
+    prices = {"open": opens, "high": high, "low": low, "close": close}
+    volume = np.exp(rng.normal(4, 0.7, count))
+    return prices | {"volume": volume, "funding_rate": autoregression(rng.normal(0, 1.5e-5, count), 0.95)}
 
 
 def trending(drift: float, seed: int = 0, count: int = 400) -> Columns:
@@ -42,11 +45,8 @@ def trending(drift: float, seed: int = 0, count: int = 400) -> Columns:
 
 def sideways(seed: int = 0, count: int = 400) -> Columns:
     """Return a market that returns to 100, with noise of 1 %."""
-    rng = np.random.default_rng(seed)
-    deviation = np.zeros(count)
-    for t in range(1, count):
-        deviation[t] = 0.9 * deviation[t - 1] + rng.normal(0, 0.01)
-    return bars(100 * np.exp(deviation))
+    noise = np.random.default_rng(seed).normal(0, 0.01, count - 1)
+    return bars(100 * np.exp(autoregression(np.concatenate([[0.0], noise]), 0.9)))
 
 
 def breakout(direction: int, seed: int = 0, count: int = 300) -> Columns:
@@ -58,6 +58,41 @@ def breakout(direction: int, seed: int = 0, count: int = 300) -> Columns:
     volume = np.full(count, 100.0)
     volume[150] = 300.0
     return bars(100 * np.exp(np.cumsum(steps)), volume)
+
+
+def volatile(seed: int = 0, count: int = 400) -> Columns:
+    """Return a random walk whose noise alternates between 0.3 % and 3 % in blocks of 40 bars."""
+    rng = np.random.default_rng(seed)
+    noise = np.where(np.arange(count) // 40 % 2 == 0, 0.003, 0.03)
+    return bars(100 * np.exp(np.cumsum(rng.normal(0, 1, count) * noise)))
+
+
+def swing(direction: int, seed: int = 0) -> Columns:
+    """Return 40 quiet bars, a move of 20 % in 40 bars, a return of half of it in 20, and the move again."""
+    rng = np.random.default_rng(seed)
+    path = np.interp(np.arange(130), [0, 39, 79, 99, 129], [0.0, 0.0, 0.2, 0.1, 0.25])
+    return bars(100 * np.exp(direction * path + rng.normal(0, 0.001, 130)))
+
+
+def swinging_funding(seed: int = 0, count: int = 400) -> Columns:
+    """Return a random walk under a funding rate that swings between plus and minus 0.01 % per hour in 75 bars."""
+    rng = np.random.default_rng(seed)
+    columns = bars(100 * np.exp(np.cumsum(rng.normal(0, 0.005, count))))
+    return columns | {"funding_rate": 0.0001 * np.sin(2 * np.pi * np.arange(count) / 75)}
+
+
+def learnable(seed: int = 0, count: int = 500) -> Columns:
+    """Return a market whose returns of about 1 % tend to turn half of the one before."""
+    rng = np.random.default_rng(seed)
+    return bars(100 * np.exp(np.cumsum(autoregression(rng.normal(0, 0.01, count), -0.5))))
+
+
+def autoregression(noise: NDArray[np.float64], coefficient: float) -> NDArray[np.float64]:
+    """Return x[t] = coefficient x[t-1] + noise[t], starting from nothing."""
+    x = np.zeros(noise.size)
+    for t in range(1, noise.size):
+        x[t] = coefficient * x[t - 1] + noise[t]
+    return x
 
 
 def runs(target: Sequence[float] | NDArray[np.float64]) -> list[tuple[int, int, float]]:

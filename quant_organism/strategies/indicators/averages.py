@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.extremes import pyramid_height
 
+GAUSSIAN, EPANECHNIKOV = 0, 1
+"""Kernels of a regression."""
+
+CACHED = 1024
+"""Bars worked on at a time where a loop runs over the same bars repeatedly."""
+
 
 @compiled
 def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -83,4 +89,43 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) 
                 share = (1 << level) / count
                 for t in range(row.size):
                     row[t] += (part[t] - row[t]) * share
+    return rows
+
+
+@compiled
+def kernel_regression_rows(
+    x: NDArray[np.float64], bandwidths: NDArray[np.int64], kernels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return one-sided Nadaraya-Watson regressions: means of past values weighted by their age.
+
+    Parameters
+    ----------
+    x
+        Values, shape (n,).
+    bandwidths
+        Bandwidth h in bars, shape (K,).
+    kernels
+        `GAUSSIAN`, exp(-age² / 2h²) over 3h + 1 bars, or `EPANECHNIKOV`, 1 - (age/h)² over h bars; shape (K,).
+
+    Returns
+    -------
+    Shape (K, n); NaN before the first full window.
+
+    Source: E. A. Nadaraya, On Estimating Regression, 1964; with the future half of the kernel left out.
+    """
+    rows = np.full((bandwidths.size, x.size), np.nan)
+    for k in range(bandwidths.size):
+        h = bandwidths[k]
+        length = 3 * h + 1 if kernels[k] == GAUSSIAN else h
+        share = np.arange(length) / h
+        weights = np.exp(-0.5 * share * share) if kernels[k] == GAUSSIAN else 1.0 - share * share
+        weights /= np.sum(weights)
+        row = rows[k, length - 1 :]
+        row[:] = 0.0
+        for begin in range(0, row.size, CACHED):
+            stretch = row[begin : begin + CACHED]
+            for lead in range(length):
+                aged, weight = x[begin + lead :], weights[length - 1 - lead]
+                for t in range(stretch.size):
+                    stretch[t] += weight * aged[t]
     return rows

@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.averages import CACHED
 
 _NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
-
-_CACHED = 1024
-"""Bars worked on at a time where a loop runs over the same bars repeatedly."""
 
 
 @compiled
@@ -24,9 +22,9 @@ def deviation_rows(
         period = periods[k]
         row, average = rows[k, period - 1 :], mean[k, period - 1 :]
         row[:] = 0.0
-        for begin in range(0, row.size, _CACHED):
+        for begin in range(0, row.size, CACHED):
             # Window by window through a stretch that stays in the cache, one age of the window at a time.
-            squares, centre = row[begin : begin + _CACHED], average[begin : begin + _CACHED]
+            squares, centre = row[begin : begin + CACHED], average[begin : begin + CACHED]
             for age in range(period):
                 aged = x[begin + age :]
                 for t in range(squares.size):

@@ -1,4 +1,4 @@
-"""Ranges of bars and how they change."""
+"""How far prices move from bar to bar: ranges, deviations of returns, and how both change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
+from quant_organism.strategies.indicators.dispersion import deviation_rows
+
+_LEAST_RATIO, _GREATEST_RATIO = 0.25, 4.0
 
 
 @compiled
@@ -68,4 +71,28 @@ def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> 
         now, row = atr[k, first:], rows[k, first:]
         for t in range(row.size):
             row[t] = 0.0 if mean[t] == 0.0 else np.log(min(max(now[t] / mean[t], 0.5), 2.0))
+    return rows
+
+
+@compiled
+def log_return_deviation_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return population standard deviations of the last `period` log returns, shape (K, n); NaN before bar period."""
+    rows = np.full((periods.size, close.size), np.nan)
+    if close.size > 1:
+        returns = np.log(close[1:] / close[:-1])
+        rows[:, 1:] = deviation_rows(returns, mean_rows(returns, periods), periods)
+    return rows
+
+
+@compiled
+def volatility_ratio_rows(short: NDArray[np.float64], long: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a short-term volatility over a long-term one, kept within a quarter and four, shape (K, n).
+
+    It is 1 where either is 0, and NaN where either is.
+    """
+    rows = np.empty_like(short)
+    for k in range(rows.shape[0]):
+        for t in range(rows.shape[1]):
+            ratio = min(max(short[k, t] / long[k, t], _LEAST_RATIO), _GREATEST_RATIO)
+            rows[k, t] = 1.0 if short[k, t] * long[k, t] == 0.0 else ratio
     return rows
