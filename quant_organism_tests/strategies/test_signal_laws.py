@@ -20,6 +20,7 @@ def lively(family: str, seed: int) -> Genome:
     genes = dict(random_genome(rng, family).genes)
     easy = {"momentum_threshold": 0.002, "breakout_threshold": 0.0, "channel_period": 10, "rsi_period": 6}
     easy |= {"slow_sma_period": 100, "trend_strength_period": 20, "vwap_period": 20}
+    easy |= {"funding_threshold": 0.00002, "fibonacci_window": 20, "confluence_threshold": 0.02}
     return Genome(family, genes | {name: value for name, value in easy.items() if name in genes})
 
 
@@ -40,7 +41,7 @@ def test_later_bars_change_no_earlier_target(family: str, seed: int, cut: int) -
 @given(seed=SEEDS, power=st.integers(-12, 12))
 def test_units_of_price_and_volume_do_not_matter(family: str, seed: int, power: int) -> None:
     genome, columns = lively(family, seed), noisy(seed)
-    scaled = {k: v * (8.0 if k == "volume" else 2.0**power) for k, v in columns.items()}
+    scaled = {k: v * {"volume": 8.0, "funding_rate": 1.0}.get(k, 2.0**power) for k, v in columns.items()}
     np.testing.assert_array_equal(signal(genome, scaled), signal(genome, columns))
 
 
@@ -91,7 +92,7 @@ def test_flat_prices_and_missing_volume_trade_nothing(family: str) -> None:
 def test_a_short_history_is_no_error(family: str, count: int) -> None:
     y = signal(default_genome(family), {k: v[:count] for k, v in noisy(0).items()})
     assert y.shape == (count,)
-    assert not y.any()
+    assert not y[: get_family(family).warmup(default_genome(family).genes)].any()
 
 
 @every_family

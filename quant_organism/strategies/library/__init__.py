@@ -12,6 +12,7 @@ from quant_organism.strategies.library import (
     rsi_filter,
     sma_trend_filter,
     stochastic_oscillator,
+    volatility_scaling,
     vwap_reversion,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "rsi_filter",
     "sma_trend_filter",
     "stochastic_oscillator",
+    "volatility_scaling",
     "vwap_reversion",
 ]
