@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.evolution.objectives import OBJECTIVES, hypervolume, is_feasible, is_on_front, objective_matrix
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, crossover, families, mutate, random_genome
+from quant_organism.strategies import Genome, crossover, evolving_families, mutate, random_genome
 
 Progress = Callable[[int, int, float], None]
 
@@ -150,7 +150,7 @@ def search(
         All unique trials, and per generation the best and median of each objective, hypervolume and trial count.
     """
     rng = np.random.default_rng(seed)
-    names = spec.families or families()
+    names = spec.families or evolving_families()
     toolbox = base.Toolbox()
     toolbox.register("mate", crossover, rng=rng)
     toolbox.register("mutate", mutate, rng=rng, rate=spec.mutation_rate)

@@ -23,7 +23,7 @@ class EvolutionSpec(BaseModel):
     Parameters
     ----------
     families
-        Families that take part; empty means all that exist.
+        Families that take part; empty means all that do by default.
     population
         Genomes kept from generation to generation.
     generations

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import crossover, families, get_family, mutate, random_genome
+from quant_organism.strategies import crossover, evolving_families, families, get_family, mutate, random_genome
 from quant_organism.strategies.common_genes import COMMON_GENES
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -15,7 +15,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 def test_random_genomes_reach_every_family_and_both_ends_of_their_bounds() -> None:
     rng = np.random.default_rng(0)
     population = [random_genome(rng) for _ in range(400)]
-    assert {genome.family for genome in population} == set(families())
+    assert {genome.family for genome in population} == set(evolving_families())
     sizes = [genome.genes["position_size"] for genome in population]
     assert min(sizes) < 0.02
     assert max(sizes) > 0.14
