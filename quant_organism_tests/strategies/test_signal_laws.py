@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from quant_organism.errors import InputError
 from quant_organism.strategies import Genome, default_genome, families, get_family, random_genome
 from quant_organism.strategies.signals import signal
-from quant_organism_tests.strategies.scenarios import Columns, bars, breakout, noisy, sideways, trending
+from quant_organism_tests.strategies.scenarios import bars, noisy
 
 SEEDS = st.integers(0, 2**32 - 1)
 every_family = pytest.mark.parametrize("family", families())
@@ -114,30 +114,6 @@ def test_every_gene_is_live(family: str, gene: str) -> None:
         if len({signal(genome, columns).tobytes() for genome in swept}) > 1:
             return
     pytest.fail(f"{gene} of {family} changes nothing")
-
-
-def both_sides(family: str, columns: Columns) -> tuple[bool, bool]:
-    """Say whether the family's reference genome goes long, and short."""
-    y = signal(default_genome(family), columns)
-    return bool((y > 0).any()), bool((y < 0).any())
-
-
-def test_ema_crossover_rides_bull_and_bear_markets() -> None:
-    assert both_sides("ema_crossover", trending(0.0015))[0]
-    assert both_sides("ema_crossover", trending(-0.0015))[1]
-
-
-@pytest.mark.parametrize("family", ["rsi_filter", "bollinger_bands"])
-def test_reversion_trades_both_sides_of_a_sideways_market(family: str) -> None:
-    assert both_sides(family, sideways()) == (True, True)
-
-
-@pytest.mark.parametrize("family", ["donchian_breakout", "bollinger_bands"])
-@pytest.mark.parametrize("direction", [1, -1])
-def test_breakouts_are_followed_up_and_down(family: str, direction: int) -> None:
-    # Whether the quiet bars end in a squeeze is chance, so several quiet stretches are tried.
-    followed = [signal(default_genome(family), breakout(direction, seed))[150:160] == direction for seed in range(6)]
-    assert np.any(followed)
 
 
 @settings(max_examples=20, deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from quant_organism.strategies import Genome, default_genome, evolving_families, random_genome
 from quant_organism.strategies.signals import signal
-from quant_organism_tests.strategies.scenarios import Columns, bars, noisy, runs, swing
+from quant_organism_tests.strategies.scenarios import Columns, bars, noisy, runs
 
 KNOWN = {
     "fibonacci_window": 20,
@@ -115,11 +115,6 @@ def literal(genome: Genome, columns: Columns) -> list[float]:
 def test_the_rules_taken_literally_give_the_same(seed: int) -> None:
     drawn, columns = random_genome(np.random.default_rng(seed), "fibonacci_retracement"), noisy(seed)
     assert signal(drawn, columns).tolist() == literal(drawn, columns)
-
-
-def test_it_joins_a_swing_again_both_ways() -> None:
-    assert (signal(default_genome("fibonacci_retracement"), swing(1)) > 0).any()
-    assert (signal(default_genome("fibonacci_retracement"), swing(-1)) < 0).any()
 
 
 def test_it_evolves_only_when_asked_for() -> None:

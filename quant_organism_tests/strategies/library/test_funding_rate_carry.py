@@ -87,13 +87,6 @@ def test_the_rules_taken_literally_give_the_same(seed: int, bar_hours: float) ->
     assert signal(drawn, {"funding_rate": rate}, bar_hours=bar_hours).tolist() == literal(drawn, rate, bar_hours)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_the_opposite_rate_turns_the_position(seed: int) -> None:
-    drawn, rate = random_genome(np.random.default_rng(seed), "funding_rate_carry"), noisy(seed)["funding_rate"]
-    np.testing.assert_array_equal(signal(drawn, {"funding_rate": -rate}), -signal(drawn, {"funding_rate": rate}))
-
-
 def test_it_receives_what_a_swinging_rate_pays() -> None:
     columns = swinging_funding()
     y = signal(default_genome("funding_rate_carry"), columns)

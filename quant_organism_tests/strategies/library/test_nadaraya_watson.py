@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from quant_organism.strategies import Genome, default_genome, random_genome
 from quant_organism.strategies.indicators.averages import EPANECHNIKOV, kernel_regression_rows
 from quant_organism.strategies.signals import signal
-from quant_organism_tests.strategies.scenarios import bars, noisy, runs, trending
+from quant_organism_tests.strategies.scenarios import bars, noisy, runs
 
 KNOWN = {
     "bandwidth": 3,
@@ -81,20 +81,6 @@ def test_the_rules_taken_literally_give_the_same(seed: int) -> None:
     assert signal(drawn, bars(close)).tolist() == literal(drawn, close)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_reflected_prices_turn_the_position(seed: int) -> None:
-    base = dict(random_genome(np.random.default_rng(seed), "nadaraya_watson").genes)
-    drawn = Genome("nadaraya_watson", base | {"trend_threshold": 0.0, "volatility_adaptation": 0.0})
-    close = noisy(seed)["close"]
-    np.testing.assert_array_equal(signal(drawn, bars(1000 - close)), -signal(drawn, bars(close)))
-
-
 def test_a_constant_price_has_no_slope() -> None:
     for price in (0.1, 1 / 3, 97.31, 61_234.56789):
         assert not signal(genome(trend_threshold=0.0, smoothing_factor=0.7), bars(np.full(200, price))).any()
-
-
-def test_it_rides_trends_both_ways() -> None:
-    assert (signal(default_genome("nadaraya_watson"), trending(0.0015)) > 0).any()
-    assert (signal(default_genome("nadaraya_watson"), trending(-0.0015)) < 0).any()

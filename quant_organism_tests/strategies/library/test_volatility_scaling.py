@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from quant_organism.strategies import Genome, default_genome, random_genome
 from quant_organism.strategies.signals import signal
-from quant_organism_tests.strategies.scenarios import Columns, bars, noisy, runs, trending, volatile
+from quant_organism_tests.strategies.scenarios import Columns, bars, noisy, runs
 
 KNOWN = {
     "volatility_window": 10,
@@ -93,17 +93,3 @@ def test_the_rules_taken_literally_give_the_same(seed: int, bar_hours: float) ->
     drawn, columns = random_genome(np.random.default_rng(seed), "volatility_scaling"), noisy(seed)
     found = signal(drawn, columns, bar_hours=bar_hours)
     np.testing.assert_allclose(found, literal(drawn, columns, bar_hours), rtol=1e-9)
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_inverted_prices_turn_the_position(seed: int) -> None:
-    drawn, close = random_genome(np.random.default_rng(seed), "volatility_scaling"), noisy(seed)["close"]
-    np.testing.assert_allclose(signal(drawn, bars(1e4 / close)), -signal(drawn, bars(close)), rtol=1e-9)
-
-
-def test_it_rides_trends_and_shrinks_in_storms() -> None:
-    assert (signal(default_genome("volatility_scaling"), trending(0.0015)) > 0).any()
-    assert (signal(default_genome("volatility_scaling"), trending(-0.0015)) < 0).any()
-    sizes = np.abs(signal(default_genome("volatility_scaling"), volatile()))
-    assert ((sizes > 0) & (sizes < 0.5)).any()
