@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.kernels.steps import next_marked
 from quant_organism.strategies.targets import Targets
 
 
@@ -28,7 +29,7 @@ def volatility_scaling_targets(
     """Write the targets of G genomes over n bars; `deviation` holds that of log returns, one row per window in use."""
     n = close.size
     exposures = np.empty(n)
-    stresses = np.empty(n, dtype=np.bool_)
+    stresses = np.empty(n, dtype=np.int8)
     for g in range(volatility_window.size):
         window = volatility_window[g]
         first = 4 * window
@@ -48,7 +49,7 @@ def volatility_scaling_targets(
             far_sign = (1.0 if price[t] > far[t] else 0.0) - (1.0 if price[t] < far[t] else 0.0)
             direction = near_weight * near_sign + far_weight * far_sign
             exposure[t] = direction * min(1.0, annual_target / (short[t] * annual))
-            stress[t] = (short[t] > 0.0) & (short[t] >= threshold * long[t])
+            stress[t] = 1 if (short[t] > 0.0) & (short[t] >= threshold * long[t]) else 0
         _scale_in_stress(exposure, stress, regime_persistence[g], scaling_factor[g])
         targets.counts[g] = _rebalance(
             exposure, first, rebalance_band[g], targets.bars[g], targets.sides[g], targets.convictions[g]
@@ -56,12 +57,15 @@ def volatility_scaling_targets(
 
 
 @compiled
-def _scale_in_stress(exposure: NDArray[np.float64], stress: NDArray[np.bool_], persistence: int, factor: float) -> None:
+def _scale_in_stress(exposure: NDArray[np.float64], stress: NDArray[np.int8], persistence: int, factor: float) -> None:
     # Scale each bar that ends at least `persistence` bars of stress in a row.
-    count = 0
-    for t in range(exposure.size):
-        count = count + 1 if stress[t] else 0
-        exposure[t] *= factor if count >= persistence else 1.0
+    t = next_marked(stress, 0, 1)
+    while t < stress.size:
+        lasting = t + persistence - 1
+        while t < stress.size and stress[t]:
+            exposure[t] *= factor if t >= lasting else 1.0
+            t += 1
+        t = next_marked(stress, t, 1)
 
 
 @compiled
