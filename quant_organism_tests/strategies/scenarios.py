@@ -87,14 +87,6 @@ def learnable(seed: int = 0, count: int = 1000) -> Columns:
     return bars(100 * np.exp(np.cumsum(autoregression(rng.normal(0, 0.01, count), -0.5))))
 
 
-def reflected(columns: Columns) -> Columns:
-    """Return the market turned upside down: prices p become K - p, highs become lows, payers of funding receivers."""
-    top = columns["low"].min() + columns["high"].max()
-    turned = {"open": "open", "high": "low", "low": "high", "close": "close"}
-    prices = {name: top - columns[source] for name, source in turned.items()}
-    return prices | {"volume": columns["volume"], "funding_rate": -columns["funding_rate"]}
-
-
 def inverted(columns: Columns) -> Columns:
     """Return the market quoted in the other currency: prices p become K / p."""
     top = columns["low"].min() * columns["high"].max()

@@ -1,4 +1,4 @@
-"""Volatility, kernel regression, mean funding and pivots equal pandas expressions, on random and on real bars."""
+"""Deviations of returns, kernel regression, mean funding and pivots equal pandas expressions, on real bars too."""
 
 from pathlib import Path
 
@@ -68,23 +68,6 @@ def test_equal_prices_have_a_volatility_ratio_of_one() -> None:
     assert (row[20:] == 1.0).all()
 
 
-def test_average_true_range(columns: Columns) -> None:
-    high, low, close = (pd.Series(columns[name]) for name in ("high", "low", "close"))
-    before = close.shift()
-    reach = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
-    for row, period in zip(rows(columns, "atr", PERIODS), PERIODS, strict=True):
-        seeded = reach.where(reach.index > period)
-        seeded[period] = reach[1 : period + 1].mean()
-        assert_same(row, seeded.ewm(alpha=1 / period, adjust=False).mean())
-
-
-def test_average_true_range_by_hand() -> None:
-    # Ranges 2, then max(1, |12 - 10|, |11 - 10|) = 2 and max(3, |11 - 12|, |8 - 12|) = 4, mean 3; then 1 moves it to 2.
-    high, low, close = np.array([[11.0, 12, 11, 9], [9.0, 11, 8, 8], [10.0, 12, 9, 9]])
-    columns = {"open": close, "high": high, "low": low, "close": close, "volume": close, "funding_rate": close}
-    assert rows(columns, "atr", np.array([2]))[0, 2:].tolist() == [3.0, 2.0]
-
-
 @pytest.mark.parametrize("bar_hours", [0.5, 1.0, 4.0])
 def test_mean_funding_rate_is_over_hours(columns: Columns, bar_hours: float) -> None:
     hours = np.array([1, 4, 24])
@@ -143,7 +126,6 @@ def test_rows_of_a_longer_history_are_the_same_bits() -> None:
     for name, keys in {
         "log_return_deviation": PERIODS,
         "volatility_ratio": PERIODS,
-        "atr": PERIODS,
         "mean_funding_rate": np.array([1, 24]),
         "kernel_regression": pair(np.array([3, 40]), np.array([0, 1])),
         "swing_start": pair(np.array([20, 57]), np.array([1, 2])),
