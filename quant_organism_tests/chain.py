@@ -59,6 +59,5 @@ def without_tail(panel: Panel, bars: int) -> Panel:
     arrays = {name: getattr(panel, name) * scale for name in ("open", "high", "low", "close")}
     arrays["open"][-bars] /= 1.3
     arrays["low"][-bars] = np.minimum(arrays["low"][-bars], arrays["open"][-bars])
-    return Panel.from_arrays(
-        symbols=panel.symbols, interval=panel.interval, times=panel.times, volume=panel.volume, **arrays
-    )
+    arrays |= {name: getattr(panel, name) for name in ("volume", "funding_rate", "funding_paid")}
+    return Panel.from_arrays(symbols=panel.symbols, interval=panel.interval, times=panel.times, **arrays)

@@ -9,7 +9,7 @@ DAYS, ASSETS = 120, 3
 
 
 def trending_panel(seed: int = 7, days: int = DAYS, assets: int = ASSETS, drift: float = 0.0008) -> Panel:
-    """Return hourly bars whose drift keeps its sign for about four days at a time."""
+    """Return hourly bars whose drift, and with it the funding rate, keeps its sign for about four days at a time."""
     rng = np.random.default_rng(seed)
     bars = days * 24
     direction = np.repeat(rng.choice([-1.0, 1.0], size=(bars // 96 + 1, assets)), 96, axis=0)[:bars]
@@ -25,4 +25,6 @@ def trending_panel(seed: int = 7, days: int = DAYS, assets: int = ASSETS, drift:
         low=np.minimum(open_, close) / spread,
         close=close,
         volume=np.exp(rng.standard_normal((bars, assets))),
+        funding_rate=5e-5 * direction,
+        funding_paid=5e-5 * direction,
     )

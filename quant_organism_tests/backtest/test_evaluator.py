@@ -36,6 +36,7 @@ def reordered(panel: Panel, assets: list[int], *, scale: float = 1.0) -> Panel:
         interval=panel.interval,
         times=panel.times,
         volume=panel.volume[:, assets],
+        funding_rate=panel.funding_rate[:, assets],
         funding_paid=panel.funding_paid[:, assets],
         valid=panel.valid[:, assets],
         **prices,

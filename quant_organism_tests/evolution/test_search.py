@@ -74,6 +74,7 @@ def test_a_market_that_never_moves_yields_no_candidate(spec, costs, evaluator):
         interval=still.interval,
         times=still.times,
         **{name: np.full(still.close.shape, 100.0) for name in ("open", "high", "low", "close", "volume")},
+        funding_rate=np.zeros(still.close.shape),
     )
     result = evolve(flat, spec, costs, evaluator, seed=0)
     assert result.candidates == []
