@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,23 @@ class StrategyFamily(Protocol):
         ...
 
 
+@runtime_checkable
+class LinkedGenes(Protocol):
+    """What a family must also do if a gene bounds another one or decides which columns are read."""
+
+    def columns_of(self, genes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the columns that a genome reads: `columns`, and those that its genes ask for."""
+        ...
+
+    def check(self, genes: Mapping[str, Any], where: str) -> None:
+        """Raise an InputError if genes within their bounds contradict each other."""
+        ...
+
+    def repair(self, genes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return genes that do not contradict each other, for operators."""
+        ...
+
+
 FamilyType = TypeVar("FamilyType", bound=type[StrategyFamily])
 
 _REGISTER: dict[str, StrategyFamily] = {}
@@ -101,3 +118,13 @@ def get_family(name: str) -> StrategyFamily:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(sorted(known))}")
     return known[name]
+
+
+def columns_of(family: StrategyFamily, genes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that a genome of a family reads."""
+    return family.columns_of(genes) if isinstance(family, LinkedGenes) else family.columns
+
+
+def repaired(family: StrategyFamily, genes: dict[str, Any]) -> dict[str, Any]:
+    """Return genes, each within its bounds, that do not contradict each other."""
+    return family.repair(genes) if isinstance(family, LinkedGenes) else genes

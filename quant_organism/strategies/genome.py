@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.strategies.family import get_family
+from quant_organism.strategies.family import LinkedGenes, get_family
 from quant_organism.strategies.genes import GeneValue, check_genes
 
 _FIELDS = ("family", "generation", "hash", "genes")
@@ -47,7 +47,8 @@ class Genome:
     Raises
     ------
     InputError
-        If the family is unknown, the generation negative, or a gene missing, unknown or out of bounds.
+        If the family is unknown, the generation negative, or a gene missing, unknown, out of bounds or
+        contradicting another.
     """
 
     family: str
@@ -55,12 +56,14 @@ class Genome:
     generation: int = 0
 
     def __post_init__(self) -> None:
-        specs = get_family(self.family).genes
+        family = get_family(self.family)
         if isinstance(self.generation, bool) or not isinstance(self.generation, int) or self.generation < 0:
             raise InputError(
                 f"generation is {self.generation!r}, expected an integer >= 0", where=f"genome of {self.family}"
             )
-        checked = check_genes(specs, self.genes, where=f"genome of {self.family}")
+        checked = check_genes(family.genes, self.genes, where=f"genome of {self.family}")
+        if isinstance(family, LinkedGenes):
+            family.check(checked, f"genome of {self.family}")
         object.__setattr__(self, "genes", MappingProxyType(checked))
 
     @cached_property

@@ -6,7 +6,7 @@ import numpy as np
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.family import evolving_families, get_family
+from quant_organism.strategies.family import evolving_families, get_family, repaired
 from quant_organism.strategies.genes import GeneValue
 from quant_organism.strategies.genome import Genome
 
@@ -21,7 +21,8 @@ def random_genome(rng: np.random.Generator, family: str | None = None, *, genera
     if family is None:
         names = evolving_families()
         family = names[int(rng.integers(len(names)))]
-    return Genome(family, {spec.name: spec.draw(rng) for spec in get_family(family).genes}, generation)
+    template = get_family(family)
+    return Genome(family, repaired(template, {spec.name: spec.draw(rng) for spec in template.genes}), generation)
 
 
 def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: int) -> Genome:
@@ -34,7 +35,8 @@ def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: in
     """
     if not 0.0 <= rate <= 1.0:
         raise InputError(f"mutation rate is {rate!r}, expected a number in [0, 1]")
-    specs = get_family(genome.family).genes
+    family = get_family(genome.family)
+    specs = family.genes
     chosen = rng.random(len(specs)) < rate
     if not chosen.any():
         chosen[int(rng.integers(len(specs)))] = True
@@ -42,6 +44,10 @@ def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: in
     for spec, moves in zip(specs, chosen, strict=True):
         if moves:
             genes[spec.name] = spec.perturb(genes[spec.name], rng)
+    genes = repaired(family, genes)
+    if genes == dict(genome.genes):
+        # A repair may undo the only move.
+        return mutate(genome, rng, rate, generation)
     return Genome(genome.family, genes, generation)
 
 
@@ -57,4 +63,5 @@ def crossover(a: Genome, b: Genome, rng: np.random.Generator, generation: int) -
     for spec, swap in zip(shared, rng.random(len(shared)) < 0.5, strict=True):
         if swap:
             first[spec.name], second[spec.name] = spec.cross(a.genes[spec.name], b.genes[spec.name], rng)
+    first, second = repaired(get_family(a.family), first), repaired(get_family(b.family), second)
     return Genome(a.family, first, generation), Genome(b.family, second, generation)

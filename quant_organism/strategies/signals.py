@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.family import GeneArrays, get_family
+from quant_organism.strategies.family import GeneArrays, columns_of, get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.targets import Targets
 
@@ -67,14 +67,15 @@ def signal(
         If a column that the family reads is absent, or the columns differ in length.
     """
     family = get_family(genome.family)
-    absent = [name for name in family.columns if name not in columns]
+    needed = columns_of(family, genome.genes)
+    absent = [name for name in needed if name not in columns]
     if absent:
         raise InputError(
-            f"{genome.family} reads the columns {', '.join(family.columns)}, but {', '.join(absent)} is absent",
+            f"{genome.family} reads the columns {', '.join(needed)}, but {', '.join(absent)} is absent",
             where=genome.id,
             remedy="supply the column; nothing is put in its place",
         )
-    read = {name: np.asarray(columns[name], dtype=np.float64) for name in family.columns}
+    read = {name: np.asarray(columns[name], dtype=np.float64) for name in needed}
     shapes = {name: array.shape for name, array in read.items()}
     if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
         raise InputError(f"columns must be of one length, found shapes {shapes}", where=genome.id)

@@ -6,6 +6,7 @@ Their compiled signal kernels live in `kernels/`, so that reading a genome does 
 from quant_organism.strategies.library import (
     atr_stop_loss,
     bollinger_bands,
+    composite,
     donchian_breakout,
     ema_crossover,
     fibonacci_retracement,
@@ -22,6 +23,7 @@ from quant_organism.strategies.library import (
 __all__ = [
     "atr_stop_loss",
     "bollinger_bands",
+    "composite",
     "donchian_breakout",
     "ema_crossover",
     "fibonacci_retracement",

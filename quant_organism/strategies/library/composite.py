@@ -1,0 +1,164 @@
+"""composite: weigh the votes of expression trees in three groups, and their agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.errors import InputError
+from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.trees.evaluation import Forest, first_bar, indicators_of
+from quant_organism.strategies.trees.grammar import VoteGrammar
+from quant_organism.strategies.trees.shape import Tree, columns_read
+from quant_organism.strategies.trees.simplify import simplified
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.targets import Targets
+
+WEIGHTS = (
+    "signal_momentum_weight",
+    "signal_reversion_weight",
+    "signal_breakout_weight",
+    "signal_confluence_weight",
+)
+
+
+def _weight(name: str, default: float, description: str) -> GeneSpec:
+    return GeneSpec(name=name, kind="float", default=default, low=0.0, high=1.0, unit="weight", description=description)
+
+
+@register
+class Composite:
+    """Enter when the weighted votes of all trees, and enough of them, point one way; leave when they no longer do."""
+
+    name: ClassVar[str] = "composite"
+    seed_type: ClassVar[str] = "composite"
+    columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
+    conviction: ClassVar[bool] = False
+    evolves: ClassVar[bool] = True
+    genes: ClassVar[tuple[GeneSpec, ...]]
+    own_genes: ClassVar[tuple[GeneSpec, ...]] = (
+        GeneSpec(
+            name="votes",
+            kind="structure",
+            default=(
+                (("vote", ("gt", ("ema", 12), ("ema", 26)), ("lt", ("ema", 12), ("ema", 26))),),
+                (("vote", ("lt", ("rsi", 14), 35.0), ("gt", ("rsi", 14), 65.0)),),
+                (
+                    (
+                        "vote",
+                        ("gt", ("close",), ("donchian_high", 20)),
+                        ("lt", ("close",), ("donchian_low", 20)),
+                    ),
+                    ("vote", ("gt", ("log_return", 20), 0.01), ("lt", ("log_return", 20), -0.01)),
+                ),
+            ),
+            grammar=VoteGrammar(),
+            unit="trees",
+            description="one to four votes of +1, 0 or -1 in each of the groups momentum, reversion and breakout",
+        ),
+        _weight("signal_momentum_weight", 0.4, "weight of the mean vote of the momentum group"),
+        _weight("signal_reversion_weight", 0.2, "weight of the mean vote of the reversion group"),
+        _weight("signal_breakout_weight", 0.4, "weight of the mean vote of the breakout group"),
+        _weight("signal_confluence_weight", 0.2, "weight of the mean of all votes times the share of votes cast"),
+        GeneSpec(
+            name="minimum_signals",
+            kind="int",
+            default=3,
+            low=1,
+            high=5,
+            unit="votes",
+            description="votes on its side that an entry needs",
+        ),
+        GeneSpec(
+            name="entry_score",
+            kind="float",
+            default=0.3,
+            low=0.1,
+            high=0.9,
+            unit="score",
+            description="weighted mean of the votes that an entry needs",
+        ),
+    )
+
+    def columns_of(self, genes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return prices and volume, and what a vote cannot do without beyond them."""
+        read = set().union(*(columns_read(tree) for tree in _trees(_pruned(genes["votes"]))))
+        return self.columns + tuple(sorted(read - set(self.columns)))
+
+    def check(self, genes: Mapping[str, Any], where: str) -> None:
+        """Raise an InputError if more signals are asked for than there are votes."""
+        count = _count(genes["votes"])
+        if genes["minimum_signals"] > count:
+            raise InputError(
+                f"gene minimum_signals is {genes['minimum_signals']}, but there are only {count} votes",
+                where=where,
+                remedy="ask for fewer signals or add votes",
+            )
+
+    def repair(self, genes: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for no more signals than there are votes."""
+        return {**genes, "minimum_signals": min(genes["minimum_signals"], _count(genes["votes"]))}
+
+    def warmup(self, genes: Mapping[str, Any]) -> int:
+        """Return the first bar on which every vote is defined, dead branches aside."""
+        return _first_bar(_pruned(genes["votes"]))
+
+    def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
+        """Name the indicators in all trees."""
+        return indicators_of(tree for votes in genes["votes"] for tree in _trees(_pruned(votes)))
+
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
+        from quant_organism.strategies.kernels.composite import bars_at_rest, composite_targets
+
+        pruned = [_pruned(votes) for votes in genes["votes"]]
+        forest = Forest(bank, (tree for votes in pruned for tree in _trees(votes)))
+        rest = bars_at_rest(bank.bars.high, bank.bars.low)
+        weights = np.column_stack([genes[name] for name in WEIGHTS])
+        for g, votes in enumerate(pruned):
+            sums, cast = _tally(forest, votes, rest.size)
+            out.counts[g] = composite_targets(
+                sums,
+                cast,
+                rest,
+                np.array([len(group) for group in votes]),
+                weights[g],
+                int(genes["minimum_signals"][g]),
+                float(genes["entry_score"][g]),
+                _first_bar(votes),
+                out.bars[g],
+                out.sides[g],
+            )
+
+
+def _tally(forest: Forest, votes: Any, n: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    # The sum of each group's votes, shape (3, n), and how many are not zero, shape (n,).
+    sums, cast = np.zeros((len(votes), n), dtype=np.int8), np.zeros(n, dtype=np.int8)
+    for total, group in zip(sums, votes, strict=True):
+        for tree in group:
+            vote = forest.value(tree)
+            total += vote
+            cast += np.abs(vote)
+    return sums, cast
+
+
+def _pruned(votes: Any) -> Any:
+    return tuple(tuple(simplified(tree) for tree in group) for group in votes)
+
+
+def _trees(votes: Any) -> Iterator[Tree]:
+    return (tree for group in votes for tree in group)
+
+
+def _count(votes: Any) -> int:
+    return sum(len(group) for group in votes)
+
+
+def _first_bar(votes: Any) -> int:
+    return max(first_bar(tree) for tree in _trees(votes))

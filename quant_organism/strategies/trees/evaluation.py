@@ -1,0 +1,116 @@
+"""Values of trees over the bars of one asset, as whole rows; what occurs more than once is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.family import GeneArrays, get_family
+from quant_organism.strategies.operators import default_genome
+from quant_organism.strategies.trees.primitives import PRICES, PRIMITIVES, Reads, Row
+from quant_organism.strategies.trees.shape import Tree, branches, constants, walk
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import IndicatorBank
+
+_COLUMNS = (*PRICES, "volume", "funding_rate")
+
+
+def first_bar(tree: Tree) -> int:
+    """Return the first bar on which every indicator of a tree is defined, as far back as the tree looks."""
+    if tree[0] == "family":
+        return get_family(tree[1]).warmup(default_genome(tree[1]).genes)
+    primitive, settings = PRIMITIVES[tree[0]], constants(tree)
+    before = max(map(first_bar, branches(tree)), default=0)
+    return max(primitive.first(*settings), before + primitive.looks_back(*settings))
+
+
+def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
+    """Name the indicators that trees read, and their keys."""
+    keys: dict[str, set[int]] = {}
+    for tree in trees:
+        for node in walk(tree):
+            for name, used in _needs(node).items():
+                keys.setdefault(name, set()).update(used)
+    return {name: np.array(sorted(used), dtype=np.int64) for name, used in keys.items()}
+
+
+def _needs(node: Tree) -> dict[str, list[int]]:
+    if node[0] == "family":
+        needs = get_family(node[1]).indicators(_default_genes(node[1]))
+        return {name: keys.tolist() for name, keys in needs.items()}
+    return {name: [key] for name, key in _reads(node) if name not in _COLUMNS}
+
+
+def _reads(node: Tree) -> Reads:
+    return PRIMITIVES[node[0]].reads(*constants(node))
+
+
+def _default_genes(family: str) -> GeneArrays:
+    from quant_organism.strategies.signals import gene_arrays
+
+    return gene_arrays([default_genome(family)])
+
+
+class Forest:
+    """Trees that are evaluated together.
+
+    Parameters
+    ----------
+    bank
+        Indicators of the asset; holds at least what `indicators_of` names.
+    trees
+        All trees whose values will be asked for.
+    """
+
+    def __init__(self, bank: IndicatorBank, trees: Iterable[Tree]) -> None:
+        self._bank = bank
+        self._rows: dict[tuple[str, int], Row] = {}
+        self._kept: dict[Tree, Row | None] = {}
+        seen: set[Tree] = set()
+        for tree in trees:
+            self._note(tree, seen)
+
+    def _note(self, tree: Tree, seen: set[Tree]) -> None:
+        # Only what is met a second time is worth keeping; its parts are then met no more.
+        if tree in seen:
+            self._kept[tree] = None
+            return
+        seen.add(tree)
+        for branch in branches(tree):
+            self._note(branch, seen)
+
+    def value(self, tree: Tree) -> Row:
+        """Return the value of a tree on every bar, shape (n,); without meaning before its first bar."""
+        kept = self._kept.get(tree)
+        if kept is not None:
+            return kept
+        if tree[0] == "family":
+            made = self._family_vote(tree[1])
+        else:
+            rows = [self._row(name, key) for name, key in _reads(tree)]
+            arguments = [self.value(part) if isinstance(part, tuple) else part for part in tree[1:]]
+            made = PRIMITIVES[tree[0]].compute(*rows, *arguments)
+        if tree in self._kept:
+            self._kept[tree] = made
+        return made
+
+    def _row(self, name: str, key: int) -> Row:
+        if name in _COLUMNS:
+            column: Row = getattr(self._bank.bars, name)
+            return column
+        if (name, key) not in self._rows:
+            rows, place = self._bank.rows(name, np.array([key]))
+            self._rows[name, key] = rows[place[0]]
+        return self._rows[name, key]
+
+    def _family_vote(self, name: str) -> Row:
+        from quant_organism.strategies.targets import Targets
+
+        family, n = get_family(name), self._bank.bars.numbers.size
+        targets = Targets.empty(1, n, conviction=family.conviction)
+        family.targets(self._bank, _default_genes(name), targets)
+        return np.sign(targets.expanded(0, n)).astype(np.int8)
