@@ -1,5 +1,8 @@
 """Laws that every family's signal obeys, whatever its genes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.strategies import Genome, default_genome, families, get_family, random_genome
+from quant_organism.strategies.family import repaired
 from quant_organism.strategies.signals import signal
 from quant_organism_tests.strategies.scenarios import bars, noisy
 
@@ -107,10 +111,13 @@ def test_inputs_are_left_as_they_were(family: str) -> None:
 @pytest.mark.parametrize(("family", "gene"), [(f, spec.name) for f in families() for spec in get_family(f).own_genes])
 def test_every_gene_is_live(family: str, gene: str) -> None:
     spec = next(spec for spec in get_family(family).own_genes if spec.name == gene)
-    values = spec.choices or np.linspace(spec.low, spec.high, 9)
+    values: Sequence[Any] = spec.choices or np.linspace(spec.low, spec.high, 9).tolist()
+    if spec.kind == "structure":
+        values = [spec.draw(np.random.default_rng(seed)) for seed in range(9)]
     for seed in range(30):
         base, columns = lively(family, seed), noisy(seed)
-        swept = [Genome(family, dict(base.genes) | {gene: int(v) if spec.kind == "int" else v}) for v in values]
+        changed = [dict(base.genes) | {gene: int(v) if spec.kind == "int" else v} for v in values]
+        swept = [Genome(family, repaired(get_family(family), genes)) for genes in changed]
         if len({signal(genome, columns).tobytes() for genome in swept}) > 1:
             return
     pytest.fail(f"{gene} of {family} changes nothing")

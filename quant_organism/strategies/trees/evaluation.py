@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = (*PRICES, "volume", "funding_rate")
 
 
+@lru_cache(maxsize=2**14)
 def first_bar(tree: Tree) -> int:
     """Return the first bar on which every indicator of a tree is defined, as far back as the tree looks."""
     if tree[0] == "family":
@@ -30,25 +32,24 @@ def first_bar(tree: Tree) -> int:
 
 def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
     """Name the indicators that trees read, and their keys."""
-    keys: dict[str, set[int]] = {}
+    keys: dict[str, list[int]] = {}
     for tree in trees:
         for node in walk(tree):
-            for name, used in _needs(node).items():
-                keys.setdefault(name, set()).update(used)
-    return {name: np.array(sorted(used), dtype=np.int64) for name, used in keys.items()}
-
-
-def _needs(node: Tree) -> dict[str, list[int]]:
-    if node[0] == "family":
-        needs = get_family(node[1]).indicators(_default_genes(node[1]))
-        return {name: keys.tolist() for name, keys in needs.items()}
-    return {name: [key] for name, key in _reads(node) if name not in _COLUMNS}
+            if node[0] == "family":
+                for name, used in get_family(node[1]).indicators(_default_genes(node[1])).items():
+                    keys.setdefault(name, []).extend(used.tolist())
+            else:
+                for name, key in _reads(node):
+                    if name not in _COLUMNS:
+                        keys.setdefault(name, []).append(key)
+    return {name: np.unique(np.array(used, dtype=np.int64)) for name, used in keys.items()}
 
 
 def _reads(node: Tree) -> Reads:
     return PRIMITIVES[node[0]].reads(*constants(node))
 
 
+@cache
 def _default_genes(family: str) -> GeneArrays:
     from quant_organism.strategies.signals import gene_arrays
 

@@ -1,0 +1,60 @@
+"""Trees for tests: written, drawn, and dense with branches that repeat or contradict one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.trees.evaluation import Forest, indicators_of
+from quant_organism.strategies.trees.shape import Tree
+
+CLOSE: Tree = ("close",)
+RISES: Tree = ("gt", CLOSE, ("sma", 2))
+FALLS: Tree = ("lt", CLOSE, ("sma", 2))
+
+_FLAT: Tree = ("relative", ("ema", 5), ("ema", 5))
+
+_CONDITIONS = st.sampled_from(
+    [
+        RISES,
+        FALLS,
+        ("cross_above", CLOSE, ("ema", 5)),
+        ("gt", CLOSE, CLOSE),
+        ("cross_below", ("rsi", 5), ("rsi", 5)),
+        ("gt", _FLAT, -0.01),
+        ("lt", _FLAT, -0.01),
+        ("gt", _FLAT, 0.0),
+        ("lt", ("share", ("difference", CLOSE, CLOSE), CLOSE), 0.02),
+        ("gt", ("rsi", 5), 60.0),
+    ]
+)
+
+
+def _grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    return st.one_of(
+        st.tuples(st.just("not"), inner),
+        st.tuples(st.sampled_from(["and", "or"]), inner, inner),
+        st.tuples(st.just("held_for"), inner, st.integers(2, 4)),
+    )
+
+
+conditions = st.recursive(_CONDITIONS, _grown, max_leaves=6)
+"""Conditions in which branches repeat, contradict one another or never change."""
+
+
+def bank_of(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> IndicatorBank:
+    """Return what trees read of the given columns."""
+    arrays = {name: np.asarray(column, dtype=float) for name, column in columns.items()}
+    n = arrays["close"].size
+    bars = Bars(**({"funding_rate": np.full(n, np.nan)} | arrays), numbers=np.arange(n), bar_hours=1.0)
+    return IndicatorBank(bars, indicators_of(trees))
+
+
+def values(tree: Tree, columns: Mapping[str, ArrayLike]) -> NDArray[Any]:
+    """Return the value of a tree on every bar."""
+    return Forest(bank_of([tree], columns), [tree]).value(tree)

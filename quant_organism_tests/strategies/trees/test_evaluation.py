@@ -1,0 +1,120 @@
+"""Each primitive is its formula, from its first bar on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from quant_organism.strategies.trees.evaluation import Forest, first_bar, indicators_of
+from quant_organism.strategies.trees.primitives import PRIMITIVES
+from quant_organism.strategies.trees.shape import Tree
+from quant_organism_tests.strategies.scenarios import noisy
+from quant_organism_tests.strategies.trees.growing import CLOSE, RISES, bank_of, values
+
+FRAME = pd.DataFrame(noisy(7, 300) | {"funding_rate": np.random.default_rng(7).normal(0, 1e-4, 300)})
+OPEN, HIGH, LOW, CLOSES = (FRAME[name] for name in ("open", "high", "low", "close"))
+MEAN, SPREAD = CLOSES.rolling(9).mean(), CLOSES.rolling(9).apply(np.std, raw=True)
+
+
+def ema(period: int) -> pd.Series:
+    """Return the exponential average seeded with the mean of the first closes."""
+    seeded = CLOSES.copy()
+    seeded[: period - 1] = np.nan
+    seeded[period - 1] = CLOSES[:period].mean()
+    return seeded.ewm(alpha=2 / (period + 1), adjust=False, ignore_na=True).mean().where(seeded.notna())
+
+
+def golden(period: int) -> pd.Series:
+    """Return the golden level of the swing in the previous bars."""
+    level = pd.Series(np.nan, index=FRAME.index)
+    for t in range(period, len(FRAME)):
+        highs, lows = HIGH[t - period : t], LOW[t - period : t]
+        top, bottom = highs.max(), lows.min()
+        rose = highs[highs == top].index[-1] > lows[lows == bottom].index[-1]
+        level[t] = top - 0.618 * (top - bottom) if rose else bottom + 0.618 * (top - bottom)
+    return level
+
+
+CASES: list[tuple[Tree, pd.Series]] = [
+    (("open",), OPEN),
+    (("high",), HIGH),
+    (("low",), LOW),
+    (("close",), CLOSES),
+    (("sma", 9), MEAN),
+    (("ema", 9), ema(9)),
+    (("donchian_high", 9), HIGH.rolling(9).max().shift(1)),
+    (("donchian_low", 9), LOW.rolling(9).min().shift(1)),
+    (("upper_band", 9, 1.5), MEAN + 1.5 * SPREAD),
+    (("lower_band", 9, 1.5), MEAN - 1.5 * SPREAD),
+    (("fibonacci", 20), golden(20)),
+    (("std", 9), SPREAD),
+    (("difference", ("high",), ("sma", 9)), HIGH - MEAN),
+    (("relative", CLOSE, ("sma", 9)), CLOSES / MEAN - 1),
+    (("share", ("std", 9), CLOSE), SPREAD / CLOSES),
+    (("log_return", 9), np.log(CLOSES / CLOSES.shift(9))),
+    (("macd",), (ema(12) - ema(26)) / CLOSES),
+    (("funding_mean", 9), FRAME["funding_rate"].rolling(9).mean()),
+]
+
+
+@pytest.mark.parametrize(("tree", "expected"), CASES, ids=[tree[0] for tree, _ in CASES])
+def test_a_value_is_its_formula_from_its_first_bar_on(tree: Tree, expected: pd.Series) -> None:
+    first = first_bar(tree)
+    assert expected.first_valid_index() == first
+    np.testing.assert_allclose(values(tree, dict(FRAME))[first:], expected[first:], rtol=1e-10, atol=1e-13)
+
+
+def test_every_measure_is_compared_with_its_formula() -> None:
+    measures = {name for name, primitive in PRIMITIVES.items() if primitive.returns in ("Price", "Range", "Ratio")}
+    assert {tree[0] for tree, _ in CASES} == measures
+
+
+def test_conditions_on_a_hand_drawn_path() -> None:
+    path = {"close": [5, 3, 3, 4, 4, 2, 6, 6], "open": [4, 4, 3, 3, 4, 4, 4, 4]}
+    columns = {name: path.get(name, path["close"]) for name in ("open", "high", "low", "close", "volume")}
+    a, b = CLOSE, ("open",)
+    cases = {
+        ("gt", a, b): [1, 0, 0, 1, 0, 0, 1, 1],
+        ("lt", a, b): [0, 1, 0, 0, 0, 1, 0, 0],
+        # Touching from below and leaving upwards is a crossing; meeting is none.
+        ("cross_above", a, b): [0, 0, 0, 1, 0, 0, 1, 0],
+        ("cross_below", a, b): [0, 1, 0, 0, 0, 1, 0, 0],
+        ("not", ("gt", a, b)): [0, 1, 1, 0, 1, 1, 0, 0],
+        ("and", ("gt", a, b), ("gt", a, ("sma", 2))): [0, 0, 0, 1, 0, 0, 1, 0],
+        ("or", ("lt", a, b), ("cross_above", a, b)): [0, 1, 0, 1, 0, 1, 1, 0],
+        ("held_for", ("not", ("gt", a, b)), 2): [0, 0, 1, 0, 0, 1, 0, 0],
+        ("vote", ("gt", a, b), ("lt", a, b)): [1, -1, 0, 1, 0, -1, 1, 1],
+        ("vote", ("gt", a, b), ("cross_above", a, b)): [1, 0, 0, 0, 0, 0, 0, 1],
+    }
+    for tree, expected in cases.items():
+        assert values(tree, columns).astype(int).tolist() == expected, tree
+
+
+def test_division_by_nothing_says_nothing() -> None:
+    columns = {name: [1.0, 1e-13, 1e-12, 4.0] for name in ("open", "high", "low", "close", "volume")}
+    np.testing.assert_array_equal(values(("relative", ("ema", 2), CLOSE), columns)[1], 0.0)
+    width: Tree = ("difference", CLOSE, ("ema", 2))
+    assert values(("share", width, CLOSE), columns)[1] == 0.0
+    assert values(("share", width, CLOSE), columns)[2] != 0.0
+
+
+def test_first_bars_add_up() -> None:
+    crossing: Tree = ("cross_above", ("sma", 10), ("donchian_high", 15))
+    assert first_bar(crossing) == 16
+    assert first_bar(("held_for", crossing, 5)) == 20
+    assert first_bar(("vote", ("held_for", crossing, 5), RISES)) == 20
+    # Two divergence windows after the index of 14 bars.
+    assert first_bar(("family", "rsi_filter")) == 41
+
+
+def test_a_shared_branch_is_computed_once() -> None:
+    crossing: Tree = ("cross_above", ("sma", 3), ("ema", 5))
+    votes: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, crossing)]
+    forest = Forest(bank_of(votes, dict(FRAME)), votes)
+    assert forest.value(crossing) is forest.value(crossing)
+    assert forest.value(RISES) is not forest.value(RISES)
+
+
+def test_trees_name_each_indicator_once() -> None:
+    needs = indicators_of([("vote", RISES, ("gt", ("ema", 9), ("sma", 2))), ("gt", ("macd",), ("log_return", 4))])
+    named = {name: keys.tolist() for name, keys in needs.items()}
+    assert named == {"sma": [2], "ema": [9, 12, 26], "rate_of_change": [4]}
