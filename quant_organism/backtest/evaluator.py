@@ -19,7 +19,8 @@ from quant_organism.backtest.population import (
     Banks,
     Group,
     check_columns,
-    group_by_family,
+    group_by_kind,
+    kind_of,
     simulate_pass,
     write_targets,
 )
@@ -111,7 +112,7 @@ class Evaluator:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop)
         check_columns({genome.family for genome in genomes}, panel)
-        order = np.array(sorted(range(len(genomes)), key=lambda g: genomes[g].family))
+        order = np.array(sorted(range(len(genomes)), key=lambda g: kind_of(genomes[g])))
         per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
@@ -119,7 +120,7 @@ class Evaluator:
         metrics: dict[str, Floats] = {}
         for begin in range(0, len(genomes), per_pass):
             chosen = order[begin : begin + per_pass]
-            groups = group_by_family([genomes[g] for g in chosen], panel.interval)
+            groups = group_by_kind([genomes[g] for g in chosen], panel.interval)
             returns, held, totals[chosen] = simulate_pass(groups, window, self.threads)
             reduced, daily[chosen] = _reduce(returns, window, self.threads)
             reduced["time_in_market"] = held.mean(axis=1)

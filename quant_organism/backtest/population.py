@@ -19,7 +19,7 @@ from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, StrategyFamily, get_family
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
-from quant_organism.strategies.family import GeneArrays
+from quant_organism.strategies.family import GeneArrays, columns_of
 from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.store import IndicatorStore, Keys
 from quant_organism.strategies.targets import Targets
@@ -42,18 +42,22 @@ class Group:
         The genes that the evaluator applies, as the walk reads them.
     row
         Row of the first of them in the pass.
+    reads_funding
+        Whether they are blind on bars without a funding rate.
     """
 
     family: StrategyFamily
     genes: GeneArrays
     risk: layout.Risk
     row: int
+    reads_funding: bool
 
     @classmethod
     def of(cls, genomes: Sequence[Genome], interval: Interval, row: int = 0) -> Group:
-        """Collect genomes of one family."""
+        """Collect genomes of one kind."""
         genes = gene_arrays(genomes)
-        return cls(get_family(genomes[0].family), genes, applied_genes(genes, interval), row)
+        name, funding = kind_of(genomes[0])
+        return cls(get_family(name), genes, applied_genes(genes, interval), row, funding)
 
     @property
     def size(self) -> int:
@@ -67,7 +71,7 @@ class Group:
     def _part(self, begin: int, end: int) -> Group:
         genes = {name: values[begin:end] for name, values in self.genes.items()}
         risk = layout.Risk._make(values[begin:end] for values in self.risk)
-        return Group(self.family, genes, risk, self.row + begin)
+        return Group(self.family, genes, risk, self.row + begin, self.reads_funding)
 
 
 def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
@@ -91,12 +95,17 @@ def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
     )
 
 
-def group_by_family(genomes: Sequence[Genome], interval: Interval) -> list[Group]:
-    """Collect genomes, sorted by family, into one group per family."""
-    families = [genome.family for genome in genomes]
+def kind_of(genome: Genome) -> tuple[str, bool]:
+    """Return what genomes that are evaluated together have in common: the family, and whether funding is read."""
+    return genome.family, "funding_rate" in columns_of(get_family(genome.family), genome.genes)
+
+
+def group_by_kind(genomes: Sequence[Genome], interval: Interval) -> list[Group]:
+    """Collect genomes, sorted by kind, into one group per kind."""
+    kinds = [kind_of(genome) for genome in genomes]
     groups = []
-    for name in sorted(set(families)):
-        first, count = families.index(name), families.count(name)
+    for kind in sorted(set(kinds)):
+        first, count = kinds.index(kind), kinds.count(kind)
         groups.append(Group.of(genomes[first : first + count], interval, first))
     return groups
 
@@ -152,17 +161,12 @@ class Banks:
         """Build what the genomes of `groups` read."""
         needs: tuple[dict[str, Keys], dict[str, Keys]] = ({}, {})
         for group in groups:
-            chosen = needs[reads_funding(group.family)]
+            chosen = needs[group.reads_funding]
             for name, keys in group.family.indicators(group.genes).items():
                 chosen[name] = np.concatenate([chosen[name], keys]) if name in chosen else keys
         return cls(
             IndicatorBank(sleeve.signal_bars, needs[False], store), IndicatorBank(sleeve.rated_bars, needs[True], store)
         )
-
-
-def reads_funding(family: StrategyFamily) -> bool:
-    """Say whether a family is blind on bars without a funding rate."""
-    return "funding_rate" in family.columns
 
 
 def check_columns(names: Iterable[str], panel: Panel) -> None:
@@ -173,7 +177,7 @@ def check_columns(names: Iterable[str], panel: Panel) -> None:
     InputError
         If a family needs funding rates and no asset has any.
     """
-    blind = sorted(name for name in names if reads_funding(get_family(name)))
+    blind = sorted(name for name in names if "funding_rate" in get_family(name).columns)
     if blind and not np.isfinite(panel.funding_rate).any():
         raise InputError(
             f"{', '.join(blind)} reads the column funding_rate, but the panel has none",
@@ -183,8 +187,8 @@ def check_columns(names: Iterable[str], panel: Panel) -> None:
 
 
 def write_targets(part: Group, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
-    """Write the targets of genomes of one family over all valid bars of an asset."""
-    if not reads_funding(part.family):
+    """Write the targets of genomes of one kind over all valid bars of an asset."""
+    if not part.reads_funding:
         part.family.targets(banks.every, part.genes, targets)
         return
     part.family.targets(banks.rated, part.genes, targets)

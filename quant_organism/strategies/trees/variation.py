@@ -34,7 +34,7 @@ MOST_VOTES = 4
 _FAMILY_SHARE = 0.2
 """Share of drawn votes that are a family's sign."""
 
-_MIRRORED_SHARE = 0.5
+_MIRRORED_SHARE = 0.8
 """Share of drawn votes whose short condition is the opposite of the long one."""
 
 _DRAWN_LEVELS, _BRANCH_LEVELS = 5, 3

@@ -1,10 +1,14 @@
 """composite on cases worked out by hand, and the laws of its votes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.errors import InputError
 from quant_organism.strategies import Genome, crossover, default_genome, get_family, mutate, random_genome
 from quant_organism.strategies.family import columns_of
@@ -12,6 +16,7 @@ from quant_organism.strategies.signals import gene_arrays, signal
 from quant_organism.strategies.targets import Targets
 from quant_organism.strategies.trees.shape import depth, reads_indicator, size
 from quant_organism.strategies.trees.simplify import is_dead, simplified
+from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.strategies.scenarios import bars, noisy, runs, trending
 from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, RISES, bank_of, conditions
 
@@ -161,3 +166,24 @@ def test_the_reference_genome_rides_bull_and_bear_markets() -> None:
 
 def test_without_weight_nothing_is_traded() -> None:
     assert not signal(composite([[TREND], [TREND], [TREND]], (0.0, 0.0, 0.0, 0.0), 1, 0.1), noisy(0)).any()
+
+
+def test_trees_with_and_without_funding_are_evaluated_side_by_side() -> None:
+    reads = ("vote", ("lt", ("funding_mean", 4), 0.0), ("gt", ("funding_mean", 4), 0.0))
+    genomes = [
+        composite([[vote], [vote], [vote]], (1.0, 0.0, 0.0, 0.0), 1, 0.5)
+        for vote in (TREND, reads, ("vote", ("gt", CLOSE, ("ema", 9)), ("lt", CLOSE, ("ema", 9))))
+    ]
+    evaluator, unrated = Evaluator(threads=2), random_panel(3, holes=True)
+    rng = np.random.default_rng(3)
+    rate = np.where(rng.random(unrated.close.shape) < 0.9, rng.normal(0.0, 1e-4, unrated.close.shape), np.nan)
+    market = replace(unrated, funding_rate=rate)
+    together = evaluator.evaluate(genomes, market, Costs())
+    assert (together.metrics["trades"] > 0).all()
+    for place, genome in enumerate(genomes):
+        alone = evaluator.evaluate([genome], market, Costs())
+        for name, values in alone.metrics.items():
+            np.testing.assert_array_equal(values[0], together.metrics[name][place], err_msg=name)
+    # A market without funding rates leaves such a tree blind, and the others as they are.
+    blind = evaluator.evaluate(genomes, unrated, Costs())
+    assert blind.metrics["trades"].tolist() == [together.metrics["trades"][0], 0, together.metrics["trades"][2]]
