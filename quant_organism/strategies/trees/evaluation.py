@@ -69,44 +69,47 @@ class Forest:
 
     def __init__(self, bank: IndicatorBank, trees: Iterable[Tree]) -> None:
         self._bank = bank
-        self._rows: dict[tuple[str, int], Row] = {}
-        self._kept: dict[Tree, Row | None] = {}
-        seen: set[Tree] = set()
+        self._rows: dict[Tree, Row] = {}
+        self._seen: set[Tree] = set()
+        self._shared: set[Tree] = set()
         for tree in trees:
-            self._note(tree, seen)
+            self._note(tree)
 
-    def _note(self, tree: Tree, seen: set[Tree]) -> None:
+    def _note(self, tree: Tree) -> None:
         # Only what is met a second time is worth keeping; its parts are then met no more.
-        if tree in seen:
-            self._kept[tree] = None
+        if tree in self._seen:
+            self._shared.add(tree)
             return
-        seen.add(tree)
-        for branch in branches(tree):
-            self._note(branch, seen)
+        self._seen.add(tree)
+        for part in tree[1:]:
+            if isinstance(part, tuple):
+                self._note(part)
 
     def value(self, tree: Tree) -> Row:
         """Return the value of a tree on every bar, shape (n,); without meaning before its first bar."""
-        kept = self._kept.get(tree)
-        if kept is not None:
-            return kept
+        row = self._rows.get(tree)
+        if row is None:
+            row = self._computed(tree)
+            if tree in self._shared:
+                self._rows[tree] = row
+        return row
+
+    def _computed(self, tree: Tree) -> Row:
         if tree[0] == "family":
-            made = self._family_vote(tree[1])
-        else:
-            rows = [self._row(name, key) for name, key in _reads(tree)]
-            arguments = [self.value(part) if isinstance(part, tuple) else part for part in tree[1:]]
-            made = PRIMITIVES[tree[0]].compute(*rows, *arguments)
-        if tree in self._kept:
-            self._kept[tree] = made
-        return made
+            return self._family_vote(tree[1])
+        primitive = PRIMITIVES[tree[0]]
+        arguments = [self.value(part) if isinstance(part, tuple) else part for part in tree[1:]]
+        if primitive.is_leaf:
+            arguments = [self._row(name, key) for name, key in primitive.reads(*arguments)] + arguments
+        return primitive.compute(*arguments)
 
     def _row(self, name: str, key: int) -> Row:
         if name in _COLUMNS:
             column: Row = getattr(self._bank.bars, name)
             return column
-        if (name, key) not in self._rows:
-            rows, place = self._bank.rows(name, np.array([key]))
-            self._rows[name, key] = rows[place[0]]
-        return self._rows[name, key]
+        rows, place = self._bank.rows(name, np.array([key]))
+        row: Row = rows[place[0]]
+        return row
 
     def _family_vote(self, name: str) -> Row:
         from quant_organism.strategies.targets import Targets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ class Primitive:
     first: Callable[..., int] = lambda *constants: 0
     looks_back: Callable[..., int] = lambda *constants: 0
 
-    @property
+    @cached_property
     def is_leaf(self) -> bool:
         """Whether it takes constants only."""
         return all(is_constant(kind) for kinds in self.signatures for kind in kinds)
