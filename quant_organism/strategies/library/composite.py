@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from quant_organism.errors import InputError
 from quant_organism.strategies.family import GeneArrays, register
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.trees.evaluation import Forest, first_bar, indicators_of
+from quant_organism.strategies.trees.evaluation import first_bar, indicators_of, program
 from quant_organism.strategies.trees.grammar import VoteGrammar
+from quant_organism.strategies.trees.primitives import Row
 from quant_organism.strategies.trees.shape import Tree, columns_read
 from quant_organism.strategies.trees.simplify import simplified
 
@@ -118,14 +119,15 @@ class Composite:
         from quant_organism.strategies.kernels.composite import bars_at_rest, composite_targets
 
         pruned = [_pruned(votes) for votes in genes["votes"]]
-        forest = Forest(bank, (tree for votes in pruned for tree in _trees(votes)))
+        trees = tuple(dict.fromkeys(tree for votes in pruned for tree in _trees(votes)))
+        cast = dict(zip(trees, program(trees).run(bank), strict=True))
         rest = bars_at_rest(bank.bars.high, bank.bars.low)
         weights = np.column_stack([genes[name] for name in WEIGHTS])
         for g, votes in enumerate(pruned):
-            sums, cast = _tally(forest, votes, rest.size)
+            sums, voters = _tally(cast, votes, rest.size)
             out.counts[g] = composite_targets(
                 sums,
-                cast,
+                voters,
                 rest,
                 np.array([len(group) for group in votes]),
                 weights[g],
@@ -137,15 +139,14 @@ class Composite:
             )
 
 
-def _tally(forest: Forest, votes: Any, n: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+def _tally(cast: Mapping[Tree, Row], votes: Any, n: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     # The sum of each group's votes, shape (3, n), and how many are not zero, shape (n,).
-    sums, cast = np.zeros((len(votes), n), dtype=np.int8), np.zeros(n, dtype=np.int8)
+    sums, voters = np.zeros((len(votes), n), dtype=np.int8), np.zeros(n, dtype=np.int8)
     for total, group in zip(sums, votes, strict=True):
         for tree in group:
-            vote = forest.value(tree)
-            total += vote
-            cast += np.abs(vote)
-    return sums, cast
+            total += cast[tree]
+            voters += np.abs(cast[tree])
+    return sums, voters
 
 
 def _pruned(votes: Any) -> Any:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.family import GeneArrays, get_family
 from quant_organism.strategies.operators import default_genome
-from quant_organism.strategies.trees.primitives import PRICES, PRIMITIVES, Reads, Row
+from quant_organism.strategies.trees.primitives import PRICES, PRIMITIVES, Row
 from quant_organism.strategies.trees.shape import Tree, branches, constants, walk
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
-
-_COLUMNS = (*PRICES, "volume", "funding_rate")
 
 
 @lru_cache(maxsize=2**14)
@@ -33,19 +31,97 @@ def first_bar(tree: Tree) -> int:
 def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
     """Name the indicators that trees read, and their keys."""
     keys: dict[str, list[int]] = {}
-    for tree in trees:
-        for node in walk(tree):
-            if node[0] == "family":
-                for name, used in get_family(node[1]).indicators(_default_genes(node[1])).items():
-                    keys.setdefault(name, []).extend(used.tolist())
-            else:
-                for name, key in _reads(node):
-                    if name not in _COLUMNS:
-                        keys.setdefault(name, []).append(key)
+    for name, key in dict.fromkeys(read for tree in trees for node in walk(tree) for read in _reads(node)):
+        if name == "family":
+            for indicator, used in get_family(key).indicators(_default_genes(key)).items():
+                keys.setdefault(indicator, []).extend(used.tolist())
+        elif name not in PRICES:
+            keys.setdefault(name, []).append(key)
     return {name: np.unique(np.array(used, dtype=np.int64)) for name, used in keys.items()}
 
 
-def _reads(node: Tree) -> Reads:
+class Step(NamedTuple):
+    """One computation: from which slots and constants its own slot is made, and which slots are read no more."""
+
+    compute: Callable[..., Row]
+    sources: tuple[int, ...]
+    constants: tuple[Any, ...]
+    finished: tuple[int, ...]
+
+
+class Program:
+    """Trees laid out in numbered slots: what is read of the bank first, then each distinct subtree once.
+
+    Parameters
+    ----------
+    trees
+        Trees of any type.
+    """
+
+    def __init__(self, trees: Sequence[Tree]) -> None:
+        nodes = list(dict.fromkeys(node for tree in trees for node in _upwards(tree)))
+        self._inputs = list(dict.fromkeys(read for node in nodes for read in _reads(node)))
+        read_slots = {read: slot for slot, read in enumerate(self._inputs)}
+        slots = {node: slot for slot, node in enumerate(nodes, len(self._inputs))}
+        self._roots = [slots[tree] for tree in trees]
+        needed = set(self._roots)
+        self.steps: list[Step] = []
+        for node in reversed(nodes):
+            sources = [read_slots[read] for read in _reads(node)] + [slots[branch] for branch in branches(node)]
+            finished = tuple(set(sources) - needed)
+            needed.update(sources)
+            compute = PRIMITIVES[node[0]].compute
+            self.steps.append(Step(compute, tuple(sources), tuple(constants(node)), finished))
+        self.steps.reverse()
+
+    def run(self, bank: IndicatorBank) -> list[Row]:
+        """Return the value of each tree on every bar, shape (n,); without meaning before its first bar.
+
+        Parameters
+        ----------
+        bank
+            Indicators of the asset; holds at least what `indicators_of` names.
+        """
+        slots: list[Any] = self._read(bank)
+        for step in self.steps:
+            slots.append(step.compute(*[slots[slot] for slot in step.sources], *step.constants))
+            for slot in step.finished:
+                slots[slot] = None
+        return [slots[slot] for slot in self._roots]
+
+    def _read(self, bank: IndicatorBank) -> list[Any]:
+        slots: list[Any] = [None] * len(self._inputs)
+        indicators: dict[str, tuple[list[int], list[int]]] = {}
+        for slot, (name, key) in enumerate(self._inputs):
+            if name == "family":
+                slots[slot] = _family_vote(bank, key)
+            elif name in PRICES:
+                slots[slot] = getattr(bank.bars, name)
+            else:
+                taken = indicators.setdefault(name, ([], []))
+                taken[0].append(slot)
+                taken[1].append(key)
+        for name, (places, keys) in indicators.items():
+            rows, numbers = bank.rows(name, np.array(keys))
+            for slot, number in zip(places, numbers, strict=True):
+                slots[slot] = rows[number]
+        return slots
+
+
+@lru_cache(maxsize=32)
+def program(trees: tuple[Tree, ...]) -> Program:
+    """Return the program of trees, kept for the next asset on which they are evaluated."""
+    return Program(trees)
+
+
+def _upwards(tree: Tree) -> Iterator[Tree]:
+    # A tree after all trees within it.
+    for branch in branches(tree):
+        yield from _upwards(branch)
+    yield tree
+
+
+def _reads(node: Tree) -> tuple[tuple[str, Any], ...]:
     return PRIMITIVES[node[0]].reads(*constants(node))
 
 
@@ -56,65 +132,10 @@ def _default_genes(family: str) -> GeneArrays:
     return gene_arrays([default_genome(family)])
 
 
-class Forest:
-    """Trees that are evaluated together.
+def _family_vote(bank: IndicatorBank, name: str) -> NDArray[np.int8]:
+    from quant_organism.strategies.targets import Targets
 
-    Parameters
-    ----------
-    bank
-        Indicators of the asset; holds at least what `indicators_of` names.
-    trees
-        All trees whose values will be asked for.
-    """
-
-    def __init__(self, bank: IndicatorBank, trees: Iterable[Tree]) -> None:
-        self._bank = bank
-        self._rows: dict[Tree, Row] = {}
-        self._seen: set[Tree] = set()
-        self._shared: set[Tree] = set()
-        for tree in trees:
-            self._note(tree)
-
-    def _note(self, tree: Tree) -> None:
-        # Only what is met a second time is worth keeping; its parts are then met no more.
-        if tree in self._seen:
-            self._shared.add(tree)
-            return
-        self._seen.add(tree)
-        for part in tree[1:]:
-            if isinstance(part, tuple):
-                self._note(part)
-
-    def value(self, tree: Tree) -> Row:
-        """Return the value of a tree on every bar, shape (n,); without meaning before its first bar."""
-        row = self._rows.get(tree)
-        if row is None:
-            row = self._computed(tree)
-            if tree in self._shared:
-                self._rows[tree] = row
-        return row
-
-    def _computed(self, tree: Tree) -> Row:
-        if tree[0] == "family":
-            return self._family_vote(tree[1])
-        primitive = PRIMITIVES[tree[0]]
-        arguments = [self.value(part) if isinstance(part, tuple) else part for part in tree[1:]]
-        if primitive.is_leaf:
-            arguments = [self._row(name, key) for name, key in primitive.reads(*arguments)] + arguments
-        return primitive.compute(*arguments)
-
-    def _row(self, name: str, key: int) -> Row:
-        if name in _COLUMNS:
-            column: Row = getattr(self._bank.bars, name)
-            return column
-        rows, place = self._bank.rows(name, np.array([key]))
-        row: Row = rows[place[0]]
-        return row
-
-    def _family_vote(self, name: str) -> Row:
-        from quant_organism.strategies.targets import Targets
-
-        family, n = get_family(name), self._bank.bars.numbers.size
-        targets = Targets.empty(1, n, conviction=family.conviction)
-        family.targets(self._bank, _default_genes(name), targets)
-        return np.sign(targets.expanded(0, n)).astype(np.int8)
+    family, n = get_family(name), bank.bars.numbers.size
+    targets = Targets.empty(1, n, conviction=family.conviction)
+    family.targets(bank, _default_genes(name), targets)
+    return np.sign(targets.expanded(0, n)).astype(np.int8)

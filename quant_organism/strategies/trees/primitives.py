@@ -14,8 +14,8 @@ from quant_organism.strategies.bank import pair
 from quant_organism.strategies.genes import GeneSpec
 
 Row = NDArray[Any]
-Reads = tuple[tuple[str, int], ...]
-"""Indicators of the bank, each with its key; columns, with key 0."""
+Reads = tuple[tuple[str, Any], ...]
+"""Indicators of the bank, each with its key; columns, with key 0; ``family``, with its name."""
 
 PRICE, RANGE, RATIO, SCORE, BOOL, VOTE = "Price", "Range", "Ratio", "Score100", "Bool", "Vote"
 PERIOD, MULT, LEVEL, FRAC, FAMILY = "Period", "Mult", "Level", "Frac", "Family"
@@ -210,7 +210,13 @@ _TABLE = (
     Primitive(name="not", returns=BOOL, signatures=((BOOL,),), compute=np.logical_not),
     Primitive(name="held_for", returns=BOOL, signatures=((BOOL, PERIOD),), compute=_held_for, looks_back=_full),
     Primitive(name="vote", returns=VOTE, signatures=((BOOL, BOOL),), compute=_vote),
-    Primitive(name="family", returns=VOTE, signatures=((FAMILY,),), compute=lambda row, name: row),
+    Primitive(
+        name="family",
+        returns=VOTE,
+        signatures=((FAMILY,),),
+        compute=lambda vote, name: vote,
+        reads=lambda name: (("family", name),),
+    ),
 )
 
 PRIMITIVES = {primitive.name: primitive for primitive in _TABLE}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.trees.evaluation import Forest, indicators_of
+from quant_organism.strategies.trees.evaluation import Program, indicators_of
 from quant_organism.strategies.trees.shape import Tree
 
 CLOSE: Tree = ("close",)
@@ -57,4 +57,4 @@ def bank_of(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> Indicato
 
 def values(tree: Tree, columns: Mapping[str, ArrayLike]) -> NDArray[Any]:
     """Return the value of a tree on every bar."""
-    return Forest(bank_of([tree], columns), [tree]).value(tree)
+    return Program([tree]).run(bank_of([tree], columns))[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quant_organism.strategies.trees.evaluation import Forest, first_bar, indicators_of
+from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
 from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.shape import Tree
 from quant_organism_tests.strategies.scenarios import noisy
@@ -108,10 +108,12 @@ def test_first_bars_add_up() -> None:
 
 def test_a_shared_branch_is_computed_once() -> None:
     crossing: Tree = ("cross_above", ("sma", 3), ("ema", 5))
-    votes: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, crossing)]
-    forest = Forest(bank_of(votes, dict(FRAME)), votes)
-    assert forest.value(crossing) is forest.value(crossing)
-    assert forest.value(RISES) is not forest.value(RISES)
+    votes: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, ("not", crossing)), crossing]
+    program = Program(votes)
+    # sma(3), ema(5), the crossing, its negation; close, sma(2), the rise; two votes.
+    assert len(program.steps) == 9
+    for value, tree in zip(program.run(bank_of(votes, dict(FRAME))), votes, strict=True):
+        np.testing.assert_array_equal(value, values(tree, dict(FRAME)))
 
 
 def test_trees_name_each_indicator_once() -> None:
