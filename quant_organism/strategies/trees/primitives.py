@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import pair
 from quant_organism.strategies.genes import GeneSpec
 
 Row = NDArray[Any]
@@ -107,7 +106,7 @@ def _indicator(
 ) -> Primitive:
     # One row of the bank, keyed by its period or its pair of periods.
     def reads(*periods: int) -> Reads:
-        return ((indicator, periods[0] if len(periods) == 1 else int(pair(*periods))),)
+        return ((indicator, periods[0] if len(periods) == 1 else _paired(*periods)),)
 
     return Primitive(
         name=name,
@@ -117,6 +116,12 @@ def _indicator(
         reads=reads,
         first=first,
     )
+
+
+def _paired(a: int, b: int) -> int:
+    from quant_organism.strategies.bank import pair  # loads the compiler, and reading a genome must not
+
+    return int(pair(a, b))
 
 
 def _band(name: str, side: float) -> Primitive:
