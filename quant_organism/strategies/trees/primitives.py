@@ -42,8 +42,6 @@ PRICES = ("open", "high", "low", "close")
 FUNDING = "funding_mean"
 """Name of the primitive that needs a column beyond prices and volume."""
 
-_UNVOTED = ("ml_classifier", "composite", "conditions")
-
 
 @cache
 def constant(type_name: str) -> GeneSpec:
@@ -52,7 +50,12 @@ def constant(type_name: str) -> GeneSpec:
         return CONSTANTS[type_name]
     from quant_organism.strategies.family import families, get_family
 
-    names = tuple(name for name in families() if get_family(name).seed_type not in _UNVOTED)
+    names = tuple(
+        name
+        for name in families()
+        if get_family(name).seed_type != "ml_classifier"
+        and not any(spec.kind == "structure" for spec in get_family(name).own_genes)
+    )
     return GeneSpec(name=FAMILY, kind="choice", default=names[0], choices=names, unit="family", description="a rule")
 
 
