@@ -33,6 +33,9 @@ CONSTANTS = {
 }
 """Kind and bounds of the constants that stand as arguments; families are in `constant`."""
 
+EFFICIENCY = "efficiency_ratio"
+"""Name of the primitive whose values are known to lie in [0, 1]."""
+
 SMALLEST_DIVISOR = 1e-12
 """Division by less is taken to say nothing."""
 
@@ -182,11 +185,17 @@ _TABLE = (
     *map(_column, PRICES),
     _indicator("sma", PRICE, "sma", _full),
     _indicator("ema", PRICE, "ema", _full),
+    _indicator("highest", PRICE, "highest_high", _full),
+    _indicator("lowest", PRICE, "lowest_low", _full),
     _indicator("donchian_high", PRICE, "previous_high", _previous),
     _indicator("donchian_low", PRICE, "previous_low", _previous),
     _band("upper_band", 1.0),
     _band("lower_band", -1.0),
+    _indicator("vwap", PRICE, "vwap", _full),
+    _indicator("tenkan", PRICE, "midrange", _full),
+    _indicator("kijun", PRICE, "midrange", _full),
     _indicator("fibonacci", PRICE, "retracement", _previous),
+    _indicator("atr", RANGE, "atr", _previous),
     _indicator("std", RANGE, "deviation", _full),
     Primitive(name="difference", returns=RANGE, signatures=((PRICE, PRICE),), compute=np.subtract),
     Primitive(name="relative", returns=RATIO, signatures=((PRICE, PRICE),), compute=_relative),
@@ -207,8 +216,11 @@ _TABLE = (
         reads=lambda: (("ema", 12), ("ema", 26), ("close", 0)),
         first=lambda: 25,
     ),
+    _indicator(EFFICIENCY, RATIO, "efficiency_ratio", _previous),
     _indicator(FUNDING, RATIO, "funding_mean", _full),
     _indicator("rsi", SCORE, "rsi", _previous),
+    _indicator("stochastic_k", SCORE, "stochastic_k", _full),
+    _indicator("stochastic_d", SCORE, "stochastic_d", lambda k, d: k + d - 2, (PERIOD, PERIOD)),
     Primitive(name="gt", returns=BOOL, signatures=_COMPARABLE, compute=np.greater),
     Primitive(name="lt", returns=BOOL, signatures=_COMPARABLE, compute=np.less),
     Primitive(name="cross_above", returns=BOOL, signatures=_EQUAL, compute=_cross_above, looks_back=lambda: 1),

@@ -6,14 +6,12 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from quant_organism.strategies.trees.primitives import EFFICIENCY
 from quant_organism.strategies.trees.shape import Tree
 
 NEVER: Tree = ("gt", ("close",), ("close",))
 ALWAYS: Tree = ("not", NEVER)
 """How the language writes conditions that do not depend on the data."""
-
-_CALM = {"efficiency_ratio": (0.0, 1.0)}
-"""Least and greatest value of ratios that cannot take every value."""
 
 
 @lru_cache(maxsize=2**14)
@@ -95,8 +93,8 @@ def _bounds(value: Any) -> tuple[float, float]:
     if not isinstance(value, tuple):
         return value, value
     name = value[0]
-    if name in _CALM:
-        return _CALM[name]
+    if name == EFFICIENCY:
+        return 0.0, 1.0
     if (name == "relative" and value[1] == value[2]) or (
         name == "share" and value[1][0] == "difference" and value[1][1] == value[1][2]
     ):

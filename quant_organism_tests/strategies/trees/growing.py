@@ -31,6 +31,9 @@ _CONDITIONS = st.sampled_from(
         ("gt", _FLAT, 0.0),
         ("lt", ("share", ("difference", CLOSE, CLOSE), CLOSE), 0.02),
         ("gt", ("rsi", 5), 60.0),
+        ("gt", ("efficiency_ratio", 5), -0.01),
+        ("lt", ("efficiency_ratio", 5), 0.0),
+        ("cross_above", ("efficiency_ratio", 5), _FLAT),
     ]
 )
 

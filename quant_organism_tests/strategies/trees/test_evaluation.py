@@ -34,6 +34,33 @@ def golden(period: int) -> pd.Series:
     return level
 
 
+def wilder_range(period: int) -> pd.Series:
+    """Return Wilder's average of the true range, seeded with the mean of the first ones that know a close before."""
+    before = CLOSES.shift(1)
+    reach = pd.concat([HIGH - LOW, (HIGH - before).abs(), (LOW - before).abs()], axis=1).max(axis=1)
+    seeded = reach.copy()
+    seeded[:period] = np.nan
+    seeded[period] = reach[1 : period + 1].mean()
+    return seeded.ewm(alpha=1 / period, adjust=False, ignore_na=True).mean().where(seeded.notna())
+
+
+TYPICAL, VOLUME = (HIGH + LOW + CLOSES) / 3, FRAME["volume"]
+MIDDLE = (HIGH.rolling(9).max() + LOW.rolling(9).min()) / 2
+STEPS = CLOSES.diff().abs().rolling(9).sum()
+PERCENT_K = 100 * (CLOSES - LOW.rolling(9).min()) / (HIGH.rolling(9).max() - LOW.rolling(9).min())
+
+
+def relative_strength(period: int) -> pd.Series:
+    """Return Wilder's index from the averages of gains and losses."""
+    averages = []
+    for change in (CLOSES.diff().clip(lower=0), -CLOSES.diff().clip(upper=0)):
+        seeded = change.copy()
+        seeded[:period] = np.nan
+        seeded[period] = change[1 : period + 1].mean()
+        averages.append(seeded.ewm(alpha=1 / period, adjust=False, ignore_na=True).mean().where(seeded.notna()))
+    return 100 * averages[0] / (averages[0] + averages[1])
+
+
 CASES: list[tuple[Tree, pd.Series]] = [
     (("open",), OPEN),
     (("high",), HIGH),
@@ -41,17 +68,27 @@ CASES: list[tuple[Tree, pd.Series]] = [
     (("close",), CLOSES),
     (("sma", 9), MEAN),
     (("ema", 9), ema(9)),
+    (("highest", 9), HIGH.rolling(9).max()),
+    (("lowest", 9), LOW.rolling(9).min()),
     (("donchian_high", 9), HIGH.rolling(9).max().shift(1)),
     (("donchian_low", 9), LOW.rolling(9).min().shift(1)),
     (("upper_band", 9, 1.5), MEAN + 1.5 * SPREAD),
     (("lower_band", 9, 1.5), MEAN - 1.5 * SPREAD),
     (("fibonacci", 20), golden(20)),
+    (("vwap", 9), (TYPICAL * VOLUME).rolling(9).sum() / VOLUME.rolling(9).sum()),
+    (("tenkan", 9), MIDDLE),
+    (("kijun", 9), MIDDLE),
+    (("atr", 9), wilder_range(9)),
     (("std", 9), SPREAD),
     (("difference", ("high",), ("sma", 9)), HIGH - MEAN),
     (("relative", CLOSE, ("sma", 9)), CLOSES / MEAN - 1),
     (("share", ("std", 9), CLOSE), SPREAD / CLOSES),
     (("log_return", 9), np.log(CLOSES / CLOSES.shift(9))),
     (("macd",), (ema(12) - ema(26)) / CLOSES),
+    (("rsi", 9), relative_strength(9)),
+    (("efficiency_ratio", 9), CLOSES.diff(9).abs() / STEPS),
+    (("stochastic_k", 9), PERCENT_K),
+    (("stochastic_d", 9, 3), PERCENT_K.rolling(3).mean()),
     (("funding_mean", 9), FRAME["funding_rate"].rolling(9).mean()),
 ]
 
@@ -64,7 +101,7 @@ def test_a_value_is_its_formula_from_its_first_bar_on(tree: Tree, expected: pd.S
 
 
 def test_every_measure_is_compared_with_its_formula() -> None:
-    measures = {name for name, primitive in PRIMITIVES.items() if primitive.returns in ("Price", "Range", "Ratio")}
+    measures = {name for name, primitive in PRIMITIVES.items() if primitive.returns not in ("Bool", "Vote")}
     assert {tree[0] for tree, _ in CASES} == measures
 
 

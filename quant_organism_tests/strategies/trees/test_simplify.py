@@ -46,6 +46,8 @@ HIGHER: Tree = ("gt", ("rsi", 5), 60.0)
         (("or", ("and", HIGHER, RISES), RISES), RISES),
         (("and", ("and", HIGHER, RISES), RISES), ("and", HIGHER, RISES)),
         (("and", RISES, ("gt", ("relative", CLOSE, CLOSE), -0.01)), RISES),
+        (("or", RISES, ("lt", ("efficiency_ratio", 9), 0.0)), RISES),
+        (("and", RISES, ("gt", ("efficiency_ratio", 9), -0.001)), RISES),
         (("held_for", ("lt", CLOSE, CLOSE), 5), NEVER),
         (("held_for", ("not", ("not", RISES)), 5), ("held_for", RISES, 5)),
     ],
