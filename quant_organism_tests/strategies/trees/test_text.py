@@ -1,5 +1,7 @@
 """Text says a tree exactly, and nothing but a tree is read."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.trees.grammar import VoteGrammar
+from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.text import parse_tree, parse_votes, tree_text
+from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.strategies.trees.growing import FALLS, RISES, conditions
 
 GRAMMAR = VoteGrammar()
@@ -64,3 +68,13 @@ def test_lines_come_in_their_order() -> None:
         parse_votes("momentum: family(rsi_filter)\nbreakout: family(rsi_filter)")
     with pytest.raises(InputError, match="4 lines, expected 3"):
         parse_votes("\n".join(f"{name}: family(x)" for name in ("momentum", "reversion", "breakout", "more")))
+
+
+def test_the_page_explains_the_language_as_it_is() -> None:
+    page = (REPOSITORY / "docs" / "trees.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(PRIMITIVES)
+    example = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert example
+    votes = GRAMMAR.canonical(parse_votes(example[1]))
+    assert GRAMMAR.describe(votes) == example[1].strip()
