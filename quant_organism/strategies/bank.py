@@ -14,7 +14,6 @@ from quant_organism.strategies.indicators import (
     dispersion,
     extremes,
     oscillators,
-    retracement,
     swings,
     trend,
     volatility,
@@ -248,6 +247,5 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "swings": _swings,
     "swing_start": lambda shop, keys: shop.make("swings", keys)[0],
     "swing_end": lambda shop, keys: shop.make("swings", keys)[1],
-    "retracement": lambda shop, periods: retracement.retracement_rows(shop.bars.high, shop.bars.low, periods),
     "funding_mean": lambda shop, periods: averages.mean_rows(shop.bars.funding_rate, periods),
 }

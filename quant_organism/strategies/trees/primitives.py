@@ -42,6 +42,12 @@ SMALLEST_DIVISOR = 1e-12
 PRICES = ("open", "high", "low", "close")
 """Columns that are terminals of the language."""
 
+_EPANECHNIKOV, _HIGHS_AND_LOWS = 1, 1
+"""Index of the kernel whose window is its period, and of the method that takes extreme highs and lows as pivots."""
+
+_GOLDEN = 0.618
+"""Share of the last swing that is given back at the Fibonacci level."""
+
 FUNDING = "funding_mean"
 """Name of the primitive that needs a column beyond prices and volume."""
 
@@ -118,7 +124,7 @@ def _indicator(
         name=name,
         returns=returns,
         signatures=(takes,),
-        compute=lambda row, *constants: row,
+        compute=_first_row,
         reads=reads,
         first=first,
     )
@@ -139,6 +145,10 @@ def _band(name: str, side: float) -> Primitive:
         reads=lambda period, mult: (("sma", period), ("deviation", period)),
         first=_full,
     )
+
+
+def _first_row(row: Row, *_: Any) -> Row:
+    return row
 
 
 def _full(period: int, *_: float) -> int:
@@ -194,7 +204,22 @@ _TABLE = (
     _indicator("vwap", PRICE, "vwap", _full),
     _indicator("tenkan", PRICE, "midrange", _full),
     _indicator("kijun", PRICE, "midrange", _full),
-    _indicator("fibonacci", PRICE, "retracement", _previous),
+    Primitive(
+        name="nadaraya_watson",
+        returns=PRICE,
+        signatures=((PERIOD,),),
+        compute=_first_row,
+        reads=lambda period: (("kernel_regression", _paired(period, _EPANECHNIKOV)),),
+        first=_full,
+    ),
+    Primitive(
+        name="fibonacci",
+        returns=PRICE,
+        signatures=((PERIOD,),),
+        compute=lambda start, end, period: end - _GOLDEN * (end - start),
+        reads=lambda period: tuple((name, _paired(period, _HIGHS_AND_LOWS)) for name in ("swing_start", "swing_end")),
+        first=_previous,
+    ),
     _indicator("atr", RANGE, "atr", _previous),
     _indicator("std", RANGE, "deviation", _full),
     Primitive(name="difference", returns=RANGE, signatures=((PRICE, PRICE),), compute=np.subtract),

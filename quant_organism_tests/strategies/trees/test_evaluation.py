@@ -24,14 +24,20 @@ def ema(period: int) -> pd.Series:
 
 
 def golden(period: int) -> pd.Series:
-    """Return the golden level of the swing in the previous bars."""
+    """Return the golden level of the swing in the previous bars; none where one bar is both ends of it."""
     level = pd.Series(np.nan, index=FRAME.index)
     for t in range(period, len(FRAME)):
         highs, lows = HIGH[t - period : t], LOW[t - period : t]
         top, bottom = highs.max(), lows.min()
-        rose = highs[highs == top].index[-1] > lows[lows == bottom].index[-1]
-        level[t] = top - 0.618 * (top - bottom) if rose else bottom + 0.618 * (top - bottom)
+        latest_top, latest_bottom = highs[highs == top].index[-1], lows[lows == bottom].index[-1]
+        if latest_top > latest_bottom:
+            level[t] = top - 0.618 * (top - bottom)
+        elif latest_top < latest_bottom:
+            level[t] = bottom + 0.618 * (top - bottom)
     return level
+
+
+WEIGHTS = 1 - (np.arange(9) / 9) ** 2
 
 
 def wilder_range(period: int) -> pd.Series:
@@ -74,6 +80,7 @@ CASES: list[tuple[Tree, pd.Series]] = [
     (("donchian_low", 9), LOW.rolling(9).min().shift(1)),
     (("upper_band", 9, 1.5), MEAN + 1.5 * SPREAD),
     (("lower_band", 9, 1.5), MEAN - 1.5 * SPREAD),
+    (("nadaraya_watson", 9), CLOSES.rolling(9).apply(lambda x: np.average(x[::-1], weights=WEIGHTS), raw=True)),
     (("fibonacci", 20), golden(20)),
     (("vwap", 9), (TYPICAL * VOLUME).rolling(9).sum() / VOLUME.rolling(9).sum()),
     (("tenkan", 9), MIDDLE),
