@@ -111,7 +111,7 @@ class Evaluator:
         if not genomes:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop)
-        check_columns({genome.family for genome in genomes}, panel)
+        check_columns(genomes, panel)
         order = np.array(sorted(range(len(genomes)), key=lambda g: kind_of(genomes[g])))
         per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))

@@ -169,15 +169,15 @@ class Banks:
         )
 
 
-def check_columns(names: Iterable[str], panel: Panel) -> None:
-    """Refuse families that read a column which the panel does not have.
+def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
+    """Refuse genomes that read a column which the panel does not have.
 
     Raises
     ------
     InputError
-        If a family needs funding rates and no asset has any.
+        If a genome needs funding rates and no asset has any.
     """
-    blind = sorted(name for name in names if "funding_rate" in get_family(name).columns)
+    blind = sorted({genome.family for genome in genomes if kind_of(genome)[1]})
     if blind and not np.isfinite(panel.funding_rate).any():
         raise InputError(
             f"{', '.join(blind)} reads the column funding_rate, but the panel has none",

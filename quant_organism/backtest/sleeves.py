@@ -165,9 +165,9 @@ class Window:
         """Collect the valid bars of a column of the panel."""
         panel, stop, costs = self.panel, self.stop, self.costs
         rows = np.flatnonzero(panel.valid[:stop, asset])
-        opens, high, low, close, volume, rate = (
+        opens, high, low, close, volume = (
             np.ascontiguousarray(column[:stop, asset][rows])
-            for column in (panel.open, panel.high, panel.low, panel.close, panel.volume, panel.funding_rate)
+            for column in (panel.open, panel.high, panel.low, panel.close, panel.volume)
         )
         settled = np.zeros(rows.size)
         if costs.charge_funding:
@@ -182,19 +182,8 @@ class Window:
         context[:, 6] = self.allocation.listed[rows]
         context[:, 7] = self.allocation.turbulence[rows, asset]
         return Sleeve(
-            signal_bars=Bars(
-                open=opens,
-                high=high,
-                low=low,
-                close=close,
-                volume=volume,
-                funding_rate=rate,
-                numbers=panel.times[rows] // panel.interval.milliseconds,
-                bar_hours=panel.interval.hours,
-                market=f"{panel.hash}, {stop}",
-                asset=panel.symbols[asset],
-            ),
-            rated=np.flatnonzero(np.isfinite(rate)),
+            signal_bars=signal_bars(panel, asset, stop),
+            rated=np.flatnonzero(np.isfinite(panel.funding_rate[rows, asset])),
             bars=SleeveBars(
                 opens=opens,
                 close=close,
@@ -235,6 +224,22 @@ class Window:
             impact=costs.impact_bps / 10_000.0,
             stops_from_next_bar=self.stops_from_next_bar,
         )
+
+
+def signal_bars(panel: Panel, asset: int, stop: int) -> Bars:
+    """Return the valid bars of a column of the panel before row `stop`, as families read them."""
+    rows = np.flatnonzero(panel.valid[:stop, asset])
+    columns = {
+        name: np.ascontiguousarray(getattr(panel, name)[:stop, asset][rows])
+        for name in ("open", "high", "low", "close", "volume", "funding_rate")
+    }
+    return Bars(
+        **columns,
+        numbers=panel.times[rows] // panel.interval.milliseconds,
+        bar_hours=panel.interval.hours,
+        market=f"{panel.hash}, {stop}",
+        asset=panel.symbols[asset],
+    )
 
 
 def _funding_reach(

@@ -7,7 +7,7 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate, choose_candidates
-from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
+from quant_organism.evolution.records import candidates_frame, flaws_frame, generations_frame, trials_frame
 from quant_organism.evolution.search import Progress, search
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
@@ -27,12 +27,15 @@ class EvolutionResult:
         What is put forward for validation, the pooled committee first; empty when nothing traded enough.
     candidate_members
         The candidates as a frame, one row per member.
+    turned_away
+        One row per genome that failed the birth checks: genome, kind, detail.
     """
 
     population: pl.DataFrame
     generations: pl.DataFrame
     candidates: list[Candidate]
     candidate_members: pl.DataFrame
+    turned_away: pl.DataFrame
 
 
 def evolve(
@@ -64,4 +67,5 @@ def evolve(
         generations=generations_frame(result.generations),
         candidates=candidates,
         candidate_members=candidates_frame(candidates),
+        turned_away=flaws_frame(result.turned_away),
     )

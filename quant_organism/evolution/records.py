@@ -1,6 +1,7 @@
 """The search at rest: its trials, progress and candidates as frames, and candidates back from a frame."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.search import Trials
 from quant_organism.strategies import Genome
+from quant_organism.strategies.birth import Flaw
 from quant_organism.strategies.committee import Committee, Member
 
 _CANDIDATE_SCHEMA = {
@@ -20,6 +22,8 @@ _CANDIDATE_SCHEMA = {
     "family": pl.Utf8,
     "genome": pl.Utf8,
 }
+
+_FLAW_SCHEMA = {"genome": pl.Utf8, "kind": pl.Utf8, "detail": pl.Utf8}
 
 
 def trials_frame(trials: Trials) -> pl.DataFrame:
@@ -41,8 +45,13 @@ def trials_frame(trials: Trials) -> pl.DataFrame:
 
 
 def generations_frame(generations: Sequence[dict[str, float]]) -> pl.DataFrame:
-    """Return one row per generation: trials so far, hypervolume, best and median of each objective."""
+    """Return one row per generation: counts so far, hypervolume, best and median of each objective."""
     return pl.DataFrame(list(generations))
+
+
+def flaws_frame(flaws: Sequence[Flaw]) -> pl.DataFrame:
+    """Return one row per genome that failed the birth checks: genome, kind, detail."""
+    return pl.DataFrame([astuple(flaw) for flaw in flaws], schema=_FLAW_SCHEMA, orient="row")
 
 
 def candidates_frame(candidates: Sequence[Candidate]) -> pl.DataFrame:

@@ -11,14 +11,17 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
+from quant_organism.evolution.nursery import Nursery, fed_families
 from quant_organism.evolution.objectives import OBJECTIVES, hypervolume, is_feasible, is_on_front, objective_matrix
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, crossover, evolving_families, mutate, random_genome
+from quant_organism.strategies.birth import Flaw
 
 Progress = Callable[[int, int, float], None]
 
 _ATTEMPTS_AT_A_NEW_CHILD = 5
+_ATTEMPTS_AT_A_FOUNDER = 20
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]
@@ -69,10 +72,11 @@ class Trials:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Trials of a search and one row of progress per generation."""
+    """Trials of a search, one row of progress per generation, and the genomes that failed the birth checks."""
 
     trials: Trials
     generations: list[dict[str, float]]
+    turned_away: list[Flaw]
 
 
 class _Ledger:
@@ -150,23 +154,37 @@ def search(
         All unique trials, and per generation the best and median of each objective, hypervolume and trial count.
     """
     rng = np.random.default_rng(seed)
-    names = spec.families or evolving_families()
+    names = spec.families or fed_families(evolving_families(), panel)
     toolbox = base.Toolbox()
     toolbox.register("mate", crossover, rng=rng)
     toolbox.register("mutate", mutate, rng=rng, rate=spec.mutation_rate)
     toolbox.register("select", tools.selNSGA2, nd="log")
     ledger = _Ledger(lambda genomes: evaluator.evaluate(genomes, panel, costs), spec.min_trades)
 
-    founders = [random_genome(rng, names[i % len(names)]) for i in range(spec.population)]
+    nursery = Nursery(panel)
+
+    founders = _found(names, spec.population, nursery, rng)
     population = toolbox.select(ledger.admit(founders, 0), spec.population)
-    rows = [_progress_row(0, ledger, population)]
+    rows = [_progress_row(0, ledger, population, nursery)]
     _report(progress, 0, spec, rows)
     for generation in range(1, spec.generations + 1):
-        brood = _breed(population, generation, spec, names, toolbox, rng, ledger)
+        brood = _breed(population, generation, spec, names, toolbox, rng, ledger, nursery)
         population = toolbox.select(population + ledger.admit(brood, generation), spec.population)
-        rows.append(_progress_row(generation, ledger, population))
+        rows.append(_progress_row(generation, ledger, population, nursery))
         _report(progress, generation, spec, rows)
-    return SearchResult(_trials(ledger, population), rows)
+    return SearchResult(_trials(ledger, population), rows, nursery.turned_away)
+
+
+def _found(names: Sequence[str], count: int, nursery: Nursery, rng: np.random.Generator) -> list[Genome]:
+    """Return sound random genomes, the families in turn; where nothing ever fires, genomes as they come."""
+    founders: list[Genome] = []
+    for attempt in range(_ATTEMPTS_AT_A_FOUNDER * count):
+        genome = random_genome(rng, names[attempt % len(names)])
+        if nursery.admits(genome):
+            founders.append(genome)
+        if len(founders) == count:
+            break
+    return founders or [random_genome(rng, names[i % len(names)]) for i in range(count)]
 
 
 def _report(progress: Progress | None, generation: int, spec: EvolutionSpec, rows: list[dict[str, float]]) -> None:
@@ -182,10 +200,12 @@ def _breed(
     toolbox: base.Toolbox,
     rng: np.random.Generator,
     ledger: _Ledger,
+    nursery: Nursery,
 ) -> list[Genome]:
-    """Return as many children as there are parents, new ones wherever a few attempts find any."""
+    """Return as many children as there are parents, sound and new ones wherever a few attempts find any."""
     immigrants = round(spec.immigrants * spec.population)
-    brood = [random_genome(rng, names[int(rng.integers(len(names)))], generation=generation) for _ in range(immigrants)]
+    drawn = [random_genome(rng, names[int(rng.integers(len(names)))], generation=generation) for _ in range(immigrants)]
+    brood = [genome for genome in drawn if nursery.admits(genome)]
     seen = {genome.hash for genome in brood}
     while len(brood) < spec.population:
         for _ in range(_ATTEMPTS_AT_A_NEW_CHILD):
@@ -195,8 +215,10 @@ def _breed(
             else:
                 child = mother
             child = toolbox.mutate(child, generation=generation)
-            if child not in ledger and child.hash not in seen:
+            if child not in ledger and child.hash not in seen and nursery.admits(child):
                 break
+        else:
+            child = mother
         brood.append(child)
         seen.add(child.hash)
     return brood
@@ -212,13 +234,16 @@ def _tournament(population: list[_Individual], rng: np.random.Generator) -> _Ind
     return second if second.fitness.crowding_dist > first.fitness.crowding_dist else first
 
 
-def _progress_row(generation: int, ledger: _Ledger, population: list[_Individual]) -> dict[str, float]:
+def _progress_row(
+    generation: int, ledger: _Ledger, population: list[_Individual], nursery: Nursery
+) -> dict[str, float]:
     members = np.array([individual.trial for individual in population])
     objectives, feasible = ledger.objectives, ledger.feasible
     alive = members[feasible[members]]
     row: dict[str, float] = {
         "generation": generation,
         "trials": len(ledger.genomes),
+        "turned_away": len(nursery.turned_away),
         "feasible": int(feasible.sum()),
         "hypervolume": hypervolume(objectives[alive]),
     }

@@ -39,7 +39,8 @@ class Bars:
     bar_hours
         Length of a bar in hours.
     market, asset
-        Names under which a store keeps what is computed from these bars; equal names promise equal bars.
+        Names under which a store keeps what is computed from these bars; equal names promise equal bars. Bars without
+        names leave nothing behind.
     """
 
     open: NDArray[np.float64]
@@ -101,6 +102,7 @@ class Workshop:
     def __init__(self, bars: Bars, store: IndicatorStore | None) -> None:
         self.bars = bars
         self._store = store or IndicatorStore(0)
+        self._keeps = bool(bars.market and bars.asset)
         self._made: dict[tuple[str, bytes], Rows] = {}
 
     def make(self, name: str, keys: Keys) -> Rows:
@@ -117,6 +119,8 @@ class Workshop:
     def table(self, name: str, keys: Keys) -> tuple[Keys, Rows]:
         """Return at least the rows of the given keys (ascending), and the keys of all that are returned."""
         market, asset = self.bars.market, self.bars.asset
+        if not self._keeps:
+            return keys, self.make(name, keys)
         kept = self._store.table(market, asset, name)
         if kept is None:
             rows = self.make(name, keys)
