@@ -19,6 +19,7 @@ from quant_organism.strategies.indicators import (
     volatility,
     volume,
 )
+from quant_organism.strategies.learning import features, linear_svc, pca_tree
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
 _PAIR_BITS = 20
@@ -252,4 +253,8 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "swing_start": lambda shop, keys: shop.make("swings", keys)[0],
     "swing_end": lambda shop, keys: shop.make("swings", keys)[1],
     "funding_mean": lambda shop, periods: averages.mean_rows(shop.bars.funding_rate, periods),
+    "mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods),
+    "features": lambda shop, _: features.feature_rows(shop)[np.newaxis],
+    "svc_score": linear_svc.score_rows,
+    "return_levels": pca_tree.level_rows,
 }

@@ -1,0 +1,182 @@
+"""Linear support vector classifiers of the coming return's sign, and the mean score of the last few of them."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.learning.features import forward_returns, standardise
+from quant_organism.strategies.learning.grids import SvcGenes, svc_genes
+from quant_organism.strategies.learning.walk_forward import (
+    FEW_ROWS,
+    FITTED,
+    NOT_CONVERGED,
+    NOT_FINITE,
+    ONE_CLASS,
+    Fits,
+    refit_bars,
+    training_rows,
+)
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import Workshop
+    from quant_organism.strategies.store import Arrays, Keys
+
+Floats = NDArray[np.float64]
+
+FEWEST_ROWS = 20
+"""Labelled rows below which nothing is fitted."""
+
+_SOLVERS = {"l1": 5, "l2": 2}
+"""liblinear's numbers of its primal solvers with squared hinge loss."""
+
+_TOLERANCE, _MOST_ITERATIONS = 1e-4, 1000
+
+_SEED = 209_652_396
+"""What LinearSVC hands to liblinear for ``random_state=0``."""
+
+# liblinear draws from one generator for the whole process: two fits at a time would not be the same twice.
+_ONE_FIT_AT_A_TIME = Lock()
+
+
+def score_rows(shop: Workshop, keys: Keys) -> Floats:
+    """Return the score of each bar, positive for rising prices, for each of `svc_keys`; shape (K, n).
+
+    A bar is scored by the model fitted at its close or at the last refit before, averaged with the ones before that;
+    0 before the first refit.
+    """
+    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    rows = np.zeros((keys.size, shop.bars.close.size))
+    fits = Fits(shop)
+    for row, key in zip(rows, keys.tolist(), strict=True):
+        genes = svc_genes(key)
+        bars = refit_bars(shop.bars.numbers, genes.window, genes.horizon, genes.interval)
+        if bars.size:
+            models = [refit(shop, fits, features, genes, bar)[0] for bar in bars.tolist()]
+            ensemble_scores(features, bars, np.stack(models), genes.ensemble, row)
+    return rows
+
+
+def refit(shop: Workshop, fits: Fits, features: Floats, genes: SvcGenes, bar: int) -> Arrays:
+    """Return the model (3, F + 1) of `fit` for the rows before a bar, and its status (1,)."""
+
+    def make() -> Arrays:
+        begin, end = training_rows(bar, genes.window, genes.horizon)
+        labels = forward_returns(shop.bars.close[begin : end + genes.horizon], genes.horizon)
+        return fit(features[: genes.features, begin:end], labels[: genes.window], genes)
+
+    return fits.get("linear_svc", bar, genes[: SvcGenes._fields.index("interval")], make)
+
+
+def fit(features: Floats, returns: Floats, genes: SvcGenes) -> Arrays:
+    """Fit one classifier.
+
+    Parameters
+    ----------
+    features
+        Training rows, shape (F, window).
+    returns
+        Log return over the label horizon from each row on, shape (window,).
+    genes
+        Regularisation, penalty, class weight and label bins.
+
+    Returns
+    -------
+    Means, scales and coefficients with the intercept behind them, shape (3, F + 1), and what became of the fit,
+    shape (1,). A fit that was refused has coefficients 0.
+    """
+    count, rows = features.shape
+    model = np.zeros((3, count + 1))
+    model[1] = np.inf
+    scaled, moments = standardise(features, count, 0, rows)
+    chosen = labelled_rows(returns, genes.bins)
+    rising = returns[chosen] > 0.0
+    if not np.isfinite(scaled).all():
+        status = NOT_FINITE
+    elif rising.size < FEWEST_ROWS:
+        status = FEW_ROWS
+    elif rising.all() or not rising.any():
+        status = ONE_CLASS
+    else:
+        coefficients, iterations = _solve(scaled[chosen], rising, genes)
+        status = FITTED if iterations < _MOST_ITERATIONS else NOT_CONVERGED
+        if np.isfinite(coefficients).all():
+            model[:2, :count], model[2] = moments, coefficients
+        else:
+            status = NOT_FINITE
+    return model, np.array([status])
+
+
+def labelled_rows(returns: Floats, bins: int) -> NDArray[np.bool_]:
+    """Say which rows have a label: with two bins all that moved, with more only those in the outer quantiles."""
+    moved = returns != 0.0
+    if bins == 2:
+        return np.asarray(moved)
+    low, high = np.quantile(returns, [1.0 / bins, 1.0 - 1.0 / bins])
+    return np.asarray(moved & ((returns <= low) | (returns >= high)), dtype=np.bool_)
+
+
+def _solve(rows: Floats, rising: NDArray[np.bool_], genes: SvcGenes) -> tuple[Floats, int]:
+    # What LinearSVC(loss="squared_hinge", dual=False, tol=1e-4, max_iter=1000, random_state=0) does, without the
+    # checks of its arguments, which take several times as long, and without warnings, which are not thread-safe.
+    from sklearn.svm import _liblinear
+
+    counts = np.array([rising.size - rising.sum(), rising.sum()])
+    weights = rising.size / (2.0 * counts) if genes.class_weight == "balanced" else np.ones(2)
+    with _ONE_FIT_AT_A_TIME:
+        _liblinear.set_verbosity_wrap(0)
+        coefficients, iterations = _liblinear.train_wrap(
+            rows,
+            rising.astype(np.float64),
+            False,
+            _SOLVERS[genes.penalty],
+            _TOLERANCE,
+            1.0,
+            genes.regularization,
+            weights,
+            _MOST_ITERATIONS,
+            _SEED,
+            0.1,
+            np.ones(rising.size),
+        )
+    return coefficients[0], int(np.max(iterations))
+
+
+@compiled
+def ensemble_scores(features: Floats, refits: NDArray[np.int64], models: Floats, ensemble: int, scores: Floats) -> None:
+    """Write the mean score of the last `ensemble` models on each bar from the first refit on.
+
+    Parameters
+    ----------
+    features
+        Shape (20, n).
+    refits
+        Bar of each fit, ascending, shape (R,).
+    models
+        Means, scales and coefficients with the intercept of each fit, shape (R, 3, F + 1).
+    ensemble
+        Number of models that are averaged, where there are as many.
+    scores
+        Written from the first refit on, shape (n,); 0 where a feature is not finite.
+    """
+    count = models.shape[2] - 1
+    for s in range(refits.size):
+        begin = refits[s]
+        end = refits[s + 1] if s + 1 < refits.size else scores.size
+        out = scores[begin:end]
+        members = min(ensemble, s + 1)
+        out[:] = 0.0
+        for m in range(members):
+            model = models[s - m]
+            out += model[2, count]
+            for j in range(count):
+                values, mean, weight = features[j, begin:end], model[0, j], model[2, j] / model[1, j]
+                for t in range(out.size):
+                    out[t] += weight * (values[t] - mean)
+        for t in range(out.size):
+            score = out[t] / members
+            out[t] = score if np.isfinite(score) else 0.0

@@ -1,0 +1,262 @@
+"""Regression trees over principal components, and the levels of the coming return that they tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.learning.features import forward_returns, standardise
+from quant_organism.strategies.learning.grids import TreeGenes, tree_genes
+from quant_organism.strategies.learning.principal_axes import principal_axes
+from quant_organism.strategies.learning.quantile_regression import quantile_lines
+from quant_organism.strategies.learning.walk_forward import (
+    FITTED,
+    NOT_CONVERGED,
+    NOT_FINITE,
+    Fits,
+    refit_bars,
+    training_rows,
+)
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import Workshop
+    from quant_organism.strategies.store import Arrays, Keys
+
+Floats = NDArray[np.float64]
+
+_NO_DEVIATION = 1e-12
+"""A standard deviation of log returns up to this counts as none."""
+
+
+class Tree(NamedTuple):
+    """A fitted tree over k components of F features, as plain arrays.
+
+    Parameters
+    ----------
+    moments
+        Means and scales of the features, shape (2, F).
+    axes
+        Principal axes, shape (k, F).
+    thresholds
+        Largest component value that goes left, one per node, shape (N,).
+    links
+        Component, left child and right child of each node, shape (N, 3); a leaf has no children: -1.
+    values
+        Mean return of the training rows of each node, shape (N,).
+    spans
+        First place of each node's training returns in `returns`, and the place after the last, shape (N, 2); empty but
+        for leaves.
+    returns
+        Training returns leaf by leaf, ascending within each, shape (window,).
+    status
+        What became of the fit, shape (1,). A refused fit has no nodes.
+    """
+
+    moments: Floats
+    axes: Floats
+    thresholds: Floats
+    links: NDArray[np.int64]
+    values: Floats
+    spans: NDArray[np.int64]
+    returns: Floats
+    status: NDArray[np.int64]
+
+
+def level_rows(shop: Workshop, keys: Keys) -> Floats:
+    """Return the lower, middle and upper level of the coming return, for each of `tree_keys`; shape (K, 3, n).
+
+    Levels are log returns over the label horizon, told by the model fitted at the bar's close or at the last refit
+    before; 0 before the first refit.
+    """
+    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    n = shop.bars.close.size
+    rows = np.zeros((keys.size, 3, n))
+    fits = Fits(shop)
+    for row, key in zip(rows, keys.tolist(), strict=True):
+        genes = tree_genes(key)
+        bars = refit_bars(shop.bars.numbers, genes.window, genes.horizon, genes.interval)
+        ends = np.append(bars, n)[1:]
+        for begin, end in zip(bars.tolist(), ends.tolist(), strict=True):
+            tree = refit_tree(shop, fits, features, genes, begin)
+            if tree.values.size == 0:
+                continue
+            components = project(features, begin, end, tree.moments, tree.axes)
+            leaves = find_leaves(components, tree.thresholds, tree.links)
+            if genes.method == "leaf":
+                quantiles = leaf_quantiles(tree.returns, tree.spans, _levels(genes))
+                write_leaf_levels(components, leaves, quantiles, row[:, begin:end])
+            else:
+                lines = refit_lines(shop, fits, features, genes, begin, tree)[0]
+                write_line_levels(components, leaves, tree.values, lines, row[:, begin:end])
+    return rows
+
+
+def refit_tree(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> Tree:
+    """Return the tree fitted to the rows before a bar."""
+
+    def make() -> Arrays:
+        return fit_tree(*_training(shop, features, genes, bar), genes)
+
+    shape = (genes.window, genes.features, genes.components, genes.depth, genes.leaf, genes.horizon)
+    return Tree(*fits.get("pca_tree", bar, shape, make))
+
+
+def refit_lines(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int, tree: Tree) -> Arrays:
+    """Return the quantile lines (3, 2 + k) over the components and predictions of a tree, and their status (1,)."""
+
+    def make() -> Arrays:
+        return fit_lines(tree, *_training(shop, features, genes, bar), genes)
+
+    return fits.get("quantile_lines", bar, genes._replace(interval=0), make)
+
+
+def _training(shop: Workshop, features: Floats, genes: TreeGenes, bar: int) -> tuple[Floats, Floats]:
+    begin, end = training_rows(bar, genes.window, genes.horizon)
+    returns = forward_returns(shop.bars.close[begin : end + genes.horizon], genes.horizon)
+    return features[: genes.features, begin:end], returns[: genes.window]
+
+
+def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:
+    """Standardise, take principal components, and grow a tree on the returns.
+
+    Parameters
+    ----------
+    features
+        Training rows, shape (F, window).
+    returns
+        Log return over the label horizon from each row on, shape (window,).
+    genes
+        Number of components, depth and leaf size.
+    """
+    from sklearn import config_context
+    from sklearn.tree import DecisionTreeRegressor
+
+    scaled, moments = standardise(features, features.shape[0], 0, returns.size)
+    if not (np.isfinite(scaled).all() and np.isfinite(returns).all()):
+        none = np.empty(0)
+        nodes = np.empty((0, 3), dtype=np.int64)
+        return Tree(moments, np.empty((0, 0)), none, nodes, none, nodes[:, :2], none, np.array([NOT_FINITE]))
+    axes = principal_axes(scaled, genes.components)
+    components = project(features, 0, returns.size, moments, axes).astype(np.float32)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        grown = DecisionTreeRegressor(max_depth=genes.depth, min_samples_leaf=genes.leaf, random_state=0)
+        nodes = grown.fit(components, returns).tree_
+        leaves = nodes.apply(components)
+    order = np.lexsort((returns, leaves))
+    places = np.arange(nodes.node_count)
+    spans = np.stack([np.searchsorted(leaves[order], places, side) for side in ("left", "right")], axis=1)
+    return Tree(
+        moments,
+        axes,
+        np.array(nodes.threshold),
+        np.stack([nodes.feature, nodes.children_left, nodes.children_right], axis=1).astype(np.int64),
+        nodes.value[:, 0, 0].copy(),
+        spans,
+        returns[order],
+        np.array([FITTED]),
+    )
+
+
+def fit_lines(tree: Tree, features: Floats, returns: Floats, genes: TreeGenes) -> Arrays:
+    """Fit quantile lines of the returns on the components and the tree's prediction.
+
+    Parameters
+    ----------
+    tree
+        Tree fitted to the same rows.
+    features, returns
+        As for `fit_tree`.
+    genes
+        Quantile level and strength of the penalty.
+
+    Returns
+    -------
+    Intercept, slopes of the components and slope of the prediction of each level, in units of the return, shape
+    (3, 2 + k), and what became of the fit, shape (1,). Returns without deviation have lines 0.
+    """
+    unit = float(np.std(returns))
+    lines = np.zeros((3, tree.axes.shape[0] + 2))
+    if unit <= _NO_DEVIATION:
+        return lines, np.array([FITTED])
+    components = project(features, 0, returns.size, tree.moments, tree.axes)
+    predictions = tree.values[find_leaves(components, tree.thresholds, tree.links)] / unit
+    regressors = np.column_stack([components, predictions])
+    lines, reached = quantile_lines(regressors, returns / unit, _levels(genes), genes.alpha)
+    lines[:, :-1] *= unit
+    return lines, np.array([FITTED if reached.all() else NOT_CONVERGED])
+
+
+def _levels(genes: TreeGenes) -> Floats:
+    return np.array([1.0 - genes.quantile, 0.5, genes.quantile])
+
+
+@compiled
+def project(features: Floats, begin: int, end: int, moments: Floats, axes: Floats) -> Floats:
+    """Return the components of the features of rows `begin` to `end`, shape (end - begin, k)."""
+    out = np.zeros((end - begin, axes.shape[0]))
+    for j in range(axes.shape[1]):
+        values, mean, scale = features[j, begin:end], moments[0, j], moments[1, j]
+        for t in range(values.size):
+            scaled = (values[t] - mean) / scale
+            for k in range(axes.shape[0]):
+                out[t, k] += axes[k, j] * scaled
+    return out
+
+
+@compiled
+def find_leaves(components: Floats, thresholds: Floats, links: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the leaf in which each row of components ends, shape (n,)."""
+    leaves = np.zeros(components.shape[0], dtype=np.int64)
+    for t in range(leaves.size):
+        node = 0
+        while links[node, 1] >= 0:
+            # Trees are grown on single precision.
+            left = np.float32(components[t, links[node, 0]]) <= thresholds[node]
+            node = links[node, 1] if left else links[node, 2]
+        leaves[t] = node
+    return leaves
+
+
+@compiled
+def leaf_quantiles(returns: Floats, spans: NDArray[np.int64], levels: Floats) -> Floats:
+    """Return quantiles, linearly interpolated, of each leaf's training returns, shape (N, L); 0 for inner nodes."""
+    out = np.zeros((spans.shape[0], levels.size))
+    for node in range(spans.shape[0]):
+        inside = returns[spans[node, 0] : spans[node, 1]]
+        if inside.size:
+            for k in range(levels.size):
+                place = levels[k] * (inside.size - 1)
+                below = min(int(place), inside.size - 1)
+                above = min(below + 1, inside.size - 1)
+                out[node, k] = inside[below] + (inside[above] - inside[below]) * (place - below)
+    return out
+
+
+@compiled
+def write_leaf_levels(components: Floats, leaves: NDArray[np.int64], quantiles: Floats, levels: Floats) -> None:
+    """Write the quantiles of each row's leaf into `levels` (3, n); 0 where a component is not finite."""
+    for t in range(leaves.size):
+        finite = np.isfinite(components[t].sum())
+        for k in range(levels.shape[0]):
+            levels[k, t] = quantiles[leaves[t], k] if finite else 0.0
+
+
+@compiled
+def write_line_levels(
+    components: Floats, leaves: NDArray[np.int64], values: Floats, lines: Floats, levels: Floats
+) -> None:
+    """Write each row's quantile lines, in ascending order, into `levels` (3, n); 0 where one is not finite."""
+    last = lines.shape[1] - 1
+    told = np.empty(lines.shape[0])
+    for t in range(leaves.size):
+        for k in range(told.size):
+            told[k] = lines[k, 0] + lines[k, last] * values[leaves[t]]
+            for j in range(components.shape[1]):
+                told[k] += lines[k, 1 + j] * components[t, j]
+        told.sort()
+        finite = np.isfinite(told.sum())
+        for k in range(told.size):
+            levels[k, t] = told[k] if finite else 0.0

@@ -1,0 +1,82 @@
+"""When models are fitted again, on which rows, and how fits are shared between genomes and between calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.learning.grids import INTERVALS
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.bank import Bars, Workshop
+    from quant_organism.strategies.store import Arrays
+
+Count = TypeVar("Count", int, NDArray[np.int64])
+
+FIRST_BAR = 72
+"""First bar on which all features are defined; none before it is learnt from."""
+
+SCHEMA_VERSION = 1
+"""To be raised when a feature or a fit changes its meaning, so that no kept fit outlives it."""
+
+FITTED, FEW_ROWS, ONE_CLASS, NOT_FINITE, NOT_CONVERGED = range(5)
+"""What became of a fit. Only those that are fitted or not converged have a say; a refused fit scores 0."""
+
+
+def first_refit(window: Count, horizon: Count) -> Count:
+    """Return the first bar on which a model with `window` training rows may be fitted; arrays give arrays."""
+    return FIRST_BAR + window + horizon
+
+
+def refit_bars(numbers: NDArray[np.int64], window: int, horizon: int, interval: int) -> NDArray[np.int64]:
+    """Return the bars at whose close a model is fitted: absolute bar numbers that `interval` divides, shape (R,)."""
+    bars = np.flatnonzero(numbers % interval == 0)
+    return bars[bars >= first_refit(window, horizon)]
+
+
+def training_rows(bar: int, window: int, horizon: int) -> tuple[int, int]:
+    """Return the first training row of a fit at the close of `bar`, and the row after the last.
+
+    The label of the last row ends at the bar before `bar`: horizon + 1 bars lie between a label's row and the first
+    row that is scored.
+    """
+    return bar - horizon - window, bar - horizon
+
+
+class Fits:
+    """The fits of one asset, each made once however many genomes share it.
+
+    Parameters
+    ----------
+    shop
+        Keeps fits between calls, under a key of all that they depend on.
+    """
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._digests = _digests(shop.bars)
+        self._made: dict[tuple[str, int, tuple[object, ...]], Arrays] = {}
+
+    def get(self, model: str, bar: int, genes: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
+        """Return the fit of a model with given genes at the close of a bar, made now if there is none."""
+        place = (model, bar, genes)
+        if place not in self._made:
+            content = repr((SCHEMA_VERSION, model, genes)).encode() + self._digests[bar]
+            self._made[place] = self._shop.remember(hashlib.sha256(content).digest(), make)
+        return self._made[place]
+
+
+def _digests(bars: Bars) -> dict[int, bytes]:
+    # SHA-256 of all bars up to each bar on which any model may be fitted: every interval is a multiple of the least.
+    columns = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
+    content = hashlib.sha256(repr(bars.bar_hours).encode())
+    digests, begin = {}, 0
+    for bar in np.flatnonzero(bars.numbers % min(INTERVALS) == 0).tolist():
+        content.update(columns[begin : bar + 1].tobytes())
+        content.update(int(bars.numbers[bar]).to_bytes(8, "little", signed=True))
+        digests[bar], begin = content.digest(), bar + 1
+    return digests
