@@ -110,3 +110,12 @@ def runs(target: Sequence[float] | NDArray[np.float64]) -> list[tuple[int, int, 
     starts = np.concatenate([[0], edges])
     ends = np.concatenate([edges - 1, [y.size - 1]])
     return [(int(a), int(b), float(y[a])) for a, b in zip(starts, ends, strict=True) if y[a] != 0]
+
+
+def autoregressive(coefficient: float, seed: int = 0, count: int = 2_000) -> Columns:
+    """Return a market with wicks whose returns of 1 % follow one another with a coefficient, or not at all with 0."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.01 * np.sqrt(1 - coefficient**2), count)
+    columns = bars(100 * np.exp(np.cumsum(autoregression(noise, coefficient))), np.exp(rng.normal(4, 0.5, count)))
+    reach = 1 + np.abs(rng.normal(0, 0.002, (2, count)))
+    return columns | {"high": columns["high"] * reach[0], "low": columns["low"] / reach[1]}

@@ -25,6 +25,7 @@ def lively(family: str, seed: int) -> Genome:
     easy = {"momentum_threshold": 0.002, "breakout_threshold": 0.0, "channel_period": 10, "rsi_period": 6}
     easy |= {"slow_sma_period": 100, "trend_strength_period": 20, "vwap_period": 20}
     easy |= {"funding_threshold": 0.00002, "fibonacci_window": 20, "confluence_threshold": 0.02}
+    easy |= {"lookback_window": "250", "feature_window": "250", "label_horizon": "1", "refit_interval": "24"}
     return Genome(family, genes | {name: value for name, value in easy.items() if name in genes})
 
 
@@ -76,7 +77,8 @@ def test_void_bars_are_left_out(family: str, seed: int, data: st.DataObject) -> 
         holed[column][bar] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
     valid = np.array([bar not in void for bar in range(n)])
     y = signal(genome, holed)
-    np.testing.assert_array_equal(y[valid], signal(genome, {k: v[valid] for k, v in columns.items()}))
+    kept = {k: v[valid] for k, v in columns.items()}
+    np.testing.assert_array_equal(y[valid], signal(genome, kept, numbers=np.flatnonzero(valid)))
     for bar in void:
         assert y[bar] == (y[bar - 1] if bar else 0.0)
 

@@ -78,3 +78,31 @@ def next_marked(marks: NDArray[np.int8], start: int, mask: int) -> int:
     while place < size and not marks[place] & bits:
         place += _ONE
     return int(np.int64(place))
+
+
+@compiled
+def write_changes(sides: NDArray[np.int8], first: int, bars: NDArray[np.int32], changed: NDArray[np.int8]) -> int:
+    """Write where one genome's direction changes, given its direction on each bar.
+
+    Parameters
+    ----------
+    sides
+        Direction from the warm-up on, shape (any,).
+    first
+        Bar of the first of them; the position is flat before.
+    bars, changed
+        Written: the bar of each change and the direction from there on.
+
+    Returns
+    -------
+    Number of changes.
+    """
+    count = 0
+    state = np.int8(0)
+    for t in range(sides.size):
+        if sides[t] != state:
+            state = sides[t]
+            bars[count] = first + t
+            changed[count] = state
+            count += 1
+    return count
