@@ -30,6 +30,12 @@ IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", 
 ProfileName = Literal["smoke", "standard"]
 
 
+def _split_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 class MarketSettings(BaseModel):
     """Which market is looked at.
 
@@ -70,12 +76,7 @@ class MarketSettings(BaseModel):
     min_quality: float = Field(0.95, ge=0, le=1)
     repair: bool = False
 
-    @field_validator("symbols", mode="before")
-    @classmethod
-    def _split_symbols(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_symbols = field_validator("symbols", mode="before")(_split_text)
 
     @model_validator(mode="after")
     def _files_need_a_path(self) -> Self:
@@ -95,6 +96,8 @@ class Settings(BaseSettings):
         Seed of the search.
     profile
         Size of the search: `smoke` to see everything work, `standard` for real cycles.
+    families
+        Families that are searched; None: all that evolve and need no fitting. As text: separated by commas.
     threads
         Threads of the evaluator; None: one per core. No result depends on it.
     market
@@ -112,8 +115,11 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     seed: int = Field(0, ge=0)
     profile: ProfileName = "standard"
+    families: Annotated[tuple[str, ...] | None, NoDecode] = None
     threads: int | None = Field(None, ge=1)
     market: MarketSettings = MarketSettings()
+
+    _split_families = field_validator("families", mode="before")(_split_text)
 
     @property
     def worker_threads(self) -> int:

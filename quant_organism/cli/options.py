@@ -58,6 +58,14 @@ Profile = Annotated[
         help="smoke: to see everything work; standard: for real. (default: standard)", rich_help_panel=_SEARCH
     ),
 ]
+Families = Annotated[
+    str | None,
+    typer.Option(
+        help="Families that are searched, separated by commas; `quant-organism families` lists them. "
+        "(default: all that evolve and need no fitting)",
+        rich_help_panel=_SEARCH,
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of the search. (default: 0)", rich_help_panel=_SEARCH)]
 Threads = Annotated[
     int | None,

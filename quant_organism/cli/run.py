@@ -27,6 +27,7 @@ def run(
     ] = None,
     lookback_days: options.LookbackDays = None,
     profile: options.Profile = None,
+    families: options.Families = None,
     seed: options.Seed = None,
     world_seed: options.WorldSeed = None,
     min_quality: options.MinQuality = None,
@@ -43,6 +44,7 @@ def run(
         "data_dir": data_dir,
         "seed": seed,
         "profile": profile,
+        "families": families,
         "threads": threads,
         "market": options.market_options(
             world=world,

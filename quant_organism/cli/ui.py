@@ -18,6 +18,7 @@ def ui(
     interval: options.Interval = None,
     lookback_days: options.LookbackDays = None,
     profile: options.Profile = None,
+    families: options.Families = None,
     seed: options.Seed = None,
     world_seed: options.WorldSeed = None,
     min_quality: options.MinQuality = None,
@@ -33,6 +34,7 @@ def ui(
         "data_dir": data_dir,
         "seed": seed,
         "profile": profile,
+        "families": families,
         "threads": threads,
         "market": options.market_options(
             world=world,

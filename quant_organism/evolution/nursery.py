@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quant_organism.backtest.sleeves import signal_bars
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, get_family
+from quant_organism.strategies import Genome, evolving_families, get_family
 from quant_organism.strategies.birth import Flaw, check_birth
 from quant_organism.strategies.store import IndicatorStore
 
@@ -43,7 +41,12 @@ class Nursery:
         return [flaw for flaw in self._verdicts.values() if flaw is not None]
 
 
-def fed_families(names: Sequence[str], panel: Panel) -> list[str]:
-    """Return the families whose columns the panel has."""
+def default_families(panel: Panel) -> list[str]:
+    """Return the families that evolve, need no fitting, and whose columns the panel has."""
     has_funding = bool(np.isfinite(panel.funding_rate).any())
-    return [name for name in names if has_funding or "funding_rate" not in get_family(name).columns]
+    chosen = (get_family(name) for name in evolving_families())
+    return [
+        family.name
+        for family in chosen
+        if family.seed_type != "ml_classifier" and (has_funding or "funding_rate" not in family.columns)
+    ]

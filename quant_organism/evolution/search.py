@@ -11,11 +11,11 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.evolution.nursery import Nursery, fed_families
+from quant_organism.evolution.nursery import Nursery, default_families
 from quant_organism.evolution.objectives import OBJECTIVES, hypervolume, is_feasible, is_on_front, objective_matrix
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, crossover, evolving_families, mutate, random_genome
+from quant_organism.strategies import Genome, crossover, mutate, random_genome
 from quant_organism.strategies.birth import Flaw
 
 Progress = Callable[[int, int, float], None]
@@ -154,7 +154,7 @@ def search(
         All unique trials, and per generation the best and median of each objective, hypervolume and trial count.
     """
     rng = np.random.default_rng(seed)
-    names = spec.families or fed_families(evolving_families(), panel)
+    names = spec.families or default_families(panel)
     toolbox = base.Toolbox()
     toolbox.register("mate", crossover, rng=rng)
     toolbox.register("mutate", mutate, rng=rng, rate=spec.mutation_rate)

@@ -68,9 +68,9 @@ class EvolutionSpec(BaseModel):
         return self
 
     @classmethod
-    def profile(cls, name: Profile) -> Self:
+    def profile(cls, name: Profile, *, families: tuple[str, ...] = ()) -> Self:
         """Return the shipped spec of that name: `smoke` to see everything work, `standard` for real cycles."""
-        return cls(**_SIZES[name])
+        return cls(**_SIZES[name], families=families)
 
     @property
     def hash(self) -> str:

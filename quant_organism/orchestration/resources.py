@@ -107,18 +107,26 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     """How to search and how to judge."""
 
     profile: str = Field("standard", description="Size of the search: smoke or standard.")
+    families: list[str] = Field(
+        [], description="Families that are searched; empty: all that evolve and need no fitting."
+    )
     seed: int = Field(0, description="Seed of the search.")
     threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the resource that the settings describe."""
-        return cls(profile=settings.profile, seed=settings.seed, threads=settings.worker_threads)
+        return cls(
+            profile=settings.profile,
+            families=list(settings.families or ()),
+            seed=settings.seed,
+            threads=settings.worker_threads,
+        )
 
     @property
     def spec(self) -> EvolutionSpec:
         """What a search is."""
-        return EvolutionSpec.profile(self.profile)  # type: ignore[arg-type]
+        return EvolutionSpec.profile(self.profile, families=tuple(self.families))  # type: ignore[arg-type]
 
     @property
     def gates(self) -> ValidationProfile:
