@@ -217,6 +217,16 @@ def _swings(shop: Workshop, keys: Keys) -> Rows:
     return swings.swing_rows(shop.bars.high, shop.bars.low, shop.bars.close, *unpair(keys))
 
 
+def _macd(shop: Workshop, spans: Keys) -> Rows:
+    averages_of_both = shop.make("ema", np.concatenate(unpair(spans)))
+    return averages_of_both[: spans.size] - averages_of_both[spans.size :]
+
+
+def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
+    spans, periods = unpair(keys)
+    return averages.ema_of_rows(shop.make("macd", spans), np.maximum(*unpair(spans)) - 1, periods)
+
+
 _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "ema": lambda shop, periods: averages.ema_rows(shop.bars.close, periods),
     "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
@@ -228,6 +238,8 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "rsi": lambda shop, periods: oscillators.rsi_rows(shop.bars.close, periods),
     "rsi_divergence": _rsi_divergence,
     "z_score": _z_score,
+    "macd": _macd,
+    "macd_signal": _macd_signal,
     "bandwidth_rank": _bandwidth_rank,
     "highest_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods),
     "lowest_low": lambda shop, periods: extremes.minimum_rows(shop.bars.low, periods),

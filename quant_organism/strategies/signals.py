@@ -66,6 +66,21 @@ def signal(
     InputError
         If a column that the family reads is absent, or the columns differ in length.
     """
+    bars, valid = valid_bars(genome, columns, bar_hours=bar_hours, numbers=numbers)
+    return _expand(_valid_target(genome, bars), valid)
+
+
+def valid_bars(
+    genome: Genome,
+    columns: Mapping[str, ArrayLike],
+    *,
+    bar_hours: float = 1.0,
+    numbers: ArrayLike | None = None,
+) -> tuple[Bars, NDArray[np.bool_]]:
+    """Return the bars that are not void for a genome's family, and which they are, shape (n,).
+
+    Parameters and errors are those of `signal`.
+    """
     family = get_family(genome.family)
     needed = columns_of(family, genome.genes)
     absent = [name for name in needed if name not in columns]
@@ -90,7 +105,7 @@ def signal(
         numbers=np.ascontiguousarray(counted[valid]),
         bar_hours=bar_hours,
     )
-    return _expand(_valid_target(genome, bars), valid)
+    return bars, valid
 
 
 def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:

@@ -47,6 +47,30 @@ def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.f
 
 
 @compiled
+def ema_of_rows(x: NDArray[np.float64], first: NDArray[np.int64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the exponential moving average of each row of another indicator over a period of its own.
+
+    Parameters
+    ----------
+    x
+        Rows of the other indicator, shape (K, n).
+    first
+        First bar on which each of them has a value, shape (K,).
+    periods
+        Periods in bars, shape (K,).
+
+    Returns
+    -------
+    Averages, shape (K, n); NaN before bar first + period - 1.
+    """
+    rows = np.full(x.shape, np.nan)
+    for k in range(periods.size):
+        begin = min(first[k], x.shape[1])
+        rows[k, begin:] = ema_rows(x[k, begin:], periods[k : k + 1])[0]
+    return rows
+
+
+@compiled
 def rate_of_change_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return x[t] / x[t - period] - 1, shape (K, n); NaN before bar period."""
     rows = np.full((periods.size, x.size), np.nan)

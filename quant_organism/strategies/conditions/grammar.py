@@ -1,0 +1,118 @@
+"""The grammar of the gene that holds a document, or a plain type with its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from quant_organism.errors import InputError
+from quant_organism.strategies.conditions import fields
+from quant_organism.strategies.conditions.configured import Configured, read_configured
+from quant_organism.strategies.conditions.document import Condition, Document, Group, document_of, read_document
+from quant_organism.strategies.conditions.rules import Rules, document_rules
+from quant_organism.strategies.genes import Structure
+
+_LONGEST_ENTRY = 3
+_DRAWN_PERIODS = (5, 30)
+
+
+def read_structure(value: object) -> Document | Configured:
+    """Return the document, or the plain type, of a canonical form (lists allowed for tuples).
+
+    Raises
+    ------
+    InputError
+        With the path to the field that is wrong.
+    """
+    found = document_of(value)
+    if "type" not in found:
+        return read_document(found)
+    plain = fields.mapping(found, "document", required=("type", "parameters"))
+    pairs = plain["parameters"]
+    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+        raise InputError(f"expected (name, value) pairs, found {fields.shown(pairs)}", where="parameters")
+    return read_configured(plain["type"], {str(name): given for name, given in pairs})
+
+
+@lru_cache(maxsize=1024)
+def structure_rules(structure: Structure) -> Rules:
+    """Return the rules of a canonical form."""
+    found = read_structure(structure)
+    return found.rules if isinstance(found, Configured) else document_rules(found)
+
+
+class DocumentGrammar:
+    """Canonical form and variation of documents. Variation keeps the side, and knows free-of-unit conditions only."""
+
+    def canonical(self, value: object) -> Structure:
+        """Return the canonical form, every default written out."""
+        return read_structure(value).structure
+
+    def draw(self, rng: np.random.Generator) -> Structure:
+        """Draw a side, one to three conditions of entry, and one of exit."""
+        side = ("LONG", "SHORT")[int(rng.integers(2))]
+        entry = Group("ALL", tuple(_entry(side, rng) for _ in range(int(rng.integers(1, _LONGEST_ENTRY + 1)))))
+        drawn = Document(
+            strategy_id="drawn", side=side, entry=entry, exit=Group("ANY", (_exit(side, rng),)), base_size_usd=1000.0
+        )
+        return drawn.structure
+
+    def perturb(self, value: Structure, rng: np.random.Generator) -> Structure:
+        """Replace one member of the entry, or the exit, by a condition that is drawn anew; a plain type altogether."""
+        found = read_structure(value)
+        if isinstance(found, Configured):
+            return self.draw(rng)
+        place = int(rng.integers(len(found.entry.members) + 1))
+        if place == len(found.entry.members):
+            return replace(found, exit=Group("ANY", (_exit(found.side, rng),))).structure
+        members = list(found.entry.members)
+        members[place] = _entry(found.side, rng)
+        return replace(found, entry=Group(found.entry.logic, tuple(members))).structure
+
+    def cross(self, a: Structure, b: Structure, rng: np.random.Generator) -> tuple[Structure, Structure]:
+        """Exchange the exits of two documents of one side; others change places as a whole."""
+        first, second = read_structure(a), read_structure(b)
+        if isinstance(first, Configured) or isinstance(second, Configured) or first.side != second.side:
+            return b, a
+        return replace(first, exit=second.exit).structure, replace(second, exit=first.exit).structure
+
+    def describe(self, value: Structure) -> str:
+        """Write the strategy as a sentence."""
+        found = read_structure(value)
+        if isinstance(found, Configured):
+            return f"{found.type} with {', '.join(f'{name} {given:g}' for name, given in found.parameters)}"
+        leave = f"; exit when {found.exit}" if found.exit is not None else "; no exit of its own"
+        return f"{found.side} when {found.entry}{leave}"
+
+
+def _entry(side: str, rng: np.random.Generator) -> Condition:
+    """Draw a condition of weakness, recovery or strength; on the short side its mirror image."""
+    long = side == "LONG"
+    sign = 1.0 if long else -1.0
+    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return Condition(f"RSI_{period}", "<" if long else ">", 50.0 - sign * _level(rng, 5.0, 25.0))
+    if kind == 1:
+        return Condition(f"ZSCORE_{period}", "<" if long else ">", -sign * _level(rng, 0.5, 2.0))
+    if kind == 2:
+        return Condition(f"SMA_GAP_{period}", ">" if long else "<", sign * _level(rng, 0.002, 0.02))
+    return Condition(
+        f"RSI_{period}", "crosses_above" if long else "crosses_below", 50.0 - sign * _level(rng, 0.0, 20.0)
+    )
+
+
+def _exit(side: str, rng: np.random.Generator) -> Condition:
+    """Draw a condition of a move that has run its course."""
+    long = side == "LONG"
+    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
+    sign = 1.0 if long else -1.0
+    if rng.random() < 0.5:
+        return Condition(f"RSI_{period}", ">" if long else "<", 50.0 + sign * _level(rng, 0.0, 20.0))
+    return Condition(f"ZSCORE_{period}", ">" if long else "<", sign * _level(rng, 0.0, 1.5))
+
+
+def _level(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(f"{rng.uniform(low, high):.4g}")
