@@ -224,10 +224,12 @@ def _group_structure(group: Group) -> Structure:
 
 
 def _group_document(value: Any, depth: int) -> Any:
-    if not isinstance(value, list | tuple) or not value or depth > MAX_DEPTH:
+    if not isinstance(value, list | tuple) or not value:
         return value
     if value[0] not in LOGICS:
         return _condition_document(value)
+    if depth > MAX_DEPTH + 1:
+        return value
     return {"logic": value[0], "conditions": [_group_document(member, depth + 1) for member in value[1:]]}
 
 

@@ -89,30 +89,28 @@ class DocumentGrammar:
 
 def _entry(side: str, rng: np.random.Generator) -> Condition:
     """Draw a condition of weakness, recovery or strength; on the short side its mirror image."""
-    long = side == "LONG"
-    sign = 1.0 if long else -1.0
-    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
+    sign = 1.0 if side == "LONG" else -1.0
+    above, below = (">", "<") if side == "LONG" else ("<", ">")
     kind = int(rng.integers(4))
     if kind == 0:
-        return Condition(f"RSI_{period}", "<" if long else ">", 50.0 - sign * _level(rng, 5.0, 25.0))
+        return _drawn("RSI", below, 50.0 - sign * rng.uniform(5.0, 25.0), rng)
     if kind == 1:
-        return Condition(f"ZSCORE_{period}", "<" if long else ">", -sign * _level(rng, 0.5, 2.0))
+        return _drawn("ZSCORE", below, -sign * rng.uniform(0.5, 2.0), rng)
     if kind == 2:
-        return Condition(f"SMA_GAP_{period}", ">" if long else "<", sign * _level(rng, 0.002, 0.02))
-    return Condition(
-        f"RSI_{period}", "crosses_above" if long else "crosses_below", 50.0 - sign * _level(rng, 0.0, 20.0)
-    )
+        return _drawn("SMA_GAP", above, sign * rng.uniform(0.002, 0.02), rng)
+    crosses = "crosses_above" if side == "LONG" else "crosses_below"
+    return _drawn("RSI", crosses, 50.0 - sign * rng.uniform(0.0, 20.0), rng)
 
 
 def _exit(side: str, rng: np.random.Generator) -> Condition:
     """Draw a condition of a move that has run its course."""
-    long = side == "LONG"
-    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
-    sign = 1.0 if long else -1.0
+    sign = 1.0 if side == "LONG" else -1.0
+    above = ">" if side == "LONG" else "<"
     if rng.random() < 0.5:
-        return Condition(f"RSI_{period}", ">" if long else "<", 50.0 + sign * _level(rng, 0.0, 20.0))
-    return Condition(f"ZSCORE_{period}", ">" if long else "<", sign * _level(rng, 0.0, 1.5))
+        return _drawn("RSI", above, 50.0 + sign * rng.uniform(0.0, 20.0), rng)
+    return _drawn("ZSCORE", above, sign * rng.uniform(0.0, 1.5), rng)
 
 
-def _level(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(f"{rng.uniform(low, high):.4g}")
+def _drawn(word: str, operator: str, level: float, rng: np.random.Generator) -> Condition:
+    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
+    return Condition(f"{word}_{period}", operator, float(f"{level:.4g}"))
