@@ -10,7 +10,15 @@ import numpy as np
 from quant_organism.errors import InputError
 from quant_organism.strategies.conditions import fields
 from quant_organism.strategies.conditions.configured import Configured, read_configured
-from quant_organism.strategies.conditions.document import Condition, Document, Group, document_of, read_document
+from quant_organism.strategies.conditions.document import (
+    LOGICS,
+    SIDES,
+    Condition,
+    Document,
+    Group,
+    document_of,
+    read_document,
+)
 from quant_organism.strategies.conditions.rules import Rules, document_rules
 from quant_organism.strategies.genes import Structure
 
@@ -51,9 +59,10 @@ class DocumentGrammar:
         return read_structure(value).structure
 
     def draw(self, rng: np.random.Generator) -> Structure:
-        """Draw a side, one to three conditions of entry, and one of exit."""
-        side = ("LONG", "SHORT")[int(rng.integers(2))]
-        entry = Group("ALL", tuple(_entry(side, rng) for _ in range(int(rng.integers(1, _LONGEST_ENTRY + 1)))))
+        """Draw a side, one to three conditions of entry of which all or any must hold, and one of exit."""
+        side = SIDES[int(rng.integers(2))]
+        logic = LOGICS[int(rng.integers(2))]
+        entry = Group(logic, tuple(_entry(side, rng) for _ in range(int(rng.integers(1, _LONGEST_ENTRY + 1)))))
         drawn = Document(
             strategy_id="drawn", side=side, entry=entry, exit=Group("ANY", (_exit(side, rng),)), base_size_usd=1000.0
         )
