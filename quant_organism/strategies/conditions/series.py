@@ -102,6 +102,13 @@ KINDS: Final[dict[str, Kind]] = {
         default=14,
         bounds=(0.0, 100.0),
     ),
+    "STOCH_K": Kind(
+        meaning="place of the close between the lowest low and the highest high of the last n bars, in percent",
+        rows=lambda n: (("stochastic_k", n),),
+        default=14,
+        bounds=(0.0, 100.0),
+    ),
+    "VWAP": Kind(meaning="mean typical price of the last n bars, weighted by volume", rows=lambda n: (("vwap", n),)),
     "ATR": Kind(meaning="Wilder's average true range", rows=lambda n: (("atr", n),), later=1, default=14),
     "ZSCORE": Kind(
         meaning="distance of the close from SMA_n in standard deviations of n closes", rows=lambda n: (("z_score", n),)

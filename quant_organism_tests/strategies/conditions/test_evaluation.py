@@ -43,7 +43,7 @@ def bank_of(names: list[str], columns: Columns) -> IndicatorBank:
 
 def expected(name: str, columns: Columns) -> pd.Series:
     """Return a series by a pandas expression."""
-    close, high, low = (pd.Series(columns[column]) for column in ("close", "high", "low"))
+    close, high, low, volume = (pd.Series(columns[column]) for column in ("close", "high", "low", "volume"))
     word, _, digits = name.rpartition("_")
     n = int(digits) if digits.isdigit() else 0
     mean, deviation = close.rolling(max(n, 1)).mean(), close.rolling(max(n, 1)).std(ddof=0)
@@ -70,6 +70,8 @@ def expected(name: str, columns: Columns) -> pd.Series:
             * smoothed(close.diff().clip(lower=0), 1 / n, n)
             / (smoothed(close.diff().clip(lower=0), 1 / n, n) + smoothed(-close.diff().clip(upper=0), 1 / n, n))
         ),
+        "STOCH_K": lambda: 100 * (close - low.rolling(n).min()) / (high.rolling(n).max() - low.rolling(n).min()),
+        "VWAP": lambda: (volume * (high + low + close) / 3).rolling(n).sum() / volume.rolling(n).sum(),
         "ATR": lambda: smoothed(
             pd.concat([high - low, (high - close.shift()).abs(), (low - close.shift()).abs()], axis=1)
             .max(axis=1)
@@ -82,7 +84,7 @@ def expected(name: str, columns: Columns) -> pd.Series:
         "BB_LOWER": lambda: mean - 2 * deviation,
         "DONCHIAN_UPPER": lambda: high.shift().rolling(n).max(),
         "DONCHIAN_LOWER": lambda: low.shift().rolling(n).min(),
-        "MEAN_VOLUME": lambda: pd.Series(columns["volume"]).shift().rolling(n).mean(),
+        "MEAN_VOLUME": lambda: volume.shift().rolling(n).mean(),
         "MACD": lambda: macd,
         "MACD_SIGNAL": lambda: ema(macd, 9),
         "MACD_HISTOGRAM": lambda: macd - ema(macd, 9),

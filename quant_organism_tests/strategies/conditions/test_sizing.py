@@ -70,6 +70,10 @@ def test_published_sizes(side, rsi, move, fitness, base, strength, sure, size, s
     [
         (Condition("RSI_14", "<", 40.0), 35.0, 40.0, 0.0),  # a long counts from 30, whatever the threshold
         (Condition("RSI_14", "<", 40.0), 0.0, 40.0, 1.0),
+        (Condition("STOCH_K_14", "<", 20.0), 15.0, 20.0, 0.25),
+        (Condition("STOCH_K_14", "crosses_above", 60.0), 70.0, 60.0, 0.25),
+        (Condition("STOCH_K_14", "<=", 0.0), 0.0, 0.0, 0.0),  # no room between threshold and bound
+        (Condition("STOCH_K_14", "!=", 50.0), 70.0, 50.0, 0.0),
         (Condition("close", ">", "SMA_20"), 103.0, 100.0, 0.0),  # without a scale a distance has no size
         (Condition("close", ">", "SMA_20", 10.0), 103.0, 100.0, 0.3),
         (Condition("close", "<", "SMA_20", 10.0), 80.0, 100.0, 0.5),
