@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.conditions.document import CROSSINGS, Condition, Group
 from quant_organism.strategies.conditions.grammar import structure_rules
 from quant_organism.strategies.conditions.rules import Action, Rules
-from quant_organism.strategies.conditions.series import find_series
+from quant_organism.strategies.conditions.series import known_series
 from quant_organism.strategies.family import get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.kernels.steps import (
@@ -46,18 +47,19 @@ def write_targets(rules: Rules, bank: IndicatorBank, out: Targets, genome: int) 
     n = bank.bars.close.size
     marks = np.zeros(n, dtype=np.int8)
     for rule in rules.rules:
-        marks |= group_holds(rule.group, bank) * np.int8(_BITS[rule.action])
+        marks |= group_holds(rule.group, bank).view(np.int8) * np.int8(_BITS[rule.action])
     first = min(rules.history - 1, n)
     out.counts[genome] = hold_positions(marks[first:], first, out.bars[genome], out.sides[genome])
 
 
 def group_holds(group: Group, bank: IndicatorBank) -> Mask:
     """Return where all, or any, of the members of a group hold, shape (n,)."""
-    members = [
+    join = np.logical_and if group.logic == "ALL" else np.logical_or
+    members = (
         group_holds(member, bank) if isinstance(member, Group) else condition_holds(member, bank)
         for member in group.members
-    ]
-    return np.asarray(np.all(members, axis=0) if group.logic == "ALL" else np.any(members, axis=0))
+    )
+    return reduce(lambda held, member: join(held, member, out=held), members)
 
 
 def condition_holds(condition: Condition, bank: IndicatorBank) -> Mask:
@@ -211,9 +213,9 @@ def _findings(group: Group, path: str, bank: IndicatorBank, place: int) -> list[
 
 
 def _sides(condition: Condition, bank: IndicatorBank) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    left = find_series(condition.name, condition.name).values(bank)
+    left = known_series(condition.name).values(bank)
     if isinstance(condition.value, str):
-        return left, find_series(condition.value, condition.value).values(bank)
+        return left, known_series(condition.value).values(bank)
     return left, np.broadcast_to(np.float64(condition.value), left.shape)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quant_organism.strategies.conditions.document import CROSSINGS, Condition, Document, Group
-from quant_organism.strategies.conditions.series import find_series
+from quant_organism.strategies.conditions.series import known_series
 
 Action = Literal["enter_long", "enter_short", "exit_long", "exit_short"]
 
@@ -58,7 +58,7 @@ class Rules:
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
         """Indicators of the bank that the series are made of: name and key."""
-        return tuple(row for name in self.names for row in find_series(name, name).rows)
+        return tuple(row for name in self.names for row in known_series(name).rows)
 
 
 def document_rules(document: Document) -> Rules:
@@ -68,6 +68,6 @@ def document_rules(document: Document) -> Rules:
     if document.exit is not None:
         rules.append(Rule("exit", "exit_long" if long else "exit_short", document.exit))
     found = Rules(tuple(rules), 0)
-    longest = max(find_series(name, name).history for name in found.names)
+    longest = max(known_series(name).history for name in found.names)
     crosses = any(condition.operator in CROSSINGS for condition in found.conditions)
     return Rules(found.rules, longest + crosses)

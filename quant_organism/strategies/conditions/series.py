@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -146,6 +147,12 @@ KINDS: Final[dict[str, Kind]] = {
     ),
 }
 """Every word that names an indicator."""
+
+
+@lru_cache(maxsize=4096)
+def known_series(name: str) -> Series:
+    """Return the series of a name that has been checked."""
+    return find_series(name, name)
 
 
 def find_series(name: object, where: str) -> Series:

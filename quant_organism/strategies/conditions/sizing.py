@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.conditions.document import REGIMES, SIDES, Condition, Document
-from quant_organism.strategies.conditions.series import find_series
+from quant_organism.strategies.conditions.series import known_series
 
 if TYPE_CHECKING:
     from quant_organism.strategies.conditions.evaluate import Explanation
@@ -49,7 +49,7 @@ def condition_margin(condition: Condition, side: str, left: float, right: float)
     if condition.name.startswith("RSI_"):
         past = _OVERSOLD - left if side == "LONG" else left - _OVERBOUGHT
         return max(0.0, past / _RSI_RANGE)
-    bounds = find_series(condition.name, condition.name).bounds
+    bounds = known_series(condition.name).bounds
     if bounds is None:
         scaled = abs(left - right) / condition.scale if condition.scale is not None else 0.0
         return min(_LARGEST_UNBOUNDED_MARGIN, scaled)
