@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from quant_organism import __version__
-from quant_organism.cli import data, doctor, run, sql, strategies, ui
+from quant_organism.cli import data, doctor, families, run, sql, strategies, ui
 from quant_organism.cli.stopped import Stopped
 from quant_organism.errors import QuantOrganismError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.add_typer(data.app, name="data")
+app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")
 app.command("sql")(sql.sql)
 app.command("ui")(ui.ui)

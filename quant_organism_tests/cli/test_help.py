@@ -23,7 +23,9 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
 """
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["data"], ["data", "import"], ["strategies"], ["sql"], ["ui"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["data"], ["data", "import"], ["strategies"], ["families"], ["sql"], ["ui"]]
+)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     shown = subprocess.run([sys.executable, "-c", LOOK, *command, "--help"], capture_output=True, text=True, check=True)
     assert "Usage: quant-organism" in shown.stdout

@@ -1,0 +1,73 @@
+"""`quant-organism families`: the gallery of strategy families."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quant_organism.cli import options
+
+app = typer.Typer(help="Strategy families: list them, look at one and at what it does.", invoke_without_command=True)
+
+
+@app.callback()
+def list_families(context: typer.Context, as_json: options.Json = False) -> None:
+    """List all families with their genes and their logic."""
+    if context.invoked_subcommand is not None:
+        return
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.monitoring.gallery import family_record
+    from quant_organism.strategies import families
+
+    records = [family_record(name) for name in families()]
+    if as_json:
+        print_json({"families": records})
+        return
+    print_table(
+        ("family", "type", "evolves", "genes", "logic"),
+        [
+            (
+                record["family"],
+                record["type"],
+                "yes" if record["evolves"] else "if chosen",
+                ", ".join(gene["gene"] for gene in record["genes"]),
+                record["logic"],
+            )
+            for record in records
+        ],
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name, as `families` lists it.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the default genome's positions on a made market into this PNG file.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show one family: its genes with bounds and units, its logic, its warm-up."""
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.monitoring.gallery import family_record
+
+    record = family_record(name)
+    if plot is not None:
+        from quant_organism.monitoring.gallery import showcase, showcase_figure
+        from quant_organism.monitoring.plots import png
+        from quant_organism.resilience.files import write_file
+
+        write_file(plot, png(showcase_figure(showcase(name))))
+    if as_json:
+        print_json(record | {"plot": plot})
+        return
+    typer.echo(f"{name}   {record['type']}   {'evolves' if record['evolves'] else 'evolves if chosen'}")
+    typer.echo(record["logic"])
+    typer.echo(
+        f"reads {', '.join(record['columns'])}; gives a {record['output']}; "
+        f"may trade from bar {record['warmup_bars']} on (default genes)\n"
+    )
+    for title, genes in (("Genes", record["genes"]), ("Genes of every family", record["common_genes"])):
+        columns = [column for column in genes[0] if column != "kind"]
+        print_table(columns, [[gene[column] for column in columns] for gene in genes], title=title)
+    if plot is not None:
+        typer.echo(f"drawn: {plot}")

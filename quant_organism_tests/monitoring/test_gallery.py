@@ -1,0 +1,56 @@
+"""The gallery shows families as they are, on markets that make them trade."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from quant_organism.monitoring.gallery import changing_market, family_record, showcase, showcase_figure
+from quant_organism.monitoring.plots import png
+from quant_organism.strategies import families, get_family
+
+
+@pytest.mark.parametrize("family", families())
+def test_a_record_tells_every_gene_with_its_bounds(family):
+    record, known = family_record(family), get_family(family)
+    assert record["family"] == family
+    assert record["logic"].endswith(".")
+    assert [gene["gene"] for gene in record["genes"] + record["common_genes"]] == [spec.name for spec in known.genes]
+    for gene, spec in zip(record["genes"], known.own_genes, strict=True):
+        assert gene["allowed"] == spec.bounds
+        assert gene["unit"]
+        assert gene["what it does"]
+
+
+@pytest.mark.parametrize("family", families())
+def test_every_family_is_shown_on_a_market_that_it_trades(family):
+    shown = showcase(family)
+    assert shown.target.any()
+    assert not shown.target[: shown.warmup].any()
+    np.testing.assert_array_equal(showcase(family).target, shown.target)
+
+
+def test_the_made_market_is_a_possible_one():
+    market = changing_market(3, 500)
+    assert all(column.shape == (500,) and np.isfinite(column).all() for column in market.values())
+    assert (market["high"] >= np.maximum(market["open"], market["close"])).all()
+    assert (market["low"] > 0).all()
+    assert (market["low"] <= np.minimum(market["open"], market["close"])).all()
+    assert (market["volume"] > 0).all()
+
+
+def test_entries_are_marked_at_the_bar_that_decides_them():
+    shown = showcase("donchian_breakout")
+    price, _ = showcase_figure(shown).axes
+    longs = next(marks for marks in price.collections if marks.get_label().startswith("long"))
+    side = np.sign(shown.target)
+    expected = [bar for bar in range(1, side.size) if side[bar] == 1 and side[bar - 1] != 1]
+    assert longs.get_offsets()[:, 0].tolist() == expected
+    assert longs.get_offsets()[:, 1].tolist() == shown.close[expected].tolist()
+    assert longs.get_label() == f"long ({len(expected)} entries)"
+
+
+def test_the_picture_fills_a_page_of_800_pixels_and_comes_out_the_same_again(tmp_path):
+    path = tmp_path / "family.png"
+    path.write_bytes(png(showcase_figure(showcase("bollinger_bands"))))
+    assert imread(path).shape[1] == 1280
+    assert png(showcase_figure(showcase("bollinger_bands"))) == path.read_bytes()
