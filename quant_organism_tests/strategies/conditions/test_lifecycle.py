@@ -11,13 +11,13 @@ import pytest
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.evolution.committee import Committee
 from quant_organism.market.ingest import ingest
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import Interval
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import load_world
 from quant_organism.strategies import Genome, default_genome, random_genome
+from quant_organism.strategies.committee import Committee
 from quant_organism.strategies.conditions import configured, load_conditions
 from quant_organism.strategies.conditions.load import conditions_genome
 from quant_organism.strategies.conditions.series import KINDS
