@@ -13,11 +13,16 @@ from quant_organism.strategies.genes import SIGNIFICANT_DIGITS
 
 _SHOWN = 60
 _LONGEST_TEXT = 100
+_LONGEST_INTEGER = 128
 
 
 def shown(value: object) -> str:
     """Return a value as messages quote it, cut where it is long."""
-    text = f"a {type(value).__name__}" if isinstance(value, Mapping | list | tuple) else repr(value)
+    if isinstance(value, Mapping | list | tuple):
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
+    text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.conditions import fields
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import Bars, IndicatorBank
@@ -164,7 +165,7 @@ def find_series(name: object, where: str) -> Series:
         An unknown name, a period that is missing, not wanted, or outside `PERIODS`.
     """
     if not isinstance(name, str):
-        raise InputError(f"{name!r} is not a name", where=where, remedy=_names())
+        raise InputError(f"{fields.shown(name)} is not a name", where=where, remedy=_names())
     if name in PRICES_AND_VOLUME:
         return Series(name, (), 1, None, _column(name))
     word, period = _parted(name)
@@ -172,10 +173,10 @@ def find_series(name: object, where: str) -> Series:
     if kind is None:
         near = get_close_matches(word.upper(), KINDS, n=1) or get_close_matches(name.lower(), PRICES_AND_VOLUME, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"unknown name {name!r}", where=where, remedy=hint + _names())
+        raise InputError(f"unknown name {fields.shown(name)}", where=where, remedy=hint + _names())
     if kind.default == 0:
         if period is not None:
-            raise InputError(f"{word} takes no period, found {name!r}", where=where, remedy=f"write {word}")
+            raise InputError(f"{word} takes no period, found {fields.shown(name)}", where=where, remedy=f"write {word}")
         return Series(word, kind.rows(0), kind.later, kind.bounds, kind.made)
     n = kind.default if period is None else period
     if n is None:

@@ -98,6 +98,7 @@ def test_a_document_reads_as_a_sentence() -> None:
         (document(base_size_usd=0), "base_size_usd", "a number above 0"),
         (document(base_size_usd="1000"), "base_size_usd", "a number above 0"),
         (document(base_size_usd=10**400), "base_size_usd", "a number above 0"),
+        (document(base_size_usd=10**9999), "base_size_usd", "found an integer of 33216 bits"),
         (document(stop_loss_pct=...), "document", "missing field stop_loss_pct"),
         (document(stop_loss_pct=0.02), "stop_loss_pct", r"found 0.02, expected a number in \[1, 15\]"),
         (document(take_profit_pct=31), "take_profit_pct", r"expected a number in \[2, 30\]"),

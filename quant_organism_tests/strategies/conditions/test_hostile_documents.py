@@ -62,7 +62,7 @@ def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     broken.write_text("x" * 70_000)
     with pytest.raises(InputError, match=r"broken\.yaml: 65537 bytes or more"):
         load_conditions(broken)
-    for absent in (tmp_path, tmp_path / "absent.yaml"):
+    for absent in (tmp_path, tmp_path / "absent.yaml", "a\0.yaml", "\ud800.yaml", "x" * 5000):
         with pytest.raises(InputError, match="cannot be read"):
             load_conditions(absent)
 
