@@ -52,8 +52,8 @@ def show(
 
     record = family_record(name)
     if plot is not None:
-        from quant_organism.monitoring.gallery import showcase, showcase_figure
-        from quant_organism.monitoring.plots import png
+        from quant_organism.monitoring.gallery import showcase
+        from quant_organism.monitoring.plots import png, showcase_figure
         from quant_organism.resilience.files import write_file
 
         write_file(plot, png(showcase_figure(showcase(name))))

@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, style_axes
 from quant_organism.strategies import default_genome, get_family
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.signals import signal
 
 Floats = NDArray[np.float64]
 
-_LONG, _SHORT = PALETTE[0], PALETTE[1]
 _SHOWN_BARS: Final = 360
 _STRETCH: Final = 60
 """Bars for which the market keeps its character."""
@@ -77,6 +72,8 @@ def showcase(name: str) -> Showcase:
     InputError
         If there is no such family.
     """
+    from quant_organism.strategies.signals import signal
+
     genome, family = default_genome(name), get_family(name)
     warmup = family.warmup(genome.genes)
     shown: Showcase | None = None
@@ -110,45 +107,6 @@ def changing_market(seed: int, bars: int) -> Mapping[str, Floats]:
         "volume": 100.0 * np.exp(0.3 * rng.standard_normal(bars)) * (1.0 + 60.0 * np.abs(drift + jump)),
         "funding_rate": 1e-4 * np.sin(2.0 * np.pi * (np.arange(bars) + 20.0 * seed) / 75.0),
     }
-
-
-def showcase_figure(shown: Showcase) -> Figure:
-    """Draw the closes with the held positions behind them, and the target beneath; the warm-up is left out but its end.
-
-    Long is blue and points up, short is vermilion and points down.
-    """
-    figure = Figure(figsize=(WIDTH_IN, 4.6), dpi=DPI, layout="constrained")
-    price, position = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    first = max(0, shown.warmup - _STRETCH // 3)
-    bars = np.arange(first, shown.close.size)
-    close, target = shown.close[first:], shown.target[first:]
-    for axes in (price, position):
-        style_axes(axes)
-        if shown.warmup > first:
-            axes.axvline(shown.warmup, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    price.plot(bars, close, color=INK, linewidth=1.2, zorder=3, label="close")
-    for sign, colour, marker, word in ((1.0, _LONG, "^", "long"), (-1.0, _SHORT, "v", "short")):
-        held = np.sign(target) == sign
-        _shade(price, bars, held, colour)
-        entries = held & ~np.concatenate([[False], held[:-1]])
-        label = f"{word} ({int(entries.sum())} entries)" if entries.sum() != 1 else f"{word} (1 entry)"
-        price.scatter(bars[entries], close[entries], s=42, color=colour, marker=marker, zorder=4, label=label)
-        position.fill_between(bars, np.where(held, target, 0.0), step="post", color=colour, alpha=0.6, linewidth=0)
-    position.plot(bars, target, color=INK, linewidth=0.9, drawstyle="steps-post")
-    price.set_ylabel("price", color=INK, fontsize=10)
-    position.set_ylabel("target", color=INK, fontsize=10)
-    position.set_ylim(-1.15, 1.15)
-    position.set_xlabel(f"bar (hours); {shown.family} may trade from bar {shown.warmup} on", color=INK, fontsize=10)
-    position.set_xlim(bars[0], bars[-1])
-    figure.align_ylabels()
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return figure
-
-
-def _shade(axes: Axes, bars: NDArray[np.int64], held: NDArray[np.bool_], colour: str) -> None:
-    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        axes.axvspan(bars[start], bars[end - 1] + 1, color=colour, alpha=0.18, linewidth=0, zorder=0)
 
 
 def _gene_record(spec: GeneSpec) -> dict[str, Any]:

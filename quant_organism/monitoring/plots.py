@@ -12,26 +12,25 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from quant_organism.monitoring.content import Curve, PopulationPoint, Span
+from quant_organism.monitoring.gallery import Showcase
 
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A")
 """Okabe and Ito's colours without yellow, which vanishes on white."""
 
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: Final = ("-", "--", "-.", ":")
-INK, FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
-"""Colours of what matters, of what frames it, and of the grid."""
-
+_INK, _FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
 _UNSEEN = "#EAF2FA"
-WIDTH_IN, DPI = 8.0, 160
-"""Every picture is 1280 pixels wide, for pages of 800."""
-
+_WIDTH_IN, _DPI = 8.0, 160
 _NARROWEST_LABELLED = 0.06
+_LEAD_IN: Final = 20
+"""Bars of the warm-up that are shown."""
 
 
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG, 1280 pixels wide; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -47,7 +46,7 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
     spans
         In time order.
     """
-    figure = Figure(figsize=(WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=_DPI, layout="constrained")
     equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
     times = _numbers(days)
     order = sorted(range(len(curves)), key=lambda i: curves[i].highlighted)
@@ -58,7 +57,7 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
         values = np.asarray(curve.values, dtype=np.float64)
         below = values / np.maximum.accumulate(np.maximum(values, 1.0)) - 1.0
         rank = (highlighted if curve.highlighted else plain).index(i)
-        colours = (INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
+        colours = (_INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
         colour = colours[rank % len(colours)]
         style = _DASHES[rank // len(colours) % len(_DASHES)]
         width = 2.2 if curve.highlighted else 1.2
@@ -67,16 +66,16 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
         if curve.highlighted:
             drawdown.fill_between(times, below, 0.0, color=colour, alpha=0.2, linewidth=0)
     for axes in (equity, drawdown):
-        style_axes(axes)
-        axes.axhline(1.0 if axes is equity else 0.0, color=FAINT, linewidth=0.8, zorder=1)
+        _style(axes)
+        axes.axhline(1.0 if axes is equity else 0.0, color=_FAINT, linewidth=0.8, zorder=1)
         for span in spans:
             first, last = _numbers([span.start, span.end])
             if span.unseen:
                 axes.axvspan(first, last + 1, color=_UNSEEN, zorder=0, linewidth=0)
-            axes.axvline(first, color=FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
+            axes.axvline(first, color=_FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
     _label_spans(equity, spans, times)
-    equity.set_ylabel("equity (start = 1)", color=INK, fontsize=10)
-    drawdown.set_ylabel("drawdown", color=INK, fontsize=10)
+    equity.set_ylabel("equity (start = 1)", color=_INK, fontsize=10)
+    drawdown.set_ylabel("drawdown", color=_INK, fontsize=10)
     drawdown.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     drawdown.xaxis.set_major_locator(locator)
@@ -103,9 +102,9 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
     points
         At least one; those with undefined numbers are left out.
     """
-    figure = Figure(figsize=(WIDTH_IN, 5.0), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, 5.0), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    style_axes(axes)
+    _style(axes)
     shown = [point for point in points if np.isfinite([point.sharpe, point.max_drawdown]).all()]
     sharpe = np.array([point.sharpe for point in shown])
     drawdown = np.array([point.max_drawdown for point in shown])
@@ -117,19 +116,52 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
         marker = _MARKERS[(rank + rank // len(PALETTE)) % len(_MARKERS)]
         x, y, front = drawdown[own], sharpe[own], on_front[own]
         axes.scatter(x[~front], y[~front], s=16, color=colour, marker=marker, alpha=0.35, linewidths=0, zorder=2)
-        axes.scatter(x[front], y[front], s=42, color=colour, marker=marker, edgecolors=INK, linewidths=0.9, zorder=4)
+        axes.scatter(x[front], y[front], s=42, color=colour, marker=marker, edgecolors=_INK, linewidths=0.9, zorder=4)
         axes.scatter([], [], s=42, color=colour, marker=marker, linewidths=0, label=f"{family} ({len(x)})")
-    axes.scatter([], [], s=42, facecolors="none", edgecolors=INK, linewidths=0.9, label="not dominated")
+    axes.scatter([], [], s=42, facecolors="none", edgecolors=_INK, linewidths=0.9, label="not dominated")
     if shown:
         steps = _best_so_far(drawdown, sharpe)
         x, y = np.append(drawdown[steps], drawdown.max()), np.append(sharpe[steps], sharpe.max())
-        axes.plot(x, y, color=INK, linewidth=1.1, drawstyle="steps-post", zorder=3, label="best up to each drawdown")
+        axes.plot(x, y, color=_INK, linewidth=1.1, drawstyle="steps-post", zorder=3, label="best up to each drawdown")
         _look_at_most(axes, drawdown, sharpe)
-    axes.axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
-    axes.set_xlabel("maximum drawdown, in-sample", color=INK, fontsize=10)
-    axes.set_ylabel("annual net Sharpe ratio, in-sample", color=INK, fontsize=10)
+    axes.axhline(0.0, color=_FAINT, linewidth=0.8, zorder=1)
+    axes.set_xlabel("maximum drawdown, in-sample", color=_INK, fontsize=10)
+    axes.set_ylabel("annual net Sharpe ratio, in-sample", color=_INK, fontsize=10)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def showcase_figure(shown: Showcase) -> Figure:
+    """Draw the closes with the held positions behind them, and the target beneath; the warm-up is left out but its end.
+
+    Long is blue and points up, short is vermilion and points down.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 4.6), dpi=_DPI, layout="constrained")
+    price, position = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    first = max(0, shown.warmup - _LEAD_IN)
+    bars = np.arange(first, shown.close.size)
+    close, target = shown.close[first:], shown.target[first:]
+    for axes in (price, position):
+        _style(axes)
+        if shown.warmup > first:
+            axes.axvline(shown.warmup, color=_FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+    price.plot(bars, close, color=_INK, linewidth=1.2, zorder=3, label="close")
+    for sign, colour, marker, word in ((1.0, PALETTE[0], "^", "long"), (-1.0, PALETTE[1], "v", "short")):
+        held = np.sign(target) == sign
+        _shade(price, bars, held, colour)
+        entries = held & ~np.concatenate([[False], held[:-1]])
+        label = f"{word} ({int(entries.sum())} entries)" if entries.sum() != 1 else f"{word} (1 entry)"
+        price.scatter(bars[entries], close[entries], s=42, color=colour, marker=marker, zorder=4, label=label)
+        position.fill_between(bars, np.where(held, target, 0.0), step="post", color=colour, alpha=0.6, linewidth=0)
+    position.plot(bars, target, color=_INK, linewidth=0.9, drawstyle="steps-post")
+    price.set_ylabel("price", color=_INK, fontsize=10)
+    position.set_ylabel("target", color=_INK, fontsize=10)
+    position.set_ylim(-1.15, 1.15)
+    position.set_xlabel(f"bar (hours); {shown.family} may trade from bar {shown.warmup} on", color=_INK, fontsize=10)
+    position.set_xlim(bars[0], bars[-1])
+    figure.align_ylabels()
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
@@ -138,15 +170,20 @@ def _numbers(days: Sequence[str]) -> NDArray[np.float64]:
     return np.array(days, dtype="datetime64[D]").astype(np.float64)
 
 
-def style_axes(axes: Axes) -> None:
-    """Give axes the look of this house: a light grid, no box, small labels."""
+def _style(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.grid(color=_GRID, linewidth=0.7)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
+        axes.spines[side].set_color(_FAINT)
+    axes.tick_params(colors=_FAINT, labelcolor=_INK, labelsize=9)
+
+
+def _shade(axes: Axes, bars: NDArray[np.int64], held: NDArray[np.bool_], colour: str) -> None:
+    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        axes.axvspan(bars[start], bars[end - 1] + 1, color=colour, alpha=0.18, linewidth=0, zorder=0)
 
 
 def _label_spans(axes: Axes, spans: Sequence[Span], times: NDArray[np.float64]) -> None:
@@ -162,7 +199,7 @@ def _label_spans(axes: Axes, spans: Sequence[Span], times: NDArray[np.float64]) 
                 transform=axes.get_xaxis_transform(),
                 horizontalalignment="center",
                 verticalalignment="bottom",
-                color=FAINT,
+                color=_FAINT,
                 fontsize=9,
             )
 
@@ -190,6 +227,6 @@ def _look_at_most(axes: Axes, drawdown: NDArray[np.float64], sharpe: NDArray[np.
             f"{outside} of {len(sharpe)} lie outside this picture",
             transform=axes.transAxes,
             horizontalalignment="right",
-            color=FAINT,
+            color=_FAINT,
             fontsize=8.5,
         )

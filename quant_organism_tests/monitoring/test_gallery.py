@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from quant_organism.monitoring.gallery import changing_market, family_record, showcase, showcase_figure
-from quant_organism.monitoring.plots import png
+from quant_organism.monitoring.gallery import changing_market, family_record, showcase
+from quant_organism.monitoring.plots import png, showcase_figure
 from quant_organism.strategies import families, get_family
 
 
