@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, default_genome
+from quant_organism.strategies import Genome, default_genome, get_family
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.conditions.document import Condition, Group, read_document
 from quant_organism.strategies.conditions.evaluate import condition_holds, explain, group_holds
@@ -46,7 +48,7 @@ def expected(name: str, columns: Columns) -> pd.Series:
     close, high, low, volume = (pd.Series(columns[column]) for column in ("close", "high", "low", "volume"))
     word, _, digits = name.rpartition("_")
     n = int(digits) if digits.isdigit() else 0
-    mean, deviation = close.rolling(max(n, 1)).mean(), close.rolling(max(n, 1)).std(ddof=0)
+    mean, deviation = close.rolling(max(n, 1)).mean(), close.rolling(max(n, 1)).apply(np.std, raw=True)
 
     def smoothed(x: pd.Series, weight: float, span: int) -> pd.Series:
         # The first value is the mean of the first `span`, as of the last of them.
@@ -92,7 +94,10 @@ def expected(name: str, columns: Columns) -> pd.Series:
     return known[name]() if name in known else known[word]()
 
 
-@pytest.mark.parametrize("name", [word if kind.default == 0 else f"{word}_11" for word, kind in KINDS.items()])
+EVERY_NAME = [word if kind.default == 0 else f"{word}_11" for word, kind in KINDS.items()]
+
+
+@pytest.mark.parametrize("name", EVERY_NAME)
 @pytest.mark.parametrize("count", [0, 10, 400])
 def test_every_name_is_its_formula_from_the_bar_on_that_its_history_says(name: str, count: int) -> None:
     columns = {column: values[:count] for column, values in noisy(3).items()}
@@ -102,6 +107,15 @@ def test_every_name_is_its_formula_from_the_bar_on_that_its_history_says(name: s
     assert np.isfinite(values[series.history - 1 :]).all()
     if count > 50:
         np.testing.assert_allclose(values, expected(series.name, columns), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", EVERY_NAME)
+def test_every_name_is_its_formula_on_real_bars(name: str, shared_market: Path) -> None:
+    frame = pl.read_parquet(shared_market / "hl_perp_1h" / "AVAX.parquet").drop_nulls()
+    columns = {column: frame[column].to_numpy().astype(np.float64) for column in get_family("conditions").columns}
+    values, formula = find_series(name, name).values(bank_of([name], columns)), expected(name, columns).to_numpy()
+    # What is a difference of prices may be next to nothing beside them.
+    np.testing.assert_allclose(values, formula, rtol=1e-10, atol=1e-14 * np.nanmax(np.abs(columns["close"])))
 
 
 def test_an_rsi_reversal_on_both_sides() -> None:
