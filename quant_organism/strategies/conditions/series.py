@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PERIODS: Final = (2, 1000)
 """Shortest and longest period, in bars."""
 
-PRICES_AND_VOLUME: Final = ("open", "high", "low", "close", "volume")
+COLUMNS: Final = ("open", "high", "low", "close", "volume", "funding_rate")
+"""Columns of the bars that have a name of their own."""
 
 _BANDS = 2.0
 _MACD = 12 << 20 | 26
@@ -166,12 +167,12 @@ def find_series(name: object, where: str) -> Series:
     """
     if not isinstance(name, str):
         raise InputError(f"{fields.shown(name)} is not a name", where=where, remedy=_names())
-    if name in PRICES_AND_VOLUME:
+    if name in COLUMNS:
         return Series(name, (), 1, None, _column(name))
     word, period = _parted(name)
     kind = KINDS.get(word)
     if kind is None:
-        near = get_close_matches(word.upper(), KINDS, n=1) or get_close_matches(name.lower(), PRICES_AND_VOLUME, n=1)
+        near = get_close_matches(word.upper(), KINDS, n=1) or get_close_matches(name.lower(), COLUMNS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown name {fields.shown(name)}", where=where, remedy=hint + _names())
     if kind.default == 0:
@@ -198,4 +199,4 @@ def _column(name: str) -> Callable[[Bars], Any]:
 
 
 def _names() -> str:
-    return f"names are {', '.join(PRICES_AND_VOLUME)}, and {', '.join(KINDS)} with their periods, as in SMA_20"
+    return f"names are {', '.join(COLUMNS)}, and {', '.join(KINDS)} with their periods, as in SMA_20"

@@ -51,6 +51,18 @@ class Conditions:
         """Return the first bar on which every series of the document has a value."""
         return structure_rules(genes["document"]).history - 1
 
+    def columns_of(self, genes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return prices and volume, and the funding rate where the document reads it."""
+        reads_funding = "funding_rate" in structure_rules(genes["document"]).names
+        return (*self.columns, "funding_rate") if reads_funding else self.columns
+
+    def check(self, genes: Mapping[str, Any], where: str) -> None:
+        """Accept all genes: a document bounds no other."""
+
+    def repair(self, genes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the genes as they are."""
+        return dict(genes)
+
     def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
         """Name the rows of all series that the documents compare."""
         needs: dict[str, set[int]] = {}

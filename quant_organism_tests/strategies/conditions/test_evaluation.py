@@ -144,6 +144,16 @@ def test_crossing_averages() -> None:
     assert targets(state, bars(CROSSING_CLOSE)) == [(3, 6, 1.0)]
 
 
+def test_funding_is_read_where_a_document_names_it_and_nowhere_else() -> None:
+    columns = bars([100.0] * 6) | {"funding_rate": np.array([0.0, 2e-5, 2e-5, np.nan, -1e-5, -1e-5])}
+    short = simple("SHORT", [compare("funding_rate", ">", 1e-5)], [compare("funding_rate", "<", 0)])
+    assert targets(short, columns) == [(1, 3, -1.0)]
+    blind = {name: values for name, values in columns.items() if name != "funding_rate"}
+    with pytest.raises(InputError, match="funding_rate is absent"):
+        targets(short, blind)
+    assert targets(simple("LONG", [compare("close", ">", 1)]), blind) == [(0, 5, 1.0)]
+
+
 def test_without_an_exit_the_first_entry_is_held() -> None:
     assert targets(simple("SHORT", [compare("close", ">", 13)]), bars(CROSSING_CLOSE)) == [(5, 8, -1.0)]
 
