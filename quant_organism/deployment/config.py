@@ -14,7 +14,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.strategies.committee import Committee
 
 SCHEMA_VERSION: Final = "1"
-MAX_BYTES: Final = {"genome": 5_000, "committee": 16_000}
+MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
 """Largest document of each kind."""
 
 LISTED_PERFORMANCE: Final = 10
@@ -251,13 +251,19 @@ class StrategyConfig(BaseModel):
         }
 
     def _fitted(self) -> Self:
-        """Fold the oldest records, then the oldest moves, until the document is as short as it must be."""
+        """Fold the oldest records, then the oldest moves, until the document is as short as it must be.
+
+        Trees and documents of conditions come on top of the limit: they are as long as their author made them.
+        """
         document = self
         while len(document.performance) > LISTED_PERFORMANCE:
             document = document._without_oldest_record()
         while len(document.history) > LISTED_MOVES:
             document = document._without_oldest_move()
-        limit = MAX_BYTES[self.kind]
+        structures = (
+            gene for genome in self.committee.genomes for gene in genome.genes.values() if isinstance(gene, tuple)
+        )
+        limit = MAX_BYTES[self.kind] + sum(len(orjson.dumps(gene)) for gene in structures)
         while (size := len(document.to_json())) > limit:
             if len(document.performance) > 1:
                 document = document._without_oldest_record()

@@ -6,7 +6,7 @@ import numpy as np
 
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
-from quant_organism.strategies import random_genome
+from quant_organism.strategies import evolving_families, random_genome
 from quant_organism.strategies.committee import Committee
 
 METRICS = (
@@ -44,14 +44,18 @@ def stage_evidence(seed: int = 0) -> dict[str, StageEvidence]:
     }
 
 
-def committee(members: int, seed: int = 0) -> Committee:
-    """Return a committee of random genomes with uneven weights."""
+def committee(members: int, seed: int = 0, family: str | None = None) -> Committee:
+    """Return a committee of random genomes with uneven weights; without a family, of all but the trees."""
     rng = np.random.default_rng([seed, members])
-    genomes = [random_genome(rng, generation=int(rng.integers(20))) for _ in range(members)]
+    names = [family] if family else [name for name in evolving_families() if name != "composite"]
+    genomes = [
+        random_genome(rng, names[int(rng.integers(len(names)))], generation=int(rng.integers(20)))
+        for _ in range(members)
+    ]
     return Committee.of(genomes, rng.uniform(0.5, 2.0, members))
 
 
-def document(seed: int = 0, *, members: int = 1, **changes: Any) -> StrategyConfig:
+def document(seed: int = 0, *, members: int = 1, strategy: Committee | None = None, **changes: Any) -> StrategyConfig:
     """Return a document at birth; equal arguments give equal documents."""
     fields = {
         "universe": UNIVERSE,
@@ -62,7 +66,7 @@ def document(seed: int = 0, *, members: int = 1, **changes: Any) -> StrategyConf
         "at": "2025-05-31",
         "reason": "passed every gate",
     }
-    return StrategyConfig.born(committee(members, seed), **{**fields, **changes})
+    return StrategyConfig.born(strategy or committee(members, seed), **{**fields, **changes})
 
 
 def observation(day: int, sharpe: float | None = 1.0) -> Performance:
