@@ -36,7 +36,7 @@ ALLOTMENT_LIMIT = 0.15
 LEAST_SCORE = 0.1
 """Assets that score no more get nothing."""
 
-_ATR_BARS, _MOMENTUM_BARS = 14, 30
+ATR_BARS, MOMENTUM_BARS = 14, 30
 _DAY_HOURS, _MONTH_HOURS = 24.0, 720.0
 
 
@@ -68,25 +68,32 @@ def allocate(
     bar_hours: float,
 ) -> Allocation:
     """Rank N assets over T bars; prices and volumes of shape (T, N)."""
-    day, month = (max(2, int(np.ceil(hours / bar_hours))) for hours in (_DAY_HOURS, _MONTH_HOURS))
+    day, month = day_and_month(bar_hours)
     shape = close.shape
     figures, turbulence = np.full((3, *shape), np.nan), np.zeros(shape)
     for asset in range(shape[1]):
         rows = np.flatnonzero(valid[:, asset])
         up, down, last, traded = (np.ascontiguousarray(x[rows, asset]) for x in (high, low, close, volume))
         if shape[1] > 1:
-            figures[LIQUIDITY, rows, asset] = _rolling_median(last * traded, day)
-            figures[CALM, rows, asset] = -_relative_range(up, down, last, _ATR_BARS)
-            figures[MOMENTUM, rows, asset] = _momentum(last, _MOMENTUM_BARS)
+            figures[LIQUIDITY, rows, asset] = rolling_median(last * traded, day)
+            figures[CALM, rows, asset] = -relative_range(up, down, last, ATR_BARS)
+            figures[MOMENTUM, rows, asset] = momentum(last, MOMENTUM_BARS)
         turbulence[rows, asset] = _turbulence(last, day, month)
     ranks = np.zeros((*shape, 3))
     for figure in range(3):
-        _rank(figures[figure], valid, ranks[:, :, figure])
+        rank(figures[figure], valid, ranks[:, :, figure])
     return Allocation(ranks, valid.sum(axis=1), turbulence)
 
 
+def day_and_month(bar_hours: float) -> tuple[int, int]:
+    """Return how many bars 24 hours and 30 days are; at least two."""
+    day, month = (max(2, int(np.ceil(hours / bar_hours))) for hours in (_DAY_HOURS, _MONTH_HOURS))
+    return day, month
+
+
 @compiled
-def _rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np.float64]) -> None:
+def rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np.float64]) -> None:
+    """Write the ranks of a figure among the assets with a bar; NaN where it is unknown; all of shape (T, N)."""
     bars, assets = figure.shape
     for t in range(bars):
         listed = known = 0
@@ -111,10 +118,10 @@ def _rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np
 
 
 @compiled
-def _relative_range(
+def relative_range(
     high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64], period: int
 ) -> NDArray[np.float64]:
-    # Wilder's average true range over the close, from bar `period` on.
+    """Return Wilder's average true range over the close, from bar `period` on, shape (n,)."""
     out = np.full(close.size, np.nan)
     average = 0.0
     for t in range(1, close.size):
@@ -130,8 +137,8 @@ def _relative_range(
 
 
 @compiled
-def _log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    # Population standard deviation of the last `window` log returns, from bar `window` on; tiny ones are 0.
+def log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Return the population deviation of the last `window` log returns, from bar `window` on; tiny ones are 0."""
     out = np.full(close.size, np.nan)
     steps = np.zeros(close.size)
     for t in range(1, close.size):
@@ -150,8 +157,9 @@ def _log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np
 
 
 @compiled
-def _momentum(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    out = _log_return_deviation(close, window)
+def momentum(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Return the absolute log return over `window` bars in units of their deviation, shape (n,)."""
+    out = log_return_deviation(close, window)
     for t in range(window, close.size):
         out[t] = abs(np.log(close[t] / close[t - window])) / out[t] if out[t] > 0.0 else 0.0
     return out
@@ -159,8 +167,8 @@ def _momentum(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
 
 @compiled
 def _turbulence(close: NDArray[np.float64], day: int, month: int) -> NDArray[np.float64]:
-    deviation = _log_return_deviation(close, day)
-    usual = _rolling_median(deviation[day:], month)
+    deviation = log_return_deviation(close, day)
+    usual = rolling_median(deviation[day:], month)
     out = np.zeros(close.size)
     for t in range(day + month, close.size):
         median = usual[t - 1 - day]
@@ -169,8 +177,9 @@ def _turbulence(close: NDArray[np.float64], day: int, month: int) -> NDArray[np.
 
 
 @compiled
-def _rolling_median(x: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    # Keeps the window sorted: one value leaves and one enters per bar.
+def rolling_median(x: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Return the median of the last `window` values, from bar `window` - 1 on, shape (n,)."""
+    # The window is kept sorted: one value leaves and one enters per bar.
     out = np.full(x.size, np.nan)
     if x.size < window:
         return out

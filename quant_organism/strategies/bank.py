@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,12 @@ class Bars:
     def count_of(self, hours: Keys) -> Keys:
         """Return how many bars cover each number of hours, at least one."""
         return np.maximum(1, np.ceil(hours / self.bar_hours)).astype(np.int64)
+
+    def part(self, chosen: NDArray[Any], name: str) -> Bars:
+        """Return the chosen ones of these bars, by mask or by number, under a name that is added to the asset's."""
+        columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
+        kept: dict[str, Any] = {column: np.ascontiguousarray(getattr(self, column)[chosen]) for column in columns}
+        return replace(self, **kept, asset=f"{self.asset}, {name}")
 
 
 def pair(a: Any, b: Any) -> Any:

@@ -44,6 +44,12 @@ class Targets(NamedTuple):
         convictions = self.convictions[:genomes] if conviction else self.convictions[:genomes, :0]
         return Targets(self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions)
 
+    def last(self, genome: int) -> float:
+        """Return the target of one genome at the last bar."""
+        count = int(self.counts[genome])
+        side = float(self.sides[genome, count - 1]) if count else 0.0
+        return side * float(self.convictions[genome, count - 1]) if side and self.convictions.shape[1] else side
+
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""
         count = int(self.counts[genome])

@@ -1,0 +1,104 @@
+"""Signals bar by bar: the target of one genome on one asset, decided at each close as the bars come in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.family import columns_of, get_family
+from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.signals import COLUMNS, gene_arrays
+from quant_organism.strategies.store import IndicatorStore, Keys, Rows
+from quant_organism.strategies.targets import Targets
+
+_MODEL_BYTES = 64 * 2**20
+_FIRST_ROOM = 1024
+
+
+class FittedModels(IndicatorStore):
+    """Keeps the models of learning families from bar to bar, but no rows: those of a growing history do not repeat."""
+
+    def __init__(self) -> None:
+        super().__init__(_MODEL_BYTES)
+
+    def table(self, market: str, asset: str, name: str) -> None:
+        """Return nothing: there are no rows."""
+
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> bool:
+        """Keep nothing."""
+        return False
+
+
+class SignalStream:
+    """The history of one asset and the target that one genome draws from it.
+
+    Every target is computed by the family's own kernels from all bars so far. A family looks at no later bar, so these
+    are the targets of one call over the whole history, bit for bit; the price is that a step takes as long as the
+    history is.
+
+    Parameters
+    ----------
+    genome
+        The strategy.
+    bar_hours
+        Length of a bar in hours.
+    models
+        Shared by the streams of one strategy; without it, the stream has its own.
+    """
+
+    def __init__(self, genome: Genome, bar_hours: float, models: FittedModels | None = None) -> None:
+        self.genome = genome
+        self.bar_hours = bar_hours
+        self._family = get_family(genome.family)
+        self._genes = gene_arrays([genome])
+        self._reads_funding = "funding_rate" in columns_of(self._family, genome.genes)
+        self._needs = self._family.indicators(self._genes)
+        self._models = models or FittedModels()
+        self._columns = np.empty((len(COLUMNS), _FIRST_ROOM))
+        self._numbers = np.empty(_FIRST_ROOM, dtype=np.int64)
+        self.count = 0
+
+    @property
+    def bars(self) -> Bars:
+        """All bars so far."""
+        columns = dict(zip(COLUMNS, self._columns[:, : self.count], strict=True))
+        return Bars(**columns, numbers=self._numbers[: self.count], bar_hours=self.bar_hours)
+
+    def extend(self, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
+        """Append valid bars.
+
+        Parameters
+        ----------
+        columns
+            Rows open, high, low, close, volume, funding_rate, shape (6, n).
+        numbers
+            Absolute number of each bar (open time over bar length), shape (n,).
+        """
+        end = self.count + numbers.size
+        if end > self._numbers.size:
+            room = max(end, 2 * self._numbers.size)
+            kept = self._columns[:, : self.count], self._numbers[: self.count]
+            self._columns, self._numbers = np.empty((len(COLUMNS), room)), np.empty(room, dtype=np.int64)
+            self._columns[:, : self.count], self._numbers[: self.count] = kept
+        self._columns[:, self.count : end] = columns
+        self._numbers[self.count : end] = numbers
+        self.count = end
+
+    def step(self, columns: NDArray[np.float64], number: int) -> float:
+        """Append one bar, shape (6,), and return the target decided at its close."""
+        self.extend(columns[:, None], np.array([number]))
+        return self.target()
+
+    def target(self) -> float:
+        """Return the target in [-1, 1] decided at the close of the last bar; 0 before the first.
+
+        A bar without a funding rate does not exist for a genome that reads one: the target stays.
+        """
+        bars = self.bars
+        if self._reads_funding:
+            bars = bars.part(np.isfinite(bars.funding_rate), "rated")
+        bank = IndicatorBank(bars, self._needs, self._models)
+        targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
+        self._family.targets(bank, self._genes, targets)
+        return targets.last(0)
