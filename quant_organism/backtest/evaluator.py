@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import kernel, layout
+from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.committees import CommitteeEvaluation, committee_evaluation
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
@@ -202,7 +202,8 @@ class Evaluator:
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
         totals = np.empty(layout.N_TOTALS)
-        count = kernel.simulate_sleeve(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
+        simulate = step_walk.simulate_sleeve if sleeve.volume_is_limited else kernel.simulate_sleeve
+        count = simulate(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
 
 

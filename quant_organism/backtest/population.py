@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import kernel, layout
+from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.sleeves import Sleeve, Window
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -225,11 +225,12 @@ def _trade_part(
     targets = desk.part(part.size, conviction=part.family.conviction)
     write_targets(part, sleeve, banks, targets)
     totals = np.empty((part.size, layout.N_TOTALS))
+    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
     if sleeve.has_gaps:
         gains, through = np.zeros((part.size, sleeve.n_bars)), np.zeros((part.size, sleeve.n_bars), dtype=np.bool_)
-        kernel.simulate_population(targets, sleeve.bars, part.risk, sleeve.friction, totals, gains, through)
+        simulate(targets, sleeve.bars, part.risk, sleeve.friction, totals, gains, through)
         portfolio[:, sleeve.window_rows] += gains
         held[:, sleeve.window_rows] |= through
     else:
-        kernel.simulate_population(targets, sleeve.bars, part.risk, sleeve.friction, totals, portfolio, held)
+        simulate(targets, sleeve.bars, part.risk, sleeve.friction, totals, portfolio, held)
     return totals

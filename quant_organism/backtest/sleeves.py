@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -60,16 +60,18 @@ class Sleeve:
         """Number of valid bars inside the window."""
         return int(self.window_rows.size)
 
+    @property
+    def volume_is_limited(self) -> bool:
+        """Whether orders may fill in parts (rule 16), which takes steps instead of the walk."""
+        return bool(self.friction.participation < np.inf)
+
     @cached_property
     def rated_bars(self) -> Bars:
         """The bars that have a funding rate."""
         every = self.signal_bars
         if self.rated.size == every.numbers.size:
             return every
-        columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
-        kept: dict[str, Any] = {name: np.ascontiguousarray(getattr(every, name)[self.rated]) for name in columns}
-        kept["asset"] = f"{every.asset}, rated"
-        return replace(every, **kept)
+        return every.part(self.rated, "rated")
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,28 +204,29 @@ class Window:
                 delisted=bool(rows.size and rows[-1] < stop - 1),
                 funding_reach=_funding_reach(opens, settled, costs.slippage, panel.interval.hours),
             ),
-            friction=self._friction(panel.symbols[asset]),
+            friction=friction_of(costs, panel.symbols[asset], stops_from_next_bar=self.stops_from_next_bar),
             window_rows=inside,
             has_gaps=has_gaps,
         )
 
-    def _friction(self, symbol: str) -> Friction:
-        costs = self.costs
-        tiers = costs.tiers(symbol)
-        bounds = np.array([bound for bound, _ in tiers]) / costs.capital_usd
-        rates = np.array([0.5 / most for _, most in tiers])
-        return Friction(
-            taker_fee=costs.taker_fee,
-            maker_fee=costs.maker_fee,
-            slippage=costs.slippage,
-            margin=1.0 / min(costs.leverage, tiers[0][1]),
-            tier_bounds=bounds,
-            maintenance=rates,
-            deductions=np.cumsum(bounds * np.diff(rates, prepend=rates[:1])),
-            participation=np.inf if costs.max_participation is None else costs.max_participation,
-            impact=costs.impact_bps / 10_000.0,
-            stops_from_next_bar=self.stops_from_next_bar,
-        )
+
+def friction_of(costs: Costs, symbol: str, *, stops_from_next_bar: bool = False) -> Friction:
+    """Return what trading an asset costs in the form that the engines read."""
+    tiers = costs.tiers(symbol)
+    bounds = np.array([bound for bound, _ in tiers]) / costs.capital_usd
+    rates = np.array([0.5 / most for _, most in tiers])
+    return Friction(
+        taker_fee=costs.taker_fee,
+        maker_fee=costs.maker_fee,
+        slippage=costs.slippage,
+        margin=1.0 / min(costs.leverage, tiers[0][1]),
+        tier_bounds=bounds,
+        maintenance=rates,
+        deductions=np.cumsum(bounds * np.diff(rates, prepend=rates[:1])),
+        participation=np.inf if costs.max_participation is None else costs.max_participation,
+        impact=costs.impact_bps / 10_000.0,
+        stops_from_next_bar=stops_from_next_bar,
+    )
 
 
 def signal_bars(panel: Panel, asset: int, stop: int) -> Bars:

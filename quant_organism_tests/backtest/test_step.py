@@ -1,0 +1,270 @@
+"""One bar at a time: limited volume, liquidation and delisting worked out by hand, and equality with the walk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quant_organism.backtest import Costs, kernel, layout, step_walk
+from quant_organism.backtest.evaluator import Evaluator
+from quant_organism.backtest.population import Banks, Group, write_targets
+from quant_organism.backtest.sleeve_state import EQUITY, QUANTITY, Decision, Ledger, Terms, Tick, new_state, terms_of
+from quant_organism.backtest.sleeves import friction_of
+from quant_organism.backtest.step import end_sleeve, mark_bar, trade_bar
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Genome
+from quant_organism.strategies.targets import Targets
+from quant_organism_tests.backtest.streams import genomes, markets
+
+EVALUATOR = Evaluator(threads=1)
+
+FREE = {"taker_fee": 0.0, "maker_fee": 0.0, "slippage_bps": 0.0}
+
+
+def risk(**genes: float) -> layout.Risk:
+    """Return wide risk genes but for those that are given."""
+    wide = {
+        "stop_loss": 0.15,
+        "take_profit": 0.3,
+        "trailing_stop": 0.0,
+        "position_size": 0.1,
+        "max_holding_bars": 300,
+        "max_drawdown": 0.2,
+        "position_size_limit": 0.15,
+        "liquidity_weight": 0.4,
+        "calm_weight": 0.3,
+        "momentum_weight": 0.3,
+        "volatility_threshold": 3.0,
+    } | genes
+    return layout.Risk(**{name: np.array([value]) for name, value in wide.items()})
+
+
+@dataclass
+class Desk:
+    """A sleeve that is stepped by hand."""
+
+    costs: Costs
+    risk: layout.Risk
+    state: np.ndarray = field(default_factory=lambda: new_state(-1, 0.0))
+    settled: float = 0.0
+    row: int = -1
+    fills: list[tuple[float, ...]] = field(default_factory=list)
+    trades: list[np.ndarray] = field(default_factory=list)
+    last: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def terms(self) -> Terms:
+        """Genome and costs."""
+        return terms_of(self.risk, 0, friction_of(self.costs, "X"))
+
+    def step(
+        self, side: int, prices: tuple[float, float, float, float], volume: float = 1e9, paid: float = 0.0
+    ) -> float:
+        """Trade a bar (open, high, low, close; volume per unit of capital) with a size of 0.1, return the equity."""
+        self.row += 1
+        self.settled += prices[3] * paid
+        tick = Tick(self.row, *map(float, prices), float(volume), self.settled)
+        ledger = Ledger.empty()
+        trade_bar(self.state, tick, Decision(side, 0.1, True), self.terms, ledger)
+        equity = mark_bar(self.state, tick.close, self.settled, ledger)
+        self._keep(ledger)
+        self.last = (tick.close, self.settled)
+        return equity
+
+    def end(self, *, delisted: bool) -> None:
+        """Close the books."""
+        ledger = Ledger.empty()
+        end_sleeve(self.state, *self.last, delisted, self.terms, ledger)
+        self._keep(ledger)
+
+    def _keep(self, ledger: Ledger) -> None:
+        self.fills += [(fill[0], fill[1]) for fill in ledger.fills[: ledger.counts[1]]]
+        self.trades += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
+
+    def trade(self, place: int = 0) -> dict[str, float]:
+        """Return a trade by the names of its columns."""
+        names = ("entry", "exit", "side", "quantity", "entry_price", "exit_price", "fees", "funding", "pnl", "return")
+        values = dict(zip(names, self.trades[place], strict=False))
+        return values | {"reason": layout.REASONS[int(self.trades[place][layout.REASON])]}
+
+
+def flat(price: float) -> tuple[float, float, float, float]:
+    """Return a bar in which nothing moves."""
+    return (price, price, price, price)
+
+
+def test_an_entry_takes_what_the_volume_allows_bar_after_bar() -> None:
+    # 0.1 of an equity of 1 at 100 are 0.001 units. Half of a volume of 0.0008 fills 0.0004 at 100 and again at 102;
+    # the 0.0002 that are left go at 104. The average is (0.04 + 0.0408 + 0.0208) / 0.001 = 101.6.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk())
+    for price in (100, 102, 104):
+        desk.step(1, flat(price), 0.0008)
+    np.testing.assert_allclose(desk.fills, [(0.0004, 100), (0.0004, 102), (0.0002, 104)])
+    # Out at 110, again in three fills: 0.0004 at 110 and at 108, 0.0002 at 106; the average is 108.4.
+    for price in (110, 108, 106, 106):
+        desk.step(0, flat(price), 0.0008)
+    trade = desk.trade()
+    assert (trade["entry"], trade["exit"], trade["reason"]) == (0, 5, "signal")
+    assert (trade["quantity"], trade["entry_price"], trade["exit_price"]) == pytest.approx((0.001, 101.6, 108.4))
+    assert trade["pnl"] == pytest.approx(0.001 * (108.4 - 101.6))
+    assert desk.state[EQUITY] == pytest.approx(1.0068)
+
+
+def test_impact_grows_with_the_square_root_of_the_share_taken() -> None:
+    # A quarter of the bar's volume: 10 bps + 100 bps x sqrt(0.25) = 60 bps, and 1 % fee on the notional. The quantity
+    # was fixed at 100 x 1.001.
+    costs = Costs(taker_fee=0.01, maker_fee=0.0, slippage_bps=10.0, max_participation=0.5, impact_bps=100.0)
+    desk = Desk(costs, risk())
+    quantity = 0.1 / 100.1
+    equity = desk.step(1, flat(100), 4 * quantity)
+    np.testing.assert_allclose(desk.fills, [(quantity, 100.6)])
+    assert equity == pytest.approx(1.0 - quantity * 0.6 - 0.01 * quantity * 100.6)
+
+
+def test_an_entry_that_is_not_filled_ends_with_its_direction() -> None:
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk())
+    desk.step(1, flat(100), 0.0)
+    desk.step(1, flat(100), 0.0008)
+    assert desk.state[QUANTITY] == pytest.approx(0.0004)
+    desk.step(0, flat(100), 0.0)
+    desk.step(1, flat(100), 0.0008)
+    # The exit goes on although the target is long again, then a new trade begins with what the volume has left.
+    assert desk.trade()["quantity"] == pytest.approx(0.0004)
+    assert desk.state[QUANTITY] == 0.0
+    desk.step(1, flat(100), 0.0008)
+    assert desk.state[QUANTITY] == pytest.approx(0.0004)
+
+
+def test_a_reversal_waits_for_the_exit_and_takes_what_is_left() -> None:
+    # 0.001 long; half of 0.0012 lets 0.0006 out at 110. At 100 the other 0.0004 leave, and of the room of 0.0006 there
+    # are 0.0002 for the short.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk())
+    desk.step(1, flat(100), 1.0)
+    desk.step(-1, flat(110), 0.0012)
+    desk.step(-1, flat(100), 0.0012)
+    np.testing.assert_allclose(desk.fills, [(0.001, 100), (-0.0006, 110), (-0.0004, 100), (-0.0002, 100)])
+    assert desk.trade()["exit_price"] == pytest.approx(106.0)
+    # Its size was fixed on an equity of 1.006 at that open.
+    desk.step(-1, flat(100), 1.0)
+    assert desk.state[QUANTITY] == pytest.approx(-0.1 * 1.006 / 100)
+
+
+def test_what_a_stop_leaves_over_is_sold_at_the_following_opens() -> None:
+    # The stop stands at 95. Half of 0.001 is filled there; the rest at the next open, though the price has recovered
+    # beyond the target.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk(stop_loss=0.05, take_profit=0.1))
+    desk.step(1, flat(100), 1.0)
+    desk.step(1, (99, 100, 94, 96), 0.001)
+    desk.step(1, (97, 120, 97, 115), 0.001)
+    desk.step(1, flat(115), 1.0)
+    np.testing.assert_allclose(desk.fills, [(0.001, 100), (-0.0005, 95), (-0.0005, 97)])
+    assert (desk.trade()["reason"], desk.trade()["exit_price"]) == ("stop_loss", pytest.approx(96.0))
+    assert len(desk.trades) == 1  # and the same direction is not entered again
+
+
+def test_levels_follow_the_average_entry() -> None:
+    # Half at 100, half at 110: the average is 105 and the stop of 5 % stands at 99.75, no longer at 95.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk(stop_loss=0.05))
+    desk.step(1, flat(100), 0.001)
+    desk.step(1, flat(110), 0.001)
+    desk.step(1, (105, 105, 99.7, 100), 1.0)
+    assert desk.trade()["exit_price"] == pytest.approx(99.75)
+
+
+def test_delisting_knows_no_limit() -> None:
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk())
+    desk.step(1, flat(100), 1.0)
+    desk.step(1, flat(101), 0.0)
+    desk.end(delisted=True)
+    assert (desk.trade()["reason"], desk.trade()["exit_price"]) == ("delisted", 101.0)
+
+
+def test_funding_counts_each_quantity_for_as_long_as_it_was_held() -> None:
+    # 1 % of 100 per bar: 0.0005 units through the first close, 0.001 through the second and third, 0.0005 through the
+    # fourth: 0.0005 + 0.001 + 0.001 + 0.0005.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk())
+    for side in (1, 1, 1, 0, 0):
+        desk.step(side, flat(100), 0.001, 0.01)
+    assert desk.trade()["funding"] == pytest.approx(0.003)
+    assert desk.state[EQUITY] == pytest.approx(0.997)
+
+
+def test_the_liquidation_price_is_that_of_the_venue() -> None:
+    # Isolated, 10x, maximum 10x: a long at 100 with a margin of 10 is liquidated at (100 - 10) / (1 - 0.05) = 94.7368.
+    desk = Desk(Costs(**FREE, leverage=10.0, default_tiers=((0.0, 10),)), risk(stop_loss=0.15))
+    desk.step(1, flat(100))
+    desk.step(1, (100, 100, 94, 99))
+    assert (desk.trade()["reason"], desk.trade()["exit_price"]) == ("liquidation", pytest.approx(90 / 0.95))
+    assert desk.trade()["pnl"] == pytest.approx(0.001 * (90 / 0.95 - 100))
+
+
+def test_the_backstop_takes_the_whole_margin_whatever_the_volume() -> None:
+    # At 91 there is 1 left of the margin of 10; two thirds of the maintenance margin are 2/3 x 0.05 x 91 = 3.03.
+    desk = Desk(Costs(**FREE, leverage=10.0, max_participation=0.1), risk(stop_loss=0.15))
+    desk.step(1, flat(100), 1.0)
+    desk.step(1, (91, 92, 91, 92), 0.0)
+    assert (desk.trade()["reason"], desk.trade()["exit_price"]) == ("liquidation", pytest.approx(90.0))
+    assert desk.state[EQUITY] == pytest.approx(0.99)
+
+
+def test_funding_brings_the_liquidation_nearer() -> None:
+    # After 3 % funding of 100 the margin is 7: (100 - 7) / 0.95 = 97.8947.
+    desk = Desk(Costs(**FREE, leverage=10.0), risk())
+    desk.step(1, flat(100), paid=0.03)
+    desk.step(1, (99, 99, 97, 98))
+    assert desk.trade()["exit_price"] == pytest.approx(93 / 0.95)
+    assert desk.trade()["pnl"] == pytest.approx(0.001 * (93 / 0.95 - 100 - 3))
+
+
+@given(genomes(), markets(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_steps_are_the_walk_to_the_last_bit(
+    genome: Genome, market: tuple[Panel, Costs, int, int], stops_from_next_bar: bool
+) -> None:
+    panel, costs, start, stop = market
+    window = Evaluator(threads=1, stops_from_next_bar=stops_from_next_bar)._window(panel, costs, start, stop)
+    for asset in range(panel.n_assets):
+        sleeve = window.sleeve(asset)
+        group = Group.of([genome], panel.interval)
+        targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
+        write_targets(group, sleeve, Banks.of(sleeve, [group], window.store), targets)
+        bars = sleeve.bars._replace(origin=sleeve.bars.first)
+        found = []
+        for simulate in (kernel.simulate_sleeve, step_walk.simulate_sleeve):
+            trades = np.zeros((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
+            gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=bool)
+            totals = np.empty(layout.N_TOTALS)
+            simulate(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
+            found.append((trades, gains, held, totals))
+        for walked, stepped in zip(found[0][:3], found[1][:3], strict=True):
+            np.testing.assert_array_equal(walked, stepped)
+        np.testing.assert_allclose(found[0][3], found[1][3], rtol=1e-9, atol=1e-12)
+
+
+@given(genomes(), markets())
+@settings(max_examples=30, deadline=None)
+def test_volume_that_suffices_is_no_limit(genome: Genome, market: tuple[Panel, Costs, int, int]) -> None:
+    panel, costs, start, stop = market
+    plenty = replace(panel, volume=panel.volume * 1e12)
+    expected = EVALUATOR.trades(genome, plenty, costs, start=start, stop=stop)
+    found = EVALUATOR.trades(genome, plenty, replace(costs, max_participation=1.0), start=start, stop=stop)
+    assert found.hash == expected.hash
+
+
+@given(genomes(), markets(limited=True))
+@settings(max_examples=30, deadline=None)
+def test_a_population_with_limited_volume_counts_the_trades_that_are_listed(
+    genome: Genome, market: tuple[Panel, Costs, int, int]
+) -> None:
+    panel, costs, start, stop = market
+    frame = EVALUATOR.trades(genome, panel, costs, start=start, stop=stop).frame
+    found = EVALUATOR.evaluate([genome], panel, costs, start=start, stop=stop).asset_metrics
+    for asset in np.flatnonzero(panel.valid[start:stop].any(axis=0)):
+        listed = frame.filter(pl.col("symbol") == panel.symbols[asset])
+        assert found["trades"][0, asset] == listed.filter(pl.col("reason") != "open").height
+        assert found["total_return"][0, asset] == pytest.approx(listed["pnl"].sum(), abs=1e-12)
