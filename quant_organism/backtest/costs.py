@@ -6,8 +6,8 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from quant_organism.errors import InputError
@@ -109,12 +109,25 @@ class Costs:
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical text of all fields, in hex."""
-        fields = asdict(self) | {"margin_tiers": dict(self.margin_tiers)}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values."""
+        return {**asdict(replace(self, margin_tiers={})), "margin_tiers": dict(self.margin_tiers)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Costs:
+        """Read what `to_dict` returned, also after it was JSON."""
+        margin = {symbol: _read_tiers(tiers) for symbol, tiers in fields["margin_tiers"].items()}
+        return cls(**{**fields, "margin_tiers": margin, "default_tiers": _read_tiers(fields["default_tiers"])})
 
     def tiers(self, symbol: str) -> MarginTiers:
         """Return the margin tiers of an asset."""
         return self.margin_tiers.get(symbol, self.default_tiers)
+
+
+def _read_tiers(tiers: Sequence[Sequence[Any]]) -> MarginTiers:
+    return tuple((bound, most) for bound, most in tiers)
 
 
 def _check_tiers(where: str, tiers: MarginTiers) -> None:

@@ -1,0 +1,80 @@
+"""One bar of all assets, as it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import format_ms
+
+_PRICES = ("open", "high", "low", "close", "volume", "funding_rate")
+
+
+@dataclass(frozen=True, eq=False)
+class MarketRow:
+    """One bar of N assets, complete at its close.
+
+    Parameters
+    ----------
+    time
+        Open time, UTC milliseconds.
+    open, high, low, close, volume
+        Shape (N,); volume in base units. Anything where not valid.
+    funding_rate
+        Fraction per hour in force and known at the close, shape (N,); NaN where there is none.
+    funding_paid
+        Sum of the settlement fractions that a holder through the bar pays, shape (N,).
+    valid
+        Which assets have this bar, shape (N,).
+    """
+
+    time: int
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    funding_rate: NDArray[np.float64]
+    funding_paid: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, panel: Panel, row: int) -> MarketRow:
+        """Return a row of a panel."""
+        arrays = {name: getattr(panel, name)[row] for name in (*_PRICES, "funding_paid", "valid")}
+        return cls(time=int(panel.times[row]), **arrays)
+
+    @cached_property
+    def columns(self) -> NDArray[np.float64]:
+        """Open, high, low, close, volume and funding rate, shape (6, N)."""
+        return np.stack([getattr(self, name) for name in _PRICES])
+
+    def check(self, symbols: Sequence[str]) -> None:
+        """Refuse a bar that the rules are not defined on.
+
+        Raises
+        ------
+        InputError
+            Arrays of another shape than (N,), or a valid bar whose prices are not finite, positive and enclosed by
+            low and high, or whose volume or funding is not finite.
+        """
+        for name in (*_PRICES, "funding_paid", "valid"):
+            shape = np.shape(getattr(self, name))
+            if shape != (len(symbols),):
+                raise InputError(f"{name} has shape {shape}, expected ({len(symbols)},)", where=format_ms(self.time))
+        opens, high, low, close, volume, _ = self.columns
+        enclosed = (low > 0) & (low <= np.minimum(opens, close)) & (high >= np.maximum(opens, close)) & (high < np.inf)
+        sound = enclosed & (volume >= 0) & np.isfinite(volume) & np.isfinite(self.funding_paid)
+        for asset in np.flatnonzero(self.valid & ~sound).tolist():
+            found = ", ".join(f"{name} {getattr(self, name)[asset]}" for name in (*_PRICES[:5], "funding_paid"))
+            raise InputError(
+                f"not a possible bar: {found}",
+                where=f"{symbols[asset]} at {format_ms(self.time)}",
+                remedy="mark it as not valid, or repair it at its source",
+            )

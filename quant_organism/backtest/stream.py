@@ -1,0 +1,271 @@
+"""The streaming twin of the evaluator: one genome, one bar of all assets in, fills and standing orders out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import layout
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.orders import Fill, Order, fills_of, orders_of
+from quant_organism.backtest.population import applied_genes, check_columns
+from quant_organism.backtest.sleeve_state import (
+    CLOSE,
+    EQUITY,
+    N_STATE,
+    SETTLED,
+    Decision,
+    Ledger,
+    Tick,
+    new_state,
+    terms_of,
+)
+from quant_organism.backtest.sleeves import friction_of
+from quant_organism.backtest.step import decide, end_sleeve, mark_bar, trade_bar
+from quant_organism.backtest.trades import TradeList, trade_list
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval, format_ms
+from quant_organism.strategies import Genome
+from quant_organism.strategies.allocation import Allocation, allocate
+from quant_organism.strategies.allocation_stream import AllocationStream
+from quant_organism.strategies.signals import COLUMNS, gene_arrays
+from quant_organism.strategies.stream import FittedModels, SignalStream
+
+_SCHEMA = 1
+_IDLE = Decision(0, 0.0, False)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one bar brought.
+
+    Parameters
+    ----------
+    fills
+        In the order of the assets, and within the bar.
+    orders
+        What stands for the next bar, decided at this close.
+    equity
+        Of each sleeve at its last close, shape (N,).
+    """
+
+    fills: tuple[Fill, ...]
+    orders: tuple[Order, ...]
+    equity: NDArray[np.float64]
+
+
+class GenomeStream:
+    """Trade one genome on N assets by the rules of docs/execution.md, one bar at a time.
+
+    Fed with the bars of a panel, it makes the trades of `Evaluator.trades`, to the last bit.
+
+    Parameters
+    ----------
+    genome
+        The strategy.
+    symbols
+        Names of the N assets.
+    interval
+        Length of a bar.
+    costs
+        Fees, slippage, funding, margin, volume.
+    history
+        Bars of the same assets before the first that is traded; they warm signals and ranks up.
+
+    Raises
+    ------
+    InputError
+        If the history is of other assets or another interval, or lacks a column that the family reads.
+    """
+
+    def __init__(
+        self, genome: Genome, symbols: Sequence[str], interval: Interval, costs: Costs, *, history: Panel | None = None
+    ) -> None:
+        self.genome, self.symbols, self.interval, self.costs = genome, tuple(symbols), interval, costs
+        count = len(self.symbols)
+        models = FittedModels()
+        self._signals = [SignalStream(genome, interval.hours, models) for _ in range(count)]
+        self._allocation = AllocationStream(count, interval.hours)
+        self._by_symbol = sorted(range(count), key=self.symbols.__getitem__)
+        self._risk = applied_genes(gene_arrays([genome]), interval)
+        self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
+        self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
+        self._decisions = [_IDLE] * count
+        self._last_bars = np.full(count, -1, dtype=np.int64)
+        self._last_number: int | None = None
+        self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
+        self._ledger = Ledger.empty()
+        if history is not None:
+            self._warm_up(history)
+
+    def step(self, row: MarketRow) -> Step:
+        """Fill the orders that stand, mark the sleeves, and decide at the close.
+
+        Raises
+        ------
+        InputError
+            If the bar is not on the time grid, not later than the last, or not a possible one.
+        """
+        number = row.time // self.interval.milliseconds
+        self._check(row, number)
+        fills: list[Fill] = []
+        listed = np.flatnonzero(row.valid).tolist()
+        for asset in listed:
+            fills += self._trade(asset, row, number)
+        targets = {}
+        for asset in listed:
+            self._last_bars[asset] = number
+            targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
+        found = self._allocation.step([signal.bars for signal in self._signals], row.valid)
+        context = _context(found, 0, self._by_symbol)
+        orders: list[Order] = []
+        for asset in range(len(self.symbols)):
+            if asset in targets:
+                self._decisions[asset] = decide(targets[asset], context[asset], self._risk, 0)
+            state, decision, terms = self._states[asset], self._decisions[asset], self._terms[asset]
+            orders += orders_of(self.symbols[asset], state, decision, terms, number + 1)
+        self._last_number = number
+        return Step(tuple(fills), tuple(orders), self._states[:, EQUITY].copy())
+
+    def trades(self) -> TradeList:
+        """Return the trades that have ended so far."""
+        return self._listed(self._trades)
+
+    def finish(self) -> TradeList:
+        """Return all trades as if no bar followed (rule 11); the stream itself can go on."""
+        every = []
+        for asset, trades in enumerate(self._trades):
+            ledger, state = Ledger.empty(), self._states[asset].copy()
+            delisted = self._last_number is not None and int(self._last_bars[asset]) < self._last_number
+            end_sleeve(state, state[CLOSE], state[SETTLED], delisted, self._terms[asset], ledger)
+            every.append([*trades, *ledger.trades[: ledger.counts[0]]])
+        return self._listed(every)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restored` needs: plain values and arrays, none of them shared with the stream."""
+        histories = [signal.bars for signal in self._signals]
+        return {
+            "schema": _SCHEMA,
+            "genome": self.genome.to_dict(),
+            "symbols": list(self.symbols),
+            "interval": self.interval.name,
+            "costs": self.costs.to_dict(),
+            "last_number": self._last_number,
+            "last_bars": self._last_bars.copy(),
+            "sleeves": self._states.copy(),
+            "decisions": np.array(self._decisions, dtype=np.float64).reshape(-1, len(_IDLE)),
+            "trade_counts": np.array([len(trades) for trades in self._trades]),
+            "trades": np.array([trade for trades in self._trades for trade in trades]).reshape(
+                -1, layout.N_TRADE_COLUMNS
+            ),
+            "bar_counts": np.array([bars.numbers.size for bars in histories]),
+            "bars": np.concatenate([[getattr(bars, name) for name in COLUMNS] for bars in histories], axis=1),
+            "numbers": np.concatenate([bars.numbers for bars in histories]),
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> GenomeStream:
+        """Take a stream up where `state` was asked for.
+
+        Raises
+        ------
+        InputError
+            If the state is of another schema version or layout.
+        """
+        if state.get("schema") != _SCHEMA or np.shape(state["sleeves"])[1:] != (N_STATE,):
+            raise InputError(
+                f"the stream was saved with schema {state.get('schema')!r}, expected {_SCHEMA}",
+                where="state of a stream",
+                remedy="feed a new stream the bars again",
+            )
+        interval = Interval.parse(state["interval"])
+        stream = cls(Genome.from_dict(state["genome"]), state["symbols"], interval, Costs.from_dict(state["costs"]))
+        stream._states[:] = state["sleeves"]
+        stream._decisions = [Decision(int(side), float(size), bool(calm)) for side, size, calm in state["decisions"]]
+        stream._last_number = state["last_number"]
+        stream._last_bars[:] = state["last_bars"]
+        ends = np.cumsum(state["trade_counts"])[:-1]
+        stream._trades = [list(trades) for trades in np.split(np.asarray(state["trades"]), ends)]
+        ends = np.cumsum(state["bar_counts"])[:-1]
+        columns, numbers = np.split(np.asarray(state["bars"]), ends, axis=1), np.split(state["numbers"], ends)
+        for signal, bars, places in zip(stream._signals, columns, numbers, strict=True):
+            signal.extend(bars, places)
+        return stream
+
+    def _trade(self, asset: int, row: MarketRow, number: int) -> list[Fill]:
+        # One bar of one sleeve, up to its mark at the close.
+        state, terms, ledger = self._states[asset], self._terms[asset], self._ledger
+        opens, high, low, close, volume, _ = (float(value) for value in row.columns[:, asset])
+        settled = float(state[SETTLED])
+        if self.costs.charge_funding:
+            settled += close * float(row.funding_paid[asset])
+        tick = Tick(number, opens, high, low, close, volume / self.costs.capital_usd, settled)
+        trade_bar(state, tick, self._decisions[asset], terms, ledger)
+        mark_bar(state, close, settled, ledger)
+        self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
+        return fills_of(self.symbols[asset], ledger)
+
+    def _warm_up(self, history: Panel) -> None:
+        if history.symbols != self.symbols or history.interval != self.interval:
+            raise InputError(
+                f"the history holds {', '.join(history.symbols)} at {history.interval}, expected "
+                f"{', '.join(self.symbols)} at {self.interval}",
+                where="history of a stream",
+            )
+        check_columns([self.genome], history)
+        numbers = history.times // self.interval.milliseconds
+        self._last_number = int(numbers[-1])
+        prices = history.high, history.low, history.close, history.volume
+        found = allocate(*prices, history.valid, self.interval.hours)
+        for asset, signal in enumerate(self._signals):
+            rows = np.flatnonzero(history.valid[:, asset])
+            if rows.size == 0:
+                continue
+            signal.extend(np.stack([getattr(history, name)[rows, asset] for name in COLUMNS]), numbers[rows])
+            settled = 0.0
+            if self.costs.charge_funding:
+                paid = history.close[rows, asset] * history.funding_paid[rows, asset]
+                settled = float(np.cumsum(paid)[-1])
+            self._states[asset] = new_state(rows.size - 1, settled)
+            self._states[asset, CLOSE] = history.close[rows[-1], asset]
+            self._last_bars[asset] = numbers[rows[-1]]
+            known = _context(found, int(rows[-1]), self._by_symbol)[asset]
+            self._decisions[asset] = decide(signal.target(), known, self._risk, 0)
+
+    def _check(self, row: MarketRow, number: int) -> None:
+        row.check(self.symbols)
+        where = format_ms(row.time)
+        if row.time % self.interval.milliseconds:
+            raise InputError(f"bars of {self.interval} do not open at this time", where=where)
+        if self._last_number is not None and number <= self._last_number:
+            last = format_ms(self._last_number * self.interval.milliseconds)
+            raise InputError(
+                f"the bar is not later than the last, {last}", where=where, remedy="feed each bar once, in order"
+            )
+
+    def _listed(self, trades: Sequence[Sequence[NDArray[np.float64]]]) -> TradeList:
+        records, times = {}, {}
+        for asset, symbol in enumerate(self.symbols):
+            records[symbol] = np.array(trades[asset]).reshape(-1, layout.N_TRADE_COLUMNS)
+            times[symbol] = self._signals[asset].bars.numbers * self.interval.milliseconds
+        return trade_list(records, times)
+
+
+def _context(found: Allocation, row: int, by_symbol: Sequence[int]) -> NDArray[np.float64]:
+    # What each asset knows of all of them at a close, shape (N, N_CONTEXT); sums in the order of symbols.
+    ranks = found.ranks[row]
+    sums = np.zeros(3)
+    for asset in by_symbol:
+        sums += ranks[asset]
+    context = np.empty((len(by_symbol), layout.N_CONTEXT))
+    context[:, layout.LIQUIDITY : layout.LIQUIDITY_SUM] = ranks
+    context[:, layout.LIQUIDITY_SUM : layout.LISTED] = sums
+    context[:, layout.LISTED] = found.listed[row]
+    context[:, layout.TURBULENCE] = found.turbulence[row]
+    return context
