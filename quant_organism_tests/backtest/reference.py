@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,108 +12,303 @@ from quant_organism.backtest import Costs
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 from quant_organism.strategies.signals import signal
+from quant_organism_tests.backtest.reference_weights import turbulence, weight_table
+
+Tiers = Sequence[tuple[float, int]]
+
+
+@dataclass
+class Bar:
+    """One valid bar; `room` is what market orders may still trade of its volume, `volume` all of it, both in units
+    of a sleeve's quantity."""
+
+    row: int
+    open: float
+    high: float
+    low: float
+    close: float
+    funding: float
+    volume: float
+    room: float
+
+
+@dataclass
+class Order:
+    """An entry that is not filled yet."""
+
+    side: int
+    quantity: float
 
 
 @dataclass
 class Position:
-    """An open position; prices as filled."""
+    """An open position: what was entered, what is left of it, and why its exit has begun if it has."""
 
     side: int
-    quantity: float
     entry_bar: int
-    entry_price: float
-    best_price: float
     equity_before: float
-    fees: float
+    entered: float = 0.0
+    entry_value: float = 0.0
+    left: float = 0.0
+    exit_value: float = 0.0
+    exit_bar: int = -1
+    fees: float = 0.0
     funding: float = 0.0
+    reason: str = ""
+    highest: float = -math.inf
+    lowest: float = math.inf
+
+    @property
+    def entry_price(self) -> float:
+        """Average entry fill."""
+        return self.entry_value / self.entered
+
+
+def maintenance_margin(notional_usd: float, tiers: Tiers) -> float:
+    """Rule 15: the margin in USD that a position of this notional must keep.
+
+    Each tier asks `1 / (2 x leverage)` of the notional, less what makes the margin continuous where tiers meet.
+    """
+    deduction = 0.0
+    rate = 1 / (2 * tiers[0][1])
+    for lower, leverage in tiers[1:]:
+        if notional_usd >= lower:
+            deduction += lower * (1 / (2 * leverage) - rate)
+            rate = 1 / (2 * leverage)
+    return notional_usd * rate - deduction
+
+
+def liquidation_price(
+    side: int, quantity: float, entry_price: float, margin: float, tiers: Tiers, capital_usd: float
+) -> float:
+    """Rule 15: the price at which margin and profit equal the maintenance margin of the tier in force there.
+
+    Not positive, or infinite for a short, where there is none. `margin` is what funding has left of it.
+    """
+    deduction = 0.0
+    rate = 1 / (2 * tiers[0][1])
+    for k, (lower, leverage) in enumerate(tiers):
+        tier_rate = 1 / (2 * leverage)
+        deduction += lower * (tier_rate - rate) if k else 0.0
+        rate = tier_rate
+        upper = tiers[k + 1][0] if k + 1 < len(tiers) else math.inf
+        # margin + side x quantity x (price - entry) = rate x quantity x price - deduction
+        price = (side * quantity * entry_price - margin - deduction / capital_usd) / (quantity * (side - rate))
+        if quantity * price * capital_usd < upper:
+            return price
+    raise AssertionError("the last tier has no upper end")
 
 
 @dataclass
 class SleeveAccount:
-    """Cash, position and history of one genome on one asset."""
+    """Cash, order, position and history of one genome on one asset."""
 
-    genome: Genome
+    genes: Mapping[str, float]
     costs: Costs
+    tiers: Tiers
+    holding: int
+    stops_from_next_bar: bool = False
     cash: float = 1.0
+    order: Order | None = None
     position: Position | None = None
     blocked_side: int = 0
     ruined: bool = False
     trades: list[dict] = field(default_factory=list)
     turnover: dict[int, float] = field(default_factory=dict)
 
-    def worse(self, price: float, side: int) -> float:
-        """Return the fill of a market order on `side`: +1 buys, -1 sells."""
-        return price * (1 + side * self.costs.slippage)
+    def worse(self, price: float, side: int, quantity: float, bar: Bar) -> float:
+        """Rules 3 and 16: the fill of a market order on `side`: +1 buys, -1 sells."""
+        bps = self.costs.slippage_bps
+        if self.costs.max_participation is not None:
+            bps += self.costs.impact_bps * math.sqrt(quantity / bar.volume)
+        return price * (1 + side * bps / 10_000)
 
     def equity(self, price: float) -> float:
         """Return cash plus position at `price`."""
-        return self.cash + (self.position.side * self.position.quantity * price if self.position else 0.0)
+        return self.cash + (self.position.side * self.position.left * price if self.position else 0.0)
 
-    def enter(self, bar: int, side: int, conviction: float, price: float) -> None:
-        """Rules 2 to 4."""
-        fill = self.worse(price, side)
-        notional = self.genome.genes["position_size"] * conviction * self.cash
-        fee = notional * self.costs.taker_fee
-        self.position = Position(side, notional / fill, bar, fill, fill, self.cash, fee)
-        self.turnover[bar] = self.turnover.get(bar, 0.0) + notional / self.cash
-        self.cash -= side * notional + fee
+    def trade(self, bar: Bar, target: float, weight: float, permitted: bool) -> None:
+        """Go through one bar, with the target decided at the close before it."""
+        wanted = int(np.sign(target))
+        if wanted != self.blocked_side:
+            self.blocked_side = 0
+        if self.stops_from_next_bar and self.position and self.position.entry_bar < bar.row:
+            side, exiting = self.position.side, bool(self.position.reason)
+            self.look_at_levels(bar)
+            if self.position is None or bool(self.position.reason) != exiting:  # rule 17
+                self.blocked_side = wanted if wanted == side or permitted else 0
+                return
+        self.exit_at_open(bar, wanted)
+        self.enter_at_open(bar, wanted, weight * abs(target), permitted)
+        if not self.stops_from_next_bar:
+            self.look_at_levels(bar)
 
-    def leave(self, bar: int, fill: float, reason: str) -> None:
-        """Close the whole position at `fill` and book the trade."""
+    def exit_at_open(self, bar: Bar, wanted: int) -> None:
+        """Rules 2, 7 and 16: close what the target or the holding time ends, or what an exit has left over."""
         held = self.position
-        value = self.equity(fill)
-        fee = held.quantity * fill * self.costs.taker_fee
-        held.fees += fee
-        self.cash = value - fee
-        self.position = None
-        if self.cash <= 0:
-            self.ruin(bar, fill, held)
+        if held is None:
             return
-        self.turnover[bar] = self.turnover.get(bar, 0.0) + held.quantity * fill / value
-        self.book(held, bar, fill, reason)
+        if not held.reason and wanted != held.side:
+            held.reason = "signal"
+        elif not held.reason and bar.row - held.entry_bar >= self.holding:
+            held.reason, self.blocked_side = "max_holding", held.side
+        if held.reason:
+            self.order = None
+            self.sell_off(bar, bar.open)
 
-    def ruin(self, bar: int, price: float, held: Position) -> None:
+    def enter_at_open(self, bar: Bar, wanted: int, weight: float, permitted: bool) -> None:
+        """Rules 2, 4, 14 and 16: send a new order, or again what is left of one."""
+        if self.order and self.order.side != wanted:
+            self.order = None
+        free = self.position is None and self.order is None and not self.ruined
+        if free and permitted and wanted not in (0, self.blocked_side):
+            aimed = bar.open * (1 + wanted * self.costs.slippage_bps / 10_000)
+            self.order = Order(wanted, weight * self.cash / aimed)
+        if self.order is None:
+            return
+        side, quantity = self.order.side, min(self.order.quantity, bar.room)
+        if quantity == 0:
+            return
+        bar.room -= quantity
+        self.order.quantity -= quantity
+        if self.order.quantity == 0:
+            self.order = None
+        if self.position is None:
+            self.position = Position(side, bar.row, self.cash)
+        held, fill = self.position, self.worse(bar.open, side, quantity, bar)
+        self.count_turnover(bar, quantity, fill)
+        fee = quantity * fill * self.costs.taker_fee
+        self.cash -= side * quantity * fill + fee
+        held.entered += quantity
+        held.left += quantity
+        held.entry_value += quantity * fill
+        held.fees += fee
+        if self.equity(fill) <= 0:
+            self.ruin(bar, fill)
+
+    def look_at_levels(self, bar: Bar) -> None:
+        """Rules 5, 6 and 15: leave where this bar reaches a level."""
+        held = self.position
+        if held is None or held.reason:
+            return
+        side, genes = held.side, self.genes
+        stop, reason = held.entry_price * (1 - side * genes["stop_loss"]), "stop_loss"
+        if genes["trailing_stop"] >= 0.005:
+            peak = max(held.entry_price, held.highest) if side > 0 else min(held.entry_price, held.lowest)
+            trailing = peak * (1 - side * genes["trailing_stop"])
+            if side * trailing > side * stop:
+                stop, reason = trailing, "trailing_stop"
+        margin = held.entry_value / min(self.costs.leverage, self.tiers[0][1]) - held.funding
+        forced = liquidation_price(side, held.left, held.entry_price, margin, self.tiers, self.costs.capital_usd)
+        if side * forced > side * stop:
+            stop, reason = forced, "liquidation"
+        target = held.entry_price * (1 + side * genes["take_profit"])
+        worst, best = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
+        if side * worst <= side * stop:
+            self.begin_exit(reason)
+            price = bar.open if side * bar.open < side * stop else stop
+            if reason == "liquidation":
+                self.liquidate(bar, price, margin)
+            else:
+                self.sell_off(bar, price)
+        elif side * best >= side * target:
+            self.begin_exit("take_profit")
+            self.sell_off(bar, bar.open if side * bar.open > side * target else target, resting=True)
+
+    def begin_exit(self, reason: str) -> None:
+        """Rule 8: the direction is spent."""
+        self.position.reason, self.blocked_side, self.order = reason, self.position.side, None
+
+    def liquidate(self, bar: Bar, price: float, margin: float) -> None:
+        """Rule 15: a market fill that leaves nothing below zero of the margin, or the venue takes all of it."""
+        held = self.position
+        nothing_left = held.entry_price - held.side * margin / held.left
+        at_open = margin + held.side * held.left * (bar.open - held.entry_price)
+        capital = self.costs.capital_usd
+        if at_open < 2 / 3 * maintenance_margin(held.left * bar.open * capital, self.tiers) / capital:
+            self.fill_exit(bar, held.left, nothing_left, fee=0.0)
+            return
+        quantity = min(held.left, bar.room)
+        if quantity > 0:
+            fill = self.worse(price, -held.side, quantity, bar)
+            fill = max(fill, nothing_left) if held.side > 0 else min(fill, nothing_left)
+            self.fill_exit(bar, quantity, fill, fee=self.costs.taker_fee)
+
+    def sell_off(self, bar: Bar, price: float, *, resting: bool = False) -> None:
+        """Close as much as the bar's volume allows."""
+        quantity = min(self.position.left, bar.room)
+        if quantity > 0:
+            fill = price if resting else self.worse(price, -self.position.side, quantity, bar)
+            self.fill_exit(bar, quantity, fill, fee=self.costs.maker_fee if resting else self.costs.taker_fee)
+
+    def fill_exit(self, bar: Bar, quantity: float, fill: float, *, fee: float) -> None:
+        """Close a part of the position, and book the trade with its last part."""
+        held = self.position
+        bar.room -= quantity
+        self.count_turnover(bar, quantity, fill)
+        self.cash += held.side * quantity * fill - quantity * fill * fee
+        held.left -= quantity
+        held.exit_value += quantity * fill
+        held.exit_bar = bar.row
+        held.fees += quantity * fill * fee
+        if self.equity(fill) <= 0:
+            self.ruin(bar, fill)
+        elif held.left == 0:
+            self.position = None
+            self.book(held, held.exit_bar, held.reason, self.cash)
+
+    def close_bar(self, bar: Bar, *, delisted: bool) -> None:
+        """Rules 10 to 12: funding, ruin and delisting at the close; the bar's extremes count from the next on."""
+        held = self.position
+        if held is None:
+            return
+        held.highest, held.lowest = max(held.highest, bar.high), min(held.lowest, bar.low)
+        if self.costs.charge_funding:
+            paid = held.side * held.left * bar.close * bar.funding
+            held.funding += paid
+            self.cash -= paid
+        if self.equity(bar.close) <= 0:
+            self.ruin(bar, bar.close)
+        elif delisted:
+            held.reason = held.reason or "delisted"
+            fill = bar.close * (1 - held.side * self.costs.slippage_bps / 10_000)
+            self.fill_exit(bar, held.left, fill, fee=self.costs.taker_fee)
+
+    def ruin(self, bar: Bar, price: float) -> None:
         """Rule 12."""
-        self.cash, self.position, self.ruined = 0.0, None, True
-        self.book(held, bar, price, "ruined")
+        held, self.position, self.order = self.position, None, None
+        self.cash, self.ruined = 0.0, True
+        held.exit_value += held.left * price
+        self.book(held, bar.row, "ruined", 0.0)
 
-    def book(self, held: Position, bar: int, price: float, reason: str) -> None:
+    def mark_open(self, bar: Bar) -> None:
+        """Rule 11: list the position that is open at the window's end."""
+        if held := self.position:
+            held.exit_value += held.left * bar.close
+            self.book(held, bar.row, "open", self.equity(bar.close))
+
+    def count_turnover(self, bar: Bar, quantity: float, fill: float) -> None:
+        """Add the traded notional over equity."""
+        if self.equity(fill) > 0:
+            self.turnover[bar.row] = self.turnover.get(bar.row, 0.0) + quantity * fill / self.equity(fill)
+
+    def book(self, held: Position, exit_bar: int, reason: str, equity: float) -> None:
         """Record a trade."""
-        pnl = self.equity(price) - held.equity_before
         self.trades.append(
             {
                 "entry": held.entry_bar,
-                "exit": bar,
+                "exit": exit_bar,
                 "side": held.side,
-                "quantity": held.quantity,
+                "quantity": held.entered,
                 "entry_price": held.entry_price,
-                "exit_price": price,
+                "exit_price": held.exit_value / held.entered,
                 "fees": held.fees,
                 "funding": held.funding,
-                "pnl": pnl,
-                "return": pnl / held.equity_before,
+                "pnl": equity - held.equity_before,
+                "return": (equity - held.equity_before) / held.equity_before,
                 "reason": reason,
             }
         )
-
-    def stop_or_target(self, open_: float, high: float, low: float) -> tuple[float, str] | None:
-        """Rules 5 and 6: the fill and the reason if this bar reaches a level."""
-        genes, held = self.genome.genes, self.position
-        side = held.side
-        stop, reason = held.entry_price * (1 - side * genes["stop_loss"]), "stop_loss"
-        if genes["trailing_stop"] >= 0.005:
-            trailing = held.best_price * (1 - side * genes["trailing_stop"])
-            if side * trailing > side * stop:
-                stop, reason = trailing, "trailing_stop"
-        target = held.entry_price * (1 + side * genes["take_profit"])
-        worst, best = (low, high) if side > 0 else (high, low)
-        if side * worst <= side * stop:
-            level = open_ if side * open_ < side * stop else stop
-            return self.worse(level, -side), reason
-        if side * best >= side * target:
-            return (open_ if side * open_ > side * target else target), "take_profit"
-        held.best_price = max(held.best_price, high) if side > 0 else min(held.best_price, low)
-        return None
 
 
 @dataclass
@@ -127,69 +323,75 @@ class SleeveResult:
     trades: list[dict]
 
 
-def run_sleeve(genome: Genome, panel: Panel, asset: int, costs: Costs, start: int, stop: int) -> SleeveResult:
-    """Trade one genome on one asset of a panel, in rows start..stop-1."""
-    columns = {name: getattr(panel, name)[:stop, asset] for name in ("open", "high", "low", "close", "volume")}
-    target = signal(genome, columns)
+@dataclass(frozen=True)
+class Decisions:
+    """What one genome decides on one asset at the close of each row of a panel, shape (rows,) each."""
+
+    target: np.ndarray
+    weight: np.ndarray
+    turbulence: np.ndarray
+
+
+def decide(genome: Genome, panel: Panel, asset: int, stop: int) -> Decisions:
+    """Return targets, weights and turbulence of an asset, from the rows before `stop`."""
+    names = ("open", "high", "low", "close", "volume", "funding_rate")
+    columns = {name: getattr(panel, name)[:stop, asset] for name in names}
+    numbers = panel.times[:stop] // panel.interval.milliseconds
+    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
+    return Decisions(target, weight_table(genome, panel, stop)[:, asset], turbulence(panel, asset, stop))
+
+
+def run_sleeve(
+    genome: Genome,
+    panel: Panel,
+    asset: int,
+    costs: Costs,
+    start: int,
+    stop: int,
+    *,
+    decisions: Decisions | None = None,
+    stops_from_next_bar: bool = False,
+) -> SleeveResult:
+    """Trade one genome, or given decisions with its risk genes, on one asset in rows start..stop-1 of a panel."""
+    decided = decide(genome, panel, asset, stop) if decisions is None else decisions
     rows = [row for row in range(stop) if panel.valid[row, asset]]
     holding = max(1, math.ceil(genome.genes["max_holding_hours"] / panel.interval.hours))
-    account = SleeveAccount(genome, costs)
+    tiers = costs.tiers(panel.symbols[asset])
+    account = SleeveAccount(genome.genes, costs, tiers, holding, stops_from_next_bar)
     n = stop - start
-    result = SleeveResult(np.full(n, np.nan), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool), [])
-    last_equity = 1.0
+    result = SleeveResult(np.full(n, np.nan), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool), account.trades)
+    equity = highest = 1.0
     for place, row in enumerate(rows):
         if row < start or account.ruined:
             continue
-        open_, high, low, close = (columns[name][row] for name in ("open", "high", "low", "close"))
-        decided = target[rows[place - 1]] if place > 0 else 0.0
-        wanted = int(np.sign(decided))
-        if wanted != account.blocked_side:
-            account.blocked_side = 0
-        held = account.position
-        if held and wanted != held.side:
-            account.leave(row, account.worse(open_, -held.side), "signal")
-        elif held and row - held.entry_bar >= holding:
-            account.blocked_side = held.side
-            account.leave(row, account.worse(open_, -held.side), "max_holding")
-        if account.position is None and not account.ruined and wanted not in (0, account.blocked_side):
-            account.enter(row, wanted, abs(decided), open_)
-        if held := account.position:
-            reached = account.stop_or_target(open_, high, low)
-            if reached:
-                account.blocked_side = held.side
-                account.leave(row, *reached)
-        if held := account.position:
-            if costs.charge_funding:
-                paid = held.side * held.quantity * close * panel.funding_paid[row, asset]
-                held.funding += paid
-                account.cash -= paid
-            if account.equity(close) <= 0:
-                account.ruin(row, close, held)
-            elif row == rows[-1] and row < stop - 1:
-                account.leave(row, account.worse(close, -held.side), "delisted")
-        equity = account.equity(close)
+        bar = read_bar(panel, asset, row, costs)
+        if place > 0:
+            before = rows[place - 1]
+            calm = decided.turbulence[before] <= genome.genes["volatility_threshold"]
+            shallow = 1 - equity / highest < genome.genes["max_drawdown"]
+            permitted = bool(decided.weight[before] > 0 and calm and shallow)
+            account.trade(bar, decided.target[before], decided.weight[before], permitted)
+        account.close_bar(bar, delisted=row == rows[-1] and row < stop - 1)
+        last, equity = equity, account.equity(bar.close)
+        highest = max(highest, equity)
         k = row - start
-        result.returns[k] = equity / last_equity - 1
+        result.equity[k], result.returns[k] = equity, equity / last - 1
         if held := account.position:
-            result.weights[k] = held.quantity * close / equity
+            result.weights[k] = held.left * bar.close / equity
             result.in_position[k] = True
-        last_equity = equity
-        result.equity[k] = equity
-    if held := account.position:
-        account.book(held, rows[-1], columns["close"][rows[-1]], "open")
+        if row == rows[-1]:
+            account.mark_open(bar)
     for row, weight in account.turnover.items():
         result.turnover[row - start] = weight
     for k in range(n):
         if np.isnan(result.equity[k]):
             result.equity[k] = result.equity[k - 1] if k else 1.0
-    result.trades = account.trades
     return result
 
 
-def portfolio_scale(genome: Genome, panel: Panel, start: int, stop: int) -> np.ndarray:
-    """Rule 13: the factor on each bar's sleeve returns that keeps gross exposure within equity."""
-    scale = []
-    for row in range(start, stop):
-        listed = max(1, int(panel.valid[max(row - 1, 0)].sum()))
-        scale.append(min(1.0, 1.0 / (listed * genome.genes["position_size"])))
-    return np.array(scale)
+def read_bar(panel: Panel, asset: int, row: int, costs: Costs) -> Bar:
+    """Return a valid bar with its volume in units of a sleeve's quantity."""
+    opened, high, low, close = (getattr(panel, name)[row, asset] for name in ("open", "high", "low", "close"))
+    volume = panel.volume[row, asset] / costs.capital_usd
+    room = math.inf if costs.max_participation is None else costs.max_participation * volume
+    return Bar(row, opened, high, low, close, panel.funding_paid[row, asset], volume, room)
