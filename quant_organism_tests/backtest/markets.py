@@ -20,13 +20,21 @@ def random_panel(
     overnight: float = 0.004,
     holes: bool = True,
     funding: float = 1e-4,
+    settled_every_hours: float = 0.0,
+    shocks: float = 0.0,
 ) -> Panel:
-    """Return a panel with price gaps and funding; with `holes`, also late listings, delistings and missing bars."""
-    rng = np.random.default_rng(seed)
+    """Return a panel with price gaps and funding; with `holes`, also late listings, delistings and missing bars.
+
+    Funding is settled on every other bar or so, or every `settled_every_hours`; `shocks` is the size of a few
+    overnight jumps in the logarithm of prices, up or down, each of which comes with a burst of funding.
+    """
+    rng, extra = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     shape = (bars, assets)
     jumps = rng.normal(0.0, overnight, shape) * (rng.random(shape) < 0.3)
     moves = rng.standard_t(3, shape) * volatility * np.repeat(rng.uniform(0.2, 1.5, (bars // 40 + 1, 1)), 40, 0)[:bars]
     moves = np.clip(moves, -0.4, 0.4)
+    shocked = extra.random(shape) < 0.01
+    jumps += shocks * shocked * extra.choice([-1.0, 1.0], shape)
     log_open = np.log(rng.uniform(0.1, 30_000, assets)) + np.cumsum(
         jumps + np.vstack([np.zeros(assets), moves[:-1]]), 0
     )
@@ -43,15 +51,24 @@ def random_panel(
                 hole = rng.integers(0, bars)
                 valid[hole : hole + rng.integers(1, 12), asset] = False
     step = Interval.parse(interval)
+    times = MONDAY_MS + step.milliseconds * np.arange(bars)
+    volume = np.exp(rng.normal(5, 1, shape))
+    paid = rng.normal(0, funding, shape) * (rng.random(shape) < 0.5)
+    if settled_every_hours:
+        hours = (times - MONDAY_MS) / 3_600_000
+        paid = funding * extra.normal(0, 1, shape) * (hours % settled_every_hours == 0)[:, None]
+    paid = np.where(shocked & (shocks > 0), 30 * funding, paid)
+    swing = np.sin(2 * np.pi * (np.arange(bars)[:, None] / 75 + extra.random(assets)))
     return Panel.from_arrays(
         symbols=[f"S{asset}" for asset in range(assets)],
         interval=step,
-        times=MONDAY_MS + step.milliseconds * np.arange(bars),
+        times=times,
         open=opens,
         high=high,
         low=low,
         close=close,
-        volume=np.exp(rng.normal(5, 1, shape)),
-        funding_paid=rng.normal(0, funding, shape) * (rng.random(shape) < 0.5),
+        volume=volume,
+        funding_rate=1e-4 * swing,
+        funding_paid=paid,
         valid=valid,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,15 +15,18 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, random_genome
 from quant_organism_tests.backtest.markets import random_panel
-from quant_organism_tests.backtest.reference import portfolio_scale, run_sleeve
+from quant_organism_tests.backtest.reference import SleeveResult, run_sleeve
 
 EVALUATOR = Evaluator(threads=1)
 
 COSTS = st.builds(
     Costs,
     taker_fee=st.sampled_from([0.0, 0.00045, 0.01]),
+    maker_fee=st.sampled_from([-0.0001, 0.0, 0.00015, 0.01]),
     slippage_bps=st.sampled_from([0.0, 5.0, 120.0]),
     charge_funding=st.booleans(),
+    leverage=st.sampled_from([1, 3, 10, 40]),
+    default_tiers=st.sampled_from([((0.0, 10),), ((0.0, 40),), ((0.0, 40), (500.0, 20), (1_000.0, 3))]),
 )
 
 
@@ -52,24 +58,43 @@ def cases(draw: st.DrawFn) -> tuple[Genome, Panel, Costs, int, int]:
         draw(st.integers(0, 2**32 - 1)),
         bars=draw(st.integers(60, 400)),
         assets=draw(st.integers(1, 3)),
-        interval=draw(st.sampled_from(["1h", "15m", "4h"])),
+        interval=draw(st.sampled_from(["1h", "15m", "4h", "1d"])),
         volatility=draw(st.sampled_from([0.001, 0.01, 0.04])),
         holes=draw(st.booleans()),
         funding=draw(st.sampled_from([1e-4, 1e-2])),
+        settled_every_hours=draw(st.sampled_from([0.0, 1.0, 8.0])),
+        shocks=draw(st.sampled_from([0.0, 0.0, 0.1, 1.0])),
     )
     start = draw(st.integers(0, panel.n_bars - 2))
     stop = draw(st.integers(start + 1, panel.n_bars))
     return lively_genome(draw(st.integers(0, 2**32 - 1))), panel, draw(COSTS), start, stop
 
 
-@given(cases())
-@settings(max_examples=150, deadline=None)
-def test_trades_and_equity_are_those_of_the_reference(case: tuple[Genome, Panel, Costs, int, int]) -> None:
-    genome, panel, costs, start, stop = case
-    frame = EVALUATOR.trades(genome, panel, costs, start=start, stop=stop).frame
-    equity = EVALUATOR.equity(genome, panel, costs, start=start, stop=stop)
+@given(cases(), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_trades_and_equity_are_those_of_the_reference(
+    case: tuple[Genome, Panel, Costs, int, int], stops_from_next_bar: bool
+) -> None:
+    compare(*case, stops_from_next_bar=stops_from_next_bar)
+
+
+def compare(
+    genome: Genome,
+    panel: Panel,
+    costs: Costs,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    stops_from_next_bar: bool = False,
+) -> list[SleeveResult]:
+    """Hold trades and equity of the evaluator against the reference, and return the reference's sleeves."""
+    evaluator = Evaluator(threads=1, stops_from_next_bar=stops_from_next_bar)
+    last = panel.n_bars if stop is None else stop
+    frame = evaluator.trades(genome, panel, costs, start=start, stop=last).frame
+    equity = evaluator.equity(genome, panel, costs, start=start, stop=last)
+    sleeves = []
     for asset, symbol in enumerate(panel.symbols):
-        expected = run_sleeve(genome, panel, asset, costs, start, stop)
+        expected = run_sleeve(genome, panel, asset, costs, start, last, stops_from_next_bar=stops_from_next_bar)
         found = frame.filter(pl.col("symbol") == symbol)
         assert found["reason"].to_list() == [trade["reason"] for trade in expected.trades]
         assert found["side"].to_list() == ["long" if trade["side"] > 0 else "short" for trade in expected.trades]
@@ -78,8 +103,10 @@ def test_trades_and_equity_are_those_of_the_reference(case: tuple[Genome, Panel,
             assert found[column].dt.epoch("ms").to_list() == times
         for column in ("quantity", "entry_price", "exit_price", "fees", "funding", "pnl", "return"):
             values = [trade[column] for trade in expected.trades]
-            np.testing.assert_allclose(found[column], values, rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(equity.sleeves[:, asset], expected.equity, rtol=1e-10)
+            np.testing.assert_allclose(found[column], values, rtol=1e-9, atol=1e-12, err_msg=column)
+        np.testing.assert_allclose(equity.sleeves[:, asset], expected.equity, rtol=1e-10, atol=1e-14)
+        sleeves.append(expected)
+    return sleeves
 
 
 @given(cases())
@@ -88,7 +115,6 @@ def test_metrics_follow_from_the_paths_of_the_reference(case: tuple[Genome, Pane
     genome, panel, costs, start, stop = case
     found = EVALUATOR.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
     sleeves = [run_sleeve(genome, panel, asset, costs, start, stop) for asset in range(panel.n_assets)]
-    scale = portfolio_scale(genome, panel, start, stop)
     year = 8760 / panel.interval.hours
     n = stop - start
     for asset, sleeve in enumerate(sleeves):
@@ -101,13 +127,117 @@ def test_metrics_follow_from_the_paths_of_the_reference(case: tuple[Genome, Pane
             expected["turnover_per_year"] = sleeve.turnover.sum() * year / valid.sum()
             expected |= plain_trade_metrics(sleeve.trades, panel.interval.hours)
         assert_close(got, expected)
-    portfolio = scale * sum(sleeve.returns for sleeve in sleeves)
+    portfolio = np.sum([sleeve.returns for sleeve in sleeves], axis=0)
     np.testing.assert_allclose(found.bar_returns[0], portfolio, rtol=1e-9, atol=1e-14)
-    expected = plain_metrics(portfolio, year)
-    expected["exposure"] = (scale * sum(sleeve.weights for sleeve in sleeves)).mean()
-    expected["turnover_per_year"] = (scale * sum(sleeve.turnover for sleeve in sleeves)).sum() * year / n
+    expected = plain_metrics(portfolio, year) | {"consistency": plain_consistency(portfolio)}
+    expected["exposure"] = sum(sleeve.weights for sleeve in sleeves).mean()
+    expected["turnover_per_year"] = sum(sleeve.turnover.sum() for sleeve in sleeves) * year / n
     expected |= plain_trade_metrics([trade for sleeve in sleeves for trade in sleeve.trades], panel.interval.hours)
     assert_close({name: values[0] for name, values in found.metrics.items()}, expected)
+    day = panel.times[start:stop] // 86_400_000
+    growth = np.maximum(1 + portfolio, 0)
+    daily = [growth[day == d].prod() - 1 if growth[day < d].all() else 0.0 for d in np.unique(day)]
+    np.testing.assert_allclose(found.daily_returns[0], daily, rtol=1e-8, atol=1e-13)
+
+
+@pytest.mark.parametrize("stops_from_next_bar", [False, True])
+def test_positions_are_liquidated_and_taken_over_as_in_the_reference(stops_from_next_bar: bool) -> None:
+    reasons, taken_over = Counter(), 0
+    for seed in range(40):
+        leverage = (20, 30, 50)[seed % 3]
+        tiers = ((0.0, leverage), (3e5, leverage // 2), (9e5, 5))
+        costs = Costs(leverage=leverage, margin_tiers={"S0": tiers}, default_tiers=tiers[:1], capital_usd=1e7)
+        panel = random_panel(seed, bars=250, volatility=0.02, shocks=0.1 * (seed % 2), funding=(1e-4, 1e-3)[seed % 2])
+        genome = altered(lively_genome(seed), stop_loss=0.15, trailing_stop=0.0, max_holding_hours=336)
+        for sleeve in compare(genome, panel, costs, stops_from_next_bar=stops_from_next_bar):
+            for trade in sleeve.trades:
+                reasons[trade["reason"]] += 1
+                margin = trade["quantity"] * trade["entry_price"] / leverage
+                lost = trade["quantity"] * trade["side"] * (trade["entry_price"] - trade["exit_price"])
+                taken_over += lost + trade["funding"] == pytest.approx(margin, rel=1e-9)
+    assert reasons["liquidation"] > 200
+    assert taken_over > 20
+
+
+@pytest.mark.parametrize(("impact_bps", "stops_from_next_bar"), [(0.0, False), (300.0, False), (50.0, True)])
+def test_orders_are_filled_over_several_bars_as_in_the_reference(impact_bps: float, stops_from_next_bar: bool) -> None:
+    trades = split = 0
+    reasons: Counter[str] = Counter()
+    for seed in range(40):
+        panel = random_panel(seed, bars=250, volatility=(0.01, 0.03)[seed % 2], shocks=0.1 * (seed % 4 == 3))
+        median = float(np.nanmedian(panel.close * panel.volume))
+        costs = Costs(
+            max_participation=0.02,
+            impact_bps=impact_bps,
+            capital_usd=median * (0.2, 1.0, 4.0)[seed % 3],
+            leverage=(3, 20)[seed % 2],
+            default_tiers=((0.0, 20),),
+        )
+        for sleeve in compare(lively_genome(seed), panel, costs, stops_from_next_bar=stops_from_next_bar):
+            trades += len(sleeve.trades)
+            split += (sleeve.turnover > 0).sum() > 2 * len(sleeve.trades)
+            reasons.update(trade["reason"] for trade in sleeve.trades)
+    assert trades > 200
+    assert split > 20
+    assert {"signal", "stop_loss", "trailing_stop", "take_profit", "liquidation", "open", "delisted"} <= set(reasons)
+
+
+def test_sleeves_are_ruined_as_in_the_reference() -> None:
+    ruined = 0
+    for seed in range(60):
+        panel = random_panel(seed, bars=200, shocks=2.5)
+        genome = altered(lively_genome(seed), position_size=0.15, position_size_limit=0.15)
+        sleeves = compare(genome, panel, Costs(leverage=1), stops_from_next_bar=bool(seed % 2))
+        ruined += sum(trade["reason"] == "ruined" for sleeve in sleeves for trade in sleeve.trades)
+    assert ruined > 5
+
+
+@pytest.mark.parametrize(
+    ("gene", "strict", "lax", "options"),
+    [
+        ("max_drawdown", 0.05, 0.2, {"volatility": 0.05, "assets": 1}),
+        ("volatility_threshold", 1.0, 3.0, {"interval": "4h"}),
+        ("volatility_threshold", 1.0, 3.0, {"interval": "1d"}),
+    ],
+)
+def test_entries_are_refused_as_in_the_reference(
+    gene: str, strict: float, lax: float, options: dict[str, object]
+) -> None:
+    refused = 0
+    for seed in range(25):
+        panel = random_panel(seed, bars=400, holes=bool(seed % 2), **options)
+        costs = Costs(taker_fee=0.005)
+        base = altered(lively_genome(seed), position_size=0.15, position_size_limit=0.15)
+        strictly = compare(altered(base, **{gene: strict}), panel, costs)
+        freely = compare(altered(base, **{gene: lax}), panel, costs)
+        refused += sum(len(a.trades) != len(b.trades) for a, b in zip(strictly, freely, strict=True))
+    assert refused > 5
+
+
+def test_assets_that_are_allotted_nothing_are_left_alone_as_in_the_reference() -> None:
+    idle = traded = 0
+    for seed in range(12):
+        panel = random_panel(seed, bars=200, assets=12)
+        genome = altered(lively_genome(seed), liquidity_weight=1.0, volatility_weight=0.0, momentum_weight=0.0)
+        sleeves = compare(genome, panel, Costs())
+        idle += sum(not sleeve.trades for sleeve in sleeves)
+        traded += sum(bool(sleeve.trades) for sleeve in sleeves)
+    assert min(idle, traded) > 10
+
+
+def altered(genome: Genome, **genes: float) -> Genome:
+    """Return a genome with other values of some genes."""
+    return Genome(genome.family, dict(genome.genes) | genes)
+
+
+def plain_consistency(returns: np.ndarray) -> float:
+    """Return the share of at most twelve sub-periods of equal length that gained."""
+    blocks = min(12, returns.size)
+    if blocks < 4:
+        return np.nan
+    equity = np.concatenate([[1.0], np.cumprod(np.maximum(1 + returns, 0))])
+    bounds = [block * returns.size // blocks for block in range(blocks + 1)]
+    return sum(equity[b] > equity[a] for a, b in itertools.pairwise(bounds)) / blocks
 
 
 def plain_metrics(returns: np.ndarray, year: float) -> dict[str, float]:
