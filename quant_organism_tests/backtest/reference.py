@@ -133,10 +133,10 @@ class SleeveAccount:
         if wanted != self.blocked_side:
             self.blocked_side = 0
         if self.stops_from_next_bar and self.position and self.position.entry_bar < bar.row:
-            side, exiting = self.position.side, bool(self.position.reason)
+            exiting = bool(self.position.reason)
             self.look_at_levels(bar)
-            if self.position is None or bool(self.position.reason) != exiting:  # rule 17
-                self.blocked_side = wanted if wanted == side or permitted else 0
+            if self.position is None or bool(self.position.reason) != exiting:
+                self.blocked_side = wanted  # rule 17: what was ordered for this bar is lost
                 return
         self.exit_at_open(bar, wanted)
         self.enter_at_open(bar, wanted, weight * abs(target), permitted)
@@ -220,37 +220,39 @@ class SleeveAccount:
         self.position.reason, self.blocked_side, self.order = reason, self.position.side, None
 
     def liquidate(self, bar: Bar, price: float, margin: float) -> None:
-        """Rule 15: a market fill that leaves nothing below zero of the margin, or the venue takes all of it."""
+        """Rule 15: a market fill that with its fee takes no more than the margin, or the venue takes all of it."""
         held = self.position
-        nothing_left = held.entry_price - held.side * margin / held.left
-        at_open = margin + held.side * held.left * (bar.open - held.entry_price)
-        capital = self.costs.capital_usd
+        side, capital = held.side, self.costs.capital_usd
+        nothing_left = held.entry_price - side * margin / held.left
+        at_open = side * held.left * (bar.open - nothing_left)
         if at_open < 2 / 3 * maintenance_margin(held.left * bar.open * capital, self.tiers) / capital:
             self.fill_exit(bar, held.left, nothing_left, fee=0.0)
             return
         quantity = min(held.left, bar.room)
         if quantity > 0:
-            fill = self.worse(price, -held.side, quantity, bar)
-            fill = max(fill, nothing_left) if held.side > 0 else min(fill, nothing_left)
-            self.fill_exit(bar, quantity, fill, fee=self.costs.taker_fee)
+            fill = self.worse(price, -side, quantity, bar)
+            fill = max(fill, nothing_left) if side > 0 else min(fill, nothing_left)
+            fee = min(quantity * fill * self.costs.taker_fee, side * quantity * (fill - nothing_left))
+            self.fill_exit(bar, quantity, fill, fee=fee)
 
     def sell_off(self, bar: Bar, price: float, *, resting: bool = False) -> None:
         """Close as much as the bar's volume allows."""
         quantity = min(self.position.left, bar.room)
         if quantity > 0:
             fill = price if resting else self.worse(price, -self.position.side, quantity, bar)
-            self.fill_exit(bar, quantity, fill, fee=self.costs.maker_fee if resting else self.costs.taker_fee)
+            rate = self.costs.maker_fee if resting else self.costs.taker_fee
+            self.fill_exit(bar, quantity, fill, fee=quantity * fill * rate)
 
     def fill_exit(self, bar: Bar, quantity: float, fill: float, *, fee: float) -> None:
         """Close a part of the position, and book the trade with its last part."""
         held = self.position
         bar.room -= quantity
         self.count_turnover(bar, quantity, fill)
-        self.cash += held.side * quantity * fill - quantity * fill * fee
+        self.cash += held.side * quantity * fill - fee
         held.left -= quantity
         held.exit_value += quantity * fill
         held.exit_bar = bar.row
-        held.fees += quantity * fill * fee
+        held.fees += fee
         if self.equity(fill) <= 0:
             self.ruin(bar, fill)
         elif held.left == 0:
@@ -272,7 +274,7 @@ class SleeveAccount:
         elif delisted:
             held.reason = held.reason or "delisted"
             fill = bar.close * (1 - held.side * self.costs.slippage_bps / 10_000)
-            self.fill_exit(bar, held.left, fill, fee=self.costs.taker_fee)
+            self.fill_exit(bar, held.left, fill, fee=held.left * fill * self.costs.taker_fee)
 
     def ruin(self, bar: Bar, price: float) -> None:
         """Rule 12."""

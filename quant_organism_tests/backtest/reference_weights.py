@@ -47,8 +47,8 @@ def deviation_of_returns(bars: pd.DataFrame, count: int) -> pd.Series:
 
 
 def bars_in(hours: float, bar_hours: float) -> int:
-    """Return how many bars cover some hours."""
-    return math.ceil(hours / bar_hours)
+    """Return how many bars cover some hours, two at least."""
+    return max(2, math.ceil(hours / bar_hours))
 
 
 def asset_bars(panel: Panel, asset: int, stop: int) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def turbulence(panel: Panel, asset: int, stop: int) -> np.ndarray:
     """Return the volatility of 24 hours over its median of the 30 days before, shape (stop,); 0 where unknown."""
     bars = asset_bars(panel, asset, stop)
     hours = panel.interval.hours
-    deviation = deviation_of_returns(bars, max(2, bars_in(24, hours)))
+    deviation = deviation_of_returns(bars, bars_in(24, hours))
     usual = deviation.shift().rolling(bars_in(720, hours)).median()
     ratio = (deviation / usual).mask(usual == 0, 0.0).fillna(0.0)
     return ratio.reindex(range(stop), fill_value=0.0).to_numpy()
