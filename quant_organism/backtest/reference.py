@@ -20,6 +20,7 @@ from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
+from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.signals import signal
 from quant_organism.strategies.store import IndicatorStore
@@ -74,7 +75,8 @@ def run_vectorbt(
     panel, symbol
         The market and the asset.
     costs
-        Fees, without slippage and funding: vectorbt slips stops and targets alike and knows no funding.
+        One fee for all fills, without slippage and funding: vectorbt slips stops and targets alike and knows no
+        funding. At this leverage no position may be liquidated before its stop.
     start, stop
         Rows of the panel between which to trade.
     stops_from_next_bar
@@ -83,13 +85,14 @@ def run_vectorbt(
     Raises
     ------
     InputError
-        If genome, costs or symbol cannot be compared.
+        If genome, costs or symbol cannot be compared, or if the drawdown reaches `max_drawdown`.
     """
     last = panel.n_bars if stop is None else stop
     check_panel(panel, start, last)
     _check_comparable(genome, panel, symbol, costs)
     asset = panel.symbols.index(symbol)
-    sleeve = Window(panel, costs, start, last, IndicatorStore(0)).sleeve(asset)
+    window = Window(panel, costs, start, last, IndicatorStore(0))
+    sleeve = window.sleeve(asset)
     if stops_from_next_bar and sleeve.bars.delisted:
         raise InputError(
             "a row per bar leaves no row to close a delisted position in",
@@ -97,11 +100,14 @@ def run_vectorbt(
             remedy="compare up to the asset's last bar, or with stops from the entry bar on",
         )
     rows = sleeve.bars.rows
-    columns = {name: getattr(panel, name)[:last, asset] for name in ("open", "high", "low", "close", "volume")}
-    target = signal(genome, columns)[rows]
+    names = ("open", "high", "low", "close", "volume", "funding_rate")
+    columns = {name: getattr(panel, name)[:last, asset] for name in names}
+    numbers = panel.times[:last] // panel.interval.milliseconds
+    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)[rows]
+    weights = _entry_weights(genome, window, asset)[rows]
     genes: Mapping[str, Any] = genome.genes
     holding = max(1, math.ceil(int(genes["max_holding_hours"]) / panel.interval.hours))
-    runs = list(_runs(np.sign(target).astype(int), sleeve, holding))
+    runs = list(_runs(np.sign(target).astype(int), weights, sleeve, holding))
     if stops_from_next_bar:
         evaluator = Evaluator(threads=1, stops_from_next_bar=True)
         trades = evaluator.trades(genome, panel, costs, start=start, stop=last).frame.filter(pl.col("symbol") == symbol)
@@ -111,11 +117,31 @@ def run_vectorbt(
         table, closes = _rows_of_bars(sleeve, runs, quantity), slice(None)
     else:
         # vectorbt's percentage counts the entry fee in.
-        share = np.abs(target) * float(genes["position_size"]) * (1.0 + costs.taker_fee)
+        share = np.abs(target) * weights * (1.0 + costs.taker_fee)
         table, closes = _rows_of_thirds(sleeve, runs, np.concatenate([[0.0], share[:-1]])), slice(2, None, 3)
     portfolio = _from_signals(genome, costs, table, "amount" if stops_from_next_bar else "percent")
     equity = portfolio.value().to_numpy()[closes] / _CASH
+    if (1.0 - equity / np.maximum.accumulate(np.maximum(equity, 1.0)) >= float(genes["max_drawdown"])).any():
+        raise InputError(
+            "vectorbt goes on entering where the drawdown has reached max_drawdown",
+            where=f"{genome.id} on {symbol}",
+            remedy="compare a genome or a window with less drawdown",
+        )
     return VectorbtRun(portfolio, equity, _statistics(portfolio, equity, panel.interval.hours))
+
+
+def _entry_weights(genome: Genome, window: Window, asset: int) -> Floats:
+    # Rules 13 and 14 for one asset: the weight of an entry decided at each row, 0 where it is refused; shape (stop,).
+    genes: Mapping[str, Any] = genome.genes
+    allocation, size, limit = window.allocation, genes["position_size"], genes["position_size_limit"]
+    pulls = np.array([genes["liquidity_weight"], genes["volatility_weight"], genes["momentum_weight"]])
+    pulls = pulls / pulls.sum() if pulls.any() else np.full(3, 1.0 / 3.0)
+    score = allocation.ranks[:, asset] @ pulls
+    gross = np.minimum(allocation.listed * size, limit * (window.rank_sums @ pulls))
+    allotted = np.where(score > LEAST_SCORE, np.minimum(score * limit, ALLOTMENT_LIMIT), 0.0)
+    weights = np.minimum(size, allotted) / np.maximum(gross, 1.0)
+    calm = allocation.turbulence[:, asset] <= genes["volatility_threshold"]
+    return np.asarray(np.where(calm, weights, 0.0)[: window.stop])
 
 
 def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -> None:
@@ -127,6 +153,12 @@ def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -
             where="costs",
             remedy="compare with slippage_bps=0 and charge_funding=False",
         )
+    if costs.maker_fee != costs.taker_fee or costs.max_participation is not None:
+        raise InputError(
+            "vectorbt charges one fee and fills every order",
+            where="costs",
+            remedy="compare with maker_fee equal to taker_fee and without max_participation",
+        )
     genes: Mapping[str, Any] = genome.genes
     if float(genes["trailing_stop"]) >= TRAILING_STOP_OFF_BELOW:
         raise InputError(
@@ -134,19 +166,34 @@ def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -
             where=genome.id,
             remedy="compare a genome whose trailing_stop is 0",
         )
+    if _nearest_liquidation(costs, symbol) <= float(genes["stop_loss"]):
+        raise InputError(
+            "vectorbt knows no margin, and a position could be liquidated before its stop",
+            where=f"{genome.id} on {symbol}",
+            remedy="compare with less leverage, or a nearer stop",
+        )
 
 
-def _runs(side: NDArray[np.int64], sleeve: Sleeve, holding: int) -> Iterator[tuple[int, int, int]]:
-    # Side, entry bar and ordered exit bar (n if none) of every run of the signal, counted in valid bars.
+def _nearest_liquidation(costs: Costs, symbol: str) -> float:
+    # Least adverse move from the entry that could liquidate, as a fraction, in the tier that asks the most.
+    tiers = costs.tiers(symbol)
+    margin, rate = 1.0 / min(costs.leverage, tiers[0][1]), 0.5 / tiers[-1][1]
+    return min(1.0 - (1.0 - margin) / (1.0 - rate), (1.0 + margin) / (1.0 + rate) - 1.0)
+
+
+def _runs(side: NDArray[np.int64], weights: Floats, sleeve: Sleeve, holding: int) -> Iterator[tuple[int, int, int]]:
+    # Side, entry bar and ordered exit bar (n if none) of every run of the signal that is ever entered, in valid bars.
     rows, n = sleeve.bars.rows, side.size
     begin = max(sleeve.bars.first - 1, 0)
     while begin < n - 1:
         end = begin + 1
         while end < n and side[end] == side[begin]:
             end += 1
-        if side[begin] != 0:
-            expired = int(np.searchsorted(rows, rows[begin + 1] + holding))
-            yield int(side[begin]), begin + 1, min(end + 1, expired, n)
+        permitted = begin + np.flatnonzero(weights[begin : min(end, n - 1)] > 0.0)
+        if side[begin] != 0 and permitted.size:
+            entry = int(permitted[0]) + 1
+            expired = int(np.searchsorted(rows, rows[entry] + holding))
+            yield int(side[begin]), entry, min(end + 1, expired, n)
         begin = end
 
 

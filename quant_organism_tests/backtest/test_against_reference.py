@@ -32,10 +32,10 @@ COSTS = st.builds(
 )
 
 
-def lively_genome(seed: int) -> Genome:
-    """Draw a genome whose family genes trade often, with any risk genes."""
+def lively_genome(seed: int, family: str | None = None) -> Genome:
+    """Draw a genome, of any family or of a given one, whose family genes trade often, with any risk genes."""
     rng = np.random.default_rng(seed)
-    genome = random_genome(rng)
+    genome = random_genome(rng, family)
     eager = {
         "momentum_threshold": 0.0,
         "trend_filter": 0.0,
