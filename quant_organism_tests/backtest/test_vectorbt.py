@@ -127,6 +127,6 @@ def test_what_vectorbt_means_otherwise_is_refused() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_drawdown_that_ends_trading_is_refused() -> None:
     panel = random_panel(1, bars=400, assets=1, volatility=0.05, holes=False)
-    genome = altered(comparable_genome(1, "rsi_filter"), max_drawdown=0.05, position_size=0.15, stop_loss=0.15)
+    genome = altered(comparable_genome(1, "donchian_breakout"), max_drawdown=0.05, position_size=0.15, stop_loss=0.15)
     with pytest.raises(InputError, match="has reached max_drawdown"):
         run_vectorbt(genome, panel, "S0", replace(COMPARABLE, taker_fee=0.05, maker_fee=0.05))
