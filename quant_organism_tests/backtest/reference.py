@@ -53,6 +53,7 @@ class Position:
     exit_value: float = 0.0
     exit_bar: int = -1
     fees: float = 0.0
+    exit_fees: float = 0.0
     funding: float = 0.0
     reason: str = ""
     highest: float = -math.inf
@@ -154,6 +155,9 @@ class SleeveAccount:
             held.reason, self.blocked_side = "max_holding", held.side
         if held.reason:
             self.order = None
+        if held.reason == "liquidation":
+            self.liquidate(bar, bar.open)
+        elif held.reason:
             self.sell_off(bar, bar.open)
 
     def enter_at_open(self, bar: Bar, wanted: int, weight: float, permitted: bool) -> None:
@@ -198,7 +202,7 @@ class SleeveAccount:
             trailing = peak * (1 - side * genes["trailing_stop"])
             if side * trailing > side * stop:
                 stop, reason = trailing, "trailing_stop"
-        margin = held.entry_value / min(self.costs.leverage, self.tiers[0][1]) - held.funding
+        margin = self.margin_left()
         forced = liquidation_price(side, held.left, held.entry_price, margin, self.tiers, self.costs.capital_usd)
         if side * forced > side * stop:
             stop, reason = forced, "liquidation"
@@ -208,7 +212,7 @@ class SleeveAccount:
             self.begin_exit(reason)
             price = bar.open if side * bar.open < side * stop else stop
             if reason == "liquidation":
-                self.liquidate(bar, price, margin)
+                self.liquidate(bar, price)
             else:
                 self.sell_off(bar, price)
         elif side * best >= side * target:
@@ -219,9 +223,16 @@ class SleeveAccount:
         """Rule 8: the direction is spent."""
         self.position.reason, self.blocked_side, self.order = reason, self.position.side, None
 
-    def liquidate(self, bar: Bar, price: float, margin: float) -> None:
-        """Rule 15: a market fill that with its fee takes no more than the margin, or the venue takes all of it."""
+    def margin_left(self) -> float:
+        """Rule 15: the margin of the entry, less the funding paid and what a liquidation has realised of the loss."""
         held = self.position
+        margin = held.entry_value / min(self.costs.leverage, self.tiers[0][1])
+        gone = held.entered - held.left
+        return margin - held.funding + held.side * (held.exit_value - gone * held.entry_price) - held.exit_fees
+
+    def liquidate(self, bar: Bar, price: float) -> None:
+        """Rule 15: a market fill that with its fee takes no more than the margin, or the venue takes all of it."""
+        held, margin = self.position, self.margin_left()
         side, capital = held.side, self.costs.capital_usd
         nothing_left = held.entry_price - side * margin / held.left
         at_open = side * held.left * (bar.open - nothing_left)
@@ -246,13 +257,14 @@ class SleeveAccount:
     def fill_exit(self, bar: Bar, quantity: float, fill: float, *, fee: float) -> None:
         """Close a part of the position, and book the trade with its last part."""
         held = self.position
-        bar.room -= quantity
+        bar.room = max(0.0, bar.room - quantity)
         self.count_turnover(bar, quantity, fill)
         self.cash += held.side * quantity * fill - fee
         held.left -= quantity
         held.exit_value += quantity * fill
         held.exit_bar = bar.row
         held.fees += fee
+        held.exit_fees += fee
         if self.equity(fill) <= 0:
             self.ruin(bar, fill)
         elif held.left == 0:

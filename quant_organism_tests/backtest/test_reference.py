@@ -164,6 +164,19 @@ def test_what_opens_beyond_the_liquidation_price_loses_at_most_the_margin() -> N
     assert walk([-1] * 3, flat(100, 100, 107), costs=costs).equity[-1] == pytest.approx(0.99)
 
 
+def test_what_volume_leaves_over_of_a_liquidation_cannot_lose_more_than_the_margin_either() -> None:
+    # 10 units of 100 USD with 100 USD of margin: 5 are sold at 94.7368, which leaves 73.684 USD for the other 5.
+    costs = replace(FREE, leverage=10, max_participation=0.1)
+    level, volume = 90 / 0.95, [100, 100, 50, 100]
+    start = [*flat(100, 100), (100, 100, 94, 95)]
+    # At 93 there are 38.684 USD left, more than two thirds of 23.25: sold on the market.
+    (trade,) = walk([1] * 4, [*start, *flat(93)], costs=costs, volume=volume).trades
+    assert (trade["exit"], trade["exit_price"]) == (3, pytest.approx((level + 93) / 2))
+    # At 80 nothing is: the venue takes what is left, whatever the volume.
+    (trade,) = walk([1] * 4, [*start, *flat(80)], costs=costs, volume=[100, 100, 50, 10]).trades
+    assert (trade["exit"], trade["pnl"]) == (3, pytest.approx(-0.01))
+
+
 def test_targets_rest_and_pay_the_maker_fee() -> None:
     costs = Costs(taker_fee=0.001, maker_fee=0.0002, slippage_bps=100, charge_funding=False)
     bars = [*flat(100, 100), (100, 110, 100, 108), *flat(108)]
