@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism_tests.backtest.markets import random_panel
-from quant_organism_tests.backtest.test_against_reference import altered, lively_genome
+from quant_organism_tests.backtest.test_against_reference import altered, busy_genome, lively_genome
 from quant_organism_tests.backtest.test_evaluator import assert_same_bits, crowd
 
 ONE = Evaluator(threads=1)
@@ -135,7 +135,7 @@ def test_the_order_of_genomes_and_assets_and_the_threads_change_no_bit(
 def test_no_liquidation_loses_more_than_its_margin(costs: Costs) -> None:
     liquidated = 0
     for seed in range(30):
-        panel, genome = shocked_panel(seed, holes=False), altered(lively_genome(seed), stop_loss=0.15)
+        panel, genome = shocked_panel(seed, holes=False), altered(busy_genome(seed), stop_loss=0.15)
         trades = ONE.trades(genome, panel, costs).frame.filter(pl.col("reason") == "liquidation")
         notional = trades["quantity"] * trades["entry_price"]
         asked = np.array([min(costs.leverage, costs.tiers(symbol)[0][1]) for symbol in trades["symbol"]])

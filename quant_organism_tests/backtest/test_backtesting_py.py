@@ -116,6 +116,6 @@ def test_a_hundred_random_cases_agree() -> None:
         closed += ours.height
         on_entry_bar += (ours["entry_time"] == ours["exit_time"]).sum()
         reasons |= set(ours["reason"])
-    assert closed > 1500
-    assert on_entry_bar > 100
+    assert closed > 500
+    assert on_entry_bar > 20
     assert reasons == {"signal", "stop_loss", "take_profit", "max_holding"}

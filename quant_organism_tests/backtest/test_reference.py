@@ -13,13 +13,8 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, default_genome
 from quant_organism_tests.backtest.markets import MONDAY_MS, random_panel
-from quant_organism_tests.backtest.reference import (
-    Decisions,
-    SleeveResult,
-    liquidation_price,
-    maintenance_margin,
-    run_sleeve,
-)
+from quant_organism_tests.backtest.reference import Decisions, SleeveResult, run_sleeve
+from quant_organism_tests.backtest.reference_margin import liquidation_price, maintenance_margin
 from quant_organism_tests.backtest.reference_weights import score_table, turbulence, weight_table
 
 FREE = Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0, charge_funding=False)
