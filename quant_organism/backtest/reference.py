@@ -101,9 +101,9 @@ def run_vectorbt(
         )
     rows = sleeve.bars.rows
     names = ("open", "high", "low", "close", "volume", "funding_rate")
-    columns = {name: getattr(panel, name)[:last, asset] for name in names}
-    numbers = panel.times[:last] // panel.interval.milliseconds
-    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)[rows]
+    columns = {name: getattr(panel, name)[rows, asset] for name in names}
+    numbers = panel.times[rows] // panel.interval.milliseconds
+    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
     weights = _entry_weights(genome, window, asset)[rows]
     genes: Mapping[str, Any] = genome.genes
     holding = max(1, math.ceil(int(genes["max_holding_hours"]) / panel.interval.hours))

@@ -312,10 +312,12 @@ class Decisions:
 
 def decide(genome: Genome, panel: Panel, asset: int, stop: int) -> Decisions:
     """Return targets, weights and turbulence of an asset, from the rows before `stop`."""
+    rows = np.flatnonzero(panel.valid[:stop, asset])
     names = ("open", "high", "low", "close", "volume", "funding_rate")
-    columns = {name: getattr(panel, name)[:stop, asset] for name in names}
-    numbers = panel.times[:stop] // panel.interval.milliseconds
-    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
+    columns = {name: getattr(panel, name)[rows, asset] for name in names}
+    numbers = panel.times[rows] // panel.interval.milliseconds
+    target = np.zeros(stop)
+    target[rows] = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
     return Decisions(target, weight_table(genome, panel, stop)[:, asset], turbulence(panel, asset, stop))
 
 
