@@ -51,7 +51,8 @@ def run_backtesting(genome: Genome, panel: Panel, fee: float) -> Outcome:
 
     prices = {name: getattr(panel, name)[:, 0] for name in ("open", "high", "low", "close", "volume")}
     columns = prices | {"funding_rate": panel.funding_rate[:, 0]}
-    target = signal(genome, columns, bar_hours=panel.interval.hours)
+    numbers = panel.times // panel.interval.milliseconds
+    target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
     genes: dict[str, Any] = dict(genome.genes)
     holding = math.ceil(genes["max_holding_hours"] / panel.interval.hours)
     weight = min(genes["position_size"], genes["position_size_limit"])
