@@ -7,7 +7,8 @@ momentum, and delivers a portfolio with daily returns per genome.
 
 Every repetition is a new generation of random genomes on a market that the evaluator knows from the one before, as in
 a search; what the first generation took, indicators included, stands beside it. Fits of learning families are kept
-from generation to generation; vectorbt is handed their finished signals.
+from generation to generation; vectorbt is handed their finished signals. rule_families leaves them out where sizes are
+measured: there a fit would be all that is seen.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def run() -> list[dict[str, Any]]:
 def family_seconds(name: str, market: Panel) -> tuple[float, float, float]:
     """Return seconds per generation and asset: ours, ours in the first generation, and vectorbt's."""
     rng, one = np.random.default_rng(1), Evaluator(threads=1)
-    generations = [[random_genome(rng, name) for _ in range(GENOMES)] for _ in range(REPEATS + 2)]
+    generations = [population(name, rng) for _ in range(REPEATS + 2)]
     one.evaluate(generations[-1][:8], market.window(0, 2000), COSTS)
     ours = [seconds(lambda genomes=genomes: one.evaluate(genomes, market, COSTS)) for genomes in generations[:-1]]
-    finished = [None] * len(generations)
-    if get_family(name).seed_type == "ml_classifier":
+    finished: list[Floats | None] = [None] * len(generations)
+    if is_fitted(name):
         finished = [targets(genomes, market) for genomes in generations]
     vectorbt_metrics(generations[-1], market, finished[-1])
     theirs = [
@@ -84,6 +85,24 @@ def family_seconds(name: str, market: Panel) -> tuple[float, float, float]:
         for genomes, ready in zip(generations[1:-1], finished[1:-1], strict=True)
     ]
     return statistics.median(ours[1:]) / ASSETS, ours[0] / ASSETS, statistics.median(theirs)
+
+
+def population(name: str, rng: np.random.Generator) -> list[Genome]:
+    """Return a generation of random genomes; those of a fitted family share four models."""
+    genomes = [random_genome(rng, name) for _ in range(GENOMES)]
+    if not is_fitted(name):
+        return genomes
+    models = [random_genome(np.random.default_rng(k), name) for k in range(4)]
+    shared = [spec.name for spec in get_family(name).own_genes if spec.kind != "float"]
+    return [
+        Genome(name, {**genome.genes, **{gene: models[k % 4].genes[gene] for gene in shared}})
+        for k, genome in enumerate(genomes)
+    ]
+
+
+def is_fitted(name: str) -> bool:
+    """Say whether the genomes of a family are models that must be fitted."""
+    return get_family(name).seed_type == "ml_classifier"
 
 
 def thread_scaling(market: Panel) -> dict[str, Any]:
@@ -102,17 +121,17 @@ def thread_scaling(market: Panel) -> dict[str, Any]:
 
 
 def rule_families() -> list[str]:
-    """Return the families that take part in evolution and are not fitted."""
-    return [name for name in evolving_families() if get_family(name).seed_type != "ml_classifier"]
+    """Return the families that evolve and are not fitted."""
+    return [name for name in evolving_families() if not is_fitted(name)]
 
 
 def large(genomes: int, assets: int, bars: int) -> None:
     """Evaluate one large population and print seconds and the process's peak memory as JSON."""
     market, names = panel(bars, assets), rule_families()
     rng, one = np.random.default_rng(3), Evaluator(threads=1)
-    population = [random_genome(rng, names[k % len(names)]) for k in range(genomes)]
-    one.evaluate(population[: len(names)], market.window(0, min(bars, 2000)), COSTS)
-    took = seconds(lambda: one.evaluate(population, market, COSTS))
+    everyone = [random_genome(rng, names[k % len(names)]) for k in range(genomes)]
+    one.evaluate(everyone[: len(names)], market.window(0, min(bars, 2000)), COSTS)
+    took = seconds(lambda: one.evaluate(everyone, market, COSTS))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"seconds": took, "peak_mb": peak_mb}))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,15 @@ from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.committees import CommitteeEvaluation, committee_evaluation
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import EquityPaths, Evaluation
-from quant_organism.backtest.metrics import market_metrics, reduce_paths, return_metrics, trade_metrics
+from quant_organism.backtest.metrics import PATH_METRICS, market_metrics, reduce_paths, return_metrics, trade_metrics
 from quant_organism.backtest.population import (
     Banks,
-    Group,
+    Batch,
+    Desk,
+    batches_of,
     check_columns,
-    group_by_kind,
-    kind_of,
-    simulate_pass,
+    indicator_bytes,
+    trade_batch,
     write_targets,
 )
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
@@ -33,12 +35,6 @@ from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
-
-_RETURNS_BYTES = 256 * 2**20
-"""Ceiling of the bar returns held at once; a larger population is evaluated in several passes."""
-
-_ROWS_PER_TASK = 64
-"""Paths that one task reduces to metrics."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +72,10 @@ class Evaluator:
     def _store(self) -> IndicatorStore:
         return IndicatorStore(self.memory_bytes)
 
+    @cached_property
+    def _windows(self) -> dict[tuple[str, str, int, int], Window]:
+        return {}
+
     def evaluate(
         self,
         population: Sequence[Genome],
@@ -112,22 +112,40 @@ class Evaluator:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop)
         check_columns(genomes, panel)
-        order = np.array(sorted(range(len(genomes)), key=lambda g: kind_of(genomes[g])))
-        per_pass = max(1, _RETURNS_BYTES // (8 * window.n_bars))
+        batches = batches_of(genomes, window)
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
         paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
-        metrics: dict[str, Floats] = {}
-        for begin in range(0, len(genomes), per_pass):
-            chosen = order[begin : begin + per_pass]
-            groups = group_by_kind([genomes[g] for g in chosen], panel.interval)
-            returns, held, totals[chosen] = simulate_pass(groups, window, self.threads)
-            reduced, daily[chosen] = _reduce(returns, window, self.threads)
-            reduced["time_in_market"] = held.mean(axis=1)
-            for name, values in reduced.items():
-                metrics.setdefault(name, np.empty(len(genomes)))[chosen] = values
-            if paths is not None:
-                paths[chosen] = returns
+        metrics = {name: np.empty(len(genomes)) for name in (*PATH_METRICS, "time_in_market")}
+        desks: SimpleQueue[Desk] = SimpleQueue()
+        for _ in range(min(self.threads, len(batches))):
+            desks.put(Desk.empty(max(batch.size for batch in batches), window))
+
+        def trade(batch: Batch) -> None:
+            desk = desks.get()
+            try:
+                room, totals[batch.places] = trade_batch(batch, window, desk)
+                reduced, daily[batch.places] = reduce_paths(
+                    room.returns, window.bars_per_year, window.market_returns, window.day_starts
+                )
+                for name, values in reduced.items():
+                    metrics[name][batch.places] = values
+                metrics["time_in_market"][batch.places] = room.held.mean(axis=1)
+                if paths is not None:
+                    paths[batch.places] = room.returns
+            finally:
+                desks.put(desk)
+
+        _ = window.sleeves, window.market_returns  # before threads ask for them
+        with ThreadPoolExecutor(self.threads) as executor:
+            if indicator_bytes(batches, window) <= self._store.room(window.market):
+                # All rows can be kept: each asset's are made at once, not batch by batch.
+                list(
+                    executor.map(
+                        lambda asset: Banks.of(window.sleeves[asset], batches, self._store), window.traded_assets
+                    )
+                )
+            list(executor.map(trade, batches))
         return Evaluation(
             genomes=genomes,
             symbols=panel.symbols,
@@ -165,9 +183,11 @@ class Evaluator:
     ) -> TradeList:
         """List every trade of one genome; arguments and errors as in `evaluate`."""
         window = self._window(panel, costs, start, stop)
+        check_columns([genome], panel)
         records, times = {}, {}
-        for asset, symbol in enumerate(panel.symbols):
+        for asset in window.traded_assets:
             sleeve, record, _ = self._walk(genome, window, asset)
+            symbol = panel.symbols[asset]
             records[symbol], times[symbol] = record, panel.times[sleeve.bars.rows]
         return trade_list(records, times)
 
@@ -180,7 +200,7 @@ class Evaluator:
         evaluation = self.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
         if evaluation.bar_returns is not None:
             returns[:, 0] = evaluation.bar_returns[0]
-        for asset in range(panel.n_assets):
+        for asset in window.traded_assets:
             sleeve, _, gains = self._walk(genome, window, asset)
             returns[sleeve.window_rows, 1 + asset] = gains
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
@@ -188,35 +208,30 @@ class Evaluator:
 
     def _window(self, panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
         last = panel.n_bars if stop is None else stop
-        check_panel(panel, start, last)
-        return Window(panel, costs, start, last, self._store, self.stops_from_next_bar)
+        name = (panel.hash, costs.hash, start, last)
+        known = self._windows.get(name)
+        if known is None:
+            check_panel(panel, start, last)
+            known = Window(panel, costs, start, last, self._store, self.stops_from_next_bar)
+            # Only the latest: a search asks for the same one again and again.
+            self._windows.clear()
+            self._windows[name] = known
+        return known
 
     def _walk(self, genome: Genome, window: Window, asset: int) -> tuple[Sleeve, Floats, Floats]:
         # One sleeve with its recorded trades and its returns in each of its bars of the window.
-        sleeve = window.sleeve(asset)
-        group = Group.of([genome], window.panel.interval)
-        targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
-        write_targets(group, sleeve, Banks.of(sleeve, [group], window.store), targets)
+        sleeve = window.sleeves[asset]
+        batch = Batch.of([genome], window.panel.interval)
+        targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
+        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), targets)
         trades = np.empty((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
         gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
         totals = np.empty(layout.N_TOTALS)
         simulate = step_walk.simulate_sleeve if sleeve.volume_is_limited else kernel.simulate_sleeve
-        count = simulate(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
+        count = simulate(targets, 0, bars, batch.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
-
-
-def _reduce(returns: Floats, window: Window, threads: int) -> tuple[dict[str, Floats], Floats]:
-    # Path metrics (G,) and daily returns (G, D) of portfolio returns (G, T').
-    def reduce_rows(begin: int) -> tuple[dict[str, Floats], Floats]:
-        chosen = returns[begin : begin + _ROWS_PER_TASK]
-        return reduce_paths(chosen, window.bars_per_year, window.market_returns, window.day_starts)
-
-    with ThreadPoolExecutor(threads) as executor:
-        parts = list(executor.map(reduce_rows, range(0, returns.shape[0], _ROWS_PER_TASK)))
-    metrics = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
-    return metrics, np.concatenate([part[1] for part in parts])
 
 
 def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:

@@ -141,6 +141,21 @@ def _deepest(equity: Floats) -> float:
     return deepest
 
 
+PATH_METRICS = (
+    "total_return",
+    "annual_return",
+    "volatility",
+    "sharpe",
+    "sortino",
+    "max_drawdown",
+    "calmar",
+    "consistency",
+    "beta",
+    "alpha",
+)
+"""Metrics that follow from a path of returns."""
+
+
 def path_metrics(returns: ArrayLike, periods_per_year: float, market: ArrayLike | None = None) -> dict[str, Floats]:
     """Return the metrics of paths of returns.
 

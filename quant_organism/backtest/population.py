@@ -1,12 +1,10 @@
-"""One pass over a population: targets and walks of many genomes on every asset of a window, in threads."""
+"""Populations: genomes that stand side by side, and what they do on every asset of a window."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +22,13 @@ from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.store import IndicatorStore, Keys
 from quant_organism.strategies.targets import Targets
 
-_TASK_CELLS = 2**19
-"""Genomes x bars whose targets one task holds: few enough for the cache, enough to amortise the call."""
+_BATCH_CELLS = 2**19
+"""Genomes x bars of one batch: few enough for the cache, enough to amortise the calls."""
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Genomes of one family that stand side by side in a pass.
+class Batch:
+    """Genomes of one kind that are traded side by side.
 
     Parameters
     ----------
@@ -40,8 +38,8 @@ class Group:
         Their genes, each of shape (G,).
     risk
         The genes that the evaluator applies, as the walk reads them.
-    row
-        Row of the first of them in the pass.
+    places
+        Their places in the population, shape (G,).
     reads_funding
         Whether they are blind on bars without a funding rate.
     """
@@ -49,29 +47,20 @@ class Group:
     family: StrategyFamily
     genes: GeneArrays
     risk: layout.Risk
-    row: int
+    places: NDArray[np.int64]
     reads_funding: bool
 
     @classmethod
-    def of(cls, genomes: Sequence[Genome], interval: Interval, row: int = 0) -> Group:
+    def of(cls, genomes: Sequence[Genome], interval: Interval, places: Sequence[int] = (0,)) -> Batch:
         """Collect genomes of one kind."""
         genes = gene_arrays(genomes)
         name, funding = kind_of(genomes[0])
-        return cls(get_family(name), genes, applied_genes(genes, interval), row, funding)
+        return cls(get_family(name), genes, applied_genes(genes, interval), np.array(places), funding)
 
     @property
     def size(self) -> int:
         """Number of genomes."""
-        return int(self.risk.stop_loss.size)
-
-    def parts(self, size: int) -> list[Group]:
-        """Cut the group into groups of at most `size` genomes."""
-        return [self._part(begin, begin + size) for begin in range(0, self.size, size)]
-
-    def _part(self, begin: int, end: int) -> Group:
-        genes = {name: values[begin:end] for name, values in self.genes.items()}
-        risk = layout.Risk._make(values[begin:end] for values in self.risk)
-        return Group(self.family, genes, risk, self.row + begin, self.reads_funding)
+        return int(self.places.size)
 
 
 def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
@@ -100,53 +89,82 @@ def kind_of(genome: Genome) -> tuple[str, bool]:
     return genome.family, "funding_rate" in columns_of(get_family(genome.family), genome.genes)
 
 
-def group_by_kind(genomes: Sequence[Genome], interval: Interval) -> list[Group]:
-    """Collect genomes, sorted by kind, into one group per kind."""
-    kinds = [kind_of(genome) for genome in genomes]
-    groups = []
-    for kind in sorted(set(kinds)):
-        first, count = kinds.index(kind), kinds.count(kind)
-        groups.append(Group.of(genomes[first : first + count], interval, first))
-    return groups
+def batches_of(genomes: Sequence[Genome], window: Window) -> list[Batch]:
+    """Collect genomes by kind and cut them into batches; neighbours read the same indicators where they can."""
+    size = max(8, math.ceil(_BATCH_CELLS / window.stop))
+    by_kind: dict[tuple[str, bool], list[int]] = {}
+    for place, genome in enumerate(genomes):
+        by_kind.setdefault(kind_of(genome), []).append(place)
+    batches = []
+    for kind in sorted(by_kind):
+        periods = [spec.name for spec in get_family(kind[0]).own_genes if spec.kind == "int"]
+        places = sorted(by_kind[kind], key=lambda place: [genomes[place].genes[name] for name in periods])
+        for begin in range(0, len(places), size):
+            chosen = places[begin : begin + size]
+            batches.append(Batch.of([genomes[place] for place in chosen], window.panel.interval, chosen))
+    return batches
 
 
-def simulate_pass(
-    groups: Sequence[Group], window: Window, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Trade all genomes of `groups` on all assets of the window.
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """Room for a batch, used again and again: memory that has been written before is cheaper than new.
 
-    Assets are taken one after the other, in the order of their symbols, so that few indicators are held at a time and
-    sums over assets do not depend on the panel's order.
+    Parameters
+    ----------
+    targets
+        Targets on one asset.
+    returns
+        Portfolio returns per bar, shape (G, T').
+    held
+        Whether some sleeve holds a position through the close, shape (G, T').
+    """
+
+    targets: Targets
+    returns: NDArray[np.float64]
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, genomes: int, window: Window) -> Desk:
+        """Make room for batches of up to `genomes` genomes."""
+        shape = (genomes, window.n_bars)
+        return cls(Targets.empty(genomes, window.stop, conviction=True), np.empty(shape), np.empty(shape, dtype=bool))
+
+    def part(self, genomes: int, *, conviction: bool) -> Desk:
+        """Return the room of the first `genomes` genomes."""
+        return Desk(self.targets.part(genomes, conviction=conviction), self.returns[:genomes], self.held[:genomes])
+
+
+def trade_batch(batch: Batch, window: Window, desk: Desk) -> tuple[Desk, NDArray[np.float64]]:
+    """Trade a batch on all assets of the window, in the order of their symbols.
+
+    Asset after asset the batch's returns stay in the cache, and sums over assets do not depend on the panel's order.
 
     Returns
     -------
-    Portfolio returns per bar, shape (G, T'), bars in which some sleeve held a position, shape (G, T'), and totals of
-    the sleeves, shape (G, N, N_TOTALS).
+    The part of `desk` with the batch's returns and holdings, and the totals of its sleeves, shape (G, N, N_TOTALS).
     """
-    count = sum(group.size for group in groups)
-    returns = np.zeros((count, window.n_bars))
-    held = np.zeros((count, window.n_bars), dtype=np.bool_)
-    totals = np.zeros((count, window.panel.n_assets, layout.N_TOTALS))
-    genomes_per_task = max(8, math.ceil(_TASK_CELLS / window.stop))
-    parts = [part for group in groups for part in group.parts(genomes_per_task)]
-    # One set of targets per thread: memory that has been written before is cheaper than new.
-    desks: SimpleQueue[Targets] = SimpleQueue()
-    for _ in range(threads):
-        desks.put(Targets.empty(genomes_per_task, window.stop, conviction=True))
+    room = desk.part(batch.size, conviction=batch.family.conviction)
+    room.returns[:], room.held[:] = 0.0, False
+    totals = np.zeros((batch.size, window.panel.n_assets, layout.N_TOTALS))
+    for asset in window.traded_assets:
+        sleeve = window.sleeves[asset]
+        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), room.targets)
+        totals[:, asset] = _trade_sleeves(batch, sleeve, room)
+    return room, totals
 
-    def trade(part: Group, asset: int, sleeve: Sleeve, banks: Banks) -> None:
-        rows = slice(part.row, part.row + part.size)
-        desk = desks.get()
-        try:
-            totals[rows, asset] = _trade_part(part, sleeve, banks, desk, returns[rows], held[rows])
-        finally:
-            desks.put(desk)
 
-    with ThreadPoolExecutor(threads) as executor:
-        for asset, sleeve, banks in _prepared(window, groups, executor):
-            for done in [executor.submit(trade, part, asset, sleeve, banks) for part in parts]:
-                done.result()
-    return returns, held, totals
+def _trade_sleeves(batch: Batch, sleeve: Sleeve, room: Desk) -> NDArray[np.float64]:
+    totals = np.empty((batch.size, layout.N_TOTALS))
+    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
+    if sleeve.has_gaps:
+        shape = (batch.size, sleeve.n_bars)
+        gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        simulate(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, gains, through)
+        room.returns[:, sleeve.window_rows] += gains
+        room.held[:, sleeve.window_rows] |= through
+    else:
+        simulate(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, room.returns, room.held)
+    return totals
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,16 +175,29 @@ class Banks:
     rated: IndicatorBank
 
     @classmethod
-    def of(cls, sleeve: Sleeve, groups: Sequence[Group], store: IndicatorStore) -> Banks:
-        """Build what the genomes of `groups` read."""
-        needs: tuple[dict[str, Keys], dict[str, Keys]] = ({}, {})
-        for group in groups:
-            chosen = needs[group.reads_funding]
-            for name, keys in group.family.indicators(group.genes).items():
-                chosen[name] = np.concatenate([chosen[name], keys]) if name in chosen else keys
+    def of(cls, sleeve: Sleeve, batches: Sequence[Batch], store: IndicatorStore) -> Banks:
+        """Build what the genomes of `batches` read."""
+        needs = {
+            funding: indicator_needs([b for b in batches if b.reads_funding == funding]) for funding in (False, True)
+        }
         return cls(
             IndicatorBank(sleeve.signal_bars, needs[False], store), IndicatorBank(sleeve.rated_bars, needs[True], store)
         )
+
+
+def indicator_needs(batches: Iterable[Batch]) -> dict[str, Keys]:
+    """Return the keys, each once, of every indicator that genomes read."""
+    needs: dict[str, list[Keys]] = {}
+    for batch in batches:
+        for name, keys in batch.family.indicators(batch.genes).items():
+            needs.setdefault(name, []).append(keys)
+    return {name: np.unique(np.concatenate(keys)) for name, keys in needs.items()}
+
+
+def indicator_bytes(batches: Sequence[Batch], window: Window) -> int:
+    """Return about how many bytes the rows take that genomes read on all assets: 8 for each value."""
+    keys = sum(keys.size for keys in indicator_needs(batches).values())
+    return int(8 * keys * window.panel.valid[: window.stop, window.traded_assets].sum())
 
 
 def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
@@ -186,51 +217,12 @@ def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
         )
 
 
-def write_targets(part: Group, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
-    """Write the targets of genomes of one kind over all valid bars of an asset."""
-    if not part.reads_funding:
-        part.family.targets(banks.every, part.genes, targets)
+def write_targets(batch: Batch, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
+    """Write the targets of a batch over all valid bars of an asset."""
+    if not batch.reads_funding:
+        batch.family.targets(banks.every, batch.genes, targets)
         return
-    part.family.targets(banks.rated, part.genes, targets)
-    for genome in range(part.size):
+    batch.family.targets(banks.rated, batch.genes, targets)
+    for genome in range(batch.size):
         changes = targets.bars[genome, : targets.counts[genome]]
         changes[:] = sleeve.rated[changes]
-
-
-def _prepared(window: Window, groups: Sequence[Group], executor: Executor) -> Iterator[tuple[int, Sleeve, Banks]]:
-    # Every asset that has bars in the window, in the order of symbols; the next is prepared while one is traded.
-    def prepare(asset: int) -> tuple[int, Sleeve, Banks]:
-        sleeve = window.sleeve(asset)
-        return asset, sleeve, Banks.of(sleeve, groups, window.store)
-
-    valid = window.panel.valid[window.start : window.stop]
-    assets = [asset for asset in window.assets_by_symbol if valid[:, asset].any()]
-    if not assets:
-        return
-    upcoming = executor.submit(prepare, assets[0])
-    for following in assets[1:]:
-        current, upcoming = upcoming.result(), executor.submit(prepare, following)
-        yield current
-    yield upcoming.result()
-
-
-def _trade_part(
-    part: Group,
-    sleeve: Sleeve,
-    banks: Banks,
-    desk: Targets,
-    portfolio: NDArray[np.float64],
-    held: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    targets = desk.part(part.size, conviction=part.family.conviction)
-    write_targets(part, sleeve, banks, targets)
-    totals = np.empty((part.size, layout.N_TOTALS))
-    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
-    if sleeve.has_gaps:
-        gains, through = np.zeros((part.size, sleeve.n_bars)), np.zeros((part.size, sleeve.n_bars), dtype=np.bool_)
-        simulate(targets, sleeve.bars, part.risk, sleeve.friction, totals, gains, through)
-        portfolio[:, sleeve.window_rows] += gains
-        held[:, sleeve.window_rows] |= through
-    else:
-        simulate(targets, sleeve.bars, part.risk, sleeve.friction, totals, portfolio, held)
-    return totals

@@ -116,6 +116,22 @@ class Window:
         """First millisecond of each UTC day, shape (D,)."""
         return self.times[self.day_starts] // MS_PER_DAY * MS_PER_DAY
 
+    @property
+    def market(self) -> str:
+        """Name under which a store keeps what is computed from these bars."""
+        return f"{self.panel.hash}, {self.stop}"
+
+    @cached_property
+    def traded_assets(self) -> list[int]:
+        """Columns of the panel that have bars in the window, in the order of their symbols."""
+        valid = self.panel.valid[self.start : self.stop]
+        return [asset for asset in self.assets_by_symbol if valid[:, asset].any()]
+
+    @cached_property
+    def sleeves(self) -> dict[int, Sleeve]:
+        """The sleeves of the assets that are traded."""
+        return {asset: self.sleeve(asset) for asset in self.traded_assets}
+
     @cached_property
     def allocation(self) -> Allocation:
         """Scores and turbulence of all assets over the whole panel; each bar knows its past only."""
@@ -184,7 +200,7 @@ class Window:
         context[:, 6] = self.allocation.listed[rows]
         context[:, 7] = self.allocation.turbulence[rows, asset]
         return Sleeve(
-            signal_bars=signal_bars(panel, asset, stop),
+            signal_bars=signal_bars(panel, asset, stop, self.market),
             rated=np.flatnonzero(np.isfinite(panel.funding_rate[rows, asset])),
             bars=SleeveBars(
                 opens=opens,
@@ -229,8 +245,11 @@ def friction_of(costs: Costs, symbol: str, *, stops_from_next_bar: bool = False)
     )
 
 
-def signal_bars(panel: Panel, asset: int, stop: int) -> Bars:
-    """Return the valid bars of a column of the panel before row `stop`, as families read them."""
+def signal_bars(panel: Panel, asset: int, stop: int, market: str = "") -> Bars:
+    """Return the valid bars of a column of the panel before row `stop`, as families read them.
+
+    With a name for the market, a store may keep what is computed from them.
+    """
     rows = np.flatnonzero(panel.valid[:stop, asset])
     columns = {
         name: np.ascontiguousarray(getattr(panel, name)[:stop, asset][rows])
@@ -240,7 +259,7 @@ def signal_bars(panel: Panel, asset: int, stop: int) -> Bars:
         **columns,
         numbers=panel.times[rows] // panel.interval.milliseconds,
         bar_hours=panel.interval.hours,
-        market=f"{panel.hash}, {stop}",
+        market=market,
         asset=panel.symbols[asset],
     )
 

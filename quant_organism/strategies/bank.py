@@ -98,7 +98,7 @@ class IndicatorBank:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
         known, rows = self._tables[name]
         row = np.searchsorted(known, keys)
-        if not np.array_equal(known[np.minimum(row, known.size - 1)], keys):
+        if not _holds(known, keys).all():
             raise KeyError(f"{name} was not built for all of the keys {np.unique(keys)}")
         return rows, row
 
@@ -133,16 +133,23 @@ class Workshop:
             rows = self.make(name, keys)
             self._store.keep_table(market, asset, name, keys, rows)
             return keys, rows
-        missing = np.setdiff1d(keys, kept[0], assume_unique=True)
+        missing = keys[~_holds(kept[0], keys)]
         if missing.size == 0:
             return kept
         made = self.make(name, missing)
-        everything = _merged(kept, (missing, made))
-        if not self._store.keep_table(market, asset, name, *everything):
-            needed = np.searchsorted(everything[0], keys)
-            everything = keys, np.ascontiguousarray(everything[1][needed])
+        if made.nbytes <= self._store.room(market):
+            everything = _merged(kept, (missing, made))
             self._store.keep_table(market, asset, name, *everything)
-        return everything
+            return everything
+        known = keys[_holds(kept[0], keys)]
+        return _merged((known, kept[1][np.searchsorted(kept[0], known)]), (missing, made))
+
+
+def _holds(known: Keys, keys: Keys) -> NDArray[np.bool_]:
+    # Whether each key is among the known ones, which ascend.
+    if known.size == 0:
+        return np.zeros(keys.size, dtype=np.bool_)
+    return np.asarray(known[np.minimum(np.searchsorted(known, keys), known.size - 1)] == keys)
 
 
 def _merged(a: tuple[Keys, Rows], b: tuple[Keys, Rows]) -> tuple[Keys, Rows]:

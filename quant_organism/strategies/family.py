@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,6 @@ class StrategyFamily(Protocol):
         ...
 
 
-@runtime_checkable
 class LinkedGenes(Protocol):
     """What a family must also do if a gene bounds another one or decides which columns are read."""
 
@@ -120,11 +119,18 @@ def get_family(name: str) -> StrategyFamily:
     return known[name]
 
 
+def linked(family: StrategyFamily) -> LinkedGenes | None:
+    """Return a family whose genes bound one another as what it is, None for all others."""
+    return cast(LinkedGenes, family) if hasattr(family, "columns_of") else None
+
+
 def columns_of(family: StrategyFamily, genes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the columns that a genome of a family reads."""
-    return family.columns_of(genes) if isinstance(family, LinkedGenes) else family.columns
+    bound = linked(family)
+    return family.columns if bound is None else bound.columns_of(genes)
 
 
 def repaired(family: StrategyFamily, genes: dict[str, Any]) -> dict[str, Any]:
     """Return genes, each within its bounds, that do not contradict each other."""
-    return family.repair(genes) if isinstance(family, LinkedGenes) else genes
+    bound = linked(family)
+    return genes if bound is None else bound.repair(genes)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.strategies.family import LinkedGenes, get_family
+from quant_organism.strategies.family import get_family, linked
 from quant_organism.strategies.genes import GeneValue, check_genes
 
 _FIELDS = ("family", "generation", "hash", "genes")
@@ -62,8 +62,9 @@ class Genome:
                 f"generation is {self.generation!r}, expected an integer >= 0", where=f"genome of {self.family}"
             )
         checked = check_genes(family.genes, self.genes, where=f"genome of {self.family}")
-        if isinstance(family, LinkedGenes):
-            family.check(checked, f"genome of {self.family}")
+        bound = linked(family)
+        if bound is not None:
+            bound.check(checked, f"genome of {self.family}")
         object.__setattr__(self, "genes", MappingProxyType(checked))
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -32,28 +33,36 @@ class IndicatorStore:
         self._lock = Lock()
         self._tables: dict[tuple[str, str, str], tuple[Keys, Rows]] = {}
         self._models: dict[bytes, Arrays] = {}
-        self._bytes = 0
+        self._table_bytes: Counter[str] = Counter()
+        self._model_bytes = 0
 
     @property
     def used_bytes(self) -> int:
         """Bytes of all arrays kept."""
-        return self._bytes
+        return self._model_bytes + self._table_bytes.total()
+
+    def room(self, market: str) -> int:
+        """Return how many bytes more a market's rows may take, other markets making way."""
+        return self.max_bytes - self._model_bytes - self._table_bytes[market]
 
     def table(self, market: str, asset: str, name: str) -> tuple[Keys, Rows] | None:
         """Return the keys (K,) and rows (K, n) that are kept of an indicator of an asset, keys ascending."""
         return self._tables.get((market, asset, name))
 
-    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> bool:
-        """Keep the rows of an indicator in place of those kept before, if they fit; say whether they do."""
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> None:
+        """Keep the rows of an indicator in place of those kept before, if they fit."""
         place = (market, asset, name)
         with self._lock:
             before = self._tables.get(place)
-            held = before[1].nbytes if before else 0
-            if not self._make_room(rows.nbytes - held, market):
-                return False
+            extra = rows.nbytes - (before[1].nbytes if before else 0)
+            if extra > self.room(market):
+                return
+            for other in [known for known in self._tables if known[0] != market]:
+                if self.used_bytes + extra <= self.max_bytes:
+                    break
+                self._table_bytes[other[0]] -= self._tables.pop(other)[1].nbytes
             self._tables[place] = keys, rows
-            self._bytes += rows.nbytes - held
-            return True
+            self._table_bytes[market] += extra
 
     def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays kept under a key that stands for their whole content, made now if there are none."""
@@ -62,14 +71,7 @@ class IndicatorStore:
             found = make()
             size = sum(array.nbytes for array in found)
             with self._lock:
-                if key not in self._models and self._make_room(size, None):
+                if key not in self._models and self.used_bytes + size <= self.max_bytes:
                     self._models[key] = found
-                    self._bytes += size
+                    self._model_bytes += size
         return found
-
-    def _make_room(self, extra: int, market: str | None) -> bool:
-        for place in [place for place in self._tables if place[0] != market] if market is not None else []:
-            if self._bytes + extra <= self.max_bytes:
-                break
-            self._bytes -= self._tables.pop(place)[1].nbytes
-        return self._bytes + extra <= self.max_bytes

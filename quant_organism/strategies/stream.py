@@ -25,9 +25,8 @@ class FittedModels(IndicatorStore):
     def table(self, market: str, asset: str, name: str) -> None:
         """Return nothing: there are no rows."""
 
-    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> bool:
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> None:
         """Keep nothing."""
-        return False
 
 
 class SignalStream:

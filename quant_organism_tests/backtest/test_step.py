@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quant_organism.backtest import Costs, kernel, layout, step_walk
 from quant_organism.backtest.evaluator import Evaluator
-from quant_organism.backtest.population import Banks, Group, write_targets
+from quant_organism.backtest.population import Banks, Batch, write_targets
 from quant_organism.backtest.sleeve_state import EQUITY, QUANTITY, Decision, Ledger, Terms, Tick, new_state, terms_of
 from quant_organism.backtest.sleeves import friction_of
 from quant_organism.backtest.step import end_sleeve, mark_bar, trade_bar
@@ -230,16 +230,16 @@ def test_steps_are_the_walk_to_the_last_bit(
     window = Evaluator(threads=1, stops_from_next_bar=stops_from_next_bar)._window(panel, costs, start, stop)
     for asset in range(panel.n_assets):
         sleeve = window.sleeve(asset)
-        group = Group.of([genome], panel.interval)
-        targets = Targets.empty(1, sleeve.bars.close.size, conviction=group.family.conviction)
-        write_targets(group, sleeve, Banks.of(sleeve, [group], window.store), targets)
+        batch = Batch.of([genome], panel.interval)
+        targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
+        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), targets)
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
         found = []
         for simulate in (kernel.simulate_sleeve, step_walk.simulate_sleeve):
             trades = np.zeros((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
             gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=bool)
             totals = np.empty(layout.N_TOTALS)
-            simulate(targets, 0, bars, group.risk, sleeve.friction, totals, gains, held, trades)
+            simulate(targets, 0, bars, batch.risk, sleeve.friction, totals, gains, held, trades)
             found.append((trades, gains, held, totals))
         for walked, stepped in zip(found[0][:3], found[1][:3], strict=True):
             np.testing.assert_array_equal(walked, stepped)
