@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.backtest import Costs, Evaluation, Evaluator, evaluator, population
+from quant_organism.backtest import Costs, Evaluation, Evaluator, population
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, default_genome, families, random_genome
@@ -65,15 +65,19 @@ def test_the_order_of_genomes_and_assets_and_the_threads_change_no_bit(seed: int
     assert_same_bits(usual, other, np.argsort(order), np.argsort(assets))
 
 
-def test_chunks_and_passes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("memory_bytes", [0, 300_000, 2**30])
+def test_batches_and_what_is_kept_change_no_bit(memory_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     panel, genomes = random_panel(1, bars=300, assets=3), crowd(5, 40)
     usual = ONE.evaluate(genomes, panel, COSTS, bar_returns=True)
-    monkeypatch.setattr(population, "_TASK_CELLS", 1)
-    monkeypatch.setattr(evaluator, "_RETURNS_BYTES", 8 * 300 * 7)
-    monkeypatch.setattr(evaluator, "_ROWS_PER_TASK", 3)
-    chunked = ONE.evaluate(genomes, panel, COSTS, bar_returns=True)
-    assert_same_bits(usual, chunked)
-    np.testing.assert_array_equal(usual.bar_returns, chunked.bar_returns)
+    monkeypatch.setattr(population, "_BATCH_CELLS", 1)
+    other = Evaluator(threads=2, memory_bytes=memory_bytes)
+    other.evaluate(genomes[::2], panel, COSTS)
+    for _ in range(2):
+        again = other.evaluate(genomes, panel, COSTS, bar_returns=True)
+        assert_same_bits(usual, again)
+        np.testing.assert_array_equal(usual.bar_returns, again.bar_returns)
+    other.evaluate(genomes, random_panel(2, bars=300, assets=3), COSTS)
+    assert other._store.used_bytes <= memory_bytes
 
 
 @settings(max_examples=30, deadline=None)
@@ -182,7 +186,7 @@ def test_an_asset_without_bars_has_no_metrics_and_takes_no_share() -> None:
 
 
 def test_equal_trade_lists_have_equal_hashes() -> None:
-    panel, genome = random_panel(11), lively_genome(11)
+    panel, genome = random_panel(11), default_genome("ema_crossover")
     first = ONE.trades(genome, panel, COSTS)
     assert first.hash == Evaluator(threads=2).trades(genome, panel, COSTS).hash
     assert first.hash != ONE.trades(genome, panel, Costs(slippage_bps=6.0)).hash
