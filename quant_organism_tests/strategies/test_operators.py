@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from quant_organism.errors import InputError
 from quant_organism.strategies import crossover, evolving_families, families, get_family, mutate, random_genome
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.family import LinkedGenes
+from quant_organism.strategies.family import linked
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -57,7 +57,7 @@ def test_children_share_out_the_genes_of_their_parents(seed: int) -> None:
     assert (first.generation, second.generation) == (3, 3)
     risk = {spec.name for spec in COMMON_GENES}
     for name in first.genes:
-        if isinstance(get_family(a.family), LinkedGenes) and name not in risk:
+        if linked(get_family(a.family)) and name not in risk:
             continue  # Trees exchange branches, and what they bound is repaired.
         if a.family == b.family or name in risk:
             assert {first.genes[name], second.genes[name]} == {a.genes[name], b.genes[name]}

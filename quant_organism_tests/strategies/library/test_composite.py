@@ -184,6 +184,9 @@ def test_trees_with_and_without_funding_are_evaluated_side_by_side() -> None:
         alone = evaluator.evaluate([genome], market, Costs())
         for name, values in alone.metrics.items():
             np.testing.assert_array_equal(values[0], together.metrics[name][place], err_msg=name)
-    # A market without funding rates leaves such a tree blind, and the others as they are.
-    blind = evaluator.evaluate(genomes, unrated, Costs())
-    assert blind.metrics["trades"].tolist() == [together.metrics["trades"][0], 0, together.metrics["trades"][2]]
+    # A market without funding rates is no market for such a tree; the others trade there as they did.
+    silent = replace(unrated, funding_rate=np.full_like(rate, np.nan))
+    with pytest.raises(InputError, match="composite reads the column funding_rate, but the panel has none"):
+        evaluator.evaluate(genomes, silent, Costs())
+    sighted = evaluator.evaluate(genomes[::2], silent, Costs())
+    assert sighted.metrics["trades"].tolist() == together.metrics["trades"][::2].tolist()
