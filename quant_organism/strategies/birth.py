@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.family import StrategyFamily, columns_of, get_family
+from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.family import columns_of, get_family
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.signals import gene_arrays
+from quant_organism.strategies.signals import target_of
 from quant_organism.strategies.store import IndicatorStore
-from quant_organism.strategies.targets import Targets
 
 SAMPLE_BARS = 2_400
 """Bars of a sample: enough for the longest warm-up of a fitted family, and as much again."""
@@ -72,28 +71,26 @@ def check_birth(genome: Genome, samples: Sequence[Bars], store: IndicatorStore |
     store
         Keeps fitted models, so that equal fits are made once.
     """
-    family = get_family(genome.family)
+    columns = columns_of(get_family(genome.family), genome.genes)
     for bars in samples:
-        seen = _readable(bars, columns_of(family, genome.genes))
-        target = _target(family, genome, seen, store)
+        seen = _readable(bars, columns)
+        target = target_of(genome, seen, store)
         if target.any():
-            return _first_flaw(family, genome, seen, target, store)
+            return _first_flaw(genome, seen, target, store)
     return Flaw(genome.id, SILENT, f"no target on {len(samples)} samples of up to {SAMPLE_BARS} bars")
 
 
-def _first_flaw(
-    family: StrategyFamily, genome: Genome, bars: Bars, target: Floats, store: IndicatorStore | None
-) -> Flaw | None:
+def _first_flaw(genome: Genome, bars: Bars, target: Floats, store: IndicatorStore | None) -> Flaw | None:
     changes = np.flatnonzero(np.diff(target, prepend=0.0))
     for change in changes[np.unique(np.linspace(0, changes.size - 1, _CUTS).astype(int))]:
-        known = _target(family, genome, _part(bars, slice(0, change + 1)), store)
+        known = target_of(genome, _part(bars, slice(0, change + 1)), store)
         differing = np.flatnonzero(known != target[: change + 1])
         if differing.size:
             return Flaw(genome.id, LOOKS_AHEAD, f"bar {differing[0]} of its sample changes when bar {change + 1} comes")
-    warmup = family.warmup(genome.genes)
+    warmup = get_family(genome.family).warmup(genome.genes)
     if changes[0] < warmup:
         return Flaw(genome.id, SPEAKS_EARLY, f"bar {changes[0]} of its sample, but the warm-up lasts {warmup} bars")
-    late = _target(family, genome, _part(bars, slice(_DROPPED_BARS, None)), store)
+    late = target_of(genome, _part(bars, slice(_DROPPED_BARS, None)), store)
     last_third = slice(-(target.size // 3), None)
     differing_share = float(np.mean(np.sign(late[last_third]) != np.sign(target[last_third])))
     if target.size == SAMPLE_BARS and differing_share > _TOLERANCE:
@@ -103,13 +100,6 @@ def _first_flaw(
             f"{differing_share:.0%} of later directions change without the first {_DROPPED_BARS} bars",
         )
     return None
-
-
-def _target(family: StrategyFamily, genome: Genome, bars: Bars, store: IndicatorStore | None) -> Floats:
-    genes = gene_arrays([genome])
-    targets = Targets.empty(1, bars.numbers.size, conviction=family.conviction)
-    family.targets(IndicatorBank(bars, family.indicators(genes), store), genes, targets)
-    return targets.expanded(0, bars.numbers.size)
 
 
 def _readable(bars: Bars, columns: Sequence[str]) -> Bars:

@@ -12,6 +12,7 @@ from quant_organism.errors import InputError
 from quant_organism.strategies.bank import Bars, IndicatorBank
 from quant_organism.strategies.family import GeneArrays, columns_of, get_family
 from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets
 
 COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate")
@@ -41,6 +42,7 @@ def signal(
     *,
     bar_hours: float = 1.0,
     numbers: ArrayLike | None = None,
+    store: IndicatorStore | None = None,
 ) -> NDArray[np.float64]:
     """Return the target position decided at each bar's close, from that bar and earlier ones.
 
@@ -56,6 +58,8 @@ def signal(
         Length of a bar in hours.
     numbers
         Absolute number of each bar (open time over bar length), shape (n,); 0, 1, ... when left out.
+    store
+        Keeps the models of learning families for the next call.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def signal(
         If a column that the family reads is absent, or the columns differ in length.
     """
     bars, valid = valid_bars(genome, columns, bar_hours=bar_hours, numbers=numbers)
-    return _expand(_valid_target(genome, bars), valid)
+    return _expand(target_of(genome, bars, store), valid)
 
 
 def valid_bars(
@@ -108,12 +112,12 @@ def valid_bars(
     return bars, valid
 
 
-def _valid_target(genome: Genome, bars: Bars) -> NDArray[np.float64]:
+def target_of(genome: Genome, bars: Bars, store: IndicatorStore | None = None) -> NDArray[np.float64]:
+    """Return the target of a genome over valid bars, shape (n,); a store keeps models for the next call."""
     family = get_family(genome.family)
     genes = gene_arrays([genome])
-    bank = IndicatorBank(bars, family.indicators(genes))
     targets = Targets.empty(1, bars.numbers.size, conviction=family.conviction)
-    family.targets(bank, genes, targets)
+    family.targets(IndicatorBank(bars, family.indicators(genes), store), genes, targets)
     return targets.expanded(0, bars.numbers.size)
 
 
