@@ -24,14 +24,13 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
         print_json({"families": records})
         return
     print_table(
-        ("family", "type", "evolves", "genes", "logic"),
+        ("family", "type", "evolves", "logic and genes"),
         [
             (
                 record["family"],
                 record["type"],
                 "yes" if record["evolves"] else "if chosen",
-                ", ".join(gene["gene"] for gene in record["genes"]),
-                record["logic"],
+                f"{record['logic']}\n{', '.join(gene['gene'] for gene in record['genes'])}",
             )
             for record in records
         ],

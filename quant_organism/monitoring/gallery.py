@@ -28,18 +28,24 @@ class Showcase:
     ----------
     family
         Its name.
+    genes
+        Each gene of its own with its value, as text.
     close
         Closes, shape (n,).
     target
         Position decided at each close, in [-1, 1], shape (n,).
     warmup
         First bar on which it may hold anything.
+    funding_rate
+        Fraction per hour in force, shape (n,), where the family reads it.
     """
 
     family: str
+    genes: tuple[str, ...]
     close: Floats
     target: Floats
     warmup: int
+    funding_rate: Floats | None
 
 
 def family_record(name: str) -> dict[str, Any]:
@@ -76,10 +82,12 @@ def showcase(name: str) -> Showcase:
 
     genome, family = default_genome(name), get_family(name)
     warmup = family.warmup(genome.genes)
+    genes = tuple(f"{spec.name} = {described_default(spec)}" for spec in family.own_genes)
     shown: Showcase | None = None
     for seed in range(_SEEDS):
         columns = changing_market(seed, warmup + _SHOWN_BARS)
-        made = Showcase(name, columns["close"], signal(genome, columns), warmup)
+        funding_rate = columns["funding_rate"] if "funding_rate" in family.columns else None
+        made = Showcase(name, genes, columns["close"], signal(genome, columns), warmup, funding_rate)
         if {-1.0, 1.0} <= set(np.sign(made.target)):
             return made
         if shown is None or (not shown.target.any() and made.target.any()):
@@ -109,11 +117,16 @@ def changing_market(seed: int, bars: int) -> Mapping[str, Floats]:
     }
 
 
+def described_default(spec: GeneSpec) -> Any:
+    """Return a gene's default value, a structure as the text that its grammar writes for people."""
+    return spec.default if spec.grammar is None else spec.grammar.describe(spec.default)  # type: ignore[arg-type]
+
+
 def _gene_record(spec: GeneSpec) -> dict[str, Any]:
     return {
         "gene": spec.name,
         "kind": spec.kind,
-        "default": spec.default if spec.grammar is None else spec.grammar.describe(spec.default),  # type: ignore[arg-type]
+        "default": described_default(spec),
         "allowed": spec.bounds,
         "unit": spec.unit,
         "what it does": spec.description,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ _INK, _FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
 _UNSEEN = "#EAF2FA"
 _WIDTH_IN, _DPI = 8.0, 160
 _NARROWEST_LABELLED = 0.06
+_TITLE_CHARACTERS: Final = 104
 _LEAD_IN: Final = 20
 """Bars of the warm-up that are shown."""
 
@@ -133,35 +135,51 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
 
 
 def showcase_figure(shown: Showcase) -> Figure:
-    """Draw the closes with the held positions behind them, and the target beneath; the warm-up is left out but its end.
+    """Draw the closes with the targets behind them, and the targets beneath; the warm-up is left out but its end.
 
-    Long is blue and points up, short is vermilion and points down.
+    Long is blue and points up, short is vermilion and points down. Where the family reads funding, the rate is drawn
+    between the two.
     """
-    figure = Figure(figsize=(_WIDTH_IN, 4.6), dpi=_DPI, layout="constrained")
-    price, position = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    genes = "; ".join(shown.genes).replace("\n", "; ").replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    title = [
+        f"{shown.family}, default genes, on a made market; targets before any stop",
+        *wrap(genes, _TITLE_CHARACTERS),
+    ]
+    ratios = (4, 1) if shown.funding_rate is None else (4, 1, 1)
+    height = 3.6 + 0.14 * len(title) + 0.9 * (len(ratios) - 1)
+    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, layout="constrained")
+    panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    price, position = panels[0], panels[-1]
     first = max(0, shown.warmup - _LEAD_IN)
     bars = np.arange(first, shown.close.size)
     close, target = shown.close[first:], shown.target[first:]
-    for axes in (price, position):
+    for axes in panels:
         _style(axes)
         if shown.warmup > first:
             axes.axvline(shown.warmup, color=_FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
     price.plot(bars, close, color=_INK, linewidth=1.2, zorder=3, label="close")
     for sign, colour, marker, word in ((1.0, PALETTE[0], "^", "long"), (-1.0, PALETTE[1], "v", "short")):
         held = np.sign(target) == sign
+        if not held.any():
+            continue
         _shade(price, bars, held, colour)
         entries = held & ~np.concatenate([[False], held[:-1]])
         label = f"{word} ({int(entries.sum())} entries)" if entries.sum() != 1 else f"{word} (1 entry)"
         price.scatter(bars[entries], close[entries], s=42, color=colour, marker=marker, zorder=4, label=label)
         position.fill_between(bars, np.where(held, target, 0.0), step="post", color=colour, alpha=0.6, linewidth=0)
     position.plot(bars, target, color=_INK, linewidth=0.9, drawstyle="steps-post")
-    price.set_ylabel("price", color=_INK, fontsize=10)
-    position.set_ylabel("target", color=_INK, fontsize=10)
+    if shown.funding_rate is not None:
+        panels[1].plot(bars, 1e4 * shown.funding_rate[first:], color=_INK, linewidth=1.2)
+        panels[1].axhline(0.0, color=_FAINT, linewidth=0.8, zorder=1)
+        panels[1].set_ylabel("funding\n(bps/h)", color=_INK, fontsize=10)
+    price.set_title("\n".join(title), loc="left", color=_FAINT, fontsize=8.5)
+    price.set_ylabel("close (USD)", color=_INK, fontsize=10)
+    position.set_ylabel("target\n(share)", color=_INK, fontsize=10)
     position.set_ylim(-1.15, 1.15)
-    position.set_xlabel(f"bar (hours); {shown.family} may trade from bar {shown.warmup} on", color=_INK, fontsize=10)
+    position.set_xlabel(f"bar (1 h); first possible target on bar {shown.warmup}", color=_INK, fontsize=10)
     position.set_xlim(bars[0], bars[-1])
     figure.align_ylabels()
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
