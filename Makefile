@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test check bench clean
+.PHONY: help setup run ui test check bench pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -29,6 +29,9 @@ check: setup  ## ruff, mypy, import walls
 
 bench: setup  ## one benchmark: make bench NAME=configs
 	@$(BIN)/python -m benchmarks $(NAME)
+
+pages: setup  ## gene tables and pictures of docs/families, after a family has changed
+	@$(BIN)/python -m quant_organism_tests.family_pages
 
 clean:  ## remove the environment and everything that runs have made
 	rm -rf .venv data/lake data/strategies data/reports data/logs

@@ -17,7 +17,7 @@ import pytest
 
 from quant_organism_tests.conftest import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 COMMAND = Path(sys.executable).with_name("quant-organism")
 LONG_RUNNING = {"ui"}
 
@@ -98,7 +98,7 @@ def test_nothing_but_known_programs_is_documented():
     assert programs <= {"quant-organism", "make", "git", "cd", "source"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]

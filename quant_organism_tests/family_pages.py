@@ -1,0 +1,102 @@
+"""What of the families' pages follows from the register: gene tables, facts and pictures.
+
+``python -m quant_organism_tests.family_pages`` (`make pages`) brings `docs/` up to date; the text around is written by
+hand and left alone.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from quant_organism.monitoring.gallery import family_record, showcase
+from quant_organism.monitoring.plots import png, showcase_figure
+from quant_organism.strategies import families
+from quant_organism_tests.conftest import REPOSITORY
+
+INDEX = REPOSITORY / "docs" / "families.md"
+PAGES = REPOSITORY / "docs" / "families"
+PICTURES = REPOSITORY / "docs" / "images" / "families"
+
+_END = "<!-- end -->"
+
+
+def refreshed(page: Path) -> str:
+    """Return a page's text with all that stands between the marks ``<!-- name -->`` and ``<!-- end -->`` made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n{BLOCKS[match[1]](page.stem)}\n{_END}"
+
+    return re.sub(rf"<!-- ({'|'.join(BLOCKS)}) -->\n.*?{_END}", block, page.read_text(), flags=re.DOTALL)
+
+
+def picture(family: str) -> bytes:
+    """Return a family's picture as a PNG file of 256 colours, which makes it three times smaller."""
+    buffer = io.BytesIO()
+    drawn = Image.open(io.BytesIO(png(showcase_figure(showcase(family)))))
+    drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def _family_table(_: str) -> str:
+    records = [family_record(name) for name in families()]
+    return _table(
+        ("family", "type", "logic", "reads", "warm-up, bars", "evolves"),
+        (
+            (
+                f"[{record['family']}](families/{record['family']}.md)",
+                record["type"],
+                record["logic"],
+                ", ".join(record["columns"]),
+                record["warmup_bars"],
+                "yes" if record["evolves"] else "if chosen",
+            )
+            for record in records
+        ),
+    )
+
+
+def _facts(family: str) -> str:
+    record = family_record(family)
+    output = "a conviction in [-1, 1]" if record["output"] == "conviction" else "a state of -1, 0 or +1"
+    return (
+        f"Type {record['type']}. Reads {', '.join(record['columns'])}; gives {output}. "
+        f"Warm-up with default genes: {record['warmup_bars']} bars. "
+        f"Evolves {'by default' if record['evolves'] else 'only if chosen'}."
+    )
+
+
+def _gene_table(family: str) -> str:
+    return _table(*_genes(family_record(family)["genes"]))
+
+
+def _common_table(_: str) -> str:
+    return _table(*_genes(family_record(families()[0])["common_genes"]))
+
+
+def _genes(records: Sequence[dict[str, object]]) -> tuple[Sequence[str], list[list[object]]]:
+    columns = ("gene", "default", "allowed", "unit", "what it does")
+    return columns, [[f"`{record['gene']}`", *(record[column] for column in columns[1:])] for record in records]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("\n", "<br>") for cell in line) + " |" for line in lines)
+
+
+BLOCKS: dict[str, Callable[[str], str]] = {
+    "families": _family_table,
+    "common genes": _common_table,
+    "facts": _facts,
+    "genes": _gene_table,
+}
+
+
+if __name__ == "__main__":
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for page in (INDEX, *sorted(PAGES.glob("*.md"))):
+        page.write_text(refreshed(page))
+    for name in families():
+        (PICTURES / f"{name}.png").write_bytes(picture(name))
