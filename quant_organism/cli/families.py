@@ -30,7 +30,7 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
                 record["family"],
                 record["type"],
                 "yes" if record["evolves"] else "if chosen",
-                f"{record['logic']}\n{', '.join(gene['gene'] for gene in record['genes'])}",
+                f"{record['logic']}\n{' '.join(gene['gene'] for gene in record['genes'])}",
             )
             for record in records
         ],

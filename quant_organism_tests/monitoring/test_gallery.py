@@ -49,6 +49,21 @@ def test_entries_are_marked_at_the_bar_that_decides_them():
     assert longs.get_label() == f"long ({len(expected)} entries)"
 
 
+def test_the_title_tells_every_gene():
+    price, _ = showcase_figure(showcase("rsi_filter")).axes
+    title = price.get_title(loc="left").replace("\N{NO-BREAK SPACE}", " ")
+    assert title.startswith("rsi_filter, default genes")
+    for spec in get_family("rsi_filter").own_genes:
+        assert f"{spec.name} = {spec.default}" in title
+
+
+def test_funding_is_drawn_in_basis_points_where_it_is_traded():
+    shown = showcase("funding_rate_carry")
+    _, funding, _ = showcase_figure(shown).axes
+    assert funding.get_ylabel() == "funding\n(bps/h)"
+    np.testing.assert_allclose(funding.lines[1].get_ydata(), 1e4 * shown.funding_rate)
+
+
 def test_the_picture_fills_a_page_of_800_pixels_and_comes_out_the_same_again(tmp_path):
     path = tmp_path / "family.png"
     path.write_bytes(png(showcase_figure(showcase("bollinger_bands"))))
