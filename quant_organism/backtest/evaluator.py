@@ -60,7 +60,7 @@ class Evaluator:
 
     threads: int = 2
     stops_from_next_bar: bool = False
-    memory_bytes: int = 512 * 2**20
+    memory_bytes: int = 768 * 2**20
 
     def __post_init__(self) -> None:
         if self.threads < 1:

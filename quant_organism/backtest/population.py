@@ -22,7 +22,7 @@ from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.store import IndicatorStore, Keys
 from quant_organism.strategies.targets import Targets
 
-_BATCH_CELLS = 2**19
+_BATCH_CELLS = 2**18
 """Genomes x bars of one batch: few enough for the cache, enough to amortise the calls."""
 
 

@@ -32,14 +32,14 @@ def genes_hash(genes: Mapping[str, GeneValue]) -> str:
 
 @dataclass(frozen=True)
 class Genome:
-    """One strategy: a family and a value for each of its own and of the risk genes.
+    """One strategy: a family and a value for each of its own genes and of those that all genomes carry.
 
     Parameters
     ----------
     family
         Name of a registered family.
     genes
-        Every gene of the family and every risk gene; kept in the family's order and in canonical form
+        Every gene of the family and every common gene; kept in the family's order and in canonical form
         (floats with ten significant digits), so that equal hashes mean equal behaviour.
     generation
         Generation of the search that bore it, 0 for random and hand-written genomes.
