@@ -1,0 +1,68 @@
+"""The indicator store never holds more than its ceiling, and only other markets make way."""
+
+import numpy as np
+import pytest
+
+from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.store import IndicatorStore
+from quant_organism_tests.strategies.scenarios import noisy
+
+ROW = 8 * 400
+
+
+def bars(market: str, seed: int = 0) -> Bars:
+    """Return 400 bars of an asset of a market."""
+    return Bars(**noisy(seed), numbers=np.arange(400), bar_hours=1.0, market=market, asset="A")
+
+
+def test_rows_are_kept_and_grow_by_what_is_new() -> None:
+    store = IndicatorStore(10 * ROW)
+    first, _ = IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store).rows("ema", np.array([5]))
+    assert store.used_bytes == 2 * ROW
+    again, place = IndicatorBank(bars("m"), {"ema": np.array([9, 20, 9])}, store).rows("ema", np.array([9, 20]))
+    assert store.used_bytes == 3 * ROW
+    alone, own = IndicatorBank(bars("m"), {"ema": np.array([9, 20])}).rows("ema", np.array([9, 20]))
+    np.testing.assert_array_equal(again[place], alone[own])
+    np.testing.assert_array_equal(again[0], first[0])
+
+
+def test_what_does_not_fit_is_computed_and_not_kept() -> None:
+    store = IndicatorStore(2 * ROW)
+    for periods in ([5, 9], [9, 20, 30], [5, 20]):
+        rows, place = IndicatorBank(bars("m"), {"ema": np.array(periods)}, store).rows("ema", np.array(periods))
+        alone, own = IndicatorBank(bars("m"), {"ema": np.array(periods)}).rows("ema", np.array(periods))
+        np.testing.assert_array_equal(rows[place], alone[own])
+        assert store.used_bytes <= 2 * ROW
+
+
+def test_another_market_makes_way() -> None:
+    store = IndicatorStore(3 * ROW)
+    IndicatorBank(bars("old"), {"ema": np.array([5, 9])}, store)
+    IndicatorBank(bars("new", 1), {"ema": np.array([5, 9])}, store)
+    assert store.table("old", "A", "ema") is None
+    assert store.table("new", "A", "ema") is not None
+    assert store.used_bytes == 2 * ROW
+
+
+def test_bars_without_a_name_leave_nothing_behind() -> None:
+    store = IndicatorStore(100 * ROW)
+    IndicatorBank(bars(""), {"ema": np.array([5])}, store)
+    assert store.used_bytes == 0
+
+
+@pytest.mark.parametrize(("ceiling", "makes"), [(1_000, 1), (100, 2)])
+def test_models_are_made_once_where_they_fit(ceiling: int, makes: int) -> None:
+    store, made = IndicatorStore(ceiling), []
+
+    def fit() -> tuple[np.ndarray, ...]:
+        made.append(1)
+        return (np.arange(100.0),)
+
+    for _ in range(2):
+        assert store.remember(b"fit", fit)[0].size == 100
+    assert len(made) == makes
+
+
+def test_a_key_that_was_not_asked_for_is_an_error() -> None:
+    with pytest.raises(KeyError, match="ema was not built for all"):
+        IndicatorBank(bars("m"), {"ema": np.array([5])}).rows("ema", np.array([7]))
