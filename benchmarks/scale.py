@@ -1,7 +1,7 @@
 """How the evaluator's cost grows with genomes, assets and bars, and whether its memory stays bounded.
 
-Each size runs in a process of its own, one thread, indicators included. Cost per strategy-bar should be flat over assets
-and bars, and fall with genomes, which share indicators. The plot is written beside the results.
+Each size runs in a process of its own, one thread, indicators included. Cost per strategy-bar should be flat over
+assets and bars, and fall with genomes, which share indicators. The plot is written beside the results.
 """
 
 from __future__ import annotations
