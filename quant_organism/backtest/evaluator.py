@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -154,6 +155,7 @@ class Evaluator:
             days=window.days,
             daily_returns=daily,
             bar_returns=paths,
+            behaviour=_behaviour(totals, window),
         )
 
     def evaluate_committees(
@@ -232,6 +234,13 @@ class Evaluator:
         simulate = step_walk.simulate_sleeve if sleeve.volume_is_limited else kernel.simulate_sleeve
         count = simulate(targets, 0, bars, batch.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
+
+
+def _behaviour(totals: Floats, window: Window) -> NDArray[np.uint64]:
+    # In the order of symbols, so that a permuted panel gives the same digests.
+    ordered = np.ascontiguousarray(totals[:, window.assets_by_symbol])
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in ordered]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:

@@ -29,11 +29,15 @@ class Nursery:
         self._store = IndicatorStore(_STORE_BYTES)
         self._verdicts: dict[str, Flaw | None] = {}
 
-    def admits(self, genome: Genome) -> bool:
-        """Say whether a genome is sound; each is checked once."""
+    def check(self, genome: Genome) -> Flaw | None:
+        """Return what is wrong with a genome, None if it is sound; each is checked once."""
         if genome.hash not in self._verdicts:
             self._verdicts[genome.hash] = check_birth(genome, self._samples, self._store)
-        return self._verdicts[genome.hash] is None
+        return self._verdicts[genome.hash]
+
+    def admits(self, genome: Genome) -> bool:
+        """Say whether a genome is sound."""
+        return self.check(genome) is None
 
     @property
     def turned_away(self) -> list[Flaw]:
