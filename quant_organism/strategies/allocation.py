@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.volatility import atr_rows, log_return_deviation_rows, true_range
 
 LIQUIDITY, CALM, MOMENTUM = range(3)
 
@@ -121,39 +122,16 @@ def rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np.
 def relative_range(
     high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64], period: int
 ) -> NDArray[np.float64]:
-    """Return Wilder's average true range over the close, from bar `period` on, shape (n,)."""
-    out = np.full(close.size, np.nan)
-    average = 0.0
-    for t in range(1, close.size):
-        before = close[t - 1]
-        reach = max(high[t] - low[t], abs(high[t] - before), abs(low[t] - before))
-        if t <= period:
-            average += reach / period
-        else:
-            average += (reach - average) / period
-        if t >= period:
-            out[t] = average / close[t]
-    return out
+    """Return the average true range over the close, from bar `period` on, shape (n,)."""
+    share: NDArray[np.float64] = atr_rows(true_range(high, low, close), np.array([period]))[0] / close
+    return share
 
 
 @compiled
 def log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the population deviation of the last `window` log returns, from bar `window` on; tiny ones are 0."""
-    out = np.full(close.size, np.nan)
-    steps = np.zeros(close.size)
-    for t in range(1, close.size):
-        steps[t] = np.log(close[t] / close[t - 1])
-    for t in range(window, close.size):
-        last = steps[t - window + 1 : t + 1]
-        mean = squares = 0.0
-        for value in last:
-            mean += value
-        mean /= window
-        for value in last:
-            squares += (value - mean) * (value - mean)
-        deviation = np.sqrt(squares / window)
-        out[t] = deviation if deviation > 1e-12 * abs(mean) else 0.0
-    return out
+    """Return the population deviation of the last `window` log returns, from bar `window` on, shape (n,)."""
+    deviation: NDArray[np.float64] = log_return_deviation_rows(close, np.array([window]))[0]
+    return deviation
 
 
 @compiled

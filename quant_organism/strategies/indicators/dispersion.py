@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import CACHED
 
-_NO_DEVIATION = 1e-12
+NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
 
 
@@ -32,7 +32,7 @@ def deviation_rows(
                     squares[t] += away * away
         for t in range(row.size):
             deviation = np.sqrt(row[t] / period)
-            row[t] = deviation if deviation >= _NO_DEVIATION * abs(average[t]) else 0.0
+            row[t] = deviation if deviation >= NO_DEVIATION * abs(average[t]) else 0.0
     return rows
 
 

@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
 from quant_organism.strategies.indicators.extremes import maximum_rows, pyramid_height
-
-_NO_DEVIATION = 1e-12
-"""A standard deviation below this share of the mean counts as none."""
 
 
 @compiled
@@ -87,7 +85,7 @@ def _weighted_rows(
         for t in range(size):
             deviation = np.sqrt(squares[t] / total[t])
             out_mean[t] = mean[t]
-            out_deviation[t] = deviation if deviation >= _NO_DEVIATION * abs(mean[t]) else 0.0
+            out_deviation[t] = deviation if deviation >= NO_DEVIATION * abs(mean[t]) else 0.0
     return rows
 
 

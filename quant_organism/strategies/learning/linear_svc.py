@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.learning.features import forward_returns, standardise
+from quant_organism.strategies.learning.features import standardise
 from quant_organism.strategies.learning.grids import SvcGenes, svc_genes
 from quant_organism.strategies.learning.walk_forward import (
     FEW_ROWS,
@@ -19,7 +19,7 @@ from quant_organism.strategies.learning.walk_forward import (
     ONE_CLASS,
     Fits,
     refit_bars,
-    training_rows,
+    training_set,
 )
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def refit(shop: Workshop, fits: Fits, features: Floats, genes: SvcGenes, bar: in
     """Return the model (3, F + 1) of `fit` for the rows before a bar, and its status (1,)."""
 
     def make() -> Arrays:
-        begin, end = training_rows(bar, genes.window, genes.horizon)
-        labels = forward_returns(shop.bars.close[begin : end + genes.horizon], genes.horizon)
-        return fit(features[: genes.features, begin:end], labels[: genes.window], genes)
+        return fit(*training_set(shop, features[: genes.features], bar, genes.window, genes.horizon), genes)
 
     return fits.get("linear_svc", bar, genes[: SvcGenes._fields.index("interval")], make)
 

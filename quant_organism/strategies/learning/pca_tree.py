@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.learning.features import forward_returns, standardise
+from quant_organism.strategies.learning.features import standardise
 from quant_organism.strategies.learning.grids import TreeGenes, tree_genes
 from quant_organism.strategies.learning.principal_axes import principal_axes
 from quant_organism.strategies.learning.quantile_regression import quantile_lines
@@ -18,7 +18,7 @@ from quant_organism.strategies.learning.walk_forward import (
     NOT_FINITE,
     Fits,
     refit_bars,
-    training_rows,
+    training_set,
 )
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def refit_lines(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, 
 
 
 def _training(shop: Workshop, features: Floats, genes: TreeGenes, bar: int) -> tuple[Floats, Floats]:
-    begin, end = training_rows(bar, genes.window, genes.horizon)
-    returns = forward_returns(shop.bars.close[begin : end + genes.horizon], genes.horizon)
-    return features[: genes.features, begin:end], returns[: genes.window]
+    return training_set(shop, features[: genes.features], bar, genes.window, genes.horizon)
 
 
 def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:

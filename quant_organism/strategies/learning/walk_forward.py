@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.learning.features import forward_returns
 from quant_organism.strategies.learning.grids import INTERVALS
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import Bars, Workshop
     from quant_organism.strategies.store import Arrays
 
+Floats = NDArray[np.float64]
 Count = TypeVar("Count", int, NDArray[np.int64])
 
 FIRST_BAR = 72
@@ -45,6 +47,27 @@ def training_rows(bar: int, window: int, horizon: int) -> tuple[int, int]:
     row that is scored.
     """
     return bar - horizon - window, bar - horizon
+
+
+def training_set(shop: Workshop, features: Floats, bar: int, window: int, horizon: int) -> tuple[Floats, Floats]:
+    """Return the training rows of a fit at the close of `bar`, and the log return over the label horizon from each.
+
+    Parameters
+    ----------
+    shop
+        Where the closes are.
+    features
+        Features that are learnt from, shape (F, n).
+    bar, window, horizon
+        As for `training_rows`.
+
+    Returns
+    -------
+    Shapes (F, window) and (window,).
+    """
+    begin, end = training_rows(bar, window, horizon)
+    returns = forward_returns(shop.bars.close[begin : end + horizon], horizon)
+    return features[:, begin:end], returns[:window]
 
 
 class Fits:
