@@ -115,13 +115,21 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the resource that the settings describe."""
-        return cls(
+        """Return the resource that the settings describe.
+
+        Raises
+        ------
+        InputError
+            No search can be made of them.
+        """
+        search = cls(
             profile=settings.profile,
             families=list(settings.families or ()),
             seed=settings.seed,
             threads=settings.worker_threads,
         )
+        _ = search.spec  # refused now, before any work, rather than after the data are in
+        return search
 
     @property
     def spec(self) -> EvolutionSpec:

@@ -21,6 +21,7 @@ CASES = {
     "unknown interval": (["--interval", "7h"], ["--interval", "'7h'"]),
     "interval that the market does not have": (["--interval", "4h"], ["1h", "4h"]),
     "unknown profile": (["--profile", "huge"], ["--profile", "'huge'", "smoke"]),
+    "unknown family": (["--families", "ema_crossover,ema_cros"], ["unknown families ema_cros", "ema_crossover"]),
     "unknown source": (["--source", "ftp"], ["--source", "'ftp'"]),
     "files without a path": (["--source", "files"], ["world and files"]),
     "negative seed": (["--seed", "-1"], ["--seed", "-1"]),
