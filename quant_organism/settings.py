@@ -51,6 +51,8 @@ class MarketSettings(BaseModel):
         Folder or file of candles, with `source` = `files`.
     name
         Name of the files' market in the lake; None: made from the folder's name.
+    sentiment
+        File of a Fear & Greed index, with `source` = `files`; None: none, and no strategy minds it.
     interval
         Length of a bar.
     symbols
@@ -70,6 +72,7 @@ class MarketSettings(BaseModel):
     world_seed: int | None = Field(None, ge=0)
     path: Path | None = None
     name: str | None = None
+    sentiment: Path | None = None
     interval: IntervalName = "1h"
     symbols: Annotated[tuple[str, ...] | None, NoDecode] = None
     lookback_days: int | None = Field(None, ge=1, le=MAX_LOOKBACK_DAYS)

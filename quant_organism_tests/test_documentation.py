@@ -4,6 +4,7 @@ Later commands build on what earlier ones left, so the tests of this file share 
 """
 
 import datetime as dt
+import json
 import os
 import re
 import shlex
@@ -41,6 +42,8 @@ def workspace(tmp_path_factory) -> Path:
     candles.mkdir()
     for seed, symbol in enumerate(["AAA", "BBB"]):
         write_candles(candles / f"{symbol}.parquet", seed, days=130, last=dt.date(2025, 5, 31))
+    index = [{"value": str(20 + day % 70), "timestamp": str(1_735_689_600 + 86_400 * day)} for day in range(151)]
+    (home / "fear_greed.json").write_text(json.dumps({"data": index}))
     example = re.search(
         r"^```yaml\n(.*?)^```", (REPOSITORY / "docs" / "worlds.md").read_text(), re.MULTILINE | re.DOTALL
     )

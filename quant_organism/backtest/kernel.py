@@ -17,9 +17,11 @@ from quant_organism.backtest.layout import (
     EXIT_BAR,
     EXIT_PRICE,
     EXPOSURE,
+    FEAR,
     FEES,
     FUNDING,
     GAINS,
+    GREED,
     HELD_BARS,
     LIQUIDATION,
     LIQUIDITY,
@@ -64,8 +66,11 @@ AHEAD = 8
 
 
 @compiled
-def entry_weight(known: NDArray[np.float64], g: int, risk: Risk) -> float:
-    """Return the share of equity that genome `g` may enter with (rule 13), given the context of the decision's bar."""
+def entry_weight(known: NDArray[np.float64], side: int, g: int, risk: Risk) -> float:
+    """Return the share of equity that genome `g` may enter a side with, given the context of the decision's bar.
+
+    Rule 13, less by the mood that the side goes along with (rule 18).
+    """
     liquidity, calm, momentum = risk.liquidity_weight[g], risk.calm_weight[g], risk.momentum_weight[g]
     score = liquidity * known[LIQUIDITY] + calm * known[CALM] + momentum * known[MOMENTUM]
     if score <= LEAST_SCORE:
@@ -73,7 +78,8 @@ def entry_weight(known: NDArray[np.float64], g: int, risk: Risk) -> float:
     scores = liquidity * known[LIQUIDITY_SUM] + calm * known[CALM_SUM] + momentum * known[MOMENTUM_SUM]
     size, limit = risk.position_size[g], risk.position_size_limit[g]
     gross = min(known[LISTED] * size, limit * scores)
-    return float(min(size, min(score * limit, ALLOTMENT_LIMIT)) * min(1.0, 1.0 / gross))
+    mood = 1.0 - risk.fear_greed_sensitivity[g] * known[GREED if side > 0 else FEAR]
+    return float(min(size, min(score * limit, ALLOTMENT_LIMIT)) * min(1.0, 1.0 / gross) * mood)
 
 
 @compiled
@@ -174,7 +180,7 @@ def simulate_sleeve(
                 change = n_changes
                 break
             if context[decided, TURBULENCE] <= calmest:
-                weight = entry_weight(context[decided], g, risk)
+                weight = entry_weight(context[decided], side, g, risk)
             decided += 1
         if weight == 0.0:
             continue
@@ -306,7 +312,7 @@ def simulate_sleeve(
                 break
             if reason == SIGNAL and sides[change] != 0 and 1.0 - equity * inverse_peak < max_drawdown:
                 if context[exit_bar - 1, TURBULENCE] <= calmest:
-                    weight = entry_weight(context[exit_bar - 1], g, risk)
+                    weight = entry_weight(context[exit_bar - 1], int(sides[change]), g, risk)
                 if weight > 0.0:
                     break
             until += np.uint64(1)

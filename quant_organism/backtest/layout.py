@@ -48,7 +48,9 @@ CALM_SUM = 4
 MOMENTUM_SUM = 5
 LISTED = 6
 TURBULENCE = 7
-N_CONTEXT = 8
+GREED = 8  # how far the index is beyond greed, and beyond fear, in [0, 1]; 0 where it is unknown
+FEAR = 9
+N_CONTEXT = 10
 
 REASONS = (
     "signal",
@@ -164,3 +166,4 @@ class Risk(NamedTuple):
     calm_weight: NDArray[np.float64]
     momentum_weight: NDArray[np.float64]
     volatility_threshold: NDArray[np.float64]
+    fear_greed_sensitivity: NDArray[np.float64]

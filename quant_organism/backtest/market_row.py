@@ -32,6 +32,8 @@ class MarketRow:
         Sum of the settlement fractions that a holder through the bar pays, shape (N,).
     valid
         Which assets have this bar, shape (N,).
+    fear_greed
+        Fear & Greed index of the whole market, 0 to 100, known at the close; NaN where unknown.
     """
 
     time: int
@@ -43,12 +45,13 @@ class MarketRow:
     funding_rate: NDArray[np.float64]
     funding_paid: NDArray[np.float64]
     valid: NDArray[np.bool_]
+    fear_greed: float = float("nan")
 
     @classmethod
     def of(cls, panel: Panel, row: int) -> MarketRow:
         """Return a row of a panel."""
         arrays = {name: getattr(panel, name)[row] for name in (*_PRICES, "funding_paid", "valid")}
-        return cls(time=int(panel.times[row]), **arrays)
+        return cls(time=int(panel.times[row]), fear_greed=float(panel.fear_greed[row]), **arrays)
 
     @cached_property
     def columns(self) -> NDArray[np.float64]:
@@ -61,9 +64,12 @@ class MarketRow:
         Raises
         ------
         InputError
-            Arrays of another shape than (N,), or a valid bar whose prices are not finite, positive and enclosed by
+            An index outside 0 to 100; arrays of another shape than (N,);
+            or a valid bar whose prices are not finite, positive and enclosed by
             low and high, or whose volume or funding is not finite.
         """
+        if self.fear_greed < 0.0 or self.fear_greed > 100.0:
+            raise InputError(f"fear_greed is {self.fear_greed}, expected 0 to 100", where=format_ms(self.time))
         for name in (*_PRICES, "funding_paid", "valid"):
             shape = np.shape(getattr(self, name))
             if shape != (len(symbols),):

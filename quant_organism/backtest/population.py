@@ -81,6 +81,7 @@ def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
         calm_weight=calm,
         momentum_weight=momentum,
         volatility_threshold=genes["volatility_threshold"],
+        fear_greed_sensitivity=genes["fear_greed_sensitivity"],
     )
 
 

@@ -19,6 +19,7 @@ from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
+from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import Genome
 from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
@@ -104,7 +105,8 @@ def run_vectorbt(
     columns = {name: getattr(panel, name)[rows, asset] for name in names}
     numbers = panel.times[rows] // panel.interval.milliseconds
     target = signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers)
-    weights = _entry_weights(genome, window, asset)[rows]
+    longs, shorts = (_entry_weights(genome, window, asset, side)[rows] for side in (1, -1))
+    weights = np.where(target > 0.0, longs, shorts)
     genes: Mapping[str, Any] = genome.genes
     holding = max(1, math.ceil(int(genes["max_holding_hours"]) / panel.interval.hours))
     runs = list(_runs(np.sign(target).astype(int), weights, sleeve, holding))
@@ -130,8 +132,9 @@ def run_vectorbt(
     return VectorbtRun(portfolio, equity, _statistics(portfolio, equity, panel.interval.hours))
 
 
-def _entry_weights(genome: Genome, window: Window, asset: int) -> Floats:
-    # Rules 13 and 14 for one asset: the weight of an entry decided at each row, 0 where it is refused; shape (stop,).
+def _entry_weights(genome: Genome, window: Window, asset: int, side: int) -> Floats:
+    # Rules 13, 14 and 18 for one asset: the weight of an entry to a side decided at each row, 0 where it is refused;
+    # shape (stop,).
     genes: Mapping[str, Any] = genome.genes
     allocation, size, limit = window.allocation, genes["position_size"], genes["position_size_limit"]
     pulls = np.array([genes["liquidity_weight"], genes["volatility_weight"], genes["momentum_weight"]])
@@ -141,7 +144,9 @@ def _entry_weights(genome: Genome, window: Window, asset: int) -> Floats:
     allotted = np.where(score > LEAST_SCORE, np.minimum(score * limit, ALLOTMENT_LIMIT), 0.0)
     weights = np.minimum(size, allotted) / np.maximum(gross, 1.0)
     calm = allocation.turbulence[:, asset] <= genes["volatility_threshold"]
-    return np.asarray(np.where(calm, weights, 0.0)[: window.stop])
+    crowded = beyond(window.panel.fear_greed)[0 if side > 0 else 1]
+    mood = 1.0 - genes["fear_greed_sensitivity"] * crowded
+    return np.asarray(np.where(calm, weights * mood, 0.0)[: window.stop])
 
 
 def _check_comparable(genome: Genome, panel: Panel, symbol: str, costs: Costs) -> None:

@@ -16,6 +16,7 @@ from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
+from quant_organism.market.sentiment import beyond
 from quant_organism.strategies.allocation import Allocation, allocate
 from quant_organism.strategies.bank import Bars
 from quant_organism.strategies.common_genes import RISK_GENES
@@ -199,6 +200,7 @@ class Window:
         context[:, 3:6] = self.rank_sums[rows]
         context[:, 6] = self.allocation.listed[rows]
         context[:, 7] = self.allocation.turbulence[rows, asset]
+        context[:, 8], context[:, 9] = beyond(panel.fear_greed[rows])
         return Sleeve(
             signal_bars=signal_bars(panel, asset, stop, self.market),
             rated=np.flatnonzero(np.isfinite(panel.funding_rate[rows, asset])),

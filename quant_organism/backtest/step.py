@@ -66,7 +66,7 @@ def decide(target: float, known: Floats, risk: layout.Risk, g: int) -> Decision:
     """
     side = 1 if target > 0.0 else -1 if target < 0.0 else 0
     calm = known[layout.TURBULENCE] <= risk.volatility_threshold[g]
-    return Decision(side, kernel.entry_weight(known, g, risk) * abs(target), calm)
+    return Decision(side, kernel.entry_weight(known, side, g, risk) * abs(target), calm)
 
 
 @compiled

@@ -31,6 +31,7 @@ from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
+from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import Genome
 from quant_organism.strategies.allocation import Allocation, allocate
 from quant_organism.strategies.allocation_stream import AllocationStream
@@ -123,7 +124,7 @@ class GenomeStream:
             self._last_bars[asset] = number
             targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
         found = self._allocation.step([signal.bars for signal in self._signals], row.valid)
-        context = _context(found, 0, self._by_symbol)
+        context = _context(found, 0, self._by_symbol, row.fear_greed)
         orders: list[Order] = []
         for asset in range(len(self.symbols)):
             if asset in targets:
@@ -235,7 +236,7 @@ class GenomeStream:
             self._states[asset] = new_state(rows.size - 1, settled)
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
-            known = _context(found, int(rows[-1]), self._by_symbol)[asset]
+            known = _context(found, int(rows[-1]), self._by_symbol, float(history.fear_greed[rows[-1]]))[asset]
             self._decisions[asset] = decide(signal.target(), known, self._risk, 0)
 
     def _check(self, row: MarketRow, number: int) -> None:
@@ -257,7 +258,7 @@ class GenomeStream:
         return trade_list(records, times)
 
 
-def _context(found: Allocation, row: int, by_symbol: Sequence[int]) -> NDArray[np.float64]:
+def _context(found: Allocation, row: int, by_symbol: Sequence[int], fear_greed: float) -> NDArray[np.float64]:
     # What each asset knows of all of them at a close, shape (N, N_CONTEXT); sums in the order of symbols.
     ranks = found.ranks[row]
     sums = np.zeros(3)
@@ -268,4 +269,5 @@ def _context(found: Allocation, row: int, by_symbol: Sequence[int]) -> NDArray[n
     context[:, layout.LIQUIDITY_SUM : layout.LISTED] = sums
     context[:, layout.LISTED] = found.listed[row]
     context[:, layout.TURBULENCE] = found.turbulence[row]
+    context[:, layout.GREED], context[:, layout.FEAR] = beyond(fear_greed)
     return context

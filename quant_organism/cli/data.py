@@ -19,6 +19,7 @@ def import_data(
         Path, typer.Argument(help="Folder or file: Parquet, freqtrade, Binance Vision, CryptoDataDownload.")
     ],
     market: options.Market = None,
+    sentiment: options.Sentiment = None,
     symbols: options.Symbols = None,
     interval: options.Interval = None,
     repair: options.Repair = False,
@@ -30,7 +31,9 @@ def import_data(
     from quant_organism.cli.progress import progress_bars
     from quant_organism.settings import load_settings
 
-    chosen = options.market_options(path=path, market=market, symbols=symbols, interval=interval, repair=repair)
+    chosen = options.market_options(
+        path=path, market=market, sentiment=sentiment, symbols=symbols, interval=interval, repair=repair
+    )
     settings = load_settings({"data_dir": data_dir, "market": chosen})
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
@@ -101,6 +104,7 @@ def _origin(entry: "MarketEntry") -> str:
 def quality(
     market: options.Market = None,
     interval: options.Interval = None,
+    sentiment: options.Sentiment = None,
     symbols: options.Symbols = None,
     worst: Annotated[int, typer.Option(min=1, help="How many of the worst days to show.")] = 15,
     data_dir: options.DataDir = None,

@@ -39,6 +39,12 @@ Candles = Annotated[
 Market = Annotated[
     str | None, typer.Option(help="Name of the files' market. (default: the folder's name)", rich_help_panel=_MARKET)
 ]
+Sentiment = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of a Fear & Greed index (JSON, CSV, Parquet) for the files' market.", rich_help_panel=_MARKET
+    ),
+]
 Symbols = Annotated[
     str | None, typer.Option(help="Symbols, separated by commas. (default: all)", rich_help_panel=_MARKET)
 ]
@@ -80,6 +86,7 @@ def market_options(
     source: str | None = None,
     path: Path | None = None,
     market: str | None = None,
+    sentiment: Path | None = None,
     symbols: str | None = None,
     interval: str | None = None,
     lookback_days: int | None = None,
@@ -104,6 +111,7 @@ def market_options(
         "world_seed": world_seed,
         "path": path,
         "name": market,
+        "sentiment": sentiment,
         "symbols": symbols,
         "interval": interval,
         "lookback_days": lookback_days,

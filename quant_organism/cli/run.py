@@ -17,6 +17,7 @@ def run(
     source: options.Source = None,
     path: options.Candles = None,
     market: options.Market = None,
+    sentiment: options.Sentiment = None,
     symbols: options.Symbols = None,
     interval: options.Interval = None,
     date: Annotated[
@@ -52,6 +53,7 @@ def run(
             source=source,
             path=path,
             market=market,
+            sentiment=sentiment,
             symbols=symbols,
             interval=interval,
             lookback_days=lookback_days,

@@ -15,6 +15,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.schema import (
     CANDLE_SCHEMA,
     FUNDING_SCHEMA,
+    SENTIMENT_SCHEMA,
     SET_ASIDE_SCHEMA,
     Interval,
     check_frame,
@@ -54,6 +55,8 @@ class IngestReport:
         First and last day, after limiting the request to the days that the source has.
     bars, settlements, set_aside
         Rows that the source delivered: candles, funding, and rows that it could not use.
+    sentiment
+        Values of the Fear & Greed index that it delivered; 0 where it has none.
     files_written
         Files of the lake that changed; the others already held the same bytes.
     """
@@ -66,6 +69,7 @@ class IngestReport:
     bars: int
     settlements: int
     set_aside: int
+    sentiment: int
     files_written: int
 
 
@@ -132,11 +136,12 @@ class _Ingestion:
     def run(self, start: date, end: date, progress: Progress | None) -> IngestReport:
         n_days = (end - start).days + 1
         days_at_once = max(1, _BARS_AT_ONCE // (self._interval.bars_per_day * len(self._symbols)))
-        bars = settlements = set_aside = 0
+        bars = settlements = set_aside = sentiment = 0
         for begin, until in _spans(start, end, days_at_once):
             candles, funding = self._candles(begin, until), self._funding(begin, until)
             bars, settlements = bars + candles.height, settlements + funding.height
             set_aside = self._set_aside(start, end)
+            sentiment += self._sentiment(begin, until)
             for first, last in _spans(begin, until, _DAYS_AT_ONCE):  # candles last: a day that has them is complete
                 self._replace("funding", funding, first, last)
                 self._replace("candles", candles, first, last, self._interval.name)
@@ -151,6 +156,7 @@ class _Ingestion:
             bars=bars,
             settlements=settlements,
             set_aside=set_aside,
+            sentiment=sentiment,
             files_written=self._files_written,
         )
 
@@ -172,6 +178,17 @@ class _Ingestion:
         _refuse(frame, unreadable, "a settlement with a missing value", where)
         _refuse(frame, pl.struct("symbol", "timestamp").is_duplicated(), "two settlements at the same time", where)
         return frame.filter(_DAY_OF["funding"].is_between(start, end))
+
+    def _sentiment(self, start: date, end: date) -> int:
+        where, market = f"sentiment of {self._source.market}", self._source.market
+        frame = check_frame(self._source.sentiment(start, end), SENTIMENT_SCHEMA, where=where).sort("timestamp")
+        by_day = frame.with_columns(day=pl.col("timestamp").dt.date()).partition_by(
+            "day", as_dict=True, include_key=False, maintain_order=True
+        )
+        held = [day for day in self._lake.days("sentiment", market=market) if start <= day <= end]
+        frames = dict.fromkeys(held, frame.clear()) | {day: rows for (day,), rows in by_day.items()}
+        self._files_written += self._lake.write_days("sentiment", frames, market=market)
+        return frame.height
 
     def _set_aside(self, start: date, end: date) -> int:
         """Keep the rows set aside with the days that they belong to, also those outside `start` to `end`."""

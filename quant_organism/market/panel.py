@@ -14,13 +14,22 @@ from numpy.typing import ArrayLike, NDArray
 from quant_organism.errors import InputError
 from quant_organism.market.funding import align_funding
 from quant_organism.market.lake import Lake
-from quant_organism.market.schema import FUNDING_SCHEMA, Interval, choose_symbols, day_start_ms, format_ms
+from quant_organism.market.schema import (
+    FUNDING_SCHEMA,
+    SENTIMENT_SCHEMA,
+    Interval,
+    choose_symbols,
+    day_start_ms,
+    format_ms,
+)
+from quant_organism.market.sentiment import MAX_AGE_HOURS, align_sentiment
 
-_ARRAYS: Final = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
+_ARRAYS: Final = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid", "fear_greed")
 _PRICES: Final = ("open", "high", "low", "close")
 MAX_LOOKBACK_DAYS: Final = 730
 """Days that a panel looks back at most, unless more are asked for."""
 
+_INDEX_RUN_IN: Final = timedelta(hours=MAX_AGE_HOURS)
 _FUNDING_RUN_IN: Final = timedelta(days=2)  # for the rate in force, and its period, at the first bar
 
 
@@ -47,6 +56,8 @@ class Panel:
         (T, N) float64, sum of the settlement fractions that a holder through the bar pays at stamps in (open, close].
     valid
         (T, N) bool; False before listing, after delisting and in gaps.
+    fear_greed
+        (T,) float64, Fear & Greed index of the whole market, 0 to 100, known at the bar's close; NaN where unknown.
     market
         Name of the market in the lake; not part of the hash.
     """
@@ -62,6 +73,7 @@ class Panel:
     funding_rate: NDArray[np.float64]
     funding_paid: NDArray[np.float64]
     valid: NDArray[np.bool_]
+    fear_greed: NDArray[np.float64]
     market: str
 
     @classmethod
@@ -79,6 +91,7 @@ class Panel:
         funding_rate: ArrayLike | None = None,
         funding_paid: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        fear_greed: ArrayLike | None = None,
         market: str = "arrays",
     ) -> "Panel":
         """Copy arrays into a panel, checked and in canonical form.
@@ -91,12 +104,15 @@ class Panel:
             As in `Panel`; left out: no funding (NaN and 0).
         valid
             (T, N) bool; left out: every bar with a finite close.
+        fear_greed
+            As in `Panel`; left out: unknown.
 
         Raises
         ------
         InputError
             Shapes that do not fit, repeated symbols, a time axis that is not a regular grid of `interval`, or a valid
-            bar whose prices are not finite, positive and enclosed by low and high (symbol and bar are named).
+            bar whose prices are not finite, positive and enclosed by low and high (symbol and bar are named), or an
+            index outside 0 to 100.
         """
         grid = _check_grid(np.array(times, dtype=np.int64), interval)
         names = tuple(symbols)
@@ -119,9 +135,12 @@ class Panel:
         for name in (*_PRICES, "volume"):
             arrays[name][~usable] = np.nan
         _check_bars(arrays, usable, names, grid)
-        for array in (grid, usable, *arrays.values()):
+        index = _check_index(np.full(grid.size, np.nan) if fear_greed is None else fear_greed, grid)
+        for array in (grid, usable, index, *arrays.values()):
             array.setflags(write=False)
-        return cls(symbols=names, interval=interval, times=grid, valid=usable, market=market, **arrays)
+        return cls(
+            symbols=names, interval=interval, times=grid, valid=usable, fear_greed=index, market=market, **arrays
+        )
 
     @property
     def n_bars(self) -> int:
@@ -138,7 +157,7 @@ class Panel:
         """SHA-256 (hex) of symbols, interval, shape, times and all arrays."""
         digest = hashlib.sha256()
         header = "\x1f".join((self.interval.name, str(self.n_bars), *self.symbols))
-        digest.update(f"panel-1\x1e{header}\x1e".encode())
+        digest.update(f"panel-2\x1e{header}\x1e".encode())
         digest.update(self.times.data)
         for name in _ARRAYS:
             digest.update(getattr(self, name).data)
@@ -174,11 +193,23 @@ def _check_grid(times: NDArray[np.int64], interval: Interval) -> NDArray[np.int6
     return times
 
 
-def _canonical(name: str, values: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
+def _check_index(values: ArrayLike, grid: NDArray[np.int64]) -> NDArray[np.float64]:
+    index = _canonical("fear_greed", values, (grid.size,))
+    outside = np.flatnonzero((index < 0.0) | (index > 100.0))
+    if outside.size:
+        raise InputError(
+            f"fear_greed is {index[outside[0]]}, expected 0 to 100", where=format_ms(int(grid[outside[0]]))
+        )
+    return index
+
+
+def _canonical(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Copy into one bit pattern per number: no negative zero, one NaN; otherwise equal data could hash apart."""
     array = np.array(values, dtype=np.float64, order="C")
     if array.shape != shape:
-        raise InputError(f"{name} has shape {array.shape}, expected {shape} (bars, assets)")
+        raise InputError(
+            f"{name} has shape {array.shape}, expected {shape} ({'bars, assets' if len(shape) > 1 else 'bars'})"
+        )
     array += 0.0
     array[np.isnan(array)] = np.nan
     return array
@@ -223,7 +254,7 @@ def build_panel(
     Parameters
     ----------
     lake, market, interval
-        Where the candles and funding are.
+        Where the candles, funding and sentiment are.
     end
         Last UTC day: the last bar closes at the midnight that ends it.
     lookback_days
@@ -264,6 +295,10 @@ def build_panel(
     held = [day for day in lake.days("funding", market=market) if start - _FUNDING_RUN_IN <= day <= end]
     funding = lake.read("funding", market=market, start=held[0], end=held[-1]) if held else FUNDING_SCHEMA.to_frame()
     rate, paid = align_funding(funding, names, times, interval)
+    index = [day for day in lake.days("sentiment", market=market) if start - _INDEX_RUN_IN <= day <= end]
+    sentiment = (
+        lake.read("sentiment", market=market, start=index[0], end=index[-1]) if index else SENTIMENT_SCHEMA.to_frame()
+    )
     return Panel.from_arrays(
         symbols=names,
         interval=interval,
@@ -271,6 +306,7 @@ def build_panel(
         funding_rate=rate,
         funding_paid=paid,
         valid=usable,
+        fear_greed=align_sentiment(sentiment, times, interval),
         market=market,
         **arrays,
     )

@@ -36,6 +36,13 @@ FUNDING_SCHEMA: Final = pl.Schema(
     }
 )
 
+SENTIMENT_SCHEMA: Final = pl.Schema(
+    {
+        "timestamp": TIMESTAMP,  # of the publication
+        "fear_greed": pl.Float64(),  # 0 (fear) to 100 (greed)
+    }
+)
+
 SET_ASIDE_SCHEMA: Final = pl.Schema(
     {
         "symbol": pl.String(),

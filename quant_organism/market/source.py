@@ -1,4 +1,4 @@
-"""The one question that every origin of market data answers: which candles and funding were there, on which days."""
+"""The one question to every origin of market data: which candles, funding and sentiment were there, on which days."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -39,6 +39,10 @@ class CandleSource(Protocol):
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Return the funding stamped on the UTC days `start` to `end` (inclusive), by `FUNDING_SCHEMA`."""
+        ...
+
+    def sentiment(self, start: date, end: date) -> pl.DataFrame:
+        """Return the index published on the UTC days `start` to `end` (inclusive), by `SENTIMENT_SCHEMA`."""
         ...
 
     def notes(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What an ingestion left in the lake, day by day: numbers for the partitions of candles and funding."""
+"""What an ingestion left in the lake, day by day: numbers for the partitions of the market group."""
 
 import polars as pl
 
@@ -6,18 +6,22 @@ from quant_organism.market.funding import settlement_day
 from quant_organism.market.ingest import IngestReport
 from quant_organism.market.lake import Lake
 
-_DAY = {"candles": pl.col("timestamp").dt.date(), "funding": settlement_day(pl.col("timestamp"))}
+_DAY = {
+    "candles": pl.col("timestamp").dt.date(),
+    "funding": settlement_day(pl.col("timestamp")),
+    "sentiment": pl.col("timestamp").dt.date(),
+}
 
 
 def count_rows(lake: Lake, dataset: str, report: IngestReport) -> pl.DataFrame:
-    """Return one row per day that was ingested: `day`, `rows`, `symbols`.
+    """Return one row per day that was ingested: `day`, `rows`, and `symbols` where the dataset has any.
 
     Parameters
     ----------
     lake
         Where to count.
     dataset
-        `candles` or `funding`; files may come without funding, and there are no rows then.
+        `candles`, `funding` or `sentiment`; files may come without the last two, and there are no rows then.
     report
         What was ingested.
     """
@@ -26,5 +30,6 @@ def count_rows(lake: Lake, dataset: str, report: IngestReport) -> pl.DataFrame:
     if not any(report.start <= day <= report.end for day in held):
         return pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32, "symbols": pl.UInt32})
     rows = lake.scan(dataset, market=report.market, interval=interval, start=report.start, end=report.end)
-    counts = rows.group_by(day=_DAY[dataset]).agg(rows=pl.len(), symbols=pl.col("symbol").n_unique())
+    symbols = [] if dataset == "sentiment" else [pl.col("symbol").n_unique().alias("symbols")]
+    counts = rows.group_by(day=_DAY[dataset]).agg(pl.len().alias("rows"), *symbols)
     return counts.sort("day").collect()

@@ -4,7 +4,7 @@ from typing import Final
 
 import dagster as dg
 
-MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding")
+MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
 
 ingest_market_data = dg.define_asset_job(
     "ingest_market_data",

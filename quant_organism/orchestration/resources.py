@@ -63,6 +63,7 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
     world_seed: int | None = Field(None, description="Seed of the simulated market; empty: the world's own.")
     path: str | None = Field(None, description="Folder or file of candles, for source files.")
     name: str | None = Field(None, description="Name of the files' market in the lake; empty: the folder's name.")
+    sentiment: str | None = Field(None, description="File of a Fear & Greed index, for source files.")
     interval: str = Field("1h", description="Length of a bar.")
     symbols: list[str] | None = Field(None, description="Symbols that take part; empty: all.")
     lookback_days: int | None = Field(None, description="Days of history in a panel; empty: all, at most 730.")
@@ -97,7 +98,10 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
         if self.source == "files":
             from quant_organism.market.files import FileSource
 
-            return FileSource(str(self.path), market=self.name, repair=self.repair, as_of=datetime.now(UTC))
+            index = None if self.sentiment is None else Path(self.sentiment)
+            return FileSource(
+                str(self.path), market=self.name, repair=self.repair, index=index, as_of=datetime.now(UTC)
+            )
         from quant_organism.market.world import WorldSource, load_world
 
         return WorldSource(load_world(self.world), seed=self.world_seed)

@@ -32,7 +32,7 @@ def nightly(
     if missing < day:
         yield dg.RunRequest(
             run_key=f"history {market.id} {market.interval} {missing} {day}",
-            asset_selection=[dg.AssetKey("candles"), dg.AssetKey("funding")],
+            asset_selection=[dg.AssetKey(name) for name in ("candles", "funding", "sentiment")],
             tags=range_tags(missing, day),
         )
     yield dg.RunRequest(run_key=f"nightly {market.id} {market.interval} {day}", partition_key=day.isoformat())

@@ -111,6 +111,15 @@ REGIME_GENES = (
         unit="ratio",
         description="multiple of its usual volatility above which nothing new is entered",
     ),
+    GeneSpec(
+        name="fear_greed_sensitivity",
+        kind="float",
+        default=0.3,
+        low=0.0,
+        high=1.0,
+        unit="share",
+        description="how much smaller longs are entered in extreme greed, and shorts in extreme fear",
+    ),
 )
 
 COMMON_GENES = RISK_GENES + ALLOCATION_GENES + REGIME_GENES

@@ -22,11 +22,13 @@ def random_panel(
     funding: float = 1e-4,
     settled_every_hours: float = 0.0,
     shocks: float = 0.0,
+    moods: bool = False,
 ) -> Panel:
     """Return a panel with price gaps and funding; with `holes`, also late listings, delistings and missing bars.
 
     Funding is settled on every other bar or so, or every `settled_every_hours`; `shocks` is the size of a few
-    overnight jumps in the logarithm of prices, up or down, each of which comes with a burst of funding.
+    overnight jumps in the logarithm of prices, up or down, each of which comes with a burst of funding. With `moods`
+    there is a Fear & Greed index that visits both extremes.
     """
     rng, extra = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     shape = (bars, assets)
@@ -59,6 +61,8 @@ def random_panel(
         paid = funding * extra.normal(0, 1, shape) * (hours % settled_every_hours == 0)[:, None]
     paid = np.where(shocked & (shocks > 0), 30 * funding, paid)
     swing = np.sin(2 * np.pi * (np.arange(bars)[:, None] / 75 + extra.random(assets)))
+    mood = np.clip(50 + 4 * np.cumsum(extra.normal(0, 1, bars)), 0, 100)
+    fear_greed = np.where(extra.random(bars) < 0.05, np.nan, mood)
     return Panel.from_arrays(
         symbols=[f"S{asset}" for asset in range(assets)],
         interval=step,
@@ -71,4 +75,5 @@ def random_panel(
         funding_rate=1e-4 * swing,
         funding_paid=paid,
         valid=valid,
+        fear_greed=fear_greed if moods else None,
     )

@@ -321,6 +321,17 @@ def decide(genome: Genome, panel: Panel, asset: int, stop: int) -> Decisions:
     return Decisions(target, weight_table(genome, panel, stop)[:, asset], turbulence(panel, asset, stop))
 
 
+def mood_share(target: float, index: float, sensitivity: float) -> float:
+    """Return what is left of an entry that goes along with extreme greed or fear (rule 18)."""
+    if math.isnan(index):
+        return 1.0
+    if target > 0 and index > 75:
+        return 1 - sensitivity * (index - 75) / 25
+    if target < 0 and index < 25:
+        return 1 - sensitivity * (25 - index) / 25
+    return 1.0
+
+
 def run_sleeve(
     genome: Genome,
     panel: Panel,
@@ -350,7 +361,8 @@ def run_sleeve(
             calm = decided.turbulence[before] <= genome.genes["volatility_threshold"]
             shallow = 1 - equity / highest < genome.genes["max_drawdown"]
             permitted = bool(decided.weight[before] > 0 and calm and shallow)
-            account.trade(bar, decided.target[before], decided.weight[before], permitted)
+            mood = mood_share(decided.target[before], panel.fear_greed[before], genome.genes["fear_greed_sensitivity"])
+            account.trade(bar, decided.target[before], decided.weight[before] * mood, permitted and mood > 0)
         account.close_bar(bar, delisted=row == rows[-1] and row < stop - 1)
         last, equity = equity, account.equity(bar.close)
         highest = max(highest, equity)

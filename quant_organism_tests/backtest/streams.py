@@ -50,6 +50,7 @@ def markets(draw: st.DrawFn, *, limited: bool = False, bars: int = 400) -> tuple
         volatility=draw(st.sampled_from([0.001, 0.01, 0.04])),
         holes=draw(st.booleans()),
         funding=draw(st.sampled_from([1e-4, 1e-2])),
+        moods=draw(st.booleans()),
     )
     # Rates come and go; the first row has one, or a stream's history might have none.
     place = np.arange(panel.n_bars)[:, None]

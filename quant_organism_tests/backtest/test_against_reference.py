@@ -229,6 +229,17 @@ def test_sleeves_are_ruined_as_in_the_reference() -> None:
     assert ruined > 5
 
 
+def test_moods_shrink_entries_as_in_the_reference() -> None:
+    smaller = 0
+    for seed in range(20):
+        panel = random_panel(seed, bars=400, holes=bool(seed % 2), moods=True)
+        base = altered(busy_genome(seed), max_drawdown=0.2)
+        minding = compare(altered(base, fear_greed_sensitivity=1.0), panel, Costs())
+        carefree = compare(altered(base, fear_greed_sensitivity=0.0), panel, Costs())
+        smaller += sum(abs(a.weights).sum() < abs(b.weights).sum() for a, b in zip(minding, carefree, strict=True))
+    assert smaller > 20
+
+
 @pytest.mark.parametrize(
     ("gene", "strict", "lax", "options"),
     [

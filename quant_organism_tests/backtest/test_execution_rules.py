@@ -29,6 +29,7 @@ WIDE = {
     "calm_weight": 0.3,
     "momentum_weight": 0.3,
     "volatility_threshold": 3.0,
+    "fear_greed_sensitivity": 0.3,
 }
 
 Bar = tuple[float, float, float, float]

@@ -40,6 +40,7 @@ def risk(**genes: float) -> layout.Risk:
         "calm_weight": 0.3,
         "momentum_weight": 0.3,
         "volatility_threshold": 3.0,
+        "fear_greed_sensitivity": 0.3,
     } | genes
     return layout.Risk(**{name: np.array([value]) for name, value in wide.items()})
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, SET_ASIDE_SCHEMA, Interval
+from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, SENTIMENT_SCHEMA, SET_ASIDE_SCHEMA, Interval
 
 HOUR = Interval.parse("1h")
 
@@ -62,12 +62,14 @@ class FrameSource:
         *,
         market: str = "frames",
         aside: pl.DataFrame | None = None,
+        index: pl.DataFrame | None = None,
         seed: int = 0,
     ) -> None:
         self.market = market
         self.bars = bars
         self.settlements = FUNDING_SCHEMA.to_frame() if settlements is None else settlements
         self.aside = SET_ASIDE_SCHEMA.to_frame() if aside is None else aside
+        self.index = SENTIMENT_SCHEMA.to_frame() if index is None else index
         self.seed = seed
 
     def describe(self) -> dict[str, Any]:
@@ -85,6 +87,9 @@ class FrameSource:
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         return self._days(self.settlements, symbols, start, end)
+
+    def sentiment(self, start: date, end: date) -> pl.DataFrame:
+        return self.index.filter(pl.col("timestamp").dt.date().is_between(start, end))
 
     def set_aside(self) -> pl.DataFrame:
         return self.aside

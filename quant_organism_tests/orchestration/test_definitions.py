@@ -11,7 +11,8 @@ from quant_organism.settings import Settings
 GRAPH = {
     "candles": ("market", set()),
     "funding": ("market", set()),
-    "market_panel": ("market", {"candles", "funding"}),
+    "sentiment": ("market", set()),
+    "market_panel": ("market", {"candles", "funding", "sentiment"}),
     "evolved_population": ("evolution", {"market_panel"}),
     "validated_strategies": ("validation", {"market_panel", "evolved_population"}),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
@@ -67,7 +68,7 @@ def test_a_panel_depends_on_two_years_of_candles_and_on_nothing_later(definition
 def test_a_range_of_market_data_is_one_run_and_cycles_are_one_each(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     single = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).backfill_policy is not None}
-    assert single == {"candles", "funding"}
+    assert single == {"candles", "funding", "sentiment"}
 
 
 def test_the_web_ui_loads_definitions_from_environment_and_settings_file(

@@ -33,7 +33,7 @@ def test_the_first_night_asks_for_the_history_and_then_for_the_cycle(workshop: W
     history, cycle = evaluate(workshop, night(16)).run_requests
     assert history.tags["dagster/asset_partition_range_start"] == FIRST.isoformat()
     assert history.tags["dagster/asset_partition_range_end"] == "2024-04-15"
-    assert {key.to_user_string() for key in history.asset_selection} == {"candles", "funding"}
+    assert {key.to_user_string() for key in history.asset_selection} == {"candles", "funding", "sentiment"}
     assert cycle.partition_key == "2024-04-15"
 
 

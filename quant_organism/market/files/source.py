@@ -18,6 +18,7 @@ from quant_organism.market.files.trades import bars_of_trades
 from quant_organism.market.schema import (
     CANDLE_SCHEMA,
     FUNDING_SCHEMA,
+    SENTIMENT_SCHEMA,
     SET_ASIDE_SCHEMA,
     Interval,
     check_market_id,
@@ -25,6 +26,7 @@ from quant_organism.market.schema import (
     day_of,
     format_ms,
 )
+from quant_organism.market.sentiment import read_sentiment
 
 _NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.-]+")
 
@@ -49,6 +51,8 @@ class FileSource:
     repair
         False: the first row that breaks a rule is an InputError. True: such rows are set aside, rows out of order are
         sorted, and of duplicates the first is kept, as long as at most 5 % of a file's rows are set aside.
+    index
+        File of a Fear & Greed index (see `market.sentiment.read_sentiment`); None: there is none.
     as_of
         Aware date-time; bars that close later are set aside as forming. None: every bar counts as closed.
 
@@ -59,7 +63,13 @@ class FileSource:
     """
 
     def __init__(
-        self, path: Path | str, *, market: str | None = None, repair: bool = False, as_of: datetime | None = None
+        self,
+        path: Path | str,
+        *,
+        market: str | None = None,
+        repair: bool = False,
+        index: Path | None = None,
+        as_of: datetime | None = None,
     ) -> None:
         if as_of is not None and as_of.tzinfo is None:
             raise InputError(f"as_of {as_of} has no time zone", remedy="give it in UTC")
@@ -67,6 +77,7 @@ class FileSource:
         self._files, self._folder_notes = find_files(self._path)
         self._market = check_market_id(_default_market(self._path) if market is None else market)
         self._repair = repair
+        self._sentiment = SENTIMENT_SCHEMA.to_frame() if index is None else read_sentiment(index)
         self._as_of = None if as_of is None else as_of.astimezone(UTC)
         self._parsed: dict[Path, _Parsed] = {}
         self._bars: dict[tuple[Path, Interval], Judged] = {}
@@ -146,6 +157,10 @@ class FileSource:
         if self._funding is None:
             self._funding = _joined((file, self._read(file).judged.frame) for file in self._of_kind("funding"))
         return _days(self._funding, wanted, FUNDING_SCHEMA, start, end)
+
+    def sentiment(self, start: date, end: date) -> pl.DataFrame:
+        """Return the index published on the UTC days `start` to `end` (inclusive); empty without a file of it."""
+        return self._sentiment.filter(pl.col("timestamp").dt.date().is_between(start, end))
 
     def set_aside(self) -> pl.DataFrame:
         """Return the rows that could not be used and why, by `SET_ASIDE_SCHEMA`."""

@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from quant_organism.market.schema import MS_PER_HOUR, day_start_ms
 from quant_organism.market.world.kernel import (
@@ -24,6 +24,7 @@ _TAIL = 4.5
 _BRIDGE_STEPS = 12
 _BRIDGE_SD = 1.15
 _HALF_LIFE_BARS = 48.0
+_MOOD_DAYS = 30
 
 # Streams: each has its own numbers, so that what one component draws never shifts another's. A new one goes last.
 _FACTOR, _OWN, _JUMPS, _COMMON_JUMP, _LEVEL, _PREMIUM, _MOMENTUM, _REVERSION, _BRIDGE, _VOLUME = range(10)
@@ -50,6 +51,8 @@ class WorldBars:
         float64, fraction paid by longs at the close of each bar for the hour before.
     present
         bool; False before listing, after delisting and in gaps.
+    fear_greed
+        (days,) float64, index published at the midnight that begins each day; NaN in the first month.
     """
 
     symbols: tuple[str, ...]
@@ -61,6 +64,7 @@ class WorldBars:
     volume: Floats
     funding_rate: Floats
     present: NDArray[np.bool_]
+    fear_greed: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,7 @@ def generate(spec: WorldSpec, seed: int) -> tuple[WorldBars, WorldTruth]:
         volume=volume[kept],
         funding_rate=funding[kept],
         present=_present(spec, times[kept]),
+        fear_greed=_mood(returns[kept]),
     )
     _silence(spec, bars)
     return bars, WorldTruth(mean=mean[kept], edge=edge[kept], sd=sd[kept])
@@ -211,6 +216,19 @@ def _extremes(opened: Floats, close: Floats, sd: Floats, seed: int) -> tuple[Flo
         high[:, asset] = np.maximum(high[:, asset], path.max(axis=1))
         low[:, asset] = np.minimum(low[:, asset], path.min(axis=1))
     return high, low
+
+
+def _mood(returns: Floats) -> Floats:
+    """Return an index of fear and greed: how far the mean asset moved in 30 days, against its usual daily moves.
+
+    It is made of past prices alone, so that it adds nothing that a strategy could not know.
+    """
+    daily = np.log1p(returns.mean(axis=1)).reshape(-1, 24).sum(axis=1)
+    mood = np.full(len(daily), np.nan)
+    for day in range(_MOOD_DAYS, len(daily)):
+        month = daily[day - _MOOD_DAYS : day]
+        mood[day] = np.round(100.0 * ndtr(month.sum() / (month.std() * np.sqrt(_MOOD_DAYS))))
+    return mood
 
 
 def _rows(times: NDArray[np.int64], start_ms: int, bars: int) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""A simulated market as a source of candles and funding."""
+"""A simulated market as a source of candles, funding and sentiment."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from quant_organism.market.schema import (
     FUNDING_SCHEMA,
     MS_PER_DAY,
     MS_PER_HOUR,
+    SENTIMENT_SCHEMA,
     SET_ASIDE_SCHEMA,
     TIMESTAMP,
     Interval,
@@ -80,6 +81,17 @@ class WorldSource:
         rows = (stamps >= day_start_ms(start)) & (stamps < day_start_ms(end) + MS_PER_DAY)
         arrays = {"funding_rate": bars.funding_rate[rows][:, columns]}
         return self._tidy(stamps[rows], columns, arrays, bars.present[rows][:, columns], FUNDING_SCHEMA)
+
+    def sentiment(self, start: date, end: date) -> pl.DataFrame:
+        """Return the index that is published at the midnights of the days `start` to `end`."""
+        bars = self._bars
+        midnights = bars.times[::24]
+        rows = (midnights >= day_start_ms(start)) & (midnights < day_start_ms(end) + MS_PER_DAY)
+        known = rows & np.isfinite(bars.fear_greed)
+        return pl.DataFrame(
+            {"timestamp": pl.Series(midnights[known]).cast(TIMESTAMP), "fear_greed": bars.fear_greed[known]},
+            schema=SENTIMENT_SCHEMA,
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Return nothing: a simulated market is read as it is drawn."""

@@ -1,9 +1,10 @@
-"""Group market: candles and funding of a day, and the panel that a cycle sees."""
+"""Group market: candles, funding and sentiment of a day, and the panel that a cycle sees."""
 
 from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from quant_organism.market.ingest import ingest
@@ -31,14 +32,21 @@ FUNDING = dg.AssetSpec(
     description="Funding settlements of all symbols, as the venue stamped them; positive: longs pay.",
     kinds={"parquet", "polars"},
 )
+SENTIMENT = dg.AssetSpec(
+    "sentiment",
+    group_name=_GROUP,
+    description="The Fear & Greed index of the whole market, 0 to 100, as published. Without a source of it the days "
+    "are empty, and no strategy minds it.",
+    kinds={"parquet", "polars"},
+)
 
 
 @dg.multi_asset(
     name="market_data",
-    specs=[CANDLES, FUNDING],
+    specs=[CANDLES, FUNDING, SENTIMENT],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    description="Ingest candles and funding of a day, or of a range of days in one run.",
+    description="Ingest candles, funding and sentiment of a day, or of a range of days in one run.",
 )
 def market_data(
     context: dg.AssetExecutionContext,
@@ -57,7 +65,7 @@ def market_data(
         market.symbols,
         progress=lambda done, total: progress("Market data", done, total, ""),
     )
-    for asset in ("candles", "funding"):
+    for asset in ("candles", "funding", "sentiment"):
         for row in count_rows(store, asset, report).iter_rows(named=True):
             day = row.pop("day").isoformat()
             context.add_asset_metadata(row, asset_key=asset, partition_key=day)
@@ -67,7 +75,9 @@ def market_data(
 @dg.asset(
     group_name="market",
     partitions_def=DAILY,
-    deps=[dg.AssetDep(name, partition_mapping=lookback(MAX_LOOKBACK_DAYS)) for name in ("candles", "funding")],
+    deps=[
+        dg.AssetDep(name, partition_mapping=lookback(MAX_LOOKBACK_DAYS)) for name in ("candles", "funding", "sentiment")
+    ],
     kinds={"numpy", "parquet"},
 )
 def market_panel(
@@ -94,6 +104,7 @@ def market_panel(
             "days": panel.n_bars // panel.interval.bars_per_day,
             "data quality": number(overall.score),
             "share of valid bars": number(float(panel.valid.mean())),
+            "share of bars with a Fear & Greed index": number(float(np.isfinite(panel.fear_greed).mean())),
             "panel hash": panel.hash[:12],
             "symbols": table(manifest.drop("panel_hash", "panel_days")),
         }
