@@ -23,6 +23,12 @@ _PART: Final = "part.parquet"
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DAY_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _MANIFESTS: Final = "markets"
+_LAYOUTS: Final[tuple[tuple[str, ...], ...]] = (
+    ("market", "interval", "date"),
+    ("market", "date"),
+    ("panel_hash", "costs_hash", "cycle"),
+)
+"""Levels of folders between a dataset and its files; where several fit, the first holds."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +196,9 @@ class Lake:
         connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
         connection.execute("set TimeZone = 'UTC'")
         pattern_root = glob.escape(str(self.root))
-        for dataset in self._datasets():
-            split = any((self.root / dataset).glob("market=*/interval=*"))
-            kinds = {"market": "varchar", "interval": "varchar", "date": "date"}
-            levels = [level for level in kinds if split or level != "interval"]
-            files = "/".join([pattern_root, dataset, *[f"{level}=*" for level in levels], _PART])
-            types = ", ".join(f"'{level}': {kinds[level]}" for level in levels)
+        for dataset, levels in self._datasets().items():
+            files = "/".join([pattern_root, dataset, _pattern(levels)])
+            types = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in levels)
             connection.execute(
                 f'create view "{dataset}" as select * from'
                 f" read_parquet({_quoted(files)}, hive_partitioning = true, hive_types = {{{types}}})"
@@ -206,9 +209,14 @@ class Lake:
         connection.execute("set lock_configuration = true")
         return connection
 
-    def _datasets(self) -> list[str]:
-        names = (path.name for path in self.root.glob("*") if _DATASET.fullmatch(path.name))
-        return sorted(name for name in names if any(self.root.glob(f"{name}/market=*/**/{_PART}")))
+    def _datasets(self) -> dict[str, tuple[str, ...]]:
+        """Return the levels of every dataset's folders."""
+        found = {}
+        for folder in sorted(path for path in self.root.glob("*") if _DATASET.fullmatch(path.name)):
+            levels = next((levels for levels in _LAYOUTS if any(folder.glob(_pattern(levels)))), None)
+            if levels is not None:
+                found[folder.name] = levels
+        return found
 
     def _folder(self, dataset: str, market: str, interval: str | None) -> Path:
         if not _DATASET.fullmatch(dataset):
@@ -244,6 +252,10 @@ class Lake:
                 remedy=f"there are days from {days[0]} to {days[-1]}",
             )
         return parts
+
+
+def _pattern(levels: tuple[str, ...]) -> str:
+    return "/".join([*[f"{level}=*" for level in levels], "*.parquet"])
 
 
 def _encode(frame: pl.DataFrame) -> bytes:

@@ -1,0 +1,268 @@
+"""The trial ledger: every unique (genome, panel, costs) that was ever evaluated, one row each, for ever.
+
+Judging the winner of a search means knowing how many were tried, also in earlier cycles and in those that were given
+up. The ledger is the dataset `trials` of the lake: one immutable Parquet file per append, under
+`trials/panel_hash=<hash>/costs_hash=<hash>/cycle=<cycle>/`, so that only trials of the same panel are read to find out
+what is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from quant_organism.backtest import Evaluation
+from quant_organism.errors import BusyError, IntegrityError
+from quant_organism.evolution.ledger_rows import TRIAL_SCHEMA, LedgerIdentity, day_of, trial_rows
+from quant_organism.resilience.files import storage_error, write_file
+
+DATASET: Final = "trials"
+
+_SCHEMA_VERSION: Final = "1"
+_PATIENCE_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class AppendResult:
+    """How many of the genomes that were handed in are new trials, and how many were known or came twice."""
+
+    new: int
+    known: int
+
+
+class TrialLedger:
+    """The trials of a lake.
+
+    Any number of processes may append and read. What an append wrote is never written again, and appending the same
+    batch again changes nothing and returns the same result: a search that is resumed may repeat its last append.
+
+    Parameters
+    ----------
+    root
+        The lake's folder; made on the first append.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root.absolute() / DATASET
+        self._known: dict[Path, _Known] = {}
+
+    def append(self, evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> AppendResult:
+        """Record what was evaluated; genomes that the ledger has for this panel and these costs are counted only.
+
+        Parameters
+        ----------
+        evaluations
+            All of one panel. Hand in a whole generation at once: each append makes a file.
+        identity
+            Where they come from.
+
+        Raises
+        ------
+        InputError
+            A return is not a number, or the evaluations are not of the same days.
+        IntegrityError
+            A file of this panel is damaged; it is named.
+        BusyError, StorageError
+            Another process kept writing, or the folder cannot be written; the ledger is as it was.
+        """
+        if not evaluations:
+            return AppendResult(0, 0)
+        hashes = [genome.hash for evaluation in evaluations for genome in evaluation.genomes]
+        folder = self._folder / f"panel_hash={identity.panel_hash}" / f"costs_hash={identity.costs_hash}"
+        part = folder / f"cycle={identity.cycle}" / _part_name(hashes, identity)
+        with _alone(folder):
+            if part.exists():
+                new = read_parts([part], ["genome_hash"]).height
+                return AppendResult(new, len(hashes) - new)
+            known = self._known.setdefault(folder, _Known(folder))
+            new_trials = trial_rows(evaluations, identity).filter(~pl.col("genome_hash").is_in(known.among(hashes)))
+            result = AppendResult(new_trials.height, len(hashes) - new_trials.height)
+            write_file(part, _encode(new_trials, result))
+            known.add(part, new_trials["genome_hash"])
+        return result
+
+    def frame(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        market: str | None = None,
+        panel_hash: str | None = None,
+        overlapping: tuple[int, int] | None = None,
+    ) -> pl.DataFrame:
+        """Return trials, those of one append together, in no other order.
+
+        Parameters
+        ----------
+        columns
+            Of `TRIAL_SCHEMA`; all by default.
+        market, panel_hash
+            Only of this market, of this panel.
+        overlapping
+            Only of panels with a day in this span: first and last moment, UTC milliseconds.
+
+        Raises
+        ------
+        IntegrityError
+            A file is damaged; it is named.
+        """
+        chosen = pl.lit(True)
+        if market is not None:
+            chosen &= pl.col("market") == market
+        if overlapping is not None:
+            chosen &= (pl.col("first_day") <= day_of(overlapping[1])) & (pl.col("last_day") >= day_of(overlapping[0]))
+        return read_parts(self._parts(panel_hash), columns or TRIAL_SCHEMA.names(), chosen)
+
+    def n_trials(
+        self,
+        *,
+        market: str | None = None,
+        panel_hash: str | None = None,
+        overlapping: tuple[int, int] | None = None,
+    ) -> int:
+        """Count trials; arguments and errors as in `frame`."""
+        return self.frame(["n_days"], market=market, panel_hash=panel_hash, overlapping=overlapping).height
+
+    def n_behaviours(
+        self,
+        *,
+        market: str | None = None,
+        panel_hash: str | None = None,
+        overlapping: tuple[int, int] | None = None,
+    ) -> int:
+        """Count trials that differ in behaviour: what N means wherever luck is judged; arguments as in `frame`."""
+        columns = ["panel_hash", "costs_hash", "behaviour"]
+        return self.frame(columns, market=market, panel_hash=panel_hash, overlapping=overlapping).n_unique()
+
+    def behaviours(self, panel_hash: str) -> NDArray[np.uint64]:
+        """Return the digests of all behaviours on a panel, each once, ascending; errors as in `frame`."""
+        return self.frame(["behaviour"], panel_hash=panel_hash)["behaviour"].unique().sort().to_numpy()
+
+    def n_met_again(self) -> int:
+        """Count how often a search came back to a genome that was a trial already.
+
+        Raises
+        ------
+        IntegrityError
+            A file is damaged; it is named.
+        """
+        return sum(_met_again(part) for part in self._parts(None))
+
+    def _parts(self, panel_hash: str | None) -> list[Path]:
+        return sorted(self._folder.glob(f"panel_hash={panel_hash or '*'}/costs_hash=*/cycle=*/*.parquet"))
+
+
+class _Known:
+    """The genomes that a panel and costs have trials of; reads each file once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._genomes: dict[Path, pl.Series] = {}
+
+    def among(self, hashes: Sequence[str]) -> list[str]:
+        """Return those of the hashes that are known."""
+        there = set(self._folder.glob("cycle=*/*.parquet"))
+        kept = {part: genomes for part, genomes in self._genomes.items() if part in there}
+        unread = sorted(there - kept.keys())
+        if unread or len(kept) < len(self._genomes):
+            self._genomes = kept
+            for part in unread:
+                self.add(part, read_parts([part], ["genome_hash"])["genome_hash"])
+        if not self._genomes:
+            return []
+        everything = pl.concat(list(self._genomes.values()), rechunk=False)
+        return everything.filter(everything.is_in(list(hashes))).to_list()
+
+    def add(self, part: Path, genomes: pl.Series) -> None:
+        """Note what a file that was just written holds."""
+        self._genomes[part] = genomes
+
+
+def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | None = None) -> pl.DataFrame:
+    """Return the chosen rows of some files of the ledger.
+
+    Raises
+    ------
+    IntegrityError
+        A file is damaged, or is no part of a ledger; it is named.
+    """
+    if not parts:
+        return pl.DataFrame(schema={name: TRIAL_SCHEMA[name] for name in columns})
+    try:
+        lazy = pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=TRIAL_SCHEMA)
+        return (lazy if chosen is None else lazy.filter(chosen)).select(columns).collect()
+    except pl.exceptions.PolarsError as error:
+        raise _damaged(parts, columns, error) from error
+
+
+def _damaged(parts: Sequence[Path], columns: Sequence[str], error: pl.exceptions.PolarsError) -> IntegrityError:
+    for part in parts:
+        try:
+            pl.scan_parquet(part, glob=False, hive_partitioning=False, schema=TRIAL_SCHEMA).select(columns).collect()
+        except pl.exceptions.PolarsError as alone:
+            return _unreadable(part, alone)
+    return _unreadable(parts[0].parent, error)
+
+
+def _unreadable(where: Path, error: Exception) -> IntegrityError:
+    return IntegrityError(
+        f"a part of the trial ledger cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
+        where=str(where),
+        remedy="delete it and run its cycle again; until then its trials are missing in every count",
+    )
+
+
+def _met_again(part: Path) -> int:
+    try:
+        return int(pl.read_parquet_metadata(part)["known"])
+    except (pl.exceptions.PolarsError, KeyError, ValueError) as error:
+        raise _unreadable(part, error) from error
+
+
+def _part_name(hashes: Sequence[str], identity: LedgerIdentity) -> str:
+    """Name a part after what was handed in, so that the same batch has the same file whenever it comes."""
+    content = "\n".join([identity.spec_hash, identity.market, *sorted(hashes)])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return f"generation-{identity.generation:04d}-{digest}.parquet"
+
+
+def _encode(trials: pl.DataFrame, result: AppendResult) -> bytes:
+    buffer = io.BytesIO()
+    trials.rechunk().write_parquet(
+        buffer,
+        compression="zstd",
+        compression_level=3,
+        statistics=False,
+        metadata={"schema_version": _SCHEMA_VERSION, "known": str(result.known)},
+    )
+    return buffer.getvalue()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep two processes from recording the same trial; the system frees the lock however a process ends."""
+    lock = FileLock(folder / ".lock", timeout=_PATIENCE_S)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another process has been appending trials for {_PATIENCE_S:g} seconds",
+            where=str(folder),
+            remedy="wait until it has ended, then run the same again",
+        ) from None
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,154 @@
+"""A row of the trial ledger: what is kept of a trial, for ever, and where the trial came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quant_organism.backtest import Evaluation
+from quant_organism.errors import InputError
+from quant_organism.evolution.moments import return_moments
+from quant_organism.evolution.sketch import sketch
+
+TRIAL_SCHEMA: Final = pl.Schema(
+    {
+        "genome_hash": pl.String,
+        "panel_hash": pl.String,
+        "costs_hash": pl.String,
+        "spec_hash": pl.String,
+        "market": pl.String,
+        "cycle": pl.String,
+        "generation": pl.Int32,
+        "family": pl.String,
+        "first_day": pl.Date,
+        "last_day": pl.Date,
+        "n_days": pl.Int32,
+        "mean": pl.Float64,
+        "std": pl.Float64,
+        "skew": pl.Float64,
+        "kurtosis": pl.Float64,
+        "autocorrelation": pl.Float64,
+        "sharpe": pl.Float64,
+        "turnover_per_year": pl.Float64,
+        "trades": pl.Int64,
+        "behaviour": pl.UInt64,
+        "sketch": pl.Binary,
+    }
+)
+"""Columns of a trial.
+
+`mean` to `autocorrelation` are of net daily returns, as in `return_moments`; `sharpe` is the annual net Sharpe ratio on
+bars. What is undefined is null. `behaviour` is the digest of the positions, `sketch` as in `sketch`.
+"""
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerIdentity:
+    """Where trials come from.
+
+    Parameters
+    ----------
+    spec_hash, panel_hash, costs_hash
+        SHA-256 in hex of the search's spec, of the panel that it saw, and of its costs.
+    cycle
+        Name of the run: letters, digits, `.`, `_` and `-`.
+    generation
+        In which generation the trials were evaluated first.
+    market
+        The panel's market.
+
+    Raises
+    ------
+    InputError
+        A hash is none, or the cycle cannot name a folder.
+    """
+
+    spec_hash: str
+    panel_hash: str
+    costs_hash: str
+    cycle: str
+    generation: int
+    market: str
+
+    def __post_init__(self) -> None:
+        for field in ("spec_hash", "panel_hash", "costs_hash"):
+            if not _HASH.fullmatch(getattr(self, field)):
+                raise InputError(f"{field} is {getattr(self, field)!r}, expected 64 hexadecimal digits")
+        if not _NAME.fullmatch(self.cycle):
+            raise InputError(f"{self.cycle!r} cannot name a cycle", remedy="use letters, digits, '.', '_' and '-'")
+        if self.generation < 0:
+            raise InputError(f"generation is {self.generation}, expected 0 or more")
+
+
+def trial_rows(evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> pl.DataFrame:
+    """Return one row per genome, in the order of their hashes, each once.
+
+    Raises
+    ------
+    InputError
+        A return is not a number, or the evaluations are not of the same days.
+    """
+    days = evaluations[0].days
+    for evaluation in evaluations:
+        if not np.array_equal(evaluation.days, days):
+            raise InputError("the evaluations are not of the same days", remedy="append those of one panel at a time")
+    genomes = [genome for evaluation in evaluations for genome in evaluation.genomes]
+    returns = np.concatenate([evaluation.daily_returns for evaluation in evaluations])
+    broken = np.argwhere(~np.isfinite(returns))
+    if len(broken):
+        row, day = broken[0]
+        raise InputError(
+            f"daily return {returns[row, day]} is not a number",
+            where=f"genome {genomes[row].id}, day {day}",
+            remedy="repair the data upstream",
+        )
+
+    def metric(name: str) -> NDArray[np.float64]:
+        return np.concatenate([evaluation.metrics[name] for evaluation in evaluations])
+
+    moments = return_moments(returns)
+    sketches = [row.tobytes() if row.any() else None for row in sketch(returns)]
+    columns = {
+        "genome_hash": [genome.hash for genome in genomes],
+        "family": [genome.family for genome in genomes],
+        "mean": moments.mean,
+        "std": moments.std,
+        "skew": moments.skew,
+        "kurtosis": moments.kurtosis,
+        "autocorrelation": moments.autocorrelation,
+        "sharpe": metric("sharpe"),
+        "turnover_per_year": metric("turnover_per_year"),
+        "trades": metric("trades").astype(np.int64),
+        "behaviour": np.concatenate([evaluation.behaviour for evaluation in evaluations]),
+        "sketch": sketches,
+    }
+    constants = {
+        "panel_hash": identity.panel_hash,
+        "costs_hash": identity.costs_hash,
+        "spec_hash": identity.spec_hash,
+        "market": identity.market,
+        "cycle": identity.cycle,
+        "generation": identity.generation,
+        "first_day": day_of(int(days[0])),
+        "last_day": day_of(int(days[-1])),
+        "n_days": len(days),
+    }
+    frame = pl.DataFrame(columns, schema_overrides={name: TRIAL_SCHEMA[name] for name in columns}, nan_to_null=True)
+    complete = frame.with_columns(**{name: pl.lit(value) for name, value in constants.items()})
+    ordered = complete.select(pl.col(name).cast(kind) for name, kind in TRIAL_SCHEMA.items())
+    return ordered.unique("genome_hash", keep="first", maintain_order=True).sort("genome_hash")
+
+
+def day_of(moment_ms: int) -> date:
+    """Return the UTC day of a moment."""
+    return datetime.fromtimestamp(moment_ms // 1000, UTC).date()
