@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from quant_organism import __version__
-from quant_organism.cli import data, doctor, families, run, sql, strategies, ui
+from quant_organism.cli import data, doctor, families, run, sql, strategies, trials, ui
 from quant_organism.cli.stopped import Stopped
 from quant_organism.errors import QuantOrganismError
 
@@ -23,6 +23,7 @@ app.command("run")(run.run)
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")
+app.add_typer(trials.app, name="trials")
 app.command("sql")(sql.sql)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

@@ -53,7 +53,8 @@ class TrialLedger:
     """
 
     def __init__(self, root: Path) -> None:
-        self._folder = root.absolute() / DATASET
+        self.root = root.absolute()
+        self._folder = self.root / DATASET
         self._known: dict[Path, _Known] = {}
 
     def append(self, evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> AppendResult:
@@ -78,17 +79,18 @@ class TrialLedger:
         if not evaluations:
             return AppendResult(0, 0)
         hashes = [genome.hash for evaluation in evaluations for genome in evaluation.genomes]
+        rows = trial_rows(evaluations, identity)
         folder = self._folder / f"panel_hash={identity.panel_hash}" / f"costs_hash={identity.costs_hash}"
         part = folder / f"cycle={identity.cycle}" / _part_name(hashes, identity)
         with _alone(folder):
             if part.exists():
-                new = read_parts([part], ["genome_hash"]).height
-                return AppendResult(new, len(hashes) - new)
+                recorded = read_parts([part], ["genome_hash"]).height
+                return AppendResult(recorded, len(hashes) - recorded)
             known = self._known.setdefault(folder, _Known(folder))
-            new_trials = trial_rows(evaluations, identity).filter(~pl.col("genome_hash").is_in(known.among(hashes)))
-            result = AppendResult(new_trials.height, len(hashes) - new_trials.height)
-            write_file(part, _encode(new_trials, result))
-            known.add(part, new_trials["genome_hash"])
+            new = rows.filter(~pl.col("genome_hash").is_in(known.among(hashes)))
+            result = AppendResult(new.height, len(hashes) - new.height)
+            write_file(part, _encode(new, result))
+            known.add(part, new["genome_hash"])
         return result
 
     def frame(
