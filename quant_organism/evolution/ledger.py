@@ -168,25 +168,24 @@ class _Known:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._genomes: dict[Path, pl.Series] = {}
+        self._parts: set[Path] = set()
+        self._genomes = pl.Series(dtype=pl.String)
 
-    def among(self, hashes: Sequence[str]) -> list[str]:
+    def among(self, hashes: Sequence[str]) -> pl.Series:
         """Return those of the hashes that are known."""
         there = set(self._folder.glob("cycle=*/*.parquet"))
-        kept = {part: genomes for part, genomes in self._genomes.items() if part in there}
-        unread = sorted(there - kept.keys())
-        if unread or len(kept) < len(self._genomes):
-            self._genomes = kept
-            for part in unread:
-                self.add(part, read_parts([part], ["genome_hash"])["genome_hash"])
-        if not self._genomes:
-            return []
-        everything = pl.concat(list(self._genomes.values()), rechunk=False)
-        return everything.filter(everything.is_in(list(hashes))).to_list()
+        if not self._parts <= there:  # somebody deleted a damaged one
+            self._parts, self._genomes = set(), pl.Series(dtype=pl.String)
+        unread = there - self._parts
+        if unread:
+            self._genomes = pl.concat([self._genomes, read_parts(sorted(unread), ["genome_hash"])["genome_hash"]])
+            self._parts = there
+        return self._genomes.filter(self._genomes.is_in(list(hashes)))
 
     def add(self, part: Path, genomes: pl.Series) -> None:
         """Note what a file that was just written holds."""
-        self._genomes[part] = genomes
+        self._parts.add(part)
+        self._genomes = pl.concat([self._genomes, genomes])
 
 
 def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | None = None) -> pl.DataFrame:
