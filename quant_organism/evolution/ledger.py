@@ -171,7 +171,7 @@ class _Known:
         self._parts: set[Path] = set()
         self._genomes = pl.Series(dtype=pl.String)
 
-    def among(self, hashes: Sequence[str]) -> pl.Series:
+    def among(self, hashes: Sequence[str]) -> list[str]:
         """Return those of the hashes that are known."""
         there = set(self._folder.glob("cycle=*/*.parquet"))
         if not self._parts <= there:  # somebody deleted a damaged one
@@ -180,7 +180,7 @@ class _Known:
         if unread:
             self._genomes = pl.concat([self._genomes, read_parts(sorted(unread), ["genome_hash"])["genome_hash"]])
             self._parts = there
-        return self._genomes.filter(self._genomes.is_in(list(hashes)))
+        return self._genomes.filter(self._genomes.is_in(list(hashes))).to_list()
 
     def add(self, part: Path, genomes: pl.Series) -> None:
         """Note what a file that was just written holds."""
