@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.validation.statistics import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
+from quant_organism.validation.statistics.sharpe import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
 
 Status = Literal["passed", "failed", "not_run"]
 Stage = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]

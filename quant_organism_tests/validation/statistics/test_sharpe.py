@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.validation.statistics import SharpeMoments, probabilistic_sharpe_ratio, sharpe_moments
+from quant_organism.validation.statistics.sharpe import SharpeMoments, probabilistic_sharpe_ratio, sharpe_moments
 
 KNOWN_RETURNS = np.array([0.01, -0.02, 0.015, 0, 0.005, -0.01, 0.02, -0.005, 0, 0.012])
 
