@@ -15,6 +15,7 @@ from quant_organism.validation.statistics.resampling import (
 
 MIN_DAYS = 60
 DRAWS = 9_999
+_ROUNDING = 1e-9
 # Values per batch of resamples: bounds memory, and is part of what the seed reproduces.
 _BATCH_VALUES = 2_000_000
 
@@ -79,6 +80,7 @@ def mean_return_test(
     if variance <= FLAT**2:
         return NotRun("the returns cancel within every block: they leave no variance to test against")
     t_statistic = float(returns.mean() / np.sqrt(variance / days))
+    rounding = _ROUNDING * np.sqrt(variance / days)
     rng = np.random.default_rng(seed)
     exceedances, batch = 0, max(1, _BATCH_VALUES // days)
     for done in range(0, draws, batch):
@@ -86,6 +88,6 @@ def mean_return_test(
         sample = returns[rows]
         means = sample.mean(axis=1)
         errors = np.sqrt(block_variances(sample - means[:, None], starts) / days)
-        # Written as a product: a resample without variance counts against the strategy.
-        exceedances += int(np.sum(means - returns.mean() >= t_statistic * errors))
+        # Written as a product, and with ties up to rounding: a resample without variance counts against the strategy.
+        exceedances += int(np.sum(means - returns.mean() >= t_statistic * errors - rounding))
     return MeanTest((1 + exceedances) / (1 + draws), t_statistic, days, draws, block, seed)

@@ -42,9 +42,9 @@ def purged_splits(
     groups, test_groups
         N and k, 1 <= k < N <= T.
     purge
-        Periods that a position or label may last: none in train may overlap one in test.
+        Periods left out of train before and after each test block: as many as a position or label may last.
     embargo
-        Further periods kept free. Both are left out of train before and after each test block.
+        Further periods left out on both sides: the look-back of fitted features.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.validation.statistics.evidence import NotRun, flat_columns, require, require_finite, too_few
-from quant_organism.validation.statistics.resampling import long_run_variance
+from quant_organism.validation.statistics.resampling import long_run_variance, politis_white_length
 
 MIN_DAYS = 100
 MIN_MODELS = 2
@@ -100,7 +100,8 @@ def predictive_ability(
     benchmark
         Daily returns, float64 (T,); by default cash, 0.
     block_days
-        Mean block length; by default the square root of T.
+        Mean block length; by default what Politis and White advise, averaged over the strategies. The customary square
+        root of T is far too long for daily returns: on independent ones it rejected 14 to 24 % instead of 5 %.
 
     Raises
     ------
@@ -192,7 +193,9 @@ def _studentise(returns: Floats, benchmark: Floats | None, draws: int, block_day
     kept = np.flatnonzero(~flat_columns(excess))
     if (few := too_few(MIN_MODELS, len(kept), "strategies that trade")) is not None:
         return few
-    block = int(np.sqrt(days)) if block_days is None else block_days
+    block = block_days
+    if block is None:
+        block = int(np.ceil(np.mean([politis_white_length(excess[:, column]) for column in kept])))
     require(block >= 1, f"a block of {block} days is none", "use at least 1")
     deviation = np.sqrt([long_run_variance(excess[:, column], block) for column in kept])
     return _Studentised(excess[:, kept] / deviation, kept, returns.shape[1] - len(kept), block)

@@ -1,0 +1,123 @@
+"""Clusters of clones, their medoids and their number."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quant_organism.errors import InputError
+from quant_organism.validation.statistics.clusters import (
+    MAX_LINKED,
+    Clusters,
+    cluster_returns,
+    cluster_sketches,
+    entropy_rank,
+)
+from quant_organism.validation.statistics.evidence import NotRun
+
+NOT_PSD = np.array([[1, 0.1, 0.7], [0.1, 1, 0.8], [0.7, 0.8, 1]])
+PAIR = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1.0]])
+
+
+def clusters_of(returns: np.ndarray) -> Clusters:
+    found = cluster_returns(returns)
+    assert isinstance(found, Clusters)
+    return found
+
+
+def groups(labels: np.ndarray, names: np.ndarray) -> set[frozenset[int]]:
+    return {frozenset(names[labels == label].tolist()) for label in np.unique(labels)}
+
+
+def families(rng: np.random.Generator, sizes: list[int], days: int = 250, noise: float = 0.5) -> np.ndarray:
+    """Return returns of families whose members correlate by about 1 / (1 + noise^2)."""
+    return np.column_stack(
+        [f + noise * rng.standard_normal(days) for size in sizes for f in [rng.standard_normal(days)] * size]
+    )
+
+
+@pytest.mark.parametrize(("matrix", "rank"), [(np.eye(7), 7.0), (NOT_PSD, 1.8402), (PAIR, 2.1573)])
+def test_entropy_rank(matrix, rank):
+    assert entropy_rank(matrix) == pytest.approx(rank, abs=5e-5)
+
+
+def test_families_are_found():
+    sizes = [5, 1, 12, 3]
+    found = clusters_of(families(np.random.default_rng(1), sizes))
+    assert found.labels.tolist() == np.repeat(range(4), sizes).tolist()
+    assert found.count == 4
+
+
+def test_medoid_and_champion_by_hand():
+    rng = np.random.default_rng(2)
+    returns = families(rng, [6, 4])
+    found = clusters_of(returns)
+    distance = 1 - np.corrcoef(returns.T)
+    sharpe = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
+    for label, members in enumerate([np.arange(6), np.arange(6, 10)]):
+        assert found.medoids[label] == members[distance[np.ix_(members, members)].sum(axis=1).argmin()]
+        assert found.champions[label] == members[sharpe[members].argmax()]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), data=st.data())
+def test_order_of_trials_leverage_and_clones_change_no_cluster(seed, data):
+    rng = np.random.default_rng(seed)
+    returns = families(rng, [3, 2, 1, 4], days=60)
+    names = np.arange(returns.shape[1])
+    plain = groups(clusters_of(returns).labels, names)
+    order = np.array(data.draw(st.permutations(names.tolist())))
+    scaled = returns[:, order] * rng.uniform(0.1, 10, len(order))
+    assert groups(clusters_of(scaled).labels, order) == plain
+    clone = data.draw(st.integers(0, len(names) - 1))
+    with_clones = clusters_of(np.column_stack([returns, np.repeat(returns[:, [clone]], 5, axis=1)]))
+    assert len(set(with_clones.labels[len(names) :]) | {with_clones.labels[clone]}) == 1
+
+
+def test_one_trial_and_all_clones_are_one_cluster():
+    path = np.random.default_rng(3).standard_normal((60, 1))
+    assert clusters_of(path).count == 1
+    clones = clusters_of(np.repeat(path, 9, axis=1) * np.arange(1, 10))
+    assert clones.count == 1
+    assert clones.medoids.tolist() == [0]
+
+
+def test_opposite_strategies_are_two_clusters():
+    path = np.random.default_rng(4).standard_normal((60, 1))
+    assert clusters_of(np.hstack([path, -path])).count == 2
+
+
+def test_a_search_beyond_what_can_be_linked_counts_every_cluster():
+    rng = np.random.default_rng(5)
+    directions = np.linalg.qr(rng.standard_normal((60, 60)))[0]
+    truth = rng.integers(0, 20, MAX_LINKED + 1_000)
+    # Late, poor and rare: no representative sees this one.
+    truth[-2] = 40
+    sharpe = rng.standard_normal(len(truth))
+    sharpe[-2] = np.sort(sharpe)[200 + 1]
+    found = cluster_sketches(directions[:, truth] + 0.02 * rng.standard_normal((60, len(truth))), sharpe)
+    assert isinstance(found, Clusters)
+    assert found.count == 21
+    names = np.arange(len(truth))
+    assert groups(found.labels, names) == groups(truth, names)
+    for label, champion in enumerate(found.champions):
+        assert sharpe[champion] == sharpe[found.labels == label].max()
+        assert found.labels[found.medoids[label]] == label
+
+
+def test_no_trial_is_not_run():
+    assert cluster_returns(np.empty((100, 0))) == NotRun("there is no trial to cluster")
+
+
+def test_a_trial_that_never_traded_is_an_error_that_names_it():
+    returns = np.random.default_rng(6).standard_normal((60, 4))
+    returns[:, 2] = 0
+    with pytest.raises(InputError, match="column 2"):
+        cluster_returns(returns)
+
+
+def test_a_hole_is_an_error_that_names_it():
+    returns = np.random.default_rng(6).standard_normal((60, 4))
+    returns[7, 3] = np.nan
+    with pytest.raises(InputError, match="period 7, column 3"):
+        cluster_returns(returns)
