@@ -132,9 +132,10 @@ def entropy_rank(correlation: Floats) -> float:
     Raises
     ------
     InputError
-        A correlation is not a number.
+        A correlation is not a number, or there is none.
     """
     require_finite(correlation, "correlation")
+    require(len(correlation) > 0, "no correlation to rank", "give at least one trial")
     eigenvalues = np.linalg.eigvalsh(correlation)
     shares = eigenvalues[eigenvalues >= 1e-12]
     shares = shares / shares.sum()

@@ -72,6 +72,13 @@ def test_false_alarm_rates(threshold, annual_sharpe, days, share):
     assert high - low < 0.04
 
 
+def test_days_to_see_a_drop_to_nothing():
+    reference = 2 / np.sqrt(365) / 2
+    noise = np.random.default_rng(6).standard_t(4, (400, 1_500)) / np.sqrt(2)
+    delays = [np.argmax(cusum(days, reference) > 25) + 1 for days in noise]
+    assert np.median(delays) == pytest.approx(272, abs=40)
+
+
 def test_simulated_rate_is_that_of_the_cusum_itself():
     mean = 2 / np.sqrt(365)
     rng = np.random.default_rng(5)

@@ -67,6 +67,11 @@ def test_false_alarm_rate_of_fixed_strategies():
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
 
 
+def test_blocks_that_are_too_long_reject_noise():
+    p_values = [run_test(noise(seed, 120, 5), draws=99, block_days=10).p_value for seed in range(100, 250)]
+    assert np.mean(np.array(p_values) <= 0.05) > 0.1
+
+
 def test_the_better_strategy_is_named():
     returns = noise(5)
     returns[:, 6] += 0.003
