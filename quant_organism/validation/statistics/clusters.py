@@ -52,7 +52,14 @@ def cluster_returns(returns: Floats) -> Clusters | NotRun:
     Parameters
     ----------
     returns
-        Net daily returns, float64 (T, N), no column constant. Beyond `MAX_LINKED` columns see `cluster_sketches`.
+        Net daily returns, float64 (T, N), no column constant.
+
+    Returns
+    -------
+    Clusters
+        Beyond `MAX_LINKED` columns only the 200 best and every k-th of the rest (k at least 3) are linked; the others
+        join the nearest medoid within the cut, and those that fit none are clustered in a further round, so that no
+        trial goes uncounted.
 
     Raises
     ------
@@ -67,56 +74,40 @@ def cluster_returns(returns: Floats) -> Clusters | NotRun:
         )
     if returns.shape[1] == 0:
         return NotRun("there is no trial to cluster")
-    return cluster_sketches(returns - returns.mean(axis=0), returns.mean(axis=0) / returns.std(axis=0, ddof=1))
+    return _cluster((returns - returns.mean(axis=0)).T, returns.mean(axis=0) / returns.std(axis=0, ddof=1))
 
 
-def cluster_sketches(paths: Floats, sharpe: Floats) -> Clusters | NotRun:
-    """Cluster trials by vectors whose cosines are (estimates of) their returns' correlations.
+def cluster_sketches(sketches: NDArray[np.int8], sharpe: Floats) -> Clusters | NotRun:
+    """Cluster trials by the sketches that the trial ledger keeps of their returns, where the returns are gone.
 
     Parameters
     ----------
-    paths
-        Float64 (D, N): centred returns, or random projections of standardised returns. No column is zero.
+    sketches
+        Int8 (N, 128) of one panel and the same days; none all zero. Their correlations are estimates (error 0.09).
     sharpe
-        Float64 (N,): picks the champions and, beyond `MAX_LINKED` columns, the representatives.
+        Float64 (N,): picks the champions and the representatives.
 
     Returns
     -------
     Clusters
-        Beyond `MAX_LINKED` columns only the 200 best and every k-th of the rest (k at least 3) are linked; the others
-        join the nearest medoid within the cut, and those that fit none are clustered in a further round, so that no
-        trial goes uncounted.
+        As `cluster_returns`.
 
     Raises
     ------
     InputError
-        A value is not a number, a column is zero, or the lengths differ.
+        A sketch is all zero, a Sharpe ratio is not a number, or the lengths differ.
     """
-    require_finite(paths, "path value")
     require_finite(sharpe, "Sharpe ratio")
-    count = paths.shape[1]
-    require(count == len(sharpe), f"{count} paths, {len(sharpe)} Sharpe ratios", "give one Sharpe ratio per path")
+    count = len(sketches)
+    require(count == len(sharpe), f"{count} sketches, {len(sharpe)} Sharpe ratios", "give one Sharpe ratio per sketch")
     if count == 0:
         return NotRun("there is no trial to cluster")
-    norms = np.linalg.norm(paths, axis=0)
-    zero = np.flatnonzero(norms == 0)
+    zero = np.flatnonzero(~sketches.any(axis=1))
     if len(zero):
         raise InputError(
-            "a zero path has no direction", where=f"column {zero[0]}", remedy="leave out what never traded"
+            "an empty sketch has no direction", where=f"row {zero[0]}", remedy="leave out what never traded"
         )
-    directions = np.ascontiguousarray((paths / norms).T)
-    labels = np.full(count, -1, dtype=np.int64)
-    medoids = np.empty(0, dtype=np.int64)
-    left = np.arange(count)
-    while len(left):
-        linked = _representatives(left, sharpe)
-        found, new_medoids = _link(directions[linked])
-        labels[linked] = found + len(medoids)
-        others = np.setdiff1d(left, linked, assume_unique=True)
-        labels[others] = _nearest(directions[others], directions[linked[new_medoids]], offset=len(medoids))
-        medoids = np.concatenate([medoids, linked[new_medoids]])
-        left = others[labels[others] < 0]
-    return _numbered(labels, medoids, sharpe)
+    return _cluster(sketches.astype(np.float64), sharpe)
 
 
 def entropy_rank(correlation: Floats) -> float:
@@ -140,6 +131,23 @@ def entropy_rank(correlation: Floats) -> float:
     shares = eigenvalues[eigenvalues >= 1e-12]
     shares = shares / shares.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def _cluster(paths: Floats, sharpe: Floats) -> Clusters:
+    """Cluster rows whose cosines are correlations."""
+    directions = np.ascontiguousarray(paths / np.linalg.norm(paths, axis=1, keepdims=True))
+    labels = np.full(len(paths), -1, dtype=np.int64)
+    medoids = np.empty(0, dtype=np.int64)
+    left = np.arange(len(paths))
+    while len(left):
+        linked = _representatives(left, sharpe)
+        found, new_medoids = _link(directions[linked])
+        labels[linked] = found + len(medoids)
+        others = np.setdiff1d(left, linked, assume_unique=True)
+        labels[others] = _nearest(directions[others], directions[linked[new_medoids]], offset=len(medoids))
+        medoids = np.concatenate([medoids, linked[new_medoids]])
+        left = others[labels[others] < 0]
+    return _numbered(labels, medoids, sharpe)
 
 
 def _representatives(columns: Integers, sharpe: Floats) -> Integers:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
+from quant_organism.evolution.budget import expected_maximum
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 from quant_organism.validation.statistics.maximum import maximum_moments
 from quant_organism.validation.statistics.sharpe import (
@@ -16,13 +16,6 @@ from quant_organism.validation.statistics.sharpe import (
     sharpe_moments,
     sharpe_variance,
 )
-
-
-def _expected_maximum(n: int) -> float:
-    # Closed form of Bailey, Lopez de Prado 2014.
-    if n == 1:
-        return 0.0
-    return float((1 - np.euler_gamma) * ndtri(1 - 1 / n) + np.euler_gamma * ndtri(1 - 1 / (n * np.e)))
 
 
 def lucky_sharpe(trials: int, variance: float) -> float:
@@ -40,9 +33,8 @@ def lucky_sharpe(trials: int, variance: float) -> float:
     InputError
         No trial, or a negative variance.
     """
-    require(trials >= 1, f"{trials} trials are none", "count every trial, also those of abandoned cycles")
     require(not variance < 0, f"variance {variance} is negative", "use the sampling variance under the null")
-    return float(np.sqrt(variance)) * _expected_maximum(trials)
+    return float(np.sqrt(variance)) * expected_maximum(trials)
 
 
 def deflated_sharpe_ratio(

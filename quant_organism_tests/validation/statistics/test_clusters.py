@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.sketch import sketch
 from quant_organism.validation.statistics.clusters import (
     MAX_LINKED,
     Clusters,
@@ -95,8 +96,9 @@ def test_a_search_beyond_what_can_be_linked_counts_every_cluster():
     truth[-2] = 40
     sharpe = rng.standard_normal(len(truth))
     sharpe[-2] = np.sort(sharpe)[200 + 1]
-    found = cluster_sketches(directions[:, truth] + 0.02 * rng.standard_normal((60, len(truth))), sharpe)
-    assert isinstance(found, Clusters)
+    # The means are the Sharpe ratios: a shift changes no correlation.
+    paths = directions[:, truth] + 0.01 * rng.standard_normal((60, len(truth)))
+    found = clusters_of((paths - paths.mean(axis=0)) / paths.std(axis=0, ddof=1) + sharpe)
     assert found.count == 21
     names = np.arange(len(truth))
     assert groups(found.labels, names) == groups(truth, names)
@@ -105,8 +107,28 @@ def test_a_search_beyond_what_can_be_linked_counts_every_cluster():
         assert found.labels[found.medoids[label]] == label
 
 
+def test_sketches_of_the_ledger_give_the_same_families():
+    rng = np.random.default_rng(7)
+    returns = families(rng, [30, 1, 8, 20, 2], noise=0.4)
+    sharpe = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
+    sketched, exact = cluster_sketches(sketch(returns.T), sharpe), clusters_of(returns)
+    assert isinstance(sketched, Clusters)
+    assert sketched.labels.tolist() == exact.labels.tolist()
+    assert sketched.champions.tolist() == exact.champions.tolist()
+
+
+def test_sketches_without_content_or_ratio_are_errors():
+    sketches = sketch(np.random.default_rng(8).standard_normal((4, 60)))
+    with pytest.raises(InputError, match="one Sharpe ratio per sketch"):
+        cluster_sketches(sketches, np.zeros(3))
+    sketches[1] = 0
+    with pytest.raises(InputError, match="row 1"):
+        cluster_sketches(sketches, np.zeros(4))
+
+
 def test_no_trial_is_not_run():
     assert cluster_returns(np.empty((100, 0))) == NotRun("there is no trial to cluster")
+    assert cluster_sketches(np.empty((0, 128), dtype=np.int8), np.empty(0)) == NotRun("there is no trial to cluster")
 
 
 def test_a_trial_that_never_traded_is_an_error_that_names_it():
