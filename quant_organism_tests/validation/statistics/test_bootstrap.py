@@ -9,6 +9,7 @@ from scipy.stats import ttest_1samp
 from quant_organism.errors import InputError
 from quant_organism.validation.statistics.bootstrap import MeanTest, mean_return_test
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.statistics.resampling import long_run_variance, stationary_rows
 
 
 def run_test(returns: np.ndarray, draws: int = 199, seed: int = 0, mean_block_days: float | None = None) -> MeanTest:
@@ -25,6 +26,22 @@ def test_independent_normal_returns_give_the_t_test():
     assert found.p_value == pytest.approx(
         expected.pvalue, abs=3 * np.sqrt(expected.pvalue / 20_000) + 0.1 * expected.pvalue
     )
+
+
+@pytest.mark.parametrize("block", [1.0, 6.0])
+def test_each_resample_is_studentised_by_its_own_blocks(block):
+    returns = 0.01 * (np.random.default_rng(5).standard_t(3, 90) + 0.1)
+    rows, starts = stationary_rows(np.random.default_rng(6), 90, block, 400)
+    t_statistic = returns.mean() / np.sqrt(long_run_variance(returns, block) / 90)
+    exceedances = 0
+    for row, start in zip(rows, starts, strict=True):
+        sample = returns[row]
+        blocks = np.split(sample - sample.mean(), np.flatnonzero(start)[1:])
+        error = np.sqrt(sum(part.sum() ** 2 for part in blocks)) / 90
+        exceedances += (sample.mean() - returns.mean()) / error >= t_statistic
+    found = run_test(returns, draws=400, seed=6, mean_block_days=block)
+    assert found.p_value == (1 + exceedances) / 401
+    assert found.t_statistic == pytest.approx(t_statistic)
 
 
 @pytest.mark.parametrize("kind", ["fat tails", "autocorrelated", "mostly flat", "crashes"])

@@ -75,6 +75,19 @@ def test_order_of_trials_leverage_and_clones_change_no_cluster(seed, data):
     assert len(set(with_clones.labels[len(names) :]) | {with_clones.labels[clone]}) == 1
 
 
+@pytest.mark.parametrize(
+    ("between", "count"),
+    # A neighbour of a neighbour joins if it is near on average: neither one near member nor all near members decide.
+    [((0.6, 0.6, 0.0), 2), ((0.9, 0.7, 0.4), 1)],
+)
+def test_linkage_is_by_the_average(between, count):
+    ab, bc, ac = between
+    root = np.linalg.cholesky(np.array([[1, ab, ac], [ab, 1, bc], [ac, bc, 1]]))
+    noise = np.random.default_rng(9).standard_normal((60, 3))
+    independent = np.linalg.qr(noise - noise.mean(axis=0))[0]
+    assert clusters_of(independent @ root.T).count == count
+
+
 def test_one_trial_and_all_clones_are_one_cluster():
     path = np.random.default_rng(3).standard_normal((60, 1))
     assert clusters_of(path).count == 1

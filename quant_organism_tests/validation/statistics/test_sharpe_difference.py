@@ -22,14 +22,41 @@ def run_test(first: np.ndarray, second: np.ndarray, draws: int = 499, **options)
     return found
 
 
-def test_difference_and_its_error():
-    first, second = pair(1, days=2_000)
+def by_moments(first: np.ndarray, second: np.ndarray, begins: list[int]) -> tuple[float, float]:
+    """Return the difference and its error as Ledoit and Wolf state them: by the gradient in four moments."""
+    days = len(first)
+    moments = np.column_stack([first, second, first**2, second**2])
+    m1, m2, g1, g2 = moments.mean(axis=0)
+    v1, v2 = g1 - m1**2, g2 - m2**2
+    gradient = np.array([g1 / v1**1.5, -g2 / v2**1.5, -m1 / (2 * v1**1.5), m2 / (2 * v2**1.5)])
+    sums = np.add.reduceat(moments - moments.mean(axis=0), begins)
+    covariance = sums.T @ sums / days
+    return m1 / np.sqrt(v1) - m2 / np.sqrt(v2), np.sqrt(gradient @ covariance @ gradient / days)
+
+
+def test_the_moments_of_the_paper_give_the_same_p_value():
+    first, second = pair(5, days=100, edge=0.1)
+    found = run_test(first, second, draws=300, block_days=4)
+    begins = list(range(0, 100, 4))
+    difference = by_moments(first, second, begins)[0]
+    critical = abs(found.difference / found.standard_error)
+    exceedances = 0
+    for origin in np.random.default_rng(1).integers(0, 100, (300, 25)):
+        rows = (origin[:, None] + np.arange(4)).ravel() % 100
+        resampled, error = by_moments(first[rows], second[rows], begins)
+        exceedances += abs(resampled - difference) / error >= critical
+    assert found.p_value == (1 + exceedances) / 301
+
+
+@pytest.mark.parametrize("edge", [0.0, 1.0])
+def test_difference_and_its_error(edge):
+    first, second = pair(1, days=4_000, edge=edge)
     found = run_test(first, second, block_days=1)
     s1, s2 = sharpe_moments(first).sharpe, sharpe_moments(second).sharpe
     assert found.difference == pytest.approx(s1 - s2, abs=1e-12)
     # Jobson, Korkie 1981 as corrected by Memmel 2003: normal returns, independent in time.
     rho = np.corrcoef(first, second)[0, 1]
-    variance = (2 - 2 * rho + (s1**2 + s2**2 - 2 * s1 * s2 * rho**2) / 2) / 2_000
+    variance = (2 - 2 * rho + (s1**2 + s2**2 - 2 * s1 * s2 * rho**2) / 2) / 4_000
     assert found.standard_error == pytest.approx(np.sqrt(variance), rel=0.05)
 
 
