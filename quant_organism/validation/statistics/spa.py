@@ -1,7 +1,7 @@
 """Is the best of several fixed strategies better than a benchmark? Hansen's SPA and the stepwise survivors (StepM).
 
 Valid only for strategies that were fixed without looking at these returns (generation 0, a fixed grid). A search
-chooses its trials on the data: over all trials of a search the false alarm rate was measured at 18 % instead of 5 %.
+chooses its trials on the data; over them the test rejects more often than it says.
 """
 
 from dataclasses import dataclass
