@@ -4,15 +4,23 @@ Source of the method: Deb, Pratap, Agarwal, Meyarivan 2002, IEEE Trans. Evol. Co
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from deap import base, tools
+from deap import base
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.evolution.nursery import Nursery, default_families
-from quant_organism.evolution.objectives import OBJECTIVES, hypervolume, is_feasible, is_on_front, objective_matrix
+from quant_organism.evolution.objectives import (
+    DEFAULT_OBJECTIVES,
+    hypervolume,
+    is_feasible,
+    is_on_front,
+    objective_matrix,
+    objectives_named,
+)
+from quant_organism.evolution.selection import rank_and_crowding, survive, tournament
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome, crossover, mutate, random_genome
@@ -23,18 +31,7 @@ Progress = Callable[[int, int, float], None]
 _ATTEMPTS_AT_A_NEW_CHILD = 5
 _ATTEMPTS_AT_A_FOUNDER = 20
 
-
-class _Fitness(base.Fitness):  # type: ignore[misc]
-    """DEAP's fitness with this search's directions (a plain subclass: DEAP's creator would make a global)."""
-
-    weights = tuple(objective.weight for objective in OBJECTIVES)
-
-
-@dataclass(eq=False)
-class _Individual:
-    genome: Genome
-    trial: int
-    fitness: base.Fitness = field(default_factory=_Fitness)
+_OBJECTIVES = objectives_named(DEFAULT_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -95,27 +92,20 @@ class _Ledger:
     def __contains__(self, genome: Genome) -> bool:
         return genome.hash in self._index
 
-    def admit(self, genomes: Sequence[Genome], generation: int) -> list[_Individual]:
-        """Evaluate what is new among the genomes and return all of them as individuals with their fitness."""
+    def admit(self, genomes: Sequence[Genome], generation: int) -> NDArray[np.int64]:
+        """Evaluate what is new among the genomes and return the trials of all of them."""
         new = list({g.hash: g for g in genomes if g not in self}.values())
         if new:
             evaluation = self._evaluate(new)
-            feasible = is_feasible(evaluation, self._min_trades)
+            feasible = is_feasible(evaluation.metrics, self._min_trades, _OBJECTIVES)
             for genome in new:
                 self._index[genome.hash] = len(self.genomes)
                 self.genomes.append(genome)
                 self.generation.append(generation)
             self.evaluations.append(evaluation)
             self._feasible.append(feasible)
-            self._objectives.append(objective_matrix(evaluation, feasible))
-        objectives = self.objectives
-        individuals = []
-        for genome in genomes:
-            trial = self._index[genome.hash]
-            individual = _Individual(self.genomes[trial], trial)
-            individual.fitness.values = tuple(objectives[trial])
-            individuals.append(individual)
-        return individuals
+            self._objectives.append(objective_matrix(evaluation.metrics, feasible, _OBJECTIVES))
+        return np.array([self._index[genome.hash] for genome in genomes])
 
     @property
     def objectives(self) -> NDArray[np.float64]:
@@ -158,18 +148,19 @@ def search(
     toolbox = base.Toolbox()
     toolbox.register("mate", crossover, rng=rng)
     toolbox.register("mutate", mutate, rng=rng, rate=spec.mutation_rate)
-    toolbox.register("select", tools.selNSGA2, nd="log")
+    toolbox.register("select", survive, keep=spec.population, method="nsga2", rng=rng)
     ledger = _Ledger(lambda genomes: evaluator.evaluate(genomes, panel, costs), spec.min_trades)
 
     nursery = Nursery(panel)
 
     founders = _found(names, spec.population, nursery, rng)
-    population = toolbox.select(ledger.admit(founders, 0), spec.population)
+    population = ledger.admit(founders, 0)
     rows = [_progress_row(0, ledger, population, nursery)]
     _report(progress, 0, spec, rows)
     for generation in range(1, spec.generations + 1):
         brood = _breed(population, generation, spec, names, toolbox, rng, ledger, nursery)
-        population = toolbox.select(population + ledger.admit(brood, generation), spec.population)
+        pool = np.concatenate([population, ledger.admit(brood, generation)])
+        population = pool[toolbox.select(ledger.objectives[pool])]
         rows.append(_progress_row(generation, ledger, population, nursery))
         _report(progress, generation, spec, rows)
     return SearchResult(_trials(ledger, population), rows, nursery.turned_away)
@@ -193,7 +184,7 @@ def _report(progress: Progress | None, generation: int, spec: EvolutionSpec, row
 
 
 def _breed(
-    population: list[_Individual],
+    population: NDArray[np.int64],
     generation: int,
     spec: EvolutionSpec,
     names: Sequence[str],
@@ -206,10 +197,11 @@ def _breed(
     immigrants = round(spec.immigrants * spec.population)
     drawn = [random_genome(rng, names[int(rng.integers(len(names)))], generation=generation) for _ in range(immigrants)]
     brood = [genome for genome in drawn if nursery.admits(genome)]
+    fitness = rank_and_crowding(ledger.objectives[population])
     seen = {genome.hash for genome in brood}
     while len(brood) < spec.population:
         for _ in range(_ATTEMPTS_AT_A_NEW_CHILD):
-            mother, father = _tournament(population, rng).genome, _tournament(population, rng).genome
+            mother, father = (ledger.genomes[trial] for trial in population[tournament(*fitness, 2, rng)])
             if rng.random() < spec.crossover_probability:
                 child, _other = toolbox.mate(mother, father, generation=generation)
             else:
@@ -224,43 +216,32 @@ def _breed(
     return brood
 
 
-def _tournament(population: list[_Individual], rng: np.random.Generator) -> _Individual:
-    """Return the better of two: the one that dominates, else the less crowded, else the first drawn."""
-    first, second = (population[int(i)] for i in rng.integers(len(population), size=2))
-    if first.fitness.dominates(second.fitness):
-        return first
-    if second.fitness.dominates(first.fitness):
-        return second
-    return second if second.fitness.crowding_dist > first.fitness.crowding_dist else first
-
-
 def _progress_row(
-    generation: int, ledger: _Ledger, population: list[_Individual], nursery: Nursery
+    generation: int, ledger: _Ledger, population: NDArray[np.int64], nursery: Nursery
 ) -> dict[str, float]:
-    members = np.array([individual.trial for individual in population])
     objectives, feasible = ledger.objectives, ledger.feasible
-    alive = members[feasible[members]]
+    alive = population[feasible[population]]
     row: dict[str, float] = {
         "generation": generation,
         "trials": len(ledger.genomes),
         "turned_away": len(nursery.turned_away),
         "feasible": int(feasible.sum()),
-        "hypervolume": hypervolume(objectives[alive]),
+        "hypervolume": hypervolume(objectives[alive], _OBJECTIVES),
     }
-    for column, objective in enumerate(OBJECTIVES):
-        values = objectives[alive, column]
-        best = (values.max() if objective.weight > 0 else values.min()) if len(values) else np.nan
+    for column, objective in enumerate(_OBJECTIVES):
+        values = objective.sign * objectives[alive, column]
+        best = objective.sign * np.min(objective.sign * values) if len(values) else np.nan
         row[f"best_{objective.metric}"] = float(best)
         row[f"median_{objective.metric}"] = float(np.median(values)) if len(values) else np.nan
     return row
 
 
-def _trials(ledger: _Ledger, population: list[_Individual]) -> Trials:
+def _trials(ledger: _Ledger, population: NDArray[np.int64]) -> Trials:
     feasible = ledger.feasible
     on_front = np.zeros(len(feasible), dtype=bool)
     on_front[feasible] = is_on_front(ledger.objectives[feasible]) if feasible.any() else False
     survived = np.zeros(len(feasible), dtype=bool)
-    survived[[individual.trial for individual in population]] = True
+    survived[population] = True
     first = ledger.evaluations[0]
     return Trials(
         genomes=tuple(ledger.genomes),
