@@ -1,4 +1,4 @@
-"""The multi-objective genetic search (NSGA-II on DEAP), seeded, with every trial kept.
+"""The multi-objective genetic search (NSGA-II), seeded, with every trial kept.
 
 Source of the method: Deb, Pratap, Agarwal, Meyarivan 2002, IEEE Trans. Evol. Comp. 6(2).
 """
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from deap import base
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
@@ -22,8 +21,9 @@ from quant_organism.evolution.objectives import (
 )
 from quant_organism.evolution.selection import rank_and_crowding, survive, tournament
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.variation import Rates, vary
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, crossover, mutate, random_genome
+from quant_organism.strategies import Genome, random_genome
 from quant_organism.strategies.birth import Flaw
 
 Progress = Callable[[int, int, float], None]
@@ -145,10 +145,6 @@ def search(
     """
     rng = np.random.default_rng(seed)
     names = spec.families or default_families(panel)
-    toolbox = base.Toolbox()
-    toolbox.register("mate", crossover, rng=rng)
-    toolbox.register("mutate", mutate, rng=rng, rate=spec.mutation_rate)
-    toolbox.register("select", survive, keep=spec.population, method="nsga2", rng=rng)
     ledger = _Ledger(lambda genomes: evaluator.evaluate(genomes, panel, costs), spec.min_trades)
 
     nursery = Nursery(panel)
@@ -158,9 +154,9 @@ def search(
     rows = [_progress_row(0, ledger, population, nursery)]
     _report(progress, 0, spec, rows)
     for generation in range(1, spec.generations + 1):
-        brood = _breed(population, generation, spec, names, toolbox, rng, ledger, nursery)
+        brood = _breed(population, generation, spec, names, rng, ledger, nursery)
         pool = np.concatenate([population, ledger.admit(brood, generation)])
-        population = pool[toolbox.select(ledger.objectives[pool])]
+        population = pool[survive(ledger.objectives[pool], spec.population, "nsga2", rng)]
         rows.append(_progress_row(generation, ledger, population, nursery))
         _report(progress, generation, spec, rows)
     return SearchResult(_trials(ledger, population), rows, nursery.turned_away)
@@ -188,7 +184,6 @@ def _breed(
     generation: int,
     spec: EvolutionSpec,
     names: Sequence[str],
-    toolbox: base.Toolbox,
     rng: np.random.Generator,
     ledger: _Ledger,
     nursery: Nursery,
@@ -197,23 +192,18 @@ def _breed(
     immigrants = round(spec.immigrants * spec.population)
     drawn = [random_genome(rng, names[int(rng.integers(len(names)))], generation=generation) for _ in range(immigrants)]
     brood = [genome for genome in drawn if nursery.admits(genome)]
-    fitness = rank_and_crowding(ledger.objectives[population])
     seen = {genome.hash for genome in brood}
-    while len(brood) < spec.population:
-        for _ in range(_ATTEMPTS_AT_A_NEW_CHILD):
-            mother, father = (ledger.genomes[trial] for trial in population[tournament(*fitness, 2, rng)])
-            if rng.random() < spec.crossover_probability:
-                child, _other = toolbox.mate(mother, father, generation=generation)
-            else:
-                child = mother
-            child = toolbox.mutate(child, generation=generation)
+    fitness = rank_and_crowding(ledger.objectives[population])
+    rates = Rates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
+    parents: list[Genome] = []
+    for _ in range(_ATTEMPTS_AT_A_NEW_CHILD):
+        missing = spec.population - len(brood)
+        parents = [ledger.genomes[trial] for trial in population[tournament(*fitness, missing, rng)]]
+        for child in (offspring.genome for offspring in vary(parents, rates, rng, generation)):
             if child not in ledger and child.hash not in seen and nursery.admits(child):
-                break
-        else:
-            child = mother
-        brood.append(child)
-        seen.add(child.hash)
-    return brood
+                brood.append(child)
+                seen.add(child.hash)
+    return brood + parents[: spec.population - len(brood)]
 
 
 def _progress_row(

@@ -5,22 +5,22 @@ No orders, no costs, no equity: those belong to `backtest`.
 
 from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.family import StrategyFamily, evolving_families, families, get_family
+from quant_organism.strategies.gene_rows import GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
+from quant_organism.strategies.operators import default_genome, random_genome
 
 __all__ = [
     "Committee",
+    "GeneRows",
     "GeneSpec",
     "GeneValue",
     "Genome",
     "Member",
     "StrategyFamily",
-    "crossover",
     "default_genome",
     "evolving_families",
     "families",
     "get_family",
-    "mutate",
     "random_genome",
 ]

@@ -1,14 +1,25 @@
-"""Operators on genomes: random, mutation, crossover. All respect bounds, types and families."""
+"""Operators on genomes: random, crossover, mutation. All respect bounds, types and families."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from quant_organism.errors import InputError
-from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.family import evolving_families, get_family, repaired
-from quant_organism.strategies.genes import GeneValue
+from quant_organism.strategies.gene_rows import COMMON_COLUMNS, GeneRows
+from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.real_coded import (
+    polynomial_mutation,
+    simulated_binary_crossover,
+    some_of,
+    whole_beyond,
+    whole_near,
+)
+
+_CROSSED_SHARE = 0.5
+"""Share of their shared genes that two parents cross."""
 
 
 def default_genome(family: str) -> Genome:
@@ -25,43 +36,77 @@ def random_genome(rng: np.random.Generator, family: str | None = None, *, genera
     return Genome(family, repaired(template, {spec.name: spec.draw(rng) for spec in template.genes}), generation)
 
 
-def mutate(genome: Genome, rng: np.random.Generator, rate: float, generation: int) -> Genome:
-    """Move each gene with probability `rate`, and at least one gene, to a neighbouring value.
+def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float) -> tuple[GeneRows, GeneRows]:
+    """Return two children per pair of rows, the first of `a`'s family, the second of `b`'s.
 
-    Raises
-    ------
-    InputError
-        If `rate` is not in [0, 1].
+    Each shared gene takes part with probability one half: numbers by simulated binary crossover, ints then rounded up
+    or down at the odds of their fraction; choices change places; structures exchange parts. Two families share the
+    common genes alone.
+
+    Parameters
+    ----------
+    a, b
+        Parents, n rows each.
+    rng
+        Source of randomness.
+    eta
+        Distribution index: the larger, the nearer are children to their parents.
     """
-    if not 0.0 <= rate <= 1.0:
-        raise InputError(f"mutation rate is {rate!r}, expected a number in [0, 1]")
-    family = get_family(genome.family)
-    specs = family.genes
-    chosen = rng.random(len(specs)) < rate
-    if not chosen.any():
-        chosen[int(rng.integers(len(specs)))] = True
-    genes = dict(genome.genes)
-    for spec, moves in zip(specs, chosen, strict=True):
-        if moves:
-            genes[spec.name] = spec.perturb(genes[spec.name], rng)
-    genes = repaired(family, genes)
-    if genes == dict(genome.genes):
-        # A repair may undo the only move.
-        return mutate(genome, rng, rate, generation)
-    return Genome(genome.family, genes, generation)
+    layout, kin = a.layout, a.kind == b.kind
+    shared = layout.present[a.kind] & (kin[:, None] | (np.arange(layout.low.shape[1]) < COMMON_COLUMNS))
+    where = shared & (rng.random(shared.shape) < _CROSSED_SHARE)
+    low, high, ints = layout.low[a.kind], layout.high[a.kind], where & layout.whole[a.kind]
+    first, second = simulated_binary_crossover(a.numbers, b.numbers, low, high, eta=eta, where=where, rng=rng)
+    first[ints], second[ints] = whole_near(first[ints], rng), whole_near(second[ints], rng)
+    first_others, second_others = list(a.others), list(b.others)
+    for row in np.flatnonzero(kin):
+        for spec in layout.others[a.kind[row]]:
+            if rng.random() < _CROSSED_SHARE:
+                one, other = _exchanged(spec, a.others[row][spec.name], b.others[row][spec.name], rng)
+                first_others[row] = first_others[row] | {spec.name: one}
+                second_others[row] = second_others[row] | {spec.name: other}
+    return (
+        replace(a, numbers=first, others=tuple(first_others)),
+        replace(b, numbers=second, others=tuple(second_others)),
+    )
 
 
-def crossover(a: Genome, b: Genome, rng: np.random.Generator, generation: int) -> tuple[Genome, Genome]:
-    """Exchange each shared gene with probability one half.
+def mutate(rows: GeneRows, rng: np.random.Generator, *, rate: float, eta: float) -> GeneRows:
+    """Move each gene with probability `rate`, and at least one gene of each row.
 
-    Genomes of one family share all genes; genomes of two families share the common genes only, so a child is
-    always a valid genome of its first parent's family. Two structures exchange parts.
+    Numbers move by polynomial mutation, ints by at least one; choices become another choice, structures a neighbour.
+
+    Parameters
+    ----------
+    rows
+        n rows.
+    rng
+        Source of randomness.
+    rate
+        Probability, in [0, 1].
+    eta
+        Distribution index: the mean step of a number is about 1 / (eta + 2) of its range.
     """
-    shared = get_family(a.family).genes if a.family == b.family else COMMON_GENES
-    first: dict[str, GeneValue] = dict(a.genes)
-    second: dict[str, GeneValue] = dict(b.genes)
-    for spec, swap in zip(shared, rng.random(len(shared)) < 0.5, strict=True):
-        if swap:
-            first[spec.name], second[spec.name] = spec.cross(a.genes[spec.name], b.genes[spec.name], rng)
-    first, second = repaired(get_family(a.family), first), repaired(get_family(b.family), second)
-    return Genome(a.family, first, generation), Genome(b.family, second, generation)
+    layout, kind = rows.layout, rows.kind
+    counts = np.array([len(specs) for specs in layout.others])
+    beside = np.arange(counts.max(initial=0)) < counts[kind, None]
+    chosen = some_of(np.concatenate([layout.present[kind], beside], axis=1), rate, rng)
+    width = layout.low.shape[1]
+    where, beside = chosen[:, :width], chosen[:, width:]
+    low, high = layout.low[kind], layout.high[kind]
+    numbers = polynomial_mutation(rows.numbers, low, high, eta=eta, where=where, rng=rng)
+    ints = where & layout.whole[kind]
+    numbers[ints] = whole_beyond(rows.numbers[ints], numbers[ints], high[ints])
+    others = list(rows.others)
+    for row, place in np.argwhere(beside):
+        spec = layout.others[kind[row]][place]
+        others[row] = others[row] | {spec.name: spec.perturb(others[row][spec.name], rng)}
+    return replace(rows, numbers=numbers, others=tuple(others))
+
+
+def _exchanged(spec: GeneSpec, a: GeneValue, b: GeneValue, rng: np.random.Generator) -> tuple[GeneValue, GeneValue]:
+    if spec.grammar is None:
+        return b, a
+    assert isinstance(a, tuple)
+    assert isinstance(b, tuple)
+    return spec.grammar.cross(a, b, rng)

@@ -47,17 +47,6 @@ def test_missing_and_unknown_genes_are_named_together() -> None:
         check_genes([PERIOD, SHARE], {"period": 10, "sahre": 0.1}, "here")
 
 
-@given(st.floats(-1e6, 1e6))
-def test_repair_reflects_into_the_bounds_and_keeps_the_type(value: float) -> None:
-    assert PERIOD.check(PERIOD.repair(value), "here") == PERIOD.repair(value)
-    assert SHARE.check(SHARE.repair(value), "here") == SHARE.repair(value)
-
-
-@pytest.mark.parametrize(("value", "expected"), [(16.0, 14), (4.0, 6), (10.4, 10), (10.5, 11), (25.0, 5), (-5.0, 15)])
-def test_repair_reflects_at_the_bound_that_was_crossed(value: float, expected: int) -> None:
-    assert PERIOD.repair(value) == expected
-
-
 @given(st.integers(0, 2**32 - 1))
 def test_a_neighbour_of_an_int_or_a_choice_is_another_value(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -65,6 +54,8 @@ def test_a_neighbour_of_an_int_or_a_choice_is_another_value(seed: int) -> None:
         value = spec.draw(rng)
         neighbour = spec.perturb(value, rng)
         assert spec.check(neighbour, "here") == neighbour != value
+    share = SHARE.perturb(SHARE.draw(rng), rng)
+    assert SHARE.check(share, "here") == share
 
 
 def test_risk_genes_never_allow_more_than_fifteen_percent_of_equity() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, crossover, default_genome, get_family, mutate, random_genome
+from quant_organism.strategies import GeneRows, Genome, default_genome, get_family, random_genome
 from quant_organism.strategies.family import columns_of
+from quant_organism.strategies.operators import crossover, mutate
 from quant_organism.strategies.signals import gene_arrays, signal
 from quant_organism.strategies.targets import Targets
 from quant_organism.strategies.trees.shape import depth, reads_indicator, size
@@ -153,9 +154,9 @@ def test_operators_ask_for_no_more_signals_than_there_are_votes(seed: int) -> No
     a = composite([[TREND], [TREND], [TREND]], (0.4, 0.2, 0.4, 0.2), 3, 0.3)
     b = random_genome(rng, "composite")
     for _ in range(10):
-        mutant = mutate(a, rng, 0.3, 1)
-        assert mutant.hash != a.hash
-        a, b = crossover(mutant, b, rng, 1)
+        mutant = mutate(GeneRows.of([a]), rng, rate=0.3, eta=20.0)
+        first, second = crossover(mutant, GeneRows.of([b]), rng, eta=15.0)
+        (a,), (b,) = first.genomes(1), second.genomes(1)
 
 
 def test_the_reference_genome_rides_bull_and_bear_markets() -> None:

@@ -1,0 +1,159 @@
+"""Variation: what the parents of a brood beget, and at which rates, which may follow their success."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+from deap import base
+
+from quant_organism.errors import InputError
+from quant_organism.evolution.selection import Method, survive
+from quant_organism.strategies import GeneRows, Genome
+from quant_organism.strategies.operators import crossover, mutate
+
+CROSSOVER: Final = "crossover"
+MUTATION: Final = "mutation"
+
+_TARGET_SUCCESS = 0.2
+_DAMPING = 3.0
+_MUTATION_RATES = (0.02, 0.5)
+_LEAST_PROBABILITY = 0.1
+_LEARNING_RATE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """How often and how far operators act.
+
+    Parameters
+    ----------
+    crossover_probability
+        Probability that a pair of parents crosses its genes before its children mutate.
+    mutation_rate
+        Probability that a gene of a child moves; at least one always does.
+    crossover_eta, mutation_eta
+        Distribution indices of simulated binary crossover and of polynomial mutation: the larger, the nearer children
+        are to their parents.
+
+    Raises
+    ------
+    InputError
+        If a probability is not in [0, 1], or an index not a number >= 0.
+    """
+
+    crossover_probability: float = 0.8
+    mutation_rate: float = 0.15
+    crossover_eta: float = 15.0
+    mutation_eta: float = 20.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            most = math.inf if field.name.endswith("eta") else 1.0
+            if not (0.0 <= value <= most and math.isfinite(value)):
+                expected = "a number >= 0" if math.isinf(most) else "a number in [0, 1]"
+                raise InputError(f"{field.name} is {value!r}, expected {expected}", where="rates")
+
+    def adapted(self, success: Mapping[str, float]) -> Rates:
+        """Return rates that follow the success of the last brood.
+
+        The mutation rate follows the one-fifth rule: it grows while more than a fifth of the children of mutation alone
+        survive, else it shrinks; by exp((s - 1/5) / (1 - 1/5) / 3), within [0.02, 0.5]. The crossover probability moves
+        three tenths of the way to crossover's share of success (probability matching), no operator below one tenth.
+
+        Parameters
+        ----------
+        success
+            Share of each operator's children that survived, in [0, 1]; an operator without children is left out, and
+            what hangs on it stays.
+
+        Notes
+        -----
+        Rechenberg 1973, "Evolutionsstrategie", with the smooth update of Igel, Suttorp, Hansen 2006, GECCO, equation 3;
+        Thierens 2005, GECCO, section 2.
+        """
+        adapted = self
+        if MUTATION in success:
+            drive = (success[MUTATION] - _TARGET_SUCCESS) / (1.0 - _TARGET_SUCCESS)
+            rate = self.mutation_rate * math.exp(drive / _DAMPING)
+            adapted = replace(adapted, mutation_rate=min(max(rate, _MUTATION_RATES[0]), _MUTATION_RATES[1]))
+        total = success.get(CROSSOVER, 0.0) + success.get(MUTATION, 0.0)
+        if len(success) == 2 and total > 0.0:
+            matched = _LEAST_PROBABILITY + (1.0 - 2.0 * _LEAST_PROBABILITY) * success[CROSSOVER] / total
+            moved = self.crossover_probability + _LEARNING_RATE * (matched - self.crossover_probability)
+            adapted = replace(adapted, crossover_probability=moved)
+        return adapted
+
+
+@dataclass(frozen=True)
+class Offspring:
+    """A child.
+
+    Attributes
+    ----------
+    genome
+        Of the family of its first parent, and different from it.
+    parents
+        Places of its parents among those that were given, the first one first: two after crossover, else one.
+    operator
+        ``"crossover"`` (the child mutated as well) or ``"mutation"`` alone.
+    """
+
+    genome: Genome
+    parents: tuple[int, ...]
+    operator: str
+
+
+def toolbox(rates: Rates, rng: np.random.Generator, method: Method = "nsga2") -> base.Toolbox:
+    """Return DEAP's toolbox with this engine's operators.
+
+    ``mate`` and ``mutate`` take and return `GeneRows`, a whole brood at once; ``select`` takes an objective matrix and
+    the number to keep, and returns rows.
+    """
+    tools = base.Toolbox()
+    tools.register("mate", crossover, rng=rng, eta=rates.crossover_eta)
+    tools.register("mutate", mutate, rng=rng, rate=rates.mutation_rate, eta=rates.mutation_eta)
+    tools.register("select", survive, method=method, rng=rng)
+    return tools
+
+
+def vary(parents: Sequence[Genome], rates: Rates, rng: np.random.Generator, generation: int) -> list[Offspring]:
+    """Return one child per parent: of the first and second, third and fourth, ... together, or of each alone.
+
+    Parameters
+    ----------
+    parents
+        Two by two; the last of an odd number mutates alone.
+    rates
+        How often and how far operators act.
+    rng
+        Source of randomness.
+    generation
+        Generation of the children.
+
+    Returns
+    -------
+    list of Offspring
+        In the order of `parents`; each within bounds, repaired, of its parent's family and different from it.
+    """
+    tools = toolbox(rates, rng)
+    rows = GeneRows.of(parents)
+    first = 2 * np.flatnonzero(rng.random(len(parents) // 2) < rates.crossover_probability)
+    alone = np.setdiff1d(np.arange(len(parents)), np.concatenate([first, first + 1]))
+    crossed = tools.mate(rows.take(first), rows.take(first + 1))
+    order = np.argsort(np.concatenate([first, first + 1, alone]))
+    bred = GeneRows.joined([*crossed, rows.take(alone)]).take(order)
+    born = tools.mutate(bred).genomes(generation)
+    # Rounding and repair may undo all that moved.
+    while unmoved := [i for i, child in enumerate(born) if child.genes == parents[i].genes]:
+        for i, child in zip(unmoved, tools.mutate(bred.take(np.array(unmoved))).genomes(generation), strict=True):
+            born[i] = child
+    single = set(alone.tolist())
+    return [
+        Offspring(child, (i,), MUTATION) if i in single else Offspring(child, (i, i ^ 1), CROSSOVER)
+        for i, child in enumerate(born)
+    ]

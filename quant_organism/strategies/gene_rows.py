@@ -1,0 +1,130 @@
+"""Genomes as rows: their numbers in one array over all families, the genes that are no numbers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies.family import families, get_family, repaired
+from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genome import Genome
+
+COMMON_COLUMNS = len(COMMON_GENES)
+"""The first columns of every row are the common genes, which mean the same in all families."""
+
+_NUMBERS = ("int", "float")
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What stands in the columns of rows, for each of F families.
+
+    Attributes
+    ----------
+    families
+        Names, length F.
+    numbers
+        Int and float genes of each family by column, the common ones first.
+    others
+        Its choices and structures.
+    low, high
+        float64 (F, L): inclusive bounds; 0 and 1 beyond the columns that a family has.
+    whole, present
+        bool (F, L): which columns are ints; which the family has.
+    """
+
+    families: tuple[str, ...]
+    numbers: tuple[tuple[GeneSpec, ...], ...]
+    others: tuple[tuple[GeneSpec, ...], ...]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    whole: NDArray[np.bool_]
+    present: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class GeneRows:
+    """n genomes of any families, ready for operators on arrays.
+
+    Attributes
+    ----------
+    kind
+        int64 (n,): the family, as its place in the layout.
+    numbers
+        float64 (n, L): values of int and float genes; 0 beyond the columns that a family has.
+    others
+        Length n: values of choices and structures by the name of their gene.
+    """
+
+    kind: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    others: tuple[dict[str, GeneValue], ...]
+
+    @classmethod
+    def of(cls, genomes: Sequence[Genome]) -> GeneRows:
+        """Lay genomes out as rows."""
+        layout = _layout(families())
+        place = {name: kind for kind, name in enumerate(layout.families)}
+        kinds = [place[genome.family] for genome in genomes]
+        width = layout.low.shape[1]
+        numbers = np.zeros((len(genomes), width))
+        for row, (kind, genome) in enumerate(zip(kinds, genomes, strict=True)):
+            values = [genome.genes[spec.name] for spec in layout.numbers[kind]]
+            numbers[row, : len(values)] = values
+        others = tuple(
+            {spec.name: genome.genes[spec.name] for spec in layout.others[kind]}
+            for kind, genome in zip(kinds, genomes, strict=True)
+        )
+        return cls(np.array(kinds, dtype=np.int64), numbers, others)
+
+    @classmethod
+    def joined(cls, parts: Sequence[GeneRows]) -> GeneRows:
+        """Put rows below one another."""
+        return cls(
+            np.concatenate([part.kind for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
+            tuple(others for part in parts for others in part.others),
+        )
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What stands in the columns."""
+        return _layout(families())
+
+    def take(self, rows: NDArray[np.int64]) -> GeneRows:
+        """Return some of the rows, in the order of `rows`, int64 (k,)."""
+        return GeneRows(self.kind[rows], self.numbers[rows], tuple(self.others[row] for row in rows))
+
+    def genomes(self, generation: int) -> list[Genome]:
+        """Return the rows as genomes, genes that contradict each other repaired."""
+        born = []
+        for kind, values, others in zip(self.kind.tolist(), self.numbers.tolist(), self.others, strict=True):
+            genes = dict(others)
+            for spec, value in zip(self.layout.numbers[kind], values, strict=False):
+                genes[spec.name] = int(value) if spec.kind == "int" else value
+            name = self.layout.families[kind]
+            born.append(Genome(name, repaired(get_family(name), genes), generation))
+        return born
+
+
+@cache
+def _layout(names: tuple[str, ...]) -> Layout:
+    own = [get_family(name).own_genes for name in names]
+    numbers = tuple(COMMON_GENES + tuple(spec for spec in genes if spec.kind in _NUMBERS) for genes in own)
+    shape = len(names), max(map(len, numbers))
+    low, high = np.zeros(shape), np.ones(shape)
+    whole, present = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    for kind, specs in enumerate(numbers):
+        for column, spec in enumerate(specs):
+            low[kind, column], high[kind, column] = spec.low, spec.high
+            whole[kind, column], present[kind, column] = spec.kind == "int", True
+    others = tuple(tuple(spec for spec in genes if spec.kind not in _NUMBERS) for genes in own)
+    return Layout(names, numbers, others, low, high, whole, present)
