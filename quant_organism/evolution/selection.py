@@ -53,7 +53,7 @@ def rank_and_crowding(objectives: Floats) -> tuple[Indices, Floats]:
         order = order[np.lexsort((column[order], rank[order]))]
         value = column[order]
         first = np.flatnonzero(np.diff(rank[order], prepend=-1))
-        last = np.append(first[1:], len(value)) - 1
+        last = np.flatnonzero(np.diff(rank[order], append=-1))
         spread = np.repeat((value[last] - value[first]) * objectives.shape[1], last - first + 1)
         gap = np.zeros(len(value))
         gap[1:-1] = value[2:] - value[:-2]
@@ -67,9 +67,12 @@ def rank_and_crowding(objectives: Floats) -> tuple[Indices, Floats]:
 def tournament(rank: Indices, crowding: Floats, count: int, rng: np.random.Generator) -> Indices:
     """Return the winners of binary tournaments, int64 (count,).
 
-    Of two rows drawn at random the one of lower rank wins, then the less crowded one, then the one drawn first.
+    Of two rows the one of lower rank wins, then the less crowded one, then the one drawn first. Rows are drawn without
+    putting back until all have played, so each plays as often as any other, give or take once.
     """
-    first, second = rng.integers(len(rank), size=(2, count))
+    rounds = max(1, -(-2 * count // len(rank)))
+    drawn = np.concatenate([rng.permutation(len(rank)) for _ in range(rounds)])[: 2 * count]
+    first, second = drawn[::2], drawn[1::2]
     closer = rank[second] < rank[first]
     lonelier = (rank[second] == rank[first]) & (crowding[second] > crowding[first])
     winners: Indices = np.where(closer | lonelier, second, first)

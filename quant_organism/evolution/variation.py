@@ -34,7 +34,7 @@ class Rates:
     crossover_probability
         Probability that a pair of parents crosses its genes before its children mutate.
     mutation_rate
-        Probability that a gene of a child moves; at least one always does.
+        Probability that a gene of a child moves; of a child that was not crossed at least one does.
     crossover_eta, mutation_eta
         Distribution indices of simulated binary crossover and of polynomial mutation: the larger, the nearer children
         are to their parents.
@@ -100,7 +100,7 @@ class Offspring:
     parents
         Places of its parents among those that were given, the first one first: two after crossover, else one.
     operator
-        ``"crossover"`` (the child mutated as well) or ``"mutation"`` alone.
+        ``"crossover"``, after which genes may have mutated as well, or ``"mutation"`` alone.
     """
 
     genome: Genome
@@ -112,7 +112,7 @@ def toolbox(rates: Rates, rng: np.random.Generator, method: Method = "nsga2") ->
     """Return DEAP's toolbox with this engine's operators.
 
     ``mate`` and ``mutate`` take and return `GeneRows`, a whole brood at once; ``select`` takes an objective matrix and
-    the number to keep, and returns rows.
+    the number to keep, and returns places.
     """
     tools = base.Toolbox()
     tools.register("mate", crossover, rng=rng, eta=rates.crossover_eta)
@@ -147,13 +147,14 @@ def vary(parents: Sequence[Genome], rates: Rates, rng: np.random.Generator, gene
     crossed = tools.mate(rows.take(first), rows.take(first + 1))
     order = np.argsort(np.concatenate([first, first + 1, alone]))
     bred = GeneRows.joined([*crossed, rows.take(alone)]).take(order)
-    born = tools.mutate(bred).genomes(generation)
-    # Rounding and repair may undo all that moved.
+    single = np.isin(np.arange(len(parents)), alone)
+    born = tools.mutate(bred, single).genomes(generation)
+    # Luck, rounding and repair may leave a child as its parent was.
     while unmoved := [i for i, child in enumerate(born) if child.genes == parents[i].genes]:
-        for i, child in zip(unmoved, tools.mutate(bred.take(np.array(unmoved))).genomes(generation), strict=True):
+        moved = tools.mutate(rows.take(np.array(unmoved)), np.ones(len(unmoved), dtype=bool))
+        for i, child in zip(unmoved, moved.genomes(generation), strict=True):
             born[i] = child
-    single = set(alone.tolist())
     return [
-        Offspring(child, (i,), MUTATION) if i in single else Offspring(child, (i, i ^ 1), CROSSOVER)
+        Offspring(child, (i,), MUTATION) if single[i] else Offspring(child, (i, i ^ 1), CROSSOVER)
         for i, child in enumerate(born)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant_organism.strategies.family import evolving_families, get_family, repaired
 from quant_organism.strategies.gene_rows import COMMON_COLUMNS, GeneRows
@@ -71,8 +72,10 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
     )
 
 
-def mutate(rows: GeneRows, rng: np.random.Generator, *, rate: float, eta: float) -> GeneRows:
-    """Move each gene with probability `rate`, and at least one gene of each row.
+def mutate(
+    rows: GeneRows, at_least_one: NDArray[np.bool_], rng: np.random.Generator, *, rate: float, eta: float
+) -> GeneRows:
+    """Move each gene with probability `rate`.
 
     Numbers move by polynomial mutation, ints by at least one; choices become another choice, structures a neighbour.
 
@@ -80,6 +83,9 @@ def mutate(rows: GeneRows, rng: np.random.Generator, *, rate: float, eta: float)
     ----------
     rows
         n rows.
+    at_least_one
+        Rows of which a gene moves whatever the luck, bool (n,). What has just been crossed had better be left alone
+        now and then: to disturb every child costs the multimodal test problems most of their fronts.
     rng
         Source of randomness.
     rate
@@ -90,7 +96,7 @@ def mutate(rows: GeneRows, rng: np.random.Generator, *, rate: float, eta: float)
     layout, kind = rows.layout, rows.kind
     counts = np.array([len(specs) for specs in layout.others])
     beside = np.arange(counts.max(initial=0)) < counts[kind, None]
-    chosen = some_of(np.concatenate([layout.present[kind], beside], axis=1), rate, rng)
+    chosen = some_of(np.concatenate([layout.present[kind], beside], axis=1), rate, at_least_one, rng)
     width = layout.low.shape[1]
     where, beside = chosen[:, :width], chosen[:, width:]
     low, high = layout.low[kind], layout.high[kind]

@@ -75,12 +75,15 @@ def polynomial_mutation(
     return moved
 
 
-def some_of(present: Mask, rate: float, rng: np.random.Generator) -> Mask:
-    """Choose each of the `present` places, shape (n, L), with probability `rate`, and at least one in each row."""
+def some_of(present: Mask, rate: float, at_least_one: Mask, rng: np.random.Generator) -> Mask:
+    """Choose each of the `present` places, shape (n, L), with probability `rate`.
+
+    In the rows `at_least_one`, shape (n,), that many are chosen whatever the luck.
+    """
     draw = np.where(present, rng.random(present.shape), np.inf)
     chosen: Mask = draw < rate
     # Given that none was chosen, the smallest draw falls on each place with equal probability.
-    empty = np.flatnonzero(~chosen.any(axis=1))
+    empty = np.flatnonzero(at_least_one & ~chosen.any(axis=1))
     chosen[empty, np.argmin(draw[empty], axis=1)] = True
     return chosen
 

@@ -64,15 +64,27 @@ def test_no_survivor_ranks_behind_one_that_fell(method, objectives: np.ndarray, 
     assert survivors.tolist() == again.tolist()
 
 
+@pytest.mark.parametrize("method", ["nsga2", "nsga3"])
+def test_of_nothing_nothing_survives(method) -> None:
+    assert survive(np.empty((0, 4)), 10, method, np.random.default_rng(0)).tolist() == []
+
+
 def test_of_equal_rows_the_first_survive() -> None:
     assert survive(np.ones((5, 2)), 3, "nsga2", np.random.default_rng(0)).tolist() == [0, 4, 1]
 
 
 def test_tournaments_prefer_rank_then_room() -> None:
-    rank, crowding = np.array([0, 1, 0]), np.array([0.5, np.inf, 2.0])
-    wins = np.bincount(tournament(rank, crowding, 90_000, np.random.default_rng(0)), minlength=3) / 90_000
-    # Row 1 wins against itself only; row 2 loses to nobody.
-    assert wins == pytest.approx([3 / 9, 1 / 9, 5 / 9], abs=0.01)
+    rank, crowding = np.array([0, 2, 0, 1]), np.array([0.5, np.inf, 2.0, 0.0])
+    wins = np.bincount(tournament(rank, crowding, 12_000, np.random.default_rng(0)), minlength=4)
+    # Each plays 6,000 times, against each other row alike: row 2 loses to nobody, row 0 to row 2 alone, row 1 to all.
+    assert (wins[1], wins[2]) == (0, 6_000)
+    assert wins / 6_000 == pytest.approx([2 / 3, 0, 1, 1 / 3], abs=0.02)
+
+
+def test_of_equals_the_one_drawn_first_wins_and_all_play_alike() -> None:
+    winners = tournament(np.zeros(10, dtype=np.int64), np.zeros(10), 5, np.random.default_rng(3))
+    assert len(set(winners.tolist())) == 5
+    assert len(tournament(np.zeros(3, dtype=np.int64), np.zeros(3), 0, np.random.default_rng(3))) == 0
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -57,7 +57,7 @@ def test_operators_stand_in_a_deap_toolbox() -> None:
     assert isinstance(tools, base.Toolbox)
     rows = GeneRows.of([random_genome(rng, "rsi_filter") for _ in range(4)])
     first, second = tools.mate(rows.take(np.array([0, 1])), rows.take(np.array([2, 3])))
-    assert len(tools.mutate(first).genomes(1)) == len(second) == 2
+    assert len(tools.mutate(first, np.ones(2, dtype=bool)).genomes(1)) == len(second) == 2
     assert sorted(tools.select(np.array([[0.0, 1.0], [2.0, 2.0], [1.0, 0.0]]), 2).tolist()) == [0, 2]
 
 

@@ -69,17 +69,20 @@ def test_the_mean_step_of_a_mutation_follows_its_index(eta: float) -> None:
 
 
 @given(SEEDS, st.floats(0, 1))
-def test_some_places_are_chosen_in_every_row_and_only_present_ones(seed: int, rate: float) -> None:
+def test_only_present_places_are_chosen_and_one_where_one_must(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
     present = rng.random((20, 6)) < 0.5
     present[:, 0] = True
-    chosen = some_of(present, rate, rng)
-    assert chosen.any(axis=1).all()
+    must = rng.random(20) < 0.5
+    chosen = some_of(present, rate, must, rng)
+    assert chosen[must].any(axis=1).all()
     assert not np.any(chosen & ~present)
 
 
 def test_where_none_would_be_chosen_each_place_is_as_likely() -> None:
-    counts = some_of(np.ones((30_000, 3), dtype=bool), 0.0, np.random.default_rng(0)).sum(axis=0)
+    counts = some_of(np.ones((30_000, 3), dtype=bool), 0.0, np.ones(30_000, dtype=bool), np.random.default_rng(0)).sum(
+        axis=0
+    )
     assert counts / 30_000 == pytest.approx([1 / 3] * 3, abs=0.01)
 
 

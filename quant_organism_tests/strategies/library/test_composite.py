@@ -154,7 +154,7 @@ def test_operators_ask_for_no_more_signals_than_there_are_votes(seed: int) -> No
     a = composite([[TREND], [TREND], [TREND]], (0.4, 0.2, 0.4, 0.2), 3, 0.3)
     b = random_genome(rng, "composite")
     for _ in range(10):
-        mutant = mutate(GeneRows.of([a]), rng, rate=0.3, eta=20.0)
+        mutant = mutate(GeneRows.of([a]), np.array([True]), rng, rate=0.3, eta=20.0)
         first, second = crossover(mutant, GeneRows.of([b]), rng, eta=15.0)
         (a,), (b,) = first.genomes(1), second.genomes(1)
 
