@@ -1,5 +1,10 @@
 """The few exception types of the project. Each message says what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
 
 class QuantOrganismError(Exception):
     """Base of every error that a person can mend.
@@ -19,6 +24,9 @@ class QuantOrganismError(Exception):
         self.where = where
         self.remedy = remedy
         super().__init__(what, where, remedy)
+
+    def __reduce__(self) -> tuple[Callable[..., QuantOrganismError], tuple[str]]:
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

@@ -27,7 +27,7 @@ class Measured:
     flaws
         Of the others, in the order in which they were given.
     seconds
-        How long one worker was busy with them.
+        Worker-seconds: the time that they took, times the workers that it kept busy.
     """
 
     sound: tuple[Genome, ...]
