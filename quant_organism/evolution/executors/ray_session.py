@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from quant_organism.errors import BusyError, InputError
 _QUIET: Final[dict[str, Any]] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _STORE_BYTES: Final = 256 * 2**20
 """Room in the local object store for batches and results on their way."""
+
+_SECONDS_TO_ANSWER: Final = 10
 
 
 @contextmanager
@@ -69,11 +72,13 @@ def _start_here(folder: str, workers: int, shipped_bytes: int) -> None:
 
 
 def _connect(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()  # Ray itself would ask for minutes
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"no Ray cluster to work with: {str(error).splitlines()[0]}",
+            f"no Ray cluster to work with: {error}",
             where=f"executor {address}",
             remedy="see that the cluster runs and is reached from here, with the same versions of Ray and Python",
         ) from error
