@@ -32,6 +32,7 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
+from quant_organism.strategies.family import model_genes
 from quant_organism.strategies.signals import COLUMNS, signal
 from quant_organism.strategies.store import IndicatorStore
 
@@ -40,7 +41,6 @@ Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parent.parent
 BARS, ASSETS, GENOMES, COLUMNS_AT_ONCE, REPEATS = 8_760, 16, 1_000, 300, 3
 COSTS = Costs(slippage_bps=0.0, maker_fee=0.00045)
-READ_AFTER_THE_FIT = {"ensemble_size", "decision_margin", "min_edge", "risk_asymmetry"}
 LARGE = {"genomes": 1_000, "assets": 50, "bars": 8_760}
 
 
@@ -98,7 +98,7 @@ def population(name: str, rng: np.random.Generator) -> list[Genome]:
     if not is_fitted(name):
         return genomes
     models = [random_genome(np.random.default_rng(k), name) for k in range(4)]
-    shared = [spec.name for spec in get_family(name).own_genes if spec.name not in READ_AFTER_THE_FIT]
+    shared = model_genes(get_family(name))
     return [
         Genome(name, {**genome.genes, **{gene: models[k % 4].genes[gene] for gene in shared}})
         for k, genome in enumerate(genomes)

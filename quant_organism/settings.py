@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     profile
         Size of the search: `smoke` to see everything work, `standard` for real cycles.
     families
-        Families that are searched; None: all that evolve and need no fitting. As text: separated by commas.
+        Families that are searched; None: all that evolve. As text: separated by commas.
     threads
         Threads of the evaluator; None: one per core. No result depends on it.
     market

@@ -68,7 +68,7 @@ Families = Annotated[
     str | None,
     typer.Option(
         help="Families that are searched, separated by commas; `quant-organism families` lists them. "
-        "(default: all that evolve and need no fitting)",
+        "(default: all that evolve)",
         rich_help_panel=_SEARCH,
     ),
 ]

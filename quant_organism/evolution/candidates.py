@@ -11,8 +11,8 @@ import numpy as np
 from quant_organism.strategies import Committee
 
 if TYPE_CHECKING:
-    from quant_organism.evolution.search import Trials
     from quant_organism.evolution.spec import EvolutionSpec
+    from quant_organism.evolution.trials import Trials
 
 _FEWEST_MEMBERS = 3
 

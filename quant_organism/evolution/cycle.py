@@ -1,5 +1,8 @@
 """One evolution cycle: search the in-sample span, make the final choice, hand both on as frames."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +10,14 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate, choose_candidates
-from quant_organism.evolution.records import candidates_frame, flaws_frame, generations_frame, trials_frame
-from quant_organism.evolution.search import Progress, search
+from quant_organism.evolution.measuring import BatchFailure, Executor, Measured, Workbench
+from quant_organism.evolution.nursery import default_families
+from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
+from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.trial_tables import FAMILY_SCHEMA, LOST_SCHEMA, TURNED_AWAY_SCHEMA, record_table
 from quant_organism.market.panel import Panel
+from quant_organism.strategies import Genome
 
 
 @dataclass(frozen=True)
@@ -19,23 +26,28 @@ class EvolutionResult:
 
     Attributes
     ----------
+    search
+        The search itself: its trials as arrays, what it took, and what stopped it.
     population
         One row per unique trial.
-    generations
-        One row per generation.
+    generations, families
+        One row per generation, and one per generation, island and family.
     candidates
         What is put forward for validation, the pooled committee first; empty when nothing traded enough.
     candidate_members
         The candidates as a frame, one row per member.
-    turned_away
-        One row per genome that failed the birth checks: genome, kind, detail.
+    turned_away, lost
+        One row per genome that failed the birth checks, and one per batch that could not be measured.
     """
 
+    search: SearchResult
     population: pl.DataFrame
     generations: pl.DataFrame
+    families: pl.DataFrame
     candidates: list[Candidate]
     candidate_members: pl.DataFrame
     turned_away: pl.DataFrame
+    lost: pl.DataFrame
 
 
 def evolve(
@@ -45,6 +57,10 @@ def evolve(
     evaluator: Evaluator,
     *,
     seed: int,
+    executor: Executor | None = None,
+    saved: Saved | None = None,
+    on_measured: OnMeasured | None = None,
+    on_generation: OnGeneration | None = None,
     progress: Progress | None = None,
 ) -> EvolutionResult:
     """Run one cycle on a panel.
@@ -57,15 +73,42 @@ def evolve(
         What to search, what trading costs, and who measures.
     seed
         Seed of the cycle; equal inputs give equal results.
-    progress
-        Called after each generation with (generation, generations, best in-sample Sharpe ratio so far).
+    executor
+        Who measures the batches of the search, on this panel with these costs; None: the evaluator, one by one.
+    saved, on_measured, on_generation, progress
+        As `search` takes them.
     """
-    result = search(panel, spec, costs, evaluator, seed=np.random.SeedSequence(seed), progress=progress)
-    candidates = choose_candidates(result.trials, spec)
+    found = search(
+        spec,
+        spec.families or default_families(panel),
+        executor or _InTurn(Workbench(panel, costs, evaluator)),
+        seed=np.random.SeedSequence(seed),
+        saved=saved,
+        on_measured=on_measured,
+        on_generation=on_generation,
+        progress=progress,
+    )
+    candidates = choose_candidates(found.trials, spec)
     return EvolutionResult(
-        population=trials_frame(result.trials),
-        generations=generations_frame(result.generations),
+        search=found,
+        population=trials_frame(found.trials),
+        generations=generations_frame(found.generations),
+        families=pl.DataFrame(found.families, schema=FAMILY_SCHEMA),
         candidates=candidates,
         candidate_members=candidates_frame(candidates),
-        turned_away=flaws_frame(result.turned_away),
+        turned_away=record_table(found.turned_away, TURNED_AWAY_SCHEMA),
+        lost=record_table(found.lost, LOST_SCHEMA),
     )
+
+
+class _InTurn:
+    """Measures batches one after the other on one workbench."""
+
+    workers = 1
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
+        for place, genomes in enumerate(batches):
+            yield place, self._bench.measure(genomes)

@@ -1,4 +1,4 @@
-"""The nursery: lets into a population only what passes the birth checks, and remembers what it turned away."""
+"""The nursery: lets into a population only what passes the birth checks, and the families that a panel can raise."""
 
 from __future__ import annotations
 
@@ -35,22 +35,8 @@ class Nursery:
             self._verdicts[genome.hash] = check_birth(genome, self._samples, self._store)
         return self._verdicts[genome.hash]
 
-    def admits(self, genome: Genome) -> bool:
-        """Say whether a genome is sound."""
-        return self.check(genome) is None
-
-    @property
-    def turned_away(self) -> list[Flaw]:
-        """The genomes that were not let in, in the order in which they came."""
-        return [flaw for flaw in self._verdicts.values() if flaw is not None]
-
 
 def default_families(panel: Panel) -> list[str]:
-    """Return the families that evolve, need no fitting, and whose columns the panel has."""
+    """Return the families that evolve and whose columns the panel has."""
     has_funding = bool(np.isfinite(panel.funding_rate).any())
-    chosen = (get_family(name) for name in evolving_families())
-    return [
-        family.name
-        for family in chosen
-        if family.seed_type != "ml_classifier" and (has_funding or "funding_rate" not in family.columns)
-    ]
+    return [name for name in evolving_families() if has_funding or "funding_rate" not in get_family(name).columns]

@@ -1,7 +1,6 @@
 """The search at rest: its trials, progress and candidates as frames, and candidates back from a frame."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
 
 import numpy as np
 import orjson
@@ -9,9 +8,9 @@ import polars as pl
 
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
-from quant_organism.evolution.search import Trials
+from quant_organism.evolution.trial_tables import genome_text
+from quant_organism.evolution.trials import NO_PARENT, Trials
 from quant_organism.strategies import Genome
-from quant_organism.strategies.birth import Flaw
 from quant_organism.strategies.committee import Committee, Member
 
 _CANDIDATE_SCHEMA = {
@@ -23,11 +22,13 @@ _CANDIDATE_SCHEMA = {
     "genome": pl.Utf8,
 }
 
-_FLAW_SCHEMA = {"genome": pl.Utf8, "kind": pl.Utf8, "detail": pl.Utf8}
-
 
 def trials_frame(trials: Trials) -> pl.DataFrame:
-    """Return one row per trial, in the order of evaluation: identity, genome as JSON, in-sample metrics, flags."""
+    """Return one row per trial, in the order of evaluation: identity, origin, in-sample metrics, flags, genome as JSON.
+
+    `mother` and `father` are numbers of trials, null where there is none.
+    """
+    mother, father = (pl.Series(parents).replace(NO_PARENT, None) for parents in trials.parents.T)
     return pl.DataFrame(
         {
             "trial": np.arange(len(trials)),
@@ -35,11 +36,16 @@ def trials_frame(trials: Trials) -> pl.DataFrame:
             "hash": [genome.hash for genome in trials.genomes],
             "family": [genome.family for genome in trials.genomes],
             "generation": trials.generation,
+            "island": trials.island,
+            "operator": pl.Series(trials.operator, dtype=pl.Utf8),
+            "mother": mother,
+            "father": father,
             **trials.metrics,
+            "behaviour": trials.behaviour,
             "feasible": trials.feasible,
             "on_front": trials.on_front,
             "survived": trials.survived,
-            "genome": [_genome_text(genome) for genome in trials.genomes],
+            "genome": [genome_text(genome) for genome in trials.genomes],
         }
     )
 
@@ -49,15 +55,10 @@ def generations_frame(generations: Sequence[dict[str, float]]) -> pl.DataFrame:
     return pl.DataFrame(list(generations))
 
 
-def flaws_frame(flaws: Sequence[Flaw]) -> pl.DataFrame:
-    """Return one row per genome that failed the birth checks: genome, kind, detail."""
-    return pl.DataFrame([astuple(flaw) for flaw in flaws], schema=_FLAW_SCHEMA, orient="row")
-
-
 def candidates_frame(candidates: Sequence[Candidate]) -> pl.DataFrame:
     """Return one row per member of each candidate, in the order in which the search put them forward."""
     rows = [
-        (candidate.id, candidate.origin, i, member.weight, member.genome.family, _genome_text(member.genome))
+        (candidate.id, candidate.origin, i, member.weight, member.genome.family, genome_text(member.genome))
         for candidate in candidates
         for i, member in enumerate(candidate.committee.members)
     ]
@@ -86,7 +87,3 @@ def read_candidates(frame: pl.DataFrame) -> list[Candidate]:
             )
         candidates.append(candidate)
     return candidates
-
-
-def _genome_text(genome: Genome) -> str:
-    return orjson.dumps(genome.to_dict(), option=orjson.OPT_SORT_KEYS).decode()

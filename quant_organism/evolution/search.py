@@ -1,245 +1,338 @@
-"""The multi-objective genetic search (NSGA-II), seeded, with every trial kept.
+"""The multi-objective genetic search: islands in a ring, seeded, resumable to the bit, every trial kept.
 
-Source of the method: Deb, Pratap, Agarwal, Meyarivan 2002, IEEE Trans. Evol. Comp. 6(2).
+Sources of the method: Deb, Pratap, Agarwal, Meyarivan 2002, IEEE Trans. Evol. Comp. 6(2), for selection; Whitley, Rana,
+Heckendorn 1999, J. Comput. Inf. Technol. 7(1), for islands.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 
-from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.evolution.nursery import Nursery, default_families
+from quant_organism.backtest import Evaluation
+from quant_organism.evolution.budgets import Spent, reason_to_stop
+from quant_organism.evolution.islands import Island, family_groups
+from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
+from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.objectives import (
-    DEFAULT_OBJECTIVES,
     hypervolume,
     is_feasible,
     is_on_front,
     objective_matrix,
     objectives_named,
 )
-from quant_organism.evolution.selection import rank_and_crowding, survive, tournament
+from quant_organism.evolution.progress import LostBatch, Standing, TurnedAway, family_rows, generation_row
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.variation import Rates, vary
-from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, random_genome
-from quant_organism.strategies.birth import Flaw
+from quant_organism.evolution.trial_tables import (
+    FAMILY_SCHEMA,
+    LOST_SCHEMA,
+    TURNED_AWAY_SCHEMA,
+    read_records,
+    read_trials,
+    record_table,
+    trial_table,
+)
+from quant_organism.evolution.trials import TrialBook, Trials
+from quant_organism.evolution.variation import Offspring
 
-Progress = Callable[[int, int, float], None]
+Progress = Callable[[Standing], None]
 
-_ATTEMPTS_AT_A_NEW_CHILD = 5
-_ATTEMPTS_AT_A_FOUNDER = 20
+Saved = tuple[int, Mapping[str, Any], Mapping[str, pl.DataFrame]]
+"""Generation, state and all rows of the tables, as a checkpoint returns them."""
 
-_OBJECTIVES = objectives_named(DEFAULT_OBJECTIVES)
+OnMeasured = Callable[[int, Sequence[Evaluation]], None]
+"""Called after each generation with its number and all evaluations that were made in it, before `OnGeneration`."""
+
+OnGeneration = Callable[[int, dict[str, Any], dict[str, pl.DataFrame]], None]
+"""Called after each generation with its number, the state as plain JSON, and the rows that are new in each table."""
+
+FOUNDING_ROUNDS = 4
+"""How often an island asks for founders, until all its seats are taken."""
 
 
-@dataclass(frozen=True)
-class Trials:
-    """Every unique genome that a search evaluated, in the order in which it did.
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
 
     Attributes
     ----------
-    genomes
-        Length n.
-    generation
-        int64 (n,): the generation in which each was first evaluated.
-    metrics
-        In-sample metrics of the whole portfolio, each float64 (n,).
-    feasible, on_front, survived
-        bool (n,): traded enough; not dominated by any feasible trial; in the last population.
-    days
-        int64 (D,): UTC days in milliseconds.
-    daily_returns
-        float64 (n, D): net portfolio returns.
+    trials
+        Every unique genome that was measured.
+    generations, families
+        One row of progress per generation, and one per generation, island and family.
+    turned_away, lost
+        The genomes that failed the birth checks, and the batches that could not be measured.
+    spent
+        What it took, as measured.
+    stopped_by
+        Name of the budget that ended it before its last generation; None when none did.
     """
-
-    genomes: tuple[Genome, ...]
-    generation: NDArray[np.int64]
-    metrics: dict[str, NDArray[np.float64]]
-    feasible: NDArray[np.bool_]
-    on_front: NDArray[np.bool_]
-    survived: NDArray[np.bool_]
-    days: NDArray[np.int64]
-    daily_returns: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.genomes)
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Trials of a search, one row of progress per generation, and the genomes that failed the birth checks."""
 
     trials: Trials
     generations: list[dict[str, float]]
-    turned_away: list[Flaw]
-
-
-class _Ledger:
-    """Unique trials in the order of their evaluation; a genome met again costs nothing."""
-
-    def __init__(self, evaluate: Callable[[Sequence[Genome]], Evaluation], min_trades: int) -> None:
-        self._evaluate = evaluate
-        self._min_trades = min_trades
-        self._index: dict[str, int] = {}
-        self.genomes: list[Genome] = []
-        self.generation: list[int] = []
-        self.evaluations: list[Evaluation] = []
-        self._objectives: list[NDArray[np.float64]] = []
-        self._feasible: list[NDArray[np.bool_]] = []
-
-    def __contains__(self, genome: Genome) -> bool:
-        return genome.hash in self._index
-
-    def admit(self, genomes: Sequence[Genome], generation: int) -> NDArray[np.int64]:
-        """Evaluate what is new among the genomes and return the trials of all of them."""
-        new = list({g.hash: g for g in genomes if g not in self}.values())
-        if new:
-            evaluation = self._evaluate(new)
-            feasible = is_feasible(evaluation.metrics, self._min_trades, _OBJECTIVES)
-            for genome in new:
-                self._index[genome.hash] = len(self.genomes)
-                self.genomes.append(genome)
-                self.generation.append(generation)
-            self.evaluations.append(evaluation)
-            self._feasible.append(feasible)
-            self._objectives.append(objective_matrix(evaluation.metrics, feasible, _OBJECTIVES))
-        return np.array([self._index[genome.hash] for genome in genomes])
-
-    @property
-    def objectives(self) -> NDArray[np.float64]:
-        return np.concatenate(self._objectives)
-
-    @property
-    def feasible(self) -> NDArray[np.bool_]:
-        return np.concatenate(self._feasible)
+    families: list[dict[str, Any]]
+    turned_away: list[TurnedAway]
+    lost: list[LostBatch]
+    spent: Spent
+    stopped_by: str | None
 
 
 def search(
-    panel: Panel,
     spec: EvolutionSpec,
-    costs: Costs,
-    evaluator: Evaluator,
+    families: Sequence[str],
+    executor: Executor,
     *,
     seed: np.random.SeedSequence,
+    saved: Saved | None = None,
+    on_measured: OnMeasured | None = None,
+    on_generation: OnGeneration | None = None,
     progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> SearchResult:
-    """Breed genomes on a panel and return every trial.
+    """Breed genomes and return every trial.
+
+    The outcome follows from spec, families, seed and what the executor measures: not from which executor it is, in
+    which order batches come back, or whether the search was interrupted. Only the budgets of time and money look at
+    the clock, and they end a search early, at the end of a generation.
 
     Parameters
     ----------
-    panel
-        The in-sample span only: whatever is in the panel is seen by the search.
-    spec, costs, evaluator
-        What to search, what trading costs, and who measures it.
+    spec
+        What to search.
+    families
+        Families that take part.
+    executor
+        Measures genomes on the in-sample panel.
     seed
-        Source of all randomness; equal inputs give equal results on any number of threads.
+        Source of all randomness.
+    saved
+        Where an earlier run of the same search ended; it goes on from there.
+    on_measured
+        Told what was evaluated in each generation, so that every trial is counted.
+    on_generation
+        Told the state and what is new after each generation, the founding included.
     progress
-        Called after each generation with (generation, generations, best in-sample Sharpe ratio so far).
-
-    Returns
-    -------
-    SearchResult
-        All unique trials, and per generation the best and median of each objective, hypervolume and trial count.
+        Told how far the search is after each batch.
+    clock
+        Seconds, for the budgets.
     """
-    rng = np.random.default_rng(seed)
-    names = spec.families or default_families(panel)
-    ledger = _Ledger(lambda genomes: evaluator.evaluate(genomes, panel, costs), spec.min_trades)
-
-    nursery = Nursery(panel)
-
-    founders = _found(names, spec.population, nursery, rng)
-    population = ledger.admit(founders, 0)
-    rows = [_progress_row(0, ledger, population, nursery)]
-    _report(progress, 0, spec, rows)
-    for generation in range(1, spec.generations + 1):
-        brood = _breed(population, generation, spec, names, rng, ledger, nursery)
-        pool = np.concatenate([population, ledger.admit(brood, generation)])
-        population = pool[survive(ledger.objectives[pool], spec.population, "nsga2", rng)]
-        rows.append(_progress_row(generation, ledger, population, nursery))
-        _report(progress, generation, spec, rows)
-    return SearchResult(_trials(ledger, population), rows, nursery.turned_away)
-
-
-def _found(names: Sequence[str], count: int, nursery: Nursery, rng: np.random.Generator) -> list[Genome]:
-    """Return sound random genomes, the families in turn; where nothing ever fires, genomes as they come."""
-    founders: list[Genome] = []
-    for attempt in range(_ATTEMPTS_AT_A_FOUNDER * count):
-        genome = random_genome(rng, names[attempt % len(names)])
-        if nursery.admits(genome):
-            founders.append(genome)
-        if len(founders) == count:
+    run = _Run(spec, families, executor, seed, progress, clock)
+    if saved is None:
+        run.found()
+        run.end_generation(on_measured, on_generation)
+    else:
+        run.restore(*saved)
+    stopped_by = None
+    while run.generation < spec.generations:
+        stopped_by = reason_to_stop(spec, run.spent)
+        if stopped_by:
             break
-    return founders or [random_genome(rng, names[i % len(names)]) for i in range(count)]
+        run.breed()
+        run.end_generation(on_measured, on_generation)
+    return run.result(stopped_by)
 
 
-def _report(progress: Progress | None, generation: int, spec: EvolutionSpec, rows: list[dict[str, float]]) -> None:
-    if progress is not None:
-        progress(generation, spec.generations, rows[-1]["best_sharpe"])
+class _Run:
+    """A search under way."""
 
+    def __init__(
+        self,
+        spec: EvolutionSpec,
+        families: Sequence[str],
+        executor: Executor,
+        seed: np.random.SeedSequence,
+        progress: Progress | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._spec, self._executor, self._progress, self._clock = spec, executor, progress, clock
+        self._objectives = objectives_named(spec.objectives)
+        self._book = TrialBook(len(self._objectives))
+        for_menu, *for_islands = (np.random.default_rng(child) for child in seed.spawn(1 + spec.islands))
+        menu = ModelMenu(families, spec.models_per_family, for_menu)
+        self._islands = [
+            Island(number, group, spec, menu, lambda points: hypervolume(points, self._objectives), rng)
+            for number, (group, rng) in enumerate(zip(family_groups(families, spec.islands), for_islands, strict=True))
+        ]
+        self._asked: set[str] = set()
+        self._rows: list[dict[str, float]] = []
+        self._family_rows: list[dict[str, Any]] = []
+        self._turned_away: list[TurnedAway] = []
+        self._lost: list[LostBatch] = []
+        self._new_trials: list[Trials] = []
+        self._new_evaluations: list[Evaluation] = []
+        self._new_turned_away, self._new_lost = 0, 0
+        self._evaluations, self._busy_seconds = 0, 0.0
+        self._seconds, self._last_seconds = 0.0, 0.0
+        self._began = clock()
+        self.generation = 0
 
-def _breed(
-    population: NDArray[np.int64],
-    generation: int,
-    spec: EvolutionSpec,
-    names: Sequence[str],
-    rng: np.random.Generator,
-    ledger: _Ledger,
-    nursery: Nursery,
-) -> list[Genome]:
-    """Return as many children as there are parents, sound and new ones wherever a few attempts find any."""
-    immigrants = round(spec.immigrants * spec.population)
-    drawn = [random_genome(rng, names[int(rng.integers(len(names)))], generation=generation) for _ in range(immigrants)]
-    brood = [genome for genome in drawn if nursery.admits(genome)]
-    seen = {genome.hash for genome in brood}
-    fitness = rank_and_crowding(ledger.objectives[population])
-    rates = Rates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
-    parents: list[Genome] = []
-    for _ in range(_ATTEMPTS_AT_A_NEW_CHILD):
-        missing = spec.population - len(brood)
-        parents = [ledger.genomes[trial] for trial in population[tournament(*fitness, missing, rng)]]
-        for child in (offspring.genome for offspring in vary(parents, rates, rng, generation)):
-            if child not in ledger and child.hash not in seen and nursery.admits(child):
-                brood.append(child)
-                seen.add(child.hash)
-    return brood + parents[: spec.population - len(brood)]
+    @property
+    def spent(self) -> Spent:
+        """What has been spent up to the last complete generation."""
+        return Spent(self._evaluations, self._seconds, self._busy_seconds, self._executor.workers, self._last_seconds)
 
+    def found(self) -> None:
+        """Take the seats of all islands with sound random genomes, as far as a few rounds find them."""
+        most = self._spec.max_evaluations
+        for _ in range(FOUNDING_ROUNDS):
+            wanted = sum(island.vacant for island in self._islands)
+            if not wanted or (most is not None and self._evaluations + wanted > most):
+                break
+            self._measure()
 
-def _progress_row(
-    generation: int, ledger: _Ledger, population: NDArray[np.int64], nursery: Nursery
-) -> dict[str, float]:
-    objectives, feasible = ledger.objectives, ledger.feasible
-    alive = population[feasible[population]]
-    row: dict[str, float] = {
-        "generation": generation,
-        "trials": len(ledger.genomes),
-        "turned_away": len(nursery.turned_away),
-        "feasible": int(feasible.sum()),
-        "hypervolume": hypervolume(objectives[alive], _OBJECTIVES),
-    }
-    for column, objective in enumerate(_OBJECTIVES):
-        values = objective.sign * objectives[alive, column]
-        best = objective.sign * np.min(objective.sign * values) if len(values) else np.nan
-        row[f"best_{objective.metric}"] = float(best)
-        row[f"median_{objective.metric}"] = float(np.median(values)) if len(values) else np.nan
-    return row
+    def breed(self) -> None:
+        """Go through one generation."""
+        self.generation += 1
+        self._measure()
 
+    def end_generation(self, on_measured: OnMeasured | None, on_generation: OnGeneration | None) -> None:
+        """Restart and migrate where it is time, write the progress down, and hand out the state."""
+        self._rows.append(
+            generation_row(
+                self.generation,
+                self._book,
+                self._islands,
+                self._objectives,
+                turned_away=len(self._turned_away),
+                lost=len(self._lost),
+            )
+        )
+        families = family_rows(self.generation, self._book, self._islands)
+        self._family_rows += families
+        if self.generation < self._spec.generations:
+            for island in self._islands:
+                island.close(self._book)
+            if self.generation and self.generation % self._spec.migration_interval == 0:
+                self._migrate()
+        now = self._clock()
+        self._last_seconds, self._began = now - self._began, now
+        self._seconds += self._last_seconds
+        if on_measured is not None:
+            on_measured(self.generation, self._new_evaluations)
+        if on_generation is not None:
+            on_generation(self.generation, self._state(), self._new_rows(families))
+        self._new_trials.clear()
+        self._new_evaluations.clear()
+        self._new_turned_away, self._new_lost = len(self._turned_away), len(self._lost)
 
-def _trials(ledger: _Ledger, population: NDArray[np.int64]) -> Trials:
-    feasible = ledger.feasible
-    on_front = np.zeros(len(feasible), dtype=bool)
-    on_front[feasible] = is_on_front(ledger.objectives[feasible]) if feasible.any() else False
-    survived = np.zeros(len(feasible), dtype=bool)
-    survived[population] = True
-    first = ledger.evaluations[0]
-    return Trials(
-        genomes=tuple(ledger.genomes),
-        generation=np.array(ledger.generation, dtype=np.int64),
-        metrics={name: np.concatenate([e.metrics[name] for e in ledger.evaluations]) for name in first.metrics},
-        feasible=feasible,
-        on_front=on_front,
-        survived=survived,
-        days=first.days,
-        daily_returns=np.concatenate([e.daily_returns for e in ledger.evaluations]),
-    )
+    def restore(self, generation: int, state: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> None:
+        """Go on from what an earlier run handed out."""
+        self.generation = generation
+        if "trials" in tables:
+            self._book.add(read_trials(tables["trials"], symbols=state["symbols"], days=state["days"]))
+        for island, remembered in zip(self._islands, state["islands"], strict=True):
+            island.restore(remembered)
+        self._turned_away = read_records(TurnedAway, tables["turned_away"])
+        self._lost = read_records(LostBatch, tables["lost"])
+        self._new_turned_away, self._new_lost = len(self._turned_away), len(self._lost)
+        self._asked = {genome.hash for genome in self._book.genomes} | {flaw.hash for flaw in self._turned_away}
+        self._rows, self._family_rows = tables["generations"].to_dicts(), tables["families"].to_dicts()
+        self._evaluations, self._busy_seconds = state["evaluations"], state["busy_seconds"]
+        self._seconds, self._last_seconds = state["seconds"], state["last_seconds"]
+
+    def result(self, stopped_by: str | None) -> SearchResult:
+        """Return what has been found."""
+        trials = self._book.all()
+        on_front, survived = np.zeros((2, len(trials)), dtype=np.bool_)
+        on_front[trials.feasible] = is_on_front(trials.objectives[trials.feasible]) if trials.feasible.any() else False
+        survived[np.concatenate([island.members for island in self._islands])] = True
+        return SearchResult(
+            trials=trials.ended(on_front, survived),
+            generations=self._rows,
+            families=self._family_rows,
+            turned_away=self._turned_away,
+            lost=self._lost,
+            spent=self.spent,
+            stopped_by=stopped_by,
+        )
+
+    def _measure(self) -> None:
+        """Have measured what the islands ask for, and tell them in their order."""
+        broods = [island.ask(self._book, self.generation, self._asked) for island in self._islands]
+        asking = [number for number, brood in enumerate(broods) if brood]
+        outcomes: dict[int, Measured | BatchFailure] = {}
+        self._report(len(asking), 0)
+        for place, outcome in self._executor.measure([[o.genome for o in broods[number]] for number in asking]):
+            outcomes[asking[place]] = outcome
+            self._report(len(asking), len(outcomes))
+        for number in asking:
+            self._tell(self._islands[number], broods[number], outcomes[number])
+
+    def _tell(self, island: Island, brood: Sequence[Offspring], outcome: Measured | BatchFailure) -> None:
+        if isinstance(outcome, BatchFailure):
+            # What was lost was never tried, and may be asked for again.
+            self._asked -= {offspring.genome.hash for offspring in brood}
+            self._lost.append(LostBatch(self.generation, island.number, len(brood), outcome.reason))
+            return
+        self._evaluations += len(brood)
+        self._busy_seconds += outcome.seconds
+        sound = {genome.hash for genome in outcome.sound}
+        others = [offspring.genome for offspring in brood if offspring.genome.hash not in sound]
+        for genome, flaw in zip(others, outcome.flaws, strict=True):
+            self._turned_away.append(
+                TurnedAway(genome.id, genome.hash, self.generation, island.number, flaw.kind, flaw.detail)
+            )
+        born = np.empty(0, dtype=np.int64)
+        if outcome.evaluation is not None:
+            metrics = outcome.evaluation.metrics
+            feasible = is_feasible(metrics, self._spec.min_trades, self._objectives)
+            part = Trials.of(
+                brood,
+                outcome.evaluation,
+                objective_matrix(metrics, feasible, self._objectives),
+                feasible,
+                generation=self.generation,
+                island=island.number,
+            )
+            self._new_trials.append(part)
+            self._new_evaluations.append(outcome.evaluation)
+            born = self._book.add(part)
+        island.tell(self._book, born, self.generation)
+
+    def _migrate(self) -> None:
+        leaving = [island.emigrants(self._book) for island in self._islands]
+        for island, arriving in zip(self._islands, leaving[-1:] + leaving[:-1], strict=True):
+            island.receive(self._book, arriving, self.generation)
+
+    def _report(self, batches: int, done: int) -> None:
+        if self._progress is not None:
+            best = self._rows[-1]["best_sharpe"] if self._rows else float("nan")
+            self._progress(
+                Standing(
+                    generation=self.generation,
+                    generations=self._spec.generations,
+                    batches=batches,
+                    batches_done=done,
+                    trials=len(self._book),
+                    best_sharpe=best,
+                    expected_cost_usd=self.spent.expected_cost_usd(self._spec) if self._rows else None,
+                )
+            )
+
+    def _state(self) -> dict[str, Any]:
+        known = self._book.first
+        return {
+            "islands": [island.state() for island in self._islands],
+            "symbols": [] if known is None else list(known.symbols),
+            "days": [] if known is None else known.days.tolist(),
+            "evaluations": self._evaluations,
+            "busy_seconds": self._busy_seconds,
+            "seconds": self._seconds,
+            "last_seconds": self._last_seconds,
+        }
+
+    def _new_rows(self, families: list[dict[str, Any]]) -> dict[str, pl.DataFrame]:
+        tables = {
+            "generations": pl.DataFrame(self._rows[-1:]),
+            "families": pl.DataFrame(families, schema=FAMILY_SCHEMA),
+            "turned_away": record_table(self._turned_away[self._new_turned_away :], TURNED_AWAY_SCHEMA),
+            "lost": record_table(self._lost[self._new_lost :], LOST_SCHEMA),
+        }
+        if self._new_trials:
+            tables["trials"] = trial_table(Trials.joined(self._new_trials))
+        return tables

@@ -111,9 +111,7 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     """How to search and how to judge."""
 
     profile: str = Field("standard", description="Size of the search: smoke or standard.")
-    families: list[str] = Field(
-        [], description="Families that are searched; empty: all that evolve and need no fitting."
-    )
+    families: list[str] = Field([], description="Families that are searched; empty: all that evolve.")
     seed: int = Field(0, description="Seed of the search.")
     threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
 

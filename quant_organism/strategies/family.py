@@ -134,3 +134,10 @@ def repaired(family: StrategyFamily, genes: dict[str, Any]) -> dict[str, Any]:
     """Return genes, each within its bounds, that do not contradict each other."""
     bound = linked(family)
     return genes if bound is None else bound.repair(genes)
+
+
+def model_genes(family: StrategyFamily) -> tuple[str, ...]:
+    """Return the genes that the models of a fitted family depend on, none for families that fit nothing."""
+    if not hasattr(family, "read_after_the_fit"):
+        return ()
+    return tuple(spec.name for spec in family.own_genes if spec.name not in family.read_after_the_fit)

@@ -7,6 +7,8 @@ from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
 from quant_organism_tests.panels import trending_panel
 
+RULES = ("atr_stop_loss", "donchian_breakout", "ema_crossover", "funding_rate_carry", "rsi_filter", "sma_trend_filter")
+
 
 @pytest.fixture(scope="session")
 def panel() -> Panel:
@@ -15,7 +17,7 @@ def panel() -> Panel:
 
 @pytest.fixture(scope="session")
 def spec() -> EvolutionSpec:
-    return EvolutionSpec(population=40, generations=3, min_trades=5)
+    return EvolutionSpec(families=RULES, islands=3, population=16, generations=4, migration_interval=2, min_trades=5)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ class PcaTreeQuantile:
     columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
     evolves: ClassVar[bool] = True
+    read_after_the_fit: ClassVar[tuple[str, ...]] = ("min_edge", "risk_asymmetry")
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
         GeneSpec(

@@ -1,0 +1,125 @@
+"""How far a search is: its standing while it runs, and rows of progress for every generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from quant_organism.evolution.islands import Island
+from quant_organism.evolution.objectives import DEFAULT_OBJECTIVES, Objective, hypervolume, objectives_named
+from quant_organism.evolution.trials import TrialBook
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a search stands, as told while it runs.
+
+    Parameters
+    ----------
+    generation, generations
+        The generation that is being measured, or was last, and the last one of the spec.
+    batches, batches_done
+        Batches of this generation, and those that came back.
+    trials
+        Trials so far.
+    best_sharpe
+        Best in-sample Sharpe ratio of the populations after the last complete generation; NaN before.
+    expected_cost_usd
+        What the whole search will cost at the pace so far; None without a price or before the founding is measured.
+    """
+
+    generation: int
+    generations: int
+    batches: int
+    batches_done: int
+    trials: int
+    best_sharpe: float
+    expected_cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class TurnedAway:
+    """A genome that failed the birth checks.
+
+    Parameters
+    ----------
+    genome, hash
+        Its identity, and its hash in full.
+    generation, island
+        For which it was proposed.
+    kind, detail
+        What is wrong with it, and where it showed.
+    """
+
+    genome: str
+    hash: str
+    generation: int
+    island: int
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class LostBatch:
+    """A batch that could not be measured: its generation, island, number of genomes, and why."""
+
+    generation: int
+    island: int
+    genomes: int
+    reason: str
+
+
+def generation_row(
+    generation: int,
+    book: TrialBook,
+    islands: Sequence[Island],
+    objectives: Sequence[Objective],
+    turned_away: int,
+    lost: int,
+) -> dict[str, float]:
+    """Return the progress of one generation: counts so far, and how good and how diverse the populations are."""
+    members = np.unique(np.concatenate([island.members for island in islands]))
+    alive = members[book.feasible[members]]
+    row: dict[str, float] = {
+        "generation": generation,
+        "trials": len(book),
+        "turned_away": turned_away,
+        "lost_batches": lost,
+        "restarts": sum(island.restarts for island in islands),
+        "feasible": int(book.feasible.sum()),
+        "members": len(members),
+        "behaviours": len(np.unique(book.behaviour[members])),
+        "hypervolume": hypervolume(book.objectives[alive], objectives),
+    }
+    for objective in objectives_named(list(dict.fromkeys((*DEFAULT_OBJECTIVES, *(o.metric for o in objectives))))):
+        values = book.metric(objective.metric)[alive]
+        values = values[np.isfinite(values)]
+        best = int(np.argmin(objective.minimised(values))) if len(values) else None
+        row[f"best_{objective.metric}"] = float("nan") if best is None else float(values[best])
+        row[f"median_{objective.metric}"] = float(np.median(values)) if len(values) else float("nan")
+    return row
+
+
+def family_rows(generation: int, book: TrialBook, islands: Sequence[Island]) -> list[dict[str, Any]]:
+    """Return who sits on each island: members, and their best and median Sharpe ratio, by family."""
+    rows = []
+    sharpe = book.metric("sharpe")
+    for island in islands:
+        family = np.array([book.genomes[trial].family for trial in island.members])
+        for name in sorted({*island.families, *family.tolist()}):
+            own = island.members[family == name] if len(family) else island.members
+            judged = sharpe[own[book.feasible[own]]]
+            rows.append(
+                {
+                    "generation": generation,
+                    "island": island.number,
+                    "family": name,
+                    "members": len(own),
+                    "best_sharpe": float(judged.max()) if len(judged) else None,
+                    "median_sharpe": float(np.median(judged)) if len(judged) else None,
+                }
+            )
+    return rows

@@ -1,0 +1,177 @@
+"""Islands: who founds them, who keeps a seat, what they ask for, and that they go on from what they remember."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_organism.evolution.islands import Island, family_groups
+from quant_organism.evolution.menu import ModelMenu
+from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.trials import METRICS, TrialBook, Trials
+from quant_organism.evolution.variation import Offspring
+from quant_organism.strategies import default_genome, get_family, random_genome
+from quant_organism.strategies.family import model_genes
+
+FAMILIES = ("ema_crossover", "rsi_filter")
+SPEC = EvolutionSpec(families=FAMILIES, islands=1, population=16, generations=8, restart_after=3)
+
+
+def new_island(spec: EvolutionSpec = SPEC, seed: int = 1) -> Island:
+    menu = ModelMenu(FAMILIES, 2, np.random.default_rng(0))
+    return Island(0, FAMILIES, spec, menu, lambda rows: float(-rows.min(initial=0.0)), np.random.default_rng(seed))
+
+
+def measured(offspring, generation, sharpe, behaviour=None) -> Trials:
+    """Trials of two objectives, both minus the given numbers, as if they had been measured."""
+    count = len(offspring)
+    parents = np.full((count, 2), -1, dtype=np.int64)
+    for row, child in zip(parents, offspring, strict=True):
+        row[: len(child.parents)] = child.parents
+    return Trials(
+        genomes=tuple(child.genome for child in offspring),
+        generation=np.full(count, generation),
+        island=np.zeros(count, dtype=np.int64),
+        parents=parents,
+        operator=tuple(child.operator for child in offspring),
+        metrics={name: np.asarray(sharpe, dtype=np.float64) for name in METRICS},
+        asset_sharpe=np.zeros((count, 1)),
+        behaviour=np.asarray(behaviour if behaviour is not None else [int(c.genome.hash[:15], 16) for c in offspring]),
+        objectives=-np.column_stack([sharpe, sharpe]).astype(np.float64),
+        feasible=np.ones(count, dtype=np.bool_),
+        on_front=np.zeros(count, dtype=np.bool_),
+        survived=np.zeros(count, dtype=np.bool_),
+        symbols=("A",),
+        days=np.zeros(1, dtype=np.int64),
+        daily_returns=np.zeros((count, 1)),
+    )
+
+
+def founded(island: Island) -> tuple[TrialBook, set[str]]:
+    book, asked = TrialBook(2), set()
+    founders = island.ask(book, 0, asked)
+    island.tell(book, book.add(measured(founders, 0, np.arange(len(founders)))), 0)
+    island.close(book)
+    return book, asked
+
+
+@given(st.integers(1, 40), st.integers(1, 30))
+def test_every_family_founds_an_island_and_every_island_has_two_families(n_families, islands):
+    families = [f"family {k}" for k in range(n_families)]
+    groups = family_groups(families, islands)
+    assert len(groups) == islands
+    assert set().union(*groups) == set(families)
+    assert all(len(set(group)) == len(group) >= min(2, n_families) for group in groups)
+
+
+def test_founders_come_from_the_families_in_turn_and_take_all_seats():
+    founders = new_island().ask(TrialBook(2), 0, set())
+    assert [founder.genome.family for founder in founders] == list(FAMILIES) * 8
+    assert {founder.operator for founder in founders} == {"founder"}
+    assert all(founder.parents == () for founder in founders)
+
+
+def test_a_brood_leaves_the_elite_its_seats():
+    island = new_island()
+    book, asked = founded(island)
+    before = island.members
+    brood = island.ask(book, 1, asked)
+    assert len(brood) == SPEC.brood == 11
+    assert sum(child.operator == "immigrant" for child in brood) == 1
+    island.tell(book, book.add(measured(brood, 1, np.full(len(brood), 100.0) + np.arange(len(brood)))), 1)
+    # However good the children are, the five best parents stay, and none but them.
+    assert set(island.members[island.members < 16]) == set(before[np.argsort(book.objectives[before, 0])][:5])
+
+
+def test_parents_are_numbers_of_trials_of_the_childs_family():
+    island = new_island()
+    book, asked = founded(island)
+    for child in island.ask(book, 1, asked):
+        if child.operator != "immigrant":
+            assert 1 <= len(child.parents) <= 2
+            assert book.genomes[child.parents[0]].family == child.genome.family
+
+
+def test_nothing_is_asked_for_twice():
+    island = new_island()
+    book, asked = founded(island)
+    hashes = [genome.hash for genome in book.genomes]
+    for generation in range(1, 5):
+        brood = island.ask(book, generation, asked)
+        hashes += [child.genome.hash for child in brood]
+        island.tell(book, book.add(measured(brood, generation, np.arange(len(brood)))), generation)
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_trials_that_behave_alike_take_one_seat_and_the_elder_keeps_it():
+    island = new_island()
+    book, asked = TrialBook(2), set()
+    founders = island.ask(book, 0, asked)
+    island.tell(book, book.add(measured(founders, 0, np.ones(16), behaviour=np.arange(16) // 4)), 0)
+    assert island.members.tolist() == [0, 4, 8, 12]
+    assert island.vacant == 12
+
+
+def test_a_worse_family_keeps_its_floor_in_the_first_half_and_no_longer():
+    def seats_of_the_worse(generation: int) -> int:
+        island = new_island()
+        book, asked = TrialBook(2), set()
+        founders = island.ask(book, 0, asked)
+        sharpe = np.array([5.0 if f.genome.family == "ema_crossover" else -5.0 for f in founders]) + np.arange(16) / 99
+        island.tell(book, book.add(measured(founders, 0, sharpe)), 0)
+        rng = np.random.default_rng(9)
+        newborn = [Offspring(random_genome(rng, "ema_crossover"), (), "immigrant") for _ in range(16)]
+        island.tell(book, book.add(measured(newborn, generation, 10.0 + np.arange(16))), generation)
+        return sum(book.genomes[trial].family == "rsi_filter" for trial in island.members)
+
+    assert seats_of_the_worse(4) == 2  # a quarter of 16 seats, shared by two families
+    assert seats_of_the_worse(5) == 0
+
+
+def test_an_island_that_gains_nothing_starts_again_from_its_elite():
+    island = new_island()
+    book, asked = founded(island)
+    best = set(island.members[np.argsort(book.objectives[island.members, 0])][:5])
+    for generation in range(1, 4):
+        assert island.restarts == 0
+        brood = island.ask(book, generation, asked)
+        island.tell(book, book.add(measured(brood, generation, np.full(len(brood), -9.0))), generation)
+        island.close(book)
+    assert island.restarts == 1
+    assert set(island.members) == best
+    newcomers = island.ask(book, 4, asked)
+    assert {child.operator for child in newcomers} == {"founder"}
+    assert len(newcomers) == island.vacant == 11
+
+
+def test_an_island_goes_on_from_its_state_as_if_it_had_never_stopped():
+    island = new_island()
+    book, asked = founded(island)
+    other = new_island(seed=77)
+    other.restore(json.loads(json.dumps(island.state())))
+    assert other.state() == island.state()
+    assert other.ask(book, 1, set(asked)) == island.ask(book, 1, set(asked))
+
+
+@pytest.mark.parametrize("family", ["linear_svc_classifier", "pca_tree_quantile"])
+def test_a_menu_has_the_reference_model_and_no_more_models_than_its_size(family):
+    menu, rng = ModelMenu([family, "rsi_filter"], 3, np.random.default_rng(0)), np.random.default_rng(1)
+    names = model_genes(get_family(family))
+    drawn = [random_genome(rng, family) for _ in range(60)]
+    settled = [menu.settled(genome, rng) for genome in drawn]
+    models = {tuple(genome.genes[name] for name in names) for genome in settled}
+    assert tuple(default_genome(family).genes[name] for name in names) in models
+    assert len(models) == 3
+    for before, after in zip(drawn, settled, strict=True):
+        assert {n: v for n, v in before.genes.items() if n not in names} == {
+            n: v for n, v in after.genes.items() if n not in names
+        }
+    assert all(menu.settled(genome, rng) == genome for genome in settled)
+
+
+def test_families_without_models_have_no_menu():
+    menu, rng = ModelMenu(["rsi_filter"], 3, np.random.default_rng(0)), np.random.default_rng(1)
+    genome = random_genome(rng, "rsi_filter")
+    assert menu.settled(genome, rng) is genome
