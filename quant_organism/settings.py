@@ -27,7 +27,7 @@ DEFAULT_FILE: Final = "quant_organism.toml"
 MAX_LOOKBACK_DAYS: Final = 730
 
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
-ProfileName = Literal["smoke", "standard"]
+ProfileName = Literal["smoke", "standard", "full"]
 
 
 def _split_text(value: Any) -> Any:
@@ -88,6 +88,31 @@ class MarketSettings(BaseModel):
         return self
 
 
+class SearchSettings(BaseModel):
+    """What a search does otherwise than its profile; None: as the profile says. The search itself knows the bounds.
+
+    Parameters
+    ----------
+    spec
+        YAML file of a search's spec, in place of the profile.
+    islands, population, generations
+        Size of the search.
+    max_evaluations, hours, cost_limit_usd, cost_per_worker_hour_usd
+        Budgets, and the price of a worker.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: Path | None = None
+    islands: int | None = None
+    population: int | None = None
+    generations: int | None = None
+    max_evaluations: int | None = None
+    hours: float | None = None
+    cost_limit_usd: float | None = None
+    cost_per_worker_hour_usd: float | None = None
+
+
 class Settings(BaseSettings):
     """Everything that can be set; made by `load_settings`.
 
@@ -98,13 +123,13 @@ class Settings(BaseSettings):
     seed
         Seed of the search.
     profile
-        Size of the search: `smoke` to see everything work, `standard` for real cycles.
+        Size of the search: `smoke` to see everything work, `standard` for a cycle of a minute, `full` for real ones.
     families
         Families that are searched; None: all that evolve. As text: separated by commas.
     threads
         Threads of the evaluator; None: one per core. No result depends on it.
-    market
-        See `MarketSettings`.
+    market, search
+        See `MarketSettings` and `SearchSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -121,6 +146,7 @@ class Settings(BaseSettings):
     families: Annotated[tuple[str, ...] | None, NoDecode] = None
     threads: int | None = Field(None, ge=1)
     market: MarketSettings = MarketSettings()
+    search: SearchSettings = SearchSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
 
@@ -211,7 +237,8 @@ def _explained(error: ValidationError, said: Mapping[str, Any]) -> InputError:
     key = tuple(str(part) for part in first["loc"])
     where = _origin(key, said)
     if first["type"] == "extra_forbidden":
-        model = MarketSettings if key[0] == "market" and len(key) > 1 else Settings
+        nested: dict[str, type[BaseModel]] = {"market": MarketSettings, "search": SearchSettings}
+        model = nested.get(key[0], Settings) if len(key) > 1 else Settings
         return InputError(
             "no setting of that name", where=where, remedy=f"known here: {', '.join(sorted(model.model_fields))}"
         )

@@ -61,7 +61,7 @@ Repair = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="smoke: to see everything work; standard: for real. (default: standard)", rich_help_panel=_SEARCH
+        help="smoke: to see everything work; standard: a minute; full: for real. (default: standard)", rich_help_panel=_SEARCH
     ),
 ]
 Families = Annotated[

@@ -22,7 +22,7 @@ class Standing:
     generation, generations
         The generation that is being measured, or was last, and the last one of the spec.
     batches, batches_done
-        Batches of this generation, and those that came back.
+        Batches of this generation, and those that came back; of the founding its first round counts.
     trials
         Trials so far.
     best_sharpe
@@ -38,6 +38,16 @@ class Standing:
     trials: int
     best_sharpe: float
     expected_cost_usd: float | None
+
+    @property
+    def note(self) -> str:
+        """Where it stands, for people."""
+        parts = [f"generation {self.generation} of {self.generations}", f"{self.trials:,} trials"]
+        if np.isfinite(self.best_sharpe):
+            parts.append(f"best in-sample Sharpe {self.best_sharpe:.2f}")
+        if self.expected_cost_usd is not None:
+            parts.append(f"about {self.expected_cost_usd:.2f} USD in all")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

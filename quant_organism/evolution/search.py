@@ -300,7 +300,8 @@ class _Run:
             island.receive(self._book, arriving, self.generation)
 
     def _report(self, batches: int, done: int) -> None:
-        if self._progress is not None:
+        topping_up = self.generation == 0 and len(self._book)
+        if self._progress is not None and not topping_up:
             best = self._rows[-1]["best_sharpe"] if self._rows else float("nan")
             self._progress(
                 Standing(

@@ -151,41 +151,37 @@ class EvolutionSpec(BaseModel):
 
         `smoke` to see everything work, `standard` for a cycle of a minute, `full` for one of the size that the
         documents ask for.
+
+        Raises
+        ------
+        InputError
+            A field or value that cannot be used.
         """
-        return cls(**{**_SIZES[name], **fields})
+        return cls._parse({**_SIZES[name], **fields}, where="search")
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a spec from a YAML file; what it does not say is as by default.
+    def read(cls, path: Path, **fields: Any) -> Self:
+        """Read a spec from a YAML file, with other values for some of its fields; the rest is as by default.
 
         Raises
         ------
         InputError
             No such file, not YAML, or a key or value that cannot be used; the message names file and key.
         """
-        return cls.parse(_read_yaml(path), where=str(path))
+        return cls._parse({**_read_yaml(path), **fields}, where=str(path))
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any], *, where: str) -> Self:
-        """Return the spec that says these fields.
-
-        Raises
-        ------
-        InputError
-            A key or value that cannot be used; `where` stands before its name.
-        """
+    def _parse(cls, fields: Mapping[str, Any], *, where: str) -> Self:
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
+            place = f"{where}: {'.'.join(str(part) for part in first['loc'])}"
             if first["type"] == "extra_forbidden":
-                raise InputError(
-                    "no such key", where=f"{where}: {key}", remedy=f"known: {', '.join(sorted(cls.model_fields))}"
-                ) from None
-            raise InputError(
-                f"{first['msg']}, not {first['input']!r}", where=f"{where}: {key}", remedy="correct the value"
-            ) from None
+                known = f"known: {', '.join(sorted(cls.model_fields))}"
+                raise InputError("no such key", where=place, remedy=known) from None
+            what = f"{first['msg']}, not {first['input']!r}"
+            raise InputError(what, where=place, remedy="correct the value") from None
         except InputError as error:
             raise InputError(error.what, where=f"{where}: {error.where}", remedy=error.remedy) from None
 

@@ -110,7 +110,9 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
 class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     """How to search and how to judge."""
 
-    profile: str = Field("standard", description="Size of the search: smoke or standard.")
+    profile: str = Field("standard", description="Size of the search: smoke, standard or full.")
+    spec_file: str | None = Field(None, description="YAML file of the search's spec, in place of the profile.")
+    changes: dict[str, Any] = Field({}, description="Fields of the spec that are otherwise than profile or file say.")
     families: list[str] = Field([], description="Families that are searched; empty: all that evolve.")
     seed: int = Field(0, description="Seed of the search.")
     threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
@@ -126,6 +128,8 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         """
         search = cls(
             profile=settings.profile,
+            spec_file=None if settings.search.spec is None else str(settings.search.spec),
+            changes=settings.search.model_dump(exclude={"spec"}, exclude_none=True),
             families=list(settings.families or ()),
             seed=settings.seed,
             threads=settings.worker_threads,
@@ -136,7 +140,10 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     @property
     def spec(self) -> EvolutionSpec:
         """What a search is."""
-        return EvolutionSpec.profile(self.profile, families=tuple(self.families))  # type: ignore[arg-type]
+        changes = self.changes | ({"families": tuple(self.families)} if self.families else {})
+        if self.spec_file is not None:
+            return EvolutionSpec.read(Path(self.spec_file), **changes)
+        return EvolutionSpec.profile(self.profile, **changes)  # type: ignore[arg-type]
 
     @property
     def gates(self) -> ValidationProfile:

@@ -1,11 +1,13 @@
 """Group evolution: the population of a cycle."""
 
-import time
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from quant_organism.evolution.cycle import evolve
+from quant_organism.evolution.cycle import EvolutionResult, evolve
+from quant_organism.evolution.progress import Standing
+from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.orchestration.cycle import Cycle
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
@@ -23,31 +25,50 @@ def evolved_population(
 ) -> pl.DataFrame:
     """Every strategy that one search tried on the first 60 % of the panel, and what it puts forward.
 
-    One row per trial: a unique genome with its in-sample metrics. Datasets beside it: `search_progress` (one row per
-    generation), `candidates` (what is put forward for validation), `turned_away` (genomes that failed the birth
-    checks) and `cycles` (hashes and seed of the search).
+    One row per trial: a unique genome with its origin and its in-sample metrics. Datasets beside it: `search_progress`
+    (one row per generation), `search_families` (who sits on which island), `candidates` (what is put forward for
+    validation), `turned_away` (genomes that failed the birth checks), `lost_batches` (what could not be measured) and
+    `cycles` (hashes and seed of the search).
     """
-    cycle, began = Cycle.open(market_panel, context.partition_key, market, lake), time.monotonic()
+    cycle, spec = Cycle.open(market_panel, context.partition_key, market, lake), search.spec
 
-    def report(generation: int, generations: int, best: float) -> None:
-        progress("Evolution", generation, generations, f"best in-sample Sharpe {best:.2f}")
+    def report(standing: Standing) -> None:
+        done = standing.generation * spec.islands + standing.batches_done
+        progress("Evolution", done, (spec.generations + 1) * spec.islands, standing.note)
 
-    result = evolve(cycle.in_sample, search.spec, search.costs, search.evaluator(), seed=search.seed, progress=report)
+    result = evolve(cycle.in_sample, spec, search.costs, search.evaluator(), seed=search.seed, progress=report)
     cycle.write("search_progress", result.generations)
+    cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
     cycle.write("turned_away", result.turned_away)
+    cycle.write("lost_batches", result.lost)
     cycle.record(search)
-    seconds = time.monotonic() - began
-    context.add_output_metadata(
-        {
-            "trials": result.population.height,
-            "feasible trials": int(result.population["feasible"].sum()),
-            "best in-sample Sharpe ratio": number(result.population.filter("feasible")["sharpe"].max()),  # type: ignore[arg-type]
-            "candidates": len(result.candidates),
-            "failed the birth checks": table(result.turned_away["kind"].value_counts(sort=True)),
-            "trials per second": round(result.population.height / seconds, 1),
-            "search by generation": table(result.generations),
-            "seed": search.seed,
-        }
-    )
+    context.add_output_metadata({**_metadata(result, spec), "seed": search.seed})
     return result.population
+
+
+def _metadata(result: EvolutionResult, spec: EvolutionSpec) -> dict[str, Any]:
+    """Return what a person wants to know of a search at a glance."""
+    last, spent = result.generations.row(-1, named=True), result.search.spent
+    survived = result.population.filter("survived")
+    shares = survived.group_by("family").agg(share=pl.len() / survived.height).sort("share", "family", descending=True)
+    objectives = {
+        f"{what} {name}": number(last[f"{what}_{name}"]) for name in spec.objectives for what in ("best", "median")
+    }
+    cost = spent.cost_usd(spec)
+    return {
+        "trials": result.population.height,
+        "feasible trials": int(result.population["feasible"].sum()),
+        **objectives,
+        "hypervolume": number(last["hypervolume"]),
+        "distinct behaviours": int(last["behaviours"]),
+        "share of each family": table(shares),
+        "candidates": len(result.candidates),
+        "evaluations per second": number(spent.evaluations_per_second),
+        "search seconds": number(spent.seconds),
+        **({} if cost is None else {"search cost in USD": number(cost)}),
+        "ended by": result.search.stopped_by or "its last generation",
+        "failed the birth checks": table(result.turned_away["kind"].value_counts(sort=True)),
+        "lost batches": table(result.lost),
+        "search by generation": table(result.generations),
+    }
