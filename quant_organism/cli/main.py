@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from quant_organism import __version__
-from quant_organism.cli import data, doctor, families, run, sql, strategies, trials, ui
+from quant_organism.cli import data, doctor, evolve, families, run, sql, strategies, trials, ui
 from quant_organism.cli.stopped import Stopped
 from quant_organism.errors import QuantOrganismError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("evolve")(evolve.evolve)
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")

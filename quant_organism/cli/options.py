@@ -49,6 +49,12 @@ Symbols = Annotated[
     str | None, typer.Option(help="Symbols, separated by commas. (default: all)", rich_help_panel=_MARKET)
 ]
 Interval = Annotated[str | None, typer.Option(help="Length of a bar: 1m to 1d. (default: 1h)", rich_help_panel=_MARKET)]
+CycleDay = Annotated[
+    str | None,
+    typer.Option(
+        "--date", help="Day of the cycle, nothing later is seen. (default: the last complete one)", metavar="YYYY-MM-DD"
+    ),
+]
 LookbackDays = Annotated[
     int | None, typer.Option(help="Days of history. (default: all there is, at most 730)", rich_help_panel=_MARKET)
 ]
@@ -61,7 +67,8 @@ Repair = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="smoke: to see everything work; standard: a minute; full: for real. (default: standard)", rich_help_panel=_SEARCH
+        help="smoke: to see it work; standard: a minute; full: for real. (default: standard)",
+        rich_help_panel=_SEARCH,
     ),
 ]
 Families = Annotated[

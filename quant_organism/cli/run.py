@@ -1,6 +1,6 @@
 """`quant-organism run`: market data, search, validation, documents, deployment, report."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,12 +20,7 @@ def run(
     sentiment: options.Sentiment = None,
     symbols: options.Symbols = None,
     interval: options.Interval = None,
-    date: Annotated[
-        str | None,
-        typer.Option(
-            help="Day of the cycle, nothing later is seen. (default: the last complete one)", metavar="YYYY-MM-DD"
-        ),
-    ] = None,
+    date: options.CycleDay = None,
     lookback_days: options.LookbackDays = None,
     profile: options.Profile = None,
     families: options.Families = None,

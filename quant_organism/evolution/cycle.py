@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +9,14 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate, choose_candidates
-from quant_organism.evolution.measuring import BatchFailure, Executor, Measured, Workbench
+from quant_organism.evolution.executors.threads import ThreadExecutor
+from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
 from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trial_tables import FAMILY_SCHEMA, LOST_SCHEMA, TURNED_AWAY_SCHEMA, record_table
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,14 @@ def evolve(
     seed
         Seed of the cycle; equal inputs give equal results.
     executor
-        Who measures the batches of the search, on this panel with these costs; None: the evaluator, one by one.
+        Who measures the batches of the search, on this panel with these costs; None: this process.
     saved, on_measured, on_generation, progress
         As `search` takes them.
     """
     found = search(
         spec,
         spec.families or default_families(panel),
-        executor or _InTurn(Workbench(panel, costs, evaluator)),
+        executor or ThreadExecutor(panel, costs, evaluator),
         seed=np.random.SeedSequence(seed),
         saved=saved,
         on_measured=on_measured,
@@ -99,16 +98,3 @@ def evolve(
         turned_away=record_table(found.turned_away, TURNED_AWAY_SCHEMA),
         lost=record_table(found.lost, LOST_SCHEMA),
     )
-
-
-class _InTurn:
-    """Measures batches one after the other on one workbench."""
-
-    workers = 1
-
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
-
-    def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
-        for place, genomes in enumerate(batches):
-            yield place, self._bench.measure(genomes)

@@ -16,6 +16,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import choose_symbols
 from quant_organism.market.source import CandleSource
+from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import failed_check, unwrapped
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
@@ -68,6 +69,35 @@ class CycleOutcome:
         fallen = self.verdicts.filter(pl.col("status") != "passed")
         first = fallen.unique("candidate", keep="first", maintain_order=True)
         return first.select("candidate", "origin", "stage", "gate", "status", "reason").to_dicts()
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a search left at rest.
+
+    Attributes
+    ----------
+    market, interval, date
+        The cycle that the search belongs to.
+    population, generations, lost
+        Frames as `evolved_population`, `search_progress` and `lost_batches` store them.
+    islands
+        Rows of `search_families` after the last generation, for families that have members.
+    candidates
+        Identities of what is put forward.
+    facts
+        What the run's metadata say of pace, cost and end.
+    """
+
+    market: str
+    interval: str
+    date: date
+    population: pl.DataFrame
+    generations: pl.DataFrame
+    lost: pl.DataFrame
+    islands: pl.DataFrame
+    candidates: list[str]
+    facts: dict[str, Any]
 
 
 class Driver:
@@ -151,6 +181,24 @@ class Driver:
             self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())
             return self._outcome(days.last)
 
+    def search(self, days: Days) -> SearchOutcome:
+        """Ingest the lookback as one run, then search on it for its last day.
+
+        Raises
+        ------
+        QuantOrganismError
+            What a step raised; `DataQualityError` when a blocking check failed.
+        """
+        for day in (days.first, days.last):
+            partition_key(day)
+        with run_lock(self._settings.data_dir), self._instance() as instance:
+            self._ingest(instance, days)
+            key = days.last.isoformat()
+            self._execute(instance, "evolution_search", days.last, partition_key=key)
+            event = instance.get_latest_materialization_event(dg.AssetKey("evolved_population"))
+            said = event.asset_materialization.metadata if event and event.asset_materialization else {}
+            return self._search_outcome(days.last, {name: said[name].value for name in SEARCH_FACTS if name in said})
+
     @contextmanager
     def _instance(self) -> Iterator[dg.DagsterInstance]:
         with open_instance(self._settings.data_dir) as instance:
@@ -191,18 +239,32 @@ class Driver:
         (folder / name).unlink(missing_ok=True)
         return folder / name
 
+    def _read(self, dataset: str, day: date) -> pl.DataFrame:
+        lake, interval = Lake(self._settings.data_dir / "lake"), self._market.interval
+        return lake.read(dataset, market=self.source.market, interval=interval, start=day, end=day)
+
     def _outcome(self, day: date) -> CycleOutcome:
-        lake, market, interval = Lake(self._settings.data_dir / "lake"), self.source.market, self._market.interval
-
-        def read(dataset: str) -> pl.DataFrame:
-            return lake.read(dataset, market=market, interval=interval, start=day, end=day)
-
+        market, interval = self.source.market, self._market.interval
         return CycleOutcome(
             market=market,
             interval=interval,
             date=day,
-            validated=read("validated_strategies"),
-            verdicts=read("validation_verdicts"),
-            decisions=read("deployed_configs"),
+            validated=self._read("validated_strategies", day),
+            verdicts=self._read("validation_verdicts", day),
+            decisions=self._read("deployed_configs", day),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat(),
+        )
+
+    def _search_outcome(self, day: date, facts: dict[str, Any]) -> SearchOutcome:
+        generations, families = self._read("search_progress", day), self._read("search_families", day)
+        return SearchOutcome(
+            market=self.source.market,
+            interval=self._market.interval,
+            date=day,
+            population=self._read("evolved_population", day),
+            generations=generations,
+            lost=self._read("lost_batches", day),
+            islands=families.filter(pl.col("generation") == generations["generation"].max(), pl.col("members") > 0),
+            candidates=self._read("candidates", day)["candidate"].unique(maintain_order=True).to_list(),
+            facts=facts,
         )

@@ -12,6 +12,12 @@ ingest_market_data = dg.define_asset_job(
     description="Candles and funding of a day, or of a range of days in one run.",
 )
 
+evolution_search = dg.define_asset_job(
+    "evolution_search",
+    selection=dg.AssetSelection.assets("market_panel", "evolved_population"),
+    description="One search on market data that are in the lake already, without validation or deployment.",
+)
+
 evolution_cycle = dg.define_asset_job(
     "evolution_cycle",
     selection=dg.AssetSelection.all() - MARKET_DATA,
@@ -24,4 +30,4 @@ nightly_evolution = dg.define_asset_job(
     description="A day's market data and the cycle on them: what the schedule runs every night.",
 )
 
-JOBS: Final = [ingest_market_data, evolution_cycle, nightly_evolution]
+JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_evolution]

@@ -13,6 +13,9 @@ from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
 
+SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD", "ended by")
+"""Metadata that say how a search went and are found nowhere in the lake: they are not the same the next time."""
+
 
 @dg.asset(group_name="evolution", partitions_def=DAILY, kinds={"numba", "parquet"})
 def evolved_population(
