@@ -10,12 +10,15 @@ from quant_organism.deployment.records import Provenance
 from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
+from quant_organism.strategies import evolving_families, get_family
+from quant_organism.strategies.family import model_genes
 from quant_organism.validation.profile import ValidationProfile
 from quant_organism.validation.splits import Splits, split
 from quant_organism.validation.stages import ValidationResult, validate
 from quant_organism_tests.panels import trending_panel
 
-SPEC = EvolutionSpec(population=40, generations=2, min_trades=5)
+RULES = tuple(name for name in evolving_families() if not model_genes(get_family(name)))
+SPEC = EvolutionSpec(families=RULES, islands=2, population=20, generations=2, min_trades=5)
 PROFILE = ValidationProfile(in_sample_trades=5, out_of_sample_trades=1)
 PROVENANCE = Provenance(
     market="arrays", date="2024-06-01", panel_hash="ab" * 32, spec_hash=SPEC.hash, code_version="0.1.0", seed=0
