@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, 
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trial_tables import FAMILY_SCHEMA, LOST_SCHEMA, TURNED_AWAY_SCHEMA, record_table
 from quant_organism.market.panel import Panel
+from quant_organism.strategies import Genome
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def evolve(
     evaluator: Evaluator,
     *,
     seed: int,
+    founders: Sequence[Genome] = (),
     executor: Executor | None = None,
     saved: Saved | None = None,
     on_measured: OnMeasured | None = None,
@@ -74,7 +77,7 @@ def evolve(
         Seed of the cycle; equal inputs give equal results.
     executor
         Who measures the batches of the search, on this panel with these costs; None: this process.
-    saved, on_measured, on_generation, progress
+    founders, saved, on_measured, on_generation, progress
         As `search` takes them.
     """
     found = search(
@@ -82,6 +85,7 @@ def evolve(
         spec.families or default_families(panel),
         executor or ThreadExecutor(panel, costs, evaluator),
         seed=np.random.SeedSequence(seed),
+        founders=founders,
         saved=saved,
         on_measured=on_measured,
         on_generation=on_generation,

@@ -14,7 +14,7 @@ from quant_organism.evolution.selection import rank_and_crowding, tournament
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook
 from quant_organism.evolution.variation import CROSSOVER, MUTATION, Offspring, Rates, toolbox, vary
-from quant_organism.strategies import random_genome
+from quant_organism.strategies import Genome, random_genome
 
 Numbers = NDArray[np.int64]
 
@@ -67,6 +67,7 @@ class Island:
         self.number, self.families = number, families
         self.members: Numbers = np.empty(0, dtype=np.int64)
         self.restarts = 0
+        self.invited: list[Genome] = []
         self._spec, self._menu, self._hypervolume, self._rng = spec, menu, hypervolume, rng
         self._rates = Rates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
         self._founding = True
@@ -78,10 +79,16 @@ class Island:
         """Seats that nothing sits on."""
         return self._spec.population - len(self.members)
 
+    def invite(self, genome: Genome) -> None:
+        """Let a genome be among the founders, as long as those invited take no more than half of the seats."""
+        if 2 * (len(self.invited) + 1) <= self._spec.population:
+            self.invited.append(genome)
+
     def ask(self, book: TrialBook, generation: int, asked: set[str]) -> list[Offspring]:
         """Propose genomes that were not asked for before, parents as trial numbers.
 
-        In the founding, and after a restart, all vacant seats are drawn at random, the island's families in turn.
+        In the founding, and after a restart, all vacant seats are drawn at random, the island's families in turn;
+        those who were invited come first.
         Otherwise the brood has one genome for each seat that is not the elite's: the immigrants, and children of
         parents that won tournaments.
 
@@ -95,7 +102,8 @@ class Island:
             Hashes of all genomes that any island ever asked for; those proposed now are added.
         """
         if self._founding or not len(self.members):
-            return self._newcomers("founder", self.vacant, generation, asked)
+            guests = self._guests(generation, asked)
+            return guests + self._newcomers("founder", self.vacant - len(guests), generation, asked)
         brood = self._newcomers("immigrant", round(self._spec.immigrants * self._spec.brood), generation, asked)
         rank, crowding = rank_and_crowding(book.objectives[self.members])
         for _ in range(_ROUNDS_OF_DRAWING):
@@ -173,6 +181,16 @@ class Island:
         self._volume, self._without_gain = state["volume"], state["without_gain"]
         self._rates = Rates(**state["rates"])
         self._rng.bit_generator.state = _as_numbers(state["rng"])
+
+    def _guests(self, generation: int, asked: set[str]) -> list[Offspring]:
+        guests = []
+        for invited in self.invited:
+            genome = self._menu.settled(Genome(invited.family, invited.genes, generation), self._rng)
+            if genome.hash not in asked:
+                asked.add(genome.hash)
+                guests.append(Offspring(genome, (), "archive"))
+        self.invited = []
+        return guests
 
     def _newcomers(self, operator: str, wanted: int, generation: int, asked: set[str]) -> list[Offspring]:
         found: list[Offspring] = []

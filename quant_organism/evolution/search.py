@@ -17,13 +17,12 @@ import polars as pl
 from quant_organism.backtest import Evaluation
 from quant_organism.evolution.budgets import Spent, reason_to_stop
 from quant_organism.evolution.islands import Island, family_groups
+from quant_organism.evolution.judging import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
 from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.objectives import (
     hypervolume,
-    is_feasible,
     is_on_front,
-    objective_matrix,
     objectives_named,
 )
 from quant_organism.evolution.progress import LostBatch, Standing, TurnedAway, family_rows, generation_row
@@ -39,6 +38,7 @@ from quant_organism.evolution.trial_tables import (
 )
 from quant_organism.evolution.trials import TrialBook, Trials
 from quant_organism.evolution.variation import Offspring
+from quant_organism.strategies import Genome
 
 Progress = Callable[[Standing], None]
 
@@ -88,6 +88,7 @@ def search(
     executor: Executor,
     *,
     seed: np.random.SeedSequence,
+    founders: Sequence[Genome] = (),
     saved: Saved | None = None,
     on_measured: OnMeasured | None = None,
     on_generation: OnGeneration | None = None,
@@ -110,6 +111,9 @@ def search(
         Measures genomes on the in-sample panel.
     seed
         Source of all randomness.
+    founders
+        Genomes that are among the founders, in the order of their merit: each goes to an island of its family, and they
+        take up to half of its seats. They are measured like all others.
     saved
         Where an earlier run of the same search ended; it goes on from there.
     on_measured
@@ -123,7 +127,7 @@ def search(
     """
     run = _Run(spec, families, executor, seed, progress, clock)
     if saved is None:
-        run.found()
+        run.found(founders)
         run.end_generation(on_measured, on_generation)
     else:
         run.restore(*saved)
@@ -176,8 +180,12 @@ class _Run:
         """What has been spent up to the last complete generation."""
         return Spent(self._evaluations, self._seconds, self._busy_seconds, self._executor.workers, self._last_seconds)
 
-    def found(self) -> None:
-        """Take the seats of all islands with sound random genomes, as far as a few rounds find them."""
+    def found(self, founders: Sequence[Genome]) -> None:
+        """Take the seats of all islands with sound genomes, as far as a few rounds find them."""
+        for genome in founders:
+            homes = [island for island in self._islands if genome.family in island.families]
+            if homes:
+                min(homes, key=lambda island: len(island.invited)).invite(genome)
         most = self._spec.max_evaluations
         for _ in range(FOUNDING_ROUNDS):
             wanted = sum(island.vacant for island in self._islands)
@@ -279,12 +287,11 @@ class _Run:
             )
         born = np.empty(0, dtype=np.int64)
         if outcome.evaluation is not None:
-            metrics = outcome.evaluation.metrics
-            feasible = is_feasible(metrics, self._spec.min_trades, self._objectives)
+            objectives, feasible = judged(outcome.evaluation, self._book, self._spec, self._objectives)
             part = Trials.of(
                 brood,
                 outcome.evaluation,
-                objective_matrix(metrics, feasible, self._objectives),
+                objectives,
                 feasible,
                 generation=self.generation,
                 island=island.number,

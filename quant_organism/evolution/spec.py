@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.fitness import Fitness
 from quant_organism.evolution.objectives import DEFAULT_OBJECTIVES, objectives_named
 from quant_organism.strategies import families
 
@@ -60,6 +61,12 @@ class EvolutionSpec(BaseModel):
         `nsga2`: crowding decides within a front; `nsga3`: reference directions do.
     min_trades
         Closed trades over the in-sample span below which a genome is infeasible.
+    fitness
+        What the search takes for the Sharpe ratio among its objectives; `fitness.py` says what each is.
+    fitness_neighbours
+        Over how many genomes the smoothed fitness takes its mean.
+    complexity_penalty, turnover_penalty
+        Sharpe ratio that a part of a rule, and a turnover of 1,000 times the equity a year, must be worth.
     models_per_family
         Sets of model genes that the genomes of a fitted family share, so that few models are fitted.
     max_evaluations
@@ -98,6 +105,10 @@ class EvolutionSpec(BaseModel):
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     selection: Literal["nsga2", "nsga3"] = "nsga2"
     min_trades: int = Field(30, ge=1)
+    fitness: Fitness = "plain"
+    fitness_neighbours: int = Field(5, ge=1, le=1_000)
+    complexity_penalty: float = Field(0.0, ge=0, allow_inf_nan=False)
+    turnover_penalty: float = Field(0.0, ge=0, allow_inf_nan=False)
     models_per_family: int = Field(4, ge=1, le=1_000)
     max_evaluations: int | None = Field(None, ge=1)
     hours: float | None = Field(None, gt=0, allow_inf_nan=False)

@@ -52,7 +52,7 @@ class Trials:
     parents
         int64 (n, 2): trial numbers of its parents; -1 where there is none.
     operator
-        Length n: what made it: `founder`, `immigrant`, or one of the operators of `variation`.
+        Length n: what made it: `founder`, `immigrant`, `archive`, or one of the operators of `variation`.
     metrics
         In-sample metrics of the whole portfolio, each float64 (n,).
     asset_sharpe
@@ -210,6 +210,11 @@ class TrialBook:
     def metric(self, name: str) -> NDArray[np.float64]:
         """Return a metric of all trials, shape (n,)."""
         return np.concatenate([np.empty(0), *(part.metrics[name] for part in self._parts)])
+
+    @property
+    def asset_sharpe(self) -> NDArray[np.float64]:
+        """Sharpe ratio of each asset's sleeve of all trials, shape (n, N); there must be a first trial."""
+        return np.concatenate([part.asset_sharpe for part in self._parts])
 
     def all(self) -> Trials:
         """Return all trials."""

@@ -15,6 +15,7 @@ from quant_organism.evolution.records import read_candidates
 from quant_organism.evolution.search import search
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import NO_PARENT, Trials
+from quant_organism.strategies import default_genome, random_genome
 from quant_organism_tests.evolution.conftest import RULES
 from quant_organism_tests.panels import trending_panel
 
@@ -75,7 +76,9 @@ def test_equal_seeds_give_equal_results_on_any_executor(panel, spec, costs, eval
     assert_same(evolve(panel, spec, costs, evaluator, seed=3, executor=Backwards(panel, costs)), result)
 
 
-@pytest.mark.parametrize("options", [{}, {"rates": "adaptive", "selection": "nsga3", "restart_after": 1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"rates": "adaptive", "selection": "nsga3", "restart_after": 1, "fitness": "smoothed"}]
+)
 def test_a_search_resumed_after_any_generation_ends_in_the_same_bits(panel, spec, costs, evaluator, options):
     spec = spec.model_copy(update=options)
     whole = evolve(panel, spec, costs, evaluator, seed=3)
@@ -194,6 +197,32 @@ def test_only_the_families_of_the_spec_take_part(panel, costs, evaluator):
     spec = EvolutionSpec(families=("rsi_filter",), islands=2, population=8, generations=1)
     result = evolve(panel, spec, costs, evaluator, seed=0)
     assert result.population["family"].unique().to_list() == ["rsi_filter"]
+
+
+def test_founders_from_elsewhere_are_measured_on_an_island_of_their_family(panel, spec, costs, evaluator, result):
+    best = result.population.filter("feasible").sort("sharpe", descending=True)["trial"][:6]
+    founders = [result.search.trials.genomes[trial] for trial in best]
+    founders += [default_genome("vwap_reversion")]  # no island's family
+    trials = evolve(panel, spec, costs, evaluator, seed=9, founders=founders).search.trials
+    invited = [place for place, operator in enumerate(trials.operator) if operator == "archive"]
+    assert {trials.genomes[place].hash for place in invited} == {genome.hash for genome in founders[:6]}
+    assert set(trials.generation[invited]) == {0}
+    for place in invited:
+        assert trials.genomes[place].family in RULES[2 * trials.island[place] : 2 * trials.island[place] + 2]
+
+
+def test_founders_from_elsewhere_take_no_more_than_half_of_an_islands_seats(panel, spec, costs, evaluator):
+    rng = np.random.default_rng(0)
+    crowd = [random_genome(rng, "ema_crossover") for _ in range(40)]
+    trials = evolve(panel, spec, costs, evaluator, seed=9, founders=crowd).search.trials
+    assert sum(operator == "archive" for operator in trials.operator) == spec.population // 2
+
+
+def test_the_fitness_of_the_spec_stands_in_the_place_of_the_sharpe_ratio(panel, spec, costs, evaluator):
+    spec = spec.model_copy(update={"generations": 1, "fitness": "asset_median", "turnover_penalty": 2.0})
+    trials = evolve(panel, spec, costs, evaluator, seed=0).search.trials
+    expected = np.median(np.nan_to_num(trials.asset_sharpe), axis=1) - 2.0 * trials.metrics["turnover_per_year"] / 1_000
+    np.testing.assert_allclose(trials.objectives[trials.feasible, 0], -expected[trials.feasible], rtol=1e-12)
 
 
 def test_objectives_are_those_of_the_spec(panel, spec, costs, evaluator):
