@@ -99,6 +99,8 @@ class SearchSettings(BaseModel):
         Size of the search.
     max_evaluations, hours, cost_limit_usd, cost_per_worker_hour_usd
         Budgets, and the price of a worker.
+    resume
+        Go on from where the same search was interrupted, if it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,6 +113,7 @@ class SearchSettings(BaseModel):
     hours: float | None = None
     cost_limit_usd: float | None = None
     cost_per_worker_hour_usd: float | None = None
+    resume: bool = False
 
 
 class Settings(BaseSettings):

@@ -43,6 +43,10 @@ def evolve(
     cost_limit: Annotated[
         float | None, typer.Option(help="What the search may cost, in USD.", rich_help_panel=_BUDGETS)
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on from where the same search was interrupted.", rich_help_panel=_BUDGETS),
+    ] = False,
     world: options.World = None,
     source: options.Source = None,
     path: options.Candles = None,
@@ -91,6 +95,7 @@ def evolve(
             "max_evaluations": max_evaluations,
             "cost_per_worker_hour_usd": cost_per_worker_hour,
             "cost_limit_usd": cost_limit,
+            "resume": resume or None,
         },
     }
     settings = load_settings(said)
@@ -122,8 +127,11 @@ def evolve(
 def _islands(strategies: int, settings: "Settings") -> int:
     """Return how many islands hold so many strategies at the batch size that is asked for."""
     from quant_organism.orchestration.resources import SearchResource
+    from quant_organism.settings import SearchSettings
 
-    batch = SearchResource.of(settings).spec.population
+    # Without the budgets, which are for the size that is still to be found.
+    size = SearchSettings(spec=settings.search.spec, population=settings.search.population)
+    batch = SearchResource.of(settings.model_copy(update={"search": size})).spec.population
     if strategies % batch:
         raise InputError(
             f"{strategies} strategies are not a whole number of batches of {batch}",

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Self
 
 import polars as pl
@@ -11,6 +12,8 @@ from quant_organism import __version__
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.checkpoint import Checkpoint
+from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.records import read_candidates
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
@@ -63,6 +66,18 @@ class Cycle:
     def candidates(self) -> list[Candidate]:
         """Return what the search put forward."""
         return read_candidates(self.read("candidates"))
+
+    def checkpoint(self, search: SearchResource) -> Checkpoint:
+        """Return where this cycle's search is kept while it is under way, bound to all that it is a function of."""
+        folder = Path(search.checkpoints) / self.market / self.interval.name / self.day.isoformat()
+        identity = {
+            "spec": search.spec.hash,
+            "panel": self.in_sample.hash,
+            "costs": search.costs.hash,
+            "seed": str(search.seed),
+            "code": code_version(),
+        }
+        return Checkpoint(folder, identity)
 
     def record(self, search: SearchResource) -> None:
         """Write down how this cycle searches, for all that is derived from it."""

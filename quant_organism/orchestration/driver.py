@@ -22,7 +22,7 @@ from quant_organism.orchestration.failures import failed_check, unwrapped
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import partition_key, range_tags
-from quant_organism.orchestration.resources import MarketResource, Progress
+from quant_organism.orchestration.resources import MarketResource, Progress, SearchResource
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
 
@@ -114,6 +114,7 @@ class Driver:
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._settings = settings
         self._market = MarketResource.of(settings.market)
+        self._search = SearchResource.of(settings)
         self._definitions = build_definitions(settings, progress=progress)
 
     @property
@@ -174,8 +175,7 @@ class Driver:
         QuantOrganismError
             What a step raised; `DataQualityError` or `IntegrityError` when a blocking check failed.
         """
-        for day in (days.first, days.last):
-            partition_key(day)
+        self._refuse_early(days)
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
             self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())
@@ -189,8 +189,7 @@ class Driver:
         QuantOrganismError
             What a step raised; `DataQualityError` when a blocking check failed.
         """
-        for day in (days.first, days.last):
-            partition_key(day)
+        self._refuse_early(days)
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
             key = days.last.isoformat()
@@ -198,6 +197,12 @@ class Driver:
             event = instance.get_latest_materialization_event(dg.AssetKey("evolved_population"))
             said = event.asset_materialization.metadata if event and event.asset_materialization else {}
             return self._search_outcome(days.last, {name: said[name].value for name in SEARCH_FACTS if name in said})
+
+    def _refuse_early(self, days: Days) -> None:
+        """Raise what makes a search impossible before anything is fetched for it."""
+        for day in (days.first, days.last):
+            partition_key(day)
+        _ = self._search.spec
 
     @contextmanager
     def _instance(self) -> Iterator[dg.DagsterInstance]:

@@ -115,6 +115,8 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     changes: dict[str, Any] = Field({}, description="Fields of the spec that are otherwise than profile or file say.")
     families: list[str] = Field([], description="Families that are searched; empty: all that evolve.")
     seed: int = Field(0, description="Seed of the search.")
+    resume: bool = Field(False, description="Go on from where the same search was interrupted, if it was.")
+    checkpoints: str = Field("data/checkpoints", description="Folder of searches that are under way.")
     threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
 
     @classmethod
@@ -129,9 +131,11 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         search = cls(
             profile=settings.profile,
             spec_file=None if settings.search.spec is None else str(settings.search.spec),
-            changes=settings.search.model_dump(exclude={"spec"}, exclude_none=True),
+            changes=settings.search.model_dump(exclude={"spec", "resume"}, exclude_none=True),
             families=list(settings.families or ()),
             seed=settings.seed,
+            resume=settings.search.resume,
+            checkpoints=str(settings.data_dir.resolve() / "checkpoints"),
             threads=settings.worker_threads,
         )
         _ = search.spec  # refused now, before any work, rather than after the data are in

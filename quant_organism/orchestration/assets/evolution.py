@@ -39,13 +39,26 @@ def evolved_population(
         done = standing.generation * spec.islands + standing.batches_done
         progress("Evolution", done, (spec.generations + 1) * spec.islands, standing.note)
 
-    result = evolve(cycle.in_sample, spec, search.costs, search.evaluator(), seed=search.seed, progress=report)
+    checkpoint = cycle.checkpoint(search)
+    if not search.resume:
+        checkpoint.remove()
+    result = evolve(
+        cycle.in_sample,
+        spec,
+        search.costs,
+        search.evaluator(),
+        seed=search.seed,
+        saved=checkpoint.load(),
+        on_generation=checkpoint.save,
+        progress=report,
+    )
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
     cycle.write("turned_away", result.turned_away)
     cycle.write("lost_batches", result.lost)
     cycle.record(search)
+    checkpoint.remove()
     context.add_output_metadata({**_metadata(result, spec), "seed": search.seed})
     return result.population
 

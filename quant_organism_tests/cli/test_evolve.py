@@ -1,0 +1,60 @@
+"""`quant-organism evolve`: a search without validation or deployment, on the same assets as `run`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from quant_organism.market.lake import Lake
+from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.tiny import LAST, write_world
+
+Call = Callable[..., Said]
+
+SIZE = ("--strategies", "24", "--batch-size", "12", "--generations", "2", "--families", "ema_crossover,rsi_filter")
+
+
+def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call, tmp_path: Path) -> None:
+    world = write_world(tmp_path)
+    said = call("evolve", "--world", world, *SIZE, "--cost-per-worker-hour", "2", "--resume")
+    assert said.code == 0
+    for word in ("ema_crossover", "max_drawdown", "search cost in USD", "its last generation", "None of these numbers"):
+        assert word in said.out
+    assert f"quant-organism run --families ema_crossover,rsi_filter --world {world}" in said.out
+    assert not list((tmp_path / "data" / "checkpoints").rglob("*.json"))
+
+    again = call("evolve", "--world", world, *SIZE, "--json")
+    document = json.loads(again.out)
+    assert document["generations"][-1]["generation"] == 2
+    assert {row["island"] for row in document["islands"]} == {0, 1}
+    assert document["lost_batches"] == []
+    assert "search cost in USD" not in document["search"]  # no price was said
+
+    lake = Lake(tmp_path / "data" / "lake")
+    market = lake.markets()[0]
+    stored = lake.read("evolved_population", market=document["market"], interval="1h", start=LAST, end=LAST)
+    assert market
+    assert stored.height == document["trials"]
+    assert stored.filter(pl.col("operator") == "crossover")["father"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--strategies", "25", "--batch-size", "12"), "--strategies 24"),
+        (("--max-evaluations", "10"), "max_evaluations"),
+        (("--cost-limit", "30"), "cost_per_worker_hour_usd"),
+        (("--hours", "-1"), "hours"),
+        (("--spec", "nothing.yaml"), "nothing.yaml"),
+        (("--generations", "-3"), "generations"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
+    wrong: tuple[str, ...], message: str, call: Call, tmp_path: Path
+) -> None:
+    said = call("evolve", "--world", write_world(tmp_path), "--json", *wrong)
+    assert said.code == 2
+    assert message in json.dumps(json.loads(said.out)["error"])
+    assert not (tmp_path / "data" / "lake").exists()
