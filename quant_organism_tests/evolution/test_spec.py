@@ -1,10 +1,13 @@
 """The spec of a search: its identity, its bounds, and what its YAML form says when it is wrong."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
 from quant_organism.errors import InputError
 from quant_organism.evolution.spec import PROFILES, EvolutionSpec
+from quant_organism_tests.conftest import REPOSITORY
 
 
 def test_equal_specs_have_equal_hashes_and_any_change_another():
@@ -78,6 +81,15 @@ def test_a_wrong_yaml_file_is_refused_with_the_path_to_the_field(tmp_path, text,
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         EvolutionSpec.read(path)
+
+
+def test_the_example_of_the_documentation_can_be_read(tmp_path):
+    page = (REPOSITORY / "docs" / "evolution.md").read_text()
+    example = re.search(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert example
+    path = tmp_path / "search.yaml"
+    path.write_text(example[1])
+    assert EvolutionSpec.read(path).islands == 6
 
 
 def test_a_missing_file_is_named(tmp_path):
