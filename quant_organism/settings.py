@@ -4,6 +4,7 @@ Only the command line and the orchestration read it; every other room is handed 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ MAX_LOOKBACK_DAYS: Final = 730
 
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
 ProfileName = Literal["smoke", "standard", "full"]
+
+
+_EXECUTOR: Final = re.compile(r"threads|ray|(ray://)?[\w.-]+:\d+")
 
 
 def _split_text(value: Any) -> Any:
@@ -131,6 +135,13 @@ class Settings(BaseSettings):
         Families that are searched; None: all that evolve. As text: separated by commas.
     threads
         Threads of the evaluator; None: one per core. No result depends on it.
+    executor
+        Where strategies are measured: `threads` (this process), `ray` (processes of this machine), or a Ray cluster as
+        `HOST:PORT` or `ray://HOST:PORT`. No result depends on it.
+    workers
+        Worker processes of Ray; None: one per thread for `ray`, one per core of a cluster.
+    batch_seconds
+        Seconds after which Ray stops a batch and tries it once more; None: never.
     market, search
         See `MarketSettings` and `SearchSettings`.
     """
@@ -148,10 +159,20 @@ class Settings(BaseSettings):
     profile: ProfileName = "standard"
     families: Annotated[tuple[str, ...] | None, NoDecode] = None
     threads: int | None = Field(None, ge=1)
+    executor: str = "threads"
+    workers: int | None = Field(None, ge=1)
+    batch_seconds: float | None = Field(None, gt=0)
     market: MarketSettings = MarketSettings()
     search: SearchSettings = SearchSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
+
+    @field_validator("executor")
+    @classmethod
+    def _known_executor(cls, name: str) -> str:
+        if not _EXECUTOR.fullmatch(name):
+            raise ValueError(f"executor is {name!r}; choose threads, ray, HOST:PORT or ray://HOST:PORT")
+        return name
 
     @property
     def worker_threads(self) -> int:

@@ -51,6 +51,8 @@ def test_the_file_may_be_named_by_a_variable(folder: Path, monkeypatch: pytest.M
     [
         ("sede = 1", ["quant_organism.toml: sede", "no setting of that name", "seed"]),
         ("[market]\nintervall = '1h'", ["quant_organism.toml: market.intervall", "interval"]),
+        ("executor = 'thread'", ["quant_organism.toml: executor", "'thread'", "threads, ray, HOST:PORT"]),
+        ("workers = 0", ["quant_organism.toml: workers", "0"]),
         ("[market]\ninterval = '7h'", ["quant_organism.toml: market.interval", "'7h'"]),
         ("[market]\nlookback_days = 731", ["market.lookback_days", "730"]),
         ("[market]\nmin_quality = 95", ["market.min_quality", "95"]),
@@ -63,6 +65,11 @@ def test_what_is_wrong_in_the_file_is_named_with_file_and_key(text: str, expecte
     with pytest.raises(InputError) as caught:
         load_settings()
     assert [part for part in expected if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("executor", ["threads", "ray", "10.0.0.3:6379", "ray://head.cluster:10001"])
+def test_every_kind_of_executor_can_be_named(executor: str) -> None:
+    assert load_settings({"executor": executor}).executor == executor
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ other rooms.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -14,8 +15,11 @@ from pydantic import Field, PrivateAttr
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.evolution.executors import open_executor
+from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.lake import Lake
+from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.settings import MarketSettings, Settings
@@ -118,6 +122,9 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     resume: bool = Field(False, description="Go on from where the same search was interrupted, if it was.")
     checkpoints: str = Field("data/checkpoints", description="Folder of searches that are under way.")
     threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
+    executor: str = Field("threads", description="threads, ray, HOST:PORT or ray://HOST:PORT; no result depends on it.")
+    workers: int | None = Field(None, description="Worker processes of Ray; empty: one per core.")
+    batch_seconds: float | None = Field(None, description="Seconds after which Ray stops a batch; empty: never.")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -137,6 +144,9 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
             resume=settings.search.resume,
             checkpoints=str(settings.data_dir.resolve() / "checkpoints"),
             threads=settings.worker_threads,
+            executor=settings.executor,
+            workers=settings.workers,
+            batch_seconds=settings.batch_seconds,
         )
         _ = search.spec  # refused now, before any work, rather than after the data are in
         return search
@@ -162,6 +172,12 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     def evaluator(self) -> Evaluator:
         """Return the evaluator."""
         return Evaluator(threads=self.threads)
+
+    def open_executor(self, panel: Panel) -> AbstractContextManager[Executor]:
+        """Return what measures strategies on a panel for as long as it is entered."""
+        return open_executor(
+            self.executor, panel, self.costs, self.evaluator(), workers=self.workers, batch_seconds=self.batch_seconds
+        )
 
 
 def log_progress(what: str, done: int, total: int, note: str) -> None:
