@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SIZE = "Size"
 _BUDGETS = "Budgets"
+_WHERE = "Where"
 
 
 def evolve(
@@ -62,6 +63,20 @@ def evolve(
     min_quality: options.MinQuality = None,
     repair: options.Repair = False,
     threads: options.Threads = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Where genomes are measured: threads, ray, HOST:PORT or ray://HOST:PORT. (default: threads)",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes of Ray. (default: one per core)", rich_help_panel=_WHERE)
+    ] = None,
+    batch_seconds: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which Ray stops a batch. (default: never)", rich_help_panel=_WHERE),
+    ] = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
@@ -75,6 +90,9 @@ def evolve(
         "profile": profile,
         "families": families,
         "threads": threads,
+        "executor": executor,
+        "workers": workers,
+        "batch_seconds": batch_seconds,
         "market": options.market_options(
             world=world,
             world_seed=world_seed,

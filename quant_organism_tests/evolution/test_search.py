@@ -1,6 +1,5 @@
 """The search: reproducible, resumable, within its budgets, complete in its account, and better than chance."""
 
-import json
 from itertools import count
 
 import numpy as np
@@ -8,6 +7,7 @@ import polars as pl
 import pytest
 
 from quant_organism.backtest import Evaluator
+from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.measuring import BatchFailure, Workbench
 from quant_organism.evolution.objectives import objective_matrix, objectives_named
@@ -55,21 +55,17 @@ class Killed(Exception):
     """What stands for the end of the process."""
 
 
-def stopped_after(last, panel, spec, costs, evaluator):
-    """Return what a search had handed out when it was stopped after its generation `last`, through JSON."""
-    tables: dict[str, list[pl.DataFrame]] = {}
-    states: list[str] = []
+def stopped_after(last, checkpoint, panel, spec, costs, evaluator):
+    """Stop a search after its generation `last`, and return what its checkpoint holds."""
 
     def keep(generation, state, new):
-        states.append(json.dumps(state))
-        for name, rows in new.items():
-            tables.setdefault(name, []).append(rows)
+        checkpoint.save(generation, state, new)
         if generation == last:
             raise Killed
 
     with pytest.raises(Killed):
         evolve(panel, spec, costs, evaluator, seed=3, on_generation=keep)
-    return last, json.loads(states[-1]), {name: pl.concat(rows) for name, rows in tables.items()}
+    return checkpoint.load()
 
 
 def test_equal_seeds_give_equal_results_on_any_executor(panel, spec, costs, evaluator, result):
@@ -79,11 +75,12 @@ def test_equal_seeds_give_equal_results_on_any_executor(panel, spec, costs, eval
 @pytest.mark.parametrize(
     "options", [{}, {"rates": "adaptive", "selection": "nsga3", "restart_after": 1, "fitness": "smoothed"}]
 )
-def test_a_search_resumed_after_any_generation_ends_in_the_same_bits(panel, spec, costs, evaluator, options):
+def test_a_search_resumed_after_any_generation_ends_in_the_same_bits(tmp_path, panel, spec, costs, evaluator, options):
     spec = spec.model_copy(update=options)
     whole = evolve(panel, spec, costs, evaluator, seed=3)
-    for last in range(spec.generations):
-        saved = stopped_after(last, panel, spec, costs, evaluator)
+    for last in range(spec.generations + 1):
+        checkpoint = Checkpoint(tmp_path / str(last), {"spec": spec.hash})
+        saved = stopped_after(last, checkpoint, panel, spec, costs, evaluator)
         assert_same(evolve(panel, spec, costs, evaluator, seed=3, saved=saved), whole)
 
 

@@ -33,34 +33,40 @@ def evolved_population(
     validation), `turned_away` (genomes that failed the birth checks), `lost_batches` (what could not be measured) and
     `cycles` (hashes and seed of the search).
     """
-    cycle, spec = Cycle.open(market_panel, context.partition_key, market, lake), search.spec
-
-    def report(standing: Standing) -> None:
-        done = standing.generation * spec.islands + standing.batches_done
-        progress("Evolution", done, (spec.generations + 1) * spec.islands, standing.note)
-
-    checkpoint = cycle.checkpoint(search)
-    if not search.resume:
-        checkpoint.remove()
-    result = evolve(
-        cycle.in_sample,
-        spec,
-        search.costs,
-        search.evaluator(),
-        seed=search.seed,
-        saved=checkpoint.load(),
-        on_generation=checkpoint.save,
-        progress=report,
-    )
+    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
+    result = _search(cycle, search, progress)
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
     cycle.write("turned_away", result.turned_away)
     cycle.write("lost_batches", result.lost)
     cycle.record(search)
-    checkpoint.remove()
-    context.add_output_metadata({**_metadata(result, spec), "seed": search.seed})
+    cycle.checkpoint(search).remove()
+    context.add_output_metadata({**_metadata(result, search.spec), "seed": search.seed})
     return result.population
+
+
+def _search(cycle: Cycle, search: SearchResource, progress: Progress) -> EvolutionResult:
+    panel, spec, checkpoint = cycle.in_sample, search.spec, cycle.checkpoint(search)
+
+    def report(standing: Standing) -> None:
+        done = standing.generation * spec.islands + standing.batches_done
+        progress("Evolution", done, (spec.generations + 1) * spec.islands, standing.note)
+
+    if not search.resume:
+        checkpoint.remove()
+    with search.open_executor(panel) as executor:
+        return evolve(
+            panel,
+            spec,
+            search.costs,
+            search.evaluator(),
+            seed=search.seed,
+            executor=executor,
+            saved=checkpoint.load(),
+            on_generation=checkpoint.save,
+            progress=report,
+        )
 
 
 def _metadata(result: EvolutionResult, spec: EvolutionSpec) -> dict[str, Any]:
