@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 
 from quant_organism.backtest import Evaluation
-from quant_organism.evolution.budgets import Spent, reason_to_stop
 from quant_organism.evolution.islands import Island, family_groups
 from quant_organism.evolution.judging import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
@@ -27,6 +26,7 @@ from quant_organism.evolution.objectives import (
 )
 from quant_organism.evolution.progress import LostBatch, Standing, TurnedAway, family_rows, generation_row
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.spending import Spent, reason_to_stop
 from quant_organism.evolution.trial_tables import (
     FAMILY_SCHEMA,
     LOST_SCHEMA,

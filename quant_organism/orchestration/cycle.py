@@ -1,19 +1,24 @@
 """What the assets of one cycle share: market, day, panel, spans, and the record of how the search was made."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import polars as pl
 
 from quant_organism import __version__
+from quant_organism.backtest import Evaluation
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.code_version import code_version
+from quant_organism.evolution.ledger import TrialLedger
+from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.evolution.records import read_candidates
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
@@ -50,10 +55,15 @@ class Cycle:
         splits = split(panel.n_bars, panel.interval)
         return cls(store, market.id, market.bars, day, panel, splits)
 
-    @property
+    @cached_property
     def in_sample(self) -> Panel:
         """The part of the panel that a search may see."""
         return self.panel.window(self.splits.in_sample.start, self.splits.in_sample.stop)
+
+    @cached_property
+    def ledger(self) -> TrialLedger:
+        """The ledger of all trials in the lake."""
+        return TrialLedger(self.lake.root)
 
     def write(self, dataset: str, frame: pl.DataFrame) -> None:
         """Store a frame of this cycle in the lake."""
@@ -78,6 +88,18 @@ class Cycle:
             "code": code_version(),
         }
         return Checkpoint(folder, identity)
+
+    def count_trials(self, search: SearchResource, generation: int, evaluations: Sequence[Evaluation]) -> None:
+        """Enter what this cycle's search evaluated in a generation in the trial ledger."""
+        identity = LedgerIdentity(
+            spec_hash=search.spec.hash,
+            panel_hash=self.in_sample.hash,
+            costs_hash=search.costs.hash,
+            cycle=f"{self.day.isoformat()}-{self.interval.name}-seed{search.seed}",
+            generation=generation,
+            market=self.market,
+        )
+        self.ledger.append(evaluations, identity)
 
     def record(self, search: SearchResource) -> None:
         """Write down how this cycle searches, for all that is derived from it."""

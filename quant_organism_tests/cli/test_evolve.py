@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.market.lake import Lake
 from quant_organism_tests.cli.conftest import Said
 from quant_organism_tests.tiny import LAST, write_world
@@ -33,10 +34,10 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
     assert "search cost in USD" not in document["search"]  # no price was said
 
     lake = Lake(tmp_path / "data" / "lake")
-    market = lake.markets()[0]
     stored = lake.read("evolved_population", market=document["market"], interval="1h", start=LAST, end=LAST)
-    assert market
     assert stored.height == document["trials"]
+    # Both searches tried the same: every trial is counted, and counted once.
+    assert TrialLedger(lake.root).n_trials(market=document["market"]) == stored.height
     assert stored.filter(pl.col("operator") == "crossover")["father"].null_count() == 0
 
 

@@ -1,5 +1,6 @@
 """Group evolution: the population of a cycle."""
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -42,7 +43,13 @@ def evolved_population(
     cycle.write("lost_batches", result.lost)
     cycle.record(search)
     cycle.checkpoint(search).remove()
-    context.add_output_metadata({**_metadata(result, search.spec), "seed": search.seed})
+    context.add_output_metadata(
+        {
+            **_metadata(result, search.spec),
+            "trials so far on this market": cycle.ledger.n_trials(market=cycle.market),
+            "seed": search.seed,
+        }
+    )
     return result.population
 
 
@@ -64,6 +71,7 @@ def _search(cycle: Cycle, search: SearchResource, progress: Progress) -> Evoluti
             seed=search.seed,
             executor=executor,
             saved=checkpoint.load(),
+            on_measured=partial(cycle.count_trials, search),
             on_generation=checkpoint.save,
             progress=report,
         )
