@@ -49,18 +49,18 @@ def committee_evaluation(
     committees
         C committees.
     shares
-        Weight of each genome in each committee, shape (C, G).
+        Weight of each of G members in each committee, shape (C, G).
     measured
-        Evaluation of the G genomes, with returns per bar.
+        Evaluation of the members' genomes, each on the assets of its member, with returns per bar.
     window
         What they were evaluated on.
     """
     assert measured.bar_returns is not None
     returns = np.zeros((len(committees), window.n_bars))
     # In a fixed order: a matrix product may depend on the machine's threads.
-    for genome in range(shares.shape[1]):
-        for committee in np.flatnonzero(shares[:, genome]):
-            returns[committee] += shares[committee, genome] * measured.bar_returns[genome]
+    for member in range(shares.shape[1]):
+        for committee in np.flatnonzero(shares[:, member]):
+            returns[committee] += shares[committee, member] * measured.bar_returns[member]
     metrics, daily = reduce_paths(returns, window.bars_per_year, window.market_returns, window.day_starts)
     metrics |= _trading_metrics(shares, measured)
     return CommitteeEvaluation(tuple(committees), metrics, measured.days, daily, returns)

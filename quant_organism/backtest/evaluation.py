@@ -33,6 +33,9 @@ class Evaluation:
         Portfolio returns compounded per UTC day, shape (G, D).
     bar_returns
         Portfolio returns per bar of the window, shape (G, T'), when they were asked for.
+    asset_daily_returns
+        Returns of each sleeve on its own equity compounded per UTC day, 0 where the asset had no bar, shape (G, N, D),
+        when they were asked for.
     behaviour
         Digest of what each genome's sleeves did, uint64 of shape (G,): genomes that held the same positions on all
         assets have the same, whatever their genes.
@@ -45,6 +48,7 @@ class Evaluation:
     days: NDArray[np.int64]
     daily_returns: NDArray[np.float64]
     bar_returns: NDArray[np.float64] | None
+    asset_daily_returns: NDArray[np.float64] | None
     behaviour: NDArray[np.uint64]
 
 

@@ -24,6 +24,7 @@ from quant_organism.backtest.population import (
     batches_of,
     check_columns,
     indicator_bytes,
+    participation,
     trade_batch,
     write_targets,
 )
@@ -86,6 +87,8 @@ class Evaluator:
         start: int = 0,
         stop: int | None = None,
         bar_returns: bool = False,
+        asset_daily_returns: bool = False,
+        assets: Sequence[Sequence[str]] | None = None,
     ) -> Evaluation:
         """Backtest every genome on every asset and on the portfolio of all of them.
 
@@ -102,11 +105,16 @@ class Evaluator:
             are warm-up. Default: the whole panel.
         bar_returns
             Return the portfolio's returns per bar too: G x T' float64.
+        asset_daily_returns
+            Return the daily returns of each sleeve alone too: G x N x D float64.
+        assets
+            Of each genome the symbols that its portfolio is restricted to (rule 18), G in all; none of them means all.
 
         Raises
         ------
         InputError
-            An empty population, a panel with broken bars or time stamps, or a window outside the panel.
+            An empty population, a panel with broken bars or time stamps, a window outside the panel, or a symbol that
+            the panel does not have.
         """
         genomes = tuple(population)
         if not genomes:
@@ -114,9 +122,11 @@ class Evaluator:
         window = self._window(panel, costs, start, stop)
         check_columns(genomes, panel)
         batches = batches_of(genomes, window)
+        takes_part = None if assets is None else participation(assets, panel)
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
         paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
+        by_asset = np.empty((len(genomes), panel.n_assets, window.day_starts.size)) if asset_daily_returns else None
         metrics = {name: np.empty(len(genomes)) for name in (*PATH_METRICS, "time_in_market")}
         desks: SimpleQueue[Desk] = SimpleQueue()
         for _ in range(min(self.threads, len(batches))):
@@ -125,7 +135,12 @@ class Evaluator:
         def trade(batch: Batch) -> None:
             desk = desks.get()
             try:
-                room, totals[batch.places] = trade_batch(batch, window, desk)
+                part = None if takes_part is None else takes_part[batch.places]
+                room, totals[batch.places], sleeves = trade_batch(
+                    batch, window, desk, takes_part=part, sleeves_apart=asset_daily_returns
+                )
+                if by_asset is not None:
+                    by_asset[batch.places] = sleeves
                 reduced, daily[batch.places] = reduce_paths(
                     room.returns, window.bars_per_year, window.market_returns, window.day_starts
                 )
@@ -155,6 +170,7 @@ class Evaluator:
             days=window.days,
             daily_returns=daily,
             bar_returns=paths,
+            asset_daily_returns=by_asset,
             behaviour=_behaviour(totals, window),
         )
 
@@ -169,15 +185,24 @@ class Evaluator:
     ) -> CommitteeEvaluation:
         """Backtest committees: the weighted mean of their members' returns, each with its own stops (rule 13).
 
-        Arguments and errors as in `evaluate`; genomes that several committees share are evaluated once.
+        Arguments and errors as in `evaluate`; members that several committees share are evaluated once.
         """
-        genomes = list({genome.hash: genome for committee in committees for genome in committee.genomes}.values())
-        position = {genome.hash: place for place, genome in enumerate(genomes)}
-        measured = self.evaluate(genomes, panel, costs, start=start, stop=stop, bar_returns=True)
+        members = {member.key: member for committee in committees for member in committee.members}
+        position = {key: place for place, key in enumerate(members)}
+        restricted = any(member.assets for member in members.values())
+        measured = self.evaluate(
+            [member.genome for member in members.values()],
+            panel,
+            costs,
+            start=start,
+            stop=stop,
+            bar_returns=True,
+            assets=[member.assets for member in members.values()] if restricted else None,
+        )
         window = self._window(panel, costs, start, stop)
-        shares = np.zeros((len(committees), len(genomes)))
+        shares = np.zeros((len(committees), len(members)))
         for row, committee in enumerate(committees):
-            shares[row, [position[genome.hash] for genome in committee.genomes]] = committee.weights
+            shares[row, [position[member.key] for member in committee.members]] = committee.weights
         return committee_evaluation(committees, shares, measured, window)
 
     def trades(

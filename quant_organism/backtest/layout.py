@@ -25,6 +25,10 @@ HELD_BARS = 13
 BARS_IN_POSITION = 14
 N_TOTALS = 15
 
+IDLE = np.zeros(N_TOTALS)
+"""Totals of a sleeve that never trades."""
+IDLE[EQUITY] = IDLE[DEEPEST] = 1.0
+
 # Columns of a recorded trade.
 ENTRY_BAR = 0
 EXIT_BAR = 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import kernel, layout, step_walk
+from quant_organism.backtest.metrics import reduce_paths
 from quant_organism.backtest.sleeves import Sleeve, Window
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -21,6 +22,8 @@ from quant_organism.strategies.family import GeneArrays, columns_of
 from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.store import IndicatorStore, Keys
 from quant_organism.strategies.targets import Targets
+
+Walk = Callable[..., None]
 
 _BATCH_CELLS = 2**18
 """Genomes x bars of one batch: few enough for the cache, enough to amortise the calls."""
@@ -135,37 +138,81 @@ class Desk:
         return Desk(self.targets.part(genomes, conviction=conviction), self.returns[:genomes], self.held[:genomes])
 
 
-def trade_batch(batch: Batch, window: Window, desk: Desk) -> tuple[Desk, NDArray[np.float64]]:
+def trade_batch(
+    batch: Batch,
+    window: Window,
+    desk: Desk,
+    *,
+    takes_part: NDArray[np.bool_] | None = None,
+    sleeves_apart: bool = False,
+) -> tuple[Desk, NDArray[np.float64], NDArray[np.float64] | None]:
     """Trade a batch on all assets of the window, in the order of their symbols.
 
     Asset after asset the batch's returns stay in the cache, and sums over assets do not depend on the panel's order.
 
+    Parameters
+    ----------
+    batch, window, desk
+        Who trades, where, and in which room.
+    takes_part
+        Whether a genome's portfolio takes part in an asset, shape (G, N); none: every one in all.
+    sleeves_apart
+        Whether the daily returns of each sleeve are wanted.
+
     Returns
     -------
-    The part of `desk` with the batch's returns and holdings, and the totals of its sleeves, shape (G, N, N_TOTALS).
+    The part of `desk` with the batch's returns and holdings; the totals of its sleeves, shape (G, N, N_TOTALS); the
+    daily returns of each sleeve on its own equity, shape (G, N, D), if they are wanted.
     """
     room = desk.part(batch.size, conviction=batch.family.conviction)
     room.returns[:], room.held[:] = 0.0, False
     totals = np.zeros((batch.size, window.panel.n_assets, layout.N_TOTALS))
+    daily = np.zeros((batch.size, window.panel.n_assets, window.day_starts.size)) if sleeves_apart else None
     for asset in window.traded_assets:
+        if takes_part is not None and not takes_part[:, asset].any():
+            totals[:, asset] = layout.IDLE
+            continue
         sleeve = window.sleeves[asset]
         write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), room.targets)
-        totals[:, asset] = _trade_sleeves(batch, sleeve, room)
-    return room, totals
+        if takes_part is None and daily is None:
+            totals[:, asset] = _trade_sleeves(batch, sleeve, room)
+            continue
+        absent = None if takes_part is None else ~takes_part[:, asset]
+        totals[:, asset], gains = _trade_sleeves_apart(batch, sleeve, room, absent)
+        if daily is not None:
+            path = np.zeros(room.returns.shape)
+            path[:, sleeve.window_rows] = gains
+            daily[:, asset] = reduce_paths(path, window.bars_per_year, window.market_returns, window.day_starts)[1]
+    return room, totals, daily
 
 
 def _trade_sleeves(batch: Batch, sleeve: Sleeve, room: Desk) -> NDArray[np.float64]:
-    totals = np.empty((batch.size, layout.N_TOTALS))
-    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
     if sleeve.has_gaps:
-        shape = (batch.size, sleeve.n_bars)
-        gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-        simulate(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, gains, through)
-        room.returns[:, sleeve.window_rows] += gains
-        room.held[:, sleeve.window_rows] |= through
-    else:
-        simulate(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, room.returns, room.held)
+        return _trade_sleeves_apart(batch, sleeve, room, None)[0]
+    totals = np.empty((batch.size, layout.N_TOTALS))
+    _walk_of(sleeve)(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, room.returns, room.held)
     return totals
+
+
+def _trade_sleeves_apart(
+    batch: Batch, sleeve: Sleeve, room: Desk, absent: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # Totals, and returns in each of the asset's bars, before they join the portfolios; of absent genomes: nothing.
+    totals = np.empty((batch.size, layout.N_TOTALS))
+    shape = (batch.size, sleeve.n_bars)
+    gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    bars = sleeve.bars._replace(origin=sleeve.bars.first)
+    _walk_of(sleeve)(room.targets, bars, batch.risk, sleeve.friction, totals, gains, through)
+    if absent is not None:
+        totals[absent] = layout.IDLE
+        gains[absent], through[absent] = 0.0, False
+    room.returns[:, sleeve.window_rows] += gains
+    room.held[:, sleeve.window_rows] |= through
+    return totals, gains
+
+
+def _walk_of(sleeve: Sleeve) -> Walk:
+    return step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,3 +274,21 @@ def write_targets(batch: Batch, sleeve: Sleeve, banks: Banks, targets: Targets) 
     for genome in range(batch.size):
         changes = targets.bars[genome, : targets.counts[genome]]
         changes[:] = sleeve.rated[changes]
+
+
+def participation(assets: Sequence[Sequence[str]], panel: Panel) -> NDArray[np.bool_]:
+    """Tell which assets each portfolio takes part in, shape (G, N); no symbol at all means all of the panel.
+
+    Raises
+    ------
+    InputError
+        A symbol that the panel does not have.
+    """
+    unknown = sorted({symbol for symbols in assets for symbol in symbols} - set(panel.symbols))
+    if unknown:
+        raise InputError(
+            f"the panel has no {', '.join(unknown)}",
+            where=f"market {panel.market}",
+            remedy=f"choose from {', '.join(panel.symbols)}",
+        )
+    return np.array([[not symbols or symbol in symbols for symbol in panel.symbols] for symbols in assets])

@@ -61,9 +61,14 @@ def show(id: Id, data_dir: options.DataDir = None, as_json: options.Json = False
     typer.echo(f"born {document.provenance.date} on {document.provenance.market}, {document.interval} bars")
     typer.echo(f"universe {', '.join(document.universe)}\n")
     print_table(
-        ("weight", "genome", "genes"),
+        ("weight", "genome", "assets", "genes"),
         [
-            (member.weight, member.genome.id, ", ".join(f"{k} {_short(v)}" for k, v in member.genome.genes.items()))
+            (
+                member.weight,
+                member.genome.id,
+                ", ".join(member.assets) or "all",
+                ", ".join(f"{k} {_short(v)}" for k, v in member.genome.genes.items()),
+            )
             for member in document.committee.members
         ],
         title="Members",

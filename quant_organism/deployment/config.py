@@ -13,7 +13,9 @@ from quant_organism.deployment.stages import Move, Stage, check_move, timestamp
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.strategies.committee import Committee
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSIONS: Final = ("1", "2")
+"""Versions that are read. A document is written in the first that can say it: members restricted to assets need 2."""
+
 MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
 """Largest document of each kind."""
 
@@ -127,6 +129,19 @@ class StrategyConfig(BaseModel):
         }
         return _validated(cls, fields, committee.id)._fitted()
 
+    @model_validator(mode="after")
+    def _members_within_universe(self) -> Self:
+        unknown = sorted({symbol for member in self.committee.members for symbol in member.assets} - set(self.universe))
+        if unknown:
+            raise ValueError(f"members trade {', '.join(unknown)}, which the universe does not have")
+        return self
+
+    @property
+    def schema_version(self) -> str:
+        """Version of the stored form."""
+        restricted = any(member.assets for member in self.committee.members)
+        return SCHEMA_VERSIONS[1] if restricted else SCHEMA_VERSIONS[0]
+
     @property
     def id(self) -> str:
         """Identity of what trades: ``{family}_{generation}_{hash8}`` or ``committee_{generation}_{hash8}``."""
@@ -134,8 +149,8 @@ class StrategyConfig(BaseModel):
 
     @property
     def kind(self) -> Literal["genome", "committee"]:
-        """Whether one genome or several."""
-        return "genome" if len(self.committee.members) == 1 else "committee"
+        """Whether one genome on all assets, or anything else."""
+        return "genome" if self.committee.is_genome else "committee"
 
     @property
     def stage(self) -> Stage:
@@ -223,7 +238,7 @@ class StrategyConfig(BaseModel):
         committee = decode_members(document.pop("genes", None), document.pop("members", None), where)
         config = _validated(cls, {**document, "committee": committee}, where, IntegrityError)
         for name, stored in identity.items():
-            found = SCHEMA_VERSION if name == "schema_version" else getattr(config, name)
+            found = getattr(config, name)
             if stored != found:
                 raise IntegrityError(
                     f"{name} is {stored!r}, but its content says {found!r}", where=where, remedy=_RESTORE
@@ -233,7 +248,7 @@ class StrategyConfig(BaseModel):
     def _document(self) -> dict[str, Any]:
         genes, members = encode_members(self.committee)
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": self.schema_version,
             "id": self.id,
             "kind": self.kind,
             "stage": self.stage,
@@ -296,11 +311,11 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("schema_version"), str):
         raise IntegrityError("not a strategy document: it has no schema_version", where=where, remedy=_RESTORE)
     version = document["schema_version"]
-    if version != SCHEMA_VERSION:
-        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSION)
+    if version not in SCHEMA_VERSIONS:
+        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSIONS[-1])
         raise IntegrityError(
             f"written by a {'newer' if newer else 'different'} version of quant-organism (schema version {version!r}, "
-            f"this one reads {SCHEMA_VERSION!r}); nothing was changed",
+            f"this one reads {' and '.join(SCHEMA_VERSIONS)}); nothing was changed",
             where=where,
             remedy="update quant-organism" if newer else "move the file out of the folder",
         )

@@ -6,7 +6,9 @@ from quant_organism.errors import IntegrityError, QuantOrganismError
 from quant_organism.strategies import Genome
 from quant_organism.strategies.committee import Committee, Member
 
-_FIELDS = ("weight", "family", "generation", "hash", "values")
+_FIELDS = {"weight", "family", "generation", "hash", "values"}
+_OPTIONAL_FIELD = "assets"
+"""There where a member is restricted to assets."""
 
 
 def encode_members(committee: Committee) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
@@ -19,6 +21,7 @@ def encode_members(committee: Committee) -> tuple[dict[str, list[str]], list[dic
             "generation": member.genome.generation,
             "hash": member.genome.hash,
             "values": list(member.genome.genes.values()),
+            **({_OPTIONAL_FIELD: list(member.assets)} if member.assets else {}),
         }
         for member in committee.members
     ]
@@ -45,12 +48,17 @@ def decode_members(genes: Any, members: Any, where: str) -> Committee:
 
 
 def _member(genes: dict[str, Any], record: Any) -> Member:
-    if not isinstance(record, dict) or set(record) != set(_FIELDS):
-        raise IntegrityError(f"a member has exactly the fields {', '.join(_FIELDS)}", where="members")
+    if not isinstance(record, dict) or set(record) - {_OPTIONAL_FIELD} != _FIELDS:
+        fields = ", ".join(sorted(_FIELDS))
+        raise IntegrityError(f"a member has exactly the fields {fields}, and {_OPTIONAL_FIELD} or not", where="members")
     names, values, weight = genes.get(record["family"]), record["values"], record["weight"]
+    assets = record.get(_OPTIONAL_FIELD, [])
     if not isinstance(names, list) or not isinstance(values, list) or len(names) != len(values):
         raise IntegrityError(f"values do not fit the gene names of {record['family']!r}", where="members")
     if not isinstance(weight, float):
         raise IntegrityError(f"weight is {weight!r}, expected a number", where="members")
+    if not isinstance(assets, list) or not all(isinstance(symbol, str) for symbol in assets):
+        raise IntegrityError(f"assets are {assets!r}, expected a list of symbols", where="members")
     genome = {name: record[name] for name in ("family", "generation", "hash")}
-    return Member(weight, Genome.from_dict({**genome, "genes": dict(zip(names, values, strict=True))}))
+    genes_of_it = dict(zip(names, values, strict=True))
+    return Member(weight, Genome.from_dict({**genome, "genes": genes_of_it}), tuple(assets))

@@ -13,11 +13,12 @@ from quant_organism.evolution.trials import NO_PARENT, Trials
 from quant_organism.strategies import Genome
 from quant_organism.strategies.committee import Committee, Member
 
-_CANDIDATE_SCHEMA = {
+_CANDIDATE_SCHEMA: dict[str, type[pl.DataType] | pl.DataType] = {
     "candidate": pl.Utf8,
     "origin": pl.Utf8,
     "member": pl.Int64,
     "weight": pl.Float64,
+    "assets": pl.List(pl.Utf8),
     "family": pl.Utf8,
     "genome": pl.Utf8,
 }
@@ -76,7 +77,8 @@ def read_candidates(frame: pl.DataFrame) -> list[Candidate]:
     candidates = []
     for (name,), rows in frame.group_by(["candidate"], maintain_order=True):
         members = tuple(
-            Member(row["weight"], Genome.from_dict(orjson.loads(row["genome"]))) for row in rows.iter_rows(named=True)
+            Member(row["weight"], Genome.from_dict(orjson.loads(row["genome"])), tuple(row["assets"]))
+            for row in rows.iter_rows(named=True)
         )
         candidate = Candidate(Committee(members), rows["origin"][0])
         if candidate.id != name:

@@ -24,53 +24,101 @@ _WEIGHT_DECIMALS = 12
 
 @dataclass(frozen=True)
 class Member:
-    """One genome of a committee and its weight in (0, 1]."""
+    """One genome of a committee, its weight, and the assets that it trades.
+
+    Parameters
+    ----------
+    weight
+        In (0, 1]; it applies to the portfolio formed from its assets.
+    genome
+        The genome.
+    assets
+        The symbols that it is restricted to, sorted (rule 18 of docs/execution.md); empty: all of the panel.
+
+    Raises
+    ------
+    InputError
+        Symbols that are not sorted, or repeated.
+    """
 
     weight: float
     genome: Genome
+    assets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if list(self.assets) != sorted(set(self.assets)):
+            raise InputError(
+                f"the assets {', '.join(self.assets)} are not sorted, or repeated",
+                where=f"member {self.genome.id}",
+                remedy="use Committee.of",
+            )
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """What tells members apart: the genome's hash and the assets."""
+        return self.genome.hash, self.assets
 
 
 @dataclass(frozen=True)
 class Committee:
     """Weighted genomes that trade as one strategy, each with its own stops.
 
+    A genome may be a member more than once, with other assets each time: then it has two portfolios with a weight each.
+
     Parameters
     ----------
     members
-        1 to 30 members in the order of their genomes' hashes; weights sum to 1.
+        1 to 30 members in the order of their genomes' hashes, then of their assets; weights sum to 1.
 
     Raises
     ------
     InputError
-        No members, too many, the same genome twice, or weights that do not sum to 1.
+        No members, too many, the same genome with the same assets twice, or weights that do not sum to 1.
     """
 
     members: tuple[Member, ...]
 
     def __post_init__(self) -> None:
-        hashes = [member.genome.hash for member in self.members]
+        keys = [member.key for member in self.members]
         total = sum(member.weight for member in self.members)
-        if not 1 <= len(hashes) <= MAX_MEMBERS:
+        if not 1 <= len(keys) <= MAX_MEMBERS:
             raise InputError(
-                f"a committee has 1 to {MAX_MEMBERS} members, not {len(hashes)}", remedy="choose the best of them"
+                f"a committee has 1 to {MAX_MEMBERS} members, not {len(keys)}", remedy="choose the best of them"
             )
-        if hashes != sorted(set(hashes)):
+        if keys != sorted(set(keys)):
             raise InputError("members are not in the order of their hashes, or repeated", remedy="use Committee.of")
         if abs(total - 1.0) > 1e-9 or min(member.weight for member in self.members) <= 0:
             raise InputError(f"weights must be positive and sum to 1, not {total}", remedy="use Committee.of")
 
     @classmethod
-    def of(cls, genomes: Sequence[Genome], weights: Sequence[float] | None = None) -> Committee:
-        """Build a committee from genomes and positive raw weights (equal without), normalised to sum 1."""
+    def of(
+        cls,
+        genomes: Sequence[Genome],
+        weights: Sequence[float] | None = None,
+        assets: Sequence[Sequence[str]] | None = None,
+    ) -> Committee:
+        """Build a committee.
+
+        Parameters
+        ----------
+        genomes
+            Its genomes, in any order.
+        weights
+            Positive raw weight of each, which are normalised to sum 1; equal without.
+        assets
+            Symbols that each is restricted to, in any order; none of them, or nothing at all, means all of the panel.
+        """
         raw = [1.0] * len(genomes) if weights is None else [float(weight) for weight in weights]
-        pairs = sorted(zip(genomes, raw, strict=True), key=lambda pair: pair[0].hash)
         total = math.fsum(raw)
-        shares = [round(weight / total, _WEIGHT_DECIMALS) for _, weight in pairs]
-        return cls(tuple(Member(share, genome) for (genome, _), share in zip(pairs, shares, strict=True)))
+        members = [
+            Member(round(weight / total, _WEIGHT_DECIMALS), genome, tuple(sorted(symbols)))
+            for genome, weight, symbols in zip(genomes, raw, assets or [()] * len(genomes), strict=True)
+        ]
+        return cls(tuple(sorted(members, key=lambda member: member.key)))
 
     @property
     def genomes(self) -> tuple[Genome, ...]:
-        """The members' genomes."""
+        """The members' genomes; one that is a member twice is there twice."""
         return tuple(member.genome for member in self.members)
 
     @property
@@ -79,10 +127,20 @@ class Committee:
         return np.array([member.weight for member in self.members])
 
     @property
+    def is_genome(self) -> bool:
+        """Whether it is nothing but one genome on all assets."""
+        return len(self.members) == 1 and not self.members[0].assets
+
+    @property
     def id(self) -> str:
-        """The genome's identity for a single one, else `committee_{generation}_{hash8}`."""
-        if len(self.members) == 1:
+        """The genome's identity if it is nothing else, `committee_{generation}_{hash8}` otherwise."""
+        if self.is_genome:
             return self.members[0].genome.id
-        canonical = orjson.dumps([[member.genome.hash, member.weight] for member in self.members])
+        canonical = orjson.dumps(
+            [
+                [member.genome.hash, member.weight, *([member.assets] if member.assets else [])]
+                for member in self.members
+            ]
+        )
         generation = max(genome.generation for genome in self.genomes)
         return f"committee_{generation}_{hashlib.sha256(canonical).hexdigest()[:8]}"

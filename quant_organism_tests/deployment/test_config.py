@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from quant_organism.deployment.config import LISTED_MOVES, LISTED_PERFORMANCE, MAX_BYTES, StrategyConfig
 from quant_organism.errors import InputError, IntegrityError, QuantOrganismError
-from quant_organism_tests.deployment.documents import committee, document, observation, stage_evidence
+from quant_organism.strategies.committee import Committee
+from quant_organism_tests.deployment.documents import UNIVERSE, committee, document, observation, stage_evidence
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def restricted(strategy: Committee) -> Committee:
+    """Restrict each member to one asset, in turn."""
+    assets = [(UNIVERSE[i % len(UNIVERSE)],) for i in range(len(strategy.members))]
+    return Committee.of(strategy.genomes, strategy.weights, assets)
 
 
 def read(data: bytes) -> StrategyConfig:
@@ -76,6 +83,46 @@ def test_the_text_of_trees_comes_on_top_of_the_limit():
     assert read(grown.to_json()) == grown
 
 
+def test_members_restricted_to_assets_are_read_back_exactly_within_the_same_limit():
+    strategy = restricted(committee(30))
+    config = document(strategy=strategy)
+    for day in range(1, 200):
+        config = config.observed(observation(day))
+    again = read(config.to_json())
+    assert again == config
+    assert again.committee.members == strategy.members
+    assert len(config.to_json()) <= MAX_BYTES["committee"]
+    assert config.schema_version == "2"
+
+
+def test_a_genome_restricted_to_assets_is_not_the_genome():
+    strategy = restricted(committee(1))
+    config = document(strategy=strategy)
+    assert (config.kind, config.id) == ("committee", strategy.id)
+    assert config.id != strategy.genomes[0].id
+    assert read(config.to_json()) == config
+
+
+def test_documents_without_restrictions_stay_in_the_first_version():
+    assert orjson.loads(document().to_json())["schema_version"] == "1"
+    with pytest.raises(IntegrityError, match="schema_version is '2'"):
+        read(tampered(document(), resealed=True, schema_version="2"))
+
+
+def test_members_cannot_trade_what_the_universe_lacks():
+    genomes = committee(2).genomes
+    with pytest.raises(InputError, match="members trade MOON"):
+        document(strategy=Committee.of(genomes, None, [("MOON",), ()]))
+
+
+@pytest.mark.parametrize("assets", ["COIN00", [1], ["COIN01", "COIN00"], {"COIN00": 1}])
+def test_assets_of_a_member_that_are_no_sorted_list_of_symbols_are_refused(assets):
+    config = document(strategy=restricted(committee(2)))
+    member, *others = orjson.loads(config.to_json())["members"]
+    with pytest.raises(QuantOrganismError):
+        read(tampered(config, resealed=True, members=[{**member, "assets": assets}, *others]))
+
+
 def test_lists_are_bounded_even_where_there_is_room():
     config = document(evidence={})
     for day in range(1, 21):
@@ -135,7 +182,7 @@ def test_unusable_values_at_birth_are_named(changes, found):
 
 def test_a_later_version_is_told_apart_before_anything_else_is_judged():
     with pytest.raises(IntegrityError, match=r"newer version.*nothing was changed") as caught:
-        read(tampered(document(), resealed=False, schema_version="2"))
+        read(tampered(document(), resealed=False, schema_version="3"))
     assert caught.value.remedy == "update quant-organism"
 
 

@@ -1,6 +1,9 @@
 """Committees: their identity, their members' order, and what the final choice picks."""
 
+import hashlib
+
 import numpy as np
+import orjson
 import polars as pl
 import pytest
 
@@ -38,6 +41,31 @@ def test_impossible_committees_are_errors(genomes):
             Committee(wrong)
     with pytest.raises(InputError, match="1 to 30 members, not 31"):
         Committee.of(crowd)
+
+
+def test_one_genome_may_be_a_member_with_several_assets_but_not_twice_with_the_same(genomes):
+    genome = genomes[0]
+    committee = Committee.of([genome] * 3, [1, 2, 1], [("S1",), (), ("S0",)])
+    assert [member.assets for member in committee.members] == [(), ("S0",), ("S1",)]
+    assert committee.id == Committee.of([genome] * 3, [1, 1, 2], [("S0",), ("S1",), ()]).id
+    assert committee.id != Committee.of([genome] * 3, [1, 1, 2], [("S0",), ("S2",), ()]).id
+    with pytest.raises(InputError, match="repeated"):
+        Committee.of([genome] * 2, None, [("S0",), ("S0",)])
+
+
+def test_a_genome_on_some_assets_is_another_strategy_than_the_genome(genomes):
+    assert Committee.of(genomes[:1], None, [()]).id == genomes[0].id
+    restricted = Committee.of(genomes[:1], None, [("S1", "S0")])
+    assert restricted.members[0].assets == ("S0", "S1")
+    assert restricted.id.startswith("committee_0_")
+
+
+def test_committees_without_restrictions_keep_the_identity_that_they_always_had():
+    rng = np.random.default_rng(0)
+    pair = [random_genome(rng, "ema_crossover"), random_genome(rng, "rsi_filter")]
+    content = [[genome.hash, 0.5] for genome in sorted(pair, key=lambda genome: genome.hash)]
+    digest = hashlib.sha256(orjson.dumps(content)).hexdigest()
+    assert Committee.of(pair).id == f"committee_0_{digest[:8]}"
 
 
 def test_a_committee_earns_the_weighted_mean_of_its_members(panel, costs, evaluator, genomes):
