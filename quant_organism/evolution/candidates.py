@@ -1,20 +1,60 @@
-"""The final choice of a search: the committees that it puts forward."""
+"""The final choice of a search: the committee that it puts forward, and a few single genomes beside it.
+
+Averaging over many good genomes earns more afterwards than the best of them, which owes too much to its luck. What the
+committee is made of depends on where the edge sits:
+
+`pooled`
+    The best genomes by their Sharpe ratio over all assets, on all assets: for an edge that assets share.
+`per_asset`
+    For each asset the best genomes by their Sharpe ratio there, each restricted to it.
+`own_assets`
+    The best of all units, a unit being a genome on all assets or on one of them, by the unit's own Sharpe ratio.
+
+Each candidate costs significance: there is one committee, and not more champions than asked for.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.strategies import Committee
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Committee, Genome
 
 if TYPE_CHECKING:
     from quant_organism.evolution.spec import EvolutionSpec
     from quant_organism.evolution.trials import Trials
 
 _FEWEST_MEMBERS = 3
+_MOST_LOOKED_AT = 20
+"""How many times the members wanted are measured at most, to find enough that are distinct and traded enough."""
+
+ALL_ASSETS = -1
+
+Unit = tuple[int, int]
+"""A trial, and the one asset that it is restricted to, or `ALL_ASSETS`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What tests before the search found.
+
+    Attributes
+    ----------
+    pooled_p
+        p-value of the statistic over all assets together.
+    per_asset_p
+        p-value of the statistic that looks at assets one by one.
+    """
+
+    pooled_p: float
+    per_asset_p: float
 
 
 @dataclass(frozen=True)
@@ -26,7 +66,7 @@ class Candidate:
     committee
         The strategy.
     origin
-        Where it came from: `best of all families`, `best of <family>`, or `champion` for a single genome.
+        Where it came from: one of `ORIGINS`, or `champion` for a single genome.
     """
 
     committee: Committee
@@ -38,12 +78,21 @@ class Candidate:
         return self.committee.id
 
 
-def choose_candidates(trials: Trials, spec: EvolutionSpec) -> list[Candidate]:
+def choose_candidates(
+    trials: Trials,
+    spec: EvolutionSpec,
+    panel: Panel,
+    costs: Costs,
+    evaluator: Evaluator,
+    *,
+    evidence: Evidence | None = None,
+) -> list[Candidate]:
     """Make the final choice of a search.
 
-    The first candidate is the committee of the best trials of all families; then one committee per family that has
-    enough material; then the best single genomes of the Pareto front that are not too correlated with one another.
-    Trials that behave identically (equal daily returns) count once. Members are weighted by inverse volatility.
+    The committee comes first: of the best share of what it is made of, each traded at least `min_trades` times and
+    equal daily returns count once. Seats are taken by falling Sharpe ratio by those that correlate by no more than
+    `max_correlation` with everyone seated; what stays free goes to the best of the others. Members are weighted by
+    inverse volatility. Then come the best single genomes of the Pareto front within the same limit of correlation.
 
     Parameters
     ----------
@@ -51,55 +100,138 @@ def choose_candidates(trials: Trials, spec: EvolutionSpec) -> list[Candidate]:
         All trials of the search.
     spec
         Sizes, fractions and the correlation limit of the choice.
+    panel, costs, evaluator
+        What the search saw, and who measured it.
+    evidence
+        Decides what the committee is made of where the spec says `auto`.
 
     Returns
     -------
     list of Candidate
         Without repetition; empty when no trial is feasible.
     """
-    ranked = _distinct_by_behaviour(trials)
+    made_of = composition(spec.choice, evidence)
     found: dict[str, Candidate] = {}
-    for origin, pool in _pools(trials, ranked):
-        chosen = pool[: max(_FEWEST_MEMBERS, round(spec.committee_fraction * len(pool)))][: spec.committee_size]
-        if len(chosen) >= _FEWEST_MEMBERS:
-            volatility = trials.daily_returns[chosen].std(axis=1, ddof=1)
-            committee = Committee.of([trials.genomes[i] for i in chosen], 1.0 / volatility)
-            found.setdefault(committee.id, Candidate(committee, origin))
-    for trial in _champions(trials, ranked, spec):
-        committee = Committee.of([trials.genomes[trial]])
-        found.setdefault(committee.id, Candidate(committee, "champion"))
+    committee = _committee(trials, spec, made_of, _Scales(trials, panel, costs, evaluator, spec.min_trades))
+    if committee is not None:
+        found[committee.id] = Candidate(committee, ORIGINS[made_of])
+    for trial in _champions(trials, spec):
+        champion = Committee.of([trials.genomes[trial]])
+        found.setdefault(champion.id, Candidate(champion, "champion"))
     return list(found.values())
 
 
-def _distinct_by_behaviour(trials: Trials) -> list[int]:
-    """Return feasible trials by falling Sharpe ratio, one of each set with equal daily returns."""
-    feasible = np.flatnonzero(trials.feasible)
-    order = feasible[np.lexsort((feasible, -trials.metrics["sharpe"][feasible]))]
+def composition(choice: Choice, evidence: Evidence | None) -> Choice:
+    """Return what the committee is made of.
+
+    Under `auto`: `pooled` where the pooled statistic rejects, `per_asset` where only the other does, `own_assets` where
+    neither does, and `WITHOUT_EVIDENCE` where nothing was tested.
+    """
+    if choice != "auto":
+        return choice
+    if evidence is None:
+        return WITHOUT_EVIDENCE
+    if evidence.pooled_p <= REJECTION_LEVEL:
+        return "pooled"
+    return "per_asset" if evidence.per_asset_p <= REJECTION_LEVEL else "own_assets"
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    # A unit that traded enough, with its daily returns.
+    unit: Unit
+    returns: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """Measures units again, now each asset for itself."""
+
+    trials: Trials
+    panel: Panel
+    costs: Costs
+    evaluator: Evaluator
+    min_trades: int
+
+    def weighed(self, units: Sequence[Unit]) -> list[_Weighed]:
+        """Return those units that traded enough and vary, in their order."""
+        trials = sorted({trial for trial, _ in units})
+        genomes = [self.trials.genomes[trial] for trial in trials]
+        measured = self.evaluator.evaluate(genomes, self.panel, self.costs, asset_daily_returns=True)
+        assert measured.asset_daily_returns is not None
+        found = []
+        for trial, asset in units:
+            row = trials.index(trial)
+            whole = asset == ALL_ASSETS
+            trades = measured.metrics["trades"][row] if whole else measured.asset_metrics["trades"][row, asset]
+            returns = measured.daily_returns[row] if whole else measured.asset_daily_returns[row, asset]
+            if trades >= self.min_trades and returns.std() > 0.0:
+                found.append(_Weighed((trial, asset), returns))
+        return found
+
+
+def _committee(trials: Trials, spec: EvolutionSpec, made_of: Choice, scales: _Scales) -> Committee | None:
+    whole = _ranked(trials, [ALL_ASSETS])
+    assets = range(len(trials.symbols))
+    if made_of == "per_asset":
+        # The best of each asset, then the second best of each, and so on.
+        ranked = [
+            unit for units in zip_longest(*(_ranked(trials, [asset]) for asset in assets)) for unit in units if unit
+        ]
+    elif made_of == "own_assets":
+        ranked = _ranked(trials, [ALL_ASSETS, *assets])
+    else:
+        ranked = whole
+    wanted = max(_FEWEST_MEMBERS, round(spec.committee_fraction * len(whole)))
+    seated = _seated(list(_material(ranked, wanted, spec.committee_size, scales)), spec)
+    if len(seated) < _FEWEST_MEMBERS:
+        return None
+    genomes: list[Genome] = [trials.genomes[member.unit[0]] for member in seated]
+    weights = [1.0 / float(member.returns.std(ddof=1)) for member in seated]
+    symbols = [() if asset == ALL_ASSETS else (trials.symbols[asset],) for _, asset in (m.unit for m in seated)]
+    return Committee.of(genomes, weights, symbols)
+
+
+def _ranked(trials: Trials, assets: Sequence[int]) -> list[Unit]:
+    """Return the units of feasible trials on these assets by falling Sharpe ratio."""
+    columns = [trials.metrics["sharpe"] if a == ALL_ASSETS else trials.asset_sharpe[:, a] for a in assets]
+    sharpe = np.where(trials.feasible[:, None], np.column_stack(columns), np.nan)
+    order = np.argsort(-sharpe, axis=None, kind="stable")[: np.isfinite(sharpe).sum()]
+    return [(int(place) // len(assets), assets[int(place) % len(assets)]) for place in order]
+
+
+def _material(ranked: Sequence[Unit], wanted: int, seats: int, scales: _Scales) -> Iterator[_Weighed]:
+    """Yield the best units that differ in what they did and traded enough, as many as wanted if there are."""
     seen: set[bytes] = set()
-    distinct = []
-    for trial in order:
-        behaviour = hashlib.sha256(trials.daily_returns[trial].tobytes()).digest()
-        if behaviour not in seen:
-            seen.add(behaviour)
-            distinct.append(int(trial))
-    return distinct
+    for begin in range(0, min(len(ranked), _MOST_LOOKED_AT * max(wanted, seats)), wanted):
+        for unit in scales.weighed(ranked[begin : begin + wanted]):
+            digest = unit.returns.tobytes()
+            if digest not in seen:
+                seen.add(digest)
+                yield unit
+            if len(seen) == wanted:
+                return
 
 
-def _pools(trials: Trials, ranked: list[int]) -> list[tuple[str, list[int]]]:
-    by_family: dict[str, list[int]] = {}
-    for trial in ranked:
-        by_family.setdefault(trials.genomes[trial].family, []).append(trial)
-    return [("best of all families", ranked), *((f"best of {name}", by_family[name]) for name in sorted(by_family))]
+def _seated(material: Sequence[_Weighed], spec: EvolutionSpec) -> list[_Weighed]:
+    chosen = _uncorrelated([unit.returns for unit in material], spec.committee_size, spec.max_correlation)
+    others = [place for place in range(len(material)) if place not in chosen]
+    return [material[place] for place in [*chosen, *others][: spec.committee_size]]
 
 
-def _champions(trials: Trials, ranked: list[int], spec: EvolutionSpec) -> list[int]:
+def _champions(trials: Trials, spec: EvolutionSpec) -> list[int]:
+    front = [trial for trial, _ in _ranked(trials, [ALL_ASSETS]) if trials.on_front[trial]]
+    chosen = _uncorrelated([trials.daily_returns[trial] for trial in front], spec.champions, spec.max_correlation)
+    return [front[place] for place in chosen]
+
+
+def _uncorrelated(returns: Sequence[NDArray[np.float64]], most: int, limit: float) -> list[int]:
+    """Return places, in their order, of those that correlate by no more than the limit with all chosen before."""
     chosen: list[int] = []
-    for trial in ranked:
-        if len(chosen) == spec.champions:
+    for place, own in enumerate(returns):
+        if len(chosen) == most:
             break
-        if not trials.on_front[trial]:
-            continue
-        returns = trials.daily_returns[[*chosen, trial]]
-        if not chosen or np.max(np.atleast_2d(np.corrcoef(returns))[-1, :-1]) <= spec.max_correlation:
-            chosen.append(trial)
+        others = np.array([returns[other] for other in chosen])
+        if not chosen or np.max(np.corrcoef(np.vstack([others, own]))[-1, :-1]) <= limit:
+            chosen.append(place)
     return chosen

@@ -21,6 +21,8 @@ PROFILES: Final[tuple[str, ...]] = get_args(Profile)
 SEARCH_SHARE: Final = 0.5
 """Share of the hours that the search may take; validation gets 37.5 %, deployment the rest."""
 
+Choice = Literal["auto", "pooled", "per_asset", "own_assets"]
+
 _SIZES: dict[str, dict[str, int]] = {
     "smoke": {"islands": 2, "population": 30, "generations": 4},
     "standard": {"islands": 5, "population": 50, "generations": 10},
@@ -76,9 +78,9 @@ class EvolutionSpec(BaseModel):
     cost_per_worker_hour_usd, cost_limit_usd
         Price of a worker, and what the search may cost; without a price no cost is known.
     committee_fraction, committee_size
-        The best share of all trials that forms the committee, and its largest number of members.
+        The best share of what it is made of that forms the committee, and its largest number of members.
     champions
-        How many single genomes are put forward beside the committees.
+        How many single genomes are put forward beside the committee.
     max_correlation
         Largest correlation of daily returns between two champions.
 
