@@ -1,0 +1,147 @@
+"""What the final choice is worth: each rule on fresh worlds with planted edges, after the sample that it chose on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.evolution.candidates import choose_candidates
+from quant_organism.evolution.search import Trials, search
+from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval
+from quant_organism.market.world.generator import generate
+from quant_organism.market.world.spec import Asset, Plant, WorldSpec
+from quant_organism.strategies import Committee, Genome
+
+SEEDS = range(5_000, 5_003)
+"""Worlds per kind of edge and strength."""
+
+SEEN_DAYS, LATER_DAYS, LONG_DAYS = 540, 365, 1_460
+STRENGTHS = {"momentum": (0.04, 0.07), "reversion": (0.5, 0.7), "breakout": (0.02, 0.04), "carry": (0.02, 0.04)}
+"""A weak and a strong edge of each kind."""
+
+ASSETS = tuple(
+    Asset(symbol=f"SIM-{name}", volatility=volatility)
+    for name, volatility in (("A", 1.0), ("B", 1.3), ("C", 1.5), ("D", 1.2))
+)
+SEARCH = EvolutionSpec(population=50, generations=8)
+
+CHAMPION = "champion, plain"
+RULES: dict[str, dict[str, Any]] = {
+    CHAMPION: {"champions": 1},
+    "champion, smoothed": {"champions": 1, "fitness": "smoothed"},
+    "champion, asset_median": {"champions": 1, "fitness": "asset_median"},
+    "pooled 1 %": {"choice": "pooled", "committee_fraction": 0.01},
+    "pooled 5 %": {"choice": "pooled"},
+    "pooled 5 %, 8 seats": {"choice": "pooled", "committee_size": 8},
+    "pooled 5 %, 8 seats, any correlation": {"choice": "pooled", "committee_size": 8, "max_correlation": 1.0},
+    "pooled 5 %, smoothed": {"choice": "pooled", "fitness": "smoothed"},
+    "pooled 5 %, asset_median": {"choice": "pooled", "fitness": "asset_median"},
+    "own_assets 1 %": {"choice": "own_assets", "committee_fraction": 0.01},
+    "own_assets 5 %": {"choice": "own_assets"},
+    "per_asset 1 %": {"choice": "per_asset", "committee_fraction": 0.01},
+    "per_asset 5 %": {"choice": "per_asset"},
+}
+"""Name of a rule, and what its spec says beside `SEARCH`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A sort of world: its group in the table, its edge, and how many days there are."""
+
+    group: str
+    plants: tuple[Plant, ...]
+
+    def panel(self, days: int, seed: int) -> Panel:
+        """Draw a market of this sort."""
+        bars, _ = generate(WorldSpec(name="choice", days=days, assets=ASSETS, plants=self.plants), seed)
+        columns = {name: getattr(bars, name) for name in ("symbols", "times", "open", "high", "low", "close", "volume")}
+        return Panel.from_arrays(
+            **columns, interval=Interval.parse("1h"), funding_rate=bars.funding_rate, funding_paid=bars.funding_rate
+        )
+
+
+def kinds() -> list[Kind]:
+    """Return all sorts of worlds: shared edges weak and strong, strong ones on one asset only, none."""
+    found = [Kind("none", ())]
+    for family, (weak, strong) in STRENGTHS.items():
+        for group, strength, symbols in (
+            ("weak", weak, None),
+            ("strong", strong, None),
+            ("one asset", strong, (ASSETS[0].symbol,)),
+        ):
+            plant = Plant.model_validate({"family": family, "strength": strength, "symbols": symbols})
+            found.append(Kind(group, (plant,)))
+    return found
+
+
+def results(kind: Kind, seed: int, evaluator: Evaluator) -> dict[str, dict[str, float]]:
+    """Return each rule's Sharpe ratio after the sample, on a long fresh market, and its regret, in one world."""
+    costs, panel = Costs(), kind.panel(SEEN_DAYS + LATER_DAYS, seed)
+    seen, start = panel.window(0, SEEN_DAYS * 24), SEEN_DAYS * 24
+    searched: dict[str, Trials] = {}
+    chosen: dict[str, Committee] = {}
+    for rule, fields in RULES.items():
+        spec = EvolutionSpec.model_validate(SEARCH.model_dump() | {"champions": 0} | fields)
+        if spec.fitness not in searched:
+            searched[spec.fitness] = search(seen, spec, costs, evaluator, seed=np.random.SeedSequence(seed)).trials
+        candidates = choose_candidates(searched[spec.fitness], spec, seen, costs, evaluator)
+        wanted = [c for c in candidates if (c.origin == "champion") == rule.startswith("champion")]
+        if wanted:
+            chosen[rule] = wanted[0].committee
+    if CHAMPION not in chosen:
+        return {}
+    long = kind.panel(LONG_DAYS, seed + 1_000_000)
+    oracle = _oracle(searched["plain"].genomes, long, costs, evaluator)
+    committees = [*chosen.values(), oracle]
+    later = _sharpe(evaluator.evaluate_committees(committees, panel, costs, start=start).metrics)
+    lasting = _sharpe(evaluator.evaluate_committees(committees, long, costs).metrics)
+    return {
+        rule: {"later": later[place], "long": lasting[place], "regret": later[-1] - later[place]}
+        for place, rule in enumerate(chosen)
+    }
+
+
+def _sharpe(metrics: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    # Who never traded earned nothing.
+    return np.nan_to_num(metrics["sharpe"], nan=0.0)
+
+
+def _oracle(genomes: Sequence[Genome], long: Panel, costs: Costs, evaluator: Evaluator) -> Committee:
+    """Return the genome, on all assets or one of them, that does best on a long market that nobody searched."""
+    measured = evaluator.evaluate(genomes, long, costs)
+    sharpe = np.column_stack([measured.metrics["sharpe"], measured.asset_metrics["sharpe"]])
+    trial, place = np.unravel_index(int(np.nanargmax(sharpe)), sharpe.shape)
+    return Committee.of([genomes[trial]], None, [long.symbols[place - 1 : place] if place else ()])
+
+
+def summary(found: Sequence[tuple[str, dict[str, dict[str, float]]]]) -> list[dict[str, Any]]:
+    """Return the table: means over the worlds of each group, and the paired difference to the champion."""
+    rows = []
+    for group in ("weak", "strong", "one asset", "none"):
+        worlds = [world for name, world in found if name == group and world]
+        for rule in RULES:
+            both = [world for world in worlds if rule in world]
+            if len(both) < 2:
+                continue
+            values = {name: np.array([world[rule][name] for world in both]) for name in ("later", "long", "regret")}
+            gain = values["later"] - np.array([world[CHAMPION]["later"] for world in both])
+            lasting = values["long"] - np.array([world[CHAMPION]["long"] for world in both])
+            note = (
+                f"{len(both)} worlds; against the champion {gain.mean():+.2f} ({stats.sem(gain):.2f}); long run"
+                f" {values['long'].mean():.2f}, {lasting.mean():+.2f} ({stats.sem(lasting):.2f});"
+                f" regret {values['regret'].mean():.2f}"
+            )
+            rows.append({"metric": f"{group}: {rule}", "value": values["later"].mean(), "unit": "Sharpe", "note": note})
+    return rows
+
+
+def run() -> list[dict[str, Any]]:
+    """Search and choose in every world."""
+    evaluator = Evaluator(threads=2)
+    return summary([(kind.group, results(kind, seed, evaluator)) for kind in kinds() for seed in SEEDS])
