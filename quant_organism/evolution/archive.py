@@ -1,0 +1,242 @@
+"""The quality-diversity archive: for each way to behave, the best genome that was found to behave so.
+
+A grid over four measures of behaviour, each taken from what a trial did in sample; a cell keeps the trial with the
+highest Sharpe ratio, if that is positive. Searches end with many copies of one idea; the archive keeps the others.
+
+Source of the method: Mouret, Clune 2015, arXiv:1504.04909 (MAP-Elites), with the grid of pyribs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import orjson
+import polars as pl
+from numpy.typing import NDArray
+
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.strategies import Genome
+
+if TYPE_CHECKING:
+    from ribs.archives import GridArchive
+
+    from quant_organism.evolution.search import Trials
+
+Floats = NDArray[np.float64]
+
+DAYS_PER_MONTH: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One measure of behaviour and how it is cut; what lies beyond its bounds belongs to the outermost cell.
+
+    Parameters
+    ----------
+    name
+        Column of an archive's frame.
+    low, high
+        Bounds.
+    cells
+        Number of cells.
+    is_log
+        Whether the cells are equally wide in the logarithm.
+    """
+
+    name: str
+    low: float
+    high: float
+    cells: int
+    is_log: bool = False
+
+    @property
+    def edges(self) -> Floats:
+        """Bounds of its cells, shape (cells + 1,)."""
+        space = np.geomspace if self.is_log else np.linspace
+        return np.asarray(space(self.low, self.high, self.cells + 1), dtype=np.float64)
+
+    def scaled(self, values: Floats) -> Floats:
+        """Return values as the grid sees them, within the bounds."""
+        inside = np.clip(values, self.low, self.high)
+        return np.log(inside) if self.is_log else inside
+
+
+AXES: Final = (
+    Axis("holding_hours", 1.0, 336.0, 6, is_log=True),
+    Axis("trades_a_month", 0.3, 300.0, 6, is_log=True),
+    Axis("net_exposure", -1.0, 1.0, 5),
+    Axis("volatility_preference", -0.25, 0.75, 4),
+)
+"""Mean hours that a trade is held; closed trades per asset and 30 days; net over gross exposure; correlation of the
+size of a trial's daily returns with the market's volatility of the day: high for those who trade when it is wild."""
+
+CELLS: Final = int(np.prod([axis.cells for axis in AXES]))
+
+SCHEMA: Final[dict[str, type[pl.DataType]]] = {
+    "cell": pl.Int64,
+    **{axis.name: pl.Float64 for axis in AXES},
+    "sharpe": pl.Float64,
+    "family": pl.Utf8,
+    "hash": pl.Utf8,
+    "measured": pl.Date,
+    "genome": pl.Utf8,
+}
+
+
+@dataclass(frozen=True)
+class ArchiveSummary:
+    """How much of the grid is filled, and how well.
+
+    Attributes
+    ----------
+    cells, elites
+        Cells of the grid, and how many of them have an elite.
+    coverage
+        The second over the first.
+    qd_score
+        Sum of the elites' Sharpe ratios.
+    """
+
+    cells: int
+    elites: int
+    coverage: float
+    qd_score: float
+
+
+def elites(trials: Trials, panel: Panel) -> pl.DataFrame:
+    """Return the archive of one search: one row per filled cell, in the order of the cells.
+
+    Parameters
+    ----------
+    trials
+        All trials of the search.
+    panel
+        What the search saw.
+
+    Returns
+    -------
+    Frame with the columns of `SCHEMA`; `measured` is the last day that the search saw.
+    """
+    sharpe = trials.metrics["sharpe"]
+    good = np.flatnonzero(trials.feasible & (sharpe > 0.0))
+    if not good.size:
+        return pl.DataFrame(schema=SCHEMA)
+    # By falling worth, then identity: which of two equals wins does not hang on the order of the trials.
+    order = sorted(good, key=lambda trial: (-sharpe[trial], trials.genomes[trial].hash))
+    measures = behaviour_measures(trials, panel)[order]
+    archive = _grid()
+    archive.add(np.array(order)[:, None], sharpe[order], _scaled(measures))
+    found = archive.data(["index", "solution"], return_type="dict")
+    kept = sorted(zip(found["index"].tolist(), found["solution"][:, 0].astype(int).tolist(), strict=True))
+    by_trial = dict(zip(order, measures, strict=True))
+    last_day = datetime.fromtimestamp(int(trials.days[-1]) / 1_000, UTC).date()
+    rows = [
+        (
+            cell,
+            *map(float, by_trial[trial]),
+            float(sharpe[trial]),
+            trials.genomes[trial].family,
+            trials.genomes[trial].hash,
+            last_day,
+            orjson.dumps(trials.genomes[trial].to_dict(), option=orjson.OPT_SORT_KEYS).decode(),
+        )
+        for cell, trial in kept
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def behaviour_measures(trials: Trials, panel: Panel) -> Floats:
+    """Return the measures of `AXES` of each trial, shape (n, 4); what is not defined, because nothing traded, is 0."""
+    metrics = trials.metrics
+    months = trials.days.size / DAYS_PER_MONTH
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leaning = metrics["net_exposure"] / metrics["exposure"]
+    sizes, volatility = np.abs(trials.daily_returns), market_volatility(panel)
+    columns = (
+        metrics["avg_holding_hours"],
+        metrics["trades"] / panel.n_assets / months,
+        leaning,
+        _correlation(sizes, volatility),
+    )
+    return np.nan_to_num(np.column_stack(columns), nan=0.0)
+
+
+def market_volatility(panel: Panel) -> Floats:
+    """Return the square root of each UTC day's mean squared return of a bar, over all assets, shape (D,); 0 without."""
+    close = np.where(panel.valid, panel.close, np.nan)
+    squares = np.square(np.diff(np.log(close), axis=0, prepend=np.nan))
+    day = panel.times // MS_PER_DAY
+    starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    known = np.add.reduceat(np.isfinite(squares).sum(axis=1), starts)
+    total = np.add.reduceat(np.nansum(squares, axis=1), starts)
+    return np.sqrt(np.divide(total, known, out=np.zeros(starts.size), where=known > 0))
+
+
+def _correlation(rows: Floats, other: Floats) -> Floats:
+    centred, against = rows - rows.mean(axis=1, keepdims=True), other - other.mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((centred * against).sum(axis=1) / np.sqrt((centred**2).sum(axis=1) * (against**2).sum()))
+
+
+def merge(before: pl.DataFrame, now: pl.DataFrame, *, tried: Collection[str]) -> pl.DataFrame:
+    """Return the archive after a search: what it found, and in the other cells what was there before.
+
+    Sharpe ratios of two days are of two panels and are not compared: a cell that this search reached is this search's.
+    What was measured again by this search stands where it found it now, or nowhere.
+
+    Parameters
+    ----------
+    before, now
+        The archive of the day before, and the `elites` of this search.
+    tried
+        Hashes of all genomes that this search measured.
+    """
+    kept = before.filter(~pl.col("cell").is_in(now["cell"].implode()), ~pl.col("hash").is_in(list(tried)))
+    return pl.concat([kept.select(list(SCHEMA)), now]).sort("cell")
+
+
+def founders_from(archive: pl.DataFrame, families: Sequence[str]) -> list[Genome]:
+    """Return the elites of these families to found a search with, the best first.
+
+    Only genomes are handed on: what they earned on another panel counts for nothing on the next one.
+
+    Raises
+    ------
+    IntegrityError
+        A genome does not have the hash that it is stored under.
+    """
+    chosen = archive.filter(pl.col("family").is_in(list(families))).sort(["sharpe", "hash"], descending=[True, False])
+    return [Genome.from_dict(orjson.loads(text)) for text in chosen["genome"]]
+
+
+def summarise(archive: pl.DataFrame) -> ArchiveSummary:
+    """Return coverage and quality-diversity score of an archive's frame."""
+    grid = _grid()
+    if archive.height:
+        measures = archive.select([axis.name for axis in AXES]).to_numpy()
+        grid.add(np.arange(archive.height)[:, None], archive["sharpe"].to_numpy(), _scaled(measures))
+    stats = grid.stats
+    return ArchiveSummary(CELLS, int(stats.num_elites), float(stats.coverage), float(stats.qd_score))
+
+
+def archive_hash(archive: pl.DataFrame) -> str:
+    """Return the SHA-256 of an archive's content, by which a cycle says what it was founded with."""
+    rows = archive.select("cell", "sharpe", "hash").rows()
+    return hashlib.sha256(orjson.dumps([list(row) for row in rows])).hexdigest()
+
+
+def _grid() -> GridArchive:
+    from ribs.archives import GridArchive
+
+    ranges = [(float(axis.scaled(np.array(axis.low))), float(axis.scaled(np.array(axis.high)))) for axis in AXES]
+    return GridArchive(solution_dim=1, dims=[axis.cells for axis in AXES], ranges=ranges, dtype=np.float64)
+
+
+def _scaled(measures: Floats) -> Floats:
+    return np.column_stack([axis.scaled(measures[:, column]) for column, axis in enumerate(AXES)])
