@@ -66,6 +66,10 @@ class Axis:
         inside = np.clip(values, self.low, self.high)
         return np.log(inside) if self.is_log else inside
 
+    def place(self, values: Floats) -> NDArray[np.int64]:
+        """Return the number of each value's cell, from 0."""
+        return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, self.cells - 1)
+
 
 AXES: Final = (
     Axis("holding_hours", 1.0, 336.0, 6, is_log=True),

@@ -14,6 +14,7 @@ from quant_organism import __version__
 from quant_organism.backtest import Evaluation
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
+from quant_organism.evolution.archive import archive_hash
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.code_version import code_version
@@ -109,6 +110,7 @@ class Cycle:
             "spec_hash": hashlib.sha256("".join(parts).encode()).hexdigest(),
             "code_version": __version__,
             "seed": search.seed,
+            "archive_hash": founded_with,
         }
         self.write("cycles", pl.DataFrame([row]))
 
@@ -120,7 +122,7 @@ class Cycle:
         IntegrityError
             The population was evolved on another panel than the one now described.
         """
-        row = self.read("cycles").row(0, named=True)
+        row = self.read("cycles").drop("archive_hash", strict=False).row(0, named=True)
         if row["panel_hash"] != self.panel.hash:
             raise IntegrityError(
                 f"the population was evolved on panel {row['panel_hash'][:8]}, but the panel is {self.panel.hash[:8]}",
@@ -128,3 +130,11 @@ class Cycle:
                 remedy="materialise evolved_population and what follows again",
             )
         return Provenance(market=self.market, date=self.day.isoformat(), **row)
+
+
+def archive_before(lake: Lake, *, market: str, interval: Interval, day: date) -> pl.DataFrame | None:
+    """Return the archive of the day before, or None; no other day's, so that only its being there matters."""
+    yesterday = day - timedelta(days=1)
+    if yesterday not in lake.days("strategy_archive", market=market, interval=interval.name):
+        return None
+    return lake.read("strategy_archive", market=market, interval=interval.name, start=yesterday, end=yesterday)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from quant_organism.orchestration.assets.deployment import deployed_configs, strategy_configs
-from quant_organism.orchestration.assets.evolution import evolved_population
+from quant_organism.orchestration.assets.evolution import evolved_population, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, market_panel
 from quant_organism.orchestration.assets.operations import cycle_report
 from quant_organism.orchestration.assets.validation import validated_strategies
@@ -42,6 +42,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             market_data,
             market_panel,
             evolved_population,
+            strategy_archive,
             validated_strategies,
             strategy_configs,
             deployed_configs,

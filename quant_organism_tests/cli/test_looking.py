@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,25 @@ def test_a_retired_strategy_leaves_the_list_with_its_reason(call: Call, finished
     assert call("strategies", "archive", best, "--reason", "I do not trust it").code == 0
     assert best not in call("strategies", "list", "--json").out
     assert "I do not trust it" in call("strategies", "show", best, "--json").out
+
+
+def test_the_archive_is_shown_as_a_grid_and_counted(call: Call, finished_run: Finished) -> None:
+    found: dict[str, Any] = asked(call, finished_run, "archive", "show")  # type: ignore[assignment]
+    assert found["elites"] == len(found["archive"]) == sum(row["elites"] for row in found["families"]) > 0
+    assert found["coverage"] == pytest.approx(found["elites"] / found["cells"])
+    assert found["qd_score"] == pytest.approx(sum(row["sharpe"] for row in found["archive"]))
+    said = call("archive", "show", "--date", LAST.isoformat(), "--data-dir", finished_run.data_dir)
+    assert said.code == 0
+    assert all(row["family"] in said.out for row in found["families"])
+    assert f"{found['elites']} of {found['cells']} cells" in said.out
+
+
+def test_a_day_without_an_archive_is_named(call: Call, finished_run: Finished) -> None:
+    said = call("archive", "show", "--date", "2024-01-05", "--json", "--data-dir", finished_run.data_dir)
+    assert said.code == 2
+    error = json.loads(said.out)["error"]
+    assert "2024-01-05" in error["what"]
+    assert LAST.isoformat() in error["remedy"]
 
 
 def test_sql_answers_as_table_json_and_csv(call: Call, finished_run: Finished) -> None:

@@ -13,6 +13,7 @@ from quant_organism.evolution.archive import (
     AXES,
     CELLS,
     SCHEMA,
+    Axis,
     archive_hash,
     behaviour_measures,
     elites,
@@ -47,20 +48,23 @@ def part(trials, rows):
     )
 
 
-def cell_by_hand(measures):
-    """Return the cell of one trial: the last edge of each axis that it reaches."""
-    places = [
-        min(max(int(np.searchsorted(axis.edges, value, side="right")) - 1, 0), axis.cells - 1)
-        for axis, value in zip(AXES, measures, strict=True)
-    ]
+def cell_of(measures):
+    """Return the cell of one trial by the edges of the axes."""
+    places = [int(axis.place(np.array(value))) for axis, value in zip(AXES, measures, strict=True)]
     return int(np.ravel_multi_index(places, [axis.cells for axis in AXES]))
+
+
+def test_a_value_belongs_to_the_cell_whose_lower_edge_it_reaches_and_outliers_to_the_outermost():
+    axis = Axis("hours", 1.0, 1_000.0, 3, is_log=True)
+    np.testing.assert_allclose(axis.edges, [1, 10, 100, 1_000])
+    assert axis.place(np.array([0.1, 1.0, 9.9, 10.1, 99.0, 101.0, 1e6])).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
 def test_each_cell_has_its_best_trial_and_nobody_else(trials, panel, archive):
     measures, sharpe = behaviour_measures(trials, panel), trials.metrics["sharpe"]
     best: dict[int, int] = {}
     for trial in np.flatnonzero(trials.feasible & (sharpe > 0)):
-        cell = cell_by_hand(measures[trial])
+        cell = cell_of(measures[trial])
         if cell not in best or sharpe[trial] > sharpe[best[cell]]:
             best[cell] = trial
     assert archive["cell"].to_list() == sorted(best)

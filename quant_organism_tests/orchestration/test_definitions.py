@@ -14,6 +14,7 @@ GRAPH = {
     "sentiment": ("market", set()),
     "market_panel": ("market", {"candles", "funding", "sentiment"}),
     "evolved_population": ("evolution", {"market_panel"}),
+    "strategy_archive": ("evolution", {"evolved_population"}),
     "validated_strategies": ("validation", {"market_panel", "evolved_population"}),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
     "deployed_configs": ("deployment", {"market_panel", "strategy_configs"}),

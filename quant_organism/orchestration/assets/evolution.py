@@ -1,4 +1,4 @@
-"""Group evolution: the population of a cycle."""
+"""Group evolution: the population of a cycle, and the archive that goes from day to day."""
 
 from functools import partial
 from typing import Any
@@ -39,6 +39,7 @@ def evolved_population(
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
+    cycle.write("elites", result.elites)
     cycle.write("turned_away", result.turned_away)
     cycle.write("lost_batches", result.lost)
     cycle.record(search)
@@ -48,6 +49,7 @@ def evolved_population(
             **_metadata(result, search.spec),
             "trials so far on this market": cycle.ledger.n_trials(market=cycle.market),
             "seed": search.seed,
+            "founders at hand in the archive of the day before": 0 if archive is None else archive.height,
         }
     )
     return result.population

@@ -1,0 +1,98 @@
+"""`quant-organism archive`: the best strategy for each way to behave."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quant_organism.cli import options
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from quant_organism.evolution.archive import Axis
+
+app = typer.Typer(help="The archive of strategies that behave differently: look at its grid.", no_args_is_help=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep `show` a command of its own."""
+
+
+@app.command()
+def show(
+    market: options.Market = None,
+    interval: options.Interval = None,
+    day: Annotated[str | None, typer.Option("--date", help="Day of the archive. (default: the newest)")] = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show an archive: how much of the grid is filled, by whom, and how well."""
+    from quant_organism.cli.holdings import choose_candles
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.errors import InputError
+    from quant_organism.evolution.archive import AXES, summarise
+    from quant_organism.market.lake import Lake
+
+    lake = Lake(options.folder_settings(data_dir).data_dir / "lake")
+    held = choose_candles(lake, market, interval)
+    days = lake.days("strategy_archive", market=held.market, interval=held.interval)
+    wanted = options.parse_day(day) or (days[-1] if days else None)
+    if wanted is None or wanted not in days:
+        known = f"from {days[0]} to {days[-1]} there are {len(days)}" if days else "there is none yet"
+        raise InputError(
+            f"no archive of market {held.market}" + (f" on {wanted}" if wanted else ""),
+            where=str(lake.root),
+            remedy=f"{known}; each cycle leaves one: quant-organism run",
+        )
+    archive = lake.read("strategy_archive", market=held.market, interval=held.interval, start=wanted, end=wanted)
+    found, families = summarise(archive), _families(archive)
+    if as_json:
+        grid = [{"axis": axis.name, "edges": axis.edges} for axis in AXES]
+        print_json(
+            {"market": held.market, "interval": held.interval, "date": wanted, "cells": found.cells}
+            | {"elites": found.elites, "coverage": found.coverage, "qd_score": found.qd_score}
+            | {"grid": grid, "families": families.to_dicts(), "archive": archive.drop("genome").to_dicts()}
+        )
+        return
+    typer.echo(f"{held.market} at {held.interval}, {wanted}: {found.elites} of {found.cells} cells filled")
+    typer.echo(f"coverage {found.coverage:.1%}, QD score {found.qd_score:.1f}; in-sample numbers, which flatter\n")
+    rows, columns, *others = AXES
+    print_table(
+        (f"{_words(rows)} \\ {_words(columns)}", *_labels(columns)),
+        _grid(archive, rows, columns),
+        title=f"Elites, and the best Sharpe ratio; over all {' and '.join(map(_words, others))}",
+    )
+    print_table(families.columns, families.iter_rows(), title="Families")
+
+
+def _families(archive: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    counted = archive.group_by("family").agg(
+        elites=pl.len(), best_sharpe=pl.col("sharpe").max(), median_sharpe=pl.col("sharpe").median()
+    )
+    return counted.sort(["elites", "family"], descending=[True, False])
+
+
+def _grid(archive: "pl.DataFrame", rows: "Axis", columns: "Axis") -> list[list[Any]]:
+    down, across = (axis.place(archive[axis.name].to_numpy()).tolist() for axis in (rows, columns))
+    places = list(zip(down, across, strict=True))
+    table: list[list[Any]] = []
+    for row, label in enumerate(_labels(rows)):
+        cells: list[Any] = [label]
+        for column in range(columns.cells):
+            sharpe = [s for place, s in zip(places, archive["sharpe"], strict=True) if place == (row, column)]
+            cells.append(f"{len(sharpe)}  {max(sharpe):.2f}" if sharpe else "")
+        table.append(cells)
+    return table
+
+
+def _labels(axis: "Axis") -> list[str]:
+    edges = [f"{edge:.3g}" for edge in axis.edges]
+    return [f"{low} to {high}" for low, high in pairwise(edges)]
+
+
+def _words(axis: "Axis") -> str:
+    return axis.name.replace("_", " ")
