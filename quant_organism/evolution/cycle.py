@@ -35,7 +35,7 @@ class EvolutionResult:
     generations, families
         One row per generation, and one per generation, island and family.
     candidates
-        What is put forward for validation, the pooled committee first; empty when nothing traded enough.
+        What is put forward for validation, the committee first; empty when nothing traded enough.
     candidate_members
         The candidates as a frame, one row per member.
     turned_away, lost

@@ -99,7 +99,7 @@ class CandidateRow:
     id
         Its identity.
     origin
-        Where it came from: pooled committee, family committee, champion.
+        Where it came from: the committee, by what it is made of, or a champion.
     members
         Number of genomes.
     score

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.fitness import asset_median, complexity, fitness, penalised, smoothed
 from quant_organism.strategies import Genome, default_genome, evolving_families, random_genome
 from quant_organism.strategies.common_genes import COMMON_GENES
@@ -96,3 +97,16 @@ def test_penalties_cost_what_they_say():
     np.testing.assert_allclose(
         penalised(scores, parts, turnover, complexity_penalty=0.01, turnover_penalty=0.1), [0.92, 1.5]
     )
+
+
+@pytest.mark.parametrize("changed", [{"fitness": "smoothed"}, {"fitness": "asset_median"}, {"complexity_penalty": 0.5}])
+def test_another_score_leads_the_search_elsewhere_and_the_choice_still_ranks_by_sharpe(
+    panel, spec, costs, evaluator, changed
+):
+    plain = evolve(panel, spec, costs, evaluator, seed=3)
+    led = evolve(panel, spec.model_copy(update=changed), costs, evaluator, seed=3)
+    founders = [result.population.filter(result.population["generation"] == 0) for result in (plain, led)]
+    assert founders[0]["hash"].equals(founders[1]["hash"])
+    assert set(led.population["hash"]) != set(plain.population["hash"])
+    again = evaluator.evaluate_committees([led.candidates[0].committee], panel, costs)
+    assert again.metrics["sharpe"][0] > led.population["sharpe"].median()
