@@ -18,7 +18,7 @@ from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
 from quant_organism.strategies import Committee, Genome
 
-SEEDS = range(5_000, 5_003)
+SEEDS = range(5_000, 5_006)
 """Worlds per kind of edge and strength."""
 
 SEEN_DAYS, LATER_DAYS, LONG_DAYS = 540, 365, 1_460
@@ -48,6 +48,24 @@ RULES: dict[str, dict[str, Any]] = {
     "per_asset 5 %": {"choice": "per_asset"},
 }
 """Name of a rule, and what its spec says beside `SEARCH`."""
+
+COMPARED = (
+    ("own_assets 5 %", "pooled 5 %"),
+    ("per_asset 5 %", "own_assets 5 %"),
+    ("pooled 5 %, smoothed", "pooled 5 %"),
+    ("pooled 5 %, asset_median", "pooled 5 %"),
+    ("pooled 5 %, 8 seats", "pooled 5 %, 8 seats, any correlation"),
+)
+"""Rules that are compared with one another, beside each with the champion."""
+
+GROUPS = {
+    "weak": ("weak",),
+    "strong": ("strong",),
+    "shared": ("weak", "strong"),
+    "one asset": ("one asset",),
+    "none": ("none",),
+}
+"""Rows of the table, and the sorts of worlds in each."""
 
 
 @dataclass(frozen=True)
@@ -121,24 +139,29 @@ def _oracle(genomes: Sequence[Genome], long: Panel, costs: Costs, evaluator: Eva
 
 
 def summary(found: Sequence[tuple[str, dict[str, dict[str, float]]]]) -> list[dict[str, Any]]:
-    """Return the table: means over the worlds of each group, and the paired difference to the champion."""
+    """Return the table: means over the worlds of each group, and paired differences with 95 % intervals."""
     rows = []
-    for group in ("weak", "strong", "one asset", "none"):
-        worlds = [world for name, world in found if name == group and world]
-        for rule in RULES:
-            both = [world for world in worlds if rule in world]
+    for name, groups in GROUPS.items():
+        worlds = [world for group, world in found if group in groups and world]
+        for rule, other in (*((rule, CHAMPION) for rule in RULES), *COMPARED):
+            both = [world for world in worlds if rule in world and other in world]
             if len(both) < 2:
                 continue
-            values = {name: np.array([world[rule][name] for world in both]) for name in ("later", "long", "regret")}
-            gain = values["later"] - np.array([world[CHAMPION]["later"] for world in both])
-            lasting = values["long"] - np.array([world[CHAMPION]["long"] for world in both])
+            means = {
+                what: float(np.mean([world[rule][what] for world in both])) for what in ("later", "long", "regret")
+            }
             note = (
-                f"{len(both)} worlds; against the champion {gain.mean():+.2f} ({stats.sem(gain):.2f}); long run"
-                f" {values['long'].mean():.2f}, {lasting.mean():+.2f} ({stats.sem(lasting):.2f});"
-                f" regret {values['regret'].mean():.2f}"
+                f"{len(both)} worlds; {_difference(both, rule, other, 'later')} against {other}; long run"
+                f" {means['long']:.2f}, {_difference(both, rule, other, 'long')}; regret {means['regret']:.2f}"
             )
-            rows.append({"metric": f"{group}: {rule}", "value": values["later"].mean(), "unit": "Sharpe", "note": note})
+            rows.append({"metric": f"{name}: {rule}", "value": means["later"], "unit": "Sharpe", "note": note})
     return rows
+
+
+def _difference(worlds: Sequence[dict[str, dict[str, float]]], rule: str, other: str, what: str) -> str:
+    gains = np.array([world[rule][what] - world[other][what] for world in worlds])
+    reach = stats.t.ppf(0.975, len(gains) - 1) * stats.sem(gains)
+    return f"{gains.mean():+.2f} ± {reach:.2f}"
 
 
 def run() -> list[dict[str, Any]]:
