@@ -1,7 +1,7 @@
 """The final choice of a search: the committee that it puts forward, and a few single genomes beside it.
 
-The best of many trials owes much to its luck; the mean of many good ones owes less. What the committee is made of depends
-on where the edge sits:
+The best of many trials owes much to its luck; the mean of many good ones owes less. What the committee is made of
+depends on where the edge sits:
 
 `pooled`
     The best genomes by their Sharpe ratio over all assets, on all assets: for an edge that assets share.
