@@ -1,6 +1,6 @@
 """The archive: one elite per way to behave, the same whatever the order of trials, and honest about what is old."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import polars as pl
@@ -38,14 +38,19 @@ def archive(trials, panel):
 
 def part(trials, rows):
     """Return some of the trials, in this order."""
-    rows = np.asarray(rows)
-    columns = ("generation", "feasible", "on_front", "survived", "daily_returns", "asset_sharpe", "behaviour")
-    return replace(
-        trials,
-        genomes=tuple(trials.genomes[row] for row in rows),
-        metrics={name: values[rows] for name, values in trials.metrics.items()},
-        **{name: getattr(trials, name)[rows] for name in columns},
-    )
+    rows, count = np.asarray(rows), len(trials)
+
+    def picked(values):
+        if isinstance(values, dict):
+            return {name: picked(column) for name, column in values.items()}
+        if isinstance(values, tuple):
+            return tuple(values[row] for row in rows)
+        return values[rows]
+
+    of_all = {field.name: getattr(trials, field.name) for field in fields(trials)}
+    shared = ("symbols", "days")
+    assert all(len(of_all[name]) != count for name in shared)
+    return replace(trials, **{name: picked(values) for name, values in of_all.items() if name not in shared})
 
 
 def cell_of(measures):
