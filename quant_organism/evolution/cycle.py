@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.archive import elites, founders_from
+from quant_organism.evolution.archive import elites
 from quant_organism.evolution.candidates import Candidate, choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import Executor

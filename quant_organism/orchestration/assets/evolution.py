@@ -49,7 +49,7 @@ def evolved_population(
             **_metadata(result, search.spec),
             "trials so far on this market": cycle.ledger.n_trials(market=cycle.market),
             "seed": search.seed,
-            "founders at hand in the archive of the day before": 0 if archive is None else archive.height,
+            "founders at hand in the archive of the day before": len(founders),
         }
     )
     return result.population
