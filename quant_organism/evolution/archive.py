@@ -26,7 +26,7 @@ from quant_organism.strategies import Genome
 if TYPE_CHECKING:
     from ribs.archives import GridArchive
 
-    from quant_organism.evolution.search import Trials
+    from quant_organism.evolution.trials import Trials
 
 Floats = NDArray[np.float64]
 

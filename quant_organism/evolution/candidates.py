@@ -28,8 +28,21 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome
 
 if TYPE_CHECKING:
-    from quant_organism.evolution.spec import EvolutionSpec
+    from quant_organism.evolution.spec import Choice, EvolutionSpec
     from quant_organism.evolution.trials import Trials
+
+ORIGINS = {
+    "pooled": "best on all assets",
+    "per_asset": "best on each asset",
+    "own_assets": "best on assets of their own",
+}
+"""What a committee is called, by what it is made of."""
+
+REJECTION_LEVEL = 0.05
+"""Largest p-value that counts as evidence of an edge."""
+
+WITHOUT_EVIDENCE: Choice = "own_assets"
+"""What the committee is made of where nothing was tested; measured, see docs/evolution.md."""
 
 _FEWEST_MEMBERS = 3
 _MOST_LOOKED_AT = 20

@@ -38,6 +38,8 @@ class EvolutionResult:
         What is put forward for validation, the committee first; empty when nothing traded enough.
     candidate_members
         The candidates as a frame, one row per member.
+    elites
+        The best of each way to behave, as `archive.elites` returns them.
     turned_away, lost
         One row per genome that failed the birth checks, and one per batch that could not be measured.
     """
@@ -93,7 +95,7 @@ def evolve(
         on_generation=on_generation,
         progress=progress,
     )
-    candidates = choose_candidates(found.trials, spec)
+    candidates = choose_candidates(found.trials, spec, panel, costs, evaluator)
     return EvolutionResult(
         search=found,
         population=trials_frame(found.trials),
@@ -101,6 +103,7 @@ def evolve(
         families=pl.DataFrame(found.families, schema=FAMILY_SCHEMA),
         candidates=candidates,
         candidate_members=candidates_frame(candidates),
+        elites=elites(found.trials, panel),
         turned_away=record_table(found.turned_away, TURNED_AWAY_SCHEMA),
         lost=record_table(found.lost, LOST_SCHEMA),
     )

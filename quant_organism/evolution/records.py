@@ -59,7 +59,15 @@ def generations_frame(generations: Sequence[dict[str, float]]) -> pl.DataFrame:
 def candidates_frame(candidates: Sequence[Candidate]) -> pl.DataFrame:
     """Return one row per member of each candidate, in the order in which the search put them forward."""
     rows = [
-        (candidate.id, candidate.origin, i, member.weight, member.genome.family, genome_text(member.genome))
+        (
+            candidate.id,
+            candidate.origin,
+            i,
+            member.weight,
+            list(member.assets),
+            member.genome.family,
+            genome_text(member.genome),
+        )
         for candidate in candidates
         for i, member in enumerate(candidate.committee.members)
     ]

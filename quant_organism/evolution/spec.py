@@ -77,6 +77,8 @@ class EvolutionSpec(BaseModel):
         Time of the whole cycle; the search stops at the end of the last generation that fits into half of it.
     cost_per_worker_hour_usd, cost_limit_usd
         Price of a worker, and what the search may cost; without a price no cost is known.
+    choice
+        What the committee is made of; `candidates.py` says what each is. `auto`: as the evidence asks for.
     committee_fraction, committee_size
         The best share of what it is made of that forms the committee, and its largest number of members.
     champions
@@ -116,6 +118,7 @@ class EvolutionSpec(BaseModel):
     hours: float | None = Field(None, gt=0, allow_inf_nan=False)
     cost_per_worker_hour_usd: float | None = Field(None, ge=0, allow_inf_nan=False)
     cost_limit_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
+    choice: Choice = "auto"
     committee_fraction: float = Field(0.05, gt=0, le=1)
     committee_size: int = Field(30, ge=2, le=30)
     champions: int = Field(4, ge=0, le=45)

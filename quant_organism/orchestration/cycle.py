@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -14,18 +14,20 @@ from quant_organism import __version__
 from quant_organism.backtest import Evaluation
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.archive import archive_hash
+from quant_organism.evolution.archive import archive_hash, founders_from
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
+from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.records import read_candidates
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.orchestration.panels import rebuild_panel
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource
+from quant_organism.strategies import Genome
 from quant_organism.validation.splits import Splits, split
 
 
@@ -86,6 +88,7 @@ class Cycle:
             "panel": self.in_sample.hash,
             "costs": search.costs.hash,
             "seed": str(search.seed),
+            "archive": self._founded_with,
             "code": code_version(),
         }
         return Checkpoint(folder, identity)
@@ -102,9 +105,20 @@ class Cycle:
         )
         self.ledger.append(evaluations, identity)
 
+    @cached_property
+    def archive_before(self) -> pl.DataFrame | None:
+        """The archive that the cycle of the day before left, if there is one."""
+        return archive_before(self.lake, market=self.market, interval=self.interval, day=self.day)
+
+    def founders(self, search: SearchResource) -> list[Genome]:
+        """Return the genomes of that archive whose families take part, the best first."""
+        families = search.spec.families or default_families(self.in_sample)
+        return [] if self.archive_before is None else founders_from(self.archive_before, families)
+
     def record(self, search: SearchResource) -> None:
-        """Write down how this cycle searches, for all that is derived from it."""
-        parts = (search.spec.hash, search.gates.hash, search.costs.hash)
+        """Write down how this cycle searches, the archive that founded it included, for all that is derived from it."""
+        founded_with = self._founded_with
+        parts = (search.spec.hash, search.gates.hash, search.costs.hash, founded_with)
         row = {
             "panel_hash": self.panel.hash,
             "spec_hash": hashlib.sha256("".join(parts).encode()).hexdigest(),
@@ -113,6 +127,10 @@ class Cycle:
             "archive_hash": founded_with,
         }
         self.write("cycles", pl.DataFrame([row]))
+
+    @property
+    def _founded_with(self) -> str:
+        return "" if self.archive_before is None else archive_hash(self.archive_before)
 
     def provenance(self) -> Provenance:
         """Return where everything that this cycle found comes from.

@@ -1,18 +1,21 @@
 """Group evolution: the population of a cycle, and the archive that goes from day to day."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from quant_organism.evolution.archive import SCHEMA, merge, summarise
 from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.progress import Standing
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.orchestration.cycle import Cycle
+from quant_organism.orchestration.cycle import Cycle, archive_before
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
+from quant_organism.strategies import Genome
 
 SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD", "ended by")
 """Metadata that say how a search went and are found nowhere in the lake: they are not the same the next time."""
@@ -31,11 +34,16 @@ def evolved_population(
 
     One row per trial: a unique genome with its origin and its in-sample metrics. Datasets beside it: `search_progress`
     (one row per generation), `search_families` (who sits on which island), `candidates` (what is put forward for
-    validation), `turned_away` (genomes that failed the birth checks), `lost_batches` (what could not be measured) and
-    `cycles` (hashes and seed of the search).
+    validation), `elites` (the best of each way to behave), `turned_away` (genomes that failed the birth checks),
+    `lost_batches` (what could not be measured) and `cycles` (hashes and seed of the search).
+
+    The search is founded with the genomes of `strategy_archive` of the day before, where the lake has that day; their
+    fitness is measured anew. The archive is read as data at rest, not as a dependency: it depends on this asset, and
+    Dagster takes two assets that depend on each other for a circle even when their days differ.
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
-    result = _search(cycle, search, progress)
+    founders = cycle.founders(search)
+    result = _search(cycle, search, founders, progress)
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
@@ -55,7 +63,35 @@ def evolved_population(
     return result.population
 
 
-def _search(cycle: Cycle, search: SearchResource, progress: Progress) -> EvolutionResult:
+@dg.asset(group_name="evolution", partitions_def=DAILY, kinds={"parquet"})
+def strategy_archive(
+    context: dg.AssetExecutionContext, evolved_population: pl.DataFrame, market: MarketResource, lake: LakeResource
+) -> pl.DataFrame:
+    """The best strategy for each way to behave, carried from day to day: what the next search is founded with.
+
+    One row per filled cell of a grid over holding time, trades a month, net exposure and liking for volatility. A cell
+    that this day's search reached holds its best; the others hold what the archive of the day before held, unless this
+    day's search measured it again and found it elsewhere, or nowhere.
+    """
+    store, day = lake.open(), date.fromisoformat(context.partition_key)
+    now = store.read("elites", market=market.id, interval=market.interval, start=day, end=day)
+    before = archive_before(store, market=market.id, interval=market.bars, day=day)
+    nothing = pl.DataFrame(schema=SCHEMA)
+    archive = merge(nothing if before is None else before, now, tried=evolved_population["hash"])
+    found = summarise(archive)
+    context.add_output_metadata(
+        {
+            "elites": found.elites,
+            "coverage": number(found.coverage),
+            "QD score": number(found.qd_score),
+            "from this day": now.height,
+            "families": table(archive["family"].value_counts(sort=True)),
+        }
+    )
+    return archive
+
+
+def _search(cycle: Cycle, search: SearchResource, founders: list[Genome], progress: Progress) -> EvolutionResult:
     panel, spec, checkpoint = cycle.in_sample, search.spec, cycle.checkpoint(search)
 
     def report(standing: Standing) -> None:
@@ -71,6 +107,7 @@ def _search(cycle: Cycle, search: SearchResource, progress: Progress) -> Evoluti
             search.costs,
             search.evaluator(),
             seed=search.seed,
+            founders=founders,
             executor=executor,
             saved=checkpoint.load(),
             on_measured=partial(cycle.count_trials, search),
