@@ -107,7 +107,8 @@ def results(kind: Kind, seed: int, evaluator: Evaluator) -> dict[str, dict[str, 
     for rule, fields in RULES.items():
         spec = EvolutionSpec.model_validate(SEARCH.model_dump() | {"champions": 0} | fields)
         if spec.fitness not in searched:
-            searched[spec.fitness] = search(seen, spec, costs, evaluator, seed=np.random.SeedSequence(seed)).trials
+            executor, names = ThreadExecutor(seen, costs, evaluator), spec.families or default_families(seen)
+            searched[spec.fitness] = search(spec, names, executor, seed=np.random.SeedSequence(seed)).trials
         candidates = choose_candidates(searched[spec.fitness], spec, seen, costs, evaluator)
         wanted = [c for c in candidates if (c.origin == "champion") == rule.startswith("champion")]
         if wanted:

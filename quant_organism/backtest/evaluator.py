@@ -108,7 +108,7 @@ class Evaluator:
         asset_daily_returns
             Return the daily returns of each sleeve alone too: G x N x D float64.
         assets
-            Of each genome the symbols that its portfolio is restricted to (rule 18), G in all; none of them means all.
+            Of each genome the symbols that its portfolio is restricted to (rule 19), G in all; none of them means all.
 
         Raises
         ------

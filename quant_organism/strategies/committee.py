@@ -33,7 +33,7 @@ class Member:
     genome
         The genome.
     assets
-        The symbols that it is restricted to, sorted (rule 18 of docs/execution.md); empty: all of the panel.
+        The symbols that it is restricted to, sorted (rule 19 of docs/execution.md); empty: all of the panel.
 
     Raises
     ------

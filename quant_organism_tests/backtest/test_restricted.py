@@ -1,4 +1,4 @@
-"""Rule 18 and the returns of sleeves alone: what a genome does on some of the assets is what it does there anyway."""
+"""Rule 19 and the returns of sleeves alone: what a genome does on some of the assets is what it does there anyway."""
 
 import numpy as np
 import pytest

@@ -32,6 +32,7 @@ def made_up(seed: int, count: int = 12, days: int = 60, first_day: int = 20_000)
         daily_returns=returns,
         bar_returns=None,
         behaviour=rng.integers(0, 2**64, count, dtype=np.uint64),
+        asset_daily_returns=None,
     )
 
 

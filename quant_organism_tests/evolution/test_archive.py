@@ -22,13 +22,15 @@ from quant_organism.evolution.archive import (
     merge,
     summarise,
 )
+from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
 from quant_organism_tests.panels import trending_panel
 
 
 @pytest.fixture(scope="module")
 def trials(panel, spec, costs, evaluator):
-    return search(panel, spec, costs, evaluator, seed=np.random.SeedSequence(3)).trials
+    executor = ThreadExecutor(panel, costs, evaluator)
+    return search(spec, spec.families, executor, seed=np.random.SeedSequence(3)).trials
 
 
 @pytest.fixture(scope="module")

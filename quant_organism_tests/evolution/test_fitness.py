@@ -9,6 +9,7 @@ from quant_organism.errors import InputError
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.fitness import asset_median, complexity, fitness, penalised, smoothed
 from quant_organism.strategies import Genome, default_genome, evolving_families, random_genome
+from quant_organism.strategies.common_genes import COMMON_GENES
 
 
 def moved(**genes) -> Genome:
@@ -86,7 +87,7 @@ def test_complexity_counts_own_genes_and_the_nodes_of_trees():
         (random_genome(np.random.default_rng(i), "composite") for i in range(20)), key=lambda g: len(str(g.genes))
     )
     found = complexity([default_genome("ema_crossover"), moved(stop_loss=0.1), tree, bigger])
-    assert found[0] == found[1] == len(default_genome("ema_crossover").genes) - 11
+    assert found[0] == found[1] == len(default_genome("ema_crossover").genes) - len(COMMON_GENES)
     assert found[3] > found[2] > 1
 
 

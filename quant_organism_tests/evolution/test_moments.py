@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from quant_organism.evolution.moments import return_moments
-from quant_organism.validation.statistics import sharpe_moments
+from quant_organism.validation.statistics.sharpe import sharpe_moments
 
 KNOWN = np.array([[0.01, -0.02, 0.015, 0, 0.005, -0.01, 0.02, -0.005, 0, 0.012]])
 
