@@ -10,8 +10,11 @@ from scipy import stats
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.candidates import choose_candidates
-from quant_organism.evolution.search import Trials, search
+from quant_organism.evolution.executors.threads import ThreadExecutor
+from quant_organism.evolution.nursery import default_families
+from quant_organism.evolution.search import search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.world.generator import generate
@@ -29,7 +32,7 @@ ASSETS = tuple(
     Asset(symbol=f"SIM-{name}", volatility=volatility)
     for name, volatility in (("A", 1.0), ("B", 1.3), ("C", 1.5), ("D", 1.2))
 )
-SEARCH = EvolutionSpec(population=50, generations=8)
+SEARCH = EvolutionSpec(islands=1, population=50, generations=8)
 
 CHAMPION = "champion, plain"
 RULES: dict[str, dict[str, Any]] = {
