@@ -18,6 +18,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # whoever runs a cluster wit
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from quant_organism.errors import BusyError, InputError
 
@@ -75,7 +76,11 @@ def _connect(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()  # Ray itself would ask for minutes
-        ray.init(address=address, **_QUIET)
+        # Now and then a head gives up on the server that it starts for a client from elsewhere; the next one stands.
+        twice = Retrying(
+            stop=stop_after_attempt(2), retry=retry_if_exception_type(ConnectionAbortedError), reraise=True
+        )
+        twice(ray.init, address=address, **_QUIET)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"no Ray cluster to work with: {error}",
