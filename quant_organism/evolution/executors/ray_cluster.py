@@ -89,7 +89,23 @@ class RayExecutor:
         return cores if self._workers is None else min(cores, self._workers)
 
     def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
-        """Measure the batches on whatever worker is free; those still under way are stopped when iteration ends."""
+        """Measure the batches on whatever worker is free; those still under way are stopped when iteration ends.
+
+        Raises
+        ------
+        InputError
+            The cluster cannot be reached any more.
+        """
+        try:
+            yield from self._measure(batches)
+        except ConnectionError as error:
+            raise InputError(
+                f"the cluster cannot be reached any more: {error}",
+                where="executor",
+                remedy="see to the cluster or choose another executor, then go on from the checkpoint with --resume",
+            ) from error
+
+    def _measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
         waiting = deque(Batch(place, tuple(genomes)) for place, genomes in enumerate(batches))
         running: dict[ray.ObjectRef[Measured], tuple[Batch, float]] = {}
         workers = self.workers
