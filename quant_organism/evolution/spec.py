@@ -121,7 +121,7 @@ class EvolutionSpec(BaseModel):
     choice: Choice = "auto"
     committee_fraction: float = Field(0.05, gt=0, le=1)
     committee_size: int = Field(30, ge=2, le=30)
-    champions: int = Field(4, ge=0, le=45)
+    champions: int = Field(0, ge=0, le=45)
     max_correlation: float = Field(0.7, ge=0, le=1)
 
     @model_validator(mode="after")

@@ -123,4 +123,4 @@ def test_a_limit_that_nobody_meets_still_fills_the_seats(choose):
 
 def test_where_nobody_traded_enough_on_one_asset_no_committee_is_made_of_single_assets(choose, trials):
     most = int(trials.metrics["trades"].max())
-    assert [c.origin for c in choose(choice="per_asset", min_trades=most)] == ["champion"] * 4
+    assert [c.origin for c in choose(choice="per_asset", min_trades=most, champions=4)] == ["champion"] * 4
