@@ -98,7 +98,7 @@ class IndicatorBank:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
         known, rows = self._tables[name]
         row = np.searchsorted(known, keys)
-        if not _holds(known, keys).all():
+        if row.size and not (row.max() < known.size and np.array_equal(known[row], keys)):
             raise KeyError(f"{name} was not built for all of the keys {np.unique(keys)}")
         return rows, row
 
@@ -108,7 +108,7 @@ class Workshop:
 
     def __init__(self, bars: Bars, store: IndicatorStore | None) -> None:
         self.bars = bars
-        self._store = store or IndicatorStore(0)
+        self.store = store or IndicatorStore(0)
         self._keeps = bool(bars.market and bars.asset)
         self._made: dict[tuple[str, bytes], Rows] = {}
 
@@ -121,25 +121,25 @@ class Workshop:
 
     def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
         """Return arrays from the store, or make them; the key must stand for all that they depend on."""
-        return self._store.remember(key, make)
+        return self.store.remember(key, make)
 
     def table(self, name: str, keys: Keys) -> tuple[Keys, Rows]:
         """Return at least the rows of the given keys (ascending), and the keys of all that are returned."""
         market, asset = self.bars.market, self.bars.asset
         if not self._keeps:
             return keys, self.make(name, keys)
-        kept = self._store.table(market, asset, name)
+        kept = self.store.table(market, asset, name)
         if kept is None:
             rows = self.make(name, keys)
-            self._store.keep_table(market, asset, name, keys, rows)
+            self.store.keep_table(market, asset, name, keys, rows)
             return keys, rows
         missing = keys[~_holds(kept[0], keys)]
         if missing.size == 0:
             return kept
         made = self.make(name, missing)
-        if made.nbytes <= self._store.room(market):
+        if made.nbytes <= self.store.room(market):
             everything = _merged(kept, (missing, made))
-            self._store.keep_table(market, asset, name, *everything)
+            self.store.keep_table(market, asset, name, *everything)
             return everything
         known = keys[_holds(kept[0], keys)]
         return _merged((known, kept[1][np.searchsorted(kept[0], known)]), (missing, made))
@@ -240,9 +240,28 @@ def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
     return averages.ema_of_rows(shop.make("macd", spans), np.maximum(*unpair(spans)) - 1, periods)
 
 
+def _family_sign(shop: Workshop, numbers: Keys) -> Rows:
+    # The sign of each family's reference genome; the register of families comes before any bank.
+    from quant_organism.strategies.family import families, get_family
+    from quant_organism.strategies.operators import default_genome
+    from quant_organism.strategies.signals import gene_arrays
+    from quant_organism.strategies.targets import Targets
+
+    n = shop.bars.numbers.size
+    signs = np.empty((numbers.size, n), dtype=np.int8)
+    for row, number in zip(signs, numbers, strict=True):
+        family = get_family(families()[number])
+        genes = gene_arrays([default_genome(family.name)])
+        targets = Targets.empty(1, n, conviction=family.conviction)
+        family.targets(IndicatorBank(shop.bars, family.indicators(genes), shop.store), genes, targets)
+        row[:] = np.sign(targets.expanded(0, n))
+    return signs
+
+
 _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "ema": lambda shop, periods: averages.ema_rows(shop.bars.close, periods),
     "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
+    "log_return": lambda shop, periods: np.log1p(shop.make("rate_of_change", periods)),
     "sma": lambda shop, periods: averages.mean_rows(shop.bars.close, periods),
     "deviation": _deviation,
     "previous_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods, 1),
@@ -279,6 +298,7 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "swing_end": lambda shop, keys: shop.make("swings", keys)[1],
     "funding_mean": lambda shop, periods: averages.mean_rows(shop.bars.funding_rate, periods),
     "mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods),
+    "family_sign": _family_sign,
     "features": lambda shop, _: features.feature_rows(shop)[np.newaxis],
     "svc_score": linear_svc.score_rows,
     "return_levels": pca_tree.level_rows,

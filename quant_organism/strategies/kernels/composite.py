@@ -7,17 +7,12 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.kernels.steps import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT, hold_positions
+from quant_organism.strategies.targets import Targets
 
+_MOST, _LEVELS, _COUNTS = 4, 9, 13
+"""Most votes of a group, sums that it may reach, and numbers of votes cast that three groups may reach."""
 
-@compiled
-def held_for(condition: NDArray[np.bool_], period: int) -> NDArray[np.bool_]:
-    """Return where a condition has held on each of the last `period` bars."""
-    held = np.empty_like(condition)
-    run = 0
-    for t in range(condition.size):
-        run = run + 1 if condition[t] else 0
-        held[t] = run >= period
-    return held
+_UNKNOWN = np.int8(-1)
 
 
 @compiled
@@ -34,66 +29,95 @@ def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray
 
 @compiled
 def composite_targets(
-    sums: NDArray[np.int8],
-    cast: NDArray[np.int8],
+    votes: NDArray[np.int8],
     rest: NDArray[np.int64],
-    sizes: NDArray[np.int64],
+    members: NDArray[np.int64],
     weights: NDArray[np.float64],
-    minimum_signals: int,
-    entry_score: float,
-    first: int,
-    bars: NDArray[np.int32],
-    sides: NDArray[np.int8],
-) -> int:
-    """Write where one genome's direction changes.
+    minimum_signals: NDArray[np.int64],
+    entry_score: NDArray[np.float64],
+    warmup: NDArray[np.int64],
+    targets: Targets,
+) -> None:
+    """Write the targets of G genomes over n bars.
 
     Parameters
     ----------
-    sums
-        Sum of the votes of each group, shape (3, n).
-    cast
-        Number of votes other than zero, shape (n,).
+    votes
+        Votes of all trees on every bar, shape (any, n).
     rest
         For how many bars no price has moved, shape (n,); where that is all that the trees see, no vote counts.
-    sizes
-        Number of votes in each group, shape (3,).
+    members
+        Rows of the votes of each group, shape (G, 3, 4); -1 where a group has fewer.
     weights
-        Weight of each group and of their confluence, shape (4,).
+        Weight of each group and of their confluence, shape (G, 4).
     minimum_signals, entry_score
-        Votes on its side, and score, that an entry needs.
-    first
-        First bar on which all votes are defined.
-    bars, sides
-        Written: the bar of each change and the direction from there on.
-
-    Returns
-    -------
-    Number of changes.
+        Votes on its side, and score, that an entry needs, shape (G,).
+    warmup
+        First bar on which all votes are defined, shape (G,).
+    targets
+        Written.
     """
+    n = rest.size
+    longest_rest = rest.max() if n else 0
+    scratch, tallies = np.empty(n, dtype=np.int8), np.empty(n, dtype=np.int16)
+    verdicts = np.empty(_LEVELS * _LEVELS * _LEVELS * _COUNTS, dtype=np.int8)
+    for g in range(warmup.size):
+        first = min(warmup[g], n)
+        conditions, tally = scratch[first:], tallies[first:]
+        _tally(votes, members[g], first, tally)
+        verdicts[:] = _UNKNOWN
+        sizes = (members[g] >= 0).sum(axis=1)
+        for t in range(tally.size):
+            verdict = verdicts[tally[t]]
+            if verdict == _UNKNOWN:
+                verdict = _verdict(tally[t], sizes, weights[g], minimum_signals[g], entry_score[g])
+                verdicts[tally[t]] = verdict
+            conditions[t] = verdict
+        if longest_rest > first:
+            for t in range(conditions.size):
+                conditions[t] = EXIT_LONG | EXIT_SHORT if rest[first + t] > first else conditions[t]
+        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+
+
+@compiled
+def _tally(votes: NDArray[np.int8], members: NDArray[np.int64], first: int, tally: NDArray[np.int16]) -> None:
+    # The sums of the groups' votes, each from -4 to 4, and how many were cast, as the digits of one number.
+    tally[:] = ((_MOST * _LEVELS + _MOST) * _LEVELS + _MOST) * _COUNTS
+    for group in range(members.shape[0]):
+        digit = np.int16(_COUNTS * _LEVELS ** (members.shape[0] - 1 - group))
+        for place in range(members.shape[1]):
+            if members[group, place] >= 0:
+                cast = votes[members[group, place], first:]
+                for t in range(tally.size):
+                    tally[t] += digit * np.int16(cast[t]) + np.int16(cast[t] & 1)
+
+
+@compiled
+def _verdict(
+    tally: int, sizes: NDArray[np.int64], weights: NDArray[np.float64], minimum_signals: int, entry_score: float
+) -> np.int8:
+    # What a bar with this tally permits.
     total = weights[0] + weights[1] + weights[2] + weights[3]
-    if total == 0.0 or first >= cast.size:
-        return 0
+    if total == 0.0:
+        return np.int8(0)
+    counted, sums = tally % _COUNTS, tally // _COUNTS
+    breakout, sums = sums % _LEVELS - _MOST, sums // _LEVELS
+    reversion, momentum = sums % _LEVELS - _MOST, sums // _LEVELS - _MOST
     voters = sizes[0] + sizes[1] + sizes[2]
-    momentum, reversion, breakout = sums[0, first:], sums[1, first:], sums[2, first:]
-    counted, still = cast[first:], rest[first:]
-    conditions = np.empty(counted.size, dtype=np.int8)
-    for t in range(conditions.size):
-        balance = np.int64(momentum[t]) + reversion[t] + breakout[t]
-        confluence = (balance / voters) * (counted[t] / voters)
-        score = (
-            weights[0] * (momentum[t] / sizes[0])
-            + weights[1] * (reversion[t] / sizes[1])
-            + weights[2] * (breakout[t] / sizes[2])
-            + weights[3] * confluence
-        ) / total
-        score = 0.0 if still[t] > first else score
-        # Of the votes cast, (cast + balance) / 2 are long and (cast - balance) / 2 short.
-        long = (score >= entry_score) & (counted[t] + balance >= 2 * minimum_signals)
-        short = (score <= -entry_score) & (counted[t] - balance >= 2 * minimum_signals)
-        conditions[t] = (
-            (ENTER_LONG if long else 0)
-            | (ENTER_SHORT if short else 0)
-            | (EXIT_LONG if score <= 0.0 else 0)
-            | (EXIT_SHORT if score >= 0.0 else 0)
-        )
-    return hold_positions(conditions, first, bars, sides)
+    balance = momentum + reversion + breakout
+    confluence = (balance / voters) * (counted / voters)
+    score = (
+        weights[0] * (momentum / sizes[0])
+        + weights[1] * (reversion / sizes[1])
+        + weights[2] * (breakout / sizes[2])
+        + weights[3] * confluence
+    ) / total
+    # Of the votes cast, (cast + balance) / 2 are long and (cast - balance) / 2 short.
+    long = (score >= entry_score) & (counted + balance >= 2 * minimum_signals)
+    short = (score <= -entry_score) & (counted - balance >= 2 * minimum_signals)
+    return np.int8(
+        (ENTER_LONG if long else 0)
+        | (ENTER_SHORT if short else 0)
+        | (EXIT_LONG if score <= 0.0 else 0)
+        | (EXIT_SHORT if score >= 0.0 else 0)
+    )

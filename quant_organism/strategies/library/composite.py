@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from quant_organism.errors import InputError
 from quant_organism.strategies.family import GeneArrays, register
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.trees.evaluation import first_bar, indicators_of, program
+from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
 from quant_organism.strategies.trees.grammar import VoteGrammar
-from quant_organism.strategies.trees.primitives import Row
 from quant_organism.strategies.trees.shape import Tree, columns_read
 from quant_organism.strategies.trees.simplify import simplified
+from quant_organism.strategies.trees.text import GROUPS
+from quant_organism.strategies.trees.variation import MOST_VOTES
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
@@ -118,35 +120,36 @@ class Composite:
         """Write the targets of each genome."""
         from quant_organism.strategies.kernels.composite import bars_at_rest, composite_targets
 
-        pruned = [_pruned(votes) for votes in genes["votes"]]
-        trees = tuple(dict.fromkeys(tree for votes in pruned for tree in _trees(votes)))
-        cast = dict(zip(trees, program(trees).run(bank), strict=True))
-        rest = bars_at_rest(bank.bars.high, bank.bars.low)
-        weights = np.column_stack([genes[name] for name in WEIGHTS])
-        for g, votes in enumerate(pruned):
-            sums, voters = _tally(cast, votes, rest.size)
-            out.counts[g] = composite_targets(
-                sums,
-                voters,
-                rest,
-                np.array([len(group) for group in votes]),
-                weights[g],
-                int(genes["minimum_signals"][g]),
-                float(genes["entry_score"][g]),
-                _first_bar(votes),
-                out.bars[g],
-                out.sides[g],
-            )
+        plan = _plan(tuple(genes["votes"]))
+        composite_targets(
+            plan.program.run(bank),
+            bars_at_rest(bank.bars.high, bank.bars.low),
+            plan.members,
+            np.column_stack([genes[name] for name in WEIGHTS]),
+            genes["minimum_signals"],
+            genes["entry_score"],
+            plan.warmup,
+            out,
+        )
 
 
-def _tally(cast: Mapping[Tree, Row], votes: Any, n: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    # The sum of each group's votes, shape (3, n), and how many are not zero, shape (n,).
-    sums, voters = np.zeros((len(votes), n), dtype=np.int8), np.zeros(n, dtype=np.int8)
-    for total, group in zip(sums, votes, strict=True):
-        for tree in group:
-            total += cast[tree]
-            voters += np.abs(cast[tree])
-    return sums, voters
+class _Plan(NamedTuple):
+    # How the votes of G genomes are computed, whose they are, and from which bar on all of a genome's are defined.
+    program: Program
+    members: NDArray[np.int64]
+    warmup: NDArray[np.int64]
+
+
+@lru_cache(maxsize=32)
+def _plan(votes: tuple[Any, ...]) -> _Plan:
+    # Kept for the next asset on which the same genomes are evaluated.
+    pruned = [_pruned(groups) for groups in votes]
+    rows = {tree: row for row, tree in enumerate(dict.fromkeys(tree for groups in pruned for tree in _trees(groups)))}
+    members = np.full((len(pruned), len(GROUPS), MOST_VOTES), -1)
+    for g, groups in enumerate(pruned):
+        for number, group in enumerate(groups):
+            members[g, number, : len(group)] = [rows[tree] for tree in group]
+    return _Plan(Program(list(rows)), members, np.array([_first_bar(groups) for groups in pruned]))
 
 
 def _pruned(votes: Any) -> Any:

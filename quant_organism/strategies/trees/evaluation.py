@@ -1,21 +1,31 @@
-"""Values of trees over the bars of one asset, as whole rows; what occurs more than once is computed once."""
+"""Votes of trees over the bars of one asset: trees are laid out as instructions, and these are interpreted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import GeneArrays, get_family
+from quant_organism.strategies.family import get_family
 from quant_organism.strategies.operators import default_genome
-from quant_organism.strategies.trees.primitives import PRICES, PRIMITIVES, Row
+from quant_organism.strategies.trees.primitives import (
+    BOOL,
+    FAMILY_SIGN,
+    PRICES,
+    PRIMITIVES,
+    VOTE,
+    Read,
+    constant,
+    is_constant,
+)
 from quant_organism.strategies.trees.shape import Tree, branches, constants, walk
 
 if TYPE_CHECKING:
     from quant_organism.strategies.bank import IndicatorBank
+    from quant_organism.strategies.kernels.trees import Instructions
 
 
 @lru_cache(maxsize=2**14)
@@ -32,86 +42,146 @@ def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
     """Name the indicators that trees read, and their keys."""
     keys: dict[str, list[int]] = {}
     for name, key in dict.fromkeys(read for tree in trees for node in walk(tree) for read in _reads(node)):
-        if name == "family":
-            for indicator, used in get_family(key).indicators(_default_genes(key)).items():
-                keys.setdefault(indicator, []).extend(used.tolist())
-        elif name not in PRICES:
+        if name not in PRICES:
             keys.setdefault(name, []).append(key)
     return {name: np.unique(np.array(used, dtype=np.int64)) for name, used in keys.items()}
 
 
-class Step(NamedTuple):
-    """One computation: from which slots and constants its own slot is made, and which slots are read no more."""
-
-    compute: Callable[..., Row]
-    sources: tuple[int, ...]
-    constants: tuple[Any, ...]
-    finished: tuple[int, ...]
-
-
 class Program:
-    """Trees laid out in numbered slots: what is read of the bank first, then each distinct subtree once.
+    """Votes as instructions of the interpreter; what occurs in several trees is computed once.
 
     Parameters
     ----------
     trees
-        Trees of any type.
+        Trees of type Vote, each once.
     """
 
     def __init__(self, trees: Sequence[Tree]) -> None:
         nodes = list(dict.fromkeys(node for tree in trees for node in _upwards(tree)))
-        self._inputs = list(dict.fromkeys(read for node in nodes for read in _reads(node)))
-        read_slots = {read: slot for slot, read in enumerate(self._inputs)}
-        slots = {node: slot for slot, node in enumerate(nodes, len(self._inputs))}
-        self._roots = [slots[tree] for tree in trees]
-        needed = set(self._roots)
-        self.steps: list[Step] = []
-        for node in reversed(nodes):
-            sources = [read_slots[read] for read in _reads(node)] + [slots[branch] for branch in branches(node)]
-            finished = tuple(set(sources) - needed)
-            needed.update(sources)
-            compute = PRIMITIVES[node[0]].compute
-            self.steps.append(Step(compute, tuple(sources), tuple(constants(node)), finished))
-        self.steps.reverse()
+        reads = list(dict.fromkeys(read for node in nodes for read in _reads(node) if read[0] != FAMILY_SIGN))
+        layout = _Layout(reads, trees)
+        last_use = {branch: place for place, node in enumerate(nodes) for branch in branches(node)}
+        for place, node in enumerate(nodes):
+            layout.add(node)
+            for branch in set(branches(node)):
+                if last_use[branch] == place:
+                    layout.free(branch)
+        self.instructions = layout.instructions()
+        self._buffers = layout.numbers.size, layout.truths.size
+        # By name: the numbers of the inputs that are read of it, and their keys.
+        self._inputs = {
+            name: np.array([(number, key) for number, (other, key) in enumerate(reads) if other == name]).T
+            for name, _ in reads
+        }
+        self._n_inputs, self._n_votes = len(reads), len(trees)
+        signs = [(row, _reads(tree)[0][1]) for row, tree in enumerate(trees) if tree[0] == "family"]
+        self._signs = np.array(signs, dtype=np.int64).reshape(-1, 2).T
 
-    def run(self, bank: IndicatorBank) -> list[Row]:
-        """Return the value of each tree on every bar, shape (n,); without meaning before its first bar.
+    def run(self, bank: IndicatorBank) -> NDArray[np.int8]:
+        """Return the votes of each tree on every bar, shape (V, n); without meaning before its first bar.
 
         Parameters
         ----------
         bank
             Indicators of the asset; holds at least what `indicators_of` names.
         """
-        slots: list[Any] = self._read(bank)
-        for step in self.steps:
-            slots.append(step.compute(*[slots[slot] for slot in step.sources], *step.constants))
-            for slot in step.finished:
-                slots[slot] = None
-        return [slots[slot] for slot in self._roots]
+        from quant_organism.strategies.kernels.trees import interpret
 
-    def _read(self, bank: IndicatorBank) -> list[Any]:
-        slots: list[Any] = [None] * len(self._inputs)
-        indicators: dict[str, tuple[list[int], list[int]]] = {}
-        for slot, (name, key) in enumerate(self._inputs):
-            if name == "family":
-                slots[slot] = _family_vote(bank, key)
-            elif name in PRICES:
-                slots[slot] = getattr(bank.bars, name)
-            else:
-                taken = indicators.setdefault(name, ([], []))
-                taken[0].append(slot)
-                taken[1].append(key)
-        for name, (places, keys) in indicators.items():
-            rows, numbers = bank.rows(name, np.array(keys))
-            for slot, number in zip(places, numbers, strict=True):
-                slots[slot] = rows[number]
-        return slots
+        votes = np.empty((self._n_votes, bank.bars.numbers.size), dtype=np.int8)
+        table, row = np.zeros((2, self._n_inputs), dtype=np.int64)
+        tables = []
+        for place, name in enumerate(_tables_read()):
+            found = np.empty((0, votes.shape[1]))
+            if name in self._inputs:
+                inputs, keys = self._inputs[name]
+                if name in PRICES:
+                    # The tables must be of one type, and a column that may not be written to is of another.
+                    found = np.require(getattr(bank.bars, name)[np.newaxis], requirements=["C", "W"])
+                else:
+                    found, row[inputs] = bank.rows(name, keys)
+                table[inputs] = place
+            tables.append(found)
+        interpret(self.instructions, tuple(tables), table, row, *self._buffers, votes)
+        if self._signs.size:
+            signs, numbers = bank.rows(FAMILY_SIGN, self._signs[1])
+            votes[self._signs[0]] = signs[numbers]
+        return votes
 
 
-@lru_cache(maxsize=32)
-def program(trees: tuple[Tree, ...]) -> Program:
-    """Return the program of trees, kept for the next asset on which they are evaluated."""
-    return Program(trees)
+class _Buffers:
+    # Numbered buffers; those that are free again are taken first.
+    def __init__(self) -> None:
+        self._free: list[int] = []
+        self.size = 0
+
+    def take(self) -> int:
+        if self._free:
+            return self._free.pop()
+        self.size += 1
+        return self.size - 1
+
+    def free(self, buffer: int) -> None:
+        self._free.append(buffer)
+
+
+class _Layout:
+    # Turns nodes into instructions, and knows where the value of each node stands.
+    def __init__(self, inputs: Sequence[Read], trees: Sequence[Tree]) -> None:
+        self._inputs = {read: number for number, read in enumerate(inputs)}
+        self._votes = {tree: row for row, tree in enumerate(trees)}
+        self._places: dict[Tree, int] = {}
+        self._lines: list[tuple[tuple[int, ...], float]] = []
+        self.numbers, self.truths = _Buffers(), _Buffers()
+
+    def add(self, node: Tree) -> None:
+        from quant_organism.strategies.kernels.trees import OPERATIONS
+
+        primitive = PRIMITIVES[node[0]]
+        arguments = [self._inputs[read] for read in _reads(node) if read in self._inputs]
+        if primitive.operation is None:
+            if arguments:
+                self._places[node] = arguments[0]
+            return
+        arguments += [self._places[branch] for branch in branches(node)]
+        if primitive.is_swapped:
+            arguments.reverse()
+        operation, constant = primitive.operation, primitive.constant(*constants(node))
+        if len(arguments) == 1:
+            # The second argument of one that has none is never read, but must stand somewhere.
+            arguments.append(arguments[0])
+            if operation == "greater":
+                operation, constant = "below" if primitive.is_swapped else "above", constants(node)[0]
+        if primitive.returns == VOTE:
+            out = self._votes[node]
+        elif primitive.returns == BOOL:
+            out = self._places[node] = self.truths.take()
+        else:
+            out = self.numbers.take()
+            self._places[node] = ~out
+        self._lines.append(((OPERATIONS.index(operation), *arguments, out), constant))
+
+    def free(self, node: Tree) -> None:
+        if PRIMITIVES[node[0]].returns == BOOL:
+            self.truths.free(self._places[node])
+        elif PRIMITIVES[node[0]].operation is not None:
+            self.numbers.free(~self._places[node])
+
+    def instructions(self) -> Instructions:
+        from quant_organism.strategies.kernels.trees import Instructions
+
+        operation, a, b, out = np.array([line for line, _ in self._lines], dtype=np.int64).reshape(-1, 4).T.copy()
+        return Instructions(operation, a, b, out, np.array([constant for _, constant in self._lines], dtype=np.float64))
+
+
+@cache
+def _tables_read() -> tuple[str, ...]:
+    # Names of all indicators and columns that the language reads, so that the interpreter always gets as many tables.
+    reads = (
+        read
+        for primitive in PRIMITIVES.values()
+        for read in primitive.reads(*(constant(kind).default for kind in primitive.signatures[0] if is_constant(kind)))
+    )
+    return tuple(sorted({name for name, _ in reads} - {FAMILY_SIGN}))
 
 
 def _upwards(tree: Tree) -> Iterator[Tree]:
@@ -121,21 +191,5 @@ def _upwards(tree: Tree) -> Iterator[Tree]:
     yield tree
 
 
-def _reads(node: Tree) -> tuple[tuple[str, Any], ...]:
+def _reads(node: Tree) -> tuple[Read, ...]:
     return PRIMITIVES[node[0]].reads(*constants(node))
-
-
-@cache
-def _default_genes(family: str) -> GeneArrays:
-    from quant_organism.strategies.signals import gene_arrays
-
-    return gene_arrays([default_genome(family)])
-
-
-def _family_vote(bank: IndicatorBank, name: str) -> NDArray[np.int8]:
-    from quant_organism.strategies.targets import Targets
-
-    family, n = get_family(name), bank.bars.numbers.size
-    targets = Targets.empty(1, n, conviction=family.conviction)
-    family.targets(bank, _default_genes(name), targets)
-    return np.sign(targets.expanded(0, n)).astype(np.int8)

@@ -1,20 +1,15 @@
-"""The table of primitives: what a node may be called, what it takes and yields, and how it is computed."""
+"""The table of primitives: what a node may be called, what it takes and yields, and which operation makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from quant_organism.strategies.genes import GeneSpec
 
-Row = NDArray[Any]
-Reads = tuple[tuple[str, Any], ...]
-"""Indicators of the bank, each with its key; columns, with key 0; ``family``, with its name."""
+Read = tuple[str, int]
+"""An indicator of the bank and its key, or a column and 0."""
 
 PRICE, RANGE, RATIO, SCORE, BOOL, VOTE = "Price", "Range", "Ratio", "Score100", "Bool", "Vote"
 PERIOD, MULT, LEVEL, FRAC, FAMILY = "Period", "Mult", "Level", "Frac", "Family"
@@ -36,9 +31,6 @@ CONSTANTS = {
 EFFICIENCY = "efficiency_ratio"
 """Name of the primitive whose values are known to lie in [0, 1]."""
 
-SMALLEST_DIVISOR = 1e-12
-"""Division by less is taken to say nothing."""
-
 PRICES = ("open", "high", "low", "close")
 """Columns that are terminals of the language."""
 
@@ -47,6 +39,9 @@ _EPANECHNIKOV, _HIGHS_AND_LOWS = 1, 1
 
 _GOLDEN = 0.618
 """Share of the last swing that is given back at the Fibonacci level."""
+
+FAMILY_SIGN = "family_sign"
+"""Name of the indicator that holds the sign of each family's reference genome, keyed by the family's number."""
 
 FUNDING = "funding_mean"
 """Name of the primitive that needs a column beyond prices and volume."""
@@ -85,10 +80,15 @@ class Primitive:
         Type of its value.
     signatures
         Types of its arguments, one tuple per admitted combination.
-    compute
-        Makes its row (n,) from the bank's rows that it reads, then its arguments in order.
     reads
         Says which rows of the bank it reads, from its constants.
+    operation
+        Name of the interpreter's operation that makes its row from those, then from its arguments in order; without one
+        it is the row that it reads.
+    constant
+        Makes the operation's constant from its own.
+    is_swapped
+        Whether the operation takes its arguments in the other order.
     first
         First bar on which those rows are defined, from its constants.
     looks_back
@@ -98,8 +98,10 @@ class Primitive:
     name: str
     returns: str
     signatures: tuple[tuple[str, ...], ...]
-    compute: Callable[..., Row]
-    reads: Callable[..., Reads] = lambda *constants: ()
+    reads: Callable[..., tuple[Read, ...]] = lambda *constants: ()
+    operation: str | None = None
+    constant: Callable[..., float] = lambda *constants: 0.0
+    is_swapped: bool = False
     first: Callable[..., int] = lambda *constants: 0
     looks_back: Callable[..., int] = lambda *constants: 0
 
@@ -110,24 +112,17 @@ class Primitive:
 
 
 def _column(name: str) -> Primitive:
-    return Primitive(name=name, returns=PRICE, signatures=((),), compute=lambda row: row, reads=lambda: ((name, 0),))
+    return Primitive(name=name, returns=PRICE, signatures=((),), reads=lambda: ((name, 0),))
 
 
 def _indicator(
     name: str, returns: str, indicator: str, first: Callable[..., int], takes: tuple[str, ...] = (PERIOD,)
 ) -> Primitive:
     # One row of the bank, keyed by its period or its pair of periods.
-    def reads(*periods: int) -> Reads:
+    def reads(*periods: int) -> tuple[Read, ...]:
         return ((indicator, periods[0] if len(periods) == 1 else _paired(*periods)),)
 
-    return Primitive(
-        name=name,
-        returns=returns,
-        signatures=(takes,),
-        compute=_first_row,
-        reads=reads,
-        first=first,
-    )
+    return Primitive(name=name, returns=returns, signatures=(takes,), reads=reads, first=first)
 
 
 def _paired(a: int, b: int) -> int:
@@ -141,14 +136,11 @@ def _band(name: str, side: float) -> Primitive:
         name=name,
         returns=PRICE,
         signatures=((PERIOD, MULT),),
-        compute=lambda mean, deviation, period, mult: mean + side * mult * deviation,
         reads=lambda period, mult: (("sma", period), ("deviation", period)),
+        operation="band",
+        constant=lambda period, mult: side * mult,
         first=_full,
     )
-
-
-def _first_row(row: Row, *_: Any) -> Row:
-    return row
 
 
 def _full(period: int, *_: float) -> int:
@@ -159,33 +151,10 @@ def _previous(period: int) -> int:
     return period
 
 
-def divided(a: Row, b: Row) -> Row:
-    """Return a / b, and 0 where b is as good as nothing."""
-    return np.divide(a, b, out=np.zeros(a.size), where=np.abs(b) >= SMALLEST_DIVISOR)
+def _family_sign(name: str) -> tuple[Read, ...]:
+    from quant_organism.strategies.family import families
 
-
-def _relative(a: Row, b: Row) -> Row:
-    return np.divide(a, b, out=np.ones(a.size), where=np.abs(b) >= SMALLEST_DIVISOR) - 1.0
-
-
-def _cross_above(a: Row, b: Row) -> Row:
-    crossed = np.zeros(a.size, dtype=np.bool_)
-    np.logical_and(a[:-1] <= b[:-1], a[1:] > b[1:], out=crossed[1:])
-    return crossed
-
-
-def _cross_below(a: Row, b: Row) -> Row:
-    return _cross_above(b, a)
-
-
-def _held_for(condition: Row, period: int) -> Row:
-    from quant_organism.strategies.kernels.composite import held_for
-
-    return held_for(condition, period)
-
-
-def _vote(long: Row, short: Row) -> Row:
-    return np.subtract(long.view(np.int8), short.view(np.int8))
+    return ((FAMILY_SIGN, families().index(name)),)
 
 
 _EQUAL = tuple((kind, kind) for kind in (PRICE, RANGE, RATIO, SCORE))
@@ -208,7 +177,6 @@ _TABLE = (
         name="nadaraya_watson",
         returns=PRICE,
         signatures=((PERIOD,),),
-        compute=_first_row,
         reads=lambda period: (("kernel_regression", _paired(period, _EPANECHNIKOV)),),
         first=_full,
     ),
@@ -216,29 +184,23 @@ _TABLE = (
         name="fibonacci",
         returns=PRICE,
         signatures=((PERIOD,),),
-        compute=lambda start, end, period: end - _GOLDEN * (end - start),
         reads=lambda period: tuple((name, _paired(period, _HIGHS_AND_LOWS)) for name in ("swing_start", "swing_end")),
+        operation="retracement",
+        constant=lambda period: _GOLDEN,
         first=_previous,
     ),
     _indicator("atr", RANGE, "atr", _previous),
     _indicator("std", RANGE, "deviation", _full),
-    Primitive(name="difference", returns=RANGE, signatures=((PRICE, PRICE),), compute=np.subtract),
-    Primitive(name="relative", returns=RATIO, signatures=((PRICE, PRICE),), compute=_relative),
-    Primitive(name="share", returns=RATIO, signatures=((RANGE, PRICE),), compute=divided),
-    Primitive(
-        name="log_return",
-        returns=RATIO,
-        signatures=((PERIOD,),),
-        compute=lambda change, period: np.log1p(change),
-        reads=lambda period: (("rate_of_change", period),),
-        first=_previous,
-    ),
+    Primitive(name="difference", returns=RANGE, signatures=((PRICE, PRICE),), operation="subtract"),
+    Primitive(name="relative", returns=RATIO, signatures=((PRICE, PRICE),), operation="relative"),
+    Primitive(name="share", returns=RATIO, signatures=((RANGE, PRICE),), operation="share"),
+    _indicator("log_return", RATIO, "log_return", _previous),
     Primitive(
         name="macd",
         returns=RATIO,
         signatures=((),),
-        compute=lambda fast, slow, close: divided(fast - slow, close),
-        reads=lambda: (("ema", 12), ("ema", 26), ("close", 0)),
+        reads=lambda: (("macd", _paired(12, 26)), ("close", 0)),
+        operation="share",
         first=lambda: 25,
     ),
     _indicator(EFFICIENCY, RATIO, "efficiency_ratio", _previous),
@@ -246,22 +208,20 @@ _TABLE = (
     _indicator("rsi", SCORE, "rsi", _previous),
     _indicator("stochastic_k", SCORE, "stochastic_k", _full),
     _indicator("stochastic_d", SCORE, "stochastic_d", lambda k, d: k + d - 2, (PERIOD, PERIOD)),
-    Primitive(name="gt", returns=BOOL, signatures=_COMPARABLE, compute=np.greater),
-    Primitive(name="lt", returns=BOOL, signatures=_COMPARABLE, compute=np.less),
-    Primitive(name="cross_above", returns=BOOL, signatures=_EQUAL, compute=_cross_above, looks_back=lambda: 1),
-    Primitive(name="cross_below", returns=BOOL, signatures=_EQUAL, compute=_cross_below, looks_back=lambda: 1),
-    Primitive(name="and", returns=BOOL, signatures=((BOOL, BOOL),), compute=np.logical_and),
-    Primitive(name="or", returns=BOOL, signatures=((BOOL, BOOL),), compute=np.logical_or),
-    Primitive(name="not", returns=BOOL, signatures=((BOOL,),), compute=np.logical_not),
-    Primitive(name="held_for", returns=BOOL, signatures=((BOOL, PERIOD),), compute=_held_for, looks_back=_full),
-    Primitive(name="vote", returns=VOTE, signatures=((BOOL, BOOL),), compute=_vote),
+    Primitive(name="gt", returns=BOOL, signatures=_COMPARABLE, operation="greater"),
+    Primitive(name="lt", returns=BOOL, signatures=_COMPARABLE, operation="greater", is_swapped=True),
+    Primitive(name="cross_above", returns=BOOL, signatures=_EQUAL, operation="crosses", looks_back=lambda: 1),
     Primitive(
-        name="family",
-        returns=VOTE,
-        signatures=((FAMILY,),),
-        compute=lambda vote, name: vote,
-        reads=lambda name: (("family", name),),
+        name="cross_below", returns=BOOL, signatures=_EQUAL, operation="crosses", is_swapped=True, looks_back=lambda: 1
     ),
+    Primitive(name="and", returns=BOOL, signatures=((BOOL, BOOL),), operation="and"),
+    Primitive(name="or", returns=BOOL, signatures=((BOOL, BOOL),), operation="or"),
+    Primitive(name="not", returns=BOOL, signatures=((BOOL,),), operation="not"),
+    Primitive(
+        name="held_for", returns=BOOL, signatures=((BOOL, PERIOD),), operation="held", constant=float, looks_back=_full
+    ),
+    Primitive(name="vote", returns=VOTE, signatures=((BOOL, BOOL),), operation="vote"),
+    Primitive(name="family", returns=VOTE, signatures=((FAMILY,),), reads=_family_sign),
 )
 
 PRIMITIVES = {primitive.name: primitive for primitive in _TABLE}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from quant_organism.strategies.bank import Bars, IndicatorBank
 from quant_organism.strategies.trees.evaluation import Program, indicators_of
 from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.simplify import NEVER
 
 CLOSE: Tree = ("close",)
 RISES: Tree = ("gt", CLOSE, ("sma", 2))
@@ -58,6 +58,11 @@ def bank_of(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> Indicato
     return IndicatorBank(bars, indicators_of(trees))
 
 
-def values(tree: Tree, columns: Mapping[str, ArrayLike]) -> NDArray[Any]:
-    """Return the value of a tree on every bar."""
-    return Program([tree]).run(bank_of([tree], columns))[0]
+def votes(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> NDArray[np.int8]:
+    """Return the votes of trees of type Vote on every bar, shape (V, n)."""
+    return Program(trees).run(bank_of(trees, columns))
+
+
+def truths(condition: Tree, columns: Mapping[str, ArrayLike]) -> NDArray[np.int8]:
+    """Return 1 on the bars on which a condition holds, else 0."""
+    return votes([("vote", condition, NEVER)], columns)[0]

@@ -1,14 +1,21 @@
-"""Each primitive is its formula, from its first bar on."""
+"""Each primitive is its formula, from its first bar on, and the interpreter computes it as NumPy does."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from quant_organism.strategies.bank import pair
+from quant_organism.strategies.kernels.trees import STRETCH
 from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
 from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.simplify import simplified
+from quant_organism.strategies.trees.variation import draw_vote
 from quant_organism_tests.strategies.scenarios import noisy
-from quant_organism_tests.strategies.trees.growing import CLOSE, RISES, bank_of, values
+from quant_organism_tests.strategies.trees.growing import CLOSE, RISES, bank_of, conditions, truths, votes
+from quant_organism_tests.strategies.trees.reference import value
 
 FRAME = pd.DataFrame(noisy(7, 300) | {"funding_rate": np.random.default_rng(7).normal(0, 1e-4, 300)})
 OPEN, HIGH, LOW, CLOSES = (FRAME[name] for name in ("open", "high", "low", "close"))
@@ -104,7 +111,9 @@ CASES: list[tuple[Tree, pd.Series]] = [
 def test_a_value_is_its_formula_from_its_first_bar_on(tree: Tree, expected: pd.Series) -> None:
     first = first_bar(tree)
     assert expected.first_valid_index() == first
-    np.testing.assert_allclose(values(tree, dict(FRAME))[first:], expected[first:], rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(
+        value(tree, bank_of([tree], dict(FRAME)))[first:], expected[first:], rtol=1e-10, atol=1e-13
+    )
 
 
 def test_every_measure_is_compared_with_its_formula() -> None:
@@ -126,19 +135,51 @@ def test_conditions_on_a_hand_drawn_path() -> None:
         ("and", ("gt", a, b), ("gt", a, ("sma", 2))): [0, 0, 0, 1, 0, 0, 1, 0],
         ("or", ("lt", a, b), ("cross_above", a, b)): [0, 1, 0, 1, 0, 1, 1, 0],
         ("held_for", ("not", ("gt", a, b)), 2): [0, 0, 1, 0, 0, 1, 0, 0],
-        ("vote", ("gt", a, b), ("lt", a, b)): [1, -1, 0, 1, 0, -1, 1, 1],
-        ("vote", ("gt", a, b), ("cross_above", a, b)): [1, 0, 0, 0, 0, 0, 0, 1],
     }
-    for tree, expected in cases.items():
-        assert values(tree, columns).astype(int).tolist() == expected, tree
+    for condition, expected in cases.items():
+        assert truths(condition, columns).tolist() == expected, condition
+    opposed, late = ("vote", ("gt", a, b), ("lt", a, b)), ("vote", ("gt", a, b), ("cross_above", a, b))
+    assert votes([opposed, late], columns).tolist() == [[1, -1, 0, 1, 0, -1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
 
 
 def test_division_by_nothing_says_nothing() -> None:
     columns = {name: [1.0, 1e-13, 1e-12, 4.0] for name in ("open", "high", "low", "close", "volume")}
-    np.testing.assert_array_equal(values(("relative", ("ema", 2), CLOSE), columns)[1], 0.0)
-    width: Tree = ("difference", CLOSE, ("ema", 2))
-    assert values(("share", width, CLOSE), columns)[1] == 0.0
-    assert values(("share", width, CLOSE), columns)[2] != 0.0
+    ratio, width = ("relative", ("ema", 2), CLOSE), ("difference", CLOSE, ("ema", 2))
+    assert [truths((sign, ratio, 0.0), columns)[1] for sign in ("gt", "lt")] == [0, 0]
+    assert truths(("lt", ("share", width, CLOSE), 0.0), columns)[1:3].tolist() == [0, 1]
+
+
+def drawn_votes(seed: int, count: int) -> list[Tree]:
+    """Return random votes, each once."""
+    rng = np.random.default_rng(seed)
+    return list(dict.fromkeys(draw_vote(rng) for _ in range(count)))
+
+
+def compared(tree: Tree) -> Tree:
+    """Return a vote on a measure and the same measure over other windows, or another price."""
+    kind = PRIMITIVES[tree[0]].returns
+    other = {"Price": ("ema", 4), "Range": ("std", 5), "Ratio": ("log_return", 3), "Score100": ("rsi", 6)}[kind]
+    return ("vote", ("and", ("gt", tree, other), ("not", ("lt", other, tree))), ("cross_below", other, tree))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), long=conditions, short=conditions)
+def test_votes_are_those_of_whole_rows_in_numpy(seed: int, long: Tree, short: Tree) -> None:
+    vote: Tree = ("vote", long, short)
+    trees = list(dict.fromkeys([*drawn_votes(seed, 12), vote, simplified(vote)]))
+    columns = noisy(seed, 150) | {"funding_rate": np.random.default_rng(seed).normal(0, 1e-4, 150)}
+    bank = bank_of(trees, columns)
+    np.testing.assert_array_equal(Program(trees).run(bank), [value(tree, bank) for tree in trees])
+
+
+@pytest.mark.parametrize("bars", [1, STRETCH - 1, STRETCH, STRETCH + 1, 2 * STRETCH + 3])
+def test_votes_do_not_know_the_stretches_in_which_they_are_cast(bars: int) -> None:
+    trees = [compared(tree) for tree, _ in CASES]
+    trees += [("vote", ("held_for", tree[1], 5), ("not", ("held_for", tree[2], 2))) for tree in trees]
+    trees = list(dict.fromkeys(trees + drawn_votes(bars, 40)))
+    columns = noisy(3, bars) | {"funding_rate": np.random.default_rng(3).normal(0, 1e-4, bars)}
+    bank = bank_of(trees, columns)
+    np.testing.assert_array_equal(Program(trees).run(bank), [value(tree, bank) for tree in trees])
 
 
 def test_first_bars_add_up() -> None:
@@ -152,15 +193,16 @@ def test_first_bars_add_up() -> None:
 
 def test_a_shared_branch_is_computed_once() -> None:
     crossing: Tree = ("cross_above", ("sma", 3), ("ema", 5))
-    votes: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, ("not", crossing)), crossing]
-    program = Program(votes)
-    # sma(3), ema(5), the crossing, its negation; close, sma(2), the rise; two votes.
-    assert len(program.steps) == 9
-    for value, tree in zip(program.run(bank_of(votes, dict(FRAME))), votes, strict=True):
-        np.testing.assert_array_equal(value, values(tree, dict(FRAME)))
+    trees: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, ("not", crossing))]
+    program = Program(trees)
+    # The crossing, its negation, and two votes; the rise.
+    assert program.instructions.operation.size == 5
+    together = program.run(bank_of(trees, dict(FRAME)))
+    for alone, tree in zip(together, trees, strict=True):
+        np.testing.assert_array_equal(alone, votes([tree], dict(FRAME))[0])
 
 
 def test_trees_name_each_indicator_once() -> None:
     needs = indicators_of([("vote", RISES, ("gt", ("ema", 9), ("sma", 2))), ("gt", ("macd",), ("log_return", 4))])
     named = {name: keys.tolist() for name, keys in needs.items()}
-    assert named == {"sma": [2], "ema": [9, 12, 26], "rate_of_change": [4]}
+    assert named == {"sma": [2], "ema": [9], "macd": [pair(12, 26)], "log_return": [4]}
