@@ -12,6 +12,29 @@ ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT = 1, 2, 4, 8
 
 _STRIDE, _ONE = np.uint64(16), np.uint64(1)
 
+# A direction is kept as twice its number from 0: short, flat, long.
+_FLAT, _ALL_STATES = np.uint64(2), np.uint64(6)
+
+_CALLS = np.zeros(5, dtype=np.int8)
+"""Bits of a bar's conditions that may end each direction."""
+_CALLS[0], _CALLS[2], _CALLS[4] = EXIT_SHORT | ENTER_LONG, ENTER_LONG | ENTER_SHORT, EXIT_LONG | ENTER_SHORT
+
+
+def _transitions() -> NDArray[np.uint8]:
+    # For each combination of conditions, which direction follows on each: the former stands at the bits of the latter.
+    table = np.zeros(16, dtype=np.uint8)
+    for conditions in range(table.size):
+        long = conditions & (ENTER_LONG | EXIT_LONG) == ENTER_LONG
+        short = conditions & (ENTER_SHORT | EXIT_SHORT) == ENTER_SHORT
+        for side, end in ((-1, EXIT_SHORT), (0, 0), (1, EXIT_LONG)):
+            kept = 0 if conditions & end else side
+            following = kept if long == short else 1 if long else -1
+            table[conditions] |= (2 * following + 2) << (2 * side + 2)
+    return table
+
+
+_TRANSITIONS = _transitions()
+
 
 @compiled
 def hold_positions(conditions: NDArray[np.int8], first: int, bars: NDArray[np.int32], sides: NDArray[np.int8]) -> int:
@@ -33,32 +56,28 @@ def hold_positions(conditions: NDArray[np.int8], first: int, bars: NDArray[np.in
     -------
     Number of changes.
     """
-    count = 0
-    state = 0
-    t = 0
-    while True:
-        if state > 0:
-            t = next_marked(conditions, t, EXIT_LONG | ENTER_SHORT)
-        elif state < 0:
-            t = next_marked(conditions, t, EXIT_SHORT | ENTER_LONG)
+    # A stretch of bars that ask nothing of the present direction is passed over at once. Elsewhere each bar maps the
+    # direction to the next without a branch: where it changes cannot be foreseen, and a wrong guess costs ten bars.
+    count, state = np.uint64(0), _FLAT
+    place, size = np.uint64(0), np.uint64(conditions.size)
+    while place < size:
+        stop = place + _STRIDE
+        if stop > size:
+            stop = size
         else:
-            t = next_marked(conditions, t, ENTER_LONG | ENTER_SHORT)
-        if t == conditions.size:
-            return count
-        now = conditions[t]
-        long = (now & (ENTER_LONG | EXIT_LONG)) == ENTER_LONG
-        short = (now & (ENTER_SHORT | EXIT_SHORT)) == ENTER_SHORT
-        following = state
-        if (state > 0 and now & EXIT_LONG) or (state < 0 and now & EXIT_SHORT):
-            following = 0
-        if long != short:
-            following = 1 if long else -1
-        if following != state:
+            found = np.int8(0)
+            for k in range(_STRIDE):
+                found |= conditions[place + k] & _CALLS[state]
+            if not found:
+                place = stop
+                continue
+        while place < stop:
+            following = (np.uint64(_TRANSITIONS[conditions[place] & 15]) >> state) & _ALL_STATES
+            bars[count], sides[count] = first + place, np.int64(following >> _ONE) - 1
+            count += np.uint64(following != state)
             state = following
-            bars[count] = first + t
-            sides[count] = state
-            count += 1
-        t += 1
+            place += _ONE
+    return int(np.int64(count))
 
 
 @compiled
