@@ -21,11 +21,11 @@ from quant_organism.backtest.population import (
     Banks,
     Batch,
     Desk,
+    Group,
     batches_of,
     check_columns,
-    indicator_bytes,
-    participation,
-    trade_batch,
+    groups_of,
+    trade_group,
     write_targets,
 )
 from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
@@ -48,7 +48,7 @@ class Evaluator:
     Parameters
     ----------
     threads
-        Threads over chunks of genomes; the kernels release the interpreter's lock.
+        Threads over groups of genomes; the kernels release the interpreter's lock.
     stops_from_next_bar
         Look at stops from the bar after entry on only (rule 17): for comparison with engines that do so.
     memory_bytes
@@ -121,47 +121,34 @@ class Evaluator:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop)
         check_columns(genomes, panel)
-        batches = batches_of(genomes, window)
-        takes_part = None if assets is None else participation(assets, panel)
+        groups = groups_of(batches_of(genomes, window), window, self.threads)
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
         paths = np.empty((len(genomes), window.n_bars)) if bar_returns else None
         by_asset = np.empty((len(genomes), panel.n_assets, window.day_starts.size)) if asset_daily_returns else None
         metrics = {name: np.empty(len(genomes)) for name in (*PATH_METRICS, "time_in_market")}
         desks: SimpleQueue[Desk] = SimpleQueue()
-        for _ in range(min(self.threads, len(batches))):
-            desks.put(Desk.empty(max(batch.size for batch in batches), window))
+        for _ in range(min(self.threads, len(groups))):
+            desks.put(Desk.empty(groups, window))
 
-        def trade(batch: Batch) -> None:
-            desk = desks.get()
+        def trade(group: Group) -> None:
+            desk, places = desks.get(), group.places
             try:
-                part = None if takes_part is None else takes_part[batch.places]
-                room, totals[batch.places], sleeves = trade_batch(
-                    batch, window, desk, takes_part=part, sleeves_apart=asset_daily_returns
-                )
-                if by_asset is not None:
-                    by_asset[batch.places] = sleeves
-                reduced, daily[batch.places] = reduce_paths(
-                    room.returns, window.bars_per_year, window.market_returns, window.day_starts
+                returns, held, totals[places] = trade_group(group, window, desk)
+                reduced, daily[places] = reduce_paths(
+                    returns, window.bars_per_year, window.market_returns, window.day_starts
                 )
                 for name, values in reduced.items():
-                    metrics[name][batch.places] = values
-                metrics["time_in_market"][batch.places] = room.held.mean(axis=1)
+                    metrics[name][places] = values
+                metrics["time_in_market"][places] = held.mean(axis=1)
                 if paths is not None:
-                    paths[batch.places] = room.returns
+                    paths[places] = returns
             finally:
                 desks.put(desk)
 
         _ = window.sleeves, window.market_returns  # before threads ask for them
         with ThreadPoolExecutor(self.threads) as executor:
-            if indicator_bytes(batches, window) <= self._store.room(window.market):
-                # All rows can be kept: each asset's are made at once, not batch by batch.
-                list(
-                    executor.map(
-                        lambda asset: Banks.of(window.sleeves[asset], batches, self._store), window.traded_assets
-                    )
-                )
-            list(executor.map(trade, batches))
+            list(executor.map(trade, groups))
         return Evaluation(
             genomes=genomes,
             symbols=panel.symbols,
@@ -250,7 +237,7 @@ class Evaluator:
         sleeve = window.sleeves[asset]
         batch = Batch.of([genome], window.panel.interval)
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
-        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), targets)
+        write_targets(batch, sleeve, Banks.of(sleeve, Group([batch]), window.store), targets)
         trades = np.empty((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
         gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,12 @@ Walk = Callable[..., None]
 
 _BATCH_CELLS = 2**18
 """Genomes x bars of one batch: few enough for the cache, enough to amortise the calls."""
+
+_GROUP_CELLS = 2**21
+"""Most genomes x bars of a group of several batches: more share more indicators, and need room for more returns."""
+
+_GROUPS_OF_A_THREAD = 4
+"""Groups that each thread gets at least, where there are enough batches: groups take different times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +117,46 @@ def batches_of(genomes: Sequence[Genome], window: Window) -> list[Batch]:
 
 
 @dataclass(frozen=True, eq=False)
+class Group:
+    """Batches that are traded asset after asset, so that the indicators of an asset are looked up for all at once.
+
+    Parameters
+    ----------
+    batches
+        Neighbours in the order of `batches_of`.
+    """
+
+    batches: Sequence[Batch]
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Places of all genomes in the population, shape (G,)."""
+        return np.concatenate([batch.places for batch in self.batches])
+
+    @cached_property
+    def needs(self) -> dict[bool, dict[str, Keys]]:
+        """Keys, each once, of every indicator that the genomes read that do not read funding, and of those that do."""
+        return {
+            funding: indicator_needs(batch for batch in self.batches if batch.reads_funding == funding)
+            for funding in (False, True)
+        }
+
+
+def groups_of(batches: Sequence[Batch], window: Window, threads: int) -> list[Group]:
+    """Collect neighbouring batches."""
+    largest = max(batch.size for batch in batches)
+    size = max(1, min(_GROUP_CELLS // (largest * window.stop), len(batches) // (_GROUPS_OF_A_THREAD * threads)))
+    return [Group(batches[begin : begin + size]) for begin in range(0, len(batches), size)]
+
+
+@dataclass(frozen=True, eq=False)
 class Desk:
-    """Room for a batch, used again and again: memory that has been written before is cheaper than new.
+    """Room for a group, used again and again: memory that has been written before is cheaper than new.
 
     Parameters
     ----------
     targets
-        Targets on one asset.
+        Targets of a batch on one asset.
     returns
         Portfolio returns per bar, shape (G, T').
     held
@@ -128,27 +168,19 @@ class Desk:
     held: NDArray[np.bool_]
 
     @classmethod
-    def empty(cls, genomes: int, window: Window) -> Desk:
-        """Make room for batches of up to `genomes` genomes."""
-        shape = (genomes, window.n_bars)
-        return cls(Targets.empty(genomes, window.stop, conviction=True), np.empty(shape), np.empty(shape, dtype=bool))
-
-    def part(self, genomes: int, *, conviction: bool) -> Desk:
-        """Return the room of the first `genomes` genomes."""
-        return Desk(self.targets.part(genomes, conviction=conviction), self.returns[:genomes], self.held[:genomes])
+    def empty(cls, groups: Sequence[Group], window: Window) -> Desk:
+        """Make room for the largest of some groups."""
+        shape = (max(group.places.size for group in groups), window.n_bars)
+        most = max(batch.size for group in groups for batch in group.batches)
+        return cls(Targets.empty(most, window.stop, conviction=True), np.empty(shape), np.empty(shape, dtype=bool))
 
 
-def trade_batch(
-    batch: Batch,
-    window: Window,
-    desk: Desk,
-    *,
-    takes_part: NDArray[np.bool_] | None = None,
-    sleeves_apart: bool = False,
-) -> tuple[Desk, NDArray[np.float64], NDArray[np.float64] | None]:
-    """Trade a batch on all assets of the window, in the order of their symbols.
+def trade_group(
+    group: Group, window: Window, desk: Desk
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Trade a group on all assets of the window, in the order of their symbols.
 
-    Asset after asset the batch's returns stay in the cache, and sums over assets do not depend on the panel's order.
+    Sums over assets do not depend on the panel's order, nor on the group.
 
     Parameters
     ----------
@@ -161,36 +193,40 @@ def trade_batch(
 
     Returns
     -------
-    The part of `desk` with the batch's returns and holdings; the totals of its sleeves, shape (G, N, N_TOTALS); the
-    daily returns of each sleeve on its own equity, shape (G, N, D), if they are wanted.
+    The parts of `desk` that hold the group's returns and holdings, and the totals of its sleeves, shape
+    (G, N, N_TOTALS); genomes in the order of the group's places.
     """
-    room = desk.part(batch.size, conviction=batch.family.conviction)
-    room.returns[:], room.held[:] = 0.0, False
-    totals = np.zeros((batch.size, window.panel.n_assets, layout.N_TOTALS))
-    daily = np.zeros((batch.size, window.panel.n_assets, window.day_starts.size)) if sleeves_apart else None
+    ends = np.cumsum([batch.size for batch in group.batches])
+    returns, held = desk.returns[: ends[-1]], desk.held[: ends[-1]]
+    returns[:], held[:] = 0.0, False
+    totals = np.zeros((ends[-1], window.panel.n_assets, layout.N_TOTALS))
     for asset in window.traded_assets:
         if takes_part is not None and not takes_part[:, asset].any():
             totals[:, asset] = layout.IDLE
             continue
         sleeve = window.sleeves[asset]
-        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), room.targets)
-        if takes_part is None and daily is None:
-            totals[:, asset] = _trade_sleeves(batch, sleeve, room)
-            continue
-        absent = None if takes_part is None else ~takes_part[:, asset]
-        totals[:, asset], gains = _trade_sleeves_apart(batch, sleeve, room, absent)
-        if daily is not None:
-            path = np.zeros(room.returns.shape)
-            path[:, sleeve.window_rows] = gains
-            daily[:, asset] = reduce_paths(path, window.bars_per_year, window.market_returns, window.day_starts)[1]
-    return room, totals, daily
+        banks = Banks.of(sleeve, group, window.store)
+        for batch, end in zip(group.batches, ends, strict=True):
+            rows = slice(end - batch.size, end)
+            targets = desk.targets.part(batch.size, conviction=batch.family.conviction)
+            write_targets(batch, sleeve, banks, targets)
+            totals[rows, asset] = _trade_sleeves(batch, sleeve, targets, returns[rows], held[rows])
+    return returns, held, totals
 
 
-def _trade_sleeves(batch: Batch, sleeve: Sleeve, room: Desk) -> NDArray[np.float64]:
-    if sleeve.has_gaps:
-        return _trade_sleeves_apart(batch, sleeve, room, None)[0]
+def _trade_sleeves(
+    batch: Batch, sleeve: Sleeve, targets: Targets, returns: NDArray[np.float64], held: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     totals = np.empty((batch.size, layout.N_TOTALS))
-    _walk_of(sleeve)(room.targets, sleeve.bars, batch.risk, sleeve.friction, totals, room.returns, room.held)
+    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
+    if sleeve.has_gaps:
+        shape = (batch.size, sleeve.n_bars)
+        gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        simulate(targets, sleeve.bars, batch.risk, sleeve.friction, totals, gains, through)
+        returns[:, sleeve.window_rows] += gains
+        held[:, sleeve.window_rows] |= through
+    else:
+        simulate(targets, sleeve.bars, batch.risk, sleeve.friction, totals, returns, held)
     return totals
 
 
@@ -223,13 +259,11 @@ class Banks:
     rated: IndicatorBank
 
     @classmethod
-    def of(cls, sleeve: Sleeve, batches: Sequence[Batch], store: IndicatorStore) -> Banks:
-        """Build what the genomes of `batches` read."""
-        needs = {
-            funding: indicator_needs([b for b in batches if b.reads_funding == funding]) for funding in (False, True)
-        }
+    def of(cls, sleeve: Sleeve, group: Group, store: IndicatorStore) -> Banks:
+        """Build what the genomes of a group read."""
         return cls(
-            IndicatorBank(sleeve.signal_bars, needs[False], store), IndicatorBank(sleeve.rated_bars, needs[True], store)
+            IndicatorBank(sleeve.signal_bars, group.needs[False], store),
+            IndicatorBank(sleeve.rated_bars, group.needs[True], store),
         )
 
 
@@ -240,12 +274,6 @@ def indicator_needs(batches: Iterable[Batch]) -> dict[str, Keys]:
         for name, keys in batch.family.indicators(batch.genes).items():
             needs.setdefault(name, []).append(keys)
     return {name: np.unique(np.concatenate(keys)) for name, keys in needs.items()}
-
-
-def indicator_bytes(batches: Sequence[Batch], window: Window) -> int:
-    """Return about how many bytes the rows take that genomes read on all assets: 8 for each value."""
-    keys = sum(keys.size for keys in indicator_needs(batches).values())
-    return int(8 * keys * window.panel.valid[: window.stop, window.traded_assets].sum())
 
 
 def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:

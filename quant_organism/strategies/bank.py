@@ -20,7 +20,7 @@ from quant_organism.strategies.indicators import (
     volume,
 )
 from quant_organism.strategies.learning import features, linear_svc, pca_tree
-from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
+from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows, Table
 
 _PAIR_BITS = 20
 
@@ -96,11 +96,10 @@ class IndicatorBank:
 
     def rows(self, name: str, keys: Keys) -> tuple[Rows, Keys]:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
-        known, rows = self._tables[name]
-        row = np.searchsorted(known, keys)
-        if row.size and not (row.max() < known.size and np.array_equal(known[row], keys)):
+        table = self._tables[name]
+        if not table.holds(keys).all():
             raise KeyError(f"{name} was not built for all of the keys {np.unique(keys)}")
-        return rows, row
+        return table.rows, table.places_of(keys)
 
 
 class Workshop:
@@ -123,39 +122,21 @@ class Workshop:
         """Return arrays from the store, or make them; the key must stand for all that they depend on."""
         return self.store.remember(key, make)
 
-    def table(self, name: str, keys: Keys) -> tuple[Keys, Rows]:
-        """Return at least the rows of the given keys (ascending), and the keys of all that are returned."""
+    def table(self, name: str, keys: Keys) -> Table:
+        """Return at least the rows of the given keys, each once."""
         market, asset = self.bars.market, self.bars.asset
-        if not self._keeps:
-            return keys, self.make(name, keys)
-        kept = self.store.table(market, asset, name)
-        if kept is None:
-            rows = self.make(name, keys)
-            self.store.keep_table(market, asset, name, keys, rows)
-            return keys, rows
-        missing = keys[~_holds(kept[0], keys)]
-        if missing.size == 0:
+        kept = self.store.table(market, asset, name) if self._keeps else None
+        here = np.zeros(keys.size, dtype=np.bool_) if kept is None else kept.holds(keys)
+        if kept is not None and here.all():
             return kept
+        known, missing = keys[here], keys[~here]
         made = self.make(name, missing)
-        if made.nbytes <= self.store.room(market):
-            everything = _merged(kept, (missing, made))
-            self.store.keep_table(market, asset, name, *everything)
+        everything = self.store.keep_table(market, asset, name, missing, made) if self._keeps else None
+        if everything is not None:
             return everything
-        known = keys[_holds(kept[0], keys)]
-        return _merged((known, kept[1][np.searchsorted(kept[0], known)]), (missing, made))
-
-
-def _holds(known: Keys, keys: Keys) -> NDArray[np.bool_]:
-    # Whether each key is among the known ones, which ascend.
-    if known.size == 0:
-        return np.zeros(keys.size, dtype=np.bool_)
-    return np.asarray(known[np.minimum(np.searchsorted(known, keys), known.size - 1)] == keys)
-
-
-def _merged(a: tuple[Keys, Rows], b: tuple[Keys, Rows]) -> tuple[Keys, Rows]:
-    keys = np.concatenate([a[0], b[0]])
-    order = np.argsort(keys)
-    return keys[order], np.concatenate([a[1], b[1]])[order]
+        if kept is None or known.size == 0:
+            return Table.of(missing, made)
+        return Table.of(np.concatenate([known, missing]), np.concatenate([kept.rows[kept.places_of(known)], made]))
 
 
 def _deviation(shop: Workshop, periods: Keys) -> Rows:

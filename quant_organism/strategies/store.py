@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,40 @@ from numpy.typing import NDArray
 Keys = NDArray[np.int64]
 Rows = NDArray[Any]
 Arrays = tuple[NDArray[Any], ...]
+
+
+class Table(NamedTuple):
+    """Rows of one indicator of one asset.
+
+    Parameters
+    ----------
+    keys
+        Key of each row, ascending, shape (K,).
+    places
+        Where the row of each key stands, shape (K,).
+    rows
+        In any order, shape (K, n).
+    """
+
+    keys: Keys
+    places: Keys
+    rows: Rows
+
+    @classmethod
+    def of(cls, keys: Keys, rows: Rows) -> Table:
+        """Return the table of rows that stand in the order of their keys, whatever that is."""
+        order = np.argsort(keys)
+        return cls(keys[order], order, rows)
+
+    def holds(self, keys: Keys) -> NDArray[np.bool_]:
+        """Return whether the row of each key is here."""
+        if self.keys.size == 0:
+            return np.zeros(keys.size, dtype=np.bool_)
+        return np.asarray(self.keys[np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)] == keys)
+
+    def places_of(self, keys: Keys) -> Keys:
+        """Return where the row of each key stands; all must be here."""
+        return self.places[np.searchsorted(self.keys, keys)]
 
 
 class IndicatorStore:
@@ -31,7 +65,8 @@ class IndicatorStore:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._lock = Lock()
-        self._tables: dict[tuple[str, str, str], tuple[Keys, Rows]] = {}
+        self._tables: dict[tuple[str, str, str], Table] = {}
+        self._rooms: dict[tuple[str, str, str], Rows] = {}
         self._models: dict[bytes, Arrays] = {}
         self._table_bytes: Counter[str] = Counter()
         self._model_bytes = 0
@@ -41,28 +76,49 @@ class IndicatorStore:
         """Bytes of all arrays kept."""
         return self._model_bytes + self._table_bytes.total()
 
-    def room(self, market: str) -> int:
-        """Return how many bytes more a market's rows may take, other markets making way."""
-        return self.max_bytes - self._model_bytes - self._table_bytes[market]
-
-    def table(self, market: str, asset: str, name: str) -> tuple[Keys, Rows] | None:
-        """Return the keys (K,) and rows (K, n) that are kept of an indicator of an asset, keys ascending."""
+    def table(self, market: str, asset: str, name: str) -> Table | None:
+        """Return what is kept of an indicator of an asset."""
         return self._tables.get((market, asset, name))
 
-    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> None:
-        """Keep the rows of an indicator in place of those kept before, if they fit."""
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> Table | None:
+        """Keep rows beside those kept before, and return all of them; None if they do not fit."""
         place = (market, asset, name)
         with self._lock:
             before = self._tables.get(place)
-            extra = rows.nbytes - (before[1].nbytes if before else 0)
-            if extra > self.room(market):
-                return
+            if before is not None:
+                # Another thread may have made the same rows.
+                new = ~before.holds(keys)
+                keys, rows = keys[new], rows[new]
+            if self._model_bytes + self._table_bytes[market] + rows.nbytes > self.max_bytes:
+                return None
             for other in [known for known in self._tables if known[0] != market]:
-                if self.used_bytes + extra <= self.max_bytes:
+                if self.used_bytes + rows.nbytes <= self.max_bytes:
                     break
-                self._table_bytes[other[0]] -= self._tables.pop(other)[1].nbytes
-            self._tables[place] = keys, rows
-            self._table_bytes[market] += extra
+                self._table_bytes[other[0]] -= self._tables.pop(other).rows.nbytes
+                del self._rooms[other]
+            self._table_bytes[market] += rows.nbytes
+            if before is None:
+                self._rooms[place] = rows
+                table = Table.of(keys, rows)
+            else:
+                table = Table.of(
+                    np.concatenate([before.keys[np.argsort(before.places)], keys]),
+                    self._extended(place, before.rows, rows),
+                )
+            self._tables[place] = table
+            return table
+
+    def _extended(self, place: tuple[str, str, str], before: Rows, rows: Rows) -> Rows:
+        # Banks that read the rows of before are not disturbed: new ones are written behind them, in room that grows
+        # by a quarter when it is used up.
+        count = len(before) + len(rows)
+        room = self._rooms[place]
+        if count > len(room):
+            room = np.empty((count + count // 4, *rows.shape[1:]), rows.dtype)
+            room[: len(before)] = before
+            self._rooms[place] = room
+        room[len(before) : count] = rows
+        return room[:count]
 
     def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays kept under a key that stands for their whole content, made now if there are none."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quant_organism.backtest import Costs, kernel, layout, step_walk
 from quant_organism.backtest.evaluator import Evaluator
-from quant_organism.backtest.population import Banks, Batch, write_targets
+from quant_organism.backtest.population import Banks, Batch, Group, write_targets
 from quant_organism.backtest.sleeve_state import EQUITY, QUANTITY, Decision, Ledger, Terms, Tick, new_state, terms_of
 from quant_organism.backtest.sleeves import friction_of
 from quant_organism.backtest.step import end_sleeve, mark_bar, trade_bar
@@ -233,7 +233,7 @@ def test_steps_are_the_walk_to_the_last_bit(
         sleeve = window.sleeve(asset)
         batch = Batch.of([genome], panel.interval)
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
-        write_targets(batch, sleeve, Banks.of(sleeve, [batch], window.store), targets)
+        write_targets(batch, sleeve, Banks.of(sleeve, Group([batch]), window.store), targets)
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
         found = []
         for simulate in (kernel.simulate_sleeve, step_walk.simulate_sleeve):

@@ -1,5 +1,7 @@
 """The indicator store never holds more than its ceiling, and only other markets make way."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,27 @@ def test_models_are_made_once_where_they_fit(ceiling: int, makes: int) -> None:
 def test_a_key_that_was_not_asked_for_is_an_error() -> None:
     with pytest.raises(KeyError, match="ema was not built for all"):
         IndicatorBank(bars("m"), {"ema": np.array([5])}).rows("ema", np.array([7]))
+
+
+def test_what_a_bank_reads_stays_as_it_is_while_rows_are_added() -> None:
+    store, periods = IndicatorStore(100 * ROW), np.array([30, 5, 12])
+    bank = IndicatorBank(bars("m"), {"ema": periods}, store)
+    before = [row.copy() for row in bank.rows("ema", periods)[0]]
+    for added in ([7, 40], [2], [90, 6, 5, 33]):
+        added_to = IndicatorBank(bars("m"), {"ema": np.array(added)}, store)
+        for period in (*periods, *added):
+            rows, place = added_to.rows("ema", np.array([period]))
+            alone, own = IndicatorBank(bars("m"), {"ema": np.array([period])}).rows("ema", np.array([period]))
+            np.testing.assert_array_equal(rows[place], alone[own])
+    np.testing.assert_array_equal(bank.rows("ema", periods)[0], before)
+    assert store.used_bytes == 9 * ROW
+
+
+def test_threads_that_make_the_same_rows_keep_them_once() -> None:
+    store, periods = IndicatorStore(1000 * ROW), np.arange(2, 60)
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(lambda k: IndicatorBank(bars("m"), {"ema": periods[k : k + 30]}, store), range(28)))
+    assert store.used_bytes == (28 - 1 + 30) * ROW
+    rows, places = IndicatorBank(bars("m"), {"ema": periods[:57]}, store).rows("ema", periods[:57])
+    alone, own = IndicatorBank(bars("m"), {"ema": periods[:57]}).rows("ema", periods[:57])
+    np.testing.assert_array_equal(rows[places], alone[own])
