@@ -136,7 +136,10 @@ class Workshop:
             return everything
         if kept is None or known.size == 0:
             return Table.of(missing, made)
-        return Table.of(np.concatenate([known, missing]), np.concatenate([kept.rows[kept.places_of(known)], made]))
+        rows = np.empty((keys.size, *made.shape[1:]), made.dtype)
+        np.take(kept.rows, kept.places_of(known), axis=0, out=rows[: known.size], mode="clip")
+        rows[known.size :] = made
+        return Table.of(np.concatenate([known, missing]), rows)
 
 
 def _deviation(shop: Workshop, periods: Keys) -> Rows:

@@ -41,7 +41,7 @@ def first_bar(tree: Tree) -> int:
 def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
     """Name the indicators that trees read, and their keys."""
     keys: dict[str, list[int]] = {}
-    for name, key in dict.fromkeys(read for tree in trees for node in walk(tree) for read in _reads(node)):
+    for name, key in dict.fromkeys(read for tree in trees for read in _all_reads(tree)):
         if name not in PRICES:
             keys.setdefault(name, []).append(key)
     return {name: np.unique(np.array(used, dtype=np.int64)) for name, used in keys.items()}
@@ -58,7 +58,7 @@ class Program:
 
     def __init__(self, trees: Sequence[Tree]) -> None:
         nodes = list(dict.fromkeys(node for tree in trees for node in _upwards(tree)))
-        reads = list(dict.fromkeys(read for node in nodes for read in _reads(node) if read[0] != FAMILY_SIGN))
+        reads = list(dict.fromkeys(read for tree in trees for read in _all_reads(tree) if read[0] != FAMILY_SIGN))
         layout = _Layout(reads, trees)
         last_use = {branch: place for place, node in enumerate(nodes) for branch in branches(node)}
         for place, node in enumerate(nodes):
@@ -69,10 +69,10 @@ class Program:
         self.instructions = layout.instructions()
         self._buffers = layout.numbers.size, layout.truths.size
         # By name: the numbers of the inputs that are read of it, and their keys.
-        self._inputs = {
-            name: np.array([(number, key) for number, (other, key) in enumerate(reads) if other == name]).T
-            for name, _ in reads
-        }
+        by_name: dict[str, list[tuple[int, int]]] = {}
+        for number, (name, key) in enumerate(reads):
+            by_name.setdefault(name, []).append((number, key))
+        self._inputs = {name: np.array(pairs).T for name, pairs in by_name.items()}
         self._n_inputs, self._n_votes = len(reads), len(trees)
         signs = [(row, _reads(tree)[0][1]) for row, tree in enumerate(trees) if tree[0] == "family"]
         self._signs = np.array(signs, dtype=np.int64).reshape(-1, 2).T
@@ -193,3 +193,8 @@ def _upwards(tree: Tree) -> Iterator[Tree]:
 
 def _reads(node: Tree) -> tuple[Read, ...]:
     return PRIMITIVES[node[0]].reads(*constants(node))
+
+
+@lru_cache(maxsize=2**14)
+def _all_reads(tree: Tree) -> tuple[Read, ...]:
+    return tuple(dict.fromkeys(read for node in walk(tree) for read in _reads(node)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from quant_organism.errors import InputError
@@ -139,7 +140,8 @@ def reads_indicator(tree: Tree) -> bool:
     return any(node[0] not in PRICES and PRIMITIVES[node[0]].is_leaf for node in walk(tree))
 
 
-def columns_read(tree: Tree) -> set[str]:
+@lru_cache(maxsize=2**14)
+def columns_read(tree: Tree) -> frozenset[str]:
     """Return the columns beyond prices and volume that a tree cannot do without."""
     read: set[str] = set()
     for node in walk(tree):
@@ -149,4 +151,4 @@ def columns_read(tree: Tree) -> set[str]:
             from quant_organism.strategies.family import get_family
 
             read.update(get_family(node[1]).columns)
-    return read
+    return frozenset(read)
