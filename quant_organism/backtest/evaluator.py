@@ -25,6 +25,7 @@ from quant_organism.backtest.population import (
     batches_of,
     check_columns,
     groups_of,
+    participation,
     trade_group,
     write_targets,
 )
@@ -121,6 +122,7 @@ class Evaluator:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop)
         check_columns(genomes, panel)
+        takes_part = None if assets is None else participation(assets, panel)
         groups = groups_of(batches_of(genomes, window), window, self.threads)
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
@@ -134,7 +136,12 @@ class Evaluator:
         def trade(group: Group) -> None:
             desk, places = desks.get(), group.places
             try:
-                returns, held, totals[places] = trade_group(group, window, desk)
+                part = None if takes_part is None else takes_part[places]
+                returns, held, totals[places], sleeves = trade_group(
+                    group, window, desk, takes_part=part, sleeves_apart=asset_daily_returns
+                )
+                if by_asset is not None:
+                    by_asset[places] = sleeves
                 reduced, daily[places] = reduce_paths(
                     returns, window.bars_per_year, window.market_returns, window.day_starts
                 )
@@ -157,8 +164,8 @@ class Evaluator:
             days=window.days,
             daily_returns=daily,
             bar_returns=paths,
-            asset_daily_returns=by_asset,
             behaviour=_behaviour(totals, window),
+            asset_daily_returns=by_asset,
         )
 
     def evaluate_committees(

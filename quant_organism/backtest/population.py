@@ -176,15 +176,20 @@ class Desk:
 
 
 def trade_group(
-    group: Group, window: Window, desk: Desk
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    group: Group,
+    window: Window,
+    desk: Desk,
+    *,
+    takes_part: NDArray[np.bool_] | None = None,
+    sleeves_apart: bool = False,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None]:
     """Trade a group on all assets of the window, in the order of their symbols.
 
     Sums over assets do not depend on the panel's order, nor on the group.
 
     Parameters
     ----------
-    batch, window, desk
+    group, window, desk
         Who trades, where, and in which room.
     takes_part
         Whether a genome's portfolio takes part in an asset, shape (G, N); none: every one in all.
@@ -193,13 +198,16 @@ def trade_group(
 
     Returns
     -------
-    The parts of `desk` that hold the group's returns and holdings, and the totals of its sleeves, shape
-    (G, N, N_TOTALS); genomes in the order of the group's places.
+    The parts of `desk` that hold the group's returns and holdings; the totals of its sleeves, shape (G, N, N_TOTALS);
+    the daily returns of each sleeve on its own equity, shape (G, N, D), if they are wanted. Genomes are in the order of
+    the group's places.
     """
     ends = np.cumsum([batch.size for batch in group.batches])
     returns, held = desk.returns[: ends[-1]], desk.held[: ends[-1]]
     returns[:], held[:] = 0.0, False
-    totals = np.zeros((ends[-1], window.panel.n_assets, layout.N_TOTALS))
+    shape = (ends[-1], window.panel.n_assets)
+    totals = np.zeros((*shape, layout.N_TOTALS))
+    daily = np.zeros((*shape, window.day_starts.size)) if sleeves_apart else None
     for asset in window.traded_assets:
         if takes_part is not None and not takes_part[:, asset].any():
             totals[:, asset] = layout.IDLE
@@ -210,40 +218,46 @@ def trade_group(
             rows = slice(end - batch.size, end)
             targets = desk.targets.part(batch.size, conviction=batch.family.conviction)
             write_targets(batch, sleeve, banks, targets)
-            totals[rows, asset] = _trade_sleeves(batch, sleeve, targets, returns[rows], held[rows])
-    return returns, held, totals
+            if takes_part is None and daily is None and not sleeve.has_gaps:
+                totals[rows, asset] = _trade_sleeves(batch, sleeve, targets, returns[rows], held[rows])
+                continue
+            absent = None if takes_part is None else ~takes_part[rows, asset]
+            totals[rows, asset], gains = _trade_sleeves_apart(batch, sleeve, targets, returns[rows], held[rows], absent)
+            if daily is not None:
+                path = np.zeros((batch.size, window.n_bars))
+                path[:, sleeve.window_rows] = gains
+                reduced = reduce_paths(path, window.bars_per_year, window.market_returns, window.day_starts)
+                daily[rows, asset] = reduced[1]
+    return returns, held, totals, daily
 
 
 def _trade_sleeves(
     batch: Batch, sleeve: Sleeve, targets: Targets, returns: NDArray[np.float64], held: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     totals = np.empty((batch.size, layout.N_TOTALS))
-    simulate = step_walk.simulate_population if sleeve.volume_is_limited else kernel.simulate_population
-    if sleeve.has_gaps:
-        shape = (batch.size, sleeve.n_bars)
-        gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-        simulate(targets, sleeve.bars, batch.risk, sleeve.friction, totals, gains, through)
-        returns[:, sleeve.window_rows] += gains
-        held[:, sleeve.window_rows] |= through
-    else:
-        simulate(targets, sleeve.bars, batch.risk, sleeve.friction, totals, returns, held)
+    _walk_of(sleeve)(targets, sleeve.bars, batch.risk, sleeve.friction, totals, returns, held)
     return totals
 
 
 def _trade_sleeves_apart(
-    batch: Batch, sleeve: Sleeve, room: Desk, absent: NDArray[np.bool_] | None
+    batch: Batch,
+    sleeve: Sleeve,
+    targets: Targets,
+    returns: NDArray[np.float64],
+    held: NDArray[np.bool_],
+    absent: NDArray[np.bool_] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # Totals, and returns in each of the asset's bars, before they join the portfolios; of absent genomes: nothing.
-    totals = np.empty((batch.size, layout.N_TOTALS))
     shape = (batch.size, sleeve.n_bars)
     gains, through = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    totals = np.empty((batch.size, layout.N_TOTALS))
     bars = sleeve.bars._replace(origin=sleeve.bars.first)
-    _walk_of(sleeve)(room.targets, bars, batch.risk, sleeve.friction, totals, gains, through)
+    _walk_of(sleeve)(targets, bars, batch.risk, sleeve.friction, totals, gains, through)
     if absent is not None:
         totals[absent] = layout.IDLE
         gains[absent], through[absent] = 0.0, False
-    room.returns[:, sleeve.window_rows] += gains
-    room.held[:, sleeve.window_rows] |= through
+    returns[:, sleeve.window_rows] += gains
+    held[:, sleeve.window_rows] |= through
     return totals, gains
 
 

@@ -156,7 +156,7 @@ def test_a_portfolio_is_the_sum_of_its_sleeves_and_stays_within_equity() -> None
 @pytest.mark.parametrize("gene", [spec.name for spec in COMMON_GENES])
 def test_every_gene_that_the_evaluator_applies_is_live(gene: str) -> None:
     spec = next(spec for spec in COMMON_GENES if spec.name == gene)
-    panel = random_panel(8, bars=1500, assets=3, volatility=0.02, holes=False)
+    panel = random_panel(8, bars=1500, assets=3, volatility=0.02, holes=False, moods=True)
     values = [int(v) if spec.kind == "int" else float(v) for v in np.linspace(spec.low, spec.high, 5)]
     base = dict(default_genome("ema_crossover").genes) | {"stop_loss": 0.15, "take_profit": 0.3, "position_size": 0.15}
     swept = [Genome("ema_crossover", base | {gene: value}) for value in values]

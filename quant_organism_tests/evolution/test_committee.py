@@ -78,7 +78,7 @@ def test_a_committee_earns_the_weighted_mean_of_its_members(panel, costs, evalua
 
 
 def test_the_committee_comes_first_and_champions_are_not_clones(panel, spec, costs, evaluator):
-    result = evolve(panel, spec, costs, evaluator, seed=3)
+    result = evolve(panel, spec.model_copy(update={"champions": 4}), costs, evaluator, seed=3)
     assert result.candidates[0].origin in ORIGINS.values()
     assert len({candidate.id for candidate in result.candidates}) == len(result.candidates)
     champions = [c.committee for c in result.candidates if c.origin == "champion"]
