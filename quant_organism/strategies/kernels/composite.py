@@ -58,7 +58,10 @@ def composite_targets(
         Written.
     """
     n = rest.size
-    longest_rest = rest.max() if n else 0
+    longest_rest = 0
+    for t in range(n):
+        longest_rest = max(longest_rest, rest[t])
+    sizes = np.zeros(members.shape[1], dtype=np.int64)
     scratch, tallies = np.empty(n, dtype=np.int8), np.empty(n, dtype=np.int16)
     verdicts = np.empty(_LEVELS * _LEVELS * _LEVELS * _COUNTS, dtype=np.int8)
     for g in range(warmup.size):
@@ -66,7 +69,10 @@ def composite_targets(
         conditions, tally = scratch[first:], tallies[first:]
         _tally(votes, members[g], first, tally)
         verdicts[:] = _UNKNOWN
-        sizes = (members[g] >= 0).sum(axis=1)
+        for group in range(sizes.size):
+            sizes[group] = 0
+            for member in members[g, group]:
+                sizes[group] += member >= 0
         for t in range(tally.size):
             verdict = verdicts[tally[t]]
             if verdict == _UNKNOWN:
