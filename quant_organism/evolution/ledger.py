@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Evaluation
-from quant_organism.errors import BusyError, IntegrityError
+from quant_organism.errors import IntegrityError
 from quant_organism.evolution.ledger_rows import TRIAL_SCHEMA, LedgerIdentity, day_of, trial_rows
-from quant_organism.resilience.files import storage_error, write_file
+from quant_organism.resilience.files import write_file
+from quant_organism.resilience.locks import alone_in
 
 DATASET: Final = "trials"
 
 _SCHEMA_VERSION: Final = "1"
-_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class TrialLedger:
         rows = trial_rows(evaluations, identity)
         folder = self._folder / f"panel_hash={identity.panel_hash}" / f"costs_hash={identity.costs_hash}"
         part = folder / f"cycle={identity.cycle}" / _part_name(hashes, identity)
-        with _alone(folder):
+        with alone_in(folder, "appending trials"):
             if part.exists():
                 recorded = read_parts([part], ["genome_hash"]).height
                 return AppendResult(recorded, len(hashes) - recorded)
@@ -246,24 +244,3 @@ def _encode(trials: pl.DataFrame, result: AppendResult) -> bytes:
         metadata={"schema_version": _SCHEMA_VERSION, "known": str(result.known)},
     )
     return buffer.getvalue()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two processes from recording the same trial; the system frees the lock however a process ends."""
-    lock = FileLock(folder / ".lock", timeout=_PATIENCE_S)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"another process has been appending trials for {_PATIENCE_S:g} seconds",
-            where=str(folder),
-            remedy="wait until it has ended, then run the same again",
-        ) from None
-    except OSError as error:
-        raise storage_error(error, folder) from error
-    try:
-        yield
-    finally:
-        lock.release()

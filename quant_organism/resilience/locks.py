@@ -1,0 +1,47 @@
+"""One writer at a time in a folder; the system frees the lock however its holder ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from quant_organism.errors import BusyError
+from quant_organism.resilience.files import storage_error
+
+_PATIENCE_S: Final = 60.0
+
+
+@contextmanager
+def alone_in(folder: Path, doing: str) -> Iterator[None]:
+    """Keep other processes and threads out of a folder, which is made if it is not there, for as long as this lasts.
+
+    Parameters
+    ----------
+    folder
+        What is locked, for everyone who asks here.
+    doing
+        What whoever holds the lock is doing, for the message to others.
+
+    Raises
+    ------
+    BusyError, StorageError
+        Another one held it for a minute, or the folder cannot be written.
+    """
+    lock = FileLock(folder / ".lock", timeout=_PATIENCE_S)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another process has been {doing} for {_PATIENCE_S:g} seconds",
+            where=str(folder),
+            remedy="wait until it has ended, then run the same again",
+        ) from None
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
