@@ -1,5 +1,7 @@
 """How often a cycle deploys something where nothing is to be found: fresh worlds without an edge, one cycle each."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
+from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import ValidationProfile
 from quant_organism.validation.splits import split
 from quant_organism.validation.stages import ValidationResult, validate
@@ -37,7 +40,11 @@ def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> ValidationResult
     splits = split(panel.n_bars, panel.interval)
     seen = panel.window(splits.in_sample.start, splits.in_sample.stop)
     candidates = evolve(seen, EvolutionSpec.profile("standard"), Costs(), evaluator, seed=0).candidates
-    return validate(candidates, panel, splits, ValidationProfile(), Costs(), evaluator)
+    with TemporaryDirectory() as lake:
+        register = HoldoutRegister(Path(lake))
+        return validate(
+            candidates, panel, splits, ValidationProfile(), Costs(), evaluator, register, reason="a fresh world"
+        )
 
 
 def run() -> list[dict[str, Any]]:

@@ -1,17 +1,22 @@
 """A whole cycle in memory on a small market, for the tests of what comes after the search."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.records import Provenance
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import evolving_families, get_family
 from quant_organism.strategies.family import model_genes
+from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import ValidationProfile
 from quant_organism.validation.splits import Splits, split
 from quant_organism.validation.stages import ValidationResult, validate
@@ -42,7 +47,14 @@ def chain(drift: float) -> Chain:
     splits = split(panel.n_bars, panel.interval)
     evaluator, costs = Evaluator(threads=1), Costs()
     found = evolve(panel.window(0, splits.in_sample.stop), SPEC, costs, evaluator, seed=0)
-    return Chain(panel, splits, found, validate(found.candidates, panel, splits, PROFILE, costs, evaluator))
+    return Chain(panel, splits, found, judged(found.candidates, panel, splits))
+
+
+def judged(candidates: Sequence[Candidate], panel: Panel, splits: Splits) -> ValidationResult:
+    """Validate candidates on days that nobody has opened before."""
+    with TemporaryDirectory() as folder:
+        register = HoldoutRegister(Path(folder))
+        return validate(candidates, panel, splits, PROFILE, Costs(), Evaluator(threads=1), register, reason="a test")
 
 
 def edge() -> Chain:

@@ -27,6 +27,8 @@ _LAYOUTS: Final[tuple[tuple[str, ...], ...]] = (
     ("market", "interval", "date"),
     ("market", "date"),
     ("panel_hash", "costs_hash", "cycle"),
+    ("market",),
+    ("test", "search"),
 )
 """Levels of folders between a dataset and its files; where several fit, the first holds."""
 

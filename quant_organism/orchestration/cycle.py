@@ -28,6 +28,7 @@ from quant_organism.market.schema import Interval
 from quant_organism.orchestration.panels import rebuild_panel
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource
 from quant_organism.strategies import Genome
+from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.splits import Splits, split
 
 
@@ -67,6 +68,11 @@ class Cycle:
     def ledger(self) -> TrialLedger:
         """The ledger of all trials in the lake."""
         return TrialLedger(self.lake.root)
+
+    @property
+    def register(self) -> HoldoutRegister:
+        """The register of the holdout openings of the lake."""
+        return HoldoutRegister(self.lake.root)
 
     def write(self, dataset: str, frame: pl.DataFrame) -> None:
         """Store a frame of this cycle in the lake."""

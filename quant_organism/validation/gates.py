@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.validation.holdout import Opening
 from quant_organism.validation.statistics.sharpe import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
 
 Status = Literal["passed", "failed", "not_run"]
@@ -70,22 +71,23 @@ def window_consistency(stage: Stage, bar_returns: NDArray[np.float64], windows: 
     return at_least(stage, "positive_windows", float(np.mean(totals > 0)), threshold, windows)
 
 
-def luck(daily_returns: NDArray[np.float64], candidates: int, threshold: float) -> Verdict:
+def luck(daily_returns: NDArray[np.float64], opening: Opening, threshold: float) -> Verdict:
     """Judge how probable so good a result would be without an edge.
 
     Parameters
     ----------
     daily_returns
         Net daily returns of the candidate over all unseen days, float64 (days,).
-    candidates
-        How many candidates were judged on those days: the probability is multiplied by it (Bonferroni).
+    opening
+        The look at those days: the probability is multiplied by the number of candidates that were judged in it
+        (Bonferroni), and doubled for each earlier look at any of them.
     threshold
         Largest accepted probability.
 
     Returns
     -------
     Verdict
-        `value` is the corrected p-value of "true Sharpe ratio at most 0" (autocorrelation-aware, 2025).
+        `value` is the adjusted p-value of "true Sharpe ratio at most 0" (autocorrelation-aware, 2025).
     """
     days = len(daily_returns)
     if days < MIN_PERIODS:
@@ -94,10 +96,10 @@ def luck(daily_returns: NDArray[np.float64], candidates: int, threshold: float) 
     chance = 1.0 - probabilistic_sharpe_ratio(sharpe_moments(daily_returns))
     if math.isnan(chance):
         return Verdict("holdout", "luck", "not_run", np.nan, threshold, days, "the returns do not vary")
-    corrected = min(1.0, chance * candidates)
-    status: Status = "passed" if corrected <= threshold else "failed"
+    adjusted = opening.adjusted(chance)
+    status: Status = "passed" if adjusted <= threshold else "failed"
     reason = (
-        f"without an edge, the best of {candidates} does as well with probability {corrected:.3g}; "
-        f"at most {threshold:.3g} accepted"
+        f"without an edge, the best of {opening.candidates} does as well with probability {adjusted:.3g} "
+        f"(these days are {opening.sentence}); at most {threshold:.3g} accepted"
     )
-    return Verdict("holdout", "luck", status, corrected, threshold, days, reason)
+    return Verdict("holdout", "luck", status, adjusted, threshold, days, reason)

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.code_version import code_version
 from quant_organism.market.panel import Panel
 from quant_organism.validation.gates import Stage, Verdict, at_least, at_most, luck, window_consistency
+from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.profile import ValidationProfile
 from quant_organism.validation.splits import Span, Splits
 
@@ -45,11 +47,14 @@ class ValidationResult:
         int64 (D,): UTC days in milliseconds, in-sample ones first, then the unseen ones; the embargo is left out.
     daily_returns
         float64 (C, D), net.
+    opening
+        The look at the unseen days; None when there was nobody to judge.
     """
 
     reviews: tuple[Review, ...]
     days: NDArray[np.int64]
     daily_returns: NDArray[np.float64]
+    opening: Opening | None
 
     @property
     def survivors(self) -> list[Review]:
@@ -64,8 +69,13 @@ def validate(
     profile: ValidationProfile,
     costs: Costs,
     evaluator: Evaluator,
+    register: HoldoutRegister,
+    *,
+    reason: str,
 ) -> ValidationResult:
     """Judge candidates on spans of a panel that their search has and has not seen.
+
+    The unseen spans are opened once, for all candidates together, after the register has it on record.
 
     Parameters
     ----------
@@ -77,26 +87,49 @@ def validate(
         Thresholds.
     costs, evaluator
         The same as the search's.
+    register, reason
+        Where the opening of the unseen spans is written down, and why they are opened.
+
+    Raises
+    ------
+    IntegrityError, BusyError, StorageError
+        The opening cannot be recorded; then the unseen spans stay sealed.
     """
     if not candidates:
-        return ValidationResult((), np.empty(0, dtype=np.int64), np.empty((0, 0)))
+        return ValidationResult((), np.empty(0, dtype=np.int64), np.empty((0, 0)), None)
     committees = [candidate.committee for candidate in candidates]
 
-    def over(span: Span) -> CommitteeEvaluation:
-        return evaluator.evaluate_committees(committees, panel, costs, start=span.start, stop=span.stop)
+    def over(bars: Panel, span: Span) -> CommitteeEvaluation:
+        return evaluator.evaluate_committees(committees, bars, costs, start=span.start, stop=span.stop)
 
+    inside = over(panel.window(0, splits.in_sample.stop), splits.in_sample)
+    identities = [candidate.id for candidate in candidates]
+    measured_with = f"{costs.hash} {code_version()}"
+    opening = register.open(panel, splits.unseen, identities, measured_with=measured_with, reason=reason)
+    whole = register.unseal(panel, opening)
     spans: dict[Stage, CommitteeEvaluation] = {
-        "in_sample": over(splits.in_sample),
-        "out_of_sample": over(splits.out_of_sample),
-        "walk_forward": over(splits.walk_forward),
-        "holdout": over(splits.unseen),
+        "in_sample": inside,
+        "out_of_sample": over(whole, splits.out_of_sample),
+        "walk_forward": over(whole, splits.walk_forward),
+        "holdout": over(whole, splits.unseen),
     }
-    reviews = tuple(_review(i, candidate, spans, profile, len(candidates)) for i, candidate in enumerate(candidates))
+    register.close(panel, opening, _result(candidates, spans["holdout"]))
+    reviews = tuple(_review(i, candidate, spans, profile, opening) for i, candidate in enumerate(candidates))
     return ValidationResult(
         reviews,
         np.concatenate([spans["in_sample"].days, spans["holdout"].days]),
         np.concatenate([spans["in_sample"].daily_returns, spans["holdout"].daily_returns], axis=1),
+        opening,
     )
+
+
+def _result(candidates: Sequence[Candidate], holdout: CommitteeEvaluation) -> bytes:
+    """Return what a look showed, whatever the order of the candidates."""
+    rows = sorted(
+        (candidate.id.encode(), returns.tobytes())
+        for candidate, returns in zip(candidates, holdout.daily_returns, strict=True)
+    )
+    return b"".join(part for row in rows for part in row)
 
 
 def _review(
@@ -104,7 +137,7 @@ def _review(
     candidate: Candidate,
     spans: dict[Stage, CommitteeEvaluation],
     profile: ValidationProfile,
-    n_candidates: int,
+    opening: Opening,
 ) -> Review:
     metrics: dict[Stage, dict[str, float]] = {
         stage: {name: float(values[row]) for name, values in span.metrics.items()} for stage, span in spans.items()
@@ -126,6 +159,6 @@ def _review(
         window_consistency(
             "walk_forward", spans["walk_forward"].bar_returns[row], profile.windows, profile.positive_windows
         ),
-        luck(spans["holdout"].daily_returns[row], n_candidates, profile.luck),
+        luck(spans["holdout"].daily_returns[row], opening, profile.luck),
     )
     return Review(candidate, verdicts, metrics)

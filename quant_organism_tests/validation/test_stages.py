@@ -5,8 +5,7 @@ import pytest
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
-from quant_organism.validation.stages import validate
-from quant_organism_tests.chain import PROFILE, edge, luck, without_tail
+from quant_organism_tests.chain import edge, judged, luck, without_tail
 
 STAGES = ["in_sample"] * 3 + ["out_of_sample"] * 3 + ["walk_forward"] * 3 + ["holdout"]
 
@@ -43,7 +42,7 @@ def test_metrics_of_a_span_are_those_of_a_backtest_over_it():
 def test_the_in_sample_verdict_does_not_depend_on_what_came_later():
     found = edge()
     altered = without_tail(found.panel, found.splits.unseen.stop - found.splits.unseen.start)
-    again = validate(found.search.candidates, altered, found.splits, PROFILE, Costs(), Evaluator(threads=1))
+    again = judged(found.search.candidates, altered, found.splits)
     for before, after in zip(found.validation.reviews, again.reviews, strict=True):
         assert before.metrics["in_sample"] == after.metrics["in_sample"]
 
@@ -58,7 +57,7 @@ def test_returns_cover_the_scored_days_once():
 
 def test_no_candidates_give_an_empty_result_with_frames_of_the_same_shape():
     found = edge()
-    empty = validate([], found.panel, found.splits, PROFILE, Costs(), Evaluator(threads=1))
+    empty = judged([], found.panel, found.splits)
     assert empty.survivors == []
     for frame in (verdicts_frame, summary_frame, returns_frame):
         assert frame(empty).schema == frame(found.validation).schema

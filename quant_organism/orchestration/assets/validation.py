@@ -27,7 +27,16 @@ def validated_strategies(
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     progress("Validation", 0, 1, "")
-    result = validate(cycle.candidates(), cycle.panel, cycle.splits, search.gates, search.costs, search.evaluator())
+    result = validate(
+        cycle.candidates(),
+        cycle.panel,
+        cycle.splits,
+        search.gates,
+        search.costs,
+        search.evaluator(),
+        cycle.register,
+        reason=f"validation of {cycle.day} at {cycle.interval}, seed {search.seed}",
+    )
     verdicts, summary = verdicts_frame(result), summary_frame(result)
     cycle.write("validation_verdicts", verdicts)
     cycle.write("candidate_returns", returns_frame(result))
@@ -36,6 +45,7 @@ def validated_strategies(
         {
             "candidates": len(result.reviews),
             "survivors": len(result.survivors),
+            "unseen days": "not opened" if result.opening is None else result.opening.sentence,
             "best unseen Sharpe ratio": number(summary["score"].max()),  # type: ignore[arg-type]
             "candidates and verdicts": table(summary.drop("metrics")),
             "gates that stopped someone": table(

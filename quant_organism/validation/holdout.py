@@ -1,0 +1,235 @@
+"""The register of holdout openings: bars that judge a search are read once, and each further look is paid for.
+
+An opening is written before the data are read, so that a crash in between counts as a look. The more often bars were
+looked at, the stronger the evidence that they must give: the p-value doubles with each earlier opening that shares a
+bar with this one, whatever was judged by it. Over any number of openings the total error is at most twice the level.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import polars as pl
+
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import check_market_id
+from quant_organism.resilience.files import write_file
+from quant_organism.resilience.locks import alone_in
+from quant_organism.validation.splits import Span
+
+DATASET: Final = "holdout_openings"
+
+_MOMENT = pl.Datetime("ms", "UTC")
+OPENING_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "opening": pl.Int64,
+    "event": pl.String,
+    "recorded_at": _MOMENT,
+    "look": pl.String,
+    "panel_hash": pl.String,
+    "interval": pl.String,
+    "first_bar": _MOMENT,
+    "end": _MOMENT,
+    "candidates": pl.List(pl.String),
+    "nth": pl.Int64,
+    "reason": pl.String,
+    "result_hash": pl.String,
+}
+"""One row for each event: `opened` before the data are read, `read` once the result is known.
+
+`look` is the digest of what is looked at, by whom and how; `first_bar` and `end` are the span's; `nth` counts the
+openings that share a bar with it, this one included; `result_hash` is null until it was read.
+"""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One look at a holdout.
+
+    Attributes
+    ----------
+    number
+        Its number in the market's register.
+    look
+        Digest of the panel, the span, the candidates and how they are measured.
+    nth
+        How many openings share a bar with this one, itself included.
+    candidates
+        How many strategies are judged in it, all together.
+    """
+
+    number: int
+    look: str
+    nth: int
+    candidates: int
+
+    def adjusted(self, p_value: float) -> float:
+        """Return a candidate's p-value after paying for the others and for earlier looks; nan stays nan."""
+        return min(1.0, p_value * self.candidates * 2.0 ** (self.nth - 1)) if p_value == p_value else p_value
+
+    @property
+    def sentence(self) -> str:
+        """How often these bars have been opened, for people."""
+        return f"opened for the {_ordinal(self.nth)} time"
+
+
+class HoldoutRegister:
+    """The openings of a lake: one immutable Parquet file per event, under `holdout_openings/market=<market>/`.
+
+    Any number of processes may use it. The same look (same bars, candidates, costs and code) gives the same result
+    again and tells nothing new: once it was read, it is one opening however often it is repeated.
+
+    Parameters
+    ----------
+    root
+        The lake's folder.
+    now
+        Moment that is written down; nothing depends on it.
+    """
+
+    def __init__(self, root: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._folder = root.absolute() / DATASET
+        self._now = now
+
+    def open(self, panel: Panel, span: Span, candidates: Sequence[str], *, measured_with: str, reason: str) -> Opening:
+        """Write down that some bars are about to be read, and return the opening.
+
+        Parameters
+        ----------
+        panel, span
+            The bars: those of the span are sealed.
+        candidates
+            Identities of all strategies that will be judged on them.
+        measured_with
+            What else the result is a function of: hash of the costs, version of the code.
+        reason
+            Why they are opened, for people.
+
+        Raises
+        ------
+        InputError
+            No candidate: then there is nothing to open for.
+        IntegrityError
+            A file of the register is damaged; it is named.
+        BusyError, StorageError
+            Another process kept writing, or the folder cannot be written; nothing may be read then.
+        """
+        if not candidates:
+            raise InputError("no candidate to open a holdout for", remedy="leave it sealed")
+        names = sorted(candidates)
+        look = _digest(panel.hash, str(span.start), str(span.stop), measured_with, *names)
+        begin = int(panel.times[span.start])
+        end = int(panel.times[span.stop - 1]) + panel.interval.milliseconds
+        folder = self._of(panel.market)
+        with alone_in(folder, "opening a holdout"):
+            known = self.frame(panel.market)
+            finished = known.filter((pl.col("event") == "read") & (pl.col("look") == look))
+            if finished.height:
+                row = finished.row(0, named=True)
+                return Opening(row["opening"], look, row["nth"], len(names))
+            opened = known.filter(event="opened")
+            first, last = (pl.lit(moment).cast(_MOMENT) for moment in (begin, end))
+            shared = opened.filter((pl.col("first_bar") < last) & (pl.col("end") > first)).height
+            opening = Opening(opened.height + 1, look, 1 + shared, len(names))
+            row = {
+                "opening": opening.number,
+                "event": "opened",
+                "recorded_at": self._now(),
+                "look": look,
+                "panel_hash": panel.hash,
+                "interval": panel.interval.name,
+                "first_bar": begin,
+                "end": end,
+                "candidates": names,
+                "nth": opening.nth,
+                "reason": reason,
+                "result_hash": None,
+            }
+            self._write(panel.market, row)
+        return opening
+
+    def unseal(self, panel: Panel, opening: Opening) -> Panel:
+        """Return the panel for reading, once its opening is on record.
+
+        Raises
+        ------
+        IntegrityError
+            The register has no such opening of this panel.
+        """
+        known = self.frame(panel.market).filter(opening=opening.number, event="opened", look=opening.look)
+        if known.is_empty() or known["panel_hash"][0] != panel.hash:
+            raise IntegrityError(
+                f"the holdout is sealed: no opening {opening.number} of this panel is on record",
+                where=str(self._of(panel.market)),
+                remedy="open it through the register first, with all candidates together",
+            )
+        return panel
+
+    def close(self, panel: Panel, opening: Opening, result: bytes) -> None:
+        """Write down the digest of what an opening showed; a repeated look must show the same.
+
+        Raises
+        ------
+        IntegrityError
+            The same look showed something else before.
+        """
+        result_hash = hashlib.sha256(result).hexdigest()
+        with alone_in(self._of(panel.market), "opening a holdout"):
+            events = self.frame(panel.market).filter(opening=opening.number)
+            before = events.filter(event="read")
+            if before.is_empty():
+                row = events.row(0, named=True) | {"event": "read", "result_hash": result_hash}
+                self._write(panel.market, row | {"recorded_at": self._now()})
+            elif before["result_hash"][0] != result_hash:
+                raise IntegrityError(
+                    f"opening {opening.number} showed something else when it was read before",
+                    where=str(self._of(panel.market)),
+                    remedy="equal bars, candidates, costs and code give equal results: report it as a defect",
+                )
+
+    def frame(self, market: str) -> pl.DataFrame:
+        """Return all events of a market by `OPENING_SCHEMA`, in the order of the openings.
+
+        Raises
+        ------
+        IntegrityError
+            A file is damaged; it is named.
+        """
+        rows = []
+        for part in sorted(self._of(market).glob("*.parquet")):
+            try:
+                rows.append(pl.read_parquet(part, glob=False, hive_partitioning=False, schema=OPENING_SCHEMA))
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise IntegrityError(
+                    f"an opening cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
+                    where=str(part),
+                    remedy="bring it back from a backup: without it nobody knows how often these bars were read",
+                ) from error
+        return pl.concat(rows) if rows else pl.DataFrame(schema=OPENING_SCHEMA)
+
+    def _of(self, market: str) -> Path:
+        return self._folder / f"market={check_market_id(market)}"
+
+    def _write(self, market: str, row: dict[str, Any]) -> None:
+        event: Literal["opened", "read"] = row["event"]
+        part = self._of(market) / f"{row['opening']:06d}-{event}.parquet"
+        if part.exists():
+            raise IntegrityError("this opening is on record already", where=str(part), remedy="report it as a defect")
+        buffer = io.BytesIO()
+        pl.DataFrame([row], schema=OPENING_SCHEMA).write_parquet(buffer, compression="zstd")
+        write_file(part, buffer.getvalue())
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

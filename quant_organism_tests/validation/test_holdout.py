@@ -1,0 +1,183 @@
+"""Bars that judge a search are opened on record, and each further look costs."""
+
+import math
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.lake import Lake
+from quant_organism.market.panel import Panel
+from quant_organism.validation.holdout import HoldoutRegister, Opening
+from quant_organism.validation.splits import Span
+from quant_organism_tests.chain import PROFILE, edge, judged
+from quant_organism_tests.panels import trending_panel
+
+LATE = Span("unseen", 1_920, 2_880)
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return trending_panel()
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> HoldoutRegister:
+    return HoldoutRegister(tmp_path, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def look(register: HoldoutRegister, panel: Panel, *names: str, span: Span = LATE, how: str = "costs") -> Opening:
+    """Open, read and close a holdout."""
+    opening = register.open(panel, span, names or ("a",), measured_with=how, reason="to see")
+    register.close(panel, opening, b"".join(name.encode() for name in names))
+    return opening
+
+
+def test_each_look_at_the_same_bars_counts_whoever_is_judged(register, panel):
+    assert [look(register, panel, name).nth for name in "abc"] == [1, 2, 3]
+
+
+def test_the_same_look_again_is_the_same_opening(register, panel):
+    look(register, panel, "a", "b")
+    first = look(register, panel, "c")
+    again = register.open(panel, LATE, ["c"], measured_with="costs", reason="once more")
+    assert again == first
+    assert look(register, panel, "c", how="other costs").nth == 3
+
+
+def test_the_order_of_the_candidates_is_no_other_look(register, panel):
+    opening = register.open(panel, LATE, ["b", "a"], measured_with="costs", reason="to see")
+    register.close(panel, opening, b"result")
+    assert register.open(panel, LATE, ["a", "b"], measured_with="costs", reason="to see") == opening
+
+
+def test_a_crash_after_the_opening_counts_as_a_look(register, panel):
+    register.open(panel, LATE, ["a"], measured_with="costs", reason="to see")  # and never closed
+    assert look(register, panel, "a").nth == 2
+
+
+@pytest.mark.parametrize(
+    ("span", "nth"),
+    [
+        (Span("all of it", 0, 2_880), 2),
+        (Span("its first bar", 0, 1_921), 2),
+        (Span("its last bar", 2_879, 2_880), 2),
+        (Span("before it", 0, 1_920), 1),
+    ],
+)
+def test_only_openings_that_share_a_bar_count(register, panel, span, nth):
+    look(register, panel, "a")
+    assert look(register, panel, "b", span=span).nth == nth
+
+
+def test_fresh_bars_of_a_longer_history_cost_nothing(register):
+    long = trending_panel(days=160)
+    look(register, long.window(0, 2_880), "a")
+    assert look(register, long, "b", span=Span("fresh", 2_880, 3_840)).nth == 1
+    assert look(register, long, "b", span=Span("mixed", 2_000, 3_840)).nth == 3
+
+
+def test_other_markets_have_openings_of_their_own(register, panel):
+    from dataclasses import replace
+
+    look(register, panel, "a")
+    assert look(register, replace(panel, market="elsewhere"), "a").nth == 1
+
+
+@given(p=st.floats(1e-6, 1), k=st.integers(1, 50), j=st.integers(1, 60))
+def test_a_p_value_pays_for_all_candidates_and_earlier_looks(p, k, j):
+    adjusted = Opening(number=j, look="x", nth=j, candidates=k).adjusted(p)
+    assert adjusted == min(1.0, p * k * 2 ** (j - 1))
+
+
+def test_known_prices_of_looks():
+    assert Opening(1, "x", 1, 1).adjusted(0.02) == 0.02
+    assert Opening(3, "x", 3, 5).adjusted(0.002) == pytest.approx(0.04)
+    assert math.isnan(Opening(1, "x", 1, 1).adjusted(math.nan))
+
+
+@pytest.mark.parametrize(("nth", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd")])
+def test_it_says_how_often(nth, words):
+    assert Opening(1, "x", nth, 1).sentence == f"opened for the {words} time"
+
+
+def test_nothing_is_read_without_an_opening_on_record(register, panel):
+    with pytest.raises(IntegrityError, match="sealed"):
+        register.unseal(panel, Opening(1, "made up", 1, 1))
+    opening = register.open(panel, LATE, ["a"], measured_with="costs", reason="to see")
+    assert register.unseal(panel, opening) is panel
+    with pytest.raises(IntegrityError, match="sealed"):
+        register.unseal(trending_panel(seed=8), opening)
+
+
+def test_a_repeated_look_that_shows_something_else_is_an_alarm(register, panel):
+    opening = look(register, panel, "a")
+    with pytest.raises(IntegrityError, match="something else"):
+        register.close(panel, opening, b"other")
+
+
+def test_no_candidate_opens_nothing(register, panel):
+    with pytest.raises(InputError, match="no candidate"):
+        register.open(panel, LATE, [], measured_with="costs", reason="to see")
+    assert register.frame(panel.market).is_empty()
+
+
+def test_the_register_is_a_table_of_the_lake(register, panel, tmp_path):
+    look(register, panel, "a", "b")
+    rows = Lake(tmp_path).connect().sql("select market, event, nth, candidates from holdout_openings order by event")
+    assert rows.fetchall() == [("arrays", "opened", 1, ["a", "b"]), ("arrays", "read", 1, ["a", "b"])]
+    frame = register.frame(panel.market)
+    assert frame["event"].to_list() == ["opened", "read"]
+    assert frame["result_hash"].null_count() == 1
+    assert frame["recorded_at"][0] == datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_a_damaged_opening_is_named_and_stops_everything(register, panel, tmp_path):
+    look(register, panel, "a")
+    part = next(tmp_path.rglob("*-read.parquet"))
+    part.write_bytes(b"damaged")
+    with pytest.raises(IntegrityError, match="nobody knows how often") as caught:
+        register.open(panel, LATE, ["b"], measured_with="costs", reason="to see")
+    assert caught.value.where == str(part)
+
+
+def test_looks_at_the_same_time_are_all_counted(register, panel):
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda name=name: found.append(look(register, panel, name).nth)) for name in "abcdefgh"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_validation_opens_the_unseen_days_on_record_and_pays_for_looks(tmp_path):
+    from quant_organism.backtest import Costs, Evaluator
+    from quant_organism.validation.stages import validate
+
+    found = edge()
+    register, candidates = HoldoutRegister(tmp_path), found.search.candidates
+
+    def luck_of(chosen) -> float:
+        result = validate(
+            chosen, found.panel, found.splits, PROFILE, Costs(), Evaluator(threads=1), register, reason="a test"
+        )
+        return result.reviews[0].verdicts[-1].value
+
+    first = luck_of(candidates)
+    assert luck_of(candidates) == first
+    assert luck_of(candidates[:1]) == pytest.approx(2 * first / len(candidates))
+    record = register.frame(found.panel.market)
+    assert record["event"].to_list() == ["opened", "read"] * 2
+    assert record["first_bar"][0].timestamp() * 1000 == found.panel.times[found.splits.unseen.start]
+
+
+def test_no_candidates_leave_the_unseen_days_sealed():
+    found = edge()
+    assert judged([], found.panel, found.splits).opening is None
