@@ -1,0 +1,169 @@
+"""Draws under a null: made in order, on several processes, each kept so that none is ever made twice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.resilience.files import write_file
+
+DATASET: Final = "null_draws"
+
+Statistics = Mapping[str, float]
+"""Values by name; nan where one is undefined."""
+
+_DRAW_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "draw": pl.Int64,
+    "statistic": pl.String,
+    "value": pl.Float64,
+}
+
+
+class DrawStore:
+    """The draws of one test in the lake: `null_draws/test=<name>/search=<digest>/draw-<number>.parquet`, a file each.
+
+    A file holds one row per statistic and is written once, whole. Any number of processes may add to it.
+
+    Parameters
+    ----------
+    root
+        The lake's folder.
+    test
+        Name of the test: lower-case letters, digits and _.
+    identity
+        All that a draw is a function of besides its number, by name: hashes of panel, spec and costs, code, seed.
+    """
+
+    def __init__(self, root: Path, test: str, identity: Mapping[str, str]) -> None:
+        text = json.dumps(dict(identity), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._folder = root.absolute() / DATASET / f"test={test}" / f"search={digest}"
+        self._identity = dict(identity)
+
+    def read(self, draw: int) -> Statistics | None:
+        """Return what a draw gave; None if it has not been made.
+
+        Raises
+        ------
+        IntegrityError
+            Its file is damaged.
+        """
+        path = self._path(draw)
+        if not path.exists():
+            return None
+        try:
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=_DRAW_SCHEMA)
+        except pl.exceptions.PolarsError as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            remedy = "delete it: the draw is made again"
+            raise IntegrityError(f"a draw cannot be read: {first}", where=str(path), remedy=remedy) from error
+        return dict(zip(frame["statistic"].to_list(), frame["value"].to_list(), strict=True))
+
+    def write(self, draw: int, statistics: Statistics) -> None:
+        """Keep what a draw gave.
+
+        Raises
+        ------
+        StorageError
+            The folder cannot be written.
+        """
+        names, values = list(statistics), [float(value) for value in statistics.values()]
+        frame = pl.DataFrame({"draw": [draw] * len(names), "statistic": names, "value": values}, schema=_DRAW_SCHEMA)
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", metadata=self._identity)
+        write_file(self._path(draw), buffer.getvalue())
+
+    def _path(self, draw: int) -> Path:
+        return self._folder / f"draw-{draw:06d}.parquet"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A way to make draws that looks first whether a draw has been made.
+
+    Parameters
+    ----------
+    make
+        Makes the statistics of a draw from its number alone.
+    store
+        Where draws are kept; None: nowhere.
+    """
+
+    make: Callable[[int], Statistics]
+    store: DrawStore | None = None
+
+    def __call__(self, draw: int) -> Statistics:
+        """Return the statistics of a draw."""
+        known = None if self.store is None else self.store.read(draw)
+        if known is not None:
+            return known
+        made = self.make(draw)
+        if self.store is not None:
+            self.store.write(draw, made)
+        return made
+
+
+def in_order(
+    make: Callable[[int], Statistics], numbers: Iterable[int], processes: int
+) -> Iterator[tuple[int, Statistics]]:
+    """Make draws and yield each with its number, in the order of the numbers, whatever the number of processes.
+
+    Parameters
+    ----------
+    make
+        Picklable where there is more than one process.
+    numbers
+        Consumed as draws are begun, so that it may end early; whoever stops asking waits for those under way.
+    processes
+        How many draws are made at once; 1: in this process.
+
+    Raises
+    ------
+    QuantOrganismError
+        A process was killed.
+    """
+    if processes == 1:
+        for number in numbers:
+            yield number, make(number)
+        return
+    waiting: deque[tuple[int, Future[Statistics]]] = deque()
+    source = iter(numbers)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
+        try:
+            while True:
+                while len(waiting) < processes and (begun := next(source, None)) is not None:
+                    waiting.append((begun, pool.submit(_made, begun)))
+                if not waiting:
+                    return
+                number, future = waiting.popleft()
+                yield number, future.result()
+        except BrokenProcessPool as error:
+            raise QuantOrganismError(
+                "a process that made a draw was killed, perhaps for want of memory",
+                remedy="run the same again with fewer processes; draws that were kept are not made again",
+            ) from error
+
+
+_held: list[Callable[[int], Statistics]] = []
+
+
+def _hold(make: Callable[[int], Statistics]) -> None:
+    # Once per process: what a draw is made from is large.
+    _held.append(make)
+
+
+def _made(number: int) -> Statistics:
+    return _held[0](number)

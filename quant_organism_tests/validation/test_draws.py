@@ -1,0 +1,91 @@
+"""Draws are made in order, whatever the number of processes, and kept whole."""
+
+import math
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.market.lake import Lake
+from quant_organism.validation.draws import DrawStore, Remembered, in_order
+
+IDENTITY = {"panel": "p", "seed": "0"}
+
+
+def squared(draw: int) -> dict[str, float]:
+    return {"squared": float(draw * draw)}
+
+
+def killed(draw: int) -> dict[str, float]:
+    if draw == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_draws_come_in_their_order(processes: int):
+    assert list(in_order(squared, range(6), processes)) == [(n, {"squared": float(n * n)}) for n in range(6)]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_numbers_may_end_early_and_no_draw_is_begun_that_was_not_asked_for(processes: int):
+    begun = []
+
+    def numbers() -> Iterator[int]:
+        for n in range(100):
+            begun.append(n)
+            yield n
+
+    draws = in_order(squared, numbers(), processes)
+    assert [next(draws)[0] for _ in range(3)] == [0, 1, 2]
+    draws.close()
+    assert len(begun) <= 3 + processes
+
+
+def test_a_killed_process_is_said():
+    with pytest.raises(QuantOrganismError, match="killed"):
+        list(in_order(killed, range(4), 2))
+
+
+def test_what_is_kept_comes_back_to_the_bit(tmp_path: Path):
+    store = DrawStore(tmp_path, "test", IDENTITY)
+    assert store.read(3) is None
+    store.write(3, {"a": 0.1 + 0.2, "b": math.nan})
+    kept = store.read(3)
+    assert kept is not None
+    assert kept["a"] == 0.1 + 0.2
+    assert math.isnan(kept["b"])
+    assert DrawStore(tmp_path, "test", IDENTITY | {"seed": "1"}).read(3) is None
+
+
+def test_a_draw_is_made_once(tmp_path: Path):
+    made = []
+
+    def make(draw: int) -> dict[str, float]:
+        made.append(draw)
+        return squared(draw)
+
+    remembered = Remembered(make, DrawStore(tmp_path, "test", IDENTITY))
+    assert remembered(2) == remembered(2) == squared(2)
+    assert made == [2]
+
+
+def test_a_damaged_draw_is_named(tmp_path: Path):
+    store = DrawStore(tmp_path, "test", IDENTITY)
+    store.write(0, squared(0))
+    part = next(tmp_path.rglob("*.parquet"))
+    part.write_bytes(b"no")
+    with pytest.raises(IntegrityError, match="made again") as caught:
+        store.read(0)
+    assert caught.value.where == str(part)
+
+
+def test_draws_are_a_table_of_the_lake(tmp_path: Path):
+    store = DrawStore(tmp_path, "permutation", IDENTITY)
+    for n in range(3):
+        store.write(n, squared(n))
+    found = Lake(tmp_path).connect().sql("select test, draw, value from null_draws order by draw").fetchall()
+    assert found == [("permutation", 0, 0.0), ("permutation", 1, 1.0), ("permutation", 2, 4.0)]

@@ -1,0 +1,181 @@
+"""Before any search: does the market hold more than its copies in which nothing can be found?"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.validation.draws import DrawStore, Remembered
+from quant_organism.validation.pretest import (
+    PretestResult,
+    RandomStrategies,
+    compared,
+    pretest,
+    rule_families,
+    statistics,
+)
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism_tests.panels import trending_panel
+
+FAMILIES = ("donchian_breakout", "ema_crossover", "rsi_filter")
+
+
+def strategies(panel: Panel, *, seed: int = 0, genomes: int = 36, threads: int = 1) -> RandomStrategies:
+    return RandomStrategies(panel, FAMILIES, Costs(), threads=threads, genomes=genomes, min_trades=5, seed=seed)
+
+
+def found(*args, **options) -> PretestResult:
+    result = pretest(*args, **options)
+    assert isinstance(result, PretestResult)
+    return result
+
+
+@pytest.fixture(scope="module")
+def edge() -> Panel:
+    return trending_panel(days=100, drift=0.0015)
+
+
+@pytest.fixture(scope="module")
+def luck() -> Panel:
+    return trending_panel(days=100, drift=0.0)
+
+
+def test_a_planted_edge_is_seen_and_said(edge: Panel):
+    result = found(strategies(edge), draws=19)
+    assert result.p_value == pytest.approx(0.05)
+    assert result.percentile == 1.0
+    assert result.found
+    assert result.ensemble_sharpe[result.best_family] == max(result.ensemble_sharpe.values())
+    assert "may be something to find (p = 0.05" in result.sentence
+
+
+def test_without_an_edge_the_answer_is_that_there_is_nothing(luck: Panel):
+    result = found(strategies(luck), draws=19)
+    assert result.p_value > 0.1
+    assert "Nothing to find" in result.sentence
+
+
+def test_a_bull_market_alone_is_nothing_to_find():
+    panel = trending_panel(days=100, drift=0.0)
+    rise = np.exp(0.0006 * np.arange(panel.n_bars))[:, None]
+    risen = replace(panel, **{name: getattr(panel, name) * rise for name in ("open", "high", "low", "close")})
+    assert found(strategies(risen), draws=19).p_value > 0.1
+
+
+def test_the_p_value_has_its_level_on_markets_without_an_edge():
+    # Few strategies on short markets, many times over: at 0.1 one in ten rejects.
+    worlds = [trending_panel(seed=seed, days=91, assets=2, drift=0.0) for seed in range(60)]
+    ps = [found(strategies(world, seed=seed, genomes=24), draws=9).p_value for seed, world in enumerate(worlds)]
+    assert sum(p <= 0.1 for p in ps) <= 13  # more has a probability below 1 %
+    assert 0.4 < np.mean(ps) < 0.7  # 0.55 is exact
+
+
+def test_the_answer_depends_on_neither_threads_nor_processes(edge: Panel):
+    one = found(strategies(edge, genomes=9), draws=4)
+    assert found(strategies(edge, genomes=9, threads=2), draws=4) == one
+    assert found(strategies(edge, genomes=9), draws=4, processes=2) == one
+
+
+def test_draws_that_were_made_are_not_made_again(edge: Panel, tmp_path: Path):
+    measured = strategies(edge, genomes=9)
+    store = DrawStore(tmp_path, "pretest", measured.identity)
+    first = found(measured, draws=4, make=Remembered(measured, store))
+
+    def refuse(draw: int):
+        raise AssertionError(draw)
+
+    assert found(measured, draws=4, make=Remembered(refuse, store)) == first
+    with pytest.raises(AssertionError):
+        found(measured, draws=5, make=Remembered(refuse, store))
+
+
+def test_the_same_strategies_are_measured_on_every_copy(edge: Panel):
+    assert strategies(edge).population() == strategies(trending_panel(seed=9, days=100)).population()
+    assert strategies(edge).population() != strategies(edge, seed=1).population()
+
+
+def test_statistics_by_hand(edge: Panel):
+    evaluation = Evaluator(threads=1).evaluate(strategies(edge, genomes=60).population(), edge, Costs())
+    values = statistics(evaluation, min_trades=5)
+    rows = [
+        row
+        for row, genome in enumerate(evaluation.genomes)
+        if genome.family == "rsi_filter" and evaluation.metrics["trades"][row] >= 5
+    ]
+    daily = evaluation.daily_returns[rows]
+    mean = np.average(daily, axis=0, weights=1 / daily.std(axis=1, ddof=1))
+    assert values["ensemble rsi_filter"] == pytest.approx(mean.mean() / mean.std(ddof=1) * math.sqrt(365))
+    units = [
+        (evaluation.asset_metrics["sharpe"][row, asset], evaluation.asset_metrics["trades"][row, asset])
+        for row in range(60)
+        for asset in range(3)
+    ] + list(zip(evaluation.metrics["sharpe"], evaluation.metrics["trades"], strict=True))
+    best = sorted(sharpe for sharpe, trades in units if trades >= 5 and np.isfinite(sharpe))[-3:]
+    assert values["top units"] == pytest.approx(np.mean(best))
+
+
+def row(a: float, b: float, top: float) -> dict[str, float]:
+    return {"ensemble a": a, "ensemble b": b, "top units": top}
+
+
+def test_which_of_the_two_rejects_is_told_apart():
+    noise = np.random.default_rng(0).normal(size=(39, 3))
+    copies = [row(*values) for values in noise]
+    shared = compared([row(9.0, 0.0, 0.0), *copies], 500)
+    lone = compared([row(0.0, 0.0, 9.0), *copies], 500)
+    assert isinstance(shared, PretestResult)
+    assert isinstance(lone, PretestResult)
+    assert (shared.p_value, shared.pooled_p, shared.best_family) == (0.025, 0.025, "a")
+    assert shared.per_asset_p > 0.3
+    assert (lone.p_value, lone.per_asset_p) == (0.025, 0.025)
+    assert lone.pooled_p > 0.3
+    assert "single assets" in lone.sentence
+
+
+@given(seed=st.integers(0, 1000), place=st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_no_draw_has_a_place_of_its_own(seed: int, place: int):
+    """Over all places that the market may have among its copies, each rank comes up once."""
+    draws = [row(*values) for values in np.random.default_rng(seed).normal(size=(10, 3))]
+    ps = []
+    for k in range(10):
+        result = compared([draws[k], *draws[:k], *draws[k + 1 :]], 1)
+        assert isinstance(result, PretestResult)
+        ps.append(result.p_value)
+    assert sorted(ps) == pytest.approx([n / 10 for n in range(1, 11)])
+
+
+def test_undefined_copies_count_as_lower_and_are_reported():
+    nan = math.nan
+    result = compared([row(1.0, nan, 1.0), row(0.0, 1.0, 0.0), row(nan, nan, nan), row(0.5, 2.0, 0.2)], 5)
+    assert isinstance(result, PretestResult)
+    assert result.undefined == 1
+    assert result.draws == 3
+    nothing = compared([row(nan, nan, nan), row(0.0, 1.0, 0.0)], 5)
+    assert isinstance(nothing, NotRun)
+
+
+def test_too_little_is_not_run():
+    short = pretest(strategies(trending_panel(days=80)), draws=1)
+    assert isinstance(short, NotRun)
+    assert short.reason == "needs 90 days, has 80"
+    alone = pretest(replace(strategies(trending_panel(days=100)), families=()), draws=1)
+    assert isinstance(alone, NotRun)
+
+
+def test_senseless_sizes_are_refused(edge: Panel):
+    with pytest.raises(InputError, match="0 draws"):
+        pretest(strategies(edge), draws=0)
+    with pytest.raises(InputError, match="0 random strategies"):
+        pretest(strategies(edge, genomes=0), draws=1)
+
+
+def test_fitted_families_are_left_out():
+    assert rule_families(["ema_crossover", "linear_svc_classifier"]) == ("ema_crossover",)
