@@ -120,6 +120,29 @@ class SearchSettings(BaseModel):
     resume: bool = False
 
 
+class SignificanceSettings(BaseModel):
+    """How it is asked whether there is anything to find and whether it is more than luck; None: as the profile says.
+
+    Parameters
+    ----------
+    strategies
+        Random strategies of the test before the search.
+    copies
+        Copies of the market, in which nothing can be found, that they are measured on as well.
+    searches
+        Copies that the whole search is repeated on, at most; 19 reach p = 0.05, 99 reach 0.01.
+    minutes
+        Time for these repetitions; it decides how many there are. 0: none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategies: int | None = Field(None, ge=1, le=100_000)
+    copies: int | None = Field(None, ge=1, le=10_000)
+    searches: int | None = Field(None, ge=1, le=10_000)
+    minutes: float | None = Field(None, ge=0, allow_inf_nan=False)
+
+
 class Settings(BaseSettings):
     """Everything that can be set; made by `load_settings`.
 
@@ -142,8 +165,8 @@ class Settings(BaseSettings):
         Worker processes of Ray; None: one per thread for `ray`, one per core of a cluster.
     batch_seconds
         Seconds after which Ray stops a batch and tries it once more; None: never.
-    market, search
-        See `MarketSettings` and `SearchSettings`.
+    market, search, significance
+        See `MarketSettings`, `SearchSettings` and `SignificanceSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -164,6 +187,7 @@ class Settings(BaseSettings):
     batch_seconds: float | None = Field(None, gt=0)
     market: MarketSettings = MarketSettings()
     search: SearchSettings = SearchSettings()
+    significance: SignificanceSettings = SignificanceSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
 
@@ -261,7 +285,11 @@ def _explained(error: ValidationError, said: Mapping[str, Any]) -> InputError:
     key = tuple(str(part) for part in first["loc"])
     where = _origin(key, said)
     if first["type"] == "extra_forbidden":
-        nested: dict[str, type[BaseModel]] = {"market": MarketSettings, "search": SearchSettings}
+        nested: dict[str, type[BaseModel]] = {
+            "market": MarketSettings,
+            "search": SearchSettings,
+            "significance": SignificanceSettings,
+        }
         model = nested.get(key[0], Settings) if len(key) > 1 else Settings
         return InputError(
             "no setting of that name", where=where, remedy=f"known here: {', '.join(sorted(model.model_fields))}"

@@ -10,7 +10,7 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.archive import elites
-from quant_organism.evolution.candidates import Candidate, choose_candidates
+from quant_organism.evolution.candidates import Candidate, Evidence, choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.nursery import default_families
@@ -63,6 +63,7 @@ def evolve(
     *,
     seed: int,
     founders: Sequence[Genome] = (),
+    evidence: Evidence | None = None,
     executor: Executor | None = None,
     saved: Saved | None = None,
     on_measured: OnMeasured | None = None,
@@ -81,6 +82,8 @@ def evolve(
         Seed of the cycle; equal inputs give equal results.
     executor
         Who measures the batches of the search, on this panel with these costs; None: this process.
+    evidence
+        What tests before the search found; decides what the committee is made of where the spec says `auto`.
     founders, saved, on_measured, on_generation, progress
         As `search` takes them.
     """
@@ -95,7 +98,7 @@ def evolve(
         on_generation=on_generation,
         progress=progress,
     )
-    candidates = choose_candidates(found.trials, spec, panel, costs, evaluator)
+    candidates = choose_candidates(found.trials, spec, panel, costs, evaluator, evidence=evidence)
     return EvolutionResult(
         search=found,
         population=trials_frame(found.trials),

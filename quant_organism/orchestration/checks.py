@@ -43,6 +43,24 @@ def data_quality(
 
 
 @dg.asset_check(
+    asset="edge_pretest",
+    partitions_def=DAILY,
+    description="There may be something to find: random strategies do better here than where nothing can be found. "
+    "Where it fails, what the search finds is unproven.",
+)
+def something_to_find(edge_pretest: pl.DataFrame) -> dg.AssetCheckResult:
+    """Warn where the test before the search found nothing, or did not run."""
+    row = edge_pretest.row(0, named=True)
+    reason = f"Not run: {row['sentence']}" if row["status"] == "not_run" else row["sentence"]
+    return dg.AssetCheckResult(
+        passed=row["status"] == "passed",
+        severity=dg.AssetCheckSeverity.WARN,
+        description=reason,
+        metadata={"p-value": number(row["p_value"]), "largest accepted": row["level"]},
+    )
+
+
+@dg.asset_check(
     asset="strategy_configs",
     partitions_def=DAILY,
     blocking=True,
@@ -84,4 +102,4 @@ def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [data_quality, evidence_complete, config_intact]
+CHECKS = [data_quality, something_to_find, evidence_complete, config_intact]

@@ -15,7 +15,7 @@ from quant_organism.backtest import Evaluation
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import archive_hash, founders_from
-from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.candidates import Candidate, Evidence
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.ledger import TrialLedger
@@ -121,10 +121,14 @@ class Cycle:
         families = search.spec.families or default_families(self.in_sample)
         return [] if self.archive_before is None else founders_from(self.archive_before, families)
 
-    def record(self, search: SearchResource) -> None:
-        """Write down how this cycle searches, the archive that founded it included, for all that is derived from it."""
+    def record(self, search: SearchResource, evidence: Evidence | None) -> None:
+        """Write down how this cycle searches and chooses, for all that is derived from it.
+
+        The archive that founded it belongs to that, and the evidence that its final choice was given.
+        """
         founded_with = self._founded_with
-        parts = (search.spec.hash, search.gates.hash, search.costs.hash, founded_with)
+        told = "" if evidence is None else f"{evidence.pooled_p!r} {evidence.per_asset_p!r}"
+        parts = (search.spec.hash, search.gates.hash, search.costs.hash, founded_with, told)
         row = {
             "panel_hash": self.panel.hash,
             "spec_hash": hashlib.sha256("".join(parts).encode()).hexdigest(),

@@ -6,6 +6,7 @@ from quant_organism.orchestration.assets.deployment import deployed_configs, str
 from quant_organism.orchestration.assets.evolution import evolved_population, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, market_panel
 from quant_organism.orchestration.assets.operations import cycle_report
+from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import validated_strategies
 from quant_organism.orchestration.checks import CHECKS
 from quant_organism.orchestration.io_manager import LakeIOManager
@@ -17,6 +18,7 @@ from quant_organism.orchestration.resources import (
     Progress,
     ReportsResource,
     SearchResource,
+    SignificanceResource,
     StrategiesResource,
     log_progress,
 )
@@ -41,8 +43,10 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
         assets=[
             market_data,
             market_panel,
+            edge_pretest,
             evolved_population,
             strategy_archive,
+            significance_of_search,
             validated_strategies,
             strategy_configs,
             deployed_configs,
@@ -56,6 +60,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             "market": market,
             "lake": lake,
             "search": SearchResource.of(settings),
+            "significance": SignificanceResource.of(settings),
             "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
             "reports": ReportsResource(folder=str(data_dir / "reports")),
             "progress": progress,

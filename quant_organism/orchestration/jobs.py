@@ -14,7 +14,7 @@ ingest_market_data = dg.define_asset_job(
 
 evolution_search = dg.define_asset_job(
     "evolution_search",
-    selection=dg.AssetSelection.assets("market_panel", "evolved_population"),
+    selection=dg.AssetSelection.assets("market_panel", "edge_pretest", "evolved_population"),
     description="One search on market data that are in the lake already, without validation or deployment.",
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -23,6 +23,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.settings import MarketSettings, Settings
+from quant_organism.validation.permutation import SearchOnNulls
 from quant_organism.validation.profile import ValidationProfile
 
 Progress = Callable[[str, int, int, str], None]
@@ -173,11 +174,52 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         """Return the evaluator."""
         return Evaluator(threads=self.threads)
 
+    @property
+    def processes(self) -> int:
+        """How many whole searches are made at once: one per thread, or one after the other on Ray."""
+        return self.threads if self.executor == "threads" else 1
+
+    def on_nulls(self, panel: Panel, spec: EvolutionSpec) -> SearchOnNulls:
+        """Return the search by a frozen spec, to be repeated where nothing can be found."""
+        return SearchOnNulls(
+            panel,
+            spec,
+            self.costs,
+            threads=self.threads if self.processes == 1 else 1,
+            seed=self.seed,
+            executor=self.executor,
+            workers=self.workers,
+            batch_seconds=self.batch_seconds,
+        )
+
     def open_executor(self, panel: Panel) -> AbstractContextManager[Executor]:
         """Return what measures strategies on a panel for as long as it is entered."""
         return open_executor(
             self.executor, panel, self.costs, self.evaluator(), workers=self.workers, batch_seconds=self.batch_seconds
         )
+
+
+class SignificanceResource(dg.ConfigurableResource[None]):
+    """How it is asked whether there is anything to find, and whether what was found is more than luck."""
+
+    strategies: int = Field(500, description="Random strategies of the test before the search.")
+    copies: int = Field(39, description="Copies of the market without anything to find that they are measured on.")
+    searches: int = Field(99, description="Copies that the whole search is repeated on, at most.")
+    minutes: float = Field(0.75, description="Time for these repetitions, which decides how many there are; 0: none.")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the resource that the settings describe."""
+        said = settings.significance.model_dump(exclude_none=True)
+        return cls(**{**_SIGNIFICANCE[settings.profile], **said})
+
+
+_SIGNIFICANCE: Final[dict[str, dict[str, Any]]] = {
+    "smoke": {"strategies": 100, "copies": 19, "searches": 19, "minutes": 0.1},
+    "standard": {"strategies": 500, "copies": 39, "searches": 99, "minutes": 0.75},
+    "full": {"strategies": 1_000, "copies": 99, "searches": 99, "minutes": 60.0},
+}
+"""What each profile spends on it: little to see it work; what keeps a cycle within three minutes; all it takes."""
 
 
 def log_progress(what: str, done: int, total: int, note: str) -> None:

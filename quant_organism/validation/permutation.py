@@ -252,6 +252,8 @@ def search_significance(
     require(draws >= 1, f"{draws} draws are none", "19 reach 0.05, 99 reach 0.01")
     if (unfit := unfit_for_nulls(searched.panel, searched.spec.families or ())) is not None:
         return unfit
+    if minutes is not None and minutes <= 0.0:
+        return NotRun("no time is allowed for it")
     began = clock()
     done: list[Statistics] = []
 

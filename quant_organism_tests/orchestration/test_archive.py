@@ -9,7 +9,7 @@ from quant_organism.market.lake import Lake
 from quant_organism_tests.tiny import FIRST, LAST, Workshop
 
 BEFORE = LAST - timedelta(days=1)
-EVOLUTION = ("market_panel", "evolved_population", "strategy_archive")
+EVOLUTION = ("market_panel", "edge_pretest", "evolved_population", "strategy_archive")
 
 
 def read(workshop: Workshop, dataset: str, day: date) -> pl.DataFrame:

@@ -56,7 +56,9 @@ def test_leaving_the_poor_symbol_out_lets_the_others_through(tmp_path: Path) -> 
 def at_deployment(workshop: Workshop) -> Workshop:
     """Return a workshop in which everything up to the documents is done."""
     workshop.ingest()
-    done = workshop.materialize("market_panel", "evolved_population", "validated_strategies", "strategy_configs")
+    done = workshop.materialize(
+        "market_panel", "edge_pretest", "evolved_population", "validated_strategies", "strategy_configs"
+    )
     assert done.success
     return workshop
 

@@ -90,7 +90,7 @@ def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:
 
 def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Workshop) -> None:
     workshop.ingest()
-    assert workshop.materialize("market_panel").success
+    assert workshop.materialize("market_panel", "edge_pretest").success
     candles = lake(workshop).read("candles", market=workshop.market.id, interval="1h", start=FIRST, end=FIRST)
     altered = candles.with_columns(pl.col("volume") + 1.0)
     lake(workshop).write("candles", altered, market=workshop.market.id, interval="1h", day=FIRST)

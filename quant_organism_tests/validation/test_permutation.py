@@ -154,7 +154,9 @@ def test_the_budget_decides_how_many_copies_and_says_how_certain_that_is(edge: P
     assert "not enough to tell" in result.sentence
     none = search_significance(searched(edge), minutes=1e-9, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     assert isinstance(none, NotRun)
-    assert "no time" in none.reason
+    assert "no time for a single copy" in none.reason
+    forbidden = search_significance(searched(edge), minutes=0.0, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    assert forbidden == NotRun("no time is allowed for it")
 
 
 def test_families_that_fit_models_are_left_out_and_named(edge: Panel):

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.evolution.archive import SCHEMA, merge, summarise
+from quant_organism.evolution.candidates import Evidence
 from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.progress import Standing
 from quant_organism.evolution.spec import EvolutionSpec
@@ -16,6 +17,7 @@ from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
 from quant_organism.strategies import Genome
+from quant_organism.validation.significance_records import read_evidence
 
 SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD", "ended by")
 """Metadata that say how a search went and are found nowhere in the lake: they are not the same the next time."""
@@ -25,6 +27,7 @@ SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD"
 def evolved_population(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    edge_pretest: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
@@ -43,14 +46,15 @@ def evolved_population(
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     founders = cycle.founders(search)
-    result = _search(cycle, search, founders, progress)
+    evidence = read_evidence(edge_pretest)
+    result = _search(cycle, search, founders, evidence, progress)
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)
     cycle.write("elites", result.elites)
     cycle.write("turned_away", result.turned_away)
     cycle.write("lost_batches", result.lost)
-    cycle.record(search)
+    cycle.record(search, evidence)
     cycle.checkpoint(search).remove()
     context.add_output_metadata(
         {
@@ -91,7 +95,9 @@ def strategy_archive(
     return archive
 
 
-def _search(cycle: Cycle, search: SearchResource, founders: list[Genome], progress: Progress) -> EvolutionResult:
+def _search(
+    cycle: Cycle, search: SearchResource, founders: list[Genome], evidence: Evidence | None, progress: Progress
+) -> EvolutionResult:
     panel, spec, checkpoint = cycle.in_sample, search.spec, cycle.checkpoint(search)
 
     def report(standing: Standing) -> None:
@@ -108,6 +114,7 @@ def _search(cycle: Cycle, search: SearchResource, founders: list[Genome], progre
             search.evaluator(),
             seed=search.seed,
             founders=founders,
+            evidence=evidence,
             executor=executor,
             saved=checkpoint.load(),
             on_measured=partial(cycle.count_trials, search),

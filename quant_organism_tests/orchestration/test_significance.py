@@ -1,0 +1,106 @@
+"""On both sides of the search: is there anything to find, and is what was found more than luck?"""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from quant_organism.market.lake import Lake
+from quant_organism.settings import Settings, SignificanceSettings
+from quant_organism_tests.tiny import FIRST, LAST, WORLD, Workshop, settings
+
+DAYS = 160
+DAY = FIRST + timedelta(days=DAYS - 1)
+SMALL = SignificanceSettings(strategies=40, copies=19, searches=2, minutes=5)
+RULES = ("donchian_breakout", "ema_crossover", "linear_svc_classifier")
+ASSETS = ("market_panel", "edge_pretest", "evolved_population", "search_significance")
+
+
+def read(workshop: Workshop, dataset: str, day: date = LAST) -> pl.DataFrame:
+    lake = Lake(workshop.settings.data_dir / "lake")
+    return lake.read(dataset, market=workshop.market.id, interval="1h", start=day, end=day)
+
+
+def shown(workshop: Workshop, asset: str) -> dict[str, object]:
+    event = workshop.instance.get_latest_materialization_event(dg.AssetKey(asset))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def longer(folder: Path, strength: float) -> Settings:
+    """Return settings of the tiny market, long enough for tests of luck, with an edge of this strength."""
+    world = folder / "longer.yaml"
+    text = WORLD.replace("days: 120", f"days: {DAYS}").replace("strength: 0.2", f"strength: {strength}")
+    world.write_text(text, encoding="utf-8")
+    return settings(folder, world=world).model_copy(update={"significance": SMALL, "families": RULES})
+
+
+@pytest.fixture(scope="module")
+def proven(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(longer(tmp_path_factory.mktemp("proven"), 0.2), instance)
+        assert workshop.ingest(FIRST, DAY).success
+        assert workshop.materialize(*ASSETS, day=DAY).success
+        yield workshop
+
+
+def test_a_strong_edge_is_seen_before_the_search_and_the_choice_is_told(proven: Workshop) -> None:
+    row = read(proven, "edge_pretest", DAY).row(0, named=True)
+    assert (row["status"], row["p_value"], row["draws"]) == ("passed", 0.05, 19)
+    assert shown(proven, "edge_pretest")["answer"] == row["sentence"]
+    assert read(proven, "candidates", DAY)["origin"][0] == "best on all assets"
+
+
+def test_the_significance_of_the_search_names_what_it_does_not_cover(proven: Workshop) -> None:
+    rows = read(proven, "search_significance", DAY)
+    assert rows["statistic"].to_list()[:2] == ["committee", "champion 1"]
+    assert rows["draws"][0] == 2
+    assert rows["left_out"][0].to_list() == ["linear_svc_classifier"]
+    metadata = shown(proven, "search_significance")
+    assert metadata["smallest p-value that so many copies can show"] == pytest.approx(1 / 3, abs=1e-3)
+    assert "not enough to tell" in str(metadata["answer"])
+    assert metadata["families left out"] == "linear_svc_classifier"
+
+
+def test_repetitions_are_kept_and_not_made_again(proven: Workshop) -> None:
+    folder = proven.settings.data_dir / "lake" / "null_draws"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
+    assert len(before) == 20 + 3
+    first = read(proven, "search_significance", DAY)
+    assert proven.materialize("edge_pretest", "search_significance", day=DAY).success
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before
+    assert read(proven, "search_significance", DAY).equals(first)
+
+
+def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repeated(tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(longer(tmp_path, 0.0), instance)
+        assert workshop.ingest(FIRST, DAY).success
+        done = workshop.materialize(*ASSETS, day=DAY)
+        assert done.success
+        check = next(e for e in done.get_asset_check_evaluations() if e.check_name == "something_to_find")
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert "Nothing to find" in str(check.description)
+        row = read(workshop, "search_significance", DAY).row(0, named=True)
+        assert row["status"] == "not_run"
+        assert "was not repeated" in row["sentence"]
+
+
+def test_on_too_few_days_neither_runs_and_both_say_so(finished: Workshop) -> None:
+    assert read(finished, "edge_pretest").select("status", "sentence").row(0) == ("not_run", "needs 90 days, has 72")
+    assert read(finished, "search_significance").select("status", "sentence").row(0) == (
+        "not_run",
+        "needs 90 days, has 72",
+    )
+
+
+def test_each_profile_spends_what_fits_it(tmp_path: Path) -> None:
+    from quant_organism.orchestration.resources import SignificanceResource
+
+    smoke = SignificanceResource.of(Settings(profile="smoke"))
+    full = SignificanceResource.of(Settings(profile="full", significance=SignificanceSettings(minutes=2)))
+    assert (smoke.copies, full.copies) == (19, 99)
+    assert full.minutes == 2
