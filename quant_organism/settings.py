@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     seed
         Seed of the search.
     profile
-        Size of the search: `smoke` to see everything work, `standard` for a cycle of a minute, `full` for real ones.
+        Size of the search: `smoke` to see everything work, `standard` for a cycle of two minutes, `full` for real ones.
     families
         Families that are searched; None: all that evolve. As text: separated by commas.
     threads

@@ -67,7 +67,7 @@ Repair = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="smoke: to see it work; standard: a minute; full: for real. (default: standard)",
+        help="smoke: to see it work; standard: two minutes; full: for real. (default: standard)",
         rich_help_panel=_SEARCH,
     ),
 ]

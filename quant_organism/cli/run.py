@@ -1,6 +1,6 @@
 """`quant-organism run`: market data, search, validation, documents, deployment, report."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,15 @@ def run(
     min_quality: options.MinQuality = None,
     repair: options.Repair = False,
     threads: options.Threads = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Minutes for repeating the search where nothing can be found: more make its p-value more certain. "
+            "(default: by profile; 0: none)",
+            rich_help_panel="Search",
+        ),
+    ] = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
@@ -42,6 +51,7 @@ def run(
         "profile": profile,
         "families": families,
         "threads": threads,
+        "significance": {"minutes": budget},
         "market": options.market_options(
             world=world,
             world_seed=world_seed,
@@ -72,8 +82,9 @@ def run(
         print_json(_document(outcome))
     else:
         _show(outcome)
+        again = {name: value for name, value in said.items() if name != "significance"}
         follow = f"strategies show {outcome.deployed[0]['id']}" if outcome.deployed else "ui"
-        typer.echo(f"\nNext: {options.command_line(follow, said if follow == 'ui' else {'data_dir': data_dir})}")
+        typer.echo(f"\nNext: {options.command_line(follow, again if follow == 'ui' else {'data_dir': data_dir})}")
 
 
 def _document(outcome: "CycleOutcome") -> dict[str, Any]:
@@ -85,6 +96,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "survivors": int(outcome.validated["passed"].sum()),
         "deployed": [decision["id"] for decision in outcome.deployed],
         "decisions": outcome.decisions.to_dicts(),
+        "luck": outcome.luck,
         "stopped": outcome.stopped,
         "report": {file.name: str(file) for file in sorted(outcome.report.iterdir())},
     }
@@ -116,5 +128,7 @@ def _show(outcome: "CycleOutcome") -> None:
             [(s["candidate"], s["origin"], f"{s['stage']} {s['gate']}", s["reason"]) for s in outcome.stopped],
             title="Stopped at their first gate",
         )
+    for sentence in outcome.luck:
+        typer.echo(sentence)
     for file in sorted(outcome.report.iterdir()):
         typer.echo(f"{_CALLED.get(file.name, file.name):<12} {file}")

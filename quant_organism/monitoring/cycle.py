@@ -19,16 +19,15 @@ from quant_organism.monitoring.content import (
     PopulationPoint,
     Span,
 )
+from quant_organism.validation.significance_records import sentences
 from quant_organism.validation.splits import Splits
 
 _MOST_POINTS = 1_500
 _MOST_CURVES = 6
 
 _LIMITS = (
-    "The unseen days were read for this verdict; a cycle repeated on the same days reads them again, and the p-value "
-    "does not know that.",
-    "How good the best of so many trials would look on a market without any edge is not measured here: "
-    "the search itself was not rerun on such markets.",
+    "The past is one path, and the tests know only what was tried in this program: not a universe chosen because it "
+    "rose, nor families designed on these very data.",
     "The shadow pool is a list of strategies worth watching: no order is sent, and this version does not follow them "
     "live.",
 )
@@ -46,6 +45,8 @@ def cycle_report(
     validated: pl.DataFrame,
     returns: pl.DataFrame,
     decisions: pl.DataFrame,
+    pretest: pl.DataFrame,
+    significance: pl.DataFrame,
 ) -> CycleReport:
     """Gather the report of a cycle.
 
@@ -59,6 +60,8 @@ def cycle_report(
         As `evolution.records` writes them.
     verdicts, validated, returns
         As `validation.records` writes them.
+    pretest, significance
+        As `validation.significance_records` writes them.
     decisions
         One row per deployment decision: `id`, `action`, `reason`, `stage`.
     """
@@ -71,7 +74,10 @@ def cycle_report(
         date=provenance.date,
         interval=interval.name,
         provenance=provenance.model_dump(),
-        summary=_summary(panel, interval, population, candidates, deployed),
+        summary=[
+            *_summary(panel, interval, population, candidates, deployed),
+            *sentences(pretest, significance),
+        ],
         data=_data_rows(panel),
         search=[
             GenerationRow(**{field.name: row[field.name] for field in fields(GenerationRow)})

@@ -25,6 +25,7 @@ from quant_organism.orchestration.partitions import partition_key, range_tags
 from quant_organism.orchestration.resources import MarketResource, Progress, SearchResource
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
+from quant_organism.validation.significance_records import sentences
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class CycleOutcome:
         The cycle.
     validated, verdicts, decisions
         Frames as `validated_strategies`, `validation_verdicts` and `deployed_configs` store them.
+    luck
+        Whether there was anything to find, and whether what was found is more than luck, a sentence each.
     report
         Folder of the report.
     """
@@ -55,6 +58,7 @@ class CycleOutcome:
     validated: pl.DataFrame
     verdicts: pl.DataFrame
     decisions: pl.DataFrame
+    luck: list[str]
     report: Path
 
     @property
@@ -257,6 +261,7 @@ class Driver:
             validated=self._read("validated_strategies", day),
             verdicts=self._read("validation_verdicts", day),
             decisions=self._read("deployed_configs", day),
+            luck=sentences(self._read("edge_pretest", day), self._read("search_significance", day)),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat(),
         )
 

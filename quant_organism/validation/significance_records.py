@@ -79,5 +79,23 @@ def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SIGNIFICANCE_SCHEMA)
 
 
+def sentences(pretest: pl.DataFrame, significance: pl.DataFrame) -> list[str]:
+    """Say in plain words whether there was anything to find, and whether what was found is more than luck.
+
+    Parameters
+    ----------
+    pretest, significance
+        As `pretest_frame` and `significance_frame` return them.
+    """
+    asked, measured = pretest.row(0, named=True), significance.row(0, named=True)
+    first = asked["sentence"]
+    if asked["status"] == "not_run":
+        first = f"Whether there is anything to find was not asked: {first}."
+    second = measured["sentence"]
+    if measured["status"] == "not_run":
+        second = f"How good such a search looks by luck alone was not measured: {second}."
+    return [first, second]
+
+
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value

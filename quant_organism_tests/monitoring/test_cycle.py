@@ -9,6 +9,8 @@ from quant_organism.monitoring.content import CycleReport
 from quant_organism.monitoring.cycle import cycle_report
 from quant_organism.monitoring.report import write_report
 from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
+from quant_organism.validation.significance_records import pretest_frame, significance_frame
+from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism_tests.chain import PROVENANCE, Chain, edge, luck
 
 DECISIONS = {"id": pl.Utf8, "action": pl.Utf8, "reason": pl.Utf8, "stage": pl.Utf8}
@@ -34,6 +36,8 @@ def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> Cycle
         validated=summary_frame(found.validation),
         returns=returns_frame(found.validation),
         decisions=pl.DataFrame(decisions, schema=DECISIONS, orient="row"),
+        pretest=pretest_frame(NotRun("needs 90 days, has 72")),
+        significance=significance_frame(NotRun("no time is allowed for it")),
     )
 
 
@@ -57,6 +61,13 @@ def test_the_headline_says_what_happened(good, bad):
 def test_the_summary_counts_what_the_frames_hold(good):
     assert f"{len(edge().search.population):,} different genomes" in " ".join(good.summary)
     assert f"put {len(good.candidates)} strategies forward" in " ".join(good.summary)
+
+
+def test_the_summary_says_what_is_known_of_luck(good):
+    assert good.summary[-2:] == [
+        "Whether there is anything to find was not asked: needs 90 days, has 72.",
+        "How good such a search looks by luck alone was not measured: no time is allowed for it.",
+    ]
 
 
 def test_each_candidate_carries_its_verdicts(good):
@@ -115,6 +126,8 @@ def test_a_cycle_without_candidates_says_so(tmp_path):
         generations=found.search.generations,
         population=found.search.population,
         decisions=pl.DataFrame(schema=DECISIONS),
+        pretest=pretest_frame(NotRun("needs 90 days, has 72")),
+        significance=significance_frame(NotRun("no time is allowed for it")),
         **empty,
     )
     assert "put nothing forward" in " ".join(report.summary)

@@ -20,7 +20,17 @@ GRAPH = {
     "validated_strategies": ("validation", {"market_panel", "evolved_population"}),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
     "deployed_configs": ("deployment", {"market_panel", "strategy_configs"}),
-    "cycle_report": ("operations", {"market_panel", "evolved_population", "validated_strategies", "deployed_configs"}),
+    "cycle_report": (
+        "operations",
+        {
+            "market_panel",
+            "edge_pretest",
+            "evolved_population",
+            "search_significance",
+            "validated_strategies",
+            "deployed_configs",
+        },
+    ),
 }
 """Renaming an asset orphans its history: this table is meant to be changed rarely."""
 

@@ -86,7 +86,7 @@ def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repe
         assert "Nothing to find" in str(check.description)
         row = read(workshop, "search_significance", DAY).row(0, named=True)
         assert row["status"] == "not_run"
-        assert "was not repeated" in row["sentence"]
+        assert "none was repeated" in row["sentence"]
 
 
 def test_on_too_few_days_neither_runs_and_both_say_so(finished: Workshop) -> None:

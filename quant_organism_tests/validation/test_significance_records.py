@@ -5,7 +5,7 @@ import math
 from quant_organism.evolution.candidates import Evidence
 from quant_organism.validation.permutation import SearchSignificance
 from quant_organism.validation.pretest import PretestResult
-from quant_organism.validation.significance_records import pretest_frame, read_evidence, significance_frame
+from quant_organism.validation.significance_records import pretest_frame, read_evidence, sentences, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.simulated_p import SimulatedP
 
@@ -48,4 +48,7 @@ def test_each_statistic_of_a_search_has_a_row():
     assert frame["status"].to_list() == ["measured", "measured", "not_run"]
     assert frame["p_value"].to_list() == [0.05, 0.3, None]
     assert frame["sharpe"].to_list() == [2.5, 3.0, None]
+    asked, measured = sentences(pretest_frame(NotRun("needs 90 days, has 72")), frame)
+    assert asked == "Whether there is anything to find was not asked: needs 90 days, has 72."
+    assert measured == result.sentence
     assert "families that fit models (1 left out)" in frame["sentence"][0]

@@ -15,7 +15,9 @@ from quant_organism.orchestration.resources import LakeResource, MarketResource,
 def cycle_report(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    edge_pretest: pl.DataFrame,
     evolved_population: pl.DataFrame,
+    search_significance: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     deployed_configs: pl.DataFrame,
     market: MarketResource,
@@ -35,6 +37,8 @@ def cycle_report(
         validated=validated_strategies,
         returns=cycle.read("candidate_returns"),
         decisions=deployed_configs,
+        pretest=edge_pretest,
+        significance=search_significance,
     )
     written = write_report(reports.of_cycle(cycle.market, cycle.interval, cycle.day), report)
     return dg.MaterializeResult(

@@ -87,7 +87,9 @@ def significance_of_search(
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     result: SearchSignificance | NotRun
     if edge_pretest["status"][0] == "failed":
-        result = NotRun(f"the search was not repeated: {edge_pretest['sentence'][0]}")
+        result = NotRun(
+            f"nothing to find before the search (p = {edge_pretest['p_value'][0]:.3g}), so none was repeated"
+        )
     else:
         spec, left_out = frozen_spec(search.spec, cycle.in_sample, evidence=read_evidence(edge_pretest))
         searched = search.on_nulls(cycle.in_sample, spec)
