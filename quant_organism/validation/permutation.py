@@ -189,10 +189,11 @@ class SearchSignificance:
         if math.isnan(self.p_value):
             return "The search found nothing that traded enough, so there is nothing to be significant."
         what = _primary(self.sharpe)
+        copies = "1 copy" if self.draws == 1 else f"{self.draws} copies"
         found = (
             f"The {what} shows a Sharpe ratio of {self.sharpe[what]:.2f} in sample; the same search on "
-            f"{self.draws} copies of the market in which nothing can be found showed {self.luck_sharpe[what]:.2f} "
-            f"(median): p = {self.p_value:.3g}."
+            f"{copies} of the market in which nothing can be found showed {self.luck_sharpe[what]:.2f} (median): "
+            f"p = {self.p_value:.3g}."
         )
         if self.smallest_possible > 0.05 and self.p_value < 2 * self.smallest_possible:
             found += (

@@ -56,6 +56,8 @@ def edge_pretest(
         progress=partial(_report, progress, "Pretest"),
     )
     frame = pretest_frame(result)
+    done = significance.copies + 1
+    progress("Pretest", done, done, "not run" if isinstance(result, NotRun) else f"p = {result.p_value:.3g}")
     context.add_output_metadata({"answer": frame["sentence"][0], **_pretest_metadata(result)})
     return frame
 
@@ -102,6 +104,8 @@ def significance_of_search(
             processes=search.processes,
             progress=partial(_report, progress, "Significance"),
         )
+    done = 1 if isinstance(result, NotRun) else result.draws + 1
+    progress("Significance", done, done, "not run" if isinstance(result, NotRun) else f"p = {result.p_value:.3g}")
     context.add_output_metadata(_metadata(result))
     return significance_frame(result)
 
