@@ -6,7 +6,7 @@ from typing import Literal
 
 import orjson
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,39 @@ class PopulationPoint:
     turnover_per_year: float
     consistency: float
     on_front: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageRow:
+    """One genome in the line of descent of what was put forward.
+
+    Parameters
+    ----------
+    trial
+        Its number in the search.
+    id, family
+        Who it is.
+    generation
+        In which it was measured.
+    operator
+        What made it: `founder`, `immigrant`, `archive` (handed in by the day before), `crossover` or `mutation`.
+    mother, father
+        Trial numbers of its parents; None where there is none. A child is always of its mother's family.
+    sharpe
+        Its annual net Sharpe ratio, in-sample.
+    put_forward_in
+        The candidates that it is a member of; none for those who are ancestors only.
+    """
+
+    trial: int
+    id: str
+    family: str
+    generation: int
+    operator: str
+    mother: int | None
+    father: int | None
+    sharpe: float
+    put_forward_in: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +208,11 @@ class CycleReport:
     population
         Genomes of the search, or a sample of them.
     family_shares
-        Share of each family among the genomes that were kept, in [0, 1].
+        Share of each family among the seats of all islands, in [0, 1], after each generation of `search`.
+    genealogy
+        The genomes of all candidates and the mothers that they descend from, by trial number.
+    trial_budget
+        How good the best of so many trials would look without any skill, in words; empty when nothing was tried.
     candidates
         What was judged, in the order put forward.
     decisions
@@ -195,7 +232,9 @@ class CycleReport:
     data: Sequence[DataRow]
     search: Sequence[GenerationRow]
     population: Sequence[PopulationPoint]
-    family_shares: Mapping[str, float]
+    family_shares: Mapping[str, Sequence[float]]
+    genealogy: Sequence[LineageRow]
+    trial_budget: str
     candidates: Sequence[CandidateRow]
     decisions: Sequence[DecisionRow]
     curve_days: Sequence[str]

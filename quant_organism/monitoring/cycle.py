@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from quant_organism.deployment.records import Provenance
+from quant_organism.evolution.budget import luck_sentence
 from quant_organism.market.schema import Interval
 from quant_organism.monitoring.content import (
     CandidateRow,
@@ -19,11 +20,13 @@ from quant_organism.monitoring.content import (
     PopulationPoint,
     Span,
 )
+from quant_organism.monitoring.lineage import genealogy
 from quant_organism.validation.significance_records import sentences
 from quant_organism.validation.splits import Splits
 
 _MOST_POINTS = 1_500
 _MOST_CURVES = 6
+_DAYS_A_YEAR = 365
 
 _LIMITS = (
     "The past is one path, and the tests know only what was tried in this program: not a universe chosen because it "
@@ -40,7 +43,9 @@ def cycle_report(
     splits: Splits,
     panel: pl.DataFrame,
     generations: pl.DataFrame,
+    families: pl.DataFrame,
     population: pl.DataFrame,
+    members: pl.DataFrame,
     verdicts: pl.DataFrame,
     validated: pl.DataFrame,
     returns: pl.DataFrame,
@@ -56,8 +61,8 @@ def cycle_report(
         The cycle, its bars, and its spans.
     panel
         One row per symbol: `symbol`, `first_bar`, `last_bar` (UTC), `bars`, `coverage`, `score`.
-    generations, population
-        As `evolution.records` writes them.
+    generations, families, population, members
+        Progress, families of the islands, trials and members of the candidates, as `evolution.cycle` returns them.
     verdicts, validated, returns
         As `validation.records` writes them.
     pretest, significance
@@ -84,7 +89,9 @@ def cycle_report(
             for row in generations.iter_rows(named=True)
         ],
         population=_points(population),
-        family_shares=_family_shares(population),
+        family_shares=_family_shares(families),
+        genealogy=genealogy(population, members),
+        trial_budget=_trial_budget(population, splits, interval),
         candidates=candidates,
         decisions=[DecisionRow(**row) for row in decisions.select("id", "action", "reason", "stage").to_dicts()],
         curve_days=[day.isoformat() for day in days],
@@ -116,6 +123,7 @@ def _summary(
         f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
         f"The search tried {len(population):,} different genomes on the first 60 % of the days; "
         f"{len(feasible):,} of them traded enough to be judged{best}.",
+        _founding(population),
     ]
     if not candidates:
         return [*sentences, "It put nothing forward, so there was nothing to validate or deploy."]
@@ -137,6 +145,18 @@ def _summary(
             f"{len(deployed)} entered the shadow pool."
         )
     return sentences
+
+
+def _founding(population: pl.DataFrame) -> str:
+    """Say how many of the first generation came from the archive of the day before."""
+    founders = population.filter(pl.col("generation") == 0)
+    invited = founders.filter(pl.col("operator") == "archive").height
+    if not invited:
+        return "All founders were drawn at random: there was no archive of the day before to take any from."
+    return (
+        f"{invited:,} of its {len(founders):,} founders came from the archive of the day before and were measured "
+        "anew; the others were drawn at random."
+    )
 
 
 def _data_rows(panel: pl.DataFrame) -> list[DataRow]:
@@ -172,10 +192,20 @@ def _points(population: pl.DataFrame) -> list[PopulationPoint]:
     return [PopulationPoint(**row) for row in shown.select(names).to_dicts()]
 
 
-def _family_shares(population: pl.DataFrame) -> dict[str, float]:
-    survived = population.filter("survived")
-    counts = survived.group_by("family").len().sort("family")
-    return {row["family"]: row["len"] / len(survived) for row in counts.to_dicts()}
+def _family_shares(families: pl.DataFrame) -> dict[str, list[float]]:
+    """Return the share of each family in the seats of all islands after each generation."""
+    seats = families.pivot("family", index="generation", values="members", aggregate_function="sum").sort("generation")
+    counts = seats.drop("generation").fill_null(0)
+    taken = counts.select(pl.sum_horizontal(pl.all())).to_series().clip(1)
+    return {name: (counts[name] / taken).to_list() for name in sorted(counts.columns)}
+
+
+def _trial_budget(population: pl.DataFrame, splits: Splits, interval: Interval) -> str:
+    """Say how good the best of the search would look by luck; genomes that did the same count once."""
+    tried = population["behaviour"].n_unique()
+    if not tried:
+        return ""
+    return luck_sentence(tried, len(splits.in_sample) / interval.bars_per_day / _DAYS_A_YEAR)
 
 
 def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[CandidateRow]:

@@ -20,9 +20,9 @@ PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: Final = ("-", "--", "-.", ":")
-_INK, _FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
+INK, FAINT, _GRID = "#1F2933", "#616E7C", "#E4E7EB"
 _UNSEEN = "#EAF2FA"
-_WIDTH_IN, _DPI = 8.0, 160
+WIDTH_IN, DPI = 8.0, 160
 _NARROWEST_LABELLED = 0.06
 _TITLE_CHARACTERS: Final = 104
 _LEAD_IN: Final = 20
@@ -32,7 +32,7 @@ _LEAD_IN: Final = 20
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG, 1280 pixels wide; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -48,7 +48,7 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
     spans
         In time order.
     """
-    figure = Figure(figsize=(_WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=DPI, layout="constrained")
     equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
     times = _numbers(days)
     order = sorted(range(len(curves)), key=lambda i: curves[i].highlighted)
@@ -59,7 +59,7 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
         values = np.asarray(curve.values, dtype=np.float64)
         below = values / np.maximum.accumulate(np.maximum(values, 1.0)) - 1.0
         rank = (highlighted if curve.highlighted else plain).index(i)
-        colours = (_INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
+        colours = (INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
         colour = colours[rank % len(colours)]
         style = _DASHES[rank // len(colours) % len(_DASHES)]
         width = 2.2 if curve.highlighted else 1.2
@@ -68,16 +68,16 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
         if curve.highlighted:
             drawdown.fill_between(times, below, 0.0, color=colour, alpha=0.2, linewidth=0)
     for axes in (equity, drawdown):
-        _style(axes)
-        axes.axhline(1.0 if axes is equity else 0.0, color=_FAINT, linewidth=0.8, zorder=1)
+        dress(axes)
+        axes.axhline(1.0 if axes is equity else 0.0, color=FAINT, linewidth=0.8, zorder=1)
         for span in spans:
             first, last = _numbers([span.start, span.end])
             if span.unseen:
                 axes.axvspan(first, last + 1, color=_UNSEEN, zorder=0, linewidth=0)
-            axes.axvline(first, color=_FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
+            axes.axvline(first, color=FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
     _label_spans(equity, spans, times)
-    equity.set_ylabel("equity (start = 1)", color=_INK, fontsize=10)
-    drawdown.set_ylabel("drawdown", color=_INK, fontsize=10)
+    equity.set_ylabel("equity (start = 1)", color=INK, fontsize=10)
+    drawdown.set_ylabel("drawdown", color=INK, fontsize=10)
     drawdown.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     drawdown.xaxis.set_major_locator(locator)
@@ -104,9 +104,9 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
     points
         At least one; those with undefined numbers are left out.
     """
-    figure = Figure(figsize=(_WIDTH_IN, 5.0), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 5.0), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    _style(axes)
+    dress(axes)
     shown = [point for point in points if np.isfinite([point.sharpe, point.max_drawdown]).all()]
     sharpe = np.array([point.sharpe for point in shown])
     drawdown = np.array([point.max_drawdown for point in shown])
@@ -118,17 +118,17 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
         marker = _MARKERS[(rank + rank // len(PALETTE)) % len(_MARKERS)]
         x, y, front = drawdown[own], sharpe[own], on_front[own]
         axes.scatter(x[~front], y[~front], s=16, color=colour, marker=marker, alpha=0.35, linewidths=0, zorder=2)
-        axes.scatter(x[front], y[front], s=42, color=colour, marker=marker, edgecolors=_INK, linewidths=0.9, zorder=4)
+        axes.scatter(x[front], y[front], s=42, color=colour, marker=marker, edgecolors=INK, linewidths=0.9, zorder=4)
         axes.scatter([], [], s=42, color=colour, marker=marker, linewidths=0, label=f"{family} ({len(x)})")
-    axes.scatter([], [], s=42, facecolors="none", edgecolors=_INK, linewidths=0.9, label="not dominated")
+    axes.scatter([], [], s=42, facecolors="none", edgecolors=INK, linewidths=0.9, label="not dominated")
     if shown:
         steps = _best_so_far(drawdown, sharpe)
         x, y = np.append(drawdown[steps], drawdown.max()), np.append(sharpe[steps], sharpe.max())
-        axes.plot(x, y, color=_INK, linewidth=1.1, drawstyle="steps-post", zorder=3, label="best up to each drawdown")
+        axes.plot(x, y, color=INK, linewidth=1.1, drawstyle="steps-post", zorder=3, label="best up to each drawdown")
         _look_at_most(axes, drawdown, sharpe)
-    axes.axhline(0.0, color=_FAINT, linewidth=0.8, zorder=1)
-    axes.set_xlabel("maximum drawdown, in-sample", color=_INK, fontsize=10)
-    axes.set_ylabel("annual net Sharpe ratio, in-sample", color=_INK, fontsize=10)
+    axes.axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
+    axes.set_xlabel("maximum drawdown, in-sample", color=INK, fontsize=10)
+    axes.set_ylabel("annual net Sharpe ratio, in-sample", color=INK, fontsize=10)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -147,17 +147,17 @@ def showcase_figure(shown: Showcase) -> Figure:
     ]
     ratios = (4, 1) if shown.funding_rate is None else (4, 1, 1)
     height = 3.6 + 0.14 * len(title) + 0.9 * (len(ratios) - 1)
-    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI, layout="constrained")
     panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     price, position = panels[0], panels[-1]
     first = max(0, shown.warmup - _LEAD_IN)
     bars = np.arange(first, shown.close.size)
     close, target = shown.close[first:], shown.target[first:]
     for axes in panels:
-        _style(axes)
+        dress(axes)
         if shown.warmup > first:
-            axes.axvline(shown.warmup, color=_FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    price.plot(bars, close, color=_INK, linewidth=1.2, zorder=3, label="close")
+            axes.axvline(shown.warmup, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+    price.plot(bars, close, color=INK, linewidth=1.2, zorder=3, label="close")
     for sign, colour, marker, word in ((1.0, PALETTE[0], "^", "long"), (-1.0, PALETTE[1], "v", "short")):
         held = np.sign(target) == sign
         if not held.any():
@@ -167,16 +167,16 @@ def showcase_figure(shown: Showcase) -> Figure:
         label = f"{word} ({int(entries.sum())} entries)" if entries.sum() != 1 else f"{word} (1 entry)"
         price.scatter(bars[entries], close[entries], s=42, color=colour, marker=marker, zorder=4, label=label)
         position.fill_between(bars, np.where(held, target, 0.0), step="post", color=colour, alpha=0.6, linewidth=0)
-    position.plot(bars, target, color=_INK, linewidth=0.9, drawstyle="steps-post")
+    position.plot(bars, target, color=INK, linewidth=0.9, drawstyle="steps-post")
     if shown.funding_rate is not None:
-        panels[1].plot(bars, 1e4 * shown.funding_rate[first:], color=_INK, linewidth=1.2)
-        panels[1].axhline(0.0, color=_FAINT, linewidth=0.8, zorder=1)
-        panels[1].set_ylabel("funding\n(bps/h)", color=_INK, fontsize=10)
-    price.set_title("\n".join(title), loc="left", color=_FAINT, fontsize=8.5)
-    price.set_ylabel("close (USD)", color=_INK, fontsize=10)
-    position.set_ylabel("target\n(share)", color=_INK, fontsize=10)
+        panels[1].plot(bars, 1e4 * shown.funding_rate[first:], color=INK, linewidth=1.2)
+        panels[1].axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
+        panels[1].set_ylabel("funding\n(bps/h)", color=INK, fontsize=10)
+    price.set_title("\n".join(title), loc="left", color=FAINT, fontsize=8.5)
+    price.set_ylabel("close (USD)", color=INK, fontsize=10)
+    position.set_ylabel("target\n(share)", color=INK, fontsize=10)
     position.set_ylim(-1.15, 1.15)
-    position.set_xlabel(f"bar (1 h); first possible target on bar {shown.warmup}", color=_INK, fontsize=10)
+    position.set_xlabel(f"bar (1 h); first possible target on bar {shown.warmup}", color=INK, fontsize=10)
     position.set_xlim(bars[0], bars[-1])
     figure.align_ylabels()
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
@@ -188,14 +188,15 @@ def _numbers(days: Sequence[str]) -> NDArray[np.float64]:
     return np.array(days, dtype="datetime64[D]").astype(np.float64)
 
 
-def _style(axes: Axes) -> None:
+def dress(axes: Axes) -> None:
+    """Give axes the look of all pictures: a faint grid behind, no frame above and on the right."""
     axes.set_axisbelow(True)
     axes.grid(color=_GRID, linewidth=0.7)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(_FAINT)
-    axes.tick_params(colors=_FAINT, labelcolor=_INK, labelsize=9)
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
 
 
 def _shade(axes: Axes, bars: NDArray[np.int64], held: NDArray[np.bool_], colour: str) -> None:
@@ -217,7 +218,7 @@ def _label_spans(axes: Axes, spans: Sequence[Span], times: NDArray[np.float64]) 
                 transform=axes.get_xaxis_transform(),
                 horizontalalignment="center",
                 verticalalignment="bottom",
-                color=_FAINT,
+                color=FAINT,
                 fontsize=9,
             )
 
@@ -245,6 +246,6 @@ def _look_at_most(axes: Axes, drawdown: NDArray[np.float64], sharpe: NDArray[np.
             f"{outside} of {len(sharpe)} lie outside this picture",
             transform=axes.transAxes,
             horizontalalignment="right",
-            color=_FAINT,
+            color=FAINT,
             fontsize=8.5,
         )

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow
+from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow, LineageRow
+from quant_organism.monitoring.lineage import family_order, founder_of
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
+from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
 from quant_organism.resilience.files import remove_files, storage_error, write_files
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows"})
 """Gates whose numbers read better in per cent."""
+
+_PICTURES = ("equity", "pareto", "progress", "families", "genealogy")
 
 _SPELLED = {
     "sharpe": "Sharpe ratio",
@@ -34,10 +39,13 @@ class ReportFiles:
     html: Path
     equity: Path | None
     pareto: Path | None
+    progress: Path | None
+    families: Path | None
+    genealogy: Path | None
 
 
 def write_report(folder: Path, report: CycleReport) -> ReportFiles:
-    """Write `report.json`, `report.html`, `equity.png` and `pareto.png`; the same report again gives the same bytes.
+    """Write `report.json`, `report.html` and the pictures as PNG files; the same report again gives the same bytes.
 
     Parameters
     ----------
@@ -51,12 +59,8 @@ def write_report(folder: Path, report: CycleReport) -> ReportFiles:
     StorageError
         The folder cannot be written, or the disk is full.
     """
-    pictures: dict[str, bytes] = {}
-    if report.curves and report.curve_days:
-        pictures["equity"] = png(equity_figure(report.curve_days, report.curves, report.spans))
-    if report.population:
-        pictures["pareto"] = png(pareto_figure(report.population))
-    paths = {name: folder / f"{name}.png" for name in ("equity", "pareto")}
+    pictures = _pictures(report)
+    paths = {name: folder / f"{name}.png" for name in _PICTURES}
     data, page = folder / "report.json", folder / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +76,22 @@ def write_report(folder: Path, report: CycleReport) -> ReportFiles:
     )
     drawn = {name: path if name in pictures else None for name, path in paths.items()}
     return ReportFiles(json=data, html=page, **drawn)
+
+
+def _pictures(report: CycleReport) -> dict[str, bytes]:
+    """Draw what there is to draw, by name."""
+    figures: dict[str, Figure] = {}
+    if report.curves and report.curve_days:
+        figures["equity"] = equity_figure(report.curve_days, report.curves, report.spans)
+    if report.population:
+        figures["pareto"] = pareto_figure(report.population)
+    if report.search:
+        figures["progress"] = progress_figure(report.search)
+    if report.search and report.family_shares:
+        figures["families"] = families_figure([row.generation for row in report.search], report.family_shares)
+    if any(row.put_forward_in for row in report.genealogy):
+        figures["genealogy"] = genealogy_figure(report.genealogy)
+    return {name: png(figure) for name, figure in figures.items()}
 
 
 def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
@@ -92,9 +112,23 @@ def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
         "passed": [candidate for candidate in report.candidates if candidate.passed],
         "deployed": [decision for decision in report.decisions if decision.action == "deploy"],
         "trials": max((row.trials for row in report.search), default=0),
+        "kin": _kin(report.genealogy),
         "members": {candidate.id: candidate.members for candidate in report.candidates},
     }
     return template.render(context).encode()
+
+
+def _kin(genealogy: Sequence[LineageRow]) -> list[dict[str, Any]]:
+    """Return each genome that was put forward with its parents and who began its line."""
+    by_trial = {row.trial: row for row in genealogy}
+    return [
+        {
+            "row": row,
+            "mother": None if row.mother is None else by_trial[row.mother],
+            "founder": founder_of(row, by_trial),
+        }
+        for row in family_order(genealogy)
+    ]
 
 
 def _gates_by_stage(candidates: Sequence[CandidateRow]) -> dict[str, list[GateRow]]:

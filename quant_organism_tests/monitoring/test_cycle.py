@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -11,7 +12,7 @@ from quant_organism.monitoring.report import write_report
 from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
 from quant_organism.validation.significance_records import pretest_frame, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism_tests.chain import PROVENANCE, Chain, edge, luck
+from quant_organism_tests.chain import PROVENANCE, RULES, SPEC, Chain, edge, luck
 
 DECISIONS = {"id": pl.Utf8, "action": pl.Utf8, "reason": pl.Utf8, "stage": pl.Utf8}
 
@@ -31,7 +32,9 @@ def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> Cycle
         splits=found.splits,
         panel=manifest(found),
         generations=found.search.generations,
+        families=found.search.families,
         population=found.search.population,
+        members=found.search.candidate_members,
         verdicts=verdicts_frame(found.validation),
         validated=summary_frame(found.validation),
         returns=returns_frame(found.validation),
@@ -100,7 +103,9 @@ def test_a_symbol_that_came_later_is_marked(good):
 
 
 def test_shares_of_families_add_up(good):
-    assert sum(good.family_shares.values()) == pytest.approx(1.0)
+    shares = np.array(list(good.family_shares.values()))
+    assert shares.shape == (len(RULES), SPEC.generations + 1)
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0)
 
 
 def test_both_kinds_of_report_can_be_written(good, bad, tmp_path):
@@ -124,7 +129,9 @@ def test_a_cycle_without_candidates_says_so(tmp_path):
         splits=found.splits,
         panel=manifest(found),
         generations=found.search.generations,
+        families=found.search.families,
         population=found.search.population,
+        members=found.search.candidate_members,
         decisions=pl.DataFrame(schema=DECISIONS),
         pretest=pretest_frame(NotRun("needs 90 days, has 72")),
         significance=significance_frame(NotRun("no time is allowed for it")),

@@ -17,6 +17,8 @@ from quant_organism.monitoring.content import DataRow
 from quant_organism.monitoring.report import write_report
 from quant_organism_tests.monitoring.reports import cycle_report
 
+PICTURES = ["equity.png", "families.png", "genealogy.png", "pareto.png", "progress.png"]
+
 
 class Page(HTMLParser):
     """Text, sources and tags of a page."""
@@ -42,7 +44,7 @@ def test_the_same_report_gives_the_same_bytes(tmp_path):
     for name in ("a", "b", "a"):
         write_report(tmp_path / name, cycle_report())
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["equity.png", "pareto.png", "report.html", "report.json"]
+    assert files == [*PICTURES, "report.html", "report.json"]
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -88,9 +90,11 @@ def test_a_search_without_candidates_or_curves_is_reported_too_and_old_pictures_
         population=(),
         search=(),
         family_shares={},
+        genealogy=(),
+        trial_budget="",
     )
     files = write_report(tmp_path, empty)
-    assert (files.equity, files.pareto) == (None, None)
+    assert (files.equity, files.pareto, files.progress, files.families, files.genealogy) == 5 * (None,)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
     page = Page(files.html)
     assert "the search put no candidate forward" in page.text
@@ -110,7 +114,7 @@ def test_those_that_passed_but_found_no_room_are_not_called_a_failure(tmp_path):
 def test_the_data_hold_every_number_and_null_where_there_is_none(tmp_path):
     report = cycle_report()
     stored = orjson.loads(write_report(tmp_path, report).json.read_bytes())
-    assert stored["schema_version"] == "1"
+    assert stored["schema_version"] == "2"
     found = stored["report"]
     assert set(found) == {field.name for field in dataclasses.fields(report)}
     assert found["candidates"][0]["score"] == report.candidates[0].score

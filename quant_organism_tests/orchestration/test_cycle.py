@@ -74,7 +74,9 @@ def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Work
     folder = finished.settings.data_dir / "reports" / finished.market.id / "1h" / LAST.isoformat()
     shown = latest(finished, "cycle_report")
     assert shown["report"] == str(folder / "report.html")
-    assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "equity.png", "pareto.png"}
+    pictures = {f"{name}.png" for name in ("equity", "pareto", "progress", "families", "genealogy")}
+    assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", *pictures}
+    assert all(shown[f"{name} plot"] == str(folder / f"{name}.png") for name in ("progress", "families", "genealogy"))
 
 
 def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:

@@ -32,7 +32,9 @@ def cycle_report(
         splits=cycle.splits,
         panel=market_panel,
         generations=cycle.read("search_progress"),
+        families=cycle.read("search_families"),
         population=evolved_population,
+        members=cycle.read("candidates"),
         verdicts=cycle.read("validation_verdicts"),
         validated=validated_strategies,
         returns=cycle.read("candidate_returns"),
@@ -48,5 +50,8 @@ def cycle_report(
             "report data": file(written.json),
             "equity plot": file(written.equity),
             "Pareto plot": file(written.pareto),
+            "progress plot": file(written.progress),
+            "families plot": file(written.families),
+            "genealogy plot": file(written.genealogy),
         }
     )
