@@ -33,17 +33,21 @@ from quant_organism.strategies import Genome
 
 DAYS = 730
 CYCLE = {"islands": 10, "population": 50, "generations": 20, "assets": 8}
-POINTS = (
-    {"islands": 10, "population": 20, "generations": 4, "assets": 8},
-    {"islands": 10, "population": 100, "generations": 4, "assets": 8},
-    {"islands": 10, "population": 20, "generations": 4, "assets": 2},
-    {"islands": 10, "population": 20, "generations": 4, "assets": 24},
-)
+COMPILE = {"islands": 7, "population": 8, "generations": 1, "assets": 1}
+"""A small cycle that leaves all kernels compiled."""
+
+POINTS = {
+    "40 strategies": {"islands": 5, "population": 8, "generations": 4, "assets": 8},
+    "1,000 strategies": {"islands": 10, "population": 100, "generations": 4, "assets": 8},
+    "2 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 2},
+    "8 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 8},
+    "24 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 24},
+}
 """Other sizes, for the scaling table."""
 
 
 class Watched:
-    """An executor, and the processor and wall time that measuring took it.
+    """An executor, and the processor time that measuring took it.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ class Watched:
     """
 
     def __init__(self, inner: ThreadExecutor) -> None:
-        self.cpu_s = self.wall_s = 0.0
+        self.cpu_s = 0.0
         self._inner = inner
 
     @property
@@ -64,10 +68,9 @@ class Watched:
         """Measure batch by batch."""
         outcomes = self._inner.measure(batches)
         for _ in batches:
-            cpu, wall = time.process_time(), time.perf_counter()
+            began = time.process_time()
             outcome = next(outcomes)
-            self.cpu_s += time.process_time() - cpu
-            self.wall_s += time.perf_counter() - wall
+            self.cpu_s += time.process_time() - began
             yield outcome
 
 
@@ -86,7 +89,7 @@ def cycle(islands: int, population: int, generations: int, assets: int) -> None:
     panel, costs, evaluator = market(assets), Costs(), Evaluator(threads=2)
     spec = EvolutionSpec(islands=islands, population=population, generations=generations)
     executor = Watched(ThreadExecutor(panel, costs, evaluator))
-    marks: list[tuple[float, float, int]] = []
+    marks: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         ledger, checkpoint = TrialLedger(Path(folder)), Checkpoint(Path(folder) / "checkpoint", {"spec": spec.hash})
 
@@ -103,32 +106,28 @@ def cycle(islands: int, population: int, generations: int, assets: int) -> None:
 
         def save(generation: int, state: dict[str, Any], tables: dict[str, Any]) -> None:
             checkpoint.save(generation, state, tables)
-            marks.append((time.process_time(), time.perf_counter(), generation))
+            marks.append(time.process_time())
 
         began_cpu, began = time.process_time(), time.perf_counter()
         found = evolve(
             panel, spec, costs, evaluator, seed=7, executor=executor, on_measured=count_trials, on_generation=save
         )
-        cpu, wall = time.process_time() - began_cpu, time.perf_counter() - began
-    search_cpu = marks[-1][0] - began_cpu
-    generations_run = found.generations["trials"]
-    later = generations_run[-1] - generations_run[0]
+        cpu_s, wall_s = time.process_time() - began_cpu, time.perf_counter() - began
+    search_cpu_s = marks[-1] - began_cpu
     # Not the peak of getrusage, which a process inherits from the one that started it.
     status = Path("/proc/self/status").read_text()
-    measured = {
-        "wall_s": wall,
-        "cpu_s": cpu,
-        "founding_cpu_s": marks[0][0] - began_cpu,
-        "later_cpu_s": marks[-1][0] - marks[0][0],
-        "choice_cpu_s": cpu - search_cpu,
-        "overhead_cpu_s": search_cpu - executor.cpu_s,
-        "search_cpu_s": search_cpu,
+    took = {
+        "wall_s": wall_s,
+        "cpu_s": cpu_s,
+        "founding_cpu_s": marks[0] - began_cpu,
+        "later_cpu_s": marks[-1] - marks[0],
+        "overhead_cpu_s": search_cpu_s - executor.cpu_s,
+        "choice_cpu_s": cpu_s - search_cpu_s,
+        "founded": found.generations["trials"][0],
         "evaluations": found.search.spent.evaluations,
-        "trials": found.population.height,
-        "later_trials": later,
         "peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024,
     }
-    sys.stdout.write(json.dumps(measured))
+    sys.stdout.write(json.dumps(took))
 
 
 def measured(size: dict[str, int]) -> dict[str, float]:
@@ -139,8 +138,31 @@ def measured(size: dict[str, int]) -> dict[str, float]:
 
 def run() -> list[dict[str, Any]]:
     """Measure the documents' cycle, then smaller and larger ones."""
+    measured(COMPILE)
     found = measured(CYCLE)
     size = "{islands} islands x {population} x {generations} generations, {assets} assets".format(**CYCLE)
-    return [
-        row("cycle_500_s", found["wall_s"], "s", f"wall, two threads; {size} x {DAYS * 24:,} bars; bar 240"),
+    rows = [
+        row("cycle_500_s", found["wall_s"], "s", f"wall, two threads: {size} x {DAYS * 24:,} bars; bar 240"),
+        row("cycle_500_cpu_s", found["cpu_s"], "s", "processor time of it: " + shares(found)),
+        row("evaluations_per_s", found["evaluations"] / found["wall_s"], "1/s", "genomes of the search, wall"),
+        row("overhead_share", found["overhead_cpu_s"] / found["cpu_s"], "", "of processor time; bar 0.1"),
+        row("peak_mb", found["peak_mb"], "MB", "largest resident size; bar 2048"),
     ]
+    for name, point in POINTS.items():
+        took = measured(point)
+        size = "{islands} x {population} x {generations}, {assets} assets".format(**point)
+        rows.append(row(f"genome_ms, {name}", genome_ms(took), "ms", f"{size}: {shares(took)}"))
+    return rows
+
+
+def genome_ms(took: dict[str, float]) -> float:
+    """Return the processor time of a genome after the founding, all of the search included."""
+    return 1e3 * took["later_cpu_s"] / (took["evaluations"] - took["founded"])
+
+
+def shares(took: dict[str, float]) -> str:
+    """Say where the processor time went."""
+    return (
+        f"founding {took['founding_cpu_s']:.1f}, generations {took['later_cpu_s']:.1f}, final choice "
+        f"{took['choice_cpu_s']:.1f}, of all that not measuring {took['overhead_cpu_s']:.1f}; {took['peak_mb']:.0f} MB"
+    )
