@@ -191,6 +191,13 @@ class Settings(BaseSettings):
 
     _split_families = field_validator("families", mode="before")(_split_text)
 
+    @field_validator("families")
+    @classmethod
+    def _some_family(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and not names:
+            raise ValueError("no family is named; name some, or leave it out for all")
+        return names
+
     @field_validator("executor")
     @classmethod
     def _known_executor(cls, name: str) -> str:

@@ -8,6 +8,7 @@ import polars as pl
 
 from quant_organism.deployment.records import Provenance
 from quant_organism.evolution.budget import luck_sentence
+from quant_organism.evolution.trial_summary import DAYS_A_YEAR
 from quant_organism.market.schema import Interval
 from quant_organism.monitoring.content import (
     CandidateRow,
@@ -26,7 +27,6 @@ from quant_organism.validation.splits import Splits
 
 _MOST_POINTS = 1_500
 _MOST_CURVES = 6
-_DAYS_A_YEAR = 365
 
 _LIMITS = (
     "The past is one path, and the tests know only what was tried in this program: not a universe chosen because it "
@@ -205,7 +205,7 @@ def _trial_budget(population: pl.DataFrame, splits: Splits, interval: Interval) 
     tried = population["behaviour"].n_unique()
     if not tried:
         return ""
-    return luck_sentence(tried, len(splits.in_sample) / interval.bars_per_day / _DAYS_A_YEAR)
+    return luck_sentence(tried, len(splits.in_sample) / interval.bars_per_day / DAYS_A_YEAR)
 
 
 def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[CandidateRow]:

@@ -15,6 +15,7 @@ from quant_organism.backtest import Evaluation
 from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import archive_hash, founders_from
+from quant_organism.evolution.budget import luck_sentence
 from quant_organism.evolution.candidates import Candidate, Evidence
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.code_version import code_version
@@ -22,6 +23,7 @@ from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.records import read_candidates
+from quant_organism.evolution.trial_summary import DAYS_A_YEAR
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
@@ -110,6 +112,14 @@ class Cycle:
             market=self.market,
         )
         self.ledger.append(evaluations, identity)
+
+    def trial_budget(self) -> str:
+        """Say how good luck alone looks after all that was ever tried on this market's in-sample days, clones once."""
+        times = self.in_sample.times
+        tried = self.ledger.n_behaviours(market=self.market, overlapping=(int(times[0]), int(times[-1])))
+        if not tried:
+            return "nothing was tried on these days"
+        return luck_sentence(tried, self.in_sample.n_bars / self.interval.bars_per_day / DAYS_A_YEAR)
 
     @cached_property
     def archive_before(self) -> pl.DataFrame | None:

@@ -60,7 +60,8 @@ def check_birth(genome: Genome, samples: Sequence[Bars], store: IndicatorStore |
 
     On the first sample with a target: cutting the bars off right after a target changed must leave every target up to
     there as it was; no target comes before the warm-up; and without the first hundred bars the direction in the last
-    third is the same, but for a tenth of its bars (a position remembers more than indicators do).
+    third is the same, but for a tenth of its bars (a position remembers more than indicators do). On a sample that is
+    shorter than `SAMPLE_BARS` the last is not asked: too little would be left to tell.
 
     Parameters
     ----------
@@ -90,10 +91,12 @@ def _first_flaw(genome: Genome, bars: Bars, target: Floats, store: IndicatorStor
     warmup = get_family(genome.family).warmup(genome.genes)
     if changes[0] < warmup:
         return Flaw(genome.id, SPEAKS_EARLY, f"bar {changes[0]} of its sample, but the warm-up lasts {warmup} bars")
+    if target.size < SAMPLE_BARS:
+        return None
     late = target_of(genome, _part(bars, slice(_DROPPED_BARS, None)), store)
     last_third = slice(-(target.size // 3), None)
     differing_share = float(np.mean(np.sign(late[last_third]) != np.sign(target[last_third])))
-    if target.size == SAMPLE_BARS and differing_share > _TOLERANCE:
+    if differing_share > _TOLERANCE:
         return Flaw(
             genome.id,
             HANGS_ON_THE_START,

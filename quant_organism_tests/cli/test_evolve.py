@@ -50,6 +50,7 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
         (("--hours", "-1"), "hours"),
         (("--spec", "nothing.yaml"), "nothing.yaml"),
         (("--generations", "-3"), "generations"),
+        (("--families", ","), "no family is named"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
@@ -59,3 +60,25 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
     assert said.code == 2
     assert message in json.dumps(json.loads(said.out)["error"])
     assert not (tmp_path / "data" / "lake").exists()
+
+
+def test_damaged_files_of_an_earlier_search_are_named_and_without_them_it_goes_on(call: Call, tmp_path: Path) -> None:
+    arguments = ("evolve", "--world", write_world(tmp_path), *SIZE, "--json")
+    market = json.loads(call(*arguments).out)["market"]
+
+    state = tmp_path / "data" / "checkpoints" / market / "1h" / LAST.isoformat() / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{")
+    said = call(*arguments, "--resume")
+    assert said.code != 0
+    assert "state.json" in json.dumps(json.loads(said.out)["error"])
+
+    part = next((tmp_path / "data" / "lake" / "trials").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    said = call(*arguments)
+    assert said.code != 0
+    error = json.loads(said.out)["error"]
+    assert part.name in json.dumps(error)
+    assert error["remedy"]
+    part.unlink()
+    assert call(*arguments).code == 0

@@ -1,11 +1,13 @@
 """The report of a cycle says what its assets found, in words and numbers that agree with them."""
 
+import dataclasses
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 import pytest
 
+from quant_organism.evolution.budget import luck_sentence
 from quant_organism.monitoring.content import CycleReport
 from quant_organism.monitoring.cycle import cycle_report
 from quant_organism.monitoring.report import write_report
@@ -71,6 +73,23 @@ def test_the_summary_says_what_is_known_of_luck(good):
         "Whether there is anything to find was not asked: needs 90 days, has 72.",
         "How good such a search looks by luck alone was not measured: no time is allowed for it.",
     ]
+
+
+def test_luck_is_told_for_what_differed_on_the_days_that_were_searched(good):
+    tried = edge().search.population["behaviour"].n_unique()
+    assert good.trial_budget == luck_sentence(tried, 120 / 365)
+    assert tried < len(edge().search.population)
+
+
+def test_founders_of_the_archive_are_counted(good):
+    assert "All founders were drawn at random" in " ".join(good.summary)
+    found = edge()
+    first = found.search.population.with_columns(
+        operator=pl.when(pl.col("trial") < 3).then(pl.lit("archive")).otherwise("operator")
+    )
+    warm = dataclasses.replace(found, search=dataclasses.replace(found.search, population=first))
+    founders = found.search.population.filter(pl.col("generation") == 0).height
+    assert f"3 of its {founders} founders came from the archive" in " ".join(report_of(warm, []).summary)
 
 
 def test_each_candidate_carries_its_verdicts(good):

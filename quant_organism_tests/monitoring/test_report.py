@@ -71,6 +71,16 @@ def test_the_reader_learns_why_each_candidate_passed_or_fell_and_what_was_deploy
     assert report.provenance["panel_hash"] in page.text
 
 
+def test_the_reader_learns_how_good_luck_looks_and_who_descends_from_whom(tmp_path):
+    report = cycle_report()
+    page = Page(write_report(tmp_path, report).html)
+    assert report.trial_budget in page.text
+    for row in report.genealogy:
+        assert row.id in page.text
+        assert row.father is None or f"trial {row.father}" in page.text
+    assert "immigrant, generation" in page.text
+
+
 def test_when_nothing_survives_the_page_says_so_first_and_shows_where_each_one_fell(tmp_path):
     report = cycle_report(edge=0.0)
     page = Page(write_report(tmp_path, report).html)

@@ -8,6 +8,7 @@ import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import IntegrityError
+from quant_organism.evolution.budget import luck_sentence
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
@@ -48,6 +49,10 @@ def test_numbers_of_a_cycle_are_metadata_that_plot_over_time(finished: Workshop)
     panel, population = latest(finished, "market_panel"), latest(finished, "evolved_population")
     assert (panel["bars"], panel["assets"], panel["days"]) == (2880, 3, 120)
     assert population["trials"] == read(finished, "evolved_population").height
+    # The only search so far: what the ledger knows of these days is what it tried.
+    tried = read(finished, "evolved_population")["behaviour"].n_unique()
+    assert population["trial budget"] == luck_sentence(tried, 72 / 365)
+    assert population["founders from there"] == 0
     assert latest(finished, "validated_strategies")["survivors"] == latest(finished, "strategy_configs")["documents"]
 
 

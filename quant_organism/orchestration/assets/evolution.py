@@ -61,7 +61,9 @@ def evolved_population(
             **_metadata(result, search.spec),
             "trials so far on this market": cycle.ledger.n_trials(market=cycle.market),
             "seed": search.seed,
+            "trial budget": cycle.trial_budget(),
             "founders at hand in the archive of the day before": len(founders),
+            "founders from there": result.population.filter(pl.col("operator") == "archive").height,
         }
     )
     return result.population
