@@ -41,7 +41,7 @@ POINTS = {
     "1,000 strategies": {"islands": 10, "population": 100, "generations": 4, "assets": 8},
     "2 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 2},
     "8 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 8},
-    "24 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 24},
+    "16 assets": {"islands": 10, "population": 20, "generations": 4, "assets": 16},
 }
 """Other sizes, for the scaling table."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.evaluator import row
 from quant_organism_tests.evolution.feedback import FADE, MOMENTUM, REVERSION, TREND, Week, market, weeks, world
 
-SEEDS = range(100, 106)
+SEEDS = range(100, 104)
 SORTS = {
     "trend to reversion": (MOMENTUM, REVERSION, FADE),
     "reversion to trend": (REVERSION, MOMENTUM, TREND),

@@ -53,8 +53,9 @@ class IndicatorStore:
     """Indicator rows and fitted models of the markets that were looked at last.
 
     Generations read the same market again and again, asset after asset. Dropping what was used longest ago would then
-    drop what is needed next, so only other markets make room: what does not fit beside the rows of its own market is
-    not kept, and is computed again.
+    drop what is needed next, so only other markets make room for rows: what does not fit beside the rows of its own
+    market is not kept, and is computed again. For models, which cost thousands of times more to make, rows of any market
+    make room.
 
     Parameters
     ----------
@@ -91,11 +92,7 @@ class IndicatorStore:
                 keys, rows = keys[new], rows[new]
             if self._model_bytes + self._table_bytes[market] + rows.nbytes > self.max_bytes:
                 return None
-            for other in [known for known in self._tables if known[0] != market]:
-                if self.used_bytes + rows.nbytes <= self.max_bytes:
-                    break
-                self._table_bytes[other[0]] -= self._tables.pop(other).rows.nbytes
-                del self._rooms[other]
+            self._make_room(rows.nbytes, [known for known in self._tables if known[0] != market])
             self._table_bytes[market] += rows.nbytes
             if before is None:
                 self._rooms[place] = rows
@@ -127,7 +124,16 @@ class IndicatorStore:
             found = make()
             size = sum(array.nbytes for array in found)
             with self._lock:
-                if key not in self._models and self.used_bytes + size <= self.max_bytes:
+                if key not in self._models and self._model_bytes + size <= self.max_bytes:
+                    self._make_room(size, list(self._tables))
                     self._models[key] = found
                     self._model_bytes += size
         return found
+
+    def _make_room(self, size: int, places: list[tuple[str, str, str]]) -> None:
+        """Drop rows of these places, those that came first, until so many bytes fit."""
+        for place in places:
+            if self.used_bytes + size <= self.max_bytes:
+                return
+            self._table_bytes[place[0]] -= self._tables.pop(place).rows.nbytes
+            del self._rooms[place]

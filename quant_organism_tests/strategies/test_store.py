@@ -65,6 +65,21 @@ def test_models_are_made_once_where_they_fit(ceiling: int, makes: int) -> None:
     assert len(made) == makes
 
 
+def test_rows_make_way_for_a_model_and_no_model_for_rows() -> None:
+    store = IndicatorStore(3 * ROW)
+    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    for key in (b"first", b"second"):
+        store.remember(key, lambda: (np.zeros(ROW // 8),))
+    assert store.table("m", "A", "ema") is None
+    assert store.used_bytes == 2 * ROW
+    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    assert store.used_bytes == 2 * ROW
+    made: list[int] = []
+    for key in (b"first", b"second"):
+        store.remember(key, lambda: (made.append(1), np.zeros(1))[1:])
+    assert made == []
+
+
 def test_a_key_that_was_not_asked_for_is_an_error() -> None:
     with pytest.raises(KeyError, match="ema was not built for all"):
         IndicatorBank(bars("m"), {"ema": np.array([5])}).rows("ema", np.array([7]))
