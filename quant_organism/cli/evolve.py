@@ -1,5 +1,6 @@
 """`quant-organism evolve`: market data and one search, as `run` begins, and nothing after it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ from quant_organism.cli import options
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
+    from quant_organism.orchestration.comparing import Comparison
     from quant_organism.orchestration.driver import SearchOutcome
     from quant_organism.settings import Settings
 
@@ -78,6 +80,13 @@ def evolve(
         float | None,
         typer.Option(help="Seconds after which Ray stops a batch. (default: never)", rich_help_panel=_WHERE),
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            help="Other searches with as many evaluations each: random, tpe, cmaes, separated by commas.",
+            rich_help_panel="Beside it",
+        ),
+    ] = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
@@ -128,17 +137,23 @@ def evolve(
         from quant_organism.orchestration.driver import Driver
 
         driver = Driver(settings, bars)
+        baselines = driver.baselines([] if compare is None else compare.split(","))
         days = driver.days(day)
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
         outcome = driver.search(days)
+        comparison = driver.compare(days.last, baselines) if baselines else None
     if as_json:
         from quant_organism.cli.output import print_json
 
-        print_json(_document(outcome))
+        print_json(_document(outcome) | ({} if comparison is None else {"comparison": asdict(comparison)}))
     else:
         _show(outcome)
+        if comparison is not None:
+            _show_comparison(comparison)
         found = f"select id, sharpe from evolved_population where date = '{outcome.date}' order by sharpe desc limit 9"
-        typer.echo("\nNone of these numbers is from unseen days. Next, to validate and deploy, or to look closer:")
+        typer.echo(
+            "\nNone of these numbers is from days that validation reads. Next, to validate and deploy, or look closer:"
+        )
         again = {name: value for name, value in said.items() if name != "search"}
         typer.echo(f"  {options.command_line('run', again)}")
         typer.echo(f'  {options.command_line("sql", {"data_dir": data_dir})} "{found}"')
@@ -196,3 +211,25 @@ def _show(outcome: "SearchOutcome") -> None:
     typer.echo("; ".join(facts) + ".")
     if outcome.lost.height:
         print_table(outcome.lost.columns, outcome.lost.iter_rows(), title="Batches that could not be measured")
+
+
+def _show_comparison(comparison: "Comparison") -> None:
+    from quant_organism.cli.output import print_table
+
+    print_table(
+        ("search", "puts forward", "evaluations", "feasible", "Sharpe in sample", "drawdown in sample", "Sharpe after"),
+        [
+            (
+                row["method"],
+                f"{row['choice']} of {row['members']}" if row["choice"] == "committee" else row["choice"],
+                row["evaluations"],
+                row["feasible"],
+                row["in_sample_sharpe"],
+                row["in_sample_max_drawdown"],
+                "not looked at" if row["unseen_sharpe"] is None else row["unseen_sharpe"],
+            )
+            for row in comparison.rows
+        ],
+        title="Beside other searches: equal evaluations, equal final choice",
+    )
+    typer.echo("\n".join(comparison.notes))

@@ -101,13 +101,16 @@ class Cycle:
         }
         return Checkpoint(folder, identity)
 
-    def count_trials(self, search: SearchResource, generation: int, evaluations: Sequence[Evaluation]) -> None:
-        """Enter what this cycle's search evaluated in a generation in the trial ledger."""
+    def count_trials(
+        self, search: SearchResource, generation: int, evaluations: Sequence[Evaluation], *, baseline: str = ""
+    ) -> None:
+        """Enter what this cycle's search, or a baseline beside it, evaluated in a generation in the trial ledger."""
         identity = LedgerIdentity(
             spec_hash=search.spec.hash,
             panel_hash=self.in_sample.hash,
             costs_hash=search.costs.hash,
-            cycle=f"{self.day.isoformat()}-{self.interval.name}-seed{search.seed}",
+            cycle=f"{self.day.isoformat()}-{self.interval.name}-seed{search.seed}"
+            + (f"-{baseline}" if baseline else ""),
             generation=generation,
             market=self.market,
         )

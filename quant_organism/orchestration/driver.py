@@ -1,6 +1,6 @@
 """Drive the assets from one process on the persistent instance, so that the web UI shows what a command did."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,18 +13,22 @@ import polars as pl
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.baselines import Baseline, baselines_named
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
+from quant_organism.orchestration.comparing import Comparison, compare
+from quant_organism.orchestration.cycle import Cycle
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import failed_check, unwrapped
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import partition_key, range_tags
-from quant_organism.orchestration.resources import MarketResource, Progress, SearchResource
+from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
+from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
 
 
@@ -116,7 +120,7 @@ class Driver:
     """
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
-        self._settings = settings
+        self._settings, self._progress = settings, progress
         self._market = MarketResource.of(settings.market)
         self._search = SearchResource.of(settings)
         self._definitions = build_definitions(settings, progress=progress)
@@ -201,6 +205,17 @@ class Driver:
             event = instance.get_latest_materialization_event(dg.AssetKey("evolved_population"))
             said = event.asset_materialization.metadata if event and event.asset_materialization else {}
             return self._search_outcome(days.last, {name: said[name].value for name in SEARCH_FACTS if name in said})
+
+    def compare(self, day: date, names: Sequence[Baseline]) -> Comparison:
+        """Compare the search of a day, which is at rest, with other methods."""
+        with run_lock(self._settings.data_dir):
+            lake = LakeResource(folder=str(self._settings.data_dir / "lake"))
+            cycle = Cycle.open(self._read("market_panel", day), day.isoformat(), self._market, lake)
+            return compare(cycle, self._market, self._search, names, self._progress)
+
+    def baselines(self, names: Sequence[str]) -> tuple[Baseline, ...]:
+        """Return baselines by their names, refused now rather than after a search."""
+        return baselines_named(names, self._search.spec.families or evolving_families())
 
     def _refuse_early(self, days: Days) -> None:
         """Raise what makes a search impossible before anything is fetched for it."""

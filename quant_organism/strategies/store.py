@@ -54,8 +54,8 @@ class IndicatorStore:
 
     Generations read the same market again and again, asset after asset. Dropping what was used longest ago would then
     drop what is needed next, so only other markets make room for rows: what does not fit beside the rows of its own
-    market is not kept, and is computed again. For models, which cost thousands of times more to make, rows of any market
-    make room.
+    market is not kept, and is computed again. For models, which cost thousands of times more to make, rows of any
+    market make room.
 
     Parameters
     ----------

@@ -9,8 +9,10 @@ import pytest
 
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.market.lake import Lake
+from quant_organism.market.schema import Interval
+from quant_organism.market.world import WorldSource, load_world
 from quant_organism_tests.cli.conftest import Said
-from quant_organism_tests.tiny import LAST, write_world
+from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 Call = Callable[..., Said]
 
@@ -51,6 +53,8 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
         (("--spec", "nothing.yaml"), "nothing.yaml"),
         (("--generations", "-3"), "generations"),
         (("--families", ","), "no family is named"),
+        (("--compare", "random,grid"), "no search to compare with"),
+        (("--compare", "cmaes", "--families", "composite"), "CMA-ES"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
@@ -82,3 +86,34 @@ def test_damaged_files_of_an_earlier_search_are_named_and_without_them_it_goes_o
     assert error["remedy"]
     part.unlink()
     assert call(*arguments).code == 0
+
+
+def test_other_searches_stand_beside_it_and_their_trials_are_counted(call: Call, tmp_path: Path) -> None:
+    world = write_world(tmp_path)
+    small = ("--strategies", "24", "--batch-size", "12", "--generations", "1", "--families", "ema_crossover,composite")
+    said = call("evolve", "--world", world, *small, "--compare", "random,cmaes", "--json")
+    document = json.loads(said.out)
+    comparison = document["comparison"]
+    assert list(dict.fromkeys(row["method"] for row in comparison["rows"])) == ["evolution", "random", "cmaes"]
+    assert len({row["evaluations"] for row in comparison["rows"]}) == 1
+    assert all(isinstance(row["unseen_sharpe"], float) for row in comparison["rows"])
+    assert "cmaes leaves out composite" in comparison["notes"][0]
+    assert "follow the end of the simulated market" in comparison["notes"][-1]
+    # The ledger holds the trials of all three searches, those that two of them met once.
+    ledger = TrialLedger(tmp_path / "data" / "lake")
+    assert (
+        document["trials"] + 24 < ledger.n_trials(market=document["market"]) <= 3 * comparison["rows"][0]["evaluations"]
+    )
+
+
+def test_of_a_real_market_no_unseen_day_is_opened_for_a_comparison(call: Call, tmp_path: Path) -> None:
+    candles = tmp_path / "candles"
+    candles.mkdir()
+    source = WorldSource(load_world(str(write_world(tmp_path))))
+    source.candles(source.symbols(), Interval.parse("1h"), FIRST, LAST).write_parquet(candles / "candles.parquet")
+    families = ("--families", "ema_crossover,rsi_filter", "--compare", "random")
+    size = ("--strategies", "16", "--batch-size", "16", "--generations", "0")
+    said = call("evolve", "--source", "files", "--path", candles, *size, *families)
+    assert said.code == 0, said.err
+    assert said.out.count("not looked at") >= 2
+    assert "which reads them once" in said.out

@@ -68,7 +68,7 @@ class WorldSource:
     def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
         """Return the bars that open on the days `start` to `end`, sorted by time and symbol."""
         self._check(interval)
-        bars, columns = self._bars, self._columns(symbols)
+        bars, columns = self.bars, self._columns(symbols)
         rows = (bars.times >= day_start_ms(start)) & (bars.times < day_start_ms(end) + MS_PER_DAY)
         names = ("open", "high", "low", "close", "volume")
         arrays = {name: getattr(bars, name)[rows][:, columns] for name in names}
@@ -76,7 +76,7 @@ class WorldSource:
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Return the settlements stamped on the days `start` to `end`: at each bar's close, for the hour before."""
-        bars, columns = self._bars, self._columns(symbols)
+        bars, columns = self.bars, self._columns(symbols)
         stamps = bars.times + MS_PER_HOUR
         rows = (stamps >= day_start_ms(start)) & (stamps < day_start_ms(end) + MS_PER_DAY)
         arrays = {"funding_rate": bars.funding_rate[rows][:, columns]}
@@ -84,7 +84,7 @@ class WorldSource:
 
     def sentiment(self, start: date, end: date) -> pl.DataFrame:
         """Return the index that is published at the midnights of the days `start` to `end`."""
-        bars = self._bars
+        bars = self.bars
         midnights = bars.times[::24]
         rows = (midnights >= day_start_ms(start)) & (midnights < day_start_ms(end) + MS_PER_DAY)
         known = rows & np.isfinite(bars.fear_greed)
@@ -102,7 +102,8 @@ class WorldSource:
         return pl.DataFrame(schema=SET_ASIDE_SCHEMA)
 
     @cached_property
-    def _bars(self) -> "WorldBars":
+    def bars(self) -> "WorldBars":
+        """What the market shows, as arrays."""
         # The generator brings a compiler with it, which listing a world's symbols can do without.
         from quant_organism.market.world.generator import generate
 
