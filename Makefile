@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test check bench pages clean
+.PHONY: help setup run ui test check bench audit-search pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
 help:  ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup:  ## make .venv with the locked packages
 	@bash .ci/setup
@@ -29,6 +29,9 @@ check: setup  ## ruff, mypy, import walls
 
 bench: setup  ## one benchmark: make bench NAME=configs
 	@$(BIN)/python -m benchmarks $(NAME)
+
+audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 worlds; may be interrupted
+	@$(BIN)/python -m benchmarks audit_search
 
 pages: setup  ## gene tables and pictures of docs/families, after a family has changed
 	@$(BIN)/python -m quant_organism_tests.family_pages
