@@ -14,3 +14,12 @@ def shared_market() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real market data are not beside this checkout ({folder.name} not found)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_venue() -> Path:
+    """Return the folder of recorded venue answers beside the checkout, or skip."""
+    folder = REPOSITORY.parent / "shared" / "data" / "hyperliquid"
+    if not folder.is_dir():
+        pytest.skip(f"recorded venue answers are not beside this checkout ({folder.name} not found)")
+    return folder
