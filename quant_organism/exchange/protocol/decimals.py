@@ -15,7 +15,7 @@ MICRO_USD: Final = 1_000_000
 MAX_WIRE_DECIMALS: Final = 8
 SIGNIFICANT_FIGURES: Final = 5
 
-_POWERS: Final = tuple(int(10**i) for i in range(USD_DECIMALS + 1))
+_POWERS: Final[tuple[int, ...]] = tuple(int(10**i) for i in range(USD_DECIMALS + 1))
 _WIRE: Final = re.compile(r"-?[0-9]{1,20}(?:\.([0-9]{1,20}))?")
 
 
@@ -80,7 +80,7 @@ def round_price(price: float, decimals: int, *, up: bool) -> int:
     up
         Round up (asks, buying) or down (bids, selling).
     """
-    units = price * 10**decimals
+    units = price * _POWERS[decimals]
     whole = int(units)
     if up and whole < units:
         whole += 1
@@ -95,7 +95,7 @@ def round_units(price: int, decimals: int, *, up: bool) -> int:
 
 def nearest_price(price: float, decimals: int) -> int:
     """Return the legal scaled price nearest to a price in USD, at least one tick."""
-    units = max(round(price * 10**decimals), 1)
+    units = max(round(price * _POWERS[decimals]), 1)
     step = price_step(units, decimals)
     return max((units + step // 2) // step * step, 1)
 

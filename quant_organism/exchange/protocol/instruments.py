@@ -1,5 +1,6 @@
 """Assets as the venue lists them: precision, leverage, margin tiers, and the numbers they go by."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,7 +71,7 @@ class Instrument:
     is_delisted: bool = False
 
     def __post_init__(self) -> None:
-        steps = list(zip(self.tiers, self.tiers[1:], strict=False))
+        steps = itertools.pairwise(self.tiers)
         falling = all(a.lower_micro_usd < b.lower_micro_usd and a.max_leverage > b.max_leverage for a, b in steps)
         if not 0 <= self.sz_decimals <= 6 or not self.tiers or self.tiers[0].lower_micro_usd != 0 or not falling:
             raise InputError(

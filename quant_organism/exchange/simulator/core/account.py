@@ -1,0 +1,131 @@
+"""What the venue knows of one address."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Holding:
+    """Position and leverage of an account in one asset; there is one even without a position.
+
+    Parameters
+    ----------
+    szi
+        Scaled signed size.
+    cost
+        Micro-USD that the open size was bought or sold for.
+    raw
+        Micro-USD set apart for an isolated position, the price of its size included; 0 with cross margin.
+    funding_all_time, funding_since_open, funding_since_change
+        Micro-USD of funding PAID.
+    """
+
+    leverage: int
+    is_cross: bool = True
+    szi: int = 0
+    cost: int = 0
+    raw: int = 0
+    funding_all_time: int = 0
+    funding_since_open: int = 0
+    funding_since_change: int = 0
+
+
+@dataclass(slots=True)
+class Agent:
+    """A wallet that may act for the account until a time."""
+
+    name: str | None
+    address: str
+    valid_until_ms: int
+
+
+@dataclass(slots=True)
+class Fill:
+    """One side of one trade; scaled integers."""
+
+    asset: int
+    px: int
+    sz: int
+    is_buy: bool
+    time_ms: int
+    start_szi: int
+    direction: str
+    closed_pnl: int
+    hash: str
+    oid: int
+    crossed: bool
+    fee: int
+    tid: int
+    cloid: str | None = None
+    liquidation: dict[str, str] | None = None
+
+
+@dataclass(slots=True)
+class FundingPayment:
+    """One hour's funding of one position; `micro_usd` is negative where the account paid, the rate is in 1e-10."""
+
+    time_ms: int
+    asset: int
+    micro_usd: int
+    szi: int
+    rate_e10: int
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """A movement of money that is no trade and no funding."""
+
+    time_ms: int
+    hash: str
+    delta: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Account:
+    """Money, positions, orders and history of one address.
+
+    Parameters
+    ----------
+    cross_raw
+        Micro-USD outside isolated positions, the price of cross positions included.
+    holdings
+        By asset id.
+    open_oids
+        Orders that are open, in the order of their arrival.
+    cloids
+        The latest order of each client id.
+    history
+        Orders that have ended, oldest first.
+    volumes
+        By UTC day: micro-USD traded as taker, and as maker.
+    requests_used, over_limit_pass_ms
+        For the address limit; when a request last passed beyond it.
+    cancel_at_ms, cancels_fired
+        Scheduled cancel, and how many fired by UTC day.
+    cooldown_until_ms
+        By asset id: no further market liquidation before this time.
+    """
+
+    address: str
+    cross_raw: int = 0
+    holdings: dict[int, Holding] = field(default_factory=dict)
+    open_oids: dict[int, None] = field(default_factory=dict)
+    cloids: dict[str, int] = field(default_factory=dict)
+    history: list[int] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    fundings: list[FundingPayment] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    volumes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    volume: int = 0
+    agents: list[Agent] = field(default_factory=list)
+    requests_used: int = 0
+    over_limit_pass_ms: int | None = None
+    cancel_at_ms: int | None = None
+    cancels_fired: dict[int, int] = field(default_factory=dict)
+    cooldown_until_ms: dict[int, int] = field(default_factory=dict)
+    master: str | None = None
+    is_unified: bool = False
+
+    def positions(self) -> list[tuple[int, Holding]]:
+        """Return asset id and holding of every open position, by asset id."""
+        return [(asset, self.holdings[asset]) for asset in sorted(self.holdings) if self.holdings[asset].szi]

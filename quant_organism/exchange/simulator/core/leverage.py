@@ -1,0 +1,51 @@
+"""Leverage and isolated margin of a position."""
+
+from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.state import World
+
+
+def update_leverage(world: World, account: Account, asset: int, leverage: int, *, is_cross: bool) -> str | None:
+    """Set leverage and margin mode of an asset; return why not, or None where it is done."""
+    if not 0 <= asset < len(world.state.listings):
+        return texts.UNKNOWN_ASSET
+    instrument = world.state.listings[asset].instrument
+    if not 1 <= leverage <= instrument.max_leverage:
+        return texts.INVALID_LEVERAGE
+    if is_cross and instrument.only_isolated:
+        return texts.CROSS_FORBIDDEN
+    holding = world.holding(account, asset)
+    if holding.szi and holding.is_cross != is_cross:
+        return texts.NO_SWITCH
+    before, margin = holding.leverage, world.margin(account)
+    if holding.szi and not holding.is_cross and leverage < before:
+        more = margin.notional(asset) // leverage - margin.notional(asset) // before
+        if margin.available() < more:
+            return texts.LEVERAGE_MARGIN
+        account.cross_raw -= more
+        holding.raw += more
+    holding.leverage = leverage
+    if leverage < before and margin.available() < 0:
+        holding.leverage = before
+        return texts.LEVERAGE_MARGIN
+    holding.is_cross = is_cross
+    return None
+
+
+def update_isolated_margin(world: World, account: Account, asset: int, micro_usd: int) -> str | None:
+    """Move margin into an isolated position, or out of it with a negative amount; return why not, or None.
+
+    What stays must be the initial margin, and a tenth of the notional.
+    """
+    holding = account.holdings.get(asset)
+    if holding is None or holding.szi == 0 or holding.is_cross:
+        return texts.NOT_ISOLATED
+    margin = world.margin(account)
+    needed = max(margin.notional(asset) // holding.leverage, margin.notional(asset) // 10)
+    if micro_usd > 0 and margin.available() < micro_usd:
+        return texts.MARGIN
+    if micro_usd < 0 and margin.isolated_equity(asset) + micro_usd < needed:
+        return texts.ISOLATED_MARGIN
+    account.cross_raw -= micro_usd
+    holding.raw += micro_usd
+    return None

@@ -1,0 +1,175 @@
+"""Everything that the venue is at one moment; all of it can be written down as JSON and taken up again."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from quant_organism.exchange.protocol.decimals import answer
+from quant_organism.exchange.protocol.instruments import Instrument, MarginTier
+from quant_organism.exchange.simulator.core.account import Account, Holding
+from quant_organism.exchange.simulator.core.book import Book
+from quant_organism.exchange.simulator.core.events import Event
+from quant_organism.exchange.simulator.core.margin import MarginView
+from quant_organism.exchange.simulator.core.order import Order
+
+MARKET: Final = "0x0000000000000000000000000000000000000a11"
+"""Address under which the market's own quotes and trades go; it has no margin and no fees."""
+
+LIQUIDATOR: Final = "0x0000000000000000000000000000000000000b11"
+"""Address of the liquidator vault, which takes over what cannot be closed and covers what is lost."""
+
+FIRST_OID: Final = 50_000_000_001
+DEFAULT_LEVERAGE: Final = 20
+HISTORY_ORDERS: Final = 2_000
+HISTORY_FILLS: Final = 10_000
+_TID_MODULUS: Final = 1 << 50
+_TID_STEP: Final = 0x2545F4914F6CDD1D % _TID_MODULUS | 1  # odd, so that no tid comes twice
+
+
+@dataclass(slots=True)
+class Listing:
+    """An asset and its market.
+
+    Parameters
+    ----------
+    instrument
+        What it is.
+    mark, oracle, last
+        Scaled prices; 0 before the first.
+    rate_e10
+        Funding rate of this hour so far, in 1e-10 an hour.
+    premium_e10
+        Its latest premium; None with an empty side of the book.
+    market_szi
+        Position of the market itself: the opposite of all accounts' together.
+    triggers
+        Orders that watch the mark.
+    open_interest_capped, halted
+        Refuses what would add to positions, or everything.
+    """
+
+    instrument: Instrument
+    mark: int = 0
+    oracle: int = 0
+    last: int = 0
+    rate_e10: int = 0
+    premium_e10: int | None = None
+    market_szi: int = 0
+    triggers: dict[int, None] = field(default_factory=dict)
+    open_interest_capped: bool = False
+    halted: bool = False
+
+    def px(self, units: int) -> str:
+        """Return a scaled price as the wire has it."""
+        return answer(units, self.instrument.px_decimals)
+
+    def sz(self, units: int) -> str:
+        """Return a scaled size as the wire has it."""
+        return answer(units, self.instrument.sz_decimals)
+
+
+@dataclass(slots=True)
+class VenueState:
+    """The venue.
+
+    Parameters
+    ----------
+    listings
+        By asset id.
+    accounts
+        By address; the liquidator is one of them.
+    orders
+        By oid: all that are open, and of each account the last that have ended.
+    quotes
+        Resting orders of the market itself, by their negative oid.
+    market_raw, fees, bridge
+        Micro-USD of the market, of fees paid, and of deposits less withdrawals (negative).
+    oracle_band
+        Lowest and highest limit price against the oracle; None: any.
+    post_only_until_ms
+        Before this time only post-only orders are taken.
+    """
+
+    listings: list[Listing]
+    seed: int = 0
+    now_ms: int = 0
+    accounts: dict[str, Account] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    quotes: dict[int, Order] = field(default_factory=dict)
+    market_raw: int = 0
+    fees: int = 0
+    bridge: int = 0
+    next_oid: int = FIRST_OID
+    next_quote_oid: int = -1
+    next_priority: int = 1
+    trades: int = 0
+    blocks: int = 0
+    liquidations: int = 0
+    oracle_band: tuple[float, float] | None = (0.2, 5.0)
+    post_only_until_ms: int = 0
+
+
+class World:
+    """A state with what is derived from it: books, margin tables, and the events not yet published.
+
+    Parameters
+    ----------
+    state
+        What is kept.
+    """
+
+    def __init__(self, state: VenueState) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self.books = [Book() for _ in state.listings]
+        standing = [order for order in state.orders.values() if self._stands(order)]
+        for order in sorted([*standing, *state.quotes.values()], key=lambda order: order.priority):
+            self.books[order.asset].side(is_buy=order.is_buy).add(order)
+        state.accounts.setdefault(LIQUIDATOR, Account(LIQUIDATOR))
+        self.marks: dict[int, int] = {}
+        self.tiers: dict[int, Sequence[MarginTier]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up changed marks and instruments, and assets that were added."""
+        for asset, listing in enumerate(self.state.listings):
+            self.marks[asset] = listing.mark
+            self.tiers[asset] = listing.instrument.tiers
+        self.books += [Book() for _ in range(len(self.state.listings) - len(self.books))]
+
+    def drain(self) -> list[Event]:
+        """Return what has happened since the last time."""
+        events, self.events = self.events, []
+        return events
+
+    def margin(self, account: Account) -> MarginView:
+        """Return an account's margin at the present marks."""
+        return MarginView(account, self.marks, self.tiers, self.state.orders)
+
+    def holding(self, account: Account, asset: int) -> Holding:
+        """Return an account's holding, made with default leverage at the first time."""
+        found = account.holdings.get(asset)
+        if found is None:
+            instrument = self.state.listings[asset].instrument
+            leverage = min(DEFAULT_LEVERAGE, instrument.max_leverage)
+            found = account.holdings[asset] = Holding(leverage, is_cross=not instrument.only_isolated)
+        return found
+
+    def block_hash(self) -> str:
+        """Return the hash that everything of the present action carries."""
+        return "0x" + hashlib.sha256(f"{self.state.seed}/{self.state.blocks}".encode()).hexdigest()
+
+    def next_tid(self) -> int:
+        """Return the number of the next trade: scattered like the venue's, and never twice the same."""
+        self.state.trades += 1
+        return self.state.trades * _TID_STEP % _TID_MODULUS
+
+    def next_priority(self) -> int:
+        """Return the next place in time."""
+        self.state.next_priority += 1
+        return self.state.next_priority
+
+    def _stands(self, order: Order) -> bool:
+        owner = self.state.accounts[order.account]
+        return order.oid in owner.open_oids and order.is_resting

@@ -1,0 +1,174 @@
+"""The exchange as a whole: what may be asked of it, and how time passes over it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.protocol.wire import (
+    Action,
+    ApproveAgent,
+    CancelOrders,
+    ModifyOrders,
+    Noop,
+    PlaceOrders,
+    ScheduleCancel,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+)
+from quant_organism.exchange.simulator.core import (
+    changing,
+    leverage,
+    lifecycle,
+    liquidation,
+    matching,
+    placing,
+    settlement,
+    triggers,
+)
+from quant_organism.exchange.simulator.core.account import Account, Agent
+from quant_organism.exchange.simulator.core.order import Order
+from quant_organism.exchange.simulator.core.state import MARKET, VenueState, World
+from quant_organism.market.schema import MS_PER_DAY
+
+AGENT_DAYS: Final = 180
+OK: Final[Mapping[str, Any]] = {"status": "ok", "response": {"type": "default"}}
+
+
+class Venue:
+    """An exchange in memory: the same calls at the same times give the same state, to the last bit.
+
+    Parameters
+    ----------
+    state
+        Where it begins.
+    """
+
+    def __init__(self, state: VenueState) -> None:
+        self.world = World(state)
+
+    @property
+    def state(self) -> VenueState:
+        """Everything that is kept."""
+        return self.world.state
+
+    def deposit(self, address: str, micro_usd: int) -> Account:
+        """Bring money in for an address, which exists from then on."""
+        account = self.state.accounts.setdefault(address, Account(address))
+        self.state.blocks += 1
+        settlement.deposit(self.world, account, micro_usd)
+        return account
+
+    def act(self, account: Account, action: Action) -> dict[str, Any]:
+        """Carry out an action of an account; return the answer of /exchange."""
+        self.state.blocks += 1
+        if account.is_unified and isinstance(action, UpdateIsolatedMargin):
+            return err(texts.UNIFIED)
+        match action:
+            case PlaceOrders(orders, grouping):
+                return _statuses("order", placing.place_all(self.world, account, orders, grouping))
+            case ModifyOrders():
+                return self._modify(account, action)
+            case CancelOrders(items):
+                done = [changing.cancel(self.world, account, asset, key) for asset, key in items]
+                return _statuses("cancel", done)
+            case ScheduleCancel(time_ms):
+                return _done(changing.schedule_cancel(self.world, account, time_ms))
+            case UpdateLeverage(asset, is_cross, value):
+                return _done(leverage.update_leverage(self.world, account, asset, value, is_cross=is_cross))
+            case UpdateIsolatedMargin(asset, micro_usd):
+                return _done(leverage.update_isolated_margin(self.world, account, asset, micro_usd))
+            case ApproveAgent(address, name):
+                self._approve(account, address, name)
+                return dict(OK)
+            case Noop():
+                return dict(OK)
+
+    def pass_time(self, now_ms: int) -> None:
+        """Let the clock go on to a time, and do what falls due."""
+        self.state.now_ms = max(now_ms, self.state.now_ms)
+        changing.fire_scheduled(self.world)
+
+    def set_prices(self, prices: Mapping[int, tuple[int, int]]) -> None:
+        """Take new scaled marks and oracle prices by asset id; fire triggers and liquidate on the marks."""
+        for asset, (mark, oracle) in prices.items():
+            listing = self.state.listings[asset]
+            listing.mark, listing.oracle = mark, oracle
+            self.world.marks[asset] = mark
+        for asset in prices:
+            if self.state.listings[asset].triggers:
+                triggers.fire_met(self.world, asset)
+        liquidation.liquidate_due(self.world)
+
+    def pay_funding(self, rates_e10: Mapping[int, int], time_ms: int) -> None:
+        """Settle one hour's funding at rates by asset id, in 1e-10 an hour."""
+        settlement.pay_funding(self.world, rates_e10, time_ms)
+
+    def quote(self, asset: int, px: int, size: int, *, is_buy: bool) -> None:
+        """Let the market offer a size at a price; it trades first with what it crosses."""
+        order = self._market_order(asset, px, size, is_buy=is_buy)
+        if self.world.books[asset].crosses(px, is_buy=is_buy):
+            self.state.blocks += 1
+            matching.match(self.world, order)
+        if order.sz:
+            self.state.quotes[order.oid] = order
+            lifecycle.rest(self.world, order)
+
+    def take(self, asset: int, px: int, size: int, *, is_buy: bool) -> int:
+        """Let the market take at most a size from the book, up to a price; return what it did not get."""
+        order = self._market_order(asset, px, size, is_buy=is_buy)
+        self.state.blocks += 1
+        matching.match(self.world, order)
+        return order.sz
+
+    def withdraw_quotes(self, asset: int) -> None:
+        """Take the market's quotes out of a book."""
+        for order in [order for order in self.state.quotes.values() if order.asset == asset]:
+            lifecycle.finish(self.world, order, texts.CANCELED)
+
+    def delist(self, asset: int) -> None:
+        """End all orders of an asset that trades no more; its id stays."""
+        for order in list(self.state.orders.values()):
+            if order.asset == asset and order.oid in self.state.accounts[order.account].open_oids:
+                lifecycle.finish(self.world, order, texts.DELISTED_CANCELED)
+        self.withdraw_quotes(asset)
+
+    def _market_order(self, asset: int, px: int, size: int, *, is_buy: bool) -> Order:
+        self.state.next_quote_oid -= 1
+        return Order(
+            oid=self.state.next_quote_oid,
+            account=MARKET,
+            asset=asset,
+            is_buy=is_buy,
+            px=px,
+            sz=size,
+            orig_sz=size,
+            timestamp_ms=self.state.now_ms,
+            tif="Gtc",
+        )
+
+    def _modify(self, account: Account, action: ModifyOrders) -> dict[str, Any]:
+        done = [changing.modify(self.world, account, key, request) for key, request in action.items]
+        if not action.single:
+            return _statuses("order", [{"error": texts.CANNOT_MODIFY} if status is None else status for status in done])
+        status = done[0]
+        if status is None:
+            return err(texts.CANNOT_MODIFY)
+        refused = status.get("error") if isinstance(status, dict) else None
+        return dict(OK) if refused is None else err(refused)
+
+    def _approve(self, account: Account, address: str, name: str | None) -> None:
+        kept = [agent for agent in account.agents if agent.name != name and agent.address != address]
+        account.agents = [*kept, Agent(name, address, self.state.now_ms + AGENT_DAYS * MS_PER_DAY)]
+
+
+def err(text: str) -> dict[str, Any]:
+    """Return the answer that refuses a whole action."""
+    return {"status": "err", "response": text}
+
+
+def _done(refusal: str | None) -> dict[str, Any]:
+    return dict(OK) if refusal is None else err(refusal)
+
+
+def _statuses(kind: str, statuses: list[Any]) -> dict[str, Any]:
+    return {"status": "ok", "response": {"type": kind, "data": {"statuses": statuses}}}

@@ -1,0 +1,183 @@
+"""Laws of the venue over long random sessions."""
+
+import json
+import os
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from quant_organism.exchange.protocol import wire
+from quant_organism.exchange.protocol.decimals import MICRO_USD, nearest_price
+from quant_organism.exchange.simulator.core.state import LIQUIDATOR, VenueState
+from quant_organism.exchange.simulator.core.venue import Venue
+from quant_organism_tests.exchange.slow_venue import SlowOrder, SlowVenue
+from quant_organism_tests.exchange.test_core_money import conserved
+from quant_organism_tests.exchange.venues import fund, make_venue, order, place, set_mark
+
+OPERATIONS = int(os.environ.get("VENUE_OPERATIONS", "4000"))
+USERS = ["0x" + f"{i:02x}" * 20 for i in range(1, 7)]
+START = {0: 2000.0, 1: 100_000.0, 2: 0.2}
+LOT = {0: 4, 1: 5, 2: 0}
+
+
+def _legal(asset: int, price: float) -> Decimal:
+    decimals = 6 - LOT[asset]
+    return Decimal(nearest_price(price, decimals)).scaleb(-decimals)
+
+
+def _random_order(rng: np.random.Generator, asset: int, price: float, usd: float) -> dict[str, Any]:
+    size = round(float(rng.uniform(20, usd)) / price, LOT[asset])
+    return {
+        "asset": asset,
+        "side": "buy" if rng.random() < 0.5 else "sell",
+        "sz": Decimal(str(size)) if size else Decimal(1).scaleb(-LOT[asset]),
+        "px": _legal(asset, price * float(rng.normal(1, 0.004))),
+        "tif": str(rng.choice(["Gtc", "Gtc", "Ioc", "Alo"])),
+        "reduce_only": bool(rng.random() < 0.2),
+    }
+
+
+def test_an_independent_slow_model_agrees() -> None:
+    """The same orders, cancels and fundings end in the same money, positions and books."""
+    rng = np.random.default_rng(5)
+    venue, slow = make_venue(), SlowVenue()
+    for user in USERS:
+        fund(venue, user, 10**8)
+        slow.cash[user] = Decimal(10**8)
+    keys: dict[int, int] = {}  # ours by theirs
+    for number in range(OPERATIONS):
+        user, asset = USERS[rng.integers(len(USERS))], int(rng.integers(3))
+        account = venue.state.accounts[user]
+        draw = rng.random()
+        if draw < 0.75:
+            said = _random_order(rng, asset, START[asset], 5_000)
+            (status,) = place(venue, account, order(**said))
+            refused = isinstance(status, dict) and "minimum value" in status.get("error", "")
+            if not refused:
+                slow.place(
+                    SlowOrder(user, asset, said["side"] == "buy", said["px"], said["sz"], said["reduce_only"], number),
+                    said["tif"],
+                )
+            if isinstance(status, dict) and "resting" in status:
+                keys[status["resting"]["oid"]] = number
+        elif draw < 0.97 and account.open_oids:
+            oid = int(rng.choice(list(account.open_oids)))
+            venue.act(account, wire.CancelOrders(((venue.state.orders[oid].asset, oid),)))
+            slow.cancel(keys[oid])
+        else:
+            rate = int(rng.integers(-200_000, 200_000))
+            venue.pay_funding({asset: rate}, venue.state.now_ms)
+            slow.fund(asset, Decimal(str(START[asset])), Decimal(rate).scaleb(-10))
+    for user in USERS:
+        account = venue.state.accounts[user]
+        assert Decimal(account.cross_raw).scaleb(-6) == slow.cash[user]
+        for asset in START:
+            held = account.holdings[asset].szi if asset in account.holdings else 0
+            assert Decimal(held).scaleb(-LOT[asset]) == slow.position(user, asset)
+    ours = sorted(
+        (keys[o.oid], Decimal(o.sz).scaleb(-LOT[o.asset]))
+        for account in venue.state.accounts.values()
+        for o in (venue.state.orders[oid] for oid in account.open_oids)
+    )
+    assert ours == sorted((o.key, o.sz) for o in slow.orders)
+    assert Decimal(venue.state.fees).scaleb(-6) == slow.fees
+    assert sum(len(account.fills) for account in venue.state.accounts.values()) > OPERATIONS / 5
+
+
+def _session(venue: Venue, seed: int, operations: int) -> list[str]:
+    """Trade with little money through moving prices, thin quotes, triggers, leverage changes and liquidations."""
+    rng = np.random.default_rng(seed)
+    prices, seen = dict(START), []
+    for user in USERS:
+        fund(venue, user, int(rng.integers(300, 3_000)))
+    for _ in range(operations):
+        user, asset = USERS[rng.integers(len(USERS))], int(rng.integers(3))
+        account, draw = venue.state.accounts[user], rng.random()
+        if draw < 0.5:
+            said = _random_order(rng, asset, prices[asset], 8_000)
+            place(venue, account, order(**said))
+        elif draw < 0.6:
+            _family(venue, user, asset, prices[asset], rng)
+        elif draw < 0.68 and account.open_oids:
+            oid = int(rng.choice(list(account.open_oids)))
+            replaced = venue.state.orders[oid].asset
+            said = _random_order(rng, replaced, prices[replaced], 2_000)
+            venue.act(account, wire.ModifyOrders(((oid, order(**said)),), single=bool(rng.random() < 0.5)))
+        elif draw < 0.72 and account.open_oids:
+            oid = int(rng.choice(list(account.open_oids)))
+            venue.act(account, wire.CancelOrders(((venue.state.orders[oid].asset, oid),)))
+        elif draw < 0.76:
+            venue.act(account, wire.UpdateLeverage(asset, bool(rng.random() < 0.5), int(rng.integers(1, 41))))
+        elif draw < 0.79:
+            venue.act(account, wire.UpdateIsolatedMargin(asset, int(rng.integers(-50, 50)) * MICRO_USD))
+        elif draw < 0.82:
+            venue.pay_funding({asset: int(rng.integers(-(10**6), 10**6))}, venue.state.now_ms)
+        elif draw < 0.9:
+            venue.withdraw_quotes(asset)
+            for is_buy in (True, False):
+                px = int(_legal(asset, prices[asset] * (0.999 if is_buy else 1.001)).scaleb(6 - LOT[asset]))
+                venue.quote(asset, px, int(3_000 / prices[asset] * 10 ** LOT[asset]) + 1, is_buy=is_buy)
+        else:
+            prices[asset] = min(max(prices[asset] * float(rng.normal(1, 0.02)), START[asset] / 2), START[asset] * 2)
+            set_mark(venue, asset, _legal(asset, prices[asset]), after_ms=int(rng.integers(1, 60_000)))
+        if not conserved(venue):
+            raise AssertionError("money or positions were made or lost")
+        seen += [type(event).__name__ for event in venue.world.drain()]
+    return seen
+
+
+def _family(venue: Venue, user: str, asset: int, price: float, rng: np.random.Generator) -> None:
+    side = "buy" if rng.random() < 0.5 else "sell"
+    other, up = ("sell", 1) if side == "buy" else ("buy", -1)
+    parent = _random_order(rng, asset, price, 3_000) | {"side": side, "reduce_only": False}
+    children = [
+        order(
+            asset,
+            other,
+            parent["sz"],
+            _legal(asset, price),
+            trigger=(_legal(asset, price * (1 + up * sign * 0.01)), tpsl),
+            reduce_only=True,
+        )
+        for sign, tpsl in ((1, "tp"), (-1, "sl"))
+    ]
+    grouping: wire.Grouping = "normalTpsl" if rng.random() < 0.7 else "positionTpsl"
+    orders = [order(**parent), *children] if grouping == "normalTpsl" else children
+    place(venue, venue.state.accounts[user], *orders, grouping=grouping)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_money_and_positions_are_conserved(seed: int) -> None:
+    """After every one of many random operations the sums are exactly zero, and nobody is left below nothing."""
+    venue = make_venue()
+    seen = _session(venue, seed, OPERATIONS)
+    assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue"} <= set(seen)
+    for account in venue.state.accounts.values():
+        if account.address != LIQUIDATOR and not account.positions():
+            assert account.cross_raw >= 0
+        for oid in account.open_oids:
+            standing = venue.state.orders[oid]
+            assert 0 < standing.sz <= standing.orig_sz
+            assert standing.oid not in account.history
+
+
+def test_the_same_session_gives_the_same_bytes() -> None:
+    states = []
+    for _ in range(2):
+        venue = make_venue()
+        _session(venue, 3, OPERATIONS // 8)
+        states.append(TypeAdapter(VenueState).dump_json(venue.state))
+    assert states[0] == states[1]
+
+
+def test_a_snapshot_goes_on_as_if_nothing_had_been() -> None:
+    venue = make_venue()
+    _session(venue, 4, OPERATIONS // 8)
+    adapter = TypeAdapter(VenueState)
+    again = Venue(adapter.validate_python(json.loads(adapter.dump_json(venue.state))))
+    for one in (venue, again):
+        _session(one, 5, OPERATIONS // 8)
+    assert adapter.dump_json(venue.state) == adapter.dump_json(again.state)

@@ -1,0 +1,249 @@
+"""Fees, margin, funding and liquidation against recorded and published numbers."""
+
+from fractions import Fraction
+
+import pytest
+
+from quant_organism.exchange.protocol import wire
+from quant_organism.exchange.protocol.decimals import MICRO_USD
+from quant_organism.exchange.protocol.instruments import single_tier, tiers_of
+from quant_organism.exchange.simulator.core import fees, margin, settlement
+from quant_organism.exchange.simulator.core.account import Account, Holding
+from quant_organism.exchange.simulator.core.events import Liquidated
+from quant_organism.exchange.simulator.core.order import Order
+from quant_organism.exchange.simulator.core.state import LIQUIDATOR
+from quant_organism.exchange.simulator.core.venue import Venue
+from quant_organism_tests.exchange.venues import (
+    ALICE,
+    BOB,
+    DOGE,
+    ETH,
+    fund,
+    make_venue,
+    order,
+    place,
+    quotes,
+    set_mark,
+)
+
+
+def conserved(venue: Venue) -> bool:
+    """Return whether no money and no position was made or lost."""
+    sizes = [settlement.total_size(venue.world, asset) for asset in range(len(venue.state.listings))]
+    return settlement.total_money(venue.world) == 0 and not any(sizes)
+
+
+class TestRecordedAccounts:
+    def test_a_cross_account(self) -> None:
+        """Two positions and two resting bids, as recorded on testnet."""
+        account = Account("0x", cross_raw=-217_153378)
+        account.holdings = {
+            0: Holding(10, szi=13, cost=11_249160),  # SOL, two decimals
+            3: Holding(20, szi=297, cost=239_133960),  # BTC, five
+        }
+        bids = {1: _bid(3, 708_060, 39), 2: _bid(3, 697_110, 39)}
+        account.open_oids = dict.fromkeys(bids)
+        marks = {0: 867_460, 3: 784_900}
+        view = margin.MarginView(account, marks, {0: single_tier(10), 3: single_tier(40)}, bids)
+        assert view.cross_equity() == 27_238902
+        assert view.cross_notional() == 244_392280
+        assert view.cross_initial() == 12_783463
+        assert view.cross_maintenance() == 3_477790
+        assert view.withdrawable() == 59593
+        assert margin.return_on_equity(-6_018660, 20, 239_133960) == -5_033714158  # in 1e-10
+
+    def test_the_margin_of_an_isolated_position(self) -> None:
+        account = Account("0x", cross_raw=75_781884)
+        account.holdings = {0: Holding(10, is_cross=False, szi=200, cost=75_658000, raw=-68_126246)}
+        view = margin.MarginView(account, {0: 378_260}, {0: single_tier(10)}, {})
+        assert view.isolated_equity(0) == 7_525754
+        assert view.withdrawable() == 75_781884
+        assert margin.return_on_equity(-6_000, 10, 75_658000) == -7_930424  # in 1e-10
+
+    def test_liquidation_price_example_a(self) -> None:
+        price = margin.liquidation_price(single_tier(50), 335, -95_059824)
+        assert price is not None
+        assert float(price / 100) == pytest.approx(2866.26938, abs=1e-5)  # published: 2866.26936529
+
+    def test_liquidation_price_example_b(self) -> None:
+        price = margin.liquidation_price(single_tier(10), 200, -68_126246)
+        assert price is not None
+        assert round(price / 10_000, 10) == Fraction("35.8559189474")
+
+    def test_the_fee_and_raw_usd_of_an_isolated_fill(self) -> None:
+        account, holding = Account("0x", cross_raw=100 * MICRO_USD), Holding(10, is_cross=False)
+        fee = fees.fee(200 * 378_290, 450)
+        settlement.apply_fill(account, holding, 200, 378_290, fee)
+        assert fee == 34046
+        assert holding.raw == -68_126246
+
+    def test_a_recorded_fee(self) -> None:
+        assert fees.fee(246 * 809_420, 450) == 89602
+
+
+def test_maintenance_has_no_jump_between_tiers() -> None:
+    tiers = tiers_of([(0, 40), (150_000_000, 20), (500_000_000, 10)])
+    for tier in tiers[1:]:
+        edge = tier.lower_micro_usd
+        assert margin.maintenance(tiers, edge) - margin.maintenance(tiers, edge - 1) <= 1
+    assert margin.maintenance(tiers, 200_000_000 * MICRO_USD) == (150_000_000 * MICRO_USD // 80) + (
+        50_000_000 * MICRO_USD // 40
+    )
+
+
+def test_the_liquidation_price_uses_the_tier_at_that_price() -> None:
+    tiers = tiers_of([(0, 40), (1_000, 20)])
+    size, free = 10_000, -900 * MICRO_USD  # long
+    price = margin.liquidation_price(tiers, size, free)
+    assert price is not None
+    equity = free + size * price
+    assert equity == pytest.approx(margin.maintenance(tiers, int(size * price)), abs=1)
+
+
+def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:
+    day = 86_400_000
+    account = Account("0x")
+    fees.add_volume(account, 6_000_000 * MICRO_USD, 100 * day, crossed=True)
+    assert fees.rates(account, 100 * day) == (450, 150)  # today does not count
+    assert fees.rates(account, 101 * day) == (400, 120)
+    assert fees.rates(account, 114 * day) == (400, 120)
+    assert fees.rates(account, 115 * day) == (450, 150)
+
+
+@pytest.fixture
+def venue() -> Venue:
+    return make_venue()
+
+
+def test_pnl_and_words_of_fills(venue: Venue) -> None:
+    alice = fund(venue)
+    for bid, ask, side, sz in ((1999, 2000, "buy", 2), (2100, 2101, "sell", 1), (2050, 2051, "sell", 3)):
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, bid, ask)
+        place(venue, alice, order(ETH, side, sz, ask if side == "buy" else bid, "Ioc"))
+    assert [fill.direction for fill in alice.fills] == ["Open Long", "Close Long", "Long > Short"]
+    assert [fill.closed_pnl for fill in alice.fills] == [0, 100 * MICRO_USD, 50 * MICRO_USD]
+    assert [fill.start_szi for fill in alice.fills] == [0, 20_000, 10_000]
+    assert conserved(venue)
+
+
+def test_funding_is_on_the_oracle_and_longs_pay_shorts(venue: Venue) -> None:
+    alice, bob = fund(venue, ALICE), fund(venue, BOB)
+    place(venue, alice, order(ETH, "sell", 2, 2000))
+    place(venue, bob, order(ETH, "buy", 2, 2000))
+    before = alice.cross_raw, bob.cross_raw
+    venue.set_prices({ETH: (200_000, 210_000)})
+    venue.pay_funding({ETH: 125_000}, venue.state.now_ms)  # 0.0000125 an hour
+    assert alice.cross_raw - before[0] == 52_500
+    assert bob.cross_raw - before[1] == -52_500
+    assert bob.holdings[ETH].funding_all_time == 52_500
+    assert venue.state.market_raw == 0
+    assert conserved(venue)
+
+
+def test_funding_is_capped(venue: Venue) -> None:
+    alice = fund(venue)
+    quotes(venue, ETH, 1999, 2000)
+    place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+    venue.pay_funding({ETH: 10**10}, venue.state.now_ms)
+    assert alice.fundings[-1].micro_usd == -80 * MICRO_USD
+
+
+class TestLiquidation:
+    def test_a_small_position_is_closed_at_once(self, venue: Venue) -> None:
+        alice = fund(venue, usd=100)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        price = venue.world.margin(alice).liquidation_price(ETH)
+        assert price is not None
+        above = int(price) + 1
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, above // 100 - 1, 2100)
+        venue.set_prices({ETH: (above, above)})
+        assert alice.holdings[ETH].szi == 10_000
+        venue.set_prices({ETH: (above - 2, above - 2)})
+        assert alice.holdings[ETH].szi == 0
+        fill = alice.fills[-1]
+        assert fill.direction == "Liquidated Cross Long"
+        assert fill.liquidation is not None
+        assert fill.liquidation["method"] == "market"
+        assert any(isinstance(event, Liquidated) for event in venue.world.events)
+        assert conserved(venue)
+
+    def test_of_a_large_one_a_fifth_goes_first(self, venue: Venue) -> None:
+        alice = fund(venue, usd=30_000)
+        quotes(venue, ETH, 1999, 2000, sz=1000)
+        place(venue, alice, order(ETH, "buy", 250, 2000, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 1897, 2100, sz=1000)
+        set_mark(venue, ETH, 1897)
+        assert alice.holdings[ETH].szi == 2_000_000
+        set_mark(venue, ETH, 1896, after_ms=29_000)
+        assert alice.holdings[ETH].szi == 2_000_000
+        set_mark(venue, ETH, 1896, after_ms=1_000)
+        assert alice.holdings[ETH].szi == 0
+        assert conserved(venue)
+
+    def test_the_vault_takes_over_what_is_nearly_lost(self, venue: Venue) -> None:
+        alice = fund(venue, usd=100)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"), order(ETH, "buy", "0.02", 1800))
+        set_mark(venue, ETH, 1850)
+        assert alice.holdings[ETH].szi == 0
+        assert not alice.open_oids
+        assert alice.cross_raw == 0
+        vault = venue.state.accounts[LIQUIDATOR]
+        assert vault.holdings[ETH].szi == 10_000
+        assert vault.cross_raw + 10_000 * 185_000 < 0  # a gap beyond bankruptcy is the vault's loss
+        assert alice.fills[-1].liquidation is not None
+        assert alice.fills[-1].liquidation["method"] == "backstop"
+        assert conserved(venue)
+
+    def test_an_isolated_position_falls_alone(self, venue: Venue) -> None:
+        alice = fund(venue, usd=10_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
+        quotes(venue, ETH, 1999, 2000)
+        quotes(venue, DOGE, "0.199", "0.2", sz=100_000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"), order(DOGE, "buy", 1000, "0.2", "Ioc"))
+        cross = alice.cross_raw
+        set_mark(venue, ETH, 1700)
+        assert alice.holdings[ETH].szi == 0
+        assert alice.holdings[ETH].raw == 0
+        assert alice.cross_raw == cross
+        assert alice.holdings[DOGE].szi == 1000
+        assert alice.fills[-1].direction == "Liquidated Isolated Long"
+        assert conserved(venue)
+
+
+class TestLeverage:
+    def test_isolated_margin_is_set_apart_and_comes_back(self, venue: Venue) -> None:
+        alice = fund(venue, usd=1_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
+        quotes(venue, ETH, 2000, 2000 + 1)
+        place(venue, alice, order(ETH, "sell", 1, 2000, "Ioc"))
+        assert alice.cross_raw == 800 * MICRO_USD
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 50 * MICRO_USD))["status"] == "ok"
+        assert alice.cross_raw == 750 * MICRO_USD
+        place(venue, alice, order(ETH, "buy", "0.5", 2001, "Ioc"))
+        place(venue, alice, order(ETH, "buy", "0.5", 2001, "Ioc"))
+        assert alice.holdings[ETH].raw == 0
+        paid = sum(fill.fee for fill in alice.fills)
+        assert alice.cross_raw == 999 * MICRO_USD - paid
+        assert conserved(venue)
+
+    def test_refusals(self, venue: Venue) -> None:
+        alice = fund(venue, usd=200)
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 1)) == {
+            "status": "err",
+            "response": "Position does not use isolated margin.",
+        }
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 51))["status"] == "err"
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        assert venue.act(alice, wire.UpdateLeverage(ETH, False, 20))["status"] == "err"  # an open position
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 5))["status"] == "err"  # too little margin
+        assert alice.holdings[ETH] == Holding(20, szi=10_000, cost=2_000 * MICRO_USD)
+
+
+def _bid(asset: int, px: int, sz: int) -> Order:
+    return Order(1, "0x", asset, True, px, sz, sz, 0, tif="Gtc")

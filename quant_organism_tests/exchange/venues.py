@@ -1,0 +1,87 @@
+"""A small venue to trade on, and orders in plain numbers."""
+
+from decimal import Decimal
+from typing import Any
+
+from quant_organism.exchange.protocol import wire
+from quant_organism.exchange.protocol.decimals import MICRO_USD
+from quant_organism.exchange.protocol.instruments import Instrument, single_tier, tiers_of
+from quant_organism.exchange.protocol.texts import Tif, Tpsl
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.state import Listing, VenueState
+from quant_organism.exchange.simulator.core.venue import Venue
+
+NOW = 1_800_000_000_000
+ETH, BTC, DOGE = 0, 1, 2
+ALICE, BOB, CAROL = "0x" + "a1" * 20, "0x" + "b0" * 20, "0x" + "ca" * 20
+
+
+def make_venue(**settings: Any) -> Venue:
+    """Return a venue with ETH at 2000, BTC at 100000 and DOGE at 0.2, and no accounts."""
+    listings = [
+        Listing(Instrument("ETH", 4, single_tier(50)), mark=200_000, oracle=200_000),
+        Listing(
+            Instrument("BTC", 5, tiers_of([(0, 40), (150_000_000, 20)]), margin_table_id=56),
+            mark=1_000_000,
+            oracle=1_000_000,
+        ),
+        Listing(Instrument("DOGE", 0, single_tier(10)), mark=200_000, oracle=200_000),
+    ]
+    return Venue(VenueState(listings=listings, seed=1, now_ms=NOW, **settings))
+
+
+def fund(venue: Venue, address: str = ALICE, usd: int = 100_000) -> Account:
+    """Deposit some USD."""
+    return venue.deposit(address, usd * MICRO_USD)
+
+
+def order(
+    asset: int,
+    side: str,
+    sz: object,
+    px: object,
+    tif: Tif | None = "Gtc",
+    *,
+    reduce_only: bool = False,
+    trigger: tuple[object, Tpsl] | None = None,
+    is_market: bool = True,
+    cloid: str | None = None,
+) -> wire.OrderRequest:
+    """Return an order request; `side` is buy or sell."""
+    return wire.OrderRequest(
+        asset=asset,
+        is_buy=side == "buy",
+        px=Decimal(str(px)),
+        sz=Decimal(str(sz)),
+        reduce_only=reduce_only,
+        tif=None if trigger else tif,
+        trigger=None if trigger is None else wire.TriggerRequest(Decimal(str(trigger[0])), is_market, trigger[1]),
+        cloid=cloid,
+    )
+
+
+def place(venue: Venue, account: Account, *orders: wire.OrderRequest, grouping: wire.Grouping = "na") -> list[Any]:
+    """Place orders in one action; return their statuses."""
+    answer = venue.act(account, wire.PlaceOrders(orders, grouping))
+    statuses: list[Any] = answer["response"]["data"]["statuses"]
+    return statuses
+
+
+def resting(status: Any) -> int:
+    """Return the number of an order that rests."""
+    return int(status["resting"]["oid"])
+
+
+def quotes(venue: Venue, asset: int, bid: object, ask: object, sz: object = 100) -> None:
+    """Let the market quote both sides."""
+    instrument = venue.state.listings[asset].instrument
+    size = int(Decimal(str(sz)).scaleb(instrument.sz_decimals))
+    for px, is_buy in ((bid, True), (ask, False)):
+        venue.quote(asset, int(Decimal(str(px)).scaleb(instrument.px_decimals)), size, is_buy=is_buy)
+
+
+def set_mark(venue: Venue, asset: int, px: object, after_ms: int = 3_000) -> None:
+    """Let time pass, then mark and oracle be a price."""
+    units = int(Decimal(str(px)).scaleb(venue.state.listings[asset].instrument.px_decimals))
+    venue.pass_time(venue.state.now_ms + after_ms)
+    venue.set_prices({asset: (units, units)})
