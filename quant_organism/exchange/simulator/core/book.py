@@ -19,6 +19,8 @@ class BookSide:
         self._sign = -1 if is_bid else 1
         self._keys: list[int] = []
         self._levels: dict[int, dict[int, Order]] = {}
+        self.users = 0
+        """Orders in it that are not the market's own quotes."""
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -48,12 +50,16 @@ class BookSide:
             bisect.insort(self._keys, key)
             level = self._levels[key] = {}
         level[order.oid] = order
+        self.users += order.oid > 0
 
     def remove(self, order: Order) -> None:
         """Take an order out; one that is not there is passed over."""
         key = self._sign * order.px
         level = self._levels.get(key)
-        if level is not None and level.pop(order.oid, None) is not None and not level:
+        if level is None or level.pop(order.oid, None) is None:
+            return
+        self.users -= order.oid > 0
+        if not level:
             del self._levels[key]
             del self._keys[bisect.bisect_left(self._keys, key)]
 
@@ -73,6 +79,11 @@ class Book:
         """Say whether an order at this price would match at once."""
         best = self.side(is_buy=not is_buy).best_px()
         return best is not None and (px >= best if is_buy else px <= best)
+
+    @property
+    def users(self) -> int:
+        """Orders in it that are not the market's own quotes."""
+        return self.bids.users + self.asks.users
 
     def mid2(self) -> int | None:
         """Return twice the scaled mid price, or None where a side is empty."""

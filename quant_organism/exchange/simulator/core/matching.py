@@ -46,6 +46,7 @@ def match(world: World, taker: Order, tag: LiquidationTag | None = None) -> None
     tag
         Given where the order is a liquidation.
     """
+    world.prepare(taker.asset)
     side = world.books[taker.asset].side(is_buy=not taker.is_buy)
     while taker.sz:
         maker = side.best()

@@ -63,6 +63,7 @@ def check(world: World, account: Account, request: OrderRequest, replaced: Order
         It breaks a rule of precision, size, trigger, reduce-only, distance, margin or post-only.
     """
     order = _read(world, account, request)
+    world.prepare(request.asset)
     listing, state = world.state.listings[request.asset], world.state
     if state.now_ms < state.post_only_until_ms and request.tif != "Alo":
         raise Refused(texts.POST_ONLY_PERIOD)

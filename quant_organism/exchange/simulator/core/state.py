@@ -1,7 +1,7 @@
 """Everything that the venue is at one moment; all of it can be written down as JSON and taken up again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -110,6 +110,10 @@ class VenueState:
     post_only_until_ms: int = 0
 
 
+def _nothing(_: int) -> None:
+    """Have every book ready at all times."""
+
+
 class World:
     """A state with what is derived from it: books, margin tables, and the events not yet published.
 
@@ -122,6 +126,8 @@ class World:
     def __init__(self, state: VenueState) -> None:
         self.state = state
         self.events: list[Event] = []
+        self.prepare: Callable[[int], None] = _nothing
+        """Called with an asset before its book is looked at, for a market that makes its quotes late."""
         self.books = [Book() for _ in state.listings]
         standing = [order for order in state.orders.values() if self._stands(order)]
         for order in sorted([*standing, *state.quotes.values()], key=lambda order: order.priority):

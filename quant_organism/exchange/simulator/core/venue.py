@@ -113,6 +113,26 @@ class Venue:
             self.state.quotes[order.oid] = order
             lifecycle.rest(self.world, order)
 
+    def quote_levels(self, asset: int, bids: Mapping[int, int], asks: Mapping[int, int]) -> None:
+        """Make the market's quotes of an asset these sizes by scaled price; one that stays keeps its place in time."""
+        book = self.world.books[asset]
+        for side, is_buy, levels in ((book.bids, True, bids), (book.asks, False, asks)):
+            standing = {order.px: order for order in side if order.account == MARKET}
+            for px, order in standing.items():
+                if px not in levels or book.crosses(px, is_buy=is_buy):
+                    lifecycle.finish(self.world, order, texts.CANCELED)
+        for side, is_buy, levels in ((book.bids, True, bids), (book.asks, False, asks)):
+            standing = {order.px: order for order in side if order.account == MARKET}
+            for px, size in levels.items():
+                if px in standing:
+                    standing[px].sz = size
+                else:
+                    self.quote(asset, px, size, is_buy=is_buy)
+
+    def print_trade(self, asset: int, px: int, size: int, *, is_buy: bool) -> None:
+        """Publish a trade of the market with itself."""
+        matching.print_trade(self.world, asset, px, size, is_buy=is_buy)
+
     def take(self, asset: int, px: int, size: int, *, is_buy: bool) -> int:
         """Let the market take at most a size from the book, up to a price; return what it did not get."""
         order = self._market_order(asset, px, size, is_buy=is_buy)

@@ -1,0 +1,191 @@
+"""The venue with its market, moved by hand: what the server serves, and what a replay in memory runs."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from quant_organism.errors import IntegrityError
+from quant_organism.exchange.protocol.wire import Action
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.events import Event, Traded
+from quant_organism.exchange.simulator.core.state import Listing, VenueState
+from quant_organism.exchange.simulator.core.venue import Venue
+from quant_organism.exchange.simulator.market.candles import Candle, CandleSeries
+from quant_organism.exchange.simulator.market.driver import MarketDriver, MarketSpec, MarketState
+from quant_organism.exchange.simulator.market.tape import Tape
+from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
+
+SCHEMA_VERSION: Final = 1
+RECENT_TRADES: Final = 200
+
+
+@dataclass(slots=True)
+class FundingRecord:
+    """A funding rate that was settled, in 1e-10 an hour, with its premium."""
+
+    time_ms: int
+    rate_e10: int
+    premium_e10: int
+
+
+@dataclass(slots=True)
+class EngineState:
+    """All that a snapshot holds; the tape is not in it, only the sum that tells it apart."""
+
+    schema_version: int
+    tape_sum: int
+    venue: VenueState
+    market: MarketState
+    candles: list[CandleSeries]
+    fundings: list[list[FundingRecord]]
+    trades: list[list[Traded]] = field(default_factory=list)
+
+
+class Engine:
+    """A venue whose market follows a tape.
+
+    Parameters
+    ----------
+    tape
+        Bars; those before `begin_ms` are history, those after are walked through.
+    begin_ms
+        When the venue opens; the start of a bar.
+    spec
+        How the market looks.
+    seed
+        Of everything that is drawn.
+    """
+
+    def __init__(self, tape: Tape, begin_ms: int, spec: MarketSpec | None = None, seed: int = 0) -> None:
+        self.tape, self.seed, self.spec = tape, seed, spec or MarketSpec()
+        bar = int(np.clip(np.searchsorted(tape.times, begin_ms), 0, len(tape.times) - 1))
+        listings = [Listing(instrument) for instrument in tape.instruments]
+        state = VenueState(listings=listings, seed=seed, now_ms=int(tape.times[bar]))
+        self.candles = [_history(tape, asset, bar) for asset in range(len(listings))]
+        self.fundings = [_funding_history(tape, asset, bar) for asset in range(len(listings))]
+        self.trades: list[deque[Traded]] = [deque(maxlen=RECENT_TRADES) for _ in listings]
+        self.listener: Callable[[list[Event]], None] | None = None
+        self.watched: set[int] = set()
+        """Assets whose books somebody looks at."""
+        self._take_up(Venue(state), MarketState(bar))
+        self.advance(state.now_ms)
+
+    @property
+    def now_ms(self) -> int:
+        """Time of the venue."""
+        return self.venue.state.now_ms
+
+    def advance(self, to_ms: int) -> None:
+        """Let everything happen up to a time, that included."""
+        while (due := self.market.next_ms()) is not None and due <= to_ms:
+            funded = self.market.state.funded_ms
+            self.market.step()
+            if self.market.state.funded_ms != funded:
+                self._record_funding()
+            self._collect()
+        if to_ms > self.now_ms:
+            self.venue.pass_time(to_ms)
+            self._collect()
+
+    def act(self, account: Account, action: Action) -> dict[str, Any]:
+        """Carry out an action; return the answer of /exchange."""
+        answer = self.venue.act(account, action)
+        self._collect()
+        return answer
+
+    def deposit(self, address: str, micro_usd: int) -> Account:
+        """Bring money in for an address."""
+        account = self.venue.deposit(address, micro_usd)
+        self._collect()
+        return account
+
+    def changed(self) -> None:
+        """Publish what was done to the venue from outside."""
+        self.venue.world.refresh()
+        for _ in range(len(self.venue.state.listings) - len(self.candles)):
+            self.candles.append(CandleSeries(self.tape.interval.milliseconds))
+            self.fundings.append([])
+            self.trades.append(deque(maxlen=RECENT_TRADES))
+        self._collect()
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as JSON."""
+        state = EngineState(
+            SCHEMA_VERSION,
+            self._tape_sum(),
+            self.venue.state,
+            self.market.state,
+            self.candles,
+            self.fundings,
+            [list(trades) for trades in self.trades],
+        )
+        return orjson.dumps(orjson.loads(TypeAdapter(EngineState).dump_json(state)), option=orjson.OPT_SORT_KEYS)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Become what a snapshot says.
+
+        Raises
+        ------
+        IntegrityError
+            It is not a snapshot of this version, or not one over this tape.
+        """
+        try:
+            state = TypeAdapter(EngineState).validate_json(snapshot)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise IntegrityError(str(first["msg"]), where=f"snapshot: {first['loc']}", remedy="take another") from error
+        if state.schema_version != SCHEMA_VERSION or state.tape_sum != self._tape_sum():
+            raise IntegrityError(
+                "another version, or made over other bars", where="snapshot", remedy="serve the bars it was made over"
+            )
+        self.candles, self.fundings = state.candles, state.fundings
+        self.trades = [deque(trades, maxlen=RECENT_TRADES) for trades in state.trades]
+        self._take_up(Venue(state.venue), state.market)
+
+    def _take_up(self, venue: Venue, state: MarketState) -> None:
+        self.venue = venue
+        self.market = MarketDriver(venue, self.tape, self.spec, self.seed, state, self.watched)
+
+    def _collect(self) -> None:
+        events = self.venue.world.drain()
+        for event in events:
+            if isinstance(event, Traded):
+                self.candles[event.asset].add(event.px, event.sz, event.time_ms)
+                self.trades[event.asset].append(event)
+        if self.listener is not None and events:
+            self.listener(events)
+
+    def _record_funding(self) -> None:
+        for asset, rate in self.market.last_rates.items():
+            listing = self.venue.state.listings[asset]
+            record = FundingRecord(self.now_ms, rate, listing.premium_e10 or 0)
+            self.fundings[asset].append(record)
+
+    def _tape_sum(self) -> int:
+        return int(self.tape.close.sum() + self.tape.volume.sum() + self.tape.times.sum())
+
+
+def _history(tape: Tape, asset: int, bar: int) -> CandleSeries:
+    series = CandleSeries(tape.interval.milliseconds)
+    columns = (tape.times, tape.open[:, asset], tape.high[:, asset], tape.low[:, asset], tape.close[:, asset])
+    rows = zip(*(column[:bar].tolist() for column in (*columns, tape.volume[:, asset])), strict=True)
+    series.bars = [Candle(t, o, h, lo, c, v, 0) for t, o, h, lo, c, v in rows if o > 0 and v > 0]
+    return series
+
+
+def _funding_history(tape: Tape, asset: int, bar: int) -> list[FundingRecord]:
+    ends, rates = tape.times[:bar] + tape.interval.milliseconds, tape.rate_e10[:bar, asset]
+    there = tape.has_rate[:bar, asset]
+    return [FundingRecord(int(t), int(r), 0) for t, r in zip(ends[there], rates[there], strict=True)]
+
+
+def begin_of(tape: Tape, future_days: int) -> int:
+    """Return when a venue opens that has so many days of its tape, or half of it, before it."""
+    length = int(tape.times[-1]) - int(tape.times[0]) + tape.interval.milliseconds
+    future = min(future_days * MS_PER_DAY, length // 2)
+    return (int(tape.times[-1]) + tape.interval.milliseconds - future) // MS_PER_HOUR * MS_PER_HOUR
