@@ -105,9 +105,7 @@ def test_a_resting_order_is_filled_by_a_share_of_the_trades_that_reach_it(engine
     assert settlement.total_money(engine.venue.world) == 0
 
 
-def order_action(px: int, size: int):
-    from decimal import Decimal
-
+def order_action(px: int, size: int) -> PlaceOrders:
     request = order(0, "buy", Decimal(size).scaleb(-4), Decimal(px).scaleb(-2))
     return PlaceOrders((request,), "na")
 

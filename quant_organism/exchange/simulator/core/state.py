@@ -7,6 +7,7 @@ from typing import Final
 
 from quant_organism.exchange.protocol.decimals import answer
 from quant_organism.exchange.protocol.instruments import Instrument, MarginTier
+from quant_organism.exchange.protocol.nonces import NonceWindow
 from quant_organism.exchange.simulator.core.account import Account, Holding
 from quant_organism.exchange.simulator.core.book import Book
 from quant_organism.exchange.simulator.core.events import Event
@@ -85,6 +86,8 @@ class VenueState:
         Resting orders of the market itself, by their negative oid.
     market_raw, fees, bridge
         Micro-USD of the market, of fees paid, and of deposits less withdrawals (negative).
+    signers
+        Nonces by the address that signed with them.
     oracle_band
         Lowest and highest limit price against the oracle; None: any.
     post_only_until_ms
@@ -106,6 +109,7 @@ class VenueState:
     trades: int = 0
     blocks: int = 0
     liquidations: int = 0
+    signers: dict[str, NonceWindow] = field(default_factory=dict)
     oracle_band: tuple[float, float] | None = (0.2, 5.0)
     post_only_until_ms: int = 0
 

@@ -1,0 +1,73 @@
+"""Every kind of fault, by the moment at which it strikes (reference: section 21)."""
+
+from typing import Final, Literal
+
+Stage = Literal["connection", "request", "action", "info", "answer", "handshake", "socket", "frame", "venue"]
+
+KINDS: Final[dict[str, tuple[Stage, str]]] = {
+    # connection: a client connects
+    "refuse_connection": ("connection", "The connection is reset before anything is read."),
+    # request: a request was read, nothing was done
+    "latency": ("request", "The request waits for `ms`, or up to `ms` + `jitter_ms`, before it is looked at."),
+    "reset_before": ("request", "The connection is reset; nothing was done."),
+    "http_status": ("request", "`status` with `body` is answered; nothing was done. `headers` may be given."),
+    # action: a signed action was admitted, nothing was done
+    "refuse_action": ("action", "The whole action is refused with `text`: a limit, a nonce, an unknown wallet."),
+    # info: a question is answered
+    "visibility_lag": ("info", "Orders and fills trail by `ms`."),
+    "stale_answer": ("info", "The answer to the same question before is given again."),
+    # answer: everything was done, the answer is on its way
+    "answer_latency": ("answer", "The answer waits for `ms`."),
+    "reset_after": ("answer", "The connection is reset; everything was done."),
+    "drop_idle": ("answer", "The connection is reset `ms` after the answer."),
+    "replace_answer": ("answer", "`body` is answered with `status` instead: empty, HTML, `null`, cut short."),
+    "truncate_answer": ("answer", "The second half of the answer is missing."),
+    "fewer_statuses": ("answer", "The last item of the statuses is missing."),
+    # handshake: a WebSocket is asked for
+    "refuse_socket": ("handshake", "The handshake is answered with `status`."),
+    # socket: a message of the client was read, or time passes over a socket
+    "close_socket": ("socket", "The socket is closed with `code`."),
+    "abort_socket": ("socket", "The connection is reset without a word."),
+    "silence_socket": ("socket", "The socket stays open and nothing is sent any more."),
+    "withhold_pong": ("socket", "A ping is not answered."),
+    "withhold_ack": ("socket", "A subscription is made but not acknowledged."),
+    "delay_ack": ("socket", "A subscription is acknowledged `ms` late, after its data."),
+    "refuse_subscription": ("socket", "A subscription is answered with an error."),
+    # frame: a message goes out
+    "drop_frame": ("frame", "The message is lost."),
+    "delay_frame": ("frame", "The message comes `ms` late, behind others."),
+    "duplicate_frame": ("frame", "The message comes twice."),
+    "reorder_frame": ("frame", "The message comes behind the next one."),
+    "malform_frame": ("frame", "The message is cut in the middle."),
+    "unknown_channel": ("frame", "A message of an unheard-of channel comes before it."),
+    "unknown_keys": ("frame", "The message holds keys that nobody knows."),
+    "unknown_status": ("frame", "An order's status is a word that nobody knows."),
+    "null_fields": ("frame", "Optional fields of the message are null."),
+    # venue: at a time, for a while
+    "clock_offset": ("venue", "Nonces and expiry are judged by a clock that is `ms` ahead, drifting by `ppm`."),
+    "exhaust_ip": ("venue", "No REST weight is left."),
+    "exhaust_address": ("venue", "The address `user` has used up its requests."),
+    "expire_agents": ("venue", "The agents of `user` have expired."),
+    "revoke_agents": ("venue", "The agents of `user` are gone."),
+    "unify_account": ("venue", "`user` is a unified account."),
+    "empty_book": ("venue", "Nobody quotes `coin`."),
+    "one_sided_book": ("venue", "Nobody quotes the `side` (bid or ask) of `coin`."),
+    "crossed_book": ("venue", "The published book of `coin` is crossed."),
+    "thin_book": ("venue", "Depth of `coin` is multiplied by `factor`."),
+    "price_gap": ("venue", "Prices of `coin` are multiplied by `factor`."),
+    "mark_gap": ("venue", "The mark of `coin` is multiplied by `factor`, its oracle and book are not."),
+    "funding_rate": ("venue", "The hourly funding rate of `coin` is `rate`."),
+    "late_funding": ("venue", "The next funding is paid `ms` late."),
+    "missing_candles": ("venue", "Candles of `coin` that open while it lasts are not to be had."),
+    "revised_candle": ("venue", "The newest candle of `coin` is published with another close."),
+    "halt": ("venue", "`coin`, or all, does not trade: books are frozen, orders refused."),
+    "post_only": ("venue", "Only post-only orders are taken."),
+    "open_interest_cap": ("venue", "Positions in `coin` may not grow."),
+    "delist": ("venue", "`coin` is delisted in its place, for good."),
+    "append_asset": ("venue", "An asset called `coin` is listed, for good."),
+    "change_asset": ("venue", "`coin` has other `sz_decimals` or `max_leverage`, for good."),
+    "malformed_spot": ("venue", "spotMeta holds a pair whose token does not exist."),
+    "null_contexts": ("venue", "Asset contexts of `coin` lack what may be null."),
+    "restart": ("venue", "All connections are reset; the state is kept."),
+}
+"""By name: when it strikes, and what it does."""

@@ -1,0 +1,130 @@
+"""Faults of the market and of accounts: what begins, and what ends again."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from quant_organism.errors import InputError
+from quant_organism.exchange.protocol.instruments import Instrument, single_tier
+from quant_organism.exchange.protocol.weights import EXTRA_CANCELS, request_cap
+from quant_organism.exchange.simulator.core.state import Listing
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.faults.plan import Fault
+
+RATE_SCALE: Final = 10**10
+
+
+def begin(engine: Engine, fault: Fault) -> None:
+    """Let a fault of the venue begin.
+
+    Raises
+    ------
+    InputError
+        It names no coin or user that exists, or lacks an option.
+    """
+    state, market = engine.venue.state, engine.market.state
+    match fault.kind:
+        case "expire_agents":
+            for agent in _account(engine, fault).agents:
+                agent.valid_until_ms = min(agent.valid_until_ms, state.now_ms)
+        case "revoke_agents":
+            _account(engine, fault).agents.clear()
+        case "unify_account":
+            _account(engine, fault).is_unified = True
+        case "exhaust_address":
+            account = _account(engine, fault)
+            account.requests_used = request_cap(account.volume // 10**6) + EXTRA_CANCELS
+        case "empty_book":
+            market.thinned[_asset(engine, fault)] = 0.0
+        case "thin_book":
+            market.thinned[_asset(engine, fault)] = fault.number("factor", 0.01)
+        case "one_sided_book":
+            market.one_sided[_asset(engine, fault)] = str(fault.options.get("side", "bid"))
+        case "price_gap":
+            market.lowered[_asset(engine, fault)] = fault.number("factor", 0.9)
+        case "mark_gap":
+            market.mark_factor[_asset(engine, fault)] = fault.number("factor", 0.9)
+        case "funding_rate":
+            market.rate_e10[_asset(engine, fault)] = round(fault.number("rate", 0.04) * RATE_SCALE)
+        case "late_funding":
+            market.funding_due_ms += int(fault.number("ms", 60_000))
+        case "halt":
+            for listing in _listings(engine, fault):
+                listing.halted = True
+        case "post_only":
+            state.post_only_until_ms = state.now_ms + (fault.duration_ms or 60_000)
+        case "open_interest_cap":
+            for listing in _listings(engine, fault):
+                listing.open_interest_capped = True
+        case "delist" | "append_asset" | "change_asset":
+            _relist(engine, fault)
+    _requote(engine, fault)
+
+
+def end(engine: Engine, fault: Fault) -> None:
+    """Let a fault of the venue end; what was for good stays."""
+    market = engine.market.state
+    match fault.kind:
+        case "unify_account":
+            _account(engine, fault).is_unified = False
+        case "exhaust_address":
+            _account(engine, fault).requests_used = 0
+        case "empty_book" | "thin_book":
+            market.thinned.pop(_asset(engine, fault), None)
+        case "one_sided_book":
+            market.one_sided.pop(_asset(engine, fault), None)
+        case "price_gap":
+            market.lowered.pop(_asset(engine, fault), None)
+        case "mark_gap":
+            market.mark_factor.pop(_asset(engine, fault), None)
+        case "funding_rate":
+            market.rate_e10.pop(_asset(engine, fault), None)
+        case "halt":
+            for listing in _listings(engine, fault):
+                listing.halted = False
+        case "open_interest_cap":
+            for listing in _listings(engine, fault):
+                listing.open_interest_capped = False
+    _requote(engine, fault)
+
+
+def _relist(engine: Engine, fault: Fault) -> None:
+    """Change what is listed; ids stay what they were."""
+    listings = engine.venue.state.listings
+    if fault.kind == "append_asset":
+        name = fault.coin or f"NEW{len(listings)}"
+        listings.append(Listing(Instrument(name, int(fault.number("sz_decimals", 2)), single_tier(3))))
+    elif fault.kind == "delist":
+        asset = _asset(engine, fault)
+        listings[asset].instrument = replace(listings[asset].instrument, is_delisted=True)
+        engine.venue.delist(asset)
+    else:
+        instrument = listings[_asset(engine, fault)].instrument
+        changes: dict[str, Any] = {}
+        if "max_leverage" in fault.options:
+            changes |= {"tiers": single_tier(int(fault.number("max_leverage", 3))), "margin_table_id": None}
+        listings[_asset(engine, fault)].instrument = replace(instrument, **changes)
+    engine.changed()
+
+
+def _requote(engine: Engine, fault: Fault) -> None:
+    if fault.coin is not None and fault.kind in ("empty_book", "thin_book", "one_sided_book"):
+        engine.market.requote(_asset(engine, fault))
+        engine.changed()
+
+
+def _asset(engine: Engine, fault: Fault) -> int:
+    for asset, listing in enumerate(engine.venue.state.listings):
+        if listing.instrument.name == fault.coin:
+            return asset
+    raise InputError(f"no coin is called {fault.coin!r}", where=f"fault {fault.kind}", remedy="name one that is listed")
+
+
+def _listings(engine: Engine, fault: Fault) -> list[Listing]:
+    return engine.venue.state.listings if fault.coin is None else [engine.venue.state.listings[_asset(engine, fault)]]
+
+
+def _account(engine: Engine, fault: Fault) -> Any:
+    account = engine.venue.state.accounts.get(fault.user or "")
+    if account is None:
+        raise InputError(f"no account of {fault.user!r}", where=f"fault {fault.kind}", remedy="name one with a deposit")
+    return account

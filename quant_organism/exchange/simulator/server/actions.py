@@ -1,0 +1,174 @@
+"""/exchange: who may act, whether the nonce is good, and what the action does (reference: sections 3 to 5)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from quant_organism.exchange.protocol import signing, texts, weights
+from quant_organism.exchange.protocol.malformed import Malformed
+from quant_organism.exchange.protocol.nonces import NonceWindow
+from quant_organism.exchange.protocol.wire import CancelOrders, parse_action, parse_address, parse_int
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.venue import err
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.server.limits import address_refusal
+from quant_organism.exchange.simulator.spec import ServerSpec
+
+EXPIRED: Final = "Action expired."
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A signed request.
+
+    Parameters
+    ----------
+    action
+        As it was sent, with its keys in their order.
+    kind
+        Its type.
+    nonce, vault, expires_after_ms
+        What is signed beside the action.
+    signature
+        r, s and v.
+    """
+
+    action: Mapping[str, Any]
+    kind: str
+    nonce: int
+    signature: Mapping[str, Any]
+    vault: str | None
+    expires_after_ms: int | None
+
+
+def read_envelope(body: object) -> Envelope:
+    """Return a request of /exchange.
+
+    Raises
+    ------
+    Malformed
+        A field is missing or of a wrong kind; nulls may be left out.
+    """
+    if not isinstance(body, Mapping) or not isinstance(body.get("action"), Mapping):
+        raise Malformed("action, nonce and signature are expected", where="request")
+    action, signature = body["action"], body.get("signature")
+    if not isinstance(action.get("type"), str) or not isinstance(signature, Mapping):
+        raise Malformed("action, nonce and signature are expected", where="request")
+    vault, expires = body.get("vaultAddress"), body.get("expiresAfter")
+    nonce = parse_int(body.get("nonce"), "nonce")
+    if nonce < 0:
+        raise Malformed(f"{nonce} is negative", where="nonce")
+    expires_ms = None if expires is None else parse_int(expires, "expiresAfter")
+    if expires_ms is not None and expires_ms < 0:
+        raise Malformed(f"{expires_ms} is negative", where="expiresAfter")
+    return Envelope(
+        action=action,
+        kind=action["type"],
+        nonce=nonce,
+        signature=signature,
+        vault=None if vault is None else parse_address(vault, "vaultAddress"),
+        expires_after_ms=expires_ms,
+    )
+
+
+class ActionDesk:
+    """Takes signed actions in.
+
+    Parameters
+    ----------
+    engine
+        The venue.
+    spec
+        How signatures and nonces are judged.
+    signing_time
+        Time in ms by which nonces and expiry are judged.
+    refusal
+        Asked about every action that was admitted, with its account's address: a text to refuse it with, or None.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        spec: ServerSpec,
+        signing_time: Callable[[], int],
+        refusal: Callable[[Envelope, str], str | None],
+    ) -> None:
+        self._engine, self._spec, self._time, self._refusal = engine, spec, signing_time, refusal
+
+    def take(self, envelope: Envelope) -> dict[str, Any]:
+        """Return the answer to a request; only an admitted one changes anything.
+
+        Raises
+        ------
+        Malformed
+            Its action cannot be read.
+        """
+        action = parse_action(envelope.action)
+        if action is None:
+            return err(texts.UNSUPPORTED)
+        signer = self._signer(envelope)
+        if signer is None:
+            return err(texts.UNRECOVERABLE)
+        account = self._account(envelope, signer)
+        if account is None:
+            by_user = envelope.kind in signing.USER_SIGNED
+            return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer))
+        refused = self._admit(envelope, account, signer)
+        if refused is not None:
+            return err(refused)
+        count = weights.batch_length(envelope.action)
+        if count > weights.MAX_ITEMS_PER_ACTION:
+            return err(texts.OVER_WEIGHT)
+        if self._spec.limit_addresses:
+            is_cancel = isinstance(action, CancelOrders)
+            refused = address_refusal(account, count, self._engine.now_ms, is_cancel=is_cancel)
+        refused = refused or self._refusal(envelope, account.address)
+        return self._engine.act(account, action) if refused is None else err(refused)
+
+    def owner_of(self, signer: str) -> Account | None:
+        """Return the account that an address may act for: its own, or the one whose agent it is."""
+        state = self._engine.venue.state
+        if signer in state.accounts:
+            return state.accounts[signer]
+        for account in state.accounts.values():
+            for agent in account.agents:
+                if agent.address == signer and agent.valid_until_ms > state.now_ms:
+                    return account
+        return None
+
+    def _signer(self, envelope: Envelope) -> str | None:
+        if envelope.kind not in signing.USER_SIGNED:
+            return signing.l1_signer(
+                envelope.action,
+                envelope.signature,
+                envelope.nonce,
+                vault=envelope.vault,
+                expires_after_ms=envelope.expires_after_ms,
+                mainnet=self._spec.mainnet,
+            )
+        chain = "Mainnet" if self._spec.mainnet else "Testnet"
+        if envelope.action.get("hyperliquidChain") != chain or envelope.action.get("nonce") != envelope.nonce:
+            raise Malformed(f"hyperliquidChain {chain} and the request's nonce are expected", where="action")
+        return signing.user_signer(envelope.action, envelope.signature)
+
+    def _account(self, envelope: Envelope, signer: str) -> Account | None:
+        accounts = self._engine.venue.state.accounts
+        if envelope.kind in signing.USER_SIGNED:
+            return accounts.get(signer)
+        owner = self.owner_of(signer)
+        if envelope.vault is None or owner is None:
+            return owner
+        acted = accounts.get(envelope.vault)
+        return acted if acted is not None and acted.master == owner.address else None
+
+    def _admit(self, envelope: Envelope, account: Account, signer: str) -> str | None:
+        now = self._time()
+        window = self._engine.venue.state.signers.setdefault(signer, NonceWindow())
+        refused = window.refusal(envelope.nonce, now)
+        if refused is not None:
+            return refused
+        window.consume(envelope.nonce)
+        if envelope.expires_after_ms is not None and envelope.expires_after_ms < now:
+            account.requests_used += weights.STALE_EXPIRY_FACTOR
+            return EXPIRED
+        return None

@@ -1,0 +1,216 @@
+"""/info: which question gets which answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from quant_organism.exchange.protocol.malformed import Malformed
+from quant_organism.exchange.protocol.wire import parse_address, parse_int, parse_oid_or_cloid
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.market.candles import INTERVALS
+from quant_organism.exchange.simulator.server import market_views as market
+from quant_organism.exchange.simulator.server.account_views import AccountView
+
+
+class Broken(Exception):
+    """A question at which the venue breaks with 500 `null`."""
+
+
+@dataclass(slots=True)
+class Question:
+    """What is asked, of whom, and how far the answer may trail.
+
+    Parameters
+    ----------
+    engine
+        The venue.
+    body
+        The request.
+    lag_ms
+        Lag of orders and fills.
+    spot_meta
+        What is said of spot pairs.
+    """
+
+    engine: Engine
+    body: Mapping[str, Any]
+    lag_ms: int
+    spot_meta: Mapping[str, Any]
+
+    def user(self) -> AccountView:
+        """Return the account that is asked about."""
+        return AccountView(self.engine, parse_address(self.body.get("user"), "user"), self.lag_ms)
+
+    def time(self, key: str, *, required: bool = False) -> int | None:
+        """Return a time in ms; None where it is not given and need not be."""
+        value = self.body.get(key)
+        return None if value is None and not required else parse_int(value, key)
+
+    def asset(self, key: str = "coin") -> int | None:
+        """Return the asset id of a coin, or None for one that is not listed."""
+        return find_asset(self.engine, self.body.get(key))
+
+    def known_asset(self) -> int:
+        """Return the asset id of a coin that must be listed."""
+        asset = self.asset()
+        if asset is None:
+            raise Broken
+        return asset
+
+
+def find_asset(engine: Engine, coin: object) -> int | None:
+    """Return the asset id of a coin, or None where it is not listed.
+
+    Raises
+    ------
+    Malformed
+        Not a text.
+    """
+    if not isinstance(coin, str):
+        raise Malformed(f"{coin!r} is not a coin", where="coin")
+    names = [listing.instrument.name for listing in engine.venue.state.listings]
+    return names.index(coin) if coin in names else None
+
+
+def answer(question: Question) -> Any:
+    """Return what /info answers.
+
+    Raises
+    ------
+    Malformed
+        An unknown type, or a field that is missing or of a wrong kind.
+    Broken
+        What the real venue breaks at.
+    """
+    kind = question.body.get("type")
+    handler = _ANSWERS.get(kind) if isinstance(kind, str) else None
+    if handler is None:
+        raise Malformed(f"unknown type {kind!r}", where="type")
+    return handler(question)
+
+
+def _contexts(q: Question) -> list[Any]:
+    listings = q.engine.venue.state.listings
+    return [market.perp_meta(q.engine), [market.asset_context(q.engine, asset) for asset in range(len(listings))]]
+
+
+def _own_dex(give: Callable[[Question], Any], empty: Any) -> Callable[[Question], Any]:
+    """Answer for the venue's own dex only; there is no other."""
+    return lambda q: give(q) if q.body.get("dex") in (None, "") else empty
+
+
+def _l2_book(q: Question) -> Any:
+    asset, figures, mantissa = q.asset(), q.body.get("nSigFigs"), q.body.get("mantissa")
+    if asset is None:
+        return None
+    if figures is not None and (figures not in (2, 3, 4, 5) or (mantissa is not None and figures != 5)):
+        raise Broken
+    if mantissa not in (None, 1, 2, 5):
+        raise Broken
+    return market.l2_book(q.engine, asset, figures, mantissa or 1)
+
+
+def _candles(q: Question) -> Any:
+    request = q.body.get("req")
+    if not isinstance(request, Mapping) or request.get("interval") not in INTERVALS:
+        raise Malformed("coin, interval, startTime and endTime are expected", where="req")
+    asset = find_asset(q.engine, request.get("coin"))
+    start = parse_int(request.get("startTime"), "startTime")
+    end = request.get("endTime")
+    end_ms = q.engine.now_ms if end is None else parse_int(end, "endTime")
+    if asset is None:
+        raise Broken
+    return market.candle_list(q.engine, asset, request["interval"], start, end_ms)
+
+
+def _funding_history(q: Question) -> Any:
+    end = q.time("endTime")
+    start = q.time("startTime", required=True) or 0
+    return market.funding_history(q.engine, q.known_asset(), start, q.engine.now_ms if end is None else end)
+
+
+def _fills_by_time(q: Question) -> Any:
+    start = q.time("startTime", required=True) or 0
+    return q.user().fills(max(start, 1), q.time("endTime"), aggregate=bool(q.body.get("aggregateByTime")))
+
+
+def _span(give: Callable[[AccountView, int, int | None], Any]) -> Callable[[Question], Any]:
+    return lambda q: give(q.user(), q.time("startTime", required=True) or 0, q.time("endTime"))
+
+
+def _of_user(shown: Any) -> Callable[[Question], Any]:
+    """Answer the same for every user; the address must be one all the same."""
+
+    def give(q: Question) -> Any:
+        q.user()
+        return shown
+
+    return give
+
+
+_AUCTION: Final = {
+    "startTimeSeconds": 0,
+    "durationSeconds": 111_600,
+    "startGas": "500.0",
+    "currentGas": "500.0",
+    "endGas": None,
+}
+_REFERRAL: Final[Mapping[str, Any]] = {
+    "referredBy": None,
+    "cumVlm": "0.0",
+    "unclaimedRewards": "0.0",
+    "claimedRewards": "0.0",
+    "builderRewards": "0.0",
+    "referrerState": {"stage": "needToTrade", "data": {"required": "10000.0"}},
+    "rewardHistory": [],
+}
+_STAKE: Final = {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
+
+_ANSWERS: Final[Mapping[str, Callable[[Question], Any]]] = {
+    "meta": _own_dex(lambda q: market.perp_meta(q.engine), None),
+    "metaAndAssetCtxs": _own_dex(_contexts, None),
+    "allPerpMetas": lambda q: [market.perp_meta(q.engine)],
+    "perpDexs": lambda q: [None],
+    "spotMeta": lambda q: q.spot_meta,
+    "spotMetaAndAssetCtxs": lambda q: [q.spot_meta, []],
+    "allMids": _own_dex(lambda q: market.all_mids(q.engine), {}),
+    "l2Book": _l2_book,
+    "candleSnapshot": _candles,
+    "fundingHistory": _funding_history,
+    "predictedFundings": lambda q: market.predicted_fundings(q.engine),
+    "recentTrades": lambda q: market.recent_trades(q.engine, q.known_asset()),
+    "exchangeStatus": lambda q: {"specialStatuses": None, "time": q.engine.now_ms},
+    "perpsAtOpenInterestCap": lambda q: [
+        listing.instrument.name for listing in q.engine.venue.state.listings if listing.open_interest_capped
+    ],
+    "perpDeployAuctionStatus": lambda q: _AUCTION,
+    "spotDeployState": _of_user({"states": [], "gasAuction": _AUCTION}),
+    "clearinghouseState": lambda q: q.user().state(),
+    "spotClearinghouseState": lambda q: q.user().spot_state(),
+    "openOrders": _own_dex(lambda q: q.user().open_orders(), []),
+    "frontendOpenOrders": _own_dex(lambda q: q.user().frontend_orders(), []),
+    "orderStatus": lambda q: q.user().order_status(parse_oid_or_cloid(q.body.get("oid"), "oid")),
+    "historicalOrders": lambda q: q.user().historical_orders(),
+    "userFills": lambda q: q.user().fills(),
+    "userFillsByTime": _fills_by_time,
+    "userFunding": _span(lambda user, start, end: user.fundings(start, end)),
+    "userNonFundingLedgerUpdates": _span(lambda user, start, end: user.ledger(start, end)),
+    "userRateLimit": lambda q: q.user().rate_limit(),
+    "userFees": lambda q: q.user().fees(),
+    "userRole": lambda q: q.user().role(),
+    "extraAgents": lambda q: q.user().agents(),
+    "portfolio": lambda q: q.user().portfolio(),
+    "activeAssetData": lambda q: q.user().active_asset(q.known_asset()),
+    "userAbstraction": lambda q: "unifiedAccount" if q.user().account.is_unified else "default",
+    "userDexAbstraction": _of_user(False),
+    "userToMultiSigSigners": _of_user(None),
+    "subAccounts": _of_user(None),
+    "referral": _of_user(_REFERRAL),
+    "userVaultEquities": _of_user([]),
+    "userTwapSliceFills": _of_user([]),
+    "delegatorSummary": _of_user(_STAKE),
+    "delegations": _of_user([]),
+    "delegatorRewards": _of_user([]),
+    "delegatorHistory": _of_user([]),
+    "maxBuilderFee": _of_user(0),
+}

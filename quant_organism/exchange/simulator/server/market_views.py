@@ -1,0 +1,160 @@
+"""Answers about the market (reference: section 6.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from quant_organism.exchange.protocol.decimals import answer, usd
+from quant_organism.exchange.protocol.instruments import meta
+from quant_organism.exchange.simulator.core import settlement
+from quant_organism.exchange.simulator.core.book import BookSide
+from quant_organism.exchange.simulator.core.events import Traded
+from quant_organism.exchange.simulator.core.state import Listing
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.market import candles
+from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
+
+DEPTH = 20
+RATE_DECIMALS = 10
+MAX_ROWS = 500
+
+SPOT_META: Mapping[str, Any] = {
+    "universe": [],
+    "tokens": [
+        {
+            "name": "USDC",
+            "szDecimals": 8,
+            "weiDecimals": 8,
+            "index": 0,
+            "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054",
+            "isCanonical": True,
+            "evmContract": None,
+            "fullName": None,
+        }
+    ],
+}
+
+
+def perp_meta(engine: Engine) -> dict[str, Any]:
+    """Return the universe with its margin tables."""
+    return meta([listing.instrument for listing in engine.venue.state.listings])
+
+
+def mid(engine: Engine, asset: int) -> str | None:
+    """Return a mid price, or None where a side of the book is empty."""
+    engine.market.freshen(asset)
+    mid2, listing = engine.venue.world.books[asset].mid2(), engine.venue.state.listings[asset]
+    return None if mid2 is None else answer(mid2 * 5, listing.instrument.px_decimals + 1)
+
+
+def all_mids(engine: Engine) -> dict[str, str]:
+    """Return the mid of every coin that has one."""
+    mids = {listing.instrument.name: mid(engine, asset) for asset, listing in enumerate(engine.venue.state.listings)}
+    return {coin: px for coin, px in mids.items() if px is not None}
+
+
+def asset_context(engine: Engine, asset: int) -> dict[str, Any]:
+    """Return prices, funding, open interest and the volume of the last 24 hours; null is what an empty book lacks."""
+    listing, now = engine.venue.state.listings[asset], engine.now_ms
+    middle = None if listing.instrument.is_delisted else mid(engine, asset)
+    sell, buy = engine.market.impact_prices(asset)
+    series = engine.candles[asset]
+    day = series.within(series.bar_ms, now - MS_PER_DAY, now)
+    whole = middle is not None and sell is not None and buy is not None
+    premium = listing.premium_e10
+    return {
+        "funding": answer(listing.rate_e10, RATE_DECIMALS),
+        "openInterest": listing.sz(settlement.open_interest(engine.venue.world, asset)),
+        "prevDayPx": listing.px(day[0].open if day else listing.oracle),
+        "dayNtlVlm": usd(sum(candle.volume * candle.close for candle in day)),
+        "premium": answer(premium, RATE_DECIMALS) if premium is not None and whole else None,
+        "oraclePx": listing.px(listing.oracle),
+        "markPx": listing.px(listing.mark),
+        "midPx": middle,
+        "impactPxs": [listing.px(sell), listing.px(buy)] if sell is not None and buy is not None else None,
+        "dayBaseVlm": listing.sz(sum(candle.volume for candle in day)),
+    }
+
+
+def l2_book(engine: Engine, asset: int, figures: int | None = None, mantissa: int = 1) -> dict[str, Any]:
+    """Return the best levels of a book, put together to so many significant figures where they are given."""
+    engine.market.freshen(asset)
+    book, listing = engine.venue.world.books[asset], engine.venue.state.listings[asset]
+    sides = [_levels(side, listing, figures, mantissa, up=side is book.asks) for side in (book.bids, book.asks)]
+    return {"coin": listing.instrument.name, "time": engine.now_ms, "levels": sides}
+
+
+def best_levels(engine: Engine, asset: int) -> dict[str, Any]:
+    """Return best bid and ask, null where there is none."""
+    levels = l2_book(engine, asset)["levels"]
+    best = [side[0] if side else None for side in levels]
+    return {"coin": engine.venue.state.listings[asset].instrument.name, "time": engine.now_ms, "bbo": best}
+
+
+def candle_list(engine: Engine, asset: int, interval: str, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
+    """Return the newest candles of an interval; the last of them is still forming."""
+    found = engine.candles[asset].within(candles.INTERVALS[interval], start_ms, end_ms)
+    return [candles.wire(candle, engine.venue.state.listings[asset].instrument, interval) for candle in found]
+
+
+def funding_history(engine: Engine, asset: int, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
+    """Return settled funding rates, oldest first."""
+    coin = engine.venue.state.listings[asset].instrument.name
+    rows = [record for record in engine.fundings[asset] if start_ms <= record.time_ms <= end_ms][:MAX_ROWS]
+    return [
+        {
+            "coin": coin,
+            "fundingRate": answer(row.rate_e10, RATE_DECIMALS),
+            "premium": answer(row.premium_e10, RATE_DECIMALS),
+            "time": row.time_ms,
+        }
+        for row in rows
+    ]
+
+
+def public_trade(trade: Traded, listing: Listing) -> dict[str, Any]:
+    """Return a trade as everyone sees it."""
+    return {
+        "coin": listing.instrument.name,
+        "side": "B" if trade.is_buy else "A",
+        "px": listing.px(trade.px),
+        "sz": listing.sz(trade.sz),
+        "time": trade.time_ms,
+        "hash": trade.hash,
+        "tid": trade.tid,
+        "users": [trade.buyer, trade.seller],
+    }
+
+
+def recent_trades(engine: Engine, asset: int) -> list[dict[str, Any]]:
+    """Return the last trades, newest first."""
+    listing = engine.venue.state.listings[asset]
+    return [public_trade(trade, listing) for trade in reversed(engine.trades[asset])][:10]
+
+
+def predicted_fundings(engine: Engine) -> list[Any]:
+    """Return the rate of the present hour of every coin."""
+    due = engine.now_ms // MS_PER_HOUR * MS_PER_HOUR + MS_PER_HOUR
+    return [
+        [
+            listing.instrument.name,
+            [["HlPerp", {"fundingRate": answer(listing.rate_e10, RATE_DECIMALS), "nextFundingTime": due}]],
+        ]
+        for listing in engine.venue.state.listings
+    ]
+
+
+def _levels(side: BookSide, listing: Listing, figures: int | None, mantissa: int, *, up: bool) -> list[dict[str, Any]]:
+    grouped: dict[int, list[int]] = {}
+    for px, orders in side.levels():
+        key = px if figures is None else _coarse(px, figures, mantissa, up=up)
+        if key not in grouped and len(grouped) == DEPTH:
+            break
+        level = grouped.setdefault(key, [0, 0])
+        level[0] += sum(order.sz for order in orders)
+        level[1] += len(orders)
+    return [{"px": listing.px(px), "sz": listing.sz(size), "n": count} for px, (size, count) in grouped.items()]
+
+
+def _coarse(px: int, figures: int, mantissa: int, *, up: bool) -> int:
+    step = mantissa * int(10 ** max(0, len(str(px)) - figures))
+    return -(-px // step) * step if up else px // step * step
