@@ -125,7 +125,9 @@ def test_a_market_order_pays_for_the_depth_it_takes(engine: Engine) -> None:
 
 def test_quotes_made_late_are_the_same(tape: Tape) -> None:
     early, late = (Engine(tape, int(tape.times[48]), MarketSpec(ticks_per_bar=12), seed=9) for _ in range(2))
-    early.watched.update({0, 1})
+    for minute in range(0, 121, 5):  # somebody looks at every tick
+        early.advance(int(tape.times[48]) + minute * 60_000)
+        early.market.freshen(0)
     for engine in (early, late):
         engine.advance(int(tape.times[50]) + 7)
         engine.market.freshen(0)

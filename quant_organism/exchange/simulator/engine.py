@@ -70,8 +70,6 @@ class Engine:
         self.fundings = [_funding_history(tape, asset, bar) for asset in range(len(listings))]
         self.trades: list[deque[Traded]] = [deque(maxlen=RECENT_TRADES) for _ in listings]
         self.listener: Callable[[list[Event]], None] | None = None
-        self.watched: set[int] = set()
-        """Assets whose books somebody looks at."""
         self._take_up(Venue(state), MarketState(bar))
         self.advance(state.now_ms)
 
@@ -149,7 +147,7 @@ class Engine:
 
     def _take_up(self, venue: Venue, state: MarketState) -> None:
         self.venue = venue
-        self.market = MarketDriver(venue, self.tape, self.spec, self.seed, state, self.watched)
+        self.market = MarketDriver(venue, self.tape, self.spec, self.seed, state)
 
     def _collect(self) -> None:
         events = self.venue.world.drain()

@@ -133,6 +133,19 @@ class FaultInjector:
                 ended.append(armed.fault)
         return begun, ended
 
+    def next_turn_ms(self) -> int | None:
+        """Return when the next fault of the venue begins or ends, or None where none does."""
+        now, times = self._now(), []
+        for armed in self._armed:
+            if armed.fault.stage == "venue":
+                times += [armed.start_ms]
+                times += [] if armed.fault.duration_ms is None else [armed.start_ms + armed.fault.duration_ms]
+        return min((time for time in times if now < time < 1 << 61), default=None)
+
+    def has(self, kind: str) -> bool:
+        """Say whether a kind of fault is armed at all."""
+        return any(armed.fault.kind == kind for armed in self._armed)
+
     def lasting(self, kind: str) -> list[Fault]:
         """Return the faults of the venue of a kind that last."""
         return [armed.fault for armed in self._armed if armed.lasts and armed.fault.kind == kind]

@@ -34,17 +34,17 @@ def begin(engine: Engine, fault: Fault) -> None:
             account = _account(engine, fault)
             account.requests_used = request_cap(account.volume // 10**6) + EXTRA_CANCELS
         case "empty_book":
-            market.thinned[_asset(engine, fault)] = 0.0
+            market.thinned[asset_of(engine, fault)] = 0.0
         case "thin_book":
-            market.thinned[_asset(engine, fault)] = fault.number("factor", 0.01)
+            market.thinned[asset_of(engine, fault)] = fault.number("factor", 0.01)
         case "one_sided_book":
-            market.one_sided[_asset(engine, fault)] = str(fault.options.get("side", "bid"))
+            market.one_sided[asset_of(engine, fault)] = str(fault.options.get("side", "bid"))
         case "price_gap":
-            market.lowered[_asset(engine, fault)] = fault.number("factor", 0.9)
+            market.lowered[asset_of(engine, fault)] = fault.number("factor", 0.9)
         case "mark_gap":
-            market.mark_factor[_asset(engine, fault)] = fault.number("factor", 0.9)
+            market.mark_factor[asset_of(engine, fault)] = fault.number("factor", 0.9)
         case "funding_rate":
-            market.rate_e10[_asset(engine, fault)] = round(fault.number("rate", 0.04) * RATE_SCALE)
+            market.rate_e10[asset_of(engine, fault)] = round(fault.number("rate", 0.04) * RATE_SCALE)
         case "late_funding":
             market.funding_due_ms += int(fault.number("ms", 60_000))
         case "halt":
@@ -55,6 +55,13 @@ def begin(engine: Engine, fault: Fault) -> None:
         case "open_interest_cap":
             for listing in _listings(engine, fault):
                 listing.open_interest_capped = True
+        case "missing_candles":
+            until = state.now_ms + (fault.duration_ms or 1 << 50)
+            engine.candles[asset_of(engine, fault)].hidden.append((state.now_ms, until))
+        case "revised_candle":
+            series = engine.candles[asset_of(engine, fault)]
+            for candle in (*series.minutes[-1:], *series.bars[-1:]):
+                candle.close = candle.low if candle.close != candle.low else candle.high
         case "delist" | "append_asset" | "change_asset":
             _relist(engine, fault)
     _requote(engine, fault)
@@ -69,15 +76,15 @@ def end(engine: Engine, fault: Fault) -> None:
         case "exhaust_address":
             _account(engine, fault).requests_used = 0
         case "empty_book" | "thin_book":
-            market.thinned.pop(_asset(engine, fault), None)
+            market.thinned.pop(asset_of(engine, fault), None)
         case "one_sided_book":
-            market.one_sided.pop(_asset(engine, fault), None)
+            market.one_sided.pop(asset_of(engine, fault), None)
         case "price_gap":
-            market.lowered.pop(_asset(engine, fault), None)
+            market.lowered.pop(asset_of(engine, fault), None)
         case "mark_gap":
-            market.mark_factor.pop(_asset(engine, fault), None)
+            market.mark_factor.pop(asset_of(engine, fault), None)
         case "funding_rate":
-            market.rate_e10.pop(_asset(engine, fault), None)
+            market.rate_e10.pop(asset_of(engine, fault), None)
         case "halt":
             for listing in _listings(engine, fault):
                 listing.halted = False
@@ -94,25 +101,32 @@ def _relist(engine: Engine, fault: Fault) -> None:
         name = fault.coin or f"NEW{len(listings)}"
         listings.append(Listing(Instrument(name, int(fault.number("sz_decimals", 2)), single_tier(3))))
     elif fault.kind == "delist":
-        asset = _asset(engine, fault)
+        asset = asset_of(engine, fault)
         listings[asset].instrument = replace(listings[asset].instrument, is_delisted=True)
         engine.venue.delist(asset)
     else:
-        instrument = listings[_asset(engine, fault)].instrument
+        instrument = listings[asset_of(engine, fault)].instrument
         changes: dict[str, Any] = {}
         if "max_leverage" in fault.options:
             changes |= {"tiers": single_tier(int(fault.number("max_leverage", 3))), "margin_table_id": None}
-        listings[_asset(engine, fault)].instrument = replace(instrument, **changes)
+        listings[asset_of(engine, fault)].instrument = replace(instrument, **changes)
     engine.changed()
 
 
 def _requote(engine: Engine, fault: Fault) -> None:
     if fault.coin is not None and fault.kind in ("empty_book", "thin_book", "one_sided_book"):
-        engine.market.requote(_asset(engine, fault))
+        engine.market.requote(asset_of(engine, fault))
         engine.changed()
 
 
-def _asset(engine: Engine, fault: Fault) -> int:
+def asset_of(engine: Engine, fault: Fault) -> int:
+    """Return the asset id of the coin that a fault names.
+
+    Raises
+    ------
+    InputError
+        It names none that is listed.
+    """
     for asset, listing in enumerate(engine.venue.state.listings):
         if listing.instrument.name == fault.coin:
             return asset
@@ -120,7 +134,7 @@ def _asset(engine: Engine, fault: Fault) -> int:
 
 
 def _listings(engine: Engine, fault: Fault) -> list[Listing]:
-    return engine.venue.state.listings if fault.coin is None else [engine.venue.state.listings[_asset(engine, fault)]]
+    return engine.venue.state.listings if fault.coin is None else [engine.venue.state.listings[asset_of(engine, fault)]]
 
 
 def _account(engine: Engine, fault: Fault) -> Any:

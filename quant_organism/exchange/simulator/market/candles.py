@@ -52,11 +52,14 @@ class CandleSeries:
     ----------
     bar_ms
         Length of the tape's bars.
+    hidden
+        Spans of time in ms whose candles a fault keeps back.
     """
 
     bar_ms: int
     minutes: list[Candle] = field(default_factory=list)
     bars: list[Candle] = field(default_factory=list)
+    hidden: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, px: int, size: int, time_ms: int) -> None:
         """Take in a trade; times never go back."""
@@ -86,7 +89,11 @@ class CandleSeries:
                 grouped.append(
                     Candle(begins, candle.open, candle.high, candle.low, candle.close, candle.volume, candle.count)
                 )
-        return [candle for candle in grouped if candle.start_ms >= start_ms][-MAX_ANSWER:]
+        shown = [candle for candle in grouped if candle.start_ms >= start_ms and not self._is_hidden(candle.start_ms)]
+        return shown[-MAX_ANSWER:]
+
+    def _is_hidden(self, start_ms: int) -> bool:
+        return any(start <= start_ms < end for start, end in self.hidden)
 
 
 def wire(candle: Candle, instrument: Instrument, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Walks the tape around the venue: oracle and mark, quotes, trades, funding.
 
 A book is quoted around every tick's price; trades are printed at it. Resting orders of users are reached by a share of
-each trade, in their turn at their price. Where nobody looks at a book and nobody rests in it, its quotes are made only
-when they are next needed: they depend on seed, asset and tick alone.
+each trade, in their turn at their price. Where nobody rests in a book its quotes are made only when they are next
+looked at or traded with: they depend on seed, asset and tick alone.
 """
 
 from dataclasses import dataclass, field
@@ -108,15 +108,10 @@ class MarketDriver:
         Of paths, depths and the lateness of funding.
     state
         Where the walk begins.
-    watched
-        Assets whose books somebody looks at; may change.
     """
 
-    def __init__(
-        self, venue: Venue, tape: Tape, spec: MarketSpec, seed: int, state: MarketState, watched: set[int]
-    ) -> None:
+    def __init__(self, venue: Venue, tape: Tape, spec: MarketSpec, seed: int, state: MarketState) -> None:
         self.venue, self.tape, self.spec, self.seed, self.state = venue, tape, spec, seed, state
-        self.watched = watched
         self.last_rates: dict[int, int] = {}
         """Rates of the hour that was funded last, in 1e-10, by asset id."""
         self._paths: tuple[int, list[NDArray[np.int64]], list[NDArray[np.int64]]] = (-1, [], [])
@@ -174,7 +169,7 @@ class MarketDriver:
             is_buy = px >= (listing.last or px)
             self.state.touch[asset] = self._best(asset, px, number, is_buy=is_buy)
             self.state.stale.add(asset)
-            if asset in self.watched or venue.world.books[asset].users:
+            if venue.world.books[asset].users:
                 self.freshen(asset)
             self._print(asset, px, int(sizes[asset][state.tick]), is_buy=is_buy)
             prices[asset] = (self._mark(asset, px, now), px)

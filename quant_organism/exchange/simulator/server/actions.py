@@ -7,7 +7,7 @@ from typing import Any, Final
 from quant_organism.exchange.protocol import signing, texts, weights
 from quant_organism.exchange.protocol.malformed import Malformed
 from quant_organism.exchange.protocol.nonces import NonceWindow
-from quant_organism.exchange.protocol.wire import CancelOrders, parse_action, parse_address, parse_int
+from quant_organism.exchange.protocol.wire import Action, CancelOrders, parse_action, parse_address, parse_int
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.venue import err
 from quant_organism.exchange.simulator.engine import Engine
@@ -95,8 +95,8 @@ class ActionDesk:
     ) -> None:
         self._engine, self._spec, self._time, self._refusal = engine, spec, signing_time, refusal
 
-    def take(self, envelope: Envelope) -> dict[str, Any]:
-        """Return the answer to a request; only an admitted one changes anything.
+    def take(self, envelope: Envelope) -> tuple[dict[str, Any], str | None]:
+        """Return the answer to a request, and the account that it acts for; only an admitted one changes anything.
 
         Raises
         ------
@@ -105,25 +105,17 @@ class ActionDesk:
         """
         action = parse_action(envelope.action)
         if action is None:
-            return err(texts.UNSUPPORTED)
+            return err(texts.UNSUPPORTED), None
         signer = self._signer(envelope)
         if signer is None:
-            return err(texts.UNRECOVERABLE)
+            return err(texts.UNRECOVERABLE), None
         account = self._account(envelope, signer)
         if account is None:
             by_user = envelope.kind in signing.USER_SIGNED
-            return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer))
-        refused = self._admit(envelope, account, signer)
-        if refused is not None:
-            return err(refused)
-        count = weights.batch_length(envelope.action)
-        if count > weights.MAX_ITEMS_PER_ACTION:
-            return err(texts.OVER_WEIGHT)
-        if self._spec.limit_addresses:
-            is_cancel = isinstance(action, CancelOrders)
-            refused = address_refusal(account, count, self._engine.now_ms, is_cancel=is_cancel)
+            return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer)), None
+        refused = self._admit(envelope, account, signer) or self._over_limit(envelope, account, action)
         refused = refused or self._refusal(envelope, account.address)
-        return self._engine.act(account, action) if refused is None else err(refused)
+        return (self._engine.act(account, action) if refused is None else err(refused)), account.address
 
     def owner_of(self, signer: str) -> Account | None:
         """Return the account that an address may act for: its own, or the one whose agent it is."""
@@ -135,6 +127,14 @@ class ActionDesk:
                 if agent.address == signer and agent.valid_until_ms > state.now_ms:
                     return account
         return None
+
+    def _over_limit(self, envelope: Envelope, account: Account, action: Action) -> str | None:
+        count = weights.batch_length(envelope.action)
+        if count > weights.MAX_ITEMS_PER_ACTION:
+            return texts.OVER_WEIGHT
+        if not self._spec.limit_addresses:
+            return None
+        return address_refusal(account, count, self._engine.now_ms, is_cancel=isinstance(action, CancelOrders))
 
     def _signer(self, envelope: Envelope) -> str | None:
         if envelope.kind not in signing.USER_SIGNED:

@@ -1,0 +1,215 @@
+"""What can be subscribed to, and what a subscription shows (reference: section 8)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from quant_organism.exchange.protocol.malformed import Malformed
+from quant_organism.exchange.protocol.wire import parse_address
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.market.candles import INTERVALS
+from quant_organism.exchange.simulator.server import market_views as market
+from quant_organism.exchange.simulator.server.account_views import AccountView
+from quant_organism.exchange.simulator.server.info import find_asset
+
+SNAPSHOT_ROWS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription, with what its type needs."""
+
+    kind: str
+    coin: str | None = None
+    user: str | None = None
+    interval: str | None = None
+    figures: int | None = None
+    mantissa: int | None = None
+
+    def echo(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the subscription as it is acknowledged: with the fields that were left out."""
+        found = dict(said)
+        if self.kind == "l2Book":
+            found |= {"nSigFigs": self.figures, "mantissa": self.mantissa}
+        return found
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel that its messages have."""
+        return "user" if self.kind == "userEvents" else self.kind
+
+
+MARKET_STATES: Final = frozenset({"allMids", "l2Book", "bbo", "activeAssetCtx", "allDexsAssetCtxs"})
+"""Types whose state is published again and again while prices move."""
+
+USER_STATES: Final = frozenset(
+    {
+        "webData2",
+        "webData3",
+        "activeAssetData",
+        "clearinghouseState",
+        "openOrders",
+        "spotState",
+        "allDexsClearinghouseState",
+        "twapStates",
+    }
+)
+"""The same, of an account."""
+
+USER_STREAMS: Final = frozenset(
+    {
+        "orderUpdates",
+        "userEvents",
+        "userFills",
+        "userFundings",
+        "userNonFundingLedgerUpdates",
+        "userTwapSliceFills",
+        "userTwapHistory",
+        "notification",
+    }
+)
+_BY_COIN: Final = frozenset({"l2Book", "bbo", "trades", "candle", "activeAssetCtx", "activeAssetData"})
+_PLAIN: Final = frozenset({"allMids", "allDexsAssetCtxs"})
+KINDS: Final = MARKET_STATES | USER_STATES | USER_STREAMS | {"trades", "candle"}
+
+
+def parse_subscription(engine: Engine, said: object) -> Subscription:
+    """Return what is asked for.
+
+    Raises
+    ------
+    Malformed
+        An unknown type, coin, user or interval.
+    """
+    if not isinstance(said, Mapping) or said.get("type") not in KINDS:
+        raise Malformed("unknown type", where="subscription")
+    kind = str(said["type"])
+    coin, user, interval = None, None, None
+    if kind in _BY_COIN:
+        if find_asset(engine, said.get("coin")) is None:
+            raise Malformed("unknown coin", where="subscription")
+        coin = str(said["coin"])
+    if kind in USER_STATES | USER_STREAMS:
+        user = parse_address(said.get("user"), "subscription")
+    if kind == "candle":
+        interval = said.get("interval")
+        if interval not in INTERVALS:
+            raise Malformed("unknown interval", where="subscription")
+    figures, mantissa = said.get("nSigFigs"), said.get("mantissa")
+    if figures not in (None, 2, 3, 4, 5) or mantissa not in (None, 1, 2, 5):
+        raise Malformed("unknown precision", where="subscription")
+    return Subscription(kind, coin, user, interval, figures, mantissa)
+
+
+def first_message(engine: Engine, sub: Subscription) -> Any:
+    """Return the data of a subscription's first message, or None where there is none."""
+    if sub.kind in MARKET_STATES | USER_STATES:
+        return state(engine, sub)
+    if sub.kind == "trades":
+        return market.recent_trades(engine, _asset(engine, sub)) or None
+    if sub.kind == "candle":
+        return candle(engine, sub)
+    if sub.kind in _SNAPSHOTS:
+        name, rows = _SNAPSHOTS[sub.kind]
+        return {"isSnapshot": True, "user": sub.user, name: rows(AccountView(engine, str(sub.user)))}
+    return None
+
+
+def state(engine: Engine, sub: Subscription) -> Any:
+    """Return the present state that a subscription shows."""
+    return _STATES[sub.kind](engine, sub)
+
+
+def candle(engine: Engine, sub: Subscription) -> dict[str, Any] | None:
+    """Return the newest candle."""
+    assert sub.interval is not None
+    length = INTERVALS[sub.interval]
+    start = engine.now_ms // length * length
+    found = market.candle_list(engine, _asset(engine, sub), sub.interval, start, engine.now_ms)
+    return found[-1] if found else None
+
+
+def flat_funding(view: AccountView, row: Any) -> dict[str, Any]:
+    """Return a funding payment as sockets have it."""
+    return {"time": row.time_ms, **view.funding(row)}
+
+
+def _asset(engine: Engine, sub: Subscription) -> int:
+    asset = find_asset(engine, sub.coin)
+    assert asset is not None
+    return asset
+
+
+def _view(engine: Engine, sub: Subscription) -> AccountView:
+    return AccountView(engine, str(sub.user))
+
+
+def _contexts(engine: Engine) -> list[dict[str, Any]]:
+    return [market.asset_context(engine, asset) for asset in range(len(engine.venue.state.listings))]
+
+
+def _web_data(engine: Engine, sub: Subscription) -> dict[str, Any]:
+    view = _view(engine, sub)
+    return {
+        "clearinghouseState": view.state(),
+        "leadingVaults": [],
+        "totalVaultEquity": "0.0",
+        "openOrders": view.frontend_orders(),
+        "agentAddress": None,
+        "agentValidUntil": None,
+        "cumLedger": "0.0",
+        "meta": market.perp_meta(engine),
+        "assetCtxs": _contexts(engine),
+        "serverTime": engine.now_ms,
+        "isVault": False,
+        "user": sub.user,
+        "twapStates": [],
+        "spotState": view.spot_state(),
+        "spotAssetCtxs": [],
+    }
+
+
+def _web_data_3(engine: Engine, sub: Subscription) -> dict[str, Any]:
+    user = {"cumLedger": "0.0", "serverTime": engine.now_ms, "isVault": False, "user": sub.user}
+    return {"userState": user, "perpDexStates": [{"totalVaultEquity": "0.0"}]}
+
+
+_STATES: Final[Mapping[str, Callable[[Engine, Subscription], Any]]] = {
+    "allMids": lambda engine, sub: {"mids": market.all_mids(engine)},
+    "l2Book": lambda engine, sub: market.l2_book(engine, _asset(engine, sub), sub.figures, sub.mantissa or 1),
+    "bbo": lambda engine, sub: market.best_levels(engine, _asset(engine, sub)),
+    "activeAssetCtx": lambda engine, sub: {
+        "coin": sub.coin,
+        "ctx": market.asset_context(engine, _asset(engine, sub)),
+    },
+    "allDexsAssetCtxs": lambda engine, sub: {"ctxs": [["", _contexts(engine)]]},
+    "webData2": _web_data,
+    "webData3": _web_data_3,
+    "activeAssetData": lambda engine, sub: _view(engine, sub).active_asset(_asset(engine, sub)),
+    "clearinghouseState": lambda engine, sub: {
+        "dex": "",
+        "user": sub.user,
+        "clearinghouseState": _view(engine, sub).state(),
+    },
+    "openOrders": lambda engine, sub: {"dex": "", "user": sub.user, "orders": _view(engine, sub).frontend_orders()},
+    "spotState": lambda engine, sub: {"user": sub.user, "spotState": _view(engine, sub).spot_state()},
+    "allDexsClearinghouseState": lambda engine, sub: {
+        "user": sub.user,
+        "clearinghouseStates": [["", _view(engine, sub).state()]],
+    },
+    "twapStates": lambda engine, sub: {"dex": "", "user": sub.user, "states": []},
+}
+
+_SNAPSHOTS: Final[Mapping[str, tuple[str, Callable[[AccountView], list[Any]]]]] = {
+    "userFills": ("fills", lambda view: view.fills()[:SNAPSHOT_ROWS]),
+    "userFundings": (
+        "fundings",
+        lambda view: [flat_funding(view, row) for row in reversed(view.account.fundings[-SNAPSHOT_ROWS:])],
+    ),
+    "userNonFundingLedgerUpdates": (
+        "nonFundingLedgerUpdates",
+        lambda view: list(reversed(view.ledger(0, None)))[:SNAPSHOT_ROWS],
+    ),
+    "userTwapSliceFills": ("twapSliceFills", lambda view: []),
+    "userTwapHistory": ("history", lambda view: []),
+}
