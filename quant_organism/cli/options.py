@@ -14,6 +14,7 @@ import typer
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
+    from quant_organism.market.source import CandleSource
     from quant_organism.settings import Settings
 
 _MARKET = "Market"
@@ -125,6 +126,25 @@ def market_options(
         "min_quality": min_quality,
         "repair": repair or None,
     }
+
+
+def candle_source(chosen: Mapping[str, Any]) -> "CandleSource":
+    """Return the source that market options name, by the settings where they say nothing.
+
+    Raises
+    ------
+    InputError
+        A world or folder that does not exist, or options that do not fit together.
+    """
+    from quant_organism.market.files.source import FileSource
+    from quant_organism.market.world.source import WorldSource
+    from quant_organism.market.world.spec import load_world
+    from quant_organism.settings import load_settings
+
+    market = load_settings({"market": chosen}).market
+    if market.source == "files" and market.path is not None:
+        return FileSource(market.path, market=market.name, repair=market.repair)
+    return WorldSource(load_world(market.world), seed=market.world_seed)
 
 
 def split_symbols(text: str) -> list[str]:

@@ -25,7 +25,19 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["run"], ["data"], ["data", "import"], ["strategies"], ["families"], ["trials", "summary"], ["sql"], ["ui"]],
+    [
+        [],
+        ["run"],
+        ["data"],
+        ["data", "import"],
+        ["strategies"],
+        ["families"],
+        ["archive", "show"],
+        ["trials", "summary"],
+        ["sql"],
+        ["ui"],
+        ["exchange", "serve"],
+    ],
 )
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     shown = subprocess.run([sys.executable, "-c", LOOK, *command, "--help"], capture_output=True, text=True, check=True)

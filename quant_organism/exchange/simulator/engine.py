@@ -18,7 +18,6 @@ from quant_organism.exchange.simulator.core.venue import Venue
 from quant_organism.exchange.simulator.market.candles import Candle, CandleSeries
 from quant_organism.exchange.simulator.market.driver import MarketDriver, MarketSpec, MarketState
 from quant_organism.exchange.simulator.market.tape import Tape
-from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
 
 SCHEMA_VERSION: Final = 1
 RECENT_TRADES: Final = 200
@@ -180,10 +179,3 @@ def _funding_history(tape: Tape, asset: int, bar: int) -> list[FundingRecord]:
     ends, rates = tape.times[:bar] + tape.interval.milliseconds, tape.rate_e10[:bar, asset]
     there = tape.has_rate[:bar, asset]
     return [FundingRecord(int(t), int(r), 0) for t, r in zip(ends[there], rates[there], strict=True)]
-
-
-def begin_of(tape: Tape, future_days: int) -> int:
-    """Return when a venue opens that has so many days of its tape, or half of it, before it."""
-    length = int(tape.times[-1]) - int(tape.times[0]) + tape.interval.milliseconds
-    future = min(future_days * MS_PER_DAY, length // 2)
-    return (int(tape.times[-1]) + tape.interval.milliseconds - future) // MS_PER_HOUR * MS_PER_HOUR

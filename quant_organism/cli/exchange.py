@@ -1,0 +1,87 @@
+"""`quant-organism exchange`: a local venue that speaks Hyperliquid's wire."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quant_organism.cli import options
+
+app = typer.Typer(help="A local exchange to trade on, in place of the real one.", no_args_is_help=True)
+
+
+@app.callback()
+def _keep_subcommands() -> None:
+    """Have the one command called by its name."""
+
+
+@app.command("serve")
+def serve(
+    world: options.World = None,
+    source: options.Source = None,
+    path: options.Candles = None,
+    symbols: options.Symbols = None,
+    interval: options.Interval = None,
+    world_seed: options.WorldSeed = None,
+    repair: options.Repair = False,
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is open to others.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 0,
+    speed: Annotated[
+        float, typer.Option(min=0, help="Seconds of the venue for each real one; 0: it moves by /admin/step only.")
+    ] = 1.0,
+    at: Annotated[str, typer.Option(help="now: the venue opens now; data: when its bars say.")] = "now",
+    future_days: Annotated[int, typer.Option(min=1, help="Days of the bars that are still to come.")] = 90,
+    ticks: Annotated[int, typer.Option(min=4, max=3600, help="Prices in a bar.")] = 60,
+    deposit: Annotated[
+        list[str] | None, typer.Option(help="ADDRESS=USD that an account begins with; may be repeated.")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="Fault plan, a YAML file.")] = None,
+    limits: Annotated[bool, typer.Option(help="Limit requests as the real venue does.")] = True,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="File to go on from where it exists, and to be left when it ends.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that the venue draws.")] = 0,
+) -> None:
+    """Serve HTTP and WebSocket until Ctrl-C; the base URL is printed first."""
+    import time
+
+    from quant_organism.errors import InputError
+    from quant_organism.exchange.simulator.clock import VenueClock
+    from quant_organism.exchange.simulator.faults.plan import load_plan
+    from quant_organism.exchange.simulator.market.driver import MarketSpec
+    from quant_organism.exchange.simulator.opening import open_engine, parse_deposits
+    from quant_organism.exchange.simulator.server.serving import listen, run
+    from quant_organism.exchange.simulator.server.venue_server import VenueServer
+    from quant_organism.exchange.simulator.spec import ServerSpec
+    from quant_organism.market.schema import Interval
+    from quant_organism.resilience.files import write_file
+
+    if at not in ("now", "data"):
+        raise InputError(f"no opening is called {at!r}", where="--at", remedy="use now or data")
+    chosen = options.market_options(
+        world=world, world_seed=world_seed, source=source, path=path, interval=interval, repair=repair
+    )
+    plan = None if faults is None else load_plan(faults)
+    listener = listen(host, port)
+    engine = open_engine(
+        options.candle_source(chosen),
+        Interval.parse(interval or "1h"),
+        symbols=None if symbols is None else options.split_symbols(symbols),
+        future_days=future_days,
+        now_ms=int(time.time() * 1000) if at == "now" else None,
+        spec=MarketSpec(ticks_per_bar=ticks),
+        seed=seed,
+        deposits=parse_deposits(deposit or []),
+    )
+    if snapshot is not None and snapshot.is_file():
+        engine.restore(snapshot.read_bytes())
+    spec = ServerSpec() if limits else ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
+    server = VenueServer(engine, VenueClock(engine.now_ms, speed, time.monotonic), spec, plan)
+    typer.echo(f"http://{host}:{listener.getsockname()[1]}")
+    try:
+        run(server, listener)
+    finally:
+        if snapshot is not None:
+            write_file(snapshot, engine.snapshot())
