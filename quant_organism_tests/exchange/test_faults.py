@@ -19,6 +19,7 @@ from quant_organism.exchange.simulator.faults.kinds import KINDS
 from quant_organism.exchange.simulator.faults.plan import Fault, FaultPlan, load_plan, parse_plan
 from quant_organism.exchange.simulator.market.tape import Tape
 from quant_organism.exchange.simulator.server.serving import RunningVenue
+from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.exchange.conftest import ALICE, NONCES, TIMEOUT, make_server
 
 USER = ALICE.address.lower()
@@ -462,8 +463,10 @@ def test_faults_strike_and_are_logged(client: Client, function: Check) -> None:
     assert {kind for kind, known in CHECKS.items() if known is function} <= logged
 
 
-def test_every_kind_is_checked() -> None:
+def test_every_kind_is_checked_and_documented() -> None:
     assert set(CHECKS) == set(KINDS)
+    page = (REPOSITORY / "docs" / "simulator.md").read_text()
+    assert [kind for kind, (_, does) in KINDS.items() if f"| `{kind}` | {does} |" not in page] == []
 
 
 class TestPlan:

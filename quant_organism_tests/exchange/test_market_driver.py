@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from quant_organism.exchange.protocol.decimals import MICRO_USD, is_legal_price
+from quant_organism.exchange.protocol.decimals import MICRO_USD, is_legal_price, nearest_price
 from quant_organism.exchange.protocol.wire import PlaceOrders
 from quant_organism.exchange.simulator.core import settlement
 from quant_organism.exchange.simulator.engine import Engine
@@ -135,6 +135,25 @@ def test_quotes_made_late_are_the_same(tape: Tape) -> None:
     books = [[(px, [o.sz for o in orders]) for px, orders in side.levels()] for side in sides]
     assert books[0] == books[1]
     assert len(books[0]) == 20
+
+
+def test_looking_changes_nothing(tape: Tape) -> None:
+    """Whoever trades gets the same fills, whether or not somebody looks at the books all the time."""
+    fills = []
+    for looks in (False, True):
+        engine = Engine(tape, int(tape.times[48]), MarketSpec(ticks_per_bar=12), seed=9)
+        alice = engine.deposit(ALICE, 10**7 * MICRO_USD)
+        for hour in range(20):
+            start = int(tape.times[48 + hour])
+            for minute in range(0, 60, 5):
+                engine.advance(start + minute * 60_000)
+                if looks:
+                    engine.market.freshen(0)
+            px = nearest_price(engine.venue.state.listings[0].mark / 100 * (0.998 + 0.0002 * hour), 2)
+            engine.act(alice, order_action(px, 20_000))
+        fills.append([(fill.time_ms, fill.px, fill.sz, fill.crossed) for fill in alice.fills])
+    assert fills[0] == fills[1]
+    assert {crossed for _, _, _, crossed in fills[0]} == {True, False}
 
 
 def test_recorded_funding_is_paid_just_after_the_hour(engine: Engine, tape: Tape) -> None:

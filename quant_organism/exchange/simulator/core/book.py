@@ -33,6 +33,12 @@ class BookSide:
         """Return the best scaled price."""
         return self._sign * self._keys[0] if self._keys else None
 
+    def best_user_px(self) -> int | None:
+        """Return the best scaled price of an order that is not the market's own."""
+        if self.users == 0:
+            return None
+        return next(order.px for order in self if order.oid > 0)
+
     def levels(self) -> Iterator[tuple[int, list[Order]]]:
         """Yield price and orders of each level, best first."""
         for key in self._keys:
@@ -79,11 +85,6 @@ class Book:
         """Say whether an order at this price would match at once."""
         best = self.side(is_buy=not is_buy).best_px()
         return best is not None and (px >= best if is_buy else px <= best)
-
-    @property
-    def users(self) -> int:
-        """Orders in it that are not the market's own quotes."""
-        return self.bids.users + self.asks.users
 
     def mid2(self) -> int | None:
         """Return twice the scaled mid price, or None where a side is empty."""

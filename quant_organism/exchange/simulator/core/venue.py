@@ -114,20 +114,11 @@ class Venue:
             lifecycle.rest(self.world, order)
 
     def quote_levels(self, asset: int, bids: Mapping[int, int], asks: Mapping[int, int]) -> None:
-        """Make the market's quotes of an asset these sizes by scaled price; one that stays keeps its place in time."""
-        book = self.world.books[asset]
-        for side, is_buy, levels in ((book.bids, True, bids), (book.asks, False, asks)):
-            standing = {order.px: order for order in side if order.account == MARKET}
-            for px, order in standing.items():
-                if px not in levels or book.crosses(px, is_buy=is_buy):
-                    lifecycle.finish(self.world, order, texts.CANCELED)
-        for side, is_buy, levels in ((book.bids, True, bids), (book.asks, False, asks)):
-            standing = {order.px: order for order in side if order.account == MARKET}
+        """Quote an asset anew with sizes by scaled price, behind whoever rests at the same prices."""
+        self.withdraw_quotes(asset)
+        for is_buy, levels in ((True, bids), (False, asks)):
             for px, size in levels.items():
-                if px in standing:
-                    standing[px].sz = size
-                else:
-                    self.quote(asset, px, size, is_buy=is_buy)
+                self.quote(asset, px, size, is_buy=is_buy)
 
     def print_trade(self, asset: int, px: int, size: int, *, is_buy: bool) -> None:
         """Publish a trade of the market with itself."""
@@ -142,7 +133,8 @@ class Venue:
 
     def withdraw_quotes(self, asset: int) -> None:
         """Take the market's quotes out of a book."""
-        for order in [order for order in self.state.quotes.values() if order.asset == asset]:
+        book = self.world.books[asset]
+        for order in [order for side in (book.bids, book.asks) for order in side if order.account == MARKET]:
             lifecycle.finish(self.world, order, texts.CANCELED)
 
     def delist(self, asset: int) -> None:

@@ -1,8 +1,9 @@
 """Walks the tape around the venue: oracle and mark, quotes, trades, funding.
 
 A book is quoted around every tick's price; trades are printed at it. Resting orders of users are reached by a share of
-each trade, in their turn at their price. Where nobody rests in a book its quotes are made only when they are next
-looked at or traded with: they depend on seed, asset and tick alone.
+each trade, in their turn at their price. Quotes are renewed with every tick, behind whoever rests at their prices;
+where they reach nobody they are made only when they are next looked at or traded with. They depend on seed, asset and
+tick alone, so that looking at a book changes nothing.
 """
 
 from dataclasses import dataclass, field
@@ -169,9 +170,10 @@ class MarketDriver:
             is_buy = px >= (listing.last or px)
             self.state.touch[asset] = self._best(asset, px, number, is_buy=is_buy)
             self.state.stale.add(asset)
-            if venue.world.books[asset].users:
+            reached = self._reaches_users(asset)
+            if reached:
                 self.freshen(asset)
-            self._print(asset, px, int(sizes[asset][state.tick]), is_buy=is_buy)
+            self._print(asset, px, int(sizes[asset][state.tick]), is_buy=is_buy, with_users=reached)
             prices[asset] = (self._mark(asset, px, now), px)
         state.tick += 1
         if state.tick == self.spec.ticks_per_bar:
@@ -217,16 +219,18 @@ class MarketDriver:
                     levels[is_buy].setdefault(legal, int(sizes[i + (0 if is_buy else LEVELS)]))
         self.venue.quote_levels(asset, bids=levels[True], asks=levels[False])
 
-    def _print(self, asset: int, px: int, size: int, *, is_buy: bool) -> None:
-        if size <= 0:
-            return
-        best = self.venue.world.books[asset].side(is_buy=not is_buy).best()
-        reached = best is not None and (best.px <= px if is_buy else best.px >= px)
-        if reached and self.venue.world.books[asset].users:
+    def _print(self, asset: int, px: int, size: int, *, is_buy: bool, with_users: bool) -> None:
+        if with_users and size > 0:
             share = max(1, round(size * self.spec.participation))
             size -= share - self.venue.take(asset, px, share, is_buy=is_buy)
         if size > 0:
             self.venue.print_trade(asset, px, size, is_buy=is_buy)
+
+    def _reaches_users(self, asset: int) -> bool:
+        """Say whether anyone rests at the best quotes or between them."""
+        (bid, ask, _), book = self.state.touch[asset], self.venue.world.books[asset]
+        user_bid, user_ask = book.bids.best_user_px(), book.asks.best_user_px()
+        return (user_bid is not None and user_bid >= bid) or (user_ask is not None and user_ask <= ask)
 
     def _mark(self, asset: int, oracle: int, now: int) -> int:
         tracker, book = self.state.trackers[asset], self.venue.world.books[asset]
