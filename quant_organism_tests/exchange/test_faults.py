@@ -469,6 +469,19 @@ def test_every_kind_is_checked_and_documented() -> None:
     assert [kind for kind, (_, does) in KINDS.items() if f"| `{kind}` | {does} |" not in page] == []
 
 
+def test_a_fault_that_cannot_begin_is_refused_and_does_no_harm(client: Client) -> None:
+    for body in (
+        {"kind": "empty_book", "coin": "NOPE"},
+        {"kind": "unify_account"},
+        {"kind": "latency", "options": {"ms": "x"}},
+    ):
+        assert client.admin("faults", body).status_code == 400
+    client.fault("halt", coin="NOPE", after_ms=500)
+    client.step()
+    assert "no coin is called" in client.log()[-1]["error"]
+    assert client.post("meta").status_code == 200
+
+
 class TestPlan:
     def _strikes(self, fault: dict[str, Any], others: int = 0, seed: int = 4) -> list[int]:
         faults = [Fault(kind="latency", probability=0.5, count=None)] * others

@@ -16,8 +16,10 @@ from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 from hyperliquid.utils.types import Cloid
 
+from quant_organism.exchange.simulator.clock import VenueClock
+from quant_organism.exchange.simulator.market.tape import Tape
 from quant_organism.exchange.simulator.server.serving import RunningVenue
-from quant_organism_tests.exchange.conftest import KEYS
+from quant_organism_tests.exchange.conftest import KEYS, make_server
 
 TIMEOUT = 10
 
@@ -312,6 +314,21 @@ class TestSubscriptions:
         eventually(lambda: bool(seen))
         assert info.unsubscribe({"type": "l2Book", "coin": "ETH"}, number)
         eventually(lambda: admin(served, "step", ms=1_000) is not None and not _members(served))
+
+
+def test_accelerated_time_goes_on_by_itself(small_tape: Tape) -> None:
+    server = make_server(small_tape)
+    server.clock = VenueClock(server.engine.now_ms, 7_200, time.monotonic)
+    start = server.engine.now_ms
+    with RunningVenue(server) as served:
+        info = Info(served.url, timeout=TIMEOUT)
+        try:
+            seen: list[Any] = []
+            info.subscribe({"type": "candle", "coin": "ETH", "interval": "1h"}, seen.append)
+            eventually(lambda: len({message["data"]["t"] for message in seen}) >= 3)
+        finally:
+            info.disconnect_websocket()
+    assert server.engine.now_ms > start + 2 * 3_600_000
 
 
 def _members(served: RunningVenue) -> int:

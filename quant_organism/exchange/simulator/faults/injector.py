@@ -133,6 +133,13 @@ class FaultInjector:
                 ended.append(armed.fault)
         return begun, ended
 
+    def withdraw(self, fault: Fault, reason: str) -> None:
+        """Note that a fault of the venue could not begin, and why."""
+        for armed in self._armed:
+            if armed.fault is fault:
+                armed.lasts = False
+                self._write(armed, {"error": reason})
+
     def next_turn_ms(self) -> int | None:
         """Return when the next fault of the venue begins or ends, or None where none does."""
         now, times = self._now(), []

@@ -10,6 +10,10 @@ from quant_organism.errors import InputError
 from quant_organism.exchange.simulator.faults.kinds import KINDS, Stage
 
 MAX_BYTES: Final = 256_000
+NUMERIC: Final = frozenset(
+    {"ms", "jitter_ms", "ppm", "status", "code", "factor", "rate", "sz_decimals", "max_leverage"}
+)
+"""Options that are numbers."""
 
 
 class Fault(BaseModel):
@@ -66,23 +70,22 @@ class Fault(BaseModel):
     def _lower(cls, user: str | None) -> str | None:
         return None if user is None else user.lower()
 
+    @field_validator("options")
+    @classmethod
+    def _numeric(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name, value in options.items():
+            if name in NUMERIC and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ValueError(f"{name} is {value!r}, a number is expected")
+        return options
+
     @property
     def stage(self) -> Stage:
         """When it strikes."""
         return KINDS[self.kind][0]
 
     def number(self, name: str, default: float) -> float:
-        """Return a numeric option.
-
-        Raises
-        ------
-        InputError
-            It is not a number.
-        """
-        value = self.options.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"{name} is {value!r}", where=f"fault {self.kind}", remedy="give a number")
-        return float(value)
+        """Return one of the numeric options."""
+        return float(self.options.get(name, default))
 
 
 class FaultPlan(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from quant_organism.errors import InputError
 from quant_organism.exchange.protocol import weights
 from quant_organism.exchange.simulator.clock import VenueClock
 from quant_organism.exchange.simulator.engine import Engine
@@ -82,9 +83,16 @@ class VenueServer:
         self.advance(max(to_ms, self.engine.now_ms))
 
     def add_fault(self, fault: Fault) -> int:
-        """Arm a fault; return its number."""
+        """Arm a fault; return its number.
+
+        Raises
+        ------
+        InputError
+            It begins at once and cannot: it names no coin or user that exists.
+        """
         number = self.injector.add(fault)
-        self._turn()
+        for error in self._turn():
+            raise error
         return number
 
     def clear_faults(self) -> None:
@@ -186,17 +194,25 @@ class VenueServer:
             return str(fault.options.get("text", "Action refused."))
         return None
 
-    def _turn(self) -> None:
+    def _turn(self) -> list[InputError]:
+        """Let faults of the venue begin and end; return, and log, why some could not."""
+        errors = []
         begun, ended = self.injector.turn()
         for fault in ended:
             market_faults.end(self.engine, fault)
         for fault in begun:
-            market_faults.begin(self.engine, fault)
+            try:
+                market_faults.begin(self.engine, fault)
+            except InputError as error:
+                self.injector.withdraw(fault, str(error))
+                errors.append(error)
+                continue
             if fault.kind == "restart":
                 for transport in list(self.transports.values()):
                     transport.abort()
             if fault.kind == "revised_candle":
                 self.hub.publish_candles(market_faults.asset_of(self.engine, fault))
+        return errors
 
 
 def _list(value: object) -> list[Any]:
