@@ -3,88 +3,23 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from eth_account import Account as Wallet
-from hyperliquid.utils.signing import sign_l1_action
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
-from quant_organism.errors import InputError
-from quant_organism.exchange.simulator.faults.injector import Circumstances, FaultInjector
 from quant_organism.exchange.simulator.faults.kinds import KINDS
-from quant_organism.exchange.simulator.faults.plan import Fault, FaultPlan, load_plan, parse_plan
 from quant_organism.exchange.simulator.market.tape import Tape
 from quant_organism.exchange.simulator.server.serving import RunningVenue
 from quant_organism_tests.conftest import REPOSITORY
-from quant_organism_tests.exchange.conftest import ALICE, NONCES, TIMEOUT, make_server
+from quant_organism_tests.exchange.conftest import TIMEOUT, make_server
+from quant_organism_tests.exchange.fault_client import USER, Client, hear, subscribe
 
-USER = ALICE.address.lower()
 HOUR_MS = 3_600_000
 
 Check = Callable[["Client"], None]
 CHECKS: dict[str, Check] = {}
-
-
-class Client:
-    """A plain client of a served venue."""
-
-    def __init__(self, served: RunningVenue) -> None:
-        self.served, self.session = served, requests.Session()
-
-    def fault(self, kind: str, **said: Any) -> None:
-        assert self.admin("faults", {"kind": kind, **said}).status_code == 200
-
-    def admin(self, name: str, body: dict[str, Any]) -> requests.Response:
-        return requests.post(f"{self.served.url}/admin/{name}", json=body, timeout=TIMEOUT)
-
-    def step(self, ms: int = 1_000) -> int:
-        return int(self.admin("step", {"ms": ms}).json()["time"])
-
-    def post(self, kind: str, **said: Any) -> requests.Response:
-        return self.session.post(f"{self.served.url}/info", json={"type": kind, **said}, timeout=TIMEOUT)
-
-    def info(self, kind: str, **said: Any) -> Any:
-        return self.post(kind, **said).json()
-
-    def act(self, action: dict[str, Any], nonce: int | None = None) -> requests.Response:
-        nonce = next(NONCES) if nonce is None else nonce
-        signature = sign_l1_action(ALICE, action, None, nonce, None, False)
-        body = {"action": action, "nonce": nonce, "signature": signature}
-        return self.session.post(f"{self.served.url}/exchange", json=body, timeout=TIMEOUT)
-
-    def bid(self, factor: float = 0.9, count: int = 1, tif: str = "Gtc") -> requests.Response:
-        px = str(round(float(self.info("allMids")["ETH"]) * factor))
-        order = {"a": 2, "b": True, "p": px, "s": "0.2", "r": False, "t": {"limit": {"tif": tif}}}
-        return self.act({"type": "order", "orders": [order] * count, "grouping": "na"})
-
-    def open(self) -> int:
-        return len(self.served.server.engine.venue.state.accounts[USER].open_oids)
-
-    def socket(self) -> ClientConnection:
-        return connect(self.served.url.replace("http", "ws") + "/ws", open_timeout=TIMEOUT)
-
-    def log(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.served.url}/admin/faults", timeout=TIMEOUT).json()
-        return found
-
-
-def hear(socket: ClientConnection, channel: str | None = None) -> Any:
-    """Return the next message, or the next of a channel."""
-    while True:
-        text = socket.recv(timeout=TIMEOUT)
-        if str(text).startswith("Websocket connection"):
-            continue
-        message = json.loads(text)
-        if channel is None or message["channel"] == channel:
-            return message
-
-
-def subscribe(socket: ClientConnection, **sub: Any) -> None:
-    socket.send(json.dumps({"method": "subscribe", "subscription": sub}))
 
 
 def check(*kinds: str) -> Callable[[Check], Check]:
@@ -480,54 +415,3 @@ def test_a_fault_that_cannot_begin_is_refused_and_does_no_harm(client: Client) -
     client.step()
     assert "no coin is called" in client.log()[-1]["error"]
     assert client.post("meta").status_code == 200
-
-
-class TestPlan:
-    def _strikes(self, fault: dict[str, Any], others: int = 0, seed: int = 4) -> list[int]:
-        faults = [Fault(kind="latency", probability=0.5, count=None)] * others
-        plan = parse_plan({"seed": seed, "faults": [fault]}, "test")
-        injector = FaultInjector(FaultPlan(seed=plan.seed, faults=[*plan.faults, *faults]), lambda: 0)
-        where = Circumstances("info", "meta")
-        return [i for i in range(200) if plan.faults[0] in injector.strike("request", where)[:1]]
-
-    def test_nth_and_count(self) -> None:
-        assert self._strikes({"kind": "reset_before", "nth": 3, "count": 2}) == [2, 3]
-        assert self._strikes({"kind": "reset_before", "endpoint": "exchange"}) == []
-
-    def test_probability_is_drawn_from_the_seed_alone(self) -> None:
-        fault = {"kind": "reset_before", "probability": 0.3, "count": None}
-        drawn = self._strikes(fault)
-        assert 40 <= len(drawn) <= 80
-        assert drawn == self._strikes(fault, others=3)
-        assert drawn != self._strikes(fault, seed=5)
-
-    def test_a_window_of_time(self) -> None:
-        now = 0
-        plan = FaultPlan(faults=[Fault(kind="latency", after_ms=10, duration_ms=5, count=None)])
-        injector = FaultInjector(plan, lambda: now)
-        struck = []
-        for now in range(20):
-            struck += [now] * len(injector.strike("request", Circumstances()))
-        assert struck == [10, 11, 12, 13, 14]
-
-    def test_a_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "plan.yaml"
-        path.write_text("seed: 3\nfaults:\n  - {kind: latency, endpoint: info, options: {ms: 5}}\n")
-        assert load_plan(path).faults[0].options == {"ms": 5}
-
-    @pytest.mark.parametrize(
-        ("text", "where"),
-        [
-            ("faults: [{kind: nonsense}]", "faults.0.kind"),
-            ("faults: [{kind: latency, probability: 2}]", "faults.0.probability"),
-            ("faults: [{kind: latency, often: 2}]", "faults.0.often"),
-            ("[1, 2", "plan.yaml"),
-            ("!!python/object/apply:os.system [ls]", "plan.yaml"),
-        ],
-    )
-    def test_what_is_wrong_is_said(self, tmp_path: Path, text: str, where: str) -> None:
-        path = tmp_path / "plan.yaml"
-        path.write_text(text)
-        with pytest.raises(InputError) as caught:
-            load_plan(path)
-        assert where in str(caught.value)
