@@ -1,4 +1,4 @@
-"""Keys at rest and in memory: encrypted keyfiles (Web3 Secret Storage v3: scrypt, AES, MAC) that only their owner reads.
+"""Keys at rest and in memory: encrypted keyfiles (Web3 Secret Storage v3: scrypt, AES, MAC), for their owner only.
 
 Only agent wallets belong here: they may trade for an account but cannot withdraw. A key is never shown, logged or
 pickled.

@@ -26,6 +26,7 @@ from quant_organism.exchange.protocol.weights import exchange_weight, info_weigh
 
 _PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 8.0
+_LEFT_ALONE: Final = "left alone after failures in a row"
 
 
 class Transport:
@@ -106,7 +107,7 @@ class Transport:
         try:
             return self.breakers["exchange"].call(self._post, "/exchange", payload, where)
         except CircuitBreakerError:
-            raise VenueUnreachable("left alone after failures in a row", where=where, never_left=True) from None
+            raise VenueUnreachable(_LEFT_ALONE, where=where, never_left=True) from None
 
     def _ask(self, body: dict[str, Any]) -> Any:
         kind = str(body.get("type"))
@@ -115,9 +116,7 @@ class Transport:
         try:
             answer = self.breakers["info"].call(self._post, "/info", body, f"info {kind}")
         except CircuitBreakerError:
-            raise VenueUnreachable(
-                "left alone after failures in a row", where=f"info {kind}", never_left=True
-            ) from None
+            raise VenueUnreachable(_LEFT_ALONE, where=f"info {kind}", never_left=True) from None
         self.weight.charge(info_weight(kind, len(answer) if isinstance(answer, list) else 0) - base)
         return answer
 

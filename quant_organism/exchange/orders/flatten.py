@@ -1,0 +1,126 @@
+"""Close everything, and stop only when the venue shows nothing open and nothing held."""
+
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+from typing import Final
+
+from quant_organism.errors import QuantOrganismError
+from quant_organism.exchange.client.account import Position, VenueOrder
+from quant_organism.exchange.client.failures import VenueError
+from quant_organism.exchange.client.precision import quantised_price
+from quant_organism.exchange.client.requests import NewOrder
+from quant_organism.exchange.orders.identity import cloid_of
+from quant_organism.exchange.orders.manager import OrderManager
+
+SLIPPAGES: Final = tuple(map(Decimal, ("0.005", "0.01", "0.02", "0.04", "0.08", "0.08", "0.08", "0.08")))
+_PAUSE_SECONDS: Final = 0.5
+
+
+class NotFlat(QuantOrganismError):
+    """The venue still shows orders or positions."""
+
+
+def flatten(
+    manager: OrderManager,
+    decision_id: str,
+    *,
+    coins: Collection[str] | None = None,
+    slippages: Sequence[Decimal] = SLIPPAGES,
+    sleep: Callable[[float], None],
+) -> int:
+    """Cancel all orders and close all positions; return how many rounds it took.
+
+    Each round cancels what is open, then sends a reduce-only order for each position that fills at once or not at all,
+    within a bound around the mid price that widens from round to round.
+
+    Parameters
+    ----------
+    manager
+        Whose account.
+    decision_id
+        Names this flattening for good; another call after `NotFlat` needs another name.
+    coins
+        Only these; none: the whole account.
+    slippages
+        Bound of each round, as a share of the mid price.
+    sleep
+        Waits between rounds.
+
+    Raises
+    ------
+    NotFlat
+        After all rounds the venue still shows something, or it cannot be asked; the message says what.
+    """
+    left = "nothing is known: the venue does not answer"
+    for number, slippage in enumerate(slippages):
+        try:
+            unsettled = manager.settle()  # what may still arrive could open a position again
+            orders, positions = _left(manager, coins)
+            if not orders and not positions and not unsettled:
+                manager.sync_fills()
+                return number
+            left = _described(orders, positions, len(unsettled))
+            _cancel(manager, orders)
+            _close(manager, f"{decision_id}/{number}", positions, slippage)
+        except VenueError as error:
+            left = f"{left} (last: {error.what})"
+        sleep(_PAUSE_SECONDS)
+    try:
+        unsettled = manager.settle()
+        orders, positions = _left(manager, coins)
+    except VenueError as error:
+        raise NotFlat(
+            left, where=manager.venue.address, remedy=f"the venue: {error.what}; call it again under another name"
+        ) from None
+    if orders or positions or unsettled:
+        raise NotFlat(
+            f"still there after {len(slippages)} rounds: {_described(orders, positions, len(unsettled))}",
+            where=manager.venue.address,
+            remedy="call it again under another name, or close by hand on the venue's page",
+        )
+    manager.sync_fills()
+    return len(slippages)
+
+
+def _left(manager: OrderManager, coins: Collection[str] | None) -> tuple[list[VenueOrder], list[Position]]:
+    orders = [order for order in manager.venue.open_orders() if coins is None or order.coin in coins]
+    held = [item for item in manager.venue.account().positions if item.szi and (coins is None or item.coin in coins)]
+    return orders, held
+
+
+def _cancel(manager: OrderManager, orders: Sequence[VenueOrder]) -> None:
+    ours, others = [], []
+    for order in orders:
+        record = None if order.cloid is None else manager.journal.find(order.cloid)
+        if record is not None and record.is_live:
+            ours.append(record.order.cloid)
+        else:  # not ours, or shown open although our books say that it has ended
+            others.append((order.coin, order.oid))
+    manager.cancel(ours)
+    if others:
+        manager.venue.cancel_oids(others, manager.venue.draw_nonce())
+
+
+def _close(manager: OrderManager, decision_id: str, positions: Sequence[Position], slippage: Decimal) -> None:
+    mids = manager.venue.mids() if positions else {}
+    for position in positions:
+        mid = mids.get(position.coin)
+        if mid is None:  # an empty book: the next round looks again
+            continue
+        buys, listed = position.szi < 0, manager.venue.listed(position.coin)
+        bound = mid * (1 + slippage if buys else 1 - slippage)
+        order = NewOrder(
+            cloid=cloid_of(decision_id, position.coin),
+            coin=position.coin,
+            is_buy=buys,
+            px=quantised_price(bound, listed, up=not buys),
+            sz=abs(position.szi),
+            tif="Ioc",
+            reduce_only=True,
+        )
+        manager.place(decision_id, [order])
+
+
+def _described(orders: Sequence[VenueOrder], positions: Sequence[Position], unsettled: int) -> str:
+    held = ", ".join(f"{item.szi} {item.coin}" for item in positions) or "none"
+    return f"{len(orders)} open orders, positions {held}, {unsettled} actions of unknown outcome"
