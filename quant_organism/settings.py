@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -32,6 +32,9 @@ ProfileName = Literal["smoke", "standard", "full"]
 
 
 _EXECUTOR: Final = re.compile(r"threads|ray|(ray://)?[\w.-]+:\d+")
+
+
+_SECRETS: Final = ("passphrase", "private_key")
 
 
 def _split_text(value: Any) -> Any:
@@ -143,6 +146,74 @@ class SignificanceSettings(BaseModel):
     minutes: float | None = Field(None, ge=0, allow_inf_nan=False)
 
 
+class VenueSettings(BaseModel):
+    """Where orders go, and for which account.
+
+    Parameters
+    ----------
+    network
+        `simulator`, `testnet` or `mainnet`; decides how actions are signed.
+    base_url
+        None: the network's own. The simulator has none of its own.
+    account_address
+        Account that is traded for.
+    key
+        Name of its agent wallet in the keystore.
+    passphrase
+        Opens the keystore; from the environment, never from a file. None: it is asked for.
+    private_key
+        The agent wallet itself, instead of `key`; from the environment, never from a file.
+    confirm_mainnet
+        The account's address once more: without it nothing is sent to the main network.
+    proxy
+        HTTP proxy for all requests to the venue.
+    connect_seconds, read_seconds
+        Longest wait for a connection, and for an answer.
+    action_seconds
+        An action that arrives later is refused by the venue.
+    visibility_seconds
+        After so long the venue shows everything that it has processed.
+    ip_weight_per_minute, ip_burst_weight
+        REST weight spent in any minute, and at once.
+    info_attempts
+        How often a question is asked.
+    breaker_failures, breaker_seconds
+        After so many failures in a row the venue is left alone for so long.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: Literal["simulator", "testnet", "mainnet"] = "simulator"
+    base_url: str | None = None
+    account_address: str | None = None
+    key: str | None = None
+    passphrase: SecretStr | None = None
+    private_key: SecretStr | None = None
+    confirm_mainnet: str | None = None
+    proxy: str | None = None
+    connect_seconds: float = Field(5.0, gt=0)
+    read_seconds: float = Field(10.0, gt=0)
+    action_seconds: float = Field(30.0, gt=0)
+    visibility_seconds: float = Field(5.0, ge=0)
+    ip_weight_per_minute: int = Field(1200, ge=100, le=1200)
+    ip_burst_weight: int = Field(400, ge=60)
+    info_attempts: int = Field(4, ge=1)
+    breaker_failures: int = Field(5, ge=1)
+    breaker_seconds: float = Field(15.0, gt=0)
+
+    @model_validator(mode="after")
+    def _mainnet_is_meant(self) -> Self:
+        address = self.account_address
+        if self.network == "mainnet" and (address is None or (self.confirm_mainnet or "").lower() != address.lower()):
+            raise ValueError(
+                "real money would be at risk, and nothing confirms that this is meant; "
+                "repeat the account's address as venue.confirm_mainnet"
+            )
+        if self.key is not None and self.private_key is not None:
+            raise ValueError("both a key of the keystore and a private key are given; leave one of them out")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set; made by `load_settings`.
 
@@ -165,8 +236,8 @@ class Settings(BaseSettings):
         Worker processes of Ray; None: one per thread for `ray`, one per core of a cluster.
     batch_seconds
         Seconds after which Ray stops a batch and tries it once more; None: never.
-    market, search, significance
-        See `MarketSettings`, `SearchSettings` and `SignificanceSettings`.
+    market, search, significance, venue
+        See `MarketSettings`, `SearchSettings`, `SignificanceSettings` and `VenueSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -188,6 +259,7 @@ class Settings(BaseSettings):
     market: MarketSettings = MarketSettings()
     search: SearchSettings = SearchSettings()
     significance: SignificanceSettings = SignificanceSettings()
+    venue: VenueSettings = VenueSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
 
@@ -223,6 +295,14 @@ class Settings(BaseSettings):
         path = _config_file()
         written = InitSettingsSource(settings_cls, init_kwargs=_read_toml(path) if path else {})
         return init_settings, env_settings, written
+
+
+_PARTS: Final[Mapping[str, type[BaseModel]]] = {
+    "market": MarketSettings,
+    "search": SearchSettings,
+    "significance": SignificanceSettings,
+    "venue": VenueSettings,
+}
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
@@ -270,9 +350,18 @@ def _config_file() -> Path | None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}", where=str(path), remedy="correct the line") from error
+    venue = written.get("venue")
+    for secret in _SECRETS:
+        if isinstance(venue, Mapping) and secret in venue:
+            raise InputError(
+                "a secret stands in a file",
+                where=f"{path}: venue.{secret}",
+                remedy=f"remove it there, and set {PREFIX}VENUE__{secret.upper()} where it is needed",
+            )
+    return written
 
 
 def _refuse_unknown_variables() -> None:
@@ -292,12 +381,7 @@ def _explained(error: ValidationError, said: Mapping[str, Any]) -> InputError:
     key = tuple(str(part) for part in first["loc"])
     where = _origin(key, said)
     if first["type"] == "extra_forbidden":
-        nested: dict[str, type[BaseModel]] = {
-            "market": MarketSettings,
-            "search": SearchSettings,
-            "significance": SignificanceSettings,
-        }
-        model = nested.get(key[0], Settings) if len(key) > 1 else Settings
+        model = _PARTS.get(key[0], Settings) if len(key) > 1 else Settings
         return InputError(
             "no setting of that name", where=where, remedy=f"known here: {', '.join(sorted(model.model_fields))}"
         )
@@ -308,8 +392,8 @@ def _explained(error: ValidationError, said: Mapping[str, Any]) -> InputError:
 
 
 def _origin(key: tuple[str, ...], said: Mapping[str, Any]) -> str | None:
-    if key == ("market",):  # settings that do not fit together, wherever each came from
-        return "market settings"
+    if len(key) == 1 and key[0] in _PARTS:  # settings that do not fit together, wherever each came from
+        return f"{key[0]} settings"
     if _holds(said, key):
         return f"option --{key[-1].replace('_', '-')}"
     variable = PREFIX + "__".join(key).upper()

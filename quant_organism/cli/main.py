@@ -7,7 +7,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from quant_organism import __version__
-from quant_organism.cli import archive, data, doctor, evolve, exchange, families, run, sql, strategies, trials, ui
+from quant_organism.cli import (
+    archive,
+    data,
+    doctor,
+    evolve,
+    exchange,
+    families,
+    keys,
+    run,
+    sql,
+    strategies,
+    trials,
+    ui,
+    venue,
+)
 from quant_organism.cli.stopped import Stopped
 from quant_organism.errors import QuantOrganismError
 
@@ -27,6 +41,8 @@ app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(trials.app, name="trials")
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(keys.app, name="keys")
+app.command("venue")(venue.venue)
 app.command("sql")(sql.sql)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

@@ -53,6 +53,10 @@ class Wallet:
         signature: dict[str, Any] = sign_l1_action(self._account, action, None, nonce, expires_after_ms, mainnet)
         return signature
 
+    def secret(self) -> str:
+        """Return the private key, for the pipe of a process that must sign on its own; never to be kept or shown."""
+        return "0x" + bytes(self._account.key).hex()
+
     def __repr__(self) -> str:
         return f"Wallet({self.address})"
 

@@ -106,11 +106,11 @@ class Watchdog:
     ----------
     spec, state_folder, silent_seconds
         See `WatchdogOrders`.
-    key
-        Private key of the wallet; it goes over the pipe and nowhere else.
+    wallet
+        Signs for the account; its key goes over the pipe and nowhere else.
     """
 
-    def __init__(self, spec: VenueSpec, state_folder: Path, silent_seconds: float, key: str) -> None:
+    def __init__(self, spec: VenueSpec, state_folder: Path, silent_seconds: float, wallet: Wallet) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "quant_organism.exchange.orders.dead_man"], stdin=subprocess.PIPE
         )
@@ -119,7 +119,7 @@ class Watchdog:
             "state_folder": str(state_folder),
             "parent": os.getpid(),
             "silent_seconds": silent_seconds,
-            "key": key,
+            "key": wallet.secret(),
         }
         self._pipe.write(orjson.dumps(told) + b"\n")
         self._pipe.flush()
