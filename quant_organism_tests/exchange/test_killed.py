@@ -1,0 +1,162 @@
+"""Processes killed at any moment, and what minds their orders when they are gone."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quant_organism.errors import InputError
+from quant_organism.exchange.keystore import wallet_of
+from quant_organism.exchange.orders.dead_man import DeadMan, Watchdog, cancel_all
+from quant_organism.exchange.orders.reconciliation import reconcile
+from quant_organism_tests.exchange.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.exchange.trading_child import (
+    ADDRESS,
+    KEY,
+    bracket,
+    check_journal_is_venue,
+    close,
+    new_order,
+    open_manager,
+    spec,
+    trade_until_killed,
+)
+
+CONTEXT = multiprocessing.get_context("spawn")
+KILLS = 5
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackVenue]:
+    """Serve a venue."""
+    with serving(ADDRESS) as venue:
+        yield venue
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()
+
+
+def test_a_trader_killed_at_any_moment_leaves_nothing_in_doubt(server: LoopbackVenue, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+
+    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
+        return Failure("after", seconds=0.02) if endpoint == "exchange" and rng.random() < 0.2 else None
+
+    server.inject = inject
+    unsettled = 0
+    for run in range(KILLS):
+        ready, before = CONTEXT.Event(), len(server.orders())
+        child = CONTEXT.Process(target=trade_until_killed, args=(server.url, tmp_path, run, ready), daemon=True)
+        child.start()
+        assert ready.wait(30)
+        assert eventually(lambda: len(server.orders()) > before)  # noqa: B023
+        time.sleep(float(rng.random()) * 0.5)
+        child.kill()
+        child.join()
+        manager = open_manager(server.url, tmp_path)
+        unsettled += len(manager.journal.unsettled())
+        assert reconcile(manager).is_clean
+        check_journal_is_venue(manager, server)
+        close(manager)
+    assert len(server.orders()) > 2 * KILLS
+    assert unsettled > 0, "no kill hit an action on its way"
+
+
+def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:
+    """Place orders, start a watchdog, and do nothing more."""
+    manager = open_manager(url, folder)
+    reconcile(manager)
+    Watchdog(spec(url), folder / "signers", silent_seconds, wallet_of(KEY)).beat()
+    manager.place("d", bracket("d"), grouping="normalTpsl")
+    manager.place("e", [new_order("e"), new_order("e", leg="x", px="1901")])
+    ready.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("how", ["killed", "hung"])
+def test_a_watchdog_cancels_what_could_open_and_leaves_the_stops(
+    server: LoopbackVenue, tmp_path: Path, how: str
+) -> None:
+    ready = CONTEXT.Event()
+    settings = {"silent_seconds": 60.0 if how == "killed" else 4.0}
+    child = CONTEXT.Process(target=trade_and_hang, args=(server.url, tmp_path, ready), kwargs=settings, daemon=True)
+    child.start()
+    assert ready.wait(30)
+    if how == "killed":
+        child.kill()
+    child.join(30)
+    assert child.exitcode == -9
+    assert eventually(lambda: len(server.account.open_oids) == 2)
+    assert all(order.reduce_only for order in server.orders() if order.status == "open")
+    manager = None
+    assert eventually(lambda: reconciles(server, tmp_path))
+    assert manager is None
+
+
+def reconciles(server: LoopbackVenue, folder: Path) -> bool:
+    """Take over from the watchdog once it has let go of the wallet."""
+    from quant_organism.errors import BusyError
+
+    try:
+        manager = open_manager(server.url, folder)
+    except BusyError:
+        return False
+    clean = reconcile(manager).is_clean
+    check_journal_is_venue(manager, server)
+    close(manager)
+    return clean
+
+
+def test_a_watchdog_that_is_sent_home_leaves_orders_alone(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    watchdog = Watchdog(spec(server.url), tmp_path / "signers", 30.0, wallet_of(KEY))
+    manager.place("d", [new_order("d")])
+    watchdog.beat()
+    watchdog.release()
+    assert len(server.account.open_oids) == 1
+    close(manager)
+
+
+def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    switch = DeadMan(manager.venue, 60.0, lambda: server.venue.state.now_ms)
+    assert switch.beat() == "refused"
+    assert switch.release() == "refused"
+    server.account.volume = 1_000_000 * 1_000_000
+    manager.place("d", [new_order("d")])
+    assert switch.beat() == "granted"
+    with server.lock:
+        server.venue.pass_time(server.venue.state.now_ms + 61_000)
+    assert server.account.open_oids == {}
+    assert reconcile(manager).is_clean
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    assert switch.beat() == "unknown"
+    with pytest.raises(InputError, match="too few"):
+        DeadMan(manager.venue, 5.0, lambda: 0)
+    close(manager)
+
+
+def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    manager.place("d", [new_order("d", leg=str(leg)) for leg in range(3)])
+    left = [Failure("before"), Failure("after"), Failure("before", status=500, body=b"null")]
+    server.inject = lambda endpoint, body: left.pop() if left and endpoint == "exchange" else None
+    assert cancel_all(manager.venue, sleep=lambda seconds: None)
+    assert server.account.open_oids == {}
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    manager.place("e", [new_order("e")])
+    server.inject = lambda endpoint, body: None
+    manager.place("f", [new_order("f")])
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    assert not cancel_all(manager.venue, attempts=2, sleep=lambda seconds: None)
+    close(manager)
