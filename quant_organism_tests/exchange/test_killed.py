@@ -66,7 +66,7 @@ def test_a_trader_killed_at_any_moment_leaves_nothing_in_doubt(server: LoopbackV
         manager = open_manager(server.url, tmp_path)
         unsettled += len(manager.journal.unsettled())
         assert reconcile(manager).is_clean
-        check_journal_is_venue(manager, server)
+        check_journal_is_venue(manager, server.venue, server.account)
         close(manager)
     assert len(server.orders()) > 2 * KILLS
     assert unsettled > 0, "no kill hit an action on its way"
@@ -108,7 +108,7 @@ def reconciles(server: LoopbackVenue, folder: Path) -> bool:
     except BusyError:
         return False
     clean = reconcile(manager).is_clean
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
     close(manager)
     return clean
 

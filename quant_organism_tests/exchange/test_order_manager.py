@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_a_lost_answer_is_settled_by_asking(
     assert manager.settle() == []
     assert manager.journal.order(cloid_of("d")).state == state
     assert sent(server, "order") == 1
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_a_lost_answer_to_a_batch_leaves_no_order_in_doubt(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -121,7 +122,7 @@ def test_a_lost_answer_to_a_batch_leaves_no_order_in_doubt(server: LoopbackVenue
     manager.place("d", orders)
     assert manager.settle() == []
     assert [manager.journal.order(order.cloid).state for order in orders] == ["open", "rejected", "filled"]
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_nothing_is_decided_while_the_venue_is_silent(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -147,7 +148,7 @@ def test_amendments_keep_the_id_and_lost_ones_are_settled(server: LoopbackVenue,
             manager.amend(cloid_of("d"), px, D("0.3"))
         assert manager.settle() == []
         assert manager.journal.order(cloid_of("d")).order.px == D(1960)
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_the_end_of_an_amended_number_is_not_the_end_of_the_order(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -161,6 +162,22 @@ def test_the_end_of_an_amended_number_is_not_the_end_of_the_order(server: Loopba
     record = manager.hear_order(ended)
     assert record is not None
     assert record.state == "open"
+
+
+def test_the_end_of_a_number_may_be_heard_before_the_amendment_is_answered(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    manager.place("d", [new_order("d")])
+    old = manager.venue.order_status(cloid_of("d"))
+    assert old is not None
+    fail_once(server, "batchModify", Failure("after"))
+    manager.amend(cloid_of("d"), D(1950), D("0.2"))
+    record = manager.hear_order(replace(old, word="canceled"))
+    assert record is not None
+    assert record.state == "open"
+    assert manager.settle() == []
+    assert manager.journal.order(cloid_of("d")).order.px == D(1950)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_amending_what_was_filled_shows_that_it_was(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -199,7 +216,7 @@ def test_an_entry_with_take_profit_and_stop_lives_through_its_states(
     assert manager.journal.order(stop.order.cloid).state == "filled"
     assert manager.journal.order(profit.order.cloid).state == "canceled"
     assert manager.journal.positions() == {}
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_fills_count_once_in_any_order_and_before_any_answer(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -248,7 +265,7 @@ def test_flattening_ends_when_the_venue_is_flat(server: LoopbackVenue, manager: 
     assert rounds >= 1
     assert server.positions() == {}
     assert server.account.open_oids == {}
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
 
 
 def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -285,7 +302,7 @@ def test_random_trading_with_random_failures_loses_and_doubles_nothing(
     trade(manager, "random", np.random.default_rng(6), range(40))
     server.inject = lambda endpoint, body: None
     assert reconcile(manager).is_clean
-    check_journal_is_venue(manager, server)
+    check_journal_is_venue(manager, server.venue, server.account)
     assert len(struck) > 10
     assert len(server.orders()) > 20
 
