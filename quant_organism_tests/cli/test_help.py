@@ -36,6 +36,8 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
         ["trials", "summary"],
         ["sql"],
         ["ui"],
+        ["keys"],
+        ["venue"],
         ["exchange", "serve"],
     ],
 )

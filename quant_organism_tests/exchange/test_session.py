@@ -31,7 +31,7 @@ from quant_organism_tests.exchange.trading_child import (
     trade_until_killed,
 )
 
-KILLS = 3
+KILLS = 5
 EXCHANGE: list[dict[str, Any]] = [
     {"kind": "reset_after", "probability": 0.08},
     {"kind": "reset_before", "probability": 0.05},
@@ -51,7 +51,7 @@ INFO: list[dict[str, Any]] = [
 ]
 PLAN = parse_plan(
     {
-        "seed": 4,
+        "seed": 2,
         "faults": [
             *({**fault, "endpoint": "exchange", "count": None} for fault in EXCHANGE),
             *({**fault, "endpoint": "info", "count": None} for fault in INFO),
@@ -109,6 +109,7 @@ def test_a_trader_killed_at_any_moment_is_taken_up_again(small_tape: Tape, tmp_p
     running, account = serve(small_tape, parse_plan({"faults": [lost]}, "plan"), speed=1.0)
     with running:
         orders = running.server.engine.venue.state.orders
+        unsettled = 0
         for run in range(KILLS):
             ready, before = context.Event(), len(orders)
             child = context.Process(target=trade_until_killed, args=(running.url, tmp_path, run, ready), daemon=True)
@@ -121,7 +122,9 @@ def test_a_trader_killed_at_any_moment_is_taken_up_again(small_tape: Tape, tmp_p
             child.kill()
             child.join()
             manager = open_manager(running.url, tmp_path)
+            unsettled += len(manager.journal.unsettled())
             assert reconcile(manager).is_clean
             check_journal_is_venue(manager, running.server.engine.venue, account)
             close(manager)
         assert len(account.history) + len(account.open_oids) > 2 * KILLS
+        assert unsettled > 0, "no kill hit an action on its way"

@@ -283,15 +283,17 @@ class Journal:
     def add_fills(self, fills: Sequence[Fill]) -> list[Fill]:
         """Keep fills; return those that are new. Each belongs to an order by its cloid, or by its number.
 
-        Those before the baseline are in it already.
+        Those up to the baseline are in it already, unless they are of our orders: those came later, if only in the same
+        millisecond.
         """
         new: list[Fill] = []
         with self._transaction():
             baseline_ms = self.baseline_ms()
             for fill in fills:
-                if baseline_ms is not None and fill.time_ms <= baseline_ms:
-                    continue
                 cloid = fill.cloid or self.owner(fill.oid)
+                is_early = baseline_ms is not None and fill.time_ms <= baseline_ms
+                if is_early and (cloid is None or self.find(cloid) is None):
+                    continue
                 done = self._db.execute(
                     "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (

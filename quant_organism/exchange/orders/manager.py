@@ -171,7 +171,7 @@ class OrderManager:
             There was no answer.
         """
         newest, baseline = self.journal.last_fill_ms(), self.journal.baseline_ms()
-        since = max((baseline or 0) + 1, (newest or 0) - FILL_OVERLAP_MS)
+        since = max(baseline or 0, (newest or 0) - FILL_OVERLAP_MS)
         return self.hear_fills(self.venue.fills(since))
 
     # what is not known

@@ -1,4 +1,4 @@
-"""Processes killed at any moment, and what minds their orders when they are gone."""
+"""What minds the orders of a trader that has died or hangs."""
 
 import multiprocessing
 import time
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from quant_organism.errors import BusyError, InputError
@@ -23,11 +22,9 @@ from quant_organism_tests.exchange.trading_child import (
     new_order,
     open_manager,
     spec,
-    trade_until_killed,
 )
 
 CONTEXT = multiprocessing.get_context("spawn")
-KILLS = 5
 
 
 @pytest.fixture
@@ -44,32 +41,6 @@ def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
             return True
         time.sleep(0.05)
     return holds()
-
-
-def test_a_trader_killed_at_any_moment_leaves_nothing_in_doubt(server: LoopbackVenue, tmp_path: Path) -> None:
-    rng = np.random.default_rng(7)
-
-    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
-        return Failure("after", seconds=0.02) if endpoint == "exchange" and rng.random() < 0.2 else None
-
-    server.inject = inject
-    unsettled = 0
-    for run in range(KILLS):
-        ready, before = CONTEXT.Event(), len(server.orders())
-        child = CONTEXT.Process(target=trade_until_killed, args=(server.url, tmp_path, run, ready), daemon=True)
-        child.start()
-        assert ready.wait(30)
-        assert eventually(lambda: len(server.orders()) > before)  # noqa: B023
-        time.sleep(float(rng.random()) * 0.5)
-        child.kill()
-        child.join()
-        manager = open_manager(server.url, tmp_path)
-        unsettled += len(manager.journal.unsettled())
-        assert reconcile(manager).is_clean
-        check_journal_is_venue(manager, server.venue, server.account)
-        close(manager)
-    assert len(server.orders()) > 2 * KILLS
-    assert unsettled > 0, "no kill hit an action on its way"
 
 
 def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:
