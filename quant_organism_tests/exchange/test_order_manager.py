@@ -268,6 +268,20 @@ def test_flattening_ends_when_the_venue_is_flat(server: LoopbackVenue, manager: 
     check_journal_is_venue(manager, server.venue, server.account)
 
 
+def test_an_old_answer_that_shows_nothing_does_not_end_flattening(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("d", [new_order("d", px="2010")])
+    empty = {"marginSummary": {"accountValue": "1", "totalMarginUsed": "0"}, "withdrawable": "1", "assetPositions": []}
+    fail_once(server, "clearinghouseState", Failure("after", edit=lambda answer: empty))
+    assert flatten(manager, "stop now", sleep=lambda seconds: None) == 1
+    assert server.positions() == {}
+
+
+def test_flattening_ends_with_an_error_when_the_venue_is_silent(server: LoopbackVenue, manager: OrderManager) -> None:
+    server.inject = lambda endpoint, body: Failure("before", status=422, body=b"no")
+    with pytest.raises(NotFlat, match="nothing is known"):
+        flatten(manager, "stop now", slippages=[D("0.01")], sleep=lambda seconds: None)
+
+
 def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, manager: OrderManager) -> None:
     manager.place("d", [new_order("d", px="2010")])
     with server.lock:

@@ -45,6 +45,7 @@ EXCHANGE: list[dict[str, Any]] = [
 ]
 INFO: list[dict[str, Any]] = [
     {"kind": "visibility_lag", "probability": 0.3, "options": {"ms": 700}},
+    {"kind": "stale_answer", "probability": 0.05},
     {"kind": "reset_before", "probability": 0.03},
     {"kind": "http_status", "probability": 0.03, "options": {"status": 500}},
     {"kind": "truncate_answer", "probability": 0.02},

@@ -14,6 +14,8 @@ from quant_organism.exchange.orders.manager import OrderManager
 
 SLIPPAGES: Final = tuple(map(Decimal, ("0.005", "0.01", "0.02", "0.04", "0.08", "0.08", "0.08", "0.08")))
 _PAUSE_SECONDS: Final = 0.5
+_LOOKS: Final = 2
+"""So often in a row the venue must show that all is flat: one answer may be an old one."""
 
 
 class NotFlat(QuantOrganismError):
@@ -51,35 +53,31 @@ def flatten(
     NotFlat
         After all rounds the venue still shows something, or it cannot be asked; the message says what.
     """
-    left = "nothing is known: the venue does not answer"
-    for number, slippage in enumerate(slippages):
+    left, looks, rounds = "nothing is known: the venue does not answer", 0, 0
+    for _ in range(_LOOKS * (len(slippages) + 1)):
         try:
             unsettled = manager.settle()  # what may still arrive could open a position again
             orders, positions = _left(manager, coins)
-            if not orders and not positions and not unsettled:
-                manager.sync_fills()
-                return number
-            left = _described(orders, positions, len(unsettled))
-            _cancel(manager, orders)
-            _close(manager, f"{decision_id}/{number}", positions, slippage)
+            if orders or positions or unsettled:
+                looks, left = 0, _described(orders, positions, len(unsettled))
+                if rounds == len(slippages):
+                    break
+                _cancel(manager, orders)
+                _close(manager, f"{decision_id}/{rounds}", positions, slippages[rounds])
+                rounds += 1
+            else:
+                looks += 1
+                if looks >= _LOOKS:
+                    manager.sync_fills()
+                    return rounds
         except VenueError as error:
-            left = f"{left} (last: {error.what})"
+            looks, left = 0, f"{left} (last: {error.what})"
         sleep(_PAUSE_SECONDS)
-    try:
-        unsettled = manager.settle()
-        orders, positions = _left(manager, coins)
-    except VenueError as error:
-        raise NotFlat(
-            left, where=manager.venue.address, remedy=f"the venue: {error.what}; call it again under another name"
-        ) from None
-    if orders or positions or unsettled:
-        raise NotFlat(
-            f"still there after {len(slippages)} rounds: {_described(orders, positions, len(unsettled))}",
-            where=manager.venue.address,
-            remedy="call it again under another name, or close by hand on the venue's page",
-        )
-    manager.sync_fills()
-    return len(slippages)
+    raise NotFlat(
+        f"not shown to be flat after {rounds} rounds: {left}",
+        where=manager.venue.address,
+        remedy="call it again under another name, or close by hand on the venue's page",
+    )
 
 
 def _left(manager: OrderManager, coins: Collection[str] | None) -> tuple[list[VenueOrder], list[Position]]:

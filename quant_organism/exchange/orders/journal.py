@@ -9,18 +9,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from quant_organism.errors import IntegrityError
 from quant_organism.exchange.client.account import Fill, Position
 from quant_organism.exchange.client.requests import NewOrder, Trigger
-from quant_organism.exchange.orders.states import LIVE, Event, State, next_state
+from quant_organism.exchange.orders.records import ActionRecord, Kind, OrderRecord
+from quant_organism.exchange.orders.states import LIVE, Event, next_state
 
 SCHEMA_VERSION: Final = 1
-Kind = Literal["place", "amend", "cancel"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -51,59 +51,6 @@ CREATE TABLE IF NOT EXISTS moves (
     text TEXT NOT NULL
 ) STRICT;
 """
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as it is believed to be.
-
-    Parameters
-    ----------
-    order
-        What was asked for, as last amended.
-    decision_id
-        Why.
-    state
-        See `states`.
-    oid
-        The venue's newest number for it.
-    filled_sz
-        Sum of its fills, in coins.
-    text
-        What the venue said last.
-    """
-
-    order: NewOrder
-    decision_id: str
-    state: State
-    oid: int | None
-    filled_sz: Decimal
-    text: str
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it may still fill."""
-        return self.state in LIVE
-
-
-@dataclass(frozen=True, slots=True)
-class ActionRecord:
-    """An action that was, or may have been, sent.
-
-    Parameters
-    ----------
-    nonce
-        Names it.
-    kind, cloids
-        What it does to which orders.
-    changes
-        New price and size by cloid, where it amends.
-    """
-
-    nonce: int
-    kind: Kind
-    cloids: tuple[str, ...]
-    changes: dict[str, tuple[Decimal, Decimal]]
 
 
 class Journal:

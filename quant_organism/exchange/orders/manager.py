@@ -17,7 +17,8 @@ from quant_organism.exchange.client.failures import VenueError
 from quant_organism.exchange.client.hyperliquid import Fence
 from quant_organism.exchange.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why
 from quant_organism.exchange.client.requests import NewOrder, order_wire
-from quant_organism.exchange.orders.journal import ActionRecord, Journal, OrderRecord
+from quant_organism.exchange.orders.journal import Journal
+from quant_organism.exchange.orders.records import ActionRecord, OrderRecord
 from quant_organism.exchange.orders.states import Event
 from quant_organism.exchange.orders.venue import Venue
 from quant_organism.exchange.protocol.weights import MAX_ITEMS_PER_ACTION
