@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from quant_organism.errors import InputError, IntegrityError
@@ -25,7 +24,6 @@ from quant_organism_tests.exchange.trading_child import (
     close,
     new_order,
     open_manager,
-    trade,
 )
 from quant_organism_tests.exchange.venues import ETH
 
@@ -289,36 +287,6 @@ def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, ma
     with pytest.raises(NotFlat, match=r"0\.1 ETH"):
         flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=lambda seconds: None)
     assert server.positions() == {"ETH": 1_000}
-
-
-def test_random_trading_with_random_failures_loses_and_doubles_nothing(
-    server: LoopbackVenue, manager: OrderManager
-) -> None:
-    rng = np.random.default_rng(5)
-    kinds = [
-        Failure("after"),
-        Failure("before"),
-        Failure("after", status=200, body=b"{"),
-        Failure("after", status=500, body=b"null"),
-        Failure("before", status=429, body=b"null"),
-        Failure("before", status=502, body=b"<html>"),
-    ]
-    struck = []
-
-    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
-        if endpoint != "exchange" or rng.random() > 0.3:
-            return None
-        struck.append(kinds[int(rng.integers(len(kinds)))])
-        return struck[-1]
-
-    server.inject = inject
-    server.lag_seconds = 0.05
-    trade(manager, "random", np.random.default_rng(6), range(40))
-    server.inject = lambda endpoint, body: None
-    assert reconcile(manager).is_clean
-    check_journal_is_venue(manager, server.venue, server.account)
-    assert len(struck) > 10
-    assert len(server.orders()) > 20
 
 
 def test_a_journal_belongs_to_one_account(tmp_path: Path) -> None:
