@@ -26,6 +26,7 @@ PREFIX: Final = "QUANT_ORGANISM_"
 CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
 DEFAULT_FILE: Final = "quant_organism.toml"
 MAX_LOOKBACK_DAYS: Final = 730
+_BASE_URL: Final = re.compile(r"https?://[^/\s@]+")
 
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
 ProfileName = Literal["smoke", "standard", "full"]
@@ -49,7 +50,7 @@ class MarketSettings(BaseModel):
     Parameters
     ----------
     source
-        `world`: a simulated market; `files`: candles from a folder or file.
+        `world`: a simulated market; `files`: candles from a folder or file; `hyperliquid`: the venue at `base_url`.
     world
         Name of a shipped world, or path of a YAML file.
     world_seed
@@ -57,9 +58,17 @@ class MarketSettings(BaseModel):
     path
         Folder or file of candles, with `source` = `files`.
     name
-        Name of the files' market in the lake; None: made from the folder's name.
+        Name of the files' or the venue's market in the lake; None: made from the folder's name or the address.
     sentiment
-        File of a Fear & Greed index, with `source` = `files`; None: none, and no strategy minds it.
+        File of a Fear & Greed index, with `source` = `files` or `hyperliquid`; None: none, and no strategy minds it.
+    sentiment_url
+        Where to fetch the index instead, with `source` = `hyperliquid`: `https://api.alternative.me/fng/?limit=0`.
+    base_url
+        Address of the venue, with `source` = `hyperliquid`; None: the main network's. No slash at its end.
+    proxy
+        URL of an HTTP proxy to the venue, without a password, as it is shown in the web UI; None: none.
+    timeout_seconds
+        How long an answer of the venue may take.
     interval
         Length of a bar.
     symbols
@@ -74,12 +83,16 @@ class MarketSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Literal["world", "files"] = "world"
+    source: Literal["world", "files", "hyperliquid"] = "world"
     world: str = "demo"
     world_seed: int | None = Field(None, ge=0)
     path: Path | None = None
     name: str | None = None
     sentiment: Path | None = None
+    sentiment_url: str | None = None
+    base_url: str | None = None
+    proxy: str | None = None
+    timeout_seconds: float = Field(10.0, gt=0)
     interval: IntervalName = "1h"
     symbols: Annotated[tuple[str, ...] | None, NoDecode] = None
     lookback_days: int | None = Field(None, ge=1, le=MAX_LOOKBACK_DAYS)
@@ -92,6 +105,18 @@ class MarketSettings(BaseModel):
     def _files_need_a_path(self) -> Self:
         if self.source == "files" and self.path is None:
             raise ValueError("source is 'files' but no path is given; name the folder or file of candles (--path)")
+        return self
+
+    @model_validator(mode="after")
+    def _an_address_needs_the_venue(self) -> Self:
+        if self.base_url is not None and self.source != "hyperliquid":
+            raise ValueError(f"base_url is given but source is {self.source!r}; use --source hyperliquid with it")
+        if self.base_url is not None and not _BASE_URL.fullmatch(self.base_url):
+            raise ValueError(f"base_url {self.base_url!r} is no address; write it as http://host:port")
+        if self.proxy is not None and "@" in self.proxy:
+            raise ValueError("proxy holds a name or password, which would be shown; use one that needs none")
+        if self.sentiment is not None and self.sentiment_url is not None:
+            raise ValueError("sentiment and sentiment_url both name an index; leave one of them out")
         return self
 
 

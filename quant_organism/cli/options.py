@@ -32,7 +32,13 @@ World = Annotated[
 WorldSeed = Annotated[
     int | None, typer.Option(help="Another market of the same world. (default: the world's)", rich_help_panel=_MARKET)
 ]
-Source = Annotated[str | None, typer.Option(help="world or files. (default: world)", rich_help_panel=_MARKET)]
+Source = Annotated[
+    str | None, typer.Option(help="world, files or hyperliquid. (default: world)", rich_help_panel=_MARKET)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(help="Address of a venue; implies --source hyperliquid. (its main network)", rich_help_panel=_MARKET),
+]
 Candles = Annotated[
     Path | None,
     typer.Option("--path", help="Folder or file of candles; implies --source files.", rich_help_panel=_MARKET),
@@ -95,6 +101,7 @@ def market_options(
     path: Path | None = None,
     market: str | None = None,
     sentiment: Path | None = None,
+    base_url: str | None = None,
     symbols: str | None = None,
     interval: str | None = None,
     lookback_days: int | None = None,
@@ -106,13 +113,20 @@ def market_options(
     Raises
     ------
     InputError
-        A world and files at once.
+        Two of world, files and venue at once.
     """
-    if world is not None and (path is not None or source == "files"):
+    said = {
+        "world": (world is not None, "--world", "a world"),
+        "files": (path is not None, "--path", "files"),
+        "hyperliquid": (base_url is not None, "--base-url", "a venue"),
+    }
+    named = [name for name, (is_said, _, _) in said.items() if is_said or name == source]
+    implied = named[0] if named else None
+    if len(named) > 1:
+        (_, option, one), (_, _, other) = (said[name] for name in named[:2])
         raise InputError(
-            "a world and files cannot be looked at together", where="--world", remedy="leave one of them out"
+            f"{one} and {other} cannot be looked at together", where=option, remedy="leave one of them out"
         )
-    implied = "world" if world is not None else "files" if path is not None else None
     return {
         "source": source or implied,
         "world": world,
@@ -120,6 +134,7 @@ def market_options(
         "path": path,
         "name": market,
         "sentiment": sentiment,
+        "base_url": base_url,
         "symbols": symbols,
         "interval": interval,
         "lookback_days": lookback_days,
@@ -171,7 +186,7 @@ def parse_day(text: str | None) -> date | None:
 def command_line(command: str, said: Mapping[str, Any]) -> str:
     """Return the command to type, with the options that were said before."""
     flags = {name: value for name, value in said.items() if name != "market"} | dict(said.get("market", {}))
-    if flags.get("world") is not None or flags.get("path") is not None:
+    if any(flags.get(name) is not None for name in ("world", "path", "base_url")):
         flags["source"] = None  # implied
     words = [program(), *command.split()]
     for name, value in flags.items():

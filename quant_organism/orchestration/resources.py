@@ -63,12 +63,21 @@ class ReportsResource(dg.ConfigurableResource[Path]):
 class MarketResource(dg.ConfigurableResource[CandleSource]):
     """The market that is looked at: where its data come from, and which part of them takes part."""
 
-    source: str = Field("world", description="world: a simulated market; files: candles from a folder or file.")
+    source: str = Field(
+        "world",
+        description="world: a simulated market; files: candles from a folder or file; hyperliquid: the venue.",
+    )
     world: str = Field("demo", description="Shipped world (demo, null) or path of a YAML file.")
     world_seed: int | None = Field(None, description="Seed of the simulated market; empty: the world's own.")
     path: str | None = Field(None, description="Folder or file of candles, for source files.")
-    name: str | None = Field(None, description="Name of the files' market in the lake; empty: the folder's name.")
-    sentiment: str | None = Field(None, description="File of a Fear & Greed index, for source files.")
+    name: str | None = Field(
+        None, description="Name of the files' or venue's market in the lake; empty: made from the folder or address."
+    )
+    sentiment: str | None = Field(None, description="File of a Fear & Greed index, for sources files and hyperliquid.")
+    sentiment_url: str | None = Field(None, description="Where to fetch the index instead, for source hyperliquid.")
+    base_url: str | None = Field(None, description="Address of the venue; empty: the main network's.")
+    proxy: str | None = Field(None, description="URL of an HTTP proxy to the venue.")
+    timeout_seconds: float = Field(10.0, description="How long an answer of the venue may take.")
     interval: str = Field("1h", description="Length of a bar.")
     symbols: list[str] | None = Field(None, description="Symbols that take part; empty: all.")
     lookback_days: int | None = Field(None, description="Days of history in a panel; empty: all, at most 730.")
@@ -107,9 +116,27 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
             return FileSource(
                 str(self.path), market=self.name, repair=self.repair, index=index, as_of=datetime.now(UTC)
             )
+        if self.source == "hyperliquid":
+            return self._venue()
         from quant_organism.market.world import WorldSource, load_world
 
         return WorldSource(load_world(self.world), seed=self.world_seed)
+
+    def _venue(self) -> CandleSource:
+        from hyperliquid.utils.constants import MAINNET_API_URL
+
+        from quant_organism.exchange.ask import info_of
+        from quant_organism.exchange.fear_greed import fetch_fear_greed
+        from quant_organism.exchange.source import HyperliquidSource
+        from quant_organism.market.sentiment import read_sentiment
+
+        base_url, index = self.base_url or MAINNET_API_URL, None
+        if self.sentiment is not None:
+            index = read_sentiment(Path(self.sentiment))
+        elif self.sentiment_url is not None:
+            index = fetch_fear_greed(self.sentiment_url, timeout_seconds=self.timeout_seconds, proxy=self.proxy)
+        ask = info_of(base_url, timeout_seconds=self.timeout_seconds, proxy=self.proxy)
+        return HyperliquidSource(ask, base_url=base_url, market=self.name, index=index)
 
 
 class SearchResource(dg.ConfigurableResource[EvolutionSpec]):

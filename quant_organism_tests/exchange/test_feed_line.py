@@ -1,4 +1,4 @@
-"""The feed over real sockets: whatever befalls the line, every bar and every fill arrives once and as the venue has it."""
+"""The feed over real sockets: whatever befalls the line, every bar and fill arrives once and as the venue has it."""
 
 import asyncio
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from quant_organism.errors import QuantOrganismError
+from quant_organism.exchange.ask import AskInfo
 from quant_organism.exchange.feed.core import FeedCore, FeedEvent, FeedPlan
 from quant_organism.exchange.feed.latency import LatencyHistogram
 from quant_organism.exchange.feed.messages import Acknowledged, Book, Message, Mids, Pong, Refused
@@ -22,10 +23,6 @@ from quant_organism.exchange.feed.queue import EventQueue
 from quant_organism.exchange.feed.recording import Recorder, as_line
 from quant_organism.exchange.feed.subscriptions import Subscription
 from quant_organism.exchange.feed.watchdog import Ping, Reconnect, Resubscribe, Watchdog, WatchSpec
-
-AskInfo = Callable[[Mapping[str, Any]], Any]
-"""Puts a question to /info and returns the JSON of its answer; may block, is called from several threads, and raises a
-`QuantOrganismError` where there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,274 @@
+"""The venue as a source of candles, funding and sentiment, for the lake.
+
+The venue keeps the newest 5,000 candles of each interval and all of its funding. Nothing but closed candles is handed
+out. Time is the venue's own.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from quant_organism.errors import InputError
+from quant_organism.exchange.ask import AskInfo
+from quant_organism.exchange.feed.messages import VenueCandle, candle_of
+from quant_organism.market.schema import (
+    CANDLE_SCHEMA,
+    FUNDING_SCHEMA,
+    MS_PER_DAY,
+    MS_PER_HOUR,
+    SENTIMENT_SCHEMA,
+    SET_ASIDE_SCHEMA,
+    TIMESTAMP,
+    Interval,
+    check_market_id,
+    choose_symbols,
+    day_of,
+    day_start_ms,
+)
+
+MAX_CANDLES: Final = 5_000
+MAX_FUNDINGS: Final = 500
+SETTLED_WITHIN_MS: Final = MS_PER_HOUR + 5 * 60_000
+"""A newer funding than this cannot be missing: it is paid every hour, and stamped a little later."""
+
+PROBED: Final = 10
+_NAMES: Final = {"api.hyperliquid.xyz": "hyperliquid", "api.hyperliquid-testnet.xyz": "hyperliquid-testnet"}
+_NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.]+")
+
+Row = Mapping[str, Any]
+
+
+class HyperliquidSource:
+    """Candles and funding of a venue that speaks Hyperliquid's protocol.
+
+    Parameters
+    ----------
+    ask
+        How its /info is asked.
+    base_url
+        Its address; tells it apart from others.
+    market
+        Name in the lake; none: made from the address.
+    index
+        Fear & Greed index by `SENTIMENT_SCHEMA`; none: there is none.
+    """
+
+    def __init__(
+        self, ask: AskInfo, *, base_url: str, market: str | None = None, index: pl.DataFrame | None = None
+    ) -> None:
+        self._ask, self._base_url = ask, base_url
+        self._market = check_market_id(market or market_name(base_url))
+        self._index = SENTIMENT_SCHEMA.to_frame() if index is None else index
+        self._universe: tuple[Row, ...] = ()
+        self._kept: dict[tuple[str, Interval], tuple[int, dict[int, VenueCandle]]] = {}
+        self._begins: dict[Interval, dict[str, date]] = {}
+        self._aside: dict[tuple[str, int | None, str], str] = {}
+
+    @property
+    def market(self) -> str:
+        """Name of this market in the lake."""
+        return self._market
+
+    def describe(self) -> dict[str, Any]:
+        """Return kind and address."""
+        return {"kind": "hyperliquid", "path": self._base_url}
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return all coins that the venue lists, the delisted ones included, sorted."""
+        return tuple(sorted(str(entry["name"]) for entry in self._listed()))
+
+    def span(self, interval: Interval) -> tuple[date, date]:
+        """Return the first day with a candle, among the coins listed first, and the last day that is over.
+
+        Raises
+        ------
+        InputError
+            The venue has no candle of this interval.
+        """
+        now_ms = self._now_ms()
+        living = [str(entry["name"]) for entry in self._listed() if not entry.get("isDelisted")]
+        found = [self._all_candles(name, interval, now_ms) for name in living[:PROBED]]
+        opens = [min(candles) for candles in found if candles]
+        if not opens:
+            raise InputError(
+                f"no closed {interval} candles of {', '.join(living[:PROBED]) or 'any coin'}",
+                where=self._base_url,
+                remedy="choose another interval, or wait until the venue has traded",
+            )
+        first, last = day_of(min(opens)), day_of(now_ms) - timedelta(days=1)
+        return first, max(first, last)
+
+    def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
+        """Return the closed candles that open on the UTC days `start` to `end` (inclusive), by time and symbol."""
+        names = choose_symbols(symbols, self.symbols(), where=self._base_url)
+        first_ms, last_ms, now_ms = day_start_ms(start), day_start_ms(end) + MS_PER_DAY - 1, self._now_ms()
+        bars: list[VenueCandle] = []
+        for name in names:
+            read_ms, kept = self._kept.get((name, interval), (0, {}))
+            if min(last_ms, now_ms) >= read_ms:  # more has closed since everything was read
+                kept = self._closed(name, interval, first_ms, last_ms, now_ms)
+            bars += [candle for start_ms, candle in kept.items() if first_ms <= start_ms <= last_ms]
+        return _candle_frame(bars)
+
+    def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        """Return the funding stamped on the UTC days `start` to `end` (inclusive), by time and symbol."""
+        names = choose_symbols(symbols, self.symbols(), where=self._base_url)
+        now_ms, frames = self._now_ms(), [FUNDING_SCHEMA.to_frame()]
+        for name in names:
+            stamps: dict[int, float] = {}
+            for row in self._fundings(name, day_start_ms(start), day_start_ms(end) + MS_PER_DAY - 1, now_ms):
+                try:
+                    stamps[int(row["time"])] = float(row["fundingRate"])
+                except (KeyError, TypeError, ValueError):
+                    self._set_aside(name, row.get("time"), "unreadable", f"funding {dict(row)}")
+            columns = {
+                "symbol": [name] * len(stamps),
+                "timestamp": list(stamps),
+                "funding_rate": list(stamps.values()),
+            }
+            frames.append(_stamped(columns, FUNDING_SCHEMA))
+        return pl.concat(frames).sort("timestamp", "symbol")
+
+    def sentiment(self, start: date, end: date) -> pl.DataFrame:
+        """Return the index published on the UTC days `start` to `end` (inclusive); empty where there is none."""
+        return self._index.filter(pl.col("timestamp").dt.date().is_between(start, end))
+
+    def notes(self) -> tuple[str, ...]:
+        """Return from when on the venue has candles, where more was asked for."""
+        notes = []
+        for interval, begins in sorted(self._begins.items()):
+            by_day: dict[date, list[str]] = {}
+            for name, day in begins.items():
+                by_day.setdefault(day, []).append(name)
+            for day, names in sorted(by_day.items()):
+                who = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+                notes.append(
+                    f"{who}: the venue has no {interval} candles before {day}, as it keeps the newest {MAX_CANDLES:,}"
+                    " and a coin has none before its listing; what lies before must come from files."
+                )
+        return tuple(notes)
+
+    def set_aside(self) -> pl.DataFrame:
+        """Return the rows that could not be read and why, by `SET_ASIDE_SCHEMA`."""
+        rows = sorted(self._aside.items(), key=str)
+        columns = {
+            "symbol": [name for (name, _, _), _ in rows],
+            "timestamp": [stamp for (_, stamp, _), _ in rows],
+            "file": [self._base_url] * len(rows),
+            "line": [None] * len(rows),
+            "reason": [reason for (_, _, reason), _ in rows],
+            "detail": [detail for _, detail in rows],
+        }
+        return _stamped(columns, SET_ASIDE_SCHEMA)
+
+    def _listed(self) -> tuple[Row, ...]:
+        if not self._universe:
+            meta = self._ask({"type": "meta", "dex": ""})
+            rows = meta.get("universe") if isinstance(meta, Mapping) else None
+            if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "name" in row for row in rows):
+                raise InputError("meta names no universe", where=self._base_url, remedy="see that it is such a venue")
+            self._universe = tuple(rows)
+        return self._universe
+
+    def _now_ms(self) -> int:
+        status = self._ask({"type": "exchangeStatus"})
+        time_ms = status.get("time") if isinstance(status, Mapping) else None
+        if not isinstance(time_ms, int):
+            raise InputError(f"its status {status} has no time", where=self._base_url, remedy="ask again later")
+        return time_ms
+
+    def _all_candles(self, name: str, interval: Interval, now_ms: int) -> Mapping[int, VenueCandle]:
+        """Return every closed candle that the venue has of a coin; read again when another one has closed."""
+        read_ms, kept = self._kept.get((name, interval), (0, {}))
+        if now_ms // interval.milliseconds * interval.milliseconds > read_ms:
+            kept = self._closed(name, interval, 0, now_ms, now_ms)
+            self._kept[name, interval] = (now_ms // interval.milliseconds * interval.milliseconds, kept)
+        return kept
+
+    def _closed(
+        self, name: str, interval: Interval, first_ms: int, last_ms: int, now_ms: int
+    ) -> dict[int, VenueCandle]:
+        """Read the closed candles that open from `first_ms` to `last_ms`, newest answer first."""
+        found: dict[int, VenueCandle] = {}
+        end_ms = last_ms
+        while True:
+            request = {"coin": name, "interval": interval.name, "startTime": first_ms, "endTime": end_ms}
+            rows = self._rows({"type": "candleSnapshot", "req": request})
+            page = [candle for row in rows if (candle := self._candle(row, name, interval)) is not None]
+            found |= {c.open_ms: c for c in page if c.open_ms + interval.milliseconds <= now_ms}
+            oldest = min((candle.open_ms for candle in page), default=end_ms)
+            if len(rows) < MAX_CANDLES or oldest <= first_ms or oldest >= end_ms:
+                break
+            end_ms = oldest - 1
+        begins = day_of(min(found)) if found else None
+        if begins is not None and 0 < first_ms < day_start_ms(begins):
+            self._begins.setdefault(interval, {})[name] = begins
+        return found
+
+    def _fundings(self, name: str, first_ms: int, last_ms: int, now_ms: int) -> list[Row]:
+        """Read the funding stamped from `first_ms` to `last_ms`, page after page from the last stamp on."""
+        found: list[Row] = []
+        start_ms, end_ms = first_ms, min(last_ms, now_ms)
+        while start_ms <= end_ms:
+            body = {"type": "fundingHistory", "coin": name, "startTime": start_ms, "endTime": last_ms}
+            rows = self._rows(body)
+            found += rows
+            stamps = [row["time"] for row in rows if isinstance(row.get("time"), int)]
+            newest = max(stamps, default=0)
+            if not rows or newest < start_ms:
+                break
+            start_ms = newest + 1
+            if len(rows) < MAX_FUNDINGS and newest > end_ms - SETTLED_WITHIN_MS:
+                break
+        return found
+
+    def _rows(self, body: Mapping[str, Any]) -> list[Row]:
+        answer = self._ask(body)
+        if not isinstance(answer, list) or not all(isinstance(row, Mapping) for row in answer):
+            raise InputError(
+                f"{body['type']} is answered with {str(answer)[:80]}", where=self._base_url, remedy="ask again later"
+            )
+        return answer
+
+    def _candle(self, row: Row, name: str, interval: Interval) -> VenueCandle | None:
+        try:
+            candle = candle_of(row)
+        except (KeyError, TypeError, ValueError) as error:
+            self._set_aside(name, row.get("t"), "unreadable", f"{error}: {dict(row)}")
+            return None
+        if (candle.coin, candle.interval) != (name, interval.name) or candle.open_ms % interval.milliseconds:
+            self._set_aside(name, candle.open_ms, "not_asked_for", f"{interval} of {name} was asked for: {dict(row)}")
+            return None
+        return candle
+
+    def _set_aside(self, name: str, stamp: object, reason: str, detail: str) -> None:
+        self._aside[name, stamp if isinstance(stamp, int) else None, reason] = detail[:300]
+
+
+def market_name(base_url: str) -> str:
+    """Return how a venue is called in the lake: `hyperliquid`, `hyperliquid-testnet`, or with its host and port."""
+    host = urlsplit(base_url).netloc.lower()
+    return _NAMES.get(host) or f"hyperliquid-{_NOT_IN_AN_ID.sub('-', host).strip('-')}"[:80]
+
+
+def _candle_frame(bars: Sequence[VenueCandle]) -> pl.DataFrame:
+    columns = {
+        "symbol": [bar.coin for bar in bars],
+        "timestamp": [bar.open_ms for bar in bars],
+        "open": [bar.open for bar in bars],
+        "high": [bar.high for bar in bars],
+        "low": [bar.low for bar in bars],
+        "close": [bar.close for bar in bars],
+        "volume": [bar.volume for bar in bars],
+    }
+    return _stamped(columns, CANDLE_SCHEMA).sort("timestamp", "symbol")
+
+
+def _stamped(columns: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
+    """Return a frame by a schema, of columns with times in UTC ms."""
+    numbers = pl.Schema({**schema, "timestamp": pl.Int64()})
+    return pl.DataFrame(columns, schema=numbers).with_columns(pl.col("timestamp").cast(TIMESTAMP))
