@@ -69,6 +69,8 @@ class MarketSettings(BaseModel):
         URL of an HTTP proxy to the venue, without a password, as it is shown in the web UI; None: none.
     timeout_seconds
         How long an answer of the venue may take.
+    weight_per_minute
+        What the questions of a minute may weigh; the venue allows 1,200 to an address of the network.
     interval
         Length of a bar.
     symbols
@@ -93,6 +95,7 @@ class MarketSettings(BaseModel):
     base_url: str | None = None
     proxy: str | None = None
     timeout_seconds: float = Field(10.0, gt=0)
+    weight_per_minute: int = Field(1200, ge=60)
     interval: IntervalName = "1h"
     symbols: Annotated[tuple[str, ...] | None, NoDecode] = None
     lookback_days: int | None = Field(None, ge=1, le=MAX_LOOKBACK_DAYS)

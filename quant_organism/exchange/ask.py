@@ -22,7 +22,13 @@ class NoAnswerError(QuantOrganismError):
     """The venue did not answer a question, or not with JSON."""
 
 
-def info_of(base_url: str, *, timeout_seconds: float = 10.0, proxy: str | None = None) -> AskInfo:
+def info_of(
+    base_url: str,
+    *,
+    timeout_seconds: float = 10.0,
+    proxy: str | None = None,
+    weight_per_minute: int = IP_WEIGHT_PER_MINUTE,
+) -> AskInfo:
     """Return the way to ask a venue.
 
     Parameters
@@ -33,8 +39,10 @@ def info_of(base_url: str, *, timeout_seconds: float = 10.0, proxy: str | None =
         Longest wait for a connection, and for an answer.
     proxy
         URL of an HTTP proxy; none: nothing of the environment either.
+    weight_per_minute
+        What all questions of a minute may weigh.
     """
-    local, budget = threading.local(), _Budget(IP_WEIGHT_PER_MINUTE)
+    local, budget = threading.local(), _Budget(weight_per_minute)
     again = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NoAnswerError),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -72,10 +80,10 @@ def _answer(session: requests.Session, url: str, body: Mapping[str, Any], timeou
 
 
 class _Budget:
-    """Weight that comes back evenly over a minute; half of it may be spent at once."""
+    """A third of the weight may be spent at once, the rest comes back over a minute: no minute sees more than all."""
 
     def __init__(self, per_minute: int) -> None:
-        self._rate, self._most = per_minute / 120, per_minute / 2
+        self._rate, self._most = per_minute / 90, per_minute / 3
         self._left, self._at, self._lock = self._most, time.monotonic(), threading.Lock()
 
     def spend(self, weight: int) -> None:

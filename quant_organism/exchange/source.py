@@ -4,9 +4,11 @@ The venue keeps the newest 5,000 candles of each interval and all of its funding
 out. Time is the venue's own.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ import polars as pl
 from quant_organism.errors import InputError
 from quant_organism.exchange.ask import AskInfo
 from quant_organism.exchange.feed.messages import VenueCandle, candle_of
+from quant_organism.exchange.kept_rows import KeptRows, Row
 from quant_organism.market.schema import (
     CANDLE_SCHEMA,
     FUNDING_SCHEMA,
@@ -35,11 +38,12 @@ MAX_FUNDINGS: Final = 500
 SETTLED_WITHIN_MS: Final = MS_PER_HOUR + 5 * 60_000
 """A newer funding than this cannot be missing: it is paid every hour, and stamped a little later."""
 
+LATE_STAMP_MS: Final = 60_000
+"""Funding younger than this may not be there yet."""
+
 PROBED: Final = 10
 _NAMES: Final = {"api.hyperliquid.xyz": "hyperliquid", "api.hyperliquid-testnet.xyz": "hyperliquid-testnet"}
 _NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.]+")
-
-Row = Mapping[str, Any]
 
 
 class HyperliquidSource:
@@ -55,16 +59,25 @@ class HyperliquidSource:
         Name in the lake; none: made from the address.
     index
         Fear & Greed index by `SENTIMENT_SCHEMA`; none: there is none.
+    kept
+        Folder in which answers are kept, so that an interrupted download goes on and the next one asks for what is new;
+        none: nothing is kept.
     """
 
     def __init__(
-        self, ask: AskInfo, *, base_url: str, market: str | None = None, index: pl.DataFrame | None = None
+        self,
+        ask: AskInfo,
+        *,
+        base_url: str,
+        market: str | None = None,
+        index: pl.DataFrame | None = None,
+        kept: Path | None = None,
     ) -> None:
         self._ask, self._base_url = ask, base_url
         self._market = check_market_id(market or market_name(base_url))
         self._index = SENTIMENT_SCHEMA.to_frame() if index is None else index
         self._universe: tuple[Row, ...] = ()
-        self._kept: dict[tuple[str, Interval], tuple[int, dict[int, VenueCandle]]] = {}
+        self._kept = KeptRows(None if kept is None else kept / self._market)
         self._begins: dict[Interval, dict[str, date]] = {}
         self._aside: dict[tuple[str, int | None, str], str] = {}
 
@@ -82,7 +95,7 @@ class HyperliquidSource:
         return tuple(sorted(str(entry["name"]) for entry in self._listed()))
 
     def span(self, interval: Interval) -> tuple[date, date]:
-        """Return the first day with a candle, among the coins listed first, and the last day that is over.
+        """Return the first day with a candle, among the coins listed first, and the last day that is over, funding included.
 
         Raises
         ------
@@ -91,7 +104,7 @@ class HyperliquidSource:
         """
         now_ms = self._now_ms()
         living = [str(entry["name"]) for entry in self._listed() if not entry.get("isDelisted")]
-        found = [self._all_candles(name, interval, now_ms) for name in living[:PROBED]]
+        found = [self._closed(name, interval, 0, now_ms, now_ms) for name in living[:PROBED]]
         opens = [min(candles) for candles in found if candles]
         if not opens:
             raise InputError(
@@ -99,7 +112,7 @@ class HyperliquidSource:
                 where=self._base_url,
                 remedy="choose another interval, or wait until the venue has traded",
             )
-        first, last = day_of(min(opens)), day_of(now_ms) - timedelta(days=1)
+        first, last = day_of(min(opens)), day_of(now_ms - LATE_STAMP_MS) - timedelta(days=1)
         return first, max(first, last)
 
     def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
@@ -108,23 +121,20 @@ class HyperliquidSource:
         first_ms, last_ms, now_ms = day_start_ms(start), day_start_ms(end) + MS_PER_DAY - 1, self._now_ms()
         bars: list[VenueCandle] = []
         for name in names:
-            read_ms, kept = self._kept.get((name, interval), (0, {}))
-            if min(last_ms, now_ms) >= read_ms:  # more has closed since everything was read
-                kept = self._closed(name, interval, first_ms, last_ms, now_ms)
-            bars += [candle for start_ms, candle in kept.items() if first_ms <= start_ms <= last_ms]
+            found = self._closed(name, interval, first_ms, last_ms, now_ms)
+            bars += [candle for start_ms, candle in found.items() if first_ms <= start_ms <= last_ms]
+            if found and first_ms < day_start_ms(begins := day_of(min(found))):
+                self._begins.setdefault(interval, {})[name] = begins
         return _candle_frame(bars)
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Return the funding stamped on the UTC days `start` to `end` (inclusive), by time and symbol."""
         names = choose_symbols(symbols, self.symbols(), where=self._base_url)
         now_ms, frames = self._now_ms(), [FUNDING_SCHEMA.to_frame()]
+        first_ms, last_ms = day_start_ms(start), day_start_ms(end) + MS_PER_DAY - 1
         for name in names:
-            stamps: dict[int, float] = {}
-            for row in self._fundings(name, day_start_ms(start), day_start_ms(end) + MS_PER_DAY - 1, now_ms):
-                try:
-                    stamps[int(row["time"])] = float(row["fundingRate"])
-                except (KeyError, TypeError, ValueError):
-                    self._set_aside(name, row.get("time"), "unreadable", f"funding {dict(row)}")
+            rows = self._settled(name, first_ms, last_ms, now_ms)
+            stamps = {stamp: float(row["fundingRate"]) for stamp, row in rows.items() if first_ms <= stamp <= last_ms}
             columns = {
                 "symbol": [name] * len(stamps),
                 "timestamp": list(stamps),
@@ -181,50 +191,64 @@ class HyperliquidSource:
             raise InputError(f"its status {status} has no time", where=self._base_url, remedy="ask again later")
         return time_ms
 
-    def _all_candles(self, name: str, interval: Interval, now_ms: int) -> Mapping[int, VenueCandle]:
-        """Return every closed candle that the venue has of a coin; read again when another one has closed."""
-        read_ms, kept = self._kept.get((name, interval), (0, {}))
-        if now_ms // interval.milliseconds * interval.milliseconds > read_ms:
-            kept = self._closed(name, interval, 0, now_ms, now_ms)
-            self._kept[name, interval] = (now_ms // interval.milliseconds * interval.milliseconds, kept)
-        return kept
-
     def _closed(
         self, name: str, interval: Interval, first_ms: int, last_ms: int, now_ms: int
     ) -> dict[int, VenueCandle]:
-        """Read the closed candles that open from `first_ms` to `last_ms`, newest answer first."""
-        found: dict[int, VenueCandle] = {}
-        end_ms = last_ms
+        """Return at least the closed candles that open from `first_ms` to `last_ms`."""
+        closed_ms = now_ms // interval.milliseconds * interval.milliseconds - 1
+        key = f"candles-{interval}-{name}"
+        kept = self._kept.of(key)
+        for first, last in kept.missing(first_ms, min(last_ms, closed_ms)):
+            rows, is_whole = self._candle_pages(name, interval, first, last)
+            kept.add({start: row for start, row in rows.items() if start <= last}, first, last)
+            if is_whole:
+                self._kept.save(key)
+        return {start: candle_of(row) for start, row in kept.rows.items()}
+
+    def _candle_pages(self, name: str, interval: Interval, first_ms: int, last_ms: int) -> tuple[dict[int, Row], bool]:
+        """Ask for the candles that open from `first_ms` to `last_ms`, newest answer first; say if all are sound."""
+        found: dict[int, Row] = {}
+        end_ms, is_whole = last_ms, True
         while True:
             request = {"coin": name, "interval": interval.name, "startTime": first_ms, "endTime": end_ms}
             rows = self._rows({"type": "candleSnapshot", "req": request})
-            page = [candle for row in rows if (candle := self._candle(row, name, interval)) is not None]
-            found |= {c.open_ms: c for c in page if c.open_ms + interval.milliseconds <= now_ms}
-            oldest = min((candle.open_ms for candle in page), default=end_ms)
+            page = {row["t"]: row for row in rows if self._is_candle(row, name, interval)}
+            is_whole = is_whole and len(page) == len(rows)
+            found |= page
+            oldest = min(page, default=end_ms)
             if len(rows) < MAX_CANDLES or oldest <= first_ms or oldest >= end_ms:
-                break
+                return found, is_whole
             end_ms = oldest - 1
-        begins = day_of(min(found)) if found else None
-        if begins is not None and 0 < first_ms < day_start_ms(begins):
-            self._begins.setdefault(interval, {})[name] = begins
-        return found
 
-    def _fundings(self, name: str, first_ms: int, last_ms: int, now_ms: int) -> list[Row]:
-        """Read the funding stamped from `first_ms` to `last_ms`, page after page from the last stamp on."""
-        found: list[Row] = []
-        start_ms, end_ms = first_ms, min(last_ms, now_ms)
-        while start_ms <= end_ms:
+    def _settled(self, name: str, first_ms: int, last_ms: int, now_ms: int) -> dict[int, Row]:
+        """Return at least the funding stamped from `first_ms` to `last_ms`."""
+        key = f"funding-{name}"
+        kept = self._kept.of(key)
+        # stamps lie a little after the hour: what is younger than a few minutes may still be coming
+        for first, last in kept.missing(first_ms, min(last_ms, now_ms - LATE_STAMP_MS)):
+            rows, is_whole = self._funding_pages(name, first, last)
+            kept.add({stamp: row for stamp, row in rows.items() if stamp <= last}, first, last)
+            if is_whole:
+                self._kept.save(key)
+        return kept.rows
+
+    def _funding_pages(self, name: str, first_ms: int, last_ms: int) -> tuple[dict[int, Row], bool]:
+        """Ask for the funding stamped from `first_ms` to `last_ms`, each answer from the last stamp on."""
+        found: dict[int, Row] = {}
+        start_ms, is_whole = first_ms, True
+        while start_ms <= last_ms:
             body = {"type": "fundingHistory", "coin": name, "startTime": start_ms, "endTime": last_ms}
             rows = self._rows(body)
-            found += rows
-            stamps = [row["time"] for row in rows if isinstance(row.get("time"), int)]
-            newest = max(stamps, default=0)
-            if not rows or newest < start_ms:
+            page = {row["time"]: row for row in rows if self._is_funding(row, name)}
+            is_whole = is_whole and len(page) == len(rows)
+            found |= page
+            newest = max(page, default=0)
+            if newest < start_ms:
                 break
             start_ms = newest + 1
-            if len(rows) < MAX_FUNDINGS and newest > end_ms - SETTLED_WITHIN_MS:
+            if len(rows) < MAX_FUNDINGS and newest > last_ms - SETTLED_WITHIN_MS:
                 break
-        return found
+        return found, is_whole
 
     def _rows(self, body: Mapping[str, Any]) -> list[Row]:
         answer = self._ask(body)
@@ -234,16 +258,25 @@ class HyperliquidSource:
             )
         return answer
 
-    def _candle(self, row: Row, name: str, interval: Interval) -> VenueCandle | None:
+    def _is_candle(self, row: Row, name: str, interval: Interval) -> bool:
         try:
             candle = candle_of(row)
         except (KeyError, TypeError, ValueError) as error:
             self._set_aside(name, row.get("t"), "unreadable", f"{error}: {dict(row)}")
-            return None
+            return False
         if (candle.coin, candle.interval) != (name, interval.name) or candle.open_ms % interval.milliseconds:
             self._set_aside(name, candle.open_ms, "not_asked_for", f"{interval} of {name} was asked for: {dict(row)}")
-            return None
-        return candle
+            return False
+        return True
+
+    def _is_funding(self, row: Row, name: str) -> bool:
+        try:
+            if type(row["time"]) is int and math.isfinite(float(row["fundingRate"])):
+                return True
+        except (KeyError, TypeError, ValueError):
+            pass
+        self._set_aside(name, row.get("time"), "unreadable", f"funding {dict(row)}")
+        return False
 
     def _set_aside(self, name: str, stamp: object, reason: str, detail: str) -> None:
         self._aside[name, stamp if isinstance(stamp, int) else None, reason] = detail[:300]

@@ -38,7 +38,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
         Told what is going on while assets materialise; the run's log by default.
     """
     data_dir = settings.data_dir.resolve()
-    market, lake = MarketResource.of(settings.market), LakeResource(folder=str(data_dir / "lake"))
+    market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
     return dg.Definitions(
         assets=[
             market_data,

@@ -121,7 +121,7 @@ class Driver:
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._settings, self._progress = settings, progress
-        self._market = MarketResource.of(settings.market)
+        self._market = MarketResource.of(settings.market, settings.data_dir)
         self._search = SearchResource.of(settings)
         self._definitions = build_definitions(settings, progress=progress)
 

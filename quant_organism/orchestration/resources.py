@@ -78,6 +78,8 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
     base_url: str | None = Field(None, description="Address of the venue; empty: the main network's.")
     proxy: str | None = Field(None, description="URL of an HTTP proxy to the venue.")
     timeout_seconds: float = Field(10.0, description="How long an answer of the venue may take.")
+    weight_per_minute: int = Field(1200, description="What the questions of a minute to the venue may weigh.")
+    kept: str | None = Field(None, description="Folder in which answers of the venue are kept; empty: none are.")
     interval: str = Field("1h", description="Length of a bar.")
     symbols: list[str] | None = Field(None, description="Symbols that take part; empty: all.")
     lookback_days: int | None = Field(None, description="Days of history in a panel; empty: all, at most 730.")
@@ -87,10 +89,10 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
     _opened: CandleSource | None = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, settings: MarketSettings) -> Self:
-        """Return the resource that the settings describe."""
+    def of(cls, settings: MarketSettings, data_dir: Path | None = None) -> Self:
+        """Return the resource that the settings describe; a venue's answers are kept in the data folder, if given."""
         values: dict[str, Any] = settings.model_dump(mode="json")
-        return cls(**values)
+        return cls(**values, kept=None if data_dir is None else str(data_dir / "venue"))
 
     def open(self) -> CandleSource:
         """Return the source of candles; it is opened once."""
@@ -135,8 +137,14 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
             index = read_sentiment(Path(self.sentiment))
         elif self.sentiment_url is not None:
             index = fetch_fear_greed(self.sentiment_url, timeout_seconds=self.timeout_seconds, proxy=self.proxy)
-        ask = info_of(base_url, timeout_seconds=self.timeout_seconds, proxy=self.proxy)
-        return HyperliquidSource(ask, base_url=base_url, market=self.name, index=index)
+        ask = info_of(
+            base_url,
+            timeout_seconds=self.timeout_seconds,
+            proxy=self.proxy,
+            weight_per_minute=self.weight_per_minute,
+        )
+        kept = None if self.kept is None else Path(self.kept)
+        return HyperliquidSource(ask, base_url=base_url, market=self.name, index=index, kept=kept)
 
 
 class SearchResource(dg.ConfigurableResource[EvolutionSpec]):

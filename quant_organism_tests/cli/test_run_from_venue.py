@@ -1,9 +1,9 @@
 """`quant-organism run --source hyperliquid`: the whole cycle, fed over the wire."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from polars.testing import assert_frame_equal
 
 from quant_organism.deployment.repository import StrategyRepository
@@ -15,7 +15,10 @@ from quant_organism_tests.exchange.wire_venue import HOUR, WireVenue, served
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 
-def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bars(tmp_path: Path) -> None:
+def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
     world = WorldSource(load_world(str(write_world(tmp_path))))
     venue = WireVenue(world)
     with served(venue) as url:
@@ -35,7 +38,9 @@ def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bar
     )
     assert lake.days("candles", market="venue", interval="1h")[-1] == LAST
     assert max(body["req"]["endTime"] for body in venue.asked if body["type"] == "candleSnapshot") <= venue.now_ms
-    assert (LAST - FIRST).days + 1 == len(lake.days("funding", market="venue")), timedelta(days=1)
+    assert (LAST - FIRST).days + 1 == len(lake.days("funding", market="venue"))
+    questions = [str(body) for body in venue.asked if body["type"] in ("candleSnapshot", "fundingHistory")]
+    assert len(set(questions)) == len(questions), "what was answered once is not asked again"
 
 
 def test_a_venue_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, IntegrityError
 from quant_organism.exchange.ask import NoAnswerError, info_of
 from quant_organism.exchange.fear_greed import fetch_fear_greed
 from quant_organism.exchange.source import HyperliquidSource, market_name
@@ -68,7 +68,7 @@ def test_the_universe_keeps_the_delisted_and_the_span_ends_with_the_last_whole_d
     source = source_of(venue)
     assert source.symbols() == ("GONE", *world.symbols())
     assert source.span(HOUR) == (FIRST, LAST)
-    venue.now_ms -= 1 + 3_600_000
+    venue.now_ms = day_start_ms(LAST + timedelta(days=1)) + 1_000
     assert source.span(HOUR) == (FIRST, LAST - timedelta(days=1))
     assert source.candles(["GONE"], HOUR, FIRST, LAST).is_empty()
 
@@ -83,13 +83,40 @@ def test_a_forming_candle_is_not_handed_out(world: WorldSource, ahead_ms: int) -
 
 def test_what_closed_since_the_last_look_is_read_again(world: WorldSource) -> None:
     venue = WireVenue(world)
-    venue.now_ms = day_start_ms(LAST)
+    venue.now_ms = day_start_ms(LAST) + 120_000
     source = source_of(venue)
     assert source.span(HOUR) == (FIRST, LAST - timedelta(days=1))
     assert source.candles(["SIM-ONE"], HOUR, LAST, LAST).is_empty()
-    venue.now_ms = day_start_ms(LAST + timedelta(days=1))
+    venue.now_ms = day_start_ms(LAST + timedelta(days=1)) + 120_000
     assert source.span(HOUR)[1] == LAST
     assert source.candles(["SIM-ONE"], HOUR, LAST, LAST).height == 24
+
+
+def test_a_second_look_asks_only_for_what_is_new(world: WorldSource, tmp_path: Path) -> None:
+    venue = WireVenue(world)
+    venue.now_ms = day_start_ms(LAST) + 120_000
+    before = LAST - timedelta(days=1)
+    for end in (before, LAST):
+        venue.asked.clear()
+        source = source_of(venue, kept=tmp_path)
+        source.candles(["SIM-ONE"], HOUR, FIRST, end)
+        source.funding(["SIM-ONE"], FIRST, end)
+        asked = [body for body in venue.asked if body["type"] in ("candleSnapshot", "fundingHistory")]
+        venue.now_ms = day_start_ms(LAST + timedelta(days=1)) + 120_000
+    assert [body["type"] for body in asked] == ["candleSnapshot", "fundingHistory"]
+    assert asked[0]["req"]["startTime"] == asked[1]["startTime"] == day_start_ms(LAST)
+    again = source_of(venue, kept=tmp_path)
+    assert_frame_equal(again.candles(["SIM-ONE"], HOUR, FIRST, LAST), world.candles(["SIM-ONE"], HOUR, FIRST, LAST))
+    assert_frame_equal(again.funding(["SIM-ONE"], FIRST, LAST), world.funding(["SIM-ONE"], FIRST, LAST))
+
+
+def test_a_torn_file_of_kept_answers_is_named(world: WorldSource, tmp_path: Path) -> None:
+    venue = WireVenue(world)
+    source_of(venue, kept=tmp_path).candles(["SIM-ONE"], HOUR, FIRST, LAST)
+    (file,) = tmp_path.rglob("*.zst")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(IntegrityError, match="delete it"):
+        source_of(venue, kept=tmp_path).candles(["SIM-ONE"], HOUR, FIRST, LAST)
 
 
 def test_what_the_venue_no_longer_has_is_said_plainly(world: WorldSource) -> None:
@@ -133,7 +160,7 @@ def test_ingested_over_http_the_lake_holds_what_the_source_behind_the_wire_would
     world: WorldSource, tmp_path: Path
 ) -> None:
     with served(WireVenue(world)) as url:
-        source = HyperliquidSource(info_of(url), base_url=url, market="over-the-wire")
+        source = HyperliquidSource(info_of(url, weight_per_minute=10**6), base_url=url, market="over-the-wire")
         ingest(source, Lake(tmp_path / "wire"), HOUR, FIRST, LAST, world.symbols())
     ingest(world, Lake(tmp_path / "direct"), HOUR, FIRST, LAST)
     wire, direct = Lake(tmp_path / "wire"), Lake(tmp_path / "direct")

@@ -29,7 +29,7 @@ class WireVenue:
         Candles in an answer, the newest; None: as the venue, 5,000.
     """
 
-    def __init__(self, source: CandleSource, *, ahead_ms: int = 1, keeps: int = 5_000) -> None:
+    def __init__(self, source: CandleSource, *, ahead_ms: int = 120_000, keeps: int = 5_000) -> None:
         first, last = source.span(HOUR)
         self.source, self.keeps = source, keeps
         self.now_ms = day_start_ms(last + timedelta(days=1)) + ahead_ms
