@@ -95,7 +95,7 @@ class HyperliquidSource:
         return tuple(sorted(str(entry["name"]) for entry in self._listed()))
 
     def span(self, interval: Interval) -> tuple[date, date]:
-        """Return the first day with a candle, among the coins listed first, and the last day that is over, funding included.
+        """Return the first day with a candle, among the coins listed first, and the last day whose funding is there.
 
         Raises
         ------

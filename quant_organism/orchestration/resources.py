@@ -125,14 +125,13 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
         return WorldSource(load_world(self.world), seed=self.world_seed)
 
     def _venue(self) -> CandleSource:
-        from hyperliquid.utils.constants import MAINNET_API_URL
-
         from quant_organism.exchange.ask import info_of
+        from quant_organism.exchange.client.network import BASE_URLS
         from quant_organism.exchange.fear_greed import fetch_fear_greed
         from quant_organism.exchange.source import HyperliquidSource
         from quant_organism.market.sentiment import read_sentiment
 
-        base_url, index = self.base_url or MAINNET_API_URL, None
+        base_url, index = self.base_url or BASE_URLS["mainnet"], None
         if self.sentiment is not None:
             index = read_sentiment(Path(self.sentiment))
         elif self.sentiment_url is not None:

@@ -1,18 +1,26 @@
-"""`quant-organism run --source hyperliquid`: the whole cycle, fed over the wire."""
+"""`quant-organism run --source hyperliquid`: the whole cycle, fed over the wire by the local exchange."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from polars.testing import assert_frame_equal
 
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.exchange.simulator.clock import VenueClock
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.market.tape import read_tape
+from quant_organism.exchange.simulator.server.serving import RunningVenue
+from quant_organism.exchange.simulator.server.venue_server import VenueServer
+from quant_organism.exchange.simulator.spec import ServerSpec
 from quant_organism.market.lake import Lake
+from quant_organism.market.schema import MS_PER_HOUR, Interval, day_start_ms
 from quant_organism.market.world import load_world
 from quant_organism.market.world.source import WorldSource
 from quant_organism_tests.cli.conftest import finish
-from quant_organism_tests.exchange.wire_venue import HOUR, WireVenue, served
 from quant_organism_tests.tiny import FIRST, LAST, write_world
+
+BEFORE = LAST - timedelta(days=1)
 
 
 def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bars(
@@ -20,34 +28,35 @@ def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bar
 ) -> None:
     monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
     world = WorldSource(load_world(str(write_world(tmp_path))))
-    venue = WireVenue(world)
-    with served(venue) as url:
+    engine = Engine(read_tape(world, Interval.parse("1h")), day_start_ms(LAST) + MS_PER_HOUR)
+    server = VenueServer(engine, VenueClock(engine.now_ms, 0, lambda: 0.0), ServerSpec(ip_weight_per_minute=None))
+    with RunningVenue(server) as venue:
         said = finish(
-            *("run", "--source", "hyperliquid", "--base-url", url, "--market", "venue", "--profile", "smoke"),
-            *("--symbols", ",".join(world.symbols()), "--threads", "1", "--json"),
+            *("run", "--source", "hyperliquid", "--base-url", venue.url, "--market", "venue"),
+            *("--profile", "smoke", "--threads", "1", "--json"),
             folder=tmp_path,
         )
     assert said.code == 0, said.err
     found = json.loads(said.out)
-    assert (found["market"], found["date"]) == ("venue", LAST.isoformat())
+    assert (found["market"], found["date"]) == ("venue", BEFORE.isoformat())
     documents = StrategyRepository(tmp_path / "data" / "strategies").load_all().documents
     assert [document.id for document in documents if document.stage == "testing"]
     lake = Lake(tmp_path / "data" / "lake")
-    assert_frame_equal(
-        lake.read("candles", market="venue", interval="1h"), world.candles(world.symbols(), HOUR, FIRST, LAST)
-    )
-    assert lake.days("candles", market="venue", interval="1h")[-1] == LAST
-    assert max(body["req"]["endTime"] for body in venue.asked if body["type"] == "candleSnapshot") <= venue.now_ms
-    assert (LAST - FIRST).days + 1 == len(lake.days("funding", market="venue"))
-    questions = [str(body) for body in venue.asked if body["type"] in ("candleSnapshot", "fundingHistory")]
-    assert len(set(questions)) == len(questions), "what was answered once is not asked again"
+    candles, days = lake.read("candles", market="venue", interval="1h"), (BEFORE - FIRST).days + 1
+    for place, symbol in enumerate(world.symbols()):
+        of_venue = engine.candles[place].within(MS_PER_HOUR, 0, day_start_ms(LAST) - 1)
+        listing = engine.venue.state.listings[place]
+        closes = [float(listing.px(candle.close)) for candle in of_venue]
+        assert candles.filter(symbol=symbol)["close"].to_list() == closes
+        assert len(closes) == days * 24
+    assert len(lake.days("funding", market="venue")) == days
 
 
-def test_a_venue_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_venue_that_is_not_there_is_an_error_with_what_to_do(tmp_path: Path) -> None:
     said = finish("run", "--base-url", "http://127.0.0.1:9", "--profile", "smoke", folder=tmp_path)
     assert said.code == 2
-    assert "http://127.0.0.1:9/info" in said.err
-    assert "base URL" in said.err
+    assert "info meta" in said.err
+    assert "network" in said.err
     assert "Traceback" not in said.err
 
 

@@ -13,7 +13,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.exchange.ask import NoAnswerError, info_of
+from quant_organism.exchange.ask import info_of
+from quant_organism.exchange.client.failures import VenueRefused
 from quant_organism.exchange.fear_greed import fetch_fear_greed
 from quant_organism.exchange.source import HyperliquidSource, market_name
 from quant_organism.market.ingest import ingest
@@ -199,7 +200,7 @@ def answering(*answers: tuple[int, bytes]) -> Iterator[str]:
 def test_a_question_is_asked_again_where_the_answer_says_nothing() -> None:
     with answering((429, b"null"), (502, b"<html>"), (200, b"{"), (200, b'{"time": 1}')) as url:
         assert info_of(url)({"type": "exchangeStatus"}) == {"time": 1}
-    with answering((422, b"Failed to deserialize")) as url, pytest.raises(NoAnswerError, match="422"):
+    with answering((422, b"Failed to deserialize")) as url, pytest.raises(VenueRefused, match="422"):
         info_of(url)({"type": "exchangeStatus"})
 
 
