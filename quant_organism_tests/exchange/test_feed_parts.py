@@ -196,6 +196,12 @@ def test_fills_are_asked_for_from_before_the_gap_and_delivered_once() -> None:
         core.receive(json.dumps({"channel": "subscriptionResponse", "data": said}), 0.0)
 
     core.opened()
+    for kind in ("userFills", "orderUpdates", "userEvents"):
+        acknowledge(kind)
+    (first,) = core.questions(0.0)
+    assert (first.kind, first.first_ms) == ("fills", START)
+    assert core.answered(first, [], 0.0) == []
+    core.answered(core.questions(0.0)[0], [], 0.0)
     assert hear(fill(1, START + 100_000), fill(1, START + 100_000)) == [1]
     core.lost()
     core.opened()

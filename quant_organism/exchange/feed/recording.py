@@ -88,15 +88,15 @@ def read_lines(path: Path) -> Iterator[Line]:
     IntegrityError
         A finished file is damaged.
     """
-    is_part, rest = path.name.endswith(PART), b""
+    is_part, rest, stream = path.name.endswith(PART), b"", zstandard.ZstdDecompressor().decompressobj()
     try:
-        with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-            while chunk := stream.read(1 << 16):
-                *lines, rest = (rest + chunk).split(b"\n")
+        with path.open("rb") as file:
+            while not stream.eof and (chunk := file.read(1 << 16)):
+                *lines, rest = (rest + stream.decompress(chunk)).split(b"\n")
                 for line in lines:
                     yield orjson.loads(line)
-        if rest and not is_part:
-            raise IntegrityError("the last line has no end", where=str(path), remedy="leave the file out")
+        if not is_part and not stream.eof:
+            raise IntegrityError("the end is missing", where=str(path), remedy="leave the file out")
     except (zstandard.ZstdError, orjson.JSONDecodeError) as error:
         if not is_part:
             raise IntegrityError(f"damaged: {error}", where=str(path), remedy="leave the file out") from error
