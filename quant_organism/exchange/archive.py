@@ -1,0 +1,58 @@
+"""Asset contexts of the venue's archive: a CSV a day, compressed with lz4, from files that a user brings.
+
+The archive is a bucket whose reader pays; nothing here fetches from it. Reference: section 18.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from quant_organism.errors import InputError
+from quant_organism.market.schema import TIMESTAMP
+
+CONTEXT_SCHEMA: Final = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "timestamp": TIMESTAMP,
+        "funding": pl.Float64(),  # fraction per hour
+        "open_interest": pl.Float64(),  # base units
+        "premium": pl.Float64(),  # null where the book was empty
+        "oracle_px": pl.Float64(),
+        "mark_px": pl.Float64(),
+        "mid_px": pl.Float64(),  # null where the book was empty
+    }
+)
+
+_NUMBERS: Final = [name for name in CONTEXT_SCHEMA if name not in ("symbol", "timestamp")]
+
+
+def read_asset_contexts(path: Path) -> pl.DataFrame:
+    """Read a day of asset contexts.
+
+    Parameters
+    ----------
+    path
+        `<date>.csv.lz4` as the archive has it, or the CSV within. Further columns are passed over.
+
+    Returns
+    -------
+    DataFrame by `CONTEXT_SCHEMA`, sorted by time and symbol.
+
+    Raises
+    ------
+    InputError
+        No such file, not lz4, a column is missing, or a time or number cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.input_stream(str(path), compression="lz4" if path.suffix == ".lz4" else None) as stream:
+            table = pl.read_csv(stream.read(), infer_schema=False)
+        times = pl.col("time").str.to_datetime("%+", time_unit="ms", time_zone="UTC")
+        empty_is_null = [pl.col(name).replace("", None).cast(pl.Float64) for name in _NUMBERS]
+        frame = table.select(pl.col("coin").alias("symbol"), times.alias("timestamp"), *empty_is_null)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"no asset contexts: {first}", where=str(path), remedy="fetch the file again") from error
+    return frame.select(CONTEXT_SCHEMA.names()).sort("timestamp", "symbol")
