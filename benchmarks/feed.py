@@ -22,7 +22,8 @@ from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.stream import GenomeStream
 from quant_organism.exchange.feed.bars import Bar
 from quant_organism.exchange.feed.connection import Feed, LineSpec
-from quant_organism.exchange.feed.core import FeedCore, FeedPlan
+from quant_organism.exchange.feed.core import FeedCore
+from quant_organism.exchange.feed.plan import FeedPlan
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import default_genome

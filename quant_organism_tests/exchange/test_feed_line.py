@@ -10,8 +10,9 @@ import pytest
 
 from quant_organism.exchange.feed.bars import Bar
 from quant_organism.exchange.feed.connection import Feed, LineSpec
-from quant_organism.exchange.feed.core import FeedCore, FeedEvent, FeedPlan, Reconciled
+from quant_organism.exchange.feed.core import FeedCore, FeedEvent, Reconciled
 from quant_organism.exchange.feed.messages import Fill, Fills
+from quant_organism.exchange.feed.plan import FeedPlan
 from quant_organism.exchange.feed.recording import Recorder, read_lines, recorded_files, replay
 from quant_organism.exchange.feed.watchdog import WatchSpec
 from quant_organism_tests.exchange.small_venue import MINUTE, START, USER, Faults, SmallVenue, truth, values

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import IntegrityError
 from quant_organism.exchange.feed.bars import Bar
-from quant_organism.exchange.feed.core import FeedCore, FeedPlan, Reconciled
+from quant_organism.exchange.feed.core import FeedCore, Reconciled
 from quant_organism.exchange.feed.lake_writer import write_bars
 from quant_organism.exchange.feed.latency import LatencyHistogram
 from quant_organism.exchange.feed.messages import (
@@ -26,6 +26,7 @@ from quant_organism.exchange.feed.messages import (
     VenueSays,
     read_message,
 )
+from quant_organism.exchange.feed.plan import FeedPlan
 from quant_organism.exchange.feed.queue import EventQueue
 from quant_organism.exchange.feed.recording import Recorder, read_lines, recorded_files
 from quant_organism.exchange.feed.seen import Seen

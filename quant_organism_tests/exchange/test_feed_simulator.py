@@ -11,7 +11,7 @@ import pytest
 from quant_organism.exchange.ask import info_of
 from quant_organism.exchange.feed.bars import Bar
 from quant_organism.exchange.feed.connection import Feed, LineSpec
-from quant_organism.exchange.feed.core import FeedPlan
+from quant_organism.exchange.feed.plan import FeedPlan
 from quant_organism.exchange.feed.watchdog import WatchSpec
 from quant_organism.exchange.simulator.clock import VenueClock
 from quant_organism.exchange.simulator.engine import Engine

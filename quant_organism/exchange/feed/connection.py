@@ -15,9 +15,10 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from quant_organism.errors import QuantOrganismError
 from quant_organism.exchange.ask import AskInfo
-from quant_organism.exchange.feed.core import FeedCore, FeedEvent, FeedPlan
+from quant_organism.exchange.feed.core import FeedCore, FeedEvent
 from quant_organism.exchange.feed.latency import LatencyHistogram
 from quant_organism.exchange.feed.messages import Acknowledged, Book, Message, Mids, Pong, Refused
+from quant_organism.exchange.feed.plan import FeedPlan
 from quant_organism.exchange.feed.questions import Question
 from quant_organism.exchange.feed.queue import EventQueue
 from quant_organism.exchange.feed.recording import Recorder, as_line
