@@ -9,7 +9,15 @@ from quant_organism.cli import options
 if TYPE_CHECKING:
     from quant_organism.orchestration.driver import CycleOutcome
 
-_CALLED = {"report.html": "report", "report.json": "its data", "equity.png": "equity plot", "pareto.png": "Pareto plot"}
+_CALLED = {
+    "report.html": "report",
+    "report.json": "its data",
+    "equity.png": "equity plot",
+    "pareto.png": "Pareto plot",
+    "progress.png": "search plot",
+    "families.png": "family plot",
+    "genealogy.png": "genealogy",
+}
 
 
 def run(
