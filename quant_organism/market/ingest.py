@@ -1,15 +1,13 @@
 """From a source into the lake, day by day: each day is whole or untouched, and the same input gives the same bytes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
-from filelock import FileLock, Timeout
 
-from quant_organism.errors import BusyError, InputError
+from quant_organism.errors import InputError
 from quant_organism.market.funding import settlement_day
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import (
@@ -24,7 +22,7 @@ from quant_organism.market.schema import (
     format_ms,
 )
 from quant_organism.market.source import CandleSource
-from quant_organism.resilience.files import storage_error
+from quant_organism.resilience.locks import alone_in
 
 Progress = Callable[[int, int], None]
 """Called with (days done, days in all)."""
@@ -118,7 +116,8 @@ def ingest(
     if end < start or end < first or start > last:
         raise InputError(f"no data from {start} to {end}", where=where, remedy=f"choose days from {first} to {last}")
     names = choose_symbols(symbols, source.symbols(), where=where)
-    with _alone(lake, source.market, wait_seconds):
+    doing = f"importing market {source.market}"
+    with alone_in(lake.root / "markets", doing, name=source.market, patience_s=wait_seconds):
         _record(source, lake)
         return _Ingestion(source, lake, interval, names).run(max(start, first), min(end, last), progress)
 
@@ -247,25 +246,3 @@ def _record(source: CandleSource, lake: Lake) -> None:
             remedy="give the new one a market name of its own",
         )
     lake.record_source(source.market, described)
-
-
-@contextmanager
-def _alone(lake: Lake, market: str, wait_seconds: float) -> Iterator[None]:
-    """Keep two ingestions from merging into the same day; the system frees the lock however a process ends."""
-    folder = lake.root / "markets"
-    lock = FileLock(folder / f"{market}.lock", timeout=wait_seconds)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"another process has been importing market {market} for {wait_seconds:g} seconds",
-            where=str(folder),
-            remedy="wait until it has ended, then run the same again",
-        ) from None
-    except OSError as error:
-        raise storage_error(error, folder) from error
-    try:
-        yield
-    finally:
-        lock.release()

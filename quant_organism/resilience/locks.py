@@ -14,7 +14,7 @@ _PATIENCE_S: Final = 60.0
 
 
 @contextmanager
-def alone_in(folder: Path, doing: str) -> Iterator[None]:
+def alone_in(folder: Path, doing: str, *, name: str = "", patience_s: float = _PATIENCE_S) -> Iterator[None]:
     """Keep other processes and threads out of a folder, which is made if it is not there, for as long as this lasts.
 
     Parameters
@@ -23,19 +23,23 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
         What is locked, for everyone who asks here.
     doing
         What whoever holds the lock is doing, for the message to others.
+    name
+        What in the folder is locked; by default all of it.
+    patience_s
+        How long to wait for another holder, in seconds.
 
     Raises
     ------
     BusyError, StorageError
-        Another one held it for a minute, or the folder cannot be written.
+        Another one held it for so long, or the folder cannot be written.
     """
-    lock = FileLock(folder / ".lock", timeout=_PATIENCE_S)
+    lock = FileLock(folder / f"{name}.lock", timeout=patience_s)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise BusyError(
-            f"another process has been {doing} for {_PATIENCE_S:g} seconds",
+            f"another process has been {doing} for {patience_s:g} seconds",
             where=str(folder),
             remedy="wait until it has ended, then run the same again",
         ) from None
