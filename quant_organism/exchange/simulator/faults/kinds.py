@@ -65,7 +65,7 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
     "open_interest_cap": ("venue", "Positions in `coin` may not grow."),
     "delist": ("venue", "`coin` is delisted in its place, for good."),
     "append_asset": ("venue", "An asset called `coin` is listed, for good."),
-    "change_asset": ("venue", "`coin` has other `sz_decimals` or `max_leverage`, for good."),
+    "change_asset": ("venue", "`coin` has another `max_leverage`, for good."),
     "malformed_spot": ("venue", "spotMeta holds a pair whose token does not exist."),
     "null_contexts": ("venue", "Asset contexts of `coin` lack what may be null."),
     "restart": ("venue", "All connections are reset; the state is kept."),
