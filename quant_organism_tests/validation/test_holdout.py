@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
+from quant_organism.strategies import Committee
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.splits import Span
 from quant_organism_tests.chain import PROFILE, edge, judged
@@ -162,7 +164,8 @@ def test_validation_opens_the_unseen_days_on_record_and_pays_for_looks(tmp_path)
     from quant_organism.validation.stages import validate
 
     found = edge()
-    register, candidates = HoldoutRegister(tmp_path), found.search.candidates
+    register, committee = HoldoutRegister(tmp_path), found.search.candidates[0]
+    candidates = [committee, Candidate(Committee.of(committee.committee.genomes[:1]), "champion")]
 
     def luck_of(chosen) -> float:
         result = validate(
