@@ -1,6 +1,7 @@
 """The register of holdout openings: bars that judge a search are read once, and each further look is paid for.
 
-An opening is written before the data are read, so that a crash in between counts as a look. The more often bars were
+An opening is written before the data are read, so that a crash in between counts as a look; only the very same look may
+be taken up again after it, since it is decided already what it will show. The more often bars were
 looked at, the stronger the evidence that they must give: the p-value doubles with each earlier opening that shares a
 bar with this one, whatever was judged by it. Over any number of openings the total error is at most twice the level.
 """
@@ -83,7 +84,7 @@ class HoldoutRegister:
     """The openings of a lake: one immutable Parquet file per event, under `holdout_openings/market=<market>/`.
 
     Any number of processes may use it. The same look (same bars, candidates, costs and code) gives the same result
-    again and tells nothing new: once it was read, it is one opening however often it is repeated.
+    again and tells nothing new: it is one opening however often it is repeated.
 
     Parameters
     ----------
@@ -128,12 +129,10 @@ class HoldoutRegister:
         end = int(panel.times[span.stop - 1]) + panel.interval.milliseconds
         folder = self._of(panel.market)
         with alone_in(folder, "opening a holdout"):
-            known = self.frame(panel.market)
-            finished = known.filter((pl.col("event") == "read") & (pl.col("look") == look))
-            if finished.height:
-                row = finished.row(0, named=True)
-                return Opening(row["opening"], look, row["nth"], len(names))
-            opened = known.filter(event="opened")
+            opened = self.frame(panel.market).filter(event="opened")
+            same = opened.filter(look=look)
+            if same.height:
+                return Opening(same["opening"][0], look, same["nth"][0], len(names))
             first, last = (pl.lit(moment).cast(_MOMENT) for moment in (begin, end))
             shared = opened.filter((pl.col("first_bar") < last) & (pl.col("end") > first)).height
             opening = Opening(opened.height + 1, look, 1 + shared, len(names))

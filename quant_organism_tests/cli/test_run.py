@@ -31,7 +31,7 @@ def contents(data_dir: Path) -> dict[str, bytes]:
     """Return everything that must not depend on when and how often it was computed."""
     folders = [data_dir / "lake", data_dir / "strategies", data_dir / "reports"]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if not path.name.endswith(".lock")]
+    kept = [path for path in files if not path.name.endswith(".lock") and "holdout_openings" not in path.parts]
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
 
 

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.lake import Lake
@@ -16,6 +18,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.splits import Span
+from quant_organism.validation.stages import validate
 from quant_organism_tests.chain import PROFILE, edge, judged
 from quant_organism_tests.panels import trending_panel
 
@@ -57,9 +60,11 @@ def test_the_order_of_the_candidates_is_no_other_look(register, panel):
     assert register.open(panel, LATE, ["a", "b"], measured_with="costs", reason="to see") == opening
 
 
-def test_a_crash_after_the_opening_counts_as_a_look(register, panel):
-    register.open(panel, LATE, ["a"], measured_with="costs", reason="to see")  # and never closed
-    assert look(register, panel, "a").nth == 2
+def test_a_crash_after_the_opening_counts_as_a_look_that_only_the_same_may_take_up_again(register, panel):
+    crashed = register.open(panel, LATE, ["a"], measured_with="costs", reason="to see")  # and never closed
+    assert look(register, panel, "b").nth == 2
+    assert look(register, panel, "a") == crashed
+    assert look(register, panel, "c").nth == 3
 
 
 @pytest.mark.parametrize(
@@ -84,8 +89,6 @@ def test_fresh_bars_of_a_longer_history_cost_nothing(register):
 
 
 def test_other_markets_have_openings_of_their_own(register, panel):
-    from dataclasses import replace
-
     look(register, panel, "a")
     assert look(register, replace(panel, market="elsewhere"), "a").nth == 1
 
@@ -160,22 +163,20 @@ def test_looks_at_the_same_time_are_all_counted(register, panel):
 
 
 def test_validation_opens_the_unseen_days_on_record_and_pays_for_looks(tmp_path):
-    from quant_organism.backtest import Costs, Evaluator
-    from quant_organism.validation.stages import validate
-
     found = edge()
-    register, committee = HoldoutRegister(tmp_path), found.search.candidates[0]
-    candidates = [committee, Candidate(Committee.of(committee.committee.genomes[:1]), "champion")]
+    register, candidates = HoldoutRegister(tmp_path), found.search.candidates
+    alone = Candidate(Committee.of([candidates[0].committee.genomes[0]]), "champion")
 
-    def luck_of(chosen) -> float:
+    def luck_of(chosen: list[Candidate], register: HoldoutRegister) -> float:
         result = validate(
             chosen, found.panel, found.splits, PROFILE, Costs(), Evaluator(threads=1), register, reason="a test"
         )
         return result.reviews[0].verdicts[-1].value
 
-    first = luck_of(candidates)
-    assert luck_of(candidates) == first
-    assert luck_of(candidates[:1]) == pytest.approx(2 * first / len(candidates))
+    first = luck_of(candidates, register)
+    assert luck_of(candidates, register) == first
+    fresh = luck_of([alone], HoldoutRegister(tmp_path / "elsewhere"))
+    assert luck_of([alone], register) == pytest.approx(2 * fresh)
     record = register.frame(found.panel.market)
     assert record["event"].to_list() == ["opened", "read"] * 2
     assert record["first_bar"][0].timestamp() * 1000 == found.panel.times[found.splits.unseen.start]
