@@ -15,7 +15,7 @@ from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
 from quant_organism.validation.holdout import HoldoutRegister
-from quant_organism.validation.profile import ValidationProfile
+from quant_organism.validation.old_gates import ValidationProfile
 from quant_organism.validation.splits import split
 from quant_organism.validation.stages import ValidationResult, validate
 

@@ -17,7 +17,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import evolving_families, get_family
 from quant_organism.strategies.family import model_genes
 from quant_organism.validation.holdout import HoldoutRegister
-from quant_organism.validation.profile import ValidationProfile
+from quant_organism.validation.old_gates import ValidationProfile
 from quant_organism.validation.splits import Splits, split
 from quant_organism.validation.stages import ValidationResult, validate
 from quant_organism_tests.panels import trending_panel

@@ -13,8 +13,8 @@ from quant_organism.deployment.records import Provenance, StageEvidence
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.panel import Panel
 from quant_organism.strategies.committee import Committee
-from quant_organism.validation.gates import Verdict
 from quant_organism.validation.splits import Splits
+from quant_organism.validation.verdict import Verdict
 
 _EVIDENCE_METRICS = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
 

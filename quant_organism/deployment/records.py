@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from quant_organism.deployment.stages import Timestamp
 
 if TYPE_CHECKING:
-    from quant_organism.validation.gates import Verdict
+    from quant_organism.validation.verdict import Verdict
 
 SIGNIFICANT_DIGITS = 6
 """Measured numbers carry this many digits: more would say nothing and cost bytes."""

@@ -23,8 +23,8 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.settings import MarketSettings, Settings
+from quant_organism.validation.old_gates import ValidationProfile
 from quant_organism.validation.permutation import SearchOnNulls
-from quant_organism.validation.profile import ValidationProfile
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what is going on, steps done, steps in all, a note for people)."""

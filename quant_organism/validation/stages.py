@@ -10,10 +10,10 @@ from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.code_version import code_version
 from quant_organism.market.panel import Panel
-from quant_organism.validation.gates import Stage, Verdict, at_least, at_most, luck, window_consistency
 from quant_organism.validation.holdout import HoldoutRegister, Opening
-from quant_organism.validation.profile import ValidationProfile
+from quant_organism.validation.old_gates import ValidationProfile, luck, window_consistency
 from quant_organism.validation.splits import Span, Splits
+from quant_organism.validation.verdict import Stage, Verdict, at_least, at_most
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from quant_organism.deployment.records import PerformanceSummary, StageEvidence
-from quant_organism.validation.gates import Verdict, at_least, at_most
+from quant_organism.validation.verdict import Verdict, at_least, at_most
 from quant_organism_tests.deployment.documents import observation, provenance
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from quant_organism.validation.gates import at_least, at_most, luck, window_consistency
 from quant_organism.validation.holdout import Opening
+from quant_organism.validation.old_gates import luck, window_consistency
+from quant_organism.validation.verdict import at_least, at_most
 
 
 @pytest.mark.parametrize(("value", "status"), [(1.0, "passed"), (0.99, "failed"), (np.nan, "not_run")])

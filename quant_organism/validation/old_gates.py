@@ -1,64 +1,54 @@
-"""Gates: one measured number against one threshold, and a verdict that says why."""
+"""Gates of the stages."""
 
+import hashlib
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from quant_organism.validation.holdout import Opening
 from quant_organism.validation.statistics.sharpe import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
-
-Status = Literal["passed", "failed", "not_run"]
-Stage = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
+from quant_organism.validation.verdict import Stage, Status, Verdict, at_least
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate found.
+class ValidationProfile(BaseModel):
+    """What a strategy must show to enter the shadow pool.
 
-    Attributes
+    Parameters
     ----------
-    stage, gate
-        Which span was looked at, and for what.
-    status
-        `not_run` never counts as passed.
-    value, threshold
-        The measured number (nan when there is none) and its bound.
-    n_used
-        Trades, days or windows that the number rests on.
-    reason
-        One sentence for people.
+    in_sample_sharpe, out_of_sample_sharpe, walk_forward_sharpe
+        Least annual net Sharpe ratio on bars in each span.
+    in_sample_trades, out_of_sample_trades
+        Least number of closed trades.
+    max_drawdown
+        Largest drawdown in any span, as a fraction of equity.
+    positive_windows
+        Least share of walk-forward windows with a positive net return.
+    windows
+        Number of equal windows that the walk-forward span is cut into.
+    luck
+        Largest probability that strategies without any edge would have done as well on the unseen spans, after
+        multiplying by the number of candidates that were judged on them (Bonferroni).
     """
 
-    stage: Stage
-    gate: str
-    status: Status
-    value: float
-    threshold: float
-    n_used: int
-    reason: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
+    in_sample_sharpe: float = 1.0
+    out_of_sample_sharpe: float = 0.5
+    walk_forward_sharpe: float = 0.5
+    in_sample_trades: int = Field(30, ge=1)
+    out_of_sample_trades: int = Field(10, ge=1)
+    max_drawdown: float = Field(0.15, gt=0, le=1)
+    positive_windows: float = Field(0.5, ge=0, le=1)
+    windows: int = Field(4, ge=3)
+    luck: float = Field(0.05, gt=0, lt=1)
 
-def at_least(stage: Stage, gate: str, value: float, threshold: float, n_used: int) -> Verdict:
-    """Pass a value that reaches the threshold."""
-    return _compare(stage, gate, value, threshold, n_used, value >= threshold, "at least")
-
-
-def at_most(stage: Stage, gate: str, value: float, threshold: float, n_used: int) -> Verdict:
-    """Pass a value that does not exceed the threshold."""
-    return _compare(stage, gate, value, threshold, n_used, value <= threshold, "at most")
-
-
-def _compare(stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, bound: str) -> Verdict:
-    label = gate.replace("_", " ")
-    if math.isnan(value):
-        return Verdict(stage, gate, "not_run", value, threshold, n_used, f"{label} is undefined: nothing was traded")
-    status: Status = "passed" if good else "failed"
-    return Verdict(
-        stage, gate, status, value, threshold, n_used, f"{label} {value:.3g}, {bound} {threshold:.3g} needed"
-    )
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the profile's canonical JSON."""
+        return hashlib.sha256(orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def window_consistency(stage: Stage, bar_returns: NDArray[np.float64], windows: int, threshold: float) -> Verdict:

@@ -1,0 +1,190 @@
+"""What gates judge by: the grounds that all candidates of a cycle share, and the case of each one.
+
+Evidence is made when a gate first asks for it and then kept, so that dear evidence is made only for those whom a gate
+still asks about. Unseen bars are reached in one way only, through the register of openings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
+from quant_organism.errors import InputError
+from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.code_version import code_version
+from quant_organism.market.panel import Panel
+from quant_organism.validation.holdout import HoldoutRegister, Opening
+from quant_organism.validation.splits import Span, Splits
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.verdict import Stage, Verdict
+
+SpanName = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
+"""Spans that are scored; `holdout` is both unseen ones together."""
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Grounds:
+    """What all candidates of a cycle are judged on.
+
+    Parameters
+    ----------
+    panel, splits
+        The whole panel of the cycle, and its spans. Gates read it through `in_sample` and `unsealed`.
+    costs, evaluator
+        The same as the search's.
+    register, reason
+        Where the opening of the unseen spans is written down, and why they are opened.
+    seed
+        Of everything that is drawn at random.
+    candidates
+        All that the search put forward, in its order.
+    significance
+        Returns the p-value of the whole search by statistic (`committee`, `champion 1`, ...), or why there is none.
+        Called when a gate first asks, since the search may have to be repeated for it.
+    pretest_p
+        p-value of the test before the search, or why there is none.
+    """
+
+    panel: Panel
+    splits: Splits
+    costs: Costs
+    evaluator: Evaluator
+    register: HoldoutRegister
+    reason: str
+    seed: int
+    candidates: tuple[Candidate, ...]
+    significance: Callable[[], Mapping[str, float | NotRun] | NotRun]
+    pretest_p: float | NotRun
+    _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+    _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` gives, made on the first call with this key only: evidence that candidates share."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(Made, self._kept[key])
+
+    @cached_property
+    def in_sample(self) -> Panel:
+        """The bars that the search saw."""
+        return self.panel.window(self.splits.in_sample.start, self.splits.in_sample.stop)
+
+    def admit(self, candidates: Sequence[Candidate]) -> None:
+        """Say who is looked at on the unseen bars: all of them together, once, before the first look."""
+        if self._admitted and [c.id for c in candidates] != [c.id for c in self._admitted]:
+            raise InputError("others were admitted to the unseen days before", remedy="admit all of them together")
+        self._admitted[:] = candidates
+
+    @property
+    def admitted(self) -> tuple[Candidate, ...]:
+        """Candidates that may be looked at on the unseen bars."""
+        return tuple(self._admitted)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """The look at the unseen bars, written down before anything is read.
+
+        Raises
+        ------
+        InputError
+            Nobody was admitted.
+        IntegrityError, BusyError, StorageError
+            It cannot be written down; the bars stay sealed.
+        """
+        identities = [candidate.id for candidate in self._admitted]
+        measured_with = f"{self.costs.hash} {code_version()}"
+        return self.register.open(
+            self.panel, self.splits.unseen, identities, measured_with=measured_with, reason=self.reason
+        )
+
+    @property
+    def unsealed(self) -> Panel:
+        """The whole panel, opened first."""
+        return self.register.unseal(self.panel, self.opening)
+
+    def measured(self, span: SpanName) -> CommitteeEvaluation:
+        """Return what the candidates did in a span: all of them in sample, the admitted elsewhere."""
+        return self.once(("measured", span), lambda: self._measure(span))
+
+    def _measure(self, name: SpanName) -> CommitteeEvaluation:
+        if name == "in_sample":
+            return self._over(self.candidates, self.panel.window(0, self.splits.in_sample.stop), self.splits.in_sample)
+        spans = {
+            "out_of_sample": self.splits.out_of_sample,
+            "walk_forward": self.splits.walk_forward,
+            "holdout": self.splits.unseen,
+        }
+        measured = self._over(self.admitted, self.unsealed, spans[name])
+        if name == "holdout":
+            self.register.close(self.panel, self.opening, _digest_of(self.admitted, measured))
+        return measured
+
+    def _over(self, candidates: Sequence[Candidate], panel: Panel, span: Span) -> CommitteeEvaluation:
+        committees = [candidate.committee for candidate in candidates]
+        return self.evaluator.evaluate_committees(committees, panel, self.costs, start=span.start, stop=span.stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One candidate and all that is known of it.
+
+    Parameters
+    ----------
+    candidate
+        Who is judged.
+    grounds
+        What it shares with the others.
+    verdicts
+        On this candidate so far, in the order in which they were given.
+    """
+
+    candidate: Candidate
+    grounds: Grounds
+    verdicts: list[Verdict] = field(default_factory=list)
+    _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` gives, made on the first call with this key only: evidence on this candidate."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(Made, self._kept[key])
+
+    def verdict(self, stage: Stage, gate: str) -> Verdict | None:
+        """Return an earlier verdict on this candidate, if there is one."""
+        return next((v for v in self.verdicts if (v.stage, v.gate) == (stage, gate)), None)
+
+    def metrics(self, span: SpanName) -> dict[str, float]:
+        """Return the candidate's metrics in a span, by name."""
+        row = self._row(span)
+        return {name: float(values[row]) for name, values in self.grounds.measured(span).metrics.items()}
+
+    def daily_returns(self, span: SpanName) -> NDArray[np.float64]:
+        """Return its net daily returns in a span, float64 (days,)."""
+        returns: NDArray[np.float64] = self.grounds.measured(span).daily_returns[self._row(span)]
+        return returns
+
+    def bar_returns(self, span: SpanName) -> NDArray[np.float64]:
+        """Return its net returns per bar in a span, float64 (bars,)."""
+        returns: NDArray[np.float64] = self.grounds.measured(span).bar_returns[self._row(span)]
+        return returns
+
+    def _row(self, span: SpanName) -> int:
+        among = self.grounds.candidates if span == "in_sample" else self.grounds.admitted
+        return [candidate.id for candidate in among].index(self.candidate.id)
+
+
+def _digest_of(candidates: Sequence[Candidate], holdout: CommitteeEvaluation) -> bytes:
+    """Return what a look showed, whatever the order of the candidates."""
+    rows = sorted(
+        (candidate.id.encode(), returns.tobytes())
+        for candidate, returns in zip(candidates, holdout.daily_returns, strict=True)
+    )
+    return b"".join(part for row in rows for part in row)
