@@ -174,6 +174,26 @@ class SignificanceSettings(BaseModel):
     minutes: float | None = Field(None, ge=0, allow_inf_nan=False)
 
 
+class ValidationSettings(BaseModel):
+    """How candidates are judged.
+
+    Parameters
+    ----------
+    gates
+        Profile of the gates: `light` (shadow pool only), `full`, `strict`, or the path of a YAML file.
+    every_gate
+        Judge by every gate, also those who have fallen already, at the cost of what the dear ones take.
+    when_nothing_to_find
+        What follows when the test before the search finds nothing: `continue` searches all the same, `stop` does not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gates: str = Field("full", min_length=1)
+    every_gate: bool = False
+    when_nothing_to_find: Literal["continue", "stop"] = "continue"
+
+
 class VenueSettings(BaseModel):
     """Where orders go, and for which account.
 
@@ -264,8 +284,8 @@ class Settings(BaseSettings):
         Worker processes of Ray; None: one per thread for `ray`, one per core of a cluster.
     batch_seconds
         Seconds after which Ray stops a batch and tries it once more; None: never.
-    market, search, significance, venue
-        See `MarketSettings`, `SearchSettings`, `SignificanceSettings` and `VenueSettings`.
+    market, search, significance, validation, venue
+        See `MarketSettings`, `SearchSettings`, `SignificanceSettings`, `ValidationSettings` and `VenueSettings`.
     """
 
     model_config = SettingsConfigDict(
@@ -287,6 +307,7 @@ class Settings(BaseSettings):
     market: MarketSettings = MarketSettings()
     search: SearchSettings = SearchSettings()
     significance: SignificanceSettings = SignificanceSettings()
+    validation: ValidationSettings = ValidationSettings()
     venue: VenueSettings = VenueSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
@@ -329,6 +350,7 @@ _PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "market": MarketSettings,
     "search": SearchSettings,
     "significance": SignificanceSettings,
+    "validation": ValidationSettings,
     "venue": VenueSettings,
 }
 

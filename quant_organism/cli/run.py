@@ -38,6 +38,26 @@ def run(
     min_quality: options.MinQuality = None,
     repair: options.Repair = False,
     threads: options.Threads = None,
+    gates: Annotated[
+        str | None,
+        typer.Option(
+            help="Gates that candidates have to pass: light (shadow pool only), full, strict, or a YAML file. "
+            "(default: full)",
+            rich_help_panel="Validation",
+        ),
+    ] = None,
+    every_gate: Annotated[
+        bool,
+        typer.Option("--every-gate", help="Judge by every gate, also who has fallen.", rich_help_panel="Validation"),
+    ] = False,
+    when_nothing_to_find: Annotated[
+        str | None,
+        typer.Option(
+            help="continue or stop: whether to search where the test before the search finds nothing. "
+            "(default: continue)",
+            rich_help_panel="Validation",
+        ),
+    ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -61,6 +81,11 @@ def run(
         "families": families,
         "threads": threads,
         "significance": {"minutes": budget},
+        "validation": {
+            "gates": gates,
+            "every_gate": every_gate or None,
+            "when_nothing_to_find": when_nothing_to_find,
+        },
         "market": options.market_options(
             world=world,
             world_seed=world_seed,
@@ -92,7 +117,7 @@ def run(
         print_json(_document(outcome))
     else:
         _show(outcome)
-        again = {name: value for name, value in said.items() if name != "significance"}
+        again = {name: value for name, value in said.items() if name not in ("significance", "validation")}
         follow = f"strategies show {outcome.deployed[0]['id']}" if outcome.deployed else "ui"
         typer.echo(f"\nNext: {options.command_line(follow, again if follow == 'ui' else {'data_dir': data_dir})}")
 
@@ -104,6 +129,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "date": outcome.date,
         "candidates": outcome.validated.height,
         "survivors": int(outcome.validated["passed"].sum()),
+        "proven": outcome.validated.filter(standing="paper")["candidate"].to_list(),
         "deployed": [decision["id"] for decision in outcome.deployed],
         "decisions": outcome.decisions.to_dicts(),
         "luck": outcome.luck,
@@ -118,8 +144,8 @@ def _show(outcome: "CycleOutcome") -> None:
     candidates, survivors = outcome.validated.height, int(outcome.validated["passed"].sum())
     if outcome.deployed:
         print_table(
-            ("strategy", "genomes", "Sharpe, unseen days", "why"),
-            [(d["id"], d["members"], d["score"], d["reason"]) for d in outcome.deployed],
+            ("strategy", "genomes", "Sharpe, unseen days", "stage", "why"),
+            [(d["id"], d["members"], d["score"], d["stage"], f"{d['reason']}; {d['why']}") for d in outcome.deployed],
             title=f"{len(outcome.deployed)} of {candidates} candidates entered the shadow pool on {outcome.date}",
         )
     elif not candidates:

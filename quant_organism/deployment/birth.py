@@ -1,6 +1,7 @@
 """From validated candidates to documents at birth, and the returns by which they are compared with the pool."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import orjson
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.deploy import Earned
 from quant_organism.deployment.records import Provenance, StageEvidence
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.panel import Panel
@@ -28,7 +30,9 @@ def born_documents(
     provenance: Provenance,
     at: str,
 ) -> list[StrategyConfig]:
-    """Write the documents of the candidates that passed every gate, best fitness first.
+    """Write the documents of the candidates that have earned a place in the shadow pool or more, best fitness first.
+
+    A document carries the evidence of the gates before the stage of life that its strategy has earned.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def born_documents(
             provenance=provenance,
             evidence=_evidence(row, verdicts),
             at=at,
-            reason=f"passed every gate of validation ({row['origin']})",
+            reason=f"passed every gate before {row['standing']} ({row['origin']})",
         )
         for row in survivors.to_dicts()
     ]
@@ -60,13 +64,34 @@ def born_documents(
 
 def _evidence(row: dict[str, str], verdicts: pl.DataFrame) -> dict[str, StageEvidence]:
     metrics = orjson.loads(row["metrics"])
+    needed = verdicts.filter(
+        pl.col("candidate") == row["candidate"], pl.col("needed_for").list.contains(row["standing"])
+    )
     gates: dict[str, list[Verdict]] = {}
-    for gate in verdicts.filter(pl.col("candidate") == row["candidate"]).drop("candidate", "origin").to_dicts():
+    for gate in needed.select(field.name for field in fields(Verdict)).to_dicts():
         gates.setdefault(gate["stage"], []).append(Verdict(**gate))
     return {
-        stage: StageEvidence.of(found, {name: metrics[stage][name] for name in _EVIDENCE_METRICS})
+        stage: StageEvidence.of(found, {name: metrics[stage][name] for name in _EVIDENCE_METRICS if stage in metrics})
         for stage, found in gates.items()
     }
+
+
+def earned(validated: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, Earned]:
+    """Return how far each survivor may go, and what speaks for it, by identity.
+
+    Parameters
+    ----------
+    validated, verdicts
+        As `validation.records` writes them.
+    """
+    found = {}
+    for row in validated.filter("passed").to_dicts():
+        gates = verdicts.filter(
+            pl.col("candidate") == row["candidate"], pl.col("needed_for").list.contains(row["standing"])
+        )
+        last = gates.row(-1, named=True)
+        found[row["candidate"]] = Earned(row["standing"] == "paper", row["why"], last["reason"])
+    return found
 
 
 def scored_returns(

@@ -10,8 +10,27 @@ from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Provenance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import MAX_CORRELATION, POOL_LIMIT, Decision, choose_for_shadow
-from quant_organism.deployment.stages import DEPLOYED, timestamp
+from quant_organism.deployment.stages import DEPLOYED, LONGEST_TEXT, timestamp
 from quant_organism.errors import IntegrityError
+
+
+@dataclass(frozen=True)
+class Earned:
+    """How far a survivor may go.
+
+    Attributes
+    ----------
+    proven
+        It may trade on paper; else it stays in the shadow pool, unproven.
+    why
+        Why not further, or that it passed.
+    evidence
+        The number that decided.
+    """
+
+    proven: bool
+    why: str
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -34,8 +53,8 @@ class DeploymentResult:
 
     @property
     def deployed(self) -> tuple[StrategyConfig, ...]:
-        """Documents that this step let into the pool."""
-        return tuple(document for document in self.documents if document.stage == "testing")
+        """Documents that this step let into the pool, those that went on to paper trading among them."""
+        return tuple(document for document in self.documents if document.stage in DEPLOYED)
 
 
 def pool_at(repository: StrategyRepository, cycle: Provenance, interval: str, *, at: str) -> list[StrategyConfig]:
@@ -72,10 +91,11 @@ def deploy(
     cycle: Provenance,
     interval: str,
     at: str,
+    earned: Mapping[str, Earned],
     limit: int = POOL_LIMIT,
     max_correlation: float = MAX_CORRELATION,
 ) -> DeploymentResult:
-    """Save a cycle's survivors as born and move the chosen ones to the shadow pool.
+    """Save a cycle's survivors as born and move the chosen ones to the shadow pool, the proven of them on to paper.
 
     Repeating it for the same cycle gives the same bytes: what the cycle wrote before and nobody has touched since is
     replaced, or removed if it no longer survives. Documents that were moved further, observed or retired since are
@@ -94,6 +114,8 @@ def deploy(
         The cycle that deploys, and the bars it trades on.
     at
         The moment that moves are stamped with.
+    earned
+        How far each survivor may go.
     limit, max_correlation
         See `choose_for_shadow`.
 
@@ -119,9 +141,7 @@ def deploy(
 
         evidence = {decision.id: decision.reason for decision in chosen if decision.action == "deploy"}
         documents = [
-            document.moved("testing", at=at, reason="chosen for the shadow pool", evidence=evidence[document.id])
-            if document.id in evidence
-            else document
+            _promoted(document, earned[document.id], evidence[document.id], at) if document.id in evidence else document
             for document in sorted(candidates, key=lambda d: (-d.fitness, d.id))
             if document.id not in left
         ]
@@ -131,6 +151,20 @@ def deploy(
     kept = {id: Decision(id, "keep", reason) for id, reason in left.items()}
     decisions = {decision.id: kept.get(decision.id, decision) for decision in chosen} | kept
     return DeploymentResult(cycle.cycle_id, tuple(decisions.values()), tuple(documents))
+
+
+def _promoted(document: StrategyConfig, earned: Earned, rank: str, at: str) -> StrategyConfig:
+    """Move a document to the shadow pool, and on to paper where that is earned; unproven ones are marked."""
+    if not earned.proven:
+        return document.moved(
+            "testing", at=at, reason=_short(f"chosen for the shadow pool, {earned.why}"), evidence=rank
+        )
+    watched = document.moved("testing", at=at, reason="chosen for the shadow pool", evidence=rank)
+    return watched.moved("paper", at=at, reason=_short(earned.why), evidence=_short(earned.evidence))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _all_documents(repository: StrategyRepository) -> tuple[StrategyConfig, ...]:
@@ -160,8 +194,8 @@ def _is_untouched(document: StrategyConfig, cycle: Provenance) -> bool:
     """Tell whether a document is as this cycle's deployment step wrote it."""
     return (
         document.provenance.cycle_id == cycle.cycle_id
-        and document.stage in ("born", "testing")
-        and len(document.history) <= 2
+        and document.stage in ("born", "testing", "paper")
+        and all(move.at == document.history[0].at for move in document.history)
         and not document.performance
     )
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SIGNIFICANT_DIGITS = 6
 """Measured numbers carry this many digits: more would say nothing and cost bytes."""
 
+LONGEST_REASON = 800
+"""Characters of a stage's verdict in words; the lake has all of it."""
+
 
 def _rounded(value: object) -> object:
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -80,7 +83,7 @@ class StageEvidence(_Record):
     metrics: Mapping[str, Measured]
     thresholds: Mapping[str, Measured]
     status: Literal["passed", "failed", "not_run"]
-    reason: str = Field(min_length=1, max_length=800)
+    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
     @classmethod
     def of(cls, verdicts: "Sequence[Verdict]", metrics: Mapping[str, float]) -> Self:
@@ -101,8 +104,17 @@ class StageEvidence(_Record):
             metrics={**metrics, **{verdict.gate: verdict.value for verdict in verdicts}},
             thresholds={verdict.gate: verdict.threshold for verdict in verdicts},
             status=status,
-            reason="; ".join(verdict.reason for verdict in verdicts),
+            reason=_in_words(verdicts, status),
         )
+
+
+def _in_words(verdicts: "Sequence[Verdict]", status: str) -> str:
+    """Return the reasons of a stage, or which gates it had where they are too many to tell."""
+    reasons = "; ".join(verdict.reason for verdict in verdicts)
+    if len(reasons) <= LONGEST_REASON:
+        return reasons
+    names = ", ".join(verdict.gate.replace("_", " ") for verdict in verdicts if verdict.status == status)
+    return f"{status.replace('_', ' ')}: {names}"[:LONGEST_REASON]
 
 
 class Performance(_Record):

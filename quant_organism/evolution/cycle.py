@@ -14,10 +14,14 @@ from quant_organism.evolution.candidates import Candidate, Evidence, choose_cand
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.nursery import default_families
+from quant_organism.evolution.objectives import objectives_named
+from quant_organism.evolution.progress import no_generation
 from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
 from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.spending import Spent
 from quant_organism.evolution.trial_tables import FAMILY_SCHEMA, LOST_SCHEMA, TURNED_AWAY_SCHEMA, record_table
+from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 
@@ -98,7 +102,33 @@ def evolve(
         on_generation=on_generation,
         progress=progress,
     )
-    candidates = choose_candidates(found.trials, spec, panel, costs, evaluator, evidence=evidence)
+    return _result(found, choose_candidates(found.trials, spec, panel, costs, evaluator, evidence=evidence), panel)
+
+
+def without_search(spec: EvolutionSpec, panel: Panel, *, why: str) -> EvolutionResult:
+    """Return what a cycle has found that did not search.
+
+    Parameters
+    ----------
+    spec, panel
+        The search that was not made.
+    why
+        What stopped it.
+    """
+    objectives = objectives_named(spec.objectives)
+    nothing = SearchResult(
+        trials=Trials.none(len(objectives)),
+        generations=[no_generation(objectives)],
+        families=[],
+        turned_away=[],
+        lost=[],
+        spent=Spent(0, 0.0, 0.0, 1, 0.0),
+        stopped_by=why,
+    )
+    return _result(nothing, [], panel)
+
+
+def _result(found: SearchResult, candidates: list[Candidate], panel: Panel) -> EvolutionResult:
     return EvolutionResult(
         search=found,
         population=trials_frame(found.trials),

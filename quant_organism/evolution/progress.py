@@ -104,13 +104,20 @@ def generation_row(
         "behaviours": len(np.unique(book.behaviour[members])),
         "hypervolume": hypervolume(book.objectives[alive], objectives),
     }
-    for objective in objectives_named(list(dict.fromkeys((*DEFAULT_OBJECTIVES, *(o.metric for o in objectives))))):
+    for objective in _shown(objectives):
         values = book.metric(objective.metric)[alive]
         values = values[np.isfinite(values)]
         best = int(np.argmin(objective.minimised(values))) if len(values) else None
         row[f"best_{objective.metric}"] = float("nan") if best is None else float(values[best])
         row[f"median_{objective.metric}"] = float(np.median(values)) if len(values) else float("nan")
     return row
+
+
+def no_generation(objectives: Sequence[Objective]) -> dict[str, float]:
+    """Return the progress of a search that was not made."""
+    counts = ("generation", "trials", "turned_away", "lost_batches", "restarts", "feasible", "members", "behaviours")
+    unknown = {f"{what}_{o.metric}": float("nan") for o in _shown(objectives) for what in ("best", "median")}
+    return {**dict.fromkeys(counts, 0), "hypervolume": 0.0, **unknown}
 
 
 def family_rows(generation: int, book: TrialBook, islands: Sequence[Island]) -> list[dict[str, Any]]:
@@ -133,3 +140,8 @@ def family_rows(generation: int, book: TrialBook, islands: Sequence[Island]) -> 
                 }
             )
     return rows
+
+
+def _shown(objectives: Sequence[Objective]) -> Sequence[Objective]:
+    """Return the default objectives, and those of the search beside them."""
+    return objectives_named(list(dict.fromkeys((*DEFAULT_OBJECTIVES, *(o.metric for o in objectives)))))

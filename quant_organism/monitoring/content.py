@@ -6,7 +6,7 @@ from typing import Literal
 
 import orjson
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +113,14 @@ class LineageRow:
 
 @dataclass(frozen=True, kw_only=True)
 class GateRow:
-    """A gate's verdict on a candidate: measured value (nan when there is none), bound, and the reason in words."""
+    """A gate's verdict on a candidate: measured value (nan when there is none), bound, and the reason in words.
+
+    `needed_for` names the stages of life that the gate stands before; none where it only informs.
+    """
 
     stage: str
     gate: str
+    needed_for: Sequence[str]
     status: Literal["passed", "failed", "not_run"]
     value: float
     threshold: float
@@ -136,7 +140,9 @@ class CandidateRow:
     members
         Number of genomes.
     score
-        Annual net Sharpe ratio on unseen days; nan when undefined.
+        Annual net Sharpe ratio on unseen days; nan when undefined, or when they were not opened for it.
+    standing, why
+        What it has earned, and in a sentence why not more.
     gates
         Verdicts in the order in which they were given, the same gates for every candidate.
     """
@@ -145,17 +151,20 @@ class CandidateRow:
     origin: str
     members: int
     score: float
+    standing: Literal["fallen", "shadow", "paper"]
+    why: str
     gates: Sequence[GateRow]
 
     @property
     def passed(self) -> bool:
-        """True if every gate ran and passed."""
-        return bool(self.gates) and all(gate.status == "passed" for gate in self.gates)
+        """True if it has earned a place in the shadow pool or more."""
+        return self.standing != "fallen"
 
     @property
     def stopped_by(self) -> GateRow | None:
-        """The first gate that did not pass."""
-        return next((gate for gate in self.gates if gate.status != "passed"), None)
+        """The first gate that keeps it from the next stage of life."""
+        goal = {"fallen": "shadow", "shadow": "paper"}.get(self.standing)
+        return next((gate for gate in self.gates if goal in gate.needed_for and gate.status != "passed"), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,9 @@ def cycle_report(
 
 def _title(deployed: Sequence[str], candidates: Sequence[CandidateRow]) -> str:
     if deployed:
-        return f"{len(deployed)} of {len(candidates)} candidates entered the shadow pool"
+        proven = sum(candidate.id in deployed and candidate.standing == "paper" for candidate in candidates)
+        entered = f"{len(deployed)} of {len(candidates)} candidates entered the shadow pool"
+        return f"{entered}, {proven} of them went on to paper trading" if proven else f"{entered}, unproven"
     survivors = sum(candidate.passed for candidate in candidates)
     if survivors:
         return f"{survivors} of {len(candidates)} candidates survived; none was deployed"
@@ -125,12 +127,18 @@ def _summary(
         f"{len(feasible):,} of them traded enough to be judged{best}.",
         _founding(population),
     ]
+    if population.is_empty():
+        return [
+            f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
+            "Nothing was searched, since there was nothing to find, so there was nothing to validate or deploy.",
+        ]
     if not candidates:
         return [*sentences, "It put nothing forward, so there was nothing to validate or deploy."]
     survivors = [candidate for candidate in candidates if candidate.passed]
+    proven = sum(candidate.standing == "paper" for candidate in candidates)
     sentences.append(
-        f"It put {len(candidates)} strategies forward; {len(survivors)} of them passed every gate on days that the "
-        "search had not seen."
+        f"It put {len(candidates)} strategies forward; {len(survivors)} of them passed every gate before the shadow "
+        f"pool, {proven} every gate before paper trading."
     )
     if not survivors:
         stops = [candidate.stopped_by for candidate in candidates]
@@ -144,6 +152,8 @@ def _summary(
             f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the unseen days; "
             f"{len(deployed)} entered the shadow pool."
         )
+        if leader.standing == "shadow":
+            sentences.append(f"It is {leader.why}.")
     return sentences
 
 
@@ -219,6 +229,8 @@ def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[Candida
             origin=row["origin"],
             members=row["members"],
             score=row["score"],
+            standing=row["standing"],
+            why=row["why"],
             gates=gates[row["candidate"]],
         )
         for row in validated.iter_rows(named=True)
@@ -226,13 +238,19 @@ def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[Candida
 
 
 def _curves(returns: pl.DataFrame, candidates: Sequence[CandidateRow], deployed: Sequence[str]) -> list[Curve]:
-    """Return equity of what was deployed, then of the other candidates as they were put forward."""
+    """Return equity of what was deployed, then of the other candidates as they were put forward.
+
+    A curve ends, with nan, where the days were not opened for its candidate.
+    """
     names = [*deployed, *(candidate.id for candidate in candidates if candidate.id not in deployed)]
     known = set(returns["candidate"].unique())
+    days = returns.select("day").unique().sort("day")
     curves = []
     for name in [name for name in names if name in known][:_MOST_CURVES]:
-        path = returns.filter(pl.col("candidate") == name).sort("day")["net_return"]
-        curves.append(Curve(id=name, values=(1 + path).cum_prod().to_list(), highlighted=name in deployed))
+        path = days.join(returns.filter(candidate=name), on="day", how="left", maintain_order="left")["net_return"]
+        curves.append(
+            Curve(id=name, values=(1 + path).cum_prod().fill_null(float("nan")).to_list(), highlighted=name in deployed)
+        )
     return curves
 
 

@@ -10,21 +10,30 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from quant_organism.monitoring.content import CandidateRow, CycleReport, GateRow, LineageRow
+from quant_organism.monitoring.content import CandidateRow, CycleReport, LineageRow
 from quant_organism.monitoring.lineage import family_order, founder_of
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
 from quant_organism.resilience.files import remove_files, storage_error, write_files
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FRACTIONS = frozenset({"max_drawdown", "positive_windows"})
+_FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency"})
 """Gates whose numbers read better in per cent."""
 
 _PICTURES = ("equity", "pareto", "progress", "families", "genealogy")
 
 _SPELLED = {
     "sharpe": "Sharpe ratio",
-    "luck": "chance of luck",
+    "luck": "chance of luck (Sharpe ratio)",
+    "holdout_mean": "chance of luck (mean return)",
+    "search_luck": "chance of luck, whole search",
+    "decision": "chance of luck, both together",
+    "pretest": "chance of luck before the search",
+    "holdout": "unseen days",
+    "deflated_sharpe": "beats the luck of all trials",
+    "haircut_sharpe": "Sharpe ratio after all trials",
+    "trial_budget": "Sharpe ratio by luck alone",
+    "predictive_ability": "chance of luck, random founders",
     "in_sample": "in-sample",
     "out_of_sample": "out-of-sample",
     "walk_forward": "walk-forward",
@@ -108,7 +117,7 @@ def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
         "report": report,
         "images": {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()},
         "style": (_TEMPLATES / "report.css").read_text(),
-        "stages": _gates_by_stage(report.candidates),
+        "gates": _gate_rows(report.candidates),
         "passed": [candidate for candidate in report.candidates if candidate.passed],
         "deployed": [decision for decision in report.decisions if decision.action == "deploy"],
         "trials": max((row.trials for row in report.search), default=0),
@@ -131,12 +140,13 @@ def _kin(genealogy: Sequence[LineageRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _gates_by_stage(candidates: Sequence[CandidateRow]) -> dict[str, list[GateRow]]:
-    """Return the gates of the first candidate by stage: the columns of the table, with their bounds."""
-    stages: dict[str, list[GateRow]] = {}
-    for gate in candidates[0].gates if candidates else ():
-        stages.setdefault(gate.stage, []).append(gate)
-    return stages
+def _gate_rows(candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
+    """Return one row per gate: the gate with its bound, whether it begins a stage, and each candidate's verdict."""
+    rows: list[dict[str, Any]] = []
+    for gates in zip(*(candidate.gates for candidate in candidates), strict=True):
+        begins = not rows or rows[-1]["gate"].stage != gates[0].stage
+        rows.append({"gate": gates[0], "begins": begins, "verdicts": gates})
+    return rows
 
 
 def _number(value: float, digits: int = 2) -> str:

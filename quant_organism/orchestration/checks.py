@@ -12,8 +12,6 @@ from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource
 
-STAGES_OF_EVIDENCE = ("in_sample", "out_of_sample", "walk_forward", "holdout")
-
 
 @dg.asset_check(
     asset="market_panel",
@@ -64,14 +62,24 @@ def something_to_find(edge_pretest: pl.DataFrame) -> dg.AssetCheckResult:
     asset="strategy_configs",
     partitions_def=DAILY,
     blocking=True,
-    description="Every document carries passed evidence of every validation stage: nothing passes by default.",
+    description="Every document carries passed evidence of every stage before what it has earned: nothing passes by "
+    "default.",
 )
-def evidence_complete(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
+def evidence_complete(
+    context: dg.AssetCheckExecutionContext, strategy_configs: pl.DataFrame, market: MarketResource, lake: LakeResource
+) -> dg.AssetCheckResult:
     """Look for a stage that did not run, failed, or is missing in any document."""
+    day = date.fromisoformat(context.partition_key)
+    verdicts, validated = (
+        lake.open().read(dataset, market=market.id, interval=market.interval, start=day, end=day)
+        for dataset in ("validation_verdicts", "validated_strategies")
+    )
+    earned = verdicts.join(validated.select("candidate", "standing"), on="candidate")
+    needed = earned.filter(pl.col("needed_for").list.contains(pl.col("standing")))
     lacking = [
         {"id": document.id, "stage": stage, "status": found.status if found else "missing"}
         for document in read_documents(strategy_configs)
-        for stage in STAGES_OF_EVIDENCE
+        for stage in needed.filter(candidate=document.id)["stage"].unique(maintain_order=True)
         if (found := document.evidence.get(stage)) is None or found.status != "passed"
     ]
     return dg.AssetCheckResult(

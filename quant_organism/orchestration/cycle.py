@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
@@ -30,8 +30,11 @@ from quant_organism.market.schema import Interval
 from quant_organism.orchestration.panels import rebuild_panel
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource
 from quant_organism.strategies import Genome
+from quant_organism.validation.case import Grounds
 from quant_organism.validation.holdout import HoldoutRegister
+from quant_organism.validation.significance_records import read_p_values, read_pretest
 from quant_organism.validation.splits import Splits, split
+from quant_organism.validation.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,53 @@ class Cycle:
         """Return what the search put forward."""
         return read_candidates(self.read("candidates"))
 
+    def grounds(
+        self,
+        search: SearchResource,
+        *,
+        pretest: pl.DataFrame | None = None,
+        significance: pl.DataFrame | None = None,
+        looked_at: bool = False,
+    ) -> Grounds:
+        """Return what the candidates of this cycle are judged on.
+
+        Parameters
+        ----------
+        search
+            Costs, evaluator and seed.
+        pretest, significance
+            Frames of the tests of luck, where they have been made.
+        looked_at
+            Take up the look at the unseen days that `backtest_validation` made.
+        """
+        candidates = tuple(self.candidates())
+        grounds = Grounds(
+            panel=self.panel,
+            splits=self.splits,
+            costs=search.costs,
+            evaluator=search.evaluator(),
+            register=self.register,
+            reason=f"validation of {self.day} at {self.interval}, seed {search.seed}",
+            seed=search.seed,
+            candidates=candidates,
+            read_trials=self._trials,
+            find_significance=partial(read_p_values, significance),
+            pretest=read_pretest(pretest),
+        )
+        if looked_at:
+            seen = set(self.read("candidate_metrics").filter("looked_at")["candidate"])
+            grounds.admit([candidate for candidate in candidates if candidate.id in seen])
+        return grounds
+
+    def _trials(self) -> TrialRecord:
+        ledger = self.ledger.frame(["genome_hash", "behaviour", "sharpe", "sketch"], panel_hash=self.in_sample.hash)
+        return TrialRecord.read(ledger, self.read("evolved_population"), tried=self._tried())
+
+    def _tried(self) -> int:
+        """Count what was ever tried on this market's in-sample days, clones once."""
+        times = self.in_sample.times
+        return self.ledger.n_behaviours(market=self.market, overlapping=(int(times[0]), int(times[-1])))
+
     def checkpoint(self, search: SearchResource) -> Checkpoint:
         """Return where this cycle's search is kept while it is under way, bound to all that it is a function of."""
         folder = Path(search.checkpoints) / self.market / self.interval.name / self.day.isoformat()
@@ -118,9 +168,7 @@ class Cycle:
 
     def trial_budget(self) -> str:
         """Say how good luck alone looks after all that was ever tried on this market's in-sample days, clones once."""
-        times = self.in_sample.times
-        tried = self.ledger.n_behaviours(market=self.market, overlapping=(int(times[0]), int(times[-1])))
-        if not tried:
+        if not (tried := self._tried()):
             return "nothing was tried on these days"
         return luck_sentence(tried, self.in_sample.n_bars / self.interval.bars_per_day / DAYS_A_YEAR)
 

@@ -7,7 +7,7 @@ from quant_organism.orchestration.assets.evolution import evolved_population, st
 from quant_organism.orchestration.assets.market import market_data, market_panel
 from quant_organism.orchestration.assets.operations import cycle_report
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
-from quant_organism.orchestration.assets.validation import validated_strategies
+from quant_organism.orchestration.assets.validation import backtest_validation, validated_strategies
 from quant_organism.orchestration.checks import CHECKS
 from quant_organism.orchestration.io_manager import LakeIOManager
 from quant_organism.orchestration.jobs import JOBS
@@ -46,6 +46,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             edge_pretest,
             evolved_population,
             strategy_archive,
+            backtest_validation,
             significance_of_search,
             validated_strategies,
             strategy_configs,

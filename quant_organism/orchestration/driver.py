@@ -73,9 +73,10 @@ class CycleOutcome:
 
     @property
     def stopped(self) -> list[dict[str, Any]]:
-        """The first gate that stopped each candidate that did not survive, in the order they were put forward."""
-        fallen = self.verdicts.filter(pl.col("status") != "passed")
-        first = fallen.unique("candidate", keep="first", maintain_order=True)
+        """The first gate that stopped each candidate that has fallen, in the order they were put forward."""
+        fallen = self.validated.filter(standing="fallen").select("candidate")
+        stops = self.verdicts.filter(pl.col("status") != "passed", pl.col("needed_for").list.contains("shadow"))
+        first = stops.join(fallen, on="candidate", how="semi").unique("candidate", keep="first", maintain_order=True)
         return first.select("candidate", "origin", "stage", "gate", "status", "reason").to_dicts()
 
 

@@ -23,8 +23,8 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.settings import MarketSettings, Settings
-from quant_organism.validation.old_gates import ValidationProfile
 from quant_organism.validation.permutation import SearchOnNulls
+from quant_organism.validation.profile import Profile
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what is going on, steps done, steps in all, a note for people)."""
@@ -160,6 +160,9 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     executor: str = Field("threads", description="threads, ray, HOST:PORT or ray://HOST:PORT; no result depends on it.")
     workers: int | None = Field(None, description="Worker processes of Ray; empty: one per core.")
     batch_seconds: float | None = Field(None, description="Seconds after which Ray stops a batch; empty: never.")
+    gates_from: str = Field("full", description="Gates of the candidates: light, full, strict, or a YAML file.")
+    every_gate: bool = Field(False, description="Judge candidates by every gate, also those that have fallen.")
+    stop_without_edge: bool = Field(False, description="Do not search where the test before it finds nothing.")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -182,8 +185,11 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
             executor=settings.executor,
             workers=settings.workers,
             batch_seconds=settings.batch_seconds,
+            gates_from=settings.validation.gates,
+            every_gate=settings.validation.every_gate,
+            stop_without_edge=settings.validation.when_nothing_to_find == "stop",
         )
-        _ = search.spec  # refused now, before any work, rather than after the data are in
+        _ = search.spec, search.gates  # refused now, before any work, rather than after the data are in
         return search
 
     @property
@@ -195,9 +201,9 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         return EvolutionSpec.profile(self.profile, **changes)  # type: ignore[arg-type]
 
     @property
-    def gates(self) -> ValidationProfile:
+    def gates(self) -> Profile:
         """What a strategy must show."""
-        return ValidationProfile()
+        return Profile.load(self.gates_from)
 
     @property
     def costs(self) -> Costs:

@@ -22,12 +22,21 @@ from quant_organism.market.panel import Panel
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.splits import Span, Splits
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.trial_record import TrialRecord
 from quant_organism.validation.verdict import Stage, Verdict
 
 SpanName = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
 """Spans that are scored; `holdout` is both unseen ones together."""
 
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class PValue:
+    """A p-value, and the draws under the null that it rests on."""
+
+    p_value: float
+    draws: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,10 +55,12 @@ class Grounds:
         Of everything that is drawn at random.
     candidates
         All that the search put forward, in its order.
-    significance
+    read_trials
+        Returns what was tried on these days; called when a gate first asks.
+    find_significance
         Returns the p-value of the whole search by statistic (`committee`, `champion 1`, ...), or why there is none.
         Called when a gate first asks, since the search may have to be repeated for it.
-    pretest_p
+    pretest
         p-value of the test before the search, or why there is none.
     """
 
@@ -61,8 +72,9 @@ class Grounds:
     reason: str
     seed: int
     candidates: tuple[Candidate, ...]
-    significance: Callable[[], Mapping[str, float | NotRun] | NotRun]
-    pretest_p: float | NotRun
+    read_trials: Callable[[], TrialRecord]
+    find_significance: Callable[[], Mapping[str, PValue | NotRun] | NotRun]
+    pretest: PValue | NotRun
     _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
 
@@ -76,6 +88,16 @@ class Grounds:
     def in_sample(self) -> Panel:
         """The bars that the search saw."""
         return self.panel.window(self.splits.in_sample.start, self.splits.in_sample.stop)
+
+    @cached_property
+    def trials(self) -> TrialRecord:
+        """What was tried on these days."""
+        return self.read_trials()
+
+    @cached_property
+    def significance(self) -> Mapping[str, PValue | NotRun] | NotRun:
+        """The p-value of the whole search by statistic."""
+        return self.find_significance()
 
     def admit(self, candidates: Sequence[Candidate]) -> None:
         """Say who is looked at on the unseen bars: all of them together, once, before the first look."""

@@ -15,6 +15,19 @@ from quant_organism.validation.verdict import STAGES, UNSEEN, Stage, Verdict
 Standing = Literal["fallen", "shadow", "paper"]
 """What a candidate has earned: nothing, a place in the shadow pool (unproven), or paper trading."""
 
+BACKTEST: Final[tuple[Stage, ...]] = (
+    "in_sample",
+    "out_of_sample",
+    "walk_forward",
+    "holdout",
+    "overfitting",
+    "robustness",
+)
+"""Stages that the backtest alone can judge."""
+
+DECISION: Final[tuple[Stage, ...]] = ("significance",)
+"""Stages that put all evidence together."""
+
 NOT_LOOKED_AT: Final = "not looked at: it fell before, at "
 
 
@@ -65,9 +78,24 @@ class Review:
         return next((j.verdict for j in self.judgements if goal in j.goals and j.verdict.status != "passed"), None)
 
     @property
+    def why(self) -> str:
+        """Why it has earned no more, in a sentence."""
+        if self.standing == "paper":
+            return f"passed every gate of profile {self.profile.name}"
+        if self.standing == "fallen":
+            verdict = self.stopped("shadow")
+            return f"fell at {_spelled(verdict)}" if verdict else "was not judged by every gate"
+        if not self.profile.paper:
+            return f"unproven: profile {self.profile.name} promotes nobody beyond the shadow pool"
+        verdict = self.stopped("paper")
+        return (
+            f"unproven: fell short of paper at {_spelled(verdict)}" if verdict else "unproven: not judged by every gate"
+        )
+
+    @property
     def open_goals(self) -> tuple[Goal, ...]:
         """Stages of life that no verdict has closed to it so far."""
-        return tuple(g for g in GOALS if getattr(self.profile, g) and self.stopped(g) is None)
+        return _open(self.judgements, self.profile)
 
 
 def run_gauntlet(
@@ -130,6 +158,21 @@ def run_gauntlet(
     return [review(case) for case in cases]
 
 
+def anybody_left(judged: Mapping[str, Sequence[Judgement]], profile: Profile) -> bool:
+    """Tell whether any stage of life is still open to any candidate, by the judgements so far."""
+    return any(_open(judgements, profile) for judgements in judged.values())
+
+
+def _open(judgements: Sequence[Judgement], profile: Profile) -> tuple[Goal, ...]:
+    closed = {goal for j in judgements if j.verdict.status != "passed" for goal in j.goals}
+    return tuple(goal for goal in GOALS if getattr(profile, goal) and goal not in closed)
+
+
 def _fell_at(review: Review) -> str:
-    verdict = review.stopped("paper") or review.stopped("shadow")
-    return f"{NOT_LOOKED_AT}{verdict.gate.replace('_', ' ') if verdict else 'an earlier gate'}"
+    closed = [verdict for goal in GOALS if (verdict := review.stopped(goal)) is not None]
+    last = max(closed, key=[judgement.verdict for judgement in review.judgements].index)
+    return f"{NOT_LOOKED_AT}{last.gate.replace('_', ' ')} ({last.stage.replace('_', ' ')})"
+
+
+def _spelled(verdict: Verdict) -> str:
+    return f"{verdict.gate.replace('_', ' ')} ({verdict.stage.replace('_', ' ')}): {verdict.reason}"

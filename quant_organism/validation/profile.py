@@ -18,8 +18,16 @@ from quant_organism.errors import InputError
 from quant_organism.strategies.conditions import fields
 from quant_organism.strategies.conditions.load import MAX_BYTES, parse
 from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.gates.overfitting import (
+    BacktestOverfitting,
+    DeflatedSharpe,
+    HaircutSharpe,
+    PredictiveAbility,
+    TrialBudget,
+)
+from quant_organism.validation.gates.significance import Decision, HoldoutMean, Luck, Pretest, SearchLuck
 from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
-from quant_organism.validation.verdict import STAGES
+from quant_organism.validation.verdict import STAGES, UNSEEN
 
 Goal = Literal["shadow", "paper"]
 
@@ -28,7 +36,13 @@ GOALS: Final[tuple[Goal, ...]] = get_args(Goal)
 
 SHIPPED: Final = ("light", "full", "strict")
 
-KINDS: Final[Mapping[str, type[Gate]]] = MappingProxyType({gate.kind: gate for gate in (Backtest, PositiveWindows)})
+_GATES: Final[tuple[type[Gate], ...]] = (
+    *(Backtest, PositiveWindows),
+    *(DeflatedSharpe, BacktestOverfitting, TrialBudget, HaircutSharpe, PredictiveAbility),
+    *(Luck, HoldoutMean, Pretest, SearchLuck, Decision),
+)
+
+KINDS: Final[Mapping[str, type[Gate]]] = MappingProxyType({gate.kind: gate for gate in _GATES})
 """Every kind of gate, by the name that profiles call it by."""
 
 _MOST_GATES = 100
@@ -92,6 +106,21 @@ class Profile:
         )
         if not profile.shadow:
             raise InputError("no gate stands before the shadow pool", where="shadow", remedy="name at least one")
+        for goal in GOALS:
+            gates = getattr(profile, goal)
+            if gates and not any(gate.stage in UNSEEN for gate in gates):
+                raise InputError(
+                    "no gate looks at unseen days: what was chosen on some days cannot be judged by them",
+                    where=goal,
+                    remedy="add one whose span is out_of_sample, walk_forward or holdout",
+                )
+        kinds = {gate.kind for gate in profile.gates}
+        if Decision.kind in kinds and HoldoutMean.kind not in kinds:
+            raise InputError(
+                "decision combines the p-value of holdout_mean, which the profile lacks",
+                where="profile",
+                remedy="add {gate: holdout_mean, at_most: 0.05} to the information",
+            )
         return profile
 
     @cached_property

@@ -1,11 +1,13 @@
 """The test before the search and the significance of the search at rest, as frames."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from quant_organism.evolution.candidates import Evidence
+from quant_organism.validation.case import PValue
 from quant_organism.validation.permutation import SearchSignificance
 from quant_organism.validation.pretest import LEVEL, PretestResult
 from quant_organism.validation.statistics.evidence import NotRun
@@ -54,6 +56,32 @@ def read_evidence(frame: pl.DataFrame) -> Evidence | None:
     """Return what the final choice of a search wants to know of `pretest_frame`; None where the test did not run."""
     row = frame.row(0, named=True)
     return None if row["status"] == "not_run" else Evidence(row["pooled_p"], row["per_asset_p"])
+
+
+def read_pretest(frame: pl.DataFrame | None) -> PValue | NotRun:
+    """Return the p-value of `pretest_frame`, or why there is none."""
+    if frame is None:
+        return NotRun("the test before the search was not made")
+    row = frame.row(0, named=True)
+    return NotRun(row["sentence"]) if row["status"] == "not_run" else PValue(row["p_value"], row["draws"])
+
+
+def read_p_values(frame: pl.DataFrame | None) -> Mapping[str, PValue | NotRun] | NotRun:
+    """Return the p-values of `significance_frame` by statistic, or why there are none."""
+    if frame is None:
+        return NotRun("the search was not repeated")
+    rows = frame.to_dicts()
+    if all(row["p_value"] is None for row in rows):
+        return NotRun(rows[0]["sentence"])
+    return {
+        row["statistic"]: NotRun(row["sentence"]) if row["p_value"] is None else PValue(row["p_value"], row["draws"])
+        for row in rows
+    }
+
+
+def p_values(result: SearchSignificance | NotRun) -> Mapping[str, PValue | NotRun] | NotRun:
+    """Return the p-values of a search by statistic, as the gates ask for them."""
+    return read_p_values(significance_frame(result))
 
 
 def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:

@@ -52,14 +52,16 @@ class Verdict:
     reason: str
 
 
-def at_least(stage: Stage, gate: str, value: float, threshold: float, n_used: int) -> Verdict:
-    """Pass a value that reaches the threshold."""
-    return _compare(stage, gate, value, threshold, n_used, value >= threshold, "at least")
+def at_least(
+    stage: Stage, gate: str, value: float, threshold: float, n_used: int, reason: str | None = None
+) -> Verdict:
+    """Pass a value that reaches the threshold; the reason is made from the numbers if none is given."""
+    return _compare(stage, gate, value, threshold, n_used, value >= threshold, reason, "at least")
 
 
-def at_most(stage: Stage, gate: str, value: float, threshold: float, n_used: int) -> Verdict:
-    """Pass a value that does not exceed the threshold."""
-    return _compare(stage, gate, value, threshold, n_used, value <= threshold, "at most")
+def at_most(stage: Stage, gate: str, value: float, threshold: float, n_used: int, reason: str | None = None) -> Verdict:
+    """Pass a value that does not exceed the threshold; the reason is made from the numbers if none is given."""
+    return _compare(stage, gate, value, threshold, n_used, value <= threshold, reason, "at most")
 
 
 def not_run(stage: Stage, gate: str, threshold: float, reason: str, n_used: int = 0) -> Verdict:
@@ -67,9 +69,11 @@ def not_run(stage: Stage, gate: str, threshold: float, reason: str, n_used: int 
     return Verdict(stage, gate, "not_run", math.nan, threshold, n_used, reason)
 
 
-def _compare(stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, bound: str) -> Verdict:
+def _compare(
+    stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, reason: str | None, bound: str
+) -> Verdict:
     label = gate.replace("_", " ")
     if math.isnan(value):
         return not_run(stage, gate, threshold, f"{label} is undefined: nothing was traded", n_used)
-    reason = f"{label} {value:.3g}, {bound} {threshold:.3g} needed"
-    return Verdict(stage, gate, "passed" if good else "failed", value, threshold, n_used, reason)
+    said = reason or f"{label} {value:.3g}, {bound} {threshold:.3g} needed"
+    return Verdict(stage, gate, "passed" if good else "failed", value, threshold, n_used, said)

@@ -6,15 +6,14 @@ import pytest
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.birth import born_documents, scored_returns
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.validation.records import summary_frame, verdicts_frame
 from quant_organism_tests.chain import PROVENANCE, edge, luck
 
 
 def documents(found):
     return born_documents(
         found.search.candidates,
-        summary_frame(found.validation),
-        verdicts_frame(found.validation),
+        found.summary,
+        found.verdicts,
         panel=found.panel,
         provenance=PROVENANCE,
         at="2024-06-01",
@@ -27,14 +26,14 @@ def born() -> list[StrategyConfig]:
 
 
 def test_each_survivor_has_a_document_and_nobody_else(born):
-    survivors = edge().validation.survivors
+    survivors = edge().survivors
     assert [document.id for document in born] == [review.candidate.id for review in survivors]
     assert all(document.stage == "born" for document in born)
     assert documents(luck()) == []
 
 
 def test_fitness_is_the_sharpe_ratio_on_unseen_days(born):
-    assert [d.fitness for d in born] == [review.score for review in edge().validation.survivors]
+    assert [d.fitness for d in born] == edge().summary.filter("passed")["score"].to_list()
 
 
 def test_the_evidence_of_every_stage_is_in_the_document(born):
@@ -54,5 +53,6 @@ def test_returns_for_the_comparison_are_those_of_validation():
     committees = [candidate.committee for candidate in found.search.candidates]
     returns = scored_returns(committees, found.panel, found.splits, Costs(), Evaluator(threads=1))
     for row, candidate in enumerate(found.search.candidates):
-        np.testing.assert_array_equal(returns[candidate.id], found.validation.daily_returns[row])
+        judged = [found.grounds.measured(span).daily_returns[row] for span in ("in_sample", "holdout")]
+        np.testing.assert_array_equal(returns[candidate.id], np.concatenate(judged))
     assert scored_returns([], found.panel, found.splits, Costs(), Evaluator(threads=1)) == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quant_organism.deployment.deploy import deploy, pool_at
+from quant_organism.deployment.deploy import Earned, deploy, pool_at
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import IntegrityError
 from quant_organism_tests.deployment.documents import document, observation, provenance
@@ -32,10 +32,15 @@ def returns_of(*groups):
     }
 
 
-def run(repository, cycle, found, **changes):
+UNPROVEN = Earned(False, "unproven: fell short of paper at decision", "p = 0.04 on unseen days")
+PROVEN = Earned(True, "passed every gate of profile full", "p = 0.003 on search and unseen days")
+
+
+def run(repository, cycle, found, *, proven=(), **changes):
     pool = pool_at(repository, cycle, "1h", at=cycle.date)
     returns = returns_of(found, pool)
-    return deploy(repository, found, returns, cycle=cycle, interval="1h", at=cycle.date, **changes)
+    earned = {config.id: PROVEN if config.id in proven else UNPROVEN for config in found}
+    return deploy(repository, found, returns, cycle=cycle, interval="1h", at=cycle.date, earned=earned, **changes)
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -56,6 +61,28 @@ def test_the_chosen_enter_shadow_with_their_evidence_and_the_others_wait_as_born
     assert best.history[-1].at == "2025-05-30T00:00:00Z"
     assert best.history[-1].evidence == result.decisions[0].reason
     assert result.decisions[-1].reason == "pool full: 3 of 3"
+
+
+def test_the_proven_go_on_to_paper_and_the_others_are_marked_unproven(repository):
+    found = survivors(FIRST, range(3))
+    proven = found[2].id
+    result = run(repository, FIRST, found, proven=[proven])
+    stages = {config.id: config.stage for config in result.documents}
+    assert stages == {found[0].id: "testing", found[1].id: "testing", proven: "paper"}
+    born, watched, promoted = repository.load(proven).history
+    assert (born.to_stage, watched.to_stage, promoted.to_stage) == ("born", "testing", "paper")
+    assert (promoted.reason, promoted.evidence) == (PROVEN.why, PROVEN.evidence)
+    assert "unproven: fell short of paper at decision" in repository.load(found[0].id).history[-1].reason
+    before = snapshot(repository.root)
+    assert run(repository, FIRST, found, proven=[proven]) == result
+    assert snapshot(repository.root) == before
+
+
+def test_what_a_repeated_cycle_finds_less_proven_goes_back(repository):
+    found = survivors(FIRST, range(1))
+    run(repository, FIRST, found, proven=[found[0].id])
+    run(repository, FIRST, found)
+    assert repository.load(found[0].id).stage == "testing"
 
 
 def test_nothing_survived_means_nothing_written(repository):
@@ -155,6 +182,6 @@ def test_an_unreadable_document_stops_the_step_before_it_writes(repository):
     path.write_bytes(b"{")
     before = snapshot(repository.root)
     with pytest.raises(IntegrityError, match="1 unreadable document") as caught:
-        deploy(repository, survivors(SECOND, [5]), {}, cycle=SECOND, interval="1h", at=SECOND.date)
+        deploy(repository, survivors(SECOND, [5]), {}, cycle=SECOND, interval="1h", at=SECOND.date, earned={})
     assert path.name in caught.value.what
     assert snapshot(repository.root) == before

@@ -133,6 +133,7 @@ def _candidate(id: str, rank: int, rng: np.random.Generator, edge: float) -> Can
             GateRow(
                 stage=stage,
                 gate=gate,
+                needed_for=("shadow",) if gate != "max_drawdown" else ("shadow", "paper"),
                 status=status,
                 value=value,
                 threshold=threshold,
@@ -143,14 +144,22 @@ def _candidate(id: str, rank: int, rng: np.random.Generator, edge: float) -> Can
         gates[-1] = GateRow(
             stage="holdout",
             gate="luck",
+            needed_for=("shadow",),
             status="not_run",
             value=float("nan"),
             threshold=0.05,
             reason="needs 60 days, has 12",
         )
     origin = ("pooled", "family", "family", "champion", "champion", "champion")[min(rank, 5)]
+    stop = next((gate for gate in gates if gate.status != "passed"), None)
     return CandidateRow(
-        id=id, origin=origin, members=30 - 4 * rank if rank < 3 else 1, score=edge * 2 - 0.3 * rank, gates=gates
+        id=id,
+        origin=origin,
+        members=30 - 4 * rank if rank < 3 else 1,
+        score=edge * 2 - 0.3 * rank,
+        standing="fallen" if stop else "shadow",
+        why=f"fell at {stop.gate}: {stop.reason}" if stop else "unproven: fell short of paper at decision: p = 0.2",
+        gates=gates,
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.monitoring.content import CycleReport
-from quant_organism.monitoring.cycle import cycle_report
+from quant_organism.monitoring.cycle import _curves, cycle_report
 from quant_organism.monitoring.report import write_report
-from quant_organism.validation.records import returns_frame, summary_frame, verdicts_frame
+from quant_organism.validation.records import returns_frame
 from quant_organism.validation.significance_records import pretest_frame, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism_tests.chain import PROVENANCE, RULES, SPEC, Chain, edge, luck
@@ -37,9 +37,9 @@ def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> Cycle
         families=found.search.families,
         population=found.search.population,
         members=found.search.candidate_members,
-        verdicts=verdicts_frame(found.validation),
-        validated=summary_frame(found.validation),
-        returns=returns_frame(found.validation),
+        verdicts=found.verdicts,
+        validated=found.summary,
+        returns=returns_frame(found.grounds),
         decisions=pl.DataFrame(decisions, schema=DECISIONS, orient="row"),
         pretest=pretest_frame(NotRun("needs 90 days, has 72")),
         significance=significance_frame(NotRun("no time is allowed for it")),
@@ -48,7 +48,7 @@ def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> Cycle
 
 @pytest.fixture(scope="module")
 def good() -> CycleReport:
-    best = edge().validation.survivors[0].candidate.id
+    best = edge().survivors[0].candidate.id
     return report_of(edge(), [(best, "deploy", "place 1 of 10", "testing")])
 
 
@@ -58,7 +58,7 @@ def bad() -> CycleReport:
 
 
 def test_the_headline_says_what_happened(good, bad):
-    assert good.title == f"1 of {len(good.candidates)} candidates entered the shadow pool"
+    assert good.title == f"1 of {len(good.candidates)} candidates entered the shadow pool, unproven"
     assert bad.title.startswith("Nothing survived")
     assert "Nothing was deployed" in " ".join(bad.summary)
 
@@ -93,9 +93,9 @@ def test_founders_of_the_archive_are_counted(good):
 
 
 def test_each_candidate_carries_its_verdicts(good):
-    for row, review in zip(good.candidates, edge().validation.reviews, strict=True):
-        assert row.passed == review.passed
-        assert [gate.gate for gate in row.gates] == [verdict.gate for verdict in review.verdicts]
+    for row, review in zip(good.candidates, edge().reviews, strict=True):
+        assert (row.standing, row.why) == (review.standing, review.why)
+        assert [gate.gate for gate in row.gates] == [judgement.verdict.gate for judgement in review.judgements]
 
 
 def test_what_was_deployed_is_drawn_first_and_highlighted(good):
@@ -105,8 +105,9 @@ def test_what_was_deployed_is_drawn_first_and_highlighted(good):
 
 
 def test_a_curve_ends_where_its_returns_lead(good):
-    row = [review.candidate.id for review in edge().validation.reviews].index(good.curves[0].id)
-    total = (1 + edge().validation.daily_returns[row]).prod()
+    row = [review.candidate.id for review in edge().reviews].index(good.curves[0].id)
+    judged = [edge().grounds.measured(span).daily_returns[row] for span in ("in_sample", "holdout")]
+    total = (1 + np.concatenate(judged)).prod()
     assert good.curves[0].values[-1] == pytest.approx(total)
 
 
@@ -135,12 +136,32 @@ def test_both_kinds_of_report_can_be_written(good, bad, tmp_path):
         assert all(candidate.id in page for candidate in report.candidates)
 
 
+def test_a_curve_stops_where_the_days_were_not_opened_for_its_candidate(tmp_path):
+    found = luck()
+    last = found.grounds.measured("in_sample").days[-1]
+    returns = returns_frame(found.grounds)
+    unopened = pl.concat(
+        [
+            returns.filter(pl.col("day") <= datetime.fromtimestamp(last / 1000, UTC).date()),
+            returns.with_columns(candidate=pl.lit("another")),
+        ]
+    )
+    report = dataclasses.replace(
+        report_of(found, []),
+        curves=_curves(unopened, report_of(found, []).candidates, ["another"]),
+    )
+    short = next(curve for curve in report.curves if curve.id != "another")
+    assert np.isnan(short.values[-1])
+    assert np.isfinite(short.values[0])
+    assert write_report(tmp_path, report).equity is not None
+
+
 def test_a_cycle_without_candidates_says_so(tmp_path):
     found = luck()
     empty = {
-        "verdicts": verdicts_frame(found.validation).clear(),
-        "validated": summary_frame(found.validation).clear(),
-        "returns": returns_frame(found.validation).clear(),
+        "verdicts": found.verdicts.clear(),
+        "validated": found.summary.clear(),
+        "returns": returns_frame(found.grounds).clear(),
     }
     report = cycle_report(
         provenance=PROVENANCE,

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee
+from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister, Opening
+from quant_organism.validation.profile import Profile
 from quant_organism.validation.splits import Span
-from quant_organism.validation.stages import validate
-from quant_organism_tests.chain import PROFILE, edge, judged
+from quant_organism_tests.chain import PROFILE, edge, grounds_of
 from quant_organism_tests.panels import trending_panel
 
 LATE = Span("unseen", 1_920, 2_880)
@@ -168,10 +168,9 @@ def test_validation_opens_the_unseen_days_on_record_and_pays_for_looks(tmp_path)
     alone = Candidate(Committee.of([candidates[0].committee.genomes[0]]), "champion")
 
     def luck_of(chosen: list[Candidate], register: HoldoutRegister) -> float:
-        result = validate(
-            chosen, found.panel, found.splits, PROFILE, Costs(), Evaluator(threads=1), register, reason="a test"
-        )
-        return result.reviews[0].verdicts[-1].value
+        grounds = grounds_of(chosen, found.panel, found.splits, trials=found.search.search.trials)
+        (review,) = run_gauntlet(replace(grounds, register=register), PROFILE, every_gate=True)
+        return next(j.verdict.value for j in review.judgements if j.verdict.gate == "holdout_mean")
 
     first = luck_of(candidates, register)
     assert luck_of(candidates, register) == first
@@ -182,6 +181,22 @@ def test_validation_opens_the_unseen_days_on_record_and_pays_for_looks(tmp_path)
     assert record["first_bar"][0].timestamp() * 1000 == found.panel.times[found.splits.unseen.start]
 
 
-def test_no_candidates_leave_the_unseen_days_sealed():
+def test_whom_the_known_days_have_stopped_opens_no_others(tmp_path):
     found = edge()
-    assert judged([], found.panel, found.splits).opening is None
+    hopeless = Profile.of(
+        {
+            "name": "hopeless",
+            "shadow": [
+                {"gate": "backtest", "metric": "sharpe", "span": "in_sample", "at_least": 1_000},
+                {"gate": "luck", "at_most": 0.5},
+            ],
+        }
+    )
+    grounds = grounds_of(found.search.candidates, found.panel, found.splits, trials=found.search.search.trials)
+    sealed = replace(grounds, register=HoldoutRegister(tmp_path))
+    (review,) = run_gauntlet(sealed, hopeless)
+    assert sealed.register.frame(found.panel.market).is_empty()
+    assert [j.verdict.status for j in review.judgements] == ["failed", "not_run"]
+    assert "fell before, at sharpe (in sample)" in review.judgements[1].verdict.reason
+    run_gauntlet(sealed, hopeless, every_gate=True)
+    assert sealed.register.frame(found.panel.market).height == 2

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from quant_organism.deployment.birth import born_documents, scored_returns
+from quant_organism.deployment.birth import born_documents, earned, scored_returns
 from quant_organism.deployment.deploy import deploy, pool_at
 from quant_organism.deployment.stages import DEPLOYED
 from quant_organism.orchestration.cycle import Cycle
@@ -52,13 +52,17 @@ def strategy_configs(
 def deployed_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    validated_strategies: pl.DataFrame,
     strategy_configs: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
     strategies: StrategiesResource,
 ) -> pl.DataFrame:
-    """Who enters the shadow pool: the best survivors that are not too alike, at most ten. One row per decision."""
+    """Who enters the shadow pool, and who goes on to paper trading: the best survivors that are not too alike.
+
+    At most ten are deployed at a time. One row per decision.
+    """
     cycle, repository = Cycle.open(market_panel, context.partition_key, market, lake), strategies.open()
     at = context.partition_key
     survivors, provenance, interval = read_documents(strategy_configs), cycle.provenance(), cycle.interval.name
@@ -66,7 +70,8 @@ def deployed_configs(
         pool = pool_at(repository, provenance, interval, at=at)
         committees = list({d.id: d.committee for d in [*survivors, *pool]}.values())
         returns = scored_returns(committees, cycle.panel, cycle.splits, search.costs, search.evaluator())
-        result = deploy(repository, survivors, returns, cycle=provenance, interval=interval, at=at)
+        how_far = earned(validated_strategies, cycle.read("validation_verdicts"))
+        result = deploy(repository, survivors, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
         stages = {decision.id: repository.load(decision.id).stage for decision in result.decisions}
     decisions = pl.DataFrame(
         [(d.id, d.action, stages[d.id], d.reason) for d in result.decisions],
@@ -76,6 +81,7 @@ def deployed_configs(
     context.add_output_metadata(
         {
             "deployed": len(result.deployed),
+            "on paper": sum(document.stage == "paper" for document in result.deployed),
             "in the pool": sum(stage in DEPLOYED for stage in stages.values()),
             "decisions": table(decisions),
             "documents": dg.MetadataValue.path(str(repository.root)),

@@ -9,7 +9,7 @@ import polars as pl
 
 from quant_organism.evolution.archive import SCHEMA, merge, summarise
 from quant_organism.evolution.candidates import Evidence
-from quant_organism.evolution.cycle import EvolutionResult, evolve
+from quant_organism.evolution.cycle import EvolutionResult, evolve, without_search
 from quant_organism.evolution.progress import Standing
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.orchestration.cycle import Cycle, archive_before
@@ -47,7 +47,11 @@ def evolved_population(
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     founders = cycle.founders(search)
     evidence = read_evidence(edge_pretest)
-    result = _search(cycle, search, founders, evidence, progress)
+    if search.stop_without_edge and edge_pretest["status"][0] == "failed":
+        result = without_search(search.spec, cycle.in_sample, why="nothing to find before the search")
+        progress("Evolution", 1, 1, "not searched: nothing to find")
+    else:
+        result = _search(cycle, search, founders, evidence, progress)
     cycle.write("search_progress", result.generations)
     cycle.write("search_families", result.families)
     cycle.write("candidates", result.candidate_members)

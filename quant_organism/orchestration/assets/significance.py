@@ -17,8 +17,10 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
 )
 from quant_organism.validation.draws import DrawStore, Remembered
+from quant_organism.validation.gauntlet import anybody_left
 from quant_organism.validation.permutation import SearchSignificance, frozen_spec, search_significance
 from quant_organism.validation.pretest import PretestResult, RandomStrategies, pretest, rule_families
+from quant_organism.validation.records import read_judgements
 from quant_organism.validation.significance_records import pretest_frame, read_evidence, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
 
@@ -66,13 +68,13 @@ def edge_pretest(
     name="search_significance",
     group_name="validation",
     partitions_def=DAILY,
-    deps=["evolved_population"],
     kinds={"numba", "parquet"},
 )
 def significance_of_search(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     edge_pretest: pl.DataFrame,
+    backtest_validation: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
@@ -83,8 +85,8 @@ def significance_of_search(
 
     One row per statistic: the committee, then the best single strategies by rank, each with its in-sample Sharpe ratio,
     what the same search shows by luck alone, and the p-value. Families that fit models are left out and named. Nothing
-    is repeated where the test before the search found nothing. Every repetition is kept in `null_draws`, so that
-    another run with more minutes goes on from there.
+    is repeated where the test before the search found nothing, or where the backtest has left nobody. Every repetition
+    is kept in `null_draws`, so that another run with more minutes goes on from there.
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     result: SearchSignificance | NotRun
@@ -92,6 +94,8 @@ def significance_of_search(
         result = NotRun(
             f"nothing to find before the search (p = {edge_pretest['p_value'][0]:.3g}), so none was repeated"
         )
+    elif not (search.every_gate or anybody_left(read_judgements(backtest_validation, search.gates), search.gates)):
+        result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
         spec, left_out = frozen_spec(search.spec, cycle.in_sample, evidence=read_evidence(edge_pretest))
         searched = search.on_nulls(cycle.in_sample, spec)

@@ -43,13 +43,13 @@ class Gate(BaseModel, ABC):
     def judge(self, case: Case) -> Verdict:
         """Return the verdict on a candidate."""
 
-    def at_least_threshold(self, value: float, n_used: int) -> Verdict:
+    def at_least_threshold(self, value: float, n_used: int, reason: str | None = None) -> Verdict:
         """Return the verdict on a number that has to reach the threshold."""
-        return at_least(self.stage, self.name, value, self.threshold, n_used)
+        return at_least(self.stage, self.name, value, self.threshold, n_used, reason)
 
-    def at_most_threshold(self, value: float, n_used: int) -> Verdict:
+    def at_most_threshold(self, value: float, n_used: int, reason: str | None = None) -> Verdict:
         """Return the verdict on a number that must not exceed the threshold."""
-        return at_most(self.stage, self.name, value, self.threshold, n_used)
+        return at_most(self.stage, self.name, value, self.threshold, n_used, reason)
 
     def without(self, reason: str, n_used: int = 0) -> Verdict:
         """Return the verdict where the number could not be measured."""

@@ -1,0 +1,211 @@
+"""Candidates go through all gates, cheap ones first, and get one decision; nothing passes that did not run."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.errors import IntegrityError
+from quant_organism.evolution.candidates import Candidate
+from quant_organism.strategies import Committee
+from quant_organism.validation.case import Case, PValue
+from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.gauntlet import BACKTEST, DECISION, anybody_left, run_gauntlet
+from quant_organism.validation.profile import Profile
+from quant_organism.validation.records import (
+    metrics_frame,
+    read_judgements,
+    returns_frame,
+    summary_frame,
+    verdicts_frame,
+)
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.verdict import STAGES, Stage, Verdict
+from quant_organism_tests.chain import PROFILE, edge, grounds_of, luck, without_tail
+
+
+def again(found, *, search_p=None, candidates=None, panel=None, **changes):
+    """Return fresh grounds of a cycle, with other evidence."""
+    chosen = found.search.candidates if candidates is None else candidates
+    trials = found.search.search.trials
+    return replace(grounds_of(chosen, panel or found.panel, found.splits, trials=trials, search_p=search_p), **changes)
+
+
+def statuses(review):
+    return {judgement.verdict.gate: judgement.verdict.status for judgement in review.judgements}
+
+
+def test_an_edge_that_is_hard_to_miss_gets_into_shadow_and_without_a_p_value_no_further():
+    (review,) = edge().reviews
+    assert review.standing == "shadow"
+    assert review.why.startswith("unproven: fell short of paper at decision")
+    assert "the search has no p-value" in review.why
+
+
+def test_with_evidence_from_search_and_unseen_days_it_goes_to_paper():
+    (review,) = run_gauntlet(again(edge(), search_p=0.01), PROFILE)
+    assert (review.standing, review.why) == ("paper", "passed every gate of profile test")
+
+
+def test_the_decision_combines_both_p_values_by_fisher():
+    (review,) = run_gauntlet(again(edge(), search_p=0.05), PROFILE)
+    found = {judgement.verdict.gate: judgement.verdict for judgement in review.judgements}
+    unseen = found["holdout_mean"].value
+    product = 0.05 * unseen
+    assert found["decision"].value == pytest.approx(product * (1 - np.log(product)))
+    assert found["decision"].n_used == 99
+
+
+def test_without_an_edge_nothing_is_earned_here():
+    assert [review.standing for review in luck().reviews] == ["fallen"]
+
+
+def test_every_candidate_meets_every_gate_in_the_order_of_the_stages():
+    found = edge()
+    alone = Candidate(Committee.of([found.search.candidates[0].committee.genomes[0]]), "champion")
+    reviews = run_gauntlet(again(found, candidates=[*found.search.candidates, alone]), PROFILE)
+    orders = [[judgement.verdict.stage for judgement in review.judgements] for review in reviews]
+    assert orders[0] == orders[1] == sorted(orders[0], key=STAGES.index)
+    assert len(orders[0]) == len(PROFILE.gates)
+
+
+def test_metrics_of_a_span_are_those_of_a_backtest_over_it():
+    found = edge()
+    span = found.splits.out_of_sample
+    committees = [candidate.committee for candidate in found.search.candidates]
+    measured = Evaluator(threads=1).evaluate_committees(
+        committees, found.panel, Costs(), start=span.start, stop=span.stop
+    )
+    case = Case(found.search.candidates[0], found.grounds)
+    assert case.metrics("out_of_sample")["sharpe"] == measured.metrics["sharpe"][0]
+
+
+def test_in_sample_verdicts_do_not_depend_on_what_came_later():
+    found = edge()
+    altered = without_tail(found.panel, found.splits.unseen.stop - found.splits.unseen.start)
+    (changed,) = run_gauntlet(again(found, panel=altered), PROFILE)
+    for before, after in zip(found.reviews[0].judgements, changed.judgements, strict=True):
+        if before.verdict.stage in ("in_sample", "overfitting"):
+            assert before.verdict == after.verdict
+
+
+class Dear(Gate):
+    """A gate that counts how often it is asked."""
+
+    kind: ClassVar[str] = "dear"
+    asked: ClassVar[list[str]] = []
+
+    @property
+    def stage(self) -> Stage:
+        return "robustness"
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
+
+    def judge(self, case: Case) -> Verdict:
+        self.asked.append(case.candidate.id)
+        return self.at_least_threshold(1.0, 1)
+
+
+@pytest.mark.parametrize(("found", "every_gate", "times"), [(edge, False, 1), (luck, False, 0), (luck, True, 1)])
+def test_dear_gates_are_asked_about_those_that_have_not_fallen_unless_every_gate_is_wanted(found, every_gate, times):
+    cheap = [gate for gate in PROFILE.shadow if gate.stage != "holdout"]
+    profile = Profile("dear", tuple(cheap), (*cheap, Dear()))
+    Dear.asked.clear()
+    (review,) = run_gauntlet(again(found()), profile, every_gate=every_gate)
+    assert len(Dear.asked) == times
+    last = review.judgements[-1].verdict
+    assert last.status == ("passed" if times else "not_run")
+    assert times or last.reason.startswith("not looked at: it fell before")
+
+
+def test_a_gate_that_informs_decides_nothing():
+    (review,) = run_gauntlet(again(edge(), search_p=0.01), replace(PROFILE, information=(Dear(), *PROFILE.information)))
+    assert review.standing == "paper"
+    told = Profile("told", PROFILE.shadow, information=(*PROFILE.paper, *PROFILE.information))
+    (review,) = run_gauntlet(again(edge()), told)
+    assert statuses(review)["decision"] == "not_run"
+    assert review.standing == "shadow"
+    assert review.why == "unproven: profile told promotes nobody beyond the shadow pool"
+
+
+def test_one_decision_whether_judged_at_once_or_in_parts():
+    whole = run_gauntlet(again(edge(), search_p=0.01), PROFILE)
+    first = run_gauntlet(again(edge()), PROFILE, stages=BACKTEST)
+    assert first[0].open_goals == ("shadow", "paper")
+    stored = read_judgements(verdicts_frame(first, PROFILE), PROFILE)
+    assert anybody_left(stored, PROFILE)
+    grounds = again(edge(), search_p=0.01)
+    grounds.admit(grounds.candidates)
+    parts = run_gauntlet(grounds, PROFILE, stages=DECISION, before=stored)
+    assert verdicts_frame(parts, PROFILE).equals(verdicts_frame(whole, PROFILE), null_equal=True)
+    assert [review.standing for review in parts] == ["paper"]
+
+
+def test_verdicts_of_other_gates_are_refused():
+    frame = verdicts_frame(edge().reviews, PROFILE)
+    with pytest.raises(IntegrityError, match="judged by profile test"):
+        read_judgements(frame, Profile.load("light"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "words"),
+    [
+        ({"pretest": NotRun("needs 90 days, has 72")}, "pretest", "needs 90 days"),
+        ({"find_significance": lambda: NotRun("no time is allowed for it")}, "decision", "no time is allowed"),
+        ({"find_significance": lambda: {"champion 1": PValue(0.01, 99)}}, "decision", "have no committee"),
+    ],
+)
+def test_what_did_not_run_says_why_and_never_passes(changes, gate, words):
+    profile = Profile.load("full")
+    (review,) = run_gauntlet(again(edge(), **changes), profile)
+    verdict = next(j.verdict for j in review.judgements if j.verdict.gate == gate)
+    assert verdict.status == "not_run"
+    assert words in verdict.reason
+    assert review.standing == "shadow"
+
+
+def test_champions_have_the_p_value_of_their_rank():
+    found = edge()
+    genomes = found.search.candidates[0].committee.genomes[:2]
+    champions = [Candidate(Committee.of([genome]), "champion") for genome in genomes]
+    known = {"committee": PValue(0.5, 99), "champion 1": PValue(0.01, 99), "champion 2": PValue(0.3, 99)}
+    profile = replace(Profile.load("full"), shadow=PROFILE.shadow)
+    reviews = run_gauntlet(
+        again(found, candidates=[*found.search.candidates, *champions], find_significance=lambda: known),
+        profile,
+        every_gate=True,
+    )
+    values = [next(j.verdict.value for j in r.judgements if j.verdict.gate == "search_luck") for r in reviews]
+    assert values == [0.5, 0.01, 0.3]
+
+
+def test_returns_cover_the_scored_days_once():
+    found = edge()
+    frame = returns_frame(found.grounds)
+    assert frame.group_by("candidate").len()["len"].to_list() == [
+        (len(found.splits.in_sample) + len(found.splits.unseen)) // 24
+    ]
+    assert frame.select("candidate", "day").is_unique().all()
+
+
+def test_no_candidates_give_an_empty_result_with_frames_of_the_same_shape():
+    nobody = again(edge(), candidates=[])
+    reviews = run_gauntlet(nobody, Profile.load("full"))
+    assert reviews == []
+    assert verdicts_frame(reviews, PROFILE).schema == edge().verdicts.schema
+    assert summary_frame(reviews, metrics_frame(nobody)).schema == edge().summary.schema
+    assert returns_frame(nobody).schema == returns_frame(edge().grounds).schema
+    assert nobody.register.frame(edge().panel.market).is_empty()
+
+
+@pytest.mark.parametrize("found", [edge, luck])
+def test_the_summary_agrees_with_the_verdicts(found):
+    verdicts, summary = found().verdicts, found().summary
+    for row in summary.to_dicts():
+        own = verdicts.filter(candidate=row["candidate"])
+        shadow = own.filter(own["needed_for"].list.contains("shadow"))["status"].to_list()
+        assert row["passed"] == (set(shadow) == {"passed"})
