@@ -14,16 +14,20 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
+from quant_organism.validation.case import Case, Grounds
+from quant_organism.validation.gauntlet import Review, run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister
-from quant_organism.validation.old_gates import ValidationProfile
+from quant_organism.validation.profile import Profile
 from quant_organism.validation.splits import split
-from quant_organism.validation.stages import ValidationResult, validate
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.trial_record import TrialRecord
 
 WORLDS = 40
 FIRST_SEED = 1_000
 
 
-def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> ValidationResult:
+def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> tuple[list[Review], dict[str, float]]:
+    """Return what the candidates of one world have earned by the light profile, and the Sharpe ratios of the first."""
     bars, _ = generate(spec, seed)
     panel = Panel.from_arrays(
         symbols=bars.symbols,
@@ -39,22 +43,34 @@ def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> ValidationResult
     )
     splits = split(panel.n_bars, panel.interval)
     seen = panel.window(splits.in_sample.start, splits.in_sample.stop)
-    candidates = evolve(seen, EvolutionSpec.profile("standard"), Costs(), evaluator, seed=0).candidates
+    found = evolve(seen, EvolutionSpec.profile("standard"), Costs(), evaluator, seed=0)
+    not_asked = NotRun("only the shadow pool is looked at")
     with TemporaryDirectory() as lake:
-        register = HoldoutRegister(Path(lake))
-        return validate(
-            candidates, panel, splits, ValidationProfile(), Costs(), evaluator, register, reason="a fresh world"
+        grounds = Grounds(
+            panel=panel,
+            splits=splits,
+            costs=Costs(),
+            evaluator=evaluator,
+            register=HoldoutRegister(Path(lake)),
+            reason="a fresh world",
+            seed=0,
+            candidates=tuple(found.candidates),
+            read_trials=lambda: TrialRecord.of(found.search.trials),
+            find_significance=lambda: not_asked,
+            pretest=not_asked,
         )
+        reviews = run_gauntlet(grounds, Profile.load("light"), every_gate=True)
+        first = Case(found.candidates[0], grounds)
+        return reviews, {span: first.metrics(span)["sharpe"] for span in ("in_sample", "holdout")}
 
 
 def run() -> list[dict[str, Any]]:
     """Run one standard cycle on each of `WORLDS` null worlds."""
     evaluator, spec = Evaluator(threads=2), load_world("null")
     results = [_cycle(spec, FIRST_SEED + i, evaluator) for i in range(WORLDS)]
-    deployed = sum(bool(result.survivors) for result in results)
+    deployed = sum(any(review.standing != "fallen" for review in reviews) for reviews, _ in results)
     interval = binomtest(deployed, WORLDS).proportion_ci(method="wilson")
-    in_sample = np.median([max(review.metrics["in_sample"]["sharpe"] for review in r.reviews) for r in results])
-    unseen = np.median([r.reviews[0].score for r in results])
+    in_sample, unseen = (np.median([sharpe[span] for _, sharpe in results]) for span in ("in_sample", "holdout"))
     note = f"{deployed} of {WORLDS}, seeds {FIRST_SEED} to {FIRST_SEED + WORLDS - 1}"
     return [
         {"metric": "null_worlds_deploying", "value": deployed / WORLDS, "unit": "share", "note": note},

@@ -1,4 +1,4 @@
-"""What of the families' pages follows from the register: gene tables, facts and pictures.
+"""What of the pages follows from the code: the families' gene tables, facts and pictures, and the table of gates.
 
 ``python -m quant_organism_tests.family_pages`` (`make pages`) brings `docs/` up to date; the text around is written by
 hand and left alone.
@@ -15,8 +15,10 @@ from quant_organism.monitoring.gallery import family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
 from quant_organism.strategies import families
 from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.gate_table import COLUMNS, gate_rows
 
 INDEX = REPOSITORY / "docs" / "families.md"
+GATES = REPOSITORY / "docs" / "validation.md"
 PAGES = REPOSITORY / "docs" / "families"
 PICTURES = REPOSITORY / "docs" / "images" / "families"
 
@@ -58,6 +60,10 @@ def _family_table(_: str) -> str:
     )
 
 
+def _gate_table(_: str) -> str:
+    return _table(COLUMNS, gate_rows())
+
+
 def _facts(family: str) -> str:
     record = family_record(family)
     output = "a conviction in [-1, 1]" if record["output"] == "conviction" else "a state of -1, 0 or +1"
@@ -90,13 +96,14 @@ BLOCKS: dict[str, Callable[[str], str]] = {
     "families": _family_table,
     "common genes": _common_table,
     "facts": _facts,
+    "gates": _gate_table,
     "genes": _gene_table,
 }
 
 
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for page in (INDEX, *sorted(PAGES.glob("*.md"))):
+    for page in (INDEX, GATES, *sorted(PAGES.glob("*.md"))):
         page.write_text(refreshed(page))
     for name in families():
         (PICTURES / f"{name}.png").write_bytes(picture(name))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from quant_organism.strategies import families, get_family, random_genome
-from quant_organism_tests.family_pages import INDEX, PAGES, PICTURES, picture, refreshed
+from quant_organism_tests.family_pages import GATES, INDEX, PAGES, PICTURES, picture, refreshed
 
 MOST_BYTES = 60 * 1024
 every_family = pytest.mark.parametrize("family", families())
@@ -22,6 +22,11 @@ def test_there_is_a_page_for_each_family_and_for_nothing_else():
 def test_the_index_lists_what_is_registered(block):
     assert f"<!-- {block} -->" in INDEX.read_text()
     assert refreshed(INDEX) == INDEX.read_text()
+
+
+def test_the_table_of_gates_is_that_of_the_shipped_profiles():
+    assert "<!-- gates -->" in GATES.read_text()
+    assert refreshed(GATES) == GATES.read_text()
 
 
 @every_family

@@ -127,6 +127,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "market": outcome.market,
         "interval": outcome.interval,
         "date": outcome.date,
+        "searched": outcome.searched,
         "candidates": outcome.validated.height,
         "survivors": int(outcome.validated["passed"].sum()),
         "proven": outcome.validated.filter(standing="paper")["candidate"].to_list(),
@@ -148,6 +149,8 @@ def _show(outcome: "CycleOutcome") -> None:
             [(d["id"], d["members"], d["score"], d["stage"], f"{d['reason']}; {d['why']}") for d in outcome.deployed],
             title=f"{len(outcome.deployed)} of {candidates} candidates entered the shadow pool on {outcome.date}",
         )
+    elif not outcome.searched:
+        typer.echo("Nothing was deployed: nothing was searched, since there was nothing to find.")
     elif not candidates:
         typer.echo("Nothing was deployed: no strategy traded often enough in-sample to be put forward.")
     elif survivors:

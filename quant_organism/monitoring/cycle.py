@@ -87,6 +87,7 @@ def cycle_report(
         search=[
             GenerationRow(**{field.name: row[field.name] for field in fields(GenerationRow)})
             for row in generations.iter_rows(named=True)
+            if row["trials"]
         ],
         population=_points(population),
         family_shares=_family_shares(families),
@@ -204,6 +205,8 @@ def _points(population: pl.DataFrame) -> list[PopulationPoint]:
 
 def _family_shares(families: pl.DataFrame) -> dict[str, list[float]]:
     """Return the share of each family in the seats of all islands after each generation."""
+    if families.is_empty():
+        return {}
     seats = families.pivot("family", index="generation", values="members", aggregate_function="sum").sort("generation")
     counts = seats.drop("generation").fill_null(0)
     taken = counts.select(pl.sum_horizontal(pl.all())).to_series().clip(1)

@@ -11,6 +11,8 @@ from quant_organism.orchestration.documents import read_documents
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.validation.gauntlet import BACKTEST, DECISION
+from quant_organism.validation.verdict import Stage
 
 
 @dg.asset_check(
@@ -110,4 +112,42 @@ def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [data_quality, something_to_find, evidence_complete, config_intact]
+def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
+    """Return the check of one stage's gates on an asset whose rows are verdicts, or that wrote all of them.
+
+    It warns where no candidate passed all gates of the stage that decide something.
+    """
+
+    @dg.asset_check(
+        name=f"{stage}_gates",
+        asset=asset,
+        partitions_def=DAILY,
+        description=f"Gates of the stage {stage}: some candidate passes all of them that decide something.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, market: MarketResource, lake: LakeResource
+    ) -> dg.AssetCheckResult:
+        day = date.fromisoformat(context.partition_key)
+        dataset = "validation_verdicts" if asset == "validated_strategies" else asset
+        verdicts = lake.open().read(dataset, market=market.id, interval=market.interval, start=day, end=day)
+        own = verdicts.filter(pl.col("stage") == stage)
+        stopped = own.filter(pl.col("needed_for").list.len() > 0, pl.col("status") != "passed")
+        judged, fell = own["candidate"].n_unique(), stopped["candidate"].n_unique()
+        return dg.AssetCheckResult(
+            passed=judged == 0 or fell < judged,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{judged - fell} of {judged} candidates passed" if judged else "nothing was judged here",
+            metadata={"verdicts": table(own.select("candidate", "gate", "needed_for", "status", "value", "reason"))},
+        )
+
+    return check
+
+
+CHECKS = [
+    data_quality,
+    something_to_find,
+    *(gate_check("backtest_validation", stage) for stage in BACKTEST),
+    *(gate_check("validated_strategies", stage) for stage in DECISION),
+    evidence_complete,
+    config_intact,
+]

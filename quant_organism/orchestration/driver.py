@@ -50,6 +50,8 @@ class CycleOutcome:
         The cycle.
     validated, verdicts, decisions
         Frames as `validated_strategies`, `validation_verdicts` and `deployed_configs` store them.
+    searched
+        Whether anything was searched at all.
     luck
         Whether there was anything to find, and whether what was found is more than luck, a sentence each.
     report
@@ -62,6 +64,7 @@ class CycleOutcome:
     validated: pl.DataFrame
     verdicts: pl.DataFrame
     decisions: pl.DataFrame
+    searched: bool
     luck: list[str]
     report: Path
 
@@ -277,6 +280,7 @@ class Driver:
             validated=self._read("validated_strategies", day),
             verdicts=self._read("validation_verdicts", day),
             decisions=self._read("deployed_configs", day),
+            searched=not self._read("evolved_population", day).is_empty(),
             luck=sentences(self._read("edge_pretest", day), self._read("search_significance", day)),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat(),
         )

@@ -105,7 +105,8 @@ def test_a_search_without_candidates_or_curves_is_reported_too_and_old_pictures_
     files = write_report(tmp_path, empty)
     assert (files.equity, files.pareto, files.progress, files.families, files.genealogy) == 5 * (None,)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
-    page = Page(files.html)
+    assert "nothing was searched" in Page(files.html).text
+    page = Page(write_report(tmp_path, dataclasses.replace(empty, search=cycle_report().search)).html)
     assert "the search put no candidate forward" in page.text
     assert "no genome traded often enough" in page.text
 

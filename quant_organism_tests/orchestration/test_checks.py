@@ -57,7 +57,13 @@ def at_deployment(workshop: Workshop) -> Workshop:
     """Return a workshop in which everything up to the documents is done."""
     workshop.ingest()
     done = workshop.materialize(
-        "market_panel", "edge_pretest", "evolved_population", "validated_strategies", "strategy_configs"
+        "market_panel",
+        "edge_pretest",
+        "evolved_population",
+        "backtest_validation",
+        "search_significance",
+        "validated_strategies",
+        "strategy_configs",
     )
     assert done.success
     return workshop
@@ -117,3 +123,26 @@ def test_a_document_without_evidence_of_a_stage_stops_deployment(at_deployment: 
     result = check_and_deploy(at_deployment)
     assert set(failed_checks(result)) == {"evidence_complete"}
     assert materialized(result) == set()
+
+
+def test_gates_are_checked_stage_by_stage_and_warn_where_nobody_passed(at_deployment: Workshop) -> None:
+    """On so short a market the backtest lets the candidate through, and the tests of luck cannot be run."""
+    checks = {
+        key.name: at_deployment.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+        for key in (
+            dg.AssetCheckKey(dg.AssetKey(asset), name)
+            for asset, name in [
+                ("backtest_validation", "in_sample_gates"),
+                ("backtest_validation", "holdout_gates"),
+                ("validated_strategies", "significance_gates"),
+            ]
+        )
+    }
+    found = {name: record.event.dagster_event.event_specific_data for name, record in checks.items()}
+    assert {name: evaluation.passed for name, evaluation in found.items()} == {
+        "in_sample_gates": True,
+        "holdout_gates": True,
+        "significance_gates": False,
+    }
+    assert {evaluation.severity for evaluation in found.values()} == {dg.AssetCheckSeverity.WARN}
+    assert found["significance_gates"].description == "0 of 1 candidates passed"

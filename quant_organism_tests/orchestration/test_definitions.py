@@ -7,6 +7,7 @@ import pytest
 
 from quant_organism.orchestration.definitions import build_definitions, defs
 from quant_organism.settings import Settings
+from quant_organism.validation.gauntlet import BACKTEST, DECISION
 
 GRAPH = {
     "candles": ("market", set()),
@@ -16,10 +17,14 @@ GRAPH = {
     "edge_pretest": ("validation", {"market_panel"}),
     "evolved_population": ("evolution", {"market_panel", "edge_pretest"}),
     "strategy_archive": ("evolution", {"evolved_population"}),
-    "search_significance": ("validation", {"market_panel", "edge_pretest", "evolved_population"}),
-    "validated_strategies": ("validation", {"market_panel", "evolved_population"}),
+    "backtest_validation": ("validation", {"market_panel", "evolved_population"}),
+    "search_significance": ("validation", {"market_panel", "edge_pretest", "backtest_validation"}),
+    "validated_strategies": (
+        "validation",
+        {"market_panel", "edge_pretest", "backtest_validation", "search_significance"},
+    ),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
-    "deployed_configs": ("deployment", {"market_panel", "strategy_configs"}),
+    "deployed_configs": ("deployment", {"market_panel", "validated_strategies", "strategy_configs"}),
     "cycle_report": (
         "operations",
         {
@@ -53,9 +58,10 @@ def test_every_asset_and_check_explains_itself(definitions: dg.Definitions) -> N
     graph = definitions.resolve_asset_graph()
     assert all(len(graph.get(key).description or "") > 40 for key in graph.get_all_asset_keys())
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
-    assert set(checks) == {"data_quality", "something_to_find", "evidence_complete", "config_intact"}
+    gates = {f"{stage}_gates" for stage in (*BACKTEST, *DECISION)}
+    assert set(checks) == {"data_quality", "something_to_find", "evidence_complete", "config_intact"} | gates
     assert all(len(check.description or "") > 40 for check in checks.values())
-    assert {name for name, check in checks.items() if not check.blocking} == {"something_to_find"}
+    assert {name for name, check in checks.items() if not check.blocking} == {"something_to_find"} | gates
 
 
 def test_every_asset_has_one_partition_per_complete_utc_day(definitions: dg.Definitions) -> None:

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from quant_organism.market.lake import Lake
-from quant_organism.settings import Settings, SignificanceSettings
+from quant_organism.settings import Settings, SignificanceSettings, ValidationSettings
 from quant_organism_tests.tiny import FIRST, LAST, WORLD, Workshop, settings
 
 DAYS = 160
 DAY = FIRST + timedelta(days=DAYS - 1)
 SMALL = SignificanceSettings(strategies=40, copies=19, searches=2, minutes=5)
 RULES = ("donchian_breakout", "ema_crossover", "linear_svc_classifier")
-ASSETS = ("market_panel", "edge_pretest", "evolved_population", "search_significance")
+ASSETS = ("market_panel", "edge_pretest", "evolved_population", "backtest_validation", "search_significance")
 
 
 def read(workshop: Workshop, dataset: str, day: date = LAST) -> pl.DataFrame:
@@ -35,7 +35,8 @@ def longer(folder: Path, strength: float) -> Settings:
     world = folder / "longer.yaml"
     text = WORLD.replace("days: 120", f"days: {DAYS}").replace("strength: 0.2", f"strength: {strength}")
     world.write_text(text, encoding="utf-8")
-    return settings(folder, world=world).model_copy(update={"significance": SMALL, "families": RULES})
+    chosen = {"significance": SMALL, "families": RULES, "validation": ValidationSettings(every_gate=True)}
+    return settings(folder, world=world).model_copy(update=chosen)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,27 @@ def test_repetitions_are_kept_and_not_made_again(proven: Workshop) -> None:
     assert read(proven, "search_significance", DAY).equals(first)
 
 
+def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: Workshop, tmp_path: Path) -> None:
+    hopeless = tmp_path / "hopeless.yaml"
+    hopeless.write_text(
+        "name: hopeless\nshadow:\n  - {gate: backtest, metric: sharpe, span: in_sample, at_least: 1000}\n"
+        "  - {gate: luck, at_most: 0.05}\n"
+    )
+    config = {"gates_from": str(hopeless), "every_gate": False}
+    before = read(proven, "search_significance", DAY)
+    done = proven.cycle(DAY, run_config={"resources": {"search": {"config": config}}})
+    assert done.success
+    row = read(proven, "search_significance", DAY).row(0, named=True)
+    assert (row["status"], row["sentence"]) == (
+        "not_run",
+        "no candidate is left that it could help, so none was repeated",
+    )
+    (standing,) = read(proven, "validated_strategies", DAY)["standing"]
+    assert standing == "fallen"
+    assert proven.cycle(DAY).success
+    assert read(proven, "search_significance", DAY).equals(before)
+
+
 def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repeated(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         workshop = Workshop(longer(tmp_path, 0.0), instance)
@@ -87,6 +109,20 @@ def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repe
         row = read(workshop, "search_significance", DAY).row(0, named=True)
         assert row["status"] == "not_run"
         assert "none was repeated" in row["sentence"]
+
+
+def test_a_cycle_that_is_to_stop_where_nothing_is_to_be_found_does_and_says_so(tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        chosen = longer(tmp_path, 0.0)
+        stopping = ValidationSettings(when_nothing_to_find="stop")
+        workshop = Workshop(chosen.model_copy(update={"validation": stopping}), instance)
+        assert workshop.ingest(FIRST, DAY).success
+        assert workshop.cycle(DAY).success
+        assert read(workshop, "evolved_population", DAY).is_empty()
+        assert read(workshop, "deployed_configs", DAY).is_empty()
+        report = chosen.data_dir / "reports" / workshop.market.id / "1h" / DAY.isoformat() / "report.html"
+        assert "Nothing was searched, since there was nothing to find" in report.read_text(encoding="utf-8")
+        assert shown(workshop, "evolved_population")["ended by"] == "nothing to find before the search"
 
 
 def test_on_too_few_days_neither_runs_and_both_say_so(finished: Workshop) -> None:

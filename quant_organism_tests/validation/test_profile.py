@@ -1,5 +1,6 @@
 """Profiles say what they mean, and a mistake in one is found before any work is done."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.conditions.load import parse
 from quant_organism.validation.profile import KINDS, SHIPPED, Profile
 from quant_organism.validation.verdict import STAGES
+from quant_organism_tests.conftest import REPOSITORY
 
 SHARPE = {"gate": "backtest", "metric": "sharpe", "span": "holdout", "at_least": 1.0}
 
@@ -44,6 +47,12 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path):
     path.write_text("name: mine\nshadow:\n  - {gate: luck, at_most: 0.01}\n")
     profile = Profile.load(str(path))
     assert [(gate.name, gate.threshold) for gate in profile.gates] == [("luck", 0.01)]
+
+
+def test_the_documented_example_is_a_profile():
+    text = (REPOSITORY / "docs" / "validation.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert Profile.of(parse(example.encode(), as_json=False)).name == "mine"
 
 
 def test_a_gate_before_two_stages_of_life_is_judged_once():

@@ -8,9 +8,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -21,14 +21,27 @@ from pydantic_settings import (
 )
 
 from quant_organism.errors import InputError
+from quant_organism.settings.market import MAX_LOOKBACK_DAYS, MarketSettings, split_text
+from quant_organism.settings.venue import VenueSettings
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_FILE",
+    "MAX_LOOKBACK_DAYS",
+    "PREFIX",
+    "MarketSettings",
+    "SearchSettings",
+    "Settings",
+    "SignificanceSettings",
+    "ValidationSettings",
+    "VenueSettings",
+    "as_environment",
+    "load_settings",
+]
 
 PREFIX: Final = "QUANT_ORGANISM_"
 CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
 DEFAULT_FILE: Final = "quant_organism.toml"
-MAX_LOOKBACK_DAYS: Final = 730
-_BASE_URL: Final = re.compile(r"https?://[^/\s@]+")
-
-IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
 ProfileName = Literal["smoke", "standard", "full"]
 
 
@@ -36,91 +49,6 @@ _EXECUTOR: Final = re.compile(r"threads|ray|(ray://)?[\w.-]+:\d+")
 
 
 _SECRETS: Final = ("passphrase", "private_key")
-
-
-def _split_text(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-class MarketSettings(BaseModel):
-    """Which market is looked at.
-
-    Parameters
-    ----------
-    source
-        `world`: a simulated market; `files`: candles from a folder or file; `hyperliquid`: the venue at `base_url`.
-    world
-        Name of a shipped world, or path of a YAML file.
-    world_seed
-        Seed of the simulated market; None: the one that its file names.
-    path
-        Folder or file of candles, with `source` = `files`.
-    name
-        Name of the files' or the venue's market in the lake; None: made from the folder's name or the address.
-    sentiment
-        File of a Fear & Greed index, with `source` = `files` or `hyperliquid`; None: none, and no strategy minds it.
-    sentiment_url
-        Where to fetch the index instead, with `source` = `hyperliquid`: `https://api.alternative.me/fng/?limit=0`.
-    base_url
-        Address of the venue, with `source` = `hyperliquid`; None: the main network's. No slash at its end.
-    proxy
-        URL of an HTTP proxy to the venue, without a password, as it is shown in the web UI; None: none.
-    timeout_seconds
-        How long an answer of the venue may take.
-    weight_per_minute
-        What the questions of a minute may weigh; the venue allows 1,200 to an address of the network.
-    interval
-        Length of a bar.
-    symbols
-        Symbols that take part; None: all. As text: separated by commas.
-    lookback_days
-        Days of history in a panel; None: all there is, at most 730.
-    min_quality
-        Share of sound bars below which nothing is evolved.
-    repair
-        Set unusable rows of files aside, listed with their reasons, instead of refusing the file.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Literal["world", "files", "hyperliquid"] = "world"
-    world: str = "demo"
-    world_seed: int | None = Field(None, ge=0)
-    path: Path | None = None
-    name: str | None = None
-    sentiment: Path | None = None
-    sentiment_url: str | None = None
-    base_url: str | None = None
-    proxy: str | None = None
-    timeout_seconds: float = Field(10.0, gt=0)
-    weight_per_minute: int = Field(1200, ge=60)
-    interval: IntervalName = "1h"
-    symbols: Annotated[tuple[str, ...] | None, NoDecode] = None
-    lookback_days: int | None = Field(None, ge=1, le=MAX_LOOKBACK_DAYS)
-    min_quality: float = Field(0.95, ge=0, le=1)
-    repair: bool = False
-
-    _split_symbols = field_validator("symbols", mode="before")(_split_text)
-
-    @model_validator(mode="after")
-    def _files_need_a_path(self) -> Self:
-        if self.source == "files" and self.path is None:
-            raise ValueError("source is 'files' but no path is given; name the folder or file of candles (--path)")
-        return self
-
-    @model_validator(mode="after")
-    def _an_address_needs_the_venue(self) -> Self:
-        if self.base_url is not None and self.source != "hyperliquid":
-            raise ValueError(f"base_url is given but source is {self.source!r}; use --source hyperliquid with it")
-        if self.base_url is not None and not _BASE_URL.fullmatch(self.base_url):
-            raise ValueError(f"base_url {self.base_url!r} is no address; write it as http://host:port")
-        if self.proxy is not None and "@" in self.proxy:
-            raise ValueError("proxy holds a name or password, which would be shown; use one that needs none")
-        if self.sentiment is not None and self.sentiment_url is not None:
-            raise ValueError("sentiment and sentiment_url both name an index; leave one of them out")
-        return self
 
 
 class SearchSettings(BaseModel):
@@ -194,74 +122,6 @@ class ValidationSettings(BaseModel):
     when_nothing_to_find: Literal["continue", "stop"] = "continue"
 
 
-class VenueSettings(BaseModel):
-    """Where orders go, and for which account.
-
-    Parameters
-    ----------
-    network
-        `simulator`, `testnet` or `mainnet`; decides how actions are signed.
-    base_url
-        None: the network's own. The simulator has none of its own.
-    account_address
-        Account that is traded for.
-    key
-        Name of its agent wallet in the keystore.
-    passphrase
-        Opens the keystore; from the environment, never from a file. None: it is asked for.
-    private_key
-        The agent wallet itself, instead of `key`; from the environment, never from a file.
-    confirm_mainnet
-        The account's address once more: without it nothing is sent to the main network.
-    proxy
-        HTTP proxy for all requests to the venue.
-    connect_seconds, read_seconds
-        Longest wait for a connection, and for an answer.
-    action_seconds
-        An action that arrives later is refused by the venue.
-    visibility_seconds
-        After so long the venue shows everything that it has processed.
-    ip_weight_per_minute, ip_burst_weight
-        REST weight spent in any minute, and at once.
-    info_attempts
-        How often a question is asked.
-    breaker_failures, breaker_seconds
-        After so many failures in a row the venue is left alone for so long.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    network: Literal["simulator", "testnet", "mainnet"] = "simulator"
-    base_url: str | None = None
-    account_address: str | None = None
-    key: str | None = None
-    passphrase: SecretStr | None = None
-    private_key: SecretStr | None = None
-    confirm_mainnet: str | None = None
-    proxy: str | None = None
-    connect_seconds: float = Field(5.0, gt=0)
-    read_seconds: float = Field(10.0, gt=0)
-    action_seconds: float = Field(30.0, gt=0)
-    visibility_seconds: float = Field(5.0, ge=0)
-    ip_weight_per_minute: int = Field(1200, ge=100, le=1200)
-    ip_burst_weight: int = Field(400, ge=60)
-    info_attempts: int = Field(4, ge=1)
-    breaker_failures: int = Field(5, ge=1)
-    breaker_seconds: float = Field(15.0, gt=0)
-
-    @model_validator(mode="after")
-    def _mainnet_is_meant(self) -> Self:
-        address = self.account_address
-        if self.network == "mainnet" and (address is None or (self.confirm_mainnet or "").lower() != address.lower()):
-            raise ValueError(
-                "real money would be at risk, and nothing confirms that this is meant; "
-                "repeat the account's address as venue.confirm_mainnet"
-            )
-        if self.key is not None and self.private_key is not None:
-            raise ValueError("both a key of the keystore and a private key are given; leave one of them out")
-        return self
-
-
 class Settings(BaseSettings):
     """Everything that can be set; made by `load_settings`.
 
@@ -310,7 +170,7 @@ class Settings(BaseSettings):
     validation: ValidationSettings = ValidationSettings()
     venue: VenueSettings = VenueSettings()
 
-    _split_families = field_validator("families", mode="before")(_split_text)
+    _split_families = field_validator("families", mode="before")(split_text)
 
     @field_validator("families")
     @classmethod
