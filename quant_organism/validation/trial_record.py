@@ -92,5 +92,10 @@ class TrialRecord:
         )
 
 
+def is_rule(genome: Genome) -> bool:
+    """Tell whether a genome's family fits no model, so that it costs little to measure again."""
+    return not model_genes(get_family(genome.family))
+
+
 def _rules(genomes: Iterable[Genome]) -> tuple[Genome, ...]:
-    return tuple(g for g in genomes if not model_genes(get_family(g.family)))
+    return tuple(genome for genome in genomes if is_rule(genome))

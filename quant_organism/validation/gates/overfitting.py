@@ -21,6 +21,7 @@ from quant_organism.validation.statistics.deflation import deflate
 from quant_organism.validation.statistics.evidence import NotRun, flat_columns
 from quant_organism.validation.statistics.pbo import BLOCKS, Overfitting, backtest_overfitting
 from quant_organism.validation.statistics.spa import predictive_ability, stepwise_survivors
+from quant_organism.validation.trial_record import is_rule
 from quant_organism.validation.verdict import Stage, Verdict
 
 
@@ -221,8 +222,8 @@ def clusters_of(grounds: Grounds) -> Clusters | NotRun:
 def medoid_returns(grounds: Grounds) -> NDArray[np.float64] | NotRun:
     """Return the net daily returns of one trial per cluster, float64 (days, clusters), measured anew.
 
-    It is the medoid, or, where that is of another search, whose genomes are not at hand, the first one that is not;
-    clusters without any are left out.
+    It is the medoid, or the first trial that can stand for it where the medoid is of another search, whose genomes are
+    not at hand, or of a family that fits models, which costs many times more. Clusters without any are left out.
     """
 
     def make() -> NDArray[np.float64] | NotRun:
@@ -233,9 +234,9 @@ def medoid_returns(grounds: Grounds) -> NDArray[np.float64] | NotRun:
         chosen = []
         for cluster, medoid in enumerate(clusters.medoids.tolist()):
             members = [medoid, *np.flatnonzero(clusters.labels == cluster).tolist()]
-            chosen += [genome for i in members if (genome := known[i]) is not None][:1]
+            chosen += [genome for i in members if (genome := known[i]) is not None and is_rule(genome)][:1]
         if not chosen:
-            return NotRun("no trial of this search is at hand")
+            return NotRun("no trial of a rule family of this search is at hand")
         returns = grounds.evaluator.evaluate(chosen, grounds.in_sample, grounds.costs).daily_returns.T
         kept: NDArray[np.float64] = returns[:, ~flat_columns(returns)]
         return kept
