@@ -153,8 +153,8 @@ def _summary(
             f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the unseen days; "
             f"{len(deployed)} entered the shadow pool."
         )
-        if leader.standing == "shadow":
-            sentences.append(f"It is {leader.why}.")
+        last = [gate for gate in leader.gates if "paper" in gate.needed_for][-1:]
+        sentences.append(f"It is {leader.why}." if leader.standing == "shadow" else f"What decided: {last[0].reason}.")
     return sentences
 
 

@@ -120,6 +120,7 @@ def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
         "gates": _gate_rows(report.candidates),
         "passed": [candidate for candidate in report.candidates if candidate.passed],
         "deployed": [decision for decision in report.decisions if decision.action == "deploy"],
+        "proven": [candidate for candidate in report.candidates if candidate.standing == "paper"],
         "trials": max((row.trials for row in report.search), default=0),
         "kin": _kin(report.genealogy),
         "members": {candidate.id: candidate.members for candidate in report.candidates},

@@ -11,10 +11,12 @@ from quant_organism.evolution.budget import luck_sentence
 from quant_organism.monitoring.content import CycleReport
 from quant_organism.monitoring.cycle import _curves, cycle_report
 from quant_organism.monitoring.report import write_report
+from quant_organism.validation.case import PValue
+from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.records import returns_frame
 from quant_organism.validation.significance_records import pretest_frame, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism_tests.chain import PROVENANCE, RULES, SPEC, Chain, edge, luck
+from quant_organism_tests.chain import PROFILE, PROVENANCE, RULES, SPEC, Chain, edge, luck
 
 DECISIONS = {"id": pl.Utf8, "action": pl.Utf8, "reason": pl.Utf8, "stage": pl.Utf8}
 
@@ -61,6 +63,19 @@ def test_the_headline_says_what_happened(good, bad):
     assert good.title == f"1 of {len(good.candidates)} candidates entered the shadow pool, unproven"
     assert bad.title.startswith("Nothing survived")
     assert "Nothing was deployed" in " ".join(bad.summary)
+
+
+def test_the_reader_learns_what_an_unproven_survivor_lacks_and_what_decided_for_a_proven_one(good):
+    assert "It is unproven: fell short of paper at decision" in " ".join(good.summary)
+    found = edge()
+    known = {"committee": PValue(0.01, 99)}
+    grounds = dataclasses.replace(found.grounds, find_significance=lambda: known)
+    grounds.admit(found.grounds.admitted)
+    proven = dataclasses.replace(found, reviews=run_gauntlet(grounds, PROFILE))
+    best = proven.survivors[0].candidate.id
+    report = report_of(proven, [(best, "deploy", "place 1 of 10", "paper")])
+    assert report.title == "1 of 1 candidates entered the shadow pool, 1 of them went on to paper trading"
+    assert "What decided: search (0.01) and unseen days" in " ".join(report.summary)
 
 
 def test_the_summary_counts_what_the_frames_hold(good):
