@@ -8,6 +8,9 @@ from quant_organism.validation.verdict import STAGES
 
 COLUMNS = ("stage", "gate", "shadow", "paper (full)", "paper (strict)")
 
+SIGNS = ("at_least", "at_most", "above", "below")
+"""Fields of gates that hold a bound."""
+
 
 def gate_rows() -> list[Sequence[str]]:
     """Return one row per gate: its stage, what it is called, and its bound in each profile."""
@@ -27,6 +30,6 @@ def _bound(gates: Sequence[Gate], stage: str, name: str) -> str:
     """Return the bound of the gate of that name in a list, empty where there is none."""
     for gate in gates:
         if (gate.stage, gate.name) == (stage, name):
-            sign = "at least" if getattr(gate, "at_least", None) is not None else "at most"
-            return f"{sign} {gate.threshold:g}"
+            sign = next(sign for sign in SIGNS if getattr(gate, sign, None) is not None)
+            return f"{sign.replace('_', ' ')} {gate.threshold:g}"
     return ""

@@ -25,6 +25,12 @@ CASES = {
     "unknown source": (["--source", "ftp"], ["--source", "'ftp'"]),
     "files without a path": (["--source", "files"], ["world and files"]),
     "negative seed": (["--seed", "-1"], ["--seed", "-1"]),
+    "gates that are nowhere": (["--gates", "nowhere.yaml"], ["nowhere.yaml", "light, full, strict"]),
+    "gates that are no profile": (["--gates", "tiny.yaml"], ["tiny.yaml", "unknown field", "shadow"]),
+    "neither continue nor stop": (
+        ["--when-nothing-to-find", "perhaps"],
+        ["--when-nothing-to-find", "'perhaps'", "'stop'"],
+    ),
     "data folder below a file": (["--data-dir", "tiny.yaml/data"], ["cannot be written", "--data-dir"]),
 }
 

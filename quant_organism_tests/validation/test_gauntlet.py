@@ -168,6 +168,18 @@ def test_what_did_not_run_says_why_and_never_passes(changes, gate, words):
     assert review.standing == "shadow"
 
 
+def test_clones_have_the_same_verdicts_and_each_pays_for_the_others():
+    found = edge()
+    (candidate,) = found.search.candidates
+    alone = run_gauntlet(again(found), PROFILE, every_gate=True)
+    clones = run_gauntlet(again(found, candidates=[candidate] * 3), PROFILE, every_gate=True)
+    assert len({str([j.verdict for j in review.judgements]) for review in clones}) == 1
+    paid = [
+        next(j.verdict.value for j in r.judgements if j.verdict.gate == "holdout_mean") for r in (alone[0], clones[0])
+    ]
+    assert paid[1] == pytest.approx(3 * paid[0])
+
+
 def test_champions_have_the_p_value_of_their_rank():
     found = edge()
     genomes = found.search.candidates[0].committee.genomes[:2]
