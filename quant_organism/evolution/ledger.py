@@ -98,6 +98,7 @@ class TrialLedger:
         market: str | None = None,
         panel_hash: str | None = None,
         overlapping: tuple[int, int] | None = None,
+        until: int | None = None,
     ) -> pl.DataFrame:
         """Return trials, those of one append together, in no other order.
 
@@ -109,6 +110,8 @@ class TrialLedger:
             Only of this market, of this panel.
         overlapping
             Only of panels with a day in this span: first and last moment, UTC milliseconds.
+        until
+            Only of panels that end on the day of this moment or before.
 
         Raises
         ------
@@ -120,6 +123,8 @@ class TrialLedger:
             chosen &= pl.col("market") == market
         if overlapping is not None:
             chosen &= (pl.col("first_day") <= day_of(overlapping[1])) & (pl.col("last_day") >= day_of(overlapping[0]))
+        if until is not None:
+            chosen &= pl.col("last_day") <= day_of(until)
         return read_parts(self._parts(panel_hash), columns or TRIAL_SCHEMA.names(), chosen)
 
     def n_trials(
@@ -128,9 +133,10 @@ class TrialLedger:
         market: str | None = None,
         panel_hash: str | None = None,
         overlapping: tuple[int, int] | None = None,
+        until: int | None = None,
     ) -> int:
         """Count trials; arguments and errors as in `frame`."""
-        return self.frame(["n_days"], market=market, panel_hash=panel_hash, overlapping=overlapping).height
+        return self.frame(["n_days"], market=market, panel_hash=panel_hash, overlapping=overlapping, until=until).height
 
     def n_behaviours(
         self,
@@ -138,10 +144,13 @@ class TrialLedger:
         market: str | None = None,
         panel_hash: str | None = None,
         overlapping: tuple[int, int] | None = None,
+        until: int | None = None,
     ) -> int:
         """Count trials that differ in behaviour: what N means wherever luck is judged; arguments as in `frame`."""
         columns = ["panel_hash", "costs_hash", "behaviour"]
-        return self.frame(columns, market=market, panel_hash=panel_hash, overlapping=overlapping).n_unique()
+        return self.frame(
+            columns, market=market, panel_hash=panel_hash, overlapping=overlapping, until=until
+        ).n_unique()
 
     def behaviours(self, panel_hash: str) -> NDArray[np.uint64]:
         """Return the digests of all behaviours on a panel, each once, ascending; errors as in `frame`."""

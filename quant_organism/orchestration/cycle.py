@@ -134,9 +134,9 @@ class Cycle:
         return TrialRecord.read(ledger, self.read("evolved_population"), tried=self._tried())
 
     def _tried(self) -> int:
-        """Count what was ever tried on this market's in-sample days, clones once."""
-        times = self.in_sample.times
-        return self.ledger.n_behaviours(market=self.market, overlapping=(int(times[0]), int(times[-1])))
+        """Count what was ever tried on this market's in-sample days, clones once; not what later cycles tried."""
+        first, last = int(self.in_sample.times[0]), int(self.in_sample.times[-1])
+        return self.ledger.n_behaviours(market=self.market, overlapping=(first, last), until=last)
 
     def checkpoint(self, search: SearchResource) -> Checkpoint:
         """Return where this cycle's search is kept while it is under way, bound to all that it is a function of."""

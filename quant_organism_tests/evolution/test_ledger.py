@@ -174,6 +174,15 @@ def test_trials_on_overlapping_data_of_a_market_are_counted(ledger: TrialLedger)
     assert overlapping(20_090, 30_000) == 0
 
 
+def test_trials_of_later_panels_do_not_count_where_an_earlier_day_is_repeated(ledger: TrialLedger) -> None:
+    ledger.append([made_up(0, days=60, first_day=20_000)], IDENTITY)
+    ledger.append([made_up(0, days=60, first_day=20_001)], replace(IDENTITY, panel_hash="b" * 64))
+    span = (20_000 * A_DAY, 20_060 * A_DAY - 1)
+    assert ledger.n_behaviours(market="world-demo", overlapping=span) == 2 * ledger.n_behaviours(panel_hash="b" * 64)
+    assert ledger.n_trials(market="world-demo", overlapping=span, until=span[1]) == 12
+    assert ledger.n_trials(market="world-demo", overlapping=span, until=span[0]) == 0
+
+
 def test_an_empty_ledger_has_nothing_and_is_not_made_by_looking(ledger: TrialLedger, tmp_path: Path) -> None:
     assert ledger.append([], IDENTITY) == AppendResult(0, 0)
     assert (ledger.n_trials(), ledger.n_behaviours(), ledger.n_met_again()) == (0, 0, 0)
