@@ -110,7 +110,7 @@ def run_gauntlet(
     """Judge all candidates, gate by gate.
 
     A candidate to which every stage of life is closed is not judged further: its remaining verdicts are `not_run` and
-    say where it fell. One that may still enter the shadow pool meets all gates, so that it is known what it lacks.
+    say where it fell. As long as one is open it meets all gates, so that it is known what it lacks.
 
     Parameters
     ----------
@@ -133,29 +133,21 @@ def run_gauntlet(
         In the order of the candidates, with the judgements from before.
     """
     told = before or {}
+    judged = [list(told.get(candidate.id, ())) for candidate in grounds.candidates]
     cases = [
-        Case(candidate, grounds, [judgement.verdict for judgement in told.get(candidate.id, ())])
-        for candidate in grounds.candidates
+        Case(candidate, grounds, [judgement.verdict for judgement in known])
+        for candidate, known in zip(grounds.candidates, judged, strict=True)
     ]
-    judged = {candidate.id: list(told.get(candidate.id, ())) for candidate in grounds.candidates}
-
-    def review(case: Case) -> Review:
-        return Review(case.candidate, tuple(judged[case.candidate.id]), profile)
-
     for gate in (gate for gate in profile.gates if gate.stage in stages):
-        alive = [case for case in cases if every_gate or review(case).open_goals]
+        alive = [every_gate or bool(_open(known, profile)) for known in judged]
         if gate.stage in UNSEEN and not grounds.admitted:
-            grounds.admit([case.candidate for case in alive])
-        for case in cases:
-            if case in alive:
-                began = clock()
-                verdict = gate.judge(case)
-                seconds = clock() - began
-            else:
-                verdict, seconds = gate.without(_fell_at(review(case))), 0.0
+            grounds.admit([case.candidate for case, lives in zip(cases, alive, strict=True) if lives])
+        for case, known, lives in zip(cases, judged, alive, strict=True):
+            began = clock()
+            verdict = gate.judge(case) if lives else gate.without(_fell_at(known))
             case.verdicts.append(verdict)
-            judged[case.candidate.id].append(Judgement(verdict, profile.goals(gate), seconds))
-    return [review(case) for case in cases]
+            known.append(Judgement(verdict, profile.goals(gate), clock() - began if lives else 0.0))
+    return [Review(case.candidate, tuple(known), profile) for case, known in zip(cases, judged, strict=True)]
 
 
 def anybody_left(judged: Mapping[str, Sequence[Judgement]], profile: Profile) -> bool:
@@ -168,9 +160,13 @@ def _open(judgements: Sequence[Judgement], profile: Profile) -> tuple[Goal, ...]
     return tuple(goal for goal in GOALS if getattr(profile, goal) and goal not in closed)
 
 
-def _fell_at(review: Review) -> str:
-    closed = [verdict for goal in GOALS if (verdict := review.stopped(goal)) is not None]
-    last = max(closed, key=[judgement.verdict for judgement in review.judgements].index)
+def _fell_at(judgements: Sequence[Judgement]) -> str:
+    """Say which verdict closed the last stage of life that was open."""
+    open_goals = set(GOALS)
+    for judgement in judgements:
+        if judgement.verdict.status != "passed" and open_goals.intersection(judgement.goals):
+            open_goals -= set(judgement.goals)
+            last = judgement.verdict
     return f"{NOT_LOOKED_AT}{last.gate.replace('_', ' ')} ({last.stage.replace('_', ' ')})"
 
 

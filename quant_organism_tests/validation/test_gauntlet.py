@@ -173,6 +173,7 @@ def test_clones_have_the_same_verdicts_and_each_pays_for_the_others():
     (candidate,) = found.search.candidates
     alone = run_gauntlet(again(found), PROFILE, every_gate=True)
     clones = run_gauntlet(again(found, candidates=[candidate] * 3), PROFILE, every_gate=True)
+    assert [len(review.judgements) for review in clones] == 3 * [len(PROFILE.gates)]
     assert len({str([j.verdict for j in review.judgements]) for review in clones}) == 1
     paid = [
         next(j.verdict.value for j in r.judgements if j.verdict.gate == "holdout_mean") for r in (alone[0], clones[0])
