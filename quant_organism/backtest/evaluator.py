@@ -76,7 +76,7 @@ class Evaluator:
         return IndicatorStore(self.memory_bytes)
 
     @cached_property
-    def _windows(self) -> dict[tuple[str, str, int, int], Window]:
+    def _windows(self) -> dict[tuple[str, str, int, int, int], Window]:
         return {}
 
     def evaluate(
@@ -90,6 +90,7 @@ class Evaluator:
         bar_returns: bool = False,
         asset_daily_returns: bool = False,
         assets: Sequence[Sequence[str]] | None = None,
+        delay_bars: int = 0,
     ) -> Evaluation:
         """Backtest every genome on every asset and on the portfolio of all of them.
 
@@ -110,17 +111,19 @@ class Evaluator:
             Return the daily returns of each sleeve alone too: G x N x D float64.
         assets
             Of each genome the symbols that its portfolio is restricted to (rule 19), G in all; none of them means all.
+        delay_bars
+            Act on every target so many of the asset's bars late (rule 20).
 
         Raises
         ------
         InputError
-            An empty population, a panel with broken bars or time stamps, a window outside the panel, or a symbol that
-            the panel does not have.
+            An empty population, a panel with broken bars or time stamps, a window outside the panel, a symbol that
+            the panel does not have, or a negative delay.
         """
         genomes = tuple(population)
         if not genomes:
             raise InputError("the population is empty", remedy="give at least one genome")
-        window = self._window(panel, costs, start, stop)
+        window = self._window(panel, costs, start, stop, delay_bars)
         check_columns(genomes, panel)
         takes_part = None if assets is None else participation(assets, panel)
         groups = groups_of(batches_of(genomes, window), window, self.threads)
@@ -176,6 +179,7 @@ class Evaluator:
         *,
         start: int = 0,
         stop: int | None = None,
+        delay_bars: int = 0,
     ) -> CommitteeEvaluation:
         """Backtest committees: the weighted mean of their members' returns, each with its own stops (rule 13).
 
@@ -192,8 +196,9 @@ class Evaluator:
             stop=stop,
             bar_returns=True,
             assets=[member.assets for member in members.values()] if restricted else None,
+            delay_bars=delay_bars,
         )
-        window = self._window(panel, costs, start, stop)
+        window = self._window(panel, costs, start, stop, delay_bars)
         shares = np.zeros((len(committees), len(members)))
         for row, committee in enumerate(committees):
             shares[row, [position[member.key] for member in committee.members]] = committee.weights
@@ -227,13 +232,15 @@ class Evaluator:
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
         return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
 
-    def _window(self, panel: Panel, costs: Costs, start: int, stop: int | None) -> Window:
+    def _window(self, panel: Panel, costs: Costs, start: int, stop: int | None, delay_bars: int = 0) -> Window:
+        if delay_bars < 0:
+            raise InputError(f"delay_bars is {delay_bars}, expected at least 0")
         last = panel.n_bars if stop is None else stop
-        name = (panel.hash, costs.hash, start, last)
+        name = (panel.hash, costs.hash, start, last, delay_bars)
         known = self._windows.get(name)
         if known is None:
             check_panel(panel, start, last)
-            known = Window(panel, costs, start, last, self._store, self.stops_from_next_bar)
+            known = Window(panel, costs, start, last, self._store, self.stops_from_next_bar, delay_bars)
             # Only the latest: a search asks for the same one again and again.
             self._windows.clear()
             self._windows[name] = known

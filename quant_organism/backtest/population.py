@@ -309,13 +309,16 @@ def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
 
 def write_targets(batch: Batch, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
     """Write the targets of a batch over all valid bars of an asset."""
-    if not batch.reads_funding:
-        batch.family.targets(banks.every, batch.genes, targets)
+    batch.family.targets(banks.rated if batch.reads_funding else banks.every, batch.genes, targets)
+    if not batch.reads_funding and not sleeve.delay_bars:
         return
-    batch.family.targets(banks.rated, batch.genes, targets)
+    last = sleeve.bars.close.size - 1
     for genome in range(batch.size):
         changes = targets.bars[genome, : targets.counts[genome]]
-        changes[:] = sleeve.rated[changes]
+        if batch.reads_funding:
+            changes[:] = sleeve.rated[changes]
+        changes += sleeve.delay_bars
+        targets.counts[genome] = np.searchsorted(changes, last, side="right")
 
 
 def participation(assets: Sequence[Sequence[str]], panel: Panel) -> NDArray[np.bool_]:

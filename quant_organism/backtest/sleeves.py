@@ -47,6 +47,8 @@ class Sleeve:
         Row within the window of each valid bar of the window, shape (n - first,).
     has_gaps
         Whether these rows leave some out. Then `bars.origin` makes the walk count valid bars, not rows.
+    delay_bars
+        How many bars late every target is acted on (rule 20).
     """
 
     signal_bars: Bars
@@ -55,6 +57,7 @@ class Sleeve:
     friction: Friction
     window_rows: NDArray[np.int64]
     has_gaps: bool
+    delay_bars: int
 
     @property
     def n_bars(self) -> int:
@@ -85,6 +88,7 @@ class Window:
     stop: int
     store: IndicatorStore
     stops_from_next_bar: bool = False
+    delay_bars: int = 0
 
     @property
     def n_bars(self) -> int:
@@ -225,6 +229,7 @@ class Window:
             friction=friction_of(costs, panel.symbols[asset], stops_from_next_bar=self.stops_from_next_bar),
             window_rows=inside,
             has_gaps=has_gaps,
+            delay_bars=self.delay_bars,
         )
 
 
