@@ -1,0 +1,106 @@
+"""Bars resampled in blocks: another history of the same kind, on which the strategy decides anew."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.market.panel import Panel
+from quant_organism.validation.robustness.subject import (
+    REEVALUATIONS,
+    Shake,
+    Subject,
+    named_numbers,
+    seen_by_draws,
+    without_models,
+)
+from quant_organism.validation.statistics.evidence import NotRun, require
+from quant_organism.validation.statistics.resampling import politis_white_length, stationary_rows
+
+
+def resampled_bars(
+    subject: Subject, *, average_holding_bars: float, seed: int, draws: int = REEVALUATIONS
+) -> Shake | NotRun:
+    """Measure a strategy again on markets made of blocks of this one's bars.
+
+    Whatever reaches further back than a block is cut through, so a slow edge fades here: evidence, no veto.
+
+    Parameters
+    ----------
+    subject
+        What is shaken; members that fit models are left out.
+    average_holding_bars
+        Bars that a position lasts: blocks are at least as long in the mean, and at least what Politis and White advise
+        for its returns.
+    seed, draws
+        Of the resampling.
+
+    Raises
+    ------
+    InputError
+        No draw.
+    """
+    require(draws >= 1, f"{draws} draws are none", f"{REEVALUATIONS} is usual")
+    if (idle := subject.idle) is not None:
+        return idle
+    found = without_models(subject)
+    if isinstance(found, NotRun):
+        return found
+    rules, fitted = found
+    panel, start = rules.panel, rules.start
+    block = max(politis_white_length(subject.measured.bar_returns[0]), average_holding_bars, 1.0)
+
+    def make(draw: int) -> Panel:
+        chosen, _ = stationary_rows(named_numbers(seed, draw), panel.n_bars - start, block, 1)
+        return rebuilt(panel, np.concatenate([np.arange(start), start + chosen[0]]))
+
+    return seen_by_draws(rules, draws, make, seed=seed, left_out=fitted)
+
+
+def rebuilt(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+    """Return a panel of the same times whose bar t has the moves of bar `rows[t]`.
+
+    Parameters
+    ----------
+    panel
+        The market, T bars x N assets.
+    rows
+        Rows of it, the same for all assets, shape (T,).
+
+    Notes
+    -----
+    Moves are the ratios of open, high, low and close to the asset's close before; of its first bar, to its own open.
+    Each asset starts at its first price. Traded value, funding and the Fear & Greed index come with the bar; where the
+    asset had no bar, it has none here.
+    """
+    valid = panel.valid[rows]
+    prices = {name: np.full(valid.shape, np.nan) for name in ("open", "high", "low", "close")}
+    volume = np.full(valid.shape, np.nan)
+    for asset in range(panel.n_assets):
+        own = np.flatnonzero(panel.valid[:, asset])
+        kept = np.flatnonzero(valid[:, asset])
+        if kept.size == 0:
+            continue
+        first = panel.open[own[0], asset]
+        before = np.full(panel.n_bars, np.nan)
+        before[own] = np.concatenate([[first], panel.close[own[:-1], asset]])
+        source = rows[kept]
+        moves = {name: getattr(panel, name)[source, asset] / before[source] for name in prices}
+        # One product after the other, so that rounding keeps a bar's close between its low and its high.
+        close = np.cumprod(np.concatenate([[first], moves["close"]]))
+        for name, values in prices.items():
+            values[kept, asset] = close[1:] if name == "close" else close[:-1] * moves[name]
+        traded_value = panel.volume[source, asset] * panel.close[source, asset]
+        volume[kept, asset] = traded_value / close[1:]
+    return Panel.from_arrays(
+        symbols=panel.symbols,
+        interval=panel.interval,
+        times=panel.times,
+        volume=volume,
+        funding_rate=panel.funding_rate[rows],
+        funding_paid=panel.funding_paid[rows],
+        valid=valid,
+        fear_greed=panel.fear_greed[rows],
+        market=panel.market,
+        **prices,
+    )

@@ -1,0 +1,71 @@
+"""Another start, and assets left out: does the result hang on a lucky hour or on one asset?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from quant_organism.market.schema import MS_PER_HOUR
+from quant_organism.strategies.committee import Member
+from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
+from quant_organism.validation.statistics.evidence import NotRun
+
+LATER_HOURS: Final = (1, 5, 11, 17, 23)
+"""Hours by which the start is shifted: some of the 23 of a day, on both sides of each of its quarters."""
+
+
+def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shake | NotRun:
+    """Measure a strategy as if both its history and its trading began some hours later.
+
+    Hours that are no whole bars are passed over.
+    """
+    if (idle := subject.idle) is not None:
+        return idle
+    bar_ms = subject.panel.interval.milliseconds
+    shifts = [hour * MS_PER_HOUR // bar_ms for hour in hours if hour * MS_PER_HOUR % bar_ms == 0]
+    if not shifts:
+        return NotRun(f"bars of {subject.panel.interval} leave no start within a day to shift to")
+    found = without_models(subject)
+    if isinstance(found, NotRun):
+        return found
+    rules, fitted = found
+    if max(shifts) >= rules.panel.n_bars - rules.start:
+        return NotRun(f"needs more than {max(shifts)} bars, has {rules.panel.n_bars - rules.start}")
+    sharpe, drawdown = measured_on(
+        rules, len(shifts), lambda place: rules.panel.window(shifts[place], rules.panel.n_bars)
+    )
+    names = [f"{shift * bar_ms // MS_PER_HOUR} h later" for shift in shifts]
+    return Shake.seen(rules, names, sharpe, drawdown, left_out=fitted)
+
+
+def asset_left_out(subject: Subject) -> Shake | NotRun:
+    """Measure a strategy without each asset that it trades, by turns; its positions in the others stay as they are."""
+    if (idle := subject.idle) is not None:
+        return idle
+    traded = traded_assets(subject)
+    if len(traded) < 2:
+        return NotRun(f"needs 2 assets to leave one out, trades {len(traded)}")
+    without = [restricted(subject, [other for other in traded if other != symbol]) for symbol in traded]
+    seen = subject.measure([of_members(members) for members in without]).metrics
+    names = [f"without {symbol}" for symbol in traded]
+    return Shake.seen(subject, names, seen["sharpe"], seen["max_drawdown"])
+
+
+def traded_assets(subject: Subject) -> tuple[str, ...]:
+    """Return the symbols that some member may trade, sorted."""
+    members = subject.committee.members
+    return tuple(
+        symbol
+        for symbol in sorted(subject.panel.symbols)
+        if any(not member.assets or symbol in member.assets for member in members)
+    )
+
+
+def restricted(subject: Subject, symbols: Sequence[str]) -> list[Member]:
+    """Return the members on some assets only; without those that trade none of them."""
+    kept = []
+    for member in subject.committee.members:
+        assets = tuple(symbol for symbol in symbols if not member.assets or symbol in member.assets)
+        if assets:
+            kept.append(Member(member.weight, member.genome, assets))
+    return kept
