@@ -39,6 +39,7 @@ SHIPPED: Final = ("light", "full", "strict")
 _GATES: Final[tuple[type[Gate], ...]] = (
     *(Backtest, PositiveWindows),
     *(DeflatedSharpe, BacktestOverfitting, TrialBudget, HaircutSharpe, PredictiveAbility),
+    *ROBUSTNESS,
     *(Luck, HoldoutMean, Pretest, SearchLuck, Decision),
 )
 
