@@ -25,6 +25,7 @@ from quant_organism.validation.gates.overfitting import (
     PredictiveAbility,
     TrialBudget,
 )
+from quant_organism.validation.gates.robustness import ROBUSTNESS
 from quant_organism.validation.gates.significance import Decision, HoldoutMean, Luck, Pretest, SearchLuck
 from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
 from quant_organism.validation.verdict import STAGES, UNSEEN

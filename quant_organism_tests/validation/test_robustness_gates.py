@@ -15,6 +15,7 @@ from quant_organism.validation.profile import Profile
 from quant_organism.validation.robustness.subject import Subject
 from quant_organism.validation.splits import split
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.trial_record import TrialRecord
 from quant_organism_tests.validation.robustness.strategies import idle, one_exact_parameter, one_lucky_trade, solid
 
 BY_KIND = {gate.kind: gate for gate in ROBUSTNESS}
@@ -24,6 +25,10 @@ FEW = {
     "resampled_bars": {"draws": 3},
 }
 ALL = [gate(**FEW.get(gate.kind, {})) for gate in ROBUSTNESS]
+
+
+def _unasked() -> TrialRecord:
+    raise AssertionError("a gate of robustness asked for the trials")
 
 
 def case_of(subject: Subject, folder: Path) -> Case:
@@ -38,8 +43,9 @@ def case_of(subject: Subject, folder: Path) -> Case:
         reason="a test",
         seed=3,
         candidates=(candidate,),
-        significance=lambda: NotRun("not asked for"),
-        pretest_p=NotRun("not asked for"),
+        read_trials=_unasked,
+        find_significance=lambda: NotRun("not asked for"),
+        pretest=NotRun("not asked for"),
     )
     return Case(candidate, grounds)
 
@@ -83,8 +89,15 @@ def test_only_in_sample_bars_are_looked_at(tmp_path):
 
 def test_profiles_declare_them():
     entries = [{"gate": gate.kind, **FEW.get(gate.kind, {})} for gate in ROBUSTNESS]
-    profile = Profile.of({"name": "shaken", "shadow": entries})
-    assert list(profile.shadow) == ALL
+    unseen = {"gate": "backtest", "metric": "sharpe", "span": "holdout", "at_least": 0.0}
+    profile = Profile.of({"name": "shaken", "shadow": [unseen, *entries]})
+    assert list(profile.shadow[1:]) == ALL
+    for name in ("full", "strict"):
+        known = Profile.load(name)
+        vetoes = {gate.kind for gate in known.paper if gate.stage == "robustness"}
+        shown = {gate.kind for gate in known.information if gate.stage == "robustness"}
+        assert vetoes | shown == set(BY_KIND)
+        assert {"parameter_neighbourhood", "trade_skip", "asset_left_out"} <= vetoes
     with pytest.raises(InputError, match="no such field") as caught:
         Profile.of({"name": "shaken", "shadow": [{"gate": "late_execution", "hours": 3}]})
     assert caught.value.where == "shadow[0].hours"

@@ -89,11 +89,10 @@ class ParameterNeighbourhood(RobustnessGate):
             return Verdict(self.stage, self.name, "failed", math.nan, self.threshold, len(shake.sharpe), reason)
         kept = median / shake.original
         reason = (
-            f"the median of {len(shake.sharpe)} neighbours keeps {kept:.0%} of the Sharpe ratio ({median:.2f} of "
-            f"{shake.original:.2f}), at least {self.at_least:.0%} needed"
+            f"the median of {len(shake.sharpe)} neighbours keeps {100 * kept:.0f} % of the Sharpe ratio "
+            f"({median:.2f} of {shake.original:.2f}), at least {100 * self.at_least:.0f} % needed"
         )
-        status: Literal["passed", "failed"] = "passed" if kept >= self.at_least else "failed"
-        return Verdict(self.stage, self.name, status, kept, self.threshold, len(shake.sharpe), reason)
+        return self.at_least_threshold(kept, len(shake.sharpe), reason)
 
 
 class ShakeGate(RobustnessGate):
@@ -251,11 +250,10 @@ class LossGate(RobustnessGate):
             share, count, quantiles = found.loss_probability, len(found.sharpe), found.sharpe_quantiles
         low, middle, high = quantiles
         reason = (
-            f"nothing earned in {share:.1%} of {count}, at most {self.at_most:.1%} accepted; Sharpe ratio {low:.2f}, "
-            f"{middle:.2f}, {high:.2f} at 5, 50, 95 %"
+            f"nothing earned in {100 * share:.1f} % of {count}, at most {100 * self.at_most:.1f} % accepted; "
+            f"Sharpe ratio {low:.2f}, {middle:.2f}, {high:.2f} at 5, 50, 95 %"
         )
-        status: Literal["passed", "failed"] = "passed" if share <= self.at_most else "failed"
-        return Verdict(self.stage, self.name, status, share, self.threshold, count, reason)
+        return self.at_most_threshold(share, count, reason)
 
 
 class TradeSkip(LossGate):
