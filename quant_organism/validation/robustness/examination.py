@@ -29,6 +29,8 @@ class Examination:
     ----------
     sharpe
         Annual net Sharpe ratio as it is, on bars.
+    average_holding_days
+        Mean time that its closed trades last; 0 without any.
     shakes
         By what was changed; why not, where it was not run.
     bands
@@ -38,6 +40,7 @@ class Examination:
     """
 
     sharpe: float
+    average_holding_days: float
     shakes: Mapping[str, Shake | NotRun]
     bands: Mapping[str, Bands | NotRun]
     assets: tuple[Part, ...]
@@ -58,6 +61,7 @@ def examine(subject: Subject, *, seed: int) -> Examination:
     holding_bars = trades.average_holding_hours / subject.panel.interval.hours
     return Examination(
         sharpe=subject.sharpe,
+        average_holding_days=trades.average_holding_hours / 24,
         shakes={
             "parameters": neighbourhood(subject, seed=seed),
             "price noise": price_noise(subject, seed=seed),
