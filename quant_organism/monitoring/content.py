@@ -1,7 +1,7 @@
 """What the report of a cycle says, as plain data: filled by whoever ran the cycle, drawn and written by this room."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import orjson
@@ -230,6 +230,8 @@ class CycleReport:
         Days (``YYYY-MM-DD``) of the equity curves, the curves, and the spans to mark; empty for no picture.
     limits
         What this does not prove, one sentence each.
+    tear_sheets
+        Paths of the candidates' tear sheets, from the report's folder on, by identity.
     """
 
     title: str
@@ -250,6 +252,7 @@ class CycleReport:
     curves: Sequence[Curve]
     spans: Sequence[Span]
     limits: Sequence[str]
+    tear_sheets: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """Return canonical JSON: sorted keys, no spaces, undefined numbers as null. Equal reports, equal bytes."""

@@ -1,8 +1,9 @@
 """The report of a cycle from what its assets left at rest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import polars as pl
 
@@ -52,6 +53,7 @@ def cycle_report(
     decisions: pl.DataFrame,
     pretest: pl.DataFrame,
     significance: pl.DataFrame,
+    tear_sheets: Mapping[str, str] = MappingProxyType({}),
 ) -> CycleReport:
     """Gather the report of a cycle.
 
@@ -69,6 +71,8 @@ def cycle_report(
         As `validation.significance_records` writes them.
     decisions
         One row per deployment decision: `id`, `action`, `reason`, `stage`.
+    tear_sheets
+        Paths of the candidates' tear sheets, from the report's folder on, by identity.
     """
     candidates = _candidates(validated, verdicts)
     deployed = decisions.filter(pl.col("action") == "deploy")["id"].to_list()
@@ -97,7 +101,8 @@ def cycle_report(
         decisions=[DecisionRow(**row) for row in decisions.select("id", "action", "reason", "stage").to_dicts()],
         curve_days=[day.isoformat() for day in days],
         curves=_curves(returns, candidates, deployed),
-        spans=_spans(splits, interval, date.fromisoformat(provenance.date), _panel_days(panel)),
+        spans=spans_of(splits, interval, date.fromisoformat(provenance.date), panel),
+        tear_sheets=dict(tear_sheets),
         limits=_LIMITS,
     )
 
@@ -262,8 +267,19 @@ def _panel_days(panel: pl.DataFrame) -> int:
     return int((last - first).days) + 1
 
 
-def _spans(splits: Splits, interval: Interval, last_day: date, n_days: int) -> list[Span]:
-    first_day = last_day - timedelta(days=n_days - 1)
+def spans_of(splits: Splits, interval: Interval, last_day: date, panel: pl.DataFrame) -> list[Span]:
+    """Return the spans of a cycle in days, to be marked in pictures.
+
+    Parameters
+    ----------
+    splits, interval
+        The spans in bars of this length.
+    last_day
+        Last day of the panel.
+    panel
+        As for `cycle_report`.
+    """
+    first_day = last_day - timedelta(days=_panel_days(panel) - 1)
 
     def day(bar: int) -> str:
         return (first_day + timedelta(days=bar // interval.bars_per_day)).isoformat()

@@ -1,43 +1,20 @@
 """Write the report of a cycle: data for machines, pictures, and one page for people that works offline."""
 
-import base64
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from quant_organism.monitoring.content import CandidateRow, CycleReport, LineageRow
 from quant_organism.monitoring.lineage import family_order, founder_of
+from quant_organism.monitoring.pages import page
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
 from quant_organism.resilience.files import remove_files, storage_error, write_files
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency"})
-"""Gates whose numbers read better in per cent."""
-
 _PICTURES = ("equity", "pareto", "progress", "families", "genealogy")
-
-_SPELLED = {
-    "sharpe": "Sharpe ratio",
-    "luck": "chance of luck (Sharpe ratio)",
-    "holdout_mean": "chance of luck (mean return)",
-    "search_luck": "chance of luck, whole search",
-    "decision": "chance of luck, both together",
-    "pretest": "chance of luck before the search",
-    "holdout": "unseen days",
-    "deflated_sharpe": "beats the luck of all trials",
-    "haircut_sharpe": "Sharpe ratio after all trials",
-    "trial_budget": "Sharpe ratio by luck alone",
-    "predictive_ability": "chance of luck, random founders",
-    "in_sample": "in-sample",
-    "out_of_sample": "out-of-sample",
-    "walk_forward": "walk-forward",
-}
 
 
 @dataclass(frozen=True)
@@ -104,28 +81,18 @@ def _pictures(report: CycleReport) -> dict[str, bytes]:
 
 
 def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return page(
+        "report.html",
+        pictures,
+        report=report,
+        gates=_gate_rows(report.candidates),
+        passed=[candidate for candidate in report.candidates if candidate.passed],
+        deployed=[decision for decision in report.decisions if decision.action == "deploy"],
+        proven=[candidate for candidate in report.candidates if candidate.standing == "paper"],
+        trials=max((row.trials for row in report.search), default=0),
+        kin=_kin(report.genealogy),
+        members={candidate.id: candidate.members for candidate in report.candidates},
     )
-    environment.filters.update(number=_number, percent=_percent, measured=_measured, words=_words)
-    template = environment.get_template("report.html")
-    context: dict[str, Any] = {
-        "report": report,
-        "images": {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()},
-        "style": (_TEMPLATES / "report.css").read_text(),
-        "gates": _gate_rows(report.candidates),
-        "passed": [candidate for candidate in report.candidates if candidate.passed],
-        "deployed": [decision for decision in report.decisions if decision.action == "deploy"],
-        "proven": [candidate for candidate in report.candidates if candidate.standing == "paper"],
-        "trials": max((row.trials for row in report.search), default=0),
-        "kin": _kin(report.genealogy),
-        "members": {candidate.id: candidate.members for candidate in report.candidates},
-    }
-    return template.render(context).encode()
 
 
 def _kin(genealogy: Sequence[LineageRow]) -> list[dict[str, Any]]:
@@ -148,26 +115,3 @@ def _gate_rows(candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
         begins = not rows or rows[-1]["gate"].stage != gates[0].stage
         rows.append({"gate": gates[0], "begins": begins, "verdicts": gates})
     return rows
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else "–"
-
-
-def _measured(value: float, gate: str) -> str:
-    """Write a gate's number in the unit that its reader expects."""
-    if not math.isfinite(value):
-        return "–"
-    if gate in _FRACTIONS:
-        return f"{100 * value:.3g} %"
-    if value.is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.2g}" if abs(value) < 1 else f"{value:,.2f}"
-
-
-def _words(name: str) -> str:
-    return _SPELLED.get(name, name.replace("_", " "))

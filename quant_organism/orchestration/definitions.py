@@ -5,7 +5,7 @@ import dagster as dg
 from quant_organism.orchestration.assets.deployment import deployed_configs, strategy_configs
 from quant_organism.orchestration.assets.evolution import evolved_population, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, market_panel
-from quant_organism.orchestration.assets.operations import cycle_report
+from quant_organism.orchestration.assets.operations import cycle_report, tear_sheets_of_survivors
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import backtest_validation, validated_strategies
 from quant_organism.orchestration.checks import CHECKS
@@ -51,6 +51,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             validated_strategies,
             strategy_configs,
             deployed_configs,
+            tear_sheets_of_survivors,
             cycle_report,
         ],
         asset_checks=CHECKS,

@@ -80,13 +80,34 @@ def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Work
     shown = latest(finished, "cycle_report")
     assert shown["report"] == str(folder / "report.html")
     pictures = {f"{name}.png" for name in ("equity", "pareto", "progress", "families", "genealogy")}
-    assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", *pictures}
+    assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "tear_sheets", *pictures}
     assert all(shown[f"{name} plot"] == str(folder / f"{name}.png") for name in ("progress", "families", "genealogy"))
+
+
+def test_each_survivor_has_a_tear_sheet_that_the_report_leads_to(finished: Workshop) -> None:
+    folder = finished.settings.data_dir / "reports" / finished.market.id / "1h" / LAST.isoformat()
+    survivors = set(read(finished, "validated_strategies").filter("passed")["candidate"])
+    assert survivors
+    assert {path.stem for path in (folder / "tear_sheets").iterdir()} == survivors
+    shown, report = latest(finished, "tear_sheets"), (folder / "report.html").read_text()
+    for name in survivors:
+        assert shown[f"tear sheet of {name}"] == str(folder / "tear_sheets" / f"{name}.html")
+        assert f'href="tear_sheets/{name}.html"' in report
+    shaken = read(finished, "tear_sheets")
+    assert set(shaken["candidate"]) == survivors
+    assert shaken.filter(change="slightly different genes")["count"].to_list() == [100] * len(survivors)
 
 
 def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:
     """On a lake that ends with its day and on one that goes on, a cycle finds the same."""
-    datasets = ("market_panel", "evolved_population", "validation_verdicts", "strategy_configs", "deployed_configs")
+    datasets = (
+        "market_panel",
+        "evolved_population",
+        "validation_verdicts",
+        "strategy_configs",
+        "deployed_configs",
+        "tear_sheets",
+    )
     workshop.ingest(FIRST, EARLIER)
     assert workshop.cycle(EARLIER).success
     before = {dataset: read(workshop, dataset, EARLIER) for dataset in datasets}

@@ -25,9 +25,11 @@ GRAPH = {
     ),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
     "deployed_configs": ("deployment", {"market_panel", "validated_strategies", "strategy_configs"}),
+    "tear_sheets": ("operations", {"market_panel", "validated_strategies"}),
     "cycle_report": (
         "operations",
         {
+            "tear_sheets",
             "market_panel",
             "edge_pretest",
             "evolved_population",

@@ -4,11 +4,67 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.monitoring.cycle import cycle_report as gather
+from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.report import write_report
+from quant_organism.monitoring.sheet_page import write_tear_sheets
+from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet
 from quant_organism.orchestration.cycle import Cycle
-from quant_organism.orchestration.metadata import file
+from quant_organism.orchestration.metadata import file, table
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource, ReportsResource
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    Progress,
+    ReportsResource,
+    SearchResource,
+)
+from quant_organism.validation.robustness.examination import examine
+from quant_organism.validation.robustness.subject import Subject
+
+_SHEETS = "tear_sheets"
+
+
+@dg.asset(name=_SHEETS, group_name="operations", partitions_def=DAILY, kinds={"numba", "html"})
+def tear_sheets_of_survivors(
+    context: dg.AssetExecutionContext,
+    market_panel: pl.DataFrame,
+    validated_strategies: pl.DataFrame,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    reports: ReportsResource,
+    progress: dg.ResourceParam[Progress],
+) -> pl.DataFrame:
+    """One page about each survivor: what it earned and when, and how it bears being shaken in sample.
+
+    One row per survivor and kind of change.
+    """
+    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
+    survivors = set(validated_strategies.filter("passed")["candidate"])
+    chosen = [candidate for candidate in cycle.candidates() if candidate.id in survivors]
+    evaluator, sheets = search.evaluator(), []
+    for done, candidate in enumerate(chosen):
+        progress("Tear sheets", done, len(chosen), candidate.id)
+        subject = Subject.of(candidate.committee, cycle.panel, cycle.splits.in_sample, search.costs, evaluator)
+        sheets.append(
+            tear_sheet(
+                candidate,
+                examine(subject, seed=search.seed),
+                provenance=cycle.provenance(),
+                interval=cycle.interval,
+                spans=spans_of(cycle.splits, cycle.interval, cycle.day, market_panel),
+                verdicts=cycle.read("validation_verdicts"),
+                validated=validated_strategies,
+                returns=cycle.read("candidate_returns"),
+                seed=search.seed,
+            )
+        )
+    written = write_tear_sheets(reports.of_cycle(cycle.market, cycle.interval, cycle.day) / _SHEETS, sheets)
+    progress("Tear sheets", 1, 1, f"{len(written)} written")
+    shaken = shakes_frame(sheets)
+    pages: dict[str, dg.MetadataValue] = {f"tear sheet of {name}": file(path) for name, path in written.items()}
+    context.add_output_metadata({"survivors": len(written), "shaken": table(shaken), **pages})
+    return shaken
 
 
 @dg.asset(group_name="operations", partitions_def=DAILY, kinds={"html", "json"})
@@ -20,6 +76,7 @@ def cycle_report(
     search_significance: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     deployed_configs: pl.DataFrame,
+    tear_sheets: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     reports: ReportsResource,
@@ -41,6 +98,7 @@ def cycle_report(
         decisions=deployed_configs,
         pretest=edge_pretest,
         significance=search_significance,
+        tear_sheets={name: f"{_SHEETS}/{name}.html" for name in tear_sheets["candidate"].unique()},
     )
     written = write_report(reports.of_cycle(cycle.market, cycle.interval, cycle.day), report)
     return dg.MaterializeResult(

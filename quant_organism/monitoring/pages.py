@@ -1,0 +1,97 @@
+"""Pages for people: one look, all text escaped, everything inside, so that a page works offline."""
+
+import base64
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency", "parameter_neighbourhood"})
+"""Gates whose numbers read better in per cent."""
+
+_SPELLED = {
+    "sharpe": "Sharpe ratio",
+    "luck": "chance of luck (Sharpe ratio)",
+    "holdout_mean": "chance of luck (mean return)",
+    "search_luck": "chance of luck, whole search",
+    "decision": "chance of luck, both together",
+    "pretest": "chance of luck before the search",
+    "holdout": "unseen days",
+    "deflated_sharpe": "beats the luck of all trials",
+    "haircut_sharpe": "Sharpe ratio after all trials",
+    "trial_budget": "Sharpe ratio by luck alone",
+    "predictive_ability": "chance of luck, random founders",
+    "parameter_neighbourhood": "kept by neighbouring genes",
+    "price_noise": "worst Sharpe ratio, noisy closes",
+    "dearer_trading": "worst Sharpe ratio, dearer trading",
+    "late_execution": "Sharpe ratio, one bar late",
+    "later_start": "worst Sharpe ratio, later start",
+    "asset_left_out": "worst Sharpe ratio, an asset left out",
+    "longer_bars": "worst Sharpe ratio, longer bars",
+    "trade_skip": "loss probability, trades skipped",
+    "resampled_days": "loss probability, days resampled",
+    "resampled_bars": "loss probability, bars resampled",
+    "day_unions": "loss share, two tenths of the days",
+    "in_sample": "in-sample",
+    "out_of_sample": "out-of-sample",
+    "walk_forward": "walk-forward",
+}
+
+
+def page(template: str, pictures: Mapping[str, bytes], **context: Any) -> bytes:
+    """Fill a template.
+
+    Parameters
+    ----------
+    template
+        File name in the folder of templates.
+    pictures
+        PNG files by name; the template finds them as `images`, ready for a source attribute.
+    context
+        What the template reads besides, `style` excepted.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, percent=percent, measured=_measured, words=_words, shade=_shade)
+    images = {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()}
+    style = (_TEMPLATES / "report.css").read_text()
+    return environment.get_template(template).render(images=images, style=style, **context).encode()
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a number; a dash where there is none."""
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Write a fraction in per cent; a dash where there is none."""
+    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else "–"
+
+
+def _measured(value: float, gate: str) -> str:
+    """Write a gate's number in the unit that its reader expects."""
+    if not math.isfinite(value):
+        return "–"
+    if gate in _FRACTIONS:
+        return f"{100 * value:.3g} %"
+    if value.is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def _words(name: str) -> str:
+    return _SPELLED.get(name, name.replace("_", " "))
+
+
+def _shade(value: float) -> str:
+    """Return the colour behind a return: blue for gains, orange for losses, full at 10 %."""
+    strength = min(1.0, abs(value) / 0.1) ** 0.5
+    return f"rgba({'0, 114, 178' if value > 0 else '213, 94, 0'}, {0.45 * strength:.2f})"

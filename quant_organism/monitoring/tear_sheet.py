@@ -1,0 +1,291 @@
+"""The tear sheet of a strategy: gathered from what a cycle left at rest and from how it bears being shaken."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Final
+
+import orjson
+import polars as pl
+
+from quant_organism.deployment.records import Provenance
+from quant_organism.evolution.candidates import ORIGINS, Candidate
+from quant_organism.market.schema import Interval
+from quant_organism.monitoring.content import GateRow, Span
+from quant_organism.monitoring.sheet_content import (
+    Cone,
+    MemberRow,
+    Neighbours,
+    PartRow,
+    ShakeRow,
+    SpanFigures,
+    TearSheet,
+    YearRow,
+)
+from quant_organism.validation.robustness.breakdown import Part
+from quant_organism.validation.robustness.examination import Examination
+from quant_organism.validation.robustness.promise import equity_cone
+from quant_organism.validation.robustness.subject import Shake
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.statistics.monte_carlo import Bands
+
+SHAKES_SCHEMA: Final = {
+    "candidate": pl.Utf8,
+    "change": pl.Utf8,
+    "count": pl.Int64,
+    "sharpe_5": pl.Float64,
+    "sharpe_50": pl.Float64,
+    "sharpe_95": pl.Float64,
+    "max_drawdown_95": pl.Float64,
+    "loss_probability": pl.Float64,
+    "worst": pl.Utf8,
+}
+"""Quantiles in per cent; `count` is 0 and `worst` the reason where a test was not run."""
+
+_SPANS: Final = ("in_sample", "out_of_sample", "walk_forward", "holdout")
+_LABELS: Final = {
+    "in_sample": "in-sample",
+    "out_of_sample": "out-of-sample",
+    "walk_forward": "walk-forward",
+    "holdout": "all unseen days",
+}
+_SIGNS: Final = ("price noise", "dearer trading", "late execution", "later start", "asset left out")
+"""Shakes under which the sign of the Sharpe ratio must not flip."""
+
+_NAMES: Final = {
+    "parameters": "slightly different genes",
+    "price noise": "noise on closes",
+    "dearer trading": "costs x 2, slippage x 3",
+    "late execution": "orders one bar late",
+    "later start": "start some hours later",
+    "asset left out": "an asset left out",
+    "longer bars": "longer bars",
+    "resampled bars": "bars resampled, decided anew",
+    "day unions": "any two tenths of the days",
+    "days resampled": "days resampled",
+    "trades skipped": "a tenth of the trades skipped",
+}
+
+
+def tear_sheet(
+    candidate: Candidate,
+    examination: Examination,
+    *,
+    provenance: Provenance,
+    interval: Interval,
+    spans: Sequence[Span],
+    verdicts: pl.DataFrame,
+    validated: pl.DataFrame,
+    returns: pl.DataFrame,
+    seed: int,
+) -> TearSheet:
+    """Gather the tear sheet of one candidate.
+
+    Parameters
+    ----------
+    candidate
+        The strategy.
+    examination
+        How it bears being shaken in sample.
+    provenance, interval, spans
+        The cycle, its bars, and its spans in days.
+    verdicts, validated, returns
+        As `validation.records` writes them, of all candidates.
+    seed
+        Of the cone.
+    """
+    own = returns.filter(pl.col("candidate") == candidate.id).sort("day")
+    row = validated.filter(pl.col("candidate") == candidate.id).row(0, named=True)
+    metrics: dict[str, dict[str, float]] = {
+        span: {name: math.nan if value is None else value for name, value in found.items()}
+        for span, found in orjson.loads(row["metrics"]).items()
+    }
+    gates = _gates(verdicts.filter(pl.col("candidate") == candidate.id))
+    unseen_from = min(date.fromisoformat(span.start) for span in spans if span.unseen)
+    return TearSheet(
+        id=candidate.id,
+        origin=ORIGINS.get(candidate.origin, candidate.origin),
+        market=provenance.market,
+        date=provenance.date,
+        interval=interval.name,
+        provenance=provenance.model_dump(),
+        summary=[*_summary(examination, metrics), f"What it has earned: {row['standing']}. {_sentence(row['why'])}"],
+        figures=[
+            SpanFigures(label=_LABELS[span], unseen=span != "in_sample", metrics=metrics[span])
+            for span in _SPANS
+            if span in metrics
+        ],
+        days=[day.isoformat() for day in own["day"]],
+        equity=(1 + own["net_return"]).cum_prod().to_list(),
+        spans=spans,
+        years=years_of(own, unseen_from),
+        cone=_cone(own, unseen_from, examination.average_holding_days, seed),
+        sharpe=examination.sharpe,
+        shakes=[
+            *(_shake_row(_NAMES[name], shake) for name, shake in examination.shakes.items()),
+            *(_bands_row(_NAMES[name], bands) for name, bands in examination.bands.items() if name in _NAMES),
+        ],
+        neighbours=_neighbours(examination, metrics["in_sample"]),
+        assets=_parts(examination.assets),
+        regimes=_parts(examination.regimes),
+        gates=gates,
+        members=[
+            MemberRow(id=member.genome.id, weight=member.weight, assets=member.assets)
+            for member in sorted(candidate.committee.members, key=lambda m: (-m.weight, m.genome.id, m.assets))
+        ],
+    )
+
+
+def shakes_frame(sheets: Sequence[TearSheet]) -> pl.DataFrame:
+    """Return one row per tear sheet and kind of change: what a strategy earned in sample when it was shaken."""
+    rows = [
+        (sheet.id, r.name, r.count, r.low, r.middle, r.high, r.drawdown, r.loss_probability, r.worst)
+        for sheet in sheets
+        for r in sheet.shakes
+    ]
+    return pl.DataFrame(rows, schema=SHAKES_SCHEMA, orient="row")
+
+
+def years_of(returns: pl.DataFrame, unseen_from: date) -> list[YearRow]:
+    """Compound daily returns by calendar month and year.
+
+    Parameters
+    ----------
+    returns
+        `day`, `net_return`, in time order.
+    unseen_from
+        First day that the search did not see.
+    """
+    months = returns.group_by(year=pl.col("day").dt.year(), month=pl.col("day").dt.month(), maintain_order=True).agg(
+        total=(1 + pl.col("net_return")).product() - 1, first=pl.col("day").min()
+    )
+    rows = []
+    for year in sorted(set(months["year"])):
+        own = {row["month"]: row for row in months.filter(year=year).to_dicts()}
+        rows.append(
+            YearRow(
+                year=year,
+                months=[own[month]["total"] if month in own else math.nan for month in range(1, 13)],
+                unseen=[month in own and own[month]["first"] >= unseen_from for month in range(1, 13)],
+                total=math.prod(1 + row["total"] for row in own.values()) - 1,
+            )
+        )
+    return rows
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    inside, unseen = metrics["in_sample"], metrics.get("holdout", {})
+    sentences = [
+        f"On the days that the search saw it earned a Sharpe ratio of {inside['sharpe']:.2f} a year; "
+        f"on those that it did not see, {unseen.get('sharpe', math.nan):.2f}, with a maximum drawdown of "
+        f"{100 * unseen.get('max_drawdown', math.nan):.1f} %."
+    ]
+    seen = {name: shake for name in _SIGNS if isinstance(shake := examination.shakes.get(name), Shake)}
+    if seen:
+        name = min(seen, key=lambda name: seen[name].worst[1])
+        change, worst = seen[name].worst
+        what = change if seen[name].seed is None else _NAMES[name]
+        verb = "its sign flips" if worst <= 0 else "it keeps its sign"
+        sentences.append(
+            f"Shaken in sample, {verb}: the Sharpe ratio of {examination.sharpe:.2f} is {worst:.2f} at worst ({what})."
+        )
+    around = examination.shakes.get("parameters")
+    if isinstance(around, Shake):
+        sentences.append(
+            f"The median of {len(around.sharpe)} neighbours with slightly different genes has "
+            f"{float(around.sharpe_quantiles[1]):.2f}."
+        )
+    return sentences
+
+
+def _gates(verdicts: pl.DataFrame) -> list[GateRow]:
+    names = [field.name for field in fields(GateRow)]
+    return [GateRow(**row) for row in verdicts.select(names).to_dicts()]
+
+
+def _cone(own: pl.DataFrame, unseen_from: date, average_holding_days: float, seed: int) -> Cone | None:
+    seen, unseen = own.filter(pl.col("day") < unseen_from), own.filter(pl.col("day") >= unseen_from)
+    if unseen.is_empty():
+        return None
+    found = equity_cone(
+        seen["net_return"].to_numpy(), days=len(unseen), average_holding=average_holding_days, seed=seed
+    )
+    if isinstance(found, NotRun):
+        return None
+    return Cone(
+        days=[day.isoformat() for day in unseen["day"]],
+        quantiles=found.tolist(),
+        actual=(1 + unseen["net_return"]).cum_prod().to_list(),
+    )
+
+
+def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
+    if isinstance(shake, NotRun):
+        return _not_run(name, shake)
+    low, middle, high = shake.sharpe_quantiles.tolist()
+    change, worst = shake.worst
+    told = f"{worst:.2f}" if shake.seed is not None else f"{worst:.2f}, {change}"
+    return ShakeRow(
+        name=name,
+        count=len(shake.sharpe),
+        low=low,
+        middle=middle,
+        high=high,
+        drawdown=float(shake.drawdown_quantiles[2]),
+        loss_probability=shake.loss_probability,
+        worst=told,
+        points=shake.sharpe.tolist(),
+    )
+
+
+def _bands_row(name: str, bands: Bands | NotRun) -> ShakeRow:
+    if isinstance(bands, NotRun):
+        return _not_run(name, bands)
+    low, middle, high = bands.sharpe.tolist()
+    return ShakeRow(
+        name=name,
+        count=bands.draws,
+        low=low,
+        middle=middle,
+        high=high,
+        drawdown=float(bands.max_drawdown[2]),
+        loss_probability=bands.loss_probability,
+        worst="",
+    )
+
+
+def _not_run(name: str, why: NotRun) -> ShakeRow:
+    nan = math.nan
+    return ShakeRow(
+        name=name, count=0, low=nan, middle=nan, high=nan, drawdown=nan, loss_probability=nan, worst=why.reason
+    )
+
+
+def _neighbours(examination: Examination, inside: Mapping[str, float]) -> Neighbours | None:
+    around = examination.shakes.get("parameters")
+    if not isinstance(around, Shake):
+        return None
+    return Neighbours(
+        sharpe=around.sharpe.tolist(),
+        max_drawdown=around.max_drawdown.tolist(),
+        own_sharpe=examination.sharpe,
+        own_max_drawdown=inside["max_drawdown"],
+    )
+
+
+def _parts(parts: Sequence[Part]) -> list[PartRow]:
+    return [
+        PartRow(
+            name=part.name,
+            days=part.days,
+            sharpe=part.sharpe,
+            total_return=part.total_return,
+            max_drawdown=part.max_drawdown,
+        )
+        for part in parts
+    ]
