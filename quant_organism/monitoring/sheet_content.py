@@ -67,7 +67,7 @@ class ShakeRow:
     count
         How many changes or draws; 0 where it was not run.
     low, middle, high
-        5, 50 and 95 % quantiles of the annual Sharpe ratio.
+        5, 50 and 95 % quantiles of the annual Sharpe ratio; nan where the change leaves it alone.
     drawdown
         95 % quantile of the maximum drawdown.
     loss_probability

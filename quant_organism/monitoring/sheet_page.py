@@ -86,7 +86,7 @@ def _pictures(sheet: TearSheet) -> dict[str, bytes]:
         )
     if sheet.cone is not None:
         figures["cone"] = cone_figure(sheet.cone)
-    if shaken := [row for row in sheet.shakes if row.count]:
+    if shaken := [row for row in sheet.shakes if math.isfinite(row.middle)]:
         figures["shakes"] = shakes_figure(shaken, sheet.sharpe)
     if sheet.neighbours is not None:
         figures["neighbours"] = neighbours_figure(sheet.neighbours)

@@ -40,7 +40,7 @@ def shakes_figure(rows: Sequence[ShakeRow], sharpe: float) -> Figure:
     Parameters
     ----------
     rows
-        Those that were run; at least one.
+        Those that have a Sharpe ratio; at least one.
     sharpe
         The ratio without any change.
     """

@@ -65,6 +65,7 @@ _NAMES: Final = {
     "day unions": "any two tenths of the days",
     "days resampled": "days resampled",
     "trades skipped": "a tenth of the trades skipped",
+    "trades shuffled": "order of the trades shuffled",
 }
 
 
@@ -124,7 +125,7 @@ def tear_sheet(
         sharpe=examination.sharpe,
         shakes=[
             *(_shake_row(_NAMES[name], shake) for name, shake in examination.shakes.items()),
-            *(_bands_row(_NAMES[name], bands) for name, bands in examination.bands.items() if name in _NAMES),
+            *(_bands_row(_NAMES[name], bands) for name, bands in examination.bands.items()),
         ],
         neighbours=_neighbours(examination, metrics["in_sample"]),
         assets=_parts(examination.assets),
@@ -230,6 +231,8 @@ def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
     low, middle, high = shake.sharpe_quantiles.tolist()
     change, worst = shake.worst
     told = f"{worst:.2f}" if shake.seed is not None else f"{worst:.2f}, {change}"
+    if shake.left_out:
+        told += f"; {len(shake.left_out)} genome{'s' if len(shake.left_out) != 1 else ''} took no part"
     return ShakeRow(
         name=name,
         count=len(shake.sharpe),

@@ -10,8 +10,8 @@ from quant_organism.validation.robustness.subject import (
     REEVALUATIONS,
     Shake,
     Subject,
-    named_numbers,
     seen_by_draws,
+    stream_of,
     without_models,
 )
 from quant_organism.validation.statistics.evidence import NotRun, require
@@ -51,7 +51,7 @@ def resampled_bars(
     block = max(politis_white_length(subject.measured.bar_returns[0]), average_holding_bars, 1.0)
 
     def make(draw: int) -> Panel:
-        chosen, _ = stationary_rows(named_numbers(seed, draw), panel.n_bars - start, block, 1)
+        chosen, _ = stationary_rows(stream_of(seed, draw), panel.n_bars - start, block, 1)
         return rebuilt(panel, np.concatenate([np.arange(start), start + chosen[0]]))
 
     return seen_by_draws(rules, draws, make, seed=seed, left_out=fitted)

@@ -75,8 +75,8 @@ def examine(subject: Subject, *, seed: int) -> Examination:
         },
         bands={
             "days resampled": resampled_days(subject, trades, seed=seed),
-            "trades shuffled": trade_shuffle(trades.returns, seed=seed),
             "trades skipped": trade_skip(trades.returns, years=trades.years, seed=seed),
+            "trades shuffled": trade_shuffle(trades.returns, seed=seed),
         },
         assets=by_asset(subject),
         regimes=by_regime(subject),

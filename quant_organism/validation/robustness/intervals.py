@@ -34,19 +34,19 @@ def longer_bars(subject: Subject, *, factors: Sequence[int] = BAR_FACTORS) -> Sh
     for factor in factors:
         interval = _times(subject.panel.interval, factor)
         members = [(member, translated(member.genome, factor)) for member in subject.committee.members]
-        kept = [Member(member.weight, genome, member.assets) for member, genome in members if genome is not None]
-        left_out += [member for member, genome in members if genome is None]
+        kept = [replace(member, genome=genome) for member, genome in members if genome is not None]
         if interval is None or 2 * sum(member.weight for member in kept) < 1:
+            continue
+        if subject.panel.n_bars - subject.start < 2 * factor:  # not one whole bar for certain
             continue
         panel = coarser(subject.panel, interval)
         start = int(np.searchsorted(panel.times, subject.panel.times[subject.start]))
-        if start >= panel.n_bars:
-            continue
         evaluator = replace(subject.evaluator, memory_bytes=0)
         longer = Subject(of_members(kept), panel, start, subject.costs, evaluator)
         seen[interval.name] = longer.measured.metrics
+        left_out += [member for member, genome in members if genome is None]
     if not seen:
-        return NotRun("no longer bar, or too few members whose genes can be said in longer bars")
+        return NotRun("there are no longer bars, or too few of the genomes can be said in them")
     sharpe, drawdown = (np.array([found[name][0] for found in seen.values()]) for name in ("sharpe", "max_drawdown"))
     return Shake.seen(subject, [f"bars of {name}" for name in seen], sharpe, drawdown, left_out=left_out)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies import Genome, get_family
 from quant_organism.strategies.family import model_genes, repaired
 from quant_organism.strategies.genes import GeneSpec, GeneValue
-from quant_organism.validation.robustness.subject import Shake, Subject, named_numbers, of_members
+from quant_organism.validation.robustness.subject import Shake, Subject, of_members, stream_of
 from quant_organism.validation.statistics.evidence import NotRun, require
 
 NEIGHBOURS: Final = 100
@@ -48,7 +48,7 @@ def neighbourhood(subject: Subject, *, seed: int, neighbours: int = NEIGHBOURS, 
         return idle
     committee = subject.committee
     moved = [
-        neighbours_of(member.genome, named_numbers(seed, place), neighbours, step)
+        neighbours_of(member.genome, stream_of(seed, place), neighbours, step)
         for place, member in enumerate(committee.members)
     ]
     around = [

@@ -11,8 +11,8 @@ from quant_organism.validation.robustness.subject import (
     REEVALUATIONS,
     Shake,
     Subject,
-    named_numbers,
     seen_by_draws,
+    stream_of,
     without_models,
 )
 from quant_organism.validation.statistics.evidence import NotRun, require
@@ -48,7 +48,7 @@ def price_noise(subject: Subject, *, seed: int, draws: int = REEVALUATIONS, nois
     rules, fitted = found
 
     def make(draw: int) -> Panel:
-        return noisy(rules.panel, named_numbers(seed, draw), noise)
+        return noisy(rules.panel, stream_of(seed, draw), noise)
 
     return seen_by_draws(rules, draws, make, seed=seed, left_out=fitted)
 

@@ -190,6 +190,6 @@ def of_members(members: Iterable[Member]) -> Committee:
     )
 
 
-def named_numbers(seed: int, *key: int) -> np.random.Generator:
+def stream_of(seed: int, *key: int) -> np.random.Generator:
     """Return a source of randomness of its own for each key."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

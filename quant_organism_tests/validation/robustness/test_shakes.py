@@ -292,6 +292,14 @@ def test_a_span_too_short_says_so():
     assert isinstance(bands, NotRun) or bands.draws > 0
 
 
+@pytest.mark.parametrize("bars", [1, 2, 3, 30, 800])
+def test_a_handful_of_bars_is_borne(bars):
+    genomes = [default_genome("rsi_filter"), default_genome("ema_crossover")]
+    found = examine(subject_of(Committee.of(genomes), random_panel(1, bars=900, holes=False).window(0, bars)), seed=0)
+    assert all(np.isfinite(shake.sharpe).all() for shake in found.shakes.values() if isinstance(shake, Shake))
+    assert isinstance(found.bands["trades skipped"], NotRun) or bars > 30
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
