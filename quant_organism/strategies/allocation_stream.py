@@ -18,10 +18,11 @@ from quant_organism.strategies.allocation import (
     log_return_deviation,
     momentum,
     rank,
-    relative_range,
     rolling_median,
 )
 from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.volatility import atr_onward, true_range
 
 
 class AllocationStream:
@@ -37,7 +38,11 @@ class AllocationStream:
 
     def __init__(self, n_assets: int, bar_hours: float) -> None:
         self._day, self._month = day_and_month(bar_hours)
-        self._deviations: list[tuple[int, NDArray[np.float64]]] = [(0, np.empty(0))] * n_assets
+        self._counts = np.zeros(n_assets, dtype=np.int64)
+        self._ranges = np.zeros((n_assets, 1))
+        # Deviations of the last 24 hours: of the last month by time, and of the month before by size.
+        self._latest = np.full((n_assets, self._month + 1), np.nan)
+        self._ordered = np.empty((n_assets, self._month))
 
     def step(self, histories: Sequence[Bars], valid: NDArray[np.bool_]) -> Allocation:
         """Return ranks, number of assets and turbulence at the last close, with T = 1.
@@ -52,25 +57,72 @@ class AllocationStream:
         figures = np.full((3, 1, valid.size), np.nan)
         turbulence = np.zeros((1, valid.size))
         for asset in np.flatnonzero(valid).tolist():
-            bars = histories[asset]
-            day = slice(-self._day, None)
-            figures[LIQUIDITY, 0, asset] = rolling_median(bars.close[day] * bars.volume[day], self._day)[-1]
-            figures[CALM, 0, asset] = -relative_range(bars.high, bars.low, bars.close, ATR_BARS)[-1]
-            figures[MOMENTUM, 0, asset] = momentum(bars.close[-MOMENTUM_BARS - 1 :], MOMENTUM_BARS)[-1]
-            turbulence[0, asset] = self._turbulence(asset, bars.close)
+            bars, known = histories[asset], int(self._counts[asset])
+            figures[:, 0, asset], turbulence[0, asset] = _follow(
+                bars.high,
+                bars.low,
+                bars.close,
+                bars.volume,
+                known,
+                self._day,
+                self._month,
+                self._ranges[asset],
+                self._latest[asset],
+                self._ordered[asset],
+            )
+            self._counts[asset] = bars.close.size
         ranks = np.zeros((1, valid.size, 3))
         for figure in range(3):
             rank(figures[figure], valid[None], ranks[:, :, figure])
         return Allocation(ranks, np.array([valid.sum()]), turbulence)
 
-    def _turbulence(self, asset: int, close: NDArray[np.float64]) -> float:
-        # Deviations of the month before are kept: over a window of minutes, they are what costs.
-        count, kept = self._deviations[asset]
-        fresh = min(close.size - count, self._month + 1)
-        made = log_return_deviation(close[-(self._day + fresh) :], self._day)[self._day :]
-        kept = np.concatenate([kept, made])[-(self._month + 1) :]
-        self._deviations[asset] = close.size, kept
-        if kept.size <= self._month:
-            return 0.0
-        median = rolling_median(kept[:-1], self._month)[-1]
-        return float(kept[-1] / median) if median > 0.0 else 0.0
+
+@compiled
+def _follow(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    volume: NDArray[np.float64],
+    known: int,
+    day: int,
+    month: int,
+    average_range: NDArray[np.float64],
+    latest: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], float]:
+    # The three figures and the turbulence at the last bar; what the bars from `known` on leave is moved on.
+    n = close.size
+    figures = np.empty(3)
+    begin = max(n - day, 0)
+    figures[LIQUIDITY] = rolling_median(close[begin:] * volume[begin:], day)[-1]
+    figures[MOMENTUM] = momentum(close[max(n - MOMENTUM_BARS - 1, 0) :], MOMENTUM_BARS)[-1]
+    before = max(known - 1, 0)
+    reach = true_range(high[before:], low[before:], close[before:])[1:]
+    ranges = atr_onward(reach, before + 1, np.array([ATR_BARS]), average_range)
+    figures[CALM] = -ranges[0, -1] / close[-1] if reach.size else np.nan
+    for t in range(max(known, day), n):
+        place = t - day
+        if place > month:
+            _replace(ordered, latest[place % (month + 1)], latest[(place - 1) % (month + 1)])
+        elif place == month:
+            ordered[:] = latest[:month]
+            ordered.sort()
+        latest[place % (month + 1)] = log_return_deviation(close[place : t + 1], day)[day]
+    if n - day <= month:
+        return figures, 0.0
+    half = month // 2
+    median = ordered[half] if month % 2 else 0.5 * (ordered[half - 1] + ordered[half])
+    return figures, latest[(n - 1 - day) % (month + 1)] / median if median > 0.0 else 0.0
+
+
+@compiled
+def _replace(ordered: NDArray[np.float64], old: float, new: float) -> None:
+    # One value of an ascending array leaves, one enters.
+    place = np.searchsorted(ordered, old)
+    while place + 1 < ordered.size and ordered[place + 1] < new:
+        ordered[place] = ordered[place + 1]
+        place += 1
+    while place > 0 and ordered[place - 1] > new:
+        ordered[place] = ordered[place - 1]
+        place -= 1
+    ordered[place] = new

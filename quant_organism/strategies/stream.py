@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.bank import Bars
 from quant_organism.strategies.family import columns_of, get_family
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.signals import COLUMNS, gene_arrays
+from quant_organism.strategies.growing_bank import LastTarget
+from quant_organism.strategies.signals import COLUMNS
 from quant_organism.strategies.store import IndicatorStore, Keys, Rows
-from quant_organism.strategies.targets import Targets
 
 _MODEL_BYTES = 64 * 2**20
 _FIRST_ROOM = 1024
@@ -32,9 +32,9 @@ class FittedModels(IndicatorStore):
 class SignalStream:
     """The history of one asset and the target that one genome draws from it.
 
-    Every target is computed by the family's own kernels from all bars so far. A family looks at no later bar, so these
-    are the targets of one call over the whole history, bit for bit; the price is that a step takes as long as the
-    history is.
+    Every target is computed by the family's own kernels from the bars so far. A family looks at no later bar, so these
+    are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar; what is left
+    to a step that grows with the history is the kernel that goes through them, a few nanoseconds a bar.
 
     Parameters
     ----------
@@ -49,11 +49,9 @@ class SignalStream:
     def __init__(self, genome: Genome, bar_hours: float, models: FittedModels | None = None) -> None:
         self.genome = genome
         self.bar_hours = bar_hours
-        self._family = get_family(genome.family)
-        self._genes = gene_arrays([genome])
-        self._reads_funding = "funding_rate" in columns_of(self._family, genome.genes)
-        self._needs = self._family.indicators(self._genes)
-        self._models = models or FittedModels()
+        self._target = LastTarget(genome, models or FittedModels())
+        self._reads_funding = "funding_rate" in columns_of(get_family(genome.family), genome.genes)
+        self._all_rated = True
         self._columns = np.empty((len(COLUMNS), _FIRST_ROOM))
         self._numbers = np.empty(_FIRST_ROOM, dtype=np.int64)
         self.count = 0
@@ -82,6 +80,7 @@ class SignalStream:
             self._columns[:, : self.count], self._numbers[: self.count] = kept
         self._columns[:, self.count : end] = columns
         self._numbers[self.count : end] = numbers
+        self._all_rated &= bool(np.isfinite(columns[COLUMNS.index("funding_rate")]).all())
         self.count = end
 
     def step(self, columns: NDArray[np.float64], number: int) -> float:
@@ -95,9 +94,6 @@ class SignalStream:
         A bar without a funding rate does not exist for a genome that reads one: the target stays.
         """
         bars = self.bars
-        if self._reads_funding:
+        if self._reads_funding and not self._all_rated:
             bars = bars.part(np.isfinite(bars.funding_rate), "rated")
-        bank = IndicatorBank(bars, self._needs, self._models)
-        targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
-        self._family.targets(bank, self._genes, targets)
-        return targets.last(0)
+        return self._target.at(bars)

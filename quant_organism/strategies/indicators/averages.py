@@ -30,19 +30,47 @@ def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.f
     -------
     Averages, shape (K, n); NaN before bar period - 1.
     """
+    return ema_onward(x, 0, periods, np.zeros(periods.size))
+
+
+@compiled
+def ema_onward(
+    x: NDArray[np.float64], begin: int, periods: NDArray[np.int64], average: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the averages of `ema_rows` on the bars from `begin` on, shape (K, n).
+
+    Parameters
+    ----------
+    x
+        Values from bar `begin` on, shape (n,).
+    begin
+        Number of the first of them.
+    periods
+        As in `ema_rows`.
+    average
+        What the bars before have left, zeros before the first; moved on, shape (K,).
+    """
     count, n = periods.size, x.size
     rows = np.full((count, n), np.nan)
     weight = 2.0 / (periods + 1.0)
-    average = np.zeros(count)
-    for t in range(n):
-        for k in range(count):
-            average[k] += weight[k] * (x[t] - average[k])
+    # As long as one of them is being seeded, each is asked how far it is.
+    seeding = min(max(periods.max() - begin, 0), n) if count else 0
+    for i in range(seeding):
+        t = begin + i
         for k in range(count):
             if t >= periods[k]:
-                rows[k, t] = average[k]
-            elif t == periods[k] - 1:
-                average[k] = np.mean(x[: periods[k]])
-                rows[k, t] = average[k]
+                average[k] += weight[k] * (x[i] - average[k])
+            else:
+                average[k] += x[i]
+                if t == periods[k] - 1:
+                    average[k] /= periods[k]
+            if t >= periods[k] - 1:
+                rows[k, i] = average[k]
+    for i in range(seeding, n):
+        for k in range(count):
+            average[k] += weight[k] * (x[i] - average[k])
+        for k in range(count):
+            rows[k, i] = average[k]
     return rows
 
 

@@ -19,12 +19,35 @@ def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    count, n = periods.size, close.size
+    rows = np.full((periods.size, close.size), np.nan)
+    if close.size:
+        rows[:, 1:] = rsi_onward(close, 1, periods, np.zeros((2, periods.size)))
+    return rows
+
+
+@compiled
+def rsi_onward(
+    close: NDArray[np.float64], begin: int, periods: NDArray[np.int64], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the index of `rsi_rows` on the bars from `begin` on, shape (K, n - 1).
+
+    Parameters
+    ----------
+    close
+        Closes from the bar before `begin` on, shape (n,).
+    begin
+        Number of the first bar that is asked for, at least 1.
+    periods
+        As in `rsi_rows`.
+    means
+        Gains and losses that the bars before have left, zeros before the first; moved on, shape (2, K).
+    """
+    count, n = periods.size, close.size - 1
     rows = np.full((count, n), np.nan)
-    gain = np.zeros(count)
-    loss = np.zeros(count)
-    for t in range(1, n):
-        change = close[t] - close[t - 1]
+    gain, loss = means[0], means[1]
+    for i in range(n):
+        t = begin + i
+        change = close[i + 1] - close[i]
         up = max(change, 0.0)
         down = max(-change, 0.0)
         for k in range(count):
@@ -40,7 +63,7 @@ def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
         for k in range(count):
             if t >= periods[k]:
                 total = gain[k] + loss[k]
-                rows[k, t] = 100.0 * gain[k] / total if total > 0.0 else 50.0
+                rows[k, i] = 100.0 * gain[k] / total if total > 0.0 else 50.0
     return rows
 
 

@@ -41,17 +41,48 @@ def atr_rows(reach: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
     """
+    rows = np.full((periods.size, reach.size), np.nan)
+    rows[:, 1:] = atr_onward(reach[1:], 1, periods, np.zeros(periods.size))
+    return rows
+
+
+@compiled
+def atr_onward(
+    reach: NDArray[np.float64], begin: int, periods: NDArray[np.int64], average: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the averages of `atr_rows` on the bars from `begin` on, shape (K, n).
+
+    Parameters
+    ----------
+    reach
+        True ranges from bar `begin` on, shape (n,).
+    begin
+        Number of the first of them, at least 1.
+    periods
+        As in `atr_rows`.
+    average
+        What the bars before have left, zeros before the first; moved on, shape (K,).
+    """
     count, n = periods.size, reach.size
     rows = np.full((count, n), np.nan)
-    average = np.zeros(count)
-    for t in range(1, n):
+    # As long as one of them is being seeded, each is asked how far it is.
+    seeding = min(max(periods.max() + 1 - begin, 0), n) if count else 0
+    for i in range(seeding):
+        t = begin + i
         for k in range(count):
             if t > periods[k]:
-                average[k] += (reach[t] - average[k]) / periods[k]
-                rows[k, t] = average[k]
-            elif t == periods[k]:
-                average[k] = np.mean(reach[1 : t + 1])
-                rows[k, t] = average[k]
+                average[k] += (reach[i] - average[k]) / periods[k]
+            else:
+                average[k] += reach[i]
+                if t == periods[k]:
+                    average[k] /= periods[k]
+            if t >= periods[k]:
+                rows[k, i] = average[k]
+    for i in range(seeding, n):
+        for k in range(count):
+            average[k] += (reach[i] - average[k]) / periods[k]
+        for k in range(count):
+            rows[k, i] = average[k]
     return rows
 
 

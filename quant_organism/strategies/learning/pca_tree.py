@@ -80,18 +80,31 @@ def level_rows(shop: Workshop, keys: Keys) -> Floats:
         bars = refit_bars(shop.bars.numbers, genes.window, genes.horizon, genes.interval)
         ends = np.append(bars, n)[1:]
         for begin, end in zip(bars.tolist(), ends.tolist(), strict=True):
-            tree = refit_tree(shop, fits, features, genes, begin)
-            if tree.values.size == 0:
-                continue
-            components = project(features, begin, end, tree.moments, tree.axes)
-            leaves = find_leaves(components, tree.thresholds, tree.links)
-            if genes.method == "leaf":
-                quantiles = leaf_quantiles(tree.returns, tree.spans, _levels(genes))
-                write_leaf_levels(components, leaves, quantiles, row[:, begin:end])
-            else:
-                lines = refit_lines(shop, fits, features, genes, begin, tree)[0]
-                write_line_levels(components, leaves, tree.values, lines, row[:, begin:end])
+            tell_levels(*refit_model(shop, fits, features, genes, begin), features, genes, row, begin, end)
     return rows
+
+
+def refit_model(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> tuple[Tree, Floats]:
+    """Return the tree fitted to the rows before a bar and its quantile lines, none where the method has none."""
+    tree = refit_tree(shop, fits, features, genes, bar)
+    if tree.values.size == 0 or genes.method == "leaf":
+        return tree, np.empty((0, 0))
+    return tree, refit_lines(shop, fits, features, genes, bar, tree)[0]
+
+
+def tell_levels(
+    tree: Tree, lines: Floats, features: Floats, genes: TreeGenes, out: Floats, begin: int, end: int
+) -> None:
+    """Write what a model tells of rows `begin` to `end` of the features into these columns of `out` (3, n)."""
+    if tree.values.size == 0:
+        return
+    components = project(features, begin, end, tree.moments, tree.axes)
+    leaves = find_leaves(components, tree.thresholds, tree.links)
+    if genes.method == "leaf":
+        quantiles = leaf_quantiles(tree.returns, tree.spans, _levels(genes))
+        write_leaf_levels(components, leaves, quantiles, out[:, begin:end])
+    else:
+        write_line_levels(components, leaves, tree.values, lines, out[:, begin:end])
 
 
 def refit_tree(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> Tree:

@@ -1,0 +1,336 @@
+"""The indicator bank of bars that come in one by one: each bar adds one column, and what is there is not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from quant_organism.strategies.bank import Bars, IndicatorBank, Workshop, unpair
+from quant_organism.strategies.family import families, get_family
+from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.indicators import averages, oscillators, trend, volatility
+from quant_organism.strategies.learning import features, linear_svc, pca_tree
+from quant_organism.strategies.learning.grids import SvcGenes, TreeGenes, svc_genes, tree_genes
+from quant_organism.strategies.learning.walk_forward import Fits, first_refit, refit_bars
+from quant_organism.strategies.operators import default_genome
+from quant_organism.strategies.signals import gene_arrays
+from quant_organism.strategies.store import IndicatorStore, Keys, Rows
+from quant_organism.strategies.targets import Targets
+
+_COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
+_FEATURES = np.zeros(1, dtype=np.int64)
+_FIRST_ROOM = 1024
+
+_REACH: dict[str, Callable[[Keys], Keys]] = {
+    **dict.fromkeys(
+        (
+            *("sma", "deviation", "z_score", "highest_high", "lowest_low", "midrange", "stochastic_k"),
+            *("vwap_moments", "vwap", "vwap_deviation", "mean_volume", "funding_mean", "mean_funding_rate"),
+        ),
+        lambda periods: periods,
+    ),
+    **dict.fromkeys(
+        (
+            *("rate_of_change", "log_return", "previous_high", "previous_low", "previous_mean_volume"),
+            *("close_breakout", "efficiency_ratio", "log_return_deviation"),
+        ),
+        lambda periods: periods + 1,
+    ),
+    **dict.fromkeys(("ema", "rsi", "atr", "macd", "macd_signal", "family_sign"), np.ones_like),
+    **dict.fromkeys(("closes_above_sma", "closes_below_sma"), lambda periods: periods),
+    "bandwidth_rank": lambda periods: 6 * periods + 1,
+    "rsi_divergence": lambda periods: 3 * periods + 1,
+    "stochastic_divergence": lambda periods: 3 * periods + 1,
+    "log_atr_ratio": lambda periods: 4 * periods + 1,
+    "volatility_ratio": lambda periods: 4 * periods + 1,
+    "stochastic_d": lambda keys: np.add(*unpair(keys)),
+    "stochastic_crossing": lambda keys: np.add(*unpair(keys)) + 1,
+    "kernel_regression": lambda keys: 3 * unpair(keys)[0] + 1,
+    **dict.fromkeys(("swings", "swing_start", "swing_end"), lambda keys: unpair(keys)[0] + 8),
+    **dict.fromkeys(("features", "svc_score", "return_levels"), lambda keys: np.full_like(keys, 73)),
+}
+"""How many bars, the last one included, an indicator's value is made of, beside what earlier bars have left.
+
+Of hours, which make no more bars than they are if a bar has at least one, `GrowingBank` asks for the bars.
+"""
+
+
+class GrowingBank(IndicatorBank):
+    """Indicators of one asset over all bars so far, to the last bit those of an `IndicatorBank` of the same bars.
+
+    What a value is made of is either a number of bars, and then these alone are looked at, or what the bar before has
+    left (averages that never forget, fitted models), and then that is kept.
+
+    Parameters
+    ----------
+    needs
+        Keys in use per indicator, as for an `IndicatorBank`.
+    models
+        Keeps the models of learning families.
+    """
+
+    def __init__(self, needs: Mapping[str, Keys], models: IndicatorStore) -> None:
+        self._needs = {name: np.unique(keys) for name, keys in needs.items()}
+        self._models = models
+        self._memory = _Memory()
+        self._rows: dict[str, Rows] = {}
+
+    def follow(self, bars: Bars) -> None:
+        """Take the bars so far: those of the last call, and any number after them."""
+        self.bars = bars
+        count, known = bars.numbers.size, self._memory.count
+        if count == known:
+            return
+        reach = max((_reach(name, keys, bars) for name, keys in self._needs.items() if keys.size), default=1)
+        if count != known + 1 or known < reach:
+            self._memory = _Memory()
+        shop = _Newest(bars, max(self._memory.count - reach, 0), self._memory, self._models)
+        for name, keys in self._needs.items():
+            shop.keep(name, keys)
+        self._memory.count = count
+        self._rows = {}
+
+    def rows(self, name: str, keys: Keys) -> tuple[Rows, Keys]:
+        """Return rows (K, n) of an indicator and the row number of each of the given keys."""
+        known = self._needs[name]
+        if name not in self._rows:
+            self._rows[name] = self._memory.tables[name, known.tobytes()].since(0)
+        return self._rows[name], np.searchsorted(known, keys)
+
+
+class LastTarget:
+    """The target of one genome at the last bar of one asset, by the family's own kernels.
+
+    Parameters
+    ----------
+    genome
+        The strategy.
+    models
+        Keeps the models of learning families.
+    """
+
+    def __init__(self, genome: Genome, models: IndicatorStore) -> None:
+        self._family = get_family(genome.family)
+        self._genes = gene_arrays([genome])
+        self._bank = GrowingBank(self._family.indicators(self._genes), models)
+
+    def at(self, bars: Bars) -> float:
+        """Return the target in [-1, 1] that all bars so far decide; those of the last call are among them."""
+        self._bank.follow(bars)
+        targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
+        self._family.targets(self._bank, self._genes, targets)
+        return targets.last(0)
+
+
+class _Table:
+    # Rows (K, ..., n) with room for more columns.
+    def __init__(self, columns: Rows) -> None:
+        self.count = 0
+        self._room = np.empty((*columns.shape[:-1], _FIRST_ROOM), columns.dtype)
+
+    def append(self, columns: Rows) -> None:
+        end = self.count + columns.shape[-1]
+        if end > self._room.shape[-1]:
+            room = np.empty((*self._room.shape[:-1], max(end, 2 * self._room.shape[-1])), self._room.dtype)
+            room[..., : self.count] = self._room[..., : self.count]
+            self._room = room
+        self._room[..., self.count : end] = columns
+        self.count = end
+
+    def since(self, begin: int) -> Rows:
+        # Kernels take rows that lie one behind the other.
+        return np.ascontiguousarray(self._room[..., begin : self.count])
+
+
+class _Memory:
+    # What `count` bars have left: the columns of each indicator, and what the next ones go on from.
+    def __init__(self) -> None:
+        self.count = 0
+        self.tables: dict[tuple[str, bytes], _Table] = {}
+        self.notes: dict[tuple[str, bytes], Any] = {}
+
+
+class _Newest(Workshop):
+    """Makes rows of the bars from number `begin` on; those from `known` on are new."""
+
+    def __init__(self, every: Bars, begin: int, memory: _Memory, models: IndicatorStore) -> None:
+        late = {name: getattr(every, name)[begin:] for name in _COLUMNS}
+        super().__init__(Bars(**late, bar_hours=every.bar_hours), models)
+        self.every, self.begin, self.known = every, begin, memory.count
+        self._memory = memory
+
+    def make(self, name: str, keys: Keys) -> Rows:
+        """Return the rows (K, n) of an indicator on the bars at hand."""
+        if name not in _ONWARD:
+            return super().make(name, keys)
+        place = (name, keys.tobytes())
+        if place not in self._made:
+            self._made[place] = self._lengthened(place, _ONWARD[name](self, keys)).since(self.begin)
+        return self._made[place]
+
+    def keep(self, name: str, keys: Keys) -> None:
+        """Add the new columns to the table of an indicator."""
+        rows = self.make(name, keys)
+        if name not in _ONWARD:
+            self._lengthened((name, keys.tobytes()), self.newest(rows))
+
+    def newest(self, rows: Rows) -> Rows:
+        """Return the columns of new bars."""
+        return np.ascontiguousarray(rows[..., self.known - self.begin :])
+
+    def left(self, name: str, keys: Keys, first: Callable[[], Any]) -> Any:
+        """Return what earlier bars have left for an indicator, to be moved on; `first` makes what there is before."""
+        place = (name, keys.tobytes())
+        if place not in self._memory.notes:
+            self._memory.notes[place] = first()
+        return self._memory.notes[place]
+
+    def all_features(self) -> Rows:
+        """Return the features of all bars so far, shape (20, n)."""
+        self.make("features", _FEATURES)
+        return self._memory.tables["features", _FEATURES.tobytes()].since(0)[0]
+
+    def _lengthened(self, place: tuple[str, bytes], columns: Rows) -> _Table:
+        table = self._memory.tables.setdefault(place, _Table(columns))
+        table.append(columns)
+        return table
+
+
+def _reach(name: str, keys: Keys, bars: Bars) -> int:
+    if name == "mean_funding_rate":
+        keys = bars.count_of(keys)
+    return int(_REACH[name](keys).max())
+
+
+def _ema(shop: _Newest, periods: Keys) -> Rows:
+    average = shop.left("ema", periods, lambda: np.zeros(periods.size))
+    return averages.ema_onward(shop.newest(shop.bars.close), shop.known, periods, average)
+
+
+def _macd_signal(shop: _Newest, keys: Keys) -> Rows:
+    spans, periods = unpair(keys)
+    macd = shop.newest(shop.make("macd", spans))
+    average = shop.left("macd_signal", keys, lambda: np.zeros(periods.size))
+    rows = np.full(macd.shape, np.nan)
+    for k, first in enumerate(np.maximum(*unpair(spans)) - 1):
+        skipped = max(first - shop.known, 0)
+        begin, one = max(shop.known - first, 0), slice(k, k + 1)
+        rows[k, skipped:] = averages.ema_onward(macd[k, skipped:], begin, periods[one], average[one])[0]
+    return rows
+
+
+def _rsi(shop: _Newest, periods: Keys) -> Rows:
+    means = shop.left("rsi", periods, lambda: np.zeros((2, periods.size)))
+    before = max(shop.known - 1, 0)
+    rows = oscillators.rsi_onward(shop.bars.close[before - shop.begin :], before + 1, periods, means)
+    return _from_second(shop, rows)
+
+
+def _atr(shop: _Newest, periods: Keys) -> Rows:
+    average = shop.left("atr", periods, lambda: np.zeros(periods.size))
+    before = max(shop.known - 1, 0)
+    high, low, close = (x[before - shop.begin :] for x in (shop.bars.high, shop.bars.low, shop.bars.close))
+    reach = volatility.true_range(high, low, close)[1:]
+    return _from_second(shop, volatility.atr_onward(reach, before + 1, periods, average))
+
+
+def _from_second(shop: _Newest, rows: Rows) -> Rows:
+    # The first of all bars has no bar before it, and no value.
+    return rows if shop.known else np.hstack([np.full((len(rows), 1), np.nan), rows])
+
+
+def _counts(name: str, sign: int) -> Callable[[_Newest, Keys], Rows]:
+    def counts(shop: _Newest, periods: Keys) -> Rows:
+        before = shop.left(name, periods, lambda: np.zeros((periods.size, 1), dtype=np.int32))
+        rows = before + trend.count_above_rows(
+            shop.newest(shop.bars.close), shop.newest(shop.make("sma", periods)), sign
+        )
+        before[:] = rows[:, -1:]
+        return rows
+
+    return counts
+
+
+def _family_sign(shop: _Newest, numbers: Keys) -> Rows:
+    def references() -> list[LastTarget]:
+        return [LastTarget(default_genome(families()[number]), shop.store) for number in numbers]
+
+    readers = shop.left("family_sign", numbers, references)
+    if shop.known == 0:
+        return Workshop.make(shop, "family_sign", numbers)
+    return np.array([[np.sign(reader.at(shop.every))] for reader in readers], dtype=np.int8)
+
+
+def _svc_score(shop: _Newest, keys: Keys) -> Rows:
+    genes = [svc_genes(key) for key in keys.tolist()]
+    every = Workshop(shop.every, shop.store)
+
+    def fitted(g: SvcGenes, bar: int) -> Rows:
+        return linear_svc.refit(every, Fits(every), shop.all_features(), g, bar)[0]
+
+    def latest() -> list[list[Rows]]:
+        return [[fitted(g, bar) for bar in _refits(shop, g)[-g.ensemble :]] for g in genes]
+
+    models = shop.left("svc_score", keys, latest)
+    if shop.known == 0:
+        return linear_svc.score_rows(shop, keys)
+    column = shop.newest(shop.make("features", _FEATURES)[0])
+    rows = np.zeros((keys.size, 1))
+    for row, g, kept in zip(rows, genes, models, strict=True):
+        if _is_refit(shop, g):
+            kept.append(fitted(g, shop.known))
+            del kept[: -g.ensemble]
+        if kept:
+            # As if all of them had been fitted at this bar's close.
+            linear_svc.ensemble_scores(column, np.zeros(len(kept), dtype=np.int64), np.stack(kept), g.ensemble, row)
+    return rows
+
+
+def _return_levels(shop: _Newest, keys: Keys) -> Rows:
+    genes = [tree_genes(key) for key in keys.tolist()]
+    every = Workshop(shop.every, shop.store)
+
+    def fitted(g: TreeGenes, bar: int) -> tuple[pca_tree.Tree, Rows]:
+        return pca_tree.refit_model(every, Fits(every), shop.all_features(), g, bar)
+
+    def latest() -> list[list[tuple[pca_tree.Tree, Rows]]]:
+        return [[fitted(g, bar) for bar in _refits(shop, g)[-1:]] for g in genes]
+
+    models = shop.left("return_levels", keys, latest)
+    if shop.known == 0:
+        return pca_tree.level_rows(shop, keys)
+    column = shop.newest(shop.make("features", _FEATURES)[0])
+    rows = np.zeros((keys.size, 3, 1))
+    for row, g, kept in zip(rows, genes, models, strict=True):
+        if _is_refit(shop, g):
+            kept[:] = [fitted(g, shop.known)]
+        if kept:
+            pca_tree.tell_levels(*kept[0], column, g, row, 0, 1)
+    return rows
+
+
+def _refits(shop: _Newest, genes: SvcGenes | TreeGenes) -> list[int]:
+    bars: list[int] = refit_bars(shop.every.numbers, genes.window, genes.horizon, genes.interval).tolist()
+    return bars
+
+
+def _is_refit(shop: _Newest, genes: SvcGenes | TreeGenes) -> bool:
+    due = int(shop.every.numbers[shop.known]) % genes.interval == 0
+    return due and shop.known >= first_refit(genes.window, genes.horizon)
+
+
+_ONWARD: dict[str, Callable[[_Newest, Keys], Rows]] = {
+    "ema": _ema,
+    "macd_signal": _macd_signal,
+    "rsi": _rsi,
+    "atr": _atr,
+    "closes_above_sma": _counts("closes_above_sma", 1),
+    "closes_below_sma": _counts("closes_below_sma", -1),
+    "family_sign": _family_sign,
+    "features": lambda shop, _: shop.newest(features.feature_rows(shop)[np.newaxis]),
+    "svc_score": _svc_score,
+    "return_levels": _return_levels,
+}
+"""What makes the new columns of an indicator from what earlier bars have left."""
