@@ -19,14 +19,13 @@ from quant_organism.backtest.sleeve_state import (
     EQUITY,
     N_STATE,
     SETTLED,
-    Decision,
     Ledger,
-    Tick,
     new_state,
     terms_of,
 )
 from quant_organism.backtest.sleeves import friction_of
-from quant_organism.backtest.step import decide, end_sleeve, mark_bar, trade_bar
+from quant_organism.backtest.step import end_sleeve
+from quant_organism.backtest.step_assets import decide_assets, decision_of, trade_asset
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -39,7 +38,6 @@ from quant_organism.strategies.signals import COLUMNS, gene_arrays
 from quant_organism.strategies.stream import FittedModels, SignalStream
 
 _SCHEMA = 1
-_IDLE = Decision(0, 0.0, False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +91,12 @@ class GenomeStream:
         models = FittedModels()
         self._signals = [SignalStream(genome, interval.hours, models) for _ in range(count)]
         self._allocation = AllocationStream(count, interval.hours)
-        self._by_symbol = sorted(range(count), key=self.symbols.__getitem__)
+        self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
         self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
         self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
-        self._decisions = [_IDLE] * count
+        self._targets = np.zeros(count)
+        self._decisions = np.zeros((count, 3))
         self._last_bars = np.full(count, -1, dtype=np.int64)
         self._last_number: int | None = None
         self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
@@ -113,26 +112,34 @@ class GenomeStream:
         InputError
             If the bar is not on the time grid, not later than the last, or not a possible one.
         """
+        fills = self.advance(row)
+        orders: list[Order] = []
+        next_number = row.time // self.interval.milliseconds + 1
+        for asset, symbol in enumerate(self.symbols):
+            decision = decision_of(self._decisions[asset])
+            orders += orders_of(symbol, self._states[asset], decision, self._terms[asset], next_number)
+        return Step(tuple(fills), tuple(orders), self.equity)
+
+    def advance(self, row: MarketRow) -> list[Fill]:
+        """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
         number = row.time // self.interval.milliseconds
         self._check(row, number)
         fills: list[Fill] = []
         listed = np.flatnonzero(row.valid).tolist()
         for asset in listed:
             fills += self._trade(asset, row, number)
-        targets = {}
         for asset in listed:
             self._last_bars[asset] = number
-            targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
+            self._targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
         found = self._allocation.step([signal.bars for signal in self._signals], row.valid)
-        context = _context(found, 0, self._by_symbol, row.fear_greed)
-        orders: list[Order] = []
-        for asset in range(len(self.symbols)):
-            if asset in targets:
-                self._decisions[asset] = decide(targets[asset], context[asset], self._risk, 0)
-            state, decision, terms = self._states[asset], self._decisions[asset], self._terms[asset]
-            orders += orders_of(self.symbols[asset], state, decision, terms, number + 1)
+        self._decide(found, 0, row.valid, row.fear_greed)
         self._last_number = number
-        return Step(tuple(fills), tuple(orders), self._states[:, EQUITY].copy())
+        return fills
+
+    @property
+    def equity(self) -> NDArray[np.float64]:
+        """Equity of each sleeve at its last close, shape (N,)."""
+        return self._states[:, EQUITY].copy()
 
     def trades(self) -> TradeList:
         """Return the trades that have ended so far."""
@@ -160,7 +167,7 @@ class GenomeStream:
             "last_number": self._last_number,
             "last_bars": self._last_bars.copy(),
             "sleeves": self._states.copy(),
-            "decisions": np.array(self._decisions, dtype=np.float64).reshape(-1, len(_IDLE)),
+            "decisions": self._decisions.copy(),
             "trade_counts": np.array([len(trades) for trades in self._trades]),
             "trades": np.array([trade for trades in self._trades for trade in trades]).reshape(
                 -1, layout.N_TRADE_COLUMNS
@@ -188,7 +195,7 @@ class GenomeStream:
         interval = Interval.parse(state["interval"])
         stream = cls(Genome.from_dict(state["genome"]), state["symbols"], interval, Costs.from_dict(state["costs"]))
         stream._states[:] = state["sleeves"]
-        stream._decisions = [Decision(int(side), float(size), bool(calm)) for side, size, calm in state["decisions"]]
+        stream._decisions[:] = state["decisions"]
         stream._last_number = state["last_number"]
         stream._last_bars[:] = state["last_bars"]
         ends = np.cumsum(state["trade_counts"])[:-1]
@@ -201,16 +208,33 @@ class GenomeStream:
 
     def _trade(self, asset: int, row: MarketRow, number: int) -> list[Fill]:
         # One bar of one sleeve, up to its mark at the close.
-        state, terms, ledger = self._states[asset], self._terms[asset], self._ledger
-        opens, high, low, close, volume, _ = (float(value) for value in row.columns[:, asset])
-        settled = float(state[SETTLED])
-        if self.costs.charge_funding:
-            settled += close * float(row.funding_paid[asset])
-        tick = Tick(number, opens, high, low, close, volume / self.costs.capital_usd, settled)
-        trade_bar(state, tick, self._decisions[asset], terms, ledger)
-        mark_bar(state, close, settled, ledger)
+        ledger = self._ledger
+        paid = float(row.funding_paid[asset]) if self.costs.charge_funding else 0.0
+        trade_asset(
+            self._states[asset],
+            row.columns[:5, asset],
+            paid,
+            self.costs.capital_usd,
+            number,
+            self._decisions[asset],
+            self._terms[asset],
+            ledger,
+        )
         self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
-        return fills_of(self.symbols[asset], ledger)
+        return fills_of(self.symbols[asset], ledger) if ledger.counts[1] else []
+
+    def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
+        decide_assets(
+            self._targets,
+            valid,
+            found.ranks[row],
+            int(found.listed[row]),
+            found.turbulence[row],
+            self._by_symbol,
+            *map(float, beyond(fear_greed)),
+            self._risk,
+            self._decisions,
+        )
 
     def _warm_up(self, history: Panel) -> None:
         if history.symbols != self.symbols or history.interval != self.interval:
@@ -236,8 +260,8 @@ class GenomeStream:
             self._states[asset] = new_state(rows.size - 1, settled)
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
-            known = _context(found, int(rows[-1]), self._by_symbol, float(history.fear_greed[rows[-1]]))[asset]
-            self._decisions[asset] = decide(signal.target(), known, self._risk, 0)
+            self._targets[asset] = signal.target()
+            self._decide(found, int(rows[-1]), np.arange(len(self.symbols)) == asset, history.fear_greed[rows[-1]])
 
     def _check(self, row: MarketRow, number: int) -> None:
         row.check(self.symbols)
@@ -256,18 +280,3 @@ class GenomeStream:
             records[symbol] = np.array(trades[asset]).reshape(-1, layout.N_TRADE_COLUMNS)
             times[symbol] = self._signals[asset].bars.numbers * self.interval.milliseconds
         return trade_list(records, times)
-
-
-def _context(found: Allocation, row: int, by_symbol: Sequence[int], fear_greed: float) -> NDArray[np.float64]:
-    # What each asset knows of all of them at a close, shape (N, N_CONTEXT); sums in the order of symbols.
-    ranks = found.ranks[row]
-    sums = np.zeros(3)
-    for asset in by_symbol:
-        sums += ranks[asset]
-    context = np.empty((len(by_symbol), layout.N_CONTEXT))
-    context[:, layout.LIQUIDITY : layout.LIQUIDITY_SUM] = ranks
-    context[:, layout.LIQUIDITY_SUM : layout.LISTED] = sums
-    context[:, layout.LISTED] = found.listed[row]
-    context[:, layout.TURBULENCE] = found.turbulence[row]
-    context[:, layout.GREED], context[:, layout.FEAR] = beyond(fear_greed)
-    return context

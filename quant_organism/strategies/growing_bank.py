@@ -74,6 +74,7 @@ class GrowingBank(IndicatorBank):
     def __init__(self, needs: Mapping[str, Keys], models: IndicatorStore) -> None:
         self._needs = {name: np.unique(keys) for name, keys in needs.items()}
         self._models = models
+        self._reach: int | None = None
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
 
@@ -83,7 +84,9 @@ class GrowingBank(IndicatorBank):
         count, known = bars.numbers.size, self._memory.count
         if count == known:
             return
-        reach = max((_reach(name, keys, bars) for name, keys in self._needs.items() if keys.size), default=1)
+        if self._reach is None:
+            self._reach = max((_reach(name, keys, bars) for name, keys in self._needs.items() if keys.size), default=1)
+        reach = self._reach
         if count != known + 1 or known < reach:
             self._memory = _Memory()
         shop = _Newest(bars, max(self._memory.count - reach, 0), self._memory, self._models)
@@ -193,7 +196,9 @@ class _Newest(Workshop):
         return self._memory.tables["features", _FEATURES.tobytes()].since(0)[0]
 
     def _lengthened(self, place: tuple[str, bytes], columns: Rows) -> _Table:
-        table = self._memory.tables.setdefault(place, _Table(columns))
+        table = self._memory.tables.get(place)
+        if table is None:
+            table = self._memory.tables[place] = _Table(columns)
         table.append(columns)
         return table
 

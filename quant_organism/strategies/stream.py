@@ -54,13 +54,16 @@ class SignalStream:
         self._all_rated = True
         self._columns = np.empty((len(COLUMNS), _FIRST_ROOM))
         self._numbers = np.empty(_FIRST_ROOM, dtype=np.int64)
+        self._bars: Bars | None = None
         self.count = 0
 
     @property
     def bars(self) -> Bars:
         """All bars so far."""
-        columns = dict(zip(COLUMNS, self._columns[:, : self.count], strict=True))
-        return Bars(**columns, numbers=self._numbers[: self.count], bar_hours=self.bar_hours)
+        if self._bars is None:
+            columns = dict(zip(COLUMNS, self._columns[:, : self.count], strict=True))
+            self._bars = Bars(**columns, numbers=self._numbers[: self.count], bar_hours=self.bar_hours)
+        return self._bars
 
     def extend(self, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
         """Append valid bars.
@@ -81,7 +84,7 @@ class SignalStream:
         self._columns[:, self.count : end] = columns
         self._numbers[self.count : end] = numbers
         self._all_rated &= bool(np.isfinite(columns[COLUMNS.index("funding_rate")]).all())
-        self.count = end
+        self.count, self._bars = end, None
 
     def step(self, columns: NDArray[np.float64], number: int) -> float:
         """Append one bar, shape (6,), and return the target decided at its close."""
