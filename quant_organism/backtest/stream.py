@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.orders import Fill, Order, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
+    CASH,
     CLOSE,
     EQUITY,
     N_STATE,
@@ -76,6 +77,8 @@ class GenomeStream:
         Fees, slippage, funding, margin, volume.
     history
         Bars of the same assets before the first that is traded; they warm signals and ranks up.
+    models
+        Keeps fitted models, for the next stream too; without it, the stream has its own.
 
     Raises
     ------
@@ -84,12 +87,19 @@ class GenomeStream:
     """
 
     def __init__(
-        self, genome: Genome, symbols: Sequence[str], interval: Interval, costs: Costs, *, history: Panel | None = None
+        self,
+        genome: Genome,
+        symbols: Sequence[str],
+        interval: Interval,
+        costs: Costs,
+        *,
+        history: Panel | None = None,
+        models: FittedModels | None = None,
     ) -> None:
         self.genome, self.symbols, self.interval, self.costs = genome, tuple(symbols), interval, costs
         count = len(self.symbols)
-        models = FittedModels()
-        self._signals = [SignalStream(genome, interval.hours, models) for _ in range(count)]
+        kept = models or FittedModels()
+        self._signals = [SignalStream(genome, interval.hours, kept) for _ in range(count)]
         self._allocation = AllocationStream(count, interval.hours)
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
@@ -147,13 +157,11 @@ class GenomeStream:
 
     def finish(self) -> TradeList:
         """Return all trades as if no bar followed (rule 11); the stream itself can go on."""
-        every = []
-        for asset, trades in enumerate(self._trades):
-            ledger, state = Ledger.empty(), self._states[asset].copy()
-            delisted = self._last_number is not None and int(self._last_bars[asset]) < self._last_number
-            end_sleeve(state, state[CLOSE], state[SETTLED], delisted, self._terms[asset], ledger)
-            every.append([*trades, *ledger.trades[: ledger.counts[0]]])
-        return self._listed(every)
+        return self._listed([trades for trades, _ in self._ended()])
+
+    def closing_equity(self) -> NDArray[np.float64]:
+        """Return the equity of each sleeve as if no bar followed, shape (N,)."""
+        return np.array([state[CASH] for _, state in self._ended()])
 
     def state(self) -> dict[str, Any]:
         """Return all that `restored` needs: plain values and arrays, none of them shared with the stream."""
@@ -224,6 +232,7 @@ class GenomeStream:
         return fills_of(self.symbols[asset], ledger) if ledger.counts[1] else []
 
     def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
+        greed, fear = beyond(fear_greed)
         decide_assets(
             self._targets,
             valid,
@@ -231,10 +240,19 @@ class GenomeStream:
             int(found.listed[row]),
             found.turbulence[row],
             self._by_symbol,
-            *map(float, beyond(fear_greed)),
+            float(greed),
+            float(fear),
             self._risk,
             self._decisions,
         )
+
+    def _ended(self) -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64]]]:
+        # Trades and state of each sleeve, the books closed.
+        for asset, trades in enumerate(self._trades):
+            ledger, state = Ledger.empty(), self._states[asset].copy()
+            delisted = self._last_number is not None and int(self._last_bars[asset]) < self._last_number
+            end_sleeve(state, state[CLOSE], state[SETTLED], delisted, self._terms[asset], ledger)
+            yield [*trades, *ledger.trades[: ledger.counts[0]]], state
 
     def _warm_up(self, history: Panel) -> None:
         if history.symbols != self.symbols or history.interval != self.interval:

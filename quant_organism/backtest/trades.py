@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +45,10 @@ class TradeList:
     """
 
     frame: pl.DataFrame
+
+    def restricted_to(self, symbols: Sequence[str]) -> TradeList:
+        """Return the trades of some symbols only; none of them means all."""
+        return TradeList(self.frame.filter(pl.col("symbol").is_in(list(symbols)))) if symbols else self
 
     @cached_property
     def hash(self) -> str:

@@ -32,6 +32,7 @@ from quant_organism.orchestration.resources import LakeResource, MarketResource,
 from quant_organism.strategies import Genome
 from quant_organism.validation.case import Grounds
 from quant_organism.validation.holdout import HoldoutRegister
+from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.significance_records import read_p_values, read_pretest
 from quant_organism.validation.splits import Splits, split
 from quant_organism.validation.trial_record import TrialRecord
@@ -123,6 +124,7 @@ class Cycle:
             read_trials=self._trials,
             find_significance=partial(read_p_values, significance),
             pretest=read_pretest(pretest),
+            replays=ReplayStore(self.lake.root),
         )
         if looked_at:
             seen = set(self.read("candidate_metrics").filter("looked_at")["candidate"])

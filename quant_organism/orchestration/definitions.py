@@ -6,6 +6,7 @@ from quant_organism.orchestration.assets.deployment import deployed_configs, str
 from quant_organism.orchestration.assets.evolution import evolved_population, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, market_panel
 from quant_organism.orchestration.assets.operations import cycle_report, tear_sheets_of_survivors
+from quant_organism.orchestration.assets.replay import replay_validation, testnet_validation
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import backtest_validation, validated_strategies
 from quant_organism.orchestration.checks import CHECKS
@@ -47,6 +48,8 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             evolved_population,
             strategy_archive,
             backtest_validation,
+            replay_validation,
+            testnet_validation,
             significance_of_search,
             validated_strategies,
             strategy_configs,

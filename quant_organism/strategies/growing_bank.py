@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from quant_organism.strategies.targets import Targets
 _COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
 _FEATURES = np.zeros(1, dtype=np.int64)
 _FIRST_ROOM = 1024
+
+Left = TypeVar("Left")
 
 _REACH: dict[str, Callable[[Keys], Keys]] = {
     **dict.fromkeys(
@@ -183,12 +185,12 @@ class _Newest(Workshop):
         """Return the columns of new bars."""
         return np.ascontiguousarray(rows[..., self.known - self.begin :])
 
-    def left(self, name: str, keys: Keys, first: Callable[[], Any]) -> Any:
+    def left(self, name: str, keys: Keys, first: Callable[[], Left]) -> Left:
         """Return what earlier bars have left for an indicator, to be moved on; `first` makes what there is before."""
         place = (name, keys.tobytes())
         if place not in self._memory.notes:
             self._memory.notes[place] = first()
-        return self._memory.notes[place]
+        return cast(Left, self._memory.notes[place])
 
     def all_features(self) -> Rows:
         """Return the features of all bars so far, shape (20, n)."""
@@ -312,7 +314,8 @@ def _return_levels(shop: _Newest, keys: Keys) -> Rows:
         if _is_refit(shop, g):
             kept[:] = [fitted(g, shop.known)]
         if kept:
-            pca_tree.tell_levels(*kept[0], column, g, row, 0, 1)
+            tree, lines = kept[0]
+            pca_tree.tell_levels(tree, lines, column, g, row, 0, 1)
     return rows
 
 

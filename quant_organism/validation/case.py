@@ -20,6 +20,7 @@ from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.code_version import code_version
 from quant_organism.market.panel import Panel
 from quant_organism.validation.holdout import HoldoutRegister, Opening
+from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.splits import Span, Splits
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
@@ -62,6 +63,8 @@ class Grounds:
         Called when a gate first asks, since the search may have to be repeated for it.
     pretest
         p-value of the test before the search, or why there is none.
+    replays
+        Keeps what was replayed; without it, an interrupted replay begins anew.
     """
 
     panel: Panel
@@ -75,6 +78,7 @@ class Grounds:
     read_trials: Callable[[], TrialRecord]
     find_significance: Callable[[], Mapping[str, PValue | NotRun] | NotRun]
     pretest: PValue | NotRun
+    replays: ReplayStore | None = None
     _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
 

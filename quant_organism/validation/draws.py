@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
@@ -23,6 +23,8 @@ DATASET: Final = "null_draws"
 
 Statistics = Mapping[str, float]
 """Values by name; nan where one is undefined."""
+
+Made = TypeVar("Made")
 
 _DRAW_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "draw": pl.Int64,
@@ -115,10 +117,8 @@ class Remembered:
         return made
 
 
-def in_order(
-    make: Callable[[int], Statistics], numbers: Iterable[int], processes: int
-) -> Iterator[tuple[int, Statistics]]:
-    """Make draws and yield each with its number, in the order of the numbers, whatever the number of processes.
+def in_order(make: Callable[[int], Made], numbers: Iterable[int], processes: int) -> Iterator[tuple[int, Made]]:
+    """Make draws, or what else numbers stand for, and yield each with its number, in order, however many processes.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def in_order(
         for number in numbers:
             yield number, make(number)
         return
-    waiting: deque[tuple[int, Future[Statistics]]] = deque()
+    waiting: deque[tuple[int, Future[Made]]] = deque()
     source = iter(numbers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
@@ -157,13 +157,13 @@ def in_order(
             ) from error
 
 
-_held: list[Callable[[int], Statistics]] = []
+_held: list[Callable[[int], Any]] = []
 
 
-def _hold(make: Callable[[int], Statistics]) -> None:
+def _hold(make: Callable[[int], Any]) -> None:
     # Once per process: what a draw is made from is large.
     _held.append(make)
 
 
-def _made(number: int) -> Statistics:
+def _made(number: int) -> Any:
     return _held[0](number)

@@ -25,6 +25,12 @@ BACKTEST: Final[tuple[Stage, ...]] = (
 )
 """Stages that the backtest alone can judge."""
 
+REPLAY: Final[tuple[Stage, ...]] = ("replay",)
+"""Stages that trade bar by bar what the backtest has traded."""
+
+TESTNET: Final[tuple[Stage, ...]] = ("testnet",)
+"""Stages that trade on a venue."""
+
 DECISION: Final[tuple[Stage, ...]] = ("significance",)
 """Stages that put all evidence together."""
 

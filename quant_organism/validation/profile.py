@@ -25,6 +25,13 @@ from quant_organism.validation.gates.overfitting import (
     PredictiveAbility,
     TrialBudget,
 )
+from quant_organism.validation.gates.replay import (
+    ReplayConsistency,
+    ReplaySharpe,
+    SharpeOnTestnet,
+    TradeParity,
+    TripleValidation,
+)
 from quant_organism.validation.gates.robustness import ROBUSTNESS
 from quant_organism.validation.gates.significance import Decision, HoldoutMean, Luck, Pretest, SearchLuck
 from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
@@ -41,6 +48,7 @@ _GATES: Final[tuple[type[Gate], ...]] = (
     *(Backtest, PositiveWindows),
     *(DeflatedSharpe, BacktestOverfitting, TrialBudget, HaircutSharpe, PredictiveAbility),
     *ROBUSTNESS,
+    *(TradeParity, ReplaySharpe, ReplayConsistency, SharpeOnTestnet, TripleValidation),
     *(Luck, HoldoutMean, Pretest, SearchLuck, Decision),
 )
 

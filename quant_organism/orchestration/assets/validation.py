@@ -60,7 +60,7 @@ def validated_strategies(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     edge_pretest: pl.DataFrame,
-    backtest_validation: pl.DataFrame,
+    testnet_validation: pl.DataFrame,
     search_significance: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
@@ -74,7 +74,7 @@ def validated_strategies(
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     grounds = cycle.grounds(search, pretest=edge_pretest, significance=search_significance, looked_at=True)
     profile = search.gates
-    before = read_judgements(backtest_validation, profile)
+    before = read_judgements(testnet_validation, profile)
     reviews = run_gauntlet(grounds, profile, stages=DECISION, before=before, every_gate=search.every_gate)
     verdicts, summary = verdicts_frame(reviews, profile), summary_frame(reviews, cycle.read("candidate_metrics"))
     cycle.write("validation_verdicts", verdicts)

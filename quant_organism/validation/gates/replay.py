@@ -1,0 +1,211 @@
+"""Gates on the triple validation: the same trades bar by bar, a gain there too, and all three stages together."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from quant_organism.validation.case import Case
+from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.replay import Replay, replay_committee
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.triple import (
+    CONSISTENCY,
+    NO_VENUE,
+    OVERALL,
+    REPLAY_SHARPE,
+    TESTNET_SHARPE,
+    Mode,
+    TripleScore,
+    periods_of,
+    triple_score,
+)
+from quant_organism.validation.verdict import Stage, Status, Verdict
+
+
+class _ReplayGate(Gate):
+    mode: Mode = "fast"
+
+    @property
+    def stage(self) -> Stage:
+        """Replay."""
+        return "replay"
+
+
+class TradeParity(_ReplayGate):
+    """All trades of a replay bar by bar are those of the backtest: where one differs, something looked ahead.
+
+    Parameters
+    ----------
+    mode
+        How much is replayed.
+    """
+
+    kind: ClassVar[str] = "trade_parity"
+
+    @property
+    def threshold(self) -> float:
+        """Every replay."""
+        return 1.0
+
+    def judge(self, case: Case) -> Verdict:
+        """Compare hashes; a difference is named."""
+        found = replay_of(case, self.mode)
+        if isinstance(found, NotRun):
+            return self.without(found.reason)
+        alike = f"trades equal the backtest's in {found.equal} of {found.compared} replays"
+        reason = f"{alike}, hash {found.trade_hash[:16]}" if not found.difference else f"{alike}; {found.difference}"
+        status: Status = "passed" if found.equal == found.compared else "failed"
+        return Verdict(
+            self.stage, self.name, status, found.equal / found.compared, self.threshold, sum(found.trades), reason
+        )
+
+
+class ReplaySharpe(_ReplayGate):
+    """The mean Sharpe ratio of the replayed periods.
+
+    Parameters
+    ----------
+    mode
+        How much is replayed.
+    at_least
+        Least mean.
+    """
+
+    kind: ClassVar[str] = "replay_sharpe"
+
+    at_least: float = Field(REPLAY_SHARPE, allow_inf_nan=False)
+
+    @property
+    def threshold(self) -> float:
+        """The least mean."""
+        return self.at_least
+
+    def judge(self, case: Case) -> Verdict:
+        """Take the mean."""
+        found = replay_of(case, self.mode)
+        if isinstance(found, NotRun):
+            return self.without(found.reason)
+        return self.at_least_threshold(found.mean_sharpe, len(found.periods))
+
+
+class ReplayConsistency(_ReplayGate):
+    """The share of the replayed periods that ended with a gain.
+
+    Parameters
+    ----------
+    mode
+        How much is replayed.
+    at_least
+        Least share.
+    """
+
+    kind: ClassVar[str] = "replay_consistency"
+
+    at_least: float = Field(CONSISTENCY, ge=0, le=1)
+
+    @property
+    def threshold(self) -> float:
+        """The least share."""
+        return self.at_least
+
+    def judge(self, case: Case) -> Verdict:
+        """Count the periods."""
+        found = replay_of(case, self.mode)
+        if isinstance(found, NotRun):
+            return self.without(found.reason)
+        return self.at_least_threshold(found.consistency, len(found.periods))
+
+
+class SharpeOnTestnet(Gate):
+    """The Sharpe ratio of what was traded on a testnet.
+
+    Parameters
+    ----------
+    at_least
+        Least ratio.
+    """
+
+    kind: ClassVar[str] = "testnet_sharpe"
+
+    at_least: float = Field(TESTNET_SHARPE, allow_inf_nan=False)
+
+    @property
+    def stage(self) -> Stage:
+        """Testnet."""
+        return "testnet"
+
+    @property
+    def threshold(self) -> float:
+        """The least ratio."""
+        return self.at_least
+
+    def judge(self, case: Case) -> Verdict:
+        """Say why nothing was traded."""
+        return self.without(NO_VENUE.reason)
+
+
+class TripleValidation(_ReplayGate):
+    """The weighted score of backtest, replay and testnet; a stage that did not run adds nothing.
+
+    Parameters
+    ----------
+    mode
+        How much is replayed.
+    at_least
+        Least score.
+    """
+
+    kind: ClassVar[str] = "triple_validation"
+
+    at_least: float = Field(OVERALL, gt=0, le=1)
+
+    @property
+    def stage(self) -> Stage:
+        """Testnet: the last of the three."""
+        return "testnet"
+
+    @property
+    def threshold(self) -> float:
+        """The least score."""
+        return self.at_least
+
+    def judge(self, case: Case) -> Verdict:
+        """Weigh the stages."""
+        score = triple_of(case, self.mode)
+        status: Status = "passed" if score.overall >= self.at_least else "failed"
+        ran = sum(not isinstance(stage, NotRun) for stage in score.stages.values())
+        reason = f"{score.sentence}; at least {self.at_least:.3g} needed"
+        return Verdict(self.stage, self.name, status, score.overall, self.threshold, ran, reason)
+
+
+def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
+    """Return the replay of a candidate, made when it is first asked for.
+
+    It lies in the unseen days and is part of the look at them that has been written down: it shows what the backtest
+    showed, or that one of the two is wrong.
+    """
+
+    grounds = case.grounds
+
+    def make() -> Replay | NotRun:
+        interval = grounds.panel.interval
+        periods = periods_of(mode, grounds.splits.unseen, interval.bars_per_day)
+        if isinstance(periods, NotRun):
+            return periods
+        return replay_committee(
+            case.candidate.committee,
+            grounds.unsealed,
+            grounds.costs,
+            periods,
+            processes=1 if mode == "minimal" else grounds.evaluator.threads,
+            store=grounds.replays,
+        )
+
+    return case.once(("replay", mode), make)
+
+
+def triple_of(case: Case, mode: Mode) -> TripleScore:
+    """Return a candidate's score over all three stages."""
+    return triple_score(case.metrics("holdout"), replay_of(case, mode), NO_VENUE)

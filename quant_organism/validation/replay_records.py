@@ -1,0 +1,75 @@
+"""Replays of candidates at rest, as a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from quant_organism.validation.case import Case
+from quant_organism.validation.gates.replay import replay_of, triple_of
+from quant_organism.validation.profile import Profile
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.triple import PERIODS, Mode
+
+_MOMENT = pl.Datetime("ms", "UTC")
+
+REPLAY_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "candidate": pl.String,
+    "mode": pl.String,
+    "period": pl.Int64,
+    "first_bar": _MOMENT,
+    "bars": pl.Int64,
+    "trades": pl.Int64,
+    "sharpe": pl.Float64,
+    "total_return": pl.Float64,
+    "equal": pl.Int64,
+    "compared": pl.Int64,
+    "trade_hash": pl.String,
+    "difference": pl.String,
+    "overall": pl.Float64,
+    "attainable": pl.Float64,
+    "score": pl.String,
+}
+"""One row per candidate, mode and period. `equal` of `compared` replays of members made the backtest's trades;
+`trade_hash` is over all periods; `overall`, of at most `attainable`, is the score of the triple validation."""
+
+
+def modes_of(profile: Profile) -> tuple[Mode, ...]:
+    """Return the modes in which a profile's gates replay, the least first."""
+    asked = {getattr(gate, "mode", None) for gate in profile.gates}
+    return tuple(mode for mode in PERIODS if mode in asked)
+
+
+def replays_frame(cases: Iterable[Case], modes: Iterable[Mode]) -> pl.DataFrame:
+    """Return what was replayed of candidates that were looked at on the unseen days; what did not run has no row."""
+    rows = []
+    wanted = tuple(modes)
+    for case in cases:
+        for mode in wanted:
+            found = replay_of(case, mode)
+            if isinstance(found, NotRun):
+                continue
+            score = triple_of(case, mode)
+            rows += [
+                (
+                    case.candidate.id,
+                    mode,
+                    place + 1,
+                    found.begins[place],
+                    len(span),
+                    found.trades[place],
+                    found.sharpe[place],
+                    found.total_return[place],
+                    found.equal,
+                    found.compared,
+                    found.trade_hash,
+                    found.difference,
+                    score.overall,
+                    score.attainable,
+                    score.sentence,
+                )
+                for place, span in enumerate(found.periods)
+            ]
+    return pl.DataFrame(rows, schema=REPLAY_SCHEMA, orient="row")

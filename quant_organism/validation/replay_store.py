@@ -1,0 +1,113 @@
+"""Replays of members at rest: one file each, written once, so that an interrupted replay goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quant_organism.errors import IntegrityError
+from quant_organism.resilience.files import write_file
+
+DATASET: Final = "member_replays"
+
+_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "trades": pl.Int64,
+    "trade_hash": pl.String,
+    "backtest_hash": pl.String,
+    "difference": pl.String,
+    "returns": pl.List(pl.Float64),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodReplay:
+    """One genome in one period.
+
+    Attributes
+    ----------
+    trades
+        How many it made.
+    trade_hash, backtest_hash
+        Of its trades, bar by bar and by the population evaluator.
+    difference
+        The first trade that differs, in words.
+    returns
+        Net return of its portfolio in each bar, float64 (bars,).
+    """
+
+    trades: int
+    trade_hash: str
+    backtest_hash: str
+    difference: str
+    returns: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MemberReplay:
+    """One genome in all periods."""
+
+    periods: tuple[PeriodReplay, ...]
+
+
+class ReplayStore:
+    """Replays in the lake: `member_replays/<digest>.parquet`, one row per period.
+
+    Parameters
+    ----------
+    root
+        The lake's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root.absolute() / DATASET
+
+    def read(self, identity: Mapping[str, str]) -> MemberReplay | None:
+        """Return the replay that is a function of all this; None if it has not been made.
+
+        Raises
+        ------
+        IntegrityError
+            Its file is damaged.
+        """
+        path = self._path(identity)
+        if not path.exists():
+            return None
+        try:
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=_SCHEMA)
+        except pl.exceptions.PolarsError as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            remedy = "delete it: the replay is made again"
+            raise IntegrityError(f"a replay cannot be read: {first}", where=str(path), remedy=remedy) from error
+        return MemberReplay(
+            tuple(PeriodReplay(**row | {"returns": np.array(row["returns"])}) for row in frame.iter_rows(named=True))
+        )
+
+    def write(self, identity: Mapping[str, str], replay: MemberReplay) -> None:
+        """Keep a replay.
+
+        Raises
+        ------
+        StorageError
+            The folder cannot be written.
+        """
+        rows = [
+            (part.trades, part.trade_hash, part.backtest_hash, part.difference, part.returns.tolist())
+            for part in replay.periods
+        ]
+        buffer = io.BytesIO()
+        frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        frame.write_parquet(buffer, compression="zstd", metadata=dict(identity))
+        write_file(self._path(identity), buffer.getvalue())
+
+    def _path(self, identity: Mapping[str, str]) -> Path:
+        text = json.dumps(dict(identity), sort_keys=True)
+        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.parquet"

@@ -1,0 +1,270 @@
+"""Replay: the backtest's trades from bars that come in one by one, and a planted look-ahead that does not survive it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Committee, Genome, default_genome, families, random_genome
+from quant_organism.strategies import family as register
+from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.validation.replay import (
+    Pace,
+    Replay,
+    Replayer,
+    disjoint_periods,
+    first_difference,
+    replay_committee,
+    replay_genome,
+)
+from quant_organism.validation.replay_store import ReplayStore
+from quant_organism.validation.splits import Span
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism_tests.backtest.markets import random_panel
+from quant_organism_tests.backtest.streams import EAGER
+from quant_organism_tests.panels import trending_panel
+
+COSTS = Costs()
+PERIODS = (Span("period 1", 1200, 1320), Span("period 2", 1320, 1440))
+
+
+def eager(family: str, seed: int = 0) -> Genome:
+    """Return a random genome that trades often."""
+    genes = dict(random_genome(np.random.default_rng(seed), family).genes)
+    return Genome(family, genes | {name: value for name, value in EAGER.items() if name in genes})
+
+
+def three() -> Committee:
+    """Return a committee whose members trade all assets, or some."""
+    genomes = [eager("ema_crossover"), eager("rsi_filter", 1), eager("donchian_breakout", 2)]
+    return Committee.of(genomes, [3, 1, 1], [(), ("S0", "S2"), ("S1",)])
+
+
+def replayed(*arguments: Any, **options: Any) -> Replay:
+    """Return a replay that ran."""
+    found = replay_committee(*arguments, **options)
+    assert isinstance(found, Replay)
+    return found
+
+
+class SteppedClock:
+    """A clock that moves when somebody waits, and a little with each question."""
+
+    def __init__(self) -> None:
+        self.time, self.waited = 100.0, list[float]()
+
+    def now(self) -> float:
+        """Return seconds."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.waited.append(seconds)
+        self.time += seconds
+
+
+@given(st.integers(0, 2**32 - 1), st.data())
+@settings(max_examples=15, deadline=None)
+def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(seed)
+    names = sorted(set(families()) - {"linear_svc_classifier", "pca_tree_quantile"})
+    panel = random_panel(seed, bars=data.draw(st.integers(120, 300)), assets=3, holes=data.draw(st.booleans()))
+    genomes = [eager(str(rng.choice(names)), seed + k) for k in range(2)]
+    first = data.draw(st.integers(0, panel.n_bars - 30))
+    middle = data.draw(st.integers(first + 1, panel.n_bars - 1))
+    last = data.draw(st.integers(middle + 1, panel.n_bars))
+    committee = Committee.of(genomes, [2, 1], [(), (panel.symbols[1],)])
+    periods = (Span("a", first, middle), Span("b", middle, last))
+    found = replayed(committee, panel, COSTS, periods)
+    assert (found.equal, found.compared, found.difference) == (4, 4, "")
+    for place, span in enumerate(periods):
+        expected = Evaluator(threads=1).evaluate_committees([committee], panel, COSTS, start=span.start, stop=span.stop)
+        assert found.total_return[place] == pytest.approx(expected.metrics["total_return"][0], rel=1e-9, abs=1e-12)
+        assert found.trades[place] == 0 or found.sharpe[place] == pytest.approx(
+            expected.metrics["sharpe"][0], rel=1e-6, nan_ok=True
+        )
+
+
+@pytest.mark.parametrize("family", families())
+def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
+    genome = eager(family, 4)
+    for gene in ("lookback_window", "feature_window"):
+        if gene in genome.genes:
+            genome = Genome(family, dict(genome.genes) | {gene: "250", "refit_interval": "24"})
+    found = replayed(Committee.of([genome]), trending_panel(days=60), COSTS, PERIODS)
+    assert (found.equal, found.compared) == (2, 2), found.difference
+
+
+@dataclass(frozen=True)
+class Peeks:
+    """Goes with the bar after the last; the last of all bars has none."""
+
+    name: ClassVar[str] = "peeks"
+    seed_type: ClassVar[str] = "momentum"
+    columns: ClassVar[tuple[str, ...]] = ("close",)
+    conviction: ClassVar[bool] = False
+    evolves: ClassVar[bool] = False
+    own_genes: ClassVar[tuple[Any, ...]] = ()
+    genes: ClassVar[tuple[Any, ...]] = COMMON_GENES
+
+    def warmup(self, genes: Any) -> int:
+        return 0
+
+    def indicators(self, genes: Any) -> dict[str, Any]:
+        return {}
+
+    def targets(self, bank: Any, genes: Any, out: Any) -> None:
+        close = bank.bars.close
+        ahead = np.append(np.sign(np.diff(close)), 0.0)
+        changes = np.flatnonzero(np.diff(ahead, prepend=0.0))
+        out.counts[0] = changes.size
+        out.bars[0, : changes.size], out.sides[0, : changes.size] = changes, ahead[changes]
+
+
+def test_a_family_that_looks_one_bar_ahead_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(register._REGISTER, "peeks", Peeks())
+    genes = {name: value for name, value in default_genome("ema_crossover").genes.items() if name in _common()}
+    found = replayed(Committee.of([Genome("peeks", genes)]), trending_panel(days=60), COSTS, PERIODS)
+    assert (found.equal, found.compared) == (0, 2)
+    assert found.difference.startswith("peeks_0_")
+    assert "in period 1, trade 1: the replay made nothing, the backtest long S0" in found.difference
+
+
+def _common() -> set[str]:
+    return {spec.name for spec in COMMON_GENES}
+
+
+def test_a_look_beyond_the_period_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An evaluator that is told of the bars after the period trades otherwise than one that is not.
+    trades = Evaluator.trades
+
+    def late(self: Evaluator, genome: Genome, panel: Panel, costs: Costs, *, start: int, stop: int) -> Any:
+        return trades(self, genome, panel, costs, start=start + 24, stop=stop + 24)
+
+    monkeypatch.setattr(Evaluator, "trades", late)
+    found = replayed(Committee.of([eager("ema_crossover")]), trending_panel(days=61), COSTS, PERIODS)
+    assert found.equal < found.compared
+    assert found.difference
+
+
+def test_nothing_depends_on_processes() -> None:
+    panel = trending_panel(days=60)
+    one, two = (replayed(three(), panel, COSTS, PERIODS, processes=count) for count in (1, 2))
+    assert one.trade_hash == two.trade_hash
+    assert (one.sharpe, one.total_return, one.trades) == (two.sharpe, two.total_return, two.trades)
+
+
+def test_an_interrupted_replay_goes_on_from_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, store, made = trending_panel(days=60), ReplayStore(tmp_path), list[int]()
+    whole = replayed(three(), panel, COSTS, PERIODS)
+    replay = Replayer.__call__
+
+    def counted(self: Replayer, number: int) -> Any:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(number)
+        return replay(self, number)
+
+    monkeypatch.setattr(Replayer, "__call__", counted)
+    with pytest.raises(KeyboardInterrupt):
+        replay_committee(three(), panel, COSTS, PERIODS, store=store)
+    made.clear()
+    found = replayed(three(), panel, COSTS, PERIODS, store=store)
+    assert made == [2]
+    assert (found.trade_hash, found.sharpe, found.equal) == (whole.trade_hash, whole.sharpe, whole.equal)
+    made.clear()
+    assert replayed(three(), panel, COSTS, PERIODS, store=store).total_return == whole.total_return
+    assert made == []
+
+
+def test_a_damaged_replay_is_named(tmp_path: Path) -> None:
+    panel, store = trending_panel(days=60), ReplayStore(tmp_path)
+    replayed(Committee.of([eager("ema_crossover")]), panel, COSTS, PERIODS, store=store)
+    (path,) = tmp_path.rglob("*.parquet")
+    path.write_bytes(b"no parquet")
+    with pytest.raises(IntegrityError, match="delete it: the replay is made again"):
+        replay_committee(Committee.of([eager("ema_crossover")]), panel, COSTS, PERIODS, store=store)
+
+
+def test_when_time_is_up_nothing_is_claimed() -> None:
+    moments = iter([0.0, 0.0, 30.0, 61.0])
+    found = replay_committee(three(), trending_panel(days=60), COSTS, PERIODS, minutes=1, clock=lambda: next(moments))
+    assert found == NotRun("time was up after 2 of 3 members")
+
+
+def test_bars_are_handed_out_at_their_pace() -> None:
+    panel, clock = trending_panel(days=60), SteppedClock()
+    genome = eager("ema_crossover")
+    paced, returns = replay_genome(genome, panel, COSTS, 1430, pace=Pace(10.0, clock))
+    assert clock.waited == pytest.approx([360.0] * 10)
+    fast, same = replay_genome(genome, panel, COSTS, 1430)
+    assert paced.hash == fast.hash
+    np.testing.assert_array_equal(returns, same)
+    with pytest.raises(InputError, match="a pace of 0"):
+        Pace(0.0, clock)
+
+
+def test_periods_adjoin_at_the_end_of_the_span() -> None:
+    span = Span("unseen", 100, 100 + 24 * 100)
+    found = disjoint_periods(span, 24, 3, 30)
+    assert [(p.start, p.stop) for p in found] == [(340, 1060), (1060, 1780), (1780, 2500)]  # type: ignore[union-attr]
+    shorter = disjoint_periods(span, 24, 3, 90)
+    assert [len(p) for p in shorter] == [33 * 24] * 3  # type: ignore[union-attr]
+    assert disjoint_periods(Span("unseen", 0, 24 * 14), 24, 3, 30) == NotRun(
+        "14 days have no room for 3 periods of at least 5 days"
+    )
+    with pytest.raises(InputError, match="0 periods"):
+        disjoint_periods(span, 24, 0, 30)
+
+
+def test_a_period_outside_the_panel_is_refused() -> None:
+    with pytest.raises(InputError, match="period 9 goes from bar 1400 to 1500, but the panel has 1440 bars"):
+        replay_committee(three(), trending_panel(days=60), COSTS, (Span("period 9", 1400, 1500),))
+    with pytest.raises(InputError, match="no period to replay"):
+        replay_committee(three(), trending_panel(days=60), COSTS, ())
+    with pytest.raises(InputError, match="no period from bar 1440 on"):
+        replay_genome(eager("ema_crossover"), trending_panel(days=60), COSTS, 1440)
+
+
+def test_one_bar_and_no_trades_are_defined() -> None:
+    genome = eager("ema_crossover")
+    still = Genome(genome.family, dict(genome.genes) | {"momentum_threshold": 0.05, "trend_filter": 0.02})
+    panel = trending_panel(days=60)
+    one = replayed(Committee.of([genome]), panel, COSTS, (Span("one bar", 1439, 1440),))
+    assert one.equal == 1
+    none = replayed(Committee.of([still]), panel, COSTS, PERIODS)
+    assert (none.equal, none.trades, none.total_return) == (2, (0, 0), (0.0, 0.0))
+    assert np.isnan([none.mean_sharpe, none.consistency]).all()
+
+
+def test_a_delisted_asset_is_sold_at_its_last_close() -> None:
+    panel = trending_panel(days=60)
+    valid = panel.valid.copy()
+    valid[1300:, 0] = False
+    arrays = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
+    ended = Panel.from_arrays(symbols=panel.symbols, interval=panel.interval, times=panel.times, valid=valid, **arrays)
+    committee = Committee.of([eager("ema_crossover")])
+    found = replayed(committee, ended, COSTS, PERIODS)
+    assert found.equal == 2
+    expected = Evaluator(threads=1).evaluate_committees([committee], ended, COSTS, start=1200, stop=1320)
+    assert found.total_return[0] == pytest.approx(expected.metrics["total_return"][0], rel=1e-9)
+
+
+def test_the_first_difference_is_told() -> None:
+    panel = trending_panel(days=60)
+    evaluator = Evaluator(threads=1)
+    long, short = (
+        evaluator.trades(eager("ema_crossover"), panel, COSTS, start=1200, stop=stop) for stop in (1440, 1300)
+    )
+    told = first_difference(long, short)
+    assert told.startswith("trade ")
+    assert "the replay made" in told
