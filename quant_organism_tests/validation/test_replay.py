@@ -1,4 +1,4 @@
-"""Replay: the backtest's trades from bars that come in one by one, and a planted look-ahead that does not survive it."""
+"""Replay: the backtest's trades from bars that come in one by one, which a planted look-ahead does not survive."""
 
 from __future__ import annotations
 
@@ -96,11 +96,12 @@ def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data:
 
 @pytest.mark.parametrize("family", families())
 def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
-    genome = eager(family, 4)
+    genome, panel, periods = eager(family, 4), trending_panel(days=60), PERIODS
     for gene in ("lookback_window", "feature_window"):
         if gene in genome.genes:
-            genome = Genome(family, dict(genome.genes) | {gene: "250", "refit_interval": "24"})
-    found = replayed(Committee.of([genome]), trending_panel(days=60), COSTS, PERIODS)
+            genome = Genome(family, dict(genome.genes) | {gene: "250", "refit_interval": "72", "label_horizon": "1"})
+            panel, periods = trending_panel(days=25, assets=1), (Span("a", 480, 520), Span("b", 520, 600))
+    found = replayed(Committee.of([genome]), panel, COSTS, periods)
     assert (found.equal, found.compared) == (2, 2), found.difference
 
 
@@ -262,9 +263,10 @@ def test_a_delisted_asset_is_sold_at_its_last_close() -> None:
 def test_the_first_difference_is_told() -> None:
     panel = trending_panel(days=60)
     evaluator = Evaluator(threads=1)
-    long, short = (
+    whole, part = (
         evaluator.trades(eager("ema_crossover"), panel, COSTS, start=1200, stop=stop) for stop in (1440, 1300)
     )
-    told = first_difference(long, short)
-    assert told.startswith("trade ")
-    assert "the replay made" in told
+    place = next(n for n, (a, b) in enumerate(zip(whole.frame.rows(), part.frame.rows(), strict=False)) if a != b)
+    told = first_difference(whole, part)
+    assert told.startswith(f"trade {place + 1}: the replay made ")
+    assert told.endswith("by open")
