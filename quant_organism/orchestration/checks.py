@@ -11,7 +11,7 @@ from quant_organism.orchestration.documents import read_documents
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource
-from quant_organism.validation.gauntlet import BACKTEST, DECISION
+from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
 from quant_organism.validation.verdict import Stage
 
 
@@ -147,6 +147,8 @@ CHECKS = [
     data_quality,
     something_to_find,
     *(gate_check("backtest_validation", stage) for stage in BACKTEST),
+    *(gate_check("replay_validation", stage) for stage in REPLAY),
+    *(gate_check("testnet_validation", stage) for stage in TESTNET),
     *(gate_check("validated_strategies", stage) for stage in DECISION),
     evidence_complete,
     config_intact,

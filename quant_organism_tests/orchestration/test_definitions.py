@@ -7,7 +7,7 @@ import pytest
 
 from quant_organism.orchestration.definitions import build_definitions, defs
 from quant_organism.settings import Settings
-from quant_organism.validation.gauntlet import BACKTEST, DECISION
+from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
 
 GRAPH = {
     "candles": ("market", set()),
@@ -19,9 +19,11 @@ GRAPH = {
     "strategy_archive": ("evolution", {"evolved_population"}),
     "backtest_validation": ("validation", {"market_panel", "evolved_population"}),
     "search_significance": ("validation", {"market_panel", "edge_pretest", "backtest_validation"}),
+    "replay_validation": ("validation", {"market_panel", "backtest_validation"}),
+    "testnet_validation": ("validation", {"market_panel", "replay_validation"}),
     "validated_strategies": (
         "validation",
-        {"market_panel", "edge_pretest", "backtest_validation", "search_significance"},
+        {"market_panel", "edge_pretest", "testnet_validation", "search_significance"},
     ),
     "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
     "deployed_configs": ("deployment", {"market_panel", "validated_strategies", "strategy_configs"}),
@@ -60,7 +62,7 @@ def test_every_asset_and_check_explains_itself(definitions: dg.Definitions) -> N
     graph = definitions.resolve_asset_graph()
     assert all(len(graph.get(key).description or "") > 40 for key in graph.get_all_asset_keys())
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
-    gates = {f"{stage}_gates" for stage in (*BACKTEST, *DECISION)}
+    gates = {f"{stage}_gates" for stage in (*BACKTEST, *REPLAY, *TESTNET, *DECISION)}
     assert set(checks) == {"data_quality", "something_to_find", "evidence_complete", "config_intact"} | gates
     assert all(len(check.description or "") > 40 for check in checks.values())
     assert {name for name, check in checks.items() if not check.blocking} == {"something_to_find"} | gates
