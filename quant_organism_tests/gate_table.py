@@ -30,6 +30,7 @@ def _bound(gates: Sequence[Gate], stage: str, name: str) -> str:
     """Return the bound of the gate of that name in a list, empty where there is none."""
     for gate in gates:
         if (gate.stage, gate.name) == (stage, name):
-            sign = next(sign for sign in SIGNS if getattr(gate, sign, None) is not None)
-            return f"{sign.replace('_', ' ')} {gate.threshold:g}"
+            sign = next((sign for sign in SIGNS if getattr(gate, sign, None) is not None), "equal to")
+            mode = f" ({gate.mode})" if hasattr(gate, "mode") else ""
+            return f"{sign.replace('_', ' ')} {gate.threshold:g}{mode}"
     return ""

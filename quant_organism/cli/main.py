@@ -15,6 +15,7 @@ from quant_organism.cli import (
     exchange,
     families,
     keys,
+    replay,
     run,
     sql,
     strategies,
@@ -39,6 +40,7 @@ app.add_typer(archive.app, name="archive")
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")
+app.command("replay")(replay.replay)
 app.add_typer(trials.app, name="trials")
 app.add_typer(exchange.app, name="exchange")
 app.add_typer(keys.app, name="keys")

@@ -76,7 +76,7 @@ class GrowingBank(IndicatorBank):
     def __init__(self, needs: Mapping[str, Keys], models: IndicatorStore) -> None:
         self._needs = {name: np.unique(keys) for name, keys in needs.items()}
         self._models = models
-        self._reach: int | None = None
+        self._reaches: dict[str, int] = {}
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
 
@@ -86,14 +86,13 @@ class GrowingBank(IndicatorBank):
         count, known = bars.numbers.size, self._memory.count
         if count == known:
             return
-        if self._reach is None:
-            self._reach = max((_reach(name, keys, bars) for name, keys in self._needs.items() if keys.size), default=1)
-        reach = self._reach
-        if count != known + 1 or known < reach:
+        if not self._reaches:
+            self._reaches = {name: _reach(name, keys, bars) for name, keys in self._needs.items()}
+        if count != known + 1 or known < max(self._reaches.values(), default=1):
             self._memory = _Memory()
-        shop = _Newest(bars, max(self._memory.count - reach, 0), self._memory, self._models)
         for name, keys in self._needs.items():
-            shop.keep(name, keys)
+            begin = max(self._memory.count - self._reaches[name], 0)
+            _Newest(bars, begin, self._memory, self._models).keep(name, keys)
         self._memory.count = count
         self._rows = {}
 
@@ -171,9 +170,10 @@ class _Newest(Workshop):
         if name not in _ONWARD:
             return super().make(name, keys)
         place = (name, keys.tobytes())
-        if place not in self._made:
-            self._made[place] = self._lengthened(place, _ONWARD[name](self, keys)).since(self.begin)
-        return self._made[place]
+        table = self._memory.tables.get(place)
+        if table is None or table.count < self.every.numbers.size:
+            table = self._lengthened(place, _ONWARD[name](self, keys))
+        return table.since(self.begin)
 
     def keep(self, name: str, keys: Keys) -> None:
         """Add the new columns to the table of an indicator."""
@@ -208,7 +208,7 @@ class _Newest(Workshop):
 def _reach(name: str, keys: Keys, bars: Bars) -> int:
     if name == "mean_funding_rate":
         keys = bars.count_of(keys)
-    return int(_REACH[name](keys).max())
+    return int(_REACH[name](keys).max(initial=1))
 
 
 def _ema(shop: _Newest, periods: Keys) -> Rows:

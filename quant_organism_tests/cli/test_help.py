@@ -34,6 +34,7 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
         ["families"],
         ["archive", "show"],
         ["trials", "summary"],
+        ["replay"],
         ["sql"],
         ["ui"],
         ["keys"],

@@ -41,6 +41,21 @@ def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished
     assert document["id"] == best
 
 
+def test_a_strategy_is_replayed_to_the_trades_of_its_backtest(call: Call, finished_run: Finished) -> None:
+    listed = call("strategies", "list", "--json", "--data-dir", finished_run.data_dir)
+    id = json.loads(listed.out)["strategies"][0]["id"]
+    replays = [call("replay", id, "--mode", "minimal", "--json", "--data-dir", finished_run.data_dir) for _ in range(2)]
+    assert [said.code for said in replays] == [0, 0]
+    assert replays[0] == replays[1]
+    found = json.loads(replays[0].out)
+    assert [period["bars"] for period in found["periods"]] == [14 * 24]
+    shown = call("strategies", "show", id, "--data-dir", finished_run.data_dir).out
+    assert "hash " + found["trade_hash"][:16] in " ".join(shown.split())
+    refused = call("replay", id, "--mode", "slow", "--data-dir", finished_run.data_dir)
+    assert refused.code == 2
+    assert "use one of minimal, fast, full" in refused.err
+
+
 def test_a_retired_strategy_leaves_the_list_with_its_reason(call: Call, finished_run: Finished, tmp_path: Path) -> None:
     shutil.copytree(finished_run.data_dir / "strategies", tmp_path / "data" / "strategies")
     best = json.loads(call("strategies", "list", "--json").out)["strategies"][0]["id"]
