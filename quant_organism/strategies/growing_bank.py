@@ -195,7 +195,8 @@ class _Newest(Workshop):
     def all_features(self) -> Rows:
         """Return the features of all bars so far, shape (20, n)."""
         self.make("features", _FEATURES)
-        return self._memory.tables["features", _FEATURES.tobytes()].since(0)[0]
+        (rows,) = self._memory.tables["features", _FEATURES.tobytes()].since(0)
+        return np.asarray(rows)
 
     def _lengthened(self, place: tuple[str, bytes], columns: Rows) -> _Table:
         table = self._memory.tables.get(place)
