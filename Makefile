@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test check bench audit-search pages clean
+.PHONY: help setup run ui test check bench audit audit-search pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -29,6 +29,9 @@ check: setup  ## ruff, mypy, import walls
 
 bench: setup  ## one benchmark: make bench NAME=configs
 	@$(BIN)/python -m benchmarks $(NAME)
+
+audit: setup  ## the whole organism on 260 fresh worlds: false discoveries and power; may be interrupted
+	@$(BIN)/quant-organism audit --nulls 200 --planted 60 --seed-range confirmation
 
 audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 worlds; may be interrupted
 	@$(BIN)/python -m benchmarks audit_search

@@ -9,6 +9,7 @@ import typer
 from quant_organism import __version__
 from quant_organism.cli import (
     archive,
+    audit,
     data,
     doctor,
     evolve,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("evolve")(evolve.evolve)
+app.command("audit")(audit.audit)
 app.add_typer(archive.app, name="archive")
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")

@@ -1,0 +1,124 @@
+"""`quant-organism audit`: the whole organism on fresh markets whose truth is known, and how often it is wrong."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quant_organism.cli import options
+from quant_organism.errors import InputError
+
+if TYPE_CHECKING:
+    from quant_organism.market.panel import Panel
+
+_ALARM = 1
+_WORLDS = "Worlds"
+_LONGEST = 3_650
+
+
+def audit(
+    nulls: Annotated[int, typer.Option(min=0, help="Simulated worlds without an edge.", rich_help_panel=_WORLDS)] = 200,
+    planted: Annotated[
+        int, typer.Option(min=0, help="Worlds with a planted edge, strong and weak.", rich_help_panel=_WORLDS)
+    ] = 60,
+    path: Annotated[
+        Path | None,
+        typer.Option("--panel", help="Folder or file of real candles, to be turned over.", rich_help_panel=_WORLDS),
+    ] = None,
+    flipped: Annotated[int, typer.Option(min=1, help="Worlds made of the real candles.", rich_help_panel=_WORLDS)] = 20,
+    seed_range: Annotated[
+        str,
+        typer.Option(
+            help="tuning: worlds that anyone may look at; confirmation: those for the final count; or a first seed.",
+            rich_help_panel=_WORLDS,
+        ),
+    ] = "tuning",
+    profile: Annotated[
+        str, typer.Option(help="How large the cycles are: a shipped audit profile, or a YAML file.")
+    ] = "audit",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Worlds at once; no result depends on it. (default: one per core)")
+    ] = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure how often the organism deploys luck, and how often it finds what is there.
+
+    Every world is kept once it is done: the same command goes on where it was interrupted. Ends with exit code 1 where
+    an alarm is raised.
+    """
+    from quant_organism.cli.output import print_json, print_table
+    from quant_organism.cli.progress import progress_bars
+    from quant_organism.validation.audit.campaign import Campaign
+    from quant_organism.validation.audit.profile import AuditProfile
+    from quant_organism.validation.audit.report import AuditReport, Provenance
+    from quant_organism.validation.audit.worlds import plan
+
+    settings = options.folder_settings(data_dir)
+    frozen = AuditProfile.load(profile)
+    first = _first_seed(seed_range)
+    worlds = plan(nulls, planted, first_seed=first, flipped=0 if path is None else flipped)
+    if not worlds:
+        raise InputError("no world is asked for", where="option --nulls", remedy="ask for at least one")
+    with progress_bars() as bars:
+        real = None if path is None else _real(path)
+        campaign = Campaign(frozen, worlds, settings.data_dir / "audits", real)
+        bars("Audit", len(campaign.done()), len(worlds), "")
+        outcomes = campaign.run(
+            processes=processes or settings.worker_threads,
+            progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
+        )
+    last = first + max(nulls, planted, flipped if path is not None else 0) - 1
+    said = {"nulls": nulls, "planted": planted, "panel": path, "flipped": None if path is None else flipped}
+    provenance = Provenance(
+        profile=profile,
+        identity=campaign.identity,
+        seeds=f"{seed_range}: {first} to {last}",
+        wanted=len(worlds),
+        command=options.command_line("audit", {**said, "seed_range": seed_range, "profile": profile}),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    report = AuditReport.of(outcomes, provenance)
+    files = report.write(campaign.place)
+    if as_json:
+        print_json(report.document | {"files": [str(file) for file in files]})
+    else:
+        for section in report.sections:
+            print_table(section.columns, section.rows, title=section.title)
+            typer.echo(f"{section.note}\n")
+        for file in files:
+            typer.echo(file)
+    if any(alarm.raised for alarm in report.rates.alarms):
+        raise typer.Exit(_ALARM)
+
+
+def _first_seed(text: str) -> int:
+    from quant_organism.validation.audit.worlds import RANGES
+
+    if text in RANGES:
+        return RANGES[text]
+    if not text.isdecimal() or not text.isascii():
+        raise InputError(
+            f"{text!r} is no range of seeds",
+            where="option --seed-range",
+            remedy=f"choose {', '.join(RANGES)}, or a first seed",
+        )
+    return int(text)
+
+
+def _real(path: Path) -> "Panel":
+    """Return the last days of real candles, read through a lake of their own."""
+    from tempfile import TemporaryDirectory
+
+    from quant_organism.market.files.source import FileSource
+    from quant_organism.market.ingest import ingest
+    from quant_organism.market.lake import Lake
+    from quant_organism.market.panel import build_panel
+    from quant_organism.market.schema import Interval
+
+    with TemporaryDirectory() as folder:
+        lake, source, interval = Lake(Path(folder)), FileSource(path), Interval.parse("1h")
+        first, last = source.span(interval)
+        ingest(source, lake, interval, first, last)
+        return build_panel(lake, source.market, interval, last, None, None, _LONGEST)
