@@ -17,6 +17,7 @@ _CALLED = {
     "progress.png": "search plot",
     "families.png": "family plot",
     "genealogy.png": "genealogy",
+    "tear_sheets": "tear sheets",
 }
 
 

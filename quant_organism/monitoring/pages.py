@@ -68,12 +68,12 @@ def page(template: str, pictures: Mapping[str, bytes], **context: Any) -> bytes:
 
 def number(value: float, digits: int = 2) -> str:
     """Write a number; a dash where there is none."""
-    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
+    return f"{round(value, digits) + 0.0:,.{digits}f}" if math.isfinite(value) else "–"
 
 
 def percent(value: float, digits: int = 1) -> str:
     """Write a fraction in per cent; a dash where there is none."""
-    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else "–"
+    return f"{round(100 * value, digits) + 0.0:.{digits}f} %" if math.isfinite(value) else "–"
 
 
 def _measured(value: float, gate: str) -> str:

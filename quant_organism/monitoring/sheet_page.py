@@ -71,9 +71,16 @@ def write_tear_sheets(folder: Path, sheets: Sequence[TearSheet]) -> dict[str, Pa
 
 
 def _page(sheet: TearSheet) -> bytes:
-    passed = sum(gate.status == "passed" for gate in sheet.gates)
+    deciding = [gate for gate in sheet.gates if gate.needed_for]
     return page(
-        "tear_sheet.html", _pictures(sheet), sheet=sheet, passed=passed, months=_MONTHS, figures=_FIGURES, nan=math.nan
+        "tear_sheet.html",
+        _pictures(sheet),
+        sheet=sheet,
+        passed=sum(gate.status == "passed" for gate in deciding),
+        deciding=len(deciding),
+        months=_MONTHS,
+        figures=_FIGURES,
+        nan=math.nan,
     )
 
 

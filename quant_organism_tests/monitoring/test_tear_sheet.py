@@ -46,7 +46,10 @@ def sheet() -> TearSheet:
 
 def bare(sheet: TearSheet) -> TearSheet:
     """Return the sheet of a strategy that did nothing."""
-    shakes = [dataclasses.replace(row, count=0, points=(), worst="nothing was traded") for row in sheet.shakes]
+    unknown = dict.fromkeys(("low", "middle", "high", "drawdown", "loss_probability"), math.nan)
+    shakes = [
+        dataclasses.replace(row, count=0, points=(), worst="nothing was traded", **unknown) for row in sheet.shakes
+    ]
     figures = [dataclasses.replace(span, metrics=dict.fromkeys(span.metrics, math.nan)) for span in sheet.figures[:1]]
     empty = {"days": (), "equity": (), "years": (), "cone": None, "neighbours": None, "assets": (), "regimes": ()}
     return dataclasses.replace(sheet, shakes=shakes, figures=figures, sharpe=math.nan, **empty)
