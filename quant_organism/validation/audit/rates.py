@@ -358,7 +358,7 @@ def _goals(false: Share, found: Sequence[FoundRow], worth: Worth) -> tuple[Goal,
             _verdict(worth.median, worth.median >= LEAST_WORTH),
             "nothing was accepted where there is an edge"
             if math.isnan(worth.median)
-            else f"the {worth.accepted} accepted earned {worth.median:.0%} of their oracle's Sharpe ratio later (median; "
+            else f"the {worth.accepted} accepted earned {worth.median:.0%} of their oracle's Sharpe ratio later (median, "
             f"quartiles {worth.lower:.0%} and {worth.upper:.0%}), {worth.without_trades} of them never traded; "
             f"wanted: at least {LEAST_WORTH:.0%}",
         ),
