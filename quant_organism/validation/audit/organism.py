@@ -14,7 +14,7 @@ from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.nursery import default_families
 from quant_organism.market.panel import Panel
 from quant_organism.validation.audit.profile import AuditProfile
-from quant_organism.validation.case import Grounds
+from quant_organism.validation.case import Grounds, PValue
 from quant_organism.validation.draws import DrawStore, Remembered
 from quant_organism.validation.gauntlet import Review, run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister
@@ -24,6 +24,7 @@ from quant_organism.validation.profile import Profile
 from quant_organism.validation.splits import split
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.simulated_p import SimulatedP
+from quant_organism.validation.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Submission:
     ----------
     reviews
         Every candidate with all judgements on it.
-    pretest_p
-        Of the test before the search, or why there is none.
+    pretest
+        p-value of the test before the search, or why there is none.
     cpu_seconds
         By part of the organism.
     """
 
     reviews: tuple[Review, ...]
-    pretest_p: float | NotRun
+    pretest: PValue | NotRun
     cpu_seconds: Mapping[str, float]
 
 
@@ -85,7 +86,7 @@ def run_organism(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -
     with clock.measuring("search"):
         found = evolve(seen, spec, costs, evaluator, seed=seed, evidence=evidence)
 
-    def significance() -> Mapping[str, float | NotRun] | NotRun:
+    def find_significance() -> Mapping[str, PValue | NotRun] | NotRun:
         if isinstance(asked, PretestResult) and not asked.found:
             return NotRun(f"nothing to find before the search (p = {asked.p_value:.3g}), so none was repeated")
         with clock.measuring("repetitions"):
@@ -95,7 +96,7 @@ def run_organism(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -
             measured = search_significance(searched, draws=profile.searches, make=make, left_out=left_out)
         if isinstance(measured, NotRun):
             return measured
-        return {n: p.p_value if isinstance(p, SimulatedP) else p for n, p in measured.p_values.items()}
+        return {n: PValue(p.p_value, p.draws) if isinstance(p, SimulatedP) else p for n, p in measured.p_values.items()}
 
     with TemporaryDirectory() as lake, clock.measuring("gates"):
         grounds = Grounds(
@@ -107,11 +108,12 @@ def run_organism(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -
             reason="a world of an audit",
             seed=seed,
             candidates=tuple(found.candidates),
-            significance=significance,
-            pretest_p=asked if isinstance(asked, NotRun) else asked.p_value,
+            read_trials=lambda: TrialRecord.of(found.search.trials),
+            find_significance=find_significance,
+            pretest=asked if isinstance(asked, NotRun) else PValue(asked.p_value, asked.draws),
         )
         reviews = run_gauntlet(grounds, Profile.load(profile.gates), clock=time.process_time)
-    return Submission(tuple(reviews), grounds.pretest_p, clock.seconds)
+    return Submission(tuple(reviews), grounds.pretest, clock.seconds)
 
 
 class _Clock:

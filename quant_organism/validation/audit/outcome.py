@@ -165,7 +165,7 @@ def live_through(world: World, profile: AuditProfile, organism: Organism, folder
         candidates=len(submitted.reviews),
         standing="fallen" if best is None else best.standing,
         gates=() if best is None else _gates(best),
-        pretest_p=None if isinstance(submitted.pretest_p, NotRun) else submitted.pretest_p,
+        pretest_p=None if isinstance(submitted.pretest, NotRun) else submitted.pretest.p_value,
         unseen_p=measured.get("unseen_p"),
         claimed_sharpe=None if best is None else _claimed(best),
         in_sample_sharpe=measured.get("in_sample_sharpe"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import bdtrc, ndtr, ndtri
 
 from quant_organism.errors import InputError
 from quant_organism.validation.audit.outcome import GateOutcome, Outcome
@@ -278,12 +278,13 @@ def _stops(gate: GateOutcome, goal: str) -> bool:
 
 def _alarms(outcomes: Sequence[Outcome], without_edge: Sequence[Outcome]) -> tuple[Alarm, ...]:
     false = Share.of(without_edge, _accepted)
+    chance = float(bdtrc(false.count - 1, false.worlds, MOST_FALSE)) if false.count else 1.0
     alarms = [
         Alarm(
             "false discoveries",
-            bool(false.low > MOST_FALSE),
-            f"{false} of the worlds without an edge deployed something beyond the shadow pool; "
-            f"the alarm is raised where even the lower bound exceeds {MOST_FALSE:.0%}",
+            chance < ALARM_LEVEL,
+            f"{false} of the worlds without an edge deployed something beyond the shadow pool; so many or more by "
+            f"chance at {MOST_FALSE:.0%} with probability {chance:.2g}",
         )
     ]
     for name, what in (("pretest_p", "the test before the search"), ("unseen_p", "the days after the search")):
@@ -358,8 +359,8 @@ def _goals(false: Share, found: Sequence[FoundRow], worth: Worth) -> tuple[Goal,
             _verdict(worth.median, worth.median >= LEAST_WORTH),
             "nothing was accepted where there is an edge"
             if math.isnan(worth.median)
-            else f"the {worth.accepted} accepted earned {worth.median:.0%} of their oracle's Sharpe ratio later (median, "
-            f"quartiles {worth.lower:.0%} and {worth.upper:.0%}), {worth.without_trades} of them never traded; "
+            else f"the {worth.accepted} accepted earned {worth.median:.0%} of their oracle's Sharpe ratio later "
+            f"(median; quartiles {worth.lower:.0%} and {worth.upper:.0%}), {worth.without_trades} never traded; "
             f"wanted: at least {LEAST_WORTH:.0%}",
         ),
     )
