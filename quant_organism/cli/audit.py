@@ -40,6 +40,7 @@ def audit(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Worlds at once; no result depends on it. (default: one per core)")
     ] = None,
+    so_far: Annotated[bool, typer.Option("--so-far", help="Report on the worlds that are done, and run none.")] = False,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
@@ -62,13 +63,14 @@ def audit(
     if not worlds:
         raise InputError("no world is asked for", where="option --nulls", remedy="ask for at least one")
     with progress_bars() as bars:
-        real = None if path is None else _real(path)
-        campaign = Campaign(frozen, worlds, settings.data_dir / "audits", real)
-        bars("Audit", len(campaign.done()), len(worlds), "")
-        outcomes = campaign.run(
-            processes=processes or settings.worker_threads,
-            progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
-        )
+        campaign = Campaign(frozen, worlds, settings.data_dir / "audits", None if path is None else _real(path))
+        outcomes = campaign.done()
+        bars("Audit", len(outcomes), len(worlds), "done before")
+        if not so_far:
+            outcomes = campaign.run(
+                processes=processes or settings.worker_threads,
+                progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
+            )
     last = first + max(nulls, planted, flipped if path is not None else 0) - 1
     said = {"nulls": nulls, "planted": planted, "panel": path, "flipped": None if path is None else flipped}
     provenance = Provenance(

@@ -112,7 +112,9 @@ def run_organism(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -
             find_significance=find_significance,
             pretest=asked if isinstance(asked, NotRun) else PValue(asked.p_value, asked.draws),
         )
-        reviews = run_gauntlet(grounds, Profile.load(profile.gates), clock=time.process_time)
+        reviews = run_gauntlet(
+            grounds, Profile.load(profile.gates), every_gate=profile.every_gate, clock=time.process_time
+        )
     return Submission(tuple(reviews), grounds.pretest, clock.seconds)
 
 

@@ -49,8 +49,8 @@ class GateOutcome:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
-        return f"{self.stage} {self.gate}"
+        """What tables call it: a profile may ask for the same number twice, with two bounds."""
+        return f"{self.stage} {self.gate}" + ("" if self.threshold is None else f" {self.threshold:g}")
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class AuditProfile(BaseModel):
         Copies that the whole search is repeated on, at most.
     gates
         Profile of the gauntlet: a shipped one, or the path of a YAML file.
+    every_gate
+        Ask every gate in every world, whoever has fallen before, so that it is known what each adds and costs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,7 @@ class AuditProfile(BaseModel):
     copies: int = Field(ge=1, le=10_000)
     searches: int = Field(ge=1, le=10_000)
     gates: str = "full"
+    every_gate: bool = True
 
     @classmethod
     def load(cls, source: str) -> Self:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from scipy.special import bdtrc, ndtr, ndtri
 
 from quant_organism.errors import InputError
+from quant_organism.validation.audit.edges import Strength
 from quant_organism.validation.audit.outcome import GateOutcome, Outcome
 from quant_organism.validation.statistics.proportion import wilson_interval
 
@@ -26,11 +27,13 @@ LEAST_WORTH: Final = 0.70
 ALARM_LEVEL: Final = 0.001
 """Probability at which a sound organism raises an alarm by chance."""
 
+_STRENGTHS: Final[tuple[Strength, ...]] = ("none", "weak", "strong")
 _RIGHT: Final = 0.5
 _ROUNDING: Final = 1e-6
 _SMALLEST_P: Final = 1e-4
 
 Verdict = Literal["reached", "missed", "unknown"]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class Share:
     high: float
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome], holds: Callable[[Outcome], bool]) -> Share:
-        """Count the outcomes for which something holds."""
-        count, worlds = sum(holds(outcome) for outcome in outcomes), len(outcomes)
+    def of(cls, found: Sequence[Item], holds: Callable[[Item], bool]) -> Share:
+        """Count those for which something holds, one for each world."""
+        count, worlds = sum(holds(item) for item in found), len(found)
         low, high = wilson_interval(count, worlds) if worlds else (math.nan, math.nan)
         return cls(count, worlds, low, high)
 
@@ -107,10 +110,10 @@ class GateRow:
     ----------
     gate, goals
         Its name, and the stages of life that it stands before; none: information.
-    judged
-        Worlds in which it was asked.
-    nulls, weak, strong
-        Worlds in which it was the first to stop the candidate, by how much there was to find.
+    passed
+        Worlds that passed it of those in which it was asked, by how much there was to find: none, weak, strong.
+    first
+        Worlds in which it was the first to stop the candidate, in the same order.
     only_nulls, only_planted
         Worlds in which nothing else would have stopped it: what the gate adds, and what it costs.
     cpu_seconds
@@ -119,10 +122,8 @@ class GateRow:
 
     gate: str
     goals: tuple[str, ...]
-    judged: int
-    nulls: int
-    weak: int
-    strong: int
+    passed: tuple[Share, ...]
+    first: tuple[int, ...]
     only_nulls: int
     only_planted: int
     cpu_seconds: float
@@ -251,25 +252,26 @@ def _gates(outcomes: Sequence[Outcome]) -> tuple[GateRow, ...]:
     names = list(dict.fromkeys((gate.name, gate.goals) for o in outcomes for gate in o.gates))
     rows = []
     for name, goals in names:
-        asked = [
-            g for o in outcomes for g in o.gates if g.name == name and (g.status != "not_run" or g.cpu_seconds > 0)
-        ]
+        own = [(o.strength, g) for o in outcomes for g in o.gates if g.name == name and _asked(g)]
+        passed = [[g.status == "passed" for strength, g in own if strength == one] for one in _STRENGTHS]
         stopped = [o.strength for o in outcomes if first[o.world] == name]
         alone = [o.strength for o in outcomes if [g.name for g in o.gates if _stops(g, goal)] == [name]]
         rows.append(
             GateRow(
                 gate=name,
                 goals=goals,
-                judged=len(asked),
-                nulls=stopped.count("none"),
-                weak=stopped.count("weak"),
-                strong=stopped.count("strong"),
+                passed=tuple(Share.of(found, bool) for found in passed),
+                first=tuple(stopped.count(strength) for strength in _STRENGTHS),
                 only_nulls=alone.count("none"),
                 only_planted=len(alone) - alone.count("none"),
-                cpu_seconds=float(np.mean([g.cpu_seconds for g in asked])) if asked else math.nan,
+                cpu_seconds=float(np.mean([g.cpu_seconds for _, g in own])) if own else math.nan,
             )
         )
     return tuple(rows)
+
+
+def _asked(gate: GateOutcome) -> bool:
+    return gate.status != "not_run" or gate.cpu_seconds > 0.0
 
 
 def _stops(gate: GateOutcome, goal: str) -> bool:

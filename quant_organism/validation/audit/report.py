@@ -124,18 +124,16 @@ class AuditReport:
             ),
             Section(
                 "Gate by gate",
-                "Null, weak, strong: worlds in which the gate was the first to stop the candidate on its way beyond "
-                "the shadow pool. Only: worlds in which nothing else would have; on nulls that is what it adds, on "
-                "planted worlds what it costs. A gate behind the first stop may not have been asked.",
-                ("gate", "before", "asked", "null", "weak", "strong", "only, null", "only, planted", "CPU s"),
+                "Passed: worlds that passed it, of those in which it was asked. First: worlds in which it was the "
+                "first to stop the candidate on its way beyond the shadow pool, without an edge / weak / strong. Only: "
+                "where nothing else would have; without an edge that is what it adds, with one what it costs.",
+                ("gate", "before", "passed: null", "weak", "strong", "first", "only, null", "only, planted", "CPU s"),
                 tuple(
                     (
                         row.gate,
                         ", ".join(row.goals) or "information",
-                        row.judged,
-                        row.nulls,
-                        row.weak,
-                        row.strong,
+                        *(f"{share.count}/{share.worlds}" for share in row.passed),
+                        " / ".join(map(str, row.first)),
                         row.only_nulls,
                         row.only_planted,
                         row.cpu_seconds,

@@ -80,16 +80,20 @@ def test_a_gate_is_credited_with_the_nulls_and_charged_with_the_edges_that_it_al
         ]
     )
     rows = {row.gate: row for row in found.gates}
-    first, last = rows["in_sample sharpe"], rows["holdout mean_return"]
-    assert (first.nulls, first.only_nulls, first.strong, first.only_planted) == (2, 1, 0, 0)
-    assert (last.nulls, last.only_nulls, last.strong, last.only_planted) == (1, 1, 1, 1)
+    first, last = rows["in_sample sharpe 1"], rows["holdout mean_return 0.05"]
+    assert (first.first, first.only_nulls, first.only_planted) == ((2, 0, 0), 1, 0)
+    assert (last.first, last.only_nulls, last.only_planted) == ((1, 0, 1), 1, 1)
+    assert [(share.count, share.worlds) for share in first.passed] == [(1, 3), (0, 0), (2, 2)]
     assert last.cpu_seconds == pytest.approx(0.25)
 
 
 def test_a_gate_that_was_not_asked_costs_nothing_and_is_not_counted():
     unasked = replace(NULL.gates[1], status="not_run", value=None, cpu_seconds=0.0)
     found = rates([NULL, replace(NULL, world="n2", gates=(NULL.gates[0], unasked))])
-    assert {row.gate: row.judged for row in found.gates} == {"in_sample sharpe": 2, "holdout mean_return": 1}
+    assert {row.gate: row.passed[0].worlds for row in found.gates} == {
+        "in_sample sharpe 1": 2,
+        "holdout mean_return 0.05": 1,
+    }
 
 
 def test_p_values_that_are_too_small_on_nulls_raise_the_alarm_and_large_ones_do_not():
