@@ -28,6 +28,7 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
     [
         [],
         ["run"],
+        ["audit"],
         ["data"],
         ["data", "import"],
         ["strategies"],

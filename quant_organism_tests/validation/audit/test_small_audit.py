@@ -5,37 +5,12 @@ It can only catch what is broken: with so few worlds no rate is known to better 
 
 import pytest
 
-from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.validation.audit.campaign import Campaign
 from quant_organism.validation.audit.edges import Edge
 from quant_organism.validation.audit.profile import AuditProfile
 from quant_organism.validation.audit.rates import Rates, rates
 from quant_organism.validation.audit.worlds import World
 
-PROFILE = AuditProfile(
-    name="ci",
-    days=480,
-    later_days=180,
-    search=EvolutionSpec(
-        families=(
-            "bollinger_bands",
-            "donchian_breakout",
-            "ema_crossover",
-            "funding_rate_carry",
-            "rsi_filter",
-            "sma_trend_filter",
-            "stochastic_oscillator",
-            "vwap_reversion",
-        ),
-        islands=1,
-        population=48,
-        generations=1,
-    ),
-    strategies=24,
-    copies=19,
-    searches=19,
-    gates="full",
-)
 EDGE = Edge(family="momentum", strength="strong", k=0.2, oracle_sharpe=8.0, chosen_at=8.0)
 
 
@@ -43,7 +18,7 @@ EDGE = Edge(family="momentum", strength="strong", k=0.2, oracle_sharpe=8.0, chos
 def found(tmp_path_factory: pytest.TempPathFactory) -> Rates:
     nulls = tuple(World("null", 300 + place) for place in range(10))
     strong = tuple(World("planted", 300 + place, EDGE) for place in range(4))
-    return rates(Campaign(PROFILE, nulls + strong, tmp_path_factory.mktemp("audit")).run())
+    return rates(Campaign(AuditProfile.load("smoke"), nulls + strong, tmp_path_factory.mktemp("audit")).run())
 
 
 def test_nothing_goes_beyond_the_shadow_pool_without_an_edge(found: Rates):
