@@ -1,5 +1,6 @@
 # Every target sets up its own environment first; the second time that costs nothing.
 .PHONY: help setup run ui test check bench audit audit-search pages clean
+.PHONY: help setup run ui test check bench audit-search chaos pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -35,6 +36,9 @@ audit: setup  ## the whole organism on 260 fresh worlds: false discoveries and p
 
 audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 worlds; may be interrupted
 	@$(BIN)/python -m benchmarks audit_search
+
+chaos: setup  ## faults by the thousand against traders and their feed: about ten minutes; PART=session|line|kills|breakers
+	@$(BIN)/python -m quant_organism_tests.chaos $(PART)
 
 pages: setup  ## gene tables and pictures of docs/families, after a family has changed
 	@$(BIN)/python -m quant_organism_tests.family_pages

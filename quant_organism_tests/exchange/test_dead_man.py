@@ -12,12 +12,12 @@ from quant_organism.errors import BusyError, InputError
 from quant_organism.exchange.keystore import wallet_of
 from quant_organism.exchange.orders.dead_man import DeadMan, Watchdog, cancel_all
 from quant_organism.exchange.orders.reconciliation import reconcile
+from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.exchange.loopback import Failure, LoopbackVenue, serving
-from quant_organism_tests.exchange.trading_child import (
+from quant_organism_tests.exchange.trader import (
     ADDRESS,
     KEY,
     bracket,
-    check_journal_is_venue,
     close,
     new_order,
     open_manager,

@@ -15,12 +15,12 @@ from quant_organism.exchange.orders.identity import cloid_of
 from quant_organism.exchange.orders.journal import Journal
 from quant_organism.exchange.orders.manager import OrderManager
 from quant_organism.exchange.orders.reconciliation import reconcile
+from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.exchange.loopback import Failure, LoopbackVenue, serving
-from quant_organism_tests.exchange.trading_child import (
+from quant_organism_tests.exchange.trader import (
     ADDRESS,
     KEY,
     bracket,
-    check_journal_is_venue,
     close,
     new_order,
     open_manager,

@@ -69,7 +69,7 @@ def begin(engine: Engine, fault: Fault) -> None:
 
 def end(engine: Engine, fault: Fault) -> None:
     """Let a fault of the venue end; what was for good stays."""
-    market = engine.market.state
+    state, market = engine.venue.state, engine.market.state
     match fault.kind:
         case "unify_account":
             _account(engine, fault).is_unified = False
@@ -88,6 +88,8 @@ def end(engine: Engine, fault: Fault) -> None:
         case "halt":
             for listing in _listings(engine, fault):
                 listing.halted = False
+        case "post_only":
+            state.post_only_until_ms = state.now_ms
         case "open_interest_cap":
             for listing in _listings(engine, fault):
                 listing.open_interest_capped = False

@@ -1,0 +1,52 @@
+"""The rehearsal of faults, small: what `make chaos` does by the thousand must hold by the dozen at every change."""
+
+from pathlib import Path
+
+import pytest
+
+from quant_organism_tests.chaos.__main__ import main
+from quant_organism_tests.chaos.breakers import BREAKAGES, run_breakers
+from quant_organism_tests.chaos.kills import run_kills
+from quant_organism_tests.chaos.line import run_line
+from quant_organism_tests.chaos.plans import SESSION_KINDS, STREAM_KINDS
+from quant_organism_tests.chaos.session import run_session
+
+SEED = 7
+
+
+def nothing(_: str) -> None:
+    """Take no note of how far it is."""
+
+
+@pytest.mark.slow
+def test_a_session_in_which_everything_fails_ends_flat_and_agreed(tmp_path: Path) -> None:
+    count = run_session(SEED, tmp_path, 200, nothing, rounds=4, parts=8)
+    assert set(count.faults) == SESSION_KINDS
+    assert count.faults.total() >= 200
+    assert min(count.orders, count.fills, count.settled, count.new_agents) > 5
+
+
+@pytest.mark.slow
+def test_no_bar_and_no_fill_is_lost_or_altered_when_the_line_is_cut(tmp_path: Path) -> None:
+    count = run_line(SEED, tmp_path, 40, nothing)
+    assert count.disconnects.total() >= 40
+    assert set(count.faults) <= STREAM_KINDS
+    assert min(count.bars["trades"], count.bars["venue"], count.fills) > 0
+
+
+@pytest.mark.slow
+def test_a_trader_killed_at_any_moment_is_taken_up_again(tmp_path: Path) -> None:
+    count = run_kills(SEED, tmp_path, 5, nothing)
+    assert count.kills == 5
+
+
+@pytest.mark.slow
+def test_every_circuit_breaker_opens_and_closes(tmp_path: Path) -> None:
+    moves = run_breakers(SEED, tmp_path, len(BREAKAGES))
+    assert {name for name, state in moves if state == "open"} == {"info", "exchange"}
+    assert {moves[name, state] for name in ("info", "exchange") for state in ("open", "closed")} == {len(BREAKAGES)}
+
+
+def test_a_part_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SystemExit):
+        main(["nothing"])

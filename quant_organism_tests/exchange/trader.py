@@ -1,0 +1,63 @@
+"""A trader with one account on a loopback venue, and the orders that it places."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from quant_organism.exchange.client.hyperliquid import HyperliquidVenue, connect
+from quant_organism.exchange.client.network import Limits, VenueSpec
+from quant_organism.exchange.client.requests import NewOrder, Trigger
+from quant_organism.exchange.keystore import wallet_of
+from quant_organism.exchange.orders.identity import cloid_of
+from quant_organism.exchange.orders.journal import Journal
+from quant_organism.exchange.orders.manager import OrderManager
+
+KEY = "0x" + "0123456789" * 6 + "0123"
+ADDRESS = wallet_of(KEY).address
+D = Decimal
+
+
+def new_order(decision: str, *, px: str = "1900", sz: str = "0.1", leg: str = "entry", **changes: Any) -> NewOrder:
+    """Return a bid for ETH, unless said otherwise."""
+    order: dict[str, Any] = {"coin": "ETH", "is_buy": True, "px": D(px), "sz": D(sz), **changes}
+    return NewOrder(cloid_of(decision, leg), **order)
+
+
+def bracket(decision: str, mid: int = 2000) -> list[NewOrder]:
+    """Return an entry that fills at once, with its take-profit and its stop."""
+    child = {"is_buy": False, "reduce_only": True, "sz": "0.05"}
+    high, low = mid * 11 // 10, mid * 9 // 10
+    return [
+        new_order(decision, px=str(mid * 201 // 200), sz="0.05"),
+        new_order(decision, leg="tp", px=str(high), trigger=Trigger(D(high), "tp"), **child),
+        new_order(decision, leg="sl", px=str(low * 9 // 10), trigger=Trigger(D(low), "sl"), **child),
+    ]
+
+
+def spec(url: str) -> VenueSpec:
+    """Return the loopback venue, asked often and with little patience."""
+    return VenueSpec("simulator", ADDRESS, url, read_seconds=0.5, limits=Limits(breaker_failures=50))
+
+
+def open_manager(
+    url: str,
+    folder: Path,
+    *,
+    visibility_seconds: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> OrderManager:
+    """Return a manager over the journal of a folder."""
+    found = connect(spec(url), wallet_of(KEY), folder / "signers", sleep=sleep)
+    # this machine's requests are not what is tested here
+    found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
+    journal = Journal(folder / "ledger.sqlite", f"simulator {ADDRESS}")
+    return OrderManager(found, journal, visibility_seconds=visibility_seconds, sleep=sleep)
+
+
+def close(manager: OrderManager) -> None:
+    """Let another process trade."""
+    assert isinstance(manager.venue, HyperliquidVenue)
+    manager.venue.close()
+    manager.journal.close()
