@@ -215,14 +215,14 @@ def test_a_fence_tells_what_never_came_from_what_did(server: LoopbackVenue, venu
     lost, late = venue.draw_nonce(), venue.draw_nonce()
     server.inject = once("exchange", "order", Failure("before"))
     assert isinstance(venue.place([bid("lost")], lost)[0], Unknown)
-    assert venue.fence(lost) is Fence.NEVER
+    assert venue.fence(lost, venue.signer) is Fence.NEVER
     assert isinstance(venue.place([bid("lost")], lost)[0], Unknown)  # it comes after all: its nonce is gone
     assert server.orders(cloid_of("lost")) == []
     server.inject = once("exchange", "order", Failure("after"))
     assert isinstance(venue.place([bid("late")], late)[0], Unknown)
-    assert venue.fence(late) is Fence.CLOSED
+    assert venue.fence(late, venue.signer) is Fence.CLOSED
     server.inject = once("exchange", "noop", Failure("before"))
-    assert venue.fence(venue.draw_nonce()) is Fence.UNSURE
+    assert venue.fence(venue.draw_nonce(), venue.signer) is Fence.UNSURE
 
 
 def test_an_expired_action_is_refused_by_the_venue(server: LoopbackVenue, tmp_path: Path) -> None:

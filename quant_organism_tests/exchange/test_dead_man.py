@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from quant_organism_tests.exchange.trader import (
     KEY,
     bracket,
     close,
+    eventually,
     new_order,
     open_manager,
     spec,
@@ -32,15 +33,6 @@ def server() -> Iterator[LoopbackVenue]:
     """Serve a venue."""
     with serving(ADDRESS) as venue:
         yield venue
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return holds()
 
 
 def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.exchange.keystore import wallet_of
 from quant_organism.exchange.orders.flatten import NotFlat, flatten
 from quant_organism.exchange.orders.identity import cloid_of
 from quant_organism.exchange.orders.journal import Journal
@@ -22,6 +23,7 @@ from quant_organism_tests.exchange.trader import (
     KEY,
     bracket,
     close,
+    eventually,
     new_order,
     open_manager,
 )
@@ -253,6 +255,27 @@ def test_orders_of_another_journal_are_reported_and_canceled_only_if_asked(
     reconcile(second, cancel_foreign=True)
     assert server.account.open_oids == {}
     close(second)
+
+
+def test_what_a_replaced_agent_sent_is_not_taken_for_lost(server: LoopbackVenue, tmp_path: Path) -> None:
+    """The new agent's nonces say nothing about the old one's orders: those are waited for until they have expired."""
+    agents = ["0x" + byte * 32 for byte in ("a9", "b9")]
+    server.venue._approve(server.account, wallet_of(agents[0]).address, "bot")
+    before = open_manager(server.url, tmp_path, key=agents[0], action_seconds=1.0)
+    fail_once(server, "order", Failure("after"))
+    before.place("d", [new_order("d")])
+    before.place("e", [new_order("e")])
+    close(before)
+    server.venue._approve(server.account, wallet_of(agents[1]).address, "bot")
+    after = open_manager(server.url, tmp_path, key=agents[1], action_seconds=1.0, visibility_seconds=0.2)
+    server.lag_seconds = 1.0
+    assert [action.signer for action in after.settle()] == [wallet_of(agents[0]).address]
+    assert after.journal.order(cloid_of("d")).state == "unknown"
+    assert eventually(lambda: after.settle() == [])
+    assert [after.journal.order(cloid_of(name)).state for name in ("d", "e")] == ["open", "open"]
+    assert after.place("d", [new_order("d")])[0].state == "open"
+    assert len(server.orders()) == 2
+    close(after)
 
 
 def test_flattening_ends_when_the_venue_is_flat(server: LoopbackVenue, manager: OrderManager) -> None:

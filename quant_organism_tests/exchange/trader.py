@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ def open_manager(
     *,
     visibility_seconds: float = 0.5,
     sleep: Callable[[float], None] = time.sleep,
+    key: str = KEY,
+    action_seconds: float = 30.0,
 ) -> OrderManager:
     """Return a manager over the journal of a folder."""
-    found = connect(spec(url), wallet_of(KEY), folder / "signers", sleep=sleep)
+    found = connect(replace(spec(url), action_seconds=action_seconds), wallet_of(key), folder / "signers", sleep=sleep)
     # this machine's requests are not what is tested here
     found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
     journal = Journal(folder / "ledger.sqlite", f"simulator {ADDRESS}")
@@ -61,3 +64,13 @@ def close(manager: OrderManager) -> None:
     assert isinstance(manager.venue, HyperliquidVenue)
     manager.venue.close()
     manager.journal.close()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Look again and again until something holds; say whether it did."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()

@@ -33,6 +33,8 @@ from quant_organism.exchange.protocol.wire import Grouping
 FILLS_PER_ANSWER: Final = 2_000
 LOW_BUDGET: Final = 500
 """Requests left of the account below which its true number is asked for."""
+EXPIRY_FACTOR: Final = 2
+"""So many times `action_seconds` after its nonce an action is past, also by a clock of the venue that is behind."""
 _PLAIN_ACCOUNTS: Final = frozenset({"default", "disabled", "dexAbstraction"})
 
 
@@ -62,12 +64,20 @@ class HyperliquidVenue:
         As of now; read anew when an unknown coin is asked for.
     budget
         Requests of the account.
+    now_ms
+        Wall clock.
     """
 
     def __init__(
-        self, transport: Transport, wallet: Wallet, nonces: NonceSource, listings: Listings, budget: AddressBudget
+        self,
+        transport: Transport,
+        wallet: Wallet,
+        nonces: NonceSource,
+        listings: Listings,
+        budget: AddressBudget,
+        now_ms: Callable[[], int],
     ) -> None:
-        self.transport, self.budget = transport, budget
+        self.transport, self.budget, self._now = transport, budget, now_ms
         self._wallet, self._nonces, self._listings = wallet, nonces, listings
         self._user = transport.spec.account_address
 
@@ -75,6 +85,11 @@ class HyperliquidVenue:
     def address(self) -> str:
         """The account."""
         return self._user
+
+    @property
+    def signer(self) -> str:
+        """The wallet that signs for it: its own, or an agent's."""
+        return self._wallet.address
 
     def close(self) -> None:
         """Let others sign with the wallet."""
@@ -171,12 +186,16 @@ class HyperliquidVenue:
         action = requests.leverage_action(self.listed(coin).asset, leverage, is_cross=is_cross)
         return self._act(action, nonce, 1)[0]
 
-    def fence(self, nonce: int) -> Fence:
+    def fence(self, nonce: int, signer: str) -> Fence:
         """Burn the nonce of an action whose outcome is not known, so that it cannot be processed from now on.
 
         A nonce is good once. If the venue takes an empty action under it, the first never came; if it says that the
-        nonce is used or too old, the first has been admitted, or never will be.
+        nonce is used or too old, the first has been admitted, or never will be. The nonce of another wallet, such as an
+        agent that has been replaced, cannot be burnt: it is waited for until what that wallet signed has expired.
         """
+        if signer != self.signer:
+            expired = nonce + int(EXPIRY_FACTOR * self.transport.spec.action_seconds * 1000)
+            return Fence.CLOSED if self._now() > expired else Fence.UNSURE
         outcome = self._act({"type": "noop"}, nonce, 1, is_urgent=True)[0]
         if isinstance(outcome, Accepted):
             return Fence.NEVER
@@ -265,7 +284,7 @@ def connect(
     try:
         check_account(transport, wallet)
         budget = AddressBudget(clock=clock, sleep=sleep)
-        venue = HyperliquidVenue(transport, wallet, nonces, load_listings(transport), budget)
+        venue = HyperliquidVenue(transport, wallet, nonces, load_listings(transport), budget, now_ms)
         venue.refresh_budget()
     except BaseException:
         nonces.close()

@@ -20,7 +20,7 @@ from quant_organism.exchange.client.requests import NewOrder, Trigger
 from quant_organism.exchange.orders.records import ActionRecord, Kind, OrderRecord
 from quant_organism.exchange.orders.states import LIVE, Event, next_state
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE INDEX IF NOT EXISTS orders_by_state ON orders (state);
 CREATE TABLE IF NOT EXISTS oids (oid INTEGER PRIMARY KEY, cloid TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS actions (
-    nonce INTEGER PRIMARY KEY, kind TEXT NOT NULL, cloids TEXT NOT NULL, changes TEXT NOT NULL,
+    nonce INTEGER PRIMARY KEY, signer TEXT NOT NULL, kind TEXT NOT NULL, cloids TEXT NOT NULL, changes TEXT NOT NULL,
     is_settled INTEGER NOT NULL, text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS actions_open ON actions (is_settled) WHERE is_settled = 0;
@@ -96,7 +96,7 @@ class Journal:
 
     # actions
 
-    def begin_placing(self, orders: Sequence[NewOrder], decision_id: str, nonce: int, at_ms: int) -> None:
+    def begin_placing(self, orders: Sequence[NewOrder], decision_id: str, nonce: int, signer: str, at_ms: int) -> None:
         """Write down orders that are about to be sent.
 
         Raises
@@ -130,17 +130,17 @@ class Journal:
                     raise IntegrityError(
                         "this order has been written down before", where=f"journal, {order.cloid}"
                     ) from None
-            self._begin(nonce, "place", [order.cloid for order in orders])
+            self._begin(nonce, signer, "place", [order.cloid for order in orders])
 
-    def begin_amending(self, order: NewOrder, nonce: int) -> None:
+    def begin_amending(self, order: NewOrder, nonce: int, signer: str) -> None:
         """Write down an amendment that is about to be sent."""
         with self._transaction():
-            self._begin(nonce, "amend", [order.cloid], {order.cloid: (str(order.px), str(order.sz))})
+            self._begin(nonce, signer, "amend", [order.cloid], {order.cloid: (str(order.px), str(order.sz))})
 
-    def begin_canceling(self, cloids: Sequence[str], nonce: int) -> None:
+    def begin_canceling(self, cloids: Sequence[str], nonce: int, signer: str) -> None:
         """Write down cancels that are about to be sent."""
         with self._transaction():
-            self._begin(nonce, "cancel", cloids)
+            self._begin(nonce, signer, "cancel", cloids)
 
     def settle(self, nonce: int, text: str) -> None:
         """Write down that it is known what became of an action."""
@@ -302,11 +302,16 @@ class Journal:
         return {coin: szi for coin, szi in sorted(held.items()) if szi}
 
     def _begin(
-        self, nonce: int, kind: Kind, cloids: Sequence[str], changes: dict[str, tuple[str, str]] | None = None
+        self,
+        nonce: int,
+        signer: str,
+        kind: Kind,
+        cloids: Sequence[str],
+        changes: dict[str, tuple[str, str]] | None = None,
     ) -> None:
         self._db.execute(
-            "INSERT INTO actions VALUES (?, ?, ?, ?, 0, '')",
-            (nonce, kind, json.dumps(list(cloids)), json.dumps(changes or {})),
+            "INSERT INTO actions VALUES (?, ?, ?, ?, ?, 0, '')",
+            (nonce, signer, kind, json.dumps(list(cloids)), json.dumps(changes or {})),
         )
 
     def _bind(self, oid: int, cloid: str) -> None:
@@ -350,6 +355,7 @@ def _action(row: sqlite3.Row) -> ActionRecord:
     changes: dict[str, Any] = json.loads(row["changes"])
     return ActionRecord(
         nonce=row["nonce"],
+        signer=row["signer"],
         kind=row["kind"],
         cloids=tuple(json.loads(row["cloids"])),
         changes={cloid: (Decimal(px), Decimal(sz)) for cloid, (px, sz) in changes.items()},

@@ -96,7 +96,7 @@ class OrderManager:
         for order in orders:
             order_wire(order, self.venue.listed(order.coin))
         nonce = self.venue.draw_nonce()
-        self.journal.begin_placing(orders, decision_id, nonce, self._now())
+        self.journal.begin_placing(orders, decision_id, nonce, self.venue.signer, self._now())
         outcomes = self.venue.place(orders, nonce, grouping=grouping)
         for order, outcome in zip(orders, outcomes, strict=True):
             self._hear_outcome(order, outcome)
@@ -121,7 +121,7 @@ class OrderManager:
         changed = replace(record.order, px=px, sz=sz)
         order_wire(changed, self.venue.listed(changed.coin))
         nonce = self.venue.draw_nonce()
-        self.journal.begin_amending(changed, nonce)
+        self.journal.begin_amending(changed, nonce, self.venue.signer)
         outcome = self.venue.amend([changed], nonce)[0]
         if isinstance(outcome, Accepted):
             self._hear_amended(changed, outcome)
@@ -228,7 +228,7 @@ class OrderManager:
             if self.journal.order(cloid).state in ("sending", "unknown") and self.ask(cloid) is None
         ]
         if missing:
-            fence = self.venue.fence(action.nonce)
+            fence = self.venue.fence(action.nonce, action.signer)
             if fence is Fence.UNSURE:
                 for cloid in missing:
                     self.journal.move(cloid, "no_answer", self._now())
@@ -255,7 +255,7 @@ class OrderManager:
 
         shown = self.venue.order_status(cloid)
         if shown is None or not is_new(shown):
-            fence = self.venue.fence(action.nonce)
+            fence = self.venue.fence(action.nonce, action.signer)
             if fence is Fence.UNSURE:
                 return False
             if fence is Fence.CLOSED:
@@ -284,7 +284,7 @@ class OrderManager:
 
     def _cancel(self, records: Sequence[OrderRecord]) -> bool:
         nonce = self.venue.draw_nonce()
-        self.journal.begin_canceling([record.order.cloid for record in records], nonce)
+        self.journal.begin_canceling([record.order.cloid for record in records], nonce, self.venue.signer)
         outcomes = self.venue.cancel([(record.order.coin, record.order.cloid) for record in records], nonce)
         for record, outcome in zip(records, outcomes, strict=True):
             cloid = record.order.cloid

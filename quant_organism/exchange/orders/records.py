@@ -49,8 +49,8 @@ class ActionRecord:
 
     Parameters
     ----------
-    nonce
-        Names it.
+    nonce, signer
+        Name it: a number that this wallet, by its address, uses once.
     kind, cloids
         What it does to which orders.
     changes
@@ -58,6 +58,7 @@ class ActionRecord:
     """
 
     nonce: int
+    signer: str
     kind: Kind
     cloids: tuple[str, ...]
     changes: dict[str, tuple[Decimal, Decimal]]

@@ -24,6 +24,11 @@ class Venue(Protocol):
         """The account."""
         ...
 
+    @property
+    def signer(self) -> str:
+        """The wallet that signs for it: its own, or an agent's, which may be another one tomorrow."""
+        ...
+
     def listed(self, coin: str) -> Listed:
         """Return precision and limits of a coin."""
         ...
@@ -72,6 +77,6 @@ class Venue(Protocol):
         """Have all open orders canceled at a time."""
         ...
 
-    def fence(self, nonce: int) -> Fence:
-        """Burn the nonce of an action whose outcome is not known."""
+    def fence(self, nonce: int, signer: str) -> Fence:
+        """Make sure that an action whose outcome is not known cannot be processed any more."""
         ...
