@@ -35,7 +35,9 @@ from quant_organism_tests.chaos.plans import SESSION_KINDS, passing_faults, stan
 from quant_organism_tests.chaos.strategy import Strategy
 
 TRADERS: Final = 6
-RICH_USD, POOR_USD = 100_000, 250
+RICH_USD, POOR_USD = 100_000, 200
+POOR_ORDER_USD: Final = 1_200
+"""The last trader bets so much at once that a gap of the price liquidates it."""
 STEPS_PER_ROUND: Final = 4
 ROUND_SECONDS: Final = 300.0
 ROUNDS, PARTS, DAYS = 15, 40, 8
@@ -97,7 +99,8 @@ class Trader:
         self.agents = 0
         self.wallet = self.new_agent() if self.uses_agent else self.owner
         rng = np.random.default_rng([seed, number])
-        self.strategy = Strategy(self.name, COINS, rng, quoted_only=[DOOMED] if number == 0 else [])
+        usd = POOR_ORDER_USD if number == TRADERS - 1 else 200
+        self.strategy = Strategy(self.name, COINS, rng, quoted_only=[DOOMED] if number == 0 else [], usd=usd)
         self.manager: OrderManager | None = None
 
     @property

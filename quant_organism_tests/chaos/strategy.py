@@ -12,7 +12,6 @@ from quant_organism.exchange.client.requests import NewOrder, Trigger
 from quant_organism.exchange.orders.identity import cloid_of
 from quant_organism.exchange.orders.manager import OrderManager
 
-USD = Decimal(200)
 SETTLE_EVERY = 5
 KINDS = ("rest", "rest", "take", "batch", "bracket", "amend", "amend", "cancel", "close", "again")
 
@@ -30,11 +29,20 @@ class Strategy:
         Coins in which it only rests far from the market, and never holds anything.
     rng
         Draws what it does.
+    usd
+        Value of an order.
     """
 
     def __init__(
-        self, name: str, coins: Sequence[str], rng: np.random.Generator, *, quoted_only: Sequence[str] = ()
+        self,
+        name: str,
+        coins: Sequence[str],
+        rng: np.random.Generator,
+        *,
+        quoted_only: Sequence[str] = (),
+        usd: int = 200,
     ) -> None:
+        self._usd = Decimal(usd)
         self._name, self._coins, self._rng, self._quoted = name, tuple(coins), rng, tuple(quoted_only)
         self._steps = 0
 
@@ -134,5 +142,5 @@ class Strategy:
 
     def _sz(self, manager: OrderManager, coin: str, mid: Decimal) -> Decimal:
         listed = manager.venue.listed(coin)
-        size = quantised_size(USD / mid, listed)
+        size = quantised_size(self._usd / mid, listed)
         return size or Decimal(1).scaleb(-listed.sz_decimals)
