@@ -6,6 +6,7 @@ the moment before it sends the frame that lets a bar close until a strategy has 
 """
 
 import asyncio
+import gc
 import multiprocessing
 import random
 import statistics
@@ -109,6 +110,8 @@ async def _over_a_socket() -> tuple[list[float], float]:
         rng=np.random.default_rng(0),
         line=LineSpec(messages_per_second=10_000),
     )
+    gc.collect()
+    gc.freeze()  # as the program that follows a feed does: what starting has left behind is not searched again
     running, decided = asyncio.create_task(feed.run()), {}
 
     async def trade() -> None:

@@ -15,6 +15,7 @@ from quant_organism.cli import (
     evolve,
     exchange,
     families,
+    follow,
     keys,
     replay,
     run,
@@ -45,6 +46,7 @@ app.add_typer(strategies.app, name="strategies")
 app.command("replay")(replay.replay)
 app.add_typer(trials.app, name="trials")
 app.add_typer(exchange.app, name="exchange")
+app.command("follow")(follow.follow)
 app.add_typer(keys.app, name="keys")
 app.command("venue")(venue.venue)
 app.command("sql")(sql.sql)

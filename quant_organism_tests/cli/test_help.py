@@ -41,6 +41,7 @@ print("LOADED", *[name for name in {HEAVY!r} if name in sys.modules])
         ["keys"],
         ["venue"],
         ["exchange", "serve"],
+        ["follow"],
     ],
 )
 def test_help_loads_nothing_heavy(command: list[str]) -> None:

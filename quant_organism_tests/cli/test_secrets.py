@@ -44,8 +44,7 @@ def contents(path: Path) -> Iterator[bytes]:
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as reader:
             yield reader.read()
     elif path.suffix == ".parquet":
-        frame = pl.read_parquet(path)
-        yield frame.write_ndjson().encode()
+        yield repr(pl.read_parquet(path).to_dicts()).encode()
         yield repr(pl.read_parquet_metadata(path)).encode()
     elif content.startswith(b"SQLite format 3"):
         with sqlite3.connect(path) as database:

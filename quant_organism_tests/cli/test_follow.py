@@ -1,0 +1,43 @@
+"""`quant-organism follow`: bars of a venue's trades into the lake while they happen."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quant_organism.market.lake import Lake
+from quant_organism.market.schema import CANDLE_SCHEMA
+from quant_organism_tests.chaos.market import COINS, chaos_venue
+from quant_organism_tests.cli.conftest import finish
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Serve a venue, two minutes a second."""
+    with chaos_venue(1, {}, speed=120.0, days=4, ticks_per_bar=240) as running:
+        yield running.url
+
+
+def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -> None:
+    said = finish(
+        *("follow", "--base-url", url, "--symbols", ",".join(COINS), "--bars", "12", "--record", "frames"),
+        folder=tmp_path,
+    )
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert len(lines) == 12
+    lake = Lake(tmp_path / "data" / "lake")
+    ((market, _),) = {(entry["market"], entry["dataset"]) for entry in lake.markets()}
+    kept = lake.read("live_candles", market=market, interval="1m")
+    assert kept.schema == CANDLE_SCHEMA
+    shown = {f"{row['timestamp']:%Y-%m-%d %H:%M} {row['symbol']} {row['open']:g}" for row in kept.to_dicts()}
+    assert {" ".join(line.split()[:4]) for line in lines} == shown
+    assert list((tmp_path / "frames").glob("*.jsonl.zst"))
+    assert "connections" in said.err
+
+
+def test_a_coin_that_is_not_listed_is_refused(url: str, tmp_path: Path) -> None:
+    said = finish("follow", "--base-url", url, "--symbols", "NOPE", folder=tmp_path)
+    assert said.code == 2
+    assert "the venue lists no 'NOPE'" in said.err
