@@ -16,6 +16,7 @@ from quant_organism.exchange.simulator.core.venue import Venue
 from quant_organism_tests.exchange.venues import (
     ALICE,
     BOB,
+    CAROL,
     DOGE,
     ETH,
     fund,
@@ -197,6 +198,28 @@ class TestLiquidation:
         assert vault.cross_raw + 10_000 * 185_000 < 0  # a gap beyond bankruptcy is the vault's loss
         assert alice.fills[-1].liquidation is not None
         assert alice.fills[-1].liquidation["method"] == "backstop"
+        assert conserved(venue)
+
+    @pytest.mark.parametrize("is_cross", [True, False])
+    def test_what_nobody_can_pay_for_is_closed_against_who_gains_most(self, venue: Venue, is_cross: bool) -> None:
+        alice, bob, carol = fund(venue, usd=100), fund(venue, BOB, 300), fund(venue, CAROL, 10_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=is_cross, leverage=20))
+        place(venue, bob, order(ETH, "sell", "0.6", 2000), order(ETH, "buy", "0.6", 1500, reduce_only=True))
+        place(venue, carol, order(ETH, "sell", 1, 2000))
+        place(venue, alice, order(ETH, "buy", "0.8" if is_cross else "0.9", 2000, "Ioc"))
+        quotes(venue, ETH, 1999, 2002)
+        place(venue, carol, order(ETH, "sell", 1, 1999, "Ioc"))
+        money = {each.address: each.cross_raw for each in (bob, carol)}
+        set_mark(venue, ETH, 1999)
+        set_mark(venue, ETH, 1850)  # past the price at which all of Alice's margin is gone
+        assert [each.holdings[ETH].szi for each in (alice, bob, carol)] == [0, 0, -10_000]  # Bob is in front
+        vault = venue.state.accounts[LIQUIDATOR]
+        assert vault.holdings == {}
+        assert vault.cross_raw > 0  # at the mark before there was margin left
+        assert bob.cross_raw - money[BOB] == -6_000 * 199_900
+        assert bob.fills[-1].direction == "Auto-Deleveraging"
+        assert alice.fills[-1].direction.startswith("Liquidated")
+        assert not bob.open_oids  # nothing is left to reduce
         assert conserved(venue)
 
     def test_an_isolated_position_falls_alone(self, venue: Venue) -> None:

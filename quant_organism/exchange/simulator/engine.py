@@ -19,7 +19,7 @@ from quant_organism.exchange.simulator.market.candles import Candle, CandleSerie
 from quant_organism.exchange.simulator.market.driver import MarketDriver, MarketSpec, MarketState
 from quant_organism.exchange.simulator.market.tape import Tape
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 RECENT_TRADES: Final = 200
 
 

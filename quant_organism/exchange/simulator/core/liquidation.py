@@ -1,15 +1,15 @@
-"""Liquidation: market orders first, the liquidator vault last (reference: section 16)."""
+"""Liquidation: market orders first, then the liquidator vault, deleveraging last (reference: section 16)."""
 
 from typing import Final
 
 from quant_organism.exchange.protocol import texts
 from quant_organism.exchange.protocol.decimals import MICRO_USD
-from quant_organism.exchange.simulator.core import lifecycle, placing, settlement
-from quant_organism.exchange.simulator.core.account import Account, Fill
-from quant_organism.exchange.simulator.core.events import Filled, Liquidated
+from quant_organism.exchange.simulator.core import deleveraging, lifecycle, placing
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.events import Liquidated
 from quant_organism.exchange.simulator.core.matching import LiquidationTag
 from quant_organism.exchange.simulator.core.order import Order
-from quant_organism.exchange.simulator.core.state import HISTORY_FILLS, LIQUIDATOR, World
+from quant_organism.exchange.simulator.core.state import LIQUIDATOR, World
 
 LARGE_NOTIONAL: Final = 100_000 * MICRO_USD
 COOLDOWN_MS: Final = 30_000
@@ -105,37 +105,22 @@ def _is_cooling(world: World, account: Account, asset: int) -> bool:
 
 
 def _hand_over(world: World, account: Account, assets: list[int], *, cross: bool) -> None:
-    """Move positions at their marks, and all margin behind them, to the liquidator."""
-    state = world.state
-    vault = state.accounts[LIQUIDATOR]
+    """Move positions at their marks, and all margin behind them, to the liquidator.
+
+    Where even all margin would not pay for them, they are first closed against those who gain from them.
+    """
+    vault, margin = world.state.accounts[LIQUIDATOR], world.margin(account)
+    is_unpaid = (margin.cross_equity() if cross else margin.isolated_equity(assets[0])) < 0
     for asset in assets:
         holding = account.holdings[asset]
-        if holding.szi == 0:
-            continue
-        listing, size = state.listings[asset], -holding.szi
-        tag, block, tid = _tag(world, account, asset, "backstop"), world.block_hash(), world.next_tid()
         before = account.cross_raw
-        for owner, signed in ((account, size), (vault, -size)):
-            start, pnl, direction = settlement.apply_fill(owner, world.holding(owner, asset), signed, listing.mark, 0)
-            fill = Fill(
-                asset=asset,
-                px=listing.mark,
-                sz=abs(size),
-                is_buy=signed > 0,
-                time_ms=state.now_ms,
-                start_szi=start,
-                direction=tag.direction if owner is account else direction,
-                closed_pnl=pnl,
-                hash=block,
-                oid=state.next_oid,
-                crossed=owner is account,
-                fee=0,
-                tid=tid,
-                liquidation=tag.form(),
-            )
-            state.next_oid += 1
-            settlement.keep_fill(owner, fill, HISTORY_FILLS)
-            world.events.append(Filled(owner.address, fill))
+        if holding.szi:
+            tag = _tag(world, account, asset, "backstop")
+            if is_unpaid:
+                deleveraging.deleverage(world, account, asset, tag)
+            if holding.szi:
+                mark = world.state.listings[asset].mark
+                deleveraging.hand_over(world, account, vault, asset, holding.szi, mark, tag)
         if not cross:  # closing gave the account what was left of the margin, and that goes with the position
             vault.cross_raw += account.cross_raw - before
             account.cross_raw = before

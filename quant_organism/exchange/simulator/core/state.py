@@ -38,6 +38,8 @@ class Listing:
         What it is.
     mark, oracle, last
         Scaled prices; 0 before the first.
+    mark_before
+        The mark before this one.
     rate_e10
         Funding rate of this hour so far, in 1e-10 an hour.
     premium_e10
@@ -54,6 +56,7 @@ class Listing:
     mark: int = 0
     oracle: int = 0
     last: int = 0
+    mark_before: int = 0
     rate_e10: int = 0
     premium_e10: int | None = None
     market_szi: int = 0

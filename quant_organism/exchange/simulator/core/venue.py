@@ -92,7 +92,7 @@ class Venue:
         """Take new scaled marks and oracle prices by asset id; fire triggers and liquidate on the marks."""
         for asset, (mark, oracle) in prices.items():
             listing = self.state.listings[asset]
-            listing.mark, listing.oracle = mark, oracle
+            listing.mark_before, listing.mark, listing.oracle = listing.mark, mark, oracle
             self.world.marks[asset] = mark
         for asset in prices:
             if self.state.listings[asset].triggers:
