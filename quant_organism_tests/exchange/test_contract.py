@@ -176,6 +176,11 @@ def test_recorded_actions_are_answered_as_they_were(busy: RunningVenue, shared_v
         assert shape(found) == shape(recorded), name
         if name in ("03b_cancel", "08_modify_error"):
             assert found == recorded
+    twaps = [json.loads((folder / f"{name}.json").read_text()) for name in ("04_twapOrder", "05_twapCancel")]
+    begun = act(busy, {"type": "twapOrder", "twap": {**twaps[0]["request"]["action"]["twap"], "a": 0}})
+    assert shape(begun) == shape(twaps[0]["response"])
+    number = begun["response"]["data"]["status"]["running"]["twapId"]
+    assert act(busy, {**twaps[1]["request"]["action"], "a": 0, "t": number}) == twaps[1]["response"]
     for name in ("10_scheduleCancel_set", "10b_scheduleCancel_clear", "11_updateIsolatedMargin"):
         body = json.loads((folder / f"{name}.json").read_text())
         found, recorded = act(busy, body["request"]["action"]), body["response"]

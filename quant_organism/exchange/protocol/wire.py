@@ -66,6 +66,26 @@ class CancelOrders:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceTwap:
+    """An order to be traded in parts over some minutes; size in coins."""
+
+    asset: int
+    is_buy: bool
+    sz: Decimal
+    reduce_only: bool
+    minutes: int
+    randomize: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTwap:
+    """Asset and number of a TWAP order to end."""
+
+    asset: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleCancel:
     """When all open orders shall be cancelled, in ms; None clears it."""
 
@@ -106,6 +126,8 @@ Action = (
     PlaceOrders
     | ModifyOrders
     | CancelOrders
+    | PlaceTwap
+    | CancelTwap
     | ScheduleCancel
     | UpdateLeverage
     | UpdateIsolatedMargin
@@ -228,6 +250,18 @@ def _cancel_by_cloid(body: Mapping[str, Any]) -> CancelOrders:
     )
 
 
+def _twap(body: Mapping[str, Any]) -> PlaceTwap:
+    twap = _mapping(body.get("twap"), "twap")
+    return PlaceTwap(
+        asset=parse_int(twap.get("a"), "twap.a"),
+        is_buy=_boolean(twap.get("b"), "twap.b"),
+        sz=parse_wire(twap.get("s")),
+        reduce_only=_boolean(twap.get("r"), "twap.r"),
+        minutes=parse_int(twap.get("m"), "twap.m"),
+        randomize=_boolean(twap.get("t"), "twap.t"),
+    )
+
+
 def _schedule(body: Mapping[str, Any]) -> ScheduleCancel:
     time = body.get("time")
     return ScheduleCancel(None if time is None else parse_int(time, "time"))
@@ -284,6 +318,8 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Action]]] = {
     "batchModify": _modify,
     "cancel": _cancel,
     "cancelByCloid": _cancel_by_cloid,
+    "twapOrder": _twap,
+    "twapCancel": lambda body: CancelTwap(parse_int(body.get("a"), "a"), parse_int(body.get("t"), "t")),
     "scheduleCancel": _schedule,
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,

@@ -79,7 +79,15 @@ class Engine:
 
     def advance(self, to_ms: int) -> None:
         """Let everything happen up to a time, that included."""
-        while (due := self.market.next_ms()) is not None and due <= to_ms:
+        while True:
+            due = self.market.next_ms()
+            own = self.venue.next_ms()
+            if own is not None and own <= to_ms and (due is None or own < due):
+                self.venue.pass_time(own)
+                self._collect()
+                continue
+            if due is None or due > to_ms:
+                break
             funded = self.market.state.funded_ms
             self.market.step()
             if self.market.state.funded_ms != funded:

@@ -57,6 +57,7 @@ class Fill:
     fee: int
     tid: int
     cloid: str | None = None
+    twap: int | None = None
     liquidation: dict[str, str] | None = None
 
 
@@ -104,6 +105,8 @@ class Account:
         Scheduled cancel, and how many fired by UTC day.
     cooldown_until_ms
         By asset id: no further market liquidation before this time.
+    twap_history
+        Beginnings and ends of TWAP orders, in wire form, oldest first.
     """
 
     address: str
@@ -125,6 +128,7 @@ class Account:
     cooldown_until_ms: dict[int, int] = field(default_factory=dict)
     master: str | None = None
     is_unified: bool = False
+    twap_history: list[dict[str, Any]] = field(default_factory=list)
 
     def positions(self) -> list[tuple[int, Holding]]:
         """Return asset id and holding of every open position, by asset id."""

@@ -74,4 +74,12 @@ class MoneyMoved:
     entry: LedgerEntry
 
 
-Event = OrderUpdated | Filled | Traded | FundingPaid | Liquidated | CanceledByVenue | MoneyMoved
+@dataclass(frozen=True, slots=True)
+class TwapChanged:
+    """A TWAP order began or ended; `row` is its entry in the history, in wire form."""
+
+    account: str
+    row: dict[str, Any]
+
+
+Event = OrderUpdated | Filled | Traded | FundingPaid | Liquidated | CanceledByVenue | MoneyMoved | TwapChanged

@@ -72,7 +72,7 @@ def fill(fill: Fill, listing: Listing) -> dict[str, Any]:
         "fee": usd(fill.fee),
         "tid": fill.tid,
         "feeToken": "USDC",
-        "twapId": None,
+        "twapId": fill.twap,
     }
     if fill.cloid is not None:
         form["cloid"] = fill.cloid

@@ -142,6 +142,7 @@ def _book_fill(
         fee=fee,
         tid=tid,
         cloid=order.cloid,
+        twap=order.twap,
         liquidation=None if tag is None else tag.form(),
     )
     settlement.keep_fill(account, fill, HISTORY_FILLS)

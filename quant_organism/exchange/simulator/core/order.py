@@ -60,6 +60,8 @@ class Order:
         Place in time among the orders of a price level.
     filled_ntl
         Micro-USD that it has traded.
+    twap
+        Number of the TWAP order that it is a part of.
     """
 
     oid: int
@@ -83,6 +85,7 @@ class Order:
     filled_ntl: int = 0
     status: str = OPEN
     status_ms: int = 0
+    twap: int | None = None
 
     @property
     def is_live_trigger(self) -> bool:

@@ -86,7 +86,7 @@ def check(world: World, account: Account, request: OrderRequest, replaced: Order
         raise Refused(texts.TOO_FAR, order)
     if listing.open_interest_capped and matching.opening_size(world, order, order.sz):
         raise Refused(texts.OPEN_INTEREST_CAP, order)
-    if not order.reduce_only and not _has_margin(world, account, order, replaced):
+    if not order.reduce_only and not has_margin(world, account, order, replaced):
         raise Refused(texts.MARGIN, order)
     if order.tif == "Alo" and world.books[order.asset].crosses(order.px, is_buy=order.is_buy):
         book = world.books[order.asset]
@@ -245,7 +245,8 @@ def _near_oracle(world: World, order: Order) -> bool:
     return band is None or oracle == 0 or band[0] * oracle <= order.px <= band[1] * oracle
 
 
-def _has_margin(world: World, account: Account, order: Order, replaced: Order | None) -> bool:
+def has_margin(world: World, account: Account, order: Order, replaced: Order | None = None) -> bool:
+    """Say whether an account can pay the margin of what an order opens."""
     opening = matching.opening_size(world, order, order.sz)
     needed = opening * order.px // world.holding(account, order.asset).leverage
     leaving_out = None if replaced is None else replaced.oid

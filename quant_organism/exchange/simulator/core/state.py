@@ -21,6 +21,7 @@ LIQUIDATOR: Final = "0x0000000000000000000000000000000000000b11"
 """Address of the liquidator vault, which takes over what cannot be closed and covers what is lost."""
 
 FIRST_OID: Final = 50_000_000_001
+FIRST_TWAP: Final = 15_001
 DEFAULT_LEVERAGE: Final = 20
 HISTORY_ORDERS: Final = 2_000
 HISTORY_FILLS: Final = 10_000
@@ -74,6 +75,38 @@ class Listing:
 
 
 @dataclass(slots=True)
+class Twap:
+    """An order that is traded in parts.
+
+    Parameters
+    ----------
+    number
+        Its id.
+    sz
+        Scaled size of the whole.
+    minutes
+        How long it goes on from `begun_ms`.
+    fired
+        Parts whose time has been.
+    executed_sz, executed_ntl
+        What they traded: scaled size and micro-USD.
+    """
+
+    number: int
+    account: str
+    asset: int
+    is_buy: bool
+    sz: int
+    minutes: int
+    reduce_only: bool
+    randomize: bool
+    begun_ms: int
+    fired: int = 0
+    executed_sz: int = 0
+    executed_ntl: int = 0
+
+
+@dataclass(slots=True)
 class VenueState:
     """The venue.
 
@@ -95,6 +128,8 @@ class VenueState:
         Lowest and highest limit price against the oracle; None: any.
     post_only_until_ms
         Before this time only post-only orders are taken.
+    twaps
+        TWAP orders that run, by number.
     """
 
     listings: list[Listing]
@@ -115,6 +150,8 @@ class VenueState:
     signers: dict[str, NonceWindow] = field(default_factory=dict)
     oracle_band: tuple[float, float] | None = (0.2, 5.0)
     post_only_until_ms: int = 0
+    twaps: dict[int, Twap] = field(default_factory=dict)
+    next_twap: int = FIRST_TWAP
 
 
 def _nothing(_: int) -> None:

@@ -8,9 +8,11 @@ from quant_organism.exchange.protocol.wire import (
     Action,
     ApproveAgent,
     CancelOrders,
+    CancelTwap,
     ModifyOrders,
     Noop,
     PlaceOrders,
+    PlaceTwap,
     ScheduleCancel,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -24,6 +26,7 @@ from quant_organism.exchange.simulator.core import (
     placing,
     settlement,
     triggers,
+    twap,
 )
 from quant_organism.exchange.simulator.core.account import Account, Agent
 from quant_organism.exchange.simulator.core.order import Order
@@ -71,6 +74,10 @@ class Venue:
             case CancelOrders(items):
                 done = [changing.cancel(self.world, account, asset, key) for asset, key in items]
                 return _statuses("cancel", done)
+            case PlaceTwap():
+                return _twap_status("twapOrder", twap.begin(self.world, account, action))
+            case CancelTwap(asset, number):
+                return _twap_status("twapCancel", twap.cancel(self.world, account, asset, number))
             case ScheduleCancel(time_ms):
                 return _done(changing.schedule_cancel(self.world, account, time_ms))
             case UpdateLeverage(asset, is_cross, value):
@@ -87,6 +94,11 @@ class Venue:
         """Let the clock go on to a time, and do what falls due."""
         self.state.now_ms = max(now_ms, self.state.now_ms)
         changing.fire_scheduled(self.world)
+        twap.fire_due(self.world)
+
+    def next_ms(self) -> int | None:
+        """Return when time alone makes something happen next, or None where it does not."""
+        return twap.next_ms(self.world)
 
     def set_prices(self, prices: Mapping[int, tuple[int, int]]) -> None:
         """Take new scaled marks and oracle prices by asset id; fire triggers and liquidate on the marks."""
@@ -180,6 +192,10 @@ def err(text: str) -> dict[str, Any]:
 
 def _done(refusal: str | None) -> dict[str, Any]:
     return dict(OK) if refusal is None else err(refusal)
+
+
+def _twap_status(kind: str, status: Any) -> dict[str, Any]:
+    return {"status": "ok", "response": {"type": kind, "data": {"status": status}}}
 
 
 def _statuses(kind: str, statuses: list[Any]) -> dict[str, Any]:

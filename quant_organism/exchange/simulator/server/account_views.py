@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from quant_organism.exchange.protocol import weights
 from quant_organism.exchange.protocol.decimals import MICRO_USD, answer, usd
-from quant_organism.exchange.simulator.core import fees, forms
+from quant_organism.exchange.simulator.core import fees, forms, twap
 from quant_organism.exchange.simulator.core.account import Account, FundingPayment
 from quant_organism.exchange.simulator.core.margin import MarginView, return_on_equity
 from quant_organism.exchange.simulator.core.order import Order
@@ -95,6 +95,16 @@ class AccountView:
         chosen = chosen[:MAX_FILLS] if start_ms else chosen[-MAX_FILLS:]
         shown = [forms.fill(fill, self._listing(fill.asset)) for fill in reversed(chosen)]
         return _aggregated(shown) if aggregate else shown
+
+    def twap_fills(self) -> list[dict[str, Any]]:
+        """Return what parts of TWAP orders have traded, newest first."""
+        return [{"fill": fill, "twapId": fill["twapId"]} for fill in self.fills() if fill["twapId"] is not None]
+
+    def twap_states(self) -> list[list[Any]]:
+        """Return number and state of the TWAP orders that run."""
+        running = self.engine.venue.state.twaps.values()
+        own = [each for each in running if each.account == self.account.address]
+        return [[found.number, twap.form(found, self._listing(found.asset))] for found in own]
 
     def fundings(self, start_ms: int, end_ms: int | None) -> list[dict[str, Any]]:
         """Return funding payments, oldest first."""

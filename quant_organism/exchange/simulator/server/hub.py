@@ -14,6 +14,7 @@ from quant_organism.exchange.simulator.core.events import (
     MoneyMoved,
     OrderUpdated,
     Traded,
+    TwapChanged,
 )
 from quant_organism.exchange.simulator.core.state import LIQUIDATOR
 from quant_organism.exchange.simulator.engine import Engine
@@ -143,6 +144,12 @@ class Hub:
                 self._tell(own, {"liquidation": _liquidation(event)})
         if gone:
             self._tell(own, {"nonUserCancel": gone})
+        history = [e.row for e in events if isinstance(e, TwapChanged)]
+        if history:
+            self._tell(Subscription("userTwapHistory", user=user), {"user": user, "history": history})
+        slices = [{"fill": form, "twapId": form["twapId"]} for form in fills if form["twapId"] is not None]
+        if slices:
+            self._tell(Subscription("userTwapSliceFills", user=user), {"user": user, "twapSliceFills": slices})
         if entries:
             data = {"user": user, "nonFundingLedgerUpdates": entries}
             self._tell(Subscription("userNonFundingLedgerUpdates", user=user), data)

@@ -207,7 +207,7 @@ _ANSWERS: Final[Mapping[str, Callable[[Question], Any]]] = {
     "subAccounts": _of_user(None),
     "referral": _of_user(_REFERRAL),
     "userVaultEquities": _of_user([]),
-    "userTwapSliceFills": _of_user([]),
+    "userTwapSliceFills": lambda q: q.user().twap_fills(),
     "delegatorSummary": _of_user(_STAKE),
     "delegations": _of_user([]),
     "delegatorRewards": _of_user([]),

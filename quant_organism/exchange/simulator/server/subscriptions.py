@@ -163,7 +163,7 @@ def _web_data(engine: Engine, sub: Subscription) -> dict[str, Any]:
         "serverTime": engine.now_ms,
         "isVault": False,
         "user": sub.user,
-        "twapStates": [],
+        "twapStates": view.twap_states(),
         "spotState": view.spot_state(),
         "spotAssetCtxs": [],
     }
@@ -197,7 +197,7 @@ _STATES: Final[Mapping[str, Callable[[Engine, Subscription], Any]]] = {
         "user": sub.user,
         "clearinghouseStates": [["", _view(engine, sub).state()]],
     },
-    "twapStates": lambda engine, sub: {"dex": "", "user": sub.user, "states": []},
+    "twapStates": lambda engine, sub: {"dex": "", "user": sub.user, "states": _view(engine, sub).twap_states()},
 }
 
 _SNAPSHOTS: Final[Mapping[str, tuple[str, Callable[[AccountView], list[Any]]]]] = {
@@ -210,6 +210,6 @@ _SNAPSHOTS: Final[Mapping[str, tuple[str, Callable[[AccountView], list[Any]]]]] 
         "nonFundingLedgerUpdates",
         lambda view: list(reversed(view.ledger(0, None)))[:SNAPSHOT_ROWS],
     ),
-    "userTwapSliceFills": ("twapSliceFills", lambda view: []),
-    "userTwapHistory": ("history", lambda view: []),
+    "userTwapSliceFills": ("twapSliceFills", lambda view: view.twap_fills()[:SNAPSHOT_ROWS]),
+    "userTwapHistory": ("history", lambda view: view.account.twap_history[: -SNAPSHOT_ROWS - 1 : -1]),
 }
