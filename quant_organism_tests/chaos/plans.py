@@ -84,7 +84,7 @@ def standing_faults() -> list[Fault]:
 def passing_faults(
     rng: np.random.Generator, span_ms: int, *, users: list[str], agents_of: list[str], part: int
 ) -> list[Fault]:
-    """Return one fault of each kind that lasts, and an outage of each endpoint, at random moments.
+    """Return faults of each kind that lasts, and an outage of each endpoint, at random moments.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ def passing_faults(
             said["coin"] = DOOMED
         if kind == "append_asset":
             said["coin"] = "NEW"
-        found.append(Fault.model_validate(said))
+        # a gap in whatever a trader holds, so that some are liquidated
+        coins = COINS if kind in ("price_gap", "mark_gap") else [said.get("coin")]
+        found += [Fault.model_validate({**said, "coin": coin}) for coin in coins]
     for endpoint in ("info", "exchange"):
         found.append(
             Fault.model_validate(

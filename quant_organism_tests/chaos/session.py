@@ -36,7 +36,7 @@ from quant_organism_tests.chaos.strategy import Strategy
 
 TRADERS: Final = 6
 RICH_USD, POOR_USD = 100_000, 200
-POOR_ORDER_USD: Final = 1_200
+POOR_ORDER_USD: Final = 1_800
 """The last trader bets so much at once that a gap of the price liquidates it."""
 STEPS_PER_ROUND: Final = 4
 ROUND_SECONDS: Final = 300.0

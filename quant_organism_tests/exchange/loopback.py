@@ -149,6 +149,7 @@ class LoopbackVenue:
                 "liquidationPx": None,
                 "leverage": {"type": "cross", "value": holding.leverage},
                 "marginUsed": "0.0",
+                "positionValue": usd(abs(holding.szi) * listings[asset].mark),
             }
             for asset, holding in account.positions()
         ]

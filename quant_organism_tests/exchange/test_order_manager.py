@@ -289,6 +289,17 @@ def test_flattening_ends_when_the_venue_is_flat(server: LoopbackVenue, manager: 
     check_journal_is_venue(manager, server.venue, server.account)
 
 
+def test_flattening_sells_to_a_book_that_has_bids_only(server: LoopbackVenue, manager: OrderManager) -> None:
+    """Such a book has no mid price."""
+    manager.place("d", [new_order("d", px="2010")])
+    no_mid = Failure("after", edit=lambda answer: {coin: px for coin, px in answer.items() if coin != "ETH"})
+    server.inject = lambda endpoint, body: (
+        no_mid if body["type" if endpoint == "info" else "nonce"] == "allMids" else None
+    )
+    assert flatten(manager, "stop now", sleep=lambda seconds: None) == 1
+    assert server.positions() == {}
+
+
 def test_an_old_answer_that_shows_nothing_does_not_end_flattening(server: LoopbackVenue, manager: OrderManager) -> None:
     manager.place("d", [new_order("d", px="2010")])
     empty = {"marginSummary": {"accountValue": "1", "totalMarginUsed": "0"}, "withdrawable": "1", "assetPositions": []}

@@ -105,11 +105,12 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What is held of a coin; `szi` is signed, in coins; prices in USD; no liquidation price where there is none."""
+    """What is held of a coin; `szi` is signed, in coins; prices in USD, None where there is none or it is not said."""
 
     coin: str
     szi: Decimal
     entry_px: Decimal | None
+    mark_px: Decimal | None
     liquidation_px: Decimal | None
     margin_used_usd: Decimal
     leverage: int
@@ -248,10 +249,12 @@ def _fill(body: Mapping[str, Any]) -> Fill:
 
 def _position(body: Mapping[str, Any]) -> Position:
     entry, liquidation = body.get("entryPx"), body.get("liquidationPx")
+    szi, value = Decimal(body["szi"]), body.get("positionValue")
     return Position(
         coin=body["coin"],
-        szi=Decimal(body["szi"]),
+        szi=szi,
         entry_px=None if entry is None else Decimal(entry),
+        mark_px=None if value is None or not szi else Decimal(value) / abs(szi),
         liquidation_px=None if liquidation is None else Decimal(liquidation),
         margin_used_usd=Decimal(body.get("marginUsed") or 0),
         leverage=int(body["leverage"]["value"]),

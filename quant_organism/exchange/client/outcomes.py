@@ -32,6 +32,7 @@ class Why(StrEnum):
     HALTED = "halted"
     ASSET = "asset"
     NOT_OPEN = "not_open"
+    TWAP = "twap"
     LEVERAGE = "leverage"
     VOLUME_GATE = "volume_gate"
     BATCH_SIZE = "batch_size"
@@ -104,6 +105,8 @@ _BEGINNINGS: Final[Sequence[tuple[str, Why]]] = (
     (texts.UNKNOWN_ASSET, Why.ASSET),
     (texts.NOT_OPEN, Why.NOT_OPEN),
     (texts.CANNOT_MODIFY, Why.NOT_OPEN),
+    (texts.NO_TWAP, Why.NOT_OPEN),
+    (texts.TWAP_MINUTES, Why.TWAP),
     (texts.NOT_ISOLATED, Why.LEVERAGE),
     (texts.INVALID_LEVERAGE, Why.LEVERAGE),
     (texts.CROSS_FORBIDDEN, Why.LEVERAGE),

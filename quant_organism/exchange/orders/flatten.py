@@ -33,7 +33,7 @@ def flatten(
     """Cancel all orders and close all positions; return how many rounds it took.
 
     Each round cancels what is open, then sends a reduce-only order for each position that fills at once or not at all,
-    within a bound around the mid price that widens from round to round.
+    within a bound around the mid price, or the mark where there is no mid, that widens from round to round.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def flatten(
     coins
         Only these; none: the whole account.
     slippages
-        Bound of each round, as a share of the mid price.
+        Bound of each round, as a share of that price.
     sleep
         Waits between rounds.
 
@@ -102,8 +102,8 @@ def _cancel(manager: OrderManager, orders: Sequence[VenueOrder]) -> None:
 def _close(manager: OrderManager, decision_id: str, positions: Sequence[Position], slippage: Decimal) -> None:
     mids = manager.venue.mids() if positions else {}
     for position in positions:
-        mid = mids.get(position.coin)
-        if mid is None:  # an empty book: the next round looks again
+        mid = mids.get(position.coin) or position.mark_px  # a book with one side has no mid, and may be what is needed
+        if mid is None:  # the next round looks again
             continue
         buys, listed = position.szi < 0, manager.venue.listed(position.coin)
         bound = mid * (1 + slippage if buys else 1 - slippage)
