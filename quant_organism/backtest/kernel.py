@@ -5,6 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.backtest.lanes import (
+    LANES,
+    before,
+    first,
+    greatest,
+    lane,
+    least,
+    load,
+    maximum,
+    minimum,
+    running_maximum,
+    set_true,
+    shifted,
+    splat,
+    store,
+    total,
+    where,
+)
 from quant_organism.backtest.layout import (
     BARS_IN_POSITION,
     CALM,
@@ -61,8 +79,10 @@ from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.targets import Targets
 
-AHEAD = 8
+AHEAD = LANES
 """Bars that a search for a stop or target looks over at once."""
+
+_LANES, _ONE = np.uint64(LANES), np.uint64(1)
 
 
 @compiled
@@ -139,9 +159,9 @@ def simulate_sleeve(
     """
     # One function on purpose: handing arrays to another, even to one that is inlined, costs more than a short trade.
     opens, close, rows, context = bars.opens, bars.close, bars.rows, bars.context
-    first, origin, market = bars.first, np.uint64(bars.origin), bars.market
-    adverse, favourable, settled, funded = bars.adverse, bars.favourable, bars.settled, bars.funded
+    begins, origin, market, settled, funded = bars.first, np.uint64(bars.origin), bars.market, bars.settled, bars.funded
     worst_ahead, best_ahead = bars.worst_ahead, bars.best_ahead
+    adverse, favourable = bars.adverse.reshape(2 * close.size), bars.favourable.reshape(2 * close.size)
     changes, sides, convictions = targets.bars[g], targets.sides[g], targets.convictions[g]
     n_changes, n = targets.counts[g], close.size
     stop_loss, take_profit, trailing_stop = risk.stop_loss[g], risk.take_profit[g], risk.trailing_stop[g]
@@ -150,15 +170,16 @@ def simulate_sleeve(
     highest_rate = friction.maintenance[friction.maintenance.size - 1]
 
     cash = equity = peak = deepest = inverse_equity = inverse_peak = 1.0
-    return_sum = return_squares = loss_squares = market_products = 0.0
-    exposure = net_exposure = turnover = gains = losses = 0.0
+    turnover = gains = losses = 0.0
+    none, one = splat(0.0), splat(1.0)
+    return_sum = return_squares = loss_squares = market_products = exposure = net_exposure = none
     closed = wins = held_bars = bars_in_position = count = 0
     ruin = n
     skips_run = False
     weight = 0.0
-    asked_from = first - 1
+    asked_from = begins - 1
     change = 0
-    while change + 1 < n_changes and changes[change + 1] < first:
+    while change + 1 < n_changes and changes[change + 1] < begins:
         change += 1
     while change < n_changes and ruin == n:
         # Rule 4: a change of conviction alone does not end a run.
@@ -187,7 +208,7 @@ def simulate_sleeve(
         entry = decided
 
         # Rules 2 to 4: decided at a close, filled at the next open, worse by the slippage, sized on equity.
-        before = cash
+        opening = cash
         share = weight
         if convictions.size > 0:
             while begin + 1 < change and changes[begin + 1] < entry:
@@ -195,9 +216,9 @@ def simulate_sleeve(
             share = weight * convictions[begin]
         weight = 0.0
         entry_price = opens[entry] * (1.0 + side * friction.slippage)
-        quantity = side * (share * before / entry_price)
-        entry_fee = friction.taker_fee * share * before
-        margin = friction.margin * share * before
+        quantity = side * (share * opening / entry_price)
+        entry_fee = friction.taker_fee * share * opening
+        margin = friction.margin * share * opening
         settled_before = settled[entry - 1]
 
         # Rule 7: the first bar that opens at least so many grid bars after the entry.
@@ -212,6 +233,7 @@ def simulate_sleeve(
         # Rules 5, 6 and 15: the first bar that reaches a stop or the target. Prices are taken times the side, so that
         # one comparison serves longs and shorts.
         row = 1 if side > 0 else 0
+        own = np.uint64(row * n)
         fixed = side * (entry_price * (1.0 - side * stop_loss))
         target = side * (entry_price * (1.0 + side * take_profit))
         retreat = 1.0 - side * trailing_stop
@@ -220,19 +242,35 @@ def simulate_sleeve(
         margin_matters = bars.funding_reach[row] >= distance
         exit_bar, exit_price, reason = n - 1, close[n - 1], DELISTED if bars.delisted else OPEN
         fee_rate, fee_limit = friction.taker_fee, np.inf
-        t = entry
-        scan_until = limit
+        t, scan_until = entry, limit
         if friction.stops_from_next_bar:
             t, scan_until = entry + 1, min(limit + 1, n)
+        elif not margin_matters:
+            # Pass over the bars that reach no level.
+            place, until = np.uint64(entry), np.uint64(limit)
+            while place < until:
+                if place + _LANES <= until:
+                    # Nothing happens in a stretch whose worst stays above the stop that its own best would set.
+                    highest = max(best_ahead[row, place], best)
+                    level = max(highest * retreat, fixed) if trails else fixed
+                    if worst_ahead[row, place] > level and best_ahead[row, place] < target:
+                        best = highest
+                        place += _LANES
+                        continue
+                inside, stops, earlier = before(place, until), splat(fixed), splat(best)
+                reach = load(favourable, own + place, inside, -np.inf)
+                running = maximum(running_maximum(reach), earlier)
+                if trails:
+                    earlier = shifted(running, earlier)
+                    stops = maximum(earlier * splat(retreat), stops)
+                reached = first((load(adverse, own + place, inside, np.inf) <= stops) | (reach >= splat(target)))
+                place += reached
+                if reached < _LANES:
+                    best = lane(earlier, reached)
+                    break
+                best = lane(running, _LANES - _ONE)
+            t = int(np.int64(min(place, until)))
         while t < scan_until:
-            if t + AHEAD <= scan_until and not margin_matters:
-                # Nothing happens in a stretch whose worst stays above the stop that its own best would set.
-                highest = best_ahead[row, t] if best_ahead[row, t] > best else best
-                level = highest * retreat if trails and highest * retreat > fixed else fixed
-                if worst_ahead[row, t] > level and best_ahead[row, t] < target:
-                    best = highest
-                    t += AHEAD
-                    continue
             level, cause, balance = fixed, STOP_LOSS, margin
             if trails and best * retreat > fixed:
                 level, cause = best * retreat, TRAILING_STOP
@@ -241,18 +279,18 @@ def simulate_sleeve(
                 liquidation = side * liquidation_price(side, abs(quantity), entry_price, balance, friction)
                 if liquidation >= level:
                     level, cause = liquidation, LIQUIDATION
-            if adverse[row, t] <= level:
+            if adverse[row * n + t] <= level:
                 exit_bar, exit_price, reason = t, side * min(level, side * opens[t]), cause
                 if cause == LIQUIDATION:
                     exit_price, fee_limit = liquidation_fill(exit_price, quantity, entry_price, balance, friction)
                 else:
                     exit_price *= 1.0 - side * friction.slippage
                 break
-            if favourable[row, t] >= target:
+            if favourable[row * n + t] >= target:
                 exit_bar, exit_price, reason = t, side * max(target, side * opens[t]), TAKE_PROFIT
                 fee_rate = friction.maker_fee
                 break
-            best = favourable[row, t] if favourable[row, t] > best else best
+            best = favourable[row * n + t] if favourable[row * n + t] > best else best
             t += 1
         if reason >= DELISTED and limit < n:
             exit_bar, exit_price = limit, opens[limit] * (1.0 - side * friction.slippage)
@@ -266,7 +304,7 @@ def simulate_sleeve(
         # base + quantity x funded[t].
         held_until = n if reason == OPEN else exit_bar
         paid_until = exit_bar if reason >= DELISTED else exit_bar - 1
-        cash = before - quantity * entry_price - entry_fee
+        cash = opening - quantity * entry_price - entry_fee
         base = cash + quantity * settled_before
         funding = quantity * (settled[paid_until] - settled_before)
         value = cash - funding + quantity * exit_price
@@ -285,49 +323,63 @@ def simulate_sleeve(
             ruin, cash, reason = exit_bar, 0.0, RUINED
 
         # Rules 9 and 12: mark the closes held through, then the one after the exit, unless a reversal holds through it.
-        # Unsigned places spare the compiler the thought of negative ones.
-        worths = 0.0
-        place, until, held_end = np.uint64(entry), np.uint64(held_until), np.uint64(held_until)
+        may_reverse = reason == SIGNAL and sides[change] != 0
+        place, held_end = np.uint64(entry), np.uint64(held_until)
+        until = held_end if may_reverse or reason == OPEN else held_end + _ONE
+        worths = none
         while True:
+            # What follows the last close of the trade repeats it, and gains nothing.
+            after = cash if until > held_end else base + quantity * funded[until - _ONE]
+            values, inverses = splat(equity), splat(inverse_equity)
+            highest = lowest = values
+            begun = int(np.int64(place))
             while place < until:
-                marked = base + quantity * funded[place] if place < held_end else cash
-                gain = (marked - equity) * inverse_equity
-                loss = gain if gain < 0.0 else 0.0
+                inside, holds = before(place, until), before(place, held_end)
+                earlier, inverses_before = values, inverses
+                values = where(holds, splat(base) + splat(quantity) * load(funded, place, holds, 0.0), splat(after))
+                inverses = one / values
+                gain = where(inside, (values - shifted(values, earlier)) * shifted(inverses, inverses_before), none)
+                loss = minimum(gain, none)
                 return_sum += gain
                 return_squares += gain * gain
                 loss_squares += loss * loss
-                market_products += gain * market[place]
-                portfolio[place - origin] += gain
-                held[place - origin] |= place < held_end
-                equity = marked
-                inverse_equity = 1.0 / marked
-                inverse_peak = inverse_equity if equity > peak else inverse_peak
-                peak = equity if equity > peak else peak
-                depth = equity * inverse_peak
-                deepest = depth if depth < deepest else deepest
-                worth = quantity * close[place] * inverse_equity if place < held_end else 0.0
-                worths += worth
-                place += np.uint64(1)
+                market_products += gain * load(market, place, inside, 0.0)
+                store(portfolio, place - origin, inside, load(portfolio, place - origin, inside, 0.0) + gain)
+                set_true(held, place - origin, holds)
+                worths += where(holds, load(close, place, holds, 0.0) * inverses, none)
+                highest, lowest = maximum(highest, values), minimum(lowest, values)
+                place += _LANES
+            top, bottom = greatest(highest), least(lowest)
+            if top > peak and bottom < deepest * top:
+                # A new height and a new depth in one trade: only their order tells how deep the drawdown was.
+                for t in range(begun, int(np.int64(until))):
+                    marked = base + quantity * funded[t] if t < held_until else cash
+                    peak = max(peak, marked)
+                    deepest = min(deepest, marked * (1.0 / peak))
+            elif top <= peak:
+                deepest = min(deepest, bottom * inverse_peak)
+            if top >= peak:
+                peak, inverse_peak = top, 1.0 / top
+            equity, inverse_equity, place = after, 1.0 / after, until
             if reason == OPEN or until > held_end:
                 break
-            if reason == SIGNAL and sides[change] != 0 and 1.0 - equity * inverse_peak < max_drawdown:
-                if context[exit_bar - 1, TURBULENCE] <= calmest:
-                    weight = entry_weight(context[exit_bar - 1], int(sides[change]), g, risk)
+            if 1.0 - equity * inverse_peak < max_drawdown and context[exit_bar - 1, TURBULENCE] <= calmest:
+                weight = entry_weight(context[exit_bar - 1], int(sides[change]), g, risk)
                 if weight > 0.0:
                     break
-            until += np.uint64(1)
+            until += _ONE
         asked_from = exit_bar
-        net_exposure += worths
-        exposure += abs(worths)
+        net_exposure += splat(quantity) * worths
+        exposure += splat(abs(quantity)) * worths
 
         # Book the trade.
-        earned = (cash - before) / before
+        earned = (cash - opening) / opening
         if count < trades.shape[0]:
             trades[count, ENTRY_BAR], trades[count, EXIT_BAR] = entry, exit_bar
             trades[count, SIDE], trades[count, QUANTITY] = side, abs(quantity)
             trades[count, ENTRY_PRICE], trades[count, EXIT_PRICE] = entry_price, exit_price
             trades[count, FEES], trades[count, FUNDING] = entry_fee + exit_fee, funding
-            trades[count, PNL], trades[count, RETURN], trades[count, REASON] = cash - before, earned, reason
+            trades[count, PNL], trades[count, RETURN], trades[count, REASON] = cash - opening, earned, reason
         count += 1
         bars_in_position += held_until - entry
         turnover += share
@@ -339,9 +391,10 @@ def simulate_sleeve(
             wins += 1 if earned > 0.0 else 0
             gains += earned if earned > 0.0 else 0.0
             losses -= earned if earned < 0.0 else 0.0
-    totals[RETURN_SUM], totals[RETURN_SQUARES], totals[LOSS_SQUARES] = return_sum, return_squares, loss_squares
-    totals[MARKET_PRODUCTS], totals[EQUITY], totals[DEEPEST] = market_products, equity, deepest
-    totals[EXPOSURE], totals[NET_EXPOSURE], totals[TURNOVER] = exposure, net_exposure, turnover
+    totals[RETURN_SUM], totals[RETURN_SQUARES] = total(return_sum), total(return_squares)
+    totals[LOSS_SQUARES], totals[MARKET_PRODUCTS] = total(loss_squares), total(market_products)
+    totals[EQUITY], totals[DEEPEST] = equity, deepest
+    totals[EXPOSURE], totals[NET_EXPOSURE], totals[TURNOVER] = total(exposure), total(net_exposure), turnover
     totals[TRADES], totals[WINS], totals[GAINS], totals[LOSSES] = closed, wins, gains, losses
     totals[HELD_BARS], totals[BARS_IN_POSITION] = held_bars, bars_in_position
     return count

@@ -38,6 +38,6 @@ def _room_stamp(room: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(room.rglob("*.py")):
         source = path.read_bytes()
-        if b"import compiled\n" in source:
+        if b"import compiled\n" in source or b"from numba" in source:
             digest.update(source)
     return digest.hexdigest()
