@@ -1,6 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test check bench audit audit-search pages clean
-.PHONY: help setup run ui test check bench audit-search chaos pages clean
+.PHONY: help setup run ui test check bench audit audit-search chaos pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin

@@ -1,6 +1,5 @@
 """`quant-organism follow`: bars of a venue's trades into the lake while they happen."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
