@@ -100,19 +100,21 @@ def _follow(
     reach = true_range(high[before:], low[before:], close[before:])[1:]
     ranges = atr_onward(reach, before + 1, np.array([ATR_BARS]), average_range)
     figures[CALM] = -ranges[0, -1] / close[-1] if reach.size else np.nan
-    for t in range(max(known, day), n):
-        place = t - day
-        if place > month:
-            _replace(ordered, latest[place % (month + 1)], latest[(place - 1) % (month + 1)])
-        elif place == month:
-            ordered[:] = latest[:month]
-            ordered.sort()
-        latest[place % (month + 1)] = log_return_deviation(close[place : t + 1], day)[day]
-    if n - day <= month:
+    last = n - 1 - day
+    if known == n - 1 and last > month:
+        _replace(ordered, latest[last % (month + 1)], latest[(last - 1) % (month + 1)])
+    # What is older than a month leaves nothing.
+    for place in range(max(known - day, last - month, 0), last + 1):
+        latest[place % (month + 1)] = log_return_deviation(close[place : place + day + 1], day)[day]
+    if last < month:
         return figures, 0.0
+    if known < n - 1 or last == month:
+        for place in range(last - month, last):
+            ordered[place - last + month] = latest[place % (month + 1)]
+        ordered.sort()
     half = month // 2
     median = ordered[half] if month % 2 else 0.5 * (ordered[half - 1] + ordered[half])
-    return figures, latest[(n - 1 - day) % (month + 1)] / median if median > 0.0 else 0.0
+    return figures, latest[last % (month + 1)] / median if median > 0.0 else 0.0
 
 
 @compiled

@@ -79,6 +79,7 @@ class GrowingBank(IndicatorBank):
         self._reaches: dict[str, int] = {}
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
+        self._places: dict[tuple[str, bytes], Keys] = {}
 
     def follow(self, bars: Bars) -> None:
         """Take the bars so far: those of the last call, and any number after them."""
@@ -101,7 +102,10 @@ class GrowingBank(IndicatorBank):
         known = self._needs[name]
         if name not in self._rows:
             self._rows[name] = self._memory.tables[name, known.tobytes()].since(0)
-        return self._rows[name], np.searchsorted(known, keys)
+        place = (name, keys.tobytes())
+        if place not in self._places:
+            self._places[place] = np.searchsorted(known, keys)
+        return self._rows[name], self._places[place]
 
 
 class LastTarget:
@@ -272,21 +276,21 @@ def _family_sign(shop: _Newest, numbers: Keys) -> Rows:
 
 
 def _svc_score(shop: _Newest, keys: Keys) -> Rows:
-    genes = [svc_genes(key) for key in keys.tolist()]
     every = Workshop(shop.every, shop.store)
 
     def fitted(g: SvcGenes, bar: int) -> Rows:
         return linear_svc.refit(every, Fits(every), shop.all_features(), g, bar)[0]
 
-    def latest() -> list[list[Rows]]:
-        return [[fitted(g, bar) for bar in _refits(shop, g)[-g.ensemble :]] for g in genes]
+    def latest() -> list[tuple[SvcGenes, list[Rows]]]:
+        genes = map(svc_genes, keys.tolist())
+        return [(g, [fitted(g, bar) for bar in _refits(shop, g)[-g.ensemble :]]) for g in genes]
 
     models = shop.left("svc_score", keys, latest)
     if shop.known == 0:
         return linear_svc.score_rows(shop, keys)
     column = shop.newest(shop.make("features", _FEATURES)[0])
     rows = np.zeros((keys.size, 1))
-    for row, g, kept in zip(rows, genes, models, strict=True):
+    for row, (g, kept) in zip(rows, models, strict=True):
         if _is_refit(shop, g):
             kept.append(fitted(g, shop.known))
             del kept[: -g.ensemble]
@@ -297,21 +301,21 @@ def _svc_score(shop: _Newest, keys: Keys) -> Rows:
 
 
 def _return_levels(shop: _Newest, keys: Keys) -> Rows:
-    genes = [tree_genes(key) for key in keys.tolist()]
     every = Workshop(shop.every, shop.store)
 
     def fitted(g: TreeGenes, bar: int) -> tuple[pca_tree.Tree, Rows]:
         return pca_tree.refit_model(every, Fits(every), shop.all_features(), g, bar)
 
-    def latest() -> list[list[tuple[pca_tree.Tree, Rows]]]:
-        return [[fitted(g, bar) for bar in _refits(shop, g)[-1:]] for g in genes]
+    def latest() -> list[tuple[TreeGenes, list[tuple[pca_tree.Tree, Rows]]]]:
+        genes = map(tree_genes, keys.tolist())
+        return [(g, [fitted(g, bar) for bar in _refits(shop, g)[-1:]]) for g in genes]
 
     models = shop.left("return_levels", keys, latest)
     if shop.known == 0:
         return pca_tree.level_rows(shop, keys)
     column = shop.newest(shop.make("features", _FEATURES)[0])
     rows = np.zeros((keys.size, 3, 1))
-    for row, g, kept in zip(rows, genes, models, strict=True):
+    for row, (g, kept) in zip(rows, models, strict=True):
         if _is_refit(shop, g):
             kept[:] = [fitted(g, shop.known)]
         if kept:

@@ -36,7 +36,7 @@ def replay_validation(
     left = [review.candidate for review in reviews if review.candidate in grounds.admitted and review.open_goals]
     replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(profile))
     cycle.write("strategy_replays", replays)
-    equal, compared = (int(replays.unique("candidate")[name].sum()) for name in ("equal", "compared"))
+    equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
     progress("Replay", 1, 1, f"{equal} of {compared} replays made the backtest's trades")
     context.add_output_metadata(
         {"candidates": len(grounds.admitted), "left": len(left), "replays": table(replays.drop("difference"))}
