@@ -24,6 +24,12 @@ LEAST_POWER: Final = 0.60
 LEAST_WORTH: Final = 0.70
 """Least median of what the accepted earn later, as a share of the oracle's Sharpe ratio."""
 
+FEWEST_NULLS: Final = 200
+"""Worlds without an edge below which nothing is said of the first goal."""
+
+FEWEST_STRONG: Final = 30
+"""Worlds with a strong edge below which nothing is said of the other two."""
+
 ALARM_LEVEL: Final = 0.001
 """Probability at which a sound organism raises an alarm by chance."""
 
@@ -140,7 +146,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Goal:
-    """What the audit asks for, and whether the worlds show it."""
+    """What the audit asks for, and whether the worlds show it; `unknown` where they are too few."""
 
     name: str
     verdict: Verdict
@@ -340,25 +346,25 @@ def _named(worlds: Sequence[str]) -> str:
 
 
 def _goals(false: Share, found: Sequence[FoundRow], worth: Worth) -> tuple[Goal, ...]:
-    strong = next(
-        (row.right for row in found if (row.family, row.strength) == ("all", "strong")), Share.of([], _rightly)
-    )
+    every = (row.right for row in found if (row.family, row.strength) == ("all", "strong"))
+    strong = next(every, Share.of([], bool))
+    enough = strong.worlds >= FEWEST_STRONG
     return (
         Goal(
             "false discoveries",
-            _verdict(false.share, false.share <= MOST_FALSE),
+            _verdict(false.worlds >= FEWEST_NULLS, false.share <= MOST_FALSE),
             f"{false} of the worlds without an edge deployed something beyond the shadow pool; wanted: at most "
-            f"{MOST_FALSE:.0%}",
+            f"{MOST_FALSE:.0%} of {FEWEST_NULLS} worlds or more",
         ),
         Goal(
             "power",
-            _verdict(strong.share, strong.share >= LEAST_POWER),
+            _verdict(enough, strong.share >= LEAST_POWER),
             f"{strong} of the worlds with a strong edge led to a strategy of the right family beyond the shadow pool; "
-            f"wanted: at least {LEAST_POWER:.0%}",
+            f"wanted: at least {LEAST_POWER:.0%} of {FEWEST_STRONG} worlds or more",
         ),
         Goal(
             "worth",
-            _verdict(worth.median, worth.median >= LEAST_WORTH),
+            _verdict(enough and worth.accepted > 0, worth.median >= LEAST_WORTH),
             "nothing was accepted where there is an edge"
             if math.isnan(worth.median)
             else f"the {worth.accepted} accepted earned {worth.median:.0%} of their oracle's Sharpe ratio later "
@@ -368,8 +374,8 @@ def _goals(false: Share, found: Sequence[FoundRow], worth: Worth) -> tuple[Goal,
     )
 
 
-def _verdict(value: float, good: bool) -> Verdict:
-    if math.isnan(value):
+def _verdict(enough: bool, good: bool) -> Verdict:
+    if not enough:
         return "unknown"
     return "reached" if good else "missed"
 

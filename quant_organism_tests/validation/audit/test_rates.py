@@ -34,6 +34,11 @@ def test_at_most_five_per_cent_of_the_nulls_may_deploy(deployed: int, verdict: s
     assert goal(rates(nulls(200, deployed)), "false discoveries") == verdict
 
 
+def test_of_too_few_worlds_nothing_is_said():
+    few = rates([*nulls(199), *[replace(STRONG, world=f"s{k}") for k in range(29)]])
+    assert {goal.verdict for goal in few.goals} == {"unknown"}
+
+
 def test_the_shadow_pool_counts_apart_from_what_lies_beyond_it():
     found = rates([*nulls(8, deployed=1), replace(NULL, world="null-9", standing="shadow")])
     assert (found.shadow.count, found.false_discoveries.count) == (2, 1)
@@ -46,13 +51,13 @@ def test_the_alarm_on_false_discoveries_needs_more_than_bad_luck():
 
 
 def test_an_accepted_strategy_of_the_wrong_family_is_no_power():
-    wrong = replace(STRONG, world="momentum-strong-2", right_share=0.4)
-    found = rates([STRONG, wrong])
+    found = rates([replace(STRONG, world=f"s{k}", right_share=0.4 if k % 2 else 0.5) for k in range(30)])
     assert {(row.family, row.accepted.count, row.right.count) for row in found.found} == {
-        ("momentum", 2, 1),
-        ("all", 2, 1),
+        ("momentum", 30, 15),
+        ("all", 30, 15),
     }
     assert goal(found, "power") == "missed"
+    assert goal(rates([replace(STRONG, world=f"s{k}") for k in range(30)]), "power") == "reached"
 
 
 def test_worth_is_what_the_accepted_earn_later_beside_the_oracle():
@@ -60,7 +65,9 @@ def test_worth_is_what_the_accepted_earn_later_beside_the_oracle():
     missed = replace(STRONG, world="w9", standing="fallen", later_sharpe=-9.0)
     found = rates([STRONG, *others, missed])
     assert (found.worth.accepted, found.worth.median) == (3, pytest.approx(0.8))
-    assert goal(found, "worth") == "reached"
+    assert goal(rates([replace(STRONG, world=f"s{k}") for k in range(30)]), "worth") == "reached"
+    poor = [replace(STRONG, world=f"s{k}", later_sharpe=1.7) for k in range(30)]
+    assert goal(rates(poor), "worth") == "missed"
 
 
 def test_what_is_not_known_is_neither_reached_nor_missed():
