@@ -115,6 +115,9 @@ def _session(venue: Venue, seed: int, operations: int) -> list[str]:
             venue.act(account, wire.UpdateIsolatedMargin(asset, int(rng.integers(-50, 50)) * MICRO_USD))
         elif draw < 0.82:
             venue.pay_funding({asset: int(rng.integers(-(10**6), 10**6))}, venue.state.now_ms)
+        elif draw < 0.83:
+            sz = round(Decimal(400 / prices[asset]), LOT[asset])
+            venue.act(account, wire.PlaceTwap(asset, bool(rng.random() < 0.5), sz, bool(rng.random() < 0.3), 5, True))
         elif draw < 0.9:
             venue.withdraw_quotes(asset)
             for is_buy in (True, False):
@@ -154,7 +157,8 @@ def test_money_and_positions_are_conserved(seed: int) -> None:
     """After every one of many random operations the sums are exactly zero, and nobody is left below nothing."""
     venue = make_venue()
     seen = _session(venue, seed, OPERATIONS)
-    assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue"} <= set(seen)
+    assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= set(seen)
+    assert any(fill.twap is not None for account in venue.state.accounts.values() for fill in account.fills)
     for account in venue.state.accounts.values():
         if account.address != LIQUIDATOR and not account.positions():
             assert account.cross_raw >= 0
