@@ -5,13 +5,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.np import linalg
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
+
+def _spare_linear_algebra() -> None:
+    # Before its first kernel numba loads SciPy's linear algebra to see whether it is there, which takes as long as
+    # loading our kernels. None of them multiplies matrices, and one that did would look for it when it is compiled.
+    look, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = look
+
+
+_spare_linear_algebra()
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

@@ -1,5 +1,7 @@
 """Machine code on disk is taken only while every kernel source of its room is what it was."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import quant_organism.backtest.kernel as walk
@@ -25,3 +27,12 @@ def test_a_kernel_divides_as_the_hardware_does_and_releases_the_lock() -> None:
     assert options["nogil"]
     assert options["error_model"] == "numpy"
     assert not options.get("fastmath", False)
+
+
+def test_a_kernel_runs_without_linear_algebra_being_loaded() -> None:
+    code = (
+        "from quant_organism.backtest.metrics import path_metrics as m; m([0.1], 1.0); import sys; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert "numba.np.arraymath" in done.stdout.split()
+    assert "scipy.linalg" not in done.stdout.split()

@@ -67,47 +67,33 @@ def _hold_behind_stops(
     count = 0
     t = next_marked(breakout, 0, _BREAKS)
     while t < close.size:
-        side = breakout[t]
+        broken = breakout[t]
         conviction = 1.0 if atr[t] == 0.0 else min(1.0, risk / (atr[t] / close[t]))
         # A stop that has come close may end a trade on the very bar that breaks out in its direction again.
-        if count == 0 or sides[count - 1] != side or convictions[count - 1] != conviction:
-            bars[count], sides[count], convictions[count] = first + t, side, conviction
+        if count == 0 or sides[count - 1] != broken or convictions[count - 1] != conviction:
+            bars[count], sides[count], convictions[count] = first + t, broken, conviction
             count += 1
-        t = _end_of_trade(close, atr, log_ratio, breakout, t, stop_distance, trailing_distance, adjustment)
+        # The trade ends with the close that is at the stop or breaks out against it. Prices are multiplied by the
+        # trade's side, so that up is always in its favour. In one function: handing arrays on costs more than a trade.
+        side = float(broken)
+        entry = best = side * close[t]
+        stop = entry - stop_distance * (atr[t] * np.exp(adjustment * log_ratio[t]))
+        t += 1
+        while t < close.size:
+            price = side * close[t]
+            if (price <= stop) | (breakout[t] == -broken):
+                break
+            best = max(best, price)
+            # 1 + x is at most exp(x); it spares most bars the exponential.
+            widening = adjustment * log_ratio[t]
+            nearest = best - trailing_distance * (atr[t] * (1.0 + widening))
+            if (nearest >= entry) & (nearest > stop):
+                candidate = best - trailing_distance * (atr[t] * np.exp(widening))
+                if candidate >= entry and candidate > stop:
+                    stop = candidate
+            t += 1
         if t < close.size and breakout[t] == 0:
             bars[count], sides[count], convictions[count] = first + t, 0, 0.0
             count += 1
             t = next_marked(breakout, t, _BREAKS)
     return count
-
-
-@compiled
-def _end_of_trade(
-    close: NDArray[np.float64],
-    atr: NDArray[np.float64],
-    log_ratio: NDArray[np.float64],
-    breakout: NDArray[np.int8],
-    start: int,
-    stop_distance: float,
-    trailing_distance: float,
-    adjustment: float,
-) -> int:
-    # The bar whose close is at the stop or breaks out against the trade. Prices are multiplied by the trade's side, so
-    # that up is always in its favour.
-    against = -breakout[start]
-    side = float(breakout[start])
-    entry = best = side * close[start]
-    stop = entry - stop_distance * (atr[start] * np.exp(adjustment * log_ratio[start]))
-    for t in range(start + 1, close.size):
-        price = side * close[t]
-        if (price <= stop) | (breakout[t] == against):
-            return t
-        best = max(best, price)
-        # 1 + x is at most exp(x); it spares most bars the exponential.
-        widening = adjustment * log_ratio[t]
-        nearest = best - trailing_distance * (atr[t] * (1.0 + widening))
-        if (nearest >= entry) & (nearest > stop):
-            candidate = best - trailing_distance * (atr[t] * np.exp(widening))
-            if candidate >= entry and candidate > stop:
-                stop = candidate
-    return close.size
