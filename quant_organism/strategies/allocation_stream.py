@@ -97,9 +97,9 @@ def _follow(
     figures[LIQUIDITY] = rolling_median(close[begin:] * volume[begin:], day)[-1]
     figures[MOMENTUM] = momentum(close[max(n - MOMENTUM_BARS - 1, 0) :], MOMENTUM_BARS)[-1]
     before = max(known - 1, 0)
-    reach = true_range(high[before:], low[before:], close[before:])[1:]
-    ranges = atr_onward(reach, before + 1, np.array([ATR_BARS]), average_range)
-    figures[CALM] = -ranges[0, -1] / close[-1] if reach.size else np.nan
+    reach = true_range(high[before:], low[before:], close[before:])[known - before :]
+    ranges = atr_onward(reach, known, np.array([ATR_BARS]), average_range)
+    figures[CALM] = -ranges[0, -1] / close[-1]
     last = n - 1 - day
     if known == n - 1 and last > month:
         _replace(ordered, latest[last % (month + 1)], latest[(last - 1) % (month + 1)])

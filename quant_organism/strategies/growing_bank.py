@@ -235,22 +235,16 @@ def _macd_signal(shop: _Newest, keys: Keys) -> Rows:
 
 def _rsi(shop: _Newest, periods: Keys) -> Rows:
     means = shop.left("rsi", periods, lambda: np.zeros((2, periods.size)))
-    before = max(shop.known - 1, 0)
-    rows = oscillators.rsi_onward(shop.bars.close[before - shop.begin :], before + 1, periods, means)
-    return _from_second(shop, rows)
+    before = float(shop.every.close[shop.known - 1]) if shop.known else np.nan
+    return oscillators.rsi_onward(shop.newest(shop.bars.close), before, shop.known, periods, means)
 
 
 def _atr(shop: _Newest, periods: Keys) -> Rows:
     average = shop.left("atr", periods, lambda: np.zeros(periods.size))
     before = max(shop.known - 1, 0)
     high, low, close = (x[before - shop.begin :] for x in (shop.bars.high, shop.bars.low, shop.bars.close))
-    reach = volatility.true_range(high, low, close)[1:]
-    return _from_second(shop, volatility.atr_onward(reach, before + 1, periods, average))
-
-
-def _from_second(shop: _Newest, rows: Rows) -> Rows:
-    # The first of all bars has no bar before it, and no value.
-    return rows if shop.known else np.hstack([np.full((len(rows), 1), np.nan), rows])
+    reach = volatility.true_range(high, low, close)[shop.known - before :]
+    return volatility.atr_onward(reach, shop.known, periods, average)
 
 
 def _counts(name: str, sign: int) -> Callable[[_Newest, Keys], Rows]:

@@ -19,35 +19,40 @@ def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    rows = np.full((periods.size, close.size), np.nan)
-    if close.size:
-        rows[:, 1:] = rsi_onward(close, 1, periods, np.zeros((2, periods.size)))
-    return rows
+    return rsi_onward(close, np.nan, 0, periods, np.zeros((2, periods.size)))
 
 
 @compiled
 def rsi_onward(
-    close: NDArray[np.float64], begin: int, periods: NDArray[np.int64], means: NDArray[np.float64]
+    close: NDArray[np.float64],
+    before: float,
+    begin: int,
+    periods: NDArray[np.int64],
+    means: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the index of `rsi_rows` on the bars from `begin` on, shape (K, n - 1).
+    """Return the index of `rsi_rows` on the bars from `begin` on, shape (K, n).
 
     Parameters
     ----------
     close
-        Closes from the bar before `begin` on, shape (n,).
+        Closes from bar `begin` on, shape (n,).
+    before
+        Close of the bar before; the first of all bars has none, and no change.
     begin
-        Number of the first bar that is asked for, at least 1.
+        Number of the first bar.
     periods
         As in `rsi_rows`.
     means
         Gains and losses that the bars before have left, zeros before the first; moved on, shape (2, K).
     """
-    count, n = periods.size, close.size - 1
+    count, n = periods.size, close.size
     rows = np.full((count, n), np.nan)
     gain, loss = means[0], means[1]
+    previous = close[0] if n and begin == 0 else before
     for i in range(n):
         t = begin + i
-        change = close[i + 1] - close[i]
+        change = close[i] - previous
+        previous = close[i]
         up = max(change, 0.0)
         down = max(-change, 0.0)
         for k in range(count):

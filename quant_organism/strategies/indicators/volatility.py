@@ -41,9 +41,7 @@ def atr_rows(reach: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    rows = np.full((periods.size, reach.size), np.nan)
-    rows[:, 1:] = atr_onward(reach[1:], 1, periods, np.zeros(periods.size))
-    return rows
+    return atr_onward(reach, 0, periods, np.zeros(periods.size))
 
 
 @compiled
@@ -57,7 +55,7 @@ def atr_onward(
     reach
         True ranges from bar `begin` on, shape (n,).
     begin
-        Number of the first of them, at least 1.
+        Number of the first of them.
     periods
         As in `atr_rows`.
     average
@@ -72,7 +70,7 @@ def atr_onward(
         for k in range(count):
             if t > periods[k]:
                 average[k] += (reach[i] - average[k]) / periods[k]
-            else:
+            elif t > 0:
                 average[k] += reach[i]
                 if t == periods[k]:
                     average[k] /= periods[k]
@@ -81,7 +79,6 @@ def atr_onward(
     for i in range(seeding, n):
         for k in range(count):
             average[k] += (reach[i] - average[k]) / periods[k]
-        for k in range(count):
             rows[k, i] = average[k]
     return rows
 
