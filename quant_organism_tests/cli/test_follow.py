@@ -1,14 +1,16 @@
 """`quant-organism follow`: bars of a venue's trades into the lake while they happen."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from quant_organism.exchange.source import market_name
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import CANDLE_SCHEMA
 from quant_organism_tests.chaos.market import COINS, chaos_venue
-from quant_organism_tests.cli.conftest import finish
+from quant_organism_tests.cli.conftest import finish, start
 
 
 @pytest.fixture
@@ -20,20 +22,32 @@ def url() -> Iterator[str]:
 
 def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -> None:
     said = finish(
-        *("follow", "--base-url", url, "--symbols", ",".join(COINS), "--bars", "12", "--record", "frames"),
+        *("follow", "--base-url", url, "--symbols", ",".join(COINS), "--interval", "1m"),
+        *("--bars", "12", "--record", "frames"),
         folder=tmp_path,
     )
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert len(lines) == 12
-    lake = Lake(tmp_path / "data" / "lake")
-    ((market, _),) = {(entry["market"], entry["dataset"]) for entry in lake.markets()}
-    kept = lake.read("live_candles", market=market, interval="1m")
+    kept = Lake(tmp_path / "data" / "lake").read("live_candles", market=market_name(url), interval="1m")
     assert kept.schema == CANDLE_SCHEMA
     shown = {f"{row['timestamp']:%Y-%m-%d %H:%M} {row['symbol']} {row['open']:g}" for row in kept.to_dicts()}
     assert {" ".join(line.split()[:4]) for line in lines} == shown
     assert list((tmp_path / "frames").glob("*.jsonl.zst"))
     assert "connections" in said.err
+
+
+def test_ctrl_c_ends_it_and_keeps_what_was_shown(url: str, tmp_path: Path) -> None:
+    with start("follow", "--base-url", url, "--symbols", "ETH", "--interval", "1m", folder=tmp_path) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline().split()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    kept = Lake(tmp_path / "data" / "lake").read("live_candles", market=market_name(url), interval="1m")
+    assert len(kept) == 1 + len(rest.splitlines())
+    assert first[2] == "ETH"
 
 
 def test_a_coin_that_is_not_listed_is_refused(url: str, tmp_path: Path) -> None:
