@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -205,8 +206,9 @@ def pretest(
     require(strategies.genomes >= 1, f"{strategies.genomes} random strategies are none", "500 are usual")
     if (unfit := unfit_for_nulls(strategies.panel, strategies.families)) is not None:
         return unfit
-    table = []
-    for number, found in in_order(make or strategies, range(draws + 1), processes):
+    # The market itself comes first and alone: where kernels have to be compiled, that happens once.
+    made, table = make or strategies, []
+    for number, found in chain(in_order(made, [0], 1), in_order(made, range(1, draws + 1), processes)):
         table.append(found)
         if progress is not None:
             progress(number + 1, draws + 1)

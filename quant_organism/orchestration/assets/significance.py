@@ -46,7 +46,7 @@ def edge_pretest(
         panel=cycle.in_sample,
         families=rule_families(spec.families or default_families(cycle.in_sample)),
         costs=search.costs,
-        threads=search.threads,
+        threads=max(1, search.threads // search.processes),
         genomes=significance.strategies,
         min_trades=spec.min_trades,
         seed=search.seed,
@@ -55,6 +55,7 @@ def edge_pretest(
         strategies,
         draws=significance.copies,
         make=Remembered(strategies, DrawStore(cycle.lake.root, "pretest", strategies.identity)),
+        processes=search.processes,
         progress=partial(_report, progress, "Pretest"),
     )
     frame = pretest_frame(result)
