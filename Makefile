@@ -20,7 +20,7 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 
 test: setup  ## all tests
 	@bash .ci/chromium
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile quant_organism_tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 15 quant_organism_tests
 
 check: setup  ## ruff, mypy, import walls
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -21,6 +21,12 @@ from quant_organism_tests.conftest import REPOSITORY
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 COMMAND = Path(sys.executable).with_name("quant-organism")
 LONG_RUNNING = {"ui"}
+SMALL = {
+    "QUANT_ORGANISM_PROFILE": "smoke",
+    "QUANT_ORGANISM_SIGNIFICANCE__STRATEGIES": "130",
+    "QUANT_ORGANISM_SIGNIFICANCE__COPIES": "9",
+}
+"""Settings that make a command quick; what it does is the same."""
 
 
 def commands(page: Path) -> list[str]:
@@ -74,7 +80,7 @@ def write_candles(path: Path, seed: int, days: int, last: dt.date) -> None:
 
 def run(line: str, home: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line.replace("~", str(home)))
-    environment = {**os.environ, "HOME": str(home), "QUANT_ORGANISM_PROFILE": "smoke"}
+    environment = {**os.environ, **SMALL, "HOME": str(home)}
     return subprocess.run(
         [str(COMMAND), *words[1:]], cwd=home, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
