@@ -18,6 +18,8 @@ import pytest
 
 from quant_organism_tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 COMMAND = Path(sys.executable).with_name("quant-organism")
 LONG_RUNNING = {"ui"}

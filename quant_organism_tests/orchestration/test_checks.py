@@ -61,7 +61,9 @@ def at_deployment(workshop: Workshop) -> Workshop:
         "edge_pretest",
         "evolved_population",
         "backtest_validation",
+        "replay_validation",
         "search_significance",
+        "testnet_validation",
         "validated_strategies",
         "strategy_configs",
     )

@@ -51,6 +51,14 @@ def first(bars: Bars, count: int) -> Bars:
     return Bars(**{name: getattr(bars, name)[:count] for name in names}, bar_hours=bars.bar_hours)
 
 
+@pytest.mark.parametrize("name", families())
+def test_before_the_first_bar_the_target_is_0(name: str) -> None:
+    bars, genome = made_bars(3, 5), random_genome(np.random.default_rng(1), name)
+    target = LastTarget(genome, FittedModels())
+    assert target.at(first(bars, 0)) == 0.0
+    assert target.at(first(bars, 1)) == LastTarget(genome, FittedModels()).at(first(bars, 1))
+
+
 def test_of_every_indicator_it_is_known_how_far_it_looks_back() -> None:
     assert set(_REACH) == set(_RECIPES)
 

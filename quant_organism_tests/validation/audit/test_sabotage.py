@@ -16,6 +16,8 @@ from quant_organism.validation.audit.rates import rates
 from quant_organism.validation.splits import Span, Splits, split
 from quant_organism_tests.validation.audit.small import campaign
 
+pytestmark = pytest.mark.slow
+
 WORLDS = 12
 
 

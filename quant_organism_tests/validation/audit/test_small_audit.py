@@ -11,6 +11,8 @@ from quant_organism.validation.audit.profile import AuditProfile
 from quant_organism.validation.audit.rates import Rates, rates
 from quant_organism.validation.audit.worlds import World
 
+pytestmark = pytest.mark.slow
+
 EDGE = Edge(family="momentum", strength="strong", k=0.2, oracle_sharpe=8.0, chosen_at=8.0)
 
 
