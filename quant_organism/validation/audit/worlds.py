@@ -20,7 +20,7 @@ from quant_organism.validation.nulls import draw_null
 Origin = Literal["null", "planted", "flipped"]
 """Simulated without an edge, simulated with one, or a real market turned over at random, which leaves none."""
 
-RANGES: Final = {"tuning": 100_000, "confirmation": 500_000}
+RANGES: Final = {"tuning": 100_000, "confirmation": 700_000}
 """First seed of the worlds that anyone may look at while changing the organism, and of those for the final count."""
 
 _SYMBOLS: Final = tuple(asset.symbol for asset in ASSETS)
