@@ -27,6 +27,7 @@ SMALL = {
     "QUANT_ORGANISM_PROFILE": "smoke",
     "QUANT_ORGANISM_SIGNIFICANCE__STRATEGIES": "130",
     "QUANT_ORGANISM_SIGNIFICANCE__COPIES": "9",
+    "QUANT_ORGANISM_VALIDATION__GATES": "light",
 }
 """Settings that make a command quick; what it does is the same."""
 
