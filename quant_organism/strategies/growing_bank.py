@@ -125,7 +125,7 @@ class LastTarget:
         self._bank = GrowingBank(self._family.indicators(self._genes), models)
 
     def at(self, bars: Bars) -> float:
-        """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with those of the last call."""
+        """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with the last call's."""
         if bars.numbers.size == 0:
             return 0.0
         self._bank.follow(bars)
