@@ -95,7 +95,7 @@ def test_weights_sum_to_one() -> None:
     assert math.fsum(triple.WEIGHTS.values()) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("mode", "count", "days"), [("minimal", 1, 14), ("fast", 3, 14), ("full", 3, 40)])
+@pytest.mark.parametrize(("mode", "count", "days"), [("minimal", 1, 14), ("fast", 3, 7), ("full", 3, 40)])
 def test_modes_replay_the_last_unseen_days(mode: triple.Mode, count: int, days: int) -> None:
     span = Span("unseen", 1_000, 1_000 + 120 * 24 + 7)
     found = periods_of(mode, span, 24)
