@@ -14,9 +14,7 @@ from quant_organism.validation.statistics.evidence import NotRun
 
 Mode = Literal["minimal", "fast", "full"]
 
-PERIODS: Final[Mapping[Mode, tuple[int, int]]] = MappingProxyType(
-    {"minimal": (1, 14), "fast": (3, 7), "full": (3, 90)}
-)
+PERIODS: Final[Mapping[Mode, tuple[int, int]]] = MappingProxyType({"minimal": (1, 14), "fast": (3, 7), "full": (3, 90)})
 """Replayed periods of each mode: how many, and their longest length in days. They adjoin, at the end of the unseen
 days, and are shorter where these have no room for so many. The testnet belongs to mode full."""
 
