@@ -11,6 +11,7 @@ from pathlib import Path
 from quant_organism.evolution.code_version import code_version
 from quant_organism.market.panel import Panel
 from quant_organism.resilience.files import write_file
+from quant_organism.resilience.memory import return_freed_memory
 from quant_organism.validation.audit.organism import Organism, run_organism
 from quant_organism.validation.audit.outcome import Outcome, live_through
 from quant_organism.validation.audit.profile import AuditProfile
@@ -50,6 +51,7 @@ class Campaign:
             return Outcome.read(path)
         outcome = live_through(world, self.profile, self.organism, self.place / "draws", self.real)
         write_file(path, outcome.to_bytes())
+        return_freed_memory()
         return outcome
 
     @property

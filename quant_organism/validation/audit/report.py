@@ -126,7 +126,8 @@ class AuditReport:
                 "Gate by gate",
                 "Passed: worlds that passed it, of those in which it was asked. First: worlds in which it was the "
                 "first to stop the candidate on its way beyond the shadow pool, without an edge / weak / strong. Only: "
-                "where nothing else would have; without an edge that is what it adds, with one what it costs.",
+                "where nothing else would have; without an edge that is what it adds, with one what it costs. A "
+                "candidate that has fallen is not asked more, unless the profile says `every_gate`.",
                 ("gate", "before", "passed: null", "weak", "strong", "first", "only, null", "only, planted", "CPU s"),
                 tuple(
                     (
