@@ -65,10 +65,14 @@ class Workshop:
         """Run the cycle of a day on what is in the lake."""
         return self._run("evolution_cycle", partition_key=day.isoformat(), run_config=run_config)
 
-    def materialize(self, *assets: str, day: date = LAST) -> dg.ExecuteInProcessResult:
+    def materialize(
+        self, *assets: str, day: date = LAST, run_config: Mapping[str, Any] | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Materialise some assets of the cycle of a day, with their checks."""
         chosen = [dg.AssetKey(asset) for asset in assets]
-        return self._run("evolution_cycle", partition_key=day.isoformat(), asset_selection=chosen)
+        return self._run(
+            "evolution_cycle", partition_key=day.isoformat(), asset_selection=chosen, run_config=run_config
+        )
 
     def _run(self, job: str, *, run_config: Mapping[str, Any] | None = None, **how: Any) -> dg.ExecuteInProcessResult:
         log = to_file(self.settings.data_dir.parent / "dagster.log")

@@ -97,9 +97,11 @@ def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: W
     assert read(proven, "search_significance", DAY).equals(before)
 
 
-def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repeated(tmp_path: Path) -> None:
+def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_repeated_only_for_every_gate(
+    tmp_path: Path,
+) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(longer(tmp_path, 0.0), instance)
+        workshop = Workshop(longer(tmp_path, 0.0).model_copy(update={"validation": ValidationSettings()}), instance)
         assert workshop.ingest(FIRST, DAY).success
         done = workshop.materialize(*ASSETS, day=DAY)
         assert done.success
@@ -109,6 +111,12 @@ def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_not_repe
         row = read(workshop, "search_significance", DAY).row(0, named=True)
         assert row["status"] == "not_run"
         assert "none was repeated" in row["sentence"]
+        config = {"every_gate": True}
+        asked = workshop.materialize(
+            "search_significance", day=DAY, run_config={"resources": {"search": {"config": config}}}
+        )
+        assert asked.success
+        assert read(workshop, "search_significance", DAY)["draws"][0] == 2
 
 
 def test_a_cycle_that_is_to_stop_where_nothing_is_to_be_found_does_and_says_so(tmp_path: Path) -> None:

@@ -85,13 +85,14 @@ def significance_of_search(
     """Is what was found more than luck? The whole search and its final choice, repeated where nothing can be found.
 
     One row per statistic: the committee, then the best single strategies by rank, each with its in-sample Sharpe ratio,
-    what the same search shows by luck alone, and the p-value. Families that fit models are left out and named. Nothing
-    is repeated where the test before the search found nothing, or where the backtest has left nobody. Every repetition
+    what the same search shows by luck alone, and the p-value. Families that fit models are left out and named. Unless
+    every gate is wanted, nothing is repeated where the test before the search found nothing, or where the backtest has
+    left nobody. Every repetition
     is kept in `null_draws`, so that another run with more minutes goes on from there.
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     result: SearchSignificance | NotRun
-    if edge_pretest["status"][0] == "failed":
+    if edge_pretest["status"][0] == "failed" and not search.every_gate:
         result = NotRun(
             f"nothing to find before the search (p = {edge_pretest['p_value'][0]:.3g}), so none was repeated"
         )
