@@ -8,7 +8,7 @@ import json
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ Statistics = Mapping[str, float]
 """Values by name; nan where one is undefined."""
 
 Made = TypeVar("Made")
+
+_MOST_AHEAD: Final = 4
+"""Draws per process that are begun and not yet handed out: one that takes long does not keep the others waiting."""
 
 _DRAW_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "draw": pl.Int64,
@@ -144,12 +147,19 @@ def in_order(make: Callable[[int], Made], numbers: Iterable[int], processes: int
     with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
         try:
             while True:
-                while len(waiting) < processes and (begun := next(source, None)) is not None:
-                    waiting.append((begun, pool.submit(_made, begun)))
+                under_way = [future for _, future in waiting if not future.done()]
+                while len(under_way) < processes and len(waiting) < _MOST_AHEAD * processes:
+                    if (begun := next(source, None)) is None:
+                        break
+                    under_way.append(pool.submit(_made, begun))
+                    waiting.append((begun, under_way[-1]))
                 if not waiting:
                     return
-                number, future = waiting.popleft()
-                yield number, future.result()
+                if under_way:
+                    wait(under_way, return_when=FIRST_COMPLETED)
+                while waiting and waiting[0][1].done():
+                    number, future = waiting.popleft()
+                    yield number, future.result()
         except BrokenProcessPool as error:
             raise QuantOrganismError(
                 "a process that made a draw was killed, perhaps for want of memory",

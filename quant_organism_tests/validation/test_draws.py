@@ -3,7 +3,9 @@
 import math
 import os
 import signal
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,13 +27,22 @@ def killed(draw: int) -> dict[str, float]:
     return {}
 
 
+def first_after_fourth(folder: Path, draw: int) -> dict[str, float]:
+    (folder / str(draw)).touch()
+    deadline = time.monotonic() + 60
+    while draw == 0 and not (folder / "3").exists():
+        assert time.monotonic() < deadline, "the fourth was never begun"
+        time.sleep(0.01)
+    return {}
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_draws_come_in_their_order(processes: int):
     assert list(in_order(squared, range(6), processes)) == [(n, {"squared": float(n * n)}) for n in range(6)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_numbers_may_end_early_and_no_draw_is_begun_that_was_not_asked_for(processes: int):
+def test_numbers_may_end_early_and_few_draws_are_begun_that_nobody_asks_for(processes: int):
     begun = []
 
     def numbers() -> Iterator[int]:
@@ -42,7 +53,13 @@ def test_numbers_may_end_early_and_no_draw_is_begun_that_was_not_asked_for(proce
     draws = in_order(squared, numbers(), processes)
     assert [next(draws)[0] for _ in range(3)] == [0, 1, 2]
     draws.close()
-    assert len(begun) <= 3 + processes
+    assert len(begun) <= 3 + 4 * processes
+
+
+def test_one_long_draw_does_not_keep_the_others_waiting(tmp_path: Path):
+    """The first waits for the fourth, which the other process has to reach meanwhile."""
+    draws = in_order(partial(first_after_fourth, tmp_path), range(6), 2)
+    assert [number for number, _ in draws] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_killed_process_is_said():
