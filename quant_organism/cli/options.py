@@ -25,6 +25,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")]
 
+Venue = Annotated[
+    str | None,
+    typer.Option(
+        "--venue",
+        metavar="NETWORK",
+        help="simulator, testnet or mainnet; mainnet must be said here and confirmed in the settings. "
+        "(default: as the settings say)",
+    ),
+]
 World = Annotated[
     str | None,
     typer.Option(help="Simulated market: demo, null, or a YAML file. (default: demo)", rich_help_panel=_MARKET),
@@ -198,6 +207,26 @@ def command_line(command: str, said: Mapping[str, Any]) -> str:
 def program() -> str:
     """Return how this program can be called from here: by name where it is on the path, else by its file."""
     return "quant-organism" if shutil.which("quant-organism") else os.path.relpath(sys.argv[0])
+
+
+def venue_settings(network: str | None, data_dir: Path | None) -> "Settings":
+    """Return the settings of a command that talks to the venue, which `--venue` may name.
+
+    Raises
+    ------
+    InputError
+        No network of that name, or the main network without the confirmation of the settings.
+    """
+    from typing import get_args
+
+    from quant_organism.exchange.client.network import Network
+    from quant_organism.settings import load_settings
+
+    if network is not None and network not in get_args(Network):
+        raise InputError(
+            f"no network is called {network!r}", where="option --venue", remedy=f"choose {', '.join(get_args(Network))}"
+        )
+    return load_settings({"data_dir": data_dir, "venue": {"network": network}})
 
 
 def folder_settings(data_dir: Path | None) -> "Settings":

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from quant_organism.settings import Settings
 
 
-def venue(data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+def venue(network: options.Venue = None, data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
     """Connect to the venue of the settings and show the account; nothing is sent that changes anything."""
     from quant_organism.cli.output import print_json, print_table
 
-    settings = options.folder_settings(data_dir)
-    found = open_venue(settings)
+    settings = options.venue_settings(network, data_dir)
+    found = open_venue(settings, network)
     try:
         state, orders = found.account(), found.open_orders()
         requests_left = found.budget.left(is_cancel=False)
@@ -42,47 +42,67 @@ def venue(data_dir: options.DataDir = None, as_json: options.Json = False) -> No
         print_table(list(positions[0]), [list(row.values()) for row in positions], title="Positions")
 
 
-def open_venue(settings: "Settings") -> "HyperliquidVenue":
+def open_venue(settings: "Settings", said: str | None = None) -> "HyperliquidVenue":
     """Return the account of the settings, connected.
+
+    Parameters
+    ----------
+    settings
+        Where, whose, and with which key.
+    said
+        Network that the command line names; the main network is reached only if it is named there too.
 
     Raises
     ------
     InputError
-        No account, no key, or the venue refuses them.
+        No account, no key, the main network without `--venue mainnet`, or the venue refuses them.
     """
     from quant_organism.exchange.client.hyperliquid import connect
 
-    return connect(venue_spec(settings), wallet(settings), settings.data_dir / "trader" / "signers")
+    return connect(venue_spec(settings, said), wallet(settings), settings.data_dir / "trader" / "signers")
 
 
-def venue_spec(settings: "Settings") -> "VenueSpec":
+def venue_spec(settings: "Settings", said: str | None = None) -> "VenueSpec":
     """Return what the settings say of the venue.
+
+    Parameters
+    ----------
+    settings
+        Where, and whose.
+    said
+        Network that the command line names.
 
     Raises
     ------
     InputError
-        No account, or a URL that is not the network's.
+        No account, a URL that is not the network's, or the main network without `--venue mainnet`.
     """
     from quant_organism.errors import InputError
     from quant_organism.exchange.client.network import Limits, VenueSpec
 
-    said = settings.venue
-    if said.account_address is None:
+    venue = settings.venue
+    if venue.network == "mainnet" and said != "mainnet":
+        raise InputError(
+            "the settings name the main network, where money is real, and the command line does not",
+            where="venue.network",
+            remedy="add --venue mainnet if that is meant, or set venue.network to simulator or testnet",
+        )
+    if venue.account_address is None:
         raise InputError("no account is named", where="venue settings", remedy="set venue.account_address")
     return VenueSpec(
-        network=said.network,
-        account_address=said.account_address,
-        base_url=said.base_url or "",
-        proxy=said.proxy,
-        connect_seconds=said.connect_seconds,
-        read_seconds=said.read_seconds,
-        action_seconds=said.action_seconds,
+        network=venue.network,
+        account_address=venue.account_address,
+        base_url=venue.base_url or "",
+        proxy=venue.proxy,
+        connect_seconds=venue.connect_seconds,
+        read_seconds=venue.read_seconds,
+        action_seconds=venue.action_seconds,
         limits=Limits(
-            ip_weight_per_minute=said.ip_weight_per_minute,
-            ip_burst_weight=said.ip_burst_weight,
-            info_attempts=said.info_attempts,
-            breaker_failures=said.breaker_failures,
-            breaker_seconds=said.breaker_seconds,
+            ip_weight_per_minute=venue.ip_weight_per_minute,
+            ip_burst_weight=venue.ip_burst_weight,
+            info_attempts=venue.info_attempts,
+            breaker_failures=venue.breaker_failures,
+            breaker_seconds=venue.breaker_seconds,
         ),
     )
 

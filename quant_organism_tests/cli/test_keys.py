@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,3 +79,41 @@ def test_what_is_missing_is_named(call: Callable[..., Said], monkeypatch: pytest
     assert "no wallet is named" in call("venue").err
     monkeypatch.setenv("QUANT_ORGANISM_VENUE__KEY", "nobody")
     assert "no key is called 'nobody'" in call("venue").err
+
+
+@pytest.mark.parametrize(
+    ("option", "confirmed", "expected"),
+    [
+        ([], False, "venue.confirm_mainnet"),
+        ([], True, "--venue mainnet"),
+        (["--venue", "mainnet"], False, "venue.confirm_mainnet"),
+        (["--venue", "mainnet"], True, "no wallet is named"),
+    ],
+)
+def test_the_main_network_needs_the_option_and_the_confirmation(
+    option: list[str], confirmed: bool, expected: str, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else is said; only with both does it go on to what is missing next. No socket is ever made."""
+
+    def no_socket(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr(socket, "create_connection", no_socket)
+    monkeypatch.setattr(socket.socket, "connect", no_socket)
+    monkeypatch.setenv("QUANT_ORGANISM_VENUE__NETWORK", "mainnet")
+    monkeypatch.setenv("QUANT_ORGANISM_VENUE__ACCOUNT_ADDRESS", ADDRESS)
+    if confirmed:
+        monkeypatch.setenv("QUANT_ORGANISM_VENUE__CONFIRM_MAINNET", ADDRESS)
+    said = call("venue", *option)
+    assert said.code == 2
+    assert expected in said.err
+
+
+def test_the_option_alone_names_the_main_network_and_that_is_not_enough(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANT_ORGANISM_VENUE__NETWORK", "testnet")
+    monkeypatch.setenv("QUANT_ORGANISM_VENUE__ACCOUNT_ADDRESS", ADDRESS)
+    assert "venue.confirm_mainnet" in call("venue", "--venue", "mainnet").err
+    assert "'moon'" in call("venue", "--venue", "moon").err
+    assert "no wallet is named" in call("venue", "--venue", "testnet").err
