@@ -114,7 +114,7 @@ class LoopbackVenue:
             found = {"order": self._shown(oid), "status": order.status, "statusTimestamp": order.status_ms}
             return {"status": "order", "order": found}
         answers: dict[str, Callable[[], Any]] = {
-            "meta": lambda: meta([listing.instrument for listing in state.listings]),
+            "meta": lambda: meta([listing.instrument for listing in state.listings.values()]),
             "spotMeta": lambda: {"universe": [{"name": "@367", "tokens": [9, 0], "index": 367}], "tokens": []},
             "userAbstraction": lambda: self.abstraction,
             "userRole": lambda: self._role(body["user"]),
@@ -139,7 +139,7 @@ class LoopbackVenue:
         return {"role": "user" if address == self.account.address else "missing"}
 
     def _clearinghouse(self, account: Account) -> dict[str, Any]:
-        margin, listings = self.venue.world.margin(account), self.venue.state.listings
+        margin, listings = self.venue.world.margin(account, 0), self.venue.state.listings
         value = usd(margin.cross_equity())
         held = [
             {

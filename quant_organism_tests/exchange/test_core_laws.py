@@ -73,7 +73,7 @@ def test_an_independent_slow_model_agrees() -> None:
             slow.fund(asset, Decimal(str(START[asset])), Decimal(rate).scaleb(-10))
     for user in USERS:
         account = venue.state.accounts[user]
-        assert Decimal(account.cross_raw).scaleb(-6) == slow.cash[user]
+        assert Decimal(account.cross_raw[0]).scaleb(-6) == slow.cash[user]
         for asset in START:
             held = account.holdings[asset].szi if asset in account.holdings else 0
             assert Decimal(held).scaleb(-LOT[asset]) == slow.position(user, asset)
@@ -83,7 +83,7 @@ def test_an_independent_slow_model_agrees() -> None:
         for o in (venue.state.orders[oid] for oid in account.open_oids)
     )
     assert ours == sorted((o.key, o.sz) for o in slow.orders)
-    assert Decimal(venue.state.fees).scaleb(-6) == slow.fees
+    assert Decimal(venue.state.dexs[0].fees).scaleb(-6) == slow.fees
     assert sum(len(account.fills) for account in venue.state.accounts.values()) > OPERATIONS / 5
 
 
@@ -161,7 +161,7 @@ def test_money_and_positions_are_conserved(seed: int) -> None:
     assert any(fill.twap is not None for account in venue.state.accounts.values() for fill in account.fills)
     for account in venue.state.accounts.values():
         if account.address != LIQUIDATOR and not account.positions():
-            assert account.cross_raw >= 0
+            assert account.cross_raw[0] >= 0
         for oid in account.open_oids:
             standing = venue.state.orders[oid]
             assert 0 < standing.sz <= standing.orig_sz

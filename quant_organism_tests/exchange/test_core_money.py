@@ -30,14 +30,14 @@ from quant_organism_tests.exchange.venues import (
 
 def conserved(venue: Venue) -> bool:
     """Return whether no money and no position was made or lost."""
-    sizes = [settlement.total_size(venue.world, asset) for asset in range(len(venue.state.listings))]
+    sizes = [settlement.total_size(venue.world, asset) for asset in venue.state.listings]
     return settlement.total_money(venue.world) == 0 and not any(sizes)
 
 
 class TestRecordedAccounts:
     def test_a_cross_account(self) -> None:
         """Two positions and two resting bids, as recorded on testnet."""
-        account = Account("0x", cross_raw=-217_153378)
+        account = Account("0x", cross_raw={0: -217_153378})
         account.holdings = {
             0: Holding(10, szi=13, cost=11_249160),  # SOL, two decimals
             3: Holding(20, szi=297, cost=239_133960),  # BTC, five
@@ -45,7 +45,7 @@ class TestRecordedAccounts:
         bids = {1: _bid(3, 708_060, 39), 2: _bid(3, 697_110, 39)}
         account.open_oids = dict.fromkeys(bids)
         marks = {0: 867_460, 3: 784_900}
-        view = margin.MarginView(account, marks, {0: single_tier(10), 3: single_tier(40)}, bids)
+        view = margin.MarginView(account, 0, marks, {0: single_tier(10), 3: single_tier(40)}, bids)
         assert view.cross_equity() == 27_238902
         assert view.cross_notional() == 244_392280
         assert view.cross_initial() == 12_783463
@@ -54,9 +54,9 @@ class TestRecordedAccounts:
         assert margin.return_on_equity(-6_018660, 20, 239_133960) == -5_033714158  # in 1e-10
 
     def test_the_margin_of_an_isolated_position(self) -> None:
-        account = Account("0x", cross_raw=75_781884)
+        account = Account("0x", cross_raw={0: 75_781884})
         account.holdings = {0: Holding(10, is_cross=False, szi=200, cost=75_658000, raw=-68_126246)}
-        view = margin.MarginView(account, {0: 378_260}, {0: single_tier(10)}, {})
+        view = margin.MarginView(account, 0, {0: 378_260}, {0: single_tier(10)}, {})
         assert view.isolated_equity(0) == 7_525754
         assert view.withdrawable() == 75_781884
         assert margin.return_on_equity(-6_000, 10, 75_658000) == -7_930424  # in 1e-10
@@ -72,9 +72,10 @@ class TestRecordedAccounts:
         assert round(price / 10_000, 10) == Fraction("35.8559189474")
 
     def test_the_fee_and_raw_usd_of_an_isolated_fill(self) -> None:
-        account, holding = Account("0x", cross_raw=100 * MICRO_USD), Holding(10, is_cross=False)
+        holding = Holding(10, is_cross=False)
+        account = Account("0x", cross_raw={0: 100 * MICRO_USD}, holdings={ETH: holding})
         fee = fees.fee(200 * 378_290, 450)
-        settlement.apply_fill(account, holding, 200, 378_290, fee)
+        settlement.apply_fill(account, ETH, 200, 378_290, fee)
         assert fee == 34046
         assert holding.raw == -68_126246
 
@@ -132,13 +133,13 @@ def test_funding_is_on_the_oracle_and_longs_pay_shorts(venue: Venue) -> None:
     alice, bob = fund(venue, ALICE), fund(venue, BOB)
     place(venue, alice, order(ETH, "sell", 2, 2000))
     place(venue, bob, order(ETH, "buy", 2, 2000))
-    before = alice.cross_raw, bob.cross_raw
+    before = alice.cross_raw[0], bob.cross_raw[0]
     venue.set_prices({ETH: (200_000, 210_000)})
     venue.pay_funding({ETH: 125_000}, venue.state.now_ms)  # 0.0000125 an hour
-    assert alice.cross_raw - before[0] == 52_500
-    assert bob.cross_raw - before[1] == -52_500
+    assert alice.cross_raw[0] - before[0] == 52_500
+    assert bob.cross_raw[0] - before[1] == -52_500
     assert bob.holdings[ETH].funding_all_time == 52_500
-    assert venue.state.market_raw == 0
+    assert venue.state.dexs[0].market_raw == 0
     assert conserved(venue)
 
 
@@ -155,7 +156,7 @@ class TestLiquidation:
         alice = fund(venue, usd=100)
         quotes(venue, ETH, 1999, 2000)
         place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
-        price = venue.world.margin(alice).liquidation_price(ETH)
+        price = venue.world.margin(alice, 0).liquidation_price(ETH)
         assert price is not None
         above = int(price) + 1
         venue.withdraw_quotes(ETH)
@@ -192,10 +193,10 @@ class TestLiquidation:
         set_mark(venue, ETH, 1850)
         assert alice.holdings[ETH].szi == 0
         assert not alice.open_oids
-        assert alice.cross_raw == 0
+        assert alice.cross_raw[0] == 0
         vault = venue.state.accounts[LIQUIDATOR]
         assert vault.holdings[ETH].szi == 10_000
-        assert vault.cross_raw + 10_000 * 185_000 < 0  # a gap beyond bankruptcy is the vault's loss
+        assert vault.cross_raw[0] + 10_000 * 185_000 < 0  # a gap beyond bankruptcy is the vault's loss
         assert alice.fills[-1].liquidation is not None
         assert alice.fills[-1].liquidation["method"] == "backstop"
         assert conserved(venue)
@@ -209,14 +210,14 @@ class TestLiquidation:
         place(venue, alice, order(ETH, "buy", "0.8" if is_cross else "0.9", 2000, "Ioc"))
         quotes(venue, ETH, 1999, 2002)
         place(venue, carol, order(ETH, "sell", 1, 1999, "Ioc"))
-        money = {each.address: each.cross_raw for each in (bob, carol)}
+        money = {each.address: each.cross_raw[0] for each in (bob, carol)}
         set_mark(venue, ETH, 1999)
         set_mark(venue, ETH, 1850)  # past the price at which all of Alice's margin is gone
         assert [each.holdings[ETH].szi for each in (alice, bob, carol)] == [0, 0, -10_000]  # Bob is in front
         vault = venue.state.accounts[LIQUIDATOR]
         assert vault.holdings == {}
-        assert vault.cross_raw > 0  # at the mark before there was margin left
-        assert bob.cross_raw - money[BOB] == -6_000 * 199_900
+        assert vault.cross_raw[0] > 0  # at the mark before there was margin left
+        assert bob.cross_raw[0] - money[BOB] == -6_000 * 199_900
         assert bob.fills[-1].direction == "Auto-Deleveraging"
         assert alice.fills[-1].direction.startswith("Liquidated")
         assert not bob.open_oids  # nothing is left to reduce
@@ -228,11 +229,11 @@ class TestLiquidation:
         quotes(venue, ETH, 1999, 2000)
         quotes(venue, DOGE, "0.199", "0.2", sz=100_000)
         place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"), order(DOGE, "buy", 1000, "0.2", "Ioc"))
-        cross = alice.cross_raw
+        cross = alice.cross_raw[0]
         set_mark(venue, ETH, 1700)
         assert alice.holdings[ETH].szi == 0
         assert alice.holdings[ETH].raw == 0
-        assert alice.cross_raw == cross
+        assert alice.cross_raw[0] == cross
         assert alice.holdings[DOGE].szi == 1000
         assert alice.fills[-1].direction == "Liquidated Isolated Long"
         assert conserved(venue)
@@ -244,14 +245,14 @@ class TestLeverage:
         venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
         quotes(venue, ETH, 2000, 2000 + 1)
         place(venue, alice, order(ETH, "sell", 1, 2000, "Ioc"))
-        assert alice.cross_raw == 800 * MICRO_USD
+        assert alice.cross_raw[0] == 800 * MICRO_USD
         assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 50 * MICRO_USD))["status"] == "ok"
-        assert alice.cross_raw == 750 * MICRO_USD
+        assert alice.cross_raw[0] == 750 * MICRO_USD
         place(venue, alice, order(ETH, "buy", "0.5", 2001, "Ioc"))
         place(venue, alice, order(ETH, "buy", "0.5", 2001, "Ioc"))
         assert alice.holdings[ETH].raw == 0
         paid = sum(fill.fee for fill in alice.fills)
-        assert alice.cross_raw == 999 * MICRO_USD - paid
+        assert alice.cross_raw[0] == 999 * MICRO_USD - paid
         assert conserved(venue)
 
     def test_refusals(self, venue: Venue) -> None:

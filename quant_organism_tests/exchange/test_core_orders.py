@@ -99,9 +99,9 @@ def test_alo_that_would_cross(venue: Venue, alice: Account) -> None:
     ],
 )
 def test_refusals(venue: Venue, alice: Account, request_: wire.OrderRequest, text: str) -> None:
-    before = alice.cross_raw
+    before = alice.cross_raw[0]
     assert place(venue, alice, request_) == [error(text)]
-    assert (alice.cross_raw, alice.open_oids) == (before, {})
+    assert (alice.cross_raw[0], alice.open_oids) == (before, {})
 
 
 def test_an_unknown_asset_is_refused(venue: Venue, alice: Account) -> None:

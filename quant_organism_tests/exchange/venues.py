@@ -18,15 +18,15 @@ ALICE, BOB, CAROL = "0x" + "a1" * 20, "0x" + "b0" * 20, "0x" + "ca" * 20
 
 def make_venue(**settings: Any) -> Venue:
     """Return a venue with ETH at 2000, BTC at 100000 and DOGE at 0.2, and no accounts."""
-    listings = [
-        Listing(Instrument("ETH", 4, single_tier(50)), mark=200_000, oracle=200_000),
-        Listing(
+    listings = {
+        ETH: Listing(Instrument("ETH", 4, single_tier(50)), mark=200_000, oracle=200_000),
+        BTC: Listing(
             Instrument("BTC", 5, tiers_of([(0, 40), (150_000_000, 20)]), margin_table_id=56),
             mark=1_000_000,
             oracle=1_000_000,
         ),
-        Listing(Instrument("DOGE", 0, single_tier(10)), mark=200_000, oracle=200_000),
-    ]
+        DOGE: Listing(Instrument("DOGE", 0, single_tier(10)), mark=200_000, oracle=200_000),
+    }
     return Venue(VenueState(listings=listings, seed=1, now_ms=NOW, **settings))
 
 

@@ -12,6 +12,8 @@ from quant_organism.exchange.protocol.decimals import MICRO_USD, price_decimals,
 SPOT_OFFSET: Final = 10_000
 DEX_OFFSET: Final = 100_000
 DEX_STRIDE: Final = 10_000
+OWN_DEX: Final = 0
+"""Index of the venue's own dex, whose name is empty."""
 
 
 def spot_asset_id(index: int) -> int:
@@ -22,6 +24,30 @@ def spot_asset_id(index: int) -> int:
 def dex_asset_id(dex_index: int, position: int) -> int:
     """Return the asset id of a builder-deployed dex's asset; the first named dex has index 1."""
     return DEX_OFFSET + DEX_STRIDE * dex_index + position
+
+
+def dex_of(asset: int) -> int:
+    """Return the index of the dex that a perpetual's asset id belongs to."""
+    return OWN_DEX if asset < DEX_OFFSET else (asset - DEX_OFFSET) // DEX_STRIDE
+
+
+def dex_name(coin: str) -> str:
+    """Return the name of the dex that lists a coin: `xyz` of `xyz:GOLD`; empty: the venue's own."""
+    dex, colon, _ = coin.partition(":")
+    return dex if colon else ""
+
+
+def number_coins(coins: Sequence[str]) -> list[int]:
+    """Return the asset ids of coins, each dex counting its own; dexs are numbered as they first appear."""
+    listed: dict[str, int] = {"": 0}
+    ids = []
+    for coin in coins:
+        dex = dex_name(coin)
+        position = listed.setdefault(dex, 0)
+        index = list(listed).index(dex)
+        ids.append(position if index == OWN_DEX else dex_asset_id(index, position))
+        listed[dex] += 1
+    return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +136,16 @@ class Instrument:
         return entry
 
 
-def meta(instruments: Sequence[Instrument]) -> dict[str, Any]:
-    """Return the answer to `meta`; an asset's id is its position here, delisted ones included."""
+def meta(instruments: Sequence[Instrument], collateral_token: int = 0) -> dict[str, Any]:
+    """Return the answer to `meta` for one dex; an asset is counted by its position here, delisted ones included.
+
+    Parameters
+    ----------
+    instruments
+        All that it lists.
+    collateral_token
+        Index of the token that its margin is kept in; 0: USDC.
+    """
     tables: dict[int, dict[str, Any]] = {}
     for instrument in instruments:
         name = f"tiered {instrument.max_leverage}x" if len(instrument.tiers) > 1 else ""
@@ -122,7 +156,7 @@ def meta(instruments: Sequence[Instrument]) -> dict[str, Any]:
     return {
         "universe": [instrument.wire() for instrument in instruments],
         "marginTables": [[key, tables[key]] for key in sorted(tables)],
-        "collateralToken": 0,
+        "collateralToken": collateral_token,
     }
 
 

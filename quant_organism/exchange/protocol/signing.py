@@ -14,7 +14,7 @@ from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
-from hyperliquid.utils.signing import user_signed_payload
+from hyperliquid.utils.signing import SEND_ASSET_SIGN_TYPES, user_signed_payload
 
 from quant_organism.exchange.protocol.malformed import Malformed
 
@@ -27,7 +27,8 @@ USER_SIGNED: Final[Mapping[str, tuple[str, list[dict[str, str]]]]] = {
             {"name": "agentName", "type": "string"},
             {"name": "nonce", "type": "uint64"},
         ],
-    )
+    ),
+    "sendAsset": ("HyperliquidTransaction:SendAsset", SEND_ASSET_SIGN_TYPES),
 }
 """Primary type and fields of the actions that a user signs field by field, by action type."""
 

@@ -53,6 +53,10 @@ CROSS_FORBIDDEN: Final = "Cross margin is not allowed for this asset."
 NO_SWITCH: Final = "Cannot switch leverage type with open position."
 LEVERAGE_MARGIN: Final = "Cannot decrease leverage with open position."
 ISOLATED_MARGIN: Final = "Cannot remove that much isolated margin."
+NO_SPOT: Final = "Spot balances are not supported by this venue."
+UNKNOWN_DEX: Final = "Unknown perp dex."
+WRONG_TOKEN: Final = "Token is not the collateral of the perp dex."
+INSUFFICIENT: Final = "Insufficient balance for transfer."
 
 _REJECTED: Final = {
     PRICE_OFF_TICK: "tickRejected",

@@ -118,6 +118,18 @@ class ApproveAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAsset:
+    """Collateral to send from one dex to another, of the same address or not; dexs by name, the venue's own empty."""
+
+    destination: str
+    source_dex: str
+    destination_dex: str
+    token: str
+    amount: Decimal
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
 class Noop:
     """Nothing but the use of a nonce."""
 
@@ -132,6 +144,7 @@ Action = (
     | UpdateLeverage
     | UpdateIsolatedMargin
     | ApproveAgent
+    | SendAsset
     | Noop
 )
 
@@ -287,6 +300,20 @@ def _agent(body: Mapping[str, Any]) -> ApproveAgent:
     return ApproveAgent(parse_address(body.get("agentAddress"), "agentAddress"), name or None)
 
 
+def _send(body: Mapping[str, Any]) -> SendAsset:
+    source, target, token = (body.get(key) for key in ("sourceDex", "destinationDex", "token"))
+    if not isinstance(source, str) or not isinstance(target, str) or not isinstance(token, str):
+        raise Malformed("sourceDex, destinationDex and token are expected", where="sendAsset")
+    return SendAsset(
+        destination=parse_address(body.get("destination"), "destination"),
+        source_dex=source,
+        destination_dex=target,
+        token=token.partition(":")[0],  # `USDC` or `USDC:` and the token's id
+        amount=parse_wire(body.get("amount")),
+        nonce=parse_int(body.get("nonce"), "nonce"),
+    )
+
+
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise Malformed("an object is expected", where=where)
@@ -324,5 +351,6 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Action]]] = {
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
     "approveAgent": _agent,
+    "sendAsset": _send,
     "noop": lambda _: Noop(),
 }

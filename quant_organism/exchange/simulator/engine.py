@@ -1,8 +1,8 @@
 """The venue with its market, moved by hand: what the server serves, and what a replay in memory runs."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,17 +10,20 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from quant_organism.errors import IntegrityError
+from quant_organism.exchange.protocol.instruments import OWN_DEX, dex_name
 from quant_organism.exchange.protocol.wire import Action
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.events import Event, Traded
-from quant_organism.exchange.simulator.core.state import Listing, VenueState
+from quant_organism.exchange.simulator.core.state import Dex, Listing, VenueState
 from quant_organism.exchange.simulator.core.venue import Venue
 from quant_organism.exchange.simulator.market.candles import Candle, CandleSeries
 from quant_organism.exchange.simulator.market.driver import MarketDriver, MarketSpec, MarketState
 from quant_organism.exchange.simulator.market.tape import Tape
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 RECENT_TRADES: Final = 200
+USUAL_FEE_PERCENT: Final = 200
+"""Of a builder-deployed dex (reference: section 13)."""
 
 
 @dataclass(slots=True)
@@ -40,9 +43,9 @@ class EngineState:
     tape_sum: int
     venue: VenueState
     market: MarketState
-    candles: list[CandleSeries]
-    fundings: list[list[FundingRecord]]
-    trades: list[list[Traded]] = field(default_factory=list)
+    candles: dict[int, CandleSeries]
+    fundings: dict[int, list[FundingRecord]]
+    trades: dict[int, list[Traded]] = field(default_factory=dict)
 
 
 class Engine:
@@ -58,16 +61,20 @@ class Engine:
         How the market looks.
     seed
         Of everything that is drawn.
+    dexs
+        Builder-deployed dexs that are not as usual; those of which only coins are known have USDC and twice the fees.
     """
 
-    def __init__(self, tape: Tape, begin_ms: int, spec: MarketSpec | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, tape: Tape, begin_ms: int, spec: MarketSpec | None = None, seed: int = 0, dexs: Sequence[Dex] = ()
+    ) -> None:
         self.tape, self.seed, self.spec = tape, seed, spec or MarketSpec()
         bar = int(np.clip(np.searchsorted(tape.times, begin_ms), 0, len(tape.times) - 1))
-        listings = [Listing(instrument) for instrument in tape.instruments]
-        state = VenueState(listings=listings, seed=seed, now_ms=int(tape.times[bar]))
-        self.candles = [_history(tape, asset, bar) for asset in range(len(listings))]
-        self.fundings = [_funding_history(tape, asset, bar) for asset in range(len(listings))]
-        self.trades: list[deque[Traded]] = [deque(maxlen=RECENT_TRADES) for _ in listings]
+        listings = dict(zip(tape.assets, map(Listing, tape.instruments), strict=True))
+        state = VenueState(listings=listings, dexs=_dexs(tape, dexs), seed=seed, now_ms=int(tape.times[bar]))
+        self.candles = {asset: _history(tape, column, bar) for column, asset in enumerate(tape.assets)}
+        self.fundings = {asset: _funding_history(tape, column, bar) for column, asset in enumerate(tape.assets)}
+        self.trades: dict[int, deque[Traded]] = {asset: deque(maxlen=RECENT_TRADES) for asset in listings}
         self.listener: Callable[[list[Event]], None] | None = None
         self._take_up(Venue(state), MarketState(bar))
         self.advance(state.now_ms)
@@ -103,19 +110,19 @@ class Engine:
         self._collect()
         return answer
 
-    def deposit(self, address: str, micro_usd: int) -> Account:
-        """Bring money in for an address."""
-        account = self.venue.deposit(address, micro_usd)
+    def deposit(self, address: str, micro_usd: int, dex: int = OWN_DEX) -> Account:
+        """Bring collateral of a dex in for an address."""
+        account = self.venue.deposit(address, micro_usd, dex)
         self._collect()
         return account
 
     def changed(self) -> None:
         """Publish what was done to the venue from outside."""
         self.venue.world.refresh()
-        for _ in range(len(self.venue.state.listings) - len(self.candles)):
-            self.candles.append(CandleSeries(self.tape.interval.milliseconds))
-            self.fundings.append([])
-            self.trades.append(deque(maxlen=RECENT_TRADES))
+        for asset in self.venue.state.listings.keys() - self.candles.keys():
+            self.candles[asset] = CandleSeries(self.tape.interval.milliseconds)
+            self.fundings[asset] = []
+            self.trades[asset] = deque(maxlen=RECENT_TRADES)
         self._collect()
 
     def snapshot(self) -> bytes:
@@ -127,7 +134,7 @@ class Engine:
             self.market.state,
             self.candles,
             self.fundings,
-            [list(trades) for trades in self.trades],
+            {asset: list(trades) for asset, trades in self.trades.items()},
         )
         return orjson.dumps(orjson.loads(TypeAdapter(EngineState).dump_json(state)), option=orjson.OPT_SORT_KEYS)
 
@@ -149,7 +156,7 @@ class Engine:
                 "another version, or made over other bars", where="snapshot", remedy="serve the bars it was made over"
             )
         self.candles, self.fundings = state.candles, state.fundings
-        self.trades = [deque(trades, maxlen=RECENT_TRADES) for trades in state.trades]
+        self.trades = {asset: deque(trades, maxlen=RECENT_TRADES) for asset, trades in state.trades.items()}
         self._take_up(Venue(state.venue), state.market)
 
     def _take_up(self, venue: Venue, state: MarketState) -> None:
@@ -175,15 +182,22 @@ class Engine:
         return int(self.tape.close.sum() + self.tape.volume.sum() + self.tape.times.sum())
 
 
-def _history(tape: Tape, asset: int, bar: int) -> CandleSeries:
+def _dexs(tape: Tape, said: Sequence[Dex]) -> list[Dex]:
+    known = {dex.name: dex for dex in said}
+    names = dict.fromkeys(dex_name(instrument.name) for instrument in tape.instruments)
+    usual = Dex(fee_percent=USUAL_FEE_PERCENT)
+    return [Dex(), *(replace(known.get(name, usual), name=name) for name in names if name)]
+
+
+def _history(tape: Tape, column: int, bar: int) -> CandleSeries:
     series = CandleSeries(tape.interval.milliseconds)
-    columns = (tape.times, tape.open[:, asset], tape.high[:, asset], tape.low[:, asset], tape.close[:, asset])
-    rows = zip(*(column[:bar].tolist() for column in (*columns, tape.volume[:, asset])), strict=True)
+    prices = (grid[:, column] for grid in (tape.open, tape.high, tape.low, tape.close, tape.volume))
+    rows = zip(*(values[:bar].tolist() for values in (tape.times, *prices)), strict=True)
     series.bars = [Candle(t, o, h, lo, c, v, 0) for t, o, h, lo, c, v in rows if o > 0 and v > 0]
     return series
 
 
-def _funding_history(tape: Tape, asset: int, bar: int) -> list[FundingRecord]:
-    ends, rates = tape.times[:bar] + tape.interval.milliseconds, tape.rate_e10[:bar, asset]
-    there = tape.has_rate[:bar, asset]
+def _funding_history(tape: Tape, column: int, bar: int) -> list[FundingRecord]:
+    ends, rates = tape.times[:bar] + tape.interval.milliseconds, tape.rate_e10[:bar, column]
+    there = tape.has_rate[:bar, column]
     return [FundingRecord(int(t), int(r), 0) for t, r in zip(ends[there], rates[there], strict=True)]

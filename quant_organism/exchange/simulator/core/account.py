@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from quant_organism.exchange.protocol.instruments import OWN_DEX
+
 
 @dataclass(slots=True)
 class Holding:
@@ -59,6 +61,7 @@ class Fill:
     cloid: str | None = None
     twap: int | None = None
     liquidation: dict[str, str] | None = None
+    fee_token: str = "USDC"
 
 
 @dataclass(slots=True)
@@ -88,7 +91,7 @@ class Account:
     Parameters
     ----------
     cross_raw
-        Micro-USD outside isolated positions, the price of cross positions included.
+        By dex: millionths of its collateral outside isolated positions, the price of cross positions included.
     holdings
         By asset id.
     open_oids
@@ -110,7 +113,7 @@ class Account:
     """
 
     address: str
-    cross_raw: int = 0
+    cross_raw: dict[int, int] = field(default_factory=lambda: {OWN_DEX: 0})
     holdings: dict[int, Holding] = field(default_factory=dict)
     open_oids: dict[int, None] = field(default_factory=dict)
     cloids: dict[str, int] = field(default_factory=dict)
@@ -129,6 +132,14 @@ class Account:
     master: str | None = None
     is_unified: bool = False
     twap_history: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_raw(self, dex: int, amount: int) -> None:
+        """Add millionths of a dex's collateral to what is outside isolated positions."""
+        self.cross_raw[dex] = self.cross_raw.get(dex, 0) + amount
+
+    def dexs(self) -> list[int]:
+        """Return the dexs on which it has, or had, money."""
+        return sorted(self.cross_raw)
 
     def positions(self) -> list[tuple[int, Holding]]:
         """Return asset id and holding of every open position, by asset id."""

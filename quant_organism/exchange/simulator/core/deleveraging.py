@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Final
 
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.simulator.core import lifecycle, settlement
 from quant_organism.exchange.simulator.core.account import Account, Fill
 from quant_organism.exchange.simulator.core.events import Filled
@@ -57,7 +58,8 @@ def hand_over(
     state = world.state
     block, tid = world.block_hash(), world.next_tid()
     for owner, signed in ((giver, -size), (taker, size)):
-        start, pnl, words = settlement.apply_fill(owner, world.holding(owner, asset), signed, px, 0)
+        world.holding(owner, asset)
+        start, pnl, words = settlement.apply_fill(owner, asset, signed, px, 0)
         fill = Fill(
             asset=asset,
             px=px,
@@ -73,6 +75,7 @@ def hand_over(
             fee=0,
             tid=tid,
             liquidation=tag.form(),
+            fee_token=state.dex(asset).collateral,
         )
         state.next_oid += 1
         settlement.keep_fill(owner, fill, HISTORY_FILLS)
@@ -92,7 +95,7 @@ def _ranked(world: World, account: Account, asset: int) -> list[Account]:
 
 def _rank(world: World, account: Account, asset: int) -> Fraction:
     """Return price gain times leverage."""
-    holding, margin = account.holdings[asset], world.margin(account)
+    holding, margin = account.holdings[asset], world.margin(account, dex_of(asset))
     equity = margin.cross_equity() if holding.is_cross else margin.isolated_equity(asset)
     gain = Fraction(margin.notional(asset), max(holding.cost, 1))
     return (gain if holding.szi > 0 else 1 / gain) * Fraction(margin.notional(asset), max(equity, 1))

@@ -30,9 +30,15 @@ def rates(account: Account, now_ms: int) -> tuple[int, int]:
     return reached[-1][1], reached[-1][2]
 
 
-def fee(notional: int, rate_e6: int) -> int:
-    """Return the fee of a notional, both in micro-USD, truncated as the venue was seen to do."""
-    return truncated(notional * rate_e6, MICRO_USD)
+def fee(notional: int, rate_e6: int, percent: int = 100) -> int:
+    """Return the fee of a notional, both in micro-USD, truncated as the venue was seen to do.
+
+    Parameters
+    ----------
+    percent
+        Of that rate: what the dex takes.
+    """
+    return truncated(notional * rate_e6 * percent, 100 * MICRO_USD)
 
 
 def add_volume(account: Account, notional: int, now_ms: int, *, crossed: bool) -> None:

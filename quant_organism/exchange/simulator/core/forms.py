@@ -71,7 +71,7 @@ def fill(fill: Fill, listing: Listing) -> dict[str, Any]:
         "crossed": fill.crossed,
         "fee": usd(fill.fee),
         "tid": fill.tid,
-        "feeToken": "USDC",
+        "feeToken": fill.fee_token,
         "twapId": fill.twap,
     }
     if fill.cloid is not None:

@@ -1,13 +1,14 @@
 """Leverage and isolated margin of a position."""
 
 from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.state import World
 
 
 def update_leverage(world: World, account: Account, asset: int, leverage: int, *, is_cross: bool) -> str | None:
     """Set leverage and margin mode of an asset; return why not, or None where it is done."""
-    if not 0 <= asset < len(world.state.listings):
+    if asset not in world.state.listings:
         return texts.UNKNOWN_ASSET
     instrument = world.state.listings[asset].instrument
     if not 1 <= leverage <= instrument.max_leverage:
@@ -17,12 +18,12 @@ def update_leverage(world: World, account: Account, asset: int, leverage: int, *
     holding = world.holding(account, asset)
     if holding.szi and holding.is_cross != is_cross:
         return texts.NO_SWITCH
-    before, margin = holding.leverage, world.margin(account)
+    before, margin = holding.leverage, world.margin(account, dex_of(asset))
     if holding.szi and not holding.is_cross and leverage < before:
         more = margin.notional(asset) // leverage - margin.notional(asset) // before
         if margin.available() < more:
             return texts.LEVERAGE_MARGIN
-        account.cross_raw -= more
+        account.add_raw(dex_of(asset), -more)
         holding.raw += more
     holding.leverage = leverage
     if leverage < before and margin.available() < 0:
@@ -40,12 +41,12 @@ def update_isolated_margin(world: World, account: Account, asset: int, micro_usd
     holding = account.holdings.get(asset)
     if holding is None or holding.szi == 0 or holding.is_cross:
         return texts.NOT_ISOLATED
-    margin = world.margin(account)
+    margin = world.margin(account, dex_of(asset))
     needed = max(margin.notional(asset) // holding.leverage, margin.notional(asset) // 10)
     if micro_usd > 0 and margin.available() < micro_usd:
         return texts.MARGIN
     if micro_usd < 0 and margin.isolated_equity(asset) + micro_usd < needed:
         return texts.ISOLATED_MARGIN
-    account.cross_raw -= micro_usd
+    account.add_raw(dex_of(asset), -micro_usd)
     holding.raw += micro_usd
     return None

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from quant_organism.exchange.protocol.instruments import MarginTier
+from quant_organism.exchange.protocol.instruments import MarginTier, dex_of
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.order import Order
 
@@ -49,12 +49,14 @@ def liquidation_price(tiers: Sequence[MarginTier], szi: int, free_of_position: i
 
 
 class MarginView:
-    """An account against the marks of this moment; all results in micro-USD.
+    """An account on one dex against the marks of this moment; all results in millionths of the dex's collateral.
 
     Parameters
     ----------
     account
         Whose.
+    dex
+        Index of the dex; its positions, orders and money stand for themselves.
     marks
         Scaled mark by asset id.
     tiers
@@ -66,11 +68,16 @@ class MarginView:
     def __init__(
         self,
         account: Account,
+        dex: int,
         marks: Mapping[int, int],
         tiers: Mapping[int, Sequence[MarginTier]],
         orders: Mapping[int, Order],
     ) -> None:
-        self._account, self._marks, self._tiers, self._orders = account, marks, tiers, orders
+        self._account, self._dex, self._marks, self._tiers, self._orders = account, dex, marks, tiers, orders
+
+    def assets(self) -> list[int]:
+        """Return the assets of all positions."""
+        return [asset for asset, _ in self._account.positions() if dex_of(asset) == self._dex]
 
     def notional(self, asset: int) -> int:
         """Return the absolute value of a position."""
@@ -91,16 +98,20 @@ class MarginView:
 
     def cross_assets(self) -> list[int]:
         """Return the assets of cross positions."""
-        return [asset for asset, holding in self._account.positions() if holding.is_cross]
+        return [asset for asset in self.assets() if self._account.holdings[asset].is_cross]
 
     def isolated_assets(self) -> list[int]:
         """Return the assets of isolated positions."""
-        return [asset for asset, holding in self._account.positions() if not holding.is_cross]
+        return [asset for asset in self.assets() if not self._account.holdings[asset].is_cross]
+
+    def cross_raw(self) -> int:
+        """Return what is outside isolated positions, the price of cross positions included."""
+        return self._account.cross_raw.get(self._dex, 0)
 
     def cross_equity(self) -> int:
         """Return the value of everything outside isolated positions."""
         holdings = self._account.holdings
-        return self._account.cross_raw + sum(holdings[a].szi * self._marks[a] for a in self.cross_assets())
+        return self.cross_raw() + sum(holdings[a].szi * self._marks[a] for a in self.cross_assets())
 
     def cross_notional(self) -> int:
         """Return the sum of the absolute values of cross positions."""
@@ -119,7 +130,8 @@ class MarginView:
         total = 0
         for oid in self._account.open_oids:
             order = self._orders[oid]
-            if oid != leaving_out and not order.reduce_only and order.is_resting:
+            holds = not order.reduce_only and order.is_resting and dex_of(order.asset) == self._dex
+            if oid != leaving_out and holds:
                 total += order.sz * order.px // self._account.holdings[order.asset].leverage
         return total
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.simulator.core import fees, lifecycle, settlement
 from quant_organism.exchange.simulator.core.account import Fill
 from quant_organism.exchange.simulator.core.events import Filled, Traded
@@ -108,22 +109,24 @@ def _can_afford(world: World, maker: Order, size: int) -> bool:
     if maker.reduce_only or opening == 0:
         return True
     needed = opening * maker.px // account.holdings[maker.asset].leverage
-    return world.margin(account).available(leaving_out=maker.oid) >= needed
+    return world.margin(account, dex_of(maker.asset)).available(leaving_out=maker.oid) >= needed
 
 
 def _book_fill(
     world: World, order: Order, size: int, px: int, tid: int, block: str, *, crossed: bool, tag: LiquidationTag | None
 ) -> None:
     state, signed, notional = world.state, (size if order.is_buy else -size), size * px
+    dex = state.dex(order.asset)
     if order.account == MARKET:
-        state.market_raw -= signed * px
+        dex.market_raw -= signed * px
         state.listings[order.asset].market_szi += signed
         return
     account = state.accounts[order.account]
     taker_rate, maker_rate = fees.rates(account, state.now_ms)
-    fee = fees.fee(notional, taker_rate if crossed else maker_rate)
-    start, pnl, direction = settlement.apply_fill(account, world.holding(account, order.asset), signed, px, fee)
-    state.fees += fee
+    fee = fees.fee(notional, taker_rate if crossed else maker_rate, dex.fee_percent)
+    world.holding(account, order.asset)
+    start, pnl, direction = settlement.apply_fill(account, order.asset, signed, px, fee)
+    dex.fees += fee
     fees.add_volume(account, notional, state.now_ms, crossed=crossed)
     if tag is not None and tag.user == account.address:
         direction = tag.direction
@@ -144,6 +147,7 @@ def _book_fill(
         cloid=order.cloid,
         twap=order.twap,
         liquidation=None if tag is None else tag.form(),
+        fee_token=dex.collateral,
     )
     settlement.keep_fill(account, fill, HISTORY_FILLS)
     world.events.append(Filled(account.address, fill))

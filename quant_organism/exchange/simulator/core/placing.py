@@ -13,6 +13,7 @@ from quant_organism.exchange.protocol.decimals import (
     round_units,
     scaled,
 )
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.protocol.texts import for_asset
 from quant_organism.exchange.protocol.wire import Grouping, OrderRequest
 from quant_organism.exchange.simulator.core import lifecycle, matching
@@ -196,7 +197,7 @@ def check_child(world: World, account: Account, parent: Order, request: OrderReq
 
 
 def _read(world: World, account: Account, request: OrderRequest) -> Order:
-    if not 0 <= request.asset < len(world.state.listings):
+    if request.asset not in world.state.listings:
         raise Refused(texts.UNKNOWN_ASSET)
     listing = world.state.listings[request.asset]
     instrument = listing.instrument
@@ -250,7 +251,7 @@ def has_margin(world: World, account: Account, order: Order, replaced: Order | N
     opening = matching.opening_size(world, order, order.sz)
     needed = opening * order.px // world.holding(account, order.asset).leverage
     leaving_out = None if replaced is None else replaced.oid
-    return opening == 0 or world.margin(account).available(leaving_out) >= needed
+    return opening == 0 or world.margin(account, dex_of(order.asset)).available(leaving_out) >= needed
 
 
 def _named(order: Order) -> dict[str, Any]:

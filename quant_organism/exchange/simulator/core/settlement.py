@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from quant_organism.exchange.protocol.decimals import MICRO_USD, truncated, usd
+from quant_organism.exchange.protocol.instruments import OWN_DEX, dex_of
 from quant_organism.exchange.simulator.core.account import Account, Fill, FundingPayment, Holding, LedgerEntry
 from quant_organism.exchange.simulator.core.events import FundingPaid, MoneyMoved
-from quant_organism.exchange.simulator.core.state import World
+from quant_organism.exchange.simulator.core.state import USDC, World
 
 RATE_SCALE: Final = 10**10
 MAX_RATE_E10: Final = 4 * 10**8
 """Highest funding rate of an hour, 4 %, in 1e-10."""
 
 
-def deposit(world: World, account: Account, micro_usd: int) -> None:
-    """Bring money into an account from outside, or take it out with a negative amount."""
-    account.cross_raw += micro_usd
-    world.state.bridge -= micro_usd
+def deposit(world: World, account: Account, micro_usd: int, dex: int = OWN_DEX) -> None:
+    """Bring collateral of a dex into an account from outside, or take it out with a negative amount."""
+    state = world.state
+    account.add_raw(dex, micro_usd)
+    token = state.dexs[dex].collateral
+    state.bridge[token] = state.bridge.get(token, 0) - micro_usd
     delta: dict[str, Any] = {"type": "deposit" if micro_usd >= 0 else "withdraw", "usdc": usd(abs(micro_usd))}
     if micro_usd < 0:
         delta |= {"nonce": world.state.now_ms, "fee": "0.0"}
@@ -25,11 +28,13 @@ def deposit(world: World, account: Account, micro_usd: int) -> None:
     world.events.append(MoneyMoved(account.address, entry))
 
 
-def apply_fill(account: Account, holding: Holding, size: int, px: int, fee: int) -> tuple[int, int, str]:
+def apply_fill(account: Account, asset: int, size: int, px: int, fee: int) -> tuple[int, int, str]:
     """Move one side of a trade into an account.
 
     Parameters
     ----------
+    asset
+        Asset id; the account has a holding of it.
     size
         Scaled signed size.
     px
@@ -41,6 +46,7 @@ def apply_fill(account: Account, holding: Holding, size: int, px: int, fee: int)
     -------
     Position before, PnL of what was closed (without fees), and the words for what was done.
     """
+    holding = account.holdings[asset]
     start, sign = holding.szi, (1 if size > 0 else -1)
     closing = min(abs(size), abs(start)) if start * size < 0 else 0
     opening = abs(size) - closing
@@ -52,9 +58,11 @@ def apply_fill(account: Account, holding: Holding, size: int, px: int, fee: int)
     holding.cost += opening * px
     holding.szi += size
     if holding.is_cross:
-        account.cross_raw -= size * px + fee
+        account.add_raw(dex_of(asset), -size * px - fee)
     else:
-        _settle_isolated(account, holding, start, sign, closing, opening, px, fee)
+        holding.raw -= fee
+        freed = _settle_isolated(holding, start, sign, closing, opening, px)
+        account.add_raw(dex_of(asset), freed)
     holding.funding_since_change = 0
     if start == 0 or closing == abs(start):
         holding.funding_since_open = 0
@@ -77,10 +85,10 @@ def pay_funding(world: World, rates_e10: Mapping[int, int], time_ms: int) -> Non
             rate = max(-MAX_RATE_E10, min(rates_e10.get(asset, 0), MAX_RATE_E10))
             received = -truncated(holding.szi * state.listings[asset].oracle * rate, RATE_SCALE)
             if holding.is_cross:
-                account.cross_raw += received
+                account.add_raw(dex_of(asset), received)
             else:
                 holding.raw += received
-            state.market_raw -= received
+            state.dex(asset).market_raw -= received
             holding.funding_all_time -= received
             holding.funding_since_open -= received
             holding.funding_since_change -= received
@@ -89,11 +97,15 @@ def pay_funding(world: World, rates_e10: Mapping[int, int], time_ms: int) -> Non
             world.events.append(FundingPaid(account.address, payment))
 
 
-def total_money(world: World) -> int:
-    """Return the sum of all micro-USD, which is always 0: what is in was brought over the bridge."""
+def total_money(world: World, token: str = USDC) -> int:
+    """Return the sum of all millionths of a token, which is always 0: what is in was brought over the bridge."""
     state = world.state
-    held = sum(account.cross_raw + sum(h.raw for h in account.holdings.values()) for account in state.accounts.values())
-    return held + state.market_raw + state.fees + state.bridge
+    total = state.bridge.get(token, 0)
+    for index, dex in enumerate(state.dexs):
+        if dex.collateral == token:
+            total += dex.market_raw + dex.fees
+            total += sum(_held(account, index) for account in state.accounts.values())
+    return total
 
 
 def total_size(world: World, asset: int) -> int:
@@ -120,21 +132,26 @@ def traded_text(account: Account) -> str:
     return f"{account.volume / MICRO_USD:.2f}"
 
 
-def _settle_isolated(
-    account: Account, holding: Holding, start: int, sign: int, closing: int, opening: int, px: int, fee: int
-) -> None:
-    holding.raw -= fee
+def _held(account: Account, dex: int) -> int:
+    apart = sum(holding.raw for asset, holding in account.holdings.items() if dex_of(asset) == dex)
+    return account.cross_raw.get(dex, 0) + apart
+
+
+def _settle_isolated(holding: Holding, start: int, sign: int, closing: int, opening: int, px: int) -> int:
+    """Move a trade into an isolated position; return what it sets free, or takes with a negative amount."""
+    freed = 0
     if closing:
         holding.raw -= sign * closing * px
         left = start + sign * closing
         worth = holding.raw + left * px
         released = holding.raw if left == 0 else max(0, worth * closing // abs(start))
         holding.raw -= released
-        account.cross_raw += released
+        freed += released
     if opening:
         margin = opening * px // holding.leverage
-        account.cross_raw -= margin
+        freed -= margin
         holding.raw += margin - sign * opening * px
+    return freed
 
 
 def _direction(start: int, end: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from quant_organism.exchange.protocol.decimals import answer
-from quant_organism.exchange.protocol.instruments import Instrument, MarginTier
+from quant_organism.exchange.protocol.instruments import Instrument, MarginTier, dex_of
 from quant_organism.exchange.protocol.nonces import NonceWindow
 from quant_organism.exchange.simulator.core.account import Account, Holding
 from quant_organism.exchange.simulator.core.book import Book
@@ -16,6 +16,8 @@ from quant_organism.exchange.simulator.core.order import Order
 
 MARKET: Final = "0x0000000000000000000000000000000000000a11"
 """Address under which the market's own quotes and trades go; it has no margin and no fees."""
+
+USDC: Final = "USDC"
 
 LIQUIDATOR: Final = "0x0000000000000000000000000000000000000b11"
 """Address of the liquidator vault, which takes over what cannot be closed and covers what is lost."""
@@ -75,6 +77,29 @@ class Listing:
 
 
 @dataclass(slots=True)
+class Dex:
+    """Perpetuals with margin accounts of their own: the venue's, or a builder-deployed one (HIP-3).
+
+    Parameters
+    ----------
+    name
+        In front of its coins' names; empty: the venue's own.
+    collateral
+        Token that margin, PnL and fees are counted in, each worth a dollar.
+    fee_percent
+        Fees against those of the venue's own dex: 200 is usual for a builder-deployed one, a tenth in growth mode.
+    market_raw, fees
+        Millionths of the collateral: of the market itself, and of fees paid.
+    """
+
+    name: str = ""
+    collateral: str = USDC
+    fee_percent: int = 100
+    market_raw: int = 0
+    fees: int = 0
+
+
+@dataclass(slots=True)
 class Twap:
     """An order that is traded in parts.
 
@@ -120,8 +145,10 @@ class VenueState:
         By oid: all that are open, and of each account the last that have ended.
     quotes
         Resting orders of the market itself, by their negative oid.
-    market_raw, fees, bridge
-        Micro-USD of the market, of fees paid, and of deposits less withdrawals (negative).
+    dexs
+        By index; the first is the venue's own.
+    bridge
+        By token: deposits less withdrawals, in millionths (negative).
     signers
         Nonces by the address that signed with them.
     oracle_band
@@ -132,15 +159,14 @@ class VenueState:
         TWAP orders that run, by number.
     """
 
-    listings: list[Listing]
+    listings: dict[int, Listing]
+    dexs: list[Dex] = field(default_factory=lambda: [Dex()])
     seed: int = 0
     now_ms: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     quotes: dict[int, Order] = field(default_factory=dict)
-    market_raw: int = 0
-    fees: int = 0
-    bridge: int = 0
+    bridge: dict[str, int] = field(default_factory=dict)
     next_oid: int = FIRST_OID
     next_quote_oid: int = -1
     next_priority: int = 1
@@ -152,6 +178,19 @@ class VenueState:
     post_only_until_ms: int = 0
     twaps: dict[int, Twap] = field(default_factory=dict)
     next_twap: int = FIRST_TWAP
+
+    @property
+    def tokens(self) -> list[str]:
+        """Tokens that serve as collateral; a token's index is its place here."""
+        return list(dict.fromkeys([USDC, *(dex.collateral for dex in self.dexs)]))
+
+    def assets(self, dex: int) -> list[int]:
+        """Return the asset ids of a dex, in their order."""
+        return sorted(asset for asset in self.listings if dex_of(asset) == dex)
+
+    def dex(self, asset: int) -> Dex:
+        """Return the dex that lists an asset."""
+        return self.dexs[dex_of(asset)]
 
 
 def _nothing(_: int) -> None:
@@ -172,7 +211,7 @@ class World:
         self.events: list[Event] = []
         self.prepare: Callable[[int], None] = _nothing
         """Called with an asset before its book is looked at, for a market that makes its quotes late."""
-        self.books = [Book() for _ in state.listings]
+        self.books = {asset: Book() for asset in state.listings}
         standing = [order for order in state.orders.values() if self._stands(order)]
         for order in sorted([*standing, *state.quotes.values()], key=lambda order: order.priority):
             self.books[order.asset].side(is_buy=order.is_buy).add(order)
@@ -183,19 +222,19 @@ class World:
 
     def refresh(self) -> None:
         """Take up changed marks and instruments, and assets that were added."""
-        for asset, listing in enumerate(self.state.listings):
+        for asset, listing in self.state.listings.items():
             self.marks[asset] = listing.mark
             self.tiers[asset] = listing.instrument.tiers
-        self.books += [Book() for _ in range(len(self.state.listings) - len(self.books))]
+            self.books.setdefault(asset, Book())
 
     def drain(self) -> list[Event]:
         """Return what has happened since the last time."""
         events, self.events = self.events, []
         return events
 
-    def margin(self, account: Account) -> MarginView:
-        """Return an account's margin at the present marks."""
-        return MarginView(account, self.marks, self.tiers, self.state.orders)
+    def margin(self, account: Account, dex: int) -> MarginView:
+        """Return an account's margin on a dex at the present marks."""
+        return MarginView(account, dex, self.marks, self.tiers, self.state.orders)
 
     def holding(self, account: Account, asset: int) -> Holding:
         """Return an account's holding, made with default leverage at the first time."""

@@ -88,7 +88,7 @@ def form(twap: Twap, listing: Listing) -> dict[str, Any]:
 
 def _refusal(world: World, account: Account, request: PlaceTwap) -> str | None:
     listings = world.state.listings
-    if not 0 <= request.asset < len(listings):
+    if request.asset not in listings:
         return texts.UNKNOWN_ASSET
     listing = listings[request.asset]
     if listing.instrument.is_delisted or listing.halted or listing.mark == 0:

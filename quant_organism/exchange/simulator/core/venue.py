@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.protocol.instruments import OWN_DEX
 from quant_organism.exchange.protocol.wire import (
     Action,
     ApproveAgent,
@@ -14,6 +15,7 @@ from quant_organism.exchange.protocol.wire import (
     PlaceOrders,
     PlaceTwap,
     ScheduleCancel,
+    SendAsset,
     UpdateIsolatedMargin,
     UpdateLeverage,
 )
@@ -25,6 +27,7 @@ from quant_organism.exchange.simulator.core import (
     matching,
     placing,
     settlement,
+    transfers,
     triggers,
     twap,
 )
@@ -54,11 +57,11 @@ class Venue:
         """Everything that is kept."""
         return self.world.state
 
-    def deposit(self, address: str, micro_usd: int) -> Account:
-        """Bring money in for an address, which exists from then on."""
+    def deposit(self, address: str, micro_usd: int, dex: int = OWN_DEX) -> Account:
+        """Bring collateral of a dex in for an address, which exists from then on."""
         account = self.state.accounts.setdefault(address, Account(address))
         self.state.blocks += 1
-        settlement.deposit(self.world, account, micro_usd)
+        settlement.deposit(self.world, account, micro_usd, dex)
         return account
 
     def act(self, account: Account, action: Action) -> dict[str, Any]:
@@ -87,6 +90,8 @@ class Venue:
             case ApproveAgent(address, name):
                 self._approve(account, address, name)
                 return dict(OK)
+            case SendAsset():
+                return _done(transfers.send(self.world, account, action))
             case Noop():
                 return dict(OK)
 

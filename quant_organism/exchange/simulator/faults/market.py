@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from quant_organism.errors import InputError
-from quant_organism.exchange.protocol.instruments import Instrument, single_tier
+from quant_organism.exchange.protocol.instruments import OWN_DEX, Instrument, dex_asset_id, dex_name, single_tier
 from quant_organism.exchange.protocol.weights import EXTRA_CANCELS, request_cap
 from quant_organism.exchange.simulator.core.state import Listing
 from quant_organism.exchange.simulator.engine import Engine
@@ -101,7 +101,9 @@ def _relist(engine: Engine, fault: Fault) -> None:
     listings = engine.venue.state.listings
     if fault.kind == "append_asset":
         name = fault.coin or f"NEW{len(listings)}"
-        listings.append(Listing(Instrument(name, int(fault.number("sz_decimals", 2)), single_tier(3))))
+        listings[_next_asset(engine, name)] = Listing(
+            Instrument(name, int(fault.number("sz_decimals", 2)), single_tier(3))
+        )
     elif fault.kind == "delist":
         asset = asset_of(engine, fault)
         listings[asset].instrument = replace(listings[asset].instrument, is_delisted=True)
@@ -129,14 +131,25 @@ def asset_of(engine: Engine, fault: Fault) -> int:
     InputError
         It names none that is listed.
     """
-    for asset, listing in enumerate(engine.venue.state.listings):
+    for asset, listing in engine.venue.state.listings.items():
         if listing.instrument.name == fault.coin:
             return asset
     raise InputError(f"no coin is called {fault.coin!r}", where=f"fault {fault.kind}", remedy="name one that is listed")
 
 
+def _next_asset(engine: Engine, coin: str) -> int:
+    """Return the id of an asset that is listed next to those of its dex."""
+    state, dex = engine.venue.state, dex_name(coin)
+    for index, known in enumerate(state.dexs):
+        if known.name == dex:
+            listed = len(state.assets(index))
+            return listed if index == OWN_DEX else dex_asset_id(index, listed)
+    raise InputError(f"no dex is called {dex!r}", where="fault append_asset", remedy="name one that has coins")
+
+
 def _listings(engine: Engine, fault: Fault) -> list[Listing]:
-    return engine.venue.state.listings if fault.coin is None else [engine.venue.state.listings[asset_of(engine, fault)]]
+    listings = engine.venue.state.listings
+    return list(listings.values()) if fault.coin is None else [listings[asset_of(engine, fault)]]
 
 
 def _account(engine: Engine, fault: Fault) -> Any:

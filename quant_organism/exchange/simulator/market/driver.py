@@ -84,7 +84,7 @@ class MarketState:
     tick: int = 0
     funded_ms: int = 0
     funding_due_ms: int = 0
-    trackers: list[PriceTracker] = field(default_factory=list)
+    trackers: dict[int, PriceTracker] = field(default_factory=dict)
     touch: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)
     lowered: dict[int, float] = field(default_factory=dict)
@@ -116,9 +116,10 @@ class MarketDriver:
         self.last_rates: dict[int, int] = {}
         """Rates of the hour that was funded last, in 1e-10, by asset id."""
         self._paths: tuple[int, list[NDArray[np.int64]], list[NDArray[np.int64]]] = (-1, [], [])
+        self._columns = {asset: column for column, asset in enumerate(tape.assets)}
         venue.world.prepare = self.freshen
         if not state.trackers:
-            state.trackers = [PriceTracker() for _ in tape.instruments]
+            state.trackers = {asset: PriceTracker() for asset in tape.assets}
             state.funded_ms = int(tape.times[state.bar]) // MS_PER_HOUR * MS_PER_HOUR
             state.funding_due_ms = self._funding_due(state.funded_ms + MS_PER_HOUR)
 
@@ -161,7 +162,7 @@ class MarketDriver:
         number = state.bar * self.spec.ticks_per_bar + state.tick
         paths, sizes = self._bar_paths()
         prices: dict[int, tuple[int, int]] = {}
-        for asset, path in enumerate(paths):
+        for column, (asset, path) in enumerate(zip(self.tape.assets, paths, strict=True)):
             listing = venue.state.listings[asset]
             if not len(path) or listing.instrument.is_delisted or listing.halted:
                 continue
@@ -173,7 +174,7 @@ class MarketDriver:
             reached = self._reaches_users(asset)
             if reached:
                 self.freshen(asset)
-            self._print(asset, px, int(sizes[asset][state.tick]), is_buy=is_buy, with_users=reached)
+            self._print(asset, px, int(sizes[column][state.tick]), is_buy=is_buy, with_users=reached)
             prices[asset] = (self._mark(asset, px, now), px)
         state.tick += 1
         if state.tick == self.spec.ticks_per_bar:
@@ -184,14 +185,14 @@ class MarketDriver:
         bar, ticks, tape = self.state.bar, self.spec.ticks_per_bar, self.tape
         if self._paths[0] != bar:
             paths, sizes = [], []
-            for asset, instrument in enumerate(tape.instruments):
-                there = tape.open[bar, asset] > 0
+            for column, (asset, instrument) in enumerate(zip(tape.assets, tape.instruments, strict=True)):
+                there = tape.open[bar, column] > 0
                 rng = np.random.default_rng([self.seed, asset, bar])
-                start, high, low, end = (int(a[bar, asset]) for a in (tape.open, tape.high, tape.low, tape.close))
+                start, high, low, end = (int(a[bar, column]) for a in (tape.open, tape.high, tape.low, tape.close))
                 empty = np.empty(0, dtype=np.int64)
                 path = bar_path(rng, (start, high, low, end), ticks, instrument.px_decimals) if there else empty
                 paths.append(path)
-                sizes.append(split_volume(rng, int(tape.volume[bar, asset]), ticks))
+                sizes.append(split_volume(rng, int(tape.volume[bar, column]), ticks))
             self._paths = (bar, paths, sizes)
         return self._paths[1], self._paths[2]
 
@@ -208,7 +209,7 @@ class MarketDriver:
         gap = max(step, round(bid * self.spec.level_gap_bps / 10_000 / step) * step)
         rng = np.random.default_rng([self.seed, asset, number, _QUOTES])
         bar = min(number // self.spec.ticks_per_bar, len(self.tape.times) - 1)
-        size = int(self.tape.volume[bar, asset]) * self.spec.depth_share or 10_000 * MICRO_USD / bid
+        size = int(self.tape.volume[bar, self._columns[asset]]) * self.spec.depth_share or 10_000 * MICRO_USD / bid
         sizes = np.maximum(1, np.round(size * rng.uniform(0.5, 1.5, 2 * LEVELS) * self.state.thinned.get(asset, 1.0)))
         hidden, empty = self.state.one_sided.get(asset), self.state.thinned.get(asset) == 0
         levels: dict[bool, dict[int, int]] = {True: {}, False: {}}
@@ -254,9 +255,10 @@ class MarketDriver:
         state.funded_ms += MS_PER_HOUR
         row = (state.funded_ms - int(tape.times[0])) // tape.interval.milliseconds - 1
         rates: dict[int, int] = {}
-        for asset, tracker in enumerate(state.trackers):
-            recorded = 0 <= row < len(tape.times) and tape.has_rate[row, asset]
-            rate = int(tape.rate_e10[row, asset]) if recorded else tracker.hourly_rate_e10()
+        for asset, tracker in state.trackers.items():
+            column = self._columns[asset]
+            recorded = 0 <= row < len(tape.times) and tape.has_rate[row, column]
+            rate = int(tape.rate_e10[row, column]) if recorded else tracker.hourly_rate_e10()
             rates[asset] = state.rate_e10.get(asset, rate)
             tracker.next_hour()
         self.venue.pay_funding(rates, now)

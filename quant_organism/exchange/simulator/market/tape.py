@@ -1,9 +1,11 @@
 """Bars to replay, in the venue's own numbers."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,11 +14,12 @@ from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
 from quant_organism.exchange.protocol.decimals import nearest_price
-from quant_organism.exchange.protocol.instruments import Instrument, MarginTier, single_tier, tiers_of
+from quant_organism.exchange.protocol.instruments import Instrument, MarginTier, number_coins, single_tier, tiers_of
 from quant_organism.market.schema import MS_PER_HOUR, Interval, day_start_ms
 from quant_organism.market.source import CandleSource
 
 RATE_DECIMALS: Final = 10
+_DEX: Final = re.compile(r"[a-z0-9]{1,6}")
 MIN_LOTS: Final = 4
 """Least volume of a bar with trades: one for each of open, high, low and close."""
 
@@ -35,7 +38,7 @@ class Tape:
     Parameters
     ----------
     instruments
-        N assets; their ids are their positions.
+        N assets; those named `dex:COIN` belong to a builder-deployed dex.
     interval
         Length of a bar.
     times
@@ -61,9 +64,41 @@ class Tape:
     rate_e10: NDArray[np.int64]
     has_rate: NDArray[np.bool_]
 
+    @cached_property
+    def assets(self) -> list[int]:
+        """Asset ids of the instruments; each dex counts its own."""
+        return number_coins([instrument.name for instrument in self.instruments])
+
     def shifted(self, milliseconds: int) -> "Tape":
         """Return the same bars at other times."""
         return replace(self, times=self.times + milliseconds)
+
+    def deployed(self, dexs: Mapping[str, str]) -> "Tape":
+        """Return the same bars with some coins listed on builder-deployed dexs, with isolated margin only.
+
+        Parameters
+        ----------
+        dexs
+            Dex by coin; `{"GOLD": "xyz"}` makes GOLD `xyz:GOLD`.
+
+        Raises
+        ------
+        InputError
+            No instrument of that name, or a dex's name that is not 1 to 6 letters or digits.
+        """
+        unknown = dexs.keys() - {instrument.name for instrument in self.instruments}
+        bad = sorted({dex for dex in dexs.values() if not _DEX.fullmatch(dex)})
+        if unknown or bad:
+            raise InputError(
+                f"no bars of {', '.join(sorted(unknown))}" if unknown else f"no dex can be called {', '.join(bad)}",
+                where="dex",
+                remedy="name coins of the source, and a dex of 1 to 6 lower-case letters or digits",
+            )
+        listed = tuple(
+            replace(each, name=f"{dexs[each.name]}:{each.name}", only_isolated=True) if each.name in dexs else each
+            for each in self.instruments
+        )
+        return replace(self, instruments=listed)
 
 
 def read_tape(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from quant_organism.exchange.protocol import weights
 from quant_organism.exchange.protocol.decimals import MICRO_USD, answer, usd
+from quant_organism.exchange.protocol.instruments import OWN_DEX, dex_of
 from quant_organism.exchange.simulator.core import fees, forms, twap
 from quant_organism.exchange.simulator.core.account import Account, FundingPayment
 from quant_organism.exchange.simulator.core.margin import MarginView, return_on_equity
@@ -37,24 +38,23 @@ class AccountView:
         self.account = engine.venue.state.accounts.get(address, Account(address))
         self._seen_ms = engine.now_ms - lag_ms
 
-    @property
-    def margin(self) -> MarginView:
-        """Its margin at the present marks."""
-        return self.engine.venue.world.margin(self.account)
+    def margin(self, dex: int) -> MarginView:
+        """Return its margin on a dex at the present marks."""
+        return self.engine.venue.world.margin(self.account, dex)
 
-    def state(self) -> dict[str, Any]:
-        """Return `clearinghouseState`."""
-        margin, account = self.margin, self.account
+    def state(self, dex: int) -> dict[str, Any]:
+        """Return `clearinghouseState` of a dex."""
+        margin, holdings = self.margin(dex), self.account.holdings
         isolated = sum(margin.isolated_equity(asset) for asset in margin.isolated_assets())
-        raw = account.cross_raw + sum(holding.raw for holding in account.holdings.values())
+        raw = margin.cross_raw() + sum(holdings[asset].raw for asset in margin.isolated_assets())
         cross, notional, used = margin.cross_equity(), margin.cross_notional(), margin.cross_initial()
         apart = sum(margin.notional(asset) for asset in margin.isolated_assets())
         return {
             "marginSummary": _summary(cross + isolated, notional + apart, raw, used + isolated),
-            "crossMarginSummary": _summary(cross, notional, account.cross_raw, used),
+            "crossMarginSummary": _summary(cross, notional, margin.cross_raw(), used),
             "crossMaintenanceMarginUsed": usd(margin.cross_maintenance()),
             "withdrawable": usd(margin.withdrawable()),
-            "assetPositions": [self._position(asset, margin) for asset, _ in account.positions()],
+            "assetPositions": [self._position(asset, margin) for asset in margin.assets()],
             "time": self.engine.now_ms,
         }
 
@@ -62,18 +62,18 @@ class AccountView:
         """Return `spotClearinghouseState`: only a unified account holds its money there."""
         if not self.account.is_unified:
             return {"balances": []}
-        total = self.margin.cross_equity()
-        held = self.margin.cross_initial()
+        margin = self.margin(OWN_DEX)
+        total, held = margin.cross_equity(), margin.cross_initial()
         balance = {"coin": "USDC", "token": 0, "total": usd(total), "hold": usd(held), "entryNtl": "0.0"}
         return {"balances": [balance]}
 
-    def open_orders(self) -> list[dict[str, Any]]:
-        """Return open orders, newest first, without what triggers them."""
-        return [forms.basic_order(order, self._listing(order.asset)) for order in self._open()]
+    def open_orders(self, dex: int) -> list[dict[str, Any]]:
+        """Return open orders on a dex, newest first, without what triggers them."""
+        return [forms.basic_order(order, self._listing(order.asset)) for order in self._open(dex)]
 
-    def frontend_orders(self) -> list[dict[str, Any]]:
-        """Return open orders with everything."""
-        return [self._frontend(order) for order in self._open()]
+    def frontend_orders(self, dex: int) -> list[dict[str, Any]]:
+        """Return open orders on a dex with everything."""
+        return [self._frontend(order) for order in self._open(dex)]
 
     def order_status(self, key: int | str) -> dict[str, Any]:
         """Return one order by number or client id."""
@@ -100,10 +100,10 @@ class AccountView:
         """Return what parts of TWAP orders have traded, newest first."""
         return [{"fill": fill, "twapId": fill["twapId"]} for fill in self.fills() if fill["twapId"] is not None]
 
-    def twap_states(self) -> list[list[Any]]:
-        """Return number and state of the TWAP orders that run."""
+    def twap_states(self, dex: int) -> list[list[Any]]:
+        """Return number and state of the TWAP orders that run on a dex."""
         running = self.engine.venue.state.twaps.values()
-        own = [each for each in running if each.account == self.account.address]
+        own = [each for each in running if each.account == self.account.address and dex_of(each.asset) == dex]
         return [[found.number, twap.form(found, self._listing(found.asset))] for found in own]
 
     def fundings(self, start_ms: int, end_ms: int | None) -> list[dict[str, Any]]:
@@ -160,9 +160,8 @@ class AccountView:
 
     def portfolio(self) -> list[Any]:
         """Return value, PnL and volume of each period; the venue keeps no history of values, only the present one."""
-        margin, now = self.margin, self.engine.now_ms
-        value = margin.cross_equity() + sum(margin.isolated_equity(asset) for asset in margin.isolated_assets())
-        brought = sum(_signed(row.delta) for row in self.account.ledger)
+        value, now = sum(self._value(dex) for dex in self.account.dexs()), self.engine.now_ms
+        brought = sum(_brought(self.address, row.delta) for row in self.account.ledger)
         shown = {
             "accountValueHistory": [[now, usd(value)]],
             "pnlHistory": [[now, usd(value - brought)]],
@@ -174,7 +173,7 @@ class AccountView:
         """Return leverage and what could be traded of an asset."""
         listing = self._listing(asset)
         holding = self.engine.venue.world.holding(self.account, asset)
-        available = max(0, self.margin.available())
+        available = max(0, self.margin(dex_of(asset)).available())
         most = available * holding.leverage // listing.mark if listing.mark else 0
         return {
             "user": self.address,
@@ -204,11 +203,16 @@ class AccountView:
                 return {"role": "agent", "data": {"user": account.address}}
         return {"role": "missing"}
 
-    def _open(self) -> list[Order]:
+    def _value(self, dex: int) -> int:
+        margin = self.margin(dex)
+        return margin.cross_equity() + sum(margin.isolated_equity(asset) for asset in margin.isolated_assets())
+
+    def _open(self, dex: int) -> list[Order]:
         orders, account = self.engine.venue.state.orders, self.account
         ended = [orders[oid] for oid in account.history if oid in orders and orders[oid].status_ms > self._seen_ms]
         seen = [orders[oid] for oid in account.open_oids] + [o for o in ended if "Rejected" not in o.status]
-        return sorted((o for o in seen if o.timestamp_ms <= self._seen_ms), key=lambda o: -o.oid)
+        shown = [order for order in seen if order.timestamp_ms <= self._seen_ms and dex_of(order.asset) == dex]
+        return sorted(shown, key=lambda order: -order.oid)
 
     def _frontend(self, order: Order) -> dict[str, Any]:
         return forms.frontend_order(order, self._listing(order.asset), self.engine.venue.state.orders)
@@ -280,7 +284,11 @@ def _rate(rate_e6: int) -> str:
     return answer(rate_e6, 6)
 
 
-def _signed(delta: dict[str, Any]) -> int:
+def _brought(address: str, delta: dict[str, Any]) -> int:
+    """Return what an entry of the ledger brought in, as money of the address, on whatever dex."""
+    if delta["type"] == "send":
+        amount = round(Fraction(delta["usdcValue"]) * MICRO_USD)
+        return amount * (int(delta["destination"] == address) - int(delta["user"] == address))
     amount = round(Fraction(delta["usdc"]) * MICRO_USD)
     return amount if delta["type"] == "deposit" else -amount
 

@@ -154,12 +154,19 @@ class ActionDesk:
     def _account(self, envelope: Envelope, signer: str) -> Account | None:
         accounts = self._engine.venue.state.accounts
         if envelope.kind in signing.USER_SIGNED:
-            return accounts.get(signer)
+            return self._sender(accounts.get(signer), envelope.action.get("fromSubAccount"))
         owner = self.owner_of(signer)
         if envelope.vault is None or owner is None:
             return owner
         acted = accounts.get(envelope.vault)
         return acted if acted is not None and acted.master == owner.address else None
+
+    def _sender(self, account: Account | None, sub_account: object) -> Account | None:
+        """Return the account that a user-signed action is about: the signer's own, or the sub-account it names."""
+        if account is None or sub_account in (None, ""):
+            return account
+        named = self._engine.venue.state.accounts.get(parse_address(sub_account, "fromSubAccount"))
+        return named if named is not None and named.master == account.address else None
 
     def _admit(self, envelope: Envelope, account: Account, signer: str) -> str | None:
         now = self._time()

@@ -13,6 +13,7 @@ from quant_organism.exchange.protocol.wire import parse_address, parse_int
 from quant_organism.exchange.simulator.core.settlement import total_money
 from quant_organism.exchange.simulator.faults.plan import parse_plan
 from quant_organism.exchange.simulator.server.http import read_json
+from quant_organism.exchange.simulator.server.info import find_dex
 from quant_organism.exchange.simulator.server.venue_server import VenueServer
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
@@ -57,8 +58,11 @@ def _change(server: VenueServer, name: str, body: Mapping[str, Any]) -> Any:
         amount = scaled(parse_wire(body.get("usd")), 6)
         if amount is None:
             raise Malformed("at most 6 decimals", where="usd")
-        account = server.engine.deposit(parse_address(body.get("user"), "user"), amount)
-        return {"user": account.address, "crossRaw": usd(account.cross_raw)}
+        dex = find_dex(server.engine, body.get("dex"))
+        if dex is None:
+            raise Malformed(f"no dex is called {body.get('dex')!r}", where="dex")
+        account = server.engine.deposit(parse_address(body.get("user"), "user"), amount, dex)
+        return {"user": account.address, "crossRaw": usd(account.cross_raw[dex])}
     if name == "subaccount":
         account = server.engine.deposit(parse_address(body.get("user"), "user"), 0)
         account.master = parse_address(body.get("master"), "master")
@@ -81,10 +85,11 @@ def _change(server: VenueServer, name: str, body: Mapping[str, Any]) -> Any:
 
 
 def _state(server: VenueServer) -> dict[str, Any]:
+    world = server.engine.venue.world
     return {
         "time": server.engine.now_ms,
         "sockets": len(server.hub.sockets),
         "accounts": len(server.engine.venue.state.accounts),
-        "unaccounted": usd(total_money(server.engine.venue.world)),
+        "unaccounted": usd(sum(abs(total_money(world, token)) for token in world.state.tokens)),
         "faults": len(server.injector.log),
     }

@@ -68,8 +68,22 @@ def find_asset(engine: Engine, coin: object) -> int | None:
     """
     if not isinstance(coin, str):
         raise Malformed(f"{coin!r} is not a coin", where="coin")
-    names = [listing.instrument.name for listing in engine.venue.state.listings]
-    return names.index(coin) if coin in names else None
+    listings = engine.venue.state.listings.items()
+    return next((asset for asset, listing in listings if listing.instrument.name == coin), None)
+
+
+def find_dex(engine: Engine, name: object) -> int | None:
+    """Return the index of a dex by name; none or an empty one: the venue's own. None where there is none of that name.
+
+    Raises
+    ------
+    Malformed
+        Not a text.
+    """
+    if name is not None and not isinstance(name, str):
+        raise Malformed(f"{name!r} is not a dex", where="dex")
+    names = [dex.name for dex in engine.venue.state.dexs]
+    return names.index(name or "") if (name or "") in names else None
 
 
 def answer(question: Question) -> Any:
@@ -89,14 +103,23 @@ def answer(question: Question) -> Any:
     return handler(question)
 
 
-def _contexts(q: Question) -> list[Any]:
+def _contexts(q: Question, dex: int) -> list[Any]:
+    return [market.perp_meta(q.engine, dex), market.asset_contexts(q.engine, dex)]
+
+
+def _on_dex(give: Callable[[Question, int], Any], empty: Any) -> Callable[[Question], Any]:
+    """Answer for the dex that is named; of one that does not exist there is nothing."""
+
+    def answered(q: Question) -> Any:
+        dex = find_dex(q.engine, q.body.get("dex"))
+        return empty if dex is None else give(q, dex)
+
+    return answered
+
+
+def _capped(q: Question, dex: int) -> list[str]:
     listings = q.engine.venue.state.listings
-    return [market.perp_meta(q.engine), [market.asset_context(q.engine, asset) for asset in range(len(listings))]]
-
-
-def _own_dex(give: Callable[[Question], Any], empty: Any) -> Callable[[Question], Any]:
-    """Answer for the venue's own dex only; there is no other."""
-    return lambda q: give(q) if q.body.get("dex") in (None, "") else empty
+    return [listings[a].instrument.name for a in q.engine.venue.state.assets(dex) if listings[a].open_interest_capped]
 
 
 def _l2_book(q: Question) -> Any:
@@ -167,28 +190,26 @@ _REFERRAL: Final[Mapping[str, Any]] = {
 _STAKE: Final = {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
 
 _ANSWERS: Final[Mapping[str, Callable[[Question], Any]]] = {
-    "meta": _own_dex(lambda q: market.perp_meta(q.engine), None),
-    "metaAndAssetCtxs": _own_dex(_contexts, None),
-    "allPerpMetas": lambda q: [market.perp_meta(q.engine)],
-    "perpDexs": lambda q: [None],
+    "meta": _on_dex(lambda q, dex: market.perp_meta(q.engine, dex), None),
+    "metaAndAssetCtxs": _on_dex(_contexts, None),
+    "allPerpMetas": lambda q: [market.perp_meta(q.engine, dex) for dex in range(len(q.engine.venue.state.dexs))],
+    "perpDexs": lambda q: market.perp_dexs(q.engine),
     "spotMeta": lambda q: q.spot_meta,
     "spotMetaAndAssetCtxs": lambda q: [q.spot_meta, []],
-    "allMids": _own_dex(lambda q: market.all_mids(q.engine), {}),
+    "allMids": _on_dex(lambda q, dex: market.all_mids(q.engine, dex), {}),
     "l2Book": _l2_book,
     "candleSnapshot": _candles,
     "fundingHistory": _funding_history,
     "predictedFundings": lambda q: market.predicted_fundings(q.engine),
     "recentTrades": lambda q: market.recent_trades(q.engine, q.known_asset()),
     "exchangeStatus": lambda q: {"specialStatuses": None, "time": q.engine.now_ms},
-    "perpsAtOpenInterestCap": lambda q: [
-        listing.instrument.name for listing in q.engine.venue.state.listings if listing.open_interest_capped
-    ],
+    "perpsAtOpenInterestCap": _on_dex(_capped, []),
     "perpDeployAuctionStatus": lambda q: _AUCTION,
     "spotDeployState": _of_user({"states": [], "gasAuction": _AUCTION}),
-    "clearinghouseState": lambda q: q.user().state(),
+    "clearinghouseState": _on_dex(lambda q, dex: q.user().state(dex), None),
     "spotClearinghouseState": lambda q: q.user().spot_state(),
-    "openOrders": _own_dex(lambda q: q.user().open_orders(), []),
-    "frontendOpenOrders": _own_dex(lambda q: q.user().frontend_orders(), []),
+    "openOrders": _on_dex(lambda q, dex: q.user().open_orders(dex), []),
+    "frontendOpenOrders": _on_dex(lambda q, dex: q.user().frontend_orders(dex), []),
     "orderStatus": lambda q: q.user().order_status(parse_oid_or_cloid(q.body.get("oid"), "oid")),
     "historicalOrders": lambda q: q.user().historical_orders(),
     "userFills": lambda q: q.user().fills(),

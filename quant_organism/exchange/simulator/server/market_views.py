@@ -1,42 +1,72 @@
 """Answers about the market (reference: section 6.2)."""
 
-from collections.abc import Mapping
+import hashlib
 from typing import Any
 
 from quant_organism.exchange.protocol.decimals import answer, usd
-from quant_organism.exchange.protocol.instruments import meta
+from quant_organism.exchange.protocol.instruments import OWN_DEX, meta
 from quant_organism.exchange.simulator.core import settlement
 from quant_organism.exchange.simulator.core.book import BookSide
 from quant_organism.exchange.simulator.core.events import Traded
-from quant_organism.exchange.simulator.core.state import Listing
+from quant_organism.exchange.simulator.core.state import USDC, Listing
 from quant_organism.exchange.simulator.engine import Engine
 from quant_organism.exchange.simulator.market import candles
 from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
 
 DEPTH = 20
 RATE_DECIMALS = 10
+OPEN_INTEREST_CAP_USD = "1000000000.0"
 MAX_ROWS = 500
 
-SPOT_META: Mapping[str, Any] = {
-    "universe": [],
-    "tokens": [
+_USDC_ID = "0x6d1e7cde53ba9467b783cb7c530ce054"
+
+
+def spot_tokens(engine: Engine) -> dict[str, Any]:
+    """Return `spotMeta`: no pairs, and the tokens that serve as collateral."""
+    tokens = [
         {
-            "name": "USDC",
+            "name": name,
             "szDecimals": 8,
             "weiDecimals": 8,
-            "index": 0,
-            "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054",
-            "isCanonical": True,
+            "index": index,
+            "tokenId": _USDC_ID if name == USDC else "0x" + hashlib.sha256(name.encode()).hexdigest()[:32],
+            "isCanonical": name == USDC,
             "evmContract": None,
             "fullName": None,
         }
-    ],
-}
+        for index, name in enumerate(engine.venue.state.tokens)
+    ]
+    return {"universe": [], "tokens": tokens}
 
 
-def perp_meta(engine: Engine) -> dict[str, Any]:
-    """Return the universe with its margin tables."""
-    return meta([listing.instrument for listing in engine.venue.state.listings])
+def perp_meta(engine: Engine, dex: int) -> dict[str, Any]:
+    """Return the universe of a dex with its margin tables."""
+    state = engine.venue.state
+    collateral = state.tokens.index(state.dexs[dex].collateral)
+    return meta([state.listings[asset].instrument for asset in state.assets(dex)], collateral)
+
+
+def asset_contexts(engine: Engine, dex: int) -> list[dict[str, Any]]:
+    """Return the contexts of the assets of a dex, in their order."""
+    return [asset_context(engine, asset) for asset in engine.venue.state.assets(dex)]
+
+
+def perp_dexs(engine: Engine) -> list[dict[str, Any] | None]:
+    """Return all dexs; the venue's own, the first, is null. Who deployed one is made up of its name."""
+    return [None, *(_dex(engine, index) for index in range(1, len(engine.venue.state.dexs)))]
+
+
+def _dex(engine: Engine, index: int) -> dict[str, Any]:
+    dex = engine.venue.state.dexs[index]
+    coins = [engine.venue.state.listings[asset].instrument.name for asset in engine.venue.state.assets(index)]
+    return {
+        "name": dex.name,
+        "fullName": dex.name,
+        "deployer": "0x" + hashlib.sha256(dex.name.encode()).hexdigest()[:40],
+        "oracleUpdater": None,
+        "feeRecipient": None,
+        "assetToStreamingOiCap": [[coin, OPEN_INTEREST_CAP_USD] for coin in coins],
+    }
 
 
 def mid(engine: Engine, asset: int) -> str | None:
@@ -46,9 +76,10 @@ def mid(engine: Engine, asset: int) -> str | None:
     return None if mid2 is None else answer(mid2 * 5, listing.instrument.px_decimals + 1)
 
 
-def all_mids(engine: Engine) -> dict[str, str]:
-    """Return the mid of every coin that has one."""
-    mids = {listing.instrument.name: mid(engine, asset) for asset, listing in enumerate(engine.venue.state.listings)}
+def all_mids(engine: Engine, dex: int) -> dict[str, str]:
+    """Return the mid of every coin of a dex that has one."""
+    state = engine.venue.state
+    mids = {state.listings[asset].instrument.name: mid(engine, asset) for asset in state.assets(dex)}
     return {coin: px for coin, px in mids.items() if px is not None}
 
 
@@ -132,14 +163,15 @@ def recent_trades(engine: Engine, asset: int) -> list[dict[str, Any]]:
 
 
 def predicted_fundings(engine: Engine) -> list[Any]:
-    """Return the rate of the present hour of every coin."""
+    """Return the rate of the present hour of every coin of the venue's own dex."""
     due = engine.now_ms // MS_PER_HOUR * MS_PER_HOUR + MS_PER_HOUR
+    listings = engine.venue.state.listings
     return [
         [
-            listing.instrument.name,
-            [["HlPerp", {"fundingRate": answer(listing.rate_e10, RATE_DECIMALS), "nextFundingTime": due}]],
+            listings[asset].instrument.name,
+            [["HlPerp", {"fundingRate": answer(listings[asset].rate_e10, RATE_DECIMALS), "nextFundingTime": due}]],
         ]
-        for listing in engine.venue.state.listings
+        for asset in engine.venue.state.assets(OWN_DEX)
     ]
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from quant_organism.exchange.protocol.instruments import OWN_DEX
 from quant_organism.exchange.protocol.malformed import Malformed
 from quant_organism.exchange.protocol.wire import parse_address
 from quant_organism.exchange.simulator.engine import Engine
 from quant_organism.exchange.simulator.market.candles import INTERVALS
 from quant_organism.exchange.simulator.server import market_views as market
 from quant_organism.exchange.simulator.server.account_views import AccountView
-from quant_organism.exchange.simulator.server.info import find_asset
+from quant_organism.exchange.simulator.server.info import find_asset, find_dex
 
 SNAPSHOT_ROWS: Final = 500
 
@@ -25,6 +26,7 @@ class Subscription:
     interval: str | None = None
     figures: int | None = None
     mantissa: int | None = None
+    dex: str = ""
 
     def echo(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Return the subscription as it is acknowledged: with the fields that were left out."""
@@ -69,7 +71,7 @@ USER_STREAMS: Final = frozenset(
     }
 )
 _BY_COIN: Final = frozenset({"l2Book", "bbo", "trades", "candle", "activeAssetCtx", "activeAssetData"})
-_PLAIN: Final = frozenset({"allMids", "allDexsAssetCtxs"})
+_BY_DEX: Final = frozenset({"allMids", "clearinghouseState", "openOrders", "twapStates"})
 KINDS: Final = MARKET_STATES | USER_STATES | USER_STREAMS | {"trades", "candle"}
 
 
@@ -98,7 +100,10 @@ def parse_subscription(engine: Engine, said: object) -> Subscription:
     figures, mantissa = said.get("nSigFigs"), said.get("mantissa")
     if figures not in (None, 2, 3, 4, 5) or mantissa not in (None, 1, 2, 5):
         raise Malformed("unknown precision", where="subscription")
-    return Subscription(kind, coin, user, interval, figures, mantissa)
+    dex = said.get("dex") if kind in _BY_DEX else None
+    if find_dex(engine, dex) is None:
+        raise Malformed("unknown dex", where="subscription")
+    return Subscription(kind, coin, user, interval, figures, mantissa, dex or "")
 
 
 def first_message(engine: Engine, sub: Subscription) -> Any:
@@ -144,26 +149,33 @@ def _view(engine: Engine, sub: Subscription) -> AccountView:
     return AccountView(engine, str(sub.user))
 
 
-def _contexts(engine: Engine) -> list[dict[str, Any]]:
-    return [market.asset_context(engine, asset) for asset in range(len(engine.venue.state.listings))]
+def _dex(engine: Engine, sub: Subscription) -> int:
+    dex = find_dex(engine, sub.dex)
+    assert dex is not None
+    return dex
+
+
+def _all_mids(engine: Engine, sub: Subscription) -> dict[str, Any]:
+    mids = {"mids": market.all_mids(engine, _dex(engine, sub))}
+    return mids | {"dex": sub.dex} if sub.dex else mids
 
 
 def _web_data(engine: Engine, sub: Subscription) -> dict[str, Any]:
     view = _view(engine, sub)
     return {
-        "clearinghouseState": view.state(),
+        "clearinghouseState": view.state(OWN_DEX),
         "leadingVaults": [],
         "totalVaultEquity": "0.0",
-        "openOrders": view.frontend_orders(),
+        "openOrders": view.frontend_orders(OWN_DEX),
         "agentAddress": None,
         "agentValidUntil": None,
         "cumLedger": "0.0",
-        "meta": market.perp_meta(engine),
-        "assetCtxs": _contexts(engine),
+        "meta": market.perp_meta(engine, OWN_DEX),
+        "assetCtxs": market.asset_contexts(engine, OWN_DEX),
         "serverTime": engine.now_ms,
         "isVault": False,
         "user": sub.user,
-        "twapStates": view.twap_states(),
+        "twapStates": view.twap_states(OWN_DEX),
         "spotState": view.spot_state(),
         "spotAssetCtxs": [],
     }
@@ -171,33 +183,45 @@ def _web_data(engine: Engine, sub: Subscription) -> dict[str, Any]:
 
 def _web_data_3(engine: Engine, sub: Subscription) -> dict[str, Any]:
     user = {"cumLedger": "0.0", "serverTime": engine.now_ms, "isVault": False, "user": sub.user}
-    return {"userState": user, "perpDexStates": [{"totalVaultEquity": "0.0"}]}
+    return {"userState": user, "perpDexStates": [{"totalVaultEquity": "0.0"} for _ in engine.venue.state.dexs]}
 
 
 _STATES: Final[Mapping[str, Callable[[Engine, Subscription], Any]]] = {
-    "allMids": lambda engine, sub: {"mids": market.all_mids(engine)},
+    "allMids": _all_mids,
     "l2Book": lambda engine, sub: market.l2_book(engine, _asset(engine, sub), sub.figures, sub.mantissa or 1),
     "bbo": lambda engine, sub: market.best_levels(engine, _asset(engine, sub)),
     "activeAssetCtx": lambda engine, sub: {
         "coin": sub.coin,
         "ctx": market.asset_context(engine, _asset(engine, sub)),
     },
-    "allDexsAssetCtxs": lambda engine, sub: {"ctxs": [["", _contexts(engine)]]},
+    "allDexsAssetCtxs": lambda engine, sub: {
+        "ctxs": [[dex.name, market.asset_contexts(engine, i)] for i, dex in enumerate(engine.venue.state.dexs)]
+    },
     "webData2": _web_data,
     "webData3": _web_data_3,
     "activeAssetData": lambda engine, sub: _view(engine, sub).active_asset(_asset(engine, sub)),
     "clearinghouseState": lambda engine, sub: {
-        "dex": "",
+        "dex": sub.dex,
         "user": sub.user,
-        "clearinghouseState": _view(engine, sub).state(),
+        "clearinghouseState": _view(engine, sub).state(_dex(engine, sub)),
     },
-    "openOrders": lambda engine, sub: {"dex": "", "user": sub.user, "orders": _view(engine, sub).frontend_orders()},
+    "openOrders": lambda engine, sub: {
+        "dex": sub.dex,
+        "user": sub.user,
+        "orders": _view(engine, sub).frontend_orders(_dex(engine, sub)),
+    },
     "spotState": lambda engine, sub: {"user": sub.user, "spotState": _view(engine, sub).spot_state()},
     "allDexsClearinghouseState": lambda engine, sub: {
         "user": sub.user,
-        "clearinghouseStates": [["", _view(engine, sub).state()]],
+        "clearinghouseStates": [
+            [dex.name, _view(engine, sub).state(i)] for i, dex in enumerate(engine.venue.state.dexs)
+        ],
     },
-    "twapStates": lambda engine, sub: {"dex": "", "user": sub.user, "states": _view(engine, sub).twap_states()},
+    "twapStates": lambda engine, sub: {
+        "dex": sub.dex,
+        "user": sub.user,
+        "states": _view(engine, sub).twap_states(_dex(engine, sub)),
+    },
 }
 
 _SNAPSHOTS: Final[Mapping[str, tuple[str, Callable[[AccountView], list[Any]]]]] = {

@@ -19,7 +19,7 @@ from quant_organism.exchange.simulator.server import info
 from quant_organism.exchange.simulator.server.actions import ActionDesk, Envelope, read_envelope
 from quant_organism.exchange.simulator.server.hub import Hub
 from quant_organism.exchange.simulator.server.limits import WeightBucket
-from quant_organism.exchange.simulator.server.market_views import SPOT_META
+from quant_organism.exchange.simulator.server.market_views import spot_tokens
 from quant_organism.exchange.simulator.spec import ServerSpec
 
 TICK_SECONDS: Final = 0.05
@@ -139,7 +139,7 @@ class VenueServer:
             stale = stale or fault.kind == "stale_answer"
         if stale and key in self._answers:
             return self._answers[key]
-        spot_meta = distort(self.injector, "spotMeta", SPOT_META)
+        spot_meta = distort(self.injector, "spotMeta", spot_tokens(self.engine))
         answer = distort(self.injector, kind, info.answer(info.Question(self.engine, body, lag, spot_meta)))
         if self.injector.has("stale_answer"):
             self._answers[key] = orjson.loads(orjson.dumps(answer))
@@ -184,7 +184,7 @@ class VenueServer:
         for item in items:
             order = item.get("order", item) if isinstance(item, Mapping) else {}
             asset = order.get("a", order.get("asset")) if isinstance(order, Mapping) else None
-            if isinstance(asset, int) and 0 <= asset < len(listings):
+            if isinstance(asset, int) and asset in listings:
                 found.add(listings[asset].instrument.name)
         return found
 
