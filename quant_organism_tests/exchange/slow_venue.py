@@ -1,6 +1,7 @@
 """A venue written again in the plainest way: decimals, one list of orders, everything looked up anew each time.
 
-It knows limit orders, reduce-only, self-trade prevention, fees of the lowest tier and funding; no margin.
+It knows limit orders, reduce-only, self-trade prevention, fees of the lowest tier and funding, all on several dexs; no
+margin.
 """
 
 from dataclasses import dataclass, field
@@ -22,10 +23,11 @@ class SlowOrder:
 
 @dataclass
 class SlowVenue:
-    cash: dict[str, Decimal] = field(default_factory=dict)
+    cash: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     held: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     orders: list[SlowOrder] = field(default_factory=list)
-    fees: Decimal = Decimal(0)
+    fees: dict[int, Decimal] = field(default_factory=dict)
+    fee_factors: dict[int, Decimal] = field(default_factory=dict)
 
     def place(self, new: SlowOrder, tif: str) -> None:
         """Take a legal order in."""
@@ -54,6 +56,11 @@ class SlowVenue:
         if new.sz > 0 and tif != "Ioc":
             self.orders.append(new)
 
+    def send(self, owner: str, start: int, end: int, usd: Decimal) -> None:
+        """Move money between two dexs of an owner."""
+        self.cash[owner, start] -= usd
+        self.cash[owner, end] += usd
+
     def cancel(self, key: int) -> None:
         """Take an order out."""
         self.orders = [order for order in self.orders if order.key != key]
@@ -62,7 +69,7 @@ class SlowVenue:
         """Pay an hour's funding."""
         for (owner, held_coin), size in self.held.items():
             if held_coin == coin:
-                self.cash[owner] -= (size * oracle * rate).quantize(MICRO, ROUND_DOWN)
+                self.cash[owner, dex(coin)] -= (size * oracle * rate).quantize(MICRO, ROUND_DOWN)
 
     def candidates(self, new: SlowOrder) -> list[SlowOrder]:
         """Return what an order could trade with, best and oldest first."""
@@ -78,9 +85,10 @@ class SlowVenue:
     def settle(self, party: SlowOrder, size: Decimal, px: Decimal, rate: Decimal) -> None:
         """Move one side of a trade."""
         sign = 1 if party.is_buy else -1
-        fee = (size * px * rate).quantize(MICRO, ROUND_DOWN)
-        self.cash[party.owner] -= sign * size * px + fee
-        self.fees += fee
+        place = dex(party.coin)
+        fee = (size * px * rate * self.fee_factors.get(place, 1)).quantize(MICRO, ROUND_DOWN)
+        self.cash[party.owner, place] -= sign * size * px + fee
+        self.fees[place] = self.fees.get(place, Decimal(0)) + fee
         key = (party.owner, party.coin)
         self.held[key] = self.held.get(key, Decimal(0)) + sign * size
 
@@ -97,3 +105,8 @@ class SlowVenue:
     def position(self, owner: str, coin: int) -> Decimal:
         """Return a signed size."""
         return self.held.get((owner, coin), Decimal(0))
+
+
+def dex(coin: int) -> int:
+    """Return the dex of an asset: coins of the first builder-deployed one begin at 110000."""
+    return max(0, coin // 10_000 - 10)

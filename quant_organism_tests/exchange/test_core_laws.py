@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,16 +12,31 @@ from pydantic import TypeAdapter
 
 from quant_organism.exchange.protocol import wire
 from quant_organism.exchange.protocol.decimals import MICRO_USD, nearest_price
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.simulator.core.state import LIQUIDATOR, VenueState
 from quant_organism.exchange.simulator.core.venue import Venue
 from quant_organism_tests.exchange.slow_venue import SlowOrder, SlowVenue
 from quant_organism_tests.exchange.test_core_money import conserved
-from quant_organism_tests.exchange.venues import fund, make_venue, order, place, set_mark
+from quant_organism_tests.exchange.venues import (
+    BTC,
+    CARBON,
+    DOGE,
+    ETH,
+    GOLD,
+    OIL,
+    fund,
+    make_venue,
+    order,
+    place,
+    set_mark,
+)
 
 OPERATIONS = int(os.environ.get("VENUE_OPERATIONS", "4000"))
 USERS = ["0x" + f"{i:02x}" * 20 for i in range(1, 7)]
-START = {0: 2000.0, 1: 100_000.0, 2: 0.2}
-LOT = {0: 4, 1: 5, 2: 0}
+START = {ETH: 2000.0, BTC: 100_000.0, DOGE: 0.2, GOLD: 3_000.0, OIL: 60.0, CARBON: 8.0}
+LOT = {ETH: 4, BTC: 5, DOGE: 0, GOLD: 3, OIL: 2, CARBON: 1}
+ASSETS = tuple(START)
+DEXS = ("", "xyz", "abc")
 
 
 def _legal(asset: int, price: float) -> Decimal:
@@ -43,13 +59,16 @@ def _random_order(rng: np.random.Generator, asset: int, price: float, usd: float
 def test_an_independent_slow_model_agrees() -> None:
     """The same orders, cancels and fundings end in the same money, positions and books."""
     rng = np.random.default_rng(5)
-    venue, slow = make_venue(), SlowVenue()
+    venue = make_venue(deployed=True)
+    slow = SlowVenue(fee_factors={1: Decimal(2), 2: Decimal("0.2")})
+    venue.state.listings[GOLD].instrument = replace(venue.state.listings[GOLD].instrument, only_isolated=False)
     for user in USERS:
-        fund(venue, user, 10**8)
-        slow.cash[user] = Decimal(10**8)
+        for dex in range(3):
+            fund(venue, user, 10**8, dex)
+            slow.cash[user, dex] = Decimal(10**8)
     keys: dict[int, int] = {}  # ours by theirs
     for number in range(OPERATIONS):
-        user, asset = USERS[rng.integers(len(USERS))], int(rng.integers(3))
+        user, asset = USERS[rng.integers(len(USERS))], ASSETS[rng.integers(len(ASSETS))]
         account = venue.state.accounts[user]
         draw = rng.random()
         if draw < 0.75:
@@ -67,13 +86,19 @@ def test_an_independent_slow_model_agrees() -> None:
             oid = int(rng.choice(list(account.open_oids)))
             venue.act(account, wire.CancelOrders(((venue.state.orders[oid].asset, oid),)))
             slow.cancel(keys[oid])
+        elif draw < 0.98:
+            amount, (start, end) = Decimal(int(rng.integers(1, 10**10))).scaleb(-6), rng.permutation(2).tolist()
+            send = wire.SendAsset(user, DEXS[start], DEXS[end], "USDC", amount, number)
+            assert venue.act(account, send)["status"] == "ok"
+            slow.send(user, start, end, amount)
         else:
             rate = int(rng.integers(-200_000, 200_000))
             venue.pay_funding({asset: rate}, venue.state.now_ms)
             slow.fund(asset, Decimal(str(START[asset])), Decimal(rate).scaleb(-10))
     for user in USERS:
         account = venue.state.accounts[user]
-        assert Decimal(account.cross_raw[0]).scaleb(-6) == slow.cash[user]
+        for dex in range(3):
+            assert Decimal(account.cross_raw[dex]).scaleb(-6) == slow.cash[user, dex]
         for asset in START:
             held = account.holdings[asset].szi if asset in account.holdings else 0
             assert Decimal(held).scaleb(-LOT[asset]) == slow.position(user, asset)
@@ -83,7 +108,7 @@ def test_an_independent_slow_model_agrees() -> None:
         for o in (venue.state.orders[oid] for oid in account.open_oids)
     )
     assert ours == sorted((o.key, o.sz) for o in slow.orders)
-    assert Decimal(venue.state.dexs[0].fees).scaleb(-6) == slow.fees
+    assert {i: Decimal(dex.fees).scaleb(-6) for i, dex in enumerate(venue.state.dexs)} == slow.fees
     assert sum(len(account.fills) for account in venue.state.accounts.values()) > OPERATIONS / 5
 
 
@@ -92,9 +117,10 @@ def _session(venue: Venue, seed: int, operations: int) -> list[str]:
     rng = np.random.default_rng(seed)
     prices, seen = dict(START), []
     for user in USERS:
-        fund(venue, user, int(rng.integers(300, 3_000)))
+        for dex in range(3):
+            fund(venue, user, int(rng.integers(300, 3_000)), dex)
     for _ in range(operations):
-        user, asset = USERS[rng.integers(len(USERS))], int(rng.integers(3))
+        user, asset = USERS[rng.integers(len(USERS))], ASSETS[rng.integers(len(ASSETS))]
         account, draw = venue.state.accounts[user], rng.random()
         if draw < 0.5:
             said = _random_order(rng, asset, prices[asset], 8_000)
@@ -118,6 +144,8 @@ def _session(venue: Venue, seed: int, operations: int) -> list[str]:
         elif draw < 0.83:
             sz = round(Decimal(400 / prices[asset]), LOT[asset])
             venue.act(account, wire.PlaceTwap(asset, bool(rng.random() < 0.5), sz, bool(rng.random() < 0.3), 5, True))
+        elif draw < 0.84:
+            _send(venue, user, rng)
         elif draw < 0.9:
             venue.withdraw_quotes(asset)
             for is_buy in (True, False):
@@ -130,6 +158,14 @@ def _session(venue: Venue, seed: int, operations: int) -> list[str]:
             raise AssertionError("money or positions were made or lost")
         seen += [type(event).__name__ for event in venue.world.drain()]
     return seen
+
+
+def _send(venue: Venue, user: str, rng: np.random.Generator) -> None:
+    """Send collateral from any dex to any other, of oneself or somebody else; also what one has not, or may not."""
+    source, target = (DEXS[i] for i in rng.integers(3, size=2))
+    token, other = str(rng.choice(["USDC", "USDC", "USDH"])), USERS[rng.integers(len(USERS))]
+    amount = Decimal(int(rng.integers(1, 200 * MICRO_USD))).scaleb(-6)
+    venue.act(venue.state.accounts[user], wire.SendAsset(other, source, target, token, amount, 1))
 
 
 def _family(venue: Venue, user: str, asset: int, price: float, rng: np.random.Generator) -> None:
@@ -155,13 +191,17 @@ def _family(venue: Venue, user: str, asset: int, price: float, rng: np.random.Ge
 @pytest.mark.parametrize("seed", [1, 2])
 def test_money_and_positions_are_conserved(seed: int) -> None:
     """After every one of many random operations the sums are exactly zero, and nobody is left below nothing."""
-    venue = make_venue()
+    venue = make_venue(deployed=True)
     seen = _session(venue, seed, OPERATIONS)
     assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= set(seen)
+    assert {dex_of(fill.asset) for account in venue.state.accounts.values() for fill in account.fills} == {0, 1, 2}
+    kinds = {entry.delta["type"] for account in venue.state.accounts.values() for entry in account.ledger}
+    assert kinds == {"deposit", "send"}
     assert any(fill.twap is not None for account in venue.state.accounts.values() for fill in account.fills)
     for account in venue.state.accounts.values():
-        if account.address != LIQUIDATOR and not account.positions():
-            assert account.cross_raw[0] >= 0
+        for dex, money in account.cross_raw.items():
+            if account.address != LIQUIDATOR and not venue.world.margin(account, dex).assets():
+                assert money >= 0
         for oid in account.open_oids:
             standing = venue.state.orders[oid]
             assert 0 < standing.sz <= standing.orig_sz
@@ -171,14 +211,14 @@ def test_money_and_positions_are_conserved(seed: int) -> None:
 def test_the_same_session_gives_the_same_bytes() -> None:
     states = []
     for _ in range(2):
-        venue = make_venue()
+        venue = make_venue(deployed=True)
         _session(venue, 3, OPERATIONS // 8)
         states.append(TypeAdapter(VenueState).dump_json(venue.state))
     assert states[0] == states[1]
 
 
 def test_a_snapshot_goes_on_as_if_nothing_had_been() -> None:
-    venue = make_venue()
+    venue = make_venue(deployed=True)
     _session(venue, 4, OPERATIONS // 8)
     adapter = TypeAdapter(VenueState)
     again = Venue(adapter.validate_python(json.loads(adapter.dump_json(venue.state))))

@@ -31,7 +31,8 @@ from quant_organism_tests.exchange.venues import (
 def conserved(venue: Venue) -> bool:
     """Return whether no money and no position was made or lost."""
     sizes = [settlement.total_size(venue.world, asset) for asset in venue.state.listings]
-    return settlement.total_money(venue.world) == 0 and not any(sizes)
+    money = [settlement.total_money(venue.world, token) for token in venue.state.tokens]
+    return not any(money) and not any(sizes)
 
 
 class TestRecordedAccounts:

@@ -8,16 +8,21 @@ from quant_organism.exchange.protocol.decimals import MICRO_USD
 from quant_organism.exchange.protocol.instruments import Instrument, single_tier, tiers_of
 from quant_organism.exchange.protocol.texts import Tif, Tpsl
 from quant_organism.exchange.simulator.core.account import Account
-from quant_organism.exchange.simulator.core.state import Listing, VenueState
+from quant_organism.exchange.simulator.core.state import Dex, Listing, VenueState
 from quant_organism.exchange.simulator.core.venue import Venue
 
 NOW = 1_800_000_000_000
 ETH, BTC, DOGE = 0, 1, 2
+GOLD, OIL, CARBON = 110_000, 110_001, 120_000
+"""On builder-deployed dexs: two on `xyz`, which keeps USDC and takes double fees, one on `abc`, which keeps USDH."""
 ALICE, BOB, CAROL = "0x" + "a1" * 20, "0x" + "b0" * 20, "0x" + "ca" * 20
 
 
-def make_venue(**settings: Any) -> Venue:
-    """Return a venue with ETH at 2000, BTC at 100000 and DOGE at 0.2, and no accounts."""
+def make_venue(*, deployed: bool = False, **settings: Any) -> Venue:
+    """Return a venue with ETH at 2000, BTC at 100000 and DOGE at 0.2, and no accounts.
+
+    With `deployed` also GOLD at 3000 (isolated margin only), OIL at 60 and CARBON at 8 on builder-deployed dexs.
+    """
     listings = {
         ETH: Listing(Instrument("ETH", 4, single_tier(50)), mark=200_000, oracle=200_000),
         BTC: Listing(
@@ -27,12 +32,20 @@ def make_venue(**settings: Any) -> Venue:
         ),
         DOGE: Listing(Instrument("DOGE", 0, single_tier(10)), mark=200_000, oracle=200_000),
     }
+    if deployed:
+        gold = Instrument("xyz:GOLD", 3, single_tier(20), only_isolated=True)
+        listings |= {
+            GOLD: Listing(gold, mark=3_000_000, oracle=3_000_000),
+            OIL: Listing(Instrument("xyz:OIL", 2, single_tier(10)), mark=600_000, oracle=600_000),
+            CARBON: Listing(Instrument("abc:CARBON", 1, single_tier(5)), mark=800_000, oracle=800_000),
+        }
+        settings["dexs"] = [Dex(), Dex("xyz", fee_percent=200), Dex("abc", "USDH", fee_percent=20)]
     return Venue(VenueState(listings=listings, seed=1, now_ms=NOW, **settings))
 
 
-def fund(venue: Venue, address: str = ALICE, usd: int = 100_000) -> Account:
-    """Deposit some USD."""
-    return venue.deposit(address, usd * MICRO_USD)
+def fund(venue: Venue, address: str = ALICE, usd: int = 100_000, dex: int = 0) -> Account:
+    """Deposit some USD, or what is worth one on a dex."""
+    return venue.deposit(address, usd * MICRO_USD, dex)
 
 
 def order(
