@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import hyperliquid.exchange as sdk_exchange
 import pytest
 import requests
 from eth_account import Account as Wallet
@@ -55,6 +56,12 @@ def make_server(tape: Tape, spec: ServerSpec = SPEC, ticks: int = 12) -> VenueSe
     for key in KEYS.values():
         engine.deposit(Wallet.from_key(key).address.lower(), 100_000 * MICRO_USD)
     return VenueServer(engine, VenueClock(engine.now_ms, 0, lambda: 0.0), spec)
+
+
+@pytest.fixture
+def sdk_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the SDK's nonces go up: they are milliseconds, of which two requests can have the same."""
+    monkeypatch.setattr(sdk_exchange, "get_timestamp_ms", lambda: next(NONCES))
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The unmodified SDK works on the venue: every action, every question, every subscription."""
 
 import inspect
-import itertools
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import hyperliquid.exchange as sdk_exchange
 import pytest
 import requests
 from eth_account import Account as Wallet
@@ -24,11 +22,7 @@ from quant_organism_tests.exchange.conftest import KEYS, make_server
 TIMEOUT = 10
 
 
-@pytest.fixture(autouse=True)
-def _nonces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK's nonces are milliseconds, of which two requests can have the same; these only go up."""
-    counter = itertools.count(int(time.time() * 1000))
-    monkeypatch.setattr(sdk_exchange, "get_timestamp_ms", lambda: next(counter))
+pytestmark = pytest.mark.usefixtures("sdk_nonces")
 
 
 @pytest.fixture
