@@ -37,6 +37,10 @@ def serve(
     deposit: Annotated[
         list[str] | None, typer.Option(help="ADDRESS=USD that an account begins with; may be repeated.")
     ] = None,
+    dex: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=COIN,COIN: list coins on a builder-deployed dex, as NAME:COIN; may be repeated."),
+    ] = None,
     faults: Annotated[Path | None, typer.Option(help="Fault plan, a YAML file.")] = None,
     limits: Annotated[bool, typer.Option(help="Limit requests as the real venue does.")] = True,
     snapshot: Annotated[
@@ -51,7 +55,7 @@ def serve(
     from quant_organism.exchange.simulator.clock import VenueClock
     from quant_organism.exchange.simulator.faults.plan import load_plan
     from quant_organism.exchange.simulator.market.driver import MarketSpec
-    from quant_organism.exchange.simulator.opening import open_engine, parse_deposits
+    from quant_organism.exchange.simulator.opening import open_engine, parse_deposits, parse_dexs
     from quant_organism.exchange.simulator.server.serving import listen, run
     from quant_organism.exchange.simulator.server.venue_server import VenueServer
     from quant_organism.exchange.simulator.spec import ServerSpec
@@ -74,6 +78,7 @@ def serve(
         spec=MarketSpec(ticks_per_bar=ticks),
         seed=seed,
         deposits=parse_deposits(deposit or []),
+        dexs=parse_dexs(dex or []),
     )
     if snapshot is not None and snapshot.is_file():
         engine.restore(snapshot.read_bytes())

@@ -115,6 +115,7 @@ class LoopbackVenue:
             return {"status": "order", "order": found}
         answers: dict[str, Callable[[], Any]] = {
             "meta": lambda: meta([listing.instrument for listing in state.listings.values()]),
+            "perpDexs": lambda: [None],
             "spotMeta": lambda: {"universe": [{"name": "@367", "tokens": [9, 0], "index": 367}], "tokens": []},
             "userAbstraction": lambda: self.abstraction,
             "userRole": lambda: self._role(body["user"]),

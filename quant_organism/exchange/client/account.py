@@ -4,7 +4,7 @@ Unknown keys are passed over, unknown words kept, null where the venue may say n
 the answer unreadable.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeVar
@@ -148,6 +148,17 @@ def read_account(answer: Any) -> AccountState:
         )
 
     return _reading(read, answer, "clearinghouseState")
+
+
+def together(states: Sequence[AccountState]) -> AccountState:
+    """Return one state of several margin accounts: sums of money, all positions, the earliest time."""
+    return AccountState(
+        account_value_usd=sum((state.account_value_usd for state in states), Decimal(0)),
+        withdrawable_usd=sum((state.withdrawable_usd for state in states), Decimal(0)),
+        margin_used_usd=sum((state.margin_used_usd for state in states), Decimal(0)),
+        positions=tuple(position for state in states for position in state.positions),
+        time_ms=min(state.time_ms for state in states),
+    )
 
 
 def read_open_orders(answer: Any) -> list[VenueOrder]:

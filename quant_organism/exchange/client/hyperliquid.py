@@ -18,6 +18,7 @@ from quant_organism.exchange.client.account import (
     read_fills,
     read_open_orders,
     read_order_status,
+    together,
 )
 from quant_organism.exchange.client.failures import VenueRefused, VenueUnreachable, VenueUnreadable
 from quant_organism.exchange.client.limits import AddressBudget
@@ -28,6 +29,7 @@ from quant_organism.exchange.client.outcomes import Accepted, Outcome, Rejected,
 from quant_organism.exchange.client.requests import NewOrder
 from quant_organism.exchange.client.transport import Transport
 from quant_organism.exchange.keystore import Wallet
+from quant_organism.exchange.protocol.instruments import dex_name
 from quant_organism.exchange.protocol.wire import Grouping
 
 FILLS_PER_ANSWER: Final = 2_000
@@ -80,6 +82,7 @@ class HyperliquidVenue:
         self.transport, self.budget, self._now = transport, budget, now_ms
         self._wallet, self._nonces, self._listings = wallet, nonces, listings
         self._user = transport.spec.account_address
+        self._dexs = [""]
 
     @property
     def address(self) -> str:
@@ -98,24 +101,46 @@ class HyperliquidVenue:
     def listed(self, coin: str) -> Listed:
         """Return a perpetual by name; the list is read anew if it is not there.
 
+        From then on its dex is one of those that the account is looked for on.
+
         Raises
         ------
         InputError
             It is not listed.
         """
         if coin not in self._listings:
-            self._listings = load_listings(self.transport, [coin.partition(":")[0]] if ":" in coin else [])
+            dexs = list(dict.fromkeys([*self._dexs, dex_name(coin)]))
+            listings = load_listings(self.transport, dexs[1:])
+            listings.find(coin)
+            self._listings, self._dexs = listings, dexs
         return self._listings.find(coin)
+
+    def find_dexs(self) -> list[str]:
+        """Ask every dex of the venue for the account; return those with money, or traded on from here.
+
+        They are what is asked for the account, its orders and mid prices from then on; `""` is the venue's own.
+        """
+        found = [dex for dex in dex_names(self.transport) if dex and self._has_money(dex)]
+        self._dexs = list(dict.fromkeys([*self._dexs, *found]))
+        return self._dexs
 
     # what is asked
 
-    def account(self) -> AccountState:
-        """Return money and positions."""
-        return read_account(self.transport.info({"type": "clearinghouseState", "user": self._user}))
+    def account(self, dex: str | None = None) -> AccountState:
+        """Return money and positions.
+
+        Parameters
+        ----------
+        dex
+            Name of one, whose money alone can be used on it; none: all together, a token of collateral for a dollar.
+        """
+        return together([self._account(each) for each in (self._dexs if dex is None else [dex])])
 
     def open_orders(self) -> list[VenueOrder]:
         """Return all open orders, children that wait included."""
-        return read_open_orders(self.transport.info({"type": "frontendOpenOrders", "user": self._user}))
+        kind = "frontendOpenOrders"
+        answers = [self.transport.info({"type": kind, "user": self._user, "dex": dex}) for dex in self._dexs]
+        return [order for answer in answers for order in read_open_orders(answer)]
 
     def order_status(self, key: str | int) -> VenueOrder | None:
         """Return an order by cloid or oid; None: the venue does not know it, or not yet."""
@@ -137,10 +162,13 @@ class HyperliquidVenue:
 
     def mids(self) -> dict[str, Decimal]:
         """Return the mid price of every coin that has one."""
-        answer = self.transport.info({"type": "allMids"})
-        if not isinstance(answer, dict):
-            raise VenueUnreadable(f"{answer!r}", where="info allMids")
-        return {coin: Decimal(px) for coin, px in answer.items() if isinstance(px, str)}
+        mids: dict[str, Decimal] = {}
+        for dex in self._dexs:
+            answer = self.transport.info({"type": "allMids", "dex": dex})
+            if not isinstance(answer, dict):
+                raise VenueUnreadable(f"{answer!r}", where="info allMids")
+            mids |= {coin: Decimal(px) for coin, px in answer.items() if isinstance(px, str)}
+        return mids
 
     def refresh_budget(self) -> None:
         """Learn how many requests the account has left."""
@@ -201,6 +229,13 @@ class HyperliquidVenue:
             return Fence.NEVER
         closed = "duplicate nonce" in outcome.text or "nonce too low" in outcome.text
         return Fence.CLOSED if closed else Fence.UNSURE
+
+    def _account(self, dex: str) -> AccountState:
+        return read_account(self.transport.info({"type": "clearinghouseState", "user": self._user, "dex": dex}))
+
+    def _has_money(self, dex: str) -> bool:
+        state = self._account(dex)
+        return state.account_value_usd != 0 or bool(state.positions)
 
     def _act(
         self, action: dict[str, Any], nonce: int, items: int, *, is_urgent: bool = False, is_cancel: bool = False
@@ -286,6 +321,7 @@ def connect(
         budget = AddressBudget(clock=clock, sleep=sleep)
         venue = HyperliquidVenue(transport, wallet, nonces, load_listings(transport), budget, now_ms)
         venue.refresh_budget()
+        venue.find_dexs()
     except BaseException:
         nonces.close()
         raise
@@ -322,12 +358,15 @@ def check_account(transport: Transport, wallet: Wallet) -> None:
 
 def load_listings(transport: Transport, dexs: Sequence[str] = ()) -> Listings:
     """Return what the venue lists: its own perpetuals, and those of named dexs."""
-    names: list[str] = []
-    if dexs:
-        entries = transport.info({"type": "perpDexs"})
-        if not isinstance(entries, list):
-            raise VenueUnreadable(f"{entries!r}", where="info perpDexs")
-        names = [str(entry.get("name")) if isinstance(entry, dict) else "" for entry in entries[1:]]
+    names = dex_names(transport) if dexs else []
     metas = {"": transport.info({"type": "meta", "dex": ""})}
     metas |= {dex: transport.info({"type": "meta", "dex": dex}) for dex in dexs if dex in names}
     return read_listings(transport.spec.base_url, metas, transport.info({"type": "spotMeta"}), names)
+
+
+def dex_names(transport: Transport) -> list[str]:
+    """Return the names of the builder-deployed dexs, in the venue's order; an entry without one is left empty."""
+    entries = transport.info({"type": "perpDexs"})
+    if not isinstance(entries, list):
+        raise VenueUnreadable(f"{entries!r}", where="info perpDexs")
+    return [str(entry.get("name") or "") if isinstance(entry, dict) else "" for entry in entries[1:]]

@@ -53,9 +53,12 @@ def flatten(
     NotFlat
         After all rounds the venue still shows something, or it cannot be asked; the message says what.
     """
-    left, looks, rounds = "nothing is known: the venue does not answer", 0, 0
+    left, looks, rounds, is_found = "nothing is known: the venue does not answer", 0, 0, False
     for _ in range(_LOOKS * (len(slippages) + 1)):
         try:
+            if not is_found:
+                manager.venue.find_dexs()
+                is_found = True
             unsettled = manager.settle()  # what may still arrive could open a position again
             orders, positions = _left(manager, coins)
             if orders or positions or unsettled:

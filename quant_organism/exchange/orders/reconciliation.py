@@ -179,6 +179,7 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
         The venue does not answer; what was done until then is right, and it can be called again.
     """
     venue, journal = manager.venue, manager.journal
+    venue.find_dexs()
     unsettled = manager.settle()
     if journal.baseline_ms() is None and not journal.orders():
         state = venue.account()

@@ -33,8 +33,12 @@ class Venue(Protocol):
         """Return precision and limits of a coin."""
         ...
 
-    def account(self) -> AccountState:
-        """Return money and positions."""
+    def find_dexs(self) -> list[str]:
+        """Look on which dexs the account is; what is asked from then on covers them all."""
+        ...
+
+    def account(self, dex: str | None = None) -> AccountState:
+        """Return money and positions of one dex, or of all together."""
         ...
 
     def open_orders(self) -> list[VenueOrder]:

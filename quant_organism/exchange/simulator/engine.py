@@ -179,7 +179,7 @@ class Engine:
             self.fundings[asset].append(record)
 
     def _tape_sum(self) -> int:
-        return int(self.tape.close.sum() + self.tape.volume.sum() + self.tape.times.sum())
+        return int(self.tape.close.sum() + self.tape.volume.sum() + self.tape.times.sum()) + sum(self.tape.assets)
 
 
 def _dexs(tape: Tape, said: Sequence[Dex]) -> list[Dex]:

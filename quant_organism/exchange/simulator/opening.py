@@ -25,6 +25,7 @@ def open_engine(
     spec: MarketSpec | None = None,
     seed: int = 0,
     deposits: Mapping[str, int] | None = None,
+    dexs: Mapping[str, str] | None = None,
 ) -> Engine:
     """Return a venue whose history is the beginning of a source, and whose future is the rest of it.
 
@@ -40,8 +41,10 @@ def open_engine(
         How the market looks, and what it draws.
     deposits
         USD by address.
+    dexs
+        Builder-deployed dex by coin; the others are the venue's own.
     """
-    tape = read_tape(source, interval, symbols)
+    tape = read_tape(source, interval, symbols).deployed(dexs or {})
     begin = opening_time(tape, future_days)
     if now_ms is not None:
         opening = now_ms // interval.milliseconds * interval.milliseconds
@@ -74,4 +77,21 @@ def parse_deposits(texts: Sequence[str]) -> dict[str, int]:
         if match is None:
             raise InputError(f"{text!r} is not ADDRESS=USD", where="--deposit", remedy="write 0x and 40 digits, =, USD")
         found[match[1].lower()] = int(match[2])
+    return found
+
+
+def parse_dexs(texts: Sequence[str]) -> dict[str, str]:
+    """Return the dex of each coin from texts like `xyz=GOLD,OIL`.
+
+    Raises
+    ------
+    InputError
+        A text is not a name, an equals sign and coins.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        dex, equals, coins = text.partition("=")
+        if not equals or not all(coins.split(",")):
+            raise InputError(f"{text!r} is not NAME=COIN,COIN", where="--dex", remedy="write a name, =, and coins")
+        found |= dict.fromkeys(coins.split(","), dex)
     return found
