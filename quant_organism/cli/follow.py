@@ -50,11 +50,12 @@ def _feed(url: str, market: "MarketSettings", record: Path | None) -> "Feed":
     import numpy as np
 
     from quant_organism.exchange.ask import info_of
-    from quant_organism.exchange.client.listings import read_listings
+    from quant_organism.exchange.client.listings import load_listings
     from quant_organism.exchange.feed.connection import Feed, LineSpec
     from quant_organism.exchange.feed.plan import FeedPlan
     from quant_organism.exchange.feed.questions import clock_of
     from quant_organism.exchange.feed.recording import Recorder
+    from quant_organism.exchange.protocol.instruments import dex_name
     from quant_organism.market.schema import Interval
 
     ask = info_of(
@@ -63,8 +64,9 @@ def _feed(url: str, market: "MarketSettings", record: Path | None) -> "Feed":
         proxy=market.proxy,
         weight_per_minute=market.weight_per_minute,
     )
-    listings = read_listings(url, {"": ask({"type": "meta"})}, None)
-    found = [listings.find(coin) for coin in market.symbols or listings.coins]
+    wanted = market.symbols or ()
+    listings = load_listings(url, ask, sorted({dex_name(coin) for coin in wanted} - {""}))
+    found = [listings.find(coin) for coin in wanted or listings.coins]
     plan = FeedPlan(
         coins={listed.coin: listed.sz_decimals for listed in found if not listed.is_delisted},
         intervals=[Interval.parse(market.interval)],

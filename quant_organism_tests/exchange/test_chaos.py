@@ -23,7 +23,7 @@ def test_a_session_in_which_everything_fails_ends_flat_and_agreed(tmp_path: Path
     count = run_session(SEED, tmp_path, 200, nothing, rounds=4, parts=8)
     assert set(count.faults) == SESSION_KINDS
     assert count.faults.total() >= 200
-    assert min(count.orders, count.fills, count.settled, count.new_agents) > 5
+    assert min(count.orders, count.fills, count.settled, count.new_agents) >= 4
 
 
 @pytest.mark.slow

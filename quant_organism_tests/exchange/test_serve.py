@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from quant_organism.errors import InputError
-from quant_organism.exchange.simulator.opening import parse_deposits
+from quant_organism.exchange.simulator.opening import parse_deposits, parse_dexs
+from quant_organism_tests.cli.conftest import finish
 from quant_organism_tests.conftest import REPOSITORY
 
 USER = "0x" + "a1" * 20
@@ -56,6 +57,31 @@ def test_it_serves_and_goes_on_from_its_snapshot(tmp_path: Path) -> None:
             _, errors = process.communicate(timeout=TIMEOUT)
         assert "Traceback" not in errors
     assert times[1] - times[0] == 3_600_000
+
+
+def test_coins_of_a_dex_are_served_and_followed(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text(
+        "name: tiny\nstart: 2026-01-01\ndays: 4\nassets: [{symbol: AAA, price: 100}, {symbol: GOLD, price: 3000}]\n"
+    )
+    process = serve(tmp_path, "--world", str(world), "--speed", "120", "--ticks", "240", "--dex", "xyz=GOLD")
+    try:
+        url = url_of(process)
+        said = finish(
+            *("follow", "--base-url", url, "--symbols", "xyz:GOLD,AAA", "--interval", "1m", "--bars", "2"),
+            folder=tmp_path,
+        )
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT)
+    assert said.code == 0, said.err
+    assert {line.split()[2] for line in said.out.splitlines()} == {"AAA", "xyz:GOLD"}
+
+
+@pytest.mark.parametrize("text", ["", "xyz", "xyz=", "xyz=A,,B"])
+def test_dexs_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(InputError, match="--dex"):
+        parse_dexs([text])
 
 
 @pytest.mark.parametrize("text", ["", "0x12=5", f"{USER}=5.5", f"{USER}"])

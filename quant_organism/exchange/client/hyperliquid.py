@@ -22,7 +22,7 @@ from quant_organism.exchange.client.account import (
 )
 from quant_organism.exchange.client.failures import VenueRefused, VenueUnreachable, VenueUnreadable
 from quant_organism.exchange.client.limits import AddressBudget
-from quant_organism.exchange.client.listings import Listed, Listings, read_listings
+from quant_organism.exchange.client.listings import Listed, Listings, dex_names, load_listings
 from quant_organism.exchange.client.network import VenueSpec
 from quant_organism.exchange.client.nonces import NonceSource
 from quant_organism.exchange.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why, read_outcomes
@@ -110,7 +110,7 @@ class HyperliquidVenue:
         """
         if coin not in self._listings:
             dexs = list(dict.fromkeys([*self._dexs, dex_name(coin)]))
-            listings = load_listings(self.transport, dexs[1:])
+            listings = load_listings(self.transport.spec.base_url, self.transport.info, dexs[1:])
             listings.find(coin)
             self._listings, self._dexs = listings, dexs
         return self._listings.find(coin)
@@ -120,7 +120,7 @@ class HyperliquidVenue:
 
         They are what is asked for the account, its orders and mid prices from then on; `""` is the venue's own.
         """
-        found = [dex for dex in dex_names(self.transport) if dex and self._has_money(dex)]
+        found = [dex for dex in dex_names(self.transport.info) if dex and self._has_money(dex)]
         self._dexs = list(dict.fromkeys([*self._dexs, *found]))
         return self._dexs
 
@@ -319,7 +319,9 @@ def connect(
     try:
         check_account(transport, wallet)
         budget = AddressBudget(clock=clock, sleep=sleep)
-        venue = HyperliquidVenue(transport, wallet, nonces, load_listings(transport), budget, now_ms)
+        venue = HyperliquidVenue(
+            transport, wallet, nonces, load_listings(transport.spec.base_url, transport.info), budget, now_ms
+        )
         venue.refresh_budget()
         venue.find_dexs()
     except BaseException:
@@ -354,19 +356,3 @@ def check_account(transport: Transport, wallet: Wallet) -> None:
             where=user,
             remedy="approve it on the venue's API page, or correct account_address",
         )
-
-
-def load_listings(transport: Transport, dexs: Sequence[str] = ()) -> Listings:
-    """Return what the venue lists: its own perpetuals, and those of named dexs."""
-    names = dex_names(transport) if dexs else []
-    metas = {"": transport.info({"type": "meta", "dex": ""})}
-    metas |= {dex: transport.info({"type": "meta", "dex": dex}) for dex in dexs if dex in names}
-    return read_listings(transport.spec.base_url, metas, transport.info({"type": "spotMeta"}), names)
-
-
-def dex_names(transport: Transport) -> list[str]:
-    """Return the names of the builder-deployed dexs, in the venue's order; an entry without one is left empty."""
-    entries = transport.info({"type": "perpDexs"})
-    if not isinstance(entries, list):
-        raise VenueUnreadable(f"{entries!r}", where="info perpDexs")
-    return [str(entry.get("name") or "") if isinstance(entry, dict) else "" for entry in entries[1:]]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from hyperliquid.info import Info
 
 from quant_organism.errors import InputError
+from quant_organism.exchange.ask import AskInfo
 from quant_organism.exchange.client.failures import VenueUnreadable
 from quant_organism.exchange.protocol.decimals import USD_DECIMALS, price_decimals
 from quant_organism.exchange.protocol.instruments import DEX_OFFSET, DEX_STRIDE, SPOT_OFFSET, dex_asset_id
@@ -95,6 +96,34 @@ class Listings:
             only_isolated=entry.get("onlyIsolated") is True,
             is_delisted=entry.get("isDelisted") is True,
         )
+
+
+def load_listings(base_url: str, ask: AskInfo, dexs: Sequence[str] = ()) -> Listings:
+    """Return what a venue lists: its own perpetuals, and those of named dexs; a dex that it does not have has none.
+
+    Raises
+    ------
+    VenueUnreadable
+        An answer holds no universe.
+    """
+    names = dex_names(ask) if dexs else []
+    metas = {"": ask({"type": "meta", "dex": ""})}
+    metas |= {dex: ask({"type": "meta", "dex": dex}) for dex in dexs if dex in names}
+    return read_listings(base_url, metas, ask({"type": "spotMeta"}), names)
+
+
+def dex_names(ask: AskInfo) -> list[str]:
+    """Return the names of the builder-deployed dexs, in the venue's order; an entry without one is left empty.
+
+    Raises
+    ------
+    VenueUnreadable
+        There is no list.
+    """
+    entries = ask({"type": "perpDexs"})
+    if not isinstance(entries, list):
+        raise VenueUnreadable(f"{entries!r}", where="info perpDexs")
+    return [str(entry.get("name") or "") if isinstance(entry, Mapping) else "" for entry in entries[1:]]
 
 
 def read_listings(base_url: str, metas: Mapping[str, Any], spot_meta: Any, dexs: Sequence[str] = ()) -> Listings:
