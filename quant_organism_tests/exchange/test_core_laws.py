@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 from quant_organism.exchange.protocol import wire
 from quant_organism.exchange.protocol.decimals import MICRO_USD, nearest_price
 from quant_organism.exchange.protocol.instruments import dex_of
+from quant_organism.exchange.simulator.core.account import Account
+from quant_organism.exchange.simulator.core.margin import order_margin
 from quant_organism.exchange.simulator.core.state import LIQUIDATOR, VenueState
 from quant_organism.exchange.simulator.core.venue import Venue
 from quant_organism_tests.exchange.slow_venue import SlowOrder, SlowVenue
@@ -156,8 +158,19 @@ def _session(venue: Venue, seed: int, operations: int) -> list[str]:
             set_mark(venue, asset, _legal(asset, prices[asset]), after_ms=int(rng.integers(1, 60_000)))
         if not conserved(venue):
             raise AssertionError("money or positions were made or lost")
+        for each in venue.state.accounts.values():
+            assert {dex: margin for dex, margin in each.reserved.items() if margin} == _reserved(venue, each)
         seen += [type(event).__name__ for event in venue.world.drain()]
     return seen
+
+
+def _reserved(venue: Venue, account: Account) -> dict[int, int]:
+    """Return what the open orders of an account hold on each dex, counted anew."""
+    held: dict[int, int] = {}
+    for standing in (venue.state.orders[oid] for oid in account.open_oids):
+        margin = order_margin(standing, account.holdings[standing.asset].leverage)
+        held[dex_of(standing.asset)] = held.get(dex_of(standing.asset), 0) + margin
+    return {dex: margin for dex, margin in held.items() if margin}
 
 
 def _send(venue: Venue, user: str, rng: np.random.Generator) -> None:

@@ -43,10 +43,10 @@ class TestRecordedAccounts:
             0: Holding(10, szi=13, cost=11_249160),  # SOL, two decimals
             3: Holding(20, szi=297, cost=239_133960),  # BTC, five
         }
-        bids = {1: _bid(3, 708_060, 39), 2: _bid(3, 697_110, 39)}
-        account.open_oids = dict.fromkeys(bids)
+        bids = [_bid(3, 708_060, 39), _bid(3, 697_110, 39)]
+        account.reserved = {0: sum(margin.order_margin(bid, 20) for bid in bids)}
         marks = {0: 867_460, 3: 784_900}
-        view = margin.MarginView(account, 0, marks, {0: single_tier(10), 3: single_tier(40)}, bids)
+        view = margin.MarginView(account, 0, marks, {0: single_tier(10), 3: single_tier(40)})
         assert view.cross_equity() == 27_238902
         assert view.cross_notional() == 244_392280
         assert view.cross_initial() == 12_783463
@@ -57,7 +57,7 @@ class TestRecordedAccounts:
     def test_the_margin_of_an_isolated_position(self) -> None:
         account = Account("0x", cross_raw={0: 75_781884})
         account.holdings = {0: Holding(10, is_cross=False, szi=200, cost=75_658000, raw=-68_126246)}
-        view = margin.MarginView(account, 0, {0: 378_260}, {0: single_tier(10)}, {})
+        view = margin.MarginView(account, 0, {0: 378_260}, {0: single_tier(10)})
         assert view.isolated_equity(0) == 7_525754
         assert view.withdrawable() == 75_781884
         assert margin.return_on_equity(-6_000, 10, 75_658000) == -7_930424  # in 1e-10

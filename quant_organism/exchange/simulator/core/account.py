@@ -94,6 +94,8 @@ class Account:
         By dex: millionths of its collateral outside isolated positions, the price of cross positions included.
     holdings
         By asset id.
+    reserved
+        By dex: margin that open orders hold, in millionths of its collateral.
     open_oids
         Orders that are open, in the order of their arrival.
     cloids
@@ -115,6 +117,7 @@ class Account:
     address: str
     cross_raw: dict[int, int] = field(default_factory=lambda: {OWN_DEX: 0})
     holdings: dict[int, Holding] = field(default_factory=dict)
+    reserved: dict[int, int] = field(default_factory=dict)
     open_oids: dict[int, None] = field(default_factory=dict)
     cloids: dict[str, int] = field(default_factory=dict)
     history: list[int] = field(default_factory=list)

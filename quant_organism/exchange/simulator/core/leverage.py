@@ -2,6 +2,7 @@
 
 from quant_organism.exchange.protocol import texts
 from quant_organism.exchange.protocol.instruments import dex_of
+from quant_organism.exchange.simulator.core import lifecycle
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.state import World
 
@@ -25,9 +26,9 @@ def update_leverage(world: World, account: Account, asset: int, leverage: int, *
             return texts.LEVERAGE_MARGIN
         account.add_raw(dex_of(asset), -more)
         holding.raw += more
-    holding.leverage = leverage
+    _set_leverage(world, account, asset, leverage)
     if leverage < before and margin.available() < 0:
-        holding.leverage = before
+        _set_leverage(world, account, asset, before)
         return texts.LEVERAGE_MARGIN
     holding.is_cross = is_cross
     return None
@@ -50,3 +51,13 @@ def update_isolated_margin(world: World, account: Account, asset: int, micro_usd
     account.add_raw(dex_of(asset), -micro_usd)
     holding.raw += micro_usd
     return None
+
+
+def _set_leverage(world: World, account: Account, asset: int, leverage: int) -> None:
+    """Set it, and have open orders hold the margin that is now due."""
+    orders = [world.state.orders[oid] for oid in account.open_oids if world.state.orders[oid].asset == asset]
+    for order in orders:
+        lifecycle.reserve(world, order, -1)
+    account.holdings[asset].leverage = leverage
+    for order in orders:
+        lifecycle.reserve(world, order, 1)

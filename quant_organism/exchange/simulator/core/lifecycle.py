@@ -1,9 +1,11 @@
 """How orders begin, change and end, and what ends with them."""
 
 from quant_organism.exchange.protocol import texts
+from quant_organism.exchange.protocol.instruments import dex_of
 from quant_organism.exchange.simulator.core import forms
 from quant_organism.exchange.simulator.core.account import Account
 from quant_organism.exchange.simulator.core.events import CanceledByVenue, OrderUpdated
+from quant_organism.exchange.simulator.core.margin import order_margin
 from quant_organism.exchange.simulator.core.order import Order
 from quant_organism.exchange.simulator.core.state import HISTORY_ORDERS, MARKET, World
 
@@ -23,8 +25,18 @@ def register(world: World, order: Order) -> None:
     account = world.state.accounts[order.account]
     world.state.orders[order.oid] = order
     account.open_oids[order.oid] = None
+    reserve(world, order, 1)
     if order.cloid is not None:
         account.cloids[order.cloid] = order.oid
+
+
+def reserve(world: World, order: Order, sign: int) -> None:
+    """Have an open order hold its margin, or with -1 let it go: before it changes, and when it ends."""
+    if order.reduce_only or order.account == MARKET:
+        return
+    account, dex = world.state.accounts[order.account], dex_of(order.asset)
+    margin = order_margin(order, world.holding(account, order.asset).leverage)
+    account.reserved[dex] = account.reserved.get(dex, 0) + sign * margin
 
 
 def rest(world: World, order: Order) -> None:
@@ -55,7 +67,9 @@ def finish(world: World, order: Order, status: str, *, asked: bool = False) -> N
         return
     account = world.state.accounts[order.account]
     world.state.listings[order.asset].triggers.pop(order.oid, None)
-    account.open_oids.pop(order.oid, None)
+    if order.oid in account.open_oids:
+        reserve(world, order, -1)
+        del account.open_oids[order.oid]
     announce(world, order, status)
     if status != texts.FILLED and not asked and status != texts.REDUCE_ONLY_CANCELED and "Rejected" not in status:
         world.events.append(CanceledByVenue(order.account, order.asset, order.oid))

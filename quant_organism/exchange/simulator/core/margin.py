@@ -48,6 +48,11 @@ def liquidation_price(tiers: Sequence[MarginTier], szi: int, free_of_position: i
     return None
 
 
+def order_margin(order: Order, leverage: int) -> int:
+    """Return the margin that an open order holds; one that only reduces holds none."""
+    return 0 if order.reduce_only else order.sz * order.px // leverage
+
+
 class MarginView:
     """An account on one dex against the marks of this moment; all results in millionths of the dex's collateral.
 
@@ -61,8 +66,6 @@ class MarginView:
         Scaled mark by asset id.
     tiers
         Margin tiers by asset id.
-    orders
-        Orders by oid.
     """
 
     def __init__(
@@ -71,9 +74,8 @@ class MarginView:
         dex: int,
         marks: Mapping[int, int],
         tiers: Mapping[int, Sequence[MarginTier]],
-        orders: Mapping[int, Order],
     ) -> None:
-        self._account, self._dex, self._marks, self._tiers, self._orders = account, dex, marks, tiers, orders
+        self._account, self._dex, self._marks, self._tiers = account, dex, marks, tiers
 
     def assets(self) -> list[int]:
         """Return the assets of all positions."""
@@ -125,17 +127,14 @@ class MarginView:
         """Return the maintenance margin of all cross positions."""
         return sum(self.maintenance(asset) for asset in self.cross_assets())
 
-    def resting_margin(self, leaving_out: int | None = None) -> int:
-        """Return the margin that resting orders hold; reduce-only orders and waiting triggers hold none."""
-        total = 0
-        for oid in self._account.open_oids:
-            order = self._orders[oid]
-            holds = not order.reduce_only and order.is_resting and dex_of(order.asset) == self._dex
-            if oid != leaving_out and holds:
-                total += order.sz * order.px // self._account.holdings[order.asset].leverage
-        return total
+    def resting_margin(self, leaving_out: Order | None = None) -> int:
+        """Return the margin that open orders hold, one of them perhaps left out."""
+        reserved = self._account.reserved.get(self._dex, 0)
+        if leaving_out is None:
+            return reserved
+        return reserved - order_margin(leaving_out, self._account.holdings[leaving_out.asset].leverage)
 
-    def available(self, leaving_out: int | None = None) -> int:
+    def available(self, leaving_out: Order | None = None) -> int:
         """Return what new orders can use as margin."""
         return self.cross_equity() - self.cross_initial() - self.resting_margin(leaving_out)
 

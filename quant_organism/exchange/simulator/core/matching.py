@@ -72,7 +72,9 @@ def trade(world: World, taker: Order, maker: Order, size: int, px: int, tag: Liq
     listing, block, tid = state.listings[taker.asset], world.block_hash(), world.next_tid()
     listing.last = px
     for order in (taker, maker):
+        lifecycle.reserve(world, order, -1)
         order.sz -= size
+        lifecycle.reserve(world, order, 1)
         order.filled_sz += size
         order.filled_ntl += size * px
         _book_fill(world, order, size, px, tid, block, crossed=order is taker, tag=tag)
@@ -109,7 +111,7 @@ def _can_afford(world: World, maker: Order, size: int) -> bool:
     if maker.reduce_only or opening == 0:
         return True
     needed = opening * maker.px // account.holdings[maker.asset].leverage
-    return world.margin(account, dex_of(maker.asset)).available(leaving_out=maker.oid) >= needed
+    return world.margin(account, dex_of(maker.asset)).available(leaving_out=maker) >= needed
 
 
 def _book_fill(

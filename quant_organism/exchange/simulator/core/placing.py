@@ -250,8 +250,7 @@ def has_margin(world: World, account: Account, order: Order, replaced: Order | N
     """Say whether an account can pay the margin of what an order opens."""
     opening = matching.opening_size(world, order, order.sz)
     needed = opening * order.px // world.holding(account, order.asset).leverage
-    leaving_out = None if replaced is None else replaced.oid
-    return opening == 0 or world.margin(account, dex_of(order.asset)).available(leaving_out) >= needed
+    return opening == 0 or world.margin(account, dex_of(order.asset)).available(replaced) >= needed
 
 
 def _named(order: Order) -> dict[str, Any]:

@@ -234,7 +234,7 @@ class World:
 
     def margin(self, account: Account, dex: int) -> MarginView:
         """Return an account's margin on a dex at the present marks."""
-        return MarginView(account, dex, self.marks, self.tiers, self.state.orders)
+        return MarginView(account, dex, self.marks, self.tiers)
 
     def holding(self, account: Account, asset: int) -> Holding:
         """Return an account's holding, made with default leverage at the first time."""
