@@ -103,6 +103,11 @@ def answer(question: Question) -> Any:
     return handler(question)
 
 
+def kinds() -> frozenset[str]:
+    """Return the types of questions that have an answer."""
+    return frozenset(_ANSWERS)
+
+
 def _contexts(q: Question, dex: int) -> list[Any]:
     return [market.perp_meta(q.engine, dex), market.asset_contexts(q.engine, dex)]
 
@@ -135,7 +140,8 @@ def _l2_book(q: Question) -> Any:
 
 def _candles(q: Question) -> Any:
     request = q.body.get("req")
-    if not isinstance(request, Mapping) or request.get("interval") not in INTERVALS:
+    interval = request.get("interval") if isinstance(request, Mapping) else None
+    if not isinstance(request, Mapping) or not isinstance(interval, str) or interval not in INTERVALS:
         raise Malformed("coin, interval, startTime and endTime are expected", where="req")
     asset = find_asset(q.engine, request.get("coin"))
     start = parse_int(request.get("startTime"), "startTime")
@@ -143,7 +149,7 @@ def _candles(q: Question) -> Any:
     end_ms = q.engine.now_ms if end is None else parse_int(end, "endTime")
     if asset is None:
         raise Broken
-    return market.candle_list(q.engine, asset, request["interval"], start, end_ms)
+    return market.candle_list(q.engine, asset, interval, start, end_ms)
 
 
 def _funding_history(q: Question) -> Any:

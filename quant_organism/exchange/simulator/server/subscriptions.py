@@ -83,9 +83,9 @@ def parse_subscription(engine: Engine, said: object) -> Subscription:
     Malformed
         An unknown type, coin, user or interval.
     """
-    if not isinstance(said, Mapping) or said.get("type") not in KINDS:
+    kind = said.get("type") if isinstance(said, Mapping) else None
+    if not isinstance(said, Mapping) or not isinstance(kind, str) or kind not in KINDS:
         raise Malformed("unknown type", where="subscription")
-    kind = str(said["type"])
     coin, user, interval = None, None, None
     if kind in _BY_COIN:
         if find_asset(engine, said.get("coin")) is None:
@@ -95,7 +95,7 @@ def parse_subscription(engine: Engine, said: object) -> Subscription:
         user = parse_address(said.get("user"), "subscription")
     if kind == "candle":
         interval = said.get("interval")
-        if interval not in INTERVALS:
+        if not isinstance(interval, str) or interval not in INTERVALS:
             raise Malformed("unknown interval", where="subscription")
     figures, mantissa = said.get("nSigFigs"), said.get("mantissa")
     if figures not in (None, 2, 3, 4, 5) or mantissa not in (None, 1, 2, 5):
