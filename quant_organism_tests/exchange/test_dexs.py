@@ -17,11 +17,15 @@ from quant_organism.errors import InputError
 from quant_organism.exchange.protocol import wire
 from quant_organism.exchange.protocol.decimals import MICRO_USD
 from quant_organism.exchange.protocol.instruments import number_coins
+from quant_organism.exchange.simulator.clock import VenueClock
 from quant_organism.exchange.simulator.core.account import Account
-from quant_organism.exchange.simulator.core.state import LIQUIDATOR
+from quant_organism.exchange.simulator.core.state import LIQUIDATOR, Dex
 from quant_organism.exchange.simulator.core.venue import Venue
+from quant_organism.exchange.simulator.engine import Engine
+from quant_organism.exchange.simulator.market.driver import MarketSpec
 from quant_organism.exchange.simulator.market.tape import Tape
 from quant_organism.exchange.simulator.server.serving import RunningVenue
+from quant_organism.exchange.simulator.server.venue_server import VenueServer
 from quant_organism_tests.exchange.conftest import KEYS, make_server
 from quant_organism_tests.exchange.test_contract import differences, shape
 from quant_organism_tests.exchange.test_core_money import conserved
@@ -253,6 +257,17 @@ class TestWire:
             found = requests.post(f"{served.url}/info", json=asked, timeout=TIMEOUT).json()
             assert differences(shape(recorded), shape(found)) == [], name
 
+    def test_a_master_sends_what_its_sub_account_has(self, served: RunningVenue, alice: Exchange) -> None:
+        user, sub = alice.wallet.address.lower(), "0x" + "5b" * 20
+        requests.post(f"{served.url}/admin/subaccount", json={"user": sub, "master": user}, timeout=TIMEOUT)
+        requests.post(f"{served.url}/admin/deposit", json={"user": sub, "usd": "70"}, timeout=TIMEOUT)
+        for owner, expected in ((BOB, "Must deposit before"), (sub, {"type": "default"})):
+            acting = Exchange(alice.wallet, served.url, vault_address=owner, timeout=TIMEOUT)
+            answer = acting.send_asset(user, "", "xyz", "USDC", 60)["response"]
+            assert answer == expected or answer.startswith(expected)
+        assert float(alice.info.user_state(sub)["withdrawable"]) == 10
+        assert float(alice.info.user_state(user, "xyz")["withdrawable"]) == 60
+
     def test_a_forged_transfer_moves_nothing(self, served: RunningVenue, alice: Exchange) -> None:
         thief = Exchange(Wallet.from_key("0x" + "77" * 32), served.url, timeout=TIMEOUT)
         answer = thief.send_asset(alice.wallet.address.lower(), "", "xyz", "USDC", 1)
@@ -298,6 +313,24 @@ class TestWire:
         alice.send_asset(user, "xyz", "", "USDC", 1_000)
         requests.post(f"{served.url}/admin/restore", data=snapshot, timeout=TIMEOUT)
         assert float(alice.info.user_state(user, "xyz")["withdrawable"]) == 1_000
+
+
+def test_a_dex_keeps_the_token_that_it_is_given(small_tape: Tape) -> None:
+    """Listed as collateral, counted in the ledger of its own, and not to be had for USDC."""
+    tape = small_tape.deployed({"ETH": "abc"})
+    engine = Engine(tape, int(tape.times[48]), MarketSpec(ticks_per_bar=12), dexs=[Dex("abc", "USDH", fee_percent=20)])
+    with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 0, lambda: 0.0))) as served:
+        info = Info(served.url, skip_ws=True, perp_dexs=["", "abc"], timeout=TIMEOUT)
+        assert [info.meta(dex)["collateralToken"] for dex in ("", "abc")] == [0, 1]
+        assert [token["name"] for token in info.spot_meta()["tokens"]] == ["USDC", "USDH"]
+        given = {"user": ALICE, "usd": "50", "dex": "abc"}
+        requests.post(f"{served.url}/admin/deposit", json=given, timeout=TIMEOUT)
+        assert [float(info.user_state(ALICE, dex)["withdrawable"]) for dex in ("", "abc")] == [0, 50]
+        refused = requests.post(f"{served.url}/admin/deposit", json={**given, "dex": "moon"}, timeout=TIMEOUT)
+        assert refused.status_code == 400
+        assert "no dex is called 'moon'" in refused.json()["error"]
+    assert engine.venue.state.bridge == {"USDH": -50 * MICRO_USD}
+    assert engine.venue.state.dexs[1].fee_percent == 20
 
 
 @pytest.mark.parametrize("dexs", [{"GOLD": "xyz"}, {"ETH": ""}, {"ETH": "much-too-long"}, {"ETH": "a:b"}])
