@@ -23,7 +23,8 @@ class VenueSettings(BaseModel):
     private_key
         The agent wallet itself, instead of `key`; from the environment, never from a file.
     confirm_mainnet
-        The account's address once more: without it nothing is sent to the main network.
+        The account's address once more: without it, and without `--venue mainnet` on the command line, nothing is sent
+        to the main network.
     proxy
         HTTP proxy for all requests to the venue.
     connect_seconds, read_seconds
