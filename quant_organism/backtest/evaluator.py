@@ -72,7 +72,8 @@ class Evaluator:
             raise InputError(f"memory_bytes is {self.memory_bytes}, expected at least 0")
 
     @cached_property
-    def _store(self) -> IndicatorStore:
+    def store(self) -> IndicatorStore:
+        """Return what keeps indicators and models from call to call."""
         return IndicatorStore(self.memory_bytes)
 
     @cached_property
@@ -240,7 +241,7 @@ class Evaluator:
         known = self._windows.get(name)
         if known is None:
             check_panel(panel, start, last)
-            known = Window(panel, costs, start, last, self._store, self.stops_from_next_bar, delay_bars)
+            known = Window(panel, costs, start, last, self.store, self.stops_from_next_bar, delay_bars)
             # Only the latest: a search asks for the same one again and again.
             self._windows.clear()
             self._windows[name] = known

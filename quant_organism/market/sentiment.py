@@ -54,7 +54,8 @@ def align_sentiment(sentiment: pl.DataFrame, times: NDArray[np.int64], interval:
 
 def beyond(fear_greed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far an index is beyond greed and beyond fear, both in [0, 1] and of its shape; 0 where unknown."""
-    index = np.nan_to_num(np.asarray(fear_greed, dtype=np.float64), nan=50.0)
+    index = np.asarray(fear_greed, dtype=np.float64)
+    index = np.where(np.isnan(index), 50.0, index)
     return np.maximum(0.0, index - GREED) / (100.0 - GREED), np.maximum(0.0, FEAR - index) / FEAR
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +22,10 @@ from quant_organism.strategies.learning import features, linear_svc, pca_tree
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows, Table
 
 _PAIR_BITS = 20
+_COLUMNS = 7
 
 
-@dataclass(frozen=True, eq=False)
-class Bars:
+class Bars(NamedTuple):
     """The valid bars of one asset.
 
     Parameters
@@ -61,9 +60,22 @@ class Bars:
 
     def part(self, chosen: NDArray[Any], name: str) -> Bars:
         """Return the chosen ones of these bars, by mask or by number, under a name that is added to the asset's."""
-        columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
-        kept: dict[str, Any] = {column: np.ascontiguousarray(getattr(self, column)[chosen]) for column in columns}
-        return replace(self, **kept, asset=f"{self.asset}, {name}")
+        kept = (np.ascontiguousarray(column[chosen]) for column in self[:_COLUMNS])
+        return Bars(*kept, self.bar_hours, self.market, f"{self.asset}, {name}")
+
+    def since(self, begin: int) -> Bars:
+        """Return the bars from number `begin` on, without names."""
+        opens, high, low, close, volume, funding_rate, numbers, bar_hours, _, _ = self
+        return Bars(
+            opens[begin:],
+            high[begin:],
+            low[begin:],
+            close[begin:],
+            volume[begin:],
+            funding_rate[begin:],
+            numbers[begin:],
+            bar_hours,
+        )
 
 
 def pair(a: Any, b: Any) -> Any:

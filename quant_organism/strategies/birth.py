@@ -7,7 +7,7 @@ earns in a backtest what it can never earn afterwards; one that never speaks onl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -114,4 +114,4 @@ def _readable(bars: Bars, columns: Sequence[str]) -> Bars:
 def _part(bars: Bars, rows: Any) -> Bars:
     columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
     kept: dict[str, Any] = {name: np.ascontiguousarray(getattr(bars, name)[rows]) for name in columns}
-    return replace(bars, **kept, market="", asset="")
+    return bars._replace(**kept, market="", asset="")

@@ -141,3 +141,12 @@ def model_genes(family: StrategyFamily) -> tuple[str, ...]:
     if not hasattr(family, "read_after_the_fit"):
         return ()
     return tuple(spec.name for spec in family.own_genes if spec.name not in family.read_after_the_fit)
+
+
+def remembers_direction_only(family: StrategyFamily) -> bool:
+    """Say whether all that a family carries from bar to bar is the direction that it holds.
+
+    What it asks for at a bar is then made of columns and indicators of that bar and of as many before it as its warm-up
+    has, and the latest bars decide together with `Targets.held`.
+    """
+    return bool(getattr(family, "remembers_direction_only", False))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from quant_organism.strategies.bank import Bars, IndicatorBank, Workshop, unpair
-from quant_organism.strategies.family import families, get_family
+from quant_organism.strategies.family import families, get_family, remembers_direction_only
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.indicators import averages, oscillators, trend, volatility
 from quant_organism.strategies.learning import features, linear_svc, pca_tree
@@ -19,7 +19,6 @@ from quant_organism.strategies.signals import gene_arrays
 from quant_organism.strategies.store import IndicatorStore, Keys, Rows
 from quant_organism.strategies.targets import Targets
 
-_COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
 _FEATURES = np.zeros(1, dtype=np.int64)
 _FIRST_ROOM = 1024
 
@@ -80,10 +79,11 @@ class GrowingBank(IndicatorBank):
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
         self._places: dict[tuple[str, bytes], Keys] = {}
+        self._begin = 0
 
     def follow(self, bars: Bars) -> None:
         """Take the bars so far: those of the last call, and any number after them."""
-        self.bars = bars
+        self.look_from(bars, 0)
         count, known = bars.numbers.size, self._memory.count
         if count == known:
             return
@@ -91,17 +91,22 @@ class GrowingBank(IndicatorBank):
             self._reaches = {name: _reach(name, keys, bars) for name, keys in self._needs.items()}
         if count != known + 1 or known < max(self._reaches.values(), default=1):
             self._memory = _Memory()
+        shop = _Newest(bars, self._memory, self._models)
         for name, keys in self._needs.items():
-            begin = max(self._memory.count - self._reaches[name], 0)
-            _Newest(bars, begin, self._memory, self._models).keep(name, keys)
+            shop.look_from(max(self._memory.count - self._reaches[name], 0))
+            shop.keep(name, keys)
         self._memory.count = count
-        self._rows = {}
+
+    def look_from(self, bars: Bars, begin: int) -> None:
+        """Show only what there is from bar number `begin` on, of all bars so far."""
+        self.bars = bars.since(begin) if begin else bars
+        self._begin, self._rows = begin, {}
 
     def rows(self, name: str, keys: Keys) -> tuple[Rows, Keys]:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
         known = self._needs[name]
         if name not in self._rows:
-            self._rows[name] = self._memory.tables[name, known.tobytes()].since(0)
+            self._rows[name] = self._memory.tables[name, known.tobytes()].since(self._begin)
         place = (name, keys.tobytes())
         if place not in self._places:
             self._places[place] = np.searchsorted(known, keys)
@@ -123,15 +128,28 @@ class LastTarget:
         self._family = get_family(genome.family)
         self._genes = gene_arrays([genome])
         self._bank = GrowingBank(self._family.indicators(self._genes), models)
+        # One bar more than the warm-up and the bar decided: for how long no price has moved shows only there.
+        self._latest = self._family.warmup(genome.genes) + 2 if remembers_direction_only(self._family) else None
+        self._count = 0
+        self._before = self._target = 0.0
 
     def at(self, bars: Bars) -> float:
         """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with the last call's."""
-        if bars.numbers.size == 0:
-            return 0.0
+        count = bars.numbers.size
+        if count == self._count:
+            return self._target
         self._bank.follow(bars)
-        targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
+        begin = 0
+        if self._latest is not None and count == self._count + 1:
+            begin = max(count - self._latest, 0)
+            self._bank.look_from(bars, begin)
+        targets = Targets.empty(1, count - begin, conviction=self._family.conviction)
+        # The last two bars are decided; before them the direction was that of two bars ago.
+        targets.held[0] = self._before if begin else 0
         self._family.targets(self._bank, self._genes, targets)
-        return targets.last(0)
+        self._before, self._target = targets.at(0, count - begin - 2), targets.at(0, count - begin - 1)
+        self._count = count
+        return self._target
 
 
 class _Table:
@@ -163,29 +181,30 @@ class _Memory:
 
 
 class _Newest(Workshop):
-    """Makes rows of the bars from number `begin` on; those from `known` on are new."""
+    """Makes rows of the bars from number `begin` on, once `look_from` has said it; those from `known` on are new."""
 
-    def __init__(self, every: Bars, begin: int, memory: _Memory, models: IndicatorStore) -> None:
-        late = {name: getattr(every, name)[begin:] for name in _COLUMNS}
-        super().__init__(Bars(**late, bar_hours=every.bar_hours), models)
-        self.every, self.begin, self.known = every, begin, memory.count
+    def __init__(self, every: Bars, memory: _Memory, models: IndicatorStore) -> None:
+        super().__init__(every, models)
+        self.every, self.begin, self.known = every, -1, memory.count
         self._memory = memory
+
+    def look_from(self, begin: int) -> None:
+        """Make rows of the bars from number `begin` on."""
+        if begin != self.begin:
+            self.bars, self.begin, self._made = self.every.since(begin), begin, {}
 
     def make(self, name: str, keys: Keys) -> Rows:
         """Return the rows (K, n) of an indicator on the bars at hand."""
         if name not in _ONWARD:
             return super().make(name, keys)
-        place = (name, keys.tobytes())
-        table = self._memory.tables.get(place)
-        if table is None or table.count < self.every.numbers.size:
-            table = self._lengthened(place, _ONWARD[name](self, keys))
-        return table.since(self.begin)
+        return self._grown(name, keys).since(self.begin)
 
     def keep(self, name: str, keys: Keys) -> None:
         """Add the new columns to the table of an indicator."""
-        rows = self.make(name, keys)
-        if name not in _ONWARD:
-            self._lengthened((name, keys.tobytes()), self.newest(rows))
+        if name in _ONWARD:
+            self._grown(name, keys)
+        else:
+            self._lengthened((name, keys.tobytes()), super().make(name, keys)[..., self.known - self.begin :])
 
     def newest(self, rows: Rows) -> Rows:
         """Return the columns of new bars."""
@@ -203,6 +222,14 @@ class _Newest(Workshop):
         self.make("features", _FEATURES)
         (rows,) = self._memory.tables["features", _FEATURES.tobytes()].since(0)
         return np.asarray(rows)
+
+    def _grown(self, name: str, keys: Keys) -> _Table:
+        # The table of an indicator that goes on from what earlier bars have left, up to the last bar.
+        place = (name, keys.tobytes())
+        table = self._memory.tables.get(place)
+        if table is None or table.count < self.every.numbers.size:
+            table = self._lengthened(place, _ONWARD[name](self, keys))
+        return table
 
     def _lengthened(self, place: tuple[str, bytes], columns: Rows) -> _Table:
         table = self._memory.tables.get(place)
@@ -272,9 +299,8 @@ def _family_sign(shop: _Newest, numbers: Keys) -> Rows:
 
 
 def _svc_score(shop: _Newest, keys: Keys) -> Rows:
-    every = Workshop(shop.every, shop.store)
-
     def fitted(g: SvcGenes, bar: int) -> Rows:
+        every = Workshop(shop.every, shop.store)
         return linear_svc.refit(every, Fits(every), shop.all_features(), g, bar)[0]
 
     def latest() -> list[tuple[SvcGenes, list[Rows]]]:
@@ -297,9 +323,8 @@ def _svc_score(shop: _Newest, keys: Keys) -> Rows:
 
 
 def _return_levels(shop: _Newest, keys: Keys) -> Rows:
-    every = Workshop(shop.every, shop.store)
-
     def fitted(g: TreeGenes, bar: int) -> tuple[pca_tree.Tree, Rows]:
+        every = Workshop(shop.every, shop.store)
         return pca_tree.refit_model(every, Fits(every), shop.all_features(), g, bar)
 
     def latest() -> list[tuple[TreeGenes, list[tuple[pca_tree.Tree, Rows]]]]:

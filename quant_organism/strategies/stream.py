@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,17 +13,29 @@ from quant_organism.strategies.family import columns_of, get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.growing_bank import LastTarget
 from quant_organism.strategies.signals import COLUMNS
-from quant_organism.strategies.store import IndicatorStore, Keys, Rows
+from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
 _MODEL_BYTES = 64 * 2**20
 _FIRST_ROOM = 1024
+_FUNDING_RATE = COLUMNS.index("funding_rate")
 
 
 class FittedModels(IndicatorStore):
-    """Keeps the models of learning families from bar to bar, but no rows: those of a growing history do not repeat."""
+    """Keeps the models of learning families from bar to bar, but no rows: those of a growing history do not repeat.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shared
+        Where models are looked up and kept instead, with those that others have made of the same training rows.
+    """
+
+    def __init__(self, shared: IndicatorStore | None = None) -> None:
         super().__init__(_MODEL_BYTES)
+        self._shared = shared
+
+    def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays kept under a key that stands for their whole content, made now if there are none."""
+        return super().remember(key, make) if self._shared is None else self._shared.remember(key, make)
 
     def table(self, market: str, asset: str, name: str) -> None:
         """Return nothing: there are no rows."""
@@ -61,8 +76,7 @@ class SignalStream:
     def bars(self) -> Bars:
         """All bars so far."""
         if self._bars is None:
-            columns = dict(zip(COLUMNS, self._columns[:, : self.count], strict=True))
-            self._bars = Bars(**columns, numbers=self._numbers[: self.count], bar_hours=self.bar_hours)
+            self._bars = Bars(*self._columns[:, : self.count], self._numbers[: self.count], self.bar_hours)
         return self._bars
 
     def extend(self, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
@@ -76,19 +90,19 @@ class SignalStream:
             Absolute number of each bar (open time over bar length), shape (n,).
         """
         end = self.count + numbers.size
-        if end > self._numbers.size:
-            room = max(end, 2 * self._numbers.size)
-            kept = self._columns[:, : self.count], self._numbers[: self.count]
-            self._columns, self._numbers = np.empty((len(COLUMNS), room)), np.empty(room, dtype=np.int64)
-            self._columns[:, : self.count], self._numbers[: self.count] = kept
+        self._make_room(end)
         self._columns[:, self.count : end] = columns
         self._numbers[self.count : end] = numbers
-        self._all_rated &= bool(np.isfinite(columns[COLUMNS.index("funding_rate")]).all())
+        self._all_rated &= bool(np.isfinite(columns[_FUNDING_RATE]).all())
         self.count, self._bars = end, None
 
     def step(self, columns: NDArray[np.float64], number: int) -> float:
         """Append one bar, shape (6,), and return the target decided at its close."""
-        self.extend(columns[:, None], np.array([number]))
+        self._make_room(self.count + 1)
+        self._columns[:, self.count] = columns
+        self._numbers[self.count] = number
+        self._all_rated &= math.isfinite(columns[_FUNDING_RATE])
+        self.count, self._bars = self.count + 1, None
         return self.target()
 
     def target(self) -> float:
@@ -100,3 +114,10 @@ class SignalStream:
         if self._reads_funding and not self._all_rated:
             bars = bars.part(np.isfinite(bars.funding_rate), "rated")
         return self._target.at(bars)
+
+    def _make_room(self, end: int) -> None:
+        if end > self._numbers.size:
+            room = max(end, 2 * self._numbers.size)
+            kept = self._columns[:, : self.count], self._numbers[: self.count]
+            self._columns, self._numbers = np.empty((len(COLUMNS), room)), np.empty(room, dtype=np.int64)
+            self._columns[:, : self.count], self._numbers[: self.count] = kept

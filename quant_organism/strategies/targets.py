@@ -21,12 +21,16 @@ class Targets(NamedTuple):
         Sign of the target from that bar on: -1, 0, +1, shape (G, n).
     convictions
         Absolute target from that bar on, shape (G, n); shape (G, 0) stands for 1 wherever the side is not 0.
+    held
+        Direction of each genome before the first bar that is decided, shape (G,): 0 but where only the latest bars are
+        at hand, see `remembers_direction_only`.
     """
 
     counts: NDArray[np.int64]
     bars: NDArray[np.int32]
     sides: NDArray[np.int8]
     convictions: NDArray[np.float64]
+    held: NDArray[np.int8]
 
     @classmethod
     def empty(cls, genomes: int, n: int, *, conviction: bool) -> Targets:
@@ -37,17 +41,20 @@ class Targets(NamedTuple):
             np.empty(shape, dtype=np.int32),
             np.empty(shape, dtype=np.int8),
             np.empty(shape if conviction else (genomes, 0)),
+            np.zeros(genomes, dtype=np.int8),
         )
 
     def part(self, genomes: int, *, conviction: bool) -> Targets:
         """Return the room of the first `genomes` genomes, with or without convictions."""
         convictions = self.convictions[:genomes] if conviction else self.convictions[:genomes, :0]
-        return Targets(self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions)
+        return Targets(
+            self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions, self.held[:genomes]
+        )
 
-    def last(self, genome: int) -> float:
-        """Return the target of one genome at the last bar."""
-        count = int(self.counts[genome])
-        side = float(self.sides[genome, count - 1]) if count else 0.0
+    def at(self, genome: int, bar: int) -> float:
+        """Return the target of one genome at a bar, its direction before the first change where that comes later."""
+        count = int(np.searchsorted(self.bars[genome, : self.counts[genome]], bar, side="right"))
+        side = float(self.sides[genome, count - 1] if count else self.held[genome])
         return side * float(self.convictions[genome, count - 1]) if side and self.convictions.shape[1] else side
 
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:

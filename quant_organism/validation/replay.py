@@ -137,7 +137,8 @@ class Replayer:
 
     @cached_property
     def _models(self) -> FittedModels:
-        return FittedModels()
+        # A fit is kept under its training rows: what one side has made, the other would make of the same numbers.
+        return FittedModels(self._evaluator.store)
 
     def identity(self, number: int) -> dict[str, str]:
         """Return all that the replay of a member is a function of, by name."""

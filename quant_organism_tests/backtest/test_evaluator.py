@@ -77,7 +77,7 @@ def test_batches_and_what_is_kept_change_no_bit(memory_bytes: int, monkeypatch: 
         assert_same_bits(usual, again)
         np.testing.assert_array_equal(usual.bar_returns, again.bar_returns)
     other.evaluate(genomes, random_panel(2, bars=300, assets=3), COSTS)
-    assert other._store.used_bytes <= memory_bytes
+    assert other.store.used_bytes <= memory_bytes
 
 
 @settings(max_examples=30, deadline=None)

@@ -49,7 +49,7 @@ def write_targets(rules: Rules, bank: IndicatorBank, out: Targets, genome: int) 
     for rule in rules.rules:
         marks |= group_holds(rule.group, bank).view(np.int8) * np.int8(_BITS[rule.action])
     first = min(rules.history - 1, n)
-    out.counts[genome] = hold_positions(marks[first:], first, out.bars[genome], out.sides[genome])
+    out.counts[genome] = hold_positions(marks[first:], first, out.held[genome], out.bars[genome], out.sides[genome])
 
 
 def group_holds(group: Group, bank: IndicatorBank) -> Mask:

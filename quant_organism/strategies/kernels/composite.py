@@ -82,7 +82,7 @@ def composite_targets(
         if longest_rest > first:
             for t in range(conditions.size):
                 conditions[t] = EXIT_LONG | EXIT_SHORT if rest[first + t] > first else conditions[t]
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])
 
 
 @compiled

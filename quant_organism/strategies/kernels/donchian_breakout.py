@@ -68,7 +68,7 @@ def donchian_breakout_targets(
             )
         if false_breakout_filter[g] > 0:
             _confirm_breaks(price, upper, lower, beyond, false_breakout_filter[g], conditions)
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])
 
 
 @compiled

@@ -44,4 +44,4 @@ def ema_crossover_targets(
                 | (EXIT_LONG if gap < 0.0 else 0)
                 | (EXIT_SHORT if gap > 0.0 else 0)
             )
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

@@ -59,4 +59,4 @@ def ichimoku_cloud_targets(
                 | (EXIT_LONG if score <= _ROUNDING else 0)
                 | (EXIT_SHORT if score >= -_ROUNDING else 0)
             )
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

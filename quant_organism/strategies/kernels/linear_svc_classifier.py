@@ -29,4 +29,4 @@ def linear_svc_targets(
             long = (score[t] >= margin) & (score[t] > 0.0)
             short = (score[t] <= -margin) & (score[t] < 0.0)
             sides[t] = (1 if long else 0) - (1 if short else 0)
-        targets.counts[g] = write_changes(sides, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = write_changes(sides, first, targets.held[g], targets.bars[g], targets.sides[g])

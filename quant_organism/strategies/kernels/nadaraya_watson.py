@@ -71,7 +71,7 @@ def nadaraya_watson_targets(
                 if not abs(slope) > trend_threshold[g] * ratio[t] ** volatility_adaptation[g]:
                     conditions[t] &= EXIT_LONG | EXIT_SHORT
                 t = next_marked(conditions, t + 1, _DOUBT)
-            targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+            targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])
 
 
 @compiled

@@ -31,4 +31,4 @@ def pca_tree_targets(
             long = (median[t] >= edge) & (median[t] > 0.0) & (upper[t] >= asymmetry * max(-lower[t], 0.0))
             short = (median[t] <= -edge) & (median[t] < 0.0) & (-lower[t] >= asymmetry * max(upper[t], 0.0))
             sides[t] = (1 if long else 0) - (1 if short else 0)
-        targets.counts[g] = write_changes(sides, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = write_changes(sides, first, targets.held[g], targets.bars[g], targets.sides[g])

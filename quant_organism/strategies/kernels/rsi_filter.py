@@ -61,4 +61,4 @@ def rsi_filter_targets(
                     | (ENTER_SHORT if price[t] < average[t] else 0)
                 )
                 conditions[t] &= allowed
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

@@ -52,4 +52,4 @@ def sma_trend_filter_targets(
                 | (EXIT_LONG if fast[t] <= slow[t] else 0)
                 | (EXIT_SHORT if fast[t] >= slow[t] else 0)
             )
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

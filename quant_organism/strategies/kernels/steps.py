@@ -13,7 +13,7 @@ ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT = 1, 2, 4, 8
 _STRIDE, _ONE = np.uint64(16), np.uint64(1)
 
 # A direction is kept as twice its number from 0: short, flat, long.
-_FLAT, _ALL_STATES = np.uint64(2), np.uint64(6)
+_ALL_STATES = np.uint64(6)
 
 _CALLS = np.zeros(5, dtype=np.int8)
 """Bits of a bar's conditions that may end each direction."""
@@ -37,7 +37,9 @@ _TRANSITIONS = _transitions()
 
 
 @compiled
-def hold_positions(conditions: NDArray[np.int8], first: int, bars: NDArray[np.int32], sides: NDArray[np.int8]) -> int:
+def hold_positions(
+    conditions: NDArray[np.int8], first: int, held: int, bars: NDArray[np.int32], sides: NDArray[np.int8]
+) -> int:
     """Write where one genome's direction changes.
 
     Per bar: an exit ends the position on its side; an entry is refused while its own exit holds; an entry that is
@@ -48,7 +50,9 @@ def hold_positions(conditions: NDArray[np.int8], first: int, bars: NDArray[np.in
     conditions
         Bits of each bar's conditions from the warm-up on, shape (any,).
     first
-        Bar of the first of them; the position is flat before.
+        Bar of the first of them.
+    held
+        Direction before.
     bars, sides
         Written: the bar of each change and the direction from there on.
 
@@ -58,7 +62,7 @@ def hold_positions(conditions: NDArray[np.int8], first: int, bars: NDArray[np.in
     """
     # A stretch of bars that ask nothing of the present direction is passed over at once. Elsewhere each bar maps the
     # direction to the next without a branch: where it changes cannot be foreseen, and a wrong guess costs ten bars.
-    count, state = np.uint64(0), _FLAT
+    count, state = np.uint64(0), np.uint64(2 * held + 2)
     place, size = np.uint64(0), np.uint64(conditions.size)
     while place < size:
         stop = place + _STRIDE
@@ -100,7 +104,9 @@ def next_marked(marks: NDArray[np.int8], start: int, mask: int) -> int:
 
 
 @compiled
-def write_changes(sides: NDArray[np.int8], first: int, bars: NDArray[np.int32], changed: NDArray[np.int8]) -> int:
+def write_changes(
+    sides: NDArray[np.int8], first: int, held: int, bars: NDArray[np.int32], changed: NDArray[np.int8]
+) -> int:
     """Write where one genome's direction changes, given its direction on each bar.
 
     Parameters
@@ -108,7 +114,9 @@ def write_changes(sides: NDArray[np.int8], first: int, bars: NDArray[np.int32], 
     sides
         Direction from the warm-up on, shape (any,).
     first
-        Bar of the first of them; the position is flat before.
+        Bar of the first of them.
+    held
+        Direction before.
     bars, changed
         Written: the bar of each change and the direction from there on.
 
@@ -117,7 +125,7 @@ def write_changes(sides: NDArray[np.int8], first: int, bars: NDArray[np.int32], 
     Number of changes.
     """
     count = 0
-    state = np.int8(0)
+    state = np.int8(held)
     for t in range(sides.size):
         if sides[t] != state:
             state = sides[t]

@@ -49,4 +49,4 @@ def stochastic_oscillator_targets(
                 | (EXIT_LONG if now[t] >= overbought else 0)
                 | (EXIT_SHORT if now[t] <= oversold else 0)
             )
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

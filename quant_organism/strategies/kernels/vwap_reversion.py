@@ -57,4 +57,4 @@ def vwap_reversion_targets(
                 | (EXIT_LONG if away >= 0.0 else 0)
                 | (EXIT_SHORT if away <= 0.0 else 0)
             )
-        targets.counts[g] = hold_positions(conditions, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])

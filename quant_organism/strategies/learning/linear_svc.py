@@ -64,10 +64,11 @@ def score_rows(shop: Workshop, keys: Keys) -> Floats:
 def refit(shop: Workshop, fits: Fits, features: Floats, genes: SvcGenes, bar: int) -> Arrays:
     """Return the model (3, F + 1) of `fit` for the rows before a bar, and its status (1,)."""
 
-    def make() -> Arrays:
-        return fit(*training_set(shop, features[: genes.features], bar, genes.window, genes.horizon), genes)
+    def training() -> tuple[Floats, Floats]:
+        return training_set(shop, features[: genes.features], bar, genes.window, genes.horizon)
 
-    return fits.get("linear_svc", bar, genes[: SvcGenes._fields.index("interval")], make)
+    shared = genes[: SvcGenes._fields.index("interval")]
+    return fits.get("linear_svc", bar, shared, training, lambda rows, returns: fit(rows, returns, genes))
 
 
 def fit(features: Floats, returns: Floats, genes: SvcGenes) -> Arrays:

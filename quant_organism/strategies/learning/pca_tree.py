@@ -110,20 +110,23 @@ def tell_levels(
 def refit_tree(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> Tree:
     """Return the tree fitted to the rows before a bar."""
 
-    def make() -> Arrays:
-        return fit_tree(*_training(shop, features, genes, bar), genes)
+    def training() -> tuple[Floats, Floats]:
+        return _training(shop, features, genes, bar)
 
     shape = (genes.window, genes.features, genes.components, genes.depth, genes.leaf, genes.horizon)
-    return Tree(*fits.get("pca_tree", bar, shape, make))
+    return Tree(*fits.get("pca_tree", bar, shape, training, lambda rows, returns: fit_tree(rows, returns, genes)))
 
 
 def refit_lines(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int, tree: Tree) -> Arrays:
     """Return the quantile lines (3, 2 + k) over the components and predictions of a tree, and their status (1,)."""
 
-    def make() -> Arrays:
-        return fit_lines(tree, *_training(shop, features, genes, bar), genes)
+    def training() -> tuple[Floats, Floats]:
+        return _training(shop, features, genes, bar)
 
-    return fits.get("quantile_lines", bar, genes._replace(interval=0), make)
+    def make(rows: Floats, returns: Floats) -> Arrays:
+        return fit_lines(tree, rows, returns, genes)
+
+    return fits.get("quantile_lines", bar, genes._replace(interval=0), training, make)
 
 
 def _training(shop: Workshop, features: Floats, genes: TreeGenes, bar: int) -> tuple[Floats, Floats]:

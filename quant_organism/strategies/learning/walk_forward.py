@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.learning.features import forward_returns
-from quant_organism.strategies.learning.grids import INTERVALS
 
 if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Bars, Workshop
+    from quant_organism.strategies.bank import Workshop
     from quant_organism.strategies.store import Arrays
 
 Floats = NDArray[np.float64]
@@ -76,30 +75,28 @@ class Fits:
     Parameters
     ----------
     shop
-        Keeps fits between calls, under a key of all that they depend on.
+        Keeps fits between calls, under a key of the training rows themselves: whoever asks for the same fit has read
+        the same numbers.
     """
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
-        self._digests = _digests(shop.bars)
         self._made: dict[tuple[str, int, tuple[object, ...]], Arrays] = {}
 
-    def get(self, model: str, bar: int, genes: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
-        """Return the fit of a model with given genes at the close of a bar, made now if there is none."""
+    def get(
+        self,
+        model: str,
+        bar: int,
+        genes: tuple[object, ...],
+        training: Callable[[], tuple[Floats, Floats]],
+        make: Callable[[Floats, Floats], Arrays],
+    ) -> Arrays:
+        """Return what `make` fits with given genes to the training rows of a bar, made now if there is none."""
         place = (model, bar, genes)
         if place not in self._made:
-            content = repr((SCHEMA_VERSION, model, genes)).encode() + self._digests[bar]
-            self._made[place] = self._shop.remember(hashlib.sha256(content).digest(), make)
+            rows, returns = training()
+            content = hashlib.sha256(repr((SCHEMA_VERSION, model, genes, rows.shape)).encode())
+            content.update(rows.tobytes())
+            content.update(returns.tobytes())
+            self._made[place] = self._shop.remember(content.digest(), lambda: make(rows, returns))
         return self._made[place]
-
-
-def _digests(bars: Bars) -> dict[int, bytes]:
-    # SHA-256 of all bars up to each bar on which any model may be fitted: every interval is a multiple of the least.
-    columns = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
-    content = hashlib.sha256(repr(bars.bar_hours).encode())
-    digests, begin = {}, 0
-    for bar in np.flatnonzero(bars.numbers % min(INTERVALS) == 0).tolist():
-        content.update(columns[begin : bar + 1].tobytes())
-        content.update(int(bars.numbers[bar]).to_bytes(8, "little", signed=True))
-        digests[bar], begin = content.digest(), bar + 1
-    return digests

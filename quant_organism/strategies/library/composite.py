@@ -43,6 +43,7 @@ class Composite:
     seed_type: ClassVar[str] = "composite"
     columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
+    remembers_direction_only: ClassVar[bool] = True
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
@@ -125,7 +126,7 @@ class Composite:
             plan.program.run(bank),
             bars_at_rest(bank.bars.high, bank.bars.low),
             plan.members,
-            np.column_stack([genes[name] for name in WEIGHTS]),
+            np.array([genes[name] for name in WEIGHTS]).T.copy(),
             genes["minimum_signals"],
             genes["entry_score"],
             plan.warmup,

@@ -24,6 +24,7 @@ class EmaCrossover:
     seed_type: ClassVar[str] = "momentum"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = False
+    remembers_direction_only: ClassVar[bool] = True
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

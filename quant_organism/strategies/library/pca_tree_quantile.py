@@ -26,6 +26,7 @@ class PcaTreeQuantile:
     seed_type: ClassVar[str] = "ml_classifier"
     columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
+    remembers_direction_only: ClassVar[bool] = True
     evolves: ClassVar[bool] = True
     read_after_the_fit: ClassVar[tuple[str, ...]] = ("min_edge", "risk_asymmetry")
     genes: ClassVar[tuple[GeneSpec, ...]]

@@ -27,6 +27,7 @@ class RsiFilter:
     seed_type: ClassVar[str] = "mean_reversion"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = False
+    remembers_direction_only: ClassVar[bool] = True
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

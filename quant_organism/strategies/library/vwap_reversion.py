@@ -24,6 +24,7 @@ class VwapReversion:
     seed_type: ClassVar[str] = "mean_reversion"
     columns: ClassVar[tuple[str, ...]] = ("high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
+    remembers_direction_only: ClassVar[bool] = True
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

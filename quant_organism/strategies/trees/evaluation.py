@@ -90,13 +90,15 @@ class Program:
         votes = np.empty((self._n_votes, bank.bars.numbers.size), dtype=np.int8)
         table, row = np.zeros((2, self._n_inputs), dtype=np.int64)
         tables = []
+        unread = np.empty((0, votes.shape[1]))
         for place, name in enumerate(_tables_read()):
-            found = np.empty((0, votes.shape[1]))
+            found = unread
             if name in self._inputs:
                 inputs, keys = self._inputs[name]
                 if name in PRICES:
                     # The tables must be of one type, and a column that may not be written to is of another.
-                    found = np.require(getattr(bank.bars, name)[np.newaxis], requirements=["C", "W"])
+                    found = getattr(bank.bars, name)[np.newaxis]
+                    found = found if found.flags.carray else np.require(found, requirements=["C", "W"])
                 else:
                     found, row[inputs] = bank.rows(name, keys)
                 table[inputs] = place
