@@ -87,9 +87,10 @@ class IndicatorStore:
         with self._lock:
             before = self._tables.get(place)
             if before is not None:
-                # Another thread may have made the same rows.
                 new = ~before.holds(keys)
-                keys, rows = keys[new], rows[new]
+                if not new.all():
+                    # Another thread has made some of the same rows.
+                    keys, rows = keys[new], rows[new]
             if self._model_bytes + self._table_bytes[market] + rows.nbytes > self.max_bytes:
                 return None
             self._make_room(rows.nbytes, [known for known in self._tables if known[0] != market])
