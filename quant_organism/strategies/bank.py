@@ -154,10 +154,6 @@ class Workshop:
         return Table.of(np.concatenate([known, missing]), rows)
 
 
-def _deviation(shop: Workshop, periods: Keys) -> Rows:
-    return dispersion.deviation_rows(shop.bars.close, shop.make("sma", periods), periods)
-
-
 def _z_score(shop: Workshop, periods: Keys) -> Rows:
     return dispersion.z_score_rows(shop.bars.close, shop.make("sma", periods), shop.make("deviation", periods))
 
@@ -259,7 +255,7 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
     "log_return": lambda shop, periods: np.log1p(shop.make("rate_of_change", periods)),
     "sma": lambda shop, periods: averages.mean_rows(shop.bars.close, periods),
-    "deviation": _deviation,
+    "deviation": lambda shop, periods: dispersion.deviation_rows(shop.bars.close, periods),
     "previous_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods, 1),
     "previous_low": lambda shop, periods: extremes.minimum_rows(shop.bars.low, periods, 1),
     "previous_mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods, 1),

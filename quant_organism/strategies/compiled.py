@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba import types
 from numba.np import linalg
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -36,6 +37,9 @@ def compiled(function: Kernel) -> Kernel:
     Fast-math stays off: reordered sums would give other bits on another processor.
     """
     kernel: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    # Numba would compile a part once more for every constant that other kernels hand to it.
+    template = kernel.get_call_template
+    kernel.get_call_template = lambda args, kws: template([types.unliteral(kind) for kind in args], kws)
     # Machine code holds the parts that it calls, but numba looks only at the kernel's own file when it decides
     # whether to take it from disk. A changed part in another file of the room must count too.
     kernel._cache._cache_file._source_stamp = kernel_stamp(Path(function.__code__.co_filename))

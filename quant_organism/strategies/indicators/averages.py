@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.extremes import pyramid_height
+from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
 
 GAUSSIAN, EPANECHNIKOV = 0, 1
 """Kernels of a regression."""
@@ -54,7 +54,7 @@ def ema_onward(
     rows = np.full((count, n), np.nan)
     weight = 2.0 / (periods + 1.0)
     # As long as one of them is being seeded, each is asked how far it is.
-    seeding = min(max(periods.max() - begin, 0), n) if count else 0
+    seeding = min(max(greatest_of(periods) - begin, 0), n)
     for i in range(seeding):
         t = begin + i
         for k in range(count):
@@ -74,7 +74,6 @@ def ema_onward(
     return rows
 
 
-@compiled
 def ema_of_rows(x: NDArray[np.float64], first: NDArray[np.int64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the exponential moving average of each row of another indicator over a period of its own.
 
@@ -118,10 +117,11 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) 
     """
     n = x.size
     rows = np.empty((periods.size, n))
-    levels = pyramid_height(periods.max()) if periods.size else 1
+    levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the mean of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
-    pyramid[0] = x
+    for t in range(n):
+        pyramid[0, t] = x[t]
     for level in range(1, levels):
         half = 1 << (level - 1)
         below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]

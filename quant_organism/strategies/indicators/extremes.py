@@ -9,6 +9,16 @@ from quant_organism.strategies.compiled import compiled
 
 
 @compiled
+def greatest_of(numbers: NDArray[np.int64]) -> int:
+    """Return the greatest of numbers from 0 up, 0 without any."""
+    # For `numbers.max()` numba would compile a dozen functions.
+    most = 0
+    for k in range(numbers.size):
+        most = max(most, numbers[k])
+    return most
+
+
+@compiled
 def pyramid_height(longest: int) -> int:
     """Return how many levels of windows of power-of-two length a window of `longest` bars needs."""
     levels = 1
@@ -33,7 +43,7 @@ def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 
 def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, sign: float) -> NDArray[np.float64]:
     n = x.size
     rows = np.empty((periods.size, n))
-    levels = pyramid_height(periods.max()) if periods.size else 1
+    levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the extreme of x[t : t + 2**l], times the sign.
     pyramid = np.empty((levels, n))
     for t in range(n):

@@ -97,7 +97,6 @@ def stochastic_k_rows(
     return rows
 
 
-@compiled
 def stochastic_d_rows(
     stochastic_k: NDArray[np.float64],
     k_row: NDArray[np.int64],
@@ -119,9 +118,10 @@ def stochastic_d_rows(
     """
     n = stochastic_k.shape[1]
     rows = np.full((k_row.size, n), np.nan)
-    for i in range(k_row.size):
-        first = min(k_period[i] - 1, n)
-        rows[i, first:] = mean_rows(stochastic_k[k_row[i], first:], d_period[i : i + 1])[0]
+    for row in np.unique(k_row):
+        (alike,) = np.nonzero(k_row == row)
+        first = min(k_period[alike[0]] - 1, n)
+        rows[alike, first:] = mean_rows(stochastic_k[row, first:], d_period[alike])
     return rows
 
 

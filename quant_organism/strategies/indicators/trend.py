@@ -9,7 +9,6 @@ from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
 
 
-@compiled
 def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the move over `period` bars as a share of the way that was walked, in [0, 1].
 
@@ -19,18 +18,24 @@ def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) ->
 
     Source: Perry J. Kaufman, Trading Systems and Methods.
     """
-    n = x.size
-    rows = np.full((periods.size, n), np.nan)
-    moves = np.zeros(n)
-    for t in range(1, n):
-        moves[t] = abs(x[t] - x[t - 1])
-    mean_move = mean_rows(moves, periods)
+    moves = np.abs(np.diff(x, prepend=x[:1]))
+    return _shares_of_way(x, mean_rows(moves, periods), periods)
+
+
+@compiled
+def _shares_of_way(
+    x: NDArray[np.float64], mean_move: NDArray[np.float64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    rows = np.full(mean_move.shape, np.nan)
     for k in range(periods.size):
         row, later, step = rows[k, periods[k] :], x[periods[k] :], mean_move[k, periods[k] :]
+        period = float(periods[k])
         for t in range(row.size):
-            way = periods[k] * step[t]
+            way = period * step[t]
             # The sum may round to less than the move of a straight line.
-            row[t] = 0.0 if way == 0.0 else min(abs(later[t] - x[t]) / way, 1.0)
+            share = abs(later[t] - x[t]) / way
+            share = share if share < 1.0 else 1.0
+            row[t] = share if way > 0.0 else 0.0
     return rows
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows
+from quant_organism.strategies.indicators.extremes import greatest_of
 
 _LEAST_RATIO, _GREATEST_RATIO = 0.25, 4.0
 
@@ -64,7 +65,7 @@ def atr_onward(
     count, n = periods.size, reach.size
     rows = np.full((count, n), np.nan)
     # As long as one of them is being seeded, each is asked how far it is.
-    seeding = min(max(periods.max() + 1 - begin, 0), n) if count else 0
+    seeding = min(max(greatest_of(periods) + 1 - begin, 0), n) if count else 0
     for i in range(seeding):
         t = begin + i
         for k in range(count):
@@ -102,14 +103,20 @@ def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> 
     return rows
 
 
-@compiled
 def log_return_deviation_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` log returns, shape (K, n); NaN before bar period."""
     rows = np.full((periods.size, close.size), np.nan)
-    if close.size > 1:
-        returns = np.log(close[1:] / close[:-1])
-        rows[:, 1:] = deviation_rows(returns, mean_rows(returns, periods), periods)
+    rows[:, 1:] = deviation_rows(_log_returns(close), periods)
     return rows
+
+
+@compiled
+def _log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    # From the second bar on.
+    returns = np.empty(max(close.size - 1, 0))
+    for t in range(returns.size):
+        returns[t] = np.log(close[t + 1] / close[t])
+    return returns
 
 
 @compiled

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
-from quant_organism.strategies.indicators.extremes import maximum_rows, pyramid_height
+from quant_organism.strategies.indicators.extremes import greatest_of, maximum_rows, pyramid_height
 
 
 @compiled
@@ -21,7 +21,6 @@ def typical_price(
     return price
 
 
-@compiled
 def vwap_rows(
     price: NDArray[np.float64], volume: NDArray[np.float64], periods: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -40,14 +39,9 @@ def vwap_rows(
     without volume weigh their bars equally.
     """
     rows = _weighted_rows(price, volume, periods)
-    if volume.size and volume.min() == 0.0:
+    if volume.min(initial=np.inf) == 0.0:
         equal = _weighted_rows(price, np.ones(volume.size), periods)
-        most = maximum_rows(volume, periods)
-        for k in range(periods.size):
-            for t in range(price.size):
-                if most[k, t] == 0.0:
-                    rows[0, k, t] = equal[0, k, t]
-                    rows[1, k, t] = equal[1, k, t]
+        np.copyto(rows, equal, where=maximum_rows(volume, periods) == 0.0)
     return rows
 
 
@@ -59,15 +53,16 @@ def _weighted_rows(
     # have a deviation of exactly 0.
     n = x.size
     rows = np.full((2, periods.size, n), np.nan)
-    levels = pyramid_height(periods.max()) if periods.size else 1
+    levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the weight, the mean and the weighted squares about it of x[t : t + 2**l].
     pyramid = np.zeros((levels, 3, n))
-    pyramid[0, 0] = weight
-    pyramid[0, 1] = x
+    for t in range(n):
+        pyramid[0, 0, t], pyramid[0, 1, t] = weight[t], x[t]
     for level in range(1, levels):
         half = 1 << (level - 1)
         size = max(n - 2 * half + 1, 0)
-        pyramid[level, :, :size] = pyramid[level - 1, :, :size]
+        # Merged with nothing, a window stays what it is.
+        _merge(pyramid[level, :, :size], pyramid[level - 1, :, :size])
         _merge(pyramid[level, :, :size], pyramid[level - 1, :, half : half + size])
     merged = np.empty((3, n))
     for k in range(periods.size):

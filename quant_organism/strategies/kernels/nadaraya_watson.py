@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.extremes import greatest_of
 from quant_organism.strategies.kernels.steps import (
     ENTER_LONG,
     ENTER_SHORT,
@@ -84,7 +85,7 @@ def _smooth(
 ) -> None:
     # s[t] = memory s[t-1] + (1 - memory) x[t], written for s - x: a constant then stays itself to the last bit. Each
     # bar waits for the one before, so several lines are smoothed side by side.
-    common = min(seed.max() + 1, lines.shape[1])
+    common = min(greatest_of(seed) + 1, lines.shape[1])
     leads = np.zeros(_SIDE_BY_SIDE)
     for k in range(_SIDE_BY_SIDE):
         x, line = regression[row[k]], lines[k]
