@@ -22,7 +22,6 @@ from quant_organism.strategies.learning import features, linear_svc, pca_tree
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows, Table
 
 _PAIR_BITS = 20
-_COLUMNS = 7
 
 
 class Bars(NamedTuple):
@@ -60,8 +59,9 @@ class Bars(NamedTuple):
 
     def part(self, chosen: NDArray[Any], name: str) -> Bars:
         """Return the chosen ones of these bars, by mask or by number, under a name that is added to the asset's."""
-        kept = (np.ascontiguousarray(column[chosen]) for column in self[:_COLUMNS])
-        return Bars(*kept, self.bar_hours, self.market, f"{self.asset}, {name}")
+        columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
+        kept: dict[str, Any] = {column: np.ascontiguousarray(getattr(self, column)[chosen]) for column in columns}
+        return self._replace(**kept, asset=f"{self.asset}, {name}")
 
     def since(self, begin: int) -> Bars:
         """Return the bars from number `begin` on, without names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
+
+
+Memory = Literal["direction", "position", "history"]
+"""The direction that is held and nothing else; the position, and nothing as soon as it is flat; or anything."""
 
 
 class StrategyFamily(Protocol):
@@ -143,10 +147,7 @@ def model_genes(family: StrategyFamily) -> tuple[str, ...]:
     return tuple(spec.name for spec in family.own_genes if spec.name not in family.read_after_the_fit)
 
 
-def remembers_direction_only(family: StrategyFamily) -> bool:
-    """Say whether all that a family carries from bar to bar is the direction that it holds.
-
-    What it asks for at a bar is then made of columns and indicators of that bar and of as many before it as its warm-up
-    has, and the latest bars decide together with `Targets.held`.
-    """
-    return bool(getattr(family, "remembers_direction_only", False))
+def memory_of(family: StrategyFamily) -> Memory:
+    """Return what a family's decisions know of earlier bars beside columns, indicators and its warm-up's bars."""
+    found: Memory = getattr(family, "memory", "history")
+    return found

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from quant_organism.strategies.bank import Bars, IndicatorBank, Workshop, unpair
-from quant_organism.strategies.family import families, get_family, remembers_direction_only
+from quant_organism.strategies.family import families, get_family, memory_of
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.indicators import averages, oscillators, trend, volatility
 from quant_organism.strategies.learning import features, linear_svc, pca_tree
@@ -78,6 +78,7 @@ class GrowingBank(IndicatorBank):
         self._reaches: dict[str, int] = {}
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
+        self._names = {name: (name, keys.tobytes()) for name, keys in self._needs.items()}
         self._places: dict[tuple[str, bytes], Keys] = {}
         self._begin = 0
 
@@ -106,7 +107,7 @@ class GrowingBank(IndicatorBank):
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
         known = self._needs[name]
         if name not in self._rows:
-            self._rows[name] = self._memory.tables[name, known.tobytes()].since(self._begin)
+            self._rows[name] = self._memory.tables[self._names[name]].since(self._begin)
         place = (name, keys.tobytes())
         if place not in self._places:
             self._places[place] = np.searchsorted(known, keys)
@@ -128,10 +129,11 @@ class LastTarget:
         self._family = get_family(genome.family)
         self._genes = gene_arrays([genome])
         self._bank = GrowingBank(self._family.indicators(self._genes), models)
-        # One bar more than the warm-up and the bar decided: for how long no price has moved shows only there.
-        self._latest = self._family.warmup(genome.genes) + 2 if remembers_direction_only(self._family) else None
-        self._count = 0
-        self._before = self._target = 0.0
+        self._targets = Targets.empty(1, 0, conviction=self._family.conviction)
+        self._warmup, self._memory = self._family.warmup(genome.genes), memory_of(self._family)
+        self._count = self._held = 0
+        self._flat: int | None = None
+        self._target = 0.0
 
     def at(self, bars: Bars) -> float:
         """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with the last call's."""
@@ -139,17 +141,26 @@ class LastTarget:
         if count == self._count:
             return self._target
         self._bank.follow(bars)
-        begin = 0
-        if self._latest is not None and count == self._count + 1:
-            begin = max(count - self._latest, 0)
-            self._bank.look_from(bars, begin)
-        targets = Targets.empty(1, count - begin, conviction=self._family.conviction)
-        # The last two bars are decided; before them the direction was that of two bars ago.
-        targets.held[0] = self._before if begin else 0
-        self._family.targets(self._bank, self._genes, targets)
-        self._before, self._target = targets.at(0, count - begin - 2), targets.at(0, count - begin - 1)
+        begin = self._first_read(count)
+        self._bank.look_from(bars, begin)
+        if count - begin > self._targets.bars.shape[1]:
+            self._targets = Targets.empty(1, 2 * (count - begin), conviction=self._family.conviction)
+        self._targets.held[0] = self._held if begin and self._memory == "direction" else 0
+        self._family.targets(self._bank, self._genes, self._targets)
+        self._held, side, self._target = self._targets.last(0, count - begin)
+        self._flat = count - 1 if side == 0 else self._flat
         self._count = count
         return self._target
+
+    def _first_read(self, count: int) -> int:
+        # The first bar that the kernels must see to decide the last one, given what is known of earlier bars.
+        if count != self._count + 1 or self._memory == "history":
+            return 0
+        if self._memory == "direction":
+            # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
+            # than the warm-up has.
+            return max(count - self._warmup - 2, 0)
+        return 0 if self._flat is None else max(self._flat + 1 - self._warmup, 0)
 
 
 class _Table:

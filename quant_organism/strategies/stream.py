@@ -76,7 +76,9 @@ class SignalStream:
     def bars(self) -> Bars:
         """All bars so far."""
         if self._bars is None:
-            self._bars = Bars(*self._columns[:, : self.count], self._numbers[: self.count], self.bar_hours)
+            opens, high, low, close, volume, funding_rate = self._columns[:, : self.count]
+            numbers = self._numbers[: self.count]
+            self._bars = Bars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
         return self._bars
 
     def extend(self, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:

@@ -23,7 +23,7 @@ class Targets(NamedTuple):
         Absolute target from that bar on, shape (G, n); shape (G, 0) stands for 1 wherever the side is not 0.
     held
         Direction of each genome before the first bar that is decided, shape (G,): 0 but where only the latest bars are
-        at hand, see `remembers_direction_only`.
+        at hand.
     """
 
     counts: NDArray[np.int64]
@@ -51,11 +51,16 @@ class Targets(NamedTuple):
             self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions, self.held[:genomes]
         )
 
-    def at(self, genome: int, bar: int) -> float:
-        """Return the target of one genome at a bar, its direction before the first change where that comes later."""
-        count = int(np.searchsorted(self.bars[genome, : self.counts[genome]], bar, side="right"))
-        side = float(self.sides[genome, count - 1] if count else self.held[genome])
-        return side * float(self.convictions[genome, count - 1]) if side and self.convictions.shape[1] else side
+    def last(self, genome: int, bars: int) -> tuple[int, int, float]:
+        """Return the directions of one genome at the last two of so many bars, and its target at the last."""
+        count, held = int(self.counts[genome]), int(self.held[genome])
+        if count == 0:
+            return held, held, float(held)
+        side = before = int(self.sides[genome, count - 1])
+        if self.bars[genome, count - 1] == bars - 1:
+            before = int(self.sides[genome, count - 2]) if count > 1 else held
+        conviction = float(self.convictions[genome, count - 1]) if side and self.convictions.shape[1] else 1.0
+        return before, side, side * conviction
 
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""

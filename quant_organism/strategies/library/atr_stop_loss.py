@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.family import GeneArrays, Memory, register
 from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class AtrStopLoss:
     seed_type: ClassVar[str] = "risk_management"
     columns: ClassVar[tuple[str, ...]] = ("high", "low", "close")
     conviction: ClassVar[bool] = True
+    memory: ClassVar[Memory] = "position"
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.family import GeneArrays, Memory, register
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
 from quant_organism.strategies.trees.grammar import VoteGrammar
@@ -43,7 +43,7 @@ class Composite:
     seed_type: ClassVar[str] = "composite"
     columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
-    remembers_direction_only: ClassVar[bool] = True
+    memory: ClassVar[Memory] = "direction"
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.family import GeneArrays, Memory, register
 from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class IchimokuCloud:
     seed_type: ClassVar[str] = "trend_following"
     columns: ClassVar[tuple[str, ...]] = ("high", "low", "close")
     conviction: ClassVar[bool] = False
-    remembers_direction_only: ClassVar[bool] = True
+    memory: ClassVar[Memory] = "direction"
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (

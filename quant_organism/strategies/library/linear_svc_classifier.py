@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.family import GeneArrays, Memory, register
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.learning.grids import SVC_GRID, choices, svc_keys
 from quant_organism.strategies.learning.walk_forward import first_refit
@@ -26,7 +26,7 @@ class LinearSvcClassifier:
     seed_type: ClassVar[str] = "ml_classifier"
     columns: ClassVar[tuple[str, ...]] = ("open", "high", "low", "close", "volume")
     conviction: ClassVar[bool] = False
-    remembers_direction_only: ClassVar[bool] = True
+    memory: ClassVar[Memory] = "direction"
     evolves: ClassVar[bool] = True
     read_after_the_fit: ClassVar[tuple[str, ...]] = ("ensemble_size", "decision_margin")
     genes: ClassVar[tuple[GeneSpec, ...]]
