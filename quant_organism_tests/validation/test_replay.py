@@ -17,6 +17,8 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome, default_genome, families, random_genome
 from quant_organism.strategies import family as register
 from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies.learning import linear_svc
+from quant_organism.strategies.learning.features import forward_returns
 from quant_organism.validation.replay import (
     Pace,
     Replay,
@@ -103,6 +105,22 @@ def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
             panel, periods = trending_panel(days=25, assets=1), (Span("a", 480, 520), Span("b", 520, 600))
     found = replayed(Committee.of([genome]), panel, COSTS, periods)
     assert (found.equal, found.compared) == (2, 2), found.difference
+
+
+def test_fits_on_labels_to_come_are_found_out_though_fits_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def latest_known(shop: Any, features: Any, bar: int, window: int, horizon: int) -> Any:
+        # The evaluator's bars go on after the refit, the stream's end with it.
+        end = min(bar + 24, shop.bars.close.size - horizon)
+        returns = forward_returns(shop.bars.close[end - window : end + horizon], horizon)
+        return features[:, end - window : end], returns[:window]
+
+    genes = {"lookback_window": "250", "refit_interval": "24", "label_horizon": "1", "decision_margin": 0.0}
+    family = "linear_svc_classifier"
+    genome = Genome(family, dict(eager(family, 4).genes) | genes)
+    arguments = Committee.of([genome]), trending_panel(days=25, assets=1), COSTS, (Span("a", 480, 600),)
+    assert replayed(*arguments).equal == 1
+    monkeypatch.setattr(linear_svc, "training_set", latest_known)
+    assert replayed(*arguments).equal == 0
 
 
 @dataclass(frozen=True)
