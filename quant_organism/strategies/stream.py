@@ -48,8 +48,8 @@ class SignalStream:
     """The history of one asset and the target that one genome draws from it.
 
     Every target is computed by the family's own kernels from the bars so far. A family looks at no later bar, so these
-    are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar; what is left
-    to a step that grows with the history is the kernel that goes through them, a few nanoseconds a bar.
+    are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar, and kernels
+    go through as many of the latest bars as the family remembers (`memory_of`), a few nanoseconds a bar.
 
     Parameters
     ----------
