@@ -137,7 +137,7 @@ def test_no_honest_genome_is_called_a_cheater(name: str) -> None:
 
 def test_a_genome_silent_on_one_market_is_tried_on_the_next() -> None:
     flat = sample(0)
-    resting = Bars(**{**vars(flat), **dict.fromkeys(("open", "high", "low", "close"), np.full(2_400, 100.0))})
+    resting = flat._replace(**dict.fromkeys(("open", "high", "low", "close"), np.full(2_400, 100.0)))
     genome = default_genome("ema_crossover")
     silent = check_birth(genome, [resting])
     assert silent is not None

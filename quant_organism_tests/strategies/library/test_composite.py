@@ -1,5 +1,7 @@
 """composite on cases worked out by hand, and the laws of its votes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -176,7 +178,7 @@ def test_trees_with_and_without_funding_are_evaluated_side_by_side() -> None:
     evaluator, unrated = Evaluator(threads=2), random_panel(3, holes=True)
     rng = np.random.default_rng(3)
     rate = np.where(rng.random(unrated.close.shape) < 0.9, rng.normal(0.0, 1e-4, unrated.close.shape), np.nan)
-    market = unrated._replace(funding_rate=rate)
+    market = replace(unrated, funding_rate=rate)
     together = evaluator.evaluate(genomes, market, Costs())
     assert (together.metrics["trades"] > 0).all()
     for place, genome in enumerate(genomes):
@@ -184,7 +186,7 @@ def test_trees_with_and_without_funding_are_evaluated_side_by_side() -> None:
         for name, values in alone.metrics.items():
             np.testing.assert_array_equal(values[0], together.metrics[name][place], err_msg=name)
     # A market without funding rates is no market for such a tree; the others trade there as they did.
-    silent = unrated._replace(funding_rate=np.full_like(rate, np.nan))
+    silent = replace(unrated, funding_rate=np.full_like(rate, np.nan))
     with pytest.raises(InputError, match="composite reads the column funding_rate, but the panel has none"):
         evaluator.evaluate(genomes, silent, Costs())
     sighted = evaluator.evaluate(genomes[::2], silent, Costs())
