@@ -141,11 +141,6 @@ class Group:
             for funding in (False, True)
         }
 
-    @cached_property
-    def all_needs(self) -> dict[str, Keys]:
-        """Keys, each once, of every indicator that the genomes read, for assets with a funding rate on every bar."""
-        return indicator_needs(self.batches)
-
 
 def groups_of(batches: Sequence[Batch], window: Window, threads: int) -> list[Group]:
     """Collect neighbouring batches."""
@@ -280,9 +275,6 @@ class Banks:
     @classmethod
     def of(cls, sleeve: Sleeve, group: Group, store: IndicatorStore) -> Banks:
         """Build what the genomes of a group read."""
-        if sleeve.rated_bars is sleeve.signal_bars:
-            every = IndicatorBank(sleeve.signal_bars, group.all_needs, store)
-            return cls(every, every)
         return cls(
             IndicatorBank(sleeve.signal_bars, group.needs[False], store),
             IndicatorBank(sleeve.rated_bars, group.needs[True], store),

@@ -118,6 +118,7 @@ def rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np.
                 out[t, a] = (below + 0.5 * (equal - 1)) / (known - 1)
 
 
+@compiled
 def relative_range(
     high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64], period: int
 ) -> NDArray[np.float64]:
@@ -126,41 +127,41 @@ def relative_range(
     return share
 
 
+@compiled
 def log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Return the population deviation of the last `window` log returns, from bar `window` on, shape (n,)."""
     deviation: NDArray[np.float64] = log_return_deviation_rows(close, np.array([window]))[0]
     return deviation
 
 
+@compiled
 def momentum(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Return the absolute log return over `window` bars in units of their deviation, shape (n,)."""
-    return _in_deviations(close, log_return_deviation(close, window), window)
+    out = log_return_deviation(close, window)
+    for t in range(window, close.size):
+        out[t] = abs(np.log(close[t] / close[t - window])) / out[t] if out[t] > 0.0 else 0.0
+    return out
 
 
 @compiled
-def _in_deviations(close: NDArray[np.float64], deviation: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    out = deviation.copy()
-    for t in range(window, close.size):
-        out[t] = abs(np.log(close[t] / close[t - window])) / deviation[t] if deviation[t] > 0.0 else 0.0
-    return out
-
-
 def _turbulence(close: NDArray[np.float64], day: int, month: int) -> NDArray[np.float64]:
-    deviation, out = log_return_deviation(close, day), np.zeros(close.size)
-    now, usual = deviation[day + month :], rolling_median(deviation[day:], month)[month - 1 : -1]
-    np.divide(now, usual, out=out[day + month :], where=usual > 0.0)
+    deviation = log_return_deviation(close, day)
+    usual = rolling_median(deviation[day:], month)
+    out = np.zeros(close.size)
+    for t in range(day + month, close.size):
+        median = usual[t - 1 - day]
+        out[t] = deviation[t] / median if median > 0.0 else 0.0
     return out
 
 
+@compiled
 def rolling_median(x: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Return the median of the last `window` values, from bar `window` - 1 on, shape (n,)."""
-    return _medians(x, np.sort(x[:window]), window)
-
-
-@compiled
-def _medians(x: NDArray[np.float64], ordered: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     # The window is kept sorted: one value leaves and one enters per bar.
     out = np.full(x.size, np.nan)
+    if x.size < window:
+        return out
+    ordered = np.sort(x[:window])
     half = window // 2
     for t in range(window - 1, x.size):
         if t >= window:

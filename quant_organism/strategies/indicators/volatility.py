@@ -103,20 +103,16 @@ def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> 
     return rows
 
 
+@compiled
 def log_return_deviation_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` log returns, shape (K, n); NaN before bar period."""
     rows = np.full((periods.size, close.size), np.nan)
-    rows[:, 1:] = deviation_rows(_log_returns(close), periods)
+    if close.size > 1:
+        found = deviation_rows(np.log(close[1:] / close[:-1]), periods)
+        for k in range(periods.size):
+            for t in range(found.shape[1]):
+                rows[k, t + 1] = found[k, t]
     return rows
-
-
-@compiled
-def _log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
-    # From the second bar on.
-    returns = np.empty(max(close.size - 1, 0))
-    for t in range(returns.size):
-        returns[t] = np.log(close[t + 1] / close[t])
-    return returns
 
 
 @compiled
