@@ -102,7 +102,9 @@ async def _over_a_socket() -> tuple[list[float], float]:
     venue.start()
     port = ours.recv()
     streams = {coin: _stream(coin) for coin in COINS}
-    _stream("warm").step(_market_row(Bar("warm", "1m", START, 100.0, 101.0, 99.0, 100.0, 1.0, 1, "trades")))
+    warm = _stream("warm")
+    for bar in range(2):  # loads what a stream's first bar runs, and what all bars after it do
+        warm.step(_market_row(Bar("warm", "1m", START + 60_000 * bar, 100.0, 101.0, 99.0, 100.0, 1.0, 1, "trades")))
     feed = Feed(
         f"http://127.0.0.1:{port}",
         _plan(),
