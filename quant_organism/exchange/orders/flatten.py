@@ -56,9 +56,6 @@ def flatten(
     left, looks, rounds, is_found = "nothing is known: the venue does not answer", 0, 0, False
     for _ in range(_LOOKS * (len(slippages) + 1)):
         try:
-            if not is_found:
-                manager.venue.find_dexs()
-                is_found = True
             unsettled = manager.settle()  # what may still arrive could open a position again
             orders, positions = _left(manager, coins)
             if orders or positions or unsettled:
@@ -68,6 +65,9 @@ def flatten(
                 _cancel(manager, orders)
                 _close(manager, f"{decision_id}/{rounds}", positions, slippages[rounds])
                 rounds += 1
+            elif not is_found:  # only now, lest a dex that does not answer keep what is known of open
+                manager.venue.find_dexs()
+                is_found = True
             else:
                 looks += 1
                 if looks >= _LOOKS:
