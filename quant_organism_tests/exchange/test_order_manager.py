@@ -314,6 +314,19 @@ def test_flattening_ends_with_an_error_when_the_venue_is_silent(server: Loopback
         flatten(manager, "stop now", slippages=[D("0.01")], sleep=lambda seconds: None)
 
 
+def test_flattening_closes_what_is_known_of_even_where_the_dexs_cannot_be_listed(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    manager.place("d", [new_order("d", px="2010")])
+    unreadable = Failure("after", edit=lambda answer: {"dexs": "none"})
+    server.inject = lambda endpoint, body: (
+        unreadable if body["type" if endpoint == "info" else "nonce"] == "perpDexs" else None
+    )
+    with pytest.raises(NotFlat, match="other dexs have not been seen"):
+        flatten(manager, "stop now", sleep=lambda seconds: None)
+    assert server.positions() == {}
+
+
 def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, manager: OrderManager) -> None:
     manager.place("d", [new_order("d", px="2010")])
     with server.lock:

@@ -66,6 +66,7 @@ def flatten(
                 _close(manager, f"{decision_id}/{rounds}", positions, slippages[rounds])
                 rounds += 1
             elif not is_found:  # only now, lest a dex that does not answer keep what is known of open
+                left = "what is known of is closed, and other dexs have not been seen"
                 manager.venue.find_dexs()
                 is_found = True
             else:
