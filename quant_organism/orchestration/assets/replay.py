@@ -33,7 +33,8 @@ def replay_validation(
     progress("Replay", 0, 1, f"{len(grounds.admitted)} candidates")
     before = read_judgements(backtest_validation, profile)
     reviews = run_gauntlet(grounds, profile, stages=REPLAY, before=before, every_gate=search.every_gate)
-    left = [review.candidate for review in reviews if review.candidate in grounds.admitted and review.open_goals]
+    shown = [review.candidate for review in reviews if search.every_gate or review.open_goals]
+    left = [candidate for candidate in shown if candidate in grounds.admitted]
     replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(profile))
     cycle.write("strategy_replays", replays)
     equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
