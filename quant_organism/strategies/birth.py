@@ -112,6 +112,4 @@ def _readable(bars: Bars, columns: Sequence[str]) -> Bars:
 
 
 def _part(bars: Bars, rows: Any) -> Bars:
-    columns = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
-    kept: dict[str, Any] = {name: np.ascontiguousarray(getattr(bars, name)[rows]) for name in columns}
-    return bars._replace(**kept, market="", asset="")
+    return bars.part(rows, "sample")._replace(market="", asset="")
