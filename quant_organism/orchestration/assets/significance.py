@@ -87,8 +87,7 @@ def significance_of_search(
     One row per statistic: the committee, then the best single strategies by rank, each with its in-sample Sharpe ratio,
     what the same search shows by luck alone, and the p-value. Families that fit models are left out and named. Unless
     every gate is wanted, nothing is repeated where the test before the search found nothing, or where the backtest has
-    left nobody. Every repetition
-    is kept in `null_draws`, so that another run with more minutes goes on from there.
+    left nobody. Every repetition is kept in `null_draws`, so that another run with more minutes goes on from there.
     """
     cycle = Cycle.open(market_panel, context.partition_key, market, lake)
     result: SearchSignificance | NotRun
