@@ -2,8 +2,9 @@
 
 Both simulate and deliver total return, Sharpe ratio, maximum drawdown, win rate, number of trades and turnover. The
 evaluator's time is all-in: it makes the signals, charges funding, sizes by liquidity, calm and momentum, and delivers a
-portfolio with daily returns per genome. vectorbt is handed finished signals and simulates 300 columns in one call,
-which is how it is fastest.
+portfolio with daily returns per genome. vectorbt simulates 300 columns in one call, which is how it is fastest. Its
+signals are finished and not counted, save for ema_crossover, the family that it can do alone: there both begin with
+prices, and vectorbt makes its averages with its own indicator.
 
 vectorbt asks the system for new memory in every call, and what that takes depends on what the process did before. So
 each family is measured in a process of its own that does nothing else, as a user's script would. What vectorbt takes
@@ -41,6 +42,7 @@ from quant_organism.strategies.signals import COLUMNS, signal
 from quant_organism.strategies.store import IndicatorStore
 
 Floats = NDArray[np.float64]
+Orders = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
 
 ROOT = Path(__file__).resolve().parent.parent
 BARS, ASSETS, GENOMES, COLUMNS_AT_ONCE, REPEATS = 8_760, 16, 1_000, 300, 3
@@ -97,9 +99,9 @@ def vectorbt_alone(name: str) -> None:
     generations = [population(name, rng)[:COLUMNS_AT_ONCE] for _ in range(REPEATS + 1)]
     took = []
     for genomes in generations:
-        held = targets(genomes, market, models)
+        finished = orders_of_targets(targets(genomes, market, models)) if name != "ema_crossover" else None
         began = os.times()
-        vectorbt_metrics(genomes, market, held)
+        vectorbt_metrics(genomes, market, finished or ema_orders(genomes, market))
         ended = os.times()
         user = ended.user - began.user
         took.append((user + ended.system - began.system, user))
@@ -201,15 +203,52 @@ def targets(genomes: list[Genome], market: Panel, store: IndicatorStore | None =
     return np.column_stack([signal(genome, columns, store=store) for genome in genomes])
 
 
-def vectorbt_metrics(genomes: list[Genome], market: Panel, target: Floats) -> tuple[Any, ...]:
-    """Trade the signals of all genomes on the first asset in one `from_signals` call and extract the metrics."""
+def orders_of_targets(target: Floats) -> Orders:
+    """Return what signals order at the open of each bar: entries, exits, short entries and short exits."""
+    flat = np.zeros((1, target.shape[1]))
+    held = np.vstack([flat, target[:-1]])
+    before = np.vstack([flat, held[:-1]])
+    return (
+        (held > 0) & (before <= 0),
+        (held <= 0) & (before > 0),
+        (held < 0) & (before >= 0),
+        (held >= 0) & (before < 0),
+    )
+
+
+def ema_orders(genomes: list[Genome], market: Panel) -> Orders:
+    """Return the orders of ema_crossover as a user of vectorbt makes them from the prices of the first asset.
+
+    vectorbt's averages begin with the first price and not with a mean, and it enters again after a stop as long as the
+    signal stands, so that some trades are other ones.
+    """
+    import pandas as pd
+    import vectorbt
+
+    close = pd.Series(market.close[:, 0])
+    fast_periods, slow_periods = (
+        [genome.genes[f"{name}_ema_period"] for genome in genomes] for name in ("fast", "slow")
+    )
+    fast, slow = (vectorbt.MA.run(close, periods, ewm=True).ma.to_numpy() for periods in (fast_periods, slow_periods))
+    gap, rate = fast / slow - 1.0, np.column_stack([close.pct_change(period).to_numpy() for period in fast_periods])
+    least_gap, least_rate = (
+        np.array([genome.genes[name] for genome in genomes]) for name in ("trend_filter", "momentum_threshold")
+    )
+    long, short = (gap > least_gap) & (rate > least_rate), (gap < -least_gap) & (rate < -least_rate)
+    flat = np.zeros((1, len(genomes)), dtype=np.bool_)
+    entries, exits, short_entries, short_exits = (
+        np.vstack([flat, decided[:-1]]) for decided in (long, gap < 0.0, short, gap > 0.0)
+    )
+    return entries, exits, short_entries, short_exits
+
+
+def vectorbt_metrics(genomes: list[Genome], market: Panel, orders: Orders) -> tuple[Any, ...]:
+    """Trade the orders of all genomes on the first asset in one `from_signals` call and extract the metrics."""
     import pandas as pd
     import vectorbt
 
     columns = {name: getattr(market, name)[:, 0] for name in ("open", "high", "low", "close")}
-    flat = np.zeros((1, len(genomes)))
-    held = np.vstack([flat, target[:-1]])
-    before = np.vstack([flat, held[:-1]])
+    entries, exits, short_entries, short_exits = map(pd.DataFrame, orders)
     opens, high, low, close = (pd.Series(columns[name]) for name in ("open", "high", "low", "close"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -219,10 +258,10 @@ def vectorbt_metrics(genomes: list[Genome], market: Panel, target: Floats) -> tu
             low=low,
             close=close,
             price=opens,
-            entries=pd.DataFrame((held > 0) & (before <= 0)),
-            exits=pd.DataFrame((held <= 0) & (before > 0)),
-            short_entries=pd.DataFrame((held < 0) & (before >= 0)),
-            short_exits=pd.DataFrame((held >= 0) & (before < 0)),
+            entries=entries,
+            exits=exits,
+            short_entries=short_entries,
+            short_exits=short_exits,
             size=np.array([[genome.genes["position_size"] for genome in genomes]]),
             size_type="value",
             fees=COSTS.taker_fee,
@@ -231,9 +270,9 @@ def vectorbt_metrics(genomes: list[Genome], market: Panel, target: Floats) -> tu
             init_cash=1.0,
             freq="1h",
         )
-        orders, value = portfolio.orders.records, portfolio.value().to_numpy()
-        bar, column = orders["idx"].to_numpy(), orders["col"].to_numpy()
-        traded = orders["size"].to_numpy() * orders["price"].to_numpy() / value[np.maximum(bar - 1, 0), column]
+        filled, value = portfolio.orders.records, portfolio.value().to_numpy()
+        bar, column = filled["idx"].to_numpy(), filled["col"].to_numpy()
+        traded = filled["size"].to_numpy() * filled["price"].to_numpy() / value[np.maximum(bar - 1, 0), column]
         return (
             portfolio.total_return(),
             portfolio.sharpe_ratio(),

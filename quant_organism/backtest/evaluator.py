@@ -22,6 +22,7 @@ from quant_organism.backtest.population import (
     Batch,
     Desk,
     Group,
+    bank_maker,
     batches_of,
     check_columns,
     groups_of,
@@ -159,6 +160,8 @@ class Evaluator:
 
         _ = window.sleeves, window.market_returns  # before threads ask for them
         with ThreadPoolExecutor(self.threads) as executor:
+            if len(groups) > 1 and takes_part is None:
+                list(executor.map(bank_maker(groups, window), window.traded_assets))
             list(executor.map(trade, groups))
         return Evaluation(
             genomes=genomes,

@@ -32,6 +32,9 @@ _BATCH_CELLS = 2**18
 _GROUP_CELLS = 2**21
 """Most genomes x bars of a group of several batches: more share more indicators, and need room for more returns."""
 
+_CELL_BYTES = 8
+"""Bytes that an indicator takes per bar; some take less."""
+
 _GROUPS_OF_A_THREAD = 4
 """Groups that each thread gets at least, where there are enough batches: groups take different times."""
 
@@ -279,6 +282,26 @@ class Banks:
             IndicatorBank(sleeve.signal_bars, group.needs[False], store),
             IndicatorBank(sleeve.rated_bars, group.needs[True], store),
         )
+
+
+def bank_maker(groups: Sequence[Group], window: Window) -> Callable[[int], None]:
+    """Return what makes all indicators of an asset that any of the groups reads, so that none makes them again.
+
+    It leaves an asset alone whose indicators have no room in the store.
+    """
+    everyone = Group([batch for group in groups for batch in group.batches])
+
+    def make(asset: int) -> None:
+        sleeve, store = window.sleeves[asset], window.store
+        missing = sum(
+            store.missing(bars.market, bars.asset, name, keys) * bars.close.size
+            for bars, needs in ((sleeve.signal_bars, everyone.needs[False]), (sleeve.rated_bars, everyone.needs[True]))
+            for name, keys in needs.items()
+        )
+        if missing * _CELL_BYTES <= store.room_beside(window.market):
+            Banks.of(sleeve, everyone, store)
+
+    return make
 
 
 def indicator_needs(batches: Iterable[Batch]) -> dict[str, Keys]:

@@ -81,6 +81,15 @@ class IndicatorStore:
         """Return what is kept of an indicator of an asset."""
         return self._tables.get((market, asset, name))
 
+    def missing(self, market: str, asset: str, name: str, keys: Keys) -> int:
+        """Return how many of the keys, each given once, have no row of an indicator of an asset here."""
+        kept = self.table(market, asset, name)
+        return keys.size if kept is None else int(keys.size - kept.holds(keys).sum())
+
+    def room_beside(self, market: str) -> int:
+        """Return how many bytes of rows of a market can be kept beside those that are kept of it already."""
+        return self.max_bytes - self._model_bytes - self._table_bytes[market]
+
     def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> Table | None:
         """Keep rows beside those kept before, and return all of them; None if they do not fit."""
         place = (market, asset, name)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.indicators.averages import CACHED
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
 from quant_organism.strategies.indicators.extremes import greatest_of, maximum_rows, pyramid_height
 
@@ -64,23 +65,25 @@ def _weighted_rows(
         # Merged with nothing, a window stays what it is.
         _merge(pyramid[level, :, :size], pyramid[level - 1, :, :size])
         _merge(pyramid[level, :, :size], pyramid[level - 1, :, half : half + size])
-    merged = np.empty((3, n))
+    merged = np.empty((3, CACHED))
     for k in range(periods.size):
         period = periods[k]
-        size = max(n - period + 1, 0)
-        window = merged[:, :size]
-        window[:] = 0.0
-        age = 0
-        for level in range(levels):
-            if period >> level & 1:
-                _merge(window, pyramid[level, :, age : age + size])
-                age += 1 << level
-        total, mean, squares = window[0], window[1], window[2]
-        out_mean, out_deviation = rows[0, k, n - size :], rows[1, k, n - size :]
-        for t in range(size):
-            deviation = np.sqrt(squares[t] / total[t])
-            out_mean[t] = mean[t]
-            out_deviation[t] = deviation if deviation >= NO_DEVIATION * abs(mean[t]) else 0.0
+        first = min(period - 1, n)
+        for begin in range(0, n - first, CACHED):
+            out_mean = rows[0, k, first + begin : min(first + begin + CACHED, n)]
+            out_deviation = rows[1, k, first + begin : min(first + begin + CACHED, n)]
+            window = merged[:, : out_mean.size]
+            window[:] = 0.0
+            age = begin
+            for level in range(levels):
+                if period >> level & 1:
+                    _merge(window, pyramid[level, :, age : age + out_mean.size])
+                    age += 1 << level
+            total, mean, squares = window[0], window[1], window[2]
+            for t in range(out_mean.size):
+                deviation = np.sqrt(squares[t] / total[t])
+                out_mean[t] = mean[t]
+                out_deviation[t] = deviation if deviation >= NO_DEVIATION * abs(mean[t]) else 0.0
     return rows
 
 
