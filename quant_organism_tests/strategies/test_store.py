@@ -37,6 +37,15 @@ def test_what_does_not_fit_is_computed_and_not_kept() -> None:
         assert store.used_bytes <= 2 * ROW
 
 
+def test_a_store_knows_what_is_missing_and_what_room_is_left() -> None:
+    store = IndicatorStore(5 * ROW)
+    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    assert store.missing("m", "A", "ema", np.array([5, 7, 9, 11])) == 2
+    assert store.missing("m", "B", "ema", np.array([5, 9])) == 2
+    assert store.room_beside("m") == 3 * ROW
+    assert store.room_beside("another") == 5 * ROW
+
+
 def test_another_market_makes_way() -> None:
     store = IndicatorStore(3 * ROW)
     IndicatorBank(bars("old"), {"ema": np.array([5, 9])}, store)

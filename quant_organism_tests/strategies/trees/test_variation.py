@@ -50,6 +50,19 @@ def test_the_same_seed_gives_the_same_trees(seed: int) -> None:
     assert line() == line()
 
 
+@settings(deadline=None)
+@given(SEEDS)
+def test_windows_that_are_drawn_or_moved_lie_on_a_grid(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    votes = GRAMMAR.draw(rng)
+    for _ in range(3):
+        votes = GRAMMAR.perturb(votes, rng)
+        windows = {
+            part for group in votes for vote in group for node in walk(vote) for part in node if type(part) is int
+        }
+        assert windows <= {2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100}
+
+
 def names_in(votes: tuple[tuple[Tree, ...], ...]) -> set[str]:
     """Return the names of all nodes."""
     return {node[0] for group in votes for vote in group for node in walk(vote)}
