@@ -159,7 +159,7 @@ def test_too_short_a_history_or_too_few_kinds_of_trials_have_no_probability_of_o
     gate = BacktestOverfitting(at_most=0.25)
     short = gate.judge(case_of(steady(100)))
     clones = record_of(np.repeat(steady(120)[None], 9, axis=0))
-    assert "needs 240 days" in short.reason
+    assert "needs 160 days" in short.reason
     assert "needs 8 medoids, has 1" in gate.judge(case_of(steady(100), record=clones)).reason
 
 

@@ -80,7 +80,7 @@ class BacktestOverfitting(OverfittingGate):
     at_most
         Largest probability that the best of one half ranks in the lower half of the other.
     blocks
-        Blocks that the days are cut into, even.
+        Most blocks that the days are cut into, even; fewer where the days are few.
     """
 
     kind: ClassVar[str] = "backtest_overfitting"
@@ -100,7 +100,7 @@ class BacktestOverfitting(OverfittingGate):
             return self.without(found.reason)
         reason = (
             f"what looks best on one half of the days falls behind on the other with probability "
-            f"{found.probability:.2f} ({found.columns} kinds of trials), at most {self.at_most:.3g} accepted"
+            f"{found.probability:.2f} ({found.columns} kinds of trials, {found.blocks} blocks of days), at most {self.at_most:.3g} accepted"
         )
         return self.at_most_threshold(found.probability, found.columns, reason)
 

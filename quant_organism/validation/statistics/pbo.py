@@ -11,7 +11,7 @@ from quant_organism.validation.statistics.evidence import NotRun, require, requi
 
 MIN_COLUMNS = 8
 MIN_BLOCK_DAYS = 20
-BLOCKS = 12
+BLOCKS, FEWEST_BLOCKS = 12, 8
 # A split whose variance is this small against its mean square is constant up to rounding.
 _FLAT_SHARE = 1e-12
 # Clones tie: their ratios differ in the last bits, depending on where they stand in a matrix product.
@@ -56,7 +56,8 @@ def backtest_overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting |
         Net daily returns, float64 (T, N), one column per medoid: among all trials of a search clones would be ranked
         against each other.
     blocks
-        S, even: 12 gives 924 splits, 16 gives 12,870.
+        Most blocks S, even: 12 gives 924 splits, 16 gives 12,870. Fewer where they would be shorter than 20 days, down
+        to 8, which gives 70.
 
     Raises
     ------
@@ -67,8 +68,9 @@ def backtest_overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting |
     -----
     Bailey, Borwein, Lopez de Prado, Zhu 2017 (J. Comp. Finance 20).
     """
-    few = too_few(MIN_COLUMNS, returns.shape[1], "medoids") or too_few(blocks * MIN_BLOCK_DAYS, len(returns), "days")
-    return few if few is not None else cscv(returns, blocks)
+    fewest = min(blocks, FEWEST_BLOCKS)
+    few = too_few(MIN_COLUMNS, returns.shape[1], "medoids") or too_few(fewest * MIN_BLOCK_DAYS, len(returns), "days")
+    return few if few is not None else cscv(returns, min(blocks, len(returns) // (2 * MIN_BLOCK_DAYS) * 2))
 
 
 def cscv(returns: Floats, blocks: int) -> Overfitting:

@@ -128,10 +128,18 @@ def test_oldest_rows_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("shape", "reason"), [((240, 7), "needs 8 medoids, has 7"), ((239, 8), "needs 240 days, has 239")]
+    ("shape", "reason"), [((240, 7), "needs 8 medoids, has 7"), ((159, 8), "needs 160 days, has 159")]
 )
 def test_too_little_is_not_run(shape, reason):
     assert backtest_overfitting(np.ones(shape)) == NotRun(reason)
+
+
+@pytest.mark.parametrize(("days", "blocks"), [(160, 8), (199, 8), (200, 10), (239, 10), (240, 12), (900, 12)])
+def test_few_days_are_cut_into_fewer_blocks(days, blocks):
+    found = backtest_overfitting(np.random.default_rng(13).standard_normal((days, 8)))
+    assert isinstance(found, Overfitting)
+    assert found.blocks == blocks
+    assert found.periods // blocks >= 20
 
 
 @pytest.mark.parametrize("blocks", [0, 5, 14])
