@@ -48,6 +48,11 @@ class GateOutcome:
     cpu_seconds: float
 
     @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """What tells it from other gates: its name, and what it stands before."""
+        return self.name, self.goals
+
+    @property
     def name(self) -> str:
         """What tables call it: a profile may ask for the same number twice, with two bounds."""
         return f"{self.stage} {self.gate}" + ("" if self.threshold is None else f" {self.threshold:g}")
@@ -127,9 +132,9 @@ class Outcome:
                 remedy="delete it: the world is run again",
             ) from error
 
-    def stopped_by(self, goal: str) -> str | None:
-        """Return the name of the first gate that keeps it from a stage of life, None if none does."""
-        return next((gate.name for gate in self.gates if goal in gate.goals and gate.status != "passed"), None)
+    def stopped_by(self, goal: str) -> GateOutcome | None:
+        """Return the first gate that keeps it from a stage of life, None if none does."""
+        return next((gate for gate in self.gates if goal in gate.goals and gate.status != "passed"), None)
 
 
 def live_through(world: World, profile: AuditProfile, organism: Organism, folder: Path, real: Panel | None) -> Outcome:

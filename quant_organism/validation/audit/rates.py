@@ -255,17 +255,17 @@ def _worth(accepted: Sequence[Outcome]) -> Worth:
 def _gates(outcomes: Sequence[Outcome]) -> tuple[GateRow, ...]:
     goal = "paper" if any("paper" in gate.goals for o in outcomes for gate in o.gates) else "shadow"
     first = {o.world: o.stopped_by(goal) for o in outcomes}
-    names = list(dict.fromkeys((gate.name, gate.goals) for o in outcomes for gate in o.gates))
+    keys = dict.fromkeys(gate.key for o in outcomes for gate in o.gates)
     rows = []
-    for name, goals in names:
-        own = [(o.strength, g) for o in outcomes for g in o.gates if g.name == name and _asked(g)]
+    for key in keys:
+        own = [(o.strength, g) for o in outcomes for g in o.gates if g.key == key and _asked(g)]
         passed = [[g.status == "passed" for strength, g in own if strength == one] for one in _STRENGTHS]
-        stopped = [o.strength for o in outcomes if first[o.world] == name]
-        alone = [o.strength for o in outcomes if [g.name for g in o.gates if _stops(g, goal)] == [name]]
+        stopped = [o.strength for o in outcomes if (gate := first[o.world]) and gate.key == key]
+        alone = [o.strength for o in outcomes if [g.key for g in o.gates if _stops(g, goal)] == [key]]
         rows.append(
             GateRow(
-                gate=name,
-                goals=goals,
+                gate=key[0],
+                goals=key[1],
                 passed=tuple(Share.of(found, bool) for found in passed),
                 first=tuple(stopped.count(strength) for strength in _STRENGTHS),
                 only_nulls=alone.count("none"),

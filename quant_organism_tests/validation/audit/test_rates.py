@@ -103,6 +103,16 @@ def test_a_gate_that_was_not_asked_costs_nothing_and_is_not_counted():
     }
 
 
+def test_a_gate_that_stands_before_two_stages_with_different_questions_has_a_row_for_each():
+    before_shadow = replace(NULL.gates[1], goals=("shadow",))
+    failed = replace(NULL.gates[1], status="failed")
+    found = rates([replace(NULL, gates=(before_shadow, failed)), replace(NULL, world="n2", gates=(before_shadow,))])
+    assert [(row.goals, row.passed[0].count, row.passed[0].worlds, row.first) for row in found.gates] == [
+        (("shadow",), 2, 2, (0, 0, 0)),
+        (("paper",), 0, 1, (1, 0, 0)),
+    ]
+
+
 def test_p_values_that_are_too_small_on_nulls_raise_the_alarm_and_large_ones_do_not():
     assert alarm(rates(nulls(12, unseen_p=0.1)), "p-values of the days after the search")
     assert alarm(rates(nulls(12, pretest_p=0.1)), "p-values of the test before the search")
