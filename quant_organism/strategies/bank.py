@@ -291,7 +291,7 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "funding_mean": lambda shop, periods: averages.mean_rows(shop.bars.funding_rate, periods),
     "mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods),
     "family_sign": _family_sign,
-    "features": lambda shop, _: features.feature_rows(shop)[np.newaxis],
+    "features": lambda shop, _: features.feature_rows(shop.bars)[np.newaxis],
     "svc_score": linear_svc.score_rows,
     "return_levels": pca_tree.level_rows,
 }

@@ -178,6 +178,10 @@ class _Table:
         self._room[..., self.count : end] = columns
         self.count = end
 
+    @property
+    def columns(self) -> Rows:
+        return self._room[..., : self.count]
+
     def since(self, begin: int) -> Rows:
         # Kernels take rows that lie one behind the other.
         return np.ascontiguousarray(self._room[..., begin : self.count])
@@ -230,9 +234,11 @@ class _Newest(Workshop):
 
     def all_features(self) -> Rows:
         """Return the features of all bars so far, shape (20, n)."""
-        self.make("features", _FEATURES)
-        (rows,) = self._memory.tables["features", _FEATURES.tobytes()].since(0)
-        return np.asarray(rows)
+        return np.asarray(self._grown("features", _FEATURES).columns[0])
+
+    def newest_features(self) -> Rows:
+        """Return the features of new bars, shape (20, n)."""
+        return np.ascontiguousarray(self.all_features()[:, self.known :])
 
     def _grown(self, name: str, keys: Keys) -> _Table:
         # The table of an indicator that goes on from what earlier bars have left, up to the last bar.
@@ -309,27 +315,38 @@ def _family_sign(shop: _Newest, numbers: Keys) -> Rows:
     return np.array([[np.sign(reader.at(shop.every))] for reader in readers], dtype=np.int8)
 
 
-def _svc_score(shop: _Newest, keys: Keys) -> Rows:
-    def fitted(g: SvcGenes, bar: int) -> Rows:
+def _features(shop: _Newest, _: Keys) -> Rows:
+    left = shop.left("features", _FEATURES, features.Averages.none)
+    return features.features_onward(shop.bars, shop.known, shop.every.numbers.size - shop.known, left)[np.newaxis]
+
+
+class _Scorer:
+    # The last models of one set of genes, fitted again when it is time.
+    def __init__(self, shop: _Newest, genes: SvcGenes) -> None:
+        self._genes = genes
+        models = [self._fitted(shop, bar) for bar in _refits(shop, genes)[-genes.ensemble :]]
+        self._models = np.array(models).reshape(len(models), 3, genes.features + 1)
+
+    def score(self, shop: _Newest, column: Rows, out: Rows) -> None:
+        if _is_refit(shop, self._genes):
+            newest = self._fitted(shop, shop.known)[np.newaxis]
+            self._models = np.concatenate([self._models, newest])[-self._genes.ensemble :]
+        # As if all of them had been fitted at this bar's close.
+        refits = np.zeros(len(self._models), dtype=np.int64)
+        linear_svc.ensemble_scores(column, refits, self._models, self._genes.ensemble, out)
+
+    def _fitted(self, shop: _Newest, bar: int) -> Rows:
         every = Workshop(shop.every, shop.store)
-        return linear_svc.refit(every, Fits(every), shop.all_features(), g, bar)[0]
+        return linear_svc.refit(every, Fits(every), shop.all_features(), self._genes, bar)[0]
 
-    def latest() -> list[tuple[SvcGenes, list[Rows]]]:
-        genes = map(svc_genes, keys.tolist())
-        return [(g, [fitted(g, bar) for bar in _refits(shop, g)[-g.ensemble :]]) for g in genes]
 
-    models = shop.left("svc_score", keys, latest)
+def _svc_score(shop: _Newest, keys: Keys) -> Rows:
+    scorers = shop.left("svc_score", keys, lambda: [_Scorer(shop, svc_genes(key)) for key in keys.tolist()])
     if shop.known == 0:
         return linear_svc.score_rows(shop, keys)
-    column = shop.newest(shop.make("features", _FEATURES)[0])
-    rows = np.zeros((keys.size, 1))
-    for row, (g, kept) in zip(rows, models, strict=True):
-        if _is_refit(shop, g):
-            kept.append(fitted(g, shop.known))
-            del kept[: -g.ensemble]
-        if kept:
-            # As if all of them had been fitted at this bar's close.
-            linear_svc.ensemble_scores(column, np.zeros(len(kept), dtype=np.int64), np.stack(kept), g.ensemble, row)
+    column, rows = shop.newest_features(), np.zeros((keys.size, 1))
+    for row, scorer in zip(rows, scorers, strict=True):
+        scorer.score(shop, column, row)
     return rows
 
 
@@ -345,8 +362,7 @@ def _return_levels(shop: _Newest, keys: Keys) -> Rows:
     models = shop.left("return_levels", keys, latest)
     if shop.known == 0:
         return pca_tree.level_rows(shop, keys)
-    column = shop.newest(shop.make("features", _FEATURES)[0])
-    rows = np.zeros((keys.size, 3, 1))
+    column, rows = shop.newest_features(), np.zeros((keys.size, 3, 1))
     for row, (g, kept) in zip(rows, models, strict=True):
         if _is_refit(shop, g):
             kept[:] = [fitted(g, shop.known)]
@@ -374,7 +390,7 @@ _ONWARD: dict[str, Callable[[_Newest, Keys], Rows]] = {
     "closes_above_sma": _counts("closes_above_sma", 1),
     "closes_below_sma": _counts("closes_below_sma", -1),
     "family_sign": _family_sign,
-    "features": lambda shop, _: shop.newest(features.feature_rows(shop)[np.newaxis]),
+    "features": _features,
     "svc_score": _svc_score,
     "return_levels": _return_levels,
 }

@@ -9,6 +9,7 @@ from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
 
 
+@compiled
 def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the move over `period` bars as a share of the way that was walked, in [0, 1].
 
@@ -18,14 +19,10 @@ def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) ->
 
     Source: Perry J. Kaufman, Trading Systems and Methods.
     """
-    moves = np.abs(np.diff(x, prepend=x[:1]))
-    return _shares_of_way(x, mean_rows(moves, periods), periods)
-
-
-@compiled
-def _shares_of_way(
-    x: NDArray[np.float64], mean_move: NDArray[np.float64], periods: NDArray[np.int64]
-) -> NDArray[np.float64]:
+    moves = np.zeros(x.size)
+    for t in range(1, x.size):
+        moves[t] = abs(x[t] - x[t - 1])
+    mean_move = mean_rows(moves, periods)
     rows = np.full(mean_move.shape, np.nan)
     for k in range(periods.size):
         row, later, step = rows[k, periods[k] :], x[periods[k] :], mean_move[k, periods[k] :]

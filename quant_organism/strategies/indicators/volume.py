@@ -22,6 +22,7 @@ def typical_price(
     return price
 
 
+@compiled
 def vwap_rows(
     price: NDArray[np.float64], volume: NDArray[np.float64], periods: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -40,9 +41,12 @@ def vwap_rows(
     without volume weigh their bars equally.
     """
     rows = _weighted_rows(price, volume, periods)
-    if volume.min(initial=np.inf) == 0.0:
-        equal = _weighted_rows(price, np.ones(volume.size), periods)
-        np.copyto(rows, equal, where=maximum_rows(volume, periods) == 0.0)
+    if np.any(volume == 0.0):
+        equal, most = _weighted_rows(price, np.ones(volume.size), periods), maximum_rows(volume, periods)
+        for k in range(periods.size):
+            for t in range(volume.size):
+                if most[k, t] == 0.0:
+                    rows[:, k, t] = equal[:, k, t]
     return rows
 
 

@@ -2,55 +2,144 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 
+from quant_organism.strategies.indicators.averages import ema_onward, mean_rows
+from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
+from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
+from quant_organism.strategies.indicators.oscillators import rsi_onward, stochastic_k_rows
+from quant_organism.strategies.indicators.trend import efficiency_ratio_rows
+from quant_organism.strategies.indicators.volatility import atr_onward, log_return_deviation_rows, true_range
+from quant_organism.strategies.indicators.volume import typical_price, vwap_rows
+
 if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Workshop
+    from quant_organism.strategies.bank import Bars
 
 Floats = NDArray[np.float64]
+
+LONGEST_LAG = 72
+"""Bars before its own that a feature is made of, beside what its averages remember."""
+
+_LONGEST_WINDOW = 24
+_N_FEATURES = 20
 
 _NO_SCALE = 1e-10
 """A feature with a standard deviation up to this is constant but for rounding."""
 
 
-def feature_rows(shop: Workshop) -> Floats:
+class Averages(NamedTuple):
+    """What the bars so far have left for features that never forget.
+
+    Parameters
+    ----------
+    ema
+        Exponential averages of 12 and 26 bars, shape (2,).
+    rsi
+        Gains and losses of 14 bars, shape (2, 1).
+    atr
+        True range of 14 bars, shape (1,).
+    """
+
+    ema: Floats
+    rsi: Floats
+    atr: Floats
+
+    @classmethod
+    def none(cls) -> Averages:
+        """Return those before the first bar."""
+        return cls(np.zeros(2), np.zeros((2, 1)), np.zeros(1))
+
+
+def feature_rows(bars: Bars) -> Floats:
     """Return all features in their fixed order, shape (20, n); NaN before each one's first bar."""
-    bars = shop.bars
-    close, span = bars.close, bars.high - bars.low
+    return features_onward(bars, 0, bars.close.size, Averages.none())
 
-    def row(name: str, period: int) -> Floats:
-        return np.asarray(shop.make(name, np.array([period]))[0])
 
-    top, bottom = row("highest_high", 20), row("lowest_low", 20)
-    return np.stack(
-        [
-            log_change(close, 1),
-            log_change(close, 3),
-            log_change(close, 6),
-            log_change(close, 12),
-            log_change(close, 24),
-            row("rsi", 14) / 100.0 - 0.5,
-            row("ema", 12) / row("ema", 26) - 1.0,
-            row("z_score", 20),
-            row("atr", 14) / close,
-            row("log_return_deviation", 24),
-            _ratio(bars.volume, row("mean_volume", 24)) - 1.0,
-            row("stochastic_k", 14) / 100.0 - 0.5,
-            _ratio(close - bottom, top - bottom) - 0.5,
-            log_change(close, 48),
-            log_change(close, 72),
-            row("efficiency_ratio", 24),
-            span / close,
-            _ratio(close - bars.open, span),
-            _ratio(row("log_return_deviation", 6), row("log_return_deviation", 24)),
-            close / row("vwap", 24) - 1.0,
-        ]
-    )
+def features_onward(bars: Bars, begin: int, new: int, left: Averages) -> Floats:
+    """Return the features of `feature_rows` on new bars, shape (20, new).
+
+    Parameters
+    ----------
+    bars
+        The new bars, behind as many as there are up to `LONGEST_LAG`, or more.
+    begin
+        Number of the first new bar.
+    new
+        How many of them are new.
+    left
+        What the bars before have left; moved on.
+    """
+    rows = _all_but_logarithms(bars.open, bars.high, bars.low, bars.close, bars.volume, begin, new, *left)
+    # The logarithms of NumPy and of compiled code differ in the last bit.
+    for changes in (rows[:5], rows[13:15]):
+        np.log(changes, out=changes)
+    return rows
+
+
+@compiled
+def _all_but_logarithms(
+    opens: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    volume: Floats,
+    begin: int,
+    new: int,
+    ema: Floats,
+    rsi: Floats,
+    atr: Floats,
+) -> Floats:
+    # The features of the new bars; in the place of log changes the ratios that they are the logarithms of.
+    lead = close.size - new
+    rows = np.empty((_N_FEATURES, new))
+    for place, lag in ((0, 1), (1, 3), (2, 6), (3, 12), (4, 24), (13, 48), (14, LONGEST_LAG)):
+        for i in range(new):
+            rows[place, i] = close[lead + i] / close[lead + i - lag] if lead + i >= lag else np.nan
+    before = close[lead - 1] if lead > 0 else np.nan
+    average = ema_onward(close[lead:], begin, np.array([12, 26]), ema)
+    strength = rsi_onward(close[lead:], before, begin, np.array([14]), rsi)
+    prior = max(lead - 1, 0)
+    reach = true_range(high[prior:], low[prior:], close[prior:])[lead - prior :]
+    ranges = atr_onward(reach, begin, np.array([14]), atr)
+
+    # Windows need no more than the bars that the longest of them reaches back to.
+    near = max(lead - _LONGEST_WINDOW, 0)
+    highs, lows, closes, volumes = high[near:], low[near:], close[near:], volume[near:]
+    short, day, channels = np.array([20]), np.array([24]), np.array([14, 20])
+    z_score = z_score_rows(closes, mean_rows(closes, short), deviation_rows(closes, short))
+    deviation = log_return_deviation_rows(closes, np.array([6, 24]))
+    mean_volume = mean_rows(volumes, day)
+    top, bottom = maximum_rows(highs, channels), minimum_rows(lows, channels)
+    stochastic = stochastic_k_rows(closes, top, bottom)
+    efficiency = efficiency_ratio_rows(closes, day)
+    vwap = vwap_rows(typical_price(highs, lows, closes), volumes, day)[0]
+    for i in range(new):
+        t = lead - near + i
+        span = highs[t] - lows[t]
+        rows[5, i] = strength[0, i] / 100.0 - 0.5
+        rows[6, i] = average[0, i] / average[1, i] - 1.0
+        rows[7, i] = z_score[0, t]
+        rows[8, i] = ranges[0, i] / closes[t]
+        rows[9, i] = deviation[1, t]
+        rows[10, i] = _ratio(volumes[t], mean_volume[0, t]) - 1.0
+        rows[11, i] = stochastic[0, t] / 100.0 - 0.5
+        rows[12, i] = _ratio(closes[t] - bottom[1, t], top[1, t] - bottom[1, t]) - 0.5
+        rows[15, i] = efficiency[0, t]
+        rows[16, i] = span / closes[t]
+        rows[17, i] = _ratio(closes[t] - opens[near + t], span)
+        rows[18, i] = _ratio(deviation[0, t], deviation[1, t])
+        rows[19, i] = closes[t] / vwap[0, t] - 1.0
+    return rows
+
+
+@compiled
+def _ratio(above: float, below: float) -> float:
+    return above / below if below != 0.0 else 0.0
 
 
 def log_change(close: Floats, lag: int) -> Floats:
@@ -103,7 +192,3 @@ def standardise(features: Floats, count: int, begin: int, end: int) -> tuple[Flo
         moments[0, j] = mean
         moments[1, j] = scale
     return scaled, moments
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(above.size), where=below != 0.0)

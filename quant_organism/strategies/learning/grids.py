@@ -109,10 +109,8 @@ def tree_genes(key: int) -> TreeGenes:
 
 
 def _encode(grid: Mapping[str, tuple[Any, ...]], digits: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    key = np.zeros(next(iter(digits.values())).size, dtype=np.int64)
-    for name, values in grid.items():
-        key = key * len(values) + digits[name]
-    return key
+    shape = tuple(map(len, grid.values()))
+    return np.asarray(np.ravel_multi_index(tuple(digits[name] for name in grid), shape), dtype=np.int64)
 
 
 def _decode(grid: Mapping[str, tuple[Any, ...]], key: int) -> list[Any]:
