@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import format_ms
+from quant_organism.strategies.compiled import compiled
 
 _PRICES = ("open", "high", "low", "close", "volume", "funding_rate")
 
@@ -74,13 +75,24 @@ class MarketRow:
             shape = np.shape(getattr(self, name))
             if shape != (len(symbols),):
                 raise InputError(f"{name} has shape {shape}, expected ({len(symbols)},)", where=format_ms(self.time))
-        opens, high, low, close, volume, _ = self.columns
-        enclosed = (low > 0) & (low <= np.minimum(opens, close)) & (high >= np.maximum(opens, close)) & (high < np.inf)
-        sound = enclosed & (volume >= 0) & np.isfinite(volume) & np.isfinite(self.funding_paid)
-        for asset in np.flatnonzero(self.valid & ~sound).tolist():
+        asset = _first_unsound(self.columns, self.funding_paid, self.valid)
+        if asset >= 0:
             found = ", ".join(f"{name} {getattr(self, name)[asset]}" for name in (*_PRICES[:5], "funding_paid"))
             raise InputError(
                 f"not a possible bar: {found}",
                 where=f"{symbols[asset]} at {format_ms(self.time)}",
                 remedy="mark it as not valid, or repair it at its source",
             )
+
+
+@compiled
+def _first_unsound(columns: NDArray[np.float64], funding_paid: NDArray[np.float64], valid: NDArray[np.bool_]) -> int:
+    # Number of the first valid asset whose bar is not possible, -1 without any; nothing is enclosed by NaN.
+    opens, high, low, close, volume = columns[0], columns[1], columns[2], columns[3], columns[4]
+    for asset in range(valid.size):
+        below = 0.0 < low[asset] <= opens[asset] and low[asset] <= close[asset]
+        above = opens[asset] <= high[asset] < np.inf and close[asset] <= high[asset]
+        sound = below and above and 0.0 <= volume[asset] < np.inf and np.isfinite(funding_paid[asset])
+        if valid[asset] and not sound:
+            return asset
+    return -1

@@ -283,13 +283,14 @@ class GenomeStream:
 
     def _check(self, row: MarketRow, number: int) -> None:
         row.check(self.symbols)
-        where = format_ms(row.time)
         if row.time % self.interval.milliseconds:
-            raise InputError(f"bars of {self.interval} do not open at this time", where=where)
+            raise InputError(f"bars of {self.interval} do not open at this time", where=format_ms(row.time))
         if self._last_number is not None and number <= self._last_number:
             last = format_ms(self._last_number * self.interval.milliseconds)
             raise InputError(
-                f"the bar is not later than the last, {last}", where=where, remedy="feed each bar once, in order"
+                f"the bar is not later than the last, {last}",
+                where=format_ms(row.time),
+                remedy="feed each bar once, in order",
             )
 
     def _listed(self, trades: Sequence[Sequence[NDArray[np.float64]]]) -> TradeList:

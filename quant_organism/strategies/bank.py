@@ -175,12 +175,12 @@ def _stochastic_k(shop: Workshop, periods: Keys) -> Rows:
 
 def _stochastic_d(shop: Workshop, keys: Keys) -> Rows:
     k_period, d_period = unpair(keys)
-    periods, row = np.unique(k_period, return_inverse=True)
+    periods, row = extremes.distinct(k_period)
     return oscillators.stochastic_d_rows(shop.make("stochastic_k", periods), row, k_period, d_period)
 
 
 def _stochastic_crossing(shop: Workshop, keys: Keys) -> Rows:
-    periods, row = np.unique(unpair(keys)[0], return_inverse=True)
+    periods, row = extremes.distinct(unpair(keys)[0])
     return oscillators.crossing_rows(shop.make("stochastic_k", periods), row, shop.make("stochastic_d", keys))
 
 

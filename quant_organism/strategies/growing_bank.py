@@ -75,7 +75,7 @@ class GrowingBank(IndicatorBank):
     def __init__(self, needs: Mapping[str, Keys], models: IndicatorStore) -> None:
         self._needs = {name: np.unique(keys) for name, keys in needs.items()}
         self._models = models
-        self._reaches: dict[str, int] = {}
+        self._reach = 0
         self._memory = _Memory()
         self._rows: dict[str, Rows] = {}
         self._names = {name: (name, keys.tobytes()) for name, keys in self._needs.items()}
@@ -88,13 +88,13 @@ class GrowingBank(IndicatorBank):
         count, known = bars.numbers.size, self._memory.count
         if count == known:
             return
-        if not self._reaches:
-            self._reaches = {name: _reach(name, keys, bars) for name, keys in self._needs.items()}
-        if count != known + 1 or known < max(self._reaches.values(), default=1):
+        if not self._reach:
+            self._reach = max((_reach(name, keys, bars) for name, keys in self._needs.items()), default=1)
+        if count != known + 1 or known < self._reach:
             self._memory = _Memory()
-        shop = _Newest(bars, self._memory, self._models)
+        # All look as far back as the one that looks farthest: what two are made of is then made once.
+        shop = _Newest(bars, self._memory, self._models, max(self._memory.count - self._reach, 0))
         for name, keys in self._needs.items():
-            shop.look_from(max(self._memory.count - self._reaches[name], 0))
             shop.keep(name, keys)
         self._memory.count = count
 
@@ -196,17 +196,12 @@ class _Memory:
 
 
 class _Newest(Workshop):
-    """Makes rows of the bars from number `begin` on, once `look_from` has said it; those from `known` on are new."""
+    """Makes rows of the bars from number `begin` on; those from number `known` on are new."""
 
-    def __init__(self, every: Bars, memory: _Memory, models: IndicatorStore) -> None:
-        super().__init__(every, models)
-        self.every, self.begin, self.known = every, -1, memory.count
+    def __init__(self, every: Bars, memory: _Memory, models: IndicatorStore, begin: int) -> None:
+        super().__init__(every.since(begin), models)
+        self.every, self.begin, self.known = every, begin, memory.count
         self._memory = memory
-
-    def look_from(self, begin: int) -> None:
-        """Make rows of the bars from number `begin` on."""
-        if begin != self.begin:
-            self.bars, self.begin, self._made = self.every.since(begin), begin, {}
 
     def make(self, name: str, keys: Keys) -> Rows:
         """Return the rows (K, n) of an indicator on the bars at hand."""

@@ -19,6 +19,21 @@ def greatest_of(numbers: NDArray[np.int64]) -> int:
 
 
 @compiled
+def distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the different ones of a few numbers, ascending, and the place of each number among them."""
+    found, count = np.empty_like(numbers), 0
+    for number in numbers:
+        place = count
+        while place > 0 and found[place - 1] >= number:
+            place -= 1
+        if place == count or found[place] != number:
+            found[place + 1 : count + 1] = found[place:count].copy()
+            found[place] = number
+            count += 1
+    return found[:count], np.searchsorted(found[:count], numbers)
+
+
+@compiled
 def pyramid_height(longest: int) -> int:
     """Return how many levels of windows of power-of-two length a window of `longest` bars needs."""
     levels = 1

@@ -97,6 +97,7 @@ def stochastic_k_rows(
     return rows
 
 
+@compiled
 def stochastic_d_rows(
     stochastic_k: NDArray[np.float64],
     k_row: NDArray[np.int64],
@@ -118,10 +119,15 @@ def stochastic_d_rows(
     """
     n = stochastic_k.shape[1]
     rows = np.full((k_row.size, n), np.nan)
-    for row in np.unique(k_row):
-        (alike,) = np.nonzero(k_row == row)
-        first = min(k_period[alike[0]] - 1, n)
-        rows[alike, first:] = mean_rows(stochastic_k[row, first:], d_period[alike])
+    begin = 0
+    while begin < k_row.size:
+        # Keys are ascending: those of one %K stand one behind the other.
+        end = begin + 1
+        while end < k_row.size and k_row[end] == k_row[begin]:
+            end += 1
+        first = min(k_period[begin] - 1, n)
+        rows[begin:end, first:] = mean_rows(stochastic_k[k_row[begin], first:], d_period[begin:end])
+        begin = end
     return rows
 
 

@@ -68,12 +68,17 @@ class Program:
                     layout.free(branch)
         self.instructions = layout.instructions()
         self._buffers = layout.numbers.size, layout.truths.size
-        # By name: the numbers of the inputs that are read of it, and their keys.
+        tables = {name: place for place, name in enumerate(_tables_read())}
+        self._n_tables, self._n_votes = len(tables), len(trees)
+        self._table = np.array([tables[name] for name, _ in reads], dtype=np.int64)
         by_name: dict[str, list[tuple[int, int]]] = {}
         for number, (name, key) in enumerate(reads):
             by_name.setdefault(name, []).append((number, key))
-        self._inputs = {name: np.array(pairs).T for name, pairs in by_name.items()}
-        self._n_inputs, self._n_votes = len(reads), len(trees)
+        self._prices = [(tables[name], name) for name in by_name if name in PRICES]
+        # Table and name of each indicator, the numbers of the inputs that are read of it, and their keys.
+        self._indicators = [
+            (tables[name], name, *np.array(pairs).T.copy()) for name, pairs in by_name.items() if name not in PRICES
+        ]
         signs = [(row, _reads(tree)[0][1]) for row, tree in enumerate(trees) if tree[0] == "family"]
         self._signs = np.array(signs, dtype=np.int64).reshape(-1, 2).T
 
@@ -88,22 +93,14 @@ class Program:
         from quant_organism.strategies.kernels.trees import interpret
 
         votes = np.empty((self._n_votes, bank.bars.numbers.size), dtype=np.int8)
-        table, row = np.zeros((2, self._n_inputs), dtype=np.int64)
-        tables = []
-        unread = np.empty((0, votes.shape[1]))
-        for place, name in enumerate(_tables_read()):
-            found = unread
-            if name in self._inputs:
-                inputs, keys = self._inputs[name]
-                if name in PRICES:
-                    # The tables must be of one type, and a column that may not be written to is of another.
-                    found = getattr(bank.bars, name)[np.newaxis]
-                    found = found if found.flags.carray else np.require(found, requirements=["C", "W"])
-                else:
-                    found, row[inputs] = bank.rows(name, keys)
-                table[inputs] = place
-            tables.append(found)
-        interpret(self.instructions, tuple(tables), table, row, *self._buffers, votes)
+        row = np.zeros(self._table.size, dtype=np.int64)
+        tables = [np.empty((0, votes.shape[1]))] * self._n_tables
+        for place, name in self._prices:
+            # The tables must be of one type, and a column that may not be written to is of another.
+            tables[place] = np.require(getattr(bank.bars, name)[np.newaxis], requirements=["C", "W"])
+        for place, name, inputs, keys in self._indicators:
+            tables[place], row[inputs] = bank.rows(name, keys)
+        interpret(self.instructions, tuple(tables), self._table, row, *self._buffers, votes)
         if self._signs.size:
             signs, numbers = bank.rows(FAMILY_SIGN, self._signs[1])
             votes[self._signs[0]] = signs[numbers]
