@@ -21,8 +21,9 @@ GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
 
 
-Memory = Literal["direction", "position", "history"]
-"""The direction that is held and nothing else; the position, and nothing as soon as it is flat; or anything."""
+Memory = Literal["direction", "position", "run", "history"]
+"""The direction that is held and nothing else; the position, and nothing as soon as it is flat; the run of bars since
+its side changed; or anything."""
 
 
 class StrategyFamily(Protocol):
@@ -150,4 +151,10 @@ def model_genes(family: StrategyFamily) -> tuple[str, ...]:
 def memory_of(family: StrategyFamily) -> Memory:
     """Return what a family's decisions know of earlier bars beside columns, indicators and its warm-up's bars."""
     found: Memory = getattr(family, "memory", "history")
+    return found
+
+
+def recall_of(family: StrategyFamily, genes: Mapping[str, Any]) -> int:
+    """Return how many bars before the run of its side a family's decisions in it know, beside the warm-up's."""
+    found: int = family.recall(genes) if hasattr(family, "recall") else 0
     return found

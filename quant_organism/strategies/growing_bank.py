@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from quant_organism.strategies.bank import Bars, IndicatorBank, Workshop, unpair
-from quant_organism.strategies.family import families, get_family, memory_of
+from quant_organism.strategies.family import families, get_family, memory_of, recall_of
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.indicators import averages, oscillators, trend, volatility
 from quant_organism.strategies.learning import features, linear_svc, pca_tree
@@ -131,8 +131,10 @@ class LastTarget:
         self._bank = GrowingBank(self._family.indicators(self._genes), models)
         self._targets = Targets.empty(1, 0, conviction=self._family.conviction)
         self._warmup, self._memory = self._family.warmup(genome.genes), memory_of(self._family)
+        self._recall = recall_of(self._family, genome.genes)
         self._count = self._held = 0
-        self._flat: int | None = None
+        # The last bar, of those seen one by one, from which on nothing earlier is remembered.
+        self._anew: int | None = None
         self._target = 0.0
 
     def at(self, bars: Bars) -> float:
@@ -148,7 +150,8 @@ class LastTarget:
         self._targets.held[0] = self._held if begin and self._memory == "direction" else 0
         self._family.targets(self._bank, self._genes, self._targets)
         self._held, side, self._target = self._targets.last(0, count - begin)
-        self._flat = count - 1 if side == 0 else self._flat
+        forgets = side != self._held if self._memory == "run" else side == 0
+        self._anew = count - 1 if forgets else self._anew
         self._count = count
         return self._target
 
@@ -160,7 +163,7 @@ class LastTarget:
             # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
             # than the warm-up has.
             return max(count - self._warmup - 2, 0)
-        return 0 if self._flat is None else max(self._flat + 1 - self._warmup, 0)
+        return 0 if self._anew is None else max(self._anew + 1 - self._warmup - self._recall, 0)
 
 
 class _Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import GeneArrays, register
+from quant_organism.strategies.family import GeneArrays, Memory, register
 from quant_organism.strategies.genes import GeneSpec
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class VolatilityScaling:
     seed_type: ClassVar[str] = "volatility"
     columns: ClassVar[tuple[str, ...]] = ("close",)
     conviction: ClassVar[bool] = True
+    memory: ClassVar[Memory] = "run"
     evolves: ClassVar[bool] = True
     genes: ClassVar[tuple[GeneSpec, ...]]
     own_genes: ClassVar[tuple[GeneSpec, ...]] = (
@@ -97,6 +98,10 @@ class VolatilityScaling:
     def warmup(self, genes: Mapping[str, Any]) -> int:
         """Return the first bar with a long window of returns."""
         return 4 * int(genes["volatility_window"])
+
+    def recall(self, genes: Mapping[str, Any]) -> int:
+        """Return how many bars of stress in a row make it last."""
+        return int(genes["regime_persistence"])
 
     def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
         """Name the deviation of returns over both windows."""
