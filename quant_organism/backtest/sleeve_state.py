@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,9 @@ CAUSE = 4  # reason of the exit, -1 for an entry
 N_FILL_COLUMNS = 5
 
 STAYS = -1.0
+
+# Numbers of a row of terms: those of the genome, and all before the margin tiers.
+_OF_GENOME, _N_NUMBERS = 5, 13
 
 
 class Tick(NamedTuple):
@@ -108,6 +112,8 @@ class Ledger(NamedTuple):
         In their order, shape (4, N_FILL_COLUMNS): out and in at the open, out at a level, out at the end.
     counts
         Number of trades and of fills, shape (2,).
+
+    Those of N assets stand in arrays with one more axis in front.
     """
 
     trades: Floats
@@ -115,9 +121,13 @@ class Ledger(NamedTuple):
     counts: NDArray[np.int64]
 
     @classmethod
-    def empty(cls) -> Ledger:
-        """Return room for what one bar can bring."""
-        return cls(np.zeros((3, layout.N_TRADE_COLUMNS)), np.zeros((4, N_FILL_COLUMNS)), np.zeros(2, dtype=np.int64))
+    def empty(cls, *assets: int) -> Ledger:
+        """Return room for what one bar can bring, of one asset or of a number of them."""
+        return cls(
+            np.zeros((*assets, 3, layout.N_TRADE_COLUMNS)),
+            np.zeros((*assets, 4, N_FILL_COLUMNS)),
+            np.zeros((*assets, 2), dtype=np.int64),
+        )
 
 
 @compiled
@@ -149,6 +159,44 @@ def terms_of(risk: layout.Risk, g: int, friction: layout.Friction) -> Terms:
         risk.max_drawdown[g],
         friction,
     )
+
+
+def in_rows(terms: Sequence[Terms]) -> Floats:
+    """Return the terms of N assets as rows of numbers, which `terms_in` reads; shorter ones end with NaN."""
+    rows = []
+    for first in terms:
+        fees = first.friction
+        numbers = [*first[:_OF_GENOME], *fees[:4], *fees[7:], fees.maintenance.size]
+        rows.append(np.concatenate([numbers, fees.tier_bounds, fees.maintenance, fees.deductions]))
+    table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for place, row in enumerate(rows):
+        table[place, : row.size] = row
+    return table
+
+
+@compiled
+def terms_in(row: Floats) -> Terms:
+    """Return the terms that a row of `in_rows` stands for."""
+    tiers, first = int(row[_N_NUMBERS - 1]), _N_NUMBERS
+    friction = layout.Friction(
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[first : first + tiers],
+        row[first + tiers : first + 2 * tiers],
+        row[first + 2 * tiers : first + 3 * tiers],
+        row[9],
+        row[10],
+        row[11] != 0.0,
+    )
+    return Terms(row[0], row[1], row[2], int(row[3]), row[4], friction)
+
+
+@compiled
+def ledger_of(ledgers: Ledger, asset: int) -> Ledger:
+    """Return the ledger of one of N assets."""
+    return Ledger(ledgers.trades[asset], ledgers.fills[asset], ledgers.counts[asset])
 
 
 @compiled

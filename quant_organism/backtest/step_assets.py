@@ -1,4 +1,4 @@
-"""One bar of a stream, compiled: a sleeve through its bar, and the decisions of all assets at the close."""
+"""One bar of a stream, compiled: all sleeves through their bar, and the decisions of all assets at the close."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.backtest.sleeve_state import SETTLED, Decision, Floats, Ledger, Terms, Tick
+from quant_organism.backtest.sleeve_state import SETTLED, Decision, Floats, Ledger, Tick, ledger_of, terms_in
 from quant_organism.backtest.step import decide, mark_bar, trade_bar
 from quant_organism.strategies.compiled import compiled
 
@@ -15,41 +15,50 @@ SIDE, SIZE, PERMITTED = range(3)
 
 
 @compiled
-def trade_asset(
-    state: Floats,
-    bar: Floats,
-    funding: float,
+def trade_assets(
+    states: Floats,
+    bars: Floats,
+    funding: Floats,
+    valid: NDArray[np.bool_],
     capital_usd: float,
     number: int,
     decided: Floats,
-    terms: Terms,
-    ledger: Ledger,
+    terms: Floats,
+    ledgers: Ledger,
 ) -> None:
-    """Take a sleeve through one bar, up to its mark at the close.
+    """Take the sleeves of N assets through one bar, up to their marks at the close.
 
     Parameters
     ----------
-    state
-        Of the sleeve; moved.
-    bar
-        Open, high, low, close and volume, shape (5,).
+    states
+        Of the sleeves; moved, shape (N, N_STATE).
+    bars
+        Open, high, low, close and volume, shape (5 or more, N).
     funding
-        Sum of the settlement fractions that a holder through the bar is charged.
+        Sums of the settlement fractions that a holder through the bar is charged, shape (N,).
+    valid
+        Which assets have this bar, shape (N,); the sleeves of others stay as they are.
     capital_usd
-        What the sleeve's initial equity stands for.
+        What a sleeve's initial equity stands for.
     number
         Place on the time grid.
     decided
-        Columns of decisions, shape (3,).
+        Columns of decisions, shape (N, 3).
     terms
-        Genome and costs.
-    ledger
-        Written: fills and ended trades.
+        Genome and costs, one row of `in_rows` per asset.
+    ledgers
+        Written: fills and ended trades of each asset.
     """
-    settled = state[SETTLED] + bar[3] * funding
-    tick = Tick(number, bar[0], bar[1], bar[2], bar[3], bar[4] / capital_usd, settled)
-    trade_bar(state, tick, decision_of(decided), terms, ledger)
-    mark_bar(state, bar[3], settled, ledger)
+    for asset in range(valid.size):
+        ledger, state = ledger_of(ledgers, asset), states[asset]
+        ledger.counts[:] = 0
+        if valid[asset]:
+            close = bars[3, asset]
+            settled = state[SETTLED] + close * funding[asset]
+            volume = bars[4, asset] / capital_usd
+            tick = Tick(number, bars[0, asset], bars[1, asset], bars[2, asset], close, volume, settled)
+            trade_bar(state, tick, decision_of(decided[asset]), terms_in(terms[asset]), ledger)
+            mark_bar(state, close, settled, ledger)
 
 
 @compiled

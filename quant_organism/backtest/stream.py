@@ -21,12 +21,14 @@ from quant_organism.backtest.sleeve_state import (
     N_STATE,
     SETTLED,
     Ledger,
+    in_rows,
+    ledger_of,
     new_state,
     terms_of,
 )
 from quant_organism.backtest.sleeves import friction_of
 from quant_organism.backtest.step import end_sleeve
-from quant_organism.backtest.step_assets import decide_assets, decision_of, trade_asset
+from quant_organism.backtest.step_assets import decide_assets, decision_of, trade_assets
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -104,13 +106,15 @@ class GenomeStream:
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
         self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
+        self._terms_in_rows = in_rows(self._terms)
+        self._unpaid = np.zeros(count)
         self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
         self._targets = np.zeros(count)
         self._decisions = np.zeros((count, 3))
         self._last_bars = np.full(count, -1, dtype=np.int64)
         self._last_number: int | None = None
         self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
-        self._ledger = Ledger.empty()
+        self._ledgers = Ledger.empty(count)
         if history is not None:
             self._warm_up(history)
 
@@ -134,11 +138,8 @@ class GenomeStream:
         """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
         number = row.time // self.interval.milliseconds
         self._check(row, number)
-        fills: list[Fill] = []
-        listed = np.flatnonzero(row.valid).tolist()
-        for asset in listed:
-            fills += self._trade(asset, row, number)
-        for asset in listed:
+        fills = self._trade(row, number)
+        for asset in np.flatnonzero(row.valid).tolist():
             self._last_bars[asset] = number
             self._targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
         found = self._allocation.step([signal.bars for signal in self._signals], row.valid)
@@ -214,22 +215,25 @@ class GenomeStream:
             signal.extend(bars, places)
         return stream
 
-    def _trade(self, asset: int, row: MarketRow, number: int) -> list[Fill]:
-        # One bar of one sleeve, up to its mark at the close.
-        ledger = self._ledger
-        paid = float(row.funding_paid[asset]) if self.costs.charge_funding else 0.0
-        trade_asset(
-            self._states[asset],
-            row.columns[:5, asset],
-            paid,
+    def _trade(self, row: MarketRow, number: int) -> list[Fill]:
+        # One bar of all sleeves, up to their marks at the close.
+        trade_assets(
+            self._states,
+            row.columns,
+            row.funding_paid if self.costs.charge_funding else self._unpaid,
+            row.valid,
             self.costs.capital_usd,
             number,
-            self._decisions[asset],
-            self._terms[asset],
-            ledger,
+            self._decisions,
+            self._terms_in_rows,
+            self._ledgers,
         )
-        self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
-        return fills_of(self.symbols[asset], ledger) if ledger.counts[1] else []
+        fills: list[Fill] = []
+        for asset in np.flatnonzero(self._ledgers.counts.any(axis=1)).tolist():
+            ledger = ledger_of(self._ledgers, asset)
+            self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
+            fills += fills_of(self.symbols[asset], ledger)
+        return fills
 
     def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
         greed, fear = beyond(fear_greed)
