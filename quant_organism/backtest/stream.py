@@ -37,6 +37,7 @@ from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import Genome
 from quant_organism.strategies.allocation import Allocation, allocate
 from quant_organism.strategies.allocation_stream import AllocationStream
+from quant_organism.strategies.histories import Histories
 from quant_organism.strategies.signals import COLUMNS, gene_arrays
 from quant_organism.strategies.stream import FittedModels, SignalStream
 
@@ -101,7 +102,8 @@ class GenomeStream:
         self.genome, self.symbols, self.interval, self.costs = genome, tuple(symbols), interval, costs
         count = len(self.symbols)
         kept = models or FittedModels()
-        self._signals = [SignalStream(genome, interval.hours, kept) for _ in range(count)]
+        self._histories = Histories(count, interval.hours)
+        self._signals = [SignalStream(genome, self._histories, asset, kept) for asset in range(count)]
         self._allocation = AllocationStream(count, interval.hours)
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
@@ -139,10 +141,11 @@ class GenomeStream:
         number = row.time // self.interval.milliseconds
         self._check(row, number)
         fills = self._trade(row, number)
+        self._histories.append(row.columns, number, row.valid)
+        self._last_bars[row.valid] = number
         for asset in np.flatnonzero(row.valid).tolist():
-            self._last_bars[asset] = number
-            self._targets[asset] = self._signals[asset].step(row.columns[:, asset], number)
-        found = self._allocation.step([signal.bars for signal in self._signals], row.valid)
+            self._targets[asset] = self._signals[asset].target()
+        found = self._allocation.step(self._histories, row.valid)
         self._decide(found, 0, row.valid, row.fear_greed)
         self._last_number = number
         return fills
@@ -166,7 +169,7 @@ class GenomeStream:
 
     def state(self) -> dict[str, Any]:
         """Return all that `restored` needs: plain values and arrays, none of them shared with the stream."""
-        histories = [signal.bars for signal in self._signals]
+        histories = [self._histories.bars(asset) for asset in range(len(self.symbols))]
         return {
             "schema": _SCHEMA,
             "genome": self.genome.to_dict(),
@@ -211,8 +214,8 @@ class GenomeStream:
         stream._trades = [list(trades) for trades in np.split(np.asarray(state["trades"]), ends)]
         ends = np.cumsum(state["bar_counts"])[:-1]
         columns, numbers = np.split(np.asarray(state["bars"]), ends, axis=1), np.split(state["numbers"], ends)
-        for signal, bars, places in zip(stream._signals, columns, numbers, strict=True):
-            signal.extend(bars, places)
+        for asset, (bars, places) in enumerate(zip(columns, numbers, strict=True)):
+            stream._histories.extend(asset, bars, places)
         return stream
 
     def _trade(self, row: MarketRow, number: int) -> list[Fill]:
@@ -274,7 +277,8 @@ class GenomeStream:
             rows = np.flatnonzero(history.valid[:, asset])
             if rows.size == 0:
                 continue
-            signal.extend(np.stack([getattr(history, name)[rows, asset] for name in COLUMNS]), numbers[rows])
+            columns = np.stack([getattr(history, name)[rows, asset] for name in COLUMNS])
+            self._histories.extend(asset, columns, numbers[rows])
             settled = 0.0
             if self.costs.charge_funding:
                 paid = history.close[rows, asset] * history.funding_paid[rows, asset]
@@ -301,5 +305,5 @@ class GenomeStream:
         records, times = {}, {}
         for asset, symbol in enumerate(self.symbols):
             records[symbol] = np.array(trades[asset]).reshape(-1, layout.N_TRADE_COLUMNS)
-            times[symbol] = self._signals[asset].bars.numbers * self.interval.milliseconds
+            times[symbol] = self._histories.bars(asset).numbers * self.interval.milliseconds
         return trade_list(records, times)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +18,12 @@ from quant_organism.strategies.allocation import (
     rank,
     rolling_median,
 )
-from quant_organism.strategies.bank import Bars
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.histories import Histories
 from quant_organism.strategies.indicators.volatility import atr_onward, true_range
+from quant_organism.strategies.signals import COLUMNS
+
+_HIGH, _LOW, _CLOSE, _VOLUME = (COLUMNS.index(name) for name in ("high", "low", "close", "volume"))
 
 
 class AllocationStream:
@@ -44,37 +45,68 @@ class AllocationStream:
         self._latest = np.full((n_assets, self._month + 1), np.nan)
         self._ordered = np.empty((n_assets, self._month))
 
-    def step(self, histories: Sequence[Bars], valid: NDArray[np.bool_]) -> Allocation:
+    def step(self, histories: Histories, valid: NDArray[np.bool_]) -> Allocation:
         """Return ranks, number of assets and turbulence at the last close, with T = 1.
 
         Parameters
         ----------
         histories
-            All valid bars of each asset so far.
+            All bars of these assets so far.
         valid
             Which assets have a bar at the last close, shape (N,).
         """
-        figures = np.full((3, 1, valid.size), np.nan)
-        turbulence = np.zeros((1, valid.size))
-        for asset in np.flatnonzero(valid).tolist():
-            bars, known = histories[asset], int(self._counts[asset])
-            figures[:, 0, asset], turbulence[0, asset] = _follow(
-                bars.high,
-                bars.low,
-                bars.close,
-                bars.volume,
-                known,
-                self._day,
-                self._month,
-                self._ranges[asset],
-                self._latest[asset],
-                self._ordered[asset],
-            )
-            self._counts[asset] = bars.close.size
-        ranks = np.zeros((1, valid.size, 3))
-        for figure in range(3):
-            rank(figures[figure], valid[None], ranks[:, :, figure])
+        ranks, turbulence = np.zeros((1, valid.size, 3)), np.zeros((1, valid.size))
+        _follow_all(
+            histories.columns,
+            histories.counts,
+            valid,
+            self._counts,
+            self._day,
+            self._month,
+            self._ranges,
+            self._latest,
+            self._ordered,
+            ranks,
+            turbulence,
+        )
         return Allocation(ranks, np.array([valid.sum()]), turbulence)
+
+
+@compiled
+def _follow_all(
+    columns: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    valid: NDArray[np.bool_],
+    known: NDArray[np.int64],
+    day: int,
+    month: int,
+    average_ranges: NDArray[np.float64],
+    latest: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.float64],
+    turbulence: NDArray[np.float64],
+) -> None:
+    # Writes ranks (1, N, 3) and turbulence (1, N) at the last bar, and moves on what is known of `known` bars.
+    figures = np.full((3, 1, valid.size), np.nan)
+    for asset in range(valid.size):
+        if valid[asset]:
+            bars = columns[asset]
+            n = counts[asset]
+            figures[:, 0, asset], turbulence[0, asset] = _follow(
+                bars[_HIGH, :n],
+                bars[_LOW, :n],
+                bars[_CLOSE, :n],
+                bars[_VOLUME, :n],
+                known[asset],
+                day,
+                month,
+                average_ranges[asset],
+                latest[asset],
+                ordered[asset],
+            )
+            known[asset] = n
+    for figure in range(3):
+        rank(figures[figure], valid.reshape(1, valid.size), ranks[:, :, figure])
 
 
 @compiled

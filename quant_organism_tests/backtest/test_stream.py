@@ -26,7 +26,7 @@ from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, default_genome, families, random_genome
 from quant_organism.strategies.allocation import allocate
 from quant_organism.strategies.allocation_stream import AllocationStream
-from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.histories import Histories
 from quant_organism.strategies.signals import COLUMNS, signal
 from quant_organism.strategies.stream import SignalStream
 from quant_organism_tests.backtest.markets import random_panel
@@ -150,9 +150,12 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
     numbers = panel.times // panel.interval.milliseconds
     genome = default_genome(family)
     expected = signal(genome, columns, bar_hours=1.0, numbers=numbers)
-    stream = SignalStream(genome, 1.0)
-    rows = np.stack([columns[name] for name in COLUMNS])
-    assert [stream.step(rows[:, t], int(numbers[t])) for t in range(150)] == expected.tolist()
+    histories = Histories(1, 1.0)
+    stream, found = SignalStream(genome, histories), []
+    for number, row in zip(numbers.tolist(), np.stack([columns[name] for name in COLUMNS], axis=1), strict=True):
+        histories.append(row[:, np.newaxis], number, np.array([True]))
+        found.append(stream.target())
+    assert found == expected.tolist()
 
 
 @pytest.mark.parametrize("interval", ["1h", "4h", "8h"])
@@ -160,15 +163,13 @@ def test_ranks_and_turbulence_are_those_of_a_batch(interval: str) -> None:
     panel = random_panel(5, bars=820, assets=4, interval=interval)
     hours = panel.interval.hours
     expected = allocate(panel.high, panel.low, panel.close, panel.volume, panel.valid, hours)
-    stream = AllocationStream(4, hours)
+    stream, histories, taken = AllocationStream(4, hours), Histories(4, hours), 0
     assert expected.turbulence.any()
     for row in [40, *range(100, 130), *range(800, 820)]:
-        valid = panel.valid[: row + 1]
-        histories = []
-        for asset in range(4):
-            arrays = {name: getattr(panel, name)[: row + 1, asset][valid[:, asset]] for name in COLUMNS}
-            histories.append(Bars(**arrays, numbers=np.flatnonzero(valid[:, asset]), bar_hours=hours))
-        found = stream.step(histories, valid[-1])
+        for t in range(taken, row + 1):
+            histories.append(np.stack([getattr(panel, name)[t] for name in COLUMNS]), t, panel.valid[t])
+        taken = row + 1
+        found = stream.step(histories, panel.valid[row])
         np.testing.assert_array_equal(found.ranks[0], expected.ranks[row])
         np.testing.assert_array_equal(found.turbulence[0], expected.turbulence[row])
         assert found.listed[0] == expected.listed[row]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-
 from quant_organism.strategies.indicators.averages import ema_onward, mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
 from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
