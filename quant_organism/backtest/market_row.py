@@ -57,7 +57,7 @@ class MarketRow:
     @cached_property
     def columns(self) -> NDArray[np.float64]:
         """Open, high, low, close, volume and funding rate, shape (6, N)."""
-        return np.stack([getattr(self, name) for name in _PRICES])
+        return np.array([getattr(self, name) for name in _PRICES])
 
     def check(self, symbols: Sequence[str]) -> None:
         """Refuse a bar that the rules are not defined on.

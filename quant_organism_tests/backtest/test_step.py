@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from quant_organism.backtest import Costs, kernel, layout, step_walk
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.population import Banks, Batch, Group, write_targets
-from quant_organism.backtest.sleeve_state import EQUITY, QUANTITY, Decision, Ledger, Terms, Tick, new_state, terms_of
+from quant_organism.backtest.sleeve_state import (
+    EQUITY,
+    QUANTITY,
+    Decision,
+    Ledger,
+    Terms,
+    Tick,
+    in_rows,
+    new_state,
+    terms_in,
+    terms_of,
+)
 from quant_organism.backtest.sleeves import friction_of
 from quant_organism.backtest.step import end_sleeve, mark_bar, trade_bar
 from quant_organism.market.panel import Panel
@@ -269,3 +280,16 @@ def test_a_population_with_limited_volume_counts_the_trades_that_are_listed(
         listed = frame.filter(pl.col("symbol") == panel.symbols[asset])
         assert found["trades"][0, asset] == listed.filter(pl.col("reason") != "open").height
         assert found["total_return"][0, asset] == pytest.approx(listed["pnl"].sum(), abs=1e-12)
+
+
+def test_terms_of_assets_with_more_and_fewer_margin_tiers_come_back_from_their_rows() -> None:
+    costs = Costs(max_participation=0.1, margin_tiers={"A": ((0.0, 40), (1e6, 20), (2e6, 10)), "B": ((0.0, 3),)})
+    wanted = [
+        terms_of(risk(trailing_stop=0.01 * k), 0, friction_of(costs, symbol, stops_from_next_bar=symbol == "B"))
+        for k, symbol in enumerate(("A", "B", "C"))
+    ]
+    for terms, row in zip(wanted, in_rows(wanted), strict=True):
+        found = terms_in(row)
+        assert found[:-1] == terms[:-1]
+        for value, expected in zip(found.friction, terms.friction, strict=True):
+            np.testing.assert_array_equal(value, expected)
