@@ -154,12 +154,13 @@ class _Run:
         clock: Callable[[], float],
     ) -> None:
         self._spec, self._executor, self._progress, self._clock = spec, executor, progress, clock
-        self._objectives = objectives_named(spec.objectives)
+        self._objectives = chosen = objectives_named(spec.objectives)
         self._book = TrialBook(len(self._objectives))
         for_menu, *for_islands = (np.random.default_rng(child) for child in seed.spawn(1 + spec.islands))
         menu = ModelMenu(families, spec.models_per_family, for_menu)
+        # Not of itself: a search that its islands refer to would keep its indicators until the collector comes by.
         self._islands = [
-            Island(number, group, spec, menu, lambda points: hypervolume(points, self._objectives), rng)
+            Island(number, group, spec, menu, lambda points: hypervolume(points, chosen), rng)
             for number, (group, rng) in enumerate(zip(family_groups(families, spec.islands), for_islands, strict=True))
         ]
         self._asked: set[str] = set()

@@ -1,5 +1,7 @@
 """The search: reproducible, resumable, within its budgets, complete in its account, and better than chance."""
 
+import gc
+import weakref
 from itertools import count
 
 import numpy as np
@@ -66,6 +68,20 @@ def stopped_after(last, checkpoint, panel, spec, costs, evaluator):
     with pytest.raises(Killed):
         evolve(panel, spec, costs, evaluator, seed=3, on_generation=keep)
     return checkpoint.load()
+
+
+def test_a_search_that_is_over_holds_nothing_back(panel, spec, costs, result):
+    # Repeated a hundred times, searches would otherwise fill the memory until the collector comes by.
+    gc.collect()
+    gc.disable()
+    try:
+        own = Evaluator(threads=1)
+        store = weakref.ref(own.store)
+        evolve(panel, spec, costs, own, seed=3)
+        del own
+        assert store() is None
+    finally:
+        gc.enable()
 
 
 def test_equal_seeds_give_equal_results_on_any_executor(panel, spec, costs, evaluator, result):

@@ -100,7 +100,8 @@ class BacktestOverfitting(OverfittingGate):
             return self.without(found.reason)
         reason = (
             f"what looks best on one half of the days falls behind on the other with probability "
-            f"{found.probability:.2f} ({found.columns} kinds of trials, {found.blocks} blocks of days), at most {self.at_most:.3g} accepted"
+            f"{found.probability:.2f} ({found.columns} kinds of trials, {found.blocks} blocks of days), "
+            f"at most {self.at_most:.3g} accepted"
         )
         return self.at_most_threshold(found.probability, found.columns, reason)
 
