@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba import types
+from numba.core import event
 from numba.np import linalg
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -28,6 +30,30 @@ def _spare_linear_algebra() -> None:
 
 _spare_linear_algebra()
 
+
+class _PausedCollector(event.Listener):
+    # While it compiles, numba makes millions of small objects that stay; to look through them again and again for
+    # garbage takes the collector a tenth of the time. One kernel at a time is compiled, with the parts that it calls.
+    _depth = 0
+    _was_enabled = False
+
+    def on_start(self, event: event.Event) -> None:
+        if self._depth == 0:
+            self._was_enabled = gc.isenabled()
+            gc.disable()
+        self._depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._was_enabled:
+            gc.enable()
+
+
+event.register("numba:compile", _PausedCollector())
+
+# Nobody calls kernels from C, and to compile an entrance for that takes time.
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
@@ -36,7 +62,7 @@ def compiled(function: Kernel) -> Kernel:
 
     Fast-math stays off: reordered sums would give other bits on another processor.
     """
-    kernel: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    kernel: Any = numba.njit(**_OPTIONS)(function)
     # Numba would compile a part once more for every constant that other kernels hand to it.
     template = kernel.get_call_template
     kernel.get_call_template = lambda args, kws: template([types.unliteral(kind) for kind in args], kws)

@@ -1,8 +1,13 @@
 """Machine code on disk is taken only while every kernel source of its room is what it was."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
+
+import numba
+import pytest
+from numba.core import event
 
 import quant_organism.backtest.kernel as walk
 import quant_organism.strategies.kernels.ema_crossover as ema
@@ -36,3 +41,46 @@ def test_a_kernel_runs_without_linear_algebra_being_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert "numba.np.arraymath" in done.stdout.split()
     assert "scipy.linalg" not in done.stdout.split()
+
+
+class Watch(event.Listener):
+    """Notes whether the collector runs while something is compiled."""
+
+    def __init__(self) -> None:
+        self.enabled: list[bool] = []
+
+    def on_start(self, event: event.Event) -> None:
+        self.enabled.append(gc.isenabled())
+
+    def on_end(self, event: event.Event) -> None:
+        self.enabled.append(gc.isenabled())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_rests_while_kernels_are_compiled_and_is_then_as_it_was(enabled: bool) -> None:
+    @numba.njit
+    def part(x: float) -> float:
+        return x + 1.0
+
+    @numba.njit
+    def kernel(x: float) -> float:
+        return float(part(x))
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with event.install_listener("numba:compile", Watch()) as watch:
+            assert kernel(1.0) == 2.0
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert watch.enabled == [False, False, False, enabled]
+
+
+def test_a_kernel_that_cannot_be_compiled_leaves_the_collector_as_it_was() -> None:
+    @numba.njit
+    def kernel(x: float) -> float:
+        return x.nothing  # type: ignore[attr-defined, no-any-return]
+
+    with pytest.raises(numba.TypingError):
+        kernel(1.0)
+    assert gc.isenabled()
