@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.volatility import atr_rows, log_return_deviation_rows, true_range
+from quant_organism.strategies.indicators.dispersion import deviation_rows
+from quant_organism.strategies.indicators.volatility import atr_rows, log_returns, true_range
 
 LIQUIDITY, CALM, MOMENTUM = range(3)
 
@@ -75,11 +76,13 @@ def allocate(
     for asset in range(shape[1]):
         rows = np.flatnonzero(valid[:, asset])
         up, down, last, traded = (np.ascontiguousarray(x[rows, asset]) for x in (high, low, close, volume))
+        deviations = deviation_rows(log_returns(last), np.array([MOMENTUM_BARS, day]))
         if shape[1] > 1:
             figures[LIQUIDITY, rows, asset] = rolling_median(last * traded, day)
             figures[CALM, rows, asset] = -relative_range(up, down, last, ATR_BARS)
-            figures[MOMENTUM, rows, asset] = momentum(last, MOMENTUM_BARS)
-        turbulence[rows, asset] = _turbulence(last, day, month)
+            figures[MOMENTUM, rows, asset] = momentum(last, deviations[0], MOMENTUM_BARS)
+        of_day = deviations[1, day - 1 :]
+        turbulence[rows[day:], asset] = _turbulence(of_day, rolling_median(of_day, month), month)
     ranks = np.zeros((*shape, 3))
     for figure in range(3):
         rank(figures[figure], valid, ranks[:, :, figure])
@@ -118,7 +121,6 @@ def rank(figure: NDArray[np.float64], valid: NDArray[np.bool_], out: NDArray[np.
                 out[t, a] = (below + 0.5 * (equal - 1)) / (known - 1)
 
 
-@compiled
 def relative_range(
     high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64], period: int
 ) -> NDArray[np.float64]:
@@ -128,50 +130,67 @@ def relative_range(
 
 
 @compiled
-def log_return_deviation(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the population deviation of the last `window` log returns, from bar `window` on, shape (n,)."""
-    deviation: NDArray[np.float64] = log_return_deviation_rows(close, np.array([window]))[0]
-    return deviation
+def momentum(close: NDArray[np.float64], deviation: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Return the absolute log return over `window` bars in units of their deviation, shape (n,).
 
-
-@compiled
-def momentum(close: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the absolute log return over `window` bars in units of their deviation, shape (n,)."""
-    out = log_return_deviation(close, window)
+    `deviation` is that of the log returns of the last `window` bars, without the first bar, shape (n - 1,). NaN before
+    bar `window`.
+    """
+    out = np.full(close.size, np.nan)
     for t in range(window, close.size):
-        out[t] = abs(np.log(close[t] / close[t - window])) / out[t] if out[t] > 0.0 else 0.0
+        spread = deviation[t - 1]
+        out[t] = abs(np.log(close[t] / close[t - window])) / spread if spread > 0.0 else 0.0
     return out
 
 
 @compiled
-def _turbulence(close: NDArray[np.float64], day: int, month: int) -> NDArray[np.float64]:
-    deviation = log_return_deviation(close, day)
-    usual = rolling_median(deviation[day:], month)
-    out = np.zeros(close.size)
-    for t in range(day + month, close.size):
-        median = usual[t - 1 - day]
-        out[t] = deviation[t] / median if median > 0.0 else 0.0
+def _turbulence(deviation: NDArray[np.float64], usual: NDArray[np.float64], month: int) -> NDArray[np.float64]:
+    out = np.zeros(deviation.size)
+    for t in range(month, deviation.size):
+        out[t] = deviation[t] / usual[t - 1] if usual[t - 1] > 0.0 else 0.0
     return out
 
 
 @compiled
+def median(ordered: NDArray[np.float64]) -> float:
+    """Return the median of an ascending array."""
+    half = ordered.size // 2
+    return float(ordered[half] if ordered.size % 2 else 0.5 * (ordered[half - 1] + ordered[half]))
+
+
+@compiled
+def replace(ordered: NDArray[np.float64], old: float, new: float) -> None:
+    """Let one value of an ascending array leave and one enter."""
+    # For `np.searchsorted` numba would compile nine functions.
+    place, end = 0, ordered.size
+    while place < end:
+        middle = (place + end) // 2
+        if ordered[middle] < old:
+            place = middle + 1
+        else:
+            end = middle
+    while place + 1 < ordered.size and ordered[place + 1] < new:
+        ordered[place] = ordered[place + 1]
+        place += 1
+    while place > 0 and ordered[place - 1] > new:
+        ordered[place] = ordered[place - 1]
+        place -= 1
+    ordered[place] = new
+
+
 def rolling_median(x: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Return the median of the last `window` values, from bar `window` - 1 on, shape (n,)."""
-    # The window is kept sorted: one value leaves and one enters per bar.
     out = np.full(x.size, np.nan)
-    if x.size < window:
-        return out
-    ordered = np.sort(x[:window])
-    half = window // 2
+    if x.size >= window:
+        _follow_median(x, np.sort(x[:window]), out)
+    return out
+
+
+@compiled
+def _follow_median(x: NDArray[np.float64], ordered: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    # The window is kept sorted: one value leaves and one enters per bar.
+    window = ordered.size
     for t in range(window - 1, x.size):
         if t >= window:
-            place = np.searchsorted(ordered, x[t - window])
-            while place + 1 < window and ordered[place + 1] < x[t]:
-                ordered[place] = ordered[place + 1]
-                place += 1
-            while place > 0 and ordered[place - 1] > x[t]:
-                ordered[place] = ordered[place - 1]
-                place -= 1
-            ordered[place] = x[t]
-        out[t] = ordered[half] if window % 2 else 0.5 * (ordered[half - 1] + ordered[half])
-    return out
+            replace(ordered, x[t - window], x[t])
+        out[t] = median(ordered)

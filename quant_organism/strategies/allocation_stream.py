@@ -13,14 +13,15 @@ from quant_organism.strategies.allocation import (
     MOMENTUM_BARS,
     Allocation,
     day_and_month,
-    log_return_deviation,
+    median,
     momentum,
     rank,
-    rolling_median,
+    replace,
 )
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.histories import Histories
-from quant_organism.strategies.indicators.volatility import atr_onward, true_range
+from quant_organism.strategies.indicators.dispersion import deviation_rows
+from quant_organism.strategies.indicators.volatility import atr_onward, log_returns, true_range
 from quant_organism.strategies.signals import COLUMNS
 
 _HIGH, _LOW, _CLOSE, _VOLUME = (COLUMNS.index(name) for name in ("high", "low", "close", "volume"))
@@ -125,38 +126,29 @@ def _follow(
     # The three figures and the turbulence at the last bar; what the bars from `known` on leave is moved on.
     n = close.size
     figures = np.empty(3)
-    begin = max(n - day, 0)
-    figures[LIQUIDITY] = rolling_median(close[begin:] * volume[begin:], day)[-1]
-    figures[MOMENTUM] = momentum(close[max(n - MOMENTUM_BARS - 1, 0) :], MOMENTUM_BARS)[-1]
+    traded = close[max(n - day, 0) :] * volume[max(n - day, 0) :]
+    traded.sort()
+    figures[LIQUIDITY] = median(traded) if n >= day else np.nan
+    last = n - 1 - day
+    # What is older than a month leaves nothing.
+    first = max(known - day, last - month, 0)
+    begin = max(min(first, n - 1 - MOMENTUM_BARS), 0)
+    recent = close[begin:]
+    deviations = deviation_rows(log_returns(recent), np.array([MOMENTUM_BARS, day]))
+    figures[MOMENTUM] = momentum(recent, deviations[0], MOMENTUM_BARS)[-1]
     before = max(known - 1, 0)
     reach = true_range(high[before:], low[before:], close[before:])[known - before :]
     ranges = atr_onward(reach, known, np.array([ATR_BARS]), average_range)
     figures[CALM] = -ranges[0, -1] / close[-1]
-    last = n - 1 - day
     if known == n - 1 and last > month:
-        _replace(ordered, latest[last % (month + 1)], latest[(last - 1) % (month + 1)])
-    # What is older than a month leaves nothing.
-    for place in range(max(known - day, last - month, 0), last + 1):
-        latest[place % (month + 1)] = log_return_deviation(close[place : place + day + 1], day)[day]
+        replace(ordered, latest[last % (month + 1)], latest[(last - 1) % (month + 1)])
+    for place in range(first, last + 1):
+        latest[place % (month + 1)] = deviations[1, place + day - 1 - begin]
     if last < month:
         return figures, 0.0
     if known < n - 1 or last == month:
         for place in range(last - month, last):
             ordered[place - last + month] = latest[place % (month + 1)]
         ordered.sort()
-    half = month // 2
-    median = ordered[half] if month % 2 else 0.5 * (ordered[half - 1] + ordered[half])
-    return figures, latest[last % (month + 1)] / median if median > 0.0 else 0.0
-
-
-@compiled
-def _replace(ordered: NDArray[np.float64], old: float, new: float) -> None:
-    # One value of an ascending array leaves, one enters.
-    place = np.searchsorted(ordered, old)
-    while place + 1 < ordered.size and ordered[place + 1] < new:
-        ordered[place] = ordered[place + 1]
-        place += 1
-    while place > 0 and ordered[place - 1] > new:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = new
+    usual = median(ordered)
+    return figures, latest[last % (month + 1)] / usual if usual > 0.0 else 0.0

@@ -15,7 +15,6 @@ CACHED = 1024
 """Bars worked on at a time where a loop runs over the same bars repeatedly."""
 
 
-@compiled
 def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return exponential moving averages with weight 2/(period + 1), seeded with the mean of the first values.
 
@@ -30,7 +29,8 @@ def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.f
     -------
     Averages, shape (K, n); NaN before bar period - 1.
     """
-    return ema_onward(x, 0, periods, np.zeros(periods.size))
+    rows: NDArray[np.float64] = ema_onward(x, 0, periods, np.zeros(periods.size))
+    return rows
 
 
 @compiled
@@ -109,12 +109,18 @@ def rate_of_change_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> N
     return rows
 
 
-@compiled
 def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
     """Return the mean of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag.
 
     The mean of equal values is that value to the last bit, so that a price at rest crosses none of its averages.
     """
+    # A kernel would be compiled once with the default and once without.
+    rows: NDArray[np.float64] = _mean_rows(x, periods, lag)
+    return rows
+
+
+@compiled
+def _mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
     n = x.size
     rows = np.empty((periods.size, n))
     levels = pyramid_height(greatest_of(periods))

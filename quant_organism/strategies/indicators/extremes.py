@@ -42,20 +42,19 @@ def pyramid_height(longest: int) -> int:
     return levels
 
 
-@compiled
 def maximum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
     """Return the largest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
-    return _extreme_rows(x, periods, lag, 1.0)
+    return extreme_rows(x, periods, lag, 1.0)
 
 
-@compiled
 def minimum_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) -> NDArray[np.float64]:
     """Return the smallest of `period` values up to `lag` bars ago, shape (K, n); NaN before bar period - 1 + lag."""
-    return _extreme_rows(x, periods, lag, -1.0)
+    return extreme_rows(x, periods, lag, -1.0)
 
 
 @compiled
-def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, sign: float) -> NDArray[np.float64]:
+def extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, sign: float) -> NDArray[np.float64]:
+    """Return the rows of `maximum_rows` for the sign 1, those of `minimum_rows` for -1."""
     n = x.size
     rows = np.empty((periods.size, n))
     levels = pyramid_height(greatest_of(periods))
@@ -78,12 +77,17 @@ def _extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, 
     return rows
 
 
-@compiled
 def breakout_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.int8]:
     """Return 1 above all of the `period` values before, -1 below all of them, else 0; shape (K, n)."""
-    highest, lowest = maximum_rows(x, periods, 1), minimum_rows(x, periods, 1)
+    return _sides_of_range(x, maximum_rows(x, periods, 1), minimum_rows(x, periods, 1))
+
+
+@compiled
+def _sides_of_range(
+    x: NDArray[np.float64], highest: NDArray[np.float64], lowest: NDArray[np.float64]
+) -> NDArray[np.int8]:
     rows = np.empty(highest.shape, dtype=np.int8)
-    for k in range(periods.size):
+    for k in range(highest.shape[0]):
         for t in range(x.size):
             rows[k, t] = (1 if x[t] > highest[k, t] else 0) - (1 if x[t] < lowest[k, t] else 0)
     return rows

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
-from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
+from quant_organism.strategies.indicators.extremes import extreme_rows
 
 BULLISH, BEARISH = 1, 2
 """Bits of a divergence between price and an index, or of a crossing of the index."""
 
 
-@compiled
 def rsi_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return Wilder's relative strength index, shape (K, n); 50 without any change, NaN before bar period.
 
@@ -188,16 +187,16 @@ def divergence_rows(
     """
     n = high.size
     rows = np.zeros((periods.size, n), dtype=np.int8)
-    lows = minimum_rows(low, periods)
-    highs = maximum_rows(high, periods)
+    lows = extreme_rows(low, periods, 0, -1.0)
+    highs = extreme_rows(high, periods, 0, 1.0)
     for k in range(periods.size):
         p = periods[k]
         first = 3 * p - 2 + lag
         if n <= first:
             continue
         index = index_rows[k, p - 1 + lag :]
-        index_low = minimum_rows(index, periods[k : k + 1])[0, p - 1 :]
-        index_high = maximum_rows(index, periods[k : k + 1])[0, p - 1 :]
+        index_low = extreme_rows(index, periods[k : k + 1], 0, -1.0)[0, p - 1 :]
+        index_high = extreme_rows(index, periods[k : k + 1], 0, 1.0)[0, p - 1 :]
         index_low_now, index_high_now = index_low[p:], index_high[p:]
         price_low, price_high = lows[k, first - p :], highs[k, first - p :]
         price_low_now, price_high_now = price_low[p:], price_high[p:]

@@ -73,7 +73,6 @@ def _peak_ages(x: NDArray[np.float64], period: int, ages: NDArray[np.int16]) -> 
             ages[t] = t - latest
 
 
-@compiled
 def swing_rows(
     high: NDArray[np.float64],
     low: NDArray[np.float64],
@@ -95,10 +94,22 @@ def swing_rows(
     Prices at the earlier and at the later pivot, shape (2, K, n); NaN where a pivot is missing, one bar is both, or
     the upper is not above the lower. A swing is upwards where its end is above its start.
     """
-    rows = np.full((2, periods.size, close.size), np.nan)
     upper_age = pivot_age_rows(high, close, periods, methods)
     lower_age = pivot_age_rows(-low, -close, periods, methods)
-    for k in range(periods.size):
+    return _swings_between(high, low, close, methods, upper_age, lower_age)
+
+
+@compiled
+def _swings_between(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    methods: NDArray[np.int64],
+    upper_age: NDArray[np.int16],
+    lower_age: NDArray[np.int16],
+) -> NDArray[np.float64]:
+    rows = np.full((2, methods.size, close.size), np.nan)
+    for k in range(methods.size):
         upper = close if methods[k] == HIGHEST_CLOSE else high
         lower = close if methods[k] == HIGHEST_CLOSE else low
         since_upper, since_lower, start, end = upper_age[k], lower_age[k], rows[0, k], rows[1, k]

@@ -25,7 +25,6 @@ def true_range(high: NDArray[np.float64], low: NDArray[np.float64], close: NDArr
     return reach
 
 
-@compiled
 def atr_rows(reach: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return Wilder's average of true ranges, seeded with the mean of bars 1 to period.
 
@@ -84,7 +83,6 @@ def atr_onward(
     return rows
 
 
-@compiled
 def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the logarithm of each average true range over its mean of the last three periods, within [0.5, 2].
 
@@ -97,22 +95,30 @@ def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> 
     for k in range(periods.size):
         first = min(4 * periods[k] - 1, n)
         mean = mean_rows(atr[k, min(periods[k], n) :], 3 * periods[k : k + 1])[0, 3 * periods[k] - 1 :]
-        now, row = atr[k, first:], rows[k, first:]
-        for t in range(row.size):
-            row[t] = 0.0 if mean[t] == 0.0 else np.log(min(max(now[t] / mean[t], 0.5), 2.0))
+        _write_log_ratios(atr[k, first:], mean, rows[k, first:])
     return rows
 
 
 @compiled
+def _write_log_ratios(now: NDArray[np.float64], mean: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for t in range(out.size):
+        out[t] = 0.0 if mean[t] == 0.0 else np.log(min(max(now[t] / mean[t], 0.5), 2.0))
+
+
 def log_return_deviation_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` log returns, shape (K, n); NaN before bar period."""
     rows = np.full((periods.size, close.size), np.nan)
-    if close.size > 1:
-        found = deviation_rows(np.log(close[1:] / close[:-1]), periods)
-        for k in range(periods.size):
-            for t in range(found.shape[1]):
-                rows[k, t + 1] = found[k, t]
+    rows[:, 1:] = deviation_rows(log_returns(close), periods)
     return rows
+
+
+@compiled
+def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of each close over the one before, shape (n - 1,)."""
+    returns = np.empty(max(close.size - 1, 0))
+    for t in range(returns.size):
+        returns[t] = np.log(close[t + 1] / close[t])
+    return returns
 
 
 @compiled
