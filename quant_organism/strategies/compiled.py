@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 from collections.abc import Callable
@@ -62,6 +63,8 @@ class _PausedCollector(event.Listener):
 
 
 event.register("numba:compile", _PausedCollector())
+# Nor has a process that ends anything to look for among them, which takes a quarter of the time of a short one.
+atexit.register(gc.freeze)
 
 # Nobody calls kernels from C, and to compile an entrance for that takes time.
 _OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}

@@ -84,3 +84,13 @@ def test_a_kernel_that_cannot_be_compiled_leaves_the_collector_as_it_was() -> No
     with pytest.raises(numba.TypingError):
         kernel(1.0)
     assert gc.isenabled()
+
+
+def test_a_process_that_ends_looks_for_no_garbage_among_kernels() -> None:
+    # What is registered first is called last.
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count())); "
+        "import quant_organism.strategies.compiled"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert int(done.stdout) > 10_000
