@@ -1,0 +1,86 @@
+"""Compile the kernels before their first use: `python -m quant_organism.backtest.precompile`.
+
+Kernels are compiled when they are first called, and kept on disk. Left to that, a first run compiles one after the
+other; here two processes do, each calling a part of what runs call, on a short simulated market.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+
+import numpy as np
+
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.evaluator import Evaluator
+from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.stream import GenomeStream
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval
+from quant_organism.market.world.generator import generate
+from quant_organism.market.world.spec import load_world
+from quant_organism.strategies import default_genome, evolving_families, random_genome
+from quant_organism.strategies.signals import COLUMNS, signal
+from quant_organism.strategies.store import IndicatorStore
+
+_DAYS, _ASSETS, _GENOMES = 60, 2, 8
+_PROCESSES = 2
+
+
+def compile_all() -> None:
+    """Compile what evaluations, streams and families call, in as many processes as there are cores, up to two.
+
+    Raises
+    ------
+    Exception
+        What a kernel raises that cannot be compiled or called.
+    """
+    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in evolving_families())]
+    with ProcessPoolExecutor(min(_PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        for compiled in [pool.submit(part) for part in parts]:
+            compiled.result()
+
+
+def _trade() -> None:
+    genome, market, evaluator = default_genome("ema_crossover"), _market(), Evaluator(threads=1)
+    for costs in (Costs(), Costs(max_participation=0.1)):
+        evaluator.evaluate([genome], market, costs)
+        evaluator.trades(genome, market, costs)
+    last = market.n_bars - 2
+    stream = GenomeStream(genome, market.symbols, market.interval, Costs(), history=market.window(0, last))
+    for row in range(last, market.n_bars):
+        stream.step(MarketRow.of(market, row))
+
+
+def _signal(family: str) -> None:
+    # Several genomes, for indicators and models that only some choices ask for.
+    market, rng, models = _market(), np.random.default_rng(0), IndicatorStore(2**26)
+    columns = {name: getattr(market, name)[:, 0] for name in COLUMNS}
+    for _ in range(_GENOMES):
+        signal(random_genome(rng, family), columns, store=models)
+
+
+@cache
+def _market() -> Panel:
+    world = load_world("null")
+    spec = world.model_copy(update={"days": _DAYS, "assets": world.assets[:_ASSETS]})
+    bars, _ = generate(spec, spec.seed)
+    return Panel.from_arrays(
+        symbols=bars.symbols,
+        interval=Interval.parse("1h"),
+        times=bars.times,
+        open=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=bars.volume,
+        funding_rate=bars.funding_rate,
+        funding_paid=bars.funding_rate,
+    )
+
+
+if __name__ == "__main__":
+    compile_all()
