@@ -22,7 +22,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import load_world
-from quant_organism.strategies import default_genome, evolving_families, random_genome
+from quant_organism.strategies import default_genome, families, random_genome
 from quant_organism.strategies.signals import COLUMNS, signal
 from quant_organism.strategies.store import IndicatorStore
 
@@ -38,7 +38,7 @@ def compile_all() -> None:
     Exception
         What a kernel raises that cannot be compiled or called.
     """
-    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in evolving_families())]
+    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in families())]
     with ProcessPoolExecutor(min(_PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for compiled in [pool.submit(part) for part in parts]:
             compiled.result()

@@ -115,12 +115,13 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) 
     The mean of equal values is that value to the last bit, so that a price at rest crosses none of its averages.
     """
     # A kernel would be compiled once with the default and once without.
-    rows: NDArray[np.float64] = _mean_rows(x, periods, lag)
+    rows: NDArray[np.float64] = lagged_mean_rows(x, periods, lag)
     return rows
 
 
 @compiled
-def _mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
+def lagged_mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
+    """Return the rows of `mean_rows`, for other kernels."""
     n = x.size
     rows = np.empty((periods.size, n))
     levels = pyramid_height(greatest_of(periods))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import mean_rows
+from quant_organism.strategies.indicators.averages import lagged_mean_rows
 from quant_organism.strategies.indicators.extremes import extreme_rows
 
 BULLISH, BEARISH = 1, 2
@@ -125,7 +125,7 @@ def stochastic_d_rows(
         while end < k_row.size and k_row[end] == k_row[begin]:
             end += 1
         first = min(k_period[begin] - 1, n)
-        rows[begin:end, first:] = mean_rows(stochastic_k[k_row[begin], first:], d_period[begin:end])
+        rows[begin:end, first:] = lagged_mean_rows(stochastic_k[k_row[begin], first:], d_period[begin:end], 0)
         begin = end
     return rows
 

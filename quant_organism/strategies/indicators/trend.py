@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import mean_rows
+from quant_organism.strategies.indicators.averages import lagged_mean_rows
 
 
 @compiled
@@ -22,7 +22,7 @@ def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) ->
     moves = np.zeros(x.size)
     for t in range(1, x.size):
         moves[t] = abs(x[t] - x[t - 1])
-    mean_move = mean_rows(moves, periods)
+    mean_move = lagged_mean_rows(moves, periods, 0)
     rows = np.full(mean_move.shape, np.nan)
     for k in range(periods.size):
         row, later, step = rows[k, periods[k] :], x[periods[k] :], mean_move[k, periods[k] :]

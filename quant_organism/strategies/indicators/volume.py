@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.averages import CACHED
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
-from quant_organism.strategies.indicators.extremes import greatest_of, maximum_rows, pyramid_height
+from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height
 
 
 @compiled
@@ -42,7 +42,7 @@ def vwap_rows(
     """
     rows = _weighted_rows(price, volume, periods)
     if np.any(volume == 0.0):
-        equal, most = _weighted_rows(price, np.ones(volume.size), periods), maximum_rows(volume, periods)
+        equal, most = _weighted_rows(price, np.ones(volume.size), periods), extreme_rows(volume, periods, 0, 1.0)
         for k in range(periods.size):
             for t in range(volume.size):
                 if most[k, t] == 0.0:

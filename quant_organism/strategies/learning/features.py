@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import ema_onward, mean_rows
+from quant_organism.strategies.indicators.averages import ema_onward, lagged_mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
-from quant_organism.strategies.indicators.extremes import maximum_rows, minimum_rows
+from quant_organism.strategies.indicators.extremes import extreme_rows
 from quant_organism.strategies.indicators.oscillators import rsi_onward, stochastic_k_rows
 from quant_organism.strategies.indicators.trend import efficiency_ratio_rows
-from quant_organism.strategies.indicators.volatility import atr_onward, log_return_deviation_rows, true_range
+from quant_organism.strategies.indicators.volatility import atr_onward, log_returns, true_range
 from quant_organism.strategies.indicators.volume import typical_price, vwap_rows
 
 if TYPE_CHECKING:
@@ -110,10 +110,11 @@ def _all_but_logarithms(
     near = max(lead - _LONGEST_WINDOW, 0)
     highs, lows, closes, volumes = high[near:], low[near:], close[near:], volume[near:]
     short, day, channels = np.array([20]), np.array([24]), np.array([14, 20])
-    z_score = z_score_rows(closes, mean_rows(closes, short), deviation_rows(closes, short))
-    deviation = log_return_deviation_rows(closes, np.array([6, 24]))
-    mean_volume = mean_rows(volumes, day)
-    top, bottom = maximum_rows(highs, channels), minimum_rows(lows, channels)
+    z_score = z_score_rows(closes, lagged_mean_rows(closes, short, 0), deviation_rows(closes, short))
+    deviation = np.full((2, closes.size), np.nan)
+    deviation[:, 1:] = deviation_rows(log_returns(closes), np.array([6, 24]))
+    mean_volume = lagged_mean_rows(volumes, day, 0)
+    top, bottom = extreme_rows(highs, channels, 0, 1.0), extreme_rows(lows, channels, 0, -1.0)
     stochastic = stochastic_k_rows(closes, top, bottom)
     efficiency = efficiency_ratio_rows(closes, day)
     vwap = vwap_rows(typical_price(highs, lows, closes), volumes, day)[0]
