@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+# Files with few tests that take minutes: begun last, they would leave a core idle at the end.
+LONG_TESTS := $(addprefix quant_organism_tests/,orchestration validation/audit test_documentation.py)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
@@ -20,7 +22,7 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 
 test: setup  ## all tests
 	@bash .ci/chromium
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 15 quant_organism_tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(LONG_TESTS) quant_organism_tests
 
 check: setup  ## ruff, mypy, import walls
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
