@@ -283,7 +283,7 @@ def return_metrics(
             "annual_return": annual,
             "volatility": deviation * np.sqrt(year),
             "sharpe": np.where(deviation > NO_DEVIATION, mean / deviation, np.nan) * np.sqrt(year),
-            "sortino": np.where(losses > 0.0, mean / downside, np.nan) * np.sqrt(year),
+            "sortino": np.where(downside > NO_DEVIATION, mean / downside, np.nan) * np.sqrt(year),
             "max_drawdown": drawdown,
             "calmar": np.where(drawdown > 0.0, annual / drawdown, np.nan),
         }

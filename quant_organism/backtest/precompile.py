@@ -19,8 +19,8 @@ from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.stream import GenomeStream
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
-from quant_organism.market.world.generator import generate
+from quant_organism.market.world.continuation import continued
+from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import load_world
 from quant_organism.strategies import default_genome, families, random_genome
 from quant_organism.strategies.signals import COLUMNS, signal
@@ -67,19 +67,7 @@ def _signal(family: str) -> None:
 def _market() -> Panel:
     world = load_world("null")
     spec = world.model_copy(update={"days": _DAYS, "assets": world.assets[:_ASSETS]})
-    bars, _ = generate(spec, spec.seed)
-    return Panel.from_arrays(
-        symbols=bars.symbols,
-        interval=Interval.parse("1h"),
-        times=bars.times,
-        open=bars.open,
-        high=bars.high,
-        low=bars.low,
-        close=bars.close,
-        volume=bars.volume,
-        funding_rate=bars.funding_rate,
-        funding_paid=bars.funding_rate,
-    )
+    return continued(WorldSource(spec, spec.seed), tuple(asset.symbol for asset in spec.assets), days=0).panel
 
 
 if __name__ == "__main__":

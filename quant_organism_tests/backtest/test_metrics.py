@@ -53,6 +53,12 @@ def test_a_constant_gain_has_no_sharpe_ratio() -> None:
     assert found["consistency"] == 1
 
 
+def test_a_loss_that_is_rounding_has_no_sortino_ratio() -> None:
+    found = one([0.01, -1e-16, 0.02, 0.0])
+    assert np.isnan(found["sortino"])
+    assert np.isfinite(found["sharpe"])
+
+
 @pytest.mark.parametrize(("count", "undefined"), [(0, {"total_return", "volatility"}), (1, {"volatility", "sharpe"})])
 def test_short_paths(count: int, undefined: set[str]) -> None:
     found = one([0.01] * count)
