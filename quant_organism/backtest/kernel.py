@@ -5,24 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest.lanes import (
-    LANES,
-    before,
-    first,
-    greatest,
-    lane,
-    least,
-    load,
-    maximum,
-    minimum,
-    running_maximum,
-    set_true,
-    shifted,
-    splat,
-    store,
-    total,
-    where,
-)
 from quant_organism.backtest.layout import (
     BARS_IN_POSITION,
     CALM,
@@ -77,6 +59,24 @@ from quant_organism.backtest.layout import (
 from quant_organism.backtest.margin import liquidation_fill, liquidation_price
 from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.compiled import compiled
+from quant_organism.strategies.lanes import (
+    LANES,
+    before,
+    first,
+    greatest,
+    lane,
+    least,
+    load,
+    maximum,
+    minimum,
+    running_maximum,
+    set_true,
+    shifted,
+    splat,
+    store,
+    total,
+    where,
+)
 from quant_organism.strategies.targets import Targets
 
 AHEAD = LANES

@@ -17,7 +17,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, StrategyFamily, get_family
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import Bars, IndicatorBank
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
 from quant_organism.strategies.family import GeneArrays, columns_of
 from quant_organism.strategies.signals import gene_arrays
@@ -136,9 +136,21 @@ class Group:
         """Places of all genomes in the population, shape (G,)."""
         return np.concatenate([batch.places for batch in self.batches])
 
+    def needs(self, sleeve: Sleeve) -> list[tuple[Bars, dict[str, Keys]]]:
+        """Return the bars that the genomes read, and the keys, each once, of every indicator of them.
+
+        First the bars for genomes that read no funding, last those for genomes that do; they may be the same.
+        """
+        if sleeve.rated_bars is sleeve.signal_bars:
+            return [(sleeve.signal_bars, self._needs_of_all)]
+        return [(sleeve.signal_bars, self._needs[False]), (sleeve.rated_bars, self._needs[True])]
+
     @cached_property
-    def needs(self) -> dict[bool, dict[str, Keys]]:
-        """Keys, each once, of every indicator that the genomes read that do not read funding, and of those that do."""
+    def _needs_of_all(self) -> dict[str, Keys]:
+        return indicator_needs(self.batches)
+
+    @cached_property
+    def _needs(self) -> dict[bool, dict[str, Keys]]:
         return {
             funding: indicator_needs(batch for batch in self.batches if batch.reads_funding == funding)
             for funding in (False, True)
@@ -278,10 +290,8 @@ class Banks:
     @classmethod
     def of(cls, sleeve: Sleeve, group: Group, store: IndicatorStore) -> Banks:
         """Build what the genomes of a group read."""
-        return cls(
-            IndicatorBank(sleeve.signal_bars, group.needs[False], store),
-            IndicatorBank(sleeve.rated_bars, group.needs[True], store),
-        )
+        banks = [IndicatorBank(bars, needs, store) for bars, needs in group.needs(sleeve)]
+        return cls(banks[0], banks[-1])
 
 
 def bank_maker(groups: Sequence[Group], window: Window) -> Callable[[int], None]:
@@ -295,7 +305,7 @@ def bank_maker(groups: Sequence[Group], window: Window) -> Callable[[int], None]
         sleeve, store = window.sleeves[asset], window.store
         missing = sum(
             store.missing(bars.market, bars.asset, name, keys) * bars.close.size
-            for bars, needs in ((sleeve.signal_bars, everyone.needs[False]), (sleeve.rated_bars, everyone.needs[True]))
+            for bars, needs in everyone.needs(sleeve)
             for name, keys in needs.items()
         )
         if missing * _CELL_BYTES <= store.room_beside(window.market):

@@ -76,7 +76,7 @@ def allocate(
     for asset in range(shape[1]):
         rows = np.flatnonzero(valid[:, asset])
         up, down, last, traded = (np.ascontiguousarray(x[rows, asset]) for x in (high, low, close, volume))
-        deviations = deviation_rows(log_returns(last), np.array([MOMENTUM_BARS, day]))
+        deviations = deviation_rows(log_returns(last), np.array([MOMENTUM_BARS, day]), 0)
         if shape[1] > 1:
             figures[LIQUIDITY, rows, asset] = rolling_median(last * traded, day)
             figures[CALM, rows, asset] = -relative_range(up, down, last, ATR_BARS)

@@ -134,7 +134,7 @@ def _follow(
     first = max(known - day, last - month, 0)
     begin = max(min(first, n - 1 - MOMENTUM_BARS), 0)
     recent = close[begin:]
-    deviations = deviation_rows(log_returns(recent), np.array([MOMENTUM_BARS, day]))
+    deviations = deviation_rows(log_returns(recent), np.array([MOMENTUM_BARS, day]), 0)
     figures[MOMENTUM] = momentum(recent, deviations[0], MOMENTUM_BARS)[-1]
     before = max(known - 1, 0)
     reach = true_range(high[before:], low[before:], close[before:])[known - before :]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from quant_organism.strategies.indicators import (
 )
 from quant_organism.strategies.learning import features, linear_svc, pca_tree
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows, Table
+
+if TYPE_CHECKING:
+    from quant_organism.strategies.family import GeneArrays, StrategyFamily
 
 _PAIR_BITS = 20
 
@@ -233,21 +237,34 @@ def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
 
 
 def _family_sign(shop: Workshop, numbers: Keys) -> Rows:
-    # The sign of each family's reference genome; the register of families comes before any bank.
-    from quant_organism.strategies.family import families, get_family
-    from quant_organism.strategies.operators import default_genome
-    from quant_organism.strategies.signals import gene_arrays
+    # The sign of each family's reference genome. What it is made of is not kept.
     from quant_organism.strategies.targets import Targets
 
     n = shop.bars.numbers.size
+    references = [_reference(number) for number in numbers.tolist()]
+    needs: dict[str, list[Keys]] = {}
+    for family, genes in references:
+        for name, keys in family.indicators(genes).items():
+            needs.setdefault(name, []).append(keys)
+    bars = shop.bars._replace(market="")
+    bank = IndicatorBank(bars, {name: np.concatenate(keys) for name, keys in needs.items()}, shop.store)
     signs = np.empty((numbers.size, n), dtype=np.int8)
-    for row, number in zip(signs, numbers, strict=True):
-        family = get_family(families()[number])
-        genes = gene_arrays([default_genome(family.name)])
+    for row, (family, genes) in zip(signs, references, strict=True):
         targets = Targets.empty(1, n, conviction=family.conviction)
-        family.targets(IndicatorBank(shop.bars, family.indicators(genes), shop.store), genes, targets)
+        family.targets(bank, genes, targets)
         row[:] = np.sign(targets.expanded(0, n))
     return signs
+
+
+@cache
+def _reference(number: int) -> tuple[StrategyFamily, GeneArrays]:
+    # The register of families comes before any bank.
+    from quant_organism.strategies.family import families, get_family
+    from quant_organism.strategies.operators import default_genome
+    from quant_organism.strategies.signals import gene_arrays
+
+    name = families()[number]
+    return get_family(name), gene_arrays([default_genome(name)])
 
 
 _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
@@ -255,7 +272,7 @@ _RECIPES: dict[str, Callable[[Workshop, Keys], Rows]] = {
     "rate_of_change": lambda shop, periods: averages.rate_of_change_rows(shop.bars.close, periods),
     "log_return": lambda shop, periods: np.log1p(shop.make("rate_of_change", periods)),
     "sma": lambda shop, periods: averages.mean_rows(shop.bars.close, periods),
-    "deviation": lambda shop, periods: dispersion.deviation_rows(shop.bars.close, periods),
+    "deviation": lambda shop, periods: dispersion.deviation_rows(shop.bars.close, periods, 0),
     "previous_high": lambda shop, periods: extremes.maximum_rows(shop.bars.high, periods, 1),
     "previous_low": lambda shop, periods: extremes.minimum_rows(shop.bars.low, periods, 1),
     "previous_mean_volume": lambda shop, periods: averages.mean_rows(shop.bars.volume, periods, 1),

@@ -32,21 +32,11 @@ def _spare_linear_algebra() -> None:
 _spare_linear_algebra()
 
 
-def _optimise_once() -> None:
-    # Numba optimises each function by itself before it optimises a kernel with all its parts as a whole. The kernels
-    # are as fast without the former, which takes a seventh of the time of compiling them.
-    def only_lay_out(library: Any, module: Any) -> None:
-        module.data_layout = library._codegen._data_layout
-
-    codegen.CPUCodeLibrary._optimize_functions = only_lay_out  # type: ignore[method-assign]
-
-
-_optimise_once()
-
-
-class _PausedCollector(event.Listener):
-    # While it compiles, numba makes millions of small objects that stay; to look through them again and again for
-    # garbage takes the collector a tenth of the time. One kernel at a time is compiled, with the parts that it calls.
+class _Compilation(event.Listener):
+    # One kernel at a time is compiled, with the parts that it calls. Meanwhile the collector rests: numba makes
+    # millions of small objects that stay, and to look through them again and again for garbage takes a tenth of the
+    # time.
+    is_ours = False
     _depth = 0
     _was_enabled = False
 
@@ -54,6 +44,7 @@ class _PausedCollector(event.Listener):
         if self._depth == 0:
             self._was_enabled = gc.isenabled()
             gc.disable()
+            self.is_ours = event.data["dispatcher"].py_func.__module__.startswith(f"{_PACKAGE.name}.")
         self._depth += 1
 
     def on_end(self, event: event.Event) -> None:
@@ -62,7 +53,25 @@ class _PausedCollector(event.Listener):
             gc.enable()
 
 
-event.register("numba:compile", _PausedCollector())
+_compilation = _Compilation()
+event.register("numba:compile", _compilation)
+
+
+def _optimise_once() -> None:
+    # Numba optimises each function by itself before it optimises a kernel with all its parts as a whole. Our kernels
+    # are as fast without the former, which takes a seventh of the time of compiling them; those of others stay theirs.
+    optimise = codegen.CPUCodeLibrary._optimize_functions
+
+    def optimise_others(library: Any, module: Any) -> None:
+        if _compilation.is_ours:
+            module.data_layout = library._codegen._data_layout
+        else:
+            optimise(library, module)  # type: ignore[no-untyped-call]
+
+    codegen.CPUCodeLibrary._optimize_functions = optimise_others  # type: ignore[method-assign]
+
+
+_optimise_once()
 # Nor has a process that ends anything to look for among them, which takes a quarter of the time of a short one.
 atexit.register(gc.freeze)
 
@@ -82,20 +91,20 @@ def compiled(function: Kernel) -> Kernel:
     template = kernel.get_call_template
     kernel.get_call_template = lambda args, kws: template([types.unliteral(kind) for kind in args], kws)
     # Machine code holds the parts that it calls, but numba looks only at the kernel's own file when it decides
-    # whether to take it from disk. A changed part in another file of the room must count too.
+    # whether to take it from disk. A changed part in another file must count too.
     kernel._cache._cache_file._source_stamp = kernel_stamp(Path(function.__code__.co_filename))
     return cast(Kernel, kernel)
 
 
 def kernel_stamp(path: Path) -> str:
-    """Return the SHA-256 (hex) of all kernel sources in the room of a file."""
+    """Return the SHA-256 (hex) of all kernel sources in the room of a file, and in this one, whose parts all use."""
     return _room_stamp(_PACKAGE / path.resolve().relative_to(_PACKAGE).parts[0])
 
 
 @cache
 def _room_stamp(room: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(room.rglob("*.py")):
+    for path in sorted({*room.rglob("*.py"), *Path(__file__).parent.rglob("*.py")}):
         source = path.read_bytes()
         if b"import compiled\n" in source or b"from numba" in source:
             digest.update(source)

@@ -102,7 +102,7 @@ class IndicatorStore:
                     keys, rows = keys[new], rows[new]
             if self._model_bytes + self._table_bytes[market] + rows.nbytes > self.max_bytes:
                 return None
-            self._make_room(rows.nbytes, [known for known in self._tables if known[0] != market])
+            self._make_room(rows.nbytes, keeping=market)
             self._table_bytes[market] += rows.nbytes
             if before is None:
                 self._rooms[place] = rows
@@ -135,15 +135,16 @@ class IndicatorStore:
             size = sum(array.nbytes for array in found)
             with self._lock:
                 if key not in self._models and self._model_bytes + size <= self.max_bytes:
-                    self._make_room(size, list(self._tables))
+                    self._make_room(size)
                     self._models[key] = found
                     self._model_bytes += size
         return found
 
-    def _make_room(self, size: int, places: list[tuple[str, str, str]]) -> None:
-        """Drop rows of these places, those that came first, until so many bytes fit."""
-        for place in places:
-            if self.used_bytes + size <= self.max_bytes:
+    def _make_room(self, size: int, keeping: str = "") -> None:
+        """Drop rows, those that came first, until so many bytes fit; not those of the market to keep."""
+        while self.used_bytes + size > self.max_bytes:
+            place = next((known for known in self._tables if known[0] != keeping), None)
+            if place is None:
                 return
             self._table_bytes[place[0]] -= self._tables.pop(place).rows.nbytes
             del self._rooms[place]

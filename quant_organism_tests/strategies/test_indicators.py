@@ -57,7 +57,7 @@ def test_windows_longer_than_the_history_have_no_value(n: int) -> None:
 def test_deviation_and_z_score() -> None:
     periods = PERIODS[1:]
     mean = mean_rows(CLOSE, periods)
-    deviation = deviation_rows(CLOSE, periods)
+    deviation = deviation_rows(CLOSE, periods, 0)
     assert_rows(deviation, [p - 1 for p in periods], [[w.std() for w in windows(CLOSE, p)] for p in periods])
     expected = [[(w[-1] - w.mean()) / w.std() for w in windows(CLOSE, p)] for p in periods]
     for row, p, values in zip(z_score_rows(CLOSE, mean, deviation), periods, expected, strict=True):
@@ -67,7 +67,7 @@ def test_deviation_and_z_score() -> None:
 @pytest.mark.parametrize("price", [0.1, 97.3, 61_234.56789])
 def test_a_repeated_price_has_no_deviation(price: float) -> None:
     flat = np.full(60, price)
-    assert not np.nan_to_num(deviation_rows(flat, PERIODS[:8])).any()
+    assert not np.nan_to_num(deviation_rows(flat, PERIODS[:8], 0)).any()
 
 
 def test_ema() -> None:
@@ -122,7 +122,7 @@ def test_divergences() -> None:
 def test_bandwidth_rank() -> None:
     periods = np.array([10, 17])
     mean = mean_rows(CLOSE, periods)
-    deviation = deviation_rows(CLOSE, periods)
+    deviation = deviation_rows(CLOSE, periods, 0)
     found = bandwidth_rank_rows(mean, deviation, periods)
     for k, p in enumerate(periods):
         bandwidth = 2 * deviation[k] / mean[k]

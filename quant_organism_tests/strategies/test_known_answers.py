@@ -104,7 +104,7 @@ def test_bollinger_bands() -> None:
     ]
     close, period = np.array(BOLLINGER_CLOSE, dtype=float), np.array([10])
     mean = mean_rows(close, period)
-    z = z_score_rows(close, mean, deviation_rows(close, period))[0, 62:70]
+    z = z_score_rows(close, mean, deviation_rows(close, period, 0))[0, 62:70]
     assert z == pytest.approx([2.5236, 2.2308, 2.0175, 0.1790, -1.4444, -2.0666, -1.1048, 0.0381], abs=5e-5)
 
 

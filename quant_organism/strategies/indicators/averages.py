@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
+from quant_organism.strategies.lanes import LANES, before, load, splat, store
 
 GAUSSIAN, EPANECHNIKOV = 0, 1
 """Kernels of a regression."""
 
-CACHED = 1024
-"""Bars worked on at a time where a loop runs over the same bars repeatedly."""
+_LANES = np.uint64(LANES)
 
 
 def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -122,8 +122,17 @@ def mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int = 0) 
 @compiled
 def lagged_mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
     """Return the rows of `mean_rows`, for other kernels."""
+    rows = np.empty((periods.size, x.size))
+    write_means(x, periods, lag, rows, 0)
+    return rows
+
+
+@compiled
+def write_means(
+    x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, rows: NDArray[np.float64], lead: int
+) -> None:
+    """Write the rows of `mean_rows` into others, shape (K, lead + n), behind `lead` bars that have no value."""
     n = x.size
-    rows = np.empty((periods.size, n))
     levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the mean of x[t : t + 2**l].
     pyramid = np.empty((levels, n))
@@ -137,8 +146,8 @@ def lagged_mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: in
     for k in range(periods.size):
         period = periods[k]
         first = min(period - 1 + lag, n)
-        rows[k, :first] = np.nan
-        row = rows[k, first:]
+        rows[k, : lead + first] = np.nan
+        row = rows[k, lead + first :]
         row[:] = 0.0
         count = 0
         for level in range(levels):
@@ -148,7 +157,6 @@ def lagged_mean_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: in
                 share = (1 << level) / count
                 for t in range(row.size):
                     row[t] += (part[t] - row[t]) * share
-    return rows
 
 
 @compiled
@@ -180,11 +188,21 @@ def kernel_regression_rows(
         weights = np.exp(-0.5 * share * share) if kernels[k] == GAUSSIAN else 1.0 - share * share
         weights /= np.sum(weights)
         row = rows[k, length - 1 :]
-        row[:] = 0.0
-        for begin in range(0, row.size, CACHED):
-            stretch = row[begin : begin + CACHED]
+        # Four lanes at a time, whose sums wait for one another only bar by bar of the window.
+        place, end = np.uint64(0), np.uint64(row.size)
+        while place < end:
+            second, third, fourth = place + _LANES, place + np.uint64(2) * _LANES, place + np.uint64(3) * _LANES
+            inside = before(place, end), before(second, end), before(third, end), before(fourth, end)
+            a = b = c = d = splat(0.0)
             for lead in range(length):
-                aged, weight = x[begin + lead :], weights[length - 1 - lead]
-                for t in range(stretch.size):
-                    stretch[t] += weight * aged[t]
+                step, weight = np.uint64(lead), splat(weights[length - 1 - lead])
+                a += weight * load(x, place + step, inside[0], 0.0)
+                b += weight * load(x, second + step, inside[1], 0.0)
+                c += weight * load(x, third + step, inside[2], 0.0)
+                d += weight * load(x, fourth + step, inside[3], 0.0)
+            store(row, place, inside[0], a)
+            store(row, second, inside[1], b)
+            store(row, third, inside[2], c)
+            store(row, fourth, inside[3], d)
+            place = fourth + _LANES
     return rows

@@ -6,22 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import CACHED
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
+from quant_organism.strategies.lanes import LANES, before, load, maximum, root, splat, store, where
+
+_LANES = np.uint64(LANES)
 
 NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
 
 
 @compiled
-def deviation_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return population standard deviations of the last `period` values about their mean (K, n); tiny ones are 0.
+def deviation_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lead: int) -> NDArray[np.float64]:
+    """Return population standard deviations of the last `period` values about their mean; tiny ones are 0.
 
-    NaN before bar period - 1. Neighbouring windows are merged pair by pair (Chan, Golub and LeVeque, 1983): nothing
-    cancels, and equal values have a deviation of exactly 0.
+    Neighbouring windows are merged pair by pair (Chan, Golub and LeVeque, 1983): nothing cancels, and equal values
+    have a deviation of exactly 0.
+
+    Parameters
+    ----------
+    x
+        Values, shape (n,).
+    periods
+        Periods in bars, shape (K,).
+    lead
+        Bars that stand before those of `x` and have no value.
+
+    Returns
+    -------
+    Shape (K, lead + n); NaN before bar lead + period - 1.
     """
     n = x.size
-    rows = np.empty((periods.size, n))
+    rows = np.empty((periods.size, lead + n))
     levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the mean of x[t : t + 2**l], as in `mean_rows`, and the squares about it.
     means, squares = np.empty((levels, n)), np.empty((levels, n))
@@ -35,29 +50,34 @@ def deviation_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArra
             apart = later_mean[t] - mean[t]
             out_mean[t] = 0.5 * (mean[t] + later_mean[t])
             out_spread[t] = (spread[t] + later_spread[t]) + apart * apart * (0.5 * half)
-    average = np.empty(CACHED)
+    all_means, all_squares, out = means.reshape(levels * n), squares.reshape(levels * n), rows.reshape(rows.size)
+    none, least = splat(0.0), splat(NO_DEVIATION)
+    starts, shares, commons = np.empty(levels, dtype=np.uint64), np.empty(levels), np.empty(levels)
     for k in range(periods.size):
         period = periods[k]
+        parts = count = 0
+        for level in range(levels):
+            if period >> level & 1:
+                size = 1 << level
+                starts[parts] = level * n + count
+                shares[parts], commons[parts] = size / (count + size), count * size / (count + size)
+                count, parts = count + size, parts + 1
         first = min(period - 1, n)
-        rows[k, :first] = np.nan
-        for begin in range(0, n - first, CACHED):
-            out = rows[k, first + begin : min(first + begin + CACHED, n)]
-            out[:] = 0.0
-            average[:] = 0.0
-            count = 0
-            for level in range(levels):
-                if period >> level & 1:
-                    size = 1 << level
-                    part_mean, part_squares = means[level, begin + count :], squares[level, begin + count :]
-                    share, common = size / (count + size), count * size / (count + size)
-                    for t in range(out.size):
-                        apart = part_mean[t] - average[t]
-                        out[t] += part_squares[t] + apart * apart * common
-                        average[t] += apart * share
-                    count += size
-            for t in range(out.size):
-                deviation = np.sqrt(out[t] / period)
-                out[t] = deviation if deviation >= NO_DEVIATION * abs(average[t]) else 0.0
+        rows[k, : lead + first] = np.nan
+        begin = np.uint64(k * (lead + n) + lead + first)
+        place, end = np.uint64(0), np.uint64(n - first)
+        while place < end:
+            inside = before(place, end)
+            spread, average = none, none
+            for i in range(parts):
+                start = place + starts[i]
+                apart = load(all_means, start, inside, 0.0) - average
+                spread += load(all_squares, start, inside, 0.0) + apart * apart * splat(commons[i])
+                average += apart * splat(shares[i])
+            deviation = root(spread / splat(float(period)))
+            deviation = where(deviation >= least * maximum(average, none - average), deviation, none)
+            store(out, begin + place, inside, deviation)
+            place += _LANES
     return rows
 
 

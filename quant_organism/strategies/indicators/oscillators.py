@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import lagged_mean_rows
-from quant_organism.strategies.indicators.extremes import extreme_rows
+from quant_organism.strategies.indicators.averages import write_means
+from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of
 
 BULLISH, BEARISH = 1, 2
 """Bits of a divergence between price and an index, or of a crossing of the index."""
@@ -48,27 +48,42 @@ def rsi_onward(
     rows = np.full((count, n), np.nan)
     gain, loss = means[0], means[1]
     previous = close[0] if n and begin == 0 else before
+    # As long as one of them is being seeded, each is asked how far it is.
+    seeding = min(max(greatest_of(periods) + 1 - begin, 0), n)
+    values = np.empty(count)
     for i in range(n):
         t = begin + i
         change = close[i] - previous
         previous = close[i]
         up = max(change, 0.0)
         down = max(-change, 0.0)
-        for k in range(count):
-            if t <= periods[k]:
-                gain[k] += up
-                loss[k] += down
-                if t == periods[k]:
-                    gain[k] /= periods[k]
-                    loss[k] /= periods[k]
-            else:
+        if i < seeding:
+            for k in range(count):
+                if t <= periods[k]:
+                    gain[k] += up
+                    loss[k] += down
+                    if t == periods[k]:
+                        gain[k] /= periods[k]
+                        loss[k] /= periods[k]
+                else:
+                    gain[k] += (up - gain[k]) / periods[k]
+                    loss[k] += (down - loss[k]) / periods[k]
+                if t >= periods[k]:
+                    rows[k, i] = _strength(gain[k], loss[k])
+        else:
+            for k in range(count):
                 gain[k] += (up - gain[k]) / periods[k]
                 loss[k] += (down - loss[k]) / periods[k]
-        for k in range(count):
-            if t >= periods[k]:
-                total = gain[k] + loss[k]
-                rows[k, i] = 100.0 * gain[k] / total if total > 0.0 else 50.0
+                values[k] = _strength(gain[k], loss[k])
+            for k in range(count):
+                rows[k, i] = values[k]
     return rows
+
+
+@compiled
+def _strength(gain: float, loss: float) -> float:
+    total = gain + loss
+    return 100.0 * gain / total if total > 0.0 else 50.0
 
 
 @compiled
@@ -117,7 +132,7 @@ def stochastic_d_rows(
     Shape (K, n); NaN before bar k_period + d_period - 2.
     """
     n = stochastic_k.shape[1]
-    rows = np.full((k_row.size, n), np.nan)
+    rows = np.empty((k_row.size, n))
     begin = 0
     while begin < k_row.size:
         # Keys are ascending: those of one %K stand one behind the other.
@@ -125,7 +140,7 @@ def stochastic_d_rows(
         while end < k_row.size and k_row[end] == k_row[begin]:
             end += 1
         first = min(k_period[begin] - 1, n)
-        rows[begin:end, first:] = lagged_mean_rows(stochastic_k[k_row[begin], first:], d_period[begin:end], 0)
+        write_means(stochastic_k[k_row[begin], first:], d_period[begin:end], 0, rows[begin:end], first)
         begin = end
     return rows
 

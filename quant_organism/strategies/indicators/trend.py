@@ -22,13 +22,14 @@ def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) ->
     moves = np.zeros(x.size)
     for t in range(1, x.size):
         moves[t] = abs(x[t] - x[t - 1])
-    mean_move = lagged_mean_rows(moves, periods, 0)
-    rows = np.full(mean_move.shape, np.nan)
+    # First the mean move, then what is made of it.
+    rows = lagged_mean_rows(moves, periods, 0)
     for k in range(periods.size):
-        row, later, step = rows[k, periods[k] :], x[periods[k] :], mean_move[k, periods[k] :]
+        rows[k, : periods[k]] = np.nan
+        row, later = rows[k, periods[k] :], x[periods[k] :]
         period = float(periods[k])
         for t in range(row.size):
-            way = period * step[t]
+            way = period * row[t]
             # The sum may round to less than the move of a straight line.
             share = abs(later[t] - x[t]) / way
             share = share if share < 1.0 else 1.0

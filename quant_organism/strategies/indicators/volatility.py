@@ -107,9 +107,7 @@ def _write_log_ratios(now: NDArray[np.float64], mean: NDArray[np.float64], out: 
 
 def log_return_deviation_rows(close: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return population standard deviations of the last `period` log returns, shape (K, n); NaN before bar period."""
-    rows = np.full((periods.size, close.size), np.nan)
-    rows[:, 1:] = deviation_rows(log_returns(close), periods)
-    return rows
+    return deviation_rows(log_returns(close), periods, min(1, close.size))
 
 
 @compiled

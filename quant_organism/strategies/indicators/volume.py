@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import CACHED
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
 from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height
+from quant_organism.strategies.lanes import LANES, before, load, maximum, root, splat, store, where
+
+_LANES = np.uint64(LANES)
 
 
 @compiled
@@ -57,48 +61,71 @@ def _weighted_rows(
     # Neighbouring windows are merged pair by pair (Chan, Golub and LeVeque, 1983): nothing cancels, and equal values
     # have a deviation of exactly 0.
     n = x.size
-    rows = np.full((2, periods.size, n), np.nan)
+    rows = np.empty((2, periods.size, n))
     levels = pyramid_height(greatest_of(periods))
     # Level l holds at t the weight, the mean and the weighted squares about it of x[t : t + 2**l].
-    pyramid = np.zeros((levels, 3, n))
-    for t in range(n):
-        pyramid[0, 0, t], pyramid[0, 1, t] = weight[t], x[t]
+    weights, means, squares = np.empty(levels * n), np.empty(levels * n), np.zeros(levels * n)
+    weights[:n], means[:n] = weight, x
     for level in range(1, levels):
         half = 1 << (level - 1)
-        size = max(n - 2 * half + 1, 0)
-        # Merged with nothing, a window stays what it is.
-        _merge(pyramid[level, :, :size], pyramid[level - 1, :, :size])
-        _merge(pyramid[level, :, :size], pyramid[level - 1, :, half : half + size])
-    merged = np.empty((3, CACHED))
+        place, end = np.uint64(level * n), np.uint64(level * n + max(n - 2 * half + 1, 0))
+        while place < end:
+            inside, below = before(place, end), place - np.uint64(n)
+            merged = _merged(
+                _part(weights, means, squares, below, inside),
+                _part(weights, means, squares, below + np.uint64(half), inside),
+            )
+            store(weights, place, inside, merged[0])
+            store(means, place, inside, merged[1])
+            store(squares, place, inside, merged[2])
+            place += _LANES
+    out_mean, out_deviation = rows[0].reshape(periods.size * n), rows[1].reshape(periods.size * n)
+    least = splat(NO_DEVIATION)
     for k in range(periods.size):
-        period = periods[k]
-        first = min(period - 1, n)
-        for begin in range(0, n - first, CACHED):
-            out_mean = rows[0, k, first + begin : min(first + begin + CACHED, n)]
-            out_deviation = rows[1, k, first + begin : min(first + begin + CACHED, n)]
-            window = merged[:, : out_mean.size]
-            window[:] = 0.0
-            age = begin
+        first = min(periods[k] - 1, n)
+        rows[:, k, :first] = np.nan
+        out = np.uint64(k * n + first)
+        place, end = np.uint64(0), np.uint64(n - first)
+        while place < end:
+            inside = before(place, end)
+            covered = np.uint64(0)
+            merged = (splat(0.0), splat(0.0), splat(0.0))
             for level in range(levels):
-                if period >> level & 1:
-                    _merge(window, pyramid[level, :, age : age + out_mean.size])
-                    age += 1 << level
-            total, mean, squares = window[0], window[1], window[2]
-            for t in range(out_mean.size):
-                deviation = np.sqrt(squares[t] / total[t])
-                out_mean[t] = mean[t]
-                out_deviation[t] = deviation if deviation >= NO_DEVIATION * abs(mean[t]) else 0.0
+                if periods[k] >> level & 1:
+                    part = _part(weights, means, squares, np.uint64(level * n) + covered + place, inside)
+                    merged = _merged(merged, part) if covered else part
+                    covered += np.uint64(1 << level)
+            total, mean, square = merged
+            deviation = root(square / total)
+            store(out_mean, out + place, inside, mean)
+            spread = where(deviation >= least * maximum(mean, splat(0.0) - mean), deviation, splat(0.0))
+            store(out_deviation, out + place, inside, spread)
+            place += _LANES
     return rows
 
 
 @compiled
-def _merge(into: NDArray[np.float64], other: NDArray[np.float64]) -> None:
-    weight, mean, squares = into[0], into[1], into[2]
-    other_weight, other_mean, other_squares = other[0], other[1], other[2]
-    for t in range(weight.size):
-        total = weight[t] + other_weight[t]
-        share = other_weight[t] / total if total > 0.0 else 0.0
-        apart = other_mean[t] - mean[t]
-        squares[t] += other_squares[t] + apart * apart * weight[t] * share
-        mean[t] = mean[t] + apart * share if weight[t] > 0.0 else other_mean[t]
-        weight[t] = total
+def _part(
+    weights: NDArray[np.float64],
+    means: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    place: np.uint64,
+    inside: Any,
+) -> tuple[Any, Any, Any]:
+    return load(weights, place, inside, 1.0), load(means, place, inside, 0.0), load(squares, place, inside, 0.0)
+
+
+@compiled
+def _merged(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """Return weight, mean and weighted squares about it of two adjoining windows together, eight bars side by side."""
+    none = splat(0.0)
+    weight, mean, squares = one
+    other_weight, other_mean, other_squares = other
+    total = weight + other_weight
+    share = where(total > none, other_weight / total, none)
+    apart = other_mean - mean
+    return (
+        total,
+        where(weight > none, mean + apart * share, other_mean),
+        squares + (other_squares + apart * apart * weight * share),
+    )

@@ -110,9 +110,8 @@ def _all_but_logarithms(
     near = max(lead - _LONGEST_WINDOW, 0)
     highs, lows, closes, volumes = high[near:], low[near:], close[near:], volume[near:]
     short, day, channels = np.array([20]), np.array([24]), np.array([14, 20])
-    z_score = z_score_rows(closes, lagged_mean_rows(closes, short, 0), deviation_rows(closes, short))
-    deviation = np.full((2, closes.size), np.nan)
-    deviation[:, 1:] = deviation_rows(log_returns(closes), np.array([6, 24]))
+    z_score = z_score_rows(closes, lagged_mean_rows(closes, short, 0), deviation_rows(closes, short, 0))
+    deviation = deviation_rows(log_returns(closes), np.array([6, 24]), min(1, closes.size))
     mean_volume = lagged_mean_rows(volumes, day, 0)
     top, bottom = extreme_rows(highs, channels, 0, 1.0), extreme_rows(lows, channels, 0, -1.0)
     stochastic = stochastic_k_rows(closes, top, bottom)

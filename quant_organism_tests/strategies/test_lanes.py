@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.backtest.lanes import (
+from quant_organism.strategies.lanes import (
     LANES,
     before,
     first,

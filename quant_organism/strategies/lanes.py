@@ -208,6 +208,16 @@ def minimum(typing: Any, x: Any, y: Any) -> Any:
 
 
 @_instruction
+def root(typing: Any, values: Any) -> Any:
+    """Return the square root of each lane."""
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.sqrt.v{LANES}f64", _NUMBERS, list(args))
+
+    return lanes(lanes), generate
+
+
+@_instruction
 def shifted(typing: Any, values: Any, earlier: Any) -> Any:
     """Return in each lane what the lane before holds, in the first what is in the last of the bars `earlier`."""
 
