@@ -1,10 +1,12 @@
 """The population evaluator beside vectorbt on the same bars, genomes and costs, on one core, in one run.
 
-Both simulate and deliver total return, Sharpe ratio, maximum drawdown, win rate, number of trades and turnover. The
-evaluator's time is all-in: it makes the signals, charges funding, sizes by liquidity, calm and momentum, and delivers a
-portfolio with daily returns per genome. vectorbt simulates 300 columns in one call, which is how it is fastest. Its
-signals are finished and not counted, save for ema_crossover, the family that it can do alone: there both begin with
-prices, and vectorbt makes its averages with its own indicator.
+Both simulate and deliver total return, Sharpe ratio, maximum drawdown, win rate, number of trades and turnover, and
+both are measured all-in: from prices, signals included. The evaluator also charges funding, sizes by conviction,
+liquidity, calm and momentum, and delivers a portfolio with daily returns per genome. vectorbt simulates 300 columns of
+one size in one call, which is how it is fastest; its signals are those of `benchmarks.vectorbt_signals`, which hold the
+side that the evaluator holds on all but a thousandth of the bars, or nothing is measured. The fitted families hand
+vectorbt finished signals: fitting would be all that is seen. What each family takes with finished signals stands beside
+it.
 
 vectorbt asks the system for new memory in every call, and what that takes depends on what the process did before. So
 each family is measured in a process of its own that does nothing else, as a user's script would. What vectorbt takes
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -34,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.errors import IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
@@ -46,6 +50,7 @@ Orders = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[
 
 ROOT = Path(__file__).resolve().parent.parent
 BARS, ASSETS, GENOMES, COLUMNS_AT_ONCE, REPEATS = 8_760, 16, 1_000, 300, 3
+LEAST_AGREEMENT = 0.999
 COSTS = Costs(slippage_bps=0.0, maker_fee=0.00045)
 LARGE = {"genomes": 1_000, "assets": 50, "bars": 8_760}
 
@@ -53,20 +58,29 @@ LARGE = {"genomes": 1_000, "assets": 50, "bars": 8_760}
 def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
     market = panel(BARS, ASSETS)
-    rows, ratios = [], {}
+    rows, ratios, finished = [], {}, {}
     for name in evolving_families():
         ours, first = family_seconds(name, market)
         measure = f"from benchmarks.evaluator import vectorbt_alone; vectorbt_alone({name!r})"
-        theirs, at_hand = json.loads(in_new_process(measure))
-        ratios[name] = theirs / ours
-        speeds = [BARS / seconds / 1e6 for seconds in (ours, first, theirs, at_hand)]
+        theirs, at_hand, simulation = json.loads(in_new_process(measure))
+        ratios[name], finished[name] = theirs / ours, simulation / ours
+        speeds = [BARS / seconds / 1e6 for seconds in (ours, first, theirs, at_hand, simulation)]
         note = (
-            "{:.0f} (first generation {:.0f}) against {:.2f} million strategy-bars per second, {:.2f} with memory kept"
+            "{:.0f} (first generation {:.0f}) against {:.2f} million strategy-bars per second, "
+            "{:.2f} with memory kept, {:.2f} with finished signals"
         )
         rows.append(row(f"speedup_vs_vectorbt_{name}", ratios[name], "x", note.format(*speeds)))
     size = f"{GENOMES} genomes x {ASSETS} assets x {BARS} bars, {COLUMNS_AT_ONCE} columns; medians of {REPEATS}"
     rows.append(
         row("speedup_vs_vectorbt_mean", statistics.mean(ratios.values()), "x", f"over families, one core: {size}")
+    )
+    rows.append(
+        row(
+            "speedup_vs_vectorbt_mean_finished_signals",
+            statistics.mean(finished.values()),
+            "x",
+            "the same if vectorbt is handed the signals of all families and the evaluator makes its own",
+        )
     )
     rows.append(row("speedup_vs_vectorbt_min", min(ratios.values()), "x", min(ratios, key=ratios.__getitem__)))
     rows.append(row("speedup_vs_vectorbt_ema", ratios["ema_crossover"], "x", "the family most often compared"))
@@ -94,20 +108,50 @@ def family_seconds(name: str, market: Panel) -> tuple[float, float]:
 
 
 def vectorbt_alone(name: str) -> None:
-    """Print what vectorbt takes, in seconds per genome on one asset, as JSON: in all, and without the system's part."""
+    """Print what vectorbt takes, in seconds per genome on one asset, as JSON.
+
+    In all, without the system's part, and in all with finished signals, which a fitted family always has.
+    """
+    from benchmarks.vectorbt_signals import directions
+
     rng, market, models = np.random.default_rng(1), panel(BARS, ASSETS), IndicatorStore(2**28)
     generations = [population(name, rng)[:COLUMNS_AT_ONCE] for _ in range(REPEATS + 1)]
+    columns = first_asset(market)
+    if not is_fitted(name):
+        check_directions(generations[0], market)
     took = []
     for genomes in generations:
-        finished = orders_of_targets(targets(genomes, market, models)) if name != "ema_crossover" else None
-        began = os.times()
-        vectorbt_metrics(genomes, market, finished or ema_orders(genomes, market))
-        ended = os.times()
-        user = ended.user - began.user
-        took.append((user + ended.system - began.system, user))
+        sides = np.sign(targets(genomes, market, models)) if is_fitted(name) else None
+        began = core_times()
+        orders = orders_of_sides(directions(genomes, columns) if sides is None else sides)
+        decided = core_times()
+        vectorbt_metrics(genomes, market, orders)
+        ended = core_times()
+        took.append((sum(ended - began), (ended - began)[0], sum(ended - decided)))
     # The first call compiles.
     medians = [statistics.median(column) / COLUMNS_AT_ONCE for column in zip(*took[1:], strict=True)]
     sys.stdout.write(json.dumps(medians))
+
+
+def check_directions(genomes: list[Genome], market: Panel) -> float:
+    """Return on which share of bars the sides made for vectorbt are the evaluator's.
+
+    Raises
+    ------
+    IntegrityError
+        If it is less than `LEAST_AGREEMENT`.
+    """
+    from benchmarks.vectorbt_signals import directions
+
+    wanted = np.sign(targets(genomes, market))
+    agreement = float(np.mean(directions(genomes, first_asset(market)) == wanted))
+    if agreement < LEAST_AGREEMENT:
+        raise IntegrityError(
+            f"vectorbt would hold the evaluator's side on {agreement:.4%} of bars, expected {LEAST_AGREEMENT:.1%}",
+            where=f"benchmarks/vectorbt_signals/families.py, {genomes[0].family}",
+            remedy="let both decide by the same rule",
+        )
+    return agreement
 
 
 def population(name: str, rng: np.random.Generator) -> list[Genome]:
@@ -197,49 +241,31 @@ def panel(bars: int, assets: int) -> Panel:
     )
 
 
+def first_asset(market: Panel) -> dict[str, Floats]:
+    """Return the columns that strategies read of the first asset, each of shape (bars,)."""
+    return {name: np.ascontiguousarray(getattr(market, name)[:, 0]) for name in COLUMNS}
+
+
 def targets(genomes: list[Genome], market: Panel, store: IndicatorStore | None = None) -> Floats:
     """Return the signals of genomes on the first asset, shape (bars, genomes)."""
-    columns = {name: getattr(market, name)[:, 0] for name in COLUMNS}
-    return np.column_stack([signal(genome, columns, store=store) for genome in genomes])
+    columns = first_asset(market)
+    return np.array([signal(genome, columns, store=store) for genome in genomes]).T
 
 
-def orders_of_targets(target: Floats) -> Orders:
-    """Return what signals order at the open of each bar: entries, exits, short entries and short exits."""
-    flat = np.zeros((1, target.shape[1]))
-    held = np.vstack([flat, target[:-1]])
-    before = np.vstack([flat, held[:-1]])
+def orders_of_sides(sides: NDArray[Any]) -> Orders:
+    """Return what sides decided at closes order at the open of each bar.
+
+    Entries, exits, short entries and short exits only where the side changes, so that a stopped trade is not entered
+    again before the signal is given anew; shape (bars, genomes).
+    """
+    held, before = np.zeros_like(sides), np.zeros_like(sides)
+    held[1:], before[2:] = sides[:-1], sides[:-2]
     return (
         (held > 0) & (before <= 0),
         (held <= 0) & (before > 0),
         (held < 0) & (before >= 0),
         (held >= 0) & (before < 0),
     )
-
-
-def ema_orders(genomes: list[Genome], market: Panel) -> Orders:
-    """Return the orders of ema_crossover as a user of vectorbt makes them from the prices of the first asset.
-
-    vectorbt's averages begin with the first price and not with a mean, and it enters again after a stop as long as the
-    signal stands, so that some trades are other ones.
-    """
-    import pandas as pd
-    import vectorbt
-
-    close = pd.Series(market.close[:, 0])
-    fast_periods, slow_periods = (
-        [genome.genes[f"{name}_ema_period"] for genome in genomes] for name in ("fast", "slow")
-    )
-    fast, slow = (vectorbt.MA.run(close, periods, ewm=True).ma.to_numpy() for periods in (fast_periods, slow_periods))
-    gap, rate = fast / slow - 1.0, np.column_stack([close.pct_change(period).to_numpy() for period in fast_periods])
-    least_gap, least_rate = (
-        np.array([genome.genes[name] for genome in genomes]) for name in ("trend_filter", "momentum_threshold")
-    )
-    long, short = (gap > least_gap) & (rate > least_rate), (gap < -least_gap) & (rate < -least_rate)
-    flat = np.zeros((1, len(genomes)), dtype=np.bool_)
-    entries, exits, short_entries, short_exits = (
-        np.vstack([flat, decided[:-1]]) for decided in (long, gap < 0.0, short, gap > 0.0)
-    )
-    return entries, exits, short_entries, short_exits
 
 
 def vectorbt_metrics(genomes: list[Genome], market: Panel, orders: Orders) -> tuple[Any, ...]:
@@ -295,6 +321,12 @@ def core_seconds(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def core_times() -> Floats:
+    """Return for how many seconds this process has kept a core busy so far: its own part and the system's."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return np.array([used.ru_utime, used.ru_stime])
 
 
 def row(metric: str, value: float, unit: str, note: str) -> dict[str, Any]:
