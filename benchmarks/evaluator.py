@@ -121,7 +121,7 @@ def vectorbt_alone(name: str) -> None:
         check_directions(generations[0], market)
     took = []
     for genomes in generations:
-        sides = np.sign(targets(genomes, market, models)) if is_fitted(name) else None
+        sides = np.sign(targets(genomes, market, models)).astype(np.int8) if is_fitted(name) else None
         began = core_times()
         orders = orders_of_sides(directions(genomes, columns) if sides is None else sides)
         decided = core_times()

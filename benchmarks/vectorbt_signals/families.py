@@ -25,6 +25,7 @@ _ROUNDING = 1e-9
 
 
 def atr_stop_loss(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow breaks of the closes before, until a close at a stop that moves with the average true range."""
     period = genes["atr_period"]
     reach = rows.atr(period) * np.exp(genes["volatility_adjustment"] * rows.log_atr_ratio(period))
     return loops.hold_behind_stops(
@@ -37,6 +38,7 @@ def atr_stop_loss(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def bollinger_bands(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow breaks out of a squeeze, fade closes beyond the bands elsewhere, until price is at its mean."""
     period, band = genes["lookback_period"], genes["volatility_multiplier"]
     z_score, breakout = rows.z_score(period), band + genes["breakout_strength"]
     squeezed = rows.bandwidth_rank(period) < genes["squeeze_threshold"] * (5 * period)
@@ -48,6 +50,7 @@ def bollinger_bands(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def composite(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow the weighted votes of trees as long as they point one way; prices that rest, as none do here, count."""
     votes = Votes(rows, lambda family: _reference_side(family, rows))
     groups = [[votes.of(tree) for tree in group] for group in genes["votes"]]
     weights = [genes[f"signal_{name}_weight"] for name in ("momentum", "reversion", "breakout", "confluence")]
@@ -65,6 +68,7 @@ def composite(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def donchian_breakout(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow confirmed breaks of the channel before, until a shorter channel breaks the other way."""
     period, beyond, bias = genes["channel_period"], 1.0 + genes["breakout_threshold"], genes["trend_bias"]
     exit_period = max(2, int(period * genes["exit_period_ratio"]))
     close, upper, lower = rows.close, rows.previous_high(period) * beyond, rows.previous_low(period) / beyond
@@ -80,6 +84,7 @@ def donchian_breakout(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def ema_crossover(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow the faster average with momentum, until it is behind the slower one."""
     gap = rows.ema(genes["fast_ema_period"]) / rows.ema(genes["slow_ema_period"]) - 1.0
     rate = rows.rate_of_change(genes["fast_ema_period"])
     least_gap, least_rate = genes["trend_filter"], genes["momentum_threshold"]
@@ -101,6 +106,7 @@ def fibonacci_retracement(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def funding_rate_carry(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Take the side that receives funding while the mean rate pays for it."""
     window, threshold = genes["funding_persistence"], genes["funding_threshold"]
     mean = rows.funding_mean(window)
     expected = mean.copy()
@@ -111,6 +117,7 @@ def funding_rate_carry(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def ichimoku_cloud(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow the weighted votes of cloud, lines and lagging close, until they cancel."""
     tenkan, kijun = rows.midrange(genes["tenkan_period"]), rows.midrange(genes["kijun_period"])
     # The cloud in force comes from as many bars before as the slow line looks back.
     displaced = genes["kijun_period"]
@@ -128,6 +135,7 @@ def ichimoku_cloud(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def nadaraya_watson(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow steep slopes of the smoothed regression, until they turn."""
     bandwidth, close = genes["bandwidth"], rows.close
     weight = 1.0 - genes["smoothing_factor"]
     line = ewm_mean_1d_nb(rows.kernel_regression(bandwidth, genes["kernel_type"]), 2.0 / weight - 1.0)
@@ -142,6 +150,7 @@ def nadaraya_watson(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def rsi_filter(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Fade extremes of the index, sooner where price diverges from it, until it is near the middle."""
     period, low, high = genes["rsi_period"], genes["oversold_threshold"], genes["overbought_threshold"]
     index, shift = rows.rsi(period), 10.0 * genes["divergence_weight"]
     bullish, bearish = rows.rsi_divergence(period)
@@ -155,6 +164,7 @@ def rsi_filter(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def sma_trend_filter(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow the faster average in a straight trend, until the averages cross."""
     window = genes["trend_strength_period"]
     fast, slow = rows.sma(genes["fast_sma_period"]), rows.sma(genes["slow_sma_period"])
     least = int(np.ceil(genes["momentum_confirmation"] * window))
@@ -166,6 +176,7 @@ def sma_trend_filter(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def stochastic_oscillator(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Follow crossings of %K over %D out of the extremes, until the other extreme."""
     period, low, high = genes["k_period"], genes["oversold_level"], genes["overbought_level"]
     index, shift = rows.stochastic_k(period), 20.0 * genes["divergence_sensitivity"]
     rises, falls = rows.stochastic_crossing(period, genes["d_period"])
@@ -186,6 +197,7 @@ def volatility_scaling(genes: Genes, rows: Indicators, first: int) -> Sides:
 
 
 def vwap_reversion(genes: Genes, rows: Indicators, first: int) -> Sides:
+    """Fade distances from the weighted price where price does not trend, until it is back there."""
     period = genes["vwap_period"]
     centre, spread = rows.vwap(period), rows.vwap_deviation(period)
     away = rows.close - centre
