@@ -18,6 +18,7 @@ from quant_organism.strategies.lanes import (
     load,
     maximum,
     minimum,
+    root,
     running_maximum,
     set_true,
     shifted,
@@ -42,13 +43,14 @@ def _calculate(x, y, out):
         store(out[row], place, inside, results[row])
     store(out[7], place, inside, where(a <= b, a, b))
     store(out[8], place, inside, where((a > b) | (a >= splat(0.0)), a / splat(3.0), b))
+    store(out[9], place, inside, root(a * a + b * b))
     return total(a), greatest(a), least(a), lane(a, np.uint64(3)), int(first(a > b))
 
 
 @settings(deadline=None)
 @given(numbers, numbers)
 def test_each_lane_is_computed_as_a_number_of_its_own(x, y):
-    out = np.empty((9, LANES))
+    out = np.empty((10, LANES))
     summed, most, fewest, fourth, found = _calculate(x, y, out)
     np.testing.assert_array_equal(out[0], x + y)
     np.testing.assert_array_equal(out[1], x - y)
@@ -59,6 +61,7 @@ def test_each_lane_is_computed_as_a_number_of_its_own(x, y):
     np.testing.assert_array_equal(out[6], np.maximum.accumulate(x))
     np.testing.assert_array_equal(out[7], np.where(x <= y, x, y))
     np.testing.assert_array_equal(out[8], np.where((x > y) | (x >= 0.0), x / 3.0, y))
+    np.testing.assert_array_equal(out[9], np.sqrt(x * x + y * y))
     # Halves are folded onto each other: the same order of sums on every machine.
     quarters = x[:4] + x[4:]
     halves = quarters[:2] + quarters[2:]
