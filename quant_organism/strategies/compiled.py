@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -72,8 +73,16 @@ def _optimise_once() -> None:
 
 
 _optimise_once()
-# Nor has a process that ends anything to look for among them, which takes a quarter of the time of a short one.
-atexit.register(gc.freeze)
+
+
+def _end_quickly() -> None:
+    # A process that ends has nothing to look for among these objects, which takes a quarter of the time of a short one.
+    # Where DuckDB is loaded it must look, or DuckDB lists everything that is left as leaked.
+    if "_duckdb" not in sys.modules:
+        gc.freeze()
+
+
+atexit.register(_end_quickly)
 
 # Nobody calls kernels from C, and to compile an entrance for that takes time.
 _OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}

@@ -94,3 +94,9 @@ def test_a_process_that_ends_looks_for_no_garbage_among_kernels() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert int(done.stdout) > 10_000
+
+
+def test_a_process_that_used_the_lake_too_ends_without_a_word() -> None:
+    code = "import duckdb, quant_organism.strategies.compiled; print(duckdb.sql('select 1').fetchall())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert (done.stdout, done.stderr) == ("[(1,)]\n", "")
