@@ -9,6 +9,9 @@ from quant_organism.cli import options
 if TYPE_CHECKING:
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.strategies import Genome
+
+_MEMBERS_SHOWN = 10
 
 app = typer.Typer(help="Strategy documents: list them, look at one, retire one.", no_args_is_help=True)
 
@@ -49,7 +52,12 @@ def list_strategies(
 
 
 @app.command()
-def show(id: Id, data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+def show(
+    id: Id,
+    full: Annotated[bool, typer.Option("--full", help="All members, with all of their genes.")] = False,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
     """Show one strategy: its members, its evidence, its life so far."""
     from quant_organism.cli.output import print_table
 
@@ -60,22 +68,27 @@ def show(id: Id, data_dir: options.DataDir = None, as_json: options.Json = False
     typer.echo(f"{document.id}   stage {document.stage}   fitness {document.fitness:.2f}")
     typer.echo(f"born {document.provenance.date} on {document.provenance.market}, {document.interval} bars")
     typer.echo(f"universe {', '.join(document.universe)}\n")
+    heaviest = sorted(document.committee.members, key=lambda member: -member.weight)
+    members = heaviest if full else heaviest[:_MEMBERS_SHOWN]
     print_table(
-        ("weight", "genome", "assets", "genes"),
+        ("weight", "genome", "assets", "genes" if full else "genes of its family"),
         [
             (
-                member.weight,
+                f"{member.weight:6.1%}",
                 member.genome.id,
                 ", ".join(member.assets) or "all",
-                ", ".join(f"{k} {_short(v)}" for k, v in member.genome.genes.items()),
+                _genes(member.genome, full=full),
             )
-            for member in document.committee.members
+            for member in members
         ],
         title="Members",
     )
+    if lighter := heaviest[len(members) :]:
+        share = sum(member.weight for member in lighter)
+        typer.echo(f"and {len(lighter)} lighter ones with {share:.1%} of the weight: --full shows all\n")
     print_table(
         ("stage", "status", "reason"),
-        [(stage, found.status, found.reason) for stage, found in document.evidence.items()],
+        [(stage, found.status, found.reason.replace("; ", "\n")) for stage, found in document.evidence.items()],
         title="Evidence",
     )
     print_table(
@@ -123,6 +136,13 @@ def _row(document: "StrategyConfig") -> dict[str, object]:
         "interval": document.interval,
         "born": document.provenance.date,
     }
+
+
+def _genes(genome: "Genome", *, full: bool) -> str:
+    from quant_organism.strategies import get_family
+
+    own = {spec.name for spec in get_family(genome.family).own_genes}
+    return ", ".join(f"{name} {_short(value)}" for name, value in genome.genes.items() if full or name in own)
 
 
 def _short(value: object) -> str:

@@ -75,5 +75,10 @@ def _compare(
     label = gate.replace("_", " ")
     if math.isnan(value):
         return not_run(stage, gate, threshold, f"{label} is undefined: nothing was traded", n_used)
-    said = reason or f"{label} {value:.3g}, {bound} {threshold:.3g} needed"
+    said = reason or f"{label} {_figure(value)}, {bound} {_figure(threshold)} needed"
     return Verdict(stage, gate, "passed" if good else "failed", value, threshold, n_used, said)
+
+
+def _figure(value: float) -> str:
+    # Counts are written out.
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.3g}"

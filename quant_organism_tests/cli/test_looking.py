@@ -41,6 +41,25 @@ def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished
     assert document["id"] == best
 
 
+def test_the_ten_heaviest_members_are_shown_with_their_familys_genes_and_all_on_request(
+    call: Call, finished_run: Finished
+) -> None:
+    listed = asked(call, finished_run, "strategies", "list")["strategies"]  # type: ignore[call-overload]
+    largest = max(listed, key=lambda row: row["genomes"])["id"]
+    where = ("--data-dir", finished_run.data_dir)
+    members = json.loads(call("strategies", "show", largest, "--json", *where).out)["members"]
+    heaviest = [
+        f"{member['family']}_{member['generation']}_{member['hash'][:8]}"
+        for member in sorted(members, key=lambda member: -member["weight"])
+    ]
+    brief, full = (call("strategies", "show", largest, *options, *where).out for options in ((), ("--full",)))
+    assert [name for name in heaviest if name in brief] == heaviest[:10]
+    assert ("lighter ones" in brief) == (len(heaviest) > 10)
+    assert "max_holding_hours" not in brief
+    assert all(name in full for name in heaviest)
+    assert "max_holding_hours" in full
+
+
 def test_a_strategy_is_replayed_to_the_trades_of_its_backtest(call: Call, finished_run: Finished) -> None:
     listed = call("strategies", "list", "--json", "--data-dir", finished_run.data_dir)
     id = json.loads(listed.out)["strategies"][0]["id"]

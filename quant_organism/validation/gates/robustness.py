@@ -123,7 +123,7 @@ class ShakeGate(RobustnessGate):
         change, worst = shake.worst
         what = f"draw {change}" if shake.seed is not None else change
         reason = (
-            f"Sharpe ratio {worst:.2f} at worst ({what}; {shake.original:.2f} as it is), above {self.above:g} needed"
+            f"Sharpe ratio {worst:.2f} at worst ({what}, {shake.original:.2f} as it is), above {self.above:g} needed"
         )
         if shake.left_out:
             reason += f"; {len(shake.left_out)} genomes took no part"
