@@ -104,7 +104,7 @@ def _strategies(folder: Path) -> Finding:
         return Finding("strategies", "none yet")
     check = StrategyRepository(folder).check()
     problems = "; ".join(f"{problem.path}: {problem.what}" for problem in check.problems)
-    found = f"{check.documents} readable documents" + (f"; {problems}" if problems else "")
+    found = f"readable documents: {check.documents}" + (f"; {problems}" if problems else "")
     remedies = "; ".join(sorted({problem.remedy for problem in check.problems if problem.remedy}))
     return _judged("strategies", found, check.writable and not check.problems, "broken", remedies)
 
@@ -114,7 +114,7 @@ def _markets(folder: Path) -> Finding:
         markets = Lake(folder).markets()
     except QuantOrganismError as error:
         return Finding("lake", str(error.what), "broken", error.remedy or "")
-    return Finding("lake", f"{len(markets)} markets" if markets else "empty")
+    return Finding("lake", f"markets: {len(markets)}" if markets else "empty")
 
 
 def _dagster(settings: Path) -> Finding:

@@ -47,4 +47,4 @@ def answer(lake: Path, query: str, *, as_json: bool, csv: bool) -> None:
         typer.echo(frame.write_csv(), nl=False)
     else:
         print_table(frame.columns, frame.iter_rows())
-        typer.echo(f"{frame.height} rows")
+        typer.echo("1 row" if frame.height == 1 else f"{frame.height:,} rows")

@@ -143,8 +143,8 @@ def _summary(
     survivors = [candidate for candidate in candidates if candidate.passed]
     proven = sum(candidate.standing == "paper" for candidate in candidates)
     sentences.append(
-        f"It put {len(candidates)} strategies forward; {len(survivors)} of them passed every gate before the shadow "
-        f"pool, {proven} every gate before paper trading."
+        f"Of what it put forward, {len(survivors)} of {len(candidates)} passed every gate before the shadow pool, "
+        f"{proven} every gate before paper trading."
     )
     if not survivors:
         stops = [candidate.stopped_by for candidate in candidates]

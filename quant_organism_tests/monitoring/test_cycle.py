@@ -80,7 +80,7 @@ def test_the_reader_learns_what_an_unproven_survivor_lacks_and_what_decided_for_
 
 def test_the_summary_counts_what_the_frames_hold(good):
     assert f"{len(edge().search.population):,} different genomes" in " ".join(good.summary)
-    assert f"put {len(good.candidates)} strategies forward" in " ".join(good.summary)
+    assert f"of {len(good.candidates)} passed every gate before the shadow pool" in " ".join(good.summary)
 
 
 def test_the_summary_says_what_is_known_of_luck(good):

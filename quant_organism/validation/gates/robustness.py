@@ -126,7 +126,7 @@ class ShakeGate(RobustnessGate):
             f"Sharpe ratio {worst:.2f} at worst ({what}, {shake.original:.2f} as it is), above {self.above:g} needed"
         )
         if shake.left_out:
-            reason += f"; {len(shake.left_out)} genomes took no part"
+            reason += f"; left out: {len(shake.left_out)} of the genomes"
         status: Literal["passed", "failed"] = "passed" if worst > self.above else "failed"
         return Verdict(self.stage, self.name, status, worst, self.threshold, len(shake.sharpe), reason)
 
