@@ -133,13 +133,13 @@ def vectorbt_alone(name: str) -> None:
     sys.stdout.write(json.dumps(medians))
 
 
-def check_directions(genomes: list[Genome], market: Panel) -> float:
-    """Return on which share of bars the sides made for vectorbt are the evaluator's.
+def check_directions(genomes: list[Genome], market: Panel) -> None:
+    """Refuse to compare unless the sides made for vectorbt are the evaluator's on almost all bars.
 
     Raises
     ------
     IntegrityError
-        If it is less than `LEAST_AGREEMENT`.
+        If they agree on a smaller share of bars than `LEAST_AGREEMENT`.
     """
     from benchmarks.vectorbt_signals import directions
 
@@ -151,7 +151,6 @@ def check_directions(genomes: list[Genome], market: Panel) -> float:
             where=f"benchmarks/vectorbt_signals/families.py, {genomes[0].family}",
             remedy="let both decide by the same rule",
         )
-    return agreement
 
 
 def population(name: str, rng: np.random.Generator) -> list[Genome]:
