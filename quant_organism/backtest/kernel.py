@@ -61,6 +61,7 @@ from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.lanes import (
     LANES,
+    STEP,
     before,
     first,
     greatest,
@@ -82,7 +83,7 @@ from quant_organism.strategies.targets import Targets
 AHEAD = LANES
 """Bars that a search for a stop or target looks over at once."""
 
-_LANES, _ONE = np.uint64(LANES), np.uint64(1)
+_ONE = np.uint64(1)
 
 
 @compiled
@@ -249,13 +250,13 @@ def simulate_sleeve(
             # Pass over the bars that reach no level.
             place, until = np.uint64(entry), np.uint64(limit)
             while place < until:
-                if place + _LANES <= until:
+                if place + STEP <= until:
                     # Nothing happens in a stretch whose worst stays above the stop that its own best would set.
                     highest = max(best_ahead[row, place], best)
                     level = max(highest * retreat, fixed) if trails else fixed
                     if worst_ahead[row, place] > level and best_ahead[row, place] < target:
                         best = highest
-                        place += _LANES
+                        place += STEP
                         continue
                 inside, stops, earlier = before(place, until), splat(fixed), splat(best)
                 reach = load(favourable, own + place, inside, -np.inf)
@@ -265,10 +266,10 @@ def simulate_sleeve(
                     stops = maximum(earlier * splat(retreat), stops)
                 reached = first((load(adverse, own + place, inside, np.inf) <= stops) | (reach >= splat(target)))
                 place += reached
-                if reached < _LANES:
+                if reached < STEP:
                     best = lane(earlier, reached)
                     break
-                best = lane(running, _LANES - _ONE)
+                best = lane(running, STEP - _ONE)
             t = int(np.int64(min(place, until)))
         while t < scan_until:
             level, cause, balance = fixed, STOP_LOSS, margin
@@ -348,7 +349,7 @@ def simulate_sleeve(
                 set_true(held, place - origin, holds)
                 worths += where(holds, load(close, place, holds, 0.0) * inverses, none)
                 highest, lowest = maximum(highest, values), minimum(lowest, values)
-                place += _LANES
+                place += STEP
             top, bottom = greatest(highest), least(lowest)
             if top > peak and bottom < deepest * top:
                 # A new height and a new depth in one trade: only their order tells how deep the drawdown was.

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -19,6 +20,9 @@ from numba.extending import intrinsic, models, register_model
 
 LANES = 8
 """Bars that stand side by side."""
+
+STEP = np.uint64(LANES)
+"""From one set of bars to the next, as kernels count places."""
 
 _instruction = cast(Callable[[Callable[..., Any]], Callable[..., Any]], intrinsic)
 """A function of numba's types that returns a signature and what writes its machine code, as a kernel calls it."""

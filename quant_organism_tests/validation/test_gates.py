@@ -61,6 +61,11 @@ def test_an_upper_bound(value, status):
     assert at_most("in_sample", "max_drawdown", value, 0.15, 100).status == status
 
 
+def test_a_large_count_is_written_out():
+    assert at_least("in_sample", "trades", 11_612.0, 30.0, 1).reason == "trades 11,612, at least 30 needed"
+    assert at_most("in_sample", "max_drawdown", 0.01094, 0.15, 1).reason == "max drawdown 0.0109, at most 0.15 needed"
+
+
 @pytest.mark.parametrize(("sharpe", "status"), [(1.2, "passed"), (0.2, "failed"), (np.nan, "not_run")])
 def test_a_metric_of_the_backtest(sharpe, status):
     verdict = Backtest(metric="sharpe", span="walk_forward", at_least=1.0).judge(case_of(steady(50), sharpe=sharpe))

@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
-from quant_organism.strategies.lanes import LANES, before, load, splat, store
+from quant_organism.strategies.lanes import STEP, before, load, splat, store
 
 GAUSSIAN, EPANECHNIKOV = 0, 1
 """Kernels of a regression."""
-
-_LANES = np.uint64(LANES)
 
 
 def ema_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -191,7 +189,7 @@ def kernel_regression_rows(
         # Four lanes at a time, whose sums wait for one another only bar by bar of the window.
         place, end = np.uint64(0), np.uint64(row.size)
         while place < end:
-            second, third, fourth = place + _LANES, place + np.uint64(2) * _LANES, place + np.uint64(3) * _LANES
+            second, third, fourth = place + STEP, place + np.uint64(2) * STEP, place + np.uint64(3) * STEP
             inside = before(place, end), before(second, end), before(third, end), before(fourth, end)
             a = b = c = d = splat(0.0)
             for lead in range(length):
@@ -204,5 +202,5 @@ def kernel_regression_rows(
             store(row, second, inside[1], b)
             store(row, third, inside[2], c)
             store(row, fourth, inside[3], d)
-            place = fourth + _LANES
+            place = fourth + STEP
     return rows

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
-from quant_organism.strategies.lanes import LANES, before, load, maximum, root, splat, store, where
-
-_LANES = np.uint64(LANES)
+from quant_organism.strategies.lanes import STEP, before, load, maximum, root, splat, store, where
 
 NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
@@ -77,7 +75,7 @@ def deviation_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lead: int
             deviation = root(spread / splat(float(period)))
             deviation = where(deviation >= least * maximum(average, none - average), deviation, none)
             store(out, begin + place, inside, deviation)
-            place += _LANES
+            place += STEP
     return rows
 
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.compiled import compiled
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
 from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height
-from quant_organism.strategies.lanes import LANES, before, load, maximum, root, splat, store, where
-
-_LANES = np.uint64(LANES)
+from quant_organism.strategies.lanes import STEP, before, load, maximum, root, splat, store, where
 
 
 @compiled
@@ -78,7 +76,7 @@ def _weighted_rows(
             store(weights, place, inside, merged[0])
             store(means, place, inside, merged[1])
             store(squares, place, inside, merged[2])
-            place += _LANES
+            place += STEP
     out_mean, out_deviation = rows[0].reshape(periods.size * n), rows[1].reshape(periods.size * n)
     least = splat(NO_DEVIATION)
     for k in range(periods.size):
@@ -100,7 +98,7 @@ def _weighted_rows(
             store(out_mean, out + place, inside, mean)
             spread = where(deviation >= least * maximum(mean, splat(0.0) - mean), deviation, splat(0.0))
             store(out_deviation, out + place, inside, spread)
-            place += _LANES
+            place += STEP
     return rows
 
 
