@@ -1,10 +1,12 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test check bench audit audit-search chaos pages clean
+.PHONY: help setup run ui test test-room mutants check bench audit audit-search chaos pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
 # Files with few tests that take minutes: begun last, they would leave a core idle at the end.
-LONG_TESTS := $(addprefix quant_organism_tests/,orchestration validation/audit test_documentation.py)
+LONG_TESTS := $(addprefix quant_organism_tests/,orchestration audit test_documentation.py)
+N := 20
+SEED := 0
 export DAGSTER_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
@@ -23,6 +25,12 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 test: setup  ## all tests
 	@bash .ci/chromium
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(LONG_TESTS) quant_organism_tests
+
+test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
+
+mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
+	@$(BIN)/python -m quant_organism_tests.mutants $(ROOM) --n $(N) --seed $(SEED)
 
 check: setup  ## ruff, mypy, import walls
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

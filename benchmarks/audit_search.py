@@ -21,21 +21,20 @@ from benchmarks.choice import Kind, kinds
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.baselines import BASELINES, baseline_search
 from quant_organism.evolution.candidates import choose_candidates
-from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.comparison import ENGINE, Contender, Unseen, standings
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
 from quant_organism.resilience.files import write_file
 from quant_organism.strategies import Committee, Genome, evolving_families, get_family, random_genome
-from quant_organism.strategies.family import model_genes
 
 FOLDER = Path(__file__).resolve().parent / "results" / "audit_search"
 METHODS = (ENGINE, *BASELINES)
 CHOICES = ("committee", "champion")
 SPACES = {
-    "large": tuple(name for name in evolving_families() if not model_genes(get_family(name))),
+    "large": tuple(name for name in evolving_families() if not get_family(name).model_genes),
     "small": ("donchian_breakout", "ema_crossover", "funding_rate_carry", "vwap_reversion"),
 }
 """Families of each space: all rule-based ones with trees, and one for each kind of edge."""
@@ -195,7 +194,8 @@ def oracle_of(kind: Kind, families: tuple[str, ...], size: Size, evaluator: Eval
 def measure(space: str, size: Size, evaluator: Evaluator, folder: Path) -> list[dict[str, Any]]:
     """Return the rows of all worlds and methods of a space; those that are at rest already are not measured again."""
     families, rows = SPACES[space], []
-    results = folder / sha256(f"{size} {code_version()}".encode()).hexdigest()[:12] / space
+    measured_with = code_identity("quant_organism.audit.organism")
+    results = folder / sha256(f"{size} {measured_with}".encode()).hexdigest()[:12] / space
     for kind, seed in size.worlds():
         world, evaluations = World(kind, seed, size, evaluator), 0
         for method in METHODS:

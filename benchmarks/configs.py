@@ -10,8 +10,7 @@ import numpy as np
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.strategies import evolving_families, random_genome
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee, evolving_families, random_genome
 
 COUNT = 1_000
 METRICS = (
@@ -71,7 +70,7 @@ def _document(rng: np.random.Generator, *, members: int) -> StrategyConfig:
         evidence=dict.fromkeys(("in_sample", "out_of_sample", "walk_forward", "holdout"), evidence),
         at="2025-05-31",
         reason="passed every gate",
-    ).moved("testing", at="2025-05-31", reason="chosen for the shadow pool", evidence="Sharpe ratio 1.20")
+    ).moved("shadow", at="2025-05-31", reason="chosen for the shadow pool", evidence="Sharpe ratio 1.20")
     for day in range(1, 11):
         record = Performance(
             observed_at=f"2025-06-{day:02d}", days=30, trades=12, sharpe=1.2, total_return=0.0123, max_drawdown=0.0456

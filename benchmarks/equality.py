@@ -25,7 +25,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import load_world
 from quant_organism.market.world.generator import generate
-from quant_organism.strategies import Genome, families, random_genome
+from quant_organism.strategies import Genome, family_names, random_genome
 
 GENOMES, BARS, WARM_UP = 2_000, 2_000, 300
 COSTS = Costs(maker_fee=0.00045, slippage_bps=0.0, charge_funding=False)
@@ -51,10 +51,10 @@ def run() -> list[dict[str, Any]]:
     tally, rng = Tally(), np.random.default_rng(2_000)
     panels = [*simulated_panels(), *real_panels()]
     evaluators = [Evaluator(threads=1), Evaluator(threads=1, stops_from_next_bar=True)]
-    each = math.ceil(GENOMES / len(families()))
+    each = math.ceil(GENOMES / len(family_names()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in families():
+        for name in family_names():
             compared = 0
             while compared < each:
                 panel, evaluator = panels[compared % len(panels)], evaluators[compared // len(panels) % 2]
@@ -123,7 +123,7 @@ def real_panels() -> Iterator[Panel]:
 
 def rows(tally: Tally, panels: int) -> list[dict[str, Any]]:
     """Return the lines of the results."""
-    what = f"{len(families())} families, {panels} assets of about {BARS} hours"
+    what = f"{len(family_names())} families, {panels} assets of about {BARS} hours"
     lines = [
         row("genomes_compared", tally.genomes, "genomes", what),
         row("genomes_replaced", tally.replaced, "genomes", "their drawdown reached max_drawdown"),

@@ -40,10 +40,15 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
-from quant_organism.strategies.family import model_genes
-from quant_organism.strategies.signals import COLUMNS, signal
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import (
+    COLUMNS,
+    Genome,
+    IndicatorStore,
+    evolving_families,
+    get_family,
+    random_genome,
+    signal,
+)
 
 Floats = NDArray[np.float64]
 Orders = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
@@ -159,7 +164,7 @@ def population(name: str, rng: np.random.Generator) -> list[Genome]:
     if not is_fitted(name):
         return genomes
     models = [random_genome(np.random.default_rng(k), name) for k in range(4)]
-    shared = model_genes(get_family(name))
+    shared = get_family(name).model_genes
     return [
         Genome(name, {**genome.genes, **{gene: models[k % 4].genes[gene] for gene in shared}})
         for k, genome in enumerate(genomes)

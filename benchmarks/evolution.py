@@ -123,7 +123,7 @@ def cycle(islands: int, population: int, generations: int, assets: int) -> None:
         "later_cpu_s": marks[-1] - marks[0],
         "overhead_cpu_s": search_cpu_s - executor.cpu_s,
         "choice_cpu_s": cpu_s - search_cpu_s,
-        "founded": found.generations["trials"][0] + found.generations["turned_away"][0],
+        "founded": found.generations["trials"][0] + found.generations["rejected"][0],
         "evaluations": found.search.spent.evaluations,
         "peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024,
     }

@@ -18,16 +18,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from quant_organism.backtest import Costs
-from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import GenomeStream
-from quant_organism.exchange.feed.bars import Bar
-from quant_organism.exchange.feed.connection import Feed, LineSpec
-from quant_organism.exchange.feed.core import FeedCore
-from quant_organism.exchange.feed.plan import FeedPlan
+from quant_organism.backtest import Costs, GenomeStream, MarketRow
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import default_genome
+from quant_organism.venue import Bar, Feed, FeedCore, FeedPlan, LineSpec
 
 COINS = tuple(f"C{n:02d}" for n in range(20))
 START = 1_700_000_040_000

@@ -20,7 +20,7 @@ from benchmarks.evaluator import row
 from quant_organism.backtest import Evaluation
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
-from quant_organism.strategies import Genome, families
+from quant_organism.strategies import Genome, family_names
 
 TRIALS = 1_000_000
 A_GENERATION = 500
@@ -42,7 +42,7 @@ class NumberedGenome:
 
 def generation(rng: np.random.Generator) -> Evaluation:
     """Return what an evaluation of a generation looks like: a common market, own ways through it, fat tails."""
-    names = families()
+    names = family_names()
     genomes = [NumberedGenome(secrets.token_hex(32), names[i % len(names)]) for i in range(A_GENERATION)]
     market = rng.standard_normal(DAYS)
     own = rng.standard_normal((A_GENERATION, DAYS))

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from quant_organism.evolution.selection import survive
-from quant_organism.evolution.variation import Rates, vary
-from quant_organism.strategies import GeneRows, evolving_families, random_genome
-from quant_organism.strategies.operators import crossover, mutate
+from quant_organism.evolution.variation import VariationRates, vary
+from quant_organism.strategies import GeneRows, crossover, evolving_families, mutate, random_genome
 from quant_organism_tests.evolution.pareto_problems import PROBLEMS, evolved
 
 SEEDS = range(21)
@@ -35,7 +34,7 @@ def _times() -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     names = evolving_families()
     genomes = [random_genome(rng, names[i % len(names)]) for i in range(BROOD)]
-    gene_rows, rates, every = GeneRows.of(genomes), Rates(), np.ones(BROOD, dtype=bool)
+    gene_rows, rates, every = GeneRows.of(genomes), VariationRates(), np.ones(BROOD, dtype=bool)
     mothers, fathers = gene_rows.take(np.arange(0, BROOD, 2)), gene_rows.take(np.arange(1, BROOD, 2))
 
     def arrays() -> None:

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.evaluator import COSTS, panel, row, seconds
 from quant_organism.backtest import Evaluator
-from quant_organism.strategies import Genome, random_genome
-from quant_organism.strategies.bank import Bars, Workshop
+from quant_organism.strategies import AssetBars, Genome, random_genome
+from quant_organism.strategies.indicators.indicator import Workshop
 from quant_organism.strategies.learning import linear_svc, pca_tree
-from quant_organism.strategies.learning.features import forward_returns
+from quant_organism.strategies.learning.features import features_of, forward_returns
 from quant_organism.strategies.learning.grids import SvcGenes, TreeGenes
 
 BARS, ASSETS, PARENTS, CHILDREN = 8_760, 10, 10, 5
@@ -29,7 +29,7 @@ def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
     market = panel(BARS, ASSETS)
     shop = Workshop(
-        Bars(
+        AssetBars(
             *(np.ascontiguousarray(getattr(market, name)[:, 0]) for name in ("open", "high", "low", "close", "volume")),
             funding_rate=np.zeros(BARS),
             numbers=np.arange(BARS),
@@ -37,7 +37,7 @@ def run() -> list[dict[str, Any]]:
         ),
         None,
     )
-    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    features = features_of(shop)
     return [*svc_rows(shop, features), *tree_rows(shop, features), *population_rows()]
 
 

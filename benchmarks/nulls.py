@@ -7,26 +7,27 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.cycle import evolve
+from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
+from quant_organism.cycle.stages import decide, judge_by_backtest, judge_by_replay, search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
+from quant_organism.market.schema import Interval, day_of
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
-from quant_organism.validation.case import Case, Grounds
-from quant_organism.validation.gauntlet import Review, run_gauntlet
-from quant_organism.validation.holdout import HoldoutRegister
+from quant_organism.validation.case import Case
+from quant_organism.validation.gauntlet import Review
 from quant_organism.validation.profile import Profile
-from quant_organism.validation.splits import split
+from quant_organism.validation.significance_records import pretest_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.trial_record import TrialRecord
+from quant_organism.validation.tables import CandidateMetricTable
 
 WORLDS = 40
 FIRST_SEED = 1_000
+THREADS = 2
 
 
-def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> tuple[list[Review], dict[str, float]]:
+def _cycle(spec: WorldSpec, seed: int) -> tuple[list[Review], dict[str, float]]:
     """Return what the candidates of one world have earned by the light profile, and the Sharpe ratios of the first."""
     bars, _ = generate(spec, seed)
     panel = Panel.from_arrays(
@@ -41,33 +42,29 @@ def _cycle(spec: WorldSpec, seed: int, evaluator: Evaluator) -> tuple[list[Revie
         funding_rate=bars.funding_rate,
         funding_paid=bars.funding_rate,
     )
-    splits = split(panel.n_bars, panel.interval)
-    seen = panel.window(splits.in_sample.start, splits.in_sample.stop)
-    found = evolve(seen, EvolutionSpec.profile("standard"), Costs(), evaluator, seed=0)
-    not_asked = NotRun("only the shadow pool is looked at")
-    with TemporaryDirectory() as lake:
-        grounds = Grounds(
-            panel=panel,
-            splits=splits,
-            costs=Costs(),
-            evaluator=evaluator,
-            register=HoldoutRegister(Path(lake)),
-            reason="a fresh world",
-            seed=0,
-            candidates=tuple(found.candidates),
-            read_trials=lambda: TrialRecord.of(found.search.trials),
-            find_significance=lambda: not_asked,
-            pretest=not_asked,
+    with TemporaryDirectory() as place:
+        cycle = Cycle(
+            plan=CyclePlan(spec=EvolutionSpec.profile("standard"), gates=Profile.load("light"), every_gate=True),
+            lake=Lake(Path(place)),
+            market="world",
+            interval=panel.interval,
+            day=day_of(int(panel.times[-1])),
+            data=SplitPanel(panel),
+            compute=Compute(threads=THREADS),
         )
-        reviews = run_gauntlet(grounds, Profile.load("light"), every_gate=True)
-        first = Case(found.candidates[0], grounds)
-        return reviews, {span: first.metrics(span)["sharpe"] for span in ("in_sample", "holdout")}
+        result = search(cycle, pretest_frame(NotRun("only the shadow pool is looked at"))).result
+        grounds = cycle.grounds(result.candidate_members, result.population)
+        backtest = judge_by_backtest(cycle, grounds)
+        replay = judge_by_replay(cycle, grounds, backtest.judgements)
+        decided = decide(cycle, grounds, backtest.beside[CandidateMetricTable], replay.judgements)
+        first = Case(grounds.candidates[0], grounds)
+        return decided.reviews, {span: first.metrics(span)["sharpe"] for span in ("in_sample", "holdout")}
 
 
 def run() -> list[dict[str, Any]]:
     """Run one standard cycle on each of `WORLDS` null worlds."""
-    evaluator, spec = Evaluator(threads=2), load_world("null")
-    results = [_cycle(spec, FIRST_SEED + i, evaluator) for i in range(WORLDS)]
+    spec = load_world("null")
+    results = [_cycle(spec, FIRST_SEED + i) for i in range(WORLDS)]
     deployed = sum(any(review.standing != "fallen" for review in reviews) for reviews, _ in results)
     interval = binomtest(deployed, WORLDS).proportion_ci(method="wilson")
     in_sample, unseen = (np.median([sharpe[span] for _, sharpe in results]) for span in ("in_sample", "holdout"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from quant_organism.audit.edges import ASSETS, Edge, edges
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import WorldSpec
 from quant_organism.strategies import evolving_families, random_genome
-from quant_organism.validation.audit.edges import ASSETS, Edge, edges
 
 GENOMES, DAYS = 1_000, 7_300
 SEED, OTHER_SEEDS = 9_000, range(9_001, 9_005)

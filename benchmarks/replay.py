@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.evaluator import panel, row
 from quant_organism.backtest import Costs
 from quant_organism.market.panel import Panel
+from quant_organism.market.splits import Span
 from quant_organism.strategies import Committee, Genome, evolving_families, random_genome
 from quant_organism.validation.replay import Replay, disjoint_periods, replay_committee
-from quant_organism.validation.splits import Span
 
 STRATEGIES, PERIODS, DAYS, BARS, PROCESSES = 20, 3, 90, 9_000, 2
 FEWEST_ASSETS, MOST_ASSETS = 4, 10

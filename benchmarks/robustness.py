@@ -18,28 +18,28 @@ import numpy as np
 from benchmarks.evaluator import row
 from benchmarks.significance import in_sample
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.records import candidates_frame
+from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.tables import PopulationTable
+from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
+from quant_organism.market.schema import Interval, day_of
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
 from quant_organism.strategies import Committee, Genome, evolving_families, get_family, random_genome
-from quant_organism.strategies.family import model_genes
-from quant_organism.validation.case import Case, Grounds
-from quant_organism.validation.holdout import HoldoutRegister
+from quant_organism.validation.case import Case
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.robustness.examination import examine
 from quant_organism.validation.robustness.subject import Subject
-from quant_organism.validation.splits import split
-from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.trial_record import TrialRecord
 
 TRIED, MIN_TRADES = 280, 30
 SIZES = (1, 6)
 NULL_SEEDS = range(301, 309)
 PLANTS = ({"family": "breakout", "strength": 0.08}, {"family": "carry", "strength": 0.08})
 PLANT_SEEDS = range(401, 405)
-RULES = tuple(name for name in evolving_families() if not model_genes(get_family(name)))
+RULES = tuple(name for name in evolving_families() if not get_family(name).model_genes)
 VETOES = tuple(gate for gate in Profile.load("full").paper if gate.stage == "robustness")
 
 
@@ -85,37 +85,30 @@ def _vetoes(evaluator: Evaluator) -> Iterator[dict[str, Any]]:
 
 def _judged(panel: Panel, evaluator: Evaluator, seed: int) -> Iterator[tuple[bool, float]]:
     """Return of each strategy whether a veto stops it, and its Sharpe ratio on the unseen days."""
-    splits, costs = split(panel.n_bars, panel.interval), Costs()
-    genomes = best_of(panel.window(0, splits.in_sample.stop), evaluator, seed, max(SIZES))
-    candidates = tuple(Candidate(Committee.of(genomes[:size]), "champion") for size in SIZES)
-    with TemporaryDirectory() as lake:
-        grounds = Grounds(
-            panel=panel,
-            splits=splits,
-            costs=costs,
-            evaluator=evaluator,
-            register=HoldoutRegister(Path(lake)),
-            reason="a made world",
-            seed=seed,
-            candidates=candidates,
-            read_trials=_unasked,
-            find_significance=lambda: NotRun("not asked for"),
-            pretest=NotRun("not asked for"),
+    with TemporaryDirectory() as place:
+        cycle = Cycle(
+            plan=CyclePlan(spec=EvolutionSpec.profile("smoke"), gates=Profile.load("full"), seed=seed),
+            lake=Lake(Path(place)),
+            market="world",
+            interval=panel.interval,
+            day=day_of(int(panel.times[-1])),
+            data=SplitPanel(panel),
+            compute=Compute(threads=evaluator.threads),
         )
+        genomes = best_of(cycle.in_sample, evaluator, seed, max(SIZES))
+        candidates = [Candidate(Committee.of(genomes[:size]), "champion") for size in SIZES]
+        # Vetoes of robustness look at no trials.
+        grounds = cycle.grounds(candidates_frame(candidates), PopulationTable.empty())
         unseen = evaluator.evaluate_committees(
             [candidate.committee for candidate in candidates],
             panel,
-            costs,
-            start=splits.unseen.start,
-            stop=splits.unseen.stop,
+            cycle.plan.costs,
+            start=cycle.splits.unseen.start,
+            stop=cycle.splits.unseen.stop,
         )
-        for candidate, sharpe in zip(candidates, unseen.metrics["sharpe"], strict=True):
+        for candidate, sharpe in zip(grounds.candidates, unseen.metrics["sharpe"], strict=True):
             case = Case(candidate, grounds)
             yield any(gate.judge(case).status != "passed" for gate in VETOES), float(sharpe)
-
-
-def _unasked() -> TrialRecord:
-    raise AssertionError("vetoes of robustness look at no trials")
 
 
 def _world(plant: dict[str, Any] | None, seed: int) -> Panel:

@@ -18,12 +18,12 @@ from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
+from quant_organism.market.splits import split
 from quant_organism.market.world import load_world
 from quant_organism.market.world.generator import generate
 from quant_organism.validation.draws import in_order
 from quant_organism.validation.permutation import SearchOnNulls, frozen_spec
 from quant_organism.validation.pretest import RandomStrategies, rule_families
-from quant_organism.validation.splits import split
 
 SEED = 5
 REPETITIONS = 2

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluator import panel, row
-from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import GenomeStream
+from quant_organism.backtest import Costs, Evaluator, GenomeStream, MarketRow
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import default_genome, evolving_families, random_genome
 

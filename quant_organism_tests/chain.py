@@ -16,19 +16,19 @@ from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
+from quant_organism.market.splits import Splits, split
 from quant_organism.strategies import evolving_families, get_family
-from quant_organism.strategies.family import model_genes
 from quant_organism.validation.case import Grounds, PValue
 from quant_organism.validation.gauntlet import Review, run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import metrics_frame, summary_frame, verdicts_frame
-from quant_organism.validation.splits import Splits, split
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
+from quant_organism_tests.kept import kept
 from quant_organism_tests.panels import trending_panel
 
-RULES = tuple(name for name in evolving_families() if not model_genes(get_family(name)))
+RULES = tuple(name for name in evolving_families() if not get_family(name).model_genes)
 SPEC = EvolutionSpec(families=RULES, islands=2, population=20, generations=2, min_trades=5)
 PROFILE = Profile.of(
     {
@@ -85,7 +85,8 @@ def chain(drift: float) -> Chain:
     panel = trending_panel(days=200, drift=drift)
     splits = split(panel.n_bars, panel.interval)
     evaluator, costs = Evaluator(threads=1), Costs()
-    found = evolve(panel.window(0, splits.in_sample.stop), SPEC, costs, evaluator, seed=0)
+    searched = panel.window(0, splits.in_sample.stop)
+    found = kept(f"chain-{searched.hash}-{SPEC.hash}", lambda: evolve(searched, SPEC, costs, evaluator, seed=0))
     grounds = grounds_of(found.candidates, panel, splits, trials=found.search.trials)
     return Chain(panel, splits, found, grounds, run_gauntlet(grounds, PROFILE))
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("untimed", deadline=None)  # how busy the machine is says nothing about a law
+settings.register_profile("mutants", deadline=None, database=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

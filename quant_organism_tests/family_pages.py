@@ -1,4 +1,4 @@
-"""What of the pages follows from the code: the families' gene tables, facts and pictures, and the table of gates.
+"""What of the pages follows from the code: families' gene tables, facts and pictures, the gates, and the lake's tables.
 
 ``python -m quant_organism_tests.family_pages`` (`make pages`) brings `docs/` up to date; the text around is written by
 hand and left alone.
@@ -13,9 +13,10 @@ from PIL import Image
 
 from quant_organism.monitoring.gallery import family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
-from quant_organism.strategies import families
+from quant_organism.strategies import family_names
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.gate_table import COLUMNS, gate_rows
+from quant_organism_tests.table_pages import TABLES, table_page
 
 INDEX = REPOSITORY / "docs" / "families.md"
 GATES = REPOSITORY / "docs" / "validation.md"
@@ -43,7 +44,7 @@ def picture(family: str) -> bytes:
 
 
 def _family_table(_: str) -> str:
-    records = [family_record(name) for name in families()]
+    records = [family_record(name) for name in family_names()]
     return _table(
         ("family", "type", "logic", "reads", "warm-up, bars", "evolves"),
         (
@@ -79,7 +80,7 @@ def _gene_table(family: str) -> str:
 
 
 def _common_table(_: str) -> str:
-    return _table(*_genes(family_record(families()[0])["common_genes"]))
+    return _table(*_genes(family_record(family_names()[0])["common_genes"]))
 
 
 def _genes(records: Sequence[dict[str, object]]) -> tuple[Sequence[str], list[list[object]]]:
@@ -103,7 +104,8 @@ BLOCKS: dict[str, Callable[[str], str]] = {
 
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
+    TABLES.write_text(table_page())
     for page in (INDEX, GATES, *sorted(PAGES.glob("*.md"))):
         page.write_text(refreshed(page))
-    for name in families():
+    for name in family_names():
         (PICTURES / f"{name}.png").write_bytes(picture(name))

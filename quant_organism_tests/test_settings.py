@@ -65,7 +65,6 @@ def test_the_file_may_be_named_by_a_variable(folder: Path, monkeypatch: pytest.M
         ("[venue]\nnetwork = 'moon'", ["quant_organism.toml: venue.network", "'moon'"]),
         ("[venue]\npassphrase = 'x'", ["venue.passphrase", "a secret stands in a file", "QUANT_ORGANISM_VENUE__"]),
         ("[venue]\nprivate_key = 'x'", ["venue.private_key", "a secret stands in a file"]),
-        (f"[venue]\nnetwork = 'mainnet'\naccount_address = '0x{'1' * 40}'", ["real money", "confirm_mainnet"]),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named_with_file_and_key(text: str, expected: list[str], folder: Path) -> None:
@@ -104,16 +103,6 @@ def test_options_as_environment_give_a_child_the_same_settings(monkeypatch: pyte
     for name, value in as_environment(options).items():
         monkeypatch.setenv(name, value)
     assert load_settings() == expected
-
-
-def test_mainnet_is_meant_when_the_account_is_named_twice(folder: Path) -> None:
-    address = "0x" + "Ab" * 20
-    text = f"[venue]\nnetwork = 'mainnet'\naccount_address = '{address}'\nconfirm_mainnet = '{address.lower()}'\n"
-    write(folder, text)
-    assert load_settings().venue.network == "mainnet"
-    write(folder, text.replace("ab", "cd"))
-    with pytest.raises(InputError, match="real money"):
-        load_settings()
 
 
 def test_secrets_come_from_the_environment_and_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

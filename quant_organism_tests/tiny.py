@@ -69,10 +69,15 @@ class Workshop:
         self, *assets: str, day: date = LAST, run_config: Mapping[str, Any] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Materialise some assets of the cycle of a day, with their checks."""
-        chosen = [dg.AssetKey(asset) for asset in assets]
+        chosen = self.together(*assets)
         return self._run(
             "evolution_cycle", partition_key=day.isoformat(), asset_selection=chosen, run_config=run_config
         )
+
+    def together(self, *assets: str) -> list[dg.AssetKey]:
+        """Return some assets with those that are made together with them."""
+        graph = self.definitions.resolve_asset_graph()
+        return sorted({key for asset in assets for key in graph.get(dg.AssetKey(asset)).execution_set_asset_keys})
 
     def _run(self, job: str, *, run_config: Mapping[str, Any] | None = None, **how: Any) -> dg.ExecuteInProcessResult:
         log = to_file(self.settings.data_dir.parent / "dagster.log")

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import kernel, layout, step_walk
-from quant_organism.backtest.committees import CommitteeEvaluation, committee_evaluation
 from quant_organism.backtest.costs import Costs
-from quant_organism.backtest.evaluation import EquityPaths, Evaluation
+from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation, committee_evaluation
 from quant_organism.backtest.metrics import PATH_METRICS, market_metrics, reduce_paths, return_metrics, trade_metrics
 from quant_organism.backtest.population import (
     Banks,
-    Batch,
+    BatchGroup,
     Desk,
-    Group,
+    GenomeBatch,
     bank_maker,
     batches_of,
     check_columns,
@@ -30,12 +29,11 @@ from quant_organism.backtest.population import (
     trade_group,
     write_targets,
 )
-from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
+from quant_organism.backtest.sleeves import EvaluationWindow, Sleeve, check_panel
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Committee, Genome
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import Committee, Genome, IndicatorStore
 from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
@@ -78,7 +76,7 @@ class Evaluator:
         return IndicatorStore(self.memory_bytes)
 
     @cached_property
-    def _windows(self) -> dict[tuple[str, str, int, int, int], Window]:
+    def _windows(self) -> dict[tuple[str, str, int, int, int], EvaluationWindow]:
         return {}
 
     def evaluate(
@@ -138,7 +136,7 @@ class Evaluator:
         for _ in range(min(self.threads, len(groups))):
             desks.put(Desk.empty(groups, window))
 
-        def trade(group: Group) -> None:
+        def trade(group: BatchGroup) -> None:
             desk, places = desks.get(), group.places
             try:
                 part = None if takes_part is None else takes_part[places]
@@ -236,7 +234,9 @@ class Evaluator:
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
         return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
 
-    def _window(self, panel: Panel, costs: Costs, start: int, stop: int | None, delay_bars: int = 0) -> Window:
+    def _window(
+        self, panel: Panel, costs: Costs, start: int, stop: int | None, delay_bars: int = 0
+    ) -> EvaluationWindow:
         if delay_bars < 0:
             raise InputError(f"delay_bars is {delay_bars}, expected at least 0")
         last = panel.n_bars if stop is None else stop
@@ -244,18 +244,18 @@ class Evaluator:
         known = self._windows.get(name)
         if known is None:
             check_panel(panel, start, last)
-            known = Window(panel, costs, start, last, self.store, self.stops_from_next_bar, delay_bars)
+            known = EvaluationWindow(panel, costs, start, last, self.store, self.stops_from_next_bar, delay_bars)
             # Only the latest: a search asks for the same one again and again.
             self._windows.clear()
             self._windows[name] = known
         return known
 
-    def _walk(self, genome: Genome, window: Window, asset: int) -> tuple[Sleeve, Floats, Floats]:
+    def _walk(self, genome: Genome, window: EvaluationWindow, asset: int) -> tuple[Sleeve, Floats, Floats]:
         # One sleeve with its recorded trades and its returns in each of its bars of the window.
         sleeve = window.sleeves[asset]
-        batch = Batch.of([genome], window.panel.interval)
+        batch = GenomeBatch.of([genome], window.panel.interval)
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
-        write_targets(batch, sleeve, Banks.of(sleeve, Group([batch]), window.store), targets)
+        write_targets(batch, sleeve, Banks.of(sleeve, BatchGroup([batch]), window.store), targets)
         trades = np.empty((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
         gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
@@ -266,14 +266,14 @@ class Evaluator:
         return sleeve, trades[:count], gains
 
 
-def _behaviour(totals: Floats, window: Window) -> NDArray[np.uint64]:
+def _behaviour(totals: Floats, window: EvaluationWindow) -> NDArray[np.uint64]:
     # In the order of symbols, so that a permuted panel gives the same digests.
     ordered = np.ascontiguousarray(totals[:, window.assets_by_symbol])
     digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in ordered]
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
-def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
+def _pooled_metrics(totals: Floats, window: EvaluationWindow) -> dict[str, Floats]:
     # Summed asset by asset in the order of symbols, so that a permuted panel gives the same bits.
     pooled = np.zeros((totals.shape[0], layout.N_TOTALS))
     for asset in window.assets_by_symbol:
@@ -287,7 +287,7 @@ def _pooled_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
     }
 
 
-def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
+def _asset_metrics(totals: Floats, window: EvaluationWindow) -> dict[str, Floats]:
     columns = np.moveaxis(totals, -1, 0)
     bars = np.broadcast_to(window.panel.valid[window.start : window.stop].sum(axis=0), columns.shape[1:])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -321,7 +321,7 @@ def _asset_metrics(totals: Floats, window: Window) -> dict[str, Floats]:
     }
 
 
-def _trade_metrics(columns: Floats, window: Window) -> dict[str, Floats]:
+def _trade_metrics(columns: Floats, window: EvaluationWindow) -> dict[str, Floats]:
     hours = columns[layout.HELD_BARS] * window.panel.interval.hours
     return trade_metrics(
         columns[layout.TRADES], columns[layout.WINS], columns[layout.GAINS], columns[layout.LOSSES], hours

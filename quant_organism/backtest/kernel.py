@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.backtest.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.backtest.layout import (
     BARS_IN_POSITION,
     CALM,
@@ -57,9 +58,8 @@ from quant_organism.backtest.layout import (
     SleeveBars,
 )
 from quant_organism.backtest.margin import liquidation_fill, liquidation_price
-from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
-from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.lanes import (
+from quant_organism.kernels.compiled import compiled
+from quant_organism.kernels.lanes import (
     LANES,
     STEP,
     before,

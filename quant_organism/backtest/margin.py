@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.backtest.layout import Friction
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 
 BACKSTOP_SHARE = 2.0 / 3.0
 """Share of the maintenance margin below which the venue's backstop takes a position over."""

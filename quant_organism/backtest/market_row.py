@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import format_ms
-from quant_organism.strategies.compiled import compiled
 
 _PRICES = ("open", "high", "low", "close", "volume", "funding_rate")
 

@@ -19,8 +19,8 @@ from quant_organism.backtest.sleeve_state import (
     QUANTITY,
     SIDE,
     WANTED,
-    Decision,
     Ledger,
+    SleeveDecision,
     Terms,
     marked,
 )
@@ -28,7 +28,7 @@ from quant_organism.backtest.step import may_enter, stop_level, target_level
 
 
 @dataclass(frozen=True)
-class Fill:
+class SleeveFill:
     """One fill.
 
     Parameters
@@ -51,7 +51,7 @@ class Fill:
 
 
 @dataclass(frozen=True)
-class Order:
+class SleeveOrder:
     """What stands for the next bar of an asset.
 
     Parameters
@@ -76,15 +76,17 @@ class Order:
     reason: str
 
 
-def fills_of(symbol: str, ledger: Ledger) -> list[Fill]:
+def fills_of(symbol: str, ledger: Ledger) -> list[SleeveFill]:
     """Return the fills of a bar in their order."""
     return [
-        Fill(symbol, float(fill[BOUGHT]), float(fill[PRICE]), float(fill[FEE]), _reason(fill[CAUSE]))
+        SleeveFill(symbol, float(fill[BOUGHT]), float(fill[PRICE]), float(fill[FEE]), _reason(fill[CAUSE]))
         for fill in ledger.fills[: ledger.counts[1]]
     ]
 
 
-def orders_of(symbol: str, state: NDArray[np.float64], decision: Decision, terms: Terms, row: int) -> list[Order]:
+def orders_of(
+    symbol: str, state: NDArray[np.float64], decision: SleeveDecision, terms: Terms, row: int
+) -> list[SleeveOrder]:
     """Return what stands for the bar at `row` of the time grid, decided at the close that `state` is at."""
     orders = []
     held, side = float(state[QUANTITY]), float(state[SIDE])
@@ -95,16 +97,16 @@ def orders_of(symbol: str, state: NDArray[np.float64], decision: Decision, terms
         elif row - state[ENTRY_ROW] >= terms.max_holding_bars:
             leaving = layout.MAX_HOLDING
     if held and leaving >= 0.0:
-        orders.append(Order(symbol, "market", -held, np.nan, _reason(leaving)))
+        orders.append(SleeveOrder(symbol, "market", -held, np.nan, _reason(leaving)))
     elif held:
         level, cause = stop_level(state, terms)
-        orders.append(Order(symbol, "stop", -held, side * level, _reason(cause)))
-        orders.append(Order(symbol, "limit", -held, side * target_level(state, terms), "take_profit"))
+        orders.append(SleeveOrder(symbol, "stop", -held, side * level, _reason(cause)))
+        orders.append(SleeveOrder(symbol, "limit", -held, side * target_level(state, terms), "take_profit"))
     if decision.side == side and leaving < 0.0 and state[WANTED] > 0.0:
-        orders.append(Order(symbol, "market", side * float(state[WANTED]), np.nan, "entry"))
+        orders.append(SleeveOrder(symbol, "market", side * float(state[WANTED]), np.nan, "entry"))
     elif (decision.side != side or state[EXIT_REASON] >= 0.0) and may_enter(state, decision, terms):
         quantity = decision.size * marked(state, state[CLOSE]) / state[CLOSE]
-        orders.append(Order(symbol, "market", decision.side * float(quantity), np.nan, "entry"))
+        orders.append(SleeveOrder(symbol, "market", decision.side * float(quantity), np.nan, "entry"))
     return orders
 
 

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.metrics import reduce_paths
-from quant_organism.backtest.sleeves import Sleeve, Window
+from quant_organism.backtest.sleeves import EvaluationWindow, Sleeve
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, StrategyFamily, get_family
-from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies import AssetBars, Genome, IndicatorStore, StrategyFamily, get_family
+from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
-from quant_organism.strategies.family import GeneArrays, columns_of
-from quant_organism.strategies.signals import gene_arrays
-from quant_organism.strategies.store import IndicatorStore, Keys
+from quant_organism.strategies.family import GeneArrays
+from quant_organism.strategies.genome import gene_arrays
+from quant_organism.strategies.indicators.indicator import Indicator, Needs
+from quant_organism.strategies.store import Keys
 from quant_organism.strategies.targets import Targets
 
 Walk = Callable[..., None]
@@ -40,7 +41,7 @@ _GROUPS_OF_A_THREAD = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class GenomeBatch:
     """Genomes of one kind that are traded side by side.
 
     Parameters
@@ -64,7 +65,7 @@ class Batch:
     reads_funding: bool
 
     @classmethod
-    def of(cls, genomes: Sequence[Genome], interval: Interval, places: Sequence[int] = (0,)) -> Batch:
+    def of(cls, genomes: Sequence[Genome], interval: Interval, places: Sequence[int] = (0,)) -> GenomeBatch:
         """Collect genomes of one kind."""
         genes = gene_arrays(genomes)
         name, funding = kind_of(genomes[0])
@@ -100,10 +101,10 @@ def applied_genes(genes: GeneArrays, interval: Interval) -> layout.Risk:
 
 def kind_of(genome: Genome) -> tuple[str, bool]:
     """Return what genomes that are evaluated together have in common: the family, and whether funding is read."""
-    return genome.family, "funding_rate" in columns_of(get_family(genome.family), genome.genes)
+    return genome.family, "funding_rate" in get_family(genome.family).columns_of(genome.genes)
 
 
-def batches_of(genomes: Sequence[Genome], window: Window) -> list[Batch]:
+def batches_of(genomes: Sequence[Genome], window: EvaluationWindow) -> list[GenomeBatch]:
     """Collect genomes by kind and cut them into batches; neighbours read the same indicators where they can."""
     size = max(8, math.ceil(_BATCH_CELLS / window.stop))
     by_kind: dict[tuple[str, bool], list[int]] = {}
@@ -115,12 +116,12 @@ def batches_of(genomes: Sequence[Genome], window: Window) -> list[Batch]:
         places = sorted(by_kind[kind], key=lambda place: [genomes[place].genes[name] for name in periods])
         for begin in range(0, len(places), size):
             chosen = places[begin : begin + size]
-            batches.append(Batch.of([genomes[place] for place in chosen], window.panel.interval, chosen))
+            batches.append(GenomeBatch.of([genomes[place] for place in chosen], window.panel.interval, chosen))
     return batches
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class BatchGroup:
     """Batches that are traded asset after asset, so that the indicators of an asset are looked up for all at once.
 
     Parameters
@@ -129,14 +130,14 @@ class Group:
         Neighbours in the order of `batches_of`.
     """
 
-    batches: Sequence[Batch]
+    batches: Sequence[GenomeBatch]
 
     @property
     def places(self) -> NDArray[np.int64]:
         """Places of all genomes in the population, shape (G,)."""
         return np.concatenate([batch.places for batch in self.batches])
 
-    def needs(self, sleeve: Sleeve) -> list[tuple[Bars, dict[str, Keys]]]:
+    def needs(self, sleeve: Sleeve) -> list[tuple[AssetBars, Needs]]:
         """Return the bars that the genomes read, and the keys, each once, of every indicator of them.
 
         First the bars for genomes that read no funding, last those for genomes that do; they may be the same.
@@ -146,22 +147,22 @@ class Group:
         return [(sleeve.signal_bars, self._needs[False]), (sleeve.rated_bars, self._needs[True])]
 
     @cached_property
-    def _needs_of_all(self) -> dict[str, Keys]:
+    def _needs_of_all(self) -> Needs:
         return indicator_needs(self.batches)
 
     @cached_property
-    def _needs(self) -> dict[bool, dict[str, Keys]]:
+    def _needs(self) -> dict[bool, Needs]:
         return {
             funding: indicator_needs(batch for batch in self.batches if batch.reads_funding == funding)
             for funding in (False, True)
         }
 
 
-def groups_of(batches: Sequence[Batch], window: Window, threads: int) -> list[Group]:
+def groups_of(batches: Sequence[GenomeBatch], window: EvaluationWindow, threads: int) -> list[BatchGroup]:
     """Collect neighbouring batches."""
     largest = max(batch.size for batch in batches)
     size = max(1, min(_GROUP_CELLS // (largest * window.stop), len(batches) // (_GROUPS_OF_A_THREAD * threads)))
-    return [Group(batches[begin : begin + size]) for begin in range(0, len(batches), size)]
+    return [BatchGroup(batches[begin : begin + size]) for begin in range(0, len(batches), size)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,7 @@ class Desk:
     held: NDArray[np.bool_]
 
     @classmethod
-    def empty(cls, groups: Sequence[Group], window: Window) -> Desk:
+    def empty(cls, groups: Sequence[BatchGroup], window: EvaluationWindow) -> Desk:
         """Make room for the largest of some groups."""
         shape = (max(group.places.size for group in groups), window.n_bars)
         most = max(batch.size for group in groups for batch in group.batches)
@@ -191,8 +192,8 @@ class Desk:
 
 
 def trade_group(
-    group: Group,
-    window: Window,
+    group: BatchGroup,
+    window: EvaluationWindow,
     desk: Desk,
     *,
     takes_part: NDArray[np.bool_] | None = None,
@@ -247,7 +248,7 @@ def trade_group(
 
 
 def _trade_sleeves(
-    batch: Batch, sleeve: Sleeve, targets: Targets, returns: NDArray[np.float64], held: NDArray[np.bool_]
+    batch: GenomeBatch, sleeve: Sleeve, targets: Targets, returns: NDArray[np.float64], held: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     totals = np.empty((batch.size, layout.N_TOTALS))
     _walk_of(sleeve)(targets, sleeve.bars, batch.risk, sleeve.friction, totals, returns, held)
@@ -255,7 +256,7 @@ def _trade_sleeves(
 
 
 def _trade_sleeves_apart(
-    batch: Batch,
+    batch: GenomeBatch,
     sleeve: Sleeve,
     targets: Targets,
     returns: NDArray[np.float64],
@@ -288,25 +289,25 @@ class Banks:
     rated: IndicatorBank
 
     @classmethod
-    def of(cls, sleeve: Sleeve, group: Group, store: IndicatorStore) -> Banks:
+    def of(cls, sleeve: Sleeve, group: BatchGroup, store: IndicatorStore) -> Banks:
         """Build what the genomes of a group read."""
         banks = [IndicatorBank(bars, needs, store) for bars, needs in group.needs(sleeve)]
         return cls(banks[0], banks[-1])
 
 
-def bank_maker(groups: Sequence[Group], window: Window) -> Callable[[int], None]:
+def bank_maker(groups: Sequence[BatchGroup], window: EvaluationWindow) -> Callable[[int], None]:
     """Return what makes all indicators of an asset that any of the groups reads, so that none makes them again.
 
     It leaves an asset alone whose indicators have no room in the store.
     """
-    everyone = Group([batch for group in groups for batch in group.batches])
+    everyone = BatchGroup([batch for group in groups for batch in group.batches])
 
     def make(asset: int) -> None:
         sleeve, store = window.sleeves[asset], window.store
         missing = sum(
-            store.missing(bars.market, bars.asset, name, keys) * bars.close.size
+            store.missing(bars.market, bars.asset, indicator.name, keys) * bars.close.size
             for bars, needs in everyone.needs(sleeve)
-            for name, keys in needs.items()
+            for indicator, keys in needs.items()
         )
         if missing * _CELL_BYTES <= store.room_beside(window.market):
             Banks.of(sleeve, everyone, store)
@@ -314,13 +315,13 @@ def bank_maker(groups: Sequence[Group], window: Window) -> Callable[[int], None]
     return make
 
 
-def indicator_needs(batches: Iterable[Batch]) -> dict[str, Keys]:
+def indicator_needs(batches: Iterable[GenomeBatch]) -> Needs:
     """Return the keys, each once, of every indicator that genomes read."""
-    needs: dict[str, list[Keys]] = {}
+    needs: dict[Indicator, list[Keys]] = {}
     for batch in batches:
-        for name, keys in batch.family.indicators(batch.genes).items():
-            needs.setdefault(name, []).append(keys)
-    return {name: np.unique(np.concatenate(keys)) for name, keys in needs.items()}
+        for indicator, keys in batch.family.indicators(batch.genes).items():
+            needs.setdefault(indicator, []).append(keys)
+    return {indicator: np.unique(np.concatenate(keys)) for indicator, keys in needs.items()}
 
 
 def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
@@ -340,7 +341,7 @@ def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
         )
 
 
-def write_targets(batch: Batch, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
+def write_targets(batch: GenomeBatch, sleeve: Sleeve, banks: Banks, targets: Targets) -> None:
     """Write the targets of a batch over all valid bars of an asset."""
     batch.family.targets(banks.rated if batch.reads_funding else banks.every, batch.genes, targets)
     if not batch.reads_funding and not sleeve.delay_bars:

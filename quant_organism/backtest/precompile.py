@@ -22,9 +22,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import load_world
-from quant_organism.strategies import default_genome, families, random_genome
-from quant_organism.strategies.signals import COLUMNS, signal
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import COLUMNS, IndicatorStore, default_genome, family_names, random_genome, signal
 
 _DAYS, _ASSETS, _GENOMES = 60, 2, 8
 _PROCESSES = 2
@@ -38,7 +36,7 @@ def compile_all() -> None:
     Exception
         What a kernel raises that cannot be compiled or called.
     """
-    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in families())]
+    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in family_names())]
     with ProcessPoolExecutor(min(_PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for compiled in [pool.submit(part) for part in parts]:
             compiled.result()

@@ -14,17 +14,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from quant_organism.backtest.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
-from quant_organism.backtest.sleeves import Sleeve, Window, check_panel
+from quant_organism.backtest.sleeves import EvaluationWindow, Sleeve, check_panel
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.sentiment import beyond
-from quant_organism.strategies import Genome
-from quant_organism.strategies.allocation import ALLOTMENT_LIMIT, LEAST_SCORE
+from quant_organism.strategies import Genome, IndicatorStore, signal
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
-from quant_organism.strategies.signals import signal
-from quant_organism.strategies.store import IndicatorStore
 
 Floats = NDArray[np.float64]
 Table = dict[str, NDArray[Any]]
@@ -92,7 +90,7 @@ def run_vectorbt(
     check_panel(panel, start, last)
     _check_comparable(genome, panel, symbol, costs)
     asset = panel.symbols.index(symbol)
-    window = Window(panel, costs, start, last, IndicatorStore(0))
+    window = EvaluationWindow(panel, costs, start, last, IndicatorStore(0))
     sleeve = window.sleeve(asset)
     if stops_from_next_bar and sleeve.bars.delisted:
         raise InputError(
@@ -132,7 +130,7 @@ def run_vectorbt(
     return VectorbtRun(portfolio, equity, _statistics(portfolio, equity, panel.interval.hours))
 
 
-def _entry_weights(genome: Genome, window: Window, asset: int, side: int) -> Floats:
+def _entry_weights(genome: Genome, window: EvaluationWindow, asset: int, side: int) -> Floats:
     # Rules 13, 14 and 18 for one asset: the weight of an entry to a side decided at each row, 0 where it is refused;
     # shape (stop,).
     genes: Mapping[str, Any] = genome.genes

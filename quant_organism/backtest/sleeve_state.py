@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ class Tick(NamedTuple):
     settled: float
 
 
-class Decision(NamedTuple):
+class SleeveDecision(NamedTuple):
     """What was decided at a close: direction, weight x |target|, and whether the market permits an entry (rule 14)."""
 
     side: int

@@ -10,23 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.kernel import AHEAD
 from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
 from quant_organism.errors import InputError
+from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
 from quant_organism.market.sentiment import beyond
-from quant_organism.strategies.allocation import Allocation, allocate
-from quant_organism.strategies.bank import Bars
-from quant_organism.strategies.common_genes import RISK_GENES
-from quant_organism.strategies.compiled import compiled
+from quant_organism.market.splits import LONGEST_HOLDING_HOURS
+from quant_organism.strategies import AssetBars, IndicatorStore
 from quant_organism.strategies.indicators.extremes import maximum_rows
-from quant_organism.strategies.store import IndicatorStore
 
 HOURS_PER_YEAR = 24 * 365
-
-_LONGEST_HOLDING_HOURS = next(spec.high for spec in RISK_GENES if spec.name == "max_holding_hours")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +48,7 @@ class Sleeve:
         How many bars late every target is acted on (rule 20).
     """
 
-    signal_bars: Bars
+    signal_bars: AssetBars
     rated: NDArray[np.int64]
     bars: SleeveBars
     friction: Friction
@@ -70,7 +67,7 @@ class Sleeve:
         return bool(self.friction.participation < np.inf)
 
     @cached_property
-    def rated_bars(self) -> Bars:
+    def rated_bars(self) -> AssetBars:
         """The bars that have a funding rate."""
         every = self.signal_bars
         if self.rated.size == every.numbers.size:
@@ -79,7 +76,7 @@ class Sleeve:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class EvaluationWindow:
     """Rows `start` to `stop` of a panel, in which genomes trade under given costs; rows before are warm-up."""
 
     panel: Panel
@@ -102,7 +99,7 @@ class Window:
 
     @property
     def bars_per_year(self) -> float:
-        """Bars in 365 days."""
+        """AssetBars in 365 days."""
         return HOURS_PER_YEAR / self.panel.interval.hours
 
     @property
@@ -252,7 +249,7 @@ def friction_of(costs: Costs, symbol: str, *, stops_from_next_bar: bool = False)
     )
 
 
-def signal_bars(panel: Panel, asset: int, stop: int, market: str = "") -> Bars:
+def signal_bars(panel: Panel, asset: int, stop: int, market: str = "") -> AssetBars:
     """Return the valid bars of a column of the panel before row `stop`, as families read them.
 
     With a name for the market, a store may keep what is computed from them.
@@ -262,7 +259,7 @@ def signal_bars(panel: Panel, asset: int, stop: int, market: str = "") -> Bars:
         name: np.ascontiguousarray(getattr(panel, name)[:stop, asset][rows])
         for name in ("open", "high", "low", "close", "volume", "funding_rate")
     }
-    return Bars(
+    return AssetBars(
         **columns,
         numbers=panel.times[rows] // panel.interval.milliseconds,
         bar_hours=panel.interval.hours,
@@ -276,7 +273,7 @@ def _funding_reach(
 ) -> NDArray[np.float64]:
     # Most that one unit entered at any open pays until it must be closed, over its entry price: short, long.
     reach = np.zeros(2)
-    bars = math.ceil(_LONGEST_HOLDING_HOURS / bar_hours)
+    bars = math.ceil(LONGEST_HOLDING_HOURS / bar_hours)
     if not settled.any():
         return reach
     for row, side in ((0, -1.0), (1, 1.0)):

@@ -35,9 +35,9 @@ from quant_organism.backtest.sleeve_state import (
     SIDE,
     STAYS,
     WANTED,
-    Decision,
     Floats,
     Ledger,
+    SleeveDecision,
     Terms,
     Tick,
     add_exit,
@@ -48,11 +48,11 @@ from quant_organism.backtest.sleeve_state import (
     record,
     settle,
 )
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 
 
 @compiled
-def decide(target: float, known: Floats, risk: layout.Risk, g: int) -> Decision:
+def decide(target: float, known: Floats, risk: layout.Risk, g: int) -> SleeveDecision:
     """Weigh a target, given the context of the bar at whose close it is decided (rules 4, 13 and 14).
 
     Parameters
@@ -66,11 +66,11 @@ def decide(target: float, known: Floats, risk: layout.Risk, g: int) -> Decision:
     """
     side = 1 if target > 0.0 else -1 if target < 0.0 else 0
     calm = known[layout.TURBULENCE] <= risk.volatility_threshold[g]
-    return Decision(side, kernel.entry_weight(known, side, g, risk) * abs(target), calm)
+    return SleeveDecision(side, kernel.entry_weight(known, side, g, risk) * abs(target), calm)
 
 
 @compiled
-def trade_bar(state: Floats, tick: Tick, decision: Decision, terms: Terms, ledger: Ledger) -> None:
+def trade_bar(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms, ledger: Ledger) -> None:
     """Fill what was decided at the close before, and what the bar's prices trigger.
 
     Parameters
@@ -177,7 +177,9 @@ def target_level(state: Floats, terms: Terms) -> float:
 
 
 @compiled
-def _fill_orders(state: Floats, tick: Tick, decision: Decision, terms: Terms, room: float, ledger: Ledger) -> float:
+def _fill_orders(
+    state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms, room: float, ledger: Ledger
+) -> float:
     # The open: out, then in. Returns what is left of the volume that market orders may take.
     side = state[SIDE]
     if side != 0.0 and state[EXIT_REASON] < 0.0:
@@ -203,7 +205,7 @@ def _fill_orders(state: Floats, tick: Tick, decision: Decision, terms: Terms, ro
 
 
 @compiled
-def may_enter(state: Floats, decision: Decision, terms: Terms) -> bool:
+def may_enter(state: Floats, decision: SleeveDecision, terms: Terms) -> bool:
     """Say whether a flat sleeve enters what was decided at the last close (rules 8, 12 and 14)."""
     drawdown = 1.0 - state[EQUITY] * (1.0 / state[PEAK])
     wanted = decision.side != 0 and decision.side != state[BLOCKED_SIDE] and decision.size > 0.0
@@ -212,7 +214,7 @@ def may_enter(state: Floats, decision: Decision, terms: Terms) -> bool:
 
 
 @compiled
-def _enter(state: Floats, tick: Tick, decision: Decision, terms: Terms, room: float, ledger: Ledger) -> float:
+def _enter(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms, room: float, ledger: Ledger) -> float:
     friction, side, quantity = terms.friction, state[SIDE], min(state[WANTED], room)
     if quantity <= 0.0:
         return room

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.backtest.sleeve_state import SETTLED, Decision, Floats, Ledger, Tick, ledger_of, terms_in
+from quant_organism.backtest.sleeve_state import SETTLED, Floats, Ledger, SleeveDecision, Tick, ledger_of, terms_in
 from quant_organism.backtest.step import decide, mark_bar, trade_bar
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 
 SIDE, SIZE, PERMITTED = range(3)
-"""Columns of decisions: those of `Decision`, as numbers."""
+"""Columns of decisions: those of `SleeveDecision`, as numbers."""
 
 
 @compiled
@@ -62,9 +62,9 @@ def trade_assets(
 
 
 @compiled
-def decision_of(decided: Floats) -> Decision:
+def decision_of(decided: Floats) -> SleeveDecision:
     """Return what was decided at a close as what the steps read."""
-    return Decision(int(decided[SIDE]), decided[SIZE], decided[PERMITTED] != 0.0)
+    return SleeveDecision(int(decided[SIDE]), decided[SIZE], decided[PERMITTED] != 0.0)
 
 
 @compiled

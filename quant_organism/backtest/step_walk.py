@@ -16,15 +16,15 @@ from quant_organism.backtest.sleeve_state import (
     SETTLED,
     SIDE,
     TURNOVER,
-    Decision,
     Floats,
     Ledger,
+    SleeveDecision,
     Tick,
     new_state,
     terms_of,
 )
 from quant_organism.backtest.step import decide, end_sleeve, mark_bar, trade_bar
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.targets import Targets
 
 
@@ -84,7 +84,7 @@ def simulate_sleeve(
             bars.rows[t], bars.opens[t], bars.favourable[1, t], bars.adverse[1, t], bars.close[t], volume, settled
         )
         if target * state[SIDE] > 0.0 and state[EXIT_REASON] < 0.0:
-            decision = Decision(int(state[SIDE]), 0.0, False)
+            decision = SleeveDecision(int(state[SIDE]), 0.0, False)
         else:
             decision = decide(target, bars.context[max(t - 1, 0)], risk, g)
         trade_bar(state, tick, decision, terms, ledger)

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
+from quant_organism.backtest.allocation import Allocation, allocate
+from quant_organism.backtest.allocation_stream import AllocationStream
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.orders import Fill, Order, fills_of, orders_of
+from quant_organism.backtest.orders import SleeveFill, SleeveOrder, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
     CASH,
@@ -34,12 +36,8 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
 from quant_organism.market.sentiment import beyond
-from quant_organism.strategies import Genome
-from quant_organism.strategies.allocation import Allocation, allocate
-from quant_organism.strategies.allocation_stream import AllocationStream
-from quant_organism.strategies.histories import Histories
-from quant_organism.strategies.signals import COLUMNS, gene_arrays
-from quant_organism.strategies.stream import FittedModels, SignalStream
+from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream
+from quant_organism.strategies.genome import gene_arrays
 
 _SCHEMA = 1
 
@@ -58,8 +56,8 @@ class Step:
         Of each sleeve at its last close, shape (N,).
     """
 
-    fills: tuple[Fill, ...]
-    orders: tuple[Order, ...]
+    fills: tuple[SleeveFill, ...]
+    orders: tuple[SleeveOrder, ...]
     equity: NDArray[np.float64]
 
 
@@ -129,14 +127,14 @@ class GenomeStream:
             If the bar is not on the time grid, not later than the last, or not a possible one.
         """
         fills = self.advance(row)
-        orders: list[Order] = []
+        orders: list[SleeveOrder] = []
         next_number = row.time // self.interval.milliseconds + 1
         for asset, symbol in enumerate(self.symbols):
             decision = decision_of(self._decisions[asset])
             orders += orders_of(symbol, self._states[asset], decision, self._terms[asset], next_number)
         return Step(tuple(fills), tuple(orders), self.equity)
 
-    def advance(self, row: MarketRow) -> list[Fill]:
+    def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
         number = row.time // self.interval.milliseconds
         self._check(row, number)
@@ -218,7 +216,7 @@ class GenomeStream:
             stream._histories.extend(asset, bars, places)
         return stream
 
-    def _trade(self, row: MarketRow, number: int) -> list[Fill]:
+    def _trade(self, row: MarketRow, number: int) -> list[SleeveFill]:
         # One bar of all sleeves, up to their marks at the close.
         trade_assets(
             self._states,
@@ -231,7 +229,7 @@ class GenomeStream:
             self._terms_in_rows,
             self._ledgers,
         )
-        fills: list[Fill] = []
+        fills: list[SleeveFill] = []
         for asset in np.flatnonzero(self._ledgers.counts.any(axis=1)).tolist():
             ledger = ledger_of(self._ledgers, asset)
             self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,24 +21,24 @@ def _commands() -> None:
     """Keep `show` a command of its own."""
 
 
-@app.command()
+@app.command(cls=options.with_settings("market.name", "market.interval", "data_dir"))
 def show(
-    market: options.Market = None,
-    interval: options.Interval = None,
+    context: typer.Context,
     day: Annotated[str | None, typer.Option("--date", help="Day of the archive. (default: the newest)")] = None,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Show an archive: how much of the grid is filled, by whom, and how well."""
     from quant_organism.cli.holdings import choose_candles
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.errors import InputError
     from quant_organism.evolution.archive import AXES, summarise
+    from quant_organism.evolution.tables import ArchiveTable
     from quant_organism.market.lake import Lake
 
-    lake = Lake(options.folder_settings(data_dir).data_dir / "lake")
-    held = choose_candles(lake, market, interval)
-    days = lake.days("strategy_archive", market=held.market, interval=held.interval)
+    said = options.said(context)
+    lake = Lake(said.settings().data_dir / "lake")
+    held = choose_candles(lake, said.value("market.name"), said.value("market.interval"))
+    archives = lake.table(ArchiveTable)
+    days = archives.days(market=held.market, interval=held.interval)
     wanted = options.parse_day(day) or (days[-1] if days else None)
     if wanted is None or wanted not in days:
         known = f"from {days[0]} to {days[-1]} there are {len(days)}" if days else "there is none yet"
@@ -46,18 +47,18 @@ def show(
             where=str(lake.root),
             remedy=f"{known}; each cycle leaves one: quant-organism run",
         )
-    archive = lake.read("strategy_archive", market=held.market, interval=held.interval, start=wanted, end=wanted)
-    found, families = summarise(archive), _families(archive)
+    archive = archives.read_day(wanted, market=held.market, interval=held.interval)
+    summary, families = summarise(archive), _families(archive)
     if as_json:
         grid = [{"axis": axis.name, "edges": axis.edges} for axis in AXES]
         print_json(
-            {"market": held.market, "interval": held.interval, "date": wanted, "cells": found.cells}
-            | {"elites": found.elites, "coverage": found.coverage, "qd_score": found.qd_score}
+            {"market": held.market, "interval": held.interval, "date": wanted, "cells": summary.cells}
+            | {"elites": summary.elites, "coverage": summary.coverage, "qd_score": summary.qd_score}
             | {"grid": grid, "families": families.to_dicts(), "archive": archive.drop("genome").to_dicts()}
         )
         return
-    typer.echo(f"{held.market} at {held.interval}, {wanted}: {found.elites} of {found.cells} cells filled")
-    typer.echo(f"coverage {found.coverage:.1%}, QD score {found.qd_score:.1f}; in-sample numbers, which flatter\n")
+    typer.echo(f"{held.market} at {held.interval}, {wanted}: {summary.elites} of {summary.cells} cells filled")
+    typer.echo(f"coverage {summary.coverage:.1%}, QD score {summary.qd_score:.1f}; in-sample numbers, which flatter\n")
     rows, columns, *others = AXES
     print_table(
         (f"{_words(rows)} \\ {_words(columns)}", *_labels(columns)),

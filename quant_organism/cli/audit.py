@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table, progress_bars
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LONGEST = 3_650
 
 
 def audit(
+    context: typer.Context,
     nulls: Annotated[int, typer.Option(min=0, help="Simulated worlds without an edge.", rich_help_panel=_WORLDS)] = 200,
     planted: Annotated[
         int, typer.Option(min=0, help="Worlds with a planted edge, strong and weak.", rich_help_panel=_WORLDS)
@@ -41,7 +43,6 @@ def audit(
         int | None, typer.Option(min=1, help="Worlds at once; no result depends on it. (default: one per core)")
     ] = None,
     so_far: Annotated[bool, typer.Option("--so-far", help="Report on the worlds that are done, and run none.")] = False,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure how often the organism deploys luck, and how often it finds what is there.
@@ -49,14 +50,12 @@ def audit(
     Every world is kept once it is done: the same command goes on where it was interrupted. Ends with exit code 1 where
     an alarm is raised.
     """
-    from quant_organism.cli.output import print_json, print_table
-    from quant_organism.cli.progress import progress_bars
-    from quant_organism.validation.audit.campaign import Campaign
-    from quant_organism.validation.audit.profile import AuditProfile
-    from quant_organism.validation.audit.report import AuditReport, Provenance
-    from quant_organism.validation.audit.worlds import plan
+    from quant_organism.audit.campaign import Campaign
+    from quant_organism.audit.profile import AuditProfile
+    from quant_organism.audit.report import AuditProvenance, AuditReport
+    from quant_organism.audit.worlds import plan
 
-    settings = options.folder_settings(data_dir)
+    settings = options.said(context).settings()
     frozen = AuditProfile.load(profile)
     first = _first_seed(seed_range)
     worlds = plan(nulls, planted, first_seed=first, flipped=0 if path is None else flipped)
@@ -72,13 +71,13 @@ def audit(
                 progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
             )
     last = first + max(nulls, planted, flipped if path is not None else 0) - 1
-    said = {"nulls": nulls, "planted": planted, "panel": path, "flipped": None if path is None else flipped}
-    provenance = Provenance(
+    flags = {"--nulls": nulls, "--planted": planted, "--panel": path, "--flipped": None if path is None else flipped}
+    provenance = AuditProvenance(
         profile=profile,
         identity=campaign.identity,
         seeds=f"{seed_range}: {first} to {last}",
         wanted=len(worlds),
-        command=options.command_line("audit", {**said, "seed_range": seed_range, "profile": profile}),
+        command=options.command_line("audit", {**flags, "--seed-range": seed_range, "--profile": profile}),
         date=datetime.now(UTC).date().isoformat(),
     )
     report = AuditReport.of(outcomes, provenance)
@@ -96,7 +95,7 @@ def audit(
 
 
 def _first_seed(text: str) -> int:
-    from quant_organism.validation.audit.worlds import RANGES
+    from quant_organism.audit.worlds import RANGES
 
     if text in RANGES:
         return RANGES[text]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
     from quant_organism.market.lake import MarketEntry
@@ -13,28 +14,22 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Market data: import them, list them, judge their quality.", no_args_is_help=True)
 
 
-@app.command("import")
+@app.command(
+    "import",
+    cls=options.with_settings(
+        "market.name", "market.sentiment", "market.symbols", "market.interval", "market.repair", "data_dir"
+    ),
+)
 def import_data(
+    context: typer.Context,
     path: Annotated[
         Path, typer.Argument(help="Folder or file: Parquet, freqtrade, Binance Vision, CryptoDataDownload.")
     ],
-    market: options.Market = None,
-    sentiment: options.Sentiment = None,
-    symbols: options.Symbols = None,
-    interval: options.Interval = None,
-    repair: options.Repair = False,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Import candles and funding of all days from files."""
-    from quant_organism.cli.output import print_json
-    from quant_organism.cli.progress import progress_bars
-    from quant_organism.settings import load_settings
-
-    chosen = options.market_options(
-        path=path, market=market, sentiment=sentiment, symbols=symbols, interval=interval, repair=repair
-    )
-    settings = load_settings({"data_dir": data_dir, "market": chosen})
+    said = options.said(context).also("market.path", path)
+    settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.orchestration.driver import Driver
@@ -44,7 +39,7 @@ def import_data(
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
         driver.ingest(days)
     aside, notes = driver.source.set_aside().height, driver.source.notes()
-    found = {
+    summary = {
         "market": driver.source.market,
         "interval": settings.market.interval,
         "first": days.first,
@@ -53,24 +48,23 @@ def import_data(
         "notes": notes,
     }
     if as_json:
-        print_json(found)
+        print_json(summary)
     else:
-        typer.echo(f"Imported {found['market']} at {found['interval']}: {days.first} to {days.last}.")
+        typer.echo(f"Imported {summary['market']} at {summary['interval']}: {days.first} to {days.last}.")
         for note in notes:
             typer.echo(f"- {note}")
         if aside:
             typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
-        follow = f"data quality --market {found['market']} --interval {found['interval']}"
-        typer.echo(f"\nNext: {options.command_line(follow, {'data_dir': data_dir})}")
+        follow = f"data quality --market {summary['market']} --interval {summary['interval']}"
+        typer.echo(f"\nNext: {said.command_line(follow, 'data_dir')}")
 
 
-@app.command("list")
-def list_data(data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+@app.command("list", cls=options.with_settings("data_dir"))
+def list_data(context: typer.Context, as_json: options.Json = False) -> None:
     """List the markets of the lake and what is held of each."""
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.market.lake import Lake
 
-    entries = Lake(options.folder_settings(data_dir).data_dir / "lake").markets()
+    entries = Lake(options.said(context).settings().data_dir / "lake").markets()
     held = [(entry, holding) for entry in entries for holding in entry.holdings]
     if as_json:
         rows = [
@@ -100,31 +94,28 @@ def _origin(entry: "MarketEntry") -> str:
     )
 
 
-@app.command()
+@app.command(cls=options.with_settings("market.name", "market.interval", "market.symbols", "data_dir"))
 def quality(
-    market: options.Market = None,
-    interval: options.Interval = None,
-    sentiment: options.Sentiment = None,
-    symbols: options.Symbols = None,
+    context: typer.Context,
     worst: Annotated[int, typer.Option(min=1, help="How many of the worst days to show.")] = 15,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Score the candles of the lake per day and symbol, with the reasons."""
     from dataclasses import asdict
 
     from quant_organism.cli.holdings import choose_candles
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.market.lake import Lake
+    from quant_organism.market.manifest import assess_candles
     from quant_organism.market.quality import summarise
     from quant_organism.market.schema import Interval, choose_symbols
-    from quant_organism.orchestration.panels import assess_candles
 
-    lake = Lake(options.folder_settings(data_dir).data_dir / "lake")
-    held = choose_candles(lake, market, interval)
+    said = options.said(context)
+    lake = Lake(said.settings().data_dir / "lake")
+    held = choose_candles(lake, said.value("market.name"), said.value("market.interval"))
     assessment = assess_candles(
         lake, market=held.market, interval=Interval.parse(held.interval), start=held.first, end=held.last
     )
+    symbols = said.value("market.symbols")
     if symbols is not None:
         known = assessment["symbol"].unique().to_list()
         chosen = choose_symbols(options.split_symbols(symbols), known, where=f"market {held.market}")
@@ -143,3 +134,14 @@ def quality(
     if days.height:
         shown = days.select("day", "symbol", "bars", "expected", "score", "reasons")
         print_table(shown.columns, shown.iter_rows(), title="Worst days")
+
+
+@app.command("migrate", cls=options.with_settings("data_dir"))
+def bring_up_to_date(context: typer.Context) -> None:
+    """Bring the lake of an earlier version to the form of this one; every run does so by itself."""
+    from quant_organism.market.migration import NEWEST, migrate
+
+    done = migrate(options.said(context).settings().data_dir / "lake")
+    for what in done:
+        typer.echo(f"- {what}")
+    typer.echo(f"The lake has form {NEWEST}, the newest.")

@@ -1,11 +1,15 @@
 """`quant-organism exchange`: a local venue that speaks Hyperliquid's wire."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quant_organism.cli import options
+
+if TYPE_CHECKING:
+    from quant_organism.market.source import CandleSource
+    from quant_organism.settings import MarketSettings
 
 app = typer.Typer(help="A local exchange to trade on, in place of the real one.", no_args_is_help=True)
 
@@ -15,15 +19,20 @@ def _keep_subcommands() -> None:
     """Have the one command called by its name."""
 
 
-@app.command("serve")
+@app.command(
+    "serve",
+    cls=options.with_settings(
+        "market.world",
+        "market.source",
+        "market.path",
+        "market.symbols",
+        "market.interval",
+        "market.world_seed",
+        "market.repair",
+    ),
+)
 def serve(
-    world: options.World = None,
-    source: options.Source = None,
-    path: options.Candles = None,
-    symbols: options.Symbols = None,
-    interval: options.Interval = None,
-    world_seed: options.WorldSeed = None,
-    repair: options.Repair = False,
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is open to others.")] = (
         "127.0.0.1"
     ),
@@ -52,26 +61,30 @@ def serve(
     import time
 
     from quant_organism.errors import InputError
-    from quant_organism.exchange.simulator.clock import VenueClock
-    from quant_organism.exchange.simulator.faults.plan import load_plan
-    from quant_organism.exchange.simulator.market.driver import MarketSpec
-    from quant_organism.exchange.simulator.opening import open_engine, parse_deposits, parse_dexs
-    from quant_organism.exchange.simulator.server.serving import listen, run
-    from quant_organism.exchange.simulator.server.venue_server import VenueServer
-    from quant_organism.exchange.simulator.spec import ServerSpec
     from quant_organism.market.schema import Interval
     from quant_organism.resilience.files import write_file
+    from quant_organism.simulator import (
+        MarketSpec,
+        ServerSpec,
+        VenueClock,
+        VenueServer,
+        listen,
+        load_plan,
+        open_engine,
+        parse_deposits,
+        parse_dexs,
+        run_server,
+    )
 
     if at not in ("now", "data"):
         raise InputError(f"no opening is called {at!r}", where="--at", remedy="use now or data")
-    chosen = options.market_options(
-        world=world, world_seed=world_seed, source=source, path=path, interval=interval, repair=repair
-    )
+    said = options.said(context)
+    symbols = said.value("market.symbols")
     plan = None if faults is None else load_plan(faults)
     listener = listen(host, port)
     engine = open_engine(
-        options.candle_source(chosen),
-        Interval.parse(interval or "1h"),
+        _candle_source(said.settings().market),
+        Interval.parse(said.value("market.interval") or "1h"),
         symbols=None if symbols is None else options.split_symbols(symbols),
         future_days=future_days,
         now_ms=int(time.time() * 1000) if at == "now" else None,
@@ -86,7 +99,17 @@ def serve(
     server = VenueServer(engine, VenueClock(engine.now_ms, speed, time.monotonic), spec, plan)
     typer.echo(f"http://{host}:{listener.getsockname()[1]}")
     try:
-        run(server, listener)
+        run_server(server, listener)
     finally:
         if snapshot is not None:
             write_file(snapshot, engine.snapshot())
+
+
+def _candle_source(market: "MarketSettings") -> "CandleSource":
+    from quant_organism.market.files.source import FileSource
+    from quant_organism.market.world.source import WorldSource
+    from quant_organism.market.world.spec import load_world
+
+    if market.source == "files" and market.path is not None:
+        return FileSource(market.path, market=market.name, repair=market.repair)
+    return WorldSource(load_world(market.world), seed=market.world_seed)

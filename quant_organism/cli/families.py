@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
 
 app = typer.Typer(help="Strategy families: list them, look at one and at what it does.", invoke_without_command=True)
 
@@ -15,11 +16,10 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
     """List all families with their genes and their logic."""
     if context.invoked_subcommand is not None:
         return
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.monitoring.gallery import family_record
-    from quant_organism.strategies import families
+    from quant_organism.strategies import family_names
 
-    records = [family_record(name) for name in families()]
+    records = [family_record(name) for name in family_names()]
     if as_json:
         print_json({"families": records})
         return
@@ -46,7 +46,6 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show one family: its genes with bounds and units, its logic, its warm-up."""
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.monitoring.gallery import family_record
 
     record = family_record(name)

@@ -1,40 +1,42 @@
 """`quant-organism follow`: a venue's trades as bars, while they happen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from quant_organism.cli import options
 
 if TYPE_CHECKING:
-    from quant_organism.exchange.feed.bars import Bar
-    from quant_organism.exchange.feed.connection import Feed
-    from quant_organism.settings import MarketSettings
+    from quant_organism.venue import Bar, Feed
+
+
+SETTINGS: Final = ("market.base_url", "market.symbols", "market.interval", "data_dir")
 
 
 def follow(
-    base_url: options.BaseUrl = None,
-    symbols: options.Symbols = None,
-    interval: options.Interval = None,
+    context: typer.Context,
     record: Annotated[Path | None, typer.Option(help="Folder to write every frame into, as it came.")] = None,
     bars: Annotated[int | None, typer.Option(min=1, help="End after so many bars. (default: with Ctrl-C)")] = None,
-    data_dir: options.DataDir = None,
 ) -> None:
     """Make bars of a venue's trades, and keep them in the lake as they close: the dataset `live_candles`."""
     import asyncio
     import gc
 
-    from quant_organism.exchange.client.network import BASE_URLS
-    from quant_organism.exchange.feed.following import follow as follow_bars
-    from quant_organism.exchange.source import market_name
     from quant_organism.market.lake import Lake
-    from quant_organism.settings import load_settings
+    from quant_organism.market.schema import Interval
+    from quant_organism.venue import BASE_URLS, follow_bars, info_of, market_name, open_feed
 
-    said = {"source": "hyperliquid", "base_url": base_url, "symbols": symbols, "interval": interval}
-    settings = load_settings({"data_dir": data_dir, "market": said})
-    url = settings.market.base_url or BASE_URLS["mainnet"]
-    feed = _feed(url, settings.market, record)
+    settings = options.said(context).also("market.source", "hyperliquid").settings()
+    market = settings.market
+    url = market.base_url or BASE_URLS["mainnet"]
+    ask = info_of(
+        url,
+        timeout_seconds=market.timeout_seconds,
+        proxy=market.proxy,
+        weight_per_minute=market.weight_per_minute,
+    )
+    feed = open_feed(url, ask, Interval.parse(market.interval), coins=market.symbols, proxy=market.proxy, record=record)
     # what starting has left behind stays to the end: to search it for garbage would hold up frames
     gc.collect()
     gc.freeze()
@@ -44,36 +46,6 @@ def follow(
         pass  # the way to end it
     finally:
         _sum_up(feed)
-
-
-def _feed(url: str, market: "MarketSettings", record: Path | None) -> "Feed":
-    import numpy as np
-
-    from quant_organism.exchange.ask import info_of
-    from quant_organism.exchange.client.listings import load_listings
-    from quant_organism.exchange.feed.connection import Feed, LineSpec
-    from quant_organism.exchange.feed.plan import FeedPlan
-    from quant_organism.exchange.feed.questions import clock_of
-    from quant_organism.exchange.feed.recording import Recorder
-    from quant_organism.exchange.protocol.instruments import dex_name
-    from quant_organism.market.schema import Interval
-
-    ask = info_of(
-        url,
-        timeout_seconds=market.timeout_seconds,
-        proxy=market.proxy,
-        weight_per_minute=market.weight_per_minute,
-    )
-    wanted = market.symbols or ()
-    listings = load_listings(url, ask, sorted({dex_name(coin) for coin in wanted} - {""}))
-    found = [listings.find(coin) for coin in wanted or listings.coins]
-    plan = FeedPlan(
-        coins={listed.coin: listed.sz_decimals for listed in found if not listed.is_delisted},
-        intervals=[Interval.parse(market.interval)],
-        begin_ms=clock_of(ask({"type": "exchangeStatus"})),
-    )
-    recorder = None if record is None else Recorder(record)
-    return Feed(url, plan, ask, rng=np.random.default_rng(), line=LineSpec(proxy=market.proxy), recorder=recorder)
 
 
 def _show(bar: "Bar") -> None:

@@ -1,6 +1,7 @@
 """`quant-organism keys`: agent wallets, encrypted; nothing here ever shows one."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,34 +9,32 @@ import typer
 from quant_organism.cli import options
 
 if TYPE_CHECKING:
-    from quant_organism.exchange.keystore import Keystore
     from quant_organism.settings import Settings
+    from quant_organism.venue import Keystore
 
 app = typer.Typer(help="Agent wallets that may trade for an account: bring one in, list them.", no_args_is_help=True)
 
 
-@app.command("import")
-def import_key(
-    name: Annotated[str, typer.Argument(help="Name to keep it under.")], data_dir: options.DataDir = None
-) -> None:
+@app.command("import", cls=options.with_settings("data_dir"))
+def import_key(context: typer.Context, name: Annotated[str, typer.Argument(help="Name to keep it under.")]) -> None:
     """Encrypt a private key and keep it; key and passphrase are asked for, and not shown.
 
     Without a terminal the key is the first line of standard input, and the passphrase is
     QUANT_ORGANISM_VENUE__PASSPHRASE.
     """
-    settings = options.folder_settings(data_dir)
+    settings = options.said(context).settings()
     store = keystore(settings)
     key = ask_secret("Private key of the agent wallet")
     entry = store.add(name, key, passphrase_of(settings, confirm=True))
     typer.echo(f"{entry.name}: {entry.address}")
 
 
-@app.command("list")
-def list_keys(data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+@app.command("list", cls=options.with_settings("data_dir"))
+def list_keys(context: typer.Context, as_json: options.Json = False) -> None:
     """List names and addresses."""
     from quant_organism.cli.output import print_json, print_table
 
-    entries = keystore(options.folder_settings(data_dir)).entries()
+    entries = keystore(options.said(context).settings()).entries()
     if as_json:
         print_json([{"name": entry.name, "address": entry.address} for entry in entries])
     elif entries:
@@ -46,9 +45,14 @@ def list_keys(data_dir: options.DataDir = None, as_json: options.Json = False) -
 
 def keystore(settings: "Settings") -> "Keystore":
     """Return the keystore of the data folder."""
-    from quant_organism.exchange.keystore import Keystore
+    from quant_organism.venue import Keystore
 
-    return Keystore(settings.data_dir / "keystore")
+    return Keystore(keystore_folder(settings))
+
+
+def keystore_folder(settings: "Settings") -> Path:
+    """Return where encrypted keys are kept."""
+    return settings.data_dir / "keystore"
 
 
 def passphrase_of(settings: "Settings", *, confirm: bool = False) -> str:

@@ -11,21 +11,20 @@ from quant_organism.cli import (
     archive,
     audit,
     data,
-    doctor,
     evolve,
     exchange,
     families,
     follow,
     keys,
+    queries,
     replay,
     run,
-    sql,
     strategies,
-    trials,
     ui,
     venue,
 )
-from quant_organism.cli.stopped import Stopped
+from quant_organism.cli.options import CYCLE, with_settings
+from quant_organism.cli.output import Stopped
 from quant_organism.errors import QuantOrganismError
 
 app = typer.Typer(
@@ -36,22 +35,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("evolve")(evolve.evolve)
-app.command("audit")(audit.audit)
+app.command("run", cls=with_settings(*run.SETTINGS))(run.run)
+app.command("evolve", cls=with_settings(*evolve.SETTINGS))(evolve.evolve)
+app.command("audit", cls=with_settings("data_dir"))(audit.audit)
 app.add_typer(archive.app, name="archive")
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(strategies.app, name="strategies")
-app.command("replay")(replay.replay)
-app.add_typer(trials.app, name="trials")
+app.command("replay", cls=with_settings("data_dir"))(replay.replay)
+app.add_typer(queries.app, name="trials")
 app.add_typer(exchange.app, name="exchange")
-app.command("follow")(follow.follow)
+app.command("follow", cls=with_settings(*follow.SETTINGS))(follow.follow)
 app.add_typer(keys.app, name="keys")
-app.command("venue")(venue.venue)
-app.command("sql")(sql.sql)
-app.command("ui")(ui.ui)
-app.command("doctor")(doctor.doctor)
+app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue)
+app.command("sql", cls=with_settings("data_dir"))(queries.sql)
+app.command("ui", cls=with_settings(*CYCLE))(ui.ui)
+app.command("doctor", cls=with_settings("data_dir"))(ui.doctor)
 
 
 def _show_version(wanted: bool) -> None:
@@ -88,8 +87,8 @@ def main() -> None:
 
 def _explain(error: QuantOrganismError, *, as_json: bool) -> NoReturn:
     if as_json:
-        found = {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
-        typer.echo(json.dumps({"error": found}))
+        document = {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+        typer.echo(json.dumps({"error": document}))
         sys.exit(2)
     from rich.console import Console
     from rich.panel import Panel

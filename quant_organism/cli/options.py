@@ -1,174 +1,178 @@
-"""Options that several commands share, and the settings that they amount to."""
+"""Options: those of commands alone, and those that are fields of the settings, which are made from them.
 
+A command names the settings that it asks for (`cls=with_settings("data_dir", "market")`) and takes what was said of
+them as one object (`said(context)`); its own parameters are what no setting is.
+"""
+
+import inspect
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import typer
+from typer.core import TyperCommand
 
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
-    from quant_organism.market.source import CandleSource
-    from quant_organism.settings import Settings
+    from quant_organism.settings import Option, Settings
 
-_MARKET = "Market"
-_SEARCH = "Search"
-
-DataDir = Annotated[Path | None, typer.Option(help="Folder of everything that runs leave behind. (default: data)")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
-
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI on 127.0.0.1.")]
-
-Venue = Annotated[
-    str | None,
-    typer.Option(
-        "--venue",
-        metavar="NETWORK",
-        help="simulator, testnet or mainnet; mainnet must be said here and confirmed in the settings. "
-        "(default: as the settings say)",
-    ),
-]
-World = Annotated[
-    str | None,
-    typer.Option(help="Simulated market: demo, null, or a YAML file. (default: demo)", rich_help_panel=_MARKET),
-]
-WorldSeed = Annotated[
-    int | None, typer.Option(help="Another market of the same world. (default: the world's)", rich_help_panel=_MARKET)
-]
-Source = Annotated[
-    str | None, typer.Option(help="world, files or hyperliquid. (default: world)", rich_help_panel=_MARKET)
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(help="Address of a venue; implies --source hyperliquid. (its main network)", rich_help_panel=_MARKET),
-]
-Candles = Annotated[
-    Path | None,
-    typer.Option("--path", help="Folder or file of candles; implies --source files.", rich_help_panel=_MARKET),
-]
-Market = Annotated[
-    str | None, typer.Option(help="Name of the files' market. (default: the folder's name)", rich_help_panel=_MARKET)
-]
-Sentiment = Annotated[
-    Path | None,
-    typer.Option(
-        help="File of a Fear & Greed index (JSON, CSV, Parquet) for the files' market.", rich_help_panel=_MARKET
-    ),
-]
-Symbols = Annotated[
-    str | None, typer.Option(help="Symbols, separated by commas. (default: all)", rich_help_panel=_MARKET)
-]
-Interval = Annotated[str | None, typer.Option(help="Length of a bar: 1m to 1d. (default: 1h)", rich_help_panel=_MARKET)]
 CycleDay = Annotated[
     str | None,
     typer.Option(
         "--date", help="Day of the cycle, nothing later is seen. (default: the last complete one)", metavar="YYYY-MM-DD"
     ),
 ]
-LookbackDays = Annotated[
-    int | None, typer.Option(help="Days of history. (default: all there is, at most 730)", rich_help_panel=_MARKET)
-]
-MinQuality = Annotated[
-    float | None, typer.Option(help="Least share of sound bars. (default: 0.95)", rich_help_panel=_MARKET)
-]
-Repair = Annotated[
-    bool, typer.Option("--repair", help="Set unusable rows of files aside, and list them.", rich_help_panel=_MARKET)
-]
-Profile = Annotated[
-    str | None,
-    typer.Option(
-        help="smoke: to see it work; standard: two minutes; full: for real. (default: standard)",
-        rich_help_panel=_SEARCH,
-    ),
-]
-Families = Annotated[
-    str | None,
-    typer.Option(
-        help="Families that are searched, separated by commas; `quant-organism families` lists them. "
-        "(default: all that evolve)",
-        rich_help_panel=_SEARCH,
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="Seed of the search. (default: 0)", rich_help_panel=_SEARCH)]
-Threads = Annotated[
-    int | None,
-    typer.Option(help="Threads; no result depends on them. (default: one per core)", rich_help_panel=_SEARCH),
-]
+
+CYCLE: Final = ("data_dir", "market", "profile", "families", "seed", "threads")
+"""Settings that every command which may run a cycle asks for."""
+
+_IMPLYING: Final = {
+    "world": ("world", "--world", "a world"),
+    "path": ("files", "--path", "files"),
+    "base_url": ("hyperliquid", "--base-url", "a venue"),
+}
+"""Fields of the market that name a source: the source, the flag, and what it is called."""
 
 
-def market_options(
-    *,
-    world: str | None = None,
-    world_seed: int | None = None,
-    source: str | None = None,
-    path: Path | None = None,
-    market: str | None = None,
-    sentiment: Path | None = None,
-    base_url: str | None = None,
-    symbols: str | None = None,
-    interval: str | None = None,
-    lookback_days: int | None = None,
-    min_quality: float | None = None,
-    repair: bool = False,
-) -> dict[str, Any]:
-    """Return the market part of the settings' options; what was not said is None.
+@dataclass(frozen=True)
+class Said:
+    """What a command was told of the settings.
 
-    Raises
-    ------
-    InputError
-        Two of world, files and venue at once.
+    Attributes
+    ----------
+    tree
+        Nested like the settings, without what was not said.
     """
-    said = {
-        "world": (world is not None, "--world", "a world"),
-        "files": (path is not None, "--path", "files"),
-        "hyperliquid": (base_url is not None, "--base-url", "a venue"),
-    }
-    named = [name for name, (is_said, _, _) in said.items() if is_said or name == source]
-    implied = named[0] if named else None
-    if len(named) > 1:
-        (_, option, one), (_, _, other) = (said[name] for name in named[:2])
-        raise InputError(
-            f"{one} and {other} cannot be looked at together", where=option, remedy="leave one of them out"
+
+    tree: Mapping[str, Any]
+
+    def settings(self) -> "Settings":
+        """Return the settings: what was said before environment, file and defaults.
+
+        Raises
+        ------
+        InputError
+            A value cannot be used, or two sources of candles were named.
+        """
+        from quant_organism.settings import load_settings
+
+        return load_settings(self.complete)
+
+    @property
+    def complete(self) -> dict[str, Any]:
+        """What was said, and the source of candles that it implies."""
+        market = dict(self.tree.get("market", {}))
+        said = [
+            field for field, (source, _, _) in _IMPLYING.items() if field in market or market.get("source") == source
+        ]
+        if len(said) > 1:
+            (_, flag, one), (_, _, other) = (_IMPLYING[field] for field in said[:2])
+            raise InputError(
+                f"{one} and {other} cannot be looked at together", where=flag, remedy="leave one of them out"
+            )
+        if said and said[0] in market:
+            market.setdefault("source", _IMPLYING[said[0]][0])
+        return {**self.tree, "market": market}
+
+    def value(self, name: str) -> Any:
+        """Return what was said of a setting, such as `market.name`; None: nothing."""
+        branch, _, leaf = name.rpartition(".")
+        return (self.tree.get(branch, {}) if branch else self.tree).get(leaf)
+
+    def also(self, name: str, value: Any) -> "Said":
+        """Return this with one more setting said."""
+        branch, _, leaf = name.rpartition(".")
+        return Said(
+            {**self.tree, **({branch: {**self.tree.get(branch, {}), leaf: value}} if branch else {leaf: value})}
         )
-    return {
-        "source": source or implied,
-        "world": world,
-        "world_seed": world_seed,
-        "path": path,
-        "name": market,
-        "sentiment": sentiment,
-        "base_url": base_url,
-        "symbols": symbols,
-        "interval": interval,
-        "lookback_days": lookback_days,
-        "min_quality": min_quality,
-        "repair": repair or None,
-    }
+
+    def command_line(self, command: str, *names: str) -> str:
+        """Return the command to type, with what was said of the settings of these names."""
+        from quant_organism.settings import options_of
+
+        flags = {
+            option.flag: self.value(".".join(option.key))
+            for option in sorted(options_of(*names), key=lambda option: len(option.key))
+        }
+        if any(flags.get(flag) is not None for _, flag, _ in _IMPLYING.values()):
+            flags.pop("--source")  # implied
+        return command_line(command, flags)
 
 
-def candle_source(chosen: Mapping[str, Any]) -> "CandleSource":
-    """Return the source that market options name, by the settings where they say nothing.
+def with_settings(*names: str) -> type[TyperCommand]:
+    """Return the class of a command that asks for settings.
 
-    Raises
-    ------
-    InputError
-        A world or folder that does not exist, or options that do not fit together.
+    Parameters
+    ----------
+    names
+        Fields and groups, as for `settings.options_of`: `seed`, `market`, `market.symbols`.
     """
-    from quant_organism.market.files.source import FileSource
-    from quant_organism.market.world.source import WorldSource
-    from quant_organism.market.world.spec import load_world
-    from quant_organism.settings import load_settings
+    return type("CommandWithSettings", (_CommandWithSettings,), {"names": names})
 
-    market = load_settings({"market": chosen}).market
-    if market.source == "files" and market.path is not None:
-        return FileSource(market.path, market=market.name, repair=market.repair)
-    return WorldSource(load_world(market.world), seed=market.world_seed)
+
+def said(context: typer.Context) -> Said:
+    """Return what was said of the settings that a command asks for."""
+    answer = context.obj
+    assert isinstance(answer, Said)
+    return answer
+
+
+class _CommandWithSettings(TyperCommand):
+    # The flags are made when the command is called or shows its help: to list commands needs no settings.
+
+    names: ClassVar[tuple[str, ...]] = ()
+
+    @cached_property
+    def _asked(self) -> "list[Option]":
+        from quant_organism.settings import options_of
+
+        return list(options_of(*self.names))
+
+    @cached_property
+    def _flags(self) -> list[Any]:
+        def command() -> None:
+            """Bear the parameters."""
+
+        command.__signature__ = inspect.Signature([_parameter(option) for option in self._asked])  # type: ignore[attr-defined]
+        app = typer.Typer(add_completion=False)
+        app.command()(command)
+        return typer.main.get_command(app).params
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]
+        return [*self._flags, *super().get_params(ctx)]
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        tree = Said({})
+        for option in self._asked:
+            value = ctx.params.pop(_identifier(option))
+            if value is not None and value is not False:
+                tree = tree.also(".".join(option.key), value)
+        ctx.obj = tree
+        return super().invoke(ctx)
+
+
+def _identifier(option: "Option") -> str:
+    return "__".join(option.key)
+
+
+def _parameter(option: "Option") -> inspect.Parameter:
+    kind: Any = bool if option.kind is bool else option.kind | None
+    flag = typer.Option(option.flag, help=option.help, rich_help_panel=option.panel)
+    return inspect.Parameter(
+        _identifier(option),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if option.kind is bool else None,
+        annotation=Annotated[kind, flag],
+    )
 
 
 def split_symbols(text: str) -> list[str]:
@@ -192,45 +196,14 @@ def parse_day(text: str | None) -> date | None:
         ) from None
 
 
-def command_line(command: str, said: Mapping[str, Any]) -> str:
-    """Return the command to type, with the options that were said before."""
-    flags = {name: value for name, value in said.items() if name != "market"} | dict(said.get("market", {}))
-    if any(flags.get(name) is not None for name in ("world", "path", "base_url")):
-        flags["source"] = None  # implied
+def command_line(command: str, flags: Mapping[str, Any]) -> str:
+    """Return the command to type, with flags and their values; None: not said."""
     words = [program(), *command.split()]
-    for name, value in flags.items():
-        option = "--market" if name == "name" else f"--{name.replace('_', '-')}"
-        words += [] if value is None else [option] if value is True else [option, str(value)]
+    for flag, value in flags.items():
+        words += [] if value is None else [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
 
 
 def program() -> str:
     """Return how this program can be called from here: by name where it is on the path, else by its file."""
     return "quant-organism" if shutil.which("quant-organism") else os.path.relpath(sys.argv[0])
-
-
-def venue_settings(network: str | None, data_dir: Path | None) -> "Settings":
-    """Return the settings of a command that talks to the venue, which `--venue` may name.
-
-    Raises
-    ------
-    InputError
-        No network of that name, or the main network without the confirmation of the settings.
-    """
-    from typing import get_args
-
-    from quant_organism.exchange.client.network import Network
-    from quant_organism.settings import load_settings
-
-    if network is not None and network not in get_args(Network):
-        raise InputError(
-            f"no network is called {network!r}", where="option --venue", remedy=f"choose {', '.join(get_args(Network))}"
-        )
-    return load_settings({"data_dir": data_dir, "venue": {"network": network}})
-
-
-def folder_settings(data_dir: Path | None) -> "Settings":
-    """Return the settings of a command that only looks at a data folder."""
-    from quant_organism.settings import load_settings
-
-    return load_settings({"data_dir": data_dir})

@@ -1,15 +1,19 @@
 """`quant-organism run`: market data, search, validation, documents, deployment, report."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table, progress_bars
+from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
     from quant_organism.orchestration.driver import CycleOutcome
 
-_CALLED = {
+SETTINGS: Final = (*options.CYCLE, "validation", "significance.minutes")
+
+_CALLED: Final = {
     "report.html": "report",
     "report.json": "its data",
     "equity.png": "equity plot",
@@ -22,88 +26,27 @@ _CALLED = {
 
 
 def run(
-    world: options.World = None,
-    source: options.Source = None,
-    path: options.Candles = None,
-    market: options.Market = None,
-    sentiment: options.Sentiment = None,
-    base_url: options.BaseUrl = None,
-    symbols: options.Symbols = None,
-    interval: options.Interval = None,
+    context: typer.Context,
     date: options.CycleDay = None,
-    lookback_days: options.LookbackDays = None,
-    profile: options.Profile = None,
-    families: options.Families = None,
-    seed: options.Seed = None,
-    world_seed: options.WorldSeed = None,
-    min_quality: options.MinQuality = None,
-    repair: options.Repair = False,
-    threads: options.Threads = None,
-    gates: Annotated[
-        str | None,
-        typer.Option(
-            help="Gates that candidates have to pass: light (shadow pool only), full, strict, or a YAML file. "
-            "(default: full)",
-            rich_help_panel="Validation",
-        ),
-    ] = None,
-    every_gate: Annotated[
+    resume_copies: Annotated[
         bool,
-        typer.Option("--every-gate", help="Judge by every gate, also who has fallen.", rich_help_panel="Validation"),
-    ] = False,
-    when_nothing_to_find: Annotated[
-        str | None,
         typer.Option(
-            help="continue or stop: whether to search where the test before the search finds nothing. "
-            "(default: continue)",
-            rich_help_panel="Validation",
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Minutes for repeating the search where nothing can be found: more make its p-value more certain. "
-            "(default: by profile; 0: none)",
+            "--resume-copies",
+            help="Run the same again without --budget: repetitions of the search that were made are taken up, and the "
+            "result is that of a run that was never cut short.",
             rich_help_panel="Search",
         ),
-    ] = None,
-    data_dir: options.DataDir = None,
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run one whole cycle: market data, search, validation, documents, deployment, report."""
-    from quant_organism.cli.progress import progress_bars
-    from quant_organism.settings import load_settings
-
-    said: dict[str, Any] = {
-        "data_dir": data_dir,
-        "seed": seed,
-        "profile": profile,
-        "families": families,
-        "threads": threads,
-        "significance": {"minutes": budget},
-        "validation": {
-            "gates": gates,
-            "every_gate": every_gate or None,
-            "when_nothing_to_find": when_nothing_to_find,
-        },
-        "market": options.market_options(
-            world=world,
-            world_seed=world_seed,
-            source=source,
-            path=path,
-            market=market,
-            sentiment=sentiment,
-            base_url=base_url,
-            symbols=symbols,
-            interval=interval,
-            lookback_days=lookback_days,
-            min_quality=min_quality,
-            repair=repair,
-        ),
-    }
-    settings = load_settings(said)
-    day = options.parse_day(date)
+    said = options.said(context)
+    settings, day = said.settings(), options.parse_day(date)
+    if resume_copies:
+        if said.value("significance.minutes") is not None:
+            raise InputError("a budget for what is to be finished", remedy="leave out --resume-copies or --budget")
+        without_limit = settings.significance.model_copy(update={"minutes": None})
+        settings = settings.model_copy(update={"significance": without_limit})
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.orchestration.driver import Driver
@@ -113,14 +56,14 @@ def run(
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
         outcome = driver.cycle(days)
     if as_json:
-        from quant_organism.cli.output import print_json
-
         print_json(_document(outcome))
     else:
         _show(outcome)
-        again = {name: value for name, value in said.items() if name not in ("significance", "validation")}
-        follow = f"strategies show {outcome.deployed[0]['id']}" if outcome.deployed else "ui"
-        typer.echo(f"\nNext: {options.command_line(follow, again if follow == 'ui' else {'data_dir': data_dir})}")
+        if outcome.deployed:
+            follow = said.command_line(f"strategies show {outcome.deployed[0]['id']}", "data_dir")
+        else:
+            follow = said.command_line("ui", *options.CYCLE)
+        typer.echo(f"\nNext: {follow}")
 
 
 def _document(outcome: "CycleOutcome") -> dict[str, Any]:
@@ -141,7 +84,6 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
 
 
 def _show(outcome: "CycleOutcome") -> None:
-    from quant_organism.cli.output import print_table
 
     candidates, survivors = outcome.validated.height, int(outcome.validated["passed"].sum())
     if outcome.deployed:

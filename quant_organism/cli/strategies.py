@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from quant_organism.deployment.config import StrategyConfig
@@ -18,24 +19,23 @@ app = typer.Typer(help="Strategy documents: list them, look at one, retire one."
 Id = Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")]
 
 
-@app.command("list")
+@app.command("list", cls=options.with_settings("data_dir"))
 def list_strategies(
-    stage: Annotated[str | None, typer.Option(help="Only this stage: born, testing, ..., retired.")] = None,
+    context: typer.Context,
+    stage: Annotated[str | None, typer.Option(help="Only this stage: born, shadow, ..., retired.")] = None,
     min_fitness: Annotated[float | None, typer.Option(help="Only with at least this fitness.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Retired ones too.")] = False,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """List strategies, best first."""
-    from quant_organism.cli.output import print_json, print_table
     from quant_organism.deployment.stages import STAGES
     from quant_organism.errors import InputError
 
     known = next((name for name in STAGES if name == stage), None)
     if stage is not None and known is None:
         raise InputError(f"no stage {stage!r}", where="option --stage", remedy=f"use one of {', '.join(STAGES)}")
-    loaded = _repository(data_dir).load_all(stage=known, min_fitness=min_fitness, limit=limit, archived=archived)
+    loaded = _repository(context).load_all(stage=known, min_fitness=min_fitness, limit=limit, archived=archived)
     problems = [
         {"path": str(problem.path), "what": problem.what, "remedy": problem.remedy} for problem in loaded.problems
     ]
@@ -51,17 +51,16 @@ def list_strategies(
         typer.echo(f"unreadable: {problem['path']}: {problem['what']}\n  -> {problem['remedy']}", err=True)
 
 
-@app.command()
+@app.command(cls=options.with_settings("data_dir"))
 def show(
+    context: typer.Context,
     id: Id,
     full: Annotated[bool, typer.Option("--full", help="All members, with all of their genes.")] = False,
-    data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Show one strategy: its members, its evidence, its life so far."""
-    from quant_organism.cli.output import print_table
 
-    document = _repository(data_dir).load(id)
+    document = _repository(context).load(id)
     if as_json:
         typer.echo(document.to_json().decode().rstrip())
         return
@@ -88,7 +87,7 @@ def show(
         typer.echo(f"and {len(lighter)} lighter ones with {share:.1%} of the weight: --full shows all\n")
     print_table(
         ("stage", "status", "reason"),
-        [(stage, found.status, found.reason.replace("; ", "\n")) for stage, found in document.evidence.items()],
+        [(stage, record.status, record.reason.replace("; ", "\n")) for stage, record in document.evidence.items()],
         title="Evidence",
     )
     print_table(
@@ -104,25 +103,25 @@ def show(
         )
 
 
-@app.command()
+@app.command(cls=options.with_settings("data_dir"))
 def archive(
+    context: typer.Context,
     id: Id,
     reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
-    data_dir: options.DataDir = None,
 ) -> None:
     """Retire a strategy: it leaves the pool, its document moves to the archive."""
     from datetime import UTC, datetime
 
     from quant_organism.deployment.stages import timestamp
 
-    _repository(data_dir).archive(id, reason, at=timestamp(datetime.now(UTC)))
+    _repository(context).archive(id, reason, at=timestamp(datetime.now(UTC)))
     typer.echo(f"{id} is retired: {reason}")
 
 
-def _repository(data_dir: options.DataDir) -> "StrategyRepository":
+def _repository(context: typer.Context) -> "StrategyRepository":
     from quant_organism.deployment.repository import StrategyRepository
 
-    return StrategyRepository(options.folder_settings(data_dir).data_dir / "strategies")
+    return StrategyRepository(options.said(context).settings().data_dir / "strategies")
 
 
 def _row(document: "StrategyConfig") -> dict[str, object]:

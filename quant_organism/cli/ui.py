@@ -1,57 +1,41 @@
-"""`quant-organism ui`: the Dagster web UI and its daemon."""
+"""`quant-organism ui` and `doctor`: the Dagster web UI and its daemon, and whether everything is in place for them."""
+
+from typing import Final
 
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
 
-HOST = "127.0.0.1"
-PORT = 3000
+HOST: Final = "127.0.0.1"
+PORT: Final = 3000
 
 
-def ui(
-    port: options.Port = PORT,
-    world: options.World = None,
-    source: options.Source = None,
-    path: options.Candles = None,
-    market: options.Market = None,
-    sentiment: options.Sentiment = None,
-    base_url: options.BaseUrl = None,
-    symbols: options.Symbols = None,
-    interval: options.Interval = None,
-    lookback_days: options.LookbackDays = None,
-    profile: options.Profile = None,
-    families: options.Families = None,
-    seed: options.Seed = None,
-    world_seed: options.WorldSeed = None,
-    min_quality: options.MinQuality = None,
-    repair: options.Repair = False,
-    threads: options.Threads = None,
-    data_dir: options.DataDir = None,
-) -> None:
+def ui(context: typer.Context, port: options.Port = PORT) -> None:
     """Start the web UI, with the schedule and the sensor, until Ctrl-C."""
     from quant_organism.orchestration.web import serve
-    from quant_organism.settings import as_environment, load_settings
+    from quant_organism.settings import as_environment
 
-    said = {
-        "data_dir": data_dir,
-        "seed": seed,
-        "profile": profile,
-        "families": families,
-        "threads": threads,
-        "market": options.market_options(
-            world=world,
-            world_seed=world_seed,
-            source=source,
-            path=path,
-            market=market,
-            sentiment=sentiment,
-            base_url=base_url,
-            symbols=symbols,
-            interval=interval,
-            lookback_days=lookback_days,
-            min_quality=min_quality,
-            repair=repair,
-        ),
-    }
-    settings = load_settings(said)
-    raise typer.Exit(serve(settings, as_environment(said), HOST, port, announce=typer.echo))
+    said = options.said(context)
+    raise typer.Exit(serve(said.settings(), as_environment(said.complete), HOST, port, announce=typer.echo))
+
+
+def doctor(context: typer.Context, port: options.Port = PORT, as_json: options.Json = False) -> None:
+    """Check environment, folders, disk, versions and the web UI's port; exit code 1 if something is broken."""
+    from dataclasses import asdict
+
+    from quant_organism.monitoring.health import examine
+    from quant_organism.orchestration.web import examine_web
+
+    data_dir = options.said(context).settings().data_dir
+    findings = [*examine(data_dir), *examine_web(data_dir, HOST, port)]
+    broken = [finding for finding in findings if finding.state == "broken"]
+    if as_json:
+        print_json({"ok": not broken, "findings": [asdict(finding) for finding in findings]})
+    else:
+        print_table(("", "what", "found"), [(f.state, f.what, f.found) for f in findings])
+        for finding in findings:
+            if finding.remedy:
+                typer.echo(f"{finding.what}: {finding.remedy}")
+        typer.echo("All is well." if not broken else f"{len(broken)} things are broken.")
+    raise typer.Exit(1 if broken else 0)

@@ -1,30 +1,35 @@
-"""`quant-organism venue`: the first contact with a venue, and how settings become a connection."""
+"""`quant-organism venue`: the first contact with a venue, and the settings as a plan of access."""
 
 from typing import TYPE_CHECKING
+
+import typer
 
 from quant_organism.cli import options
 
 if TYPE_CHECKING:
-    from quant_organism.exchange.client.hyperliquid import HyperliquidVenue
-    from quant_organism.exchange.client.network import VenueSpec
-    from quant_organism.exchange.keystore import Wallet
     from quant_organism.settings import Settings
+    from quant_organism.venue import AccessPlan
 
 
-def venue(network: options.Venue = None, data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
+def venue(context: typer.Context, as_json: options.Json = False) -> None:
     """Connect to the venue of the settings and show the account; nothing is sent that changes anything."""
     from quant_organism.cli.output import print_json, print_table
+    from quant_organism.venue import checked_network, open_account
 
-    settings = options.venue_settings(network, data_dir)
-    found = open_venue(settings, network)
+    said = options.said(context)
+    named = said.value("venue.network")
+    if named is not None:
+        checked_network(named)
+    plan = access_plan(said.settings(), named)
+    account = open_account(plan)
     try:
-        state, orders = found.account(), found.open_orders()
-        requests_left = found.budget.left(is_cancel=False)
+        state, orders = account.account(), account.open_orders()
+        requests_left = account.budget.left(is_cancel=False)
     finally:
-        found.close()
-    shown = {
-        "network": settings.venue.network,
-        "account": found.address,
+        account.close()
+    summary = {
+        "network": plan.network,
+        "account": account.address,
         "account_value_usd": str(state.account_value_usd),
         "withdrawable_usd": str(state.withdrawable_usd),
         "open_orders": len(orders),
@@ -35,64 +40,30 @@ def venue(network: options.Venue = None, data_dir: options.DataDir = None, as_js
         for item in state.positions
     ]
     if as_json:
-        print_json({**shown, "positions": positions})
+        print_json({**summary, "positions": positions})
         return
-    print_table(("what", "is"), list(shown.items()))
+    print_table(("what", "is"), list(summary.items()))
     if positions:
         print_table(list(positions[0]), [list(row.values()) for row in positions], title="Positions")
 
 
-def open_venue(settings: "Settings", said: str | None = None) -> "HyperliquidVenue":
-    """Return the account of the settings, connected.
-
-    Parameters
-    ----------
-    settings
-        Where, whose, and with which key.
-    said
-        Network that the command line names; the main network is reached only if it is named there too.
-
-    Raises
-    ------
-    InputError
-        No account, no key, the main network without `--venue mainnet`, or the venue refuses them.
-    """
-    from quant_organism.exchange.client.hyperliquid import connect
-
-    return connect(venue_spec(settings, said), wallet(settings), settings.data_dir / "trader" / "signers")
-
-
-def venue_spec(settings: "Settings", said: str | None = None) -> "VenueSpec":
-    """Return what the settings say of the venue.
-
-    Parameters
-    ----------
-    settings
-        Where, and whose.
-    said
-        Network that the command line names.
-
-    Raises
-    ------
-    InputError
-        No account, a URL that is not the network's, or the main network without `--venue mainnet`.
-    """
-    from quant_organism.errors import InputError
-    from quant_organism.exchange.client.network import Limits, VenueSpec
+def access_plan(settings: "Settings", named_network: str | None = None) -> "AccessPlan":
+    """Return what settings and command line say of the venue, for the venue's own rules to judge."""
+    from quant_organism.cli.keys import keystore_folder, passphrase_of
+    from quant_organism.venue import AccessPlan, Limits
 
     venue = settings.venue
-    if venue.network == "mainnet" and said != "mainnet":
-        raise InputError(
-            "the settings name the main network, where money is real, and the command line does not",
-            where="venue.network",
-            remedy="add --venue mainnet if that is meant, or set venue.network to simulator or testnet",
-        )
-    if venue.account_address is None:
-        raise InputError("no account is named", where="venue settings", remedy="set venue.account_address")
-    return VenueSpec(
+    return AccessPlan(
         network=venue.network,
+        named_network=named_network,
         account_address=venue.account_address,
-        base_url=venue.base_url or "",
+        confirm_mainnet=venue.confirm_mainnet,
+        key=venue.key,
+        private_key=None if venue.private_key is None else venue.private_key.get_secret_value,
+        keystore=keystore_folder(settings),
+        signers=settings.data_dir / "trader" / "signers",
+        passphrase=lambda: passphrase_of(settings),
+        base_url=venue.base_url,
         proxy=venue.proxy,
         connect_seconds=venue.connect_seconds,
         read_seconds=venue.read_seconds,
@@ -105,25 +76,3 @@ def venue_spec(settings: "Settings", said: str | None = None) -> "VenueSpec":
             breaker_seconds=venue.breaker_seconds,
         ),
     )
-
-
-def wallet(settings: "Settings") -> "Wallet":
-    """Return the wallet that signs: the environment's, or the keystore's.
-
-    Raises
-    ------
-    InputError
-        Neither is named, or it cannot be opened.
-    """
-    from quant_organism.cli.keys import keystore, passphrase_of
-    from quant_organism.errors import InputError
-    from quant_organism.exchange.keystore import wallet_of
-
-    said = settings.venue
-    if said.private_key is not None:
-        return wallet_of(said.private_key.get_secret_value())
-    if said.key is None:
-        raise InputError(
-            "no wallet is named", where="venue settings", remedy="set venue.key; `quant-organism keys list` shows names"
-        )
-    return keystore(settings).load(said.key, lambda: passphrase_of(settings))

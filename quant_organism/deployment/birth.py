@@ -1,34 +1,26 @@
-"""From validated candidates to documents at birth, and the returns by which they are compared with the pool."""
+"""From reviewed candidates to documents at birth, and the returns by which they are compared with the pool."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
-import orjson
-import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
 from quant_organism.deployment.records import Provenance, StageEvidence
-from quant_organism.evolution.candidates import Candidate
 from quant_organism.market.panel import Panel
-from quant_organism.strategies.committee import Committee
-from quant_organism.validation.splits import Splits
+from quant_organism.market.splits import Splits
+from quant_organism.strategies import Committee
+from quant_organism.validation.records import ReviewedCandidate
 from quant_organism.validation.verdict import Verdict
 
-_EVIDENCE_METRICS = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
+_SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
 
 
 def born_documents(
-    candidates: Sequence[Candidate],
-    validated: pl.DataFrame,
-    verdicts: pl.DataFrame,
-    *,
-    panel: Panel,
-    provenance: Provenance,
-    at: str,
+    reviewed: Iterable[ReviewedCandidate], *, panel: Panel, provenance: Provenance, at: str
 ) -> list[StrategyConfig]:
     """Write the documents of the candidates that have earned a place in the shadow pool or more, best fitness first.
 
@@ -36,62 +28,50 @@ def born_documents(
 
     Parameters
     ----------
-    candidates
-        All candidates of the cycle.
-    validated, verdicts
-        As `validation.records` writes them.
+    reviewed
+        Candidates of the cycle; those that have fallen get no document.
     panel
         The cycle's panel: its symbols are the universe.
     provenance, at
         The cycle, and the moment of birth.
     """
-    survivors = validated.filter("passed").sort(["score", "candidate"], descending=[True, False])
-    by_id = {candidate.id: candidate for candidate in candidates}
     return [
         StrategyConfig.born(
-            by_id[row["candidate"]].committee,
+            review.candidate.committee,
             universe=panel.symbols,
             interval=panel.interval.name,
-            fitness=row["score"],
+            fitness=review.score,
             provenance=provenance,
-            evidence=_evidence(row, verdicts),
+            evidence=_evidence(review),
             at=at,
-            reason=f"passed every gate before {row['standing']} ({row['origin']})",
+            reason=f"passed every gate before {review.standing} ({review.candidate.origin})",
         )
-        for row in survivors.to_dicts()
+        for review in sorted(_survivors(reviewed), key=lambda review: (-review.score, review.candidate.id))
     ]
 
 
-def _evidence(row: dict[str, str], verdicts: pl.DataFrame) -> dict[str, StageEvidence]:
-    metrics = orjson.loads(row["metrics"])
-    needed = verdicts.filter(
-        pl.col("candidate") == row["candidate"], pl.col("needed_for").list.contains(row["standing"])
-    )
-    gates: dict[str, list[Verdict]] = {}
-    for gate in needed.select(field.name for field in fields(Verdict)).to_dicts():
-        gates.setdefault(gate["stage"], []).append(Verdict(**gate))
+def earned(reviewed: Iterable[ReviewedCandidate]) -> dict[str, Earned]:
+    """Return how far each survivor may go, and what speaks for it, by identity."""
     return {
-        stage: StageEvidence.of(found, {name: metrics[stage][name] for name in _EVIDENCE_METRICS if stage in metrics})
-        for stage, found in gates.items()
+        review.candidate.id: Earned(review.standing == "paper", review.why, review.evidence[-1].reason)
+        for review in _survivors(reviewed)
     }
 
 
-def earned(validated: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, Earned]:
-    """Return how far each survivor may go, and what speaks for it, by identity.
+def _survivors(reviewed: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:
+    return [review for review in reviewed if review.standing != "fallen"]
 
-    Parameters
-    ----------
-    validated, verdicts
-        As `validation.records` writes them.
-    """
-    found = {}
-    for row in validated.filter("passed").to_dicts():
-        gates = verdicts.filter(
-            pl.col("candidate") == row["candidate"], pl.col("needed_for").list.contains(row["standing"])
-        )
-        last = gates.row(-1, named=True)
-        found[row["candidate"]] = Earned(row["standing"] == "paper", row["why"], last["reason"])
-    return found
+
+def _evidence(review: ReviewedCandidate) -> dict[str, StageEvidence]:
+    stages: dict[str, list[Verdict]] = {}
+    for verdict in review.evidence:
+        stages.setdefault(verdict.stage, []).append(verdict)
+    return {
+        stage: StageEvidence.of(verdicts, {name: review.metrics[stage][name] for name in _SHOWN})
+        if stage in review.metrics
+        else StageEvidence.of(verdicts, {})
+        for stage, verdicts in stages.items()
+    }
 
 
 def scored_returns(

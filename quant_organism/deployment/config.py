@@ -7,14 +7,23 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
-from quant_organism.deployment.members import decode_members, encode_members
-from quant_organism.deployment.records import Performance, PerformanceSummary, Provenance, StageEvidence
+from quant_organism.deployment.records import (
+    Performance,
+    PerformanceSummary,
+    Provenance,
+    StageEvidence,
+    decode_members,
+    encode_members,
+)
 from quant_organism.deployment.stages import Move, Stage, check_move, timestamp
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee
 
-SCHEMA_VERSIONS: Final = ("1", "2")
-"""Versions that are read. A document is written in the first that can say it: members restricted to assets need 2."""
+SCHEMA_VERSION: Final = "3"
+"""Version that documents are written in."""
+
+READ_VERSIONS: Final = ("1", "2", SCHEMA_VERSION)
+"""Versions that are read: 1 and 2 (2 where members were restricted to assets) called the stage `shadow` `testing`."""
 
 MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
 """Largest document of each kind."""
@@ -117,7 +126,7 @@ class StrategyConfig(BaseModel):
         InputError
             A value is not usable, or the document would be too large.
         """
-        summary = ", ".join(f"{stage} {found.status}" for stage, found in evidence.items()) or "none"
+        summary = ", ".join(f"{stage} {record.status}" for stage, record in evidence.items()) or "none"
         fields = {
             "committee": committee,
             "universe": tuple(sorted(universe)),
@@ -139,8 +148,7 @@ class StrategyConfig(BaseModel):
     @property
     def schema_version(self) -> str:
         """Version of the stored form."""
-        restricted = any(member.assets for member in self.committee.members)
-        return SCHEMA_VERSIONS[1] if restricted else SCHEMA_VERSIONS[0]
+        return SCHEMA_VERSION
 
     @property
     def id(self) -> str:
@@ -216,7 +224,7 @@ class StrategyConfig(BaseModel):
 
     @classmethod
     def from_json(cls, data: bytes, *, where: str) -> Self:
-        """Read the stored form back and check everything about it.
+        """Read the stored form back and check everything about it; an earlier version is told in the words of this one.
 
         Parameters
         ----------
@@ -232,16 +240,16 @@ class StrategyConfig(BaseModel):
         InputError
             A family or gene that this version does not know or whose bounds it breaks.
         """
-        document = _parsed(data, where)
+        document = _migrated(_parsed(data, where))
         identity = {name: document.pop(name, None) for name in _IDENTITY}
         del document["checksum"]
         committee = decode_members(document.pop("genes", None), document.pop("members", None), where)
         config = _validated(cls, {**document, "committee": committee}, where, IntegrityError)
         for name, stored in identity.items():
-            found = getattr(config, name)
-            if stored != found:
+            actual = getattr(config, name)
+            if stored != actual:
                 raise IntegrityError(
-                    f"{name} is {stored!r}, but its content says {found!r}", where=where, remedy=_RESTORE
+                    f"{name} is {stored!r}, but its content says {actual!r}", where=where, remedy=_RESTORE
                 )
         return config
 
@@ -258,7 +266,7 @@ class StrategyConfig(BaseModel):
             "provenance": self.provenance.model_dump(),
             "genes": genes,
             "members": members,
-            "evidence": {stage: found.model_dump() for stage, found in self.evidence.items()},
+            "evidence": {stage: record.model_dump() for stage, record in self.evidence.items()},
             "history": [move.model_dump(by_alias=True) for move in self.history],
             "earlier_moves": self.earlier_moves,
             "performance": [record.model_dump() for record in self.performance],
@@ -306,28 +314,46 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        found = f"not valid JSON: {error}" if data.strip() else "the file is empty"
-        raise IntegrityError(found, where=where, remedy=_RESTORE) from None
+        reason = f"not valid JSON: {error}" if data.strip() else "the file is empty"
+        raise IntegrityError(reason, where=where, remedy=_RESTORE) from None
     if not isinstance(document, dict) or not isinstance(document.get("schema_version"), str):
         raise IntegrityError("not a strategy document: it has no schema_version", where=where, remedy=_RESTORE)
     version = document["schema_version"]
-    if version not in SCHEMA_VERSIONS:
-        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSIONS[-1])
+    if version not in READ_VERSIONS:
+        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSION)
         raise IntegrityError(
             f"written by a {'newer' if newer else 'different'} version of quant-organism (schema version {version!r}, "
-            f"this one reads {' and '.join(SCHEMA_VERSIONS)}); nothing was changed",
+            f"this one reads {', '.join(READ_VERSIONS)}); nothing was changed",
             where=where,
             remedy="update quant-organism" if newer else "move the file out of the folder",
         )
     stored = document.get("checksum")
-    found = _checksum({name: value for name, value in document.items() if name != "checksum"})
-    if stored != found:
+    actual = _checksum({name: value for name, value in document.items() if name != "checksum"})
+    if stored != actual:
         raise IntegrityError(
-            f"checksum is {stored!r}, but the content's is {found!r}: the file was altered after it was written",
+            f"checksum is {stored!r}, but the content's is {actual!r}: the file was altered after it was written",
             where=where,
             remedy=_RESTORE,
         )
     return document
+
+
+def _migrated(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked document of any version that is read in the words of the present one."""
+    if document["schema_version"] == SCHEMA_VERSION:
+        return document
+    moves = document.get("history")
+    return {
+        **_with_stages_renamed(document, "stage"),
+        "schema_version": SCHEMA_VERSION,
+        "history": [_with_stages_renamed(move, "from", "to") for move in moves] if isinstance(moves, list) else moves,
+    }
+
+
+def _with_stages_renamed(record: Any, *fields: str) -> Any:
+    if not isinstance(record, dict):
+        return record
+    return {name: "shadow" if name in fields and value == "testing" else value for name, value in record.items()}
 
 
 def _validated(
@@ -336,9 +362,9 @@ def _validated(
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()[:5])
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()[:5])
         remedy = _RESTORE if problem is IntegrityError else "correct the value"
-        raise problem(found, where=where, remedy=remedy) from None
+        raise problem(reasons, where=where, remedy=remedy) from None
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Provenance
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.deployment.selection import MAX_CORRELATION, POOL_LIMIT, Decision, choose_for_shadow
+from quant_organism.deployment.selection import MAX_CORRELATION, POOL_LIMIT, PoolDecision, choose_for_shadow
 from quant_organism.deployment.stages import DEPLOYED, LONGEST_TEXT, timestamp
 from quant_organism.errors import IntegrityError
 
@@ -48,7 +48,7 @@ class DeploymentResult:
     """
 
     cycle_id: str
-    decisions: tuple[Decision, ...]
+    decisions: tuple[PoolDecision, ...]
     documents: tuple[StrategyConfig, ...]
 
     @property
@@ -148,7 +148,7 @@ def deploy(
         repository.save_many(documents)
         written = {document.id for document in documents}
         repository.discard(id for id, old in stored.items() if _is_untouched(old, cycle) and id not in written)
-    kept = {id: Decision(id, "keep", reason) for id, reason in left.items()}
+    kept = {id: PoolDecision(id, "keep", reason) for id, reason in left.items()}
     decisions = {decision.id: kept.get(decision.id, decision) for decision in chosen} | kept
     return DeploymentResult(cycle.cycle_id, tuple(decisions.values()), tuple(documents))
 
@@ -157,9 +157,9 @@ def _promoted(document: StrategyConfig, earned: Earned, rank: str, at: str) -> S
     """Move a document to the shadow pool, and on to paper where that is earned; unproven ones are marked."""
     if not earned.proven:
         return document.moved(
-            "testing", at=at, reason=_short(f"chosen for the shadow pool, {earned.why}"), evidence=rank
+            "shadow", at=at, reason=_short(f"chosen for the shadow pool, {earned.why}"), evidence=rank
         )
-    watched = document.moved("testing", at=at, reason="chosen for the shadow pool", evidence=rank)
+    watched = document.moved("shadow", at=at, reason="chosen for the shadow pool", evidence=rank)
     return watched.moved("paper", at=at, reason=_short(earned.why), evidence=_short(earned.evidence))
 
 
@@ -170,9 +170,9 @@ def _short(text: str) -> str:
 def _all_documents(repository: StrategyRepository) -> tuple[StrategyConfig, ...]:
     loaded = repository.load_all(archived=True)
     if loaded.problems:
-        found = "; ".join(f"{problem.path}: {problem.what}" for problem in loaded.problems)
+        problems = "; ".join(f"{problem.path}: {problem.what}" for problem in loaded.problems)
         raise IntegrityError(
-            f"{len(loaded.problems)} unreadable documents: {found}",
+            f"{len(loaded.problems)} unreadable documents: {problems}",
             where=str(repository.root),
             remedy="mend or move them first: without them it is not known what is deployed",
         )
@@ -194,7 +194,7 @@ def _is_untouched(document: StrategyConfig, cycle: Provenance) -> bool:
     """Tell whether a document is as this cycle's deployment step wrote it."""
     return (
         document.provenance.cycle_id == cycle.cycle_id
-        and document.stage in ("born", "testing", "paper")
+        and document.stage in ("born", "shadow", "paper")
         and all(move.at == document.history[0].at for move in document.history)
         and not document.performance
     )
@@ -206,11 +206,11 @@ def _reason_to_leave(stored: StrategyConfig | None, cycle: Provenance, at: str) 
         return None
     last = stored.history[-1]
     if stored.stage == "retired":
-        found = f"retired at {last.at} ({last.reason})"
+        state = f"retired at {last.at} ({last.reason})"
     elif stored.stage != "born":
-        found = f"in {stored.stage} since {last.at}, bred on {stored.provenance.market}"
+        state = f"in {stored.stage} since {last.at}, bred on {stored.provenance.market}"
     elif last.at > timestamp(at):
-        found = f"born again in the later cycle {stored.provenance.cycle_id}"
+        state = f"born again in the later cycle {stored.provenance.cycle_id}"
     else:
         return None
-    return f"{found}; its document is left as it is"
+    return f"{state}; its document is left as it is"

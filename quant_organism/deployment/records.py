@@ -1,14 +1,16 @@
-"""The parts of a strategy's document: where it came from, what validation measured, how it did afterwards."""
+"""The parts of a strategy's document: origin, members, what validation measured, how it did afterwards."""
 
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from quant_organism.deployment.stages import Timestamp
+from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.strategies import Committee, Genome, Member
 
 if TYPE_CHECKING:
     from quant_organism.validation.verdict import Verdict
@@ -86,7 +88,7 @@ class StageEvidence(_Record):
     reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
     @classmethod
-    def of(cls, verdicts: "Sequence[Verdict]", metrics: Mapping[str, float]) -> Self:
+    def of(cls, verdicts: "Sequence[Verdict]", metrics: Mapping[str, float | None]) -> Self:
         """Sum up the gates of one stage.
 
         Parameters
@@ -94,7 +96,7 @@ class StageEvidence(_Record):
         verdicts
             At least one, all of the same stage. The stage passed if every gate did; it failed if one did.
         metrics
-            What else was measured over the stage's span.
+            What else was measured over the stage's span; none where it is undefined.
         """
         statuses = {verdict.status for verdict in verdicts}
         status: Literal["passed", "failed", "not_run"] = "passed"
@@ -180,3 +182,63 @@ class PerformanceSummary(_Record):
 
 def _defined(*values: float | None) -> list[float]:
     return [value for value in values if value is not None]
+
+
+_MEMBER_FIELDS = {"weight", "family", "generation", "hash", "values"}
+_OPTIONAL_MEMBER_FIELD = "assets"
+"""There where a member is restricted to assets."""
+
+
+def encode_members(committee: Committee) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """Return gene names by family and one record per member, its values in the order of the names."""
+    genes = {genome.family: list(genome.genes) for genome in committee.genomes}
+    members = [
+        {
+            "weight": member.weight,
+            "family": member.genome.family,
+            "generation": member.genome.generation,
+            "hash": member.genome.hash,
+            "values": list(member.genome.genes.values()),
+            **({_OPTIONAL_MEMBER_FIELD: list(member.assets)} if member.assets else {}),
+        }
+        for member in committee.members
+    ]
+    return dict(sorted(genes.items())), members
+
+
+def decode_members(genes: Any, members: Any, where: str) -> Committee:
+    """Return the committee of what `encode_members` wrote.
+
+    Raises
+    ------
+    IntegrityError
+        The records are not of that form, or a genome's hash is not that of its genes.
+    InputError
+        A family or gene is unknown or out of bounds, or the weights do not sum to 1.
+    """
+    if not isinstance(genes, dict) or not isinstance(members, list):
+        raise IntegrityError("fields genes and members are missing or of the wrong kind", where=where)
+    try:
+        return Committee(tuple(_member(genes, record) for record in members))
+    except QuantOrganismError as error:
+        place = f"{where}, {error.where}" if error.where else where
+        raise type(error)(error.what, where=place, remedy=error.remedy) from None
+
+
+def _member(genes: dict[str, Any], record: Any) -> Member:
+    if not isinstance(record, dict) or set(record) - {_OPTIONAL_MEMBER_FIELD} != _MEMBER_FIELDS:
+        fields = ", ".join(sorted(_MEMBER_FIELDS))
+        raise IntegrityError(
+            f"a member has exactly the fields {fields}, and {_OPTIONAL_MEMBER_FIELD} or not", where="members"
+        )
+    names, values, weight = genes.get(record["family"]), record["values"], record["weight"]
+    assets = record.get(_OPTIONAL_MEMBER_FIELD, [])
+    if not isinstance(names, list) or not isinstance(values, list) or len(names) != len(values):
+        raise IntegrityError(f"values do not fit the gene names of {record['family']!r}", where="members")
+    if not isinstance(weight, float):
+        raise IntegrityError(f"weight is {weight!r}, expected a number", where="members")
+    if not isinstance(assets, list) or not all(isinstance(symbol, str) for symbol in assets):
+        raise IntegrityError(f"assets are {assets!r}, expected a list of symbols", where="members")
+    genome = {name: record[name] for name in ("family", "generation", "hash")}
+    genes_of_it = dict(zip(names, values, strict=True))
+    return Member(weight, Genome.from_dict({**genome, "genes": genes_of_it}), tuple(assets))

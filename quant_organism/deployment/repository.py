@@ -220,7 +220,7 @@ class StrategyRepository:
         with self.writing():
             documents = [self._load_active(id) for id in ids]
             for document in documents:
-                if document.performance or document.stage not in ("born", "testing"):
+                if document.performance or document.stage not in ("born", "shadow"):
                     raise InputError(
                         f"a strategy in stage {document.stage} with {len(document.performance)} performance records "
                         "is not discarded",

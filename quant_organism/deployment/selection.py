@@ -19,7 +19,7 @@ _NO_VARIATION = 1e-12
 
 
 @dataclass(frozen=True)
-class Decision:
+class PoolDecision:
     """What happens to one strategy, and why.
 
     Attributes
@@ -44,7 +44,7 @@ def choose_for_shadow(
     *,
     limit: int = POOL_LIMIT,
     max_correlation: float = MAX_CORRELATION,
-) -> list[Decision]:
+) -> list[PoolDecision]:
     """Choose greedily, best fitness first, who joins the strategies already in the pool.
 
     Parameters
@@ -63,7 +63,7 @@ def choose_for_shadow(
 
     Returns
     -------
-    list of Decision
+    list of PoolDecision
         First the active strategies, then the other candidates, best first; ties are broken by id.
 
     Raises
@@ -78,7 +78,7 @@ def choose_for_shadow(
     )
     _check_returns([document.id for document in [*kept, *newcomers]], returns)
 
-    decisions = [Decision(document.id, "keep", "in the pool already") for document in kept]
+    decisions = [PoolDecision(document.id, "keep", "in the pool already") for document in kept]
     pool = [document.id for document in kept]
     for document in newcomers:
         decision = _judge(document, pool, returns, limit, max_correlation)
@@ -94,21 +94,21 @@ def _judge(
     returns: Mapping[str, NDArray[np.float64]],
     limit: int,
     max_correlation: float,
-) -> Decision:
+) -> PoolDecision:
     own = returns[document.id]
     if len(pool) >= limit:
-        return Decision(document.id, "wait", f"pool full: {len(pool)} of {limit}")
+        return PoolDecision(document.id, "wait", f"pool full: {len(pool)} of {limit}")
     if not _varies(own):
-        return Decision(document.id, "wait", f"its returns do not vary over {len(own)} days")
+        return PoolDecision(document.id, "wait", f"its returns do not vary over {len(own)} days")
     alike = {other: _correlation(own, returns[other]) for other in pool if _varies(returns[other])}
     rank = f"Sharpe ratio {document.fitness:.2f} on unseen days, place {len(pool) + 1} of {limit}"
     if not alike:
-        return Decision(document.id, "deploy", f"{rank}; nobody in the pool to compare with")
+        return PoolDecision(document.id, "deploy", f"{rank}; nobody in the pool to compare with")
     nearest = max(sorted(alike), key=alike.__getitem__)
     if alike[nearest] > max_correlation:
         reason = f"correlation {alike[nearest]:.2f} with {nearest}, at most {max_correlation:.2f} allowed"
-        return Decision(document.id, "wait", reason)
-    return Decision(document.id, "deploy", f"{rank}; largest correlation {alike[nearest]:.2f}, with {nearest}")
+        return PoolDecision(document.id, "wait", reason)
+    return PoolDecision(document.id, "deploy", f"{rank}; largest correlation {alike[nearest]:.2f}, with {nearest}")
 
 
 def _check_returns(ids: Sequence[str], returns: Mapping[str, NDArray[np.float64]]) -> None:

@@ -10,24 +10,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from quant_organism.errors import InputError
 
-Stage = Literal["born", "testing", "paper", "testnet", "live", "decaying", "retired"]
+Stage = Literal["born", "shadow", "paper", "testnet", "canary", "live", "decaying", "retired"]
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+"""In the order of a life: shadow is watched without orders, canary trades the first small sum of real money."""
 
 MOVES: Final[Mapping[Stage, tuple[Stage, ...]]] = MappingProxyType(
     {
-        "born": ("testing", "retired"),
-        "testing": ("paper", "decaying", "retired"),
-        "paper": ("testnet", "testing", "decaying", "retired"),
-        "testnet": ("live", "paper", "decaying", "retired"),
+        "born": ("shadow", "retired"),
+        "shadow": ("paper", "decaying", "retired"),
+        "paper": ("testnet", "shadow", "decaying", "retired"),
+        "testnet": ("canary", "paper", "decaying", "retired"),
+        "canary": ("live", "paper", "decaying", "retired"),
         "live": ("paper", "decaying", "retired"),
-        "decaying": ("testing", "retired"),
+        "decaying": ("shadow", "retired"),
         "retired": (),
     }
 )
 """From each stage, the stages that may follow. Promotion goes one step at a time; what decays proves itself anew."""
 
-DEPLOYED: Final[frozenset[Stage]] = frozenset({"testing", "paper", "testnet", "live", "decaying"})
+DEPLOYED: Final[frozenset[Stage]] = frozenset({"shadow", "paper", "testnet", "canary", "live", "decaying"})
 """Stages in which a strategy is watched or trades, and so takes a place in the pool."""
 
 LONGEST_TEXT: Final = 200

@@ -19,6 +19,7 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
+from quant_organism.evolution.tables import ArchiveTable
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY
 from quant_organism.strategies import Genome
@@ -82,16 +83,6 @@ size of a trial's daily returns with the market's volatility of the day: high fo
 
 CELLS: Final = int(np.prod([axis.cells for axis in AXES]))
 
-SCHEMA: Final[dict[str, type[pl.DataType]]] = {
-    "cell": pl.Int64,
-    **{axis.name: pl.Float64 for axis in AXES},
-    "sharpe": pl.Float64,
-    "family": pl.Utf8,
-    "hash": pl.Utf8,
-    "measured": pl.Date,
-    "genome": pl.Utf8,
-}
-
 
 @dataclass(frozen=True)
 class ArchiveSummary:
@@ -125,12 +116,12 @@ def elites(trials: Trials, panel: Panel) -> pl.DataFrame:
 
     Returns
     -------
-    Frame with the columns of `SCHEMA`; `measured` is the last day that the search saw.
+    Frame by `ArchiveTable`; `measured` is the last day that the search saw.
     """
     sharpe = trials.metrics["sharpe"]
     good = np.flatnonzero(trials.feasible & (sharpe > 0.0))
     if not good.size:
-        return pl.DataFrame(schema=SCHEMA)
+        return ArchiveTable.empty()
     # By falling worth, then identity: which of two equals wins does not hang on the order of the trials.
     order = sorted(good, key=lambda trial: (-sharpe[trial], trials.genomes[trial].hash))
     measures = behaviour_measures(trials, panel)[order]
@@ -152,7 +143,7 @@ def elites(trials: Trials, panel: Panel) -> pl.DataFrame:
         )
         for cell, trial in kept
     ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return ArchiveTable.frame(rows)
 
 
 def behaviour_measures(trials: Trials, panel: Panel) -> Floats:
@@ -202,7 +193,7 @@ def merge(before: pl.DataFrame, now: pl.DataFrame, *, tried: Collection[str]) ->
         Hashes of all genomes that this search measured.
     """
     kept = before.filter(~pl.col("cell").is_in(now["cell"].implode()), ~pl.col("hash").is_in(list(tried)))
-    return pl.concat([kept.select(list(SCHEMA)), now]).sort("cell")
+    return pl.concat([kept.select(ArchiveTable.schema.names()), now]).sort("cell")
 
 
 def founders_from(archive: pl.DataFrame, families: Sequence[str]) -> list[Genome]:

@@ -13,7 +13,7 @@ from quant_organism.evolution.judging import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor
 from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.objectives import INFEASIBLE, is_on_front, objectives_named
-from quant_organism.evolution.progress import LostBatch, TurnedAway
+from quant_organism.evolution.progress import LostBatch, RejectedGenome
 from quant_organism.evolution.proposers import CmaEs, Proposer, RandomSearch, Tpe, takes_part_in_cma_es
 from quant_organism.evolution.search import OnMeasured, SearchResult
 from quant_organism.evolution.spec import EvolutionSpec
@@ -124,7 +124,7 @@ class _Run:
         self._spec, self._executor, self._on_measured = spec, executor, on_measured
         self._objectives = objectives_named(spec.objectives)
         self._book = TrialBook(len(self._objectives))
-        self._turned_away: list[TurnedAway] = []
+        self._rejected: list[RejectedGenome] = []
         self._lost: list[LostBatch] = []
         self._began, self._busy_seconds = time.monotonic(), 0.0
         self._evaluations, self._round = evaluations, 0
@@ -151,8 +151,8 @@ class _Run:
         self.worth.update(dict.fromkeys((genome.hash for genome in genomes), INFEASIBLE))
         sound = {genome.hash for genome in outcome.sound}
         others = [genome for genome in genomes if genome.hash not in sound]
-        self._turned_away += [
-            TurnedAway(genome.id, genome.hash, self._round, 0, flaw.kind, flaw.detail)
+        self._rejected += [
+            RejectedGenome(genome.id, genome.hash, self._round, 0, flaw.kind, flaw.detail)
             for genome, flaw in zip(others, outcome.flaws, strict=True)
         ]
         if outcome.evaluation is not None:
@@ -174,7 +174,7 @@ class _Run:
             trials=trials.ended(on_front, np.zeros(len(trials), dtype=np.bool_)),
             generations=[],
             families=[],
-            turned_away=self._turned_away,
+            rejected=self._rejected,
             lost=self._lost,
             spent=Spent(len(self.worth), seconds, self._busy_seconds, self._executor.workers, 0.0),
             stopped_by=stopped_by,

@@ -55,7 +55,7 @@ Unit = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EdgeEvidence:
     """What tests before the search found.
 
     Attributes
@@ -98,7 +98,7 @@ def choose_candidates(
     costs: Costs,
     evaluator: Evaluator,
     *,
-    evidence: Evidence | None = None,
+    evidence: EdgeEvidence | None = None,
 ) -> list[Candidate]:
     """Make the final choice of a search.
 
@@ -134,7 +134,7 @@ def choose_candidates(
     return list(found.values())
 
 
-def composition(choice: Choice, evidence: Evidence | None) -> Choice:
+def composition(choice: Choice, evidence: EdgeEvidence | None) -> Choice:
     """Return what the committee is made of.
 
     Under `auto`: `pooled` where the pooled statistic rejects, `per_asset` where only the other does, `own_assets` where

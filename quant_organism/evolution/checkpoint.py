@@ -33,8 +33,8 @@ class Checkpoint:
     folder
         A folder for this search alone; made on the first `save`.
     identity
-        What the search is a function of, by name (hashes of spec, panel and costs, code version, seed): a checkpoint of
-        another search is never loaded.
+        What the search is a function of, by name (hashes of spec, panel and costs, identity of its code, seed): a
+        checkpoint of another search is never loaded.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.archive import elites
-from quant_organism.evolution.candidates import Candidate, Evidence, choose_candidates
+from quant_organism.evolution.candidates import Candidate, EdgeEvidence, choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.nursery import default_families
@@ -20,7 +20,8 @@ from quant_organism.evolution.records import candidates_frame, generations_frame
 from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.spending import Spent
-from quant_organism.evolution.trial_tables import FAMILY_SCHEMA, LOST_SCHEMA, TURNED_AWAY_SCHEMA, record_table
+from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
+from quant_organism.evolution.trial_tables import record_table
 from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
@@ -44,7 +45,7 @@ class EvolutionResult:
         The candidates as a frame, one row per member.
     elites
         The best of each way to behave, as `archive.elites` returns them.
-    turned_away, lost
+    rejected, lost
         One row per genome that failed the birth checks, and one per batch that could not be measured.
     """
 
@@ -55,7 +56,7 @@ class EvolutionResult:
     candidates: list[Candidate]
     candidate_members: pl.DataFrame
     elites: pl.DataFrame
-    turned_away: pl.DataFrame
+    rejected: pl.DataFrame
     lost: pl.DataFrame
 
 
@@ -67,7 +68,7 @@ def evolve(
     *,
     seed: int,
     founders: Sequence[Genome] = (),
-    evidence: Evidence | None = None,
+    evidence: EdgeEvidence | None = None,
     executor: Executor | None = None,
     saved: Saved | None = None,
     on_measured: OnMeasured | None = None,
@@ -120,7 +121,7 @@ def without_search(spec: EvolutionSpec, panel: Panel, *, why: str) -> EvolutionR
         trials=Trials.none(len(objectives)),
         generations=[no_generation(objectives)],
         families=[],
-        turned_away=[],
+        rejected=[],
         lost=[],
         spent=Spent(0, 0.0, 0.0, 1, 0.0),
         stopped_by=why,
@@ -133,10 +134,10 @@ def _result(found: SearchResult, candidates: list[Candidate], panel: Panel) -> E
         search=found,
         population=trials_frame(found.trials),
         generations=generations_frame(found.generations),
-        families=pl.DataFrame(found.families, schema=FAMILY_SCHEMA),
+        families=pl.DataFrame(found.families, schema=FamilyProgressTable.schema),
         candidates=candidates,
         candidate_members=candidates_frame(candidates),
         elites=elites(found.trials, panel),
-        turned_away=record_table(found.turned_away, TURNED_AWAY_SCHEMA),
-        lost=record_table(found.lost, LOST_SCHEMA),
+        rejected=record_table(found.rejected, RejectedTable.schema),
+        lost=record_table(found.lost, LostBatchTable.schema),
     )

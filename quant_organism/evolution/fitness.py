@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, get_family
-from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.genes import GeneSpec, Structure
+from quant_organism.strategies import COMMON_GENES, GeneSpec, Genome, Structure, get_family
 
 Fitness = Literal["plain", "smoothed", "asset_median"]
 """`plain`: the portfolio's Sharpe ratio. `smoothed`: its mean over the nearest neighbours among the genomes evaluated.

@@ -13,7 +13,7 @@ from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.selection import rank_and_crowding, tournament
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook
-from quant_organism.evolution.variation import CROSSOVER, MUTATION, Offspring, Rates, toolbox, vary
+from quant_organism.evolution.variation import CROSSOVER, MUTATION, Offspring, VariationRates, toolbox, vary
 from quant_organism.strategies import Genome, random_genome
 
 Numbers = NDArray[np.int64]
@@ -69,7 +69,7 @@ class Island:
         self.restarts = 0
         self.invited: list[Genome] = []
         self._spec, self._menu, self._hypervolume, self._rng = spec, menu, hypervolume, rng
-        self._rates = Rates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
+        self._rates = VariationRates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
         self._founding = True
         self._drawn = 0
         self._volume, self._without_gain = 0.0, 0
@@ -179,7 +179,7 @@ class Island:
         self.members = np.array(state["members"], dtype=np.int64)
         self.restarts, self._founding, self._drawn = state["restarts"], state["founding"], state["drawn"]
         self._volume, self._without_gain = state["volume"], state["without_gain"]
-        self._rates = Rates(**state["rates"])
+        self._rates = VariationRates(**state["rates"])
         self._rng.bit_generator.state = _as_numbers(state["rng"])
 
     def _guests(self, generation: int, asked: set[str]) -> list[Offspring]:

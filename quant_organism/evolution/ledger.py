@@ -9,7 +9,6 @@ what is new.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,14 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Evaluation
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.ledger_rows import TRIAL_SCHEMA, LedgerIdentity, day_of, trial_rows
+from quant_organism.evolution.ledger_rows import LedgerIdentity, day_of, trial_rows
+from quant_organism.evolution.tables import TrialTable
+from quant_organism.market.stored import encode
 from quant_organism.resilience.files import write_file
 from quant_organism.resilience.locks import alone_in
 
-DATASET: Final = "trials"
-
-_SCHEMA_VERSION: Final = "1"
+_KNOWN: Final = "known"
+"""Name in a file's metadata of how many genomes of the append were trials already."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TrialLedger:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._folder = self.root / DATASET
+        self._folder = self.root / TrialTable.dataset
         self._known: dict[Path, _Known] = {}
 
     def append(self, evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> AppendResult:
@@ -87,7 +87,7 @@ class TrialLedger:
             known = self._known.setdefault(folder, _Known(folder))
             new = rows.filter(~pl.col("genome_hash").is_in(known.among(hashes)))
             result = AppendResult(new.height, len(hashes) - new.height)
-            write_file(part, _encode(new, result))
+            write_file(part, encode(TrialTable, new, {_KNOWN: str(result.known)}))
             known.add(part, new["genome_hash"])
         return result
 
@@ -105,7 +105,7 @@ class TrialLedger:
         Parameters
         ----------
         columns
-            Of `TRIAL_SCHEMA`; all by default.
+            Of `TrialTable`; all by default.
         market, panel_hash
             Only of this market, of this panel.
         overlapping
@@ -125,7 +125,7 @@ class TrialLedger:
             chosen &= (pl.col("first_day") <= day_of(overlapping[1])) & (pl.col("last_day") >= day_of(overlapping[0]))
         if until is not None:
             chosen &= pl.col("last_day") <= day_of(until)
-        return read_parts(self._parts(panel_hash), columns or TRIAL_SCHEMA.names(), chosen)
+        return read_parts(self._parts(panel_hash), columns or TrialTable.schema.names(), chosen)
 
     def n_trials(
         self,
@@ -204,9 +204,9 @@ def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | 
         A file is damaged, or is no part of a ledger; it is named.
     """
     if not parts:
-        return pl.DataFrame(schema={name: TRIAL_SCHEMA[name] for name in columns})
+        return pl.DataFrame(schema={name: TrialTable.schema[name] for name in columns})
     try:
-        lazy = pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=TRIAL_SCHEMA)
+        lazy = pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=TrialTable.schema)
         return (lazy if chosen is None else lazy.filter(chosen)).select(columns).collect()
     except pl.exceptions.PolarsError as error:
         raise _damaged(parts, columns, error) from error
@@ -215,7 +215,9 @@ def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | 
 def _damaged(parts: Sequence[Path], columns: Sequence[str], error: pl.exceptions.PolarsError) -> IntegrityError:
     for part in parts:
         try:
-            pl.scan_parquet(part, glob=False, hive_partitioning=False, schema=TRIAL_SCHEMA).select(columns).collect()
+            pl.scan_parquet(part, glob=False, hive_partitioning=False, schema=TrialTable.schema).select(
+                columns
+            ).collect()
         except pl.exceptions.PolarsError as alone:
             return _unreadable(part, alone)
     return _unreadable(parts[0].parent, error)
@@ -231,7 +233,7 @@ def _unreadable(where: Path, error: Exception) -> IntegrityError:
 
 def _met_again(part: Path) -> int:
     try:
-        return int(pl.read_parquet_metadata(part)["known"])
+        return int(pl.read_parquet_metadata(part)[_KNOWN])
     except (pl.exceptions.PolarsError, KeyError, ValueError) as error:
         raise _unreadable(part, error) from error
 
@@ -241,15 +243,3 @@ def _part_name(hashes: Sequence[str], identity: LedgerIdentity) -> str:
     content = "\n".join([identity.spec_hash, identity.market, *sorted(hashes)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return f"generation-{identity.generation:04d}-{digest}.parquet"
-
-
-def _encode(trials: pl.DataFrame, result: AppendResult) -> bytes:
-    buffer = io.BytesIO()
-    trials.rechunk().write_parquet(
-        buffer,
-        compression="zstd",
-        compression_level=3,
-        statistics=False,
-        metadata={"schema_version": _SCHEMA_VERSION, "known": str(result.known)},
-    )
-    return buffer.getvalue()

@@ -16,37 +16,7 @@ from quant_organism.backtest import Evaluation
 from quant_organism.errors import InputError
 from quant_organism.evolution.moments import return_moments
 from quant_organism.evolution.sketch import sketch
-
-TRIAL_SCHEMA: Final = pl.Schema(
-    {
-        "genome_hash": pl.String,
-        "panel_hash": pl.String,
-        "costs_hash": pl.String,
-        "spec_hash": pl.String,
-        "market": pl.String,
-        "cycle": pl.String,
-        "generation": pl.Int32,
-        "family": pl.String,
-        "first_day": pl.Date,
-        "last_day": pl.Date,
-        "n_days": pl.Int32,
-        "mean": pl.Float64,
-        "std": pl.Float64,
-        "skew": pl.Float64,
-        "kurtosis": pl.Float64,
-        "autocorrelation": pl.Float64,
-        "sharpe": pl.Float64,
-        "turnover_per_year": pl.Float64,
-        "trades": pl.Int64,
-        "behaviour": pl.UInt64,
-        "sketch": pl.Binary,
-    }
-)
-"""Columns of a trial.
-
-`mean` to `autocorrelation` are of net daily returns, as in `return_moments`; `sharpe` is the annual net Sharpe ratio on
-bars. What is undefined is null. `behaviour` is the digest of the positions, `sketch` as in `sketch`.
-"""
+from quant_organism.evolution.tables import TrialTable
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -143,9 +113,11 @@ def trial_rows(evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> p
         "last_day": day_of(int(days[-1])),
         "n_days": len(days),
     }
-    frame = pl.DataFrame(columns, schema_overrides={name: TRIAL_SCHEMA[name] for name in columns}, nan_to_null=True)
+    frame = pl.DataFrame(
+        columns, schema_overrides={name: TrialTable.schema[name] for name in columns}, nan_to_null=True
+    )
     complete = frame.with_columns(**{name: pl.lit(value) for name, value in constants.items()})
-    ordered = complete.select(pl.col(name).cast(kind) for name, kind in TRIAL_SCHEMA.items())
+    ordered = complete.select(pl.col(name).cast(kind) for name, kind in TrialTable.schema.items())
     return ordered.unique("genome_hash", keep="first", maintain_order=True).sort("genome_hash")
 
 

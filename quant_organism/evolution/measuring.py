@@ -10,8 +10,7 @@ from typing import Protocol
 from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.evolution.nursery import Nursery
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome
-from quant_organism.strategies.birth import Flaw
+from quant_organism.strategies import Flaw, Genome
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from quant_organism.strategies import Genome, default_genome, get_family, random_genome
-from quant_organism.strategies.family import model_genes
-from quant_organism.strategies.genes import GeneValue
+from quant_organism.strategies import GeneValue, Genome, default_genome, get_family, random_genome
 
 
 class ModelMenu:
@@ -31,7 +29,7 @@ class ModelMenu:
     def __init__(self, families: Sequence[str], size: int, rng: np.random.Generator) -> None:
         self._sets: dict[str, list[Mapping[str, GeneValue]]] = {}
         for name in sorted(families):
-            genes = model_genes(get_family(name))
+            genes = get_family(name).model_genes
             if genes:
                 models = [default_genome(name), *(random_genome(rng, name) for _ in range(size - 1))]
                 self._sets[name] = [{gene: model.genes[gene] for gene in genes} for model in models]

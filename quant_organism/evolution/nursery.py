@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from quant_organism.backtest.sleeves import signal_bars
+from quant_organism.backtest import signal_bars
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, evolving_families, get_family
-from quant_organism.strategies.birth import Flaw, check_birth
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import Flaw, Genome, IndicatorStore, check_birth, evolving_families, get_family
 
 _SAMPLES = 3
 _STORE_BYTES = 64 * 2**20

@@ -51,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class TurnedAway:
+class RejectedGenome:
     """A genome that failed the birth checks.
 
     Parameters
@@ -87,7 +87,7 @@ def generation_row(
     book: TrialBook,
     islands: Sequence[Island],
     objectives: Sequence[Objective],
-    turned_away: int,
+    rejected: int,
     lost: int,
 ) -> dict[str, float]:
     """Return the progress of one generation: counts so far, and how good and how diverse the populations are."""
@@ -96,7 +96,7 @@ def generation_row(
     row: dict[str, float] = {
         "generation": generation,
         "trials": len(book),
-        "turned_away": turned_away,
+        "rejected": rejected,
         "lost_batches": lost,
         "restarts": sum(island.restarts for island in islands),
         "feasible": int(book.feasible.sum()),
@@ -115,7 +115,7 @@ def generation_row(
 
 def no_generation(objectives: Sequence[Objective]) -> dict[str, float]:
     """Return the progress of a search that was not made."""
-    counts = ("generation", "trials", "turned_away", "lost_batches", "restarts", "feasible", "members", "behaviours")
+    counts = ("generation", "trials", "rejected", "lost_batches", "restarts", "feasible", "members", "behaviours")
     unknown = {f"{what}_{o.metric}": float("nan") for o in _shown(objectives) for what in ("best", "median")}
     return {**dict.fromkeys(counts, 0), "hypervolume": 0.0, **unknown}
 

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from quant_organism.strategies import Genome, get_family, random_genome
-from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.family import repaired
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies import COMMON_GENES, GeneSpec, GeneValue, Genome, get_family, random_genome
 
 if TYPE_CHECKING:
     import optuna
@@ -113,7 +110,7 @@ class Tpe:
         name = trial.suggest_categorical("family", self._families)
         family = get_family(name)
         genes = {spec.name: self._value(trial, name, spec) for spec in family.genes}
-        return Genome(name, repaired(family, genes))
+        return Genome(name, family.repair(genes))
 
     def _value(self, trial: optuna.Trial, family: str, spec: GeneSpec) -> GeneValue:
         if spec.grammar is not None:
@@ -202,4 +199,4 @@ def _decoded(family: str, encoded: NDArray[np.float64]) -> Genome:
         else:
             number = round(share * _intervals(spec))
             genes[spec.name] = spec.choices[number] if spec.kind == "choice" else int(spec.low) + number
-    return Genome(family, repaired(get_family(family), genes))
+    return Genome(family, get_family(family).repair(genes))

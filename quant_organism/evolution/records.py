@@ -8,20 +8,10 @@ import polars as pl
 
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution.tables import CandidateTable
 from quant_organism.evolution.trial_tables import genome_text
 from quant_organism.evolution.trials import NO_PARENT, Trials
-from quant_organism.strategies import Genome
-from quant_organism.strategies.committee import Committee, Member
-
-_CANDIDATE_SCHEMA: dict[str, type[pl.DataType] | pl.DataType] = {
-    "candidate": pl.Utf8,
-    "origin": pl.Utf8,
-    "member": pl.Int64,
-    "weight": pl.Float64,
-    "assets": pl.List(pl.Utf8),
-    "family": pl.Utf8,
-    "genome": pl.Utf8,
-}
+from quant_organism.strategies import Committee, Genome, Member
 
 
 def trials_frame(trials: Trials) -> pl.DataFrame:
@@ -33,9 +23,9 @@ def trials_frame(trials: Trials) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "trial": np.arange(len(trials)),
-            "id": [genome.id for genome in trials.genomes],
-            "hash": [genome.hash for genome in trials.genomes],
-            "family": [genome.family for genome in trials.genomes],
+            "id": pl.Series([genome.id for genome in trials.genomes], dtype=pl.Utf8),
+            "hash": pl.Series([genome.hash for genome in trials.genomes], dtype=pl.Utf8),
+            "family": pl.Series([genome.family for genome in trials.genomes], dtype=pl.Utf8),
             "generation": trials.generation,
             "island": trials.island,
             "operator": pl.Series(trials.operator, dtype=pl.Utf8),
@@ -46,7 +36,7 @@ def trials_frame(trials: Trials) -> pl.DataFrame:
             "feasible": trials.feasible,
             "on_front": trials.on_front,
             "survived": trials.survived,
-            "genome": [genome_text(genome) for genome in trials.genomes],
+            "genome": pl.Series([genome_text(genome) for genome in trials.genomes], dtype=pl.Utf8),
         }
     )
 
@@ -71,7 +61,7 @@ def candidates_frame(candidates: Sequence[Candidate]) -> pl.DataFrame:
         for candidate in candidates
         for i, member in enumerate(candidate.committee.members)
     ]
-    return pl.DataFrame(rows, schema=_CANDIDATE_SCHEMA, orient="row")
+    return CandidateTable.frame(rows)
 
 
 def read_candidates(frame: pl.DataFrame) -> list[Candidate]:

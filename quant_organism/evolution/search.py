@@ -24,18 +24,11 @@ from quant_organism.evolution.objectives import (
     is_on_front,
     objectives_named,
 )
-from quant_organism.evolution.progress import LostBatch, Standing, TurnedAway, family_rows, generation_row
+from quant_organism.evolution.progress import LostBatch, RejectedGenome, Standing, family_rows, generation_row
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.spending import Spent, reason_to_stop
-from quant_organism.evolution.trial_tables import (
-    FAMILY_SCHEMA,
-    LOST_SCHEMA,
-    TURNED_AWAY_SCHEMA,
-    read_records,
-    read_trials,
-    record_table,
-    trial_table,
-)
+from quant_organism.evolution.spending import TIMED_BUDGETS, Spent, reason_to_stop
+from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
+from quant_organism.evolution.trial_tables import read_records, read_trials, record_table, trial_table
 from quant_organism.evolution.trials import TrialBook, Trials
 from quant_organism.evolution.variation import Offspring
 from quant_organism.strategies import Genome
@@ -65,7 +58,7 @@ class SearchResult:
         Every unique genome that was measured.
     generations, families
         One row of progress per generation, and one per generation, island and family.
-    turned_away, lost
+    rejected, lost
         The genomes that failed the birth checks, and the batches that could not be measured.
     spent
         What it took, as measured.
@@ -76,10 +69,22 @@ class SearchResult:
     trials: Trials
     generations: list[dict[str, float]]
     families: list[dict[str, Any]]
-    turned_away: list[TurnedAway]
+    rejected: list[RejectedGenome]
     lost: list[LostBatch]
     spent: Spent
     stopped_by: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it ended by a count; what a budget of time or money cut short goes on from its checkpoint."""
+        return self.stopped_by not in TIMED_BUDGETS
+
+    @property
+    def ending(self) -> str:
+        """What ended it, for people."""
+        if not self.is_complete:
+            return f"{self.stopped_by}: incomplete, --resume with more of it goes on"
+        return self.stopped_by or "its last generation"
 
 
 def search(
@@ -166,11 +171,11 @@ class _Run:
         self._asked: set[str] = set()
         self._rows: list[dict[str, float]] = []
         self._family_rows: list[dict[str, Any]] = []
-        self._turned_away: list[TurnedAway] = []
+        self._rejected: list[RejectedGenome] = []
         self._lost: list[LostBatch] = []
         self._new_trials: list[Trials] = []
         self._new_evaluations: list[Evaluation] = []
-        self._new_turned_away, self._new_lost = 0, 0
+        self._new_rejected, self._new_lost = 0, 0
         self._evaluations, self._busy_seconds = 0, 0.0
         self._seconds, self._last_seconds = 0.0, 0.0
         self._began = clock()
@@ -207,7 +212,7 @@ class _Run:
                 self._book,
                 self._islands,
                 self._objectives,
-                turned_away=len(self._turned_away),
+                rejected=len(self._rejected),
                 lost=len(self._lost),
             )
         )
@@ -227,7 +232,7 @@ class _Run:
             on_generation(self.generation, self._state(), self._new_rows(families))
         self._new_trials.clear()
         self._new_evaluations.clear()
-        self._new_turned_away, self._new_lost = len(self._turned_away), len(self._lost)
+        self._new_rejected, self._new_lost = len(self._rejected), len(self._lost)
 
     def restore(self, generation: int, state: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> None:
         """Go on from what an earlier run handed out."""
@@ -236,10 +241,10 @@ class _Run:
             self._book.add(read_trials(tables["trials"], symbols=state["symbols"], days=state["days"]))
         for island, remembered in zip(self._islands, state["islands"], strict=True):
             island.restore(remembered)
-        self._turned_away = read_records(TurnedAway, tables["turned_away"])
+        self._rejected = read_records(RejectedGenome, tables["rejected"])
         self._lost = read_records(LostBatch, tables["lost"])
-        self._new_turned_away, self._new_lost = len(self._turned_away), len(self._lost)
-        self._asked = {genome.hash for genome in self._book.genomes} | {flaw.hash for flaw in self._turned_away}
+        self._new_rejected, self._new_lost = len(self._rejected), len(self._lost)
+        self._asked = {genome.hash for genome in self._book.genomes} | {flaw.hash for flaw in self._rejected}
         self._rows, self._family_rows = tables["generations"].to_dicts(), tables["families"].to_dicts()
         self._evaluations, self._busy_seconds = state["evaluations"], state["busy_seconds"]
         self._seconds, self._last_seconds = state["seconds"], state["last_seconds"]
@@ -254,7 +259,7 @@ class _Run:
             trials=trials.ended(on_front, survived),
             generations=self._rows,
             families=self._family_rows,
-            turned_away=self._turned_away,
+            rejected=self._rejected,
             lost=self._lost,
             spent=self.spent,
             stopped_by=stopped_by,
@@ -283,8 +288,8 @@ class _Run:
         sound = {genome.hash for genome in outcome.sound}
         others = [offspring.genome for offspring in brood if offspring.genome.hash not in sound]
         for genome, flaw in zip(others, outcome.flaws, strict=True):
-            self._turned_away.append(
-                TurnedAway(genome.id, genome.hash, self.generation, island.number, flaw.kind, flaw.detail)
+            self._rejected.append(
+                RejectedGenome(genome.id, genome.hash, self.generation, island.number, flaw.kind, flaw.detail)
             )
         born = np.empty(0, dtype=np.int64)
         if outcome.evaluation is not None:
@@ -338,9 +343,9 @@ class _Run:
     def _new_rows(self, families: list[dict[str, Any]]) -> dict[str, pl.DataFrame]:
         tables = {
             "generations": pl.DataFrame(self._rows[-1:]),
-            "families": pl.DataFrame(families, schema=FAMILY_SCHEMA),
-            "turned_away": record_table(self._turned_away[self._new_turned_away :], TURNED_AWAY_SCHEMA),
-            "lost": record_table(self._lost[self._new_lost :], LOST_SCHEMA),
+            "families": pl.DataFrame(families, schema=FamilyProgressTable.schema),
+            "rejected": record_table(self._rejected[self._new_rejected :], RejectedTable.schema),
+            "lost": record_table(self._lost[self._new_lost :], LostBatchTable.schema),
         }
         if self._new_trials:
             tables["trials"] = trial_table(Trials.joined(self._new_trials))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from quant_organism.errors import InputError
 from quant_organism.evolution.fitness import Fitness
 from quant_organism.evolution.objectives import DEFAULT_OBJECTIVES, objectives_named
-from quant_organism.strategies import families
+from quant_organism.strategies import family_names
 
 Profile = Literal["smoke", "standard", "full"]
 
@@ -130,12 +130,12 @@ class EvolutionSpec(BaseModel):
             return self
         if not self.families:
             raise InputError("no family is named", where="families", remedy="name some, or leave the key out for all")
-        unknown = sorted(set(self.families) - set(families()))
+        unknown = sorted(set(self.families) - set(family_names()))
         if unknown:
             raise InputError(
                 f"unknown families {', '.join(unknown)}",
                 where="families",
-                remedy=f"choose from {', '.join(families())}",
+                remedy=f"choose from {', '.join(family_names())}",
             )
         return self
 
@@ -210,6 +210,11 @@ class EvolutionSpec(BaseModel):
     def brood(self) -> int:
         """Genomes that an island asks for in a generation after the founding."""
         return self.population - round(self.elite * self.population)
+
+    @property
+    def uninterrupted(self) -> Self:
+        """The same search without budgets of time and money: they end it sooner or later and change nothing else."""
+        return self.model_copy(update={"hours": None, "cost_limit_usd": None, "cost_per_worker_hour_usd": None})
 
     @property
     def hash(self) -> str:

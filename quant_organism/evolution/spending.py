@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from quant_organism.evolution.spec import SEARCH_SHARE, EvolutionSpec
+
+TIMED_BUDGETS: Final = ("hours", "cost_limit_usd")
+"""Budgets that look at the clock."""
 
 _SECONDS_PER_HOUR = 3_600.0
 

@@ -10,38 +10,13 @@ import numpy as np
 import orjson
 import polars as pl
 
-from quant_organism.evolution.progress import LostBatch, TurnedAway
+from quant_organism.evolution.progress import LostBatch, RejectedGenome
 from quant_organism.evolution.trials import METRICS, Trials
 from quant_organism.strategies import Genome
 
-TURNED_AWAY_SCHEMA: dict[str, Any] = {
-    "genome": pl.Utf8,
-    "hash": pl.Utf8,
-    "generation": pl.Int64,
-    "island": pl.Int64,
-    "kind": pl.Utf8,
-    "detail": pl.Utf8,
-}
-
-LOST_SCHEMA: dict[str, Any] = {
-    "generation": pl.Int64,
-    "island": pl.Int64,
-    "genomes": pl.Int64,
-    "reason": pl.Utf8,
-}
-
-FAMILY_SCHEMA: dict[str, Any] = {
-    "generation": pl.Int64,
-    "island": pl.Int64,
-    "family": pl.Utf8,
-    "members": pl.Int64,
-    "best_sharpe": pl.Float64,
-    "median_sharpe": pl.Float64,
-}
-
 _WIDE = ("parents", "asset_sharpe", "objectives", "daily_returns")
 
-Record = TypeVar("Record", TurnedAway, LostBatch)
+Record = TypeVar("Record", RejectedGenome, LostBatch)
 
 
 def trial_table(trials: Trials) -> pl.DataFrame:
@@ -85,7 +60,7 @@ def read_trials(table: pl.DataFrame, *, symbols: Sequence[str], days: Sequence[i
     )
 
 
-def record_table(records: Sequence[TurnedAway] | Sequence[LostBatch], schema: Mapping[str, Any]) -> pl.DataFrame:
+def record_table(records: Sequence[RejectedGenome] | Sequence[LostBatch], schema: Mapping[str, Any]) -> pl.DataFrame:
     """Return one row per record."""
     return pl.DataFrame([asdict(record) for record in records], schema=schema)
 

@@ -11,29 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Evaluation
+from quant_organism.evolution.tables import PopulationTable
 from quant_organism.evolution.variation import Offspring
 from quant_organism.strategies import Genome
 
-METRICS = (
-    "total_return",
-    "annual_return",
-    "volatility",
-    "sharpe",
-    "sortino",
-    "max_drawdown",
-    "calmar",
-    "consistency",
-    "beta",
-    "alpha",
-    "time_in_market",
-    "turnover_per_year",
-    "exposure",
-    "net_exposure",
-    "trades",
-    "win_rate",
-    "profit_factor",
-    "avg_holding_hours",
-)
+METRICS = PopulationTable.metrics
 """Metrics of a trial, as `Evaluation.metrics` names them."""
 
 NO_PARENT = -1

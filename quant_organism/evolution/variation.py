@@ -12,8 +12,7 @@ from deap import base
 
 from quant_organism.errors import InputError
 from quant_organism.evolution.selection import Method, survive
-from quant_organism.strategies import GeneRows, Genome
-from quant_organism.strategies.operators import crossover, mutate
+from quant_organism.strategies import GeneRows, Genome, crossover, mutate
 
 CROSSOVER: Final = "crossover"
 MUTATION: Final = "mutation"
@@ -26,7 +25,7 @@ _LEARNING_RATE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rates:
+class VariationRates:
     """How often and how far operators act.
 
     Parameters
@@ -58,7 +57,7 @@ class Rates:
                 expected = "a number >= 0" if math.isinf(most) else "a number in [0, 1]"
                 raise InputError(f"{field.name} is {value!r}, expected {expected}", where="rates")
 
-    def adapted(self, success: Mapping[str, float]) -> Rates:
+    def adapted(self, success: Mapping[str, float]) -> VariationRates:
         """Return rates that follow the success of the last brood.
 
         The mutation rate follows the one-fifth rule: it grows while more than a fifth of the children of mutation alone
@@ -108,7 +107,7 @@ class Offspring:
     operator: str
 
 
-def toolbox(rates: Rates, rng: np.random.Generator, method: Method = "nsga2") -> base.Toolbox:
+def toolbox(rates: VariationRates, rng: np.random.Generator, method: Method = "nsga2") -> base.Toolbox:
     """Return DEAP's toolbox with this engine's operators.
 
     ``mate`` and ``mutate`` take and return `GeneRows`, a whole brood at once; ``select`` takes an objective matrix and
@@ -121,7 +120,9 @@ def toolbox(rates: Rates, rng: np.random.Generator, method: Method = "nsga2") ->
     return tools
 
 
-def vary(parents: Sequence[Genome], rates: Rates, rng: np.random.Generator, generation: int) -> list[Offspring]:
+def vary(
+    parents: Sequence[Genome], rates: VariationRates, rng: np.random.Generator, generation: int
+) -> list[Offspring]:
     """Return one child per parent: of the first and second, third and fourth, ... together, or of each alone.
 
     Parameters

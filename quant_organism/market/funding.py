@@ -38,7 +38,7 @@ def align_funding(
     Parameters
     ----------
     funding
-        By `FUNDING_SCHEMA`, of any symbols; may begin before the first bar.
+        By `FundingTable`, of any symbols; may begin before the first bar.
     symbols
         N names, the columns of the results.
     times

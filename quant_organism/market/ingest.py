@@ -10,18 +10,10 @@ import polars as pl
 from quant_organism.errors import InputError
 from quant_organism.market.funding import settlement_day
 from quant_organism.market.lake import Lake
-from quant_organism.market.schema import (
-    CANDLE_SCHEMA,
-    FUNDING_SCHEMA,
-    SENTIMENT_SCHEMA,
-    SET_ASIDE_SCHEMA,
-    Interval,
-    check_frame,
-    check_market_id,
-    choose_symbols,
-    format_ms,
-)
+from quant_organism.market.schema import Interval, check_market_id, choose_symbols, format_ms
 from quant_organism.market.source import CandleSource
+from quant_organism.market.table import Table, check_frame
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 from quant_organism.resilience.locks import alone_in
 
 Progress = Callable[[int, int], None]
@@ -30,10 +22,10 @@ Progress = Callable[[int, int], None]
 UNDATED: Final = date(1970, 1, 1)
 """The day under which the dataset `set_aside` keeps rows without a readable timestamp."""
 
-_DAY_OF: Final = {
-    "candles": pl.col("timestamp").dt.date(),
-    "funding": settlement_day(pl.col("timestamp")),
-    "set_aside": pl.col("timestamp").dt.date().fill_null(UNDATED),
+_DAY_OF: Final[dict[type[Table], pl.Expr]] = {
+    CandleTable: pl.col(CandleTable.timestamp).dt.date(),
+    FundingTable: settlement_day(pl.col(FundingTable.timestamp)),
+    SetAsideTable: pl.col(SetAsideTable.timestamp).dt.date().fill_null(UNDATED),
 }
 _IDENTITY: Final = ("kind", "path", "spec_hash", "seed")
 _BARS_AT_ONCE: Final = 2_000_000
@@ -142,8 +134,8 @@ class _Ingestion:
             set_aside = self._set_aside(start, end)
             sentiment += self._sentiment(begin, until)
             for first, last in _spans(begin, until, _DAYS_AT_ONCE):  # candles last: a day that has them is complete
-                self._replace("funding", funding, first, last)
-                self._replace("candles", candles, first, last, self._interval.name)
+                self._replace(FundingTable, funding, first, last)
+                self._replace(CandleTable, candles, first, last, self._interval.name)
                 if progress is not None:
                     progress((last - start).days + 1, n_days)
         return IngestReport(
@@ -162,7 +154,7 @@ class _Ingestion:
     def _candles(self, start: date, end: date) -> pl.DataFrame:
         where = f"candles of {self._source.market}"
         delivered = self._source.candles(self._symbols, self._interval, start, end)
-        frame = check_frame(delivered, CANDLE_SCHEMA, where=where)
+        frame = check_frame(delivered, CandleTable.schema, where=where)
         _refuse(frame, pl.any_horizontal(pl.all().is_null()), "a bar with a missing value", where)
         off_grid = pl.col("timestamp").dt.epoch("ms") % self._interval.milliseconds != 0
         _refuse(frame, off_grid, f"a bar that does not open on the grid of {self._interval}", where)
@@ -172,46 +164,48 @@ class _Ingestion:
     def _funding(self, start: date, end: date) -> pl.DataFrame:
         where = f"funding of {self._source.market}"
         delivered = self._source.funding(self._symbols, start, end + _ONE_DAY)
-        frame = check_frame(delivered, FUNDING_SCHEMA, where=where)
+        frame = check_frame(delivered, FundingTable.schema, where=where)
         unreadable = pl.any_horizontal(pl.all().is_null()) | ~pl.col("funding_rate").is_finite()
         _refuse(frame, unreadable, "a settlement with a missing value", where)
         _refuse(frame, pl.struct("symbol", "timestamp").is_duplicated(), "two settlements at the same time", where)
-        return frame.filter(_DAY_OF["funding"].is_between(start, end))
+        return frame.filter(_DAY_OF[FundingTable].is_between(start, end))
 
     def _sentiment(self, start: date, end: date) -> int:
         where, market = f"sentiment of {self._source.market}", self._source.market
-        frame = check_frame(self._source.sentiment(start, end), SENTIMENT_SCHEMA, where=where).sort("timestamp")
+        frame = check_frame(self._source.sentiment(start, end), SentimentTable.schema, where=where).sort("timestamp")
         by_day = frame.with_columns(day=pl.col("timestamp").dt.date()).partition_by(
             "day", as_dict=True, include_key=False, maintain_order=True
         )
-        held = [day for day in self._lake.days("sentiment", market=market) if start <= day <= end]
+        held = [day for day in self._lake.table(SentimentTable).days(market=market) if start <= day <= end]
         frames = dict.fromkeys(held, frame.clear()) | {day: rows for (day,), rows in by_day.items()}
-        self._files_written += self._lake.write_days("sentiment", frames, market=market)
+        self._files_written += self._lake.table(SentimentTable).write_days(frames, market=market)
         return frame.height
 
     def _set_aside(self, start: date, end: date) -> int:
         """Keep the rows set aside with the days that they belong to, also those outside `start` to `end`."""
         where = f"rows set aside of {self._source.market}"
-        frame = check_frame(self._source.set_aside(), SET_ASIDE_SCHEMA, where=where)
+        frame = check_frame(self._source.set_aside(), SetAsideTable.schema, where=where)
         rows = frame.filter(pl.col("symbol").is_in(self._symbols))
-        days = rows.select(_DAY_OF["set_aside"]).to_series()
+        days = rows.select(_DAY_OF[SetAsideTable]).to_series()
         for day in sorted({*days} - {start + timedelta(days=n) for n in range((end - start).days + 1)}):
-            self._replace("set_aside", rows, day, day)
-        self._replace("set_aside", rows, start, end)
+            self._replace(SetAsideTable, rows, day, day)
+        self._replace(SetAsideTable, rows, start, end)
         return rows.height
 
-    def _replace(self, dataset: str, rows: pl.DataFrame, start: date, end: date, interval: str | None = None) -> None:
+    def _replace(
+        self, table: type[Table], rows: pl.DataFrame, start: date, end: date, interval: str | None = None
+    ) -> None:
         """Make the days from `start` to `end` hold, of these symbols, those of `rows` and nothing else."""
-        market, day_of = self._source.market, _DAY_OF[dataset].alias("day")
+        stored, market, day_of = self._lake.table(table), self._source.market, _DAY_OF[table].alias("day")
         kept = [rows.with_columns(day_of).filter(pl.col("day").is_between(start, end))]
-        held = [day for day in self._lake.days(dataset, market=market, interval=interval) if start <= day <= end]
+        held = [day for day in stored.days(market=market, interval=interval) if start <= day <= end]
         if held:
-            before = self._lake.read(dataset, market=market, interval=interval, start=start, end=end)
+            before = stored.read(market=market, interval=interval, start=start, end=end)
             kept.append(before.filter(~pl.col("symbol").is_in(self._symbols)).with_columns(day_of))
         merged = pl.concat(kept).sort("timestamp", "symbol", maintain_order=True)
         by_day = merged.partition_by("day", as_dict=True, include_key=False, maintain_order=True)
         frames = dict.fromkeys(held, rows.clear()) | {day: frame for (day,), frame in by_day.items()}
-        self._files_written += self._lake.write_days(dataset, frames, market=market, interval=interval)
+        self._files_written += stored.write_days(frames, market=market, interval=interval)
 
 
 def _spans(start: date, end: date, n_days: int) -> Iterator[tuple[date, date]]:

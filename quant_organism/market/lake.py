@@ -1,36 +1,26 @@
 """The lake: datasets as Hive-partitioned Parquet, a file per market, interval and day; many readers, no locks."""
 
-import glob
 import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.schema import Interval, check_market_id
+from quant_organism.market.stored import StoredTable
+from quant_organism.market.table import Table
 from quant_organism.resilience.files import write_file, write_files
-
-if TYPE_CHECKING:
-    import duckdb
 
 _PART: Final = "part.parquet"
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DAY_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _MANIFESTS: Final = "markets"
-_LAYOUTS: Final[tuple[tuple[str, ...], ...]] = (
-    ("market", "interval", "date"),
-    ("market", "date"),
-    ("panel_hash", "costs_hash", "cycle"),
-    ("market",),
-    ("test", "search"),
-)
-"""Levels of folders between a dataset and its files; where several fit, the first holds."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,10 @@ class Lake:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+
+    def table(self, table: type[Table]) -> StoredTable:
+        """Return the days of a table that the lake holds, to be read and written by what the table describes."""
+        return StoredTable(self.root, table)
 
     def write(self, dataset: str, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
         """Make `frame` the dataset's content for one day, in place of what was there; return its file.
@@ -143,6 +137,13 @@ class Lake:
         found = (_DAY_FOLDER.fullmatch(path.parent.name) for path in folder.glob(f"date=*/{_PART}"))
         return sorted(date.fromisoformat(match[1]) for match in found if match)
 
+    def stamps(self, dataset: str, *, market: str, end: date, interval: str | None = None) -> tuple[object, ...]:
+        """Return day, size and time of change of each file up to a day: equal as long as nobody has replaced one."""
+        folder = self._folder(dataset, market, interval)
+        held = [day for day in self.days(dataset, market=market, interval=interval) if day <= end]
+        files = [self._part(folder, day).stat() for day in held]
+        return tuple((day, file.st_size, file.st_mtime_ns) for day, file in zip(held, files, strict=True))
+
     def markets(self) -> tuple[MarketEntry, ...]:
         """Return every market that the lake knows, with where it came from and what is held of it."""
         recorded = {path.stem for path in (self.root / _MANIFESTS).glob("*.json")}
@@ -188,38 +189,6 @@ class Lake:
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         write_file(self._manifest(market), orjson.dumps(dict(document), option=options))
 
-    def connect(self) -> "duckdb.DuckDBPyConnection":
-        """Return a DuckDB connection in memory with a view per dataset, Hive columns included.
-
-        It reads this lake and nothing else: no other file, no network, no extension.
-        """
-        import duckdb
-
-        connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-        connection.execute("set TimeZone = 'UTC'")
-        pattern_root = glob.escape(str(self.root))
-        for dataset, levels in self._datasets().items():
-            files = "/".join([pattern_root, dataset, _pattern(levels)])
-            types = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in levels)
-            connection.execute(
-                f'create view "{dataset}" as select * from'
-                f" read_parquet({_quoted(files)}, hive_partitioning = true, hive_types = {{{types}}})"
-            )
-        allowed = ", ".join(_quoted(f"{root}/") for root in sorted({str(self.root), pattern_root}))
-        connection.execute(f"set allowed_directories = [{allowed}]")
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
-        return connection
-
-    def _datasets(self) -> dict[str, tuple[str, ...]]:
-        """Return the levels of every dataset's folders."""
-        found = {}
-        for folder in sorted(path for path in self.root.glob("*") if _DATASET.fullmatch(path.name)):
-            levels = next((levels for levels in _LAYOUTS if any(folder.glob(_pattern(levels)))), None)
-            if levels is not None:
-                found[folder.name] = levels
-        return found
-
     def _folder(self, dataset: str, market: str, interval: str | None) -> Path:
         if not _DATASET.fullmatch(dataset):
             raise InputError(f"{dataset!r} cannot name a dataset", remedy="use lower-case letters, digits and _")
@@ -256,10 +225,6 @@ class Lake:
         return parts
 
 
-def _pattern(levels: tuple[str, ...]) -> str:
-    return "/".join([*[f"{level}=*" for level in levels], "*.parquet"])
-
-
 def _encode(frame: pl.DataFrame) -> bytes:
     """Return the Parquet bytes of a frame; they depend on its content alone, so chunks are joined first."""
     buffer = io.BytesIO()
@@ -291,7 +256,3 @@ def _damaged(parts: list[Path], error: pl.exceptions.PolarsError) -> IntegrityEr
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -14,15 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from quant_organism.errors import InputError
 from quant_organism.market.funding import align_funding
 from quant_organism.market.lake import Lake
-from quant_organism.market.schema import (
-    FUNDING_SCHEMA,
-    SENTIMENT_SCHEMA,
-    Interval,
-    choose_symbols,
-    day_start_ms,
-    format_ms,
-)
+from quant_organism.market.schema import Interval, choose_symbols, day_start_ms, format_ms
 from quant_organism.market.sentiment import MAX_AGE_HOURS, align_sentiment
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable
 
 _ARRAYS: Final = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid", "fear_greed")
 _PRICES: Final = ("open", "high", "low", "close")
@@ -274,7 +268,7 @@ def build_panel(
         A file of the lake is damaged.
     """
     start = _first_day(lake, market, interval, end, lookback_days, max_lookback_days)
-    candles = lake.read("candles", market=market, interval=interval.name, start=start, end=end)
+    candles = lake.table(CandleTable).read(market=market, interval=interval.name, start=start, end=end)
     present = candles["symbol"].unique().to_list()
     names = _choose(lake, market, interval, symbols, present, start, end)
     n_bars = ((end - start).days + 1) * interval.bars_per_day
@@ -292,13 +286,12 @@ def build_panel(
             where=f"market {market} at {interval}",
             remedy="see what is wrong with the data: quant-organism data quality",
         )
-    held = [day for day in lake.days("funding", market=market) if start - _FUNDING_RUN_IN <= day <= end]
-    funding = lake.read("funding", market=market, start=held[0], end=held[-1]) if held else FUNDING_SCHEMA.to_frame()
+    settlements, published = lake.table(FundingTable), lake.table(SentimentTable)
+    held = [day for day in settlements.days(market=market) if start - _FUNDING_RUN_IN <= day <= end]
+    funding = settlements.read(market=market, start=held[0], end=held[-1]) if held else FundingTable.empty()
     rate, paid = align_funding(funding, names, times, interval)
-    index = [day for day in lake.days("sentiment", market=market) if start - _INDEX_RUN_IN <= day <= end]
-    sentiment = (
-        lake.read("sentiment", market=market, start=index[0], end=index[-1]) if index else SENTIMENT_SCHEMA.to_frame()
-    )
+    index = [day for day in published.days(market=market) if start - _INDEX_RUN_IN <= day <= end]
+    sentiment = published.read(market=market, start=index[0], end=index[-1]) if index else SentimentTable.empty()
     return Panel.from_arrays(
         symbols=names,
         interval=interval,
@@ -316,10 +309,10 @@ def _first_day(
     lake: Lake, market: str, interval: Interval, end: date, lookback_days: int | None, max_lookback_days: int
 ) -> date:
     """Return the first day of the window, once `end` and the lookback are known to fit the history."""
-    days = lake.days("candles", market=market, interval=interval.name)
+    days = lake.table(CandleTable).days(market=market, interval=interval.name)
     where = f"market {market} at {interval}"
     if not days:
-        lake.read("candles", market=market, interval=interval.name)  # raises, and says what the lake does hold
+        lake.table(CandleTable).read(market=market, interval=interval.name)  # raises, and says what the lake does hold
     first, last = days[0], days[-1]
     if not first <= end <= last:
         side = "before the first" if end < first else "after the last"
@@ -355,7 +348,7 @@ def _choose(
     where = f"market {market} at {interval}"
     if wanted is None or set(wanted) <= set(present):
         return choose_symbols(wanted, present, where=where)
-    history = lake.scan("candles", market=market, interval=interval.name).group_by("symbol")
+    history = lake.table(CandleTable).scan(market=market, interval=interval.name).group_by("symbol")
     spans = history.agg(first=pl.col("timestamp").min(), last=pl.col("timestamp").max()).collect()
     names = choose_symbols(wanted, spans["symbol"].to_list(), where=where)
     absent = next(name for name in names if name not in present)

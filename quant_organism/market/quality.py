@@ -14,6 +14,7 @@ import polars as pl
 from quant_organism.errors import InputError
 from quant_organism.market.row_rules import BAR_RULES
 from quant_organism.market.schema import MS_PER_DAY, TIMESTAMP, Interval
+from quant_organism.market.tables import REASONS, CandleQualityTable, DefectTable
 
 MIN_QUALITY: Final = 0.95
 
@@ -26,24 +27,7 @@ _SIGMA_PER_MEDIAN: Final = 1.4826  # median absolute deviation to standard devia
 _LEAST_TRAILING_BARS: Final = 24
 _MOSTLY: Final = 0.5  # of a jump that comes back
 
-DEFECT_SCHEMA: Final = pl.Schema(
-    {"symbol": pl.String(), "timestamp": TIMESTAMP, "reason": pl.String(), "detail": pl.String()}
-)
-
 Listed = Mapping[str, tuple[datetime, datetime]]
-
-
-REASONS: Final = (
-    "gap",
-    "duplicate",
-    "unreadable",
-    "off_grid",
-    *[rule.reason for rule in BAR_RULES],
-    "zero_volume_run",
-    "stale",
-    "outlier",
-    "forming",
-)
 
 
 def defects(
@@ -81,7 +65,7 @@ def defects(
     interval
         Length of the bars.
     set_aside
-        Rows that a source could not use (`SET_ASIDE_SCHEMA`); those with a timestamp count under their own reason.
+        Rows that a source could not use (`SetAsideTable`); those with a timestamp count under their own reason.
         Bars set aside as forming are no defect: they come in time.
     listed
         Symbol -> its first and last bar open, both known from elsewhere, aware UTC; makes missing bars at the edges
@@ -92,10 +76,10 @@ def defects(
     Returns
     -------
     DataFrame
-        `DEFECT_SCHEMA`, sorted by (timestamp, symbol, reason).
+        `DefectTable`, sorted by (timestamp, symbol, reason).
     """
     if candles.is_empty():
-        return DEFECT_SCHEMA.to_frame()
+        return DefectTable.empty()
     bars = candles.sort("symbol", "timestamp", maintain_order=True)
     repeated = pl.col("timestamp").diff().eq(0) & pl.col("symbol").eq(pl.col("symbol").shift())
     once = bars.filter(~repeated.fill_null(False))
@@ -113,7 +97,7 @@ def defects(
     if set_aside is not None:
         days = bars.select(pl.col("timestamp").dt.date()).to_series()
         covered = pl.col("timestamp").dt.date().is_between(days.min(), days.max())
-        found.append(set_aside.filter(covered, pl.col("reason") != "forming").select(DEFECT_SCHEMA.names()))
+        found.append(set_aside.filter(covered, pl.col("reason") != "forming").select(DefectTable.schema.names()))
     once_each = pl.concat(found).unique(["symbol", "timestamp", "reason"], keep="first", maintain_order=True)
     return once_each.sort("timestamp", "symbol", "reason")
 
@@ -136,7 +120,7 @@ def assess(
         `REASONS`, and `reasons`, the counts above 0 as text.
     """
     if candles.is_empty():
-        return _ASSESSMENT_SCHEMA.to_frame()
+        return CandleQualityTable.empty()
     found = defects(candles, interval, set_aside=set_aside, listed=listed, as_of=as_of)
     day = pl.col("timestamp").dt.date().alias("day")
     per_day = _grid(candles, interval, listed).group_by("symbol", day).agg(expected=pl.len().cast(pl.Int64))
@@ -152,23 +136,9 @@ def assess(
         .with_columns(pl.col("bars", "defective", *REASONS).fill_null(0))
         .rechunk()
         .with_columns(score=1.0 - pl.col("defective") / pl.col("expected"), reasons=_reasons_text())
-        .select(_ASSESSMENT_SCHEMA.names())
+        .select(CandleQualityTable.schema.names())
         .sort("day", "symbol")
     )
-
-
-_ASSESSMENT_SCHEMA: Final = pl.Schema(
-    {
-        "day": pl.Date(),
-        "symbol": pl.String(),
-        "bars": pl.Int64(),
-        "expected": pl.Int64(),
-        "defective": pl.Int64(),
-        "score": pl.Float64(),
-        **{reason: pl.Int64() for reason in REASONS},
-        "reasons": pl.String(),
-    }
-)
 
 
 def _reasons_text() -> pl.Expr:

@@ -1,4 +1,4 @@
-"""What market data look like: bar intervals, column schemas, and small checks that sources and readers share."""
+"""What market data look like: bar intervals, moments and days, and small checks that sources and readers share."""
 
 import difflib
 import re
@@ -15,44 +15,6 @@ MS_PER_HOUR: Final = 3_600_000
 MS_PER_DAY: Final = 24 * MS_PER_HOUR
 
 TIMESTAMP: Final = pl.Datetime("ms", "UTC")
-
-CANDLE_SCHEMA: Final = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "timestamp": TIMESTAMP,  # the bar's OPEN
-        "open": pl.Float64(),
-        "high": pl.Float64(),
-        "low": pl.Float64(),
-        "close": pl.Float64(),
-        "volume": pl.Float64(),  # base units
-    }
-)
-
-FUNDING_SCHEMA: Final = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "timestamp": TIMESTAMP,  # as the venue stamped the settlement, jitter included
-        "funding_rate": pl.Float64(),  # fraction of notional per settlement; positive: longs pay
-    }
-)
-
-SENTIMENT_SCHEMA: Final = pl.Schema(
-    {
-        "timestamp": TIMESTAMP,  # of the publication
-        "fear_greed": pl.Float64(),  # 0 (fear) to 100 (greed)
-    }
-)
-
-SET_ASIDE_SCHEMA: Final = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "timestamp": TIMESTAMP,  # null where the row has no readable one
-        "file": pl.String(),
-        "line": pl.Int64(),  # 1-based line or row of the file; null where the format has none
-        "reason": pl.String(),  # one word of a small vocabulary, to count by
-        "detail": pl.String(),  # what was found, for a person
-    }
-)
 
 _MARKET_ID = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")
 _INTERVAL_MINUTES: Final = {
@@ -141,29 +103,6 @@ def check_market_id(market: str) -> str:
             remedy="use at most 80 of a-z 0-9 _ . - and begin with a letter or a digit",
         )
     return market
-
-
-def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str) -> pl.DataFrame:
-    """Return `frame` with exactly the columns of `schema`, in its order.
-
-    Raises
-    ------
-    InputError
-        A column is missing, has another type, or is not in the schema; `where` says whose frame it is.
-    """
-    found = frame.schema
-    wrong = [
-        f"{name} is {found[name]}, expected {kind}" if name in found else f"{name} is missing"
-        for name, kind in schema.items()
-        if found.get(name) != kind
-    ] + [f"{name} is not expected" for name in found if name not in schema]
-    if wrong:
-        raise InputError(
-            f"the columns do not fit: {'; '.join(wrong)}",
-            where=where,
-            remedy=f"deliver {', '.join(f'{name} {kind}' for name, kind in schema.items())}",
-        )
-    return frame.select(schema.names())
 
 
 def choose_symbols(wanted: Sequence[str] | None, known: Sequence[str], *, where: str) -> tuple[str, ...]:

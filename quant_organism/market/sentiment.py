@@ -14,7 +14,8 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import MS_PER_HOUR, SENTIMENT_SCHEMA, TIMESTAMP, Interval, format_ms
+from quant_organism.market.schema import MS_PER_HOUR, TIMESTAMP, Interval, format_ms
+from quant_organism.market.tables import SentimentTable
 
 FEAR, GREED = 25.0, 75.0
 """At most the first is fear, at least the second is greed."""
@@ -31,7 +32,7 @@ def align_sentiment(sentiment: pl.DataFrame, times: NDArray[np.int64], interval:
     Parameters
     ----------
     sentiment
-        By `SENTIMENT_SCHEMA`; may begin before the first bar.
+        By `SentimentTable`; may begin before the first bar.
     times
         (T,) bar opens in UTC milliseconds.
     interval
@@ -71,7 +72,7 @@ def read_sentiment(path: Path) -> pl.DataFrame:
 
     Returns
     -------
-    DataFrame by `SENTIMENT_SCHEMA`, sorted.
+    DataFrame by `SentimentTable`, sorted.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def read_sentiment(path: Path) -> pl.DataFrame:
         )
     frame = pl.DataFrame(
         {"timestamp": _moments(table[moment], path), "fear_greed": table[value].cast(pl.Float64, strict=False)},
-        schema=SENTIMENT_SCHEMA,
+        schema=SentimentTable.schema,
     ).sort("timestamp")
     _refuse(frame, pl.col("timestamp").is_null(), "a moment that cannot be read", path)
     outside = pl.col("fear_greed").is_null() | ~pl.col("fear_greed").is_between(0, 100)

@@ -34,15 +34,15 @@ class CandleSource(Protocol):
         ...
 
     def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
-        """Return the candles that open on the UTC days `start` to `end` (inclusive), by `CANDLE_SCHEMA`."""
+        """Return the candles that open on the UTC days `start` to `end` (inclusive), by `CandleTable`."""
         ...
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
-        """Return the funding stamped on the UTC days `start` to `end` (inclusive), by `FUNDING_SCHEMA`."""
+        """Return the funding stamped on the UTC days `start` to `end` (inclusive), by `FundingTable`."""
         ...
 
     def sentiment(self, start: date, end: date) -> pl.DataFrame:
-        """Return the index published on the UTC days `start` to `end` (inclusive), by `SENTIMENT_SCHEMA`."""
+        """Return the index published on the UTC days `start` to `end` (inclusive), by `SentimentTable`."""
         ...
 
     def notes(self) -> tuple[str, ...]:
@@ -50,5 +50,5 @@ class CandleSource(Protocol):
         ...
 
     def set_aside(self) -> pl.DataFrame:
-        """Return the rows that the source could not use and why, by `SET_ASIDE_SCHEMA`; empty where all are good."""
+        """Return the rows that the source could not use and why, by `SetAsideTable`; empty where all are good."""
         ...

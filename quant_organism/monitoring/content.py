@@ -112,7 +112,7 @@ class LineageRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateRow:
+class ReportedGate:
     """A gate's verdict on a candidate: measured value (nan when there is none), bound, and the reason in words.
 
     `needed_for` names the stages of life that the gate stands before; none where it only informs.
@@ -153,7 +153,7 @@ class CandidateRow:
     score: float
     standing: Literal["fallen", "shadow", "paper"]
     why: str
-    gates: Sequence[GateRow]
+    gates: Sequence[ReportedGate]
 
     @property
     def passed(self) -> bool:
@@ -161,7 +161,7 @@ class CandidateRow:
         return self.standing != "fallen"
 
     @property
-    def stopped_by(self) -> GateRow | None:
+    def stopped_by(self) -> ReportedGate | None:
         """The first gate that keeps it from the next stage of life."""
         goal = {"fallen": "shadow", "shadow": "paper"}.get(self.standing)
         return next((gate for gate in self.gates if goal in gate.needed_for and gate.status != "passed"), None)
@@ -187,7 +187,7 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class ReportedSpan:
     """A named span of days, both ends included; `unseen` where the search did not see it."""
 
     label: str
@@ -250,7 +250,7 @@ class CycleReport:
     decisions: Sequence[DecisionRow]
     curve_days: Sequence[str]
     curves: Sequence[Curve]
-    spans: Sequence[Span]
+    spans: Sequence[ReportedSpan]
     limits: Sequence[str]
     tear_sheets: Mapping[str, str] = field(default_factory=dict)
 

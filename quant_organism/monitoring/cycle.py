@@ -11,20 +11,20 @@ from quant_organism.deployment.records import Provenance
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.evolution.trial_summary import DAYS_A_YEAR
 from quant_organism.market.schema import Interval
+from quant_organism.market.splits import Splits
 from quant_organism.monitoring.content import (
     CandidateRow,
     Curve,
     CycleReport,
     DataRow,
     DecisionRow,
-    GateRow,
     GenerationRow,
     PopulationPoint,
-    Span,
+    ReportedGate,
+    ReportedSpan,
 )
 from quant_organism.monitoring.lineage import genealogy
 from quant_organism.validation.significance_records import sentences
-from quant_organism.validation.splits import Splits
 
 _MOST_POINTS = 1_500
 _MOST_CURVES = 6
@@ -227,10 +227,10 @@ def _trial_budget(population: pl.DataFrame, splits: Splits, interval: Interval) 
 
 
 def _candidates(validated: pl.DataFrame, verdicts: pl.DataFrame) -> list[CandidateRow]:
-    names = [field.name for field in fields(GateRow)]
-    gates: dict[str, list[GateRow]] = {}
+    names = [field.name for field in fields(ReportedGate)]
+    gates: dict[str, list[ReportedGate]] = {}
     for row in verdicts.select("candidate", *names).to_dicts():
-        gates.setdefault(row.pop("candidate"), []).append(GateRow(**row))
+        gates.setdefault(row.pop("candidate"), []).append(ReportedGate(**row))
     return [
         CandidateRow(
             id=row["candidate"],
@@ -267,7 +267,7 @@ def _panel_days(panel: pl.DataFrame) -> int:
     return int((last - first).days) + 1
 
 
-def spans_of(splits: Splits, interval: Interval, last_day: date, panel: pl.DataFrame) -> list[Span]:
+def spans_of(splits: Splits, interval: Interval, last_day: date, panel: pl.DataFrame) -> list[ReportedSpan]:
     """Return the spans of a cycle in days, to be marked in pictures.
 
     Parameters
@@ -286,7 +286,7 @@ def spans_of(splits: Splits, interval: Interval, last_day: date, panel: pl.DataF
 
     spans = (splits.in_sample, splits.out_of_sample, splits.walk_forward)
     return [
-        Span(
+        ReportedSpan(
             label=span.name.replace("_", "-"),
             start=day(span.start),
             end=day(span.stop - 1),

@@ -7,9 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies import default_genome, get_family
-from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies import COMMON_GENES, GeneSpec, default_genome, get_family, signal
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +76,6 @@ def showcase(name: str) -> Showcase:
     InputError
         If there is no such family.
     """
-    from quant_organism.strategies.signals import signal
-
     genome, family = default_genome(name), get_family(name)
     warmup = family.warmup(genome.genes)
     genes = tuple(f"{spec.name} = {described_default(spec)}" for spec in family.own_genes)

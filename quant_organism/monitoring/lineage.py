@@ -68,10 +68,10 @@ def family_order(rows: Sequence[LineageRow]) -> list[LineageRow]:
 
 
 def _with_ancestors(trials: Iterable[int], mothers: Mapping[int, int | None]) -> set[int]:
-    found: set[int] = set()
+    reached: set[int] = set()
     for trial in trials:
         one: int | None = trial
-        while one is not None and one not in found:
-            found.add(one)
+        while one is not None and one not in reached:
+            reached.add(one)
             one = mothers[one]
-    return found
+    return reached

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from quant_organism.monitoring.content import Curve, PopulationPoint, Span
+from quant_organism.monitoring.content import Curve, PopulationPoint, ReportedSpan
 from quant_organism.monitoring.gallery import Showcase
 
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A")
@@ -36,7 +36,7 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[Span]) -> Figure:
+def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[ReportedSpan]) -> Figure:
     """Draw equity curves with their drawdowns beneath, unseen spans shaded and all spans labelled.
 
     Parameters
@@ -205,7 +205,7 @@ def _shade(axes: Axes, bars: NDArray[np.int64], held: NDArray[np.bool_], colour:
         axes.axvspan(bars[start], bars[end - 1] + 1, color=colour, alpha=0.18, linewidth=0, zorder=0)
 
 
-def _label_spans(axes: Axes, spans: Sequence[Span], times: NDArray[np.float64]) -> None:
+def _label_spans(axes: Axes, spans: Sequence[ReportedSpan], times: NDArray[np.float64]) -> None:
     """Write each span's name above the picture, where it is wide enough to carry it."""
     whole = times[-1] + 1 - times[0]
     for span in spans:

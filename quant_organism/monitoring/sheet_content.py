@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quant_organism.monitoring.content import GateRow, Span
+from quant_organism.monitoring.content import ReportedGate, ReportedSpan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +165,7 @@ class TearSheet:
     figures: Sequence[SpanFigures]
     days: Sequence[str]
     equity: Sequence[float]
-    spans: Sequence[Span]
+    spans: Sequence[ReportedSpan]
     years: Sequence[YearRow]
     cone: Cone | None
     sharpe: float
@@ -173,5 +173,5 @@ class TearSheet:
     neighbours: Neighbours | None
     assets: Sequence[PartRow]
     regimes: Sequence[PartRow]
-    gates: Sequence[GateRow]
+    gates: Sequence[ReportedGate]
     members: Sequence[MemberRow]

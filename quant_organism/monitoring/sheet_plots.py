@@ -68,19 +68,19 @@ def shakes_figure(rows: Sequence[ShakeRow], sharpe: float) -> Figure:
     return figure
 
 
-def neighbours_figure(found: Neighbours) -> Figure:
+def neighbours_figure(neighbours: Neighbours) -> Figure:
     """Draw neighbours by drawdown and Sharpe ratio, and how many lie where; the strategy itself is ringed.
 
     The dashed line is half of its own Sharpe ratio, which the median neighbour has to keep.
     """
     figure = Figure(figsize=(WIDTH_IN, 3.4), dpi=DPI, layout="constrained")
     cloud, counts = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
-    sharpe, drawdown = np.asarray(found.sharpe), np.asarray(found.max_drawdown)
+    sharpe, drawdown = np.asarray(neighbours.sharpe), np.asarray(neighbours.max_drawdown)
     median = float(np.median(sharpe))
     cloud.scatter(drawdown, sharpe, s=18, color=_BLUE, alpha=0.55, linewidths=0, zorder=3, label="a neighbour")
     cloud.scatter(
-        [found.own_max_drawdown],
-        [found.own_sharpe],
+        [neighbours.own_max_drawdown],
+        [neighbours.own_sharpe],
         s=120,
         facecolors="none",
         edgecolors=INK,
@@ -93,14 +93,14 @@ def neighbours_figure(found: Neighbours) -> Figure:
         dress(axes)
         axes.axhline(median, color=_BLUE, linewidth=1.4, zorder=2, label="median neighbour")
         axes.axhline(
-            0.5 * found.own_sharpe,
+            0.5 * neighbours.own_sharpe,
             color=_VERMILION,
             linewidth=1.2,
             linestyle=(0, (4, 3)),
             zorder=2,
             label="half of its own",
         )
-    low, high = min(0.0, float(sharpe.min())), max(found.own_sharpe, float(sharpe.max()))
+    low, high = min(0.0, float(sharpe.min())), max(neighbours.own_sharpe, float(sharpe.max()))
     cloud.set_ylim(low - 0.06 * (high - low), high + 0.08 * (high - low))
     cloud.set_xlim(left=0.0)
     cloud.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))

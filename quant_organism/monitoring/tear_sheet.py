@@ -12,7 +12,7 @@ import polars as pl
 from quant_organism.deployment.records import Provenance
 from quant_organism.evolution.candidates import ORIGINS, Candidate
 from quant_organism.market.schema import Interval
-from quant_organism.monitoring.content import GateRow, Span
+from quant_organism.monitoring.content import ReportedGate, ReportedSpan
 from quant_organism.monitoring.sheet_content import (
     Cone,
     MemberRow,
@@ -23,25 +23,13 @@ from quant_organism.monitoring.sheet_content import (
     TearSheet,
     YearRow,
 )
+from quant_organism.monitoring.tables import RobustnessTable
 from quant_organism.validation.robustness.breakdown import Part
 from quant_organism.validation.robustness.examination import Examination
 from quant_organism.validation.robustness.promise import equity_cone
 from quant_organism.validation.robustness.subject import Shake
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import Bands
-
-SHAKES_SCHEMA: Final = {
-    "candidate": pl.Utf8,
-    "change": pl.Utf8,
-    "count": pl.Int64,
-    "sharpe_5": pl.Float64,
-    "sharpe_50": pl.Float64,
-    "sharpe_95": pl.Float64,
-    "max_drawdown_95": pl.Float64,
-    "loss_probability": pl.Float64,
-    "worst": pl.Utf8,
-}
-"""Quantiles in per cent; `count` is 0 and `worst` the reason where a test was not run."""
 
 _SPANS: Final = ("in_sample", "out_of_sample", "walk_forward", "holdout")
 _LABELS: Final = {
@@ -75,7 +63,7 @@ def tear_sheet(
     *,
     provenance: Provenance,
     interval: Interval,
-    spans: Sequence[Span],
+    spans: Sequence[ReportedSpan],
     verdicts: pl.DataFrame,
     validated: pl.DataFrame,
     returns: pl.DataFrame,
@@ -99,8 +87,8 @@ def tear_sheet(
     own = returns.filter(pl.col("candidate") == candidate.id).sort("day")
     row = validated.filter(pl.col("candidate") == candidate.id).row(0, named=True)
     metrics: dict[str, dict[str, float]] = {
-        span: {name: math.nan if value is None else value for name, value in found.items()}
-        for span, found in orjson.loads(row["metrics"]).items()
+        span: {name: math.nan if value is None else value for name, value in values.items()}
+        for span, values in orjson.loads(row["metrics"]).items()
     }
     gates = _gates(verdicts.filter(pl.col("candidate") == candidate.id))
     unseen_from = min(date.fromisoformat(span.start) for span in spans if span.unseen)
@@ -145,7 +133,7 @@ def shakes_frame(sheets: Sequence[TearSheet]) -> pl.DataFrame:
         for sheet in sheets
         for r in sheet.shakes
     ]
-    return pl.DataFrame(rows, schema=SHAKES_SCHEMA, orient="row")
+    return RobustnessTable.frame(rows)
 
 
 def years_of(returns: pl.DataFrame, unseen_from: date) -> list[YearRow]:
@@ -204,23 +192,21 @@ def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]
     return sentences
 
 
-def _gates(verdicts: pl.DataFrame) -> list[GateRow]:
-    names = [field.name for field in fields(GateRow)]
-    return [GateRow(**row) for row in verdicts.select(names).to_dicts()]
+def _gates(verdicts: pl.DataFrame) -> list[ReportedGate]:
+    names = [field.name for field in fields(ReportedGate)]
+    return [ReportedGate(**row) for row in verdicts.select(names).to_dicts()]
 
 
 def _cone(own: pl.DataFrame, unseen_from: date, average_holding_days: float, seed: int) -> Cone | None:
     seen, unseen = own.filter(pl.col("day") < unseen_from), own.filter(pl.col("day") >= unseen_from)
     if unseen.is_empty():
         return None
-    found = equity_cone(
-        seen["net_return"].to_numpy(), days=len(unseen), average_holding=average_holding_days, seed=seed
-    )
-    if isinstance(found, NotRun):
+    cone = equity_cone(seen["net_return"].to_numpy(), days=len(unseen), average_holding=average_holding_days, seed=seed)
+    if isinstance(cone, NotRun):
         return None
     return Cone(
         days=[day.isoformat() for day in unseen["day"]],
-        quantiles=found.tolist(),
+        quantiles=cone.tolist(),
         actual=(1 + unseen["net_return"]).cum_prod().to_list(),
     )
 
@@ -230,9 +216,9 @@ def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
         return _not_run(name, shake)
     low, middle, high = shake.sharpe_quantiles.tolist()
     change, worst = shake.worst
-    told = f"{worst:.2f}" if shake.seed is not None else f"{worst:.2f}, {change}"
+    worst_case = f"{worst:.2f}" if shake.seed is not None else f"{worst:.2f}, {change}"
     if shake.left_out:
-        told += f"; {len(shake.left_out)} genome{'s' if len(shake.left_out) != 1 else ''} took no part"
+        worst_case += f"; {len(shake.left_out)} genome{'s' if len(shake.left_out) != 1 else ''} took no part"
     return ShakeRow(
         name=name,
         count=len(shake.sharpe),
@@ -241,7 +227,7 @@ def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
         high=high,
         drawdown=float(shake.drawdown_quantiles[2]),
         loss_probability=shake.loss_probability,
-        worst=told,
+        worst=worst_case,
         points=shake.sharpe.tolist(),
     )
 

@@ -5,9 +5,9 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
+from quant_organism.cycle.documents import read_documents
 from quant_organism.errors import QuantOrganismError
 from quant_organism.market.quality import summarise
-from quant_organism.orchestration.documents import read_documents
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource

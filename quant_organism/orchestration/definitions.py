@@ -2,13 +2,14 @@
 
 import dagster as dg
 
+from quant_organism.cycle import Panels, Progress
 from quant_organism.orchestration.assets.deployment import deployed_configs, strategy_configs
-from quant_organism.orchestration.assets.evolution import evolved_population, strategy_archive
-from quant_organism.orchestration.assets.market import market_data, market_panel
+from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
+from quant_organism.orchestration.assets.market import market_data, panel_of_the_day
 from quant_organism.orchestration.assets.operations import cycle_report, tear_sheets_of_survivors
-from quant_organism.orchestration.assets.replay import replay_validation, testnet_validation
+from quant_organism.orchestration.assets.replay import replays_of_the_day, testnet_validation
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
-from quant_organism.orchestration.assets.validation import backtest_validation, validated_strategies
+from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
 from quant_organism.orchestration.checks import CHECKS
 from quant_organism.orchestration.io_manager import LakeIOManager
 from quant_organism.orchestration.jobs import JOBS
@@ -16,7 +17,6 @@ from quant_organism.orchestration.logs import LOGGERS
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
-    Progress,
     ReportsResource,
     SearchResource,
     SignificanceResource,
@@ -25,6 +25,7 @@ from quant_organism.orchestration.resources import (
 )
 from quant_organism.orchestration.schedules import nightly
 from quant_organism.orchestration.sensors import re_evolution
+from quant_organism.orchestration.tables import CHECKED, in_memory, table_check, with_columns
 from quant_organism.settings import Settings, load_settings
 
 
@@ -41,33 +42,37 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
     data_dir = settings.data_dir.resolve()
     market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
     return dg.Definitions(
-        assets=[
-            market_data,
-            market_panel,
-            edge_pretest,
-            evolved_population,
-            strategy_archive,
-            backtest_validation,
-            replay_validation,
-            testnet_validation,
-            significance_of_search,
-            validated_strategies,
-            strategy_configs,
-            deployed_configs,
-            tear_sheets_of_survivors,
-            cycle_report,
-        ],
-        asset_checks=CHECKS,
+        assets=with_columns(
+            [
+                market_data,
+                panel_of_the_day,
+                edge_pretest,
+                search_of_the_day,
+                strategy_archive,
+                gates_of_the_backtest,
+                replays_of_the_day,
+                testnet_validation,
+                significance_of_search,
+                decision_of_the_day,
+                strategy_configs,
+                deployed_configs,
+                tear_sheets_of_survivors,
+                cycle_report,
+            ]
+        ),
+        asset_checks=[*CHECKS, *(table_check(table) for table in CHECKED)],
         jobs=JOBS,
         schedules=[nightly],
         sensors=[re_evolution],
         resources={
             "market": market,
             "lake": lake,
+            "duckdb": in_memory(),
             "search": SearchResource.of(settings),
             "significance": SignificanceResource.of(settings),
             "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
             "reports": ReportsResource(folder=str(data_dir / "reports")),
+            "panels": Panels(),
             "progress": progress,
             "io_manager": LakeIOManager(lake=lake, market=market),
         },

@@ -12,20 +12,20 @@ import dagster as dg
 import polars as pl
 from dagster._core.errors import DagsterAssetCheckFailedError
 
+from quant_organism.cycle import Panels, Progress
+from quant_organism.cycle.comparison import Comparison, compare
 from quant_organism.errors import InputError
 from quant_organism.evolution.baselines import Baseline, baselines_named
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
-from quant_organism.orchestration.comparing import Comparison, compare
-from quant_organism.orchestration.cycle import Cycle
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import failed_check, unwrapped
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import partition_key, range_tags
-from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
+from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
 from quant_organism.strategies import evolving_families
@@ -214,8 +214,9 @@ class Driver:
         """Compare the search of a day, which is at rest, with other methods."""
         with run_lock(self._settings.data_dir):
             lake = LakeResource(folder=str(self._settings.data_dir / "lake"))
-            cycle = Cycle.open(self._read("market_panel", day), day.isoformat(), self._market, lake)
-            return compare(cycle, self._market, self._search, names, self._progress)
+            manifest = self._read("market_panel", day)
+            cycle = open_cycle(manifest, day.isoformat(), self._market, lake, self._search, Panels())
+            return compare(cycle, self.source, names, self._progress)
 
     def baselines(self, names: Sequence[str]) -> tuple[Baseline, ...]:
         """Return baselines by their names, refused now rather than after a search."""

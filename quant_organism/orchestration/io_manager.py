@@ -1,15 +1,17 @@
-"""Frames of assets at rest: one Parquet file per partition in the lake, under the asset's own name."""
+"""Frames of assets at rest: one Parquet file per partition in the lake, as the table of the asset's name describes."""
 
 from datetime import date
 
 import dagster as dg
 import polars as pl
 
+from quant_organism.market.stored import StoredTable
+from quant_organism.monitoring.tables import table_named
 from quant_organism.orchestration.resources import LakeResource, MarketResource
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Store an asset's frame as dataset <asset name> of the market and interval at hand; read it back.
+    """Store an asset's frame as the table of the asset's name, of the market and interval at hand; read it back.
 
     Parameters
     ----------
@@ -22,8 +24,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
         """Write the frame of the one partition that was materialised."""
-        path = self.lake.open().write(
-            context.asset_key.path[-1],
+        path = self._stored(context.asset_key).write(
             obj,
             market=self.market.id,
             interval=self.market.interval,
@@ -36,10 +37,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> pl.DataFrame:
         """Read one partition, a range of them, or all there are."""
         span = context.asset_partition_key_range if context.has_asset_partitions else None
-        return self.lake.open().read(
-            context.asset_key.path[-1],
+        return self._stored(context.asset_key).read(
             market=self.market.id,
             interval=self.market.interval,
             start=date.fromisoformat(span.start) if span else None,
             end=date.fromisoformat(span.end) if span else None,
         )
+
+    def _stored(self, asset: dg.AssetKey) -> StoredTable:
+        return self.lake.open().table(table_named(asset.path[-1]))

@@ -6,6 +6,8 @@ import dagster as dg
 
 MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
 
+SEARCH: Final = dg.AssetSelection.assets("market_panel", "edge_pretest", "evolved_population")
+
 ingest_market_data = dg.define_asset_job(
     "ingest_market_data",
     selection=MARKET_DATA,
@@ -14,7 +16,7 @@ ingest_market_data = dg.define_asset_job(
 
 evolution_search = dg.define_asset_job(
     "evolution_search",
-    selection=dg.AssetSelection.assets("market_panel", "edge_pretest", "evolved_population"),
+    selection=SEARCH.required_multi_asset_neighbors(),
     description="One search on market data that are in the lake already, without validation or deployment.",
 )
 

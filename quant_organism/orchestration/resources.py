@@ -4,30 +4,62 @@ Resources hold plain values, shown in the web UI and changeable in its launchpad
 other rooms.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_args, get_origin
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+import polars as pl
+from pydantic import Field, PrivateAttr, create_model
+from pydantic.fields import FieldInfo
 
-from quant_organism.backtest import Costs, Evaluator
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.evolution.executors import open_executor
-from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.lake import Lake
-from quant_organism.market.panel import Panel
+from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
-from quant_organism.settings import MarketSettings, Settings
-from quant_organism.validation.permutation import SearchOnNulls
+from quant_organism.settings import MarketSettings, SearchSettings, Settings, ValidationSettings
 from quant_organism.validation.profile import Profile
 
-Progress = Callable[[str, int, int, str], None]
-"""Called with (what is going on, steps done, steps in all, a note for people)."""
+
+def _configuration(name: str, *fields: Mapping[str, FieldInfo]) -> Any:
+    """Return a resource whose fields are settings: the same names, defaults and words, as types that Dagster shows."""
+    definitions: dict[str, Any] = {
+        key: (_shown_type(field.annotation), Field(field.default, description=field.description))
+        for group in fields
+        for key, field in group.items()
+    }
+    return create_model(name, __base__=dg.ConfigurableResource, **definitions)
+
+
+def _shown_type(annotation: Any) -> Any:
+    parts = (annotation, *get_args(annotation))
+    shown: Any = next((kind for kind in (bool, int, float) if kind in parts), str)
+    if any(get_origin(part) is tuple for part in parts):
+        shown = list[str]
+    return shown | None if type(None) in parts else shown
+
+
+_MarketConfiguration: Any = _configuration("MarketConfiguration", MarketSettings.model_fields)
+
+_RENAMED: Final = {"spec": "spec_file", "gates": "gates_from"}
+"""Settings whose names here belong to what they describe."""
+
+_SearchConfiguration: Any = _configuration(
+    "SearchConfiguration",
+    {
+        name: Settings.model_fields[name]
+        for name in ("profile", "families", "seed", "executor", "workers", "batch_seconds")
+    },
+    {
+        _RENAMED.get(name, name): field
+        for name, field in {**SearchSettings.model_fields, **ValidationSettings.model_fields}.items()
+    },
+)
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
@@ -36,7 +68,8 @@ class LakeResource(dg.ConfigurableResource[Lake]):
     folder: str = Field(description="Folder of the lake.")
 
     def open(self) -> Lake:
-        """Return the lake."""
+        """Return the lake, in its newest form."""
+        migrate(Path(self.folder))
         return Lake(Path(self.folder))
 
 
@@ -60,39 +93,17 @@ class ReportsResource(dg.ConfigurableResource[Path]):
         return Path(self.folder) / market / interval.name / day.isoformat()
 
 
-class MarketResource(dg.ConfigurableResource[CandleSource]):
+class MarketResource(_MarketConfiguration):  # type: ignore[misc]
     """The market that is looked at: where its data come from, and which part of them takes part."""
 
-    source: str = Field(
-        "world",
-        description="world: a simulated market; files: candles from a folder or file; hyperliquid: the venue.",
-    )
-    world: str = Field("demo", description="Shipped world (demo, null) or path of a YAML file.")
-    world_seed: int | None = Field(None, description="Seed of the simulated market; empty: the world's own.")
-    path: str | None = Field(None, description="Folder or file of candles, for source files.")
-    name: str | None = Field(
-        None, description="Name of the files' or venue's market in the lake; empty: made from the folder or address."
-    )
-    sentiment: str | None = Field(None, description="File of a Fear & Greed index, for sources files and hyperliquid.")
-    sentiment_url: str | None = Field(None, description="Where to fetch the index instead, for source hyperliquid.")
-    base_url: str | None = Field(None, description="Address of the venue; empty: the main network's.")
-    proxy: str | None = Field(None, description="URL of an HTTP proxy to the venue.")
-    timeout_seconds: float = Field(10.0, description="How long an answer of the venue may take.")
-    weight_per_minute: int = Field(1200, description="What the questions of a minute to the venue may weigh.")
     kept: str | None = Field(None, description="Folder in which answers of the venue are kept; empty: none are.")
-    interval: str = Field("1h", description="Length of a bar.")
-    symbols: list[str] | None = Field(None, description="Symbols that take part; empty: all.")
-    lookback_days: int | None = Field(None, description="Days of history in a panel; empty: all, at most 730.")
-    min_quality: float = Field(0.95, description="Share of sound bars below which nothing is evolved.")
-    repair: bool = Field(False, description="Set unusable rows of files aside instead of refusing the file.")
 
     _opened: CandleSource | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: MarketSettings, data_dir: Path | None = None) -> Self:
         """Return the resource that the settings describe; a venue's answers are kept in the data folder, if given."""
-        values: dict[str, Any] = settings.model_dump(mode="json")
-        return cls(**values, kept=None if data_dir is None else str(data_dir / "venue"))
+        return cls(**settings.model_dump(mode="json"), kept=None if data_dir is None else str(data_dir / "venue"))
 
     def open(self) -> CandleSource:
         """Return the source of candles; it is opened once."""
@@ -125,11 +136,8 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
         return WorldSource(load_world(self.world), seed=self.world_seed)
 
     def _venue(self) -> CandleSource:
-        from quant_organism.exchange.ask import info_of
-        from quant_organism.exchange.client.network import BASE_URLS
-        from quant_organism.exchange.fear_greed import fetch_fear_greed
-        from quant_organism.exchange.source import HyperliquidSource
         from quant_organism.market.sentiment import read_sentiment
+        from quant_organism.venue import BASE_URLS, HyperliquidSource, fetch_fear_greed, info_of
 
         base_url, index = self.base_url or BASE_URLS["mainnet"], None
         if self.sentiment is not None:
@@ -146,23 +154,11 @@ class MarketResource(dg.ConfigurableResource[CandleSource]):
         return HyperliquidSource(ask, base_url=base_url, market=self.name, index=index, kept=kept)
 
 
-class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
+class SearchResource(_SearchConfiguration):  # type: ignore[misc]
     """How to search and how to judge."""
 
-    profile: str = Field("standard", description="Size of the search: smoke, standard or full.")
-    spec_file: str | None = Field(None, description="YAML file of the search's spec, in place of the profile.")
-    changes: dict[str, Any] = Field({}, description="Fields of the spec that are otherwise than profile or file say.")
-    families: list[str] = Field([], description="Families that are searched; empty: all that evolve.")
-    seed: int = Field(0, description="Seed of the search.")
-    resume: bool = Field(False, description="Go on from where the same search was interrupted, if it was.")
+    threads: int = Field(1, description=str(Settings.model_fields["threads"].description))
     checkpoints: str = Field("data/checkpoints", description="Folder of searches that are under way.")
-    threads: int = Field(1, description="Threads of the evaluator; no result depends on it.")
-    executor: str = Field("threads", description="threads, ray, HOST:PORT or ray://HOST:PORT; no result depends on it.")
-    workers: int | None = Field(None, description="Worker processes of Ray; empty: one per core.")
-    batch_seconds: float | None = Field(None, description="Seconds after which Ray stops a batch; empty: never.")
-    gates_from: str = Field("full", description="Gates of the candidates: light, full, strict, or a YAML file.")
-    every_gate: bool = Field(False, description="Judge candidates by every gate, also those that have fallen.")
-    stop_without_edge: bool = Field(False, description="Do not search where the test before it finds nothing.")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -173,21 +169,13 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         InputError
             No search can be made of them.
         """
+        said = settings.model_dump(mode="json")
+        values = {**said, **said["search"], **said["validation"]}
+        names = {_RENAMED.get(name, name): name for name in values}
         search = cls(
-            profile=settings.profile,
-            spec_file=None if settings.search.spec is None else str(settings.search.spec),
-            changes=settings.search.model_dump(exclude={"spec", "resume"}, exclude_none=True),
-            families=list(settings.families or ()),
-            seed=settings.seed,
-            resume=settings.search.resume,
-            checkpoints=str(settings.data_dir.resolve() / "checkpoints"),
+            **{name: values[names[name]] for name in _SearchConfiguration.model_fields},
             threads=settings.worker_threads,
-            executor=settings.executor,
-            workers=settings.workers,
-            batch_seconds=settings.batch_seconds,
-            gates_from=settings.validation.gates,
-            every_gate=settings.validation.every_gate,
-            stop_without_edge=settings.validation.when_nothing_to_find == "stop",
+            checkpoints=str(settings.data_dir.resolve() / "checkpoints"),
         )
         _ = search.spec, search.gates  # refused now, before any work, rather than after the data are in
         return search
@@ -195,10 +183,18 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
     @property
     def spec(self) -> EvolutionSpec:
         """What a search is."""
-        changes = self.changes | ({"families": tuple(self.families)} if self.families else {})
+        changes = {name: getattr(self, name) for name in SearchSettings.model_fields if name not in ("spec", "resume")}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if self.families:
+            changes["families"] = tuple(self.families)
         if self.spec_file is not None:
             return EvolutionSpec.read(Path(self.spec_file), **changes)
-        return EvolutionSpec.profile(self.profile, **changes)  # type: ignore[arg-type]
+        return EvolutionSpec.profile(self.profile, **changes)
+
+    @property
+    def stop_without_edge(self) -> bool:
+        """Whether nothing is searched where the test before the search finds nothing."""
+        return bool(self.when_nothing_to_find == "stop")
 
     @property
     def gates(self) -> Profile:
@@ -206,36 +202,32 @@ class SearchResource(dg.ConfigurableResource[EvolutionSpec]):
         return Profile.load(self.gates_from)
 
     @property
-    def costs(self) -> Costs:
-        """What trading costs."""
-        return Costs()
-
-    def evaluator(self) -> Evaluator:
-        """Return the evaluator."""
-        return Evaluator(threads=self.threads)
-
-    @property
-    def processes(self) -> int:
-        """How many whole searches are made at once: one per thread, or one after the other on Ray."""
-        return self.threads if self.executor == "threads" else 1
-
-    def on_nulls(self, panel: Panel, spec: EvolutionSpec) -> SearchOnNulls:
-        """Return the search by a frozen spec, to be repeated where nothing can be found."""
-        return SearchOnNulls(
-            panel,
-            spec,
-            self.costs,
-            threads=self.threads if self.processes == 1 else 1,
-            seed=self.seed,
+    def compute(self) -> Compute:
+        """What it is computed with."""
+        return Compute(
+            threads=self.threads,
             executor=self.executor,
             workers=self.workers,
             batch_seconds=self.batch_seconds,
+            checkpoints=Path(self.checkpoints),
+            resume=self.resume,
         )
 
-    def open_executor(self, panel: Panel) -> AbstractContextManager[Executor]:
-        """Return what measures strategies on a panel for as long as it is entered."""
-        return open_executor(
-            self.executor, panel, self.costs, self.evaluator(), workers=self.workers, batch_seconds=self.batch_seconds
+    def plan(self, significance: SignificancePlan | None = None) -> CyclePlan:
+        """Return how a cycle searches and judges.
+
+        Parameters
+        ----------
+        significance
+            What is spent on the tests of luck; None where nobody asks.
+        """
+        return CyclePlan(
+            spec=self.spec,
+            gates=self.gates,
+            seed=self.seed,
+            significance=significance or SignificancePlan(),
+            every_gate=self.every_gate,
+            stop_without_edge=self.stop_without_edge,
         )
 
 
@@ -244,22 +236,55 @@ class SignificanceResource(dg.ConfigurableResource[None]):
 
     strategies: int = Field(500, description="Random strategies of the test before the search.")
     copies: int = Field(39, description="Copies of the market without anything to find that they are measured on.")
-    searches: int = Field(99, description="Copies that the whole search is repeated on, at most.")
-    minutes: float = Field(0.75, description="Time for these repetitions, which decides how many there are; 0: none.")
+    searches: int = Field(19, description="Copies that the whole search is repeated on.")
+    minutes: float | None = Field(
+        None, description="Minutes after which no repetition is begun; what is missing is marked. Empty: no limit."
+    )
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the resource that the settings describe."""
         said = settings.significance.model_dump(exclude_none=True)
-        return cls(**{**_SIGNIFICANCE[settings.profile], **said})
+        return cls(**asdict(SignificancePlan.profile(settings.profile, **said)))
+
+    @property
+    def plan(self) -> SignificancePlan:
+        """What is spent on the tests of luck."""
+        return SignificancePlan(
+            strategies=self.strategies, copies=self.copies, searches=self.searches, minutes=self.minutes
+        )
 
 
-_SIGNIFICANCE: Final[dict[str, dict[str, Any]]] = {
-    "smoke": {"strategies": 100, "copies": 19, "searches": 19, "minutes": 0.1},
-    "standard": {"strategies": 500, "copies": 39, "searches": 99, "minutes": 0.75},
-    "full": {"strategies": 1_000, "copies": 99, "searches": 99, "minutes": 60.0},
-}
-"""What each profile spends on it: little to see it work; what keeps a cycle within three minutes; all it takes."""
+def open_cycle(
+    manifest: pl.DataFrame,
+    partition: str,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    panels: Panels,
+    significance: SignificanceResource | None = None,
+) -> Cycle:
+    """Return the cycle of a partition, on the panel that `market_panel` described.
+
+    Parameters
+    ----------
+    manifest, partition
+        What `market_panel` stored, and its day.
+    market, lake, search, significance
+        Where, and how.
+    panels
+        Keeps the panel from asset to asset.
+    """
+    store, day = lake.open(), date.fromisoformat(partition)
+    return Cycle(
+        plan=search.plan(None if significance is None else significance.plan),
+        lake=store,
+        market=market.id,
+        interval=market.bars,
+        day=day,
+        data=panels.open(manifest, store, market=market.id, interval=market.bars, day=day),
+        compute=search.compute,
+    )
 
 
 def log_progress(what: str, done: int, total: int, note: str) -> None:

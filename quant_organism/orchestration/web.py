@@ -10,9 +10,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from quant_organism.errors import BusyError, InputError
-from quant_organism.orchestration.home import environment, open_instance, prepare_home, settle_runs
+from quant_organism.monitoring.health import Finding, judged
+from quant_organism.orchestration.home import INSTANCE_YAML, environment, open_instance, prepare_home, settle_runs
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import PREFIX, Settings
 
@@ -67,6 +69,21 @@ def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
     return False
+
+
+def examine_web(data_dir: Path, host: str, port: int) -> list[Finding]:
+    """Return the findings on the Dagster instance of a data folder and on the port of its web UI."""
+    home = data_dir / "dagster_home" / "dagster.yaml"
+    if not home.exists():
+        instance = Finding("Dagster instance", "not there yet")
+    elif home.read_text(encoding="utf-8") == INSTANCE_YAML:
+        instance = Finding("Dagster instance", "settings as shipped, telemetry off")
+    else:
+        instance = Finding(
+            "Dagster instance", "settings were edited", "note", f"to have the shipped ones back, remove {home}"
+        )
+    free = is_free(host, port)
+    return [instance, judged("web UI", f"port {port} on {host}", free, "note", f"port {port} is taken: use --port")]
 
 
 def is_free(host: str, port: int) -> bool:

@@ -3,24 +3,43 @@
 No orders, no costs, no equity: those belong to `backtest`.
 """
 
+from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
+from quant_organism.strategies.birth import Flaw, check_birth
 from quant_organism.strategies.committee import Committee, Member
-from quant_organism.strategies.family import StrategyFamily, evolving_families, families, get_family
+from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies.families import evolving_families, family_names, get_family
+from quant_organism.strategies.family import StrategyFamily
 from quant_organism.strategies.gene_rows import GeneRows
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import GeneSpec, GeneValue, Structure
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.operators import default_genome, random_genome
+from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
+from quant_organism.strategies.signals import FittedModels, SignalStream, signal
+from quant_organism.strategies.store import IndicatorStore
 
 __all__ = [
+    "COLUMNS",
+    "COMMON_GENES",
+    "AssetBars",
     "Committee",
+    "FittedModels",
+    "Flaw",
     "GeneRows",
     "GeneSpec",
     "GeneValue",
     "Genome",
+    "Histories",
+    "IndicatorStore",
     "Member",
+    "SignalStream",
     "StrategyFamily",
+    "Structure",
+    "check_birth",
+    "crossover",
     "default_genome",
     "evolving_families",
-    "families",
+    "family_names",
     "get_family",
+    "mutate",
     "random_genome",
+    "signal",
 ]

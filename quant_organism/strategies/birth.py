@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import Bars
-from quant_organism.strategies.family import columns_of, get_family
+from quant_organism.strategies.bars import AssetBars
+from quant_organism.strategies.families import get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.signals import target_of
 from quant_organism.strategies.store import IndicatorStore
 
 SAMPLE_BARS = 2_400
-"""Bars of a sample: enough for the longest warm-up of a fitted family, and as much again."""
+"""AssetBars of a sample: enough for the longest warm-up of a fitted family, and as much again."""
 
 LOOKS_AHEAD, SPEAKS_EARLY, HANGS_ON_THE_START, SILENT = (
     "looks ahead",
@@ -55,7 +55,7 @@ class Flaw:
     detail: str
 
 
-def check_birth(genome: Genome, samples: Sequence[Bars], store: IndicatorStore | None = None) -> Flaw | None:
+def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorStore | None = None) -> Flaw | None:
     """Return what is wrong with a genome, or None.
 
     On the first sample with a target: cutting the bars off right after a target changed must leave every target up to
@@ -68,11 +68,11 @@ def check_birth(genome: Genome, samples: Sequence[Bars], store: IndicatorStore |
     genome
         The genome.
     samples
-        Bars of some assets, tried in this order until the genome fires.
+        AssetBars of some assets, tried in this order until the genome fires.
     store
         Keeps fitted models, so that equal fits are made once.
     """
-    columns = columns_of(get_family(genome.family), genome.genes)
+    columns = get_family(genome.family).columns_of(genome.genes)
     for bars in samples:
         seen = _readable(bars, columns)
         target = target_of(genome, seen, store)
@@ -81,7 +81,7 @@ def check_birth(genome: Genome, samples: Sequence[Bars], store: IndicatorStore |
     return Flaw(genome.id, SILENT, f"no target on {len(samples)} samples of up to {SAMPLE_BARS} bars")
 
 
-def _first_flaw(genome: Genome, bars: Bars, target: Floats, store: IndicatorStore | None) -> Flaw | None:
+def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: IndicatorStore | None) -> Flaw | None:
     changes = np.flatnonzero(np.diff(target, prepend=0.0))
     for change in changes[np.unique(np.linspace(0, changes.size - 1, _CUTS).astype(int))]:
         known = target_of(genome, _part(bars, slice(0, change + 1)), store)
@@ -105,11 +105,11 @@ def _first_flaw(genome: Genome, bars: Bars, target: Floats, store: IndicatorStor
     return None
 
 
-def _readable(bars: Bars, columns: Sequence[str]) -> Bars:
+def _readable(bars: AssetBars, columns: Sequence[str]) -> AssetBars:
     # The bars on which all columns that the genome reads are known, the latest of them.
     known = np.all([np.isfinite(getattr(bars, name)) for name in columns], axis=0)
     return _part(bars, np.flatnonzero(known)[-SAMPLE_BARS:])
 
 
-def _part(bars: Bars, rows: Any) -> Bars:
+def _part(bars: AssetBars, rows: Any) -> AssetBars:
     return bars.part(rows, "sample")._replace(market="", asset="")

@@ -1,5 +1,6 @@
 """Genes that every genome carries and that the evaluator applies, never the signal: risk, allocation, regime."""
 
+from quant_organism.market.splits import LONGEST_HOLDING_HOURS
 from quant_organism.strategies.genes import GeneSpec
 
 TRAILING_STOP_OFF_BELOW = 0.005
@@ -47,7 +48,7 @@ RISK_GENES = (
         kind="int",
         default=72,
         low=4,
-        high=336,
+        high=LONGEST_HOLDING_HOURS,
         unit="hours",
         description="time after which the position is closed at the next open",
     ),

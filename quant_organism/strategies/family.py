@@ -1,50 +1,92 @@
-"""Families: the protocol that every strategy family fulfils, and the register of all of them."""
+"""What a strategy family is, and how the targets of one set of its genes are made: over all bars, or bar by bar."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.errors import InputError
+from quant_organism.strategies.bank import GrowingBank, IndicatorBank
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies.targets import Targets
 
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import IndicatorBank
-    from quant_organism.strategies.targets import Targets
+Genes = Mapping[str, Any]
+"""A value for each gene of a family, own and common."""
 
 GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
-
 
 Memory = Literal["direction", "position", "run", "history"]
 """The direction that is held and nothing else; the position, and nothing as soon as it is flat; the run of bars since
 its side changed; or anything."""
 
 
-class StrategyFamily(Protocol):
-    """What a strategy family must say about itself and be able to do."""
+class StrategyFamily(ABC):
+    """A strategy template with typed, bounded genes: what it says about itself, and what it must be able to do.
 
-    name: ClassVar[str]
-    seed_type: ClassVar[str]
-    columns: ClassVar[tuple[str, ...]]
-    conviction: ClassVar[bool]
-    evolves: ClassVar[bool]
-    own_genes: ClassVar[tuple[GeneSpec, ...]]
-    genes: ClassVar[tuple[GeneSpec, ...]]
+    Attributes
+    ----------
+    name
+        Unique among families; the first part of every genome's identity.
+    seed_type
+        What kind of idea it is: momentum, mean_reversion, carry, ...
+    columns
+        Columns of the bars that every genome of it reads.
+    own_genes
+        Its genes, beside those that all genomes carry.
+    conviction
+        Whether its targets have a size of their own; without one they are -1, 0 and 1.
+    evolves
+        Whether it takes part in evolution unless others are chosen.
+    memory
+        What its decisions know of earlier bars beside columns, indicators and its warm-up's bars.
+    read_after_the_fit
+        Own genes that its models do not depend on; None for a family that fits no model.
+    """
 
-    def warmup(self, genes: Mapping[str, Any]) -> int:
+    name: str
+    seed_type: str
+    columns: tuple[str, ...]
+    own_genes: tuple[GeneSpec, ...]
+    conviction: bool = False
+    evolves: bool = True
+    memory: Memory = "history"
+    read_after_the_fit: tuple[str, ...] | None = None
+
+    @cached_property
+    def genes(self) -> tuple[GeneSpec, ...]:
+        """Its own genes, then those that all genomes carry."""
+        return self.own_genes + COMMON_GENES
+
+    @cached_property
+    def model_genes(self) -> tuple[str, ...]:
+        """Names of the genes that its models depend on, none for a family that fits no model."""
+        if self.read_after_the_fit is None:
+            return ()
+        return tuple(spec.name for spec in self.own_genes if spec.name not in self.read_after_the_fit)
+
+    @property
+    def default_genes(self) -> dict[str, GeneValue]:
+        """Every gene at its default: the genes of its reference genome."""
+        return {spec.name: spec.default for spec in self.genes}
+
+    @abstractmethod
+    def warmup(self, genes: Genes) -> int:
         """Return W, the first valid bar on which the target may differ from zero."""
-        ...
 
-    def indicators(self, genes: GeneArrays) -> dict[str, NDArray[np.int64]]:
-        """Name the indicators that these genomes read, and their keys: periods, or a `pair` of parameters."""
-        ...
+    @abstractmethod
+    def indicators(self, genes: GeneArrays) -> Needs:
+        """Name the indicators that these genomes read, and their keys."""
 
+    @abstractmethod
     def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
         """Write the targets of G genomes over the valid bars of one asset.
 
@@ -57,104 +99,97 @@ class StrategyFamily(Protocol):
         out
             Written; it has room for convictions exactly where the family has them.
         """
-        ...
 
-
-class LinkedGenes(Protocol):
-    """What a family must also do if a gene bounds another one or decides which columns are read."""
-
-    def columns_of(self, genes: Mapping[str, Any]) -> tuple[str, ...]:
+    def columns_of(self, genes: Genes) -> tuple[str, ...]:
         """Return the columns that a genome reads: `columns`, and those that its genes ask for."""
-        ...
+        return self.columns
 
-    def check(self, genes: Mapping[str, Any], where: str) -> None:
-        """Raise an InputError if genes within their bounds contradict each other."""
-        ...
+    def check(self, genes: Genes, where: str) -> None:
+        """Raise an InputError if genes, each within its bounds, contradict each other; most families' cannot."""
+        return
 
-    def repair(self, genes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return genes that do not contradict each other, for operators."""
-        ...
+    def repair(self, genes: Genes) -> dict[str, GeneValue]:
+        """Return genes, each within its bounds, that do not contradict each other."""
+        return dict(genes)
 
+    def recall(self, genes: Genes) -> int:
+        """Return how many bars before the run of its side its decisions in it know, beside the warm-up's."""
+        return 0
 
-FamilyType = TypeVar("FamilyType", bound=type[StrategyFamily])
+    def arrays(self, genomes: Sequence[Genes]) -> GeneArrays:
+        """Collect the genes of genomes into arrays of shape (G,).
 
-_REGISTER: dict[str, StrategyFamily] = {}
+        Choices become their index, structures stand in an array of objects.
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        for spec in self.genes:
+            values = [genes[spec.name] for genes in genomes]
+            if spec.kind == "structure":
+                arrays[spec.name] = np.empty(len(values), dtype=object)
+                arrays[spec.name][:] = values
+            elif spec.kind == "choice":
+                arrays[spec.name] = np.array([spec.choices.index(str(value)) for value in values], dtype=np.int64)
+            else:
+                arrays[spec.name] = np.array(values, dtype=np.int64 if spec.kind == "int" else np.float64)
+        return arrays
 
-
-def register(family: FamilyType) -> FamilyType:
-    """Enter a family in the register, its own genes followed by those that every genome carries."""
-    if family.name in _REGISTER:
-        raise ValueError(f"two families are named {family.name}")
-    family.genes = family.own_genes + COMMON_GENES
-    _REGISTER[family.name] = family()
-    return family
-
-
-def _loaded() -> dict[str, StrategyFamily]:
-    # Each module under library/ registers itself when imported; importing them here keeps genome and family
-    # free of an import circle.
-    from quant_organism.strategies import library as _library  # noqa: F401
-
-    return _REGISTER
-
-
-def families() -> tuple[str, ...]:
-    """Return the names of all registered families, sorted."""
-    return tuple(sorted(_loaded()))
-
-
-def evolving_families() -> tuple[str, ...]:
-    """Return the names of the families that take part in evolution unless others are chosen, sorted."""
-    return tuple(name for name in families() if get_family(name).evolves)
+    def target(self, genes: Genes, bars: AssetBars, store: IndicatorStore | None = None) -> NDArray[np.float64]:
+        """Return the target of one genome over valid bars, shape (n,); a store keeps models for the next call."""
+        arrays = self.arrays([genes])
+        targets = Targets.empty(1, bars.numbers.size, conviction=self.conviction)
+        self.targets(IndicatorBank(bars, self.indicators(arrays), store), arrays, targets)
+        return targets.expanded(0, bars.numbers.size)
 
 
-def get_family(name: str) -> StrategyFamily:
-    """Return a family by its name.
+class LastTarget:
+    """The target of one genome at the last bar of one asset, by the family's own kernels.
 
-    Raises
-    ------
-    InputError
-        If there is no such family; the message names the nearest.
+    Parameters
+    ----------
+    family
+        The family.
+    genes
+        The genome's genes.
+    models
+        Keeps the models of learning families.
     """
-    known = _loaded()
-    if name not in known:
-        near = get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(sorted(known))}")
-    return known[name]
 
+    def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore) -> None:
+        self._family = family
+        self._genes = family.arrays([genes])
+        self._bank = GrowingBank(family.indicators(self._genes), models)
+        self._targets = Targets.empty(1, 0, conviction=family.conviction)
+        self._warmup, self._recall = family.warmup(genes), family.recall(genes)
+        self._count = self._held = 0
+        # The last bar, of those seen one by one, from which on nothing earlier is remembered.
+        self._anew: int | None = None
+        self._target = 0.0
 
-def linked(family: StrategyFamily) -> LinkedGenes | None:
-    """Return a family whose genes bound one another as what it is, None for all others."""
-    return cast(LinkedGenes, family) if hasattr(family, "columns_of") else None
+    def at(self, bars: AssetBars) -> float:
+        """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with the last call's."""
+        count, memory = bars.numbers.size, self._family.memory
+        if count == self._count:
+            return self._target
+        self._bank.follow(bars)
+        begin = self._first_read(count)
+        self._bank.look_from(bars, begin)
+        if count - begin > self._targets.bars.shape[1]:
+            self._targets = Targets.empty(1, 2 * (count - begin), conviction=self._family.conviction)
+        self._targets.held[0] = self._held if begin and memory == "direction" else 0
+        self._family.targets(self._bank, self._genes, self._targets)
+        self._held, side, self._target = self._targets.last(0, count - begin)
+        forgets = side != self._held if memory == "run" else side == 0
+        self._anew = count - 1 if forgets else self._anew
+        self._count = count
+        return self._target
 
-
-def columns_of(family: StrategyFamily, genes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the columns that a genome of a family reads."""
-    bound = linked(family)
-    return family.columns if bound is None else bound.columns_of(genes)
-
-
-def repaired(family: StrategyFamily, genes: dict[str, Any]) -> dict[str, Any]:
-    """Return genes, each within its bounds, that do not contradict each other."""
-    bound = linked(family)
-    return genes if bound is None else bound.repair(genes)
-
-
-def model_genes(family: StrategyFamily) -> tuple[str, ...]:
-    """Return the genes that the models of a fitted family depend on, none for families that fit nothing."""
-    if not hasattr(family, "read_after_the_fit"):
-        return ()
-    return tuple(spec.name for spec in family.own_genes if spec.name not in family.read_after_the_fit)
-
-
-def memory_of(family: StrategyFamily) -> Memory:
-    """Return what a family's decisions know of earlier bars beside columns, indicators and its warm-up's bars."""
-    found: Memory = getattr(family, "memory", "history")
-    return found
-
-
-def recall_of(family: StrategyFamily, genes: Mapping[str, Any]) -> int:
-    """Return how many bars before the run of its side a family's decisions in it know, beside the warm-up's."""
-    found: int = family.recall(genes) if hasattr(family, "recall") else 0
-    return found
+    def _first_read(self, count: int) -> int:
+        # The first bar that the kernels must see to decide the last one, given what is known of earlier bars.
+        memory = self._family.memory
+        if count != self._count + 1 or memory == "history":
+            return 0
+        if memory == "direction":
+            # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
+            # than the warm-up has.
+            return max(count - self._warmup - 2, 0)
+        return 0 if self._anew is None else max(self._anew + 1 - self._warmup - self._recall, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.family import families, get_family, repaired
+from quant_organism.strategies.families import family_names, get_family
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
 
@@ -21,7 +21,7 @@ _NUMBERS = ("int", "float")
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class GeneLayout:
     """What stands in the columns of rows, for each of F families.
 
     Attributes
@@ -68,7 +68,7 @@ class GeneRows:
     @classmethod
     def of(cls, genomes: Sequence[Genome]) -> GeneRows:
         """Lay genomes out as rows."""
-        layout = _layout(families())
+        layout = _layout(family_names())
         place = {name: kind for kind, name in enumerate(layout.families)}
         kinds = [place[genome.family] for genome in genomes]
         width = layout.low.shape[1]
@@ -95,9 +95,9 @@ class GeneRows:
         return len(self.kind)
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> GeneLayout:
         """What stands in the columns."""
-        return _layout(families())
+        return _layout(family_names())
 
     def take(self, rows: NDArray[np.int64]) -> GeneRows:
         """Return some of the rows, in the order of `rows`, int64 (k,)."""
@@ -111,12 +111,12 @@ class GeneRows:
             for spec, value in zip(self.layout.numbers[kind], values, strict=False):
                 genes[spec.name] = int(value) if spec.kind == "int" else value
             name = self.layout.families[kind]
-            born.append(Genome(name, repaired(get_family(name), genes), generation))
+            born.append(Genome(name, get_family(name).repair(genes), generation))
         return born
 
 
 @cache
-def _layout(names: tuple[str, ...]) -> Layout:
+def _layout(names: tuple[str, ...]) -> GeneLayout:
     own = [get_family(name).own_genes for name in names]
     numbers = tuple(COMMON_GENES + tuple(spec for spec in genes if spec.kind in _NUMBERS) for genes in own)
     shape = len(names), max(map(len, numbers))
@@ -127,4 +127,4 @@ def _layout(names: tuple[str, ...]) -> Layout:
             low[kind, column], high[kind, column] = spec.low, spec.high
             whole[kind, column], present[kind, column] = spec.kind == "int", True
     others = tuple(tuple(spec for spec in genes if spec.kind not in _NUMBERS) for genes in own)
-    return Layout(names, numbers, others, low, high, whole, present)
+    return GeneLayout(names, numbers, others, low, high, whole, present)

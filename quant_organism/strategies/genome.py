@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.strategies.family import get_family, linked
+from quant_organism.strategies.families import get_family
+from quant_organism.strategies.family import GeneArrays
 from quant_organism.strategies.genes import GeneValue, check_genes
 
 _FIELDS = ("family", "generation", "hash", "genes")
@@ -62,9 +63,7 @@ class Genome:
                 f"generation is {self.generation!r}, expected an integer >= 0", where=f"genome of {self.family}"
             )
         checked = check_genes(family.genes, self.genes, where=f"genome of {self.family}")
-        bound = linked(family)
-        if bound is not None:
-            bound.check(checked, f"genome of {self.family}")
+        family.check(checked, f"genome of {self.family}")
         object.__setattr__(self, "genes", MappingProxyType(checked))
 
     @cached_property
@@ -118,3 +117,8 @@ class Genome:
                 remedy="the genes were altered after they were stored; restore the document",
             )
         return genome
+
+
+def gene_arrays(genomes: Sequence[Genome]) -> GeneArrays:
+    """Collect the genes of genomes of one family into arrays of shape (G,), as `StrategyFamily.arrays` does."""
+    return get_family(genomes[0].family).arrays([genome.genes for genome in genomes])

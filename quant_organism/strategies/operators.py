@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import evolving_families, get_family, repaired
+from quant_organism.strategies.families import evolving_families, get_family
 from quant_organism.strategies.gene_rows import COMMON_COLUMNS, GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
@@ -25,7 +25,7 @@ _CROSSED_SHARE = 0.5
 
 def default_genome(family: str) -> Genome:
     """Return the reference genome of a family: every gene at its default."""
-    return Genome(family, {spec.name: spec.default for spec in get_family(family).genes})
+    return Genome(family, get_family(family).default_genes)
 
 
 def random_genome(rng: np.random.Generator, family: str | None = None, *, generation: int = 0) -> Genome:
@@ -34,7 +34,7 @@ def random_genome(rng: np.random.Generator, family: str | None = None, *, genera
         names = evolving_families()
         family = names[int(rng.integers(len(names)))]
     template = get_family(family)
-    return Genome(family, repaired(template, {spec.name: spec.draw(rng) for spec in template.genes}), generation)
+    return Genome(family, template.repair({spec.name: spec.draw(rng) for spec in template.genes}), generation)
 
 
 def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float) -> tuple[GeneRows, GeneRows]:

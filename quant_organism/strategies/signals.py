@@ -1,39 +1,21 @@
-"""Signals: the target position of one genome over the bars of one asset."""
+"""Signals: the target position of one genome on one asset, over all bars at once or at each close as they come."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.family import GeneArrays, columns_of, get_family
+from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
+from quant_organism.strategies.families import get_family
+from quant_organism.strategies.family import LastTarget
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.store import IndicatorStore
-from quant_organism.strategies.targets import Targets
+from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
-COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate")
-
-
-def gene_arrays(genomes: Sequence[Genome]) -> GeneArrays:
-    """Collect the genes of genomes of one family into arrays of shape (G,).
-
-    Choices become their index, structures stand in an array of objects.
-    """
-    arrays: dict[str, NDArray[Any]] = {}
-    for spec in get_family(genomes[0].family).genes:
-        values = [genome.genes[spec.name] for genome in genomes]
-        if spec.kind == "structure":
-            arrays[spec.name] = np.empty(len(values), dtype=object)
-            arrays[spec.name][:] = values
-        elif spec.kind == "choice":
-            arrays[spec.name] = np.array([spec.choices.index(str(value)) for value in values], dtype=np.int64)
-        else:
-            arrays[spec.name] = np.array(values, dtype=np.int64 if spec.kind == "int" else np.float64)
-    return arrays
+_MODEL_BYTES = 64 * 2**20
 
 
 def signal(
@@ -80,13 +62,13 @@ def valid_bars(
     *,
     bar_hours: float = 1.0,
     numbers: ArrayLike | None = None,
-) -> tuple[Bars, NDArray[np.bool_]]:
+) -> tuple[AssetBars, NDArray[np.bool_]]:
     """Return the bars that are not void for a genome's family, and which they are, shape (n,).
 
     Parameters and errors are those of `signal`.
     """
     family = get_family(genome.family)
-    needed = columns_of(family, genome.genes)
+    needed = family.columns_of(genome.genes)
     absent = [name for name in needed if name not in columns]
     if absent:
         raise InputError(
@@ -104,7 +86,7 @@ def valid_bars(
     kept: dict[str, Any] = {
         name: np.ascontiguousarray(read[name][valid]) if name in read else unread for name in COLUMNS
     }
-    bars = Bars(
+    bars = AssetBars(
         **kept,
         numbers=np.ascontiguousarray(counted[valid]),
         bar_hours=bar_hours,
@@ -112,15 +94,73 @@ def valid_bars(
     return bars, valid
 
 
-def target_of(genome: Genome, bars: Bars, store: IndicatorStore | None = None) -> NDArray[np.float64]:
+def target_of(genome: Genome, bars: AssetBars, store: IndicatorStore | None = None) -> NDArray[np.float64]:
     """Return the target of a genome over valid bars, shape (n,); a store keeps models for the next call."""
-    family = get_family(genome.family)
-    genes = gene_arrays([genome])
-    targets = Targets.empty(1, bars.numbers.size, conviction=family.conviction)
-    family.targets(IndicatorBank(bars, family.indicators(genes), store), genes, targets)
-    return targets.expanded(0, bars.numbers.size)
+    return get_family(genome.family).target(genome.genes, bars, store)
 
 
 def _expand(target: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
     last_valid = np.cumsum(valid)
     return np.asarray(np.concatenate([[0.0], target])[last_valid] + 0.0)
+
+
+class FittedModels(IndicatorStore):
+    """Keeps the models of learning families from bar to bar, but no rows: those of a growing history do not repeat.
+
+    Parameters
+    ----------
+    shared
+        Where models are looked up and kept instead, with those that others have made of the same training rows.
+    """
+
+    def __init__(self, shared: IndicatorStore | None = None) -> None:
+        super().__init__(_MODEL_BYTES)
+        self._shared = shared
+
+    def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays kept under a key that stands for their whole content, made now if there are none."""
+        return super().remember(key, make) if self._shared is None else self._shared.remember(key, make)
+
+    def table(self, market: str, asset: str, name: str) -> None:
+        """Return nothing: there are no rows."""
+
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> None:
+        """Keep nothing."""
+
+
+class SignalStream:
+    """The target that one genome draws from the bars of one asset so far.
+
+    Every target is computed by the family's own kernels from these bars. A family looks at no later bar, so these
+    are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar, and kernels
+    go through as many of the latest bars as the family remembers (`StrategyFamily.memory`), a few nanoseconds a bar.
+
+    Parameters
+    ----------
+    genome
+        The strategy.
+    histories
+        Where the bars are; others append them.
+    asset
+        Number of the asset there.
+    models
+        Shared by the streams of one strategy; without it, the stream has its own.
+    """
+
+    def __init__(
+        self, genome: Genome, histories: Histories, asset: int = 0, models: FittedModels | None = None
+    ) -> None:
+        self._histories, self._asset = histories, asset
+        family = get_family(genome.family)
+        self._target = LastTarget(family, genome.genes, models or FittedModels())
+        self._reads_funding = "funding_rate" in family.columns_of(genome.genes)
+
+    def target(self) -> float:
+        """Return the target in [-1, 1] decided at the close of the last bar; 0 before the first.
+
+        A bar without a funding rate does not exist for a genome that reads one: the target stays.
+        """
+        bars = self._histories.bars(self._asset)
+        if self._reads_funding and not self._histories.rated[self._asset]:
+            bars = bars.part(np.isfinite(bars.funding_rate), "rated")
+        return self._target.at(bars)

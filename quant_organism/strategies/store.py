@@ -15,7 +15,7 @@ Rows = NDArray[Any]
 Arrays = tuple[NDArray[Any], ...]
 
 
-class Table(NamedTuple):
+class IndicatorTable(NamedTuple):
     """Rows of one indicator of one asset.
 
     Parameters
@@ -33,7 +33,7 @@ class Table(NamedTuple):
     rows: Rows
 
     @classmethod
-    def of(cls, keys: Keys, rows: Rows) -> Table:
+    def of(cls, keys: Keys, rows: Rows) -> IndicatorTable:
         """Return the table of rows that stand in the order of their keys, whatever that is."""
         order = np.argsort(keys)
         return cls(keys[order], order, rows)
@@ -66,7 +66,7 @@ class IndicatorStore:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._lock = Lock()
-        self._tables: dict[tuple[str, str, str], Table] = {}
+        self._tables: dict[tuple[str, str, str], IndicatorTable] = {}
         self._rooms: dict[tuple[str, str, str], Rows] = {}
         self._models: dict[bytes, Arrays] = {}
         self._table_bytes: Counter[str] = Counter()
@@ -77,7 +77,7 @@ class IndicatorStore:
         """Bytes of all arrays kept."""
         return self._model_bytes + self._table_bytes.total()
 
-    def table(self, market: str, asset: str, name: str) -> Table | None:
+    def table(self, market: str, asset: str, name: str) -> IndicatorTable | None:
         """Return what is kept of an indicator of an asset."""
         return self._tables.get((market, asset, name))
 
@@ -90,7 +90,7 @@ class IndicatorStore:
         """Return how many bytes of rows of a market can be kept beside those that are kept of it already."""
         return self.max_bytes - self._model_bytes - self._table_bytes[market]
 
-    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> Table | None:
+    def keep_table(self, market: str, asset: str, name: str, keys: Keys, rows: Rows) -> IndicatorTable | None:
         """Keep rows beside those kept before, and return all of them; None if they do not fit."""
         place = (market, asset, name)
         with self._lock:
@@ -106,9 +106,9 @@ class IndicatorStore:
             self._table_bytes[market] += rows.nbytes
             if before is None:
                 self._rooms[place] = rows
-                table = Table.of(keys, rows)
+                table = IndicatorTable.of(keys, rows)
             else:
-                table = Table.of(
+                table = IndicatorTable.of(
                     np.concatenate([before.keys[np.argsort(before.places)], keys]),
                     self._extended(place, before.rows, rows),
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeVar, cast
+from typing import Final, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
 from quant_organism.errors import InputError
 from quant_organism.evolution.candidates import Candidate
-from quant_organism.evolution.code_version import code_version
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
+from quant_organism.market.splits import Span, Splits
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.replay_store import ReplayStore
-from quant_organism.validation.splits import Span, Splits
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
 from quant_organism.validation.verdict import Stage, Verdict
@@ -30,6 +30,9 @@ SpanName = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
 """Spans that are scored; `holdout` is both unseen ones together."""
 
 Made = TypeVar("Made")
+
+_JUDGED_BY: Final = "quant_organism.validation.gauntlet"
+"""What a look at the unseen bars shows, and is judged by, is computed by this module and what it imports."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Grounds:
             It cannot be written down; the bars stay sealed.
         """
         identities = [candidate.id for candidate in self._admitted]
-        measured_with = f"{self.costs.hash} {code_version()}"
+        measured_with = f"{self.costs.hash} {code_identity(_JUDGED_BY)}"
         return self.register.open(
             self.panel, self.splits.unseen, identities, measured_with=measured_with, reason=self.reason
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import multiprocessing
 from collections import deque
@@ -17,23 +16,20 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.market.stored import encode
 from quant_organism.resilience.files import write_file
-
-DATASET: Final = "null_draws"
+from quant_organism.validation.tables import NullDrawTable
 
 Statistics = Mapping[str, float]
 """Values by name; nan where one is undefined."""
+
+LOST: Final = "lost batches"
+"""Statistic that counts what could not be measured, for want of a machine or of time: such a draw is not kept."""
 
 Made = TypeVar("Made")
 
 _MOST_AHEAD: Final = 4
 """Draws per process that are begun and not yet handed out: one that takes long does not keep the others waiting."""
-
-_DRAW_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "draw": pl.Int64,
-    "statistic": pl.String,
-    "value": pl.Float64,
-}
 
 
 class DrawStore:
@@ -54,7 +50,7 @@ class DrawStore:
     def __init__(self, root: Path, test: str, identity: Mapping[str, str]) -> None:
         text = json.dumps(dict(identity), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._folder = root.absolute() / DATASET / f"test={test}" / f"search={digest}"
+        self._folder = root.absolute() / NullDrawTable.dataset / f"test={test}" / f"search={digest}"
         self._identity = dict(identity)
 
     def read(self, draw: int) -> Statistics | None:
@@ -69,12 +65,16 @@ class DrawStore:
         if not path.exists():
             return None
         try:
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=_DRAW_SCHEMA)
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=NullDrawTable.schema)
         except pl.exceptions.PolarsError as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "delete it: the draw is made again"
             raise IntegrityError(f"a draw cannot be read: {first}", where=str(path), remedy=remedy) from error
         return dict(zip(frame["statistic"].to_list(), frame["value"].to_list(), strict=True))
+
+    def has(self, draw: int) -> bool:
+        """Tell whether a draw has been made."""
+        return self._path(draw).exists()
 
     def write(self, draw: int, statistics: Statistics) -> None:
         """Keep what a draw gave.
@@ -85,10 +85,10 @@ class DrawStore:
             The folder cannot be written.
         """
         names, values = list(statistics), [float(value) for value in statistics.values()]
-        frame = pl.DataFrame({"draw": [draw] * len(names), "statistic": names, "value": values}, schema=_DRAW_SCHEMA)
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", metadata=self._identity)
-        write_file(self._path(draw), buffer.getvalue())
+        frame = pl.DataFrame(
+            {"draw": [draw] * len(names), "statistic": names, "value": values}, schema=NullDrawTable.schema
+        )
+        write_file(self._path(draw), encode(NullDrawTable, frame, self._identity))
 
     def _path(self, draw: int) -> Path:
         return self._folder / f"draw-{draw:06d}.parquet"
@@ -96,7 +96,7 @@ class DrawStore:
 
 @dataclass(frozen=True)
 class Remembered:
-    """A way to make draws that looks first whether a draw has been made.
+    """A way to make draws that looks first whether a draw has been made, and keeps what is whole.
 
     Parameters
     ----------
@@ -109,13 +109,17 @@ class Remembered:
     make: Callable[[int], Statistics]
     store: DrawStore | None = None
 
+    def keeps(self, draw: int) -> bool:
+        """Tell whether a draw was made before, so that it takes no time."""
+        return self.store is not None and self.store.has(draw)
+
     def __call__(self, draw: int) -> Statistics:
         """Return the statistics of a draw."""
         known = None if self.store is None else self.store.read(draw)
         if known is not None:
             return known
         made = self.make(draw)
-        if self.store is not None:
+        if self.store is not None and not made.get(LOST):
             self.store.write(draw, made)
         return made
 

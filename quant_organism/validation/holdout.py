@@ -9,44 +9,24 @@ bar with this one, whatever was judged by it. Over any number of openings the to
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import check_market_id
+from quant_organism.market.splits import Span
+from quant_organism.market.stored import encode
 from quant_organism.resilience.files import write_file
 from quant_organism.resilience.locks import alone_in
-from quant_organism.validation.splits import Span
-
-DATASET: Final = "holdout_openings"
+from quant_organism.validation.tables import OpeningTable
 
 _MOMENT = pl.Datetime("ms", "UTC")
-OPENING_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "opening": pl.Int64,
-    "event": pl.String,
-    "recorded_at": _MOMENT,
-    "look": pl.String,
-    "panel_hash": pl.String,
-    "interval": pl.String,
-    "first_bar": _MOMENT,
-    "end": _MOMENT,
-    "candidates": pl.List(pl.String),
-    "nth": pl.Int64,
-    "reason": pl.String,
-    "result_hash": pl.String,
-}
-"""One row for each event: `opened` before the data are read, `read` once the result is known.
-
-`look` is the digest of what is looked at, by whom and how; `first_bar` and `end` are the span's; `nth` counts the
-openings that share a bar with it, this one included; `result_hash` is null until it was read.
-"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +75,7 @@ class HoldoutRegister:
     """
 
     def __init__(self, root: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._folder = root.absolute() / DATASET
+        self._folder = root.absolute() / OpeningTable.dataset
         self._now = now
 
     def open(self, panel: Panel, span: Span, candidates: Sequence[str], *, measured_with: str, reason: str) -> Opening:
@@ -108,7 +88,7 @@ class HoldoutRegister:
         candidates
             Identities of all strategies that will be judged on them.
         measured_with
-            What else the result is a function of: hash of the costs, version of the code.
+            What else the result is a function of: hash of the costs, identity of the code that measures and judges.
         reason
             Why they are opened, for people.
 
@@ -192,8 +172,35 @@ class HoldoutRegister:
                     remedy="equal bars, candidates, costs and code give equal results: report it as a defect",
                 )
 
+    def check_opened(self, market: str, panel_hash: str, candidate: str) -> None:
+        """Refuse a strategy that wants to see the unseen bars of a panel again, unless they were opened to judge it.
+
+        Who was judged on them learns nothing new from them; anybody else would take a look that nobody counts.
+
+        Parameters
+        ----------
+        market, panel_hash
+            The panel whose unseen bars are wanted.
+        candidate
+            Identity of the strategy.
+
+        Raises
+        ------
+        InputError
+            No opening of this register names it.
+        """
+        looks = self.frame(market).filter(
+            pl.col("panel_hash") == panel_hash, pl.col("candidates").list.contains(candidate), event="opened"
+        )
+        if looks.is_empty():
+            raise InputError(
+                f"the unseen bars of the panel {panel_hash[:8]} of {market} were never opened for it",
+                where=candidate,
+                remedy="replay strategies in the data folder of the run that judged them",
+            )
+
     def frame(self, market: str) -> pl.DataFrame:
-        """Return all events of a market by `OPENING_SCHEMA`, in the order of the openings.
+        """Return all events of a market by `OpeningTable`, in the order of the openings.
 
         Raises
         ------
@@ -203,14 +210,14 @@ class HoldoutRegister:
         rows = []
         for part in sorted(self._of(market).glob("*.parquet")):
             try:
-                rows.append(pl.read_parquet(part, glob=False, hive_partitioning=False, schema=OPENING_SCHEMA))
+                rows.append(pl.read_parquet(part, glob=False, hive_partitioning=False, schema=OpeningTable.schema))
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise IntegrityError(
                     f"an opening cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
                     where=str(part),
                     remedy="bring it back from a backup: without it nobody knows how often these bars were read",
                 ) from error
-        return pl.concat(rows) if rows else pl.DataFrame(schema=OPENING_SCHEMA)
+        return pl.concat(rows) if rows else OpeningTable.empty()
 
     def _of(self, market: str) -> Path:
         return self._folder / f"market={check_market_id(market)}"
@@ -220,9 +227,7 @@ class HoldoutRegister:
         part = self._of(market) / f"{row['opening']:06d}-{event}.parquet"
         if part.exists():
             raise IntegrityError("this opening is on record already", where=str(part), remedy="report it as a defect")
-        buffer = io.BytesIO()
-        pl.DataFrame([row], schema=OPENING_SCHEMA).write_parquet(buffer, compression="zstd")
-        write_file(part, buffer.getvalue())
+        write_file(part, encode(OpeningTable, OpeningTable.frame([row])))
 
 
 def _digest(*parts: str) -> str:

@@ -18,14 +18,14 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.candidates import Evidence, choose_candidates, composition
-from quant_organism.evolution.code_version import code_version
+from quant_organism.evolution.candidates import EdgeEvidence, choose_candidates, composition
 from quant_organism.evolution.executors import open_executor
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.search import search
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
-from quant_organism.validation.draws import Statistics, in_order
+from quant_organism.validation.draws import LOST, Remembered, Statistics, in_order
 from quant_organism.validation.nulls import NullKind, draw_null
 from quant_organism.validation.pretest import rule_families, unfit_for_nulls
 from quant_organism.validation.statistics.evidence import NotRun, require
@@ -37,7 +37,7 @@ STOP_AFTER: Final = 10
 CHAMPIONS: Final = 4
 """Least number of single genomes that have a p-value of their own, put forward or not."""
 
-COMMITTEE, _CHAMPION, _LOST = "committee", "champion ", "lost batches"
+COMMITTEE, _CHAMPION = "committee", "champion "
 _STREAM: Final = 2
 """Keeps the random numbers of the copies apart from those of the search itself."""
 
@@ -91,7 +91,7 @@ class SearchOnNulls:
                 champions += candidate.origin == "champion"
                 name = f"{_CHAMPION}{champions}" if candidate.origin == "champion" else COMMITTEE
                 statistics[name] = sharpe
-        return statistics | {_LOST: float(len(found.lost))}
+        return statistics | {LOST: float(len(found.lost))}
 
     @property
     def identity(self) -> dict[str, str]:
@@ -102,12 +102,12 @@ class SearchOnNulls:
             "costs": self.costs.hash,
             "seed": str(self.seed),
             "kind": self.kind,
-            "code": code_version(),
+            "code": code_identity(__name__),
         }
 
 
 def frozen_spec(
-    spec: EvolutionSpec, panel: Panel, *, evidence: Evidence | None = None, fitted: bool = False
+    spec: EvolutionSpec, panel: Panel, *, evidence: EdgeEvidence | None = None, fitted: bool = False
 ) -> tuple[EvolutionSpec, tuple[str, ...]]:
     """Return the spec that is rerun, and the families that are left out of it.
 
@@ -125,13 +125,12 @@ def frozen_spec(
     """
     families = tuple(spec.families or default_families(panel))
     covered = families if fitted else rule_families(families)
-    lifted = {"hours": None, "cost_limit_usd": None, "cost_per_worker_hour_usd": None}
     settled = {
         "families": covered,
         "choice": composition(spec.choice, evidence),
         "champions": max(spec.champions, CHAMPIONS),
     }
-    return spec.model_copy(update=lifted | settled), tuple(name for name in families if name not in covered)
+    return spec.uninterrupted.model_copy(update=settled), tuple(name for name in families if name not in covered)
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class SearchSignificance:
     draws
         Copies that were searched.
     wanted
-        Copies that would have been searched with more time.
+        Copies that were planned; fewer are searched where the answer is clear before.
     sharpe
         In-sample Sharpe ratio of the committee and of each champion on the market itself, by name.
     luck_sharpe
@@ -153,8 +152,8 @@ class SearchSignificance:
     p_values
         By name; for the second champion and later the largest of its own and those before it, since a rank counts only
         if all better ones do.
-    undefined, lost_batches
-        Copies on which the committee was undefined, which count as lower, and batches that could not be measured.
+    undefined
+        Copies on which the committee was undefined, which count as lower.
     left_out
         Families that the reruns leave out: the p-values do not cover what they found.
     seconds_per_draw
@@ -168,7 +167,6 @@ class SearchSignificance:
     luck_sharpe: Mapping[str, float]
     p_values: Mapping[str, SimulatedP | NotRun]
     undefined: int
-    lost_batches: int
     left_out: tuple[str, ...]
     seconds_per_draw: float
 
@@ -205,6 +203,20 @@ class SearchSignificance:
         return found
 
 
+@dataclass(frozen=True)
+class Incomplete(NotRun):
+    """A test that was cut short: how far it came decides nothing. What was made is kept, so that it can go on.
+
+    Attributes
+    ----------
+    made, planned
+        Copies of the market that were searched whole, and those that the p-value asks for.
+    """
+
+    made: int
+    planned: int
+
+
 def search_significance(
     searched: SearchOnNulls,
     *,
@@ -226,9 +238,10 @@ def search_significance(
     searched
         The search, frozen.
     draws
-        Copies B at most; 19 reach 0.05, 99 reach 0.01.
+        Copies B that are planned; 19 reach 0.05, 99 reach 0.01. Fewer are made only where the answer is clear before.
     minutes
-        Time in which draws are begun that are expected to end in it; None: all. It decides B, nothing else.
+        Time after which no draw is begun any more; None: none. Draws that were kept take no time. It interrupts, and
+        decides nothing: where a draw is missing, there is no p-value.
     make
         Makes draws in place of `searched`, such as one that remembers them.
     left_out
@@ -238,12 +251,13 @@ def search_significance(
     progress
         Told how many draws are made and how many there may be.
     clock
-        Seconds, for the budget.
+        Seconds, for the time limit.
 
     Returns
     -------
     SearchSignificance or NotRun
-        Not run on less than 90 days, without a family, or without time for a single copy.
+        Not run on less than 90 days or without a family; `Incomplete` where time was up before every draw was made, or
+        where a draw could not be made whole.
 
     Raises
     ------
@@ -253,17 +267,13 @@ def search_significance(
     require(draws >= 1, f"{draws} draws are none", "19 reach 0.05, 99 reach 0.01")
     if (unfit := unfit_for_nulls(searched.panel, searched.spec.families or ())) is not None:
         return unfit
-    if minutes is not None and minutes <= 0.0:
-        return NotRun("no time is allowed for it")
     began = clock()
     done: list[Statistics] = []
 
     def numbers() -> Iterator[int]:
-        yield 0
-        for number in range(1, draws + 1):
-            elapsed = clock() - began
-            each = elapsed / len(done) if done else 0.0
-            if minutes is not None and elapsed + each * processes > 60.0 * minutes:
+        for number in range(draws + 1):
+            is_kept = isinstance(make, Remembered) and make.keeps(number)
+            if minutes is not None and not is_kept and clock() - began >= 60.0 * minutes:
                 return
             yield number
 
@@ -276,10 +286,14 @@ def search_significance(
         exceedances += number > 0 and found[primary] >= done[0][primary]
         if exceedances == STOP_AFTER:
             break
-    if len(done) < 2:
-        needed = (clock() - began) / 60.0
-        return NotRun(f"no time for a single copy of the market: a search takes {needed:.1f} minutes here")
+    if any(found.get(LOST) for found in done) or (len(done) <= draws and exceedances < STOP_AFTER):
+        return _incomplete(sum(not found.get(LOST) for found in done[1:]), draws)
     return _judged(done, searched.kind, draws, left_out, (clock() - began) / len(done))
+
+
+def _incomplete(made: int, planned: int) -> Incomplete:
+    reason = f"incomplete: {made} of {planned} copies; go on with `quant-organism run --resume-copies`"
+    return Incomplete(reason, made, planned)
 
 
 def _primary(real: Statistics) -> str:
@@ -291,7 +305,7 @@ def _judged(
     done: Sequence[Statistics], kind: NullKind, wanted: int, left_out: Sequence[str], seconds: float
 ) -> SearchSignificance:
     real, copies = done[0], done[1:]
-    names = [name for name in real if name != _LOST]
+    names = [name for name in real if name != LOST]
     p_values: dict[str, SimulatedP | NotRun] = {}
     before: SimulatedP | NotRun | None = None
     for name in names:
@@ -307,7 +321,6 @@ def _judged(
         luck_sharpe={name: _median([copy[name] for copy in copies]) for name in names},
         p_values=p_values,
         undefined=sum(math.isnan(copy[COMMITTEE]) for copy in copies),
-        lost_batches=int(sum(found[_LOST] for found in done)),
         left_out=tuple(left_out),
         seconds_per_draw=seconds,
     )

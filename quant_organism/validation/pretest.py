@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.evolution.candidates import Evidence
-from quant_organism.evolution.code_version import code_version
+from quant_organism.evolution.candidates import EdgeEvidence
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
+from quant_organism.market.splits import MIN_DAYS
 from quant_organism.strategies import Genome, get_family, random_genome
-from quant_organism.strategies.family import model_genes
 from quant_organism.validation.draws import Statistics, in_order
 from quant_organism.validation.nulls import draw_null
-from quant_organism.validation.splits import MIN_DAYS
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 from quant_organism.validation.statistics.simulated_p import simulated_p_value
 
@@ -86,9 +85,9 @@ class PretestResult:
         return self.p_value <= LEVEL
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> EdgeEvidence:
         """What the final choice of a search wants to know."""
-        return Evidence(pooled_p=self.pooled_p, per_asset_p=self.per_asset_p)
+        return EdgeEvidence(pooled_p=self.pooled_p, per_asset_p=self.per_asset_p)
 
     @property
     def sentence(self) -> str:
@@ -160,13 +159,13 @@ class RandomStrategies:
             "genomes": str(self.genomes),
             "min_trades": str(self.min_trades),
             "seed": str(self.seed),
-            "code": code_version(),
+            "code": code_identity(__name__),
         }
 
 
 def rule_families(families: Sequence[str]) -> tuple[str, ...]:
     """Return the families that fit no model, whose strategies cost little to evaluate on many copies of a market."""
-    return tuple(name for name in families if not model_genes(get_family(name)))
+    return tuple(name for name in families if not get_family(name).model_genes)
 
 
 def pretest(

@@ -16,25 +16,10 @@ from pydantic import ValidationError
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.conditions import fields
-from quant_organism.strategies.conditions.load import MAX_BYTES, parse
+from quant_organism.strategies.handwritten.load import MAX_BYTES, parse
+from quant_organism.validation.gates import GATES
 from quant_organism.validation.gates.gate import Gate
-from quant_organism.validation.gates.overfitting import (
-    BacktestOverfitting,
-    DeflatedSharpe,
-    HaircutSharpe,
-    PredictiveAbility,
-    TrialBudget,
-)
-from quant_organism.validation.gates.replay import (
-    ReplayConsistency,
-    ReplaySharpe,
-    SharpeOnTestnet,
-    TradeParity,
-    TripleValidation,
-)
-from quant_organism.validation.gates.robustness import ROBUSTNESS
-from quant_organism.validation.gates.significance import Decision, HoldoutMean, Luck, Pretest, SearchLuck
-from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
+from quant_organism.validation.gates.significance import CombinedSignificance, HoldoutMean
 from quant_organism.validation.verdict import STAGES, UNSEEN
 
 Goal = Literal["shadow", "paper"]
@@ -44,15 +29,7 @@ GOALS: Final[tuple[Goal, ...]] = get_args(Goal)
 
 SHIPPED: Final = ("light", "full", "strict")
 
-_GATES: Final[tuple[type[Gate], ...]] = (
-    *(Backtest, PositiveWindows),
-    *(DeflatedSharpe, BacktestOverfitting, TrialBudget, HaircutSharpe, PredictiveAbility),
-    *ROBUSTNESS,
-    *(TradeParity, ReplaySharpe, ReplayConsistency, SharpeOnTestnet, TripleValidation),
-    *(Luck, HoldoutMean, Pretest, SearchLuck, Decision),
-)
-
-KINDS: Final[Mapping[str, type[Gate]]] = MappingProxyType({gate.kind: gate for gate in _GATES})
+KINDS: Final[Mapping[str, type[Gate]]] = MappingProxyType({gate.kind: gate for gate in GATES})
 """Every kind of gate, by the name that profiles call it by."""
 
 _MOST_GATES = 100
@@ -125,7 +102,7 @@ class Profile:
                     remedy="add one whose span is out_of_sample, walk_forward or holdout",
                 )
         kinds = {gate.kind for gate in profile.gates}
-        if Decision.kind in kinds and HoldoutMean.kind not in kinds:
+        if CombinedSignificance.kind in kinds and HoldoutMean.kind not in kinds:
             raise InputError(
                 "decision combines the p-value of holdout_mean, which the profile lacks",
                 where="profile",

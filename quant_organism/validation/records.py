@@ -2,58 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, Final, get_args
+from dataclasses import dataclass, fields
+from typing import Any, get_args
 
 import orjson
 import polars as pl
 
 from quant_organism.errors import IntegrityError
+from quant_organism.evolution.candidates import Candidate
+from quant_organism.market.schema import TIMESTAMP
 from quant_organism.validation.case import Grounds, SpanName
-from quant_organism.validation.gauntlet import Judgement, Review
+from quant_organism.validation.gauntlet import Judgement, Review, Standing
 from quant_organism.validation.profile import Profile
+from quant_organism.validation.tables import CandidateMetricTable, CandidateReturnTable, StandingTable, VerdictTable
 from quant_organism.validation.verdict import Verdict
-
-_Schema = dict[str, type[pl.DataType] | pl.DataType]
-
-VERDICT_SCHEMA: Final[_Schema] = {
-    "candidate": pl.Utf8,
-    "origin": pl.Utf8,
-    "profile": pl.Utf8,
-    "profile_hash": pl.Utf8,
-    "stage": pl.Utf8,
-    "gate": pl.Utf8,
-    "needed_for": pl.List(pl.Utf8),
-    "status": pl.Utf8,
-    "value": pl.Float64,
-    "threshold": pl.Float64,
-    "n_used": pl.Int64,
-    "reason": pl.Utf8,
-}
-"""One row per candidate and gate; `needed_for` names the stages of life that the gate stands before, none if it only
-informs."""
-
-METRIC_SCHEMA: Final[_Schema] = {
-    "candidate": pl.Utf8,
-    "looked_at": pl.Boolean,
-    "score": pl.Float64,
-    "metrics": pl.Utf8,
-}
-"""One row per candidate: whether it was looked at on the unseen days, its Sharpe ratio there, metrics by span."""
-
-SUMMARY_SCHEMA: Final[_Schema] = {
-    "candidate": pl.Utf8,
-    "origin": pl.Utf8,
-    "members": pl.Int64,
-    "standing": pl.Utf8,
-    "passed": pl.Boolean,
-    "score": pl.Float64,
-    "why": pl.Utf8,
-    "metrics": pl.Utf8,
-}
-"""One row per candidate: what it has earned, and in a sentence why not more."""
-
-_RETURNS_SCHEMA: Final[_Schema] = {"candidate": pl.Utf8, "day": pl.Int64, "net_return": pl.Float64}
 
 
 def verdicts_frame(reviews: Sequence[Review], profile: Profile) -> pl.DataFrame:
@@ -76,7 +38,7 @@ def verdicts_frame(reviews: Sequence[Review], profile: Profile) -> pl.DataFrame:
         for review in reviews
         for judgement in review.judgements
     ]
-    return pl.DataFrame(rows, schema=VERDICT_SCHEMA, orient="row")
+    return VerdictTable.frame(rows)
 
 
 def read_judgements(frame: pl.DataFrame, profile: Profile) -> dict[str, list[Judgement]]:
@@ -95,11 +57,64 @@ def read_judgements(frame: pl.DataFrame, profile: Profile) -> dict[str, list[Jud
             where="verdicts",
             remedy="materialise backtest_validation and what follows again",
         )
-    found: dict[str, list[Judgement]] = {}
-    for row in frame.iter_rows(named=True):
-        verdict = Verdict(**{field.name: row[field.name] for field in fields(Verdict)})
-        found.setdefault(row["candidate"], []).append(Judgement(verdict, tuple(row["needed_for"])))
-    return found
+    return _judgements(frame)
+
+
+@dataclass(frozen=True)
+class ReviewedCandidate:
+    """One candidate with all that was said of it, and what it has earned by that: what validation hands to deployment.
+
+    Attributes
+    ----------
+    candidate
+        The strategy, and how it was chosen.
+    standing, why
+        What it has earned, and why no more.
+    score
+        Sharpe ratio on all unseen days; nan where they were not looked at.
+    metrics
+        Metrics by span; none where one is undefined.
+    judgements
+        In the order in which they were given.
+    """
+
+    candidate: Candidate
+    standing: Standing
+    why: str
+    score: float
+    metrics: Mapping[str, Mapping[str, float | None]]
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def evidence(self) -> tuple[Verdict, ...]:
+        """Verdicts of the gates before the stage of life that it has earned; none where it has fallen."""
+        return tuple(judgement.verdict for judgement in self.judgements if self.standing in judgement.goals)
+
+
+def read_reviewed(
+    candidates: Sequence[Candidate], standings: pl.DataFrame, verdicts: pl.DataFrame
+) -> list[ReviewedCandidate]:
+    """Return the candidates of a cycle as they were reviewed, in the order of their standings.
+
+    Parameters
+    ----------
+    candidates
+        All candidates of the cycle.
+    standings, verdicts
+        As `summary_frame` and `verdicts_frame` return them, after all gates.
+    """
+    by_id, judged = {candidate.id: candidate for candidate in candidates}, _judgements(verdicts)
+    return [
+        ReviewedCandidate(
+            candidate=by_id[row[StandingTable.candidate]],
+            standing=row[StandingTable.standing],
+            why=row[StandingTable.why],
+            score=row[StandingTable.score],
+            metrics=orjson.loads(row[StandingTable.metrics]),
+            judgements=tuple(judged.get(row[StandingTable.candidate], ())),
+        )
+        for row in standings.iter_rows(named=True)
+    ]
 
 
 def metrics_frame(grounds: Grounds) -> pl.DataFrame:
@@ -114,7 +129,12 @@ def metrics_frame(grounds: Grounds) -> pl.DataFrame:
         score = metrics["holdout"]["sharpe"] if "holdout" in metrics else math.nan
         text = orjson.dumps(metrics, option=orjson.OPT_SORT_KEYS).decode()
         rows.append((candidate.id, candidate.id in admitted, score, text))
-    return pl.DataFrame(rows, schema=METRIC_SCHEMA, orient="row")
+    return CandidateMetricTable.frame(rows)
+
+
+def looked_at(metrics: pl.DataFrame) -> list[str]:
+    """Return the candidates that were looked at on the unseen days, by a frame made by `metrics_frame`."""
+    return metrics.filter("looked_at")["candidate"].to_list()
 
 
 def summary_frame(reviews: Sequence[Review], metrics: pl.DataFrame) -> pl.DataFrame:
@@ -141,7 +161,7 @@ def summary_frame(reviews: Sequence[Review], metrics: pl.DataFrame) -> pl.DataFr
         )
         for review in reviews
     ]
-    return pl.DataFrame(rows, schema=SUMMARY_SCHEMA, orient="row")
+    return StandingTable.frame(rows)
 
 
 def returns_frame(grounds: Grounds) -> pl.DataFrame:
@@ -153,15 +173,29 @@ def returns_frame(grounds: Grounds) -> pl.DataFrame:
     spans += [grounds.measured("holdout")] if grounds.admitted else []
     parts = [
         pl.DataFrame(
-            {"candidate": committee.id, "day": span.days, "net_return": span.daily_returns[row]}, schema=_RETURNS_SCHEMA
+            {
+                CandidateReturnTable.candidate: committee.id,
+                CandidateReturnTable.day: pl.Series(span.days).cast(TIMESTAMP).dt.date(),
+                CandidateReturnTable.net_return: span.daily_returns[row],
+            }
         )
         for span in spans
         for row, committee in enumerate(span.committees)
     ]
     order = {candidate.id: place for place, candidate in enumerate(grounds.candidates)}
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=_RETURNS_SCHEMA)
-    ranked = frame.sort(pl.col("candidate").replace_strict(order, return_dtype=pl.Int64), "day")
-    return ranked.with_columns(pl.col("day").cast(pl.Datetime("ms", "UTC")).dt.date())
+    frame = pl.concat(parts) if parts else CandidateReturnTable.empty()
+    place = pl.col(CandidateReturnTable.candidate).replace_strict(order, return_dtype=pl.Int64)
+    return frame.sort(place, CandidateReturnTable.day)
+
+
+def _judgements(frame: pl.DataFrame) -> dict[str, list[Judgement]]:
+    judged: dict[str, list[Judgement]] = {}
+    for row in frame.iter_rows(named=True):
+        verdict = Verdict(**{field.name: row[field.name] for field in fields(Verdict)})
+        judged.setdefault(row[VerdictTable.candidate], []).append(
+            Judgement(verdict, tuple(row[VerdictTable.needed_for]))
+        )
+    return judged
 
 
 def _metrics(grounds: Grounds, span: SpanName, row: int) -> dict[str, float]:

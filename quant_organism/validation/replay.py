@@ -16,22 +16,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.metrics import reduce_paths
-from quant_organism.backtest.sleeves import HOURS_PER_YEAR
-from quant_organism.backtest.stream import GenomeStream
-from quant_organism.backtest.trades import TradeList
+from quant_organism.backtest import HOURS_PER_YEAR, Costs, Evaluator, GenomeStream, MarketRow, TradeList, reduce_paths
 from quant_organism.errors import InputError
-from quant_organism.evolution.code_version import code_version
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import format_ms
-from quant_organism.strategies import Committee, Genome
-from quant_organism.strategies.committee import Member
-from quant_organism.strategies.stream import FittedModels
+from quant_organism.market.splits import Span
+from quant_organism.strategies import Committee, FittedModels, Genome, Member
 from quant_organism.validation.draws import in_order
 from quant_organism.validation.replay_store import MemberReplay, PeriodReplay, ReplayStore
-from quant_organism.validation.splits import Span
 from quant_organism.validation.statistics.evidence import NotRun
 
 LEAST_DAYS = 5
@@ -149,7 +142,7 @@ class Replayer:
             "panel": self.panel.hash,
             "costs": self.costs.hash,
             "periods": ",".join(f"{span.start}-{span.stop}" for span in self.periods),
-            "code": code_version(),
+            "code": code_identity(__name__),
         }
 
     def __call__(self, number: int) -> MemberReplay:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import polars as pl
 
@@ -11,29 +10,8 @@ from quant_organism.validation.case import Case
 from quant_organism.validation.gates.replay import replay_of, triple_of
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.tables import ReplayTable
 from quant_organism.validation.triple import PERIODS, Mode
-
-_MOMENT = pl.Datetime("ms", "UTC")
-
-REPLAY_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "candidate": pl.String,
-    "mode": pl.String,
-    "period": pl.Int64,
-    "first_bar": _MOMENT,
-    "bars": pl.Int64,
-    "trades": pl.Int64,
-    "sharpe": pl.Float64,
-    "total_return": pl.Float64,
-    "equal": pl.Int64,
-    "compared": pl.Int64,
-    "trade_hash": pl.String,
-    "difference": pl.String,
-    "overall": pl.Float64,
-    "attainable": pl.Float64,
-    "score": pl.String,
-}
-"""One row per candidate, mode and period. `equal` of `compared` replays of members made the backtest's trades;
-`trade_hash` is over all periods; `overall`, of at most `attainable`, is the score of the triple validation."""
 
 
 def modes_of(profile: Profile) -> tuple[Mode, ...]:
@@ -72,4 +50,4 @@ def replays_frame(cases: Iterable[Case], modes: Iterable[Mode]) -> pl.DataFrame:
                 )
                 for place, span in enumerate(found.periods)
             ]
-    return pl.DataFrame(rows, schema=REPLAY_SCHEMA, orient="row")
+    return ReplayTable.frame(rows)

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.errors import IntegrityError
+from quant_organism.market.stored import encode
 from quant_organism.resilience.files import write_file
-
-DATASET: Final = "member_replays"
-
-_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "trades": pl.Int64,
-    "trade_hash": pl.String,
-    "backtest_hash": pl.String,
-    "difference": pl.String,
-    "returns": pl.List(pl.Float64),
-}
+from quant_organism.validation.tables import MemberReplayTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +58,7 @@ class ReplayStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self._folder = root.absolute() / DATASET
+        self._folder = root.absolute() / MemberReplayTable.dataset
 
     def read(self, identity: Mapping[str, str]) -> MemberReplay | None:
         """Return the replay that is a function of all this; None if it has not been made.
@@ -82,7 +72,7 @@ class ReplayStore:
         if not path.exists():
             return None
         try:
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=_SCHEMA)
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=MemberReplayTable.schema)
         except pl.exceptions.PolarsError as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "delete it: the replay is made again"
@@ -103,10 +93,7 @@ class ReplayStore:
             (part.trades, part.trade_hash, part.backtest_hash, part.difference, part.returns.tolist())
             for part in replay.periods
         ]
-        buffer = io.BytesIO()
-        frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-        frame.write_parquet(buffer, compression="zstd", metadata=dict(identity))
-        write_file(self._path(identity), buffer.getvalue())
+        write_file(self._path(identity), encode(MemberReplayTable, MemberReplayTable.frame(rows), identity))
 
     def _path(self, identity: Mapping[str, str]) -> Path:
         text = json.dumps(dict(identity), sort_keys=True)

@@ -2,60 +2,32 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
-from quant_organism.evolution.candidates import Evidence
+from quant_organism.evolution.candidates import EdgeEvidence
 from quant_organism.validation.case import PValue
-from quant_organism.validation.permutation import SearchSignificance
+from quant_organism.validation.permutation import Incomplete, SearchSignificance
 from quant_organism.validation.pretest import LEVEL, PretestResult
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.simulated_p import SimulatedP
-
-_Schema = dict[str, type[pl.DataType] | pl.DataType]
-
-PRETEST_SCHEMA: Final[_Schema] = {
-    "status": pl.Utf8,
-    "p_value": pl.Float64,
-    "pooled_p": pl.Float64,
-    "per_asset_p": pl.Float64,
-    "level": pl.Float64,
-    "percentile": pl.Float64,
-    "draws": pl.Int64,
-    "genomes": pl.Int64,
-    "best_family": pl.Utf8,
-    "top_sharpe": pl.Float64,
-    "sentence": pl.Utf8,
-}
-
-SIGNIFICANCE_SCHEMA: Final[_Schema] = {
-    "statistic": pl.Utf8,
-    "status": pl.Utf8,
-    "sharpe": pl.Float64,
-    "luck_sharpe": pl.Float64,
-    "p_value": pl.Float64,
-    "exceedances": pl.Int64,
-    "draws": pl.Int64,
-    "null": pl.Utf8,
-    "left_out": pl.List(pl.Utf8),
-    "sentence": pl.Utf8,
-}
+from quant_organism.validation.tables import PretestTable, SignificanceTable
 
 
 def pretest_frame(result: PretestResult | NotRun) -> pl.DataFrame:
     """Return one row: `passed` if there may be something to find, `failed` if not, `not_run` with the reason."""
     if isinstance(result, NotRun):
-        return pl.DataFrame([{"status": "not_run", "level": LEVEL, "sentence": result.reason}], schema=PRETEST_SCHEMA)
-    row = {name: getattr(result, name) for name in PRETEST_SCHEMA if hasattr(result, name)}
+        return PretestTable.frame([{"status": "not_run", "level": LEVEL, "sentence": result.reason}])
+    row = {name: getattr(result, name) for name in PretestTable.schema if hasattr(result, name)}
     status = "passed" if result.found else "failed"
-    return pl.DataFrame([row | {"status": status, "level": LEVEL}], schema=PRETEST_SCHEMA)
+    return PretestTable.frame([row | {"status": status, "level": LEVEL}])
 
 
-def read_evidence(frame: pl.DataFrame) -> Evidence | None:
+def read_evidence(frame: pl.DataFrame) -> EdgeEvidence | None:
     """Return what the final choice of a search wants to know of `pretest_frame`; None where the test did not run."""
     row = frame.row(0, named=True)
-    return None if row["status"] == "not_run" else Evidence(row["pooled_p"], row["per_asset_p"])
+    return None if row["status"] == "not_run" else EdgeEvidence(row["pooled_p"], row["per_asset_p"])
 
 
 def read_pretest(frame: pl.DataFrame | None) -> PValue | NotRun:
@@ -85,10 +57,16 @@ def p_values(result: SearchSignificance | NotRun) -> Mapping[str, PValue | NotRu
 
 
 def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:
-    """Return one row per statistic, the committee first: `measured`, or `not_run` with the reason."""
+    """Return one row per statistic, the committee first: `measured`, or why not.
+
+    `not_run` comes with the reason. `incomplete`, where the repetitions were cut short, with the number of copies that
+    are made and how to go on; it has no p-value.
+    """
     if isinstance(result, NotRun):
-        unknown = {"statistic": "committee", "status": "not_run", "sentence": result.reason}
-        return pl.DataFrame([unknown], schema=SIGNIFICANCE_SCHEMA)
+        unknown: dict[str, Any] = {"statistic": "committee", "status": "not_run", "sentence": result.reason}
+        if isinstance(result, Incomplete):
+            unknown |= {"status": "incomplete", "draws": result.made}
+        return SignificanceTable.frame([unknown])
     rows = []
     for name, found in result.p_values.items():
         row: dict[str, Any] = {
@@ -104,7 +82,7 @@ def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:
         else:
             row |= {"status": "not_run", "draws": result.draws, "sentence": found.reason}
         rows.append(row)
-    return pl.DataFrame(rows, schema=SIGNIFICANCE_SCHEMA)
+    return SignificanceTable.frame(rows)
 
 
 def sentences(pretest: pl.DataFrame, significance: pl.DataFrame) -> list[str]:
@@ -120,6 +98,8 @@ def sentences(pretest: pl.DataFrame, significance: pl.DataFrame) -> list[str]:
     if asked["status"] == "not_run":
         first = f"Whether there is anything to find was not asked: {first}."
     second = measured["sentence"]
+    if measured["status"] == "incomplete":
+        second = f"How good such a search looks by luck alone is not known yet ({second})."
     if measured["status"] == "not_run":
         second = f"How good such a search looks by luck alone was not measured: {second}."
     return [first, second]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from quant_organism.evolution.sketch import SKETCH_BYTES, sketch
 from quant_organism.evolution.trials import Trials
 from quant_organism.strategies import Genome, get_family
-from quant_organism.strategies.family import model_genes
 
 _FOUNDER = "founder"
 """Operator of genomes that were drawn at random, before the search had learned anything."""
@@ -94,7 +93,7 @@ class TrialRecord:
 
 def is_rule(genome: Genome) -> bool:
     """Tell whether a genome's family fits no model, so that it costs little to measure again."""
-    return not model_genes(get_family(genome.family))
+    return not get_family(genome.family).model_genes
 
 
 def _rules(genomes: Iterable[Genome]) -> tuple[Genome, ...]:

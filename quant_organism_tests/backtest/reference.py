@@ -10,8 +10,7 @@ import numpy as np
 
 from quant_organism.backtest import Costs
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, signal
 from quant_organism_tests.backtest.reference_margin import Tiers, liquidation_price, maintenance_margin
 from quant_organism_tests.backtest.reference_weights import turbulence, weight_table
 

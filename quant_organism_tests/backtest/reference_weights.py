@@ -42,7 +42,9 @@ def momentum(bars: pd.DataFrame) -> pd.Series:
 def deviation_of_returns(bars: pd.DataFrame, count: int) -> pd.Series:
     """Return the population deviation of the last `count` log returns; the same return repeated has none."""
     returns = np.log(bars["close"] / bars["close"].shift())
-    deviation = returns.rolling(count).apply(np.std, raw=True)
+    deviation = pd.Series(np.nan, index=bars.index)
+    if len(bars) >= count:
+        deviation.iloc[count - 1 :] = np.lib.stride_tricks.sliding_window_view(returns.to_numpy(), count).std(axis=1)
     return deviation.mask(deviation < 1e-12 * returns.rolling(count).mean().abs(), 0.0)
 
 
@@ -68,8 +70,20 @@ def ranks(figures: pd.DataFrame, valid: pd.DataFrame) -> pd.DataFrame:
     return rank.mask(known & rank.isna(), 1.0).where(known, UNKNOWN).where(valid)
 
 
+_latest: list[tuple[Panel, int, dict[str, pd.DataFrame]]] = []
+
+
 def figure_table(panel: Panel, stop: int) -> dict[str, pd.DataFrame]:
-    """Return each figure as a table of rows by assets, NaN where it is not known."""
+    """Return each figure as a table of rows by assets, NaN where it is not known.
+
+    All sleeves of a panel rank by the same figures, and one comes after the other: the latest table is kept.
+    """
+    if not (_latest and _latest[0][0] is panel and _latest[0][1] == stop):
+        _latest[:] = [(panel, stop, _figure_table(panel, stop))]
+    return _latest[0][2]
+
+
+def _figure_table(panel: Panel, stop: int) -> dict[str, pd.DataFrame]:
     bars = {asset: asset_bars(panel, asset, stop) for asset in range(panel.n_assets)}
     hours = panel.interval.hours
 

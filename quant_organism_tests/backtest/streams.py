@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quant_organism.backtest import Costs
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, families, get_family, random_genome
+from quant_organism.strategies import Genome, family_names, get_family, random_genome
 from quant_organism_tests.backtest.markets import random_panel
 
 TIERS = (((0.0, 10),), ((0.0, 100), (300.0, 40), (2_000.0, 3)))
@@ -31,7 +31,9 @@ EAGER = {
 @st.composite
 def genomes(draw: st.DrawFn) -> Genome:
     """Draw a genome of any registered family whose own genes trade often."""
-    genome = random_genome(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from(families())))
+    genome = random_genome(
+        np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from(family_names()))
+    )
     own = {spec.name for spec in get_family(genome.family).own_genes}
     genes = dict(genome.genes) | {name: value for name, value in EAGER.items() if name in own}
     genes["trailing_stop"] = draw(st.sampled_from([0.0, 0.004, 0.02, 0.1]))

@@ -98,13 +98,13 @@ CASES = st.builds(
 
 
 @given(CASES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_trades_and_equity_are_those_of_the_reference(case: Case) -> None:
     compare(*case.build())
 
 
 @given(CASES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_in_comparison_mode_they_are_too(case: Case) -> None:
     genome, *others = case.build()
     compare(altered(genome, trailing_stop=0.0), *others, stops_from_next_bar=True)
@@ -142,7 +142,7 @@ def compare(
 
 
 @given(CASES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_metrics_follow_from_the_paths_of_the_reference(case: Case) -> None:
     genome, panel, costs, start, stop = case.build()
     found = EVALUATOR.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
@@ -175,11 +175,11 @@ def test_metrics_follow_from_the_paths_of_the_reference(case: Case) -> None:
 @pytest.mark.parametrize("stops_from_next_bar", [False, True])
 def test_positions_are_liquidated_and_taken_over_as_in_the_reference(stops_from_next_bar: bool) -> None:
     reasons, taken_over = Counter(), 0
-    for seed in range(40):
+    for seed in range(12):
         leverage = (20, 30, 50)[seed % 3]
         tiers = ((0.0, leverage), (3e5, leverage // 2), (9e5, 5))
         costs = Costs(leverage=leverage, margin_tiers={"S0": tiers}, default_tiers=tiers[:1], capital_usd=1e7)
-        panel = random_panel(seed, bars=250, volatility=0.02, shocks=0.1, funding=(1e-4, 1e-3)[seed % 2])
+        panel = random_panel(seed, bars=250, volatility=0.02, shocks=0.4, funding=(1e-4, 1e-3)[seed % 2])
         genome = altered(busy_genome(seed), stop_loss=0.15, trailing_stop=0.0, max_holding_hours=336)
         for sleeve in compare(genome, panel, costs, stops_from_next_bar=stops_from_next_bar):
             for trade in sleeve.trades:
@@ -187,15 +187,15 @@ def test_positions_are_liquidated_and_taken_over_as_in_the_reference(stops_from_
                 margin = trade["quantity"] * trade["entry_price"] / leverage
                 lost = trade["quantity"] * trade["side"] * (trade["entry_price"] - trade["exit_price"])
                 taken_over += lost + trade["funding"] == pytest.approx(margin, rel=1e-9)
-    assert reasons["liquidation"] > 200
-    assert taken_over > 10
+    assert reasons["liquidation"] > 60
+    assert taken_over > 1
 
 
 @pytest.mark.parametrize(("impact_bps", "stops_from_next_bar"), [(0.0, False), (300.0, False), (50.0, True)])
 def test_orders_are_filled_over_several_bars_as_in_the_reference(impact_bps: float, stops_from_next_bar: bool) -> None:
     trades = split = 0
     reasons: Counter[str] = Counter()
-    for seed in range(40):
+    for seed in range(12):
         panel = random_panel(seed, bars=250, volatility=(0.01, 0.03)[seed % 2], shocks=0.1 * (seed % 4 == 3))
         median = float(np.nanmedian(panel.close * panel.volume))
         costs = Costs(
@@ -212,32 +212,32 @@ def test_orders_are_filled_over_several_bars_as_in_the_reference(impact_bps: flo
             trades += len(sleeve.trades)
             split += (sleeve.turnover > 0).sum() > 2 * len(sleeve.trades)
             reasons.update(trade["reason"] for trade in sleeve.trades)
-    assert trades > 200
-    assert split > 20
+    assert trades > 60
+    assert split > 6
     assert {"signal", "stop_loss", "take_profit", "liquidation", "open", "delisted"} <= set(reasons)
 
 
 def test_sleeves_are_ruined_as_in_the_reference() -> None:
     ruined = 0
-    for seed in range(60):
+    for seed in range(20):
         panel = random_panel(seed, bars=400, assets=1, shocks=2.5)
         genome = altered(busy_genome(seed), position_size=0.15, position_size_limit=0.15)
         if comparing := bool(seed % 2):
             genome = altered(genome, trailing_stop=0.0)
         sleeves = compare(genome, panel, Costs(leverage=1), stops_from_next_bar=comparing)
         ruined += sum(trade["reason"] == "ruined" for sleeve in sleeves for trade in sleeve.trades)
-    assert ruined > 5
+    assert ruined > 2
 
 
 def test_moods_shrink_entries_as_in_the_reference() -> None:
     smaller = 0
-    for seed in range(20):
+    for seed in range(6):
         panel = random_panel(seed, bars=400, holes=bool(seed % 2), moods=True)
         base = altered(busy_genome(seed), max_drawdown=0.2)
         minding = compare(altered(base, fear_greed_sensitivity=1.0), panel, Costs())
         carefree = compare(altered(base, fear_greed_sensitivity=0.0), panel, Costs())
         smaller += sum(abs(a.weights).sum() < abs(b.weights).sum() for a, b in zip(minding, carefree, strict=True))
-    assert smaller > 20
+    assert smaller > 6
 
 
 @pytest.mark.parametrize(
@@ -252,25 +252,25 @@ def test_entries_are_refused_as_in_the_reference(
     gene: str, strict: float, lax: float, options: dict[str, object]
 ) -> None:
     refused = 0
-    for seed in range(25):
+    for seed in range(8):
         panel = random_panel(seed, bars=400, holes=bool(seed % 2), **options)
         costs = Costs(taker_fee=0.005)
         base = altered(busy_genome(seed), position_size=0.15, position_size_limit=0.15)
         strictly = compare(altered(base, **{gene: strict}), panel, costs)
         freely = compare(altered(base, **{gene: lax}), panel, costs)
         refused += sum(len(a.trades) != len(b.trades) for a, b in zip(strictly, freely, strict=True))
-    assert refused > 5
+    assert refused > 1
 
 
 def test_assets_that_are_allotted_nothing_are_left_alone_as_in_the_reference() -> None:
     idle = traded = 0
-    for seed in range(12):
-        panel = random_panel(seed, bars=200, assets=12)
+    for seed in range(6):
+        panel = random_panel(seed, bars=120, assets=12)
         genome = altered(busy_genome(seed), liquidity_weight=1.0, volatility_weight=0.0, momentum_weight=0.0)
         sleeves = compare(genome, panel, Costs())
         idle += sum(not sleeve.trades for sleeve in sleeves)
         traded += sum(bool(sleeve.trades) for sleeve in sleeves)
-    assert min(idle, traded) > 10
+    assert min(idle, traded) > 3
 
 
 def altered(genome: Genome, **genes: float) -> Genome:

@@ -28,8 +28,7 @@ import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, signal
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.test_against_reference import altered, lively_genome
 

@@ -47,3 +47,32 @@ def test_tiers_differ_by_symbol_and_move_the_hash() -> None:
     assert costs.tiers("DOGE") == ((0.0, 10),)
     assert costs.hash != Costs().hash
     assert Costs().hash == Costs().hash
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_participation": 1.0},
+        {"leverage": 1.0},
+        {"default_tiers": ((0.0, 100),)},
+        {"default_tiers": ((0.0, 1),)},
+        {"default_tiers": ((0.0, 3), (1e6, 1))},
+    ],
+)
+def test_costs_exactly_on_a_bound_are_taken(fields: dict[str, object]) -> None:
+    Costs(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"max_participation": 1.0000001}, "max_participation is 1.0000001"),
+        ({"default_tiers": ((0.0, 101),)}, r"leverages in \[1, 100\]"),
+        ({"default_tiers": ((0.0, 0),)}, r"leverages in \[1, 100\]"),
+        ({"default_tiers": ((0.0, 10), (0.0, 5))}, "ascending from 0"),
+        ({"default_tiers": ((0.0, 10), (5.0, 10))}, "falling leverages"),
+    ],
+)
+def test_costs_just_beyond_a_bound_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Costs(**fields)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from quant_organism.backtest import Costs, Evaluation, Evaluator, population
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Genome, default_genome, families, random_genome
-from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies import COMMON_GENES, Genome, default_genome, family_names, random_genome
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.test_against_reference import lively_genome
 
@@ -196,8 +195,8 @@ def test_every_family_evaluates_on_every_interval() -> None:
     rng = np.random.default_rng(12)
     for interval in ("5m", "1h", "1d"):
         panel = random_panel(12, bars=400, interval=interval)
-        found = ONE.evaluate([random_genome(rng, name) for name in families()], panel, COSTS)
-        assert found.daily_returns.shape == (len(families()), np.unique(panel.times // 86_400_000).size)
+        found = ONE.evaluate([random_genome(rng, name) for name in family_names()], panel, COSTS)
+        assert found.daily_returns.shape == (len(family_names()), np.unique(panel.times // 86_400_000).size)
 
 
 def broken(**changes: object) -> Panel:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, kernel, layout
-from quant_organism.backtest.sleeves import Window
+from quant_organism.backtest.sleeves import EvaluationWindow
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import IndicatorStore
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.backtest.markets import MONDAY_MS
 
@@ -75,7 +75,7 @@ def walk(
 ) -> Walk:
     """Trade a target, given for every valid bar, on a market of one asset."""
     panel = market(bars, funding)
-    sleeve = Window(panel, costs, start, panel.n_bars, IndicatorStore(0), stops_from_next_bar).sleeve(0)
+    sleeve = EvaluationWindow(panel, costs, start, panel.n_bars, IndicatorStore(0), stops_from_next_bar).sleeve(0)
     changes = [t for t in range(len(target)) if target[t] != (target[t - 1] if t else 0.0)]
     targets = Targets.empty(1, len(target), conviction=True)
     targets.counts[0] = len(changes)

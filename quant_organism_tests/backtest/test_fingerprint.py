@@ -3,7 +3,7 @@
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.strategies import Genome, default_genome, families
+from quant_organism.strategies import Genome, default_genome, family_names
 from quant_organism_tests.backtest.markets import random_panel
 
 # Trades, total return, Sharpe ratio, maximum drawdown, and the first digits of the trade list's hash.
@@ -28,7 +28,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_a_known_market_gives_the_known_trades(family: str) -> None:
     panel = random_panel(2024, bars=2000, assets=3)
     genome = Genome(family, dict(default_genome(family).genes) | {"trailing_stop": 0.03})

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from quant_organism.backtest.metrics import path_metrics, reduce_paths, trade_metrics
+from quant_organism.backtest import path_metrics, reduce_paths
+from quant_organism.backtest.metrics import trade_metrics
 
 RETURNS = [0.01, -0.02, 0.015, 0, 0.005, -0.01, 0.02, -0.005, 0, 0.012]
 
@@ -108,3 +109,10 @@ def test_beta_and_alpha_are_those_of_a_regression() -> None:
         assert found["beta"][k] == pytest.approx(slope, rel=1e-9)
         assert found["alpha"][k] == pytest.approx(level * 8760, rel=1e-9)
     assert np.isnan(path_metrics(paths, 8760, np.full(501, 0.01))["beta"]).all()
+
+
+def test_trades_that_never_lost_or_won() -> None:
+    winner, loser = trade_metrics(1, 1, 0.03, 0.0, 5), trade_metrics(1, 0, 0.0, 0.02, 5)
+    assert np.isnan(winner["profit_factor"])
+    assert (winner["win_rate"], winner["avg_holding_hours"]) == (1.0, 5.0)
+    assert (loser["profit_factor"], loser["win_rate"]) == (0.0, 0.0)

@@ -12,7 +12,7 @@ from numba.core.registry import CPUDispatcher
 from benchmarks.evaluator import panel
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.precompile import _signal, _trade
-from quant_organism.strategies import families, random_genome
+from quant_organism.strategies import family_names, random_genome
 
 
 def signatures():
@@ -22,11 +22,11 @@ def signatures():
 
 
 _trade()
-for name in families():
+for name in family_names():
     _signal(name)
 ahead = signatures()
 rng, market = np.random.default_rng(1), panel(1_200, 3)
-genomes = [random_genome(rng, name) for name in families() for _ in range(3)]
+genomes = [random_genome(rng, name) for name in family_names() for _ in range(3)]
 for costs in (Costs(), Costs(max_participation=0.1)):
     evaluator = Evaluator(threads=1)
     evaluator.evaluate(genomes, market, costs)

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError
-from quant_organism.strategies import evolving_families, random_genome
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee, evolving_families, random_genome
 from quant_organism_tests.backtest.markets import random_panel
 
 COSTS = (Costs(), Costs(max_participation=0.01, impact_bps=50.0))

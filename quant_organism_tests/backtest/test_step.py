@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.backtest import Costs, kernel, layout, step_walk
-from quant_organism.backtest.evaluator import Evaluator
-from quant_organism.backtest.population import Banks, Batch, Group, write_targets
+from quant_organism.backtest import Costs, Evaluator, kernel, layout, step_walk
+from quant_organism.backtest.population import Banks, BatchGroup, GenomeBatch, write_targets
 from quant_organism.backtest.sleeve_state import (
     EQUITY,
+    PEAK,
     QUANTITY,
-    Decision,
+    TURNOVER,
     Ledger,
+    SleeveDecision,
     Terms,
     Tick,
     in_rows,
@@ -26,7 +27,7 @@ from quant_organism.backtest.sleeve_state import (
     terms_of,
 )
 from quant_organism.backtest.sleeves import friction_of
-from quant_organism.backtest.step import end_sleeve, mark_bar, trade_bar
+from quant_organism.backtest.step import end_sleeve, mark_bar, may_enter, trade_bar
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 from quant_organism.strategies.targets import Targets
@@ -66,6 +67,7 @@ class Desk:
     settled: float = 0.0
     row: int = -1
     fills: list[tuple[float, ...]] = field(default_factory=list)
+    turnover: list[float] = field(default_factory=list)
     trades: list[np.ndarray] = field(default_factory=list)
     last: tuple[float, float] = (0.0, 0.0)
 
@@ -82,7 +84,7 @@ class Desk:
         self.settled += prices[3] * paid
         tick = Tick(self.row, *map(float, prices), float(volume), self.settled)
         ledger = Ledger.empty()
-        trade_bar(self.state, tick, Decision(side, 0.1, True), self.terms, ledger)
+        trade_bar(self.state, tick, SleeveDecision(side, 0.1, True), self.terms, ledger)
         equity = mark_bar(self.state, tick.close, self.settled, ledger)
         self._keep(ledger)
         self.last = (tick.close, self.settled)
@@ -96,6 +98,7 @@ class Desk:
 
     def _keep(self, ledger: Ledger) -> None:
         self.fills += [(fill[0], fill[1]) for fill in ledger.fills[: ledger.counts[1]]]
+        self.turnover += [float(fill[TURNOVER]) for fill in ledger.fills[: ledger.counts[1]]]
         self.trades += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
 
     def trade(self, place: int = 0) -> dict[str, float]:
@@ -233,6 +236,135 @@ def test_funding_brings_the_liquidation_nearer() -> None:
     assert desk.trade()["pnl"] == pytest.approx(0.001 * (93 / 0.95 - 100 - 3))
 
 
+@pytest.mark.parametrize(
+    ("side", "touch", "reason", "price"),
+    [
+        (1, 87.5, "stop_loss", 87.5),
+        (-1, 112.5, "stop_loss", 112.5),
+        (1, 125.0, "take_profit", 125.0),
+        (-1, 75.0, "take_profit", 75.0),
+    ],
+)
+def test_a_level_is_reached_by_a_bar_that_just_touches_it(side: int, touch: float, reason: str, price: float) -> None:
+    for distance, reached in ((0.0, True), (1e-9, False)):
+        desk = Desk(Costs(**FREE), risk(stop_loss=0.125, take_profit=0.25))
+        desk.step(side, flat(100))
+        near = touch + distance * (1 if touch < 100 else -1)
+        desk.step(side, (100, max(near, 100), min(near, 100), 100))
+        assert bool(desk.trades) == reached
+        if reached:
+            assert (desk.trade()["reason"], desk.trade()["exit_price"]) == (reason, price)
+
+
+@pytest.mark.parametrize(("side", "low", "high"), [(1, 87.5, 125.0), (-1, 75.0, 112.5)])
+def test_a_bar_that_reaches_both_levels_is_stopped(side: int, low: float, high: float) -> None:
+    desk = Desk(Costs(**FREE), risk(stop_loss=0.125, take_profit=0.25))
+    desk.step(side, flat(100))
+    desk.step(side, (100, high, low, 100))
+    assert desk.trade()["reason"] == "stop_loss"
+
+
+@pytest.mark.parametrize(
+    ("side", "opened", "price"), [(1, 80.0, 80.0), (-1, 120.0, 120.0), (1, 130.0, 130.0), (-1, 70.0, 70.0)]
+)
+def test_a_bar_that_opens_beyond_a_level_fills_at_its_open(side: int, opened: float, price: float) -> None:
+    desk = Desk(Costs(**FREE), risk(stop_loss=0.125, take_profit=0.25))
+    desk.step(side, flat(100))
+    desk.step(side, flat(opened))
+    assert desk.trade()["exit_price"] == price
+
+
+@pytest.mark.parametrize(("side", "extreme", "level"), [(1, 128.0, 112.0), (-1, 64.0, 72.0)])
+def test_the_trailing_stop_follows_the_extremes_of_earlier_bars(side: int, extreme: float, level: float) -> None:
+    desk = Desk(Costs(**FREE), risk(stop_loss=0.5, take_profit=0.5, trailing_stop=0.125))
+    desk.step(side, flat(100))
+    desk.step(side, (100, max(extreme, 100), min(extreme, 100), 100 if side * (100 - level) > 0 else extreme))
+    assert not desk.trades  # the bar's own extreme is no stop within it
+    desk.step(side, (extreme, max(extreme, level), min(extreme, level), extreme))
+    assert (desk.trade()["reason"], desk.trade()["exit_price"]) == ("trailing_stop", level)
+
+
+def test_where_two_levels_coincide_the_fixed_stop_gives_way_to_nothing_but_liquidation() -> None:
+    # Trailing from the entry at the same distance: the fixed stop has it. Margin 1/10, maintenance 5 %: liquidation
+    # at 90 / 0.95; a stop at exactly that price is a liquidation.
+    desk = Desk(Costs(**FREE), risk(stop_loss=0.125, trailing_stop=0.125))
+    desk.step(1, flat(100))
+    desk.step(1, (100, 100, 87, 100))
+    assert desk.trade()["reason"] == "stop_loss"
+    forced = Desk(Costs(**FREE, leverage=2.0, default_tiers=((0.0, 2),)), risk(stop_loss=1 / 3, take_profit=9.0))
+    forced.step(1, flat(96))
+    forced.step(1, (96, 96, 60, 70))
+    assert (forced.trade()["reason"], forced.trade()["exit_price"]) == ("liquidation", 64.0)
+
+
+@pytest.mark.parametrize(("equity", "enters"), [(0.8750001, True), (0.875, False), (0.8749999, False)])
+def test_a_drawdown_that_just_reaches_its_limit_ends_entries(equity: float, enters: bool) -> None:
+    desk = Desk(Costs(**FREE), risk(max_drawdown=0.125))
+    desk.state[EQUITY], desk.state[PEAK] = equity, 1.0
+    assert may_enter(desk.state, SleeveDecision(1, 0.1, True), desk.terms) == enters
+
+
+@pytest.mark.parametrize(
+    ("decision", "enters"),
+    [
+        (SleeveDecision(1, 0.1, True), True),
+        (SleeveDecision(-1, 0.1, True), True),
+        (SleeveDecision(0, 0.1, True), False),
+        (SleeveDecision(1, 0.0, True), False),
+        (SleeveDecision(1, 0.1, False), False),
+    ],
+)
+def test_what_is_entered(decision: SleeveDecision, enters: bool) -> None:
+    desk = Desk(Costs(**FREE), risk())
+    assert may_enter(desk.state, decision, desk.terms) == enters
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_direction_that_was_stopped_is_entered_again_after_another_target(side: int) -> None:
+    stopped = (100, 100, 80, 90) if side > 0 else (100, 120, 100, 110)
+    for between, again in (([], False), ([side], False), ([0], True), ([-side, 0], True)):
+        desk = Desk(Costs(**FREE), risk(stop_loss=0.125))
+        desk.step(side, flat(100))
+        desk.step(side, stopped)
+        for other in between:
+            desk.step(other, flat(100))
+        desk.step(side, flat(100))
+        assert (desk.state[QUANTITY] * side > 0) == again, between
+
+
+@pytest.mark.parametrize(("bars", "closed"), [(3, False), (4, True)])
+def test_a_position_is_held_for_as_many_bars_as_it_may(bars: int, closed: bool) -> None:
+    desk = Desk(Costs(**FREE), risk(max_holding_bars=3))
+    for _ in range(bars):
+        desk.step(1, flat(100))
+    assert [trade[layout.REASON] for trade in desk.trades] == ([layout.MAX_HOLDING] if closed else [])
+    desk.step(1, flat(100))
+    assert desk.state[QUANTITY] == 0.0  # and the same direction is not entered again
+
+
+def test_turnover_counts_against_the_equity_at_the_fill() -> None:
+    # 0.0005 units at 100 on an equity of 1; then as many at 200, where the first have gained 0.05.
+    desk = Desk(Costs(**FREE, max_participation=0.5), risk(take_profit=9.0))
+    desk.step(1, flat(100), 0.001)
+    desk.step(1, flat(200), 0.001)
+    desk.step(0, flat(400), 1.0)
+    assert desk.turnover == pytest.approx([0.05, 0.1 / 1.05, 0.4 / 1.25])
+
+
+def test_the_fee_of_a_part_of_a_liquidation_takes_no_more_than_its_part_of_the_margin() -> None:
+    # A long of 0.001 at 100 with a margin of 10 %: liquidated at 90 / 0.95 = 94.7368, where 4.7368 per unit are left.
+    # The volume lets a quarter go at a time; a fee of 8 % would be 7.58 per unit.
+    fees = {"taker_fee": 0.08, "maker_fee": 0.0, "slippage_bps": 0.0}
+    desk = Desk(Costs(**fees, leverage=10.0, max_participation=0.5), risk(stop_loss=0.15))
+    desk.step(1, flat(100), 1.0)
+    paid = 1.0 - 0.001 * 100 * 0.08
+    desk.step(1, (100, 100, 94.5, 95), 0.0005)
+    price = 90 / 0.95
+    np.testing.assert_allclose(desk.fills[1], (-0.00025, price))
+    # The position of 0.00075 that is left stands at 95.
+    assert desk.state[EQUITY] == pytest.approx(paid - 0.00025 * 10 - 0.00075 * 5)
+
+
 @given(genomes(), markets(), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_steps_are_the_walk_to_the_last_bit(
@@ -242,9 +374,9 @@ def test_steps_are_the_walk_to_the_last_bit(
     window = Evaluator(threads=1, stops_from_next_bar=stops_from_next_bar)._window(panel, costs, start, stop)
     for asset in range(panel.n_assets):
         sleeve = window.sleeve(asset)
-        batch = Batch.of([genome], panel.interval)
+        batch = GenomeBatch.of([genome], panel.interval)
         targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
-        write_targets(batch, sleeve, Banks.of(sleeve, Group([batch]), window.store), targets)
+        write_targets(batch, sleeve, Banks.of(sleeve, BatchGroup([batch]), window.store), targets)
         bars = sleeve.bars._replace(origin=sleeve.bars.first)
         found = []
         for simulate in (kernel.simulate_sleeve, step_walk.simulate_sleeve):

@@ -14,21 +14,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import GenomeStream, Step
+from quant_organism.backtest import Costs, Evaluator, GenomeStream, MarketRow
+from quant_organism.backtest.allocation import allocate
+from quant_organism.backtest.allocation_stream import AllocationStream
+from quant_organism.backtest.stream import Step
 from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
 from quant_organism.market.ingest import ingest
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, default_genome, families, random_genome
-from quant_organism.strategies.allocation import allocate
-from quant_organism.strategies.allocation_stream import AllocationStream
-from quant_organism.strategies.histories import Histories
-from quant_organism.strategies.signals import COLUMNS, signal
-from quant_organism.strategies.stream import SignalStream
+from quant_organism.strategies import (
+    COLUMNS,
+    Genome,
+    Histories,
+    SignalStream,
+    default_genome,
+    family_names,
+    random_genome,
+    signal,
+)
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.streams import genomes, markets
 
@@ -77,7 +82,7 @@ def real_panel(shared_market: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("participation", [None, 0.0005])
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_trades_on_real_bars_are_those_of_the_evaluator(
     family: str, participation: float | None, real_panel: Panel
 ) -> None:
@@ -142,7 +147,7 @@ def test_equity_is_that_of_the_evaluator(genome: Genome, market: Market) -> None
         np.testing.assert_allclose(found[known, asset], expected[known, asset], rtol=1e-12)
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_targets_are_those_of_a_batch(family: str) -> None:
     panel = random_panel(3, bars=150, assets=1, holes=False)
     columns = {name: getattr(panel, name)[:, 0] for name in COLUMNS}

@@ -17,7 +17,7 @@ from quant_organism.market.files import FileSource
 from quant_organism.market.funding import align_funding
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, families
+from quant_organism.strategies import Genome, family_names
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.test_against_reference import altered, lively_genome
 
@@ -51,7 +51,7 @@ def assert_agrees(genome: Genome, panel: Panel, *, start: int = 0, stops_from_ne
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_random_genomes_of_every_family_agree_on_simulated_bars(family: str) -> None:
     trades = 0.0
     for seed in range(20):
@@ -66,7 +66,7 @@ def test_random_genomes_of_every_family_agree_on_simulated_bars(family: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_random_genomes_of_every_family_agree_on_real_bars(shared_market: Path, family: str) -> None:
     trades = 0.0
     for symbol in ("BTC", "DOGE"):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from quant_organism.errors import QuantOrganismError
-from quant_organism.exchange.simulator.faults.kinds import KINDS
+from quant_organism.simulator import KINDS
 from quant_organism_tests.chaos.breakers import BREAKAGES, run_breakers
 from quant_organism_tests.chaos.kills import run_kills
 from quant_organism_tests.chaos.line import run_line

@@ -4,20 +4,18 @@ import json
 from collections import Counter
 from decimal import Decimal
 
-from quant_organism.exchange.orders.manager import OrderManager
-from quant_organism.exchange.simulator.core.account import Account
-from quant_organism.exchange.simulator.core.order import Order
-from quant_organism.exchange.simulator.core.venue import Venue
+from quant_organism.simulator import Account, SimulatedOrder, SimulatedVenue
+from quant_organism.trading.orders import OrderManager
 
 
-def check_journal_is_venue(manager: OrderManager, venue: Venue, account: Account) -> None:
+def check_journal_is_venue(manager: OrderManager, venue: SimulatedVenue, account: Account) -> None:
     """Assert that no order is doubled, lost or orphaned, and that every fill is there once.
 
     An order without a client id is the venue's own: a liquidation.
     """
     records = {record.order.cloid: record for record in manager.journal.orders()}
     amendments = _amendments(manager)
-    there: dict[str, list[Order]] = {cloid: [] for cloid in records}
+    there: dict[str, list[SimulatedOrder]] = {cloid: [] for cloid in records}
     for order in list(venue.state.orders.values()):
         if order.account == account.address and order.cloid is not None:
             assert order.cloid in records, f"an order of which the journal knows nothing: {order}"

@@ -9,13 +9,19 @@ from typing import Any, Final
 
 from pybreaker import STATE_CLOSED, STATE_OPEN
 
-from quant_organism.exchange.client.failures import VenueError
-from quant_organism.exchange.client.hyperliquid import HyperliquidVenue, connect
-from quant_organism.exchange.client.network import Limits, VenueSpec
-from quant_organism.exchange.client.outcomes import Accepted, Rejected, Why
-from quant_organism.exchange.client.requests import NewOrder
-from quant_organism.exchange.orders.identity import cloid_of
-from quant_organism.exchange.simulator.faults.plan import Fault
+from quant_organism.simulator import Fault
+from quant_organism.trading.orders import cloid_of
+from quant_organism.venue import (
+    Accepted,
+    HyperliquidVenue,
+    Limits,
+    NewOrder,
+    Rejected,
+    VenueError,
+    VenueSpec,
+    Why,
+    connect,
+)
 from quant_organism_tests.chaos.market import chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.session import Watching
 

@@ -11,14 +11,9 @@ from typing import Any, Final
 import numpy as np
 import requests
 
-from quant_organism.exchange.client.failures import VenueError
-from quant_organism.exchange.client.hyperliquid import HyperliquidVenue, connect
-from quant_organism.exchange.client.network import Limits, VenueSpec
-from quant_organism.exchange.orders.journal import Journal
-from quant_organism.exchange.orders.manager import OrderManager
-from quant_organism.exchange.orders.reconciliation import Reconciliation, reconcile
-from quant_organism.exchange.simulator.faults.plan import Fault, FaultPlan
-from quant_organism.exchange.simulator.server.serving import RunningVenue
+from quant_organism.simulator import Fault, FaultPlan, RunningVenue
+from quant_organism.trading.orders import Journal, OrderManager, Reconciliation, reconcile
+from quant_organism.venue import HyperliquidVenue, Limits, VenueError, VenueSpec, connect
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.chaos.market import COINS, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.strategy import Strategy
@@ -156,7 +151,7 @@ def _look_again(manager: OrderManager) -> None:
     """Learn what a venue that shows its state late has hidden: an order that has ended meanwhile, and nothing else."""
     found = reconcile(manager)
     assert found.is_clean, found
-    acted = [decision for decision in found.decisions if decision.action not in ("nothing", "adopt")]
+    acted = [item for item in found.resolutions if item.action not in ("nothing", "adopt")]
     assert not acted, f"the first reconciliation left more to do than to listen: {acted}"
 
 

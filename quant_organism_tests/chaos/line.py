@@ -16,23 +16,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from quant_organism.exchange.ask import info_of
-from quant_organism.exchange.client.failures import VenueError
-from quant_organism.exchange.client.hyperliquid import connect
-from quant_organism.exchange.client.network import Limits, VenueSpec
-from quant_organism.exchange.feed.bars import Bar
-from quant_organism.exchange.feed.connection import Feed, LineSpec
-from quant_organism.exchange.feed.messages import Fills
-from quant_organism.exchange.feed.plan import FeedPlan
-from quant_organism.exchange.feed.watchdog import WatchSpec
-from quant_organism.exchange.orders.flatten import flatten
-from quant_organism.exchange.orders.journal import Journal
-from quant_organism.exchange.orders.manager import OrderManager
-from quant_organism.exchange.orders.reconciliation import reconcile
-from quant_organism.exchange.simulator.faults.injector import FaultInjector
-from quant_organism.exchange.simulator.faults.plan import Fault
-from quant_organism.exchange.simulator.server.serving import RunningVenue
 from quant_organism.market.schema import Interval
+from quant_organism.simulator import Fault, FaultInjector, RunningVenue
+from quant_organism.trading.orders import Journal, OrderManager, flatten, reconcile
+from quant_organism.venue import (
+    Bar,
+    Feed,
+    FeedPlan,
+    Fills,
+    Limits,
+    LineSpec,
+    VenueError,
+    VenueSpec,
+    WatchSpec,
+    connect,
+    info_of,
+)
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.chaos.market import COINS, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.strategy import Strategy

@@ -5,19 +5,22 @@ import time
 from collections.abc import Mapping
 from datetime import date
 
-from quant_organism.exchange.keystore import Wallet, wallet_of
-from quant_organism.exchange.protocol.decimals import MICRO_USD
-from quant_organism.exchange.simulator.clock import VenueClock
-from quant_organism.exchange.simulator.engine import Engine
-from quant_organism.exchange.simulator.faults.plan import FaultPlan
-from quant_organism.exchange.simulator.market.driver import MarketSpec
-from quant_organism.exchange.simulator.market.tape import Tape, read_tape
-from quant_organism.exchange.simulator.server.serving import RunningVenue
-from quant_organism.exchange.simulator.server.venue_server import VenueServer
-from quant_organism.exchange.simulator.spec import ServerSpec
 from quant_organism.market.schema import Interval
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import Asset, WorldSpec
+from quant_organism.simulator import (
+    Engine,
+    FaultPlan,
+    MarketSpec,
+    RunningVenue,
+    ServerSpec,
+    Tape,
+    VenueClock,
+    VenueServer,
+    read_tape,
+)
+from quant_organism.venue import Wallet, wallet_of
+from quant_organism.venue.protocol import MICRO_USD
 
 COINS = ("BTC", "ETH", "SOL")
 DOOMED = "OLD"

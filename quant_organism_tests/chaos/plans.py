@@ -4,8 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from quant_organism.exchange.simulator.faults.kinds import KINDS
-from quant_organism.exchange.simulator.faults.plan import Fault
+from quant_organism.simulator import KINDS, Fault
 from quant_organism_tests.chaos.market import COINS, DOOMED
 
 LATE_MS: Final = 700

@@ -19,16 +19,9 @@ from hyperliquid.utils.signing import sign_agent
 from pybreaker import CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from quant_organism.errors import InputError
-from quant_organism.exchange.client.failures import VenueError
-from quant_organism.exchange.client.hyperliquid import HyperliquidVenue, connect
-from quant_organism.exchange.client.network import Limits, VenueSpec
-from quant_organism.exchange.keystore import Wallet
-from quant_organism.exchange.orders.flatten import flatten
-from quant_organism.exchange.orders.journal import Journal
-from quant_organism.exchange.orders.manager import OrderManager
-from quant_organism.exchange.orders.reconciliation import Reconciliation, reconcile
-from quant_organism.exchange.simulator.core.settlement import total_money
-from quant_organism.exchange.simulator.server.serving import RunningVenue
+from quant_organism.simulator import RunningVenue, total_money
+from quant_organism.trading.orders import Journal, OrderManager, Reconciliation, flatten, reconcile
+from quant_organism.venue import HyperliquidVenue, Limits, VenueError, VenueSpec, Wallet, connect
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.chaos.market import COINS, DOOMED, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.plans import SESSION_KINDS, passing_faults, standing_faults
@@ -204,7 +197,7 @@ class Session:
             self.count.orders += len(account.history)
             self.count.fills += len(account.fills)
             trader.close()
-        assert total_money(self._engine.venue.world) == 0, "money was made or lost"
+        assert total_money(self._engine.venue.core) == 0, "money was made or lost"
         self.count.liquidations = self._engine.venue.state.liquidations
         self.count.breakers = self.watching.moves
 

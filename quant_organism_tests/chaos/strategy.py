@@ -6,11 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from quant_organism.exchange.client.failures import VenueError
-from quant_organism.exchange.client.precision import quantised_price, quantised_size
-from quant_organism.exchange.client.requests import NewOrder, Trigger
-from quant_organism.exchange.orders.identity import cloid_of
-from quant_organism.exchange.orders.manager import OrderManager
+from quant_organism.trading.orders import OrderManager, cloid_of
+from quant_organism.venue import NewOrder, Trigger, VenueError, quantised_price, quantised_size
 
 SETTLE_EVERY = 5
 KINDS = ("rest", "rest", "take", "batch", "bracket", "amend", "amend", "cancel", "close", "again")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from quant_organism.market.panel import Panel
+from quant_organism_tests.audit.small import SMALL
 from quant_organism_tests.cli.conftest import Said
 from quant_organism_tests.panels import trending_panel
-from quant_organism_tests.validation.audit.small import SMALL
 
 Call = Callable[..., Said]
 

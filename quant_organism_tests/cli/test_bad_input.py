@@ -31,6 +31,7 @@ CASES = {
         ["--when-nothing-to-find", "perhaps"],
         ["--when-nothing-to-find", "'perhaps'", "'stop'"],
     ),
+    "a limit for what is to be finished": (["--resume-copies", "--budget", "1"], ["--resume-copies", "--budget"]),
     "data folder below a file": (["--data-dir", "tiny.yaml/data"], ["cannot be written", "--data-dir"]),
 }
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from quant_organism.evolution.ledger import TrialLedger
+from quant_organism.evolution.tables import PopulationTable
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSource, load_world
@@ -36,7 +37,7 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
     assert "search cost in USD" not in document["search"]  # no price was said
 
     lake = Lake(tmp_path / "data" / "lake")
-    stored = lake.read("evolved_population", market=document["market"], interval="1h", start=LAST, end=LAST)
+    stored = lake.table(PopulationTable).read(market=document["market"], interval="1h", start=LAST, end=LAST)
     assert stored.height == document["trials"]
     # Both searches tried the same: every trial is counted, and counted once.
     assert TrialLedger(lake.root).n_trials(market=document["market"]) == stored.height

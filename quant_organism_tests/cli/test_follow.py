@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from quant_organism.exchange.source import market_name
 from quant_organism.market.lake import Lake
-from quant_organism.market.schema import CANDLE_SCHEMA
+from quant_organism.market.tables import CandleTable, LiveCandleTable
+from quant_organism.venue import market_name
 from quant_organism_tests.chaos.market import COINS, chaos_venue
 from quant_organism_tests.cli.conftest import finish, start
 
@@ -29,8 +29,8 @@ def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert len(lines) == 12
-    kept = Lake(tmp_path / "data" / "lake").read("live_candles", market=market_name(url), interval="1m")
-    assert kept.schema == CANDLE_SCHEMA
+    kept = Lake(tmp_path / "data" / "lake").table(LiveCandleTable).read(market=market_name(url), interval="1m")
+    assert kept.schema == CandleTable.schema
     shown = {f"{row['timestamp']:%Y-%m-%d %H:%M} {row['symbol']} {row['open']:g}" for row in kept.to_dicts()}
     assert {" ".join(line.split()[:4]) for line in lines} == shown
     assert list((tmp_path / "frames").glob("*.jsonl.zst"))
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_it_and_keeps_what_was_shown(url: str, tmp_path: Path) -> No
         rest, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    kept = Lake(tmp_path / "data" / "lake").read("live_candles", market=market_name(url), interval="1m")
+    kept = Lake(tmp_path / "data" / "lake").table(LiveCandleTable).read(market=market_name(url), interval="1m")
     assert len(kept) == 1 + len(rest.splitlines())
     assert first[2] == "ETH"
 

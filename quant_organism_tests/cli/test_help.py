@@ -9,7 +9,7 @@ import pytest
 from quant_organism import __version__
 from quant_organism_tests.cli.conftest import Said
 
-HEAVY = ("dagster", "numba", "polars", "pandas", "numpy", "pydantic_settings", "duckdb", "matplotlib")
+HEAVY = ("dagster", "numba", "polars", "pandas", "numpy", "duckdb", "matplotlib")
 
 LOOK = f"""
 import sys

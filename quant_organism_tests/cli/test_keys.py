@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from quant_organism.exchange.keystore import wallet_of
+from quant_organism.venue import wallet_of
 from quant_organism_tests.cli.conftest import Said
-from quant_organism_tests.exchange.loopback import LoopbackVenue, serving
+from quant_organism_tests.simulator.loopback import LoopbackVenue, serving
 
 KEY = "0x" + "0123456789" * 6 + "0123"
 ADDRESS = wallet_of(KEY).address

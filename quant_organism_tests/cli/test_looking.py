@@ -28,8 +28,8 @@ def test_strategies_are_listed_best_first_and_by_stage(call: Call, finished_run:
     fitness = [row["fitness"] for row in everyone]
     assert fitness == sorted(fitness, reverse=True)
     assert len(everyone) > 0
-    watched = asked(call, finished_run, "strategies", "list", "--stage", "testing")["strategies"]  # type: ignore[call-overload]
-    assert watched == [row for row in everyone if row["stage"] == "testing"]
+    watched = asked(call, finished_run, "strategies", "list", "--stage", "shadow")["strategies"]  # type: ignore[call-overload]
+    assert watched == [row for row in everyone if row["stage"] == "shadow"]
 
 
 def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished_run: Finished) -> None:

@@ -37,7 +37,7 @@ def contents(data_dir: Path) -> dict[str, bytes]:
 
 def test_a_run_ends_with_what_was_deployed_where_the_report_is_and_what_to_type_next(finished_run: Finished) -> None:
     documents = StrategyRepository(finished_run.data_dir / "strategies").load_all().documents
-    deployed = [document.id for document in documents if document.stage == "testing"]
+    deployed = [document.id for document in documents if document.stage == "shadow"]
     assert deployed
     assert all(id in finished_run.out for id in deployed)
     paths = re.findall(r"\S+/(?:report|equity|pareto)\.(?:html|json|png)", finished_run.out)

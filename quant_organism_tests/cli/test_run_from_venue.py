@@ -7,16 +7,12 @@ from pathlib import Path
 import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.exchange.simulator.clock import VenueClock
-from quant_organism.exchange.simulator.engine import Engine
-from quant_organism.exchange.simulator.market.tape import read_tape
-from quant_organism.exchange.simulator.server.serving import RunningVenue
-from quant_organism.exchange.simulator.server.venue_server import VenueServer
-from quant_organism.exchange.simulator.spec import ServerSpec
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import MS_PER_HOUR, Interval, day_start_ms
+from quant_organism.market.tables import CandleTable, FundingTable
 from quant_organism.market.world import load_world
 from quant_organism.market.world.source import WorldSource
+from quant_organism.simulator import Engine, RunningVenue, ServerSpec, VenueClock, VenueServer, read_tape
 from quant_organism_tests.cli.conftest import finish
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
@@ -40,16 +36,16 @@ def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bar
     found = json.loads(said.out)
     assert (found["market"], found["date"]) == ("venue", BEFORE.isoformat())
     documents = StrategyRepository(tmp_path / "data" / "strategies").load_all().documents
-    assert [document.id for document in documents if document.stage == "testing"]
+    assert [document.id for document in documents if document.stage == "shadow"]
     lake = Lake(tmp_path / "data" / "lake")
-    candles, days = lake.read("candles", market="venue", interval="1h"), (BEFORE - FIRST).days + 1
+    candles, days = lake.table(CandleTable).read(market="venue", interval="1h"), (BEFORE - FIRST).days + 1
     for place, symbol in enumerate(world.symbols()):
         of_venue = engine.candles[place].within(MS_PER_HOUR, 0, day_start_ms(LAST) - 1)
         listing = engine.venue.state.listings[place]
         closes = [float(listing.px(candle.close)) for candle in of_venue]
         assert candles.filter(symbol=symbol)["close"].to_list() == closes
         assert len(closes) == days * 24
-    assert len(lake.days("funding", market="venue")) == days
+    assert len(lake.table(FundingTable).days(market="venue")) == days
 
 
 def test_a_venue_that_is_not_there_is_an_error_with_what_to_do(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from quant_organism.exchange.keystore import wallet_of
+from quant_organism.venue import wallet_of
 from quant_organism_tests.cli.conftest import PROGRAM, finish, start
 from quant_organism_tests.tiny import write_world
 

@@ -15,22 +15,22 @@ from pathlib import Path
 import numpy as np
 import requests
 
-from quant_organism.cli.options import folder_settings
-from quant_organism.cli.venue import open_venue, venue_spec, wallet
+from quant_organism.cli.venue import access_plan
 from quant_organism.errors import QuantOrganismError
-from quant_organism.exchange.ask import info_of
-from quant_organism.exchange.client.hyperliquid import connect
-from quant_organism.exchange.client.requests import NewOrder
-from quant_organism.exchange.feed.connection import Feed
-from quant_organism.exchange.feed.plan import FeedPlan
-from quant_organism.exchange.feed.recording import Recorder
-from quant_organism.exchange.orders.dead_man import Watchdog
-from quant_organism.exchange.orders.flatten import flatten
-from quant_organism.exchange.orders.identity import cloid_of
-from quant_organism.exchange.orders.journal import Journal
-from quant_organism.exchange.orders.manager import OrderManager
-from quant_organism.exchange.orders.reconciliation import reconcile
 from quant_organism.market.schema import Interval
+from quant_organism.settings import load_settings
+from quant_organism.trading.orders import Journal, OrderManager, Watchdog, cloid_of, flatten, reconcile
+from quant_organism.venue import (
+    Feed,
+    FeedPlan,
+    NewOrder,
+    Recorder,
+    connect,
+    info_of,
+    open_account,
+    signing_wallet,
+    venue_spec,
+)
 
 COIN = "SIM-TWO"
 FAULTS = (
@@ -45,9 +45,10 @@ FAULTS = (
 def main(folder: Path) -> int:
     """Trade, be refused, fail, and clean up."""
     logging.basicConfig(filename=folder / "session.log", level=logging.DEBUG, force=True)
-    settings = folder_settings(None)
-    spec, key = venue_spec(settings), wallet(settings)
-    venue = open_venue(settings)
+    settings = load_settings()
+    plan = access_plan(settings)
+    spec, key = venue_spec(plan), signing_wallet(plan)
+    venue = open_account(plan)
     manager = OrderManager(venue, Journal(settings.data_dir / "trader" / "ledger.sqlite", "simulator"))
     watchdog = Watchdog(spec, settings.data_dir / "trader" / "watchdog", 60.0, key)
     reconcile(manager)

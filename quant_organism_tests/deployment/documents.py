@@ -6,8 +6,7 @@ import numpy as np
 
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
-from quant_organism.strategies import evolving_families, random_genome
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee, evolving_families, random_genome
 
 METRICS = (
     "total_return", "annual_return", "volatility", "sharpe", "sortino", "max_drawdown", "consistency", "trades",

@@ -1,23 +1,23 @@
 """Survivors become documents with their evidence; the fallen do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.deployment.birth import born_documents, scored_returns
+from quant_organism.deployment.birth import born_documents, earned, scored_returns
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.validation.records import read_reviewed
 from quant_organism_tests.chain import PROVENANCE, edge, luck
 
 
 def documents(found):
-    return born_documents(
-        found.search.candidates,
-        found.summary,
-        found.verdicts,
-        panel=found.panel,
-        provenance=PROVENANCE,
-        at="2024-06-01",
-    )
+    return born_documents(reviewed(found), panel=found.panel, provenance=PROVENANCE, at="2024-06-01")
+
+
+def reviewed(found):
+    return read_reviewed(found.search.candidates, found.summary, found.verdicts)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,31 @@ def test_the_evidence_of_every_stage_is_in_the_document(born):
         assert list(document.evidence) == ["in_sample", "out_of_sample", "walk_forward", "holdout"]
         assert all(found.status == "passed" for found in document.evidence.values())
         assert document.evidence["holdout"].metrics["luck"] <= document.evidence["holdout"].thresholds["luck"]
+
+
+def test_candidates_come_back_from_their_tables_as_they_were_reviewed():
+    for kept, review in zip(reviewed(edge()), edge().reviews, strict=True):
+        assert (kept.candidate, kept.standing, kept.why) == (review.candidate, review.standing, review.why)
+        judged = [(judgement.verdict, judgement.goals) for judgement in review.judgements]
+        assert repr([(judgement.verdict, judgement.goals) for judgement in kept.judgements]) == repr(judged)
+
+
+def test_who_survived_may_go_as_far_as_it_has_earned_and_says_what_decided():
+    how_far = earned(reviewed(edge()))
+    assert list(how_far) == [review.candidate.id for review in edge().survivors]
+    for review in edge().survivors:
+        decided = [judgement.verdict.reason for judgement in review.judgements if review.standing in judgement.goals]
+        found = how_far[review.candidate.id]
+        assert (found.proven, found.why, found.evidence) == (review.standing == "paper", review.why, decided[-1])
+    assert earned(reviewed(luck())) == {}
+
+
+def test_the_best_on_unseen_days_come_first():
+    kept = next(review for review in reviewed(edge()) if review.standing != "fallen")
+    made = born_documents(
+        [replace(kept, score=score) for score in (1.0, 2.0)], panel=edge().panel, provenance=PROVENANCE, at="2024-06-01"
+    )
+    assert [document.fitness for document in made] == [2.0, 1.0]
 
 
 def test_a_document_survives_the_round_trip(born):

@@ -1,6 +1,7 @@
 """A document is exact, short, and refuses to be read when anything about it does not fit."""
 
 import hashlib
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from quant_organism.deployment.config import LISTED_MOVES, LISTED_PERFORMANCE, MAX_BYTES, StrategyConfig
 from quant_organism.errors import InputError, IntegrityError, QuantOrganismError
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee
 from quant_organism_tests.deployment.documents import UNIVERSE, committee, document, observation, stage_evidence
 
+OLD = Path(__file__).parent / "old_documents"
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -61,12 +63,12 @@ def test_identity_and_kind_are_those_of_what_trades():
 
 @pytest.mark.parametrize(("members", "limit"), [(1, 5_000), (30, 22_000)])
 def test_a_long_life_stays_within_the_size_limit(members, limit):
-    config = document(members=members).moved("testing", at="2025-05-31", reason="r" * 200, evidence="e" * 200)
+    config = document(members=members).moved("shadow", at="2025-05-31", reason="r" * 200, evidence="e" * 200)
     for day in range(1, 200):
         config = config.observed(observation(day))
     for _ in range(12):
         config = config.moved("decaying", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
-        config = config.moved("testing", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
+        config = config.moved("shadow", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
     config = config.moved("retired", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
     assert MAX_BYTES[config.kind] == limit
     assert len(config.to_json()) <= limit
@@ -92,7 +94,6 @@ def test_members_restricted_to_assets_are_read_back_exactly_within_the_same_limi
     assert again == config
     assert again.committee.members == strategy.members
     assert len(config.to_json()) <= MAX_BYTES["committee"]
-    assert config.schema_version == "2"
 
 
 def test_a_genome_restricted_to_assets_is_not_the_genome():
@@ -103,10 +104,41 @@ def test_a_genome_restricted_to_assets_is_not_the_genome():
     assert read(config.to_json()) == config
 
 
-def test_documents_without_restrictions_stay_in_the_first_version():
-    assert orjson.loads(document().to_json())["schema_version"] == "1"
-    with pytest.raises(IntegrityError, match="schema_version is '2'"):
-        read(tampered(document(), resealed=True, schema_version="2"))
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("genome_version_1", ["born", "shadow", "decaying", "shadow"]),
+        ("committee_version_2", ["born", "shadow", "paper"]),
+    ],
+)
+def test_a_document_of_an_earlier_version_is_read_in_the_words_of_this_one(name, stages):
+    stored = (OLD / f"{name}.json").read_bytes()
+    config = read(stored)
+    assert [move.to_stage for move in config.history] == stages
+    assert [move.from_stage for move in config.history] == [None, *stages[:-1]]
+    assert config.stage == stages[-1]
+    before, after = orjson.loads(stored), orjson.loads(config.to_json())
+    renamed = {"schema_version", "stage", "history", "checksum"}
+    assert {key: value for key, value in after.items() if key not in renamed} == {
+        key: value for key, value in before.items() if key not in renamed
+    }
+    told = [{key: move[key] for key in ("at", "reason", "evidence")} for move in before["history"]]
+    assert [{key: move[key] for key in ("at", "reason", "evidence")} for move in after["history"]] == told
+    assert after["schema_version"] == "3"
+    assert read(config.to_json()) == config
+
+
+def test_an_altered_document_of_an_earlier_version_is_refused_by_the_checksum_that_it_was_written_with():
+    stored = (OLD / "genome_version_1.json").read_bytes()
+    with pytest.raises(IntegrityError, match="checksum"):
+        read(stored.replace(b"testing", b"shadow"))
+
+
+def test_the_earlier_word_is_no_stage_of_the_present_version():
+    birth = {"at": "2025-05-31T00:00:00Z", "from": None, "to": "testing", "reason": "r", "evidence": "e"}
+    stored = tampered(document(), resealed=True, stage="testing", history=[birth])
+    with pytest.raises(IntegrityError, match="to: Input should be"):
+        read(stored)
 
 
 def test_members_cannot_trade_what_the_universe_lacks():
@@ -140,8 +172,8 @@ def test_a_document_too_large_to_shorten_is_refused_with_what_makes_it_large():
 
 def test_a_move_needs_the_table_and_time_order():
     config = document()
-    moved = config.moved("testing", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
-    assert (config.stage, moved.stage) == ("born", "testing")
+    moved = config.moved("shadow", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    assert (config.stage, moved.stage) == ("born", "shadow")
     assert moved.history[-1].from_stage == "born"
     with pytest.raises(InputError, match="from born to live"):
         config.moved("live", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
@@ -150,10 +182,10 @@ def test_a_move_needs_the_table_and_time_order():
 
 
 def test_the_past_of_a_strategy_can_be_asked_for():
-    config = document().moved("testing", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    config = document().moved("shadow", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
     config = config.moved("retired", at="2025-06-20", reason="lost", evidence="Sharpe -2")
     moments = ["2025-05-30", "2025-05-31", "2025-06-02", "2025-06-19T23:59:59Z", "2025-06-20"]
-    assert [config.stage_at(at) for at in moments] == [None, "born", "testing", "testing", "retired"]
+    assert [config.stage_at(at) for at in moments] == [None, "born", "shadow", "shadow", "retired"]
 
 
 def test_observations_come_in_order_and_the_same_moment_again_replaces():
@@ -182,7 +214,7 @@ def test_unusable_values_at_birth_are_named(changes, found):
 
 def test_a_later_version_is_told_apart_before_anything_else_is_judged():
     with pytest.raises(IntegrityError, match=r"newer version.*nothing was changed") as caught:
-        read(tampered(document(), resealed=False, schema_version="3"))
+        read(tampered(document(), resealed=False, schema_version="4"))
     assert caught.value.remedy == "update quant-organism"
 
 

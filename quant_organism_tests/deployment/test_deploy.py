@@ -54,7 +54,7 @@ def actions(result):
 def test_the_chosen_enter_shadow_with_their_evidence_and_the_others_wait_as_born(repository):
     found = survivors(FIRST, range(4))
     result = run(repository, FIRST, found, limit=3)
-    assert [config.stage for config in result.documents] == ["testing"] * 3 + ["born"]
+    assert [config.stage for config in result.documents] == ["shadow"] * 3 + ["born"]
     assert list(repository.load_all().documents) == list(result.documents)
     assert len(result.deployed) == 3
     best = result.documents[0]
@@ -68,9 +68,9 @@ def test_the_proven_go_on_to_paper_and_the_others_are_marked_unproven(repository
     proven = found[2].id
     result = run(repository, FIRST, found, proven=[proven])
     stages = {config.id: config.stage for config in result.documents}
-    assert stages == {found[0].id: "testing", found[1].id: "testing", proven: "paper"}
+    assert stages == {found[0].id: "shadow", found[1].id: "shadow", proven: "paper"}
     born, watched, promoted = repository.load(proven).history
-    assert (born.to_stage, watched.to_stage, promoted.to_stage) == ("born", "testing", "paper")
+    assert (born.to_stage, watched.to_stage, promoted.to_stage) == ("born", "shadow", "paper")
     assert (promoted.reason, promoted.evidence) == (PROVEN.why, PROVEN.evidence)
     assert "unproven: fell short of paper at decision" in repository.load(found[0].id).history[-1].reason
     before = snapshot(repository.root)
@@ -82,7 +82,7 @@ def test_what_a_repeated_cycle_finds_less_proven_goes_back(repository):
     found = survivors(FIRST, range(1))
     run(repository, FIRST, found, proven=[found[0].id])
     run(repository, FIRST, found)
-    assert repository.load(found[0].id).stage == "testing"
+    assert repository.load(found[0].id).stage == "shadow"
 
 
 def test_nothing_survived_means_nothing_written(repository):
@@ -102,7 +102,7 @@ def test_the_same_cycle_again_gives_the_same_bytes_and_decisions(repository):
 def test_an_earlier_day_repeated_decides_as_it_did_then(repository):
     first = run(repository, FIRST, survivors(FIRST, range(4)), limit=6)
     second = run(repository, SECOND, survivors(SECOND, range(10, 14)), limit=6)
-    assert [config.stage for config in second.documents] == ["testing", "testing", "born", "born"]
+    assert [config.stage for config in second.documents] == ["shadow", "shadow", "born", "born"]
     before = snapshot(repository.root)
     assert run(repository, FIRST, survivors(FIRST, range(4)), limit=6) == first
     assert run(repository, SECOND, survivors(SECOND, range(10, 14)), limit=6) == second
@@ -148,11 +148,11 @@ def test_one_that_only_waited_gets_its_chance_in_the_cycle_that_finds_it_again(r
     waiting = document(0).id
     assert repository.load(waiting).stage == "born"
     run(repository, SECOND, survivors(SECOND, [0]), limit=2)
-    assert repository.load(waiting).stage == "testing"
+    assert repository.load(waiting).stage == "shadow"
     assert repository.load(waiting).provenance == SECOND
     result = run(repository, FIRST, survivors(FIRST, range(2)), limit=1)
     (kept,) = [decision for decision in result.decisions if decision.id == waiting]
-    assert (kept.action, kept.reason[:32]) == ("keep", "in testing since 2025-05-31T00:0")
+    assert (kept.action, kept.reason[:32]) == ("keep", "in shadow since 2025-05-31T00:00")
 
 
 def test_the_retired_do_not_come_back(repository):

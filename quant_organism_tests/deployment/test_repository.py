@@ -47,11 +47,11 @@ def test_queries_by_stage_fitness_activity_and_number(repository):
     repository.save_many([document(seed, fitness=seed / 10) for seed in range(6)])
     by_fitness = ids(repository.load_all())
     best, second, third = by_fitness[:3]
-    repository.move(best, "testing", at="2025-06-10", reason="chosen", evidence="Sharpe 0.5")
+    repository.move(best, "shadow", at="2025-06-10", reason="chosen", evidence="Sharpe 0.5")
     repository.update_performance(second, observation(20))
     repository.archive(third, "lost money", at="2025-06-05", evidence="Sharpe -2")
 
-    assert ids(repository.load_all(stage="testing")) == [best]
+    assert ids(repository.load_all(stage="shadow")) == [best]
     assert ids(repository.load_all(min_fitness=0.35)) == [best, second]
     assert ids(repository.load_all(limit=2)) == [best, second]
     assert ids(repository.load_all(active_since="2025-06-01")) == [best, second]
@@ -71,7 +71,7 @@ def test_the_archived_move_to_their_folder_with_the_reason_and_stay_there(reposi
     for attempt in (
         lambda: repository.save(config),
         lambda: repository.update_performance(config.id, observation(9)),
-        lambda: repository.move(config.id, "testing", at="2025-06-09", reason="r", evidence="e"),
+        lambda: repository.move(config.id, "shadow", at="2025-06-09", reason="r", evidence="e"),
         lambda: repository.archive(config.id, "again", at="2025-06-09"),
     ):
         with pytest.raises(InputError, match="retired"):
@@ -117,10 +117,10 @@ def test_an_unknown_id_says_how_to_see_the_known_ones(repository):
 def test_the_summary_counts_stages_and_families_and_describes_fitness(repository):
     configs = [document(seed, fitness=float(seed)) for seed in range(5)]
     repository.save_many([*configs, document(9, members=30, fitness=2.0)])
-    repository.move(configs[4].id, "testing", at="2025-06-10", reason="chosen", evidence="Sharpe 4")
+    repository.move(configs[4].id, "shadow", at="2025-06-10", reason="chosen", evidence="Sharpe 4")
     repository.archive(configs[0].id, "dull", at="2025-06-10", evidence="Sharpe 0")
     summary = repository.summary()
-    assert {stage: count for stage, count in summary.stages.items() if count} == {"born": 4, "testing": 1, "retired": 1}
+    assert {stage: count for stage, count in summary.stages.items() if count} == {"born": 4, "shadow": 1, "retired": 1}
     assert summary.fitness_quartiles == (1.0, 2.0, 2.0, 3.0, 4.0)
     alive = repository.load_all().documents
     assert summary.families == {
@@ -140,6 +140,20 @@ def test_after_a_crash_between_archiving_and_removal_the_archived_document_count
     repository.save(document(1))
     assert not path.exists()
     assert repository.load(config.id) == retired
+
+
+def test_where_the_archived_copy_is_unreadable_the_active_one_is_not_cleared_away(repository):
+    config = document()
+    path = repository.save(config)
+    alive = path.read_bytes()
+    repository.archive(config.id, "lost money", at="2025-06-05")
+    path.write_bytes(alive)
+    archived = repository.root / "archive" / path.name
+    archived.write_bytes(archived.read_bytes()[:900])
+    torn = archived.read_bytes()
+    repository.save(document(1))
+    assert path.read_bytes() == alive
+    assert archived.read_bytes() == torn
 
 
 WRITER = """

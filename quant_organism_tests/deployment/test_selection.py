@@ -41,6 +41,19 @@ def test_a_double_of_a_better_one_waits_and_is_told_of_whom():
     assert "largest correlation" in decisions[2].reason
 
 
+def test_as_alike_as_is_allowed_is_not_too_alike():
+    best, other = document(0, fitness=2.0), document(1, fitness=1.0)
+    up, down = 1.0, -1.0  # alike on six of eight days: a correlation of exactly one half
+    returns = {
+        best.id: np.array([up, down, up, down, up, down, up, down]),
+        other.id: np.array([up, down, up, down, up, down, down, up]),
+    }
+    allowed = choose_for_shadow([best, other], [], returns, max_correlation=0.5)
+    assert actions(allowed) == [(best.id, "deploy"), (other.id, "deploy")]
+    refused = choose_for_shadow([best, other], [], returns, max_correlation=0.4999)
+    assert actions(refused) == [(best.id, "deploy"), (other.id, "wait")]
+
+
 def test_opposites_may_stand_side_by_side():
     left, right = document(0), document(1)
     returns = independent_returns([left])

@@ -3,8 +3,9 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from pydantic import ValidationError
 
-from quant_organism.deployment.stages import DEPLOYED, MOVES, STAGES, check_move, timestamp
+from quant_organism.deployment.stages import DEPLOYED, MOVES, STAGES, Move, check_move, timestamp
 from quant_organism.errors import InputError
 
 
@@ -18,7 +19,7 @@ def test_only_moves_of_the_table_are_allowed(start, end):
             check_move(start, end, reason="because", evidence="numbers", where="x")
 
 
-def test_money_is_reached_only_through_shadow_paper_and_testnet():
+def test_money_is_reached_only_through_shadow_paper_and_testnet_and_much_of_it_only_through_a_canary():
     reachable = {"born": ["born"]}
     frontier = ["born"]
     while frontier:
@@ -27,9 +28,10 @@ def test_money_is_reached_only_through_shadow_paper_and_testnet():
             if following not in reachable:
                 reachable[following] = [*reachable[stage], following]
                 frontier.append(following)
-    assert [stage for stage in STAGES if "live" in MOVES[stage]] == ["testnet"]
+    assert [stage for stage in STAGES if "live" in MOVES[stage]] == ["canary"]
+    assert [stage for stage in STAGES if "canary" in MOVES[stage]] == ["testnet"]
     assert [stage for stage in STAGES if "testnet" in MOVES[stage]] == ["paper"]
-    assert reachable["live"] == ["born", "testing", "paper", "testnet", "live"]
+    assert reachable["live"] == ["born", "shadow", "paper", "testnet", "canary", "live"]
 
 
 def test_every_stage_can_retire_and_none_returns_from_it():
@@ -41,9 +43,15 @@ def test_every_stage_can_retire_and_none_returns_from_it():
 @pytest.mark.parametrize(("reason", "evidence"), [("", "numbers"), ("because", " "), ("because", "x" * 201)])
 def test_a_move_without_reason_or_evidence_or_with_an_essay_is_refused(reason, evidence):
     with pytest.raises(InputError) as caught:
-        check_move("born", "testing", reason=reason, evidence=evidence, where="rsi_filter_0_00000000")
+        check_move("born", "shadow", reason=reason, evidence=evidence, where="rsi_filter_0_00000000")
     assert caught.value.where == "rsi_filter_0_00000000"
     assert caught.value.remedy
+
+
+def test_what_happened_cannot_be_rewritten():
+    move = Move(at="2025-05-31", from_stage=None, to_stage="born", reason="passed every gate", evidence="p 0.01")
+    with pytest.raises(ValidationError, match="frozen"):
+        move.reason = "luck"
 
 
 @pytest.mark.parametrize(

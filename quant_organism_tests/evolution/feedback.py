@@ -11,14 +11,15 @@ from datetime import date, timedelta
 import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.archive import SCHEMA, founders_from, merge
+from quant_organism.evolution.archive import founders_from, merge
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.tables import ArchiveTable
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
+from quant_organism.market.splits import split
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
-from quant_organism.validation.splits import split
 
 TREND = ("donchian_breakout", "ema_crossover", "sma_trend_filter")
 FADE = ("bollinger_bands", "rsi_filter", "vwap_reversion")
@@ -94,7 +95,7 @@ def weeks(panel: Panel, second: tuple[str, ...], *, warm: bool = True) -> Iterat
         Whether a search is founded with the archive.
     """
     costs, evaluator = Costs(), Evaluator(threads=1)
-    archive = pl.DataFrame(schema=SCHEMA)
+    archive = ArchiveTable.empty()
     for last in range(CHANGE_DAY - 14, LAST_DAY + 1, 7):
         seen = panel.window((last - LOOKBACK_DAYS) * 24, last * 24)
         in_sample = split(seen.n_bars, seen.interval).in_sample

@@ -12,7 +12,6 @@ from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import (
     AXES,
     CELLS,
-    SCHEMA,
     Axis,
     archive_hash,
     behaviour_measures,
@@ -24,6 +23,7 @@ from quant_organism.evolution.archive import (
 )
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
+from quant_organism.evolution.tables import ArchiveTable
 from quant_organism_tests.panels import trending_panel
 
 
@@ -115,7 +115,7 @@ def test_coverage_and_score_are_those_of_the_grid(archive):
     assert (found.cells, found.elites) == (CELLS, archive.height)
     assert found.coverage == pytest.approx(archive.height / CELLS)
     assert found.qd_score == pytest.approx(archive["sharpe"].sum())
-    assert summarise(pl.DataFrame(schema=SCHEMA)).qd_score == 0.0
+    assert summarise(ArchiveTable.empty()).qd_score == 0.0
 
 
 def test_more_trials_never_cover_less_nor_score_less(trials, panel, archive):
@@ -130,7 +130,7 @@ def test_nothing_that_lost_money_or_hardly_traded_is_an_elite(trials, panel):
     assert elites(losers, panel).is_empty()
     idle = replace(trials, feasible=np.zeros(len(trials), dtype=bool))
     assert elites(idle, panel).is_empty()
-    assert elites(idle, panel).schema == pl.Schema(SCHEMA)
+    assert elites(idle, panel).schema == pl.Schema(ArchiveTable.schema)
 
 
 def test_a_merge_keeps_old_elites_where_the_new_search_found_nobody(trials, panel):
@@ -140,11 +140,11 @@ def test_a_merge_keeps_old_elites_where_the_new_search_found_nobody(trials, pane
     assert merged["cell"].to_list() == sorted({*before["cell"], *now["cell"]})
     assert merged.filter(pl.col("cell").is_in(now["cell"].implode())).equals(now)
     assert merge(merged, now, tried=now["hash"].to_list()).equals(merged)
-    assert merge(pl.DataFrame(schema=SCHEMA), now, tried=[]).equals(now)
+    assert merge(ArchiveTable.empty(), now, tried=[]).equals(now)
 
 
 def test_an_old_elite_that_was_tried_again_stands_where_it_was_found_now_or_nowhere(archive):
-    nothing = pl.DataFrame(schema=SCHEMA)
+    nothing = ArchiveTable.empty()
     tried = archive["hash"].to_list()[:3]
     left = merge(archive, nothing, tried=tried)
     assert left["hash"].to_list() == archive["hash"].to_list()[3:]

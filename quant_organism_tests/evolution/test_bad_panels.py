@@ -13,8 +13,8 @@ from quant_organism.evolution.cycle import EvolutionResult, evolve
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.market.panel import Panel
+from quant_organism.market.splits import split
 from quant_organism.strategies import random_genome
-from quant_organism.validation.splits import split
 from quant_organism_tests.evolution.test_search import assert_same
 from quant_organism_tests.market.small_disk import small_disk
 from quant_organism_tests.panels import trending_panel
@@ -36,8 +36,8 @@ def test_on_too_few_bars_a_search_finds_nothing_and_says_why(bars: int, panel: P
         panel.window(0, bars), spec.model_copy(update={"min_trades": 30}), costs, evaluator, seed=1
     )
     assert found.lost.is_empty()
-    assert found.population.height + found.turned_away.height > 0
-    assert set(found.turned_away["kind"]) <= {"never fires", "speaks before its warm-up is over"}
+    assert found.population.height + found.rejected.height > 0
+    assert set(found.rejected["kind"]) <= {"never fires", "speaks before its warm-up is over"}
     assert not found.population.filter("feasible", pl.col("trades") < 30).height
     if bars <= 100:
         assert not found.population["feasible"].any()

@@ -39,7 +39,7 @@ def result(name, panel, spec, costs, told):
 
 
 def test_each_evaluation_is_of_another_genome_and_all_are_counted(result, told):
-    hashes = [genome.hash for genome in result.trials.genomes] + [flaw.hash for flaw in result.turned_away]
+    hashes = [genome.hash for genome in result.trials.genomes] + [flaw.hash for flaw in result.rejected]
     assert len(hashes) == len(set(hashes)) == result.spent.evaluations == EVALUATIONS
     assert [genome for _, done in told for part in done for genome in part.genomes] == list(result.trials.genomes)
     assert [number for number, _ in told] == sorted({number for number, _ in told})

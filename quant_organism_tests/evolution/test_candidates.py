@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quant_organism.evolution.candidates import ORIGINS, WITHOUT_EVIDENCE, Evidence, choose_candidates, composition
+from quant_organism.evolution.candidates import ORIGINS, WITHOUT_EVIDENCE, EdgeEvidence, choose_candidates, composition
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
 
@@ -37,12 +37,12 @@ def measure(panel, costs, evaluator):
 @pytest.mark.parametrize(
     ("choice", "evidence", "expected"),
     [
-        ("auto", Evidence(pooled_p=0.05, per_asset_p=0.9), "pooled"),
-        ("auto", Evidence(pooled_p=0.01, per_asset_p=0.01), "pooled"),
-        ("auto", Evidence(pooled_p=0.06, per_asset_p=0.05), "per_asset"),
-        ("auto", Evidence(pooled_p=0.06, per_asset_p=0.06), "own_assets"),
+        ("auto", EdgeEvidence(pooled_p=0.05, per_asset_p=0.9), "pooled"),
+        ("auto", EdgeEvidence(pooled_p=0.01, per_asset_p=0.01), "pooled"),
+        ("auto", EdgeEvidence(pooled_p=0.06, per_asset_p=0.05), "per_asset"),
+        ("auto", EdgeEvidence(pooled_p=0.06, per_asset_p=0.06), "own_assets"),
         ("auto", None, WITHOUT_EVIDENCE),
-        ("per_asset", Evidence(pooled_p=0.01, per_asset_p=0.9), "per_asset"),
+        ("per_asset", EdgeEvidence(pooled_p=0.01, per_asset_p=0.9), "per_asset"),
         ("pooled", None, "pooled"),
     ],
 )
@@ -51,7 +51,7 @@ def test_evidence_decides_what_a_committee_is_made_of_unless_the_spec_does(choic
 
 
 def test_evidence_reaches_the_committee(choose):
-    assert choose(Evidence(pooled_p=0.5, per_asset_p=0.01))[0].origin == ORIGINS["per_asset"]
+    assert choose(EdgeEvidence(pooled_p=0.5, per_asset_p=0.01))[0].origin == ORIGINS["per_asset"]
 
 
 @pytest.mark.parametrize("choice", MODES)

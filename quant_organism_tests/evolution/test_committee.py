@@ -11,8 +11,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.candidates import ORIGINS
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.records import read_candidates
-from quant_organism.strategies import random_genome
-from quant_organism.strategies.committee import Committee
+from quant_organism.strategies import Committee, random_genome
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from quant_organism.errors import InputError
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.fitness import asset_median, complexity, fitness, penalised, smoothed
-from quant_organism.strategies import Genome, default_genome, evolving_families, random_genome
-from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies import COMMON_GENES, Genome, default_genome, evolving_families, random_genome
 
 
 def moved(**genes) -> Genome:

@@ -13,7 +13,6 @@ from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import METRICS, TrialBook, Trials
 from quant_organism.evolution.variation import Offspring
 from quant_organism.strategies import default_genome, get_family, random_genome
-from quant_organism.strategies.family import model_genes
 
 FAMILIES = ("ema_crossover", "rsi_filter")
 SPEC = EvolutionSpec(families=FAMILIES, islands=1, population=16, generations=8, restart_after=3)
@@ -88,10 +87,11 @@ def test_a_brood_leaves_the_elite_its_seats():
 def test_parents_are_numbers_of_trials_of_the_childs_family():
     island = new_island()
     book, asked = founded(island)
-    for child in island.ask(book, 1, asked):
-        if child.operator != "immigrant":
-            assert 1 <= len(child.parents) <= 2
-            assert book.genomes[child.parents[0]].family == child.genome.family
+    born = [child for child in island.ask(book, 1, asked) if child.operator != "immigrant"]
+    assert len(born) == SPEC.brood - 1
+    for child in born:
+        assert 1 <= len(child.parents) <= 2
+        assert book.genomes[child.parents[0]].family == child.genome.family
 
 
 def test_nothing_is_asked_for_twice():
@@ -158,7 +158,7 @@ def test_an_island_goes_on_from_its_state_as_if_it_had_never_stopped():
 @pytest.mark.parametrize("family", ["linear_svc_classifier", "pca_tree_quantile"])
 def test_a_menu_has_the_reference_model_and_no_more_models_than_its_size(family):
     menu, rng = ModelMenu([family, "rsi_filter"], 3, np.random.default_rng(0)), np.random.default_rng(1)
-    names = model_genes(get_family(family))
+    names = get_family(family).model_genes
     drawn = [random_genome(rng, family) for _ in range(60)]
     settled = [menu.settled(genome, rng) for genome in drawn]
     models = {tuple(genome.genes[name] for name in names) for genome in settled}

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, IntegrityError, StorageError
 from quant_organism.evolution.ledger import AppendResult, TrialLedger
-from quant_organism.evolution.ledger_rows import TRIAL_SCHEMA, LedgerIdentity
+from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.evolution.moments import return_moments
 from quant_organism.evolution.sketch import sketch
-from quant_organism.market.lake import Lake
+from quant_organism.evolution.tables import TrialTable
 from quant_organism.market.panel import Panel
+from quant_organism.market.query import connect
 from quant_organism.strategies import random_genome
 from quant_organism_tests.evolution.evaluations import A_DAY, FAMILIES, IDENTITY, made_up, some_of
 
@@ -66,7 +67,7 @@ def test_a_row_says_what_the_evaluation_says(ledger: TrialLedger) -> None:
     evaluation = made_up(0)
     assert ledger.append([evaluation], IDENTITY) == AppendResult(12, 0)
     frame = ledger.frame()
-    assert frame.schema == TRIAL_SCHEMA
+    assert frame.schema == TrialTable.schema
     places = {genome.hash: place for place, genome in enumerate(evaluation.genomes)}
     order = [places[genome_hash] for genome_hash in frame["genome_hash"]]
     assert frame["family"].to_list() == [evaluation.genomes[place].family for place in order]
@@ -186,7 +187,7 @@ def test_trials_of_later_panels_do_not_count_where_an_earlier_day_is_repeated(le
 def test_an_empty_ledger_has_nothing_and_is_not_made_by_looking(ledger: TrialLedger, tmp_path: Path) -> None:
     assert ledger.append([], IDENTITY) == AppendResult(0, 0)
     assert (ledger.n_trials(), ledger.n_behaviours(), ledger.n_met_again()) == (0, 0, 0)
-    assert ledger.frame().schema == TRIAL_SCHEMA
+    assert ledger.frame().schema == TrialTable.schema
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,10 +248,12 @@ def test_the_lake_shows_the_ledger_to_sql(ledger: TrialLedger) -> None:
     ledger.append([made_up(0)], IDENTITY)
     ledger.append([made_up(1)], replace(IDENTITY, costs_hash="d" * 64, cycle="1e5"))
     ledger.append([made_up(1)], replace(IDENTITY, costs_hash="d" * 64, cycle="x"))
-    counted = Lake(ledger.root).connect().sql("select cycle, count(*), count(sharpe) from trials group by 1 order by 1")
+    counted = connect(ledger.root, [TrialTable]).sql(
+        "select cycle, count(*), count(sharpe) from trials group by 1 order by 1"
+    )
     assert counted.fetchall() == [("1e5", 12, 11), ("2025-01-31", 12, 11)]
-    shown = Lake(ledger.root).connect().sql("from trials").pl()
-    assert shown.select(TRIAL_SCHEMA.names()).sort("genome_hash").equals(ledger.frame().sort("genome_hash"))
+    shown = connect(ledger.root, [TrialTable]).sql("from trials").pl()
+    assert shown.select(TrialTable.schema.names()).sort("genome_hash").equals(ledger.frame().sort("genome_hash"))
 
 
 def test_what_an_evaluator_measured_is_recorded_with_its_panel(

@@ -11,6 +11,7 @@ import pytest
 from quant_organism.backtest import Evaluator
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.cycle import evolve
+from quant_organism.evolution.executors import open_executor
 from quant_organism.evolution.measuring import BatchFailure, Workbench
 from quant_organism.evolution.objectives import objective_matrix, objectives_named
 from quant_organism.evolution.records import read_candidates
@@ -28,7 +29,7 @@ def result(panel, spec, costs, evaluator):
 
 
 def assert_same(one, other) -> None:
-    for name in ("population", "generations", "families", "turned_away", "candidate_members"):
+    for name in ("population", "generations", "families", "rejected", "candidate_members"):
         assert getattr(one, name).equals(getattr(other, name), null_equal=True), name
     a, b = one.search.trials, other.search.trials
     for name in ("daily_returns", "asset_sharpe", "objectives", "behaviour", "parents", "days"):
@@ -117,13 +118,13 @@ def test_every_trial_is_listed_once_and_counted(panel, spec, costs, evaluator):
     assert population["trial"].to_list() == list(range(len(population)))
     assert np.cumsum([trials for _, trials in told]).tolist() == result.generations["trials"].to_list()
     assert [generation for generation, _ in told] == list(range(spec.generations + 1))
-    assert result.search.spent.evaluations == len(population) + len(result.turned_away)
+    assert result.search.spent.evaluations == len(population) + len(result.rejected)
 
 
-def test_what_was_turned_away_is_not_asked_for_again(result):
-    turned_away = result.turned_away
-    assert turned_away["hash"].n_unique() == len(turned_away) > 0
-    assert not set(turned_away["hash"]) & set(result.population["hash"])
+def test_what_was_rejected_is_not_asked_for_again(result):
+    rejected = result.rejected
+    assert rejected["hash"].n_unique() == len(rejected) > 0
+    assert not set(rejected["hash"]) & set(result.population["hash"])
 
 
 def test_survivors_are_as_many_as_there_are_seats_at_most_and_no_two_behave_alike(result, spec):
@@ -260,7 +261,7 @@ def test_a_market_that_never_moves_yields_no_candidate(spec, costs, evaluator):
     assert result.candidates == []
     assert result.population["feasible"].sum() == 0
     assert len(result.candidate_members) == 0
-    assert set(result.turned_away["kind"]) == {"never fires"}
+    assert set(result.rejected["kind"]) == {"never fires"}
 
 
 def test_candidates_survive_the_round_trip_through_their_frame(result):
@@ -302,6 +303,27 @@ def test_budgets_stop_a_search_at_the_end_of_a_generation_and_say_so(ticking, bu
     assert found.spent.seconds == 3600.0 * (last + 1)
     if "max_evaluations" in budget:
         assert found.spent.evaluations <= budget["max_evaluations"]
+
+
+def test_what_hours_cut_short_is_incomplete_and_goes_on_without_them_to_the_same_bits(
+    tmp_path, panel, spec, costs, evaluator, result
+):
+    limited, hours = spec.model_copy(update={"hours": 6.0}), count()
+    checkpoint = Checkpoint(tmp_path, {"spec": limited.uninterrupted.hash})
+    with open_executor("threads", panel, costs, evaluator) as executor:
+        cut = search(
+            limited,
+            limited.families or (),
+            executor,
+            seed=np.random.SeedSequence(3),
+            on_generation=checkpoint.save,
+            clock=lambda: 3600.0 * next(hours),
+        )
+    assert not cut.is_complete
+    assert cut.ending.startswith("hours: incomplete")
+    assert result.search.is_complete
+    saved = Checkpoint(tmp_path, {"spec": spec.hash}).load()
+    assert_same(evolve(panel, spec, costs, evaluator, seed=3, saved=saved), result)
 
 
 def test_a_cost_is_measured_where_there_is_a_price_and_never_made_up(ticking, spec):

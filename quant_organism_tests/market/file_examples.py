@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from quant_organism.market.schema import CANDLE_SCHEMA, TIMESTAMP, Interval
+from quant_organism.market.schema import TIMESTAMP, Interval
+from quant_organism.market.tables import CandleTable
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 VALUES = ("open", "high", "low", "close", "volume")
@@ -38,7 +39,7 @@ def market(
             "close": close,
             "volume": np.round(rng.uniform(1, 9, bars), 3),
         },
-        schema=CANDLE_SCHEMA,
+        schema=CandleTable.schema,
     )
 
 

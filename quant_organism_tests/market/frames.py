@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, SENTIMENT_SCHEMA, SET_ASIDE_SCHEMA, Interval
+from quant_organism.market.schema import Interval
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 
 HOUR = Interval.parse("1h")
 
@@ -38,7 +39,7 @@ def candles(
                     "close": close,
                     "volume": np.round(rng.random(n_bars), 3),
                 },
-                schema=CANDLE_SCHEMA,
+                schema=CandleTable.schema,
             )
         )
     return pl.concat(frames).sort("timestamp", "symbol")
@@ -48,7 +49,7 @@ def funding(symbol: str, stamps: Sequence[datetime], rates: Sequence[float]) -> 
     """Return the settlements of one symbol."""
     return pl.DataFrame(
         {"symbol": [symbol] * len(stamps), "timestamp": list(stamps), "funding_rate": list(rates)},
-        schema=FUNDING_SCHEMA,
+        schema=FundingTable.schema,
     )
 
 
@@ -67,9 +68,9 @@ class FrameSource:
     ) -> None:
         self.market = market
         self.bars = bars
-        self.settlements = FUNDING_SCHEMA.to_frame() if settlements is None else settlements
-        self.aside = SET_ASIDE_SCHEMA.to_frame() if aside is None else aside
-        self.index = SENTIMENT_SCHEMA.to_frame() if index is None else index
+        self.settlements = FundingTable.empty() if settlements is None else settlements
+        self.aside = SetAsideTable.empty() if aside is None else aside
+        self.index = SentimentTable.empty() if index is None else index
         self.seed = seed
 
     def describe(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import polars as pl
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
 from quant_organism.market.schema import Interval
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable
 from quant_organism.market.world import WorldSource, load_world
 from quant_organism.market.world.continuation import continued
 from quant_organism_tests.tiny import FIRST, LAST, write_world
@@ -17,9 +18,11 @@ def test_its_own_days_are_those_that_a_cycle_sees(tmp_path):
     source = WorldSource(load_world(str(write_world(tmp_path))))
     lake, symbols = Lake(tmp_path / "lake"), source.symbols()
     for day in pl.date_range(FIRST, LAST, eager=True):
-        lake.write("candles", source.candles(symbols, HOUR, day, day), market=source.market, interval="1h", day=day)
-        lake.write("funding", source.funding(symbols, day, day), market=source.market, day=day)
-        lake.write("sentiment", source.sentiment(day, day), market=source.market, day=day)
+        lake.table(CandleTable).write(
+            source.candles(symbols, HOUR, day, day), market=source.market, interval="1h", day=day
+        )
+        lake.table(FundingTable).write(source.funding(symbols, day, day), market=source.market, day=day)
+        lake.table(SentimentTable).write(source.sentiment(day, day), market=source.market, day=day)
     seen = build_panel(lake, source.market, HOUR, LAST, None, None)
     more = continued(source, seen.symbols, days=10)
     assert more.start == seen.n_bars

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
-from quant_organism.market.schema import SET_ASIDE_SCHEMA, Interval
+from quant_organism.market.schema import Interval
+from quant_organism.market.tables import SetAsideTable
 from quant_organism_tests.market.file_examples import (
     VALUES,
     download_lines,
@@ -86,7 +87,7 @@ def test_impossible_numbers(tmp_path: Path, values: dict[str, float], reason: st
     candles, source = read(tmp_path, repair=True)
     assert_frame_equal(candles, good.filter(pl.int_range(pl.len()) != 20))
     aside = source.set_aside()
-    assert aside.schema == SET_ASIDE_SCHEMA
+    assert aside.schema == SetAsideTable.schema
     assert aside.select("symbol", "file", "line", "reason").rows() == [("BTC", "BTC.parquet", 21, reason)]
     assert aside["timestamp"].to_list() == [good["timestamp"][20]]
     assert any(f"1 of 48 rows were set aside ({reason} 1)" in note for note in source.notes())

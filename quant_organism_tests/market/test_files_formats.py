@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
 from quant_organism.market.files.names import INTERVALS, symbol_of_pair
-from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, Interval
+from quant_organism.market.schema import Interval
+from quant_organism.market.tables import CandleTable, FundingTable
 from quant_organism_tests.market.file_examples import (
     START,
     download_lines,
@@ -47,7 +48,7 @@ def test_tidy_parquet_is_read_as_it_stands(tmp_path: Path) -> None:
     assert source.span(HOUR) == (date(2024, 3, 1), date(2024, 3, 2))
     assert_frame_equal(read(source), pl.concat([btc, kpepe]).sort("timestamp", "symbol"))
     funding = source.funding(["BTC", "kPEPE"], FIRST, LAST)
-    assert funding.schema == FUNDING_SCHEMA
+    assert funding.schema == FundingTable.schema
     assert_frame_equal(funding.drop("symbol"), rates())
     assert source.set_aside().is_empty()
 
@@ -191,7 +192,7 @@ def test_trades_become_bars_where_there_were_trades(tmp_path: Path) -> None:
     assert source.symbols() == ("XRP-ETH",)
     assert source.intervals() == INTERVALS
     bars = read(source, MINUTE)
-    assert bars.schema == CANDLE_SCHEMA
+    assert bars.schema == CandleTable.schema
     assert bars.drop("symbol").rows() == [
         (START, 10.0, 12.0, 9.0, 9.0, 6.0),
         (START + timedelta(minutes=2), 11.0, 11.0, 11.0, 11.0, 4.0),
@@ -318,7 +319,7 @@ def test_questions_that_the_files_cannot_answer(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no symbol 'BTS'") as error:
         source.candles(["BTS"], HOUR, FIRST, LAST)
     assert "BTC" in str(error.value.remedy)
-    assert source.candles(["BTC"], HOUR, date(2020, 1, 1), date(2020, 1, 2)).schema == CANDLE_SCHEMA
+    assert source.candles(["BTC"], HOUR, date(2020, 1, 1), date(2020, 1, 2)).schema == CandleTable.schema
     assert source.candles(["BTC"], HOUR, date(2024, 3, 2), date(2024, 3, 2)).height == 24
 
 

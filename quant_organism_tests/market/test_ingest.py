@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 from quant_organism.errors import BusyError, InputError, StorageError
 from quant_organism.market.ingest import UNDATED, ingest
 from quant_organism.market.lake import Lake
-from quant_organism.market.schema import SET_ASIDE_SCHEMA, Interval
+from quant_organism.market.schema import Interval
+from quant_organism.market.tables import CandleTable, FundingTable, SetAsideTable
 from quant_organism.market.world import WorldSource, WorldSpec
 from quant_organism_tests.market.frames import HOUR, FrameSource, at, candles, funding
 from quant_organism_tests.market.small_disk import remount, small_disk
@@ -73,9 +74,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 def test_the_lake_holds_what_the_source_says(lake: Lake, source: FrameSource) -> None:
     report = ingest(source, lake, HOUR, day(0), day(9))
-    assert_frame_equal(lake.read("candles", market="frames", interval="1h"), source.bars)
+    assert_frame_equal(lake.table(CandleTable).read(market="frames", interval="1h"), source.bars)
     assert_frame_equal(
-        lake.read("funding", market="frames"), source.settlements.sort("timestamp", "symbol"), check_row_order=True
+        lake.table(FundingTable).read(market="frames"),
+        source.settlements.sort("timestamp", "symbol"),
+        check_row_order=True,
     )
     assert (report.bars, report.settlements, report.set_aside, report.files_written) == (720, 270, 0, 20)
     assert lake.source_of("frames") == {"kind": "frames", "seed": 0}
@@ -83,7 +86,7 @@ def test_the_lake_holds_what_the_source_says(lake: Lake, source: FrameSource) ->
 
 def test_a_settlement_at_midnight_is_kept_with_the_day_that_it_closes(lake: Lake, source: FrameSource) -> None:
     ingest(source, lake, HOUR, day(3), day(3))
-    kept = lake.read("funding", market="frames").filter(symbol="B")
+    kept = lake.table(FundingTable).read(market="frames").filter(symbol="B")
     assert kept["timestamp"].to_list() == [at(day(3), 8), at(day(3), 16), at(day(4))]
 
 
@@ -108,14 +111,14 @@ def test_what_the_source_takes_back_goes_and_other_symbols_stay(lake: Lake, sour
     ingest(source, lake, HOUR, day(0), day(9))
     without = source.bars.filter(~((pl.col("symbol") == "A") & (pl.col("timestamp") >= at(day(5)))))
     ingest(FrameSource(without), lake, HOUR, day(0), day(9), ["A"])
-    assert_frame_equal(lake.read("candles", market="frames", interval="1h"), without)
-    assert lake.read("funding", market="frames")["symbol"].unique().to_list() == ["B"]
+    assert_frame_equal(lake.table(CandleTable).read(market="frames", interval="1h"), without)
+    assert lake.table(FundingTable).read(market="frames")["symbol"].unique().to_list() == ["B"]
 
 
 def test_a_day_that_lost_all_its_rows_is_empty_not_old(lake: Lake, source: FrameSource) -> None:
     ingest(source, lake, HOUR, day(0), day(9))
     ingest(FrameSource(source.bars), lake, HOUR, day(0), day(9))
-    assert lake.read("funding", market="frames").is_empty()
+    assert lake.table(FundingTable).read(market="frames").is_empty()
 
 
 def test_days_that_the_source_does_not_have_are_left_out(lake: Lake, source: FrameSource) -> None:
@@ -148,14 +151,14 @@ def test_rows_set_aside_are_kept_with_their_day_and_replaced_by_a_later_reading(
     lake: Lake, source: FrameSource
 ) -> None:
     rows = [("A", at(day(2), 5), "a.csv", 12, "price", "close 'x'"), ("B", None, "b.csv", 3, "timestamp", "'soon'")]
-    source.aside = pl.DataFrame(rows, schema=SET_ASIDE_SCHEMA, orient="row")
+    source.aside = pl.DataFrame(rows, schema=SetAsideTable.schema, orient="row")
     assert ingest(source, lake, HOUR, day(0), day(9)).set_aside == 2
-    assert lake.days("set_aside", market="frames") == [UNDATED, day(2)]
+    assert lake.table(SetAsideTable).days(market="frames") == [UNDATED, day(2)]
     ingest(source, lake, HOUR, day(0), day(9), ["B"])
-    assert lake.read("set_aside", market="frames")["symbol"].to_list() == ["B", "A"]
-    source.aside = SET_ASIDE_SCHEMA.to_frame()
+    assert lake.table(SetAsideTable).read(market="frames")["symbol"].to_list() == ["B", "A"]
+    source.aside = SetAsideTable.empty()
     ingest(source, lake, HOUR, day(0), day(9), ["A"])
-    assert lake.read("set_aside", market="frames")["symbol"].to_list() == ["B"]
+    assert lake.table(SetAsideTable).read(market="frames")["symbol"].to_list() == ["B"]
 
 
 @pytest.mark.parametrize(

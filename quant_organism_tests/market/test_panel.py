@@ -157,6 +157,8 @@ def test_the_limit_of_the_lookback_is_kept(lake: Lake) -> None:
     assert build_panel(lake, "frames", HOUR, day(11), None, None, max_lookback_days=5).n_bars == 5 * 24
     with pytest.raises(InputError, match=r"lookback is 6 days\n.*1 to 5"):
         build_panel(lake, "frames", HOUR, day(11), 6, None, max_lookback_days=5)
+    with pytest.raises(InputError, match=r"lookback is 731 days\n.*1 to 730"):
+        build_panel(lake, "frames", HOUR, day(11), 731, None)
 
 
 @pytest.mark.parametrize(

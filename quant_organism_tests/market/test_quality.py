@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
-from quant_organism.market.quality import DEFECT_SCHEMA, REASONS, assess, defects, summarise
-from quant_organism.market.schema import SET_ASIDE_SCHEMA, Interval
+from quant_organism.market.quality import assess, defects, summarise
+from quant_organism.market.schema import Interval
+from quant_organism.market.tables import REASONS, DefectTable, SetAsideTable
 from quant_organism_tests.market.file_examples import START, market
 
 HOUR = Interval.parse("1h")
@@ -49,7 +50,7 @@ def with_close(frame: pl.DataFrame, closes: np.ndarray) -> pl.DataFrame:
 def test_sound_bars_have_no_defects_and_score_one() -> None:
     frame = pl.concat([market("BTC", seed=1), market("ETH", bars=30, seed=2)]).sort("timestamp", "symbol")
     assert defects(frame, HOUR).is_empty()
-    assert defects(frame, HOUR).schema == DEFECT_SCHEMA
+    assert defects(frame, HOUR).schema == DefectTable.schema
     table = assess(frame, HOUR)
     assert table.select("day", "symbol", "bars", "expected", "score", "reasons").rows() == [
         (date(2024, 3, 1), "BTC", 24, 24, 1.0, ""),
@@ -76,6 +77,19 @@ def test_a_known_listing_makes_missing_edges_gaps() -> None:
     table = assess(frame, HOUR, listed=listed)
     assert table.select("symbol", "bars", "expected", "gap").rows() == [("BTC", 22, 24, 2), ("ETH", 0, 18, 18)]
     assert [score.of for score in summarise(table).symbols] == ["ETH", "BTC"]
+
+
+def test_a_listing_makes_gaps_of_every_day_that_the_market_has() -> None:
+    # ETH is listed throughout, has bars on the first of two days only, and BTC on both.
+    frame = pl.concat([market("BTC", bars=48, seed=1), market("ETH", bars=20, seed=2)]).sort("timestamp", "symbol")
+    listed = {symbol: (hour(-500), hour(500)) for symbol in ("BTC", "ETH")}
+    table = assess(frame, HOUR, listed=listed)
+    assert table.select("day", "symbol", "bars", "expected", "gap").rows() == [
+        (date(2024, 3, 1), "BTC", 24, 24, 0),
+        (date(2024, 3, 1), "ETH", 20, 24, 4),
+        (date(2024, 3, 2), "BTC", 24, 24, 0),
+        (date(2024, 3, 2), "ETH", 0, 24, 24),
+    ]
 
 
 def test_a_repeated_bar_is_a_duplicate() -> None:
@@ -141,7 +155,9 @@ def test_a_spike_that_comes_back_is_an_outlier_and_a_crash_is_not() -> None:
     spike[200] *= 1.5
     rows = defects(with_close(frame, spike), HOUR)
     assert rows.select("timestamp", "reason").rows() == [(hour(200), "outlier")]
-    assert "comes back within two bars" in rows["detail"][0]
+    percent = 100 * spike[200] / spike[199] - 100
+    assert rows["detail"][0].startswith(f"the close jumps by {percent:.2f} % (")
+    assert rows["detail"][0].endswith("robust deviations) and comes back within two bars")
 
     two_bars = closes.copy()
     two_bars[200:202] *= 0.5
@@ -183,7 +199,7 @@ def test_forming_bars() -> None:
 def aside(*rows: tuple[str, int | None, str]) -> pl.DataFrame:
     return pl.DataFrame(
         [(s, None if i is None else hour(i), "BTC.parquet", i, reason, "found so") for s, i, reason in rows],
-        schema=SET_ASIDE_SCHEMA,
+        schema=SetAsideTable.schema,
         orient="row",
     )
 

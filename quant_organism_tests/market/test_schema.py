@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.market.schema import (
-    CANDLE_SCHEMA,
     MS_PER_DAY,
     Interval,
-    check_frame,
     check_market_id,
     choose_symbols,
     day_of,
     day_start_ms,
     format_ms,
 )
+from quant_organism.market.table import check_frame
+from quant_organism.market.tables import CandleTable
 
 NAMES = ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d")
 
@@ -54,14 +54,14 @@ def test_a_market_id_names_a_folder(market: str) -> None:
 
 
 def test_columns_come_in_the_order_of_the_schema() -> None:
-    shuffled = CANDLE_SCHEMA.to_frame().select(reversed(CANDLE_SCHEMA.names()))
-    assert check_frame(shuffled, CANDLE_SCHEMA, where="here").columns == CANDLE_SCHEMA.names()
+    shuffled = CandleTable.empty().select(reversed(CandleTable.schema.names()))
+    assert check_frame(shuffled, CandleTable.schema, where="here").columns == CandleTable.schema.names()
 
 
 def test_every_wrong_column_is_named() -> None:
-    frame = CANDLE_SCHEMA.to_frame().drop("low").with_columns(pl.col("open").cast(pl.Int64), extra=1)
+    frame = CandleTable.empty().drop("low").with_columns(pl.col("open").cast(pl.Int64), extra=1)
     with pytest.raises(InputError, match=r"here: .*open is Int64, expected Float64; low is missing; extra is not"):
-        check_frame(frame, CANDLE_SCHEMA, where="here")
+        check_frame(frame, CandleTable.schema, where="here")
 
 
 def test_symbols_are_sorted_and_taken_once() -> None:

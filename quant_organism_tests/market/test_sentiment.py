@@ -12,8 +12,9 @@ from quant_organism.errors import InputError
 from quant_organism.market.ingest import ingest
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
-from quant_organism.market.schema import SENTIMENT_SCHEMA, Interval
+from quant_organism.market.schema import Interval
 from quant_organism.market.sentiment import align_sentiment, beyond, read_sentiment
+from quant_organism.market.tables import SentimentTable
 from quant_organism.market.world import WorldSource, load_world
 from quant_organism_tests.market.frames import FrameSource, candles
 
@@ -24,7 +25,9 @@ MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
 def index(*values: tuple[float, float]) -> pl.DataFrame:
     """Return an index from pairs of (hours after the first midnight, value)."""
     return pl.DataFrame(
-        [(MIDNIGHT + timedelta(hours=hours), value) for hours, value in values], schema=SENTIMENT_SCHEMA, orient="row"
+        [(MIDNIGHT + timedelta(hours=hours), value) for hours, value in values],
+        schema=SentimentTable.schema,
+        orient="row",
     )
 
 
@@ -44,7 +47,7 @@ def test_a_silent_source_is_unknown_after_two_days() -> None:
 
 
 def test_no_index_is_unknown_everywhere() -> None:
-    assert np.isnan(align_sentiment(SENTIMENT_SCHEMA.to_frame(), hours(3), HOUR)).all()
+    assert np.isnan(align_sentiment(SentimentTable.empty(), hours(3), HOUR)).all()
 
 
 def test_how_far_an_index_is_beyond_greed_and_fear() -> None:
@@ -106,7 +109,7 @@ def test_a_day_that_lost_its_index_is_emptied(tmp_path: Path) -> None:
     bars, lake = candles(["A"], date(2024, 1, 1), 2), Lake(tmp_path)
     for published in (index((0.0, 20.0)), None):
         ingest(FrameSource(bars, index=published), lake, HOUR, date(2024, 1, 1), date(2024, 1, 2))
-    assert lake.read("sentiment", market="frames").height == 0
+    assert lake.table(SentimentTable).read(market="frames").height == 0
 
 
 def test_a_world_publishes_what_past_prices_say() -> None:

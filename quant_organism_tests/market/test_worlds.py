@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import CANDLE_SCHEMA, FUNDING_SCHEMA, Interval, day_start_ms
+from quant_organism.market.schema import Interval, day_start_ms
+from quant_organism.market.tables import CandleTable, FundingTable
 from quant_organism.market.world import WorldSource, WorldSpec, load_world, shipped_worlds
 from quant_organism.market.world.generator import WorldBars, generate
 
@@ -160,9 +161,9 @@ def test_a_world_delivers_what_a_source_must():
     first, last = source.span(HOUR)
     candles = source.candles(["BB"], HOUR, date(2023, 1, 2), date(2023, 1, 3))
     funding = source.funding(["AA", "BB"], first, last)
-    assert candles.schema == CANDLE_SCHEMA
+    assert candles.schema == CandleTable.schema
     assert (len(candles), candles["symbol"].unique().to_list()) == (48, ["BB"])
-    assert funding.schema == FUNDING_SCHEMA
+    assert funding.schema == FundingTable.schema
     assert len(funding) == 2 * (60 * 24 - 1)  # the last settlement falls on the day after
     assert candles.equals(candles.sort("timestamp", "symbol"))
     assert len(source.set_aside()) == 0

@@ -8,11 +8,11 @@ from quant_organism.monitoring.content import (
     CycleReport,
     DataRow,
     DecisionRow,
-    GateRow,
     GenerationRow,
     LineageRow,
     PopulationPoint,
-    Span,
+    ReportedGate,
+    ReportedSpan,
 )
 
 FAMILIES = ("bollinger_bands", "donchian_breakout", "ema_crossover", "rsi_filter")
@@ -74,16 +74,16 @@ def cycle_report(seed: int = 0, *, edge: float = 1.0, candidates: int = 6) -> Cy
                 reason=f"correlation 0.93 with {survivors[0].id}, at most 0.70 allowed"
                 if i
                 else f"Sharpe ratio {row.score:.2f} on unseen days, place 1 of 10; nobody in the pool to compare with",
-                stage="born" if i else "testing",
+                stage="born" if i else "shadow",
             )
             for i, row in enumerate(survivors)
         ],
         curve_days=days,
         curves=curves,
         spans=[
-            Span(label="in-sample", start=days[0], end=days[437], unseen=False),
-            Span(label="out-of-sample", start=days[452], end=days[583], unseen=True),
-            Span(label="walk-forward", start=days[584], end=days[-1], unseen=True),
+            ReportedSpan(label="in-sample", start=days[0], end=days[437], unseen=False),
+            ReportedSpan(label="out-of-sample", start=days[452], end=days[583], unseen=True),
+            ReportedSpan(label="walk-forward", start=days[584], end=days[-1], unseen=True),
         ],
         limits=[
             "The past is one path; only live evidence tells whether an edge is still there.",
@@ -130,7 +130,7 @@ def _candidate(id: str, rank: int, rng: np.random.Generator, edge: float) -> Can
         label = gate.replace("_", " ")
         bound = "at least" if sign > 0 else "at most"
         gates.append(
-            GateRow(
+            ReportedGate(
                 stage=stage,
                 gate=gate,
                 needed_for=("shadow",) if gate != "max_drawdown" else ("shadow", "paper"),
@@ -141,7 +141,7 @@ def _candidate(id: str, rank: int, rng: np.random.Generator, edge: float) -> Can
             )
         )
     if rank == 5:
-        gates[-1] = GateRow(
+        gates[-1] = ReportedGate(
             stage="holdout",
             gate="luck",
             needed_for=("shadow",),

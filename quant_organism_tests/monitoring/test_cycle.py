@@ -44,14 +44,14 @@ def report_of(found: Chain, decisions: list[tuple[str, str, str, str]]) -> Cycle
         returns=returns_frame(found.grounds),
         decisions=pl.DataFrame(decisions, schema=DECISIONS, orient="row"),
         pretest=pretest_frame(NotRun("needs 90 days, has 72")),
-        significance=significance_frame(NotRun("no time is allowed for it")),
+        significance=significance_frame(NotRun("needs 90 days, has 72")),
     )
 
 
 @pytest.fixture(scope="module")
 def good() -> CycleReport:
     best = edge().survivors[0].candidate.id
-    return report_of(edge(), [(best, "deploy", "place 1 of 10", "testing")])
+    return report_of(edge(), [(best, "deploy", "place 1 of 10", "shadow")])
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_summary_counts_what_the_frames_hold(good):
 def test_the_summary_says_what_is_known_of_luck(good):
     assert good.summary[-2:] == [
         "Whether there is anything to find was not asked: needs 90 days, has 72.",
-        "How good such a search looks by luck alone was not measured: no time is allowed for it.",
+        "How good such a search looks by luck alone was not measured: needs 90 days, has 72.",
     ]
 
 
@@ -189,7 +189,7 @@ def test_a_cycle_without_candidates_says_so(tmp_path):
         members=found.search.candidate_members,
         decisions=pl.DataFrame(schema=DECISIONS),
         pretest=pretest_frame(NotRun("needs 90 days, has 72")),
-        significance=significance_frame(NotRun("no time is allowed for it")),
+        significance=significance_frame(NotRun("needs 90 days, has 72")),
         **empty,
     )
     assert "put nothing forward" in " ".join(report.summary)

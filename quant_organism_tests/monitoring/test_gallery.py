@@ -6,10 +6,10 @@ from matplotlib.image import imread
 
 from quant_organism.monitoring.gallery import changing_market, family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
-from quant_organism.strategies import families, get_family
+from quant_organism.strategies import family_names, get_family
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_a_record_tells_every_gene_with_its_bounds(family):
     record, known = family_record(family), get_family(family)
     assert record["family"] == family
@@ -21,7 +21,7 @@ def test_a_record_tells_every_gene_with_its_bounds(family):
         assert gene["what it does"]
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_every_family_is_shown_on_a_market_that_it_trades(family):
     shown = showcase(family)
     assert shown.target.any()

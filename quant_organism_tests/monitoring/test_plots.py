@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from quant_organism.monitoring.content import Curve, PopulationPoint, Span
+from quant_organism.monitoring.content import Curve, PopulationPoint, ReportedSpan
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism_tests.monitoring.reports import cycle_report
 
 DAYS = [f"2025-01-{day:02d}" for day in range(1, 6)]
 SPANS = [
-    Span(label="in-sample", start=DAYS[0], end=DAYS[2], unseen=False),
-    Span(label="out-of-sample", start=DAYS[3], end=DAYS[4], unseen=True),
+    ReportedSpan(label="in-sample", start=DAYS[0], end=DAYS[2], unseen=False),
+    ReportedSpan(label="out-of-sample", start=DAYS[3], end=DAYS[4], unseen=True),
 ]
 
 
@@ -34,7 +34,7 @@ def test_drawdown_is_the_distance_below_the_last_peak_the_start_included():
 
 
 def test_spans_are_named_and_those_too_narrow_for_a_name_are_not():
-    narrow = [*SPANS, Span(label="embargo", start=DAYS[2], end=DAYS[2], unseen=True)]
+    narrow = [*SPANS, ReportedSpan(label="embargo", start=DAYS[2], end=DAYS[2], unseen=True)]
     days = [str(np.datetime64("2025-01-01") + i) for i in range(100)]
     figure = equity_figure(days, [Curve(id="a", values=np.ones(100))], narrow)
     assert texts(figure.axes[0]) == []

@@ -13,7 +13,8 @@ from quant_organism.errors import StorageError
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.sheet_content import TearSheet
 from quant_organism.monitoring.sheet_page import write_tear_sheets
-from quant_organism.monitoring.tear_sheet import SHAKES_SCHEMA, shakes_frame, tear_sheet, years_of
+from quant_organism.monitoring.tables import RobustnessTable
+from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet, years_of
 from quant_organism.validation.records import returns_frame
 from quant_organism.validation.robustness.examination import examine
 from quant_organism.validation.robustness.promise import equity_cone
@@ -132,7 +133,7 @@ def test_a_cone_of_equal_returns_is_a_line_and_of_varied_ones_opens() -> None:
 
 def test_the_records_of_the_shakes_hold_the_same_numbers(sheet: TearSheet) -> None:
     frame = shakes_frame([sheet])
-    assert dict(frame.schema) == {name: kind() for name, kind in SHAKES_SCHEMA.items()}
+    assert frame.schema == RobustnessTable.schema
     assert frame["change"].to_list() == [row.name for row in sheet.shakes]
     assert frame["sharpe_50"].to_list() == pytest.approx([row.middle for row in sheet.shakes], nan_ok=True)
     assert shakes_frame([]).schema == frame.schema

@@ -1,12 +1,22 @@
 """One whole cycle on an ephemeral instance, shared by the tests that only look at it."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from quant_organism_tests.tiny import Workshop, settings
+
+
+@contextmanager
+def copied(workshop: Workshop, folder: Path) -> Iterator[Workshop]:
+    """Give a copy of a workshop's data, to be changed, with an instance on which nothing has run."""
+    shutil.copytree(workshop.settings.data_dir, folder / "data")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Workshop(settings(folder), instance)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_what_was_deployed_is_what_survived_and_is_watched(finished: Workshop) -
     documents = StrategyRepository(finished.settings.data_dir / "strategies").load_all().documents
     survivors = read(finished, "validated_strategies").filter("passed")["candidate"]
     assert {document.id for document in documents} == set(survivors)
-    watched = {document.id for document in documents if document.stage == "testing"}
+    watched = {document.id for document in documents if document.stage == "shadow"}
     assert watched == set(decisions.filter(pl.col("action") == "deploy")["id"])
     assert len(watched) == latest(finished, "deployed_configs")["deployed"] > 0
 
@@ -127,7 +127,7 @@ def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Wor
         job.execute_in_process(
             instance=workshop.instance,
             partition_key=LAST.isoformat(),
-            asset_selection=[dg.AssetKey("evolved_population")],
+            asset_selection=workshop.together("evolved_population"),
         )
 
 

@@ -5,38 +5,53 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from quant_organism.monitoring.tables import table_named
 from quant_organism.orchestration.definitions import build_definitions, defs
 from quant_organism.settings import Settings
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
 
+MARKET = {"candles", "funding", "sentiment"}
+SEARCHED = {"market_panel", "edge_pretest"}
+LOOKED_AT = {"market_panel", "evolved_population", "candidates", "candidate_metrics"}
+SURVIVED = {"market_panel", "candidates", "cycles", "validated_strategies", "validation_verdicts"}
 GRAPH = {
-    "candles": ("market", set()),
-    "funding": ("market", set()),
-    "sentiment": ("market", set()),
-    "market_panel": ("market", {"candles", "funding", "sentiment"}),
+    **{name: ("market", set()) for name in MARKET},
+    **dict.fromkeys(("market_panel", "candle_quality"), ("market", MARKET)),
     "edge_pretest": ("validation", {"market_panel"}),
-    "evolved_population": ("evolution", {"market_panel", "edge_pretest"}),
-    "strategy_archive": ("evolution", {"evolved_population"}),
-    "backtest_validation": ("validation", {"market_panel", "evolved_population"}),
+    "evolved_population": ("evolution", SEARCHED),
+    "search_progress": ("evolution", SEARCHED),
+    "search_families": ("evolution", SEARCHED),
+    "candidates": ("evolution", SEARCHED),
+    "elites": ("evolution", SEARCHED),
+    "rejected": ("evolution", SEARCHED),
+    "lost_batches": ("evolution", SEARCHED),
+    "cycles": ("evolution", SEARCHED),
+    "strategy_archive": ("evolution", {"market_panel", "evolved_population", "elites"}),
+    **{
+        name: ("validation", {"market_panel", "evolved_population", "candidates"})
+        for name in ("backtest_validation", "candidate_metrics", "candidate_returns")
+    },
     "search_significance": ("validation", {"market_panel", "edge_pretest", "backtest_validation"}),
-    "replay_validation": ("validation", {"market_panel", "backtest_validation"}),
-    "testnet_validation": ("validation", {"market_panel", "replay_validation"}),
-    "validated_strategies": (
-        "validation",
-        {"market_panel", "edge_pretest", "testnet_validation", "search_significance"},
-    ),
-    "strategy_configs": ("deployment", {"market_panel", "validated_strategies"}),
-    "deployed_configs": ("deployment", {"market_panel", "validated_strategies", "strategy_configs"}),
-    "tear_sheets": ("operations", {"market_panel", "validated_strategies"}),
+    **{name: ("validation", LOOKED_AT | {"backtest_validation"}) for name in ("replay_validation", "strategy_replays")},
+    "testnet_validation": ("validation", LOOKED_AT | {"replay_validation"}),
+    **{
+        name: ("validation", LOOKED_AT | {"edge_pretest", "testnet_validation", "search_significance"})
+        for name in ("validated_strategies", "validation_verdicts")
+    },
+    "strategy_configs": ("deployment", SURVIVED),
+    "deployed_configs": ("deployment", SURVIVED | {"strategy_configs"}),
+    "tear_sheets": ("operations", SURVIVED | {"candidate_returns"}),
     "cycle_report": (
         "operations",
-        {
+        SURVIVED
+        | {
             "tear_sheets",
-            "market_panel",
             "edge_pretest",
             "evolved_population",
+            "search_progress",
+            "search_families",
             "search_significance",
-            "validated_strategies",
+            "candidate_returns",
             "deployed_configs",
         },
     ),
@@ -63,9 +78,22 @@ def test_every_asset_and_check_explains_itself(definitions: dg.Definitions) -> N
     assert all(len(graph.get(key).description or "") > 40 for key in graph.get_all_asset_keys())
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
     gates = {f"{stage}_gates" for stage in (*BACKTEST, *REPLAY, *TESTNET, *DECISION)}
-    assert set(checks) == {"data_quality", "something_to_find", "evidence_complete", "config_intact"} | gates
+    own = {"data_quality", "something_to_find", "evidence_complete", "config_intact", "as_described"}
+    assert set(checks) == own | gates
     assert all(len(check.description or "") > 40 for check in checks.values())
     assert {name for name, check in checks.items() if not check.blocking} == {"something_to_find"} | gates
+
+
+def test_every_asset_but_the_report_shows_the_columns_of_its_table_and_those_of_a_cycle_are_checked(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    made = set(GRAPH) - {"cycle_report"}
+    for name in made:
+        shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
+        assert [column.name for column in shown.columns] == table_named(name).schema.names()
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "as_described"}
+    assert checked == made - {"candles", "funding", "sentiment"}
 
 
 def test_every_asset_has_one_partition_per_complete_utc_day(definitions: dg.Definitions) -> None:

@@ -1,6 +1,5 @@
 """The re-evolution sensor, on a real instance, a real lake and real documents."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,7 @@ from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.orchestration.sensors import re_evolution
+from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop, settings
 
 
@@ -31,25 +31,33 @@ def reason(result: dg.SensorResult) -> str:
     return str(result.skip_reason.skip_message)
 
 
+@pytest.fixture(scope="module")
+def of_an_earlier_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """Return a workshop with the cycle of an earlier day, and no data after it; look, do not touch."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(settings(tmp_path_factory.mktemp("earlier")), instance)
+        workshop.ingest(FIRST, EARLIER)
+        assert workshop.cycle(EARLIER).success
+        yield workshop
+
+
 @pytest.fixture
-def evolved(workshop: Workshop) -> Workshop:
-    """Return a workshop with the cycle of an earlier day, and no data after it."""
-    workshop.ingest(FIRST, EARLIER)
-    assert workshop.cycle(EARLIER).success
-    return workshop
+def evolved(of_an_earlier_day: Workshop, tmp_path: Path) -> Iterator[Workshop]:
+    """Return a copy of it that may be changed."""
+    with copied(of_an_earlier_day, tmp_path) as workshop:
+        yield workshop
 
 
 @pytest.fixture
 def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
     """Return a copy of a data folder in which a cycle has deployed strategies, and there are no data after it."""
-    shutil.copytree(finished.settings.data_dir, tmp_path / "data")
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Workshop(settings(tmp_path), instance)
+    with copied(finished, tmp_path) as workshop:
+        yield workshop
 
 
 def watched(workshop: Workshop) -> tuple[StrategyRepository, StrategyConfig]:
     repository = StrategyRepository(workshop.settings.data_dir / "strategies")
-    return repository, next(d for d in repository.load_all().documents if d.stage == "testing")
+    return repository, next(d for d in repository.load_all().documents if d.stage == "shadow")
 
 
 def observe(workshop: Workshop, share: float, at: str = "2024-05-04") -> str:

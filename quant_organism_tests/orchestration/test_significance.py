@@ -13,7 +13,7 @@ from quant_organism_tests.tiny import FIRST, LAST, WORLD, Workshop, settings
 
 DAYS = 160
 DAY = FIRST + timedelta(days=DAYS - 1)
-SMALL = SignificanceSettings(strategies=40, copies=19, searches=2, minutes=5)
+SMALL = SignificanceSettings(strategies=40, copies=19, searches=2)
 RULES = ("donchian_breakout", "ema_crossover", "linear_svc_classifier")
 ASSETS = ("market_panel", "edge_pretest", "evolved_population", "backtest_validation", "search_significance")
 
@@ -74,6 +74,21 @@ def test_repetitions_are_kept_and_not_made_again(proven: Workshop) -> None:
     assert proven.materialize("edge_pretest", "search_significance", day=DAY).success
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before
     assert read(proven, "search_significance", DAY).equals(first)
+
+
+def test_what_a_time_limit_cuts_short_is_incomplete_and_goes_on_to_the_same_bytes(proven: Workshop) -> None:
+    def measured(**changes: object) -> pl.DataFrame:
+        config = {"resources": {"significance": {"config": changes}}}
+        assert proven.materialize("search_significance", day=DAY, run_config=config).success
+        return read(proven, "search_significance", DAY)
+
+    before = read(proven, "search_significance", DAY)
+    assert measured(searches=2, minutes=0.0).equals(before)  # what is kept takes no time
+    row = measured(searches=3, minutes=0.0).row(0, named=True)
+    assert (row["status"], row["p_value"], row["draws"]) == ("incomplete", None, 2)
+    assert row["sentence"].startswith("incomplete: 2 of 3 copies; go on with")
+    assert measured(searches=3)["draws"][0] == 3
+    assert measured(searches=2).equals(before)
 
 
 def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: Workshop, tmp_path: Path) -> None:
@@ -147,4 +162,4 @@ def test_each_profile_spends_what_fits_it(tmp_path: Path) -> None:
     smoke = SignificanceResource.of(Settings(profile="smoke"))
     full = SignificanceResource.of(Settings(profile="full", significance=SignificanceSettings(minutes=2)))
     assert (smoke.copies, full.copies) == (19, 99)
-    assert full.minutes == 2
+    assert (smoke.minutes, full.minutes) == (None, 2)

@@ -8,20 +8,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quant_organism.strategies import Genome, default_genome, family, get_family, random_genome
-from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.birth import HANGS_ON_THE_START, LOOKS_AHEAD, SILENT, SPEAKS_EARLY, check_birth
-from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.strategies import (
+    AssetBars,
+    Genome,
+    StrategyFamily,
+    check_birth,
+    default_genome,
+    families,
+    family_names,
+    get_family,
+    random_genome,
+)
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.birth import HANGS_ON_THE_START, LOOKS_AHEAD, SILENT, SPEAKS_EARLY
+from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.strategies.scenarios import sideways
 
 Target = Callable[[np.ndarray], np.ndarray]
 
 
-def sample(seed: int, count: int = 2_400) -> Bars:
+def sample(seed: int, count: int = 2_400) -> AssetBars:
     """Return a market that swings about 100 as a sample."""
     columns = sideways(seed, count)
-    return Bars(**columns, numbers=np.arange(count), bar_hours=1.0)
+    return AssetBars(**columns, numbers=np.arange(count), bar_hours=1.0)
 
 
 def mean(values: np.ndarray, before: int, after: int) -> np.ndarray:
@@ -74,19 +84,17 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Target, int],
     """Return a way to plant a family with a target and a warm-up of its own in the register."""
 
     def plant(target: Target, warmup_bars: int) -> Genome:
-        class Planted:
+        class Planted(StrategyFamily):
             name = target.__name__
             seed_type = "planted"
             columns = ("close",)
-            conviction = False
             evolves = False
             own_genes = ()
-            genes = COMMON_GENES
 
             def warmup(self, genes: Mapping[str, Any]) -> int:
                 return warmup_bars
 
-            def indicators(self, genes: Mapping[str, Any]) -> dict[str, Any]:
+            def indicators(self, genes: Mapping[str, Any]) -> Needs:
                 return {}
 
             def targets(self, bank: IndicatorBank, genes: Mapping[str, Any], out: Targets) -> None:
@@ -96,8 +104,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Target, int],
                 out.bars[0, : changes.size] = changes
                 out.sides[0, : changes.size] = y[changes]
 
-        get_family("ema_crossover")  # the register is filled
-        monkeypatch.setitem(family._REGISTER, Planted.name, Planted())
+        monkeypatch.setitem(families._FAMILIES, Planted.name, Planted())
         return default_genome(Planted.name)
 
     return plant
@@ -127,7 +134,7 @@ def test_an_honest_family_is_let_in(planted: Any) -> None:
     assert all(check_birth(genome, [sample(seed)]) is None for seed in range(5))
 
 
-@pytest.mark.parametrize("name", [n for n in family.families() if get_family(n).seed_type != "ml_classifier"])
+@pytest.mark.parametrize("name", [n for n in family_names() if get_family(n).seed_type != "ml_classifier"])
 def test_no_honest_genome_is_called_a_cheater(name: str) -> None:
     rng = np.random.default_rng(11)
     for seed in range(15):

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
+from quant_organism.strategies import GeneSpec
 from quant_organism.strategies.common_genes import RISK_GENES
-from quant_organism.strategies.genes import GeneSpec, check_genes
+from quant_organism.strategies.genes import check_genes
 
 PERIOD = GeneSpec(name="period", kind="int", default=10, low=5, high=15, unit="bars", description="a period")
 SHARE = GeneSpec(name="share", kind="float", default=0.5, low=-0.1, high=0.9, unit="fraction", description="a share")

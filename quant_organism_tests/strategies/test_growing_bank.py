@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quant_organism.strategies import families, get_family, random_genome
-from quant_organism.strategies.bank import _RECIPES, Bars, IndicatorBank, pair
-from quant_organism.strategies.growing_bank import _REACH, GrowingBank, LastTarget
-from quant_organism.strategies.signals import gene_arrays
-from quant_organism.strategies.stream import FittedModels
+from quant_organism.strategies import AssetBars, FittedModels, Genome, family_names, get_family, random_genome
+from quant_organism.strategies.bank import GrowingBank, IndicatorBank
+from quant_organism.strategies.family import LastTarget
+from quant_organism.strategies.genome import gene_arrays
+from quant_organism.strategies.indicators.indicator import Indicator, pair
 from quant_organism.strategies.targets import Targets
+from quant_organism_tests.strategies.catalogue import all_indicators
 
 PERIODS = np.array([7, 12, 40])
 PAIRS = {
@@ -27,13 +28,13 @@ ELSEWHERE = {"svc_score", "return_levels", "family_sign", "swings", "vwap_moment
 """Those that families' targets are made of, and parts that nobody reads alone."""
 
 
-def made_bars(seed: int, count: int, *, bar_hours: float = 1.0) -> Bars:
+def made_bars(seed: int, count: int, *, bar_hours: float = 1.0) -> AssetBars:
     """Return a random walk with bars that stand still, bars without volume and gaps in its numbers."""
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(count) * (rng.random(count) > 0.1)))
     opens = np.concatenate([[100.0], close[:-1]])
     spread = np.exp(np.abs(0.004 * rng.standard_normal(count)) * (rng.random(count) > 0.2))
-    return Bars(
+    return AssetBars(
         open=opens,
         high=np.maximum(opens, close) * spread,
         low=np.minimum(opens, close) / spread,
@@ -45,42 +46,49 @@ def made_bars(seed: int, count: int, *, bar_hours: float = 1.0) -> Bars:
     )
 
 
-def first(bars: Bars, count: int) -> Bars:
+def first(bars: AssetBars, count: int) -> AssetBars:
     """Return the first bars."""
     names = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
-    return Bars(**{name: getattr(bars, name)[:count] for name in names}, bar_hours=bars.bar_hours)
+    return AssetBars(**{name: getattr(bars, name)[:count] for name in names}, bar_hours=bars.bar_hours)
 
 
-@pytest.mark.parametrize("name", families())
+def reader(genome: Genome, models: FittedModels) -> LastTarget:
+    """Return what reads the last target of a genome."""
+    return LastTarget(get_family(genome.family), genome.genes, models)
+
+
+@pytest.mark.parametrize("name", family_names())
 def test_before_the_first_bar_the_target_is_0(name: str) -> None:
     bars, genome = made_bars(3, 5), random_genome(np.random.default_rng(1), name)
-    target = LastTarget(genome, FittedModels())
+    target = reader(genome, FittedModels())
     assert target.at(first(bars, 0)) == 0.0
-    assert target.at(first(bars, 1)) == LastTarget(genome, FittedModels()).at(first(bars, 1))
+    assert target.at(first(bars, 1)) == reader(genome, FittedModels()).at(first(bars, 1))
 
 
-def test_of_every_indicator_it_is_known_how_far_it_looks_back() -> None:
-    assert set(_REACH) == set(_RECIPES)
+def test_every_indicator_has_a_name_of_its_own() -> None:
+    names = [indicator.name for indicator in all_indicators()]
+    assert len(names) > 30
+    assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("name", sorted(set(_RECIPES) - ELSEWHERE))
+@pytest.mark.parametrize("indicator", [i for i in all_indicators() if i.name not in ELSEWHERE], ids=lambda i: i.name)
 @pytest.mark.parametrize("bar_hours", [1.0, 4.0])
-def test_rows_are_those_of_a_batch(name: str, bar_hours: float) -> None:
-    keys = np.array(PAIRS.get(name, PERIODS), dtype=np.int64)
+def test_rows_are_those_of_a_batch(indicator: Indicator, bar_hours: float) -> None:
+    keys = np.array(PAIRS.get(indicator.name, PERIODS), dtype=np.int64)
     rng = np.random.default_rng(5)
     bars = made_bars(5, 420, bar_hours=bar_hours)
     for count in (0, 1, 150, 300):
-        bank = GrowingBank({name: keys}, FittedModels())
+        bank = GrowingBank({indicator: keys}, FittedModels())
         while count < 420:
             # One by one, now and then several at once.
             count = min(count + int(rng.choice([1, 2, 9], p=[0.98, 0.01, 0.01])), 420)
             bank.follow(first(bars, count))
-        rows, places = bank.rows(name, keys)
-        expected, expected_places = IndicatorBank(bars, {name: keys}).rows(name, keys)
+        rows, places = bank.rows(indicator, keys)
+        expected, expected_places = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
         np.testing.assert_array_equal(rows[places], expected[expected_places])
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_targets_are_those_of_a_batch(family: str) -> None:
     bars, models = made_bars(3, 760), FittedModels()
     for seed in range(2):
@@ -88,8 +96,8 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
         if family in ("linear_svc_classifier", "pca_tree_quantile"):
             window = "lookback_window" if family == "linear_svc_classifier" else "feature_window"
             genome = type(genome)(family, dict(genome.genes) | {window: "250", "refit_interval": "24"})
-        reader, begin = LastTarget(genome, models), 330
-        found = [reader.at(first(bars, count)) for count in range(begin, 761)]
+        last, begin = reader(genome, models), 330
+        found = [last.at(first(bars, count)) for count in range(begin, 761)]
         genes, targets = gene_arrays([genome]), Targets.empty(1, 760, conviction=get_family(family).conviction)
         get_family(family).targets(IndicatorBank(bars, get_family(family).indicators(genes)), genes, targets)
         assert found == targets.expanded(0, 760)[begin - 1 :].tolist()

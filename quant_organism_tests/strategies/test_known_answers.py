@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from quant_organism.strategies import Genome, default_genome
+from quant_organism.strategies import Genome, default_genome, signal
 from quant_organism.strategies.indicators.averages import ema_rows, mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
 from quant_organism.strategies.indicators.oscillators import rsi_rows
-from quant_organism.strategies.signals import signal
 from quant_organism_tests.strategies.scenarios import Columns, alternating, bars, runs
 
 EMA_CLOSE = [100.0] * 20 + [101, 102, 103, 104, 105, 103, 101, 99, 97, 95, 93]

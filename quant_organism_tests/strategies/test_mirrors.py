@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.strategies import Genome, default_genome, families, random_genome
-from quant_organism.strategies.genes import GeneValue
-from quant_organism.strategies.signals import signal
-from quant_organism_tests.strategies.library.literal import on_grid, reflected
+from quant_organism.strategies import GeneValue, Genome, default_genome, family_names, random_genome, signal
+from quant_organism_tests.strategies.families.literal import on_grid, reflected
 from quant_organism_tests.strategies.scenarios import Columns, alternating, bars, inverted, noisy, runs
 from quant_organism_tests.strategies.test_known_answers import BOLLINGER_CLOSE, BOLLINGER_GENES
 
@@ -52,7 +50,7 @@ def turned(columns: Columns, around: float = 1024.0) -> Columns:
     return reflected(columns, around) | {"funding_rate": -columns["funding_rate"]}
 
 
-@pytest.mark.parametrize("family", [name for name in REFLECT if name in families()])
+@pytest.mark.parametrize("family", [name for name in REFLECT if name in family_names()])
 @settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
 def test_reflected_prices_turn_the_position(family: str, seed: int) -> None:
@@ -72,7 +70,7 @@ def test_inverted_prices_turn_a_scaled_position(seed: int) -> None:
     np.testing.assert_allclose(signal(genome, inverted(columns)), -signal(genome, columns), rtol=1e-9)
 
 
-@pytest.mark.parametrize("family", [name for name in TINY if name in families()])
+@pytest.mark.parametrize("family", [name for name in TINY if name in family_names()])
 def test_reflected_cases_turn_the_direction(family: str) -> None:
     genes, close = TINY[family]
     genome, columns = Genome(family, dict(default_genome(family).genes) | genes), bars(close)

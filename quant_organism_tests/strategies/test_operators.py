@@ -5,9 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.strategies import GeneRows, Genome, evolving_families, families, get_family, random_genome
-from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.operators import crossover, mutate
+from quant_organism.strategies import (
+    COMMON_GENES,
+    GeneRows,
+    Genome,
+    crossover,
+    evolving_families,
+    family_names,
+    get_family,
+    mutate,
+    random_genome,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 COMMON = {spec.name for spec in COMMON_GENES}
@@ -15,7 +23,7 @@ COMMON = {spec.name for spec in COMMON_GENES}
 
 def crowd(rng: np.random.Generator) -> list[Genome]:
     """Return a genome of every registered family."""
-    return [random_genome(rng, name) for name in families()]
+    return [random_genome(rng, name) for name in family_names()]
 
 
 def bounds(genome: Genome, name: str) -> tuple[float, float]:
@@ -86,7 +94,7 @@ def test_without_luck_one_gene_moves_where_one_must() -> None:
 def test_a_child_has_its_first_parents_family_and_another_family_gives_common_genes_only(seed: int) -> None:
     rng = np.random.default_rng(seed)
     mothers = crowd(rng)
-    fathers = [random_genome(rng, name) for name in rng.permutation(families())]
+    fathers = [random_genome(rng, name) for name in rng.permutation(family_names())]
     first, second = (rows.genomes(3) for rows in crossover(GeneRows.of(mothers), GeneRows.of(fathers), rng, eta=15.0))
     for child, parent, other in (
         *zip(first, mothers, fathers, strict=True),
@@ -131,6 +139,6 @@ def test_operators_repeat_themselves_from_the_same_seed(seed: int) -> None:
 
 
 def test_defaults_lie_within_their_own_bounds() -> None:
-    for name in families():
+    for name in family_names():
         for spec in get_family(name).genes:
             assert spec.check(spec.default, name) == spec.default

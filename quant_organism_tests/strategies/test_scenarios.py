@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quant_organism.strategies import Genome, default_genome, families
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, default_genome, family_names, signal
 from quant_organism_tests.strategies.scenarios import (
     Columns,
     breakout,
@@ -66,25 +65,25 @@ def targets(family: str, scenario: str) -> NDArray[np.float64]:
     return np.array([signal(reference(family), SCENARIOS[scenario](seed)) for seed in SEEDS])
 
 
-@pytest.mark.parametrize(("scenario", "family", "sides"), [row for row in FIRES if row[1] in families()])
+@pytest.mark.parametrize(("scenario", "family", "sides"), [row for row in FIRES if row[1] in family_names()])
 def test_families_fire_where_they_must(scenario: str, family: str, sides: set[float]) -> None:
     assert sides <= set(np.sign(targets(family, scenario)).ravel().tolist())
 
 
-@pytest.mark.parametrize("family", [family for family in TREND_FOLLOWERS if family in families()])
+@pytest.mark.parametrize("family", [family for family in TREND_FOLLOWERS if family in family_names()])
 def test_trend_followers_lean_with_the_trend(family: str) -> None:
     assert (targets(family, "bull").mean(axis=1) > 0).all()
     assert (targets(family, "bear").mean(axis=1) < 0).all()
 
 
-@pytest.mark.parametrize("family", sorted({family for _, family, _ in FIRES} & set(families())))
+@pytest.mark.parametrize("family", sorted({family for _, family, _ in FIRES} & set(family_names())))
 def test_every_family_opens_longs_and_shorts(family: str) -> None:
     found = np.concatenate([np.sign(targets(family, scenario)).ravel() for scenario in SCENARIOS])
     assert {-1.0, 1.0} <= set(found.tolist())
 
 
 @pytest.mark.parametrize(("scenario", "side"), [("breakout", 1.0), ("breakout down", -1.0)])
-@pytest.mark.parametrize("family", [family for family in BREAKOUT_FOLLOWERS if family in families()])
+@pytest.mark.parametrize("family", [family for family in BREAKOUT_FOLLOWERS if family in family_names()])
 def test_breakouts_are_followed_at_once(family: str, scenario: str, side: float) -> None:
     # Whether the quiet bars end in a squeeze is chance, so several quiet stretches are tried.
     assert (targets(family, scenario)[:, 150:160] == side).any()

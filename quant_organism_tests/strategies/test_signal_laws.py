@@ -9,13 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, default_genome, families, get_family, random_genome
-from quant_organism.strategies.family import repaired
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, default_genome, family_names, get_family, random_genome, signal
 from quant_organism_tests.strategies.scenarios import bars, noisy
 
 SEEDS = st.integers(0, 2**32 - 1)
-every_family = pytest.mark.parametrize("family", families())
+every_family = pytest.mark.parametrize("family", family_names())
 
 
 def lively(family: str, seed: int) -> Genome:
@@ -110,7 +108,9 @@ def test_inputs_are_left_as_they_were(family: str) -> None:
         np.testing.assert_array_equal(values, before[name])
 
 
-@pytest.mark.parametrize(("family", "gene"), [(f, spec.name) for f in families() for spec in get_family(f).own_genes])
+@pytest.mark.parametrize(
+    ("family", "gene"), [(f, spec.name) for f in family_names() for spec in get_family(f).own_genes]
+)
 def test_every_gene_is_live(family: str, gene: str) -> None:
     spec = next(spec for spec in get_family(family).own_genes if spec.name == gene)
     values: Sequence[Any] = spec.choices or np.linspace(spec.low, spec.high, 9).tolist()
@@ -119,7 +119,7 @@ def test_every_gene_is_live(family: str, gene: str) -> None:
     for seed in range(30):
         base, columns = lively(family, seed), noisy(seed)
         changed = [dict(base.genes) | {gene: int(v) if spec.kind == "int" else v} for v in values]
-        swept = [Genome(family, repaired(get_family(family), genes)) for genes in changed]
+        swept = [Genome(family, get_family(family).repair(genes)) for genes in changed]
         if len({signal(genome, columns).tobytes() for genome in swept}) > 1:
             return
     pytest.fail(f"{gene} of {family} changes nothing")

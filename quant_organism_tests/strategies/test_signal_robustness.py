@@ -11,16 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.strategies import Genome, default_genome, families, get_family, random_genome
-from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.genes import GeneSpec, GeneValue
-from quant_organism.strategies.signals import gene_arrays, signal
+from quant_organism.strategies import (
+    AssetBars,
+    GeneSpec,
+    GeneValue,
+    Genome,
+    default_genome,
+    family_names,
+    get_family,
+    random_genome,
+    signal,
+)
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.strategies.scenarios import bars, noisy
 from quant_organism_tests.strategies.test_signal_laws import lively
 
 SEEDS = st.integers(0, 2**32 - 1)
-every_family = pytest.mark.parametrize("family", families())
+every_family = pytest.mark.parametrize("family", family_names())
 
 
 def corner(family: str, seed: int) -> Genome:
@@ -97,7 +106,7 @@ def test_company_changes_no_genome(family: str) -> None:
     columns = noisy(2)
     genomes = [lively(family, seed) for seed in range(12)]
     n = columns["close"].size
-    bank_bars = Bars(**columns, numbers=np.arange(n), bar_hours=1.0)
+    bank_bars = AssetBars(**columns, numbers=np.arange(n), bar_hours=1.0)
     genes = gene_arrays(genomes)
     bank = IndicatorBank(bank_bars, get_family(family).indicators(genes))
     together = Targets.empty(len(genomes), n, conviction=get_family(family).conviction)
@@ -118,7 +127,7 @@ def test_threads_change_no_bit(family: str) -> None:
 def fingerprint() -> str:
     """Return a hash of the signals of two genomes of every family."""
     digest = hashlib.sha256()
-    for family in families():
+    for family in family_names():
         for genome in (default_genome(family), lively(family, 7)):
             digest.update(signal(genome, noisy(6)).tobytes())
     return digest.hexdigest()

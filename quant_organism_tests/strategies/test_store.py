@@ -5,25 +5,26 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from quant_organism.strategies.bank import Bars, IndicatorBank
-from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies import AssetBars, IndicatorStore
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.indicators.averages import EMA
 from quant_organism_tests.strategies.scenarios import noisy
 
 ROW = 8 * 400
 
 
-def bars(market: str, seed: int = 0) -> Bars:
+def bars(market: str, seed: int = 0) -> AssetBars:
     """Return 400 bars of an asset of a market."""
-    return Bars(**noisy(seed), numbers=np.arange(400), bar_hours=1.0, market=market, asset="A")
+    return AssetBars(**noisy(seed), numbers=np.arange(400), bar_hours=1.0, market=market, asset="A")
 
 
 def test_rows_are_kept_and_grow_by_what_is_new() -> None:
     store = IndicatorStore(10 * ROW)
-    first, _ = IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store).rows("ema", np.array([5]))
+    first, _ = IndicatorBank(bars("m"), {EMA: np.array([5, 9])}, store).rows(EMA, np.array([5]))
     assert store.used_bytes == 2 * ROW
-    again, place = IndicatorBank(bars("m"), {"ema": np.array([9, 20, 9])}, store).rows("ema", np.array([9, 20]))
+    again, place = IndicatorBank(bars("m"), {EMA: np.array([9, 20, 9])}, store).rows(EMA, np.array([9, 20]))
     assert store.used_bytes == 3 * ROW
-    alone, own = IndicatorBank(bars("m"), {"ema": np.array([9, 20])}).rows("ema", np.array([9, 20]))
+    alone, own = IndicatorBank(bars("m"), {EMA: np.array([9, 20])}).rows(EMA, np.array([9, 20]))
     np.testing.assert_array_equal(again[place], alone[own])
     np.testing.assert_array_equal(again[0], first[0])
 
@@ -31,15 +32,15 @@ def test_rows_are_kept_and_grow_by_what_is_new() -> None:
 def test_what_does_not_fit_is_computed_and_not_kept() -> None:
     store = IndicatorStore(2 * ROW)
     for periods in ([5, 9], [9, 20, 30], [5, 20]):
-        rows, place = IndicatorBank(bars("m"), {"ema": np.array(periods)}, store).rows("ema", np.array(periods))
-        alone, own = IndicatorBank(bars("m"), {"ema": np.array(periods)}).rows("ema", np.array(periods))
+        rows, place = IndicatorBank(bars("m"), {EMA: np.array(periods)}, store).rows(EMA, np.array(periods))
+        alone, own = IndicatorBank(bars("m"), {EMA: np.array(periods)}).rows(EMA, np.array(periods))
         np.testing.assert_array_equal(rows[place], alone[own])
         assert store.used_bytes <= 2 * ROW
 
 
 def test_a_store_knows_what_is_missing_and_what_room_is_left() -> None:
     store = IndicatorStore(5 * ROW)
-    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    IndicatorBank(bars("m"), {EMA: np.array([5, 9])}, store)
     assert store.missing("m", "A", "ema", np.array([5, 7, 9, 11])) == 2
     assert store.missing("m", "B", "ema", np.array([5, 9])) == 2
     assert store.room_beside("m") == 3 * ROW
@@ -48,8 +49,8 @@ def test_a_store_knows_what_is_missing_and_what_room_is_left() -> None:
 
 def test_another_market_makes_way() -> None:
     store = IndicatorStore(3 * ROW)
-    IndicatorBank(bars("old"), {"ema": np.array([5, 9])}, store)
-    IndicatorBank(bars("new", 1), {"ema": np.array([5, 9])}, store)
+    IndicatorBank(bars("old"), {EMA: np.array([5, 9])}, store)
+    IndicatorBank(bars("new", 1), {EMA: np.array([5, 9])}, store)
     assert store.table("old", "A", "ema") is None
     assert store.table("new", "A", "ema") is not None
     assert store.used_bytes == 2 * ROW
@@ -57,7 +58,7 @@ def test_another_market_makes_way() -> None:
 
 def test_bars_without_a_name_leave_nothing_behind() -> None:
     store = IndicatorStore(100 * ROW)
-    IndicatorBank(bars(""), {"ema": np.array([5])}, store)
+    IndicatorBank(bars(""), {EMA: np.array([5])}, store)
     assert store.used_bytes == 0
 
 
@@ -76,12 +77,12 @@ def test_models_are_made_once_where_they_fit(ceiling: int, makes: int) -> None:
 
 def test_rows_make_way_for_a_model_and_no_model_for_rows() -> None:
     store = IndicatorStore(3 * ROW)
-    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    IndicatorBank(bars("m"), {EMA: np.array([5, 9])}, store)
     for key in (b"first", b"second"):
         store.remember(key, lambda: (np.zeros(ROW // 8),))
     assert store.table("m", "A", "ema") is None
     assert store.used_bytes == 2 * ROW
-    IndicatorBank(bars("m"), {"ema": np.array([5, 9])}, store)
+    IndicatorBank(bars("m"), {EMA: np.array([5, 9])}, store)
     assert store.used_bytes == 2 * ROW
     made: list[int] = []
     for key in (b"first", b"second"):
@@ -91,28 +92,28 @@ def test_rows_make_way_for_a_model_and_no_model_for_rows() -> None:
 
 def test_a_key_that_was_not_asked_for_is_an_error() -> None:
     with pytest.raises(KeyError, match="ema was not built for all"):
-        IndicatorBank(bars("m"), {"ema": np.array([5])}).rows("ema", np.array([7]))
+        IndicatorBank(bars("m"), {EMA: np.array([5])}).rows(EMA, np.array([7]))
 
 
 def test_what_a_bank_reads_stays_as_it_is_while_rows_are_added() -> None:
     store, periods = IndicatorStore(100 * ROW), np.array([30, 5, 12])
-    bank = IndicatorBank(bars("m"), {"ema": periods}, store)
-    before = [row.copy() for row in bank.rows("ema", periods)[0]]
+    bank = IndicatorBank(bars("m"), {EMA: periods}, store)
+    before = [row.copy() for row in bank.rows(EMA, periods)[0]]
     for added in ([7, 40], [2], [90, 6, 5, 33]):
-        added_to = IndicatorBank(bars("m"), {"ema": np.array(added)}, store)
+        added_to = IndicatorBank(bars("m"), {EMA: np.array(added)}, store)
         for period in (*periods, *added):
-            rows, place = added_to.rows("ema", np.array([period]))
-            alone, own = IndicatorBank(bars("m"), {"ema": np.array([period])}).rows("ema", np.array([period]))
+            rows, place = added_to.rows(EMA, np.array([period]))
+            alone, own = IndicatorBank(bars("m"), {EMA: np.array([period])}).rows(EMA, np.array([period]))
             np.testing.assert_array_equal(rows[place], alone[own])
-    np.testing.assert_array_equal(bank.rows("ema", periods)[0], before)
+    np.testing.assert_array_equal(bank.rows(EMA, periods)[0], before)
     assert store.used_bytes == 9 * ROW
 
 
 def test_threads_that_make_the_same_rows_keep_them_once() -> None:
     store, periods = IndicatorStore(1000 * ROW), np.arange(2, 60)
     with ThreadPoolExecutor(4) as executor:
-        list(executor.map(lambda k: IndicatorBank(bars("m"), {"ema": periods[k : k + 30]}, store), range(28)))
+        list(executor.map(lambda k: IndicatorBank(bars("m"), {EMA: periods[k : k + 30]}, store), range(28)))
     assert store.used_bytes == (28 - 1 + 30) * ROW
-    rows, places = IndicatorBank(bars("m"), {"ema": periods[:57]}, store).rows("ema", periods[:57])
-    alone, own = IndicatorBank(bars("m"), {"ema": periods[:57]}).rows("ema", periods[:57])
+    rows, places = IndicatorBank(bars("m"), {EMA: periods[:57]}, store).rows(EMA, periods[:57])
+    alone, own = IndicatorBank(bars("m"), {EMA: periods[:57]}).rows(EMA, periods[:57])
     np.testing.assert_array_equal(rows[places], alone[own])

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
-from quant_organism.market.lake import Lake
+from quant_organism.market.query import connect
 from quant_organism.validation.draws import DrawStore, Remembered, in_order
+from quant_organism.validation.tables import NullDrawTable
 
 IDENTITY = {"panel": "p", "seed": "0"}
 
@@ -104,5 +105,5 @@ def test_draws_are_a_table_of_the_lake(tmp_path: Path):
     store = DrawStore(tmp_path, "permutation", IDENTITY)
     for n in range(3):
         store.write(n, squared(n))
-    found = Lake(tmp_path).connect().sql("select test, draw, value from null_draws order by draw").fetchall()
+    found = connect(tmp_path, [NullDrawTable]).sql("select test, draw, value from null_draws order by draw").fetchall()
     assert found == [("permutation", 0, 0.0), ("permutation", 1, 1.0), ("permutation", 2, 4.0)]

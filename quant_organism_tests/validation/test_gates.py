@@ -72,6 +72,12 @@ def test_a_metric_of_the_backtest(sharpe, status):
     assert (verdict.stage, verdict.gate, verdict.status) == ("walk_forward", "sharpe", status)
 
 
+@pytest.mark.parametrize(("metric", "n_used"), [("trades", 37), ("win_rate", 37), ("sharpe", 50), ("max_drawdown", 50)])
+def test_metrics_of_trades_rest_on_trades_and_the_others_on_days(metric, n_used):
+    case = case_of(steady(50), trades=37.0, win_rate=0.5, max_drawdown=0.1)
+    assert Backtest(metric=metric, span="walk_forward", at_least=0.0).judge(case).n_used == n_used
+
+
 def test_windows_with_a_gain_are_counted():
     returns = np.concatenate([np.full(10, 0.01), np.full(10, -0.01), np.zeros(10), np.full(10, 0.01)])
     verdict = PositiveWindows(at_least=0.5).judge(case_of(returns))

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.candidates import Candidate
-from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
+from quant_organism.market.query import connect
+from quant_organism.market.splits import Span
 from quant_organism.strategies import Committee
 from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.profile import Profile
-from quant_organism.validation.splits import Span
+from quant_organism.validation.tables import OpeningTable
 from quant_organism_tests.chain import PROFILE, edge, grounds_of
 from quant_organism_tests.panels import trending_panel
 
@@ -133,7 +134,9 @@ def test_no_candidate_opens_nothing(register, panel):
 
 def test_the_register_is_a_table_of_the_lake(register, panel, tmp_path):
     look(register, panel, "a", "b")
-    rows = Lake(tmp_path).connect().sql("select market, event, nth, candidates from holdout_openings order by event")
+    rows = connect(tmp_path, [OpeningTable]).sql(
+        "select market, event, nth, candidates from holdout_openings order by event"
+    )
     assert rows.fetchall() == [("arrays", "opened", 1, ["a", "b"]), ("arrays", "read", 1, ["a", "b"])]
     frame = register.frame(panel.market)
     assert frame["event"].to_list() == ["opened", "read"]
@@ -200,3 +203,19 @@ def test_whom_the_known_days_have_stopped_opens_no_others(tmp_path):
     assert "fell before, at sharpe (in sample)" in review.judgements[1].verdict.reason
     run_gauntlet(sealed, hopeless, every_gate=True)
     assert sealed.register.frame(found.panel.market).height == 2
+
+
+def test_only_who_was_judged_on_unseen_bars_may_see_them_again(register, panel):
+    with pytest.raises(InputError, match="never opened for it"):
+        register.check_opened(panel.market, panel.hash, "a")
+    look(register, panel, "a", "b")
+    register.check_opened(panel.market, panel.hash, "a")
+    for market, panel_hash, candidate in (
+        (panel.market, panel.hash, "c"),
+        (panel.market, "0" * 64, "a"),
+        ("another", panel.hash, "a"),
+    ):
+        with pytest.raises(InputError) as caught:
+            register.check_opened(market, panel_hash, candidate)
+        assert caught.value.where == candidate
+        assert "run that judged them" in caught.value.remedy

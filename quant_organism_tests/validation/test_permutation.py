@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -9,14 +10,26 @@ import pytest
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError
-from quant_organism.evolution.candidates import Evidence
+from quant_organism.evolution.candidates import EdgeEvidence
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
+from quant_organism.validation.case import PValue
 from quant_organism.validation.draws import DrawStore, Remembered, Statistics
-from quant_organism.validation.permutation import SearchOnNulls, SearchSignificance, frozen_spec, search_significance
+from quant_organism.validation.gauntlet import run_gauntlet
+from quant_organism.validation.permutation import (
+    STOP_AFTER,
+    Incomplete,
+    SearchOnNulls,
+    SearchSignificance,
+    frozen_spec,
+    search_significance,
+)
+from quant_organism.validation.significance_records import p_values, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.simulated_p import SimulatedP
+from quant_organism_tests.chain import PROFILE, grounds_of
+from quant_organism_tests.chain import edge as market_with_edge
 from quant_organism_tests.panels import trending_panel
 
 FAMILIES = ("donchian_breakout", "ema_crossover", "rsi_filter")
@@ -140,23 +153,77 @@ def test_a_later_champion_is_no_more_significant_than_an_earlier_one(edge: Panel
     assert p_of(result, "champion 2") == p_of(result, "champion 1") == pytest.approx(0.6)
 
 
-def test_the_budget_decides_how_many_copies_and_says_how_certain_that_is(edge: Panel):
+def test_few_copies_say_how_uncertain_they_are(edge: Panel):
+    result = measured(searched(edge), draws=9, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    assert result.p_value == result.smallest_possible
+    assert "not enough to tell; 10 more would be" in result.sentence
+
+
+def test_a_time_limit_interrupts_and_decides_nothing(edge: Panel):
     seconds = count()
-    result = measured(
+    result = search_significance(
         searched(edge),
-        draws=99,
+        draws=19,
         minutes=0.2,
         make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
         clock=lambda: float(next(seconds)) * 2,
     )
-    assert result.draws == 5
-    assert result.p_value == result.smallest_possible
-    assert "not enough to tell" in result.sentence
-    none = search_significance(searched(edge), minutes=1e-9, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
-    assert isinstance(none, NotRun)
-    assert "no time for a single copy" in none.reason
-    forbidden = search_significance(searched(edge), minutes=0.0, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
-    assert forbidden == NotRun("no time is allowed for it")
+    assert isinstance(result, Incomplete)
+    assert (result.made, result.planned) == (4, 19)
+    assert result.reason.startswith("incomplete: 4 of 19 copies; go on with")
+    at_once = search_significance(searched(edge), minutes=0.0, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    assert isinstance(at_once, Incomplete)
+    assert (at_once.made, at_once.planned) == (0, 99)
+
+
+def test_a_clear_answer_is_complete_however_little_time_there_was(edge: Panel, tmp_path: Path):
+    make = Remembered(table((1.0, 1.0, 1.0), (2.0, 0.0, 0.0)), DrawStore(tmp_path, "search", {}))
+    clear = measured(searched(edge), draws=99, make=make)
+    assert clear.draws == STOP_AFTER
+    assert measured(searched(edge), draws=99, minutes=0.0, make=make).p_values == clear.p_values
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_was_cut_short_goes_on_to_the_same_bytes_on_any_number_of_processes(
+    edge: Panel, tmp_path: Path, processes: int
+):
+    one = searched(edge)
+    make = Remembered(one, DrawStore(tmp_path / "cut", "search", one.identity))
+    clock = iter([0.0, 0.0, 0.0, *[60.0] * 9])
+    cut = search_significance(one, draws=4, minutes=1, make=make, processes=processes, clock=lambda: next(clock))
+    assert isinstance(cut, Incomplete)
+    assert cut.made == 1
+    assert significance_frame(cut).select("status", "p_value", "draws").row(0) == ("incomplete", None, 1)
+    resumed = significance_frame(measured(one, draws=4, make=make, processes=processes))
+    whole = significance_frame(measured(one, draws=4))
+    assert resumed.write_ipc(None).getvalue() == whole.write_ipc(None).getvalue()
+
+
+def test_nobody_is_promoted_beyond_shadow_on_copies_that_were_cut_short():
+    found = market_with_edge()
+    cut = p_values(search_significance(searched(trending_panel(days=100)), minutes=0.0))
+    standings = {}
+    for name, known in {"cut": cut, "whole": {"committee": PValue(0.001, 999)}}.items():
+        grounds = grounds_of(found.search.candidates, found.panel, found.splits, trials=found.search.search.trials)
+        reviews = run_gauntlet(replace(grounds, find_significance=lambda known=known: known), PROFILE)
+        standings[name] = {review.standing for review in reviews}
+        (decision,) = [j.verdict for j in reviews[0].judgements if j.verdict.gate == "decision"]
+        assert (decision.status == "not_run") == (name == "cut")
+        assert ("incomplete: 0 of 99 copies; go on with" in decision.reason) == (name == "cut")
+    assert standings == {"cut": {"shadow"}, "whole": {"paper"}}
+
+
+def test_a_copy_of_which_a_batch_was_lost_is_not_kept_and_decides_nothing(edge: Panel, tmp_path: Path):
+    whole, lost = table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), {3}
+    make = Remembered(
+        lambda draw: dict(whole(draw)) | {"lost batches": float(draw in lost)}, DrawStore(tmp_path, "search", {})
+    )
+    cut = search_significance(searched(edge), draws=9, make=make)
+    assert isinstance(cut, Incomplete)
+    assert (cut.made, cut.planned) == (8, 9)
+    assert [draw for draw in range(10) if not make.keeps(draw)] == [3]
+    lost.clear()
+    assert measured(searched(edge), draws=9, make=make).p_value == pytest.approx(0.1)
 
 
 def test_families_that_fit_models_are_left_out_and_named(edge: Panel):
@@ -171,8 +238,8 @@ def test_families_that_fit_models_are_left_out_and_named(edge: Panel):
 
 def test_what_the_committee_is_made_of_is_settled_by_the_market_itself(edge: Panel):
     spec = SPEC.model_copy(update={"choice": "auto"})
-    assert frozen_spec(spec, edge, evidence=Evidence(0.01, 1.0))[0].choice == "pooled"
-    assert frozen_spec(spec, edge, evidence=Evidence(1.0, 0.01))[0].choice == "per_asset"
+    assert frozen_spec(spec, edge, evidence=EdgeEvidence(0.01, 1.0))[0].choice == "pooled"
+    assert frozen_spec(spec, edge, evidence=EdgeEvidence(1.0, 0.01))[0].choice == "per_asset"
 
 
 def test_too_little_is_not_run(edge: Panel):

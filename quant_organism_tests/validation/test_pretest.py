@@ -16,6 +16,7 @@ from quant_organism.validation.draws import DrawStore, Remembered
 from quant_organism.validation.pretest import (
     PretestResult,
     RandomStrategies,
+    _standardised,
     compared,
     pretest,
     rule_families,
@@ -71,10 +72,10 @@ def test_a_bull_market_alone_is_nothing_to_find():
 
 def test_the_p_value_has_its_level_on_markets_without_an_edge():
     # Few strategies on short markets, many times over: at 0.1 one in ten rejects.
-    worlds = [trending_panel(seed=seed, days=91, assets=2, drift=0.0) for seed in range(60)]
+    worlds = [trending_panel(seed=seed, days=91, assets=2, drift=0.0) for seed in range(30)]
     ps = [found(strategies(world, seed=seed, genomes=24), draws=9).p_value for seed, world in enumerate(worlds)]
-    assert sum(p <= 0.1 for p in ps) <= 13  # more has a probability below 1 %
-    assert 0.4 < np.mean(ps) < 0.7  # 0.55 is exact
+    assert sum(p <= 0.1 for p in ps) <= 7  # more has a probability of 0.8 %
+    assert 0.4 < np.mean(ps) < 0.7  # 0.55 is exact, with a deviation of 0.05
 
 
 def test_the_answer_depends_on_neither_threads_nor_processes(edge: Panel):
@@ -179,3 +180,12 @@ def test_senseless_sizes_are_refused(edge: Panel):
 
 def test_fitted_families_are_left_out():
     assert rule_families(["ema_crossover", "linear_svc_classifier"]) == ("ema_crossover",)
+
+
+def test_statistics_are_standardised_column_by_column_and_what_is_undefined_stays_so():
+    columns = np.array([[1.0, 5.0, np.nan], [2.0, 5.0, 7.0], [6.0, 5.0, 9.0], [3.0, 5.0, np.nan]])
+    expected = (columns[:, 0] - 3.0) / np.sqrt(3.5)
+    found = _standardised(columns)
+    np.testing.assert_allclose(found[:, 0], expected)
+    assert found[:, 1].tolist() == [0.0] * 4  # no deviation, no distance
+    np.testing.assert_array_equal(found[:, 2], [np.nan, -1.0, 1.0, np.nan])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.conditions.load import parse
+from quant_organism.strategies.handwritten.load import parse
 from quant_organism.validation.profile import KINDS, SHIPPED, Profile
 from quant_organism.validation.verdict import STAGES
 from quant_organism_tests.conftest import REPOSITORY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,9 +13,17 @@ from hypothesis import strategies as st
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Committee, Genome, default_genome, families, random_genome
-from quant_organism.strategies import family as register
-from quant_organism.strategies.common_genes import COMMON_GENES
+from quant_organism.market.splits import Span
+from quant_organism.strategies import (
+    COMMON_GENES,
+    Committee,
+    Genome,
+    StrategyFamily,
+    default_genome,
+    family_names,
+    random_genome,
+)
+from quant_organism.strategies import families as register
 from quant_organism.strategies.learning import linear_svc
 from quant_organism.strategies.learning.features import forward_returns
 from quant_organism.validation.replay import (
@@ -29,7 +36,6 @@ from quant_organism.validation.replay import (
     replay_genome,
 )
 from quant_organism.validation.replay_store import ReplayStore
-from quant_organism.validation.splits import Span
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.backtest.streams import EAGER
@@ -78,7 +84,7 @@ class SteppedClock:
 @settings(max_examples=15, deadline=None)
 def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data: st.DataObject) -> None:
     rng = np.random.default_rng(seed)
-    names = sorted(set(families()) - {"linear_svc_classifier", "pca_tree_quantile"})
+    names = sorted(set(family_names()) - {"linear_svc_classifier", "pca_tree_quantile"})
     panel = random_panel(seed, bars=data.draw(st.integers(120, 300)), assets=3, holes=data.draw(st.booleans()))
     genomes = [eager(str(rng.choice(names)), seed + k) for k in range(2)]
     first = data.draw(st.integers(0, panel.n_bars - 30))
@@ -96,7 +102,7 @@ def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data:
         )
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", family_names())
 def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
     genome, panel, periods = eager(family, 4), trending_panel(days=60), PERIODS
     for gene in ("lookback_window", "feature_window"):
@@ -123,8 +129,7 @@ def test_fits_on_labels_to_come_are_found_out_though_fits_are_shared(monkeypatch
     assert replayed(*arguments).equal == 0
 
 
-@dataclass(frozen=True)
-class Peeks:
+class Peeks(StrategyFamily):
     """Goes with the bar after the last; the last of all bars has none."""
 
     name: ClassVar[str] = "peeks"
@@ -133,7 +138,6 @@ class Peeks:
     conviction: ClassVar[bool] = False
     evolves: ClassVar[bool] = False
     own_genes: ClassVar[tuple[Any, ...]] = ()
-    genes: ClassVar[tuple[Any, ...]] = COMMON_GENES
 
     def warmup(self, genes: Any) -> int:
         return 0
@@ -150,7 +154,7 @@ class Peeks:
 
 
 def test_a_family_that_looks_one_bar_ahead_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(register._REGISTER, "peeks", Peeks())
+    monkeypatch.setitem(register._FAMILIES, "peeks", Peeks())
     genes = {name: value for name, value in default_genome("ema_crossover").genes.items() if name in _common()}
     found = replayed(Committee.of([Genome("peeks", genes)]), trending_panel(days=60), COSTS, PERIODS)
     assert (found.equal, found.compared) == (0, 2)

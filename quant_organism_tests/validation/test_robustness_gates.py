@@ -8,12 +8,12 @@ import pytest
 
 from quant_organism.errors import InputError
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.market.splits import split
 from quant_organism.validation.case import Case, Grounds
-from quant_organism.validation.gates.robustness import ROBUSTNESS
+from quant_organism.validation.gates.robustness import GATES as ROBUSTNESS
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.robustness.subject import Subject
-from quant_organism.validation.splits import split
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
 from quant_organism_tests.validation.robustness.strategies import idle, one_exact_parameter, one_lucky_trade, solid

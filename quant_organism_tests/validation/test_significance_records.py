@@ -2,7 +2,7 @@
 
 import math
 
-from quant_organism.evolution.candidates import Evidence
+from quant_organism.evolution.candidates import EdgeEvidence
 from quant_organism.validation.permutation import SearchSignificance
 from quant_organism.validation.pretest import PretestResult
 from quant_organism.validation.significance_records import pretest_frame, read_evidence, sentences, significance_frame
@@ -15,7 +15,7 @@ def test_the_test_before_the_search_and_its_evidence_come_back():
     frame = pretest_frame(result)
     assert frame.select("status", "p_value", "draws", "best_family").row(0) == ("failed", 0.2, 39, "momentum")
     assert frame["sentence"][0] == result.sentence
-    assert read_evidence(frame) == Evidence(0.15, 0.4)
+    assert read_evidence(frame) == EdgeEvidence(0.15, 0.4)
 
 
 def test_what_did_not_run_is_no_evidence():
@@ -39,7 +39,6 @@ def test_each_statistic_of_a_search_has_a_row():
             "champion 2": NotRun("the statistic is undefined"),
         },
         undefined=0,
-        lost_batches=0,
         left_out=("linear_svc_classifier",),
         seconds_per_draw=1.0,
     )

@@ -10,15 +10,18 @@ import pytest
 
 from quant_organism.deployment.records import StageEvidence
 from quant_organism.errors import InputError
+from quant_organism.market.splits import Span
 from quant_organism.validation import triple
 from quant_organism.validation.case import Case
+from quant_organism.validation.gates import replay as replay_gates
+from quant_organism.validation.gates.replay import TradeParity
 from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.replay import Replay
-from quant_organism.validation.replay_records import REPLAY_SCHEMA, modes_of, replays_frame
+from quant_organism.validation.replay_records import modes_of, replays_frame
 from quant_organism.validation.replay_store import ReplayStore
-from quant_organism.validation.splits import Span
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.tables import ReplayTable
 from quant_organism.validation.triple import NO_VENUE, periods_of, score_backtest, score_replay, triple_score
 from quant_organism_tests.chain import edge, grounds_of
 
@@ -149,12 +152,12 @@ def test_replays_are_kept_as_rows_of_a_known_schema(looked_at, tmp_path: Path) -
     kept = replace(grounds, replays=ReplayStore(tmp_path))
     kept.admit(grounds.admitted)
     frame = replays_frame([Case(review.candidate, kept)], modes_of(PROFILE))
-    assert frame.schema == pl.Schema(REPLAY_SCHEMA)
+    assert frame.schema == pl.Schema(ReplayTable.schema)
     assert frame["mode"].to_list() == ["minimal", "fast", "fast", "fast"]
     assert frame["trade_hash"].n_unique() == 2
     again = replays_frame([Case(review.candidate, kept)], modes_of(PROFILE))
     assert again.equals(frame)
-    assert replays_frame([], ["fast"]).schema == pl.Schema(REPLAY_SCHEMA)
+    assert replays_frame([], ["fast"]).schema == pl.Schema(ReplayTable.schema)
 
 
 def test_profiles_refuse_what_makes_no_sense() -> None:
@@ -172,3 +175,14 @@ def test_shipped_profiles_promote_nobody_whose_trades_were_not_compared(name: st
     loaded = Profile.load(name)
     for goal in (loaded.shadow, loaded.paper):
         assert not goal or any(gate.kind == "trade_parity" for gate in goal)
+
+
+def test_replays_that_differ_fail_with_their_share(looked_at) -> None:
+    grounds, (review,) = looked_at
+    case, gate = Case(review.candidate, grounds), TradeParity(mode="minimal")
+    half = made_replay(equal=2, compared=4, difference="period 1, trade 1: ...")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(replay_gates, "replay_of", lambda *_: half)
+        verdict = gate.judge(case)
+    assert (verdict.status, verdict.value, verdict.n_used) == ("failed", 0.5, 15)
+    assert verdict.reason == "trades equal the backtest's in 2 of 4 replays; period 1, trade 1: ..."

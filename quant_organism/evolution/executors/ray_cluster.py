@@ -25,10 +25,9 @@ from ray.exceptions import (
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, QuantOrganismError
-from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.executors.attempts import Batch, reason_of
 from quant_organism.evolution.executors.ray_session import ray_session
-from quant_organism.evolution.executors.ray_worker import Kit, measure_batch
+from quant_organism.evolution.executors.ray_worker import Kit, measure_batch, worker_code
 from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
@@ -59,7 +58,7 @@ def ray_executor(
     with ray_session(address, local_workers, shipped_bytes=_array_bytes(panel)):
         on_a_node = local_workers if address is None else _most_cores_of_a_node(workers)
         own = replace(evaluator, threads=1, memory_bytes=evaluator.memory_bytes // on_a_node)
-        kit = Kit(panel, panel.hash, costs, own, code_version())
+        kit = Kit(panel, panel.hash, costs, own, worker_code())
         yield RayExecutor(kit, workers if address is not None else local_workers, batch_seconds)
 
 

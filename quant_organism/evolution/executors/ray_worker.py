@@ -9,8 +9,8 @@ import ray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.code_version import code_version
 from quant_organism.evolution.measuring import Measured, Workbench
+from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 
@@ -23,7 +23,12 @@ class Kit:
     panel_hash: str
     costs: Costs
     evaluator: Evaluator
-    code_version: str
+    code: str
+
+
+def worker_code() -> str:
+    """Return which code measures here; it must be the same on every node."""
+    return code_identity(__name__)
 
 
 def measure_batch(kit: tuple[ray.ObjectRef[Kit]], genomes: tuple[Genome, ...]) -> Measured:
@@ -41,9 +46,9 @@ def measure_batch(kit: tuple[ray.ObjectRef[Kit]], genomes: tuple[Genome, ...]) -
 def _workbench(reference: ray.ObjectRef[Kit]) -> Workbench:
     kit = ray.get(reference)
     node = f"Ray node {ray.util.get_node_ip_address()}"
-    if kit.code_version != code_version():
+    if kit.code != worker_code():
         raise IntegrityError(
-            f"runs {code_version()}, but the search runs {kit.code_version}",
+            f"runs {worker_code()}, but the search runs {kit.code}",
             where=node,
             remedy="install the same version of quant_organism and of its packages on every node",
         )

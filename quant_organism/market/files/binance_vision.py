@@ -15,7 +15,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.files.columns import pick_fields, require_columns, split_lines, text_to_numbers
 from quant_organism.market.files.names import interval_named, left_aside_interval, symbol_of_pair
 from quant_organism.market.files.reading import read_text
-from quant_organism.market.files.table import CANDLE_VALUES, Claim, DataFile, LeftAside, Table
+from quant_organism.market.files.table import CANDLE_VALUES, Claim, DataFile, FileTable, LeftAside
 
 FORMAT: Final = "Binance Vision"
 
@@ -60,7 +60,7 @@ def claim(path: Path) -> Claim:
     return DataFile(path, FORMAT, "candles", _read_klines, symbol=symbol, interval=interval, dated=dated)
 
 
-def _read_klines(file: DataFile) -> Table:
+def _read_klines(file: DataFile) -> FileTable:
     frame = _read(file, _KLINE_COLUMNS, time="open_time", values={name: name for name in CANDLE_VALUES})
     micro = pl.col("time") >= _MICROSECONDS_FROM
     count = frame.select(micro.sum()).item()
@@ -69,11 +69,13 @@ def _read_klines(file: DataFile) -> Table:
     frame = frame.with_columns(
         time=pl.when(micro & exact).then(pl.col("time") // 1000).otherwise(pl.col("time")),
     )
-    return Table(frame, "line", notes)
+    return FileTable(frame, "line", notes)
 
 
-def _read_funding(file: DataFile) -> Table:
-    return Table(_read(file, _FUNDING_COLUMNS, time="calc_time", values={"funding_rate": "last_funding_rate"}), "line")
+def _read_funding(file: DataFile) -> FileTable:
+    return FileTable(
+        _read(file, _FUNDING_COLUMNS, time="calc_time", values={"funding_rate": "last_funding_rate"}), "line"
+    )
 
 
 def _read(file: DataFile, columns: tuple[str, ...], *, time: str, values: dict[str, str]) -> pl.DataFrame:

@@ -18,16 +18,10 @@ from quant_organism.market.files.rules import (
     on_grid,
     once,
 )
-from quant_organism.market.files.table import DataFile, Table
+from quant_organism.market.files.table import DataFile, FileTable
 from quant_organism.market.row_rules import RowRule
-from quant_organism.market.schema import (
-    CANDLE_SCHEMA,
-    FUNDING_SCHEMA,
-    SET_ASIDE_SCHEMA,
-    TIMESTAMP,
-    Interval,
-    format_ms,
-)
+from quant_organism.market.schema import TIMESTAMP, Interval, format_ms
+from quant_organism.market.tables import CandleTable, FundingTable, SetAsideTable
 
 MAX_SET_ASIDE: Final = 0.05  # beyond it a file is broken, not blemished
 
@@ -44,14 +38,14 @@ _STEPS_THAT_TELL: Final = 5  # fewer may all be gaps
 
 @dataclass(frozen=True)
 class Judged:
-    """The usable rows of a file in order of time, the rows set aside (`SET_ASIDE_SCHEMA`), and what was done."""
+    """The usable rows of a file in order of time, the rows set aside (`SetAsideTable`), and what was done."""
 
     frame: pl.DataFrame
     set_aside: pl.DataFrame
     notes: tuple[str, ...]
 
 
-def judge_candles(table: Table, file: DataFile, *, repair: bool) -> tuple[Judged, Interval]:
+def judge_candles(table: FileTable, file: DataFile, *, repair: bool) -> tuple[Judged, Interval]:
     """Hold candles against the rules and find their interval.
 
     Raises
@@ -66,17 +60,17 @@ def judge_candles(table: Table, file: DataFile, *, repair: bool) -> tuple[Judged
     interval = _interval(good, file)
     good, off_grid = _part(good, [on_grid(interval)])
     good, doubles = _part(_with_first(good, "time"), [once("timestamp", table.unit)])
-    return _settle(good, [bad, off_grid, doubles], table, file, schema=CANDLE_SCHEMA, repair=repair), interval
+    return _settle(good, [bad, off_grid, doubles], table, file, schema=CandleTable.schema, repair=repair), interval
 
 
-def judge_funding(table: Table, file: DataFile, *, repair: bool) -> Judged:
+def judge_funding(table: FileTable, file: DataFile, *, repair: bool) -> Judged:
     """Hold funding rates against the rules; raises as `judge_candles`."""
     good, bad = _part(table.frame, FUNDING_RULES)
     good, doubles = _part(_with_first(good, "time"), [once("timestamp", table.unit)])
-    return _settle(good, [bad, doubles], table, file, schema=FUNDING_SCHEMA, repair=repair)
+    return _settle(good, [bad, doubles], table, file, schema=FundingTable.schema, repair=repair)
 
 
-def judge_trades(table: Table, file: DataFile, *, repair: bool) -> Judged:
+def judge_trades(table: FileTable, file: DataFile, *, repair: bool) -> Judged:
     """Hold trades against the rules; raises as `judge_candles`. Trades share timestamps, but not ids."""
     good, bad = _part(table.frame, TRADE_RULES)
     first = pl.when(pl.col("trade_id").is_null()).then(pl.col("row")).otherwise(pl.col("first"))
@@ -123,7 +117,13 @@ def _with_first(frame: pl.DataFrame, key: str) -> pl.DataFrame:
 
 
 def _settle(
-    good: pl.DataFrame, bad: Sequence[pl.DataFrame], table: Table, file: DataFile, *, schema: pl.Schema, repair: bool
+    good: pl.DataFrame,
+    bad: Sequence[pl.DataFrame],
+    table: FileTable,
+    file: DataFile,
+    *,
+    schema: pl.Schema,
+    repair: bool,
 ) -> Judged:
     latest = pl.col("time").cum_max().shift(1).over("symbol")
     _, disordered = _part(good.with_columns(latest_before=latest), [IN_ORDER])
@@ -153,12 +153,12 @@ def _settle(
             line="row",
             reason="reason",
             detail="detail",
-        ).cast(SET_ASIDE_SCHEMA),
+        ).cast(SetAsideTable.schema),
         notes=tuple(notes),
     )
 
 
-def _refusal(problems: pl.DataFrame, table: Table, file: DataFile, *, repair: bool) -> InputError:
+def _refusal(problems: pl.DataFrame, table: FileTable, file: DataFile, *, repair: bool) -> InputError:
     """Return the error that names the first problem, and how many there are."""
     first = problems.sort("row").with_columns(timestamp=READABLE_TIME.dt.epoch("ms")).row(0, named=True)
     where = [str(file.path), f"{table.unit} {first['row']}"]
@@ -178,7 +178,7 @@ def _refusal(problems: pl.DataFrame, table: Table, file: DataFile, *, repair: bo
     return InputError(f"{what}{more}", where=", ".join(where), remedy=remedy)
 
 
-def _repairable(problems: pl.DataFrame, table: Table) -> bool:
+def _repairable(problems: pl.DataFrame, table: FileTable) -> bool:
     to_set_aside = problems.filter(pl.col("reason") != IN_ORDER.reason).height
     return to_set_aside <= MAX_SET_ASIDE * table.frame.height
 

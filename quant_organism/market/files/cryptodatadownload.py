@@ -14,7 +14,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.files.columns import pick_fields, require_columns, split_lines, text_to_numbers
 from quant_organism.market.files.names import symbol_of_pair
 from quant_organism.market.files.reading import read_head, read_text
-from quant_organism.market.files.table import PRICES, Claim, DataFile, Table
+from quant_organism.market.files.table import PRICES, Claim, DataFile, FileTable
 
 FORMAT: Final = "CryptoDataDownload"
 
@@ -30,7 +30,7 @@ def claim(path: Path) -> Claim:
     return DataFile(path, FORMAT, "candles", _read) if b"cryptodatadownload" in first else None
 
 
-def _read(file: DataFile) -> Table:
+def _read(file: DataFile) -> FileTable:
     lines = split_lines(read_text(file.path)).slice(1)
     if lines.height < 2:
         raise InputError("the file has no rows", where=str(file.path), remedy="remove it, or download it again")
@@ -51,7 +51,7 @@ def _read(file: DataFile) -> Table:
     if times.len() and times[0] > times[-1]:
         frame = frame.reverse()
         notes = (*notes, f"{file.path.name}: the newest bar stood first; the order was turned round.")
-    return Table(frame, "line", notes)
+    return FileTable(frame, "line", notes)
 
 
 def _base_volume(header: list[str], pair: str, where: str) -> str:

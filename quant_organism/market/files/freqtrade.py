@@ -20,8 +20,8 @@ from quant_organism.market.files.table import (
     TRADE_VALUES,
     Claim,
     DataFile,
+    FileTable,
     LeftAside,
-    Table,
 )
 
 FORMAT: Final = "freqtrade"
@@ -60,17 +60,17 @@ def claim(path: Path) -> Claim:
     return DataFile(path, FORMAT, "candles", read, symbol=symbol, interval=interval)
 
 
-def _read_columnar(file: DataFile) -> Table:
+def _read_columnar(file: DataFile) -> FileTable:
     values = {"funding_rate": "open"} if file.kind == "funding" else {name: name for name in CANDLE_VALUES}
     frame, notes = typed_columns(read_columns(file.path), time="date", values=values, path=file.path)
-    return Table(frame.with_columns(symbol=pl.lit(file.symbol)), "row", (*notes, *_funding_note(file)))
+    return FileTable(frame.with_columns(symbol=pl.lit(file.symbol)), "row", (*notes, *_funding_note(file)))
 
 
-def _read_json(file: DataFile) -> Table:
+def _read_json(file: DataFile) -> FileTable:
     names = FUNDING_VALUES if file.kind == "funding" else CANDLE_VALUES
     values = {name: at for at, name in enumerate(names, start=1)}
     frame, _ = json_columns(read_json(file.path), time_at=0, values=values, width=6, path=file.path)
-    return Table(frame.with_columns(symbol=pl.lit(file.symbol)), "row", _funding_note(file))
+    return FileTable(frame.with_columns(symbol=pl.lit(file.symbol)), "row", _funding_note(file))
 
 
 def _funding_note(file: DataFile) -> tuple[str, ...]:
@@ -79,8 +79,8 @@ def _funding_note(file: DataFile) -> tuple[str, ...]:
     return (f"{file.path.name}: funding rates are read from column open, where freqtrade keeps them.",)
 
 
-def _read_trades(file: DataFile) -> Table:
+def _read_trades(file: DataFile) -> FileTable:
     values = dict(zip(TRADE_VALUES, (4, 5), strict=True))
     frame, rows = json_columns(read_json(file.path), time_at=0, values=values, width=7, path=file.path)
     ids = pl.Series("trade_id", [None if row[1] is None else str(row[1]) for row in rows], dtype=pl.String())
-    return Table(frame.with_columns(ids, symbol=pl.lit(file.symbol)), "row")
+    return FileTable(frame.with_columns(ids, symbol=pl.lit(file.symbol)), "row")

@@ -14,7 +14,7 @@ import polars as pl
 
 from quant_organism.errors import InputError
 from quant_organism.market.files.reading import cannot_read, read_head
-from quant_organism.market.files.table import Claim, DataFile, Table
+from quant_organism.market.files.table import Claim, DataFile, FileTable
 
 FORMAT: Final = "Hyperliquid frames"
 
@@ -39,7 +39,7 @@ def claim(path: Path) -> Claim:
     return DataFile(path, FORMAT, "trades", _read)
 
 
-def _read(file: DataFile) -> Table:
+def _read(file: DataFile) -> FileTable:
     rows: list[tuple[Any, ...]] = []
     others: Counter[str] = Counter()
     try:
@@ -62,7 +62,7 @@ def _read(file: DataFile) -> Table:
         notes.append(f"{file.path.name}: {table.height - once.height} trades came twice and were taken once.")
     if not once["time"].drop_nulls().is_sorted():
         notes.append(f"{file.path.name}: trades were put in order of time.")
-    return Table(once.sort("time", maintain_order=True), "line", tuple(notes))
+    return FileTable(once.sort("time", maintain_order=True), "line", tuple(notes))
 
 
 def _read_frame(text: bytes, line: int, path: Path, rows: list[tuple[Any, ...]], others: Counter[str]) -> None:

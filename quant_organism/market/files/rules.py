@@ -1,6 +1,6 @@
-"""The rules that every row of every format must meet, as expressions over the columns of a `Table`.
+"""The rules that every row of every format must meet, as expressions over the columns of a `FileTable`.
 
-Reasons (the vocabulary of `SET_ASIDE_SCHEMA`): ``unreadable``, ``not_finite``, ``time_unit``, ``off_grid``,
+Reasons (the vocabulary of `SetAsideTable`): ``unreadable``, ``not_finite``, ``time_unit``, ``off_grid``,
 ``not_positive``, ``negative_volume``, ``ohlc``, ``rate_unit``, ``duplicate`` and ``forming``. ``out_of_order`` is
 refused or sorted, never set aside.
 """

@@ -15,18 +15,9 @@ from quant_organism.market.files.names import INTERVALS
 from quant_organism.market.files.recognise import find_files
 from quant_organism.market.files.table import DataFile, Kind
 from quant_organism.market.files.trades import bars_of_trades
-from quant_organism.market.schema import (
-    CANDLE_SCHEMA,
-    FUNDING_SCHEMA,
-    SENTIMENT_SCHEMA,
-    SET_ASIDE_SCHEMA,
-    Interval,
-    check_market_id,
-    choose_symbols,
-    day_of,
-    format_ms,
-)
+from quant_organism.market.schema import Interval, check_market_id, choose_symbols, day_of, format_ms
 from quant_organism.market.sentiment import read_sentiment
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 
 _NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.-]+")
 
@@ -77,7 +68,7 @@ class FileSource:
         self._files, self._folder_notes = find_files(self._path)
         self._market = check_market_id(_default_market(self._path) if market is None else market)
         self._repair = repair
-        self._sentiment = SENTIMENT_SCHEMA.to_frame() if index is None else read_sentiment(index)
+        self._sentiment = SentimentTable.empty() if index is None else read_sentiment(index)
         self._as_of = None if as_of is None else as_of.astimezone(UTC)
         self._parsed: dict[Path, _Parsed] = {}
         self._bars: dict[tuple[Path, Interval], Judged] = {}
@@ -143,7 +134,7 @@ class FileSource:
             bars.
         """
         wanted = choose_symbols(symbols, self.symbols(), where=str(self._path))
-        return _days(self._series_of(interval), wanted, CANDLE_SCHEMA, start, end)
+        return _days(self._series_of(interval), wanted, CandleTable.schema, start, end)
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Return the funding stamped on the UTC days `start` to `end` (inclusive); a symbol without any has no rows.
@@ -156,15 +147,15 @@ class FileSource:
         wanted = choose_symbols(symbols, self.symbols(), where=str(self._path))
         if self._funding is None:
             self._funding = _joined((file, self._read(file).judged.frame) for file in self._of_kind("funding"))
-        return _days(self._funding, wanted, FUNDING_SCHEMA, start, end)
+        return _days(self._funding, wanted, FundingTable.schema, start, end)
 
     def sentiment(self, start: date, end: date) -> pl.DataFrame:
         """Return the index published on the UTC days `start` to `end` (inclusive); empty without a file of it."""
         return self._sentiment.filter(pl.col("timestamp").dt.date().is_between(start, end))
 
     def set_aside(self) -> pl.DataFrame:
-        """Return the rows that could not be used and why, by `SET_ASIDE_SCHEMA`."""
-        return pl.concat([SET_ASIDE_SCHEMA.to_frame(), *[judged.set_aside for judged in self._judged_so_far()]])
+        """Return the rows that could not be used and why, by `SetAsideTable`."""
+        return pl.concat([SetAsideTable.empty(), *[judged.set_aside for judged in self._judged_so_far()]])
 
     def notes(self) -> tuple[str, ...]:
         """Return, in sentences, what was left aside in the folder and what was put right in the files."""
@@ -219,7 +210,7 @@ class FileSource:
         if key not in self._bars:
             note = f"{file.path.name}: {interval} bars are made of trades; the first and the last may lack some."
             bars = bars_of_trades(self._read(file).judged.frame, interval)
-            judged = Judged(bars, SET_ASIDE_SCHEMA.to_frame(), (note,))
+            judged = Judged(bars, SetAsideTable.empty(), (note,))
             if self._as_of is not None:
                 judged = without_forming(judged, interval, self._as_of, file.path.name)
             self._bars[key] = judged

@@ -18,7 +18,7 @@ Kind = Literal["candles", "funding", "trades"]
 
 
 @dataclass(frozen=True)
-class Table:
+class FileTable:
     """Rows as a format wrote them, put into columns and not judged yet.
 
     Parameters
@@ -63,7 +63,7 @@ class DataFile:
     path: Path
     format: str
     kind: Kind
-    read: Callable[["DataFile"], Table]
+    read: Callable[["DataFile"], FileTable]
     symbol: str | None = None
     interval: Interval | None = None
     dated: bool = False

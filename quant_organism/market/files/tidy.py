@@ -13,7 +13,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.files.columns import typed_columns
 from quant_organism.market.files.names import interval_named
 from quant_organism.market.files.reading import read_column_names, read_columns
-from quant_organism.market.files.table import CANDLE_VALUES, FUNDING_VALUES, Claim, DataFile, Table
+from quant_organism.market.files.table import CANDLE_VALUES, FUNDING_VALUES, Claim, DataFile, FileTable
 
 FORMAT: Final = "tidy Parquet"
 
@@ -33,7 +33,7 @@ def claim(path: Path) -> Claim:
     return DataFile(path, FORMAT, "candles", _read, symbol=None if "symbol" in columns else symbol, interval=interval)
 
 
-def _read(file: DataFile) -> Table:
+def _read(file: DataFile) -> FileTable:
     content = read_columns(file.path)
     values = FUNDING_VALUES if file.kind == "funding" else CANDLE_VALUES
     frame, notes = typed_columns(content, time="timestamp", values={name: name for name in values}, path=file.path)
@@ -49,4 +49,4 @@ def _read(file: DataFile) -> Table:
     extra = [name for name in content.columns if name not in {"timestamp", "symbol", *values}]
     if extra:
         notes = (*notes, f"{file.path.name}: columns {', '.join(extra)} are not used.")
-    return Table(frame, "row", notes)
+    return FileTable(frame, "row", notes)

@@ -2,11 +2,12 @@
 
 import polars as pl
 
-from quant_organism.market.schema import CANDLE_SCHEMA, TIMESTAMP, Interval
+from quant_organism.market.schema import TIMESTAMP, Interval
+from quant_organism.market.tables import CandleTable
 
 
 def bars_of_trades(trades: pl.DataFrame, interval: Interval) -> pl.DataFrame:
-    """Return the bars in which there were trades, by `CANDLE_SCHEMA`, sorted by (timestamp, symbol).
+    """Return the bars in which there were trades, by `CandleTable`, sorted by (timestamp, symbol).
 
     Parameters
     ----------
@@ -27,5 +28,5 @@ def bars_of_trades(trades: pl.DataFrame, interval: Interval) -> pl.DataFrame:
             volume=pl.col("amount").sum(),
         )
         .sort("timestamp", "symbol")
-        .select(CANDLE_SCHEMA.names())
+        .select(CandleTable.schema.names())
     )

@@ -1,8 +1,9 @@
 """The recursions of a simulated market, compiled: volatility, funding premium, planted means, returns."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from quant_organism.kernels.compiled import compiled
 
 BASE_SD = 0.47 / np.sqrt(8_760.0)
 """Standard deviation of one hour's return at multiplier 1."""
@@ -21,7 +22,7 @@ _BREAKOUT_BARS = 48
 _REVERSION_KEEPS = 2.0 ** (-1.0 / 24.0)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def simulate(
     multiplier: NDArray[np.float64],
     season: NDArray[np.float64],

@@ -10,18 +10,8 @@ import numpy as np
 import polars as pl
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import (
-    CANDLE_SCHEMA,
-    FUNDING_SCHEMA,
-    MS_PER_DAY,
-    MS_PER_HOUR,
-    SENTIMENT_SCHEMA,
-    SET_ASIDE_SCHEMA,
-    TIMESTAMP,
-    Interval,
-    choose_symbols,
-    day_start_ms,
-)
+from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR, TIMESTAMP, Interval, choose_symbols, day_start_ms
+from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 from quant_organism.market.world.spec import WorldSpec
 
 if TYPE_CHECKING:
@@ -72,7 +62,7 @@ class WorldSource:
         rows = (bars.times >= day_start_ms(start)) & (bars.times < day_start_ms(end) + MS_PER_DAY)
         names = ("open", "high", "low", "close", "volume")
         arrays = {name: getattr(bars, name)[rows][:, columns] for name in names}
-        return self._tidy(bars.times[rows], columns, arrays, bars.present[rows][:, columns], CANDLE_SCHEMA)
+        return self._tidy(bars.times[rows], columns, arrays, bars.present[rows][:, columns], CandleTable.schema)
 
     def funding(self, symbols: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Return the settlements stamped on the days `start` to `end`: at each bar's close, for the hour before."""
@@ -80,7 +70,7 @@ class WorldSource:
         stamps = bars.times + MS_PER_HOUR
         rows = (stamps >= day_start_ms(start)) & (stamps < day_start_ms(end) + MS_PER_DAY)
         arrays = {"funding_rate": bars.funding_rate[rows][:, columns]}
-        return self._tidy(stamps[rows], columns, arrays, bars.present[rows][:, columns], FUNDING_SCHEMA)
+        return self._tidy(stamps[rows], columns, arrays, bars.present[rows][:, columns], FundingTable.schema)
 
     def sentiment(self, start: date, end: date) -> pl.DataFrame:
         """Return the index that is published at the midnights of the days `start` to `end`."""
@@ -90,7 +80,7 @@ class WorldSource:
         known = rows & np.isfinite(bars.fear_greed)
         return pl.DataFrame(
             {"timestamp": pl.Series(midnights[known]).cast(TIMESTAMP), "fear_greed": bars.fear_greed[known]},
-            schema=SENTIMENT_SCHEMA,
+            schema=SentimentTable.schema,
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -99,7 +89,7 @@ class WorldSource:
 
     def set_aside(self) -> pl.DataFrame:
         """Return an empty frame: every row of a simulated market is usable."""
-        return pl.DataFrame(schema=SET_ASIDE_SCHEMA)
+        return SetAsideTable.empty()
 
     @cached_property
     def bars(self) -> "WorldBars":

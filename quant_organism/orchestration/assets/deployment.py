@@ -3,11 +3,11 @@
 import dagster as dg
 import polars as pl
 
-from quant_organism.deployment.birth import born_documents, earned, scored_returns
-from quant_organism.deployment.deploy import deploy, pool_at
+from quant_organism.cycle import Panels
+from quant_organism.cycle.documents import documents_frame, read_documents
+from quant_organism.cycle.stages import deploy_survivors, write_documents
 from quant_organism.deployment.stages import DEPLOYED
-from quant_organism.orchestration.cycle import Cycle
-from quant_organism.orchestration.documents import documents_frame, read_documents
+from quant_organism.evolution.records import read_candidates
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -15,33 +15,35 @@ from quant_organism.orchestration.resources import (
     MarketResource,
     SearchResource,
     StrategiesResource,
+    open_cycle,
 )
+from quant_organism.validation.records import read_reviewed
 
 
 @dg.asset(group_name="deployment", partitions_def=DAILY, kinds={"json", "parquet"})
 def strategy_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    candidates: pl.DataFrame,
+    cycles: pl.DataFrame,
     validated_strategies: pl.DataFrame,
+    validation_verdicts: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
+    search: SearchResource,
+    panels: dg.ResourceParam[Panels],
 ) -> pl.DataFrame:
     """The document of each survivor at its birth: genomes, evidence, provenance, checksum. One row per document."""
-    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
-    documents = born_documents(
-        cycle.candidates(),
-        validated_strategies,
-        cycle.read("validation_verdicts"),
-        panel=cycle.panel,
-        provenance=cycle.provenance(),
-        at=context.partition_key,
-    )
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    provenance = cycle.provenance(cycles)
+    reviewed = read_reviewed(read_candidates(candidates), validated_strategies, validation_verdicts)
+    documents = write_documents(cycle, reviewed, provenance)
     frame = documents_frame(documents)
     context.add_output_metadata(
         {
             "documents": len(documents),
             "best fitness": number(max((document.fitness for document in documents), default=None)),
-            "cycle": cycle.provenance().cycle_id,
+            "cycle": provenance.cycle_id,
             "documents of this cycle": table(frame.drop("document")),
         }
     )
@@ -52,37 +54,31 @@ def strategy_configs(
 def deployed_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    candidates: pl.DataFrame,
+    cycles: pl.DataFrame,
     validated_strategies: pl.DataFrame,
+    validation_verdicts: pl.DataFrame,
     strategy_configs: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    panels: dg.ResourceParam[Panels],
     strategies: StrategiesResource,
 ) -> pl.DataFrame:
     """Who enters the shadow pool, and who goes on to paper trading: the best survivors that are not too alike.
 
     At most ten are deployed at a time. One row per decision.
     """
-    cycle, repository = Cycle.open(market_panel, context.partition_key, market, lake), strategies.open()
-    at = context.partition_key
-    survivors, provenance, interval = read_documents(strategy_configs), cycle.provenance(), cycle.interval.name
-    with repository.writing():
-        pool = pool_at(repository, provenance, interval, at=at)
-        committees = list({d.id: d.committee for d in [*survivors, *pool]}.values())
-        returns = scored_returns(committees, cycle.panel, cycle.splits, search.costs, search.evaluator())
-        how_far = earned(validated_strategies, cycle.read("validation_verdicts"))
-        result = deploy(repository, survivors, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
-        stages = {decision.id: repository.load(decision.id).stage for decision in result.decisions}
-    decisions = pl.DataFrame(
-        [(d.id, d.action, stages[d.id], d.reason) for d in result.decisions],
-        schema={"id": pl.Utf8, "action": pl.Utf8, "stage": pl.Utf8, "reason": pl.Utf8},
-        orient="row",
-    )
+    cycle, repository = open_cycle(market_panel, context.partition_key, market, lake, search, panels), strategies.open()
+    reviewed = read_reviewed(read_candidates(candidates), validated_strategies, validation_verdicts)
+    survivors, provenance = read_documents(strategy_configs), cycle.provenance(cycles)
+    deployed = deploy_survivors(cycle, repository, survivors, reviewed, provenance)
+    entered, decisions = deployed.result.deployed, deployed.table
     context.add_output_metadata(
         {
-            "deployed": len(result.deployed),
-            "on paper": sum(document.stage == "paper" for document in result.deployed),
-            "in the pool": sum(stage in DEPLOYED for stage in stages.values()),
+            "deployed": len(entered),
+            "on paper": sum(document.stage == "paper" for document in entered),
+            "in the pool": int(decisions["stage"].is_in(list(DEPLOYED)).sum()),
             "decisions": table(decisions),
             "documents": dg.MetadataValue.path(str(repository.root)),
         }

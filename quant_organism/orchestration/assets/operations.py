@@ -3,20 +3,21 @@
 import dagster as dg
 import polars as pl
 
+from quant_organism.cycle import Panels, Progress
+from quant_organism.evolution.records import read_candidates
 from quant_organism.monitoring.cycle import cycle_report as gather
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.report import write_report
 from quant_organism.monitoring.sheet_page import write_tear_sheets
 from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet
-from quant_organism.orchestration.cycle import Cycle
 from quant_organism.orchestration.metadata import file, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
-    Progress,
     ReportsResource,
     SearchResource,
+    open_cycle,
 )
 from quant_organism.validation.robustness.examination import examine
 from quant_organism.validation.robustness.subject import Subject
@@ -28,35 +29,41 @@ _SHEETS = "tear_sheets"
 def tear_sheets_of_survivors(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    candidates: pl.DataFrame,
+    cycles: pl.DataFrame,
+    candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
+    validation_verdicts: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
     reports: ReportsResource,
+    panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> pl.DataFrame:
     """One page about each survivor: what it earned and when, and how it bears being shaken in sample.
 
     One row per survivor and kind of change.
     """
-    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
     survivors = set(validated_strategies.filter("passed")["candidate"])
-    chosen = [candidate for candidate in cycle.candidates() if candidate.id in survivors]
-    evaluator, sheets = search.evaluator(), []
+    chosen = [candidate for candidate in read_candidates(candidates) if candidate.id in survivors]
+    evaluator, sheets = cycle.compute.evaluator(), []
+    provenance = cycle.provenance(cycles)
     for done, candidate in enumerate(chosen):
         progress("Tear sheets", done, len(chosen), candidate.id)
-        subject = Subject.of(candidate.committee, cycle.panel, cycle.splits.in_sample, search.costs, evaluator)
+        subject = Subject.of(candidate.committee, cycle.panel, cycle.splits.in_sample, cycle.plan.costs, evaluator)
         sheets.append(
             tear_sheet(
                 candidate,
-                examine(subject, seed=search.seed),
-                provenance=cycle.provenance(),
+                examine(subject, seed=cycle.plan.seed),
+                provenance=provenance,
                 interval=cycle.interval,
                 spans=spans_of(cycle.splits, cycle.interval, cycle.day, market_panel),
-                verdicts=cycle.read("validation_verdicts"),
+                verdicts=validation_verdicts,
                 validated=validated_strategies,
-                returns=cycle.read("candidate_returns"),
-                seed=search.seed,
+                returns=candidate_returns,
+                seed=cycle.plan.seed,
             )
         )
     written = write_tear_sheets(reports.of_cycle(cycle.market, cycle.interval, cycle.day) / _SHEETS, sheets)
@@ -73,28 +80,36 @@ def cycle_report(
     market_panel: pl.DataFrame,
     edge_pretest: pl.DataFrame,
     evolved_population: pl.DataFrame,
+    search_progress: pl.DataFrame,
+    search_families: pl.DataFrame,
+    candidates: pl.DataFrame,
+    cycles: pl.DataFrame,
     search_significance: pl.DataFrame,
+    candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
+    validation_verdicts: pl.DataFrame,
     deployed_configs: pl.DataFrame,
     tear_sheets: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
+    search: SearchResource,
     reports: ReportsResource,
+    panels: dg.ResourceParam[Panels],
 ) -> dg.MaterializeResult[None]:
     """One page about the cycle, with its data as JSON and its plots: what was looked at, tried, judged and deployed."""
-    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
     report = gather(
-        provenance=cycle.provenance(),
+        provenance=cycle.provenance(cycles),
         interval=cycle.interval,
         splits=cycle.splits,
         panel=market_panel,
-        generations=cycle.read("search_progress"),
-        families=cycle.read("search_families"),
+        generations=search_progress,
+        families=search_families,
         population=evolved_population,
-        members=cycle.read("candidates"),
-        verdicts=cycle.read("validation_verdicts"),
+        members=candidates,
+        verdicts=validation_verdicts,
         validated=validated_strategies,
-        returns=cycle.read("candidate_returns"),
+        returns=candidate_returns,
         decisions=deployed_configs,
         pretest=edge_pretest,
         significance=search_significance,

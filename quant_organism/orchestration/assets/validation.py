@@ -1,99 +1,127 @@
 """Group validation: what candidates show by the backtest, and what they have earned by all evidence together."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import polars as pl
 
-from quant_organism.orchestration.cycle import Cycle
+from quant_organism.cycle import Panels, Progress
+from quant_organism.cycle.stages import decide, judge_by_backtest
+from quant_organism.market.table import Table
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource, Progress, SearchResource
-from quant_organism.validation.gauntlet import BACKTEST, DECISION, Review, run_gauntlet
-from quant_organism.validation.records import (
-    metrics_frame,
-    read_judgements,
-    returns_frame,
-    summary_frame,
-    verdicts_frame,
+from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
+from quant_organism.orchestration.tables import outputs_of, table_outputs
+from quant_organism.validation.gauntlet import Review
+from quant_organism.validation.records import looked_at, read_judgements
+from quant_organism.validation.tables import (
+    CandidateMetricTable,
+    CandidateReturnTable,
+    StandingTable,
+    VerdictAfterBacktestTable,
+    VerdictTable,
 )
 
 
-@dg.asset(group_name="validation", partitions_def=DAILY, deps=["evolved_population"], kinds={"numba", "parquet"})
-def backtest_validation(
+@dg.multi_asset(
+    name="backtest_validation",
+    outs=table_outputs(
+        [VerdictAfterBacktestTable, CandidateMetricTable, CandidateReturnTable],
+        group="validation",
+        kinds={"numba", "parquet"},
+        description="""What each candidate shows by the backtest, on days that its search has and has not seen.
+
+        One row per candidate and gate. Gates stand in the order of what they cost: those that nothing is open to any
+        more are not looked at further, and the unseen days are opened once, for all who are left.
+        """,
+    ),
+    partitions_def=DAILY,
+)
+def gates_of_the_backtest(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    evolved_population: pl.DataFrame,
+    candidates: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
-) -> pl.DataFrame:
-    """What each candidate shows by the backtest: on days that its search has and has not seen, and among all it tried.
-
-    One row per candidate and gate. Gates stand in the order of what they cost: those that nothing is open to any more
-    are not looked at further, and the unseen days are opened once, for all who are left. Datasets beside it:
-    `candidate_metrics` (by span) and `candidate_returns` (net, by day).
-    """
-    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
-    grounds, profile = cycle.grounds(search), search.gates
-    progress("Validation", 0, 1, f"{len(grounds.candidates)} candidates")
-    reviews = run_gauntlet(grounds, profile, stages=BACKTEST, every_gate=search.every_gate)
-    cycle.write("candidate_metrics", metrics_frame(grounds))
-    cycle.write("candidate_returns", returns_frame(grounds))
-    left = [review for review in reviews if review.open_goals]
-    progress("Validation", 1, 1, f"{len(left)} of {len(reviews)} left after the backtest")
-    context.add_output_metadata(
-        {
-            "candidates": len(reviews),
-            "left": len(left),
-            "unseen days": grounds.opening.sentence if grounds.admitted else "not opened",
-            "profile": profile.name,
-            "gates": table(_costs(reviews)),
-        }
-    )
-    return verdicts_frame(reviews, profile)
+) -> Iterator[dg.Output[pl.DataFrame]]:
+    """Judge by the gates of the backtest."""
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    grounds = cycle.grounds(candidates, evolved_population)
+    judged = judge_by_backtest(cycle, grounds, progress)
+    shown = {
+        "candidates": len(judged.reviews),
+        "left": sum(bool(review.open_goals) for review in judged.reviews),
+        "unseen days": grounds.opening.sentence if grounds.admitted else "not opened",
+        "profile": cycle.plan.gates.name,
+        "gates": table(_costs(judged.reviews)),
+    }
+    frames: dict[type[Table], pl.DataFrame] = {VerdictAfterBacktestTable: judged.verdicts, **judged.beside}
+    yield from outputs_of(frames, {VerdictAfterBacktestTable: shown})
 
 
-@dg.asset(group_name="validation", partitions_def=DAILY, kinds={"parquet"})
-def validated_strategies(
+@dg.multi_asset(
+    name="validated_strategies",
+    outs=table_outputs(
+        [StandingTable, VerdictTable],
+        group="validation",
+        kinds={"parquet"},
+        description="""What each candidate has earned by all evidence: `paper`, `shadow` (unproven) or nothing.
+
+        One row per candidate, with the reason in a sentence.
+        """,
+    ),
+    partitions_def=DAILY,
+)
+def decision_of_the_day(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
+    evolved_population: pl.DataFrame,
+    candidates: pl.DataFrame,
+    candidate_metrics: pl.DataFrame,
     edge_pretest: pl.DataFrame,
     testnet_validation: pl.DataFrame,
     search_significance: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
-) -> pl.DataFrame:
-    """What each candidate has earned: `paper`, `shadow` (unproven), or nothing, by all evidence together.
-
-    One row per candidate, with the reason in a sentence. Dataset beside it: `validation_verdicts` (every gate with its
-    number, bound and reason, and the profile that asked for it).
-    """
-    cycle = Cycle.open(market_panel, context.partition_key, market, lake)
-    grounds = cycle.grounds(search, pretest=edge_pretest, significance=search_significance, looked_at=True)
-    profile = search.gates
-    before = read_judgements(testnet_validation, profile)
-    reviews = run_gauntlet(grounds, profile, stages=DECISION, before=before, every_gate=search.every_gate)
-    verdicts, summary = verdicts_frame(reviews, profile), summary_frame(reviews, cycle.read("candidate_metrics"))
-    cycle.write("validation_verdicts", verdicts)
-    context.add_output_metadata(
-        {
-            "candidates": len(reviews),
-            "survivors": int(summary["passed"].sum()),
-            "proven": summary.filter(standing="paper").height,
-            "profile": f"{profile.name} {profile.hash[:8]}",
-            "best unseen Sharpe ratio": number(summary["score"].fill_nan(None).max()),  # type: ignore[arg-type]
-            "candidates and what they have earned": table(summary.drop("metrics")),
-            "gates that stopped someone": table(
-                verdicts.filter(pl.col("status") != "passed", pl.col("needed_for").list.len() > 0).select(
-                    "candidate", "stage", "gate", "needed_for", "status", "reason"
-                )
-            ),
-        }
+    panels: dg.ResourceParam[Panels],
+) -> Iterator[dg.Output[pl.DataFrame]]:
+    """Decide by all evidence together."""
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    grounds = cycle.grounds(
+        candidates,
+        evolved_population,
+        pretest=edge_pretest,
+        significance=lambda: search_significance,
+        admitted=looked_at(candidate_metrics),
     )
-    return summary
+    judged = decide(cycle, grounds, candidate_metrics, read_judgements(testnet_validation, cycle.plan.gates))
+    verdicts, summary = judged.verdicts, judged.beside[StandingTable]
+    stopped = verdicts.filter(
+        pl.col(VerdictTable.status) != "passed", pl.col(VerdictTable.needed_for).list.len() > 0
+    ).select(
+        VerdictTable.candidate,
+        VerdictTable.stage,
+        VerdictTable.gate,
+        VerdictTable.needed_for,
+        VerdictTable.status,
+        VerdictTable.reason,
+    )
+    shown = {
+        "candidates": len(judged.reviews),
+        "survivors": int(summary[StandingTable.passed].sum()),
+        "proven": summary.filter(pl.col(StandingTable.standing) == "paper").height,
+        "profile": f"{cycle.plan.gates.name} {cycle.plan.gates.hash[:8]}",
+        "best unseen Sharpe ratio": number(summary[StandingTable.score].fill_nan(None).max()),  # type: ignore[arg-type]
+        "candidates and what they have earned": table(summary.drop(StandingTable.metrics)),
+        "gates that stopped someone": table(stopped),
+    }
+    yield from outputs_of({StandingTable: summary, VerdictTable: verdicts}, {StandingTable: shown})
 
 
 def _costs(reviews: Sequence[Review]) -> pl.DataFrame:

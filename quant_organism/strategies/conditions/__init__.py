@@ -1,10 +1,4 @@
-"""Hand-written strategies: documents of conditions, what they mean bar by bar, and how large a trade they ask for.
+"""The language of hand-written strategies: documents of conditions, and where these hold bar by bar.
 
-Orders, cooldowns that have to be remembered and open positions belong to `trading`.
+Reading files, genomes and sizes of trades are the business of `handwritten`.
 """
-
-from quant_organism.strategies.conditions.document import Condition, Document, Group
-from quant_organism.strategies.conditions.inference import Needs, configured, infer
-from quant_organism.strategies.conditions.load import load_conditions
-
-__all__ = ["Condition", "Document", "Group", "Needs", "configured", "infer", "load_conditions"]

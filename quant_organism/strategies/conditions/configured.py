@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.conditions import fields
-from quant_organism.strategies.conditions.document import Condition, Group
+from quant_organism.strategies.conditions.document import Condition, ConditionGroup
 from quant_organism.strategies.conditions.rules import Action, Rule, Rules
 from quant_organism.strategies.conditions.series import PERIODS
 from quant_organism.strategies.genes import Structure
@@ -71,16 +71,16 @@ class Configured:
             fast, slow = f"SMA_{given['fast_period']}", f"SMA_{given['slow_period']}"
             long, short = Condition(fast, ">", slow), Condition(fast, "<", slow)
             ends = Condition(fast, "<=", slow), Condition(fast, ">=", slow)
-        entries: list[list[Condition | Group]] = [[long], [short]]
+        entries: list[list[Condition | ConditionGroup]] = [[long], [short]]
         if "rsi_period" in given:
             operators = ("<", ">") if self.type == "mean_reversion" else (">", "<")
             for entry, operator in zip(entries, operators, strict=True):
                 entry.append(Condition(f"RSI_{given['rsi_period']}", operator, _MIDDLE))
-        actions: tuple[tuple[str, Action, Group], ...] = (
-            ("long.entry", "enter_long", Group("ALL", tuple(entries[0]))),
-            ("short.entry", "enter_short", Group("ALL", tuple(entries[1]))),
-            ("long.exit", "exit_long", Group("ALL", (ends[0],))),
-            ("short.exit", "exit_short", Group("ALL", (ends[1],))),
+        actions: tuple[tuple[str, Action, ConditionGroup], ...] = (
+            ("long.entry", "enter_long", ConditionGroup("ALL", tuple(entries[0]))),
+            ("short.entry", "enter_short", ConditionGroup("ALL", tuple(entries[1]))),
+            ("long.exit", "exit_long", ConditionGroup("ALL", (ends[0],))),
+            ("short.exit", "exit_short", ConditionGroup("ALL", (ends[1],))),
         )
         periods = [int(value) for name, value in self.parameters if name != "threshold"]
         return Rules(tuple(Rule(*action) for action in actions), max(periods) + _SPARE_BARS)

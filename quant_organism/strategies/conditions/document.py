@@ -56,11 +56,11 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Group:
+class ConditionGroup:
     """Conditions and groups of which ALL or ANY must hold."""
 
     logic: str
-    members: tuple[Condition | Group, ...]
+    members: tuple[Condition | ConditionGroup, ...]
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -73,7 +73,7 @@ class Group:
     def __str__(self) -> str:
         joint = " and " if self.logic == "ALL" else " or "
         return joint.join(
-            f"({member})" if isinstance(member, Group) and len(member.members) > 1 else str(member)
+            f"({member})" if isinstance(member, ConditionGroup) and len(member.members) > 1 else str(member)
             for member in self.members
         )
 
@@ -106,8 +106,8 @@ class Document:
 
     strategy_id: str
     side: str
-    entry: Group
-    exit: Group | None = None
+    entry: ConditionGroup
+    exit: ConditionGroup | None = None
     base_size_usd: float
     min_confidence: float = 0.5
     confidence_scaling: bool = True
@@ -211,12 +211,12 @@ def document_of(value: object) -> Mapping[str, Any]:
     return read | {name: _group_document(read[name], 1) for name in ("entry", "exit") if name in read}
 
 
-def _group_structure(group: Group) -> Structure:
+def _group_structure(group: ConditionGroup) -> Structure:
     return (
         group.logic,
         *(
             _group_structure(member)
-            if isinstance(member, Group)
+            if isinstance(member, ConditionGroup)
             else (member.name, member.operator, member.value, *([] if member.scale is None else [member.scale]))
             for member in group.members
         ),
@@ -252,7 +252,7 @@ class _Counter:
             raise InputError(f"more than {MAX_CONDITIONS} conditions and groups", where=where, remedy="shorten it")
 
 
-def _entry(found: Mapping[str, Any], counter: _Counter) -> Group:
+def _entry(found: Mapping[str, Any], counter: _Counter) -> ConditionGroup:
     flat = [name for name in ("entry_indicators", "entry_logic") if name in found]
     if "entry" in found and flat:
         raise InputError(f"entry and {flat[0]} exclude each other", where="document", remedy="leave one of them out")
@@ -263,25 +263,25 @@ def _entry(found: Mapping[str, Any], counter: _Counter) -> Group:
         what = "missing field entry" if len(missing) == 2 else f"missing field {missing[0]}"
         raise InputError(what, where="document", remedy="state when to enter: a group with logic and conditions")
     logic = fields.choice(found["entry_logic"], "entry_logic", LOGICS)
-    return Group(logic, _members(found["entry_indicators"], "entry_indicators", 1, counter))
+    return ConditionGroup(logic, _members(found["entry_indicators"], "entry_indicators", 1, counter))
 
 
-def _group(value: Any, where: str, depth: int, counter: _Counter) -> Group:
+def _group(value: Any, where: str, depth: int, counter: _Counter) -> ConditionGroup:
     if depth > MAX_DEPTH:
         raise InputError(
             f"groups are nested deeper than {MAX_DEPTH}, or contain themselves", where=where, remedy="flatten them"
         )
     found = fields.mapping(value, where, required=("logic", "conditions"))
     logic = fields.choice(found["logic"], f"{where}.logic", LOGICS)
-    return Group(logic, _members(found["conditions"], f"{where}.conditions", depth, counter))
+    return ConditionGroup(logic, _members(found["conditions"], f"{where}.conditions", depth, counter))
 
 
-def _members(value: Any, where: str, depth: int, counter: _Counter) -> tuple[Condition | Group, ...]:
+def _members(value: Any, where: str, depth: int, counter: _Counter) -> tuple[Condition | ConditionGroup, ...]:
     if not isinstance(value, list | tuple):
         raise InputError(f"expected a list of conditions, found {fields.shown(value)}", where=where)
     if not value:
         raise InputError("the group is empty", where=where, remedy="give at least one condition")
-    members: list[Condition | Group] = []
+    members: list[Condition | ConditionGroup] = []
     for place, member in enumerate(value):
         path = f"{where}[{place}]"
         counter.another(path)
@@ -305,7 +305,7 @@ def _condition(value: Any, where: str) -> Condition:
     return Condition(left.name, operator, right, scale)
 
 
-def _implied_side(entry: Group) -> str:
+def _implied_side(entry: ConditionGroup) -> str:
     of_rsi = all(condition.name.startswith("RSI_") for condition in entry.conditions)
     operators = {condition.operator for condition in entry.conditions}
     if of_rsi and operators <= {"<", "<="}:

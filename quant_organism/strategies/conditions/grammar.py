@@ -14,8 +14,8 @@ from quant_organism.strategies.conditions.document import (
     LOGICS,
     SIDES,
     Condition,
+    ConditionGroup,
     Document,
-    Group,
     document_of,
     read_document,
 )
@@ -62,9 +62,13 @@ class DocumentGrammar:
         """Draw a side, one to three conditions of entry of which all or any must hold, and one of exit."""
         side = SIDES[int(rng.integers(2))]
         logic = LOGICS[int(rng.integers(2))]
-        entry = Group(logic, tuple(_entry(side, rng) for _ in range(int(rng.integers(1, _LONGEST_ENTRY + 1)))))
+        entry = ConditionGroup(logic, tuple(_entry(side, rng) for _ in range(int(rng.integers(1, _LONGEST_ENTRY + 1)))))
         drawn = Document(
-            strategy_id="drawn", side=side, entry=entry, exit=Group("ANY", (_exit(side, rng),)), base_size_usd=1000.0
+            strategy_id="drawn",
+            side=side,
+            entry=entry,
+            exit=ConditionGroup("ANY", (_exit(side, rng),)),
+            base_size_usd=1000.0,
         )
         return drawn.structure
 
@@ -75,10 +79,10 @@ class DocumentGrammar:
             return self.draw(rng)
         place = int(rng.integers(len(found.entry.members) + 1))
         if place == len(found.entry.members):
-            return replace(found, exit=Group("ANY", (_exit(found.side, rng),))).structure
+            return replace(found, exit=ConditionGroup("ANY", (_exit(found.side, rng),))).structure
         members = list(found.entry.members)
         members[place] = _entry(found.side, rng)
-        return replace(found, entry=Group(found.entry.logic, tuple(members))).structure
+        return replace(found, entry=ConditionGroup(found.entry.logic, tuple(members))).structure
 
     def cross(self, a: Structure, b: Structure, rng: np.random.Generator) -> tuple[Structure, Structure]:
         """Exchange the exits of two documents of one side; others change places as a whole."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from quant_organism.strategies.conditions.document import CROSSINGS, Condition, Document, Group
+from quant_organism.strategies.conditions.document import CROSSINGS, Condition, ConditionGroup, Document
 from quant_organism.strategies.conditions.series import known_series
+from quant_organism.strategies.indicators.indicator import Indicator
 
 Action = Literal["enter_long", "enter_short", "exit_long", "exit_short"]
 
@@ -27,7 +28,7 @@ class Rule:
 
     path: str
     action: Action
-    group: Group
+    group: ConditionGroup
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Rules:
         return tuple(sorted({name for condition in self.conditions for name in condition.names}))
 
     @property
-    def rows(self) -> tuple[tuple[str, int], ...]:
-        """Indicators of the bank that the series are made of: name and key."""
+    def rows(self) -> tuple[tuple[Indicator, int], ...]:
+        """Indicators that the series are made of, and their keys."""
         return tuple(row for name in self.names for row in known_series(name).rows)
 
 

@@ -7,27 +7,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bars import COLUMNS, AssetBars
 from quant_organism.strategies.conditions import fields
-
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies.indicators.averages import EMA, MACD, MACD_SIGNAL, RATE_OF_CHANGE, SMA
+from quant_organism.strategies.indicators.dispersion import DEVIATION, Z_SCORE
+from quant_organism.strategies.indicators.extremes import PREVIOUS_HIGH, PREVIOUS_LOW
+from quant_organism.strategies.indicators.indicator import Indicator, pair
+from quant_organism.strategies.indicators.oscillators import RSI, STOCHASTIC_K
+from quant_organism.strategies.indicators.volatility import ATR
+from quant_organism.strategies.indicators.volume import PREVIOUS_MEAN_VOLUME, VWAP
 
 PERIODS: Final = (2, 1000)
 """Shortest and longest period, in bars."""
 
-COLUMNS: Final = ("open", "high", "low", "close", "volume", "funding_rate")
-"""Columns of the bars that have a name of their own."""
-
 _BANDS = 2.0
-_MACD = 12 << 20 | 26
-_MACD_SIGNAL = _MACD << 20 | 9
-"""Keys of the bank as `pair` makes them, written out so that reading a document does not load a compiler."""
+_MACD: Final[int] = pair(12, 26)
+_MACD_SIGNAL: Final[int] = pair(_MACD, 9)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Series:
     name
         Canonical name, its period written out.
     rows
-        Indicators of the bank that it is made of: name and key.
+        Indicators that it is made of, and their keys.
     history
         Bars up to and including its first value.
     bounds
@@ -47,7 +49,7 @@ class Series:
     """
 
     name: str
-    rows: tuple[tuple[str, int], ...]
+    rows: tuple[tuple[Indicator, int], ...]
     history: int
     bounds: tuple[float, float] | None
     _made: Callable[..., NDArray[np.float64]]
@@ -55,8 +57,8 @@ class Series:
     def values(self, bank: IndicatorBank) -> NDArray[np.float64]:
         """Return its values, shape (n,); NaN before the first."""
         parts = []
-        for name, key in self.rows:
-            rows, place = bank.rows(name, np.array([key], dtype=np.int64))
+        for indicator, key in self.rows:
+            rows, place = bank.rows(indicator, np.array([key], dtype=np.int64))
             parts.append(rows[place[0]])
         return self._made(bank.bars, *parts)
 
@@ -70,7 +72,7 @@ class Kind:
     meaning
         For tables.
     rows
-        Indicators of the bank for a period.
+        Indicators for a period, and their keys.
     later
         Bars from the end of the first period to the first value.
     default
@@ -82,7 +84,7 @@ class Kind:
     """
 
     meaning: str
-    rows: Callable[[int], tuple[tuple[str, int], ...]]
+    rows: Callable[[int], tuple[tuple[Indicator, int], ...]]
     later: int = 0
     default: int | None = None
     bounds: tuple[float, float] | None = None
@@ -90,59 +92,57 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "SMA": Kind(meaning="mean of the last n closes", rows=lambda n: (("sma", n),)),
-    "EMA": Kind(meaning="exponential mean of closes, weight 2/(n+1)", rows=lambda n: (("ema", n),)),
+    "SMA": Kind(meaning="mean of the last n closes", rows=lambda n: ((SMA, n),)),
+    "EMA": Kind(meaning="exponential mean of closes, weight 2/(n+1)", rows=lambda n: ((EMA, n),)),
     "SMA_GAP": Kind(
         meaning="close over SMA_n, less 1",
-        rows=lambda n: (("sma", n),),
+        rows=lambda n: ((SMA, n),),
         made=lambda bars, mean: bars.close / mean - 1.0,
     ),
-    "ROC": Kind(meaning="close over the close n bars ago, less 1", rows=lambda n: (("rate_of_change", n),), later=1),
+    "ROC": Kind(meaning="close over the close n bars ago, less 1", rows=lambda n: ((RATE_OF_CHANGE, n),), later=1),
     "RSI": Kind(
         meaning="Wilder's relative strength index",
-        rows=lambda n: (("rsi", n),),
+        rows=lambda n: ((RSI, n),),
         later=1,
         default=14,
         bounds=(0.0, 100.0),
     ),
     "STOCH_K": Kind(
         meaning="place of the close between the lowest low and the highest high of the last n bars, in percent",
-        rows=lambda n: (("stochastic_k", n),),
+        rows=lambda n: ((STOCHASTIC_K, n),),
         default=14,
         bounds=(0.0, 100.0),
     ),
-    "VWAP": Kind(meaning="mean typical price of the last n bars, weighted by volume", rows=lambda n: (("vwap", n),)),
-    "ATR": Kind(meaning="Wilder's average true range", rows=lambda n: (("atr", n),), later=1, default=14),
+    "VWAP": Kind(meaning="mean typical price of the last n bars, weighted by volume", rows=lambda n: ((VWAP, n),)),
+    "ATR": Kind(meaning="Wilder's average true range", rows=lambda n: ((ATR, n),), later=1, default=14),
     "ZSCORE": Kind(
-        meaning="distance of the close from SMA_n in standard deviations of n closes", rows=lambda n: (("z_score", n),)
+        meaning="distance of the close from SMA_n in standard deviations of n closes", rows=lambda n: ((Z_SCORE, n),)
     ),
     "BB_UPPER": Kind(
         meaning="upper Bollinger band: SMA_n and two standard deviations",
-        rows=lambda n: (("sma", n), ("deviation", n)),
+        rows=lambda n: ((SMA, n), (DEVIATION, n)),
         made=lambda bars, mean, deviation: mean + _BANDS * deviation,
     ),
     "BB_LOWER": Kind(
         meaning="lower Bollinger band: SMA_n less two standard deviations",
-        rows=lambda n: (("sma", n), ("deviation", n)),
+        rows=lambda n: ((SMA, n), (DEVIATION, n)),
         made=lambda bars, mean, deviation: mean - _BANDS * deviation,
     ),
-    "DONCHIAN_UPPER": Kind(
-        meaning="highest high of the n bars before", rows=lambda n: (("previous_high", n),), later=1
-    ),
-    "DONCHIAN_LOWER": Kind(meaning="lowest low of the n bars before", rows=lambda n: (("previous_low", n),), later=1),
+    "DONCHIAN_UPPER": Kind(meaning="highest high of the n bars before", rows=lambda n: ((PREVIOUS_HIGH, n),), later=1),
+    "DONCHIAN_LOWER": Kind(meaning="lowest low of the n bars before", rows=lambda n: ((PREVIOUS_LOW, n),), later=1),
     "MEAN_VOLUME": Kind(
-        meaning="mean volume of the n bars before", rows=lambda n: (("previous_mean_volume", n),), later=1
+        meaning="mean volume of the n bars before", rows=lambda n: ((PREVIOUS_MEAN_VOLUME, n),), later=1
     ),
-    "MACD": Kind(meaning="EMA_12 less EMA_26", rows=lambda _: (("macd", _MACD),), later=26, default=0),
+    "MACD": Kind(meaning="EMA_12 less EMA_26", rows=lambda _: ((MACD, _MACD),), later=26, default=0),
     "MACD_SIGNAL": Kind(
         meaning="exponential mean of MACD over 9 bars",
-        rows=lambda _: (("macd_signal", _MACD_SIGNAL),),
+        rows=lambda _: ((MACD_SIGNAL, _MACD_SIGNAL),),
         later=34,
         default=0,
     ),
     "MACD_HISTOGRAM": Kind(
         meaning="MACD less MACD_SIGNAL",
-        rows=lambda _: (("macd", _MACD), ("macd_signal", _MACD_SIGNAL)),
+        rows=lambda _: ((MACD, _MACD), (MACD_SIGNAL, _MACD_SIGNAL)),
         later=34,
         default=0,
         made=lambda bars, macd, signal: macd - signal,
@@ -194,7 +194,7 @@ def _parted(name: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (name, None)
 
 
-def _column(name: str) -> Callable[[Bars], Any]:
+def _column(name: str) -> Callable[[AssetBars], Any]:
     return lambda bars: getattr(bars, name)
 
 

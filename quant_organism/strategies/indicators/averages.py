@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.kernels.lanes import STEP, before, load, splat, store
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
-from quant_organism.strategies.lanes import STEP, before, load, splat, store
+from quant_organism.strategies.indicators.indicator import (
+    GrowingWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+    last_bar,
+    one_bar_more,
+    same_bars,
+    unpair,
+)
+from quant_organism.strategies.store import Keys, Rows
 
 GAUSSIAN, EPANECHNIKOV = 0, 1
 """Kernels of a regression."""
@@ -204,3 +215,75 @@ def kernel_regression_rows(
             store(row, fourth, inside[3], d)
             place = fourth + STEP
     return rows
+
+
+def _ema_onward(shop: GrowingWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
+    return ema_onward(shop.newest(shop.bars.close), shop.known, periods, average)
+
+
+EMA = Indicator(
+    "ema",
+    rows=lambda shop, periods: ema_rows(shop.bars.close, periods),
+    reach=last_bar,
+    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_ema_onward),
+)
+
+SMA = Indicator("sma", rows=lambda shop, periods: mean_rows(shop.bars.close, periods), reach=same_bars)
+
+RATE_OF_CHANGE = Indicator(
+    "rate_of_change", rows=lambda shop, periods: rate_of_change_rows(shop.bars.close, periods), reach=one_bar_more
+)
+
+LOG_RETURN = Indicator(
+    "log_return", rows=lambda shop, periods: np.log1p(shop.make(RATE_OF_CHANGE, periods)), reach=one_bar_more
+)
+
+
+def _macd(shop: Workshop, spans: Keys) -> Rows:
+    averages_of_both = shop.make(EMA, np.concatenate(unpair(spans)))
+    return averages_of_both[: spans.size] - averages_of_both[spans.size :]
+
+
+MACD = Indicator("macd", rows=_macd, reach=last_bar)
+
+
+def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
+    spans, periods = unpair(keys)
+    return ema_of_rows(shop.make(MACD, spans), np.maximum(*unpair(spans)) - 1, periods)
+
+
+def _macd_signal_onward(shop: GrowingWorkshop, keys: Keys, average: NDArray[np.float64]) -> Rows:
+    spans, periods = unpair(keys)
+    macd = shop.newest(shop.make(MACD, spans))
+    rows = np.full(macd.shape, np.nan)
+    for k, first in enumerate(np.maximum(*unpair(spans)) - 1):
+        skipped = max(first - shop.known, 0)
+        begin, one = max(shop.known - first, 0), slice(k, k + 1)
+        rows[k, skipped:] = ema_onward(macd[k, skipped:], begin, periods[one], average[one])[0]
+    return rows
+
+
+MACD_SIGNAL = Indicator(
+    "macd_signal",
+    rows=_macd_signal,
+    reach=last_bar,
+    onward=Onward(start=lambda shop, keys: np.zeros(keys.size), rows=_macd_signal_onward),
+)
+
+MEAN_FUNDING_RATE = Indicator(
+    "mean_funding_rate",
+    rows=lambda shop, hours: mean_rows(shop.bars.funding_rate, shop.bars.count_of(hours)),
+    reach=lambda bars, hours: bars.count_of(hours),
+)
+"""Keyed by hours, not by bars."""
+
+FUNDING_MEAN = Indicator(
+    "funding_mean", rows=lambda shop, periods: mean_rows(shop.bars.funding_rate, periods), reach=same_bars
+)
+
+KERNEL_REGRESSION = Indicator(
+    "kernel_regression",
+    rows=lambda shop, keys: kernel_regression_rows(shop.bars.close, *unpair(keys)),
+    reach=lambda bars, keys: 3 * unpair(keys)[0] + 1,
+)
+"""Keyed by bandwidth and kernel."""

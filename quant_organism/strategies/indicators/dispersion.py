@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.kernels.lanes import STEP, before, load, maximum, root, splat, store, where
+from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
-from quant_organism.strategies.lanes import STEP, before, load, maximum, root, splat, store, where
+from quant_organism.strategies.indicators.indicator import Indicator, Workshop, same_bars
+from quant_organism.strategies.store import Keys, Rows
 
 NO_DEVIATION = 1e-12
 """A standard deviation below this share of the mean counts as none."""
@@ -117,3 +120,22 @@ def bandwidth_rank_rows(
                 below += 1 if past[i] < latest else 0
             rows[k, t] = below
     return rows
+
+
+DEVIATION = Indicator(
+    "deviation", rows=lambda shop, periods: deviation_rows(shop.bars.close, periods, 0), reach=same_bars
+)
+
+
+def _z_score(shop: Workshop, periods: Keys) -> Rows:
+    return z_score_rows(shop.bars.close, shop.make(SMA, periods), shop.make(DEVIATION, periods))
+
+
+Z_SCORE = Indicator("z_score", rows=_z_score, reach=same_bars)
+
+
+def _bandwidth_rank(shop: Workshop, periods: Keys) -> Rows:
+    return bandwidth_rank_rows(shop.make(SMA, periods), shop.make(DEVIATION, periods), periods)
+
+
+BANDWIDTH_RANK = Indicator("bandwidth_rank", rows=_bandwidth_rank, reach=lambda bars, periods: 6 * periods + 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.indicators.indicator import Indicator, Workshop, one_bar_more, same_bars
+from quant_organism.strategies.store import Keys, Rows
 
 
 @compiled
@@ -101,3 +103,29 @@ def midrange_rows(highest: NDArray[np.float64], lowest: NDArray[np.float64]) -> 
         for t in range(rows.shape[1]):
             rows[k, t] = (highest[k, t] + lowest[k, t]) / 2.0
     return rows
+
+
+HIGHEST_HIGH = Indicator(
+    "highest_high", rows=lambda shop, periods: maximum_rows(shop.bars.high, periods), reach=same_bars
+)
+
+LOWEST_LOW = Indicator("lowest_low", rows=lambda shop, periods: minimum_rows(shop.bars.low, periods), reach=same_bars)
+
+PREVIOUS_HIGH = Indicator(
+    "previous_high", rows=lambda shop, periods: maximum_rows(shop.bars.high, periods, 1), reach=one_bar_more
+)
+
+PREVIOUS_LOW = Indicator(
+    "previous_low", rows=lambda shop, periods: minimum_rows(shop.bars.low, periods, 1), reach=one_bar_more
+)
+
+
+def _midrange(shop: Workshop, periods: Keys) -> Rows:
+    return midrange_rows(shop.make(HIGHEST_HIGH, periods), shop.make(LOWEST_LOW, periods))
+
+
+MIDRANGE = Indicator("midrange", rows=_midrange, reach=same_bars)
+
+CLOSE_BREAKOUT = Indicator(
+    "close_breakout", rows=lambda shop, periods: breakout_rows(shop.bars.close, periods), reach=one_bar_more
+)

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.averages import write_means
-from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of
+from quant_organism.strategies.indicators.extremes import HIGHEST_HIGH, LOWEST_LOW, distinct, extreme_rows, greatest_of
+from quant_organism.strategies.indicators.indicator import (
+    GrowingWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+    last_bar,
+    same_bars,
+    unpair,
+)
+from quant_organism.strategies.store import Keys, Rows
 
 BULLISH, BEARISH = 1, 2
 """Bits of a divergence between price and an index, or of a crossing of the index."""
@@ -221,3 +231,60 @@ def divergence_rows(
             bearish = (price_high_now[t] > price_high[t]) & (index_high_now[t] < index_high[t])
             row[t] = (BULLISH if bullish else 0) | (BEARISH if bearish else 0)
     return rows
+
+
+def _rsi_onward(shop: GrowingWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
+    before = float(shop.every.close[shop.known - 1]) if shop.known else np.nan
+    return rsi_onward(shop.newest(shop.bars.close), before, shop.known, periods, means)
+
+
+RSI = Indicator(
+    "rsi",
+    rows=lambda shop, periods: rsi_rows(shop.bars.close, periods),
+    reach=last_bar,
+    onward=Onward(start=lambda shop, periods: np.zeros((2, periods.size)), rows=_rsi_onward),
+)
+
+
+def _rsi_divergence(shop: Workshop, periods: Keys) -> Rows:
+    close = shop.bars.close
+    return divergence_rows(close, close, shop.make(RSI, periods), periods, 1)
+
+
+RSI_DIVERGENCE = Indicator("rsi_divergence", rows=_rsi_divergence, reach=lambda bars, periods: 3 * periods + 1)
+
+
+def _stochastic_k(shop: Workshop, periods: Keys) -> Rows:
+    return stochastic_k_rows(shop.bars.close, shop.make(HIGHEST_HIGH, periods), shop.make(LOWEST_LOW, periods))
+
+
+STOCHASTIC_K = Indicator("stochastic_k", rows=_stochastic_k, reach=same_bars)
+
+
+def _stochastic_d(shop: Workshop, keys: Keys) -> Rows:
+    k_period, d_period = unpair(keys)
+    periods, row = distinct(k_period)
+    return stochastic_d_rows(shop.make(STOCHASTIC_K, periods), row, k_period, d_period)
+
+
+STOCHASTIC_D = Indicator("stochastic_d", rows=_stochastic_d, reach=lambda bars, keys: np.add(*unpair(keys)))
+"""Keyed by the periods of %K and %D."""
+
+
+def _stochastic_crossing(shop: Workshop, keys: Keys) -> Rows:
+    periods, row = distinct(unpair(keys)[0])
+    return crossing_rows(shop.make(STOCHASTIC_K, periods), row, shop.make(STOCHASTIC_D, keys))
+
+
+STOCHASTIC_CROSSING = Indicator(
+    "stochastic_crossing", rows=_stochastic_crossing, reach=lambda bars, keys: np.add(*unpair(keys)) + 1
+)
+
+
+def _stochastic_divergence(shop: Workshop, periods: Keys) -> Rows:
+    return divergence_rows(shop.bars.high, shop.bars.low, shop.make(STOCHASTIC_K, periods), periods, 0)
+
+
+STOCHASTIC_DIVERGENCE = Indicator(
+    "stochastic_divergence", rows=_stochastic_divergence, reach=lambda bars, periods: 3 * periods + 1
+)

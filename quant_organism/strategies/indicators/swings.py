@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.bars import AssetBars
+from quant_organism.strategies.indicators.indicator import Indicator, Workshop, unpair
+from quant_organism.strategies.store import Keys, Rows
 
 HIGHEST_CLOSE, HIGHEST_HIGH_LOW, SWING_DETECTION = 0, 1, 2
 """How pivots are found: at extreme closes, at extreme highs and lows, or where a bar stands out among neighbours."""
@@ -121,3 +124,20 @@ def _swings_between(
                     start[t] = bottom if rises else top
                     end[t] = top if rises else bottom
     return rows
+
+
+def _reach(bars: AssetBars, keys: Keys) -> Keys:
+    return unpair(keys)[0] + 2 * (_NEIGHBOURS + 1)
+
+
+def _swings(shop: Workshop, keys: Keys) -> Rows:
+    # Shape (2, K, n): what both ends share.
+    return swing_rows(shop.bars.high, shop.bars.low, shop.bars.close, *unpair(keys))
+
+
+SWINGS = Indicator("swings", rows=_swings, reach=_reach)
+
+SWING_START = Indicator("swing_start", rows=lambda shop, keys: shop.make(SWINGS, keys)[0], reach=_reach)
+
+SWING_END = Indicator("swing_end", rows=lambda shop, keys: shop.make(SWINGS, keys)[1], reach=_reach)
+"""Swings are keyed by period and method."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.indicators.averages import lagged_mean_rows
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.indicators.averages import SMA, lagged_mean_rows
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, one_bar_more, same_bars
+from quant_organism.strategies.store import Keys, Rows
 
 
 @compiled
@@ -61,3 +63,26 @@ def count_above_rows(x: NDArray[np.float64], level: NDArray[np.float64], sign: i
             count += 1 if sign * (x[t] - level[k, t]) > 0.0 else 0
             rows[k, t] = count
     return rows
+
+
+EFFICIENCY_RATIO = Indicator(
+    "efficiency_ratio", rows=lambda shop, periods: efficiency_ratio_rows(shop.bars.close, periods), reach=one_bar_more
+)
+
+
+def _counted(name: str, sign: int) -> Indicator:
+    # How many closes have been above their average so far, or below it.
+    def onward(shop: GrowingWorkshop, periods: Keys, before: NDArray[np.int32]) -> Rows:
+        rows = before + count_above_rows(shop.newest(shop.bars.close), shop.newest(shop.make(SMA, periods)), sign)
+        before[:] = rows[:, -1:]
+        return rows
+
+    return Indicator(
+        name,
+        rows=lambda shop, periods: count_above_rows(shop.bars.close, shop.make(SMA, periods), sign),
+        reach=same_bars,
+        onward=Onward(start=lambda shop, periods: np.zeros((periods.size, 1), dtype=np.int32), rows=onward),
+    )
+
+
+CLOSES_ABOVE_SMA, CLOSES_BELOW_SMA = _counted("closes_above_sma", 1), _counted("closes_below_sma", -1)

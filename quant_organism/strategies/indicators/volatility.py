@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.averages import mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows
 from quant_organism.strategies.indicators.extremes import greatest_of
+from quant_organism.strategies.indicators.indicator import (
+    GrowingWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+    last_bar,
+    one_bar_more,
+)
+from quant_organism.strategies.store import Keys, Rows
 
 _LEAST_RATIO, _GREATEST_RATIO = 0.25, 4.0
 
@@ -131,3 +140,43 @@ def volatility_ratio_rows(short: NDArray[np.float64], long: NDArray[np.float64])
             ratio = min(max(short[k, t] / long[k, t], _LEAST_RATIO), _GREATEST_RATIO)
             rows[k, t] = 1.0 if short[k, t] * long[k, t] == 0.0 else ratio
     return rows
+
+
+def _atr(shop: Workshop, periods: Keys) -> Rows:
+    bars = shop.bars
+    return atr_rows(true_range(bars.high, bars.low, bars.close), periods)
+
+
+def _atr_onward(shop: GrowingWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
+    before = max(shop.known - 1, 0)
+    high, low, close = (x[before - shop.begin :] for x in (shop.bars.high, shop.bars.low, shop.bars.close))
+    reach = true_range(high, low, close)[shop.known - before :]
+    return atr_onward(reach, shop.known, periods, average)
+
+
+ATR = Indicator(
+    "atr",
+    rows=_atr,
+    reach=last_bar,
+    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_atr_onward),
+)
+
+LOG_ATR_RATIO = Indicator(
+    "log_atr_ratio",
+    rows=lambda shop, periods: log_atr_ratio_rows(shop.make(ATR, periods), periods),
+    reach=lambda bars, periods: 4 * periods + 1,
+)
+
+LOG_RETURN_DEVIATION = Indicator(
+    "log_return_deviation",
+    rows=lambda shop, periods: log_return_deviation_rows(shop.bars.close, periods),
+    reach=one_bar_more,
+)
+
+
+def _volatility_ratio(shop: Workshop, periods: Keys) -> Rows:
+    short, long = (shop.make(LOG_RETURN_DEVIATION, windows) for windows in (periods, 4 * periods))
+    return volatility_ratio_rows(short, long)
+
+
+VOLATILITY_RATIO = Indicator("volatility_ratio", rows=_volatility_ratio, reach=lambda bars, periods: 4 * periods + 1)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.kernels.lanes import STEP, before, load, maximum, root, splat, store, where
+from quant_organism.strategies.indicators.averages import mean_rows
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
 from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height
-from quant_organism.strategies.lanes import STEP, before, load, maximum, root, splat, store, where
+from quant_organism.strategies.indicators.indicator import Indicator, Workshop, one_bar_more, same_bars
+from quant_organism.strategies.store import Keys, Rows
 
 
 @compiled
@@ -127,3 +130,25 @@ def _merged(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> tuple[Any
         where(weight > none, mean + apart * share, other_mean),
         squares + (other_squares + apart * apart * weight * share),
     )
+
+
+MEAN_VOLUME = Indicator("mean_volume", rows=lambda shop, periods: mean_rows(shop.bars.volume, periods), reach=same_bars)
+
+PREVIOUS_MEAN_VOLUME = Indicator(
+    "previous_mean_volume", rows=lambda shop, periods: mean_rows(shop.bars.volume, periods, 1), reach=one_bar_more
+)
+
+
+def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
+    # Shape (2, K, n): what the mean and the deviation share.
+    bars = shop.bars
+    return vwap_rows(typical_price(bars.high, bars.low, bars.close), bars.volume, periods)
+
+
+VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars)
+
+VWAP = Indicator("vwap", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[0], reach=same_bars)
+
+VWAP_DEVIATION = Indicator(
+    "vwap_deviation", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[1], reach=same_bars
+)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.indicators.averages import ema_onward, lagged_mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
 from quant_organism.strategies.indicators.extremes import extreme_rows
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
 from quant_organism.strategies.indicators.oscillators import rsi_onward, stochastic_k_rows
 from quant_organism.strategies.indicators.trend import efficiency_ratio_rows
 from quant_organism.strategies.indicators.volatility import atr_onward, log_returns, true_range
 from quant_organism.strategies.indicators.volume import typical_price, vwap_rows
-
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Bars
+from quant_organism.strategies.store import Keys, Rows
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ _NO_SCALE = 1e-10
 """A feature with a standard deviation up to this is constant but for rounding."""
 
 
-class Averages(NamedTuple):
+class FeatureAverages(NamedTuple):
     """What the bars so far have left for features that never forget.
 
     Parameters
@@ -49,17 +49,17 @@ class Averages(NamedTuple):
     atr: Floats
 
     @classmethod
-    def none(cls) -> Averages:
+    def none(cls) -> FeatureAverages:
         """Return those before the first bar."""
         return cls(np.zeros(2), np.zeros((2, 1)), np.zeros(1))
 
 
-def feature_rows(bars: Bars) -> Floats:
+def feature_rows(bars: AssetBars) -> Floats:
     """Return all features in their fixed order, shape (20, n); NaN before each one's first bar."""
-    return features_onward(bars, 0, bars.close.size, Averages.none())
+    return features_onward(bars, 0, bars.close.size, FeatureAverages.none())
 
 
-def features_onward(bars: Bars, begin: int, new: int, left: Averages) -> Floats:
+def features_onward(bars: AssetBars, begin: int, new: int, left: FeatureAverages) -> Floats:
     """Return the features of `feature_rows` on new bars, shape (20, new).
 
     Parameters
@@ -134,6 +134,31 @@ def _all_but_logarithms(
         rows[18, i] = _ratio(deviation[0, t], deviation[1, t])
         rows[19, i] = closes[t] / vwap[0, t] - 1.0
     return rows
+
+
+def _features_onward(shop: GrowingWorkshop, _: Keys, left: FeatureAverages) -> Rows:
+    return features_onward(shop.bars, shop.known, shop.every.numbers.size - shop.known, left)[np.newaxis]
+
+
+FEATURES: Final = Indicator(
+    "features",
+    rows=lambda shop, _: feature_rows(shop.bars)[np.newaxis],
+    reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
+    onward=Onward(start=lambda shop, _: FeatureAverages.none(), rows=_features_onward),
+)
+"""All features together, shape (1, 20, n), under the one key of `FEATURES_KEY`."""
+
+FEATURES_KEY: Final = np.zeros(1, dtype=np.int64)
+
+
+def features_of(shop: Workshop) -> Floats:
+    """Return the features of a workshop's bars, shape (20, n)."""
+    return np.asarray(shop.make(FEATURES, FEATURES_KEY)[0])
+
+
+def all_features(shop: GrowingWorkshop) -> Floats:
+    """Return the features of all bars so far, shape (20, n)."""
+    return np.asarray(shop.all_columns(FEATURES, FEATURES_KEY)[0])
 
 
 @compiled

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.learning.features import standardise
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
+from quant_organism.strategies.learning.features import LONGEST_LAG, all_features, features_of, standardise
 from quant_organism.strategies.learning.grids import SvcGenes, svc_genes
 from quant_organism.strategies.learning.walk_forward import (
     FEW_ROWS,
@@ -18,13 +18,12 @@ from quant_organism.strategies.learning.walk_forward import (
     NOT_FINITE,
     ONE_CLASS,
     Fits,
+    is_refit,
     refit_bars,
+    refits_so_far,
     training_set,
 )
-
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Workshop
-    from quant_organism.strategies.store import Arrays, Keys
+from quant_organism.strategies.store import Arrays, Keys, Rows
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +48,7 @@ def score_rows(shop: Workshop, keys: Keys) -> Floats:
     A bar is scored by the model fitted at its close or at the last refit before, averaged with the ones before that;
     0 before the first refit.
     """
-    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    features = features_of(shop)
     rows = np.zeros((keys.size, shop.bars.close.size))
     fits = Fits(shop)
     for row, key in zip(rows, keys.tolist(), strict=True):
@@ -179,3 +178,44 @@ def ensemble_scores(features: Floats, refits: NDArray[np.int64], models: Floats,
         for t in range(out.size):
             score = out[t] / members
             out[t] = score if np.isfinite(score) else 0.0
+
+
+class _Scorer:
+    # The last models of one set of genes, fitted again when it is time.
+    def __init__(self, shop: GrowingWorkshop, genes: SvcGenes) -> None:
+        self._genes = genes
+        models = [self._fitted(shop, bar) for bar in refits_so_far(shop, genes)[-genes.ensemble :]]
+        self._models = np.array(models).reshape(len(models), 3, genes.features + 1)
+
+    def score(self, shop: GrowingWorkshop, column: Floats, out: Floats) -> None:
+        if is_refit(shop, self._genes):
+            newest = self._fitted(shop, shop.known)[np.newaxis]
+            self._models = np.concatenate([self._models, newest])[-self._genes.ensemble :]
+        # As if all of them had been fitted at this bar's close.
+        refits = np.zeros(len(self._models), dtype=np.int64)
+        ensemble_scores(column, refits, self._models, self._genes.ensemble, out)
+
+    def _fitted(self, shop: GrowingWorkshop, bar: int) -> Floats:
+        every = Workshop(shop.every, shop.store)
+        return refit(every, Fits(every), all_features(shop), self._genes, bar)[0]
+
+
+def _score_onward(shop: GrowingWorkshop, keys: Keys, scorers: list[_Scorer]) -> Rows:
+    if shop.known == 0:
+        return score_rows(shop, keys)
+    column, rows = np.ascontiguousarray(all_features(shop)[:, shop.known :]), np.zeros((keys.size, 1))
+    for row, scorer in zip(rows, scorers, strict=True):
+        scorer.score(shop, column, row)
+    return rows
+
+
+SVC_SCORE = Indicator(
+    "svc_score",
+    rows=score_rows,
+    reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
+    onward=Onward(
+        start=lambda shop, keys: [_Scorer(shop, svc_genes(key)) for key in keys.tolist()],
+        rows=_score_onward,
+    ),
+)
+"""Keyed by `grids.svc_keys`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.compiled import compiled
-from quant_organism.strategies.learning.features import standardise
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
+from quant_organism.strategies.learning.features import LONGEST_LAG, all_features, features_of, standardise
 from quant_organism.strategies.learning.grids import TreeGenes, tree_genes
 from quant_organism.strategies.learning.principal_axes import principal_axes
 from quant_organism.strategies.learning.quantile_regression import quantile_lines
@@ -17,13 +18,12 @@ from quant_organism.strategies.learning.walk_forward import (
     NOT_CONVERGED,
     NOT_FINITE,
     Fits,
+    is_refit,
     refit_bars,
+    refits_so_far,
     training_set,
 )
-
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Workshop
-    from quant_organism.strategies.store import Arrays, Keys
+from quant_organism.strategies.store import Arrays, Keys, Rows
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ _NO_DEVIATION = 1e-12
 """A standard deviation of log returns up to this counts as none."""
 
 
-class Tree(NamedTuple):
+class FittedTree(NamedTuple):
     """A fitted tree over k components of F features, as plain arrays.
 
     Parameters
@@ -71,7 +71,7 @@ def level_rows(shop: Workshop, keys: Keys) -> Floats:
     Levels are log returns over the label horizon, told by the model fitted at the bar's close or at the last refit
     before; 0 before the first refit.
     """
-    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    features = features_of(shop)
     n = shop.bars.close.size
     rows = np.zeros((keys.size, 3, n))
     fits = Fits(shop)
@@ -84,7 +84,7 @@ def level_rows(shop: Workshop, keys: Keys) -> Floats:
     return rows
 
 
-def refit_model(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> tuple[Tree, Floats]:
+def refit_model(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> tuple[FittedTree, Floats]:
     """Return the tree fitted to the rows before a bar and its quantile lines, none where the method has none."""
     tree = refit_tree(shop, fits, features, genes, bar)
     if tree.values.size == 0 or genes.method == "leaf":
@@ -93,7 +93,7 @@ def refit_model(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, 
 
 
 def tell_levels(
-    tree: Tree, lines: Floats, features: Floats, genes: TreeGenes, out: Floats, begin: int, end: int
+    tree: FittedTree, lines: Floats, features: Floats, genes: TreeGenes, out: Floats, begin: int, end: int
 ) -> None:
     """Write what a model tells of rows `begin` to `end` of the features into these columns of `out` (3, n)."""
     if tree.values.size == 0:
@@ -107,17 +107,17 @@ def tell_levels(
         write_line_levels(components, leaves, tree.values, lines, out[:, begin:end])
 
 
-def refit_tree(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> Tree:
+def refit_tree(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int) -> FittedTree:
     """Return the tree fitted to the rows before a bar."""
 
     def training() -> tuple[Floats, Floats]:
         return _training(shop, features, genes, bar)
 
     shape = (genes.window, genes.features, genes.components, genes.depth, genes.leaf, genes.horizon)
-    return Tree(*fits.get("pca_tree", bar, shape, training, lambda rows, returns: fit_tree(rows, returns, genes)))
+    return FittedTree(*fits.get("pca_tree", bar, shape, training, lambda rows, returns: fit_tree(rows, returns, genes)))
 
 
-def refit_lines(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int, tree: Tree) -> Arrays:
+def refit_lines(shop: Workshop, fits: Fits, features: Floats, genes: TreeGenes, bar: int, tree: FittedTree) -> Arrays:
     """Return the quantile lines (3, 2 + k) over the components and predictions of a tree, and their status (1,)."""
 
     def training() -> tuple[Floats, Floats]:
@@ -133,7 +133,7 @@ def _training(shop: Workshop, features: Floats, genes: TreeGenes, bar: int) -> t
     return training_set(shop, features[: genes.features], bar, genes.window, genes.horizon)
 
 
-def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:
+def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> FittedTree:
     """Standardise, take principal components, and grow a tree on the returns.
 
     Parameters
@@ -152,7 +152,7 @@ def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:
     if not (np.isfinite(scaled).all() and np.isfinite(returns).all()):
         none = np.empty(0)
         nodes = np.empty((0, 3), dtype=np.int64)
-        return Tree(moments, np.empty((0, 0)), none, nodes, none, nodes[:, :2], none, np.array([NOT_FINITE]))
+        return FittedTree(moments, np.empty((0, 0)), none, nodes, none, nodes[:, :2], none, np.array([NOT_FINITE]))
     axes = principal_axes(scaled, genes.components)
     components = project(features, 0, returns.size, moments, axes).astype(np.float32)
     with config_context(assume_finite=True, skip_parameter_validation=True):
@@ -162,7 +162,7 @@ def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:
     order = np.lexsort((returns, leaves))
     places = np.arange(nodes.node_count)
     spans = np.stack([np.searchsorted(leaves[order], places, side) for side in ("left", "right")], axis=1)
-    return Tree(
+    return FittedTree(
         moments,
         axes,
         np.array(nodes.threshold),
@@ -174,13 +174,13 @@ def fit_tree(features: Floats, returns: Floats, genes: TreeGenes) -> Tree:
     )
 
 
-def fit_lines(tree: Tree, features: Floats, returns: Floats, genes: TreeGenes) -> Arrays:
+def fit_lines(tree: FittedTree, features: Floats, returns: Floats, genes: TreeGenes) -> Arrays:
     """Fit quantile lines of the returns on the components and the tree's prediction.
 
     Parameters
     ----------
     tree
-        Tree fitted to the same rows.
+        FittedTree fitted to the same rows.
     features, returns
         As for `fit_tree`.
     genes
@@ -274,3 +274,38 @@ def write_line_levels(
         finite = np.isfinite(told.sum())
         for k in range(told.size):
             levels[k, t] = told[k] if finite else 0.0
+
+
+_LatestModels = list[tuple[TreeGenes, list[tuple[FittedTree, Floats]]]]
+"""The last model of each key, none before its first refit."""
+
+
+def _latest_models(shop: GrowingWorkshop, keys: Keys) -> _LatestModels:
+    genes = map(tree_genes, keys.tolist())
+    return [(g, [_model_at(shop, g, bar) for bar in refits_so_far(shop, g)[-1:]]) for g in genes]
+
+
+def _model_at(shop: GrowingWorkshop, genes: TreeGenes, bar: int) -> tuple[FittedTree, Floats]:
+    every = Workshop(shop.every, shop.store)
+    return refit_model(every, Fits(every), all_features(shop), genes, bar)
+
+
+def _levels_onward(shop: GrowingWorkshop, keys: Keys, models: _LatestModels) -> Rows:
+    if shop.known == 0:
+        return level_rows(shop, keys)
+    column, rows = np.ascontiguousarray(all_features(shop)[:, shop.known :]), np.zeros((keys.size, 3, 1))
+    for row, (genes, kept) in zip(rows, models, strict=True):
+        if is_refit(shop, genes):
+            kept[:] = [_model_at(shop, genes, shop.known)]
+        if kept:
+            tell_levels(*kept[0], column, genes, row, 0, 1)
+    return rows
+
+
+RETURN_LEVELS = Indicator(
+    "return_levels",
+    rows=level_rows,
+    reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
+    onward=Onward(start=_latest_models, rows=_levels_onward),
+)
+"""Keyed by `grids.tree_keys`; shape (K, 3, n)."""

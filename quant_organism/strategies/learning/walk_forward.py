@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Workshop
 from quant_organism.strategies.learning.features import forward_returns
-
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import Workshop
-    from quant_organism.strategies.store import Arrays
+from quant_organism.strategies.learning.grids import SvcGenes, TreeGenes
+from quant_organism.strategies.store import Arrays
 
 Floats = NDArray[np.float64]
 Count = TypeVar("Count", int, NDArray[np.int64])
@@ -37,6 +36,18 @@ def refit_bars(numbers: NDArray[np.int64], window: int, horizon: int, interval: 
     """Return the bars at whose close a model is fitted: absolute bar numbers that `interval` divides, shape (R,)."""
     bars = np.flatnonzero(numbers % interval == 0)
     return bars[bars >= first_refit(window, horizon)]
+
+
+def is_refit(shop: GrowingWorkshop, genes: SvcGenes | TreeGenes) -> bool:
+    """Say whether a model is fitted at the close of the first new bar."""
+    due = int(shop.every.numbers[shop.known]) % genes.interval == 0
+    return due and shop.known >= first_refit(genes.window, genes.horizon)
+
+
+def refits_so_far(shop: GrowingWorkshop, genes: SvcGenes | TreeGenes) -> list[int]:
+    """Return the bars so far at whose close a model is fitted."""
+    bars: list[int] = refit_bars(shop.every.numbers, genes.window, genes.horizon, genes.interval).tolist()
+    return bars
 
 
 def training_rows(bar: int, window: int, horizon: int) -> tuple[int, int]:

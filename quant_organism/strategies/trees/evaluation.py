@@ -4,47 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.family import get_family
-from quant_organism.strategies.operators import default_genome
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.indicators.indicator import Indicator, Needs
+from quant_organism.strategies.trees.interpreter import OPERATIONS, Instructions, interpret
+from quant_organism.strategies.trees.language import Language
 from quant_organism.strategies.trees.primitives import (
     BOOL,
-    FAMILY_SIGN,
-    PRICES,
+    CONSTANTS,
+    FAMILY,
+    FUNDING,
     PRIMITIVES,
     VOTE,
     Read,
-    constant,
     is_constant,
 )
 from quant_organism.strategies.trees.shape import Tree, branches, constants, walk
 
-if TYPE_CHECKING:
-    from quant_organism.strategies.bank import IndicatorBank
-    from quant_organism.strategies.kernels.trees import Instructions
-
 
 @lru_cache(maxsize=2**14)
-def first_bar(tree: Tree) -> int:
+def first_bar(language: Language, tree: Tree) -> int:
     """Return the first bar on which every indicator of a tree is defined, as far back as the tree looks."""
     if tree[0] == "family":
-        return get_family(tree[1]).warmup(default_genome(tree[1]).genes)
+        voter = language.voters[tree[1]]
+        return voter.warmup(voter.default_genes)
     primitive, settings = PRIMITIVES[tree[0]], constants(tree)
-    before = max(map(first_bar, branches(tree)), default=0)
+    before = max((first_bar(language, branch) for branch in branches(tree)), default=0)
     return max(primitive.first(*settings), before + primitive.looks_back(*settings))
 
 
-def indicators_of(trees: Iterable[Tree]) -> dict[str, NDArray[np.int64]]:
+def indicators_of(language: Language, trees: Iterable[Tree]) -> Needs:
     """Name the indicators that trees read, and their keys."""
-    keys: dict[str, list[int]] = {}
-    for name, key in dict.fromkeys(read for tree in trees for read in _all_reads(tree)):
-        if name not in PRICES:
-            keys.setdefault(name, []).append(key)
-    return {name: np.unique(np.array(used, dtype=np.int64)) for name, used in keys.items()}
+    keys: dict[Indicator, list[int]] = {}
+    for source, key in dict.fromkeys(read for tree in trees for read in _all_reads(language, tree)):
+        if isinstance(source, Indicator):
+            keys.setdefault(source, []).append(key)
+    return {indicator: np.unique(np.array(used, dtype=np.int64)) for indicator, used in keys.items()}
+
+
+@lru_cache(maxsize=2**14)
+def columns_read(language: Language, tree: Tree) -> frozenset[str]:
+    """Return the columns beyond prices and volume that a tree cannot do without."""
+    read: set[str] = set()
+    for node in walk(tree):
+        if node[0] == FUNDING:
+            read.add("funding_rate")
+        if node[0] == "family":
+            read.update(language.voters[node[1]].columns)
+    return frozenset(read)
 
 
 class Program:
@@ -52,14 +62,17 @@ class Program:
 
     Parameters
     ----------
+    language
+        What the trees are written in.
     trees
         Trees of type Vote, each once.
     """
 
-    def __init__(self, trees: Sequence[Tree]) -> None:
+    def __init__(self, language: Language, trees: Sequence[Tree]) -> None:
         nodes = list(dict.fromkeys(node for tree in trees for node in _upwards(tree)))
-        reads = list(dict.fromkeys(read for tree in trees for read in _all_reads(tree) if read[0] != FAMILY_SIGN))
-        layout = _Layout(reads, trees)
+        every = dict.fromkeys(read for tree in trees for read in _all_reads(language, tree))
+        reads = [read for read in every if read[0] is not language.sign]
+        layout = _TreeLayout(language, reads, trees)
         last_use = {branch: place for place, node in enumerate(nodes) for branch in branches(node)}
         for place, node in enumerate(nodes):
             layout.add(node)
@@ -68,18 +81,21 @@ class Program:
                     layout.free(branch)
         self.instructions = layout.instructions()
         self._buffers = layout.numbers.size, layout.truths.size
-        tables = {name: place for place, name in enumerate(_tables_read())}
+        tables = {source: place for place, source in enumerate(_tables_read())}
         self._n_tables, self._n_votes = len(tables), len(trees)
-        self._table = np.array([tables[name] for name, _ in reads], dtype=np.int64)
-        by_name: dict[str, list[tuple[int, int]]] = {}
-        for number, (name, key) in enumerate(reads):
-            by_name.setdefault(name, []).append((number, key))
-        self._prices = [(tables[name], name) for name in by_name if name in PRICES]
-        # Table and name of each indicator, the numbers of the inputs that are read of it, and their keys.
+        self._table = np.array([tables[source] for source, _ in reads], dtype=np.int64)
+        by_source: dict[Indicator | str, list[tuple[int, int]]] = {}
+        for number, (source, key) in enumerate(reads):
+            by_source.setdefault(source, []).append((number, key))
+        self._prices = [(tables[name], name) for name in by_source if isinstance(name, str)]
+        # Table of each indicator, the numbers of the inputs that are read of it, and their keys.
         self._indicators = [
-            (tables[name], name, *np.array(pairs).T.copy()) for name, pairs in by_name.items() if name not in PRICES
+            (tables[source], source, *np.array(pairs).T.copy())
+            for source, pairs in by_source.items()
+            if isinstance(source, Indicator)
         ]
-        signs = [(row, _reads(tree)[0][1]) for row, tree in enumerate(trees) if tree[0] == "family"]
+        self._sign = language.sign
+        signs = [(row, language.reads(tree)[0][1]) for row, tree in enumerate(trees) if tree[0] == "family"]
         self._signs = np.array(signs, dtype=np.int64).reshape(-1, 2).T
 
     def run(self, bank: IndicatorBank) -> NDArray[np.int8]:
@@ -90,19 +106,17 @@ class Program:
         bank
             Indicators of the asset; holds at least what `indicators_of` names.
         """
-        from quant_organism.strategies.kernels.trees import interpret
-
         votes = np.empty((self._n_votes, bank.bars.numbers.size), dtype=np.int8)
         row = np.zeros(self._table.size, dtype=np.int64)
         tables = [np.empty((0, votes.shape[1]))] * self._n_tables
         for place, name in self._prices:
             # The tables must be of one type, and a column that may not be written to is of another.
             tables[place] = np.require(getattr(bank.bars, name)[np.newaxis], requirements=["C", "W"])
-        for place, name, inputs, keys in self._indicators:
-            tables[place], row[inputs] = bank.rows(name, keys)
+        for place, indicator, inputs, keys in self._indicators:
+            tables[place], row[inputs] = bank.rows(indicator, keys)
         interpret(self.instructions, tuple(tables), self._table, row, *self._buffers, votes)
         if self._signs.size:
-            signs, numbers = bank.rows(FAMILY_SIGN, self._signs[1])
+            signs, numbers = bank.rows(self._sign, self._signs[1])
             votes[self._signs[0]] = signs[numbers]
         return votes
 
@@ -123,9 +137,10 @@ class _Buffers:
         self._free.append(buffer)
 
 
-class _Layout:
+class _TreeLayout:
     # Turns nodes into instructions, and knows where the value of each node stands.
-    def __init__(self, inputs: Sequence[Read], trees: Sequence[Tree]) -> None:
+    def __init__(self, language: Language, inputs: Sequence[Read], trees: Sequence[Tree]) -> None:
+        self._language = language
         self._inputs = {read: number for number, read in enumerate(inputs)}
         self._votes = {tree: row for row, tree in enumerate(trees)}
         self._places: dict[Tree, int] = {}
@@ -133,10 +148,8 @@ class _Layout:
         self.numbers, self.truths = _Buffers(), _Buffers()
 
     def add(self, node: Tree) -> None:
-        from quant_organism.strategies.kernels.trees import OPERATIONS
-
         primitive = PRIMITIVES[node[0]]
-        arguments = [self._inputs[read] for read in _reads(node) if read in self._inputs]
+        arguments = [self._inputs[read] for read in self._language.reads(node) if read in self._inputs]
         if primitive.operation is None:
             if arguments:
                 self._places[node] = arguments[0]
@@ -166,21 +179,20 @@ class _Layout:
             self.numbers.free(~self._places[node])
 
     def instructions(self) -> Instructions:
-        from quant_organism.strategies.kernels.trees import Instructions
-
         operation, a, b, out = np.array([line for line, _ in self._lines], dtype=np.int64).reshape(-1, 4).T.copy()
         return Instructions(operation, a, b, out, np.array([constant for _, constant in self._lines], dtype=np.float64))
 
 
 @cache
-def _tables_read() -> tuple[str, ...]:
-    # Names of all indicators and columns that the language reads, so that the interpreter always gets as many tables.
+def _tables_read() -> tuple[Indicator | str, ...]:
+    # All indicators and columns that primitives read, so that the interpreter always gets as many tables.
     reads = (
         read
         for primitive in PRIMITIVES.values()
-        for read in primitive.reads(*(constant(kind).default for kind in primitive.signatures[0] if is_constant(kind)))
+        if primitive.signatures[0] != (FAMILY,)
+        for read in primitive.reads(*(CONSTANTS[kind].default for kind in primitive.signatures[0] if is_constant(kind)))
     )
-    return tuple(sorted({name for name, _ in reads} - {FAMILY_SIGN}))
+    return tuple(sorted({source for source, _ in reads}, key=lambda s: s if isinstance(s, str) else s.name))
 
 
 def _upwards(tree: Tree) -> Iterator[Tree]:
@@ -190,10 +202,6 @@ def _upwards(tree: Tree) -> Iterator[Tree]:
     yield tree
 
 
-def _reads(node: Tree) -> tuple[Read, ...]:
-    return PRIMITIVES[node[0]].reads(*constants(node))
-
-
 @lru_cache(maxsize=2**14)
-def _all_reads(tree: Tree) -> tuple[Read, ...]:
-    return tuple(dict.fromkeys(read for node in walk(tree) for read in _reads(node)))
+def _all_reads(language: Language, tree: Tree) -> tuple[Read, ...]:
+    return tuple(dict.fromkeys(read for node in walk(tree) for read in language.reads(node)))

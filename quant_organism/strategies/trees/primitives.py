@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.indicators.averages import (
+    EMA,
+    FUNDING_MEAN,
+    KERNEL_REGRESSION,
+    LOG_RETURN,
+    MACD,
+    SMA,
+)
+from quant_organism.strategies.indicators.dispersion import DEVIATION
+from quant_organism.strategies.indicators.extremes import (
+    HIGHEST_HIGH,
+    LOWEST_LOW,
+    MIDRANGE,
+    PREVIOUS_HIGH,
+    PREVIOUS_LOW,
+)
+from quant_organism.strategies.indicators.indicator import Indicator, pair
+from quant_organism.strategies.indicators.oscillators import RSI, STOCHASTIC_D, STOCHASTIC_K
+from quant_organism.strategies.indicators.swings import SWING_END, SWING_START
+from quant_organism.strategies.indicators.trend import EFFICIENCY_RATIO
+from quant_organism.strategies.indicators.volatility import ATR
+from quant_organism.strategies.indicators.volume import VWAP
 
-Read = tuple[str, int]
-"""An indicator of the bank and its key, or a column and 0."""
+Read = tuple[Indicator | str, int]
+"""An indicator and its key, or the name of a column and 0."""
 
 PRICE, RANGE, RATIO, SCORE, BOOL, VOTE = "Price", "Range", "Ratio", "Score100", "Bool", "Vote"
 PERIOD, MULT, LEVEL, FRAC, FAMILY = "Period", "Mult", "Level", "Frac", "Family"
@@ -26,7 +48,7 @@ CONSTANTS = {
         name=FRAC, kind="float", default=0.0, low=-0.05, high=0.05, unit="fraction", description="a mark for a ratio"
     ),
 }
-"""Kind and bounds of the constants that stand as arguments; families are in `constant`."""
+"""Kind and bounds of the constants that stand as arguments; families are in a `Language`."""
 
 EFFICIENCY = "efficiency_ratio"
 """Name of the primitive whose values are known to lie in [0, 1]."""
@@ -40,27 +62,8 @@ _EPANECHNIKOV, _HIGHS_AND_LOWS = 1, 1
 _GOLDEN = 0.618
 """Share of the last swing that is given back at the Fibonacci level."""
 
-FAMILY_SIGN = "family_sign"
-"""Name of the indicator that holds the sign of each family's reference genome, keyed by the family's number."""
-
 FUNDING = "funding_mean"
 """Name of the primitive that needs a column beyond prices and volume."""
-
-
-@cache
-def constant(type_name: str) -> GeneSpec:
-    """Return the kind and bounds of a type of constants."""
-    if type_name != FAMILY:
-        return CONSTANTS[type_name]
-    from quant_organism.strategies.family import families, get_family
-
-    names = tuple(
-        name
-        for name in families()
-        if get_family(name).seed_type != "ml_classifier"
-        and not any(spec.kind == "structure" for spec in get_family(name).own_genes)
-    )
-    return GeneSpec(name=FAMILY, kind="choice", default=names[0], choices=names, unit="family", description="a rule")
 
 
 def is_constant(type_name: str) -> bool:
@@ -116,19 +119,13 @@ def _column(name: str) -> Primitive:
 
 
 def _indicator(
-    name: str, returns: str, indicator: str, first: Callable[..., int], takes: tuple[str, ...] = (PERIOD,)
+    name: str, returns: str, indicator: Indicator, first: Callable[..., int], takes: tuple[str, ...] = (PERIOD,)
 ) -> Primitive:
     # One row of the bank, keyed by its period or its pair of periods.
     def reads(*periods: int) -> tuple[Read, ...]:
-        return ((indicator, periods[0] if len(periods) == 1 else _paired(*periods)),)
+        return ((indicator, periods[0] if len(periods) == 1 else pair(*periods)),)
 
     return Primitive(name=name, returns=returns, signatures=(takes,), reads=reads, first=first)
-
-
-def _paired(a: int, b: int) -> int:
-    from quant_organism.strategies.bank import pair  # loads the compiler, and reading a genome must not
-
-    return int(pair(a, b))
 
 
 def _band(name: str, side: float) -> Primitive:
@@ -136,7 +133,7 @@ def _band(name: str, side: float) -> Primitive:
         name=name,
         returns=PRICE,
         signatures=((PERIOD, MULT),),
-        reads=lambda period, mult: (("sma", period), ("deviation", period)),
+        reads=lambda period, mult: ((SMA, period), (DEVIATION, period)),
         operation="band",
         constant=lambda period, mult: side * mult,
         first=_full,
@@ -151,63 +148,57 @@ def _previous(period: int) -> int:
     return period
 
 
-def _family_sign(name: str) -> tuple[Read, ...]:
-    from quant_organism.strategies.family import families
-
-    return ((FAMILY_SIGN, families().index(name)),)
-
-
 _EQUAL = tuple((kind, kind) for kind in (PRICE, RANGE, RATIO, SCORE))
 _COMPARABLE = (*_EQUAL, (SCORE, LEVEL), (RATIO, FRAC))
 
 _TABLE = (
     *map(_column, PRICES),
-    _indicator("sma", PRICE, "sma", _full),
-    _indicator("ema", PRICE, "ema", _full),
-    _indicator("highest", PRICE, "highest_high", _full),
-    _indicator("lowest", PRICE, "lowest_low", _full),
-    _indicator("donchian_high", PRICE, "previous_high", _previous),
-    _indicator("donchian_low", PRICE, "previous_low", _previous),
+    _indicator("sma", PRICE, SMA, _full),
+    _indicator("ema", PRICE, EMA, _full),
+    _indicator("highest", PRICE, HIGHEST_HIGH, _full),
+    _indicator("lowest", PRICE, LOWEST_LOW, _full),
+    _indicator("donchian_high", PRICE, PREVIOUS_HIGH, _previous),
+    _indicator("donchian_low", PRICE, PREVIOUS_LOW, _previous),
     _band("upper_band", 1.0),
     _band("lower_band", -1.0),
-    _indicator("vwap", PRICE, "vwap", _full),
-    _indicator("tenkan", PRICE, "midrange", _full),
-    _indicator("kijun", PRICE, "midrange", _full),
+    _indicator("vwap", PRICE, VWAP, _full),
+    _indicator("tenkan", PRICE, MIDRANGE, _full),
+    _indicator("kijun", PRICE, MIDRANGE, _full),
     Primitive(
         name="nadaraya_watson",
         returns=PRICE,
         signatures=((PERIOD,),),
-        reads=lambda period: (("kernel_regression", _paired(period, _EPANECHNIKOV)),),
+        reads=lambda period: ((KERNEL_REGRESSION, pair(period, _EPANECHNIKOV)),),
         first=_full,
     ),
     Primitive(
         name="fibonacci",
         returns=PRICE,
         signatures=((PERIOD,),),
-        reads=lambda period: tuple((name, _paired(period, _HIGHS_AND_LOWS)) for name in ("swing_start", "swing_end")),
+        reads=lambda period: tuple((end, pair(period, _HIGHS_AND_LOWS)) for end in (SWING_START, SWING_END)),
         operation="retracement",
         constant=lambda period: _GOLDEN,
         first=_previous,
     ),
-    _indicator("atr", RANGE, "atr", _previous),
-    _indicator("std", RANGE, "deviation", _full),
+    _indicator("atr", RANGE, ATR, _previous),
+    _indicator("std", RANGE, DEVIATION, _full),
     Primitive(name="difference", returns=RANGE, signatures=((PRICE, PRICE),), operation="subtract"),
     Primitive(name="relative", returns=RATIO, signatures=((PRICE, PRICE),), operation="relative"),
     Primitive(name="share", returns=RATIO, signatures=((RANGE, PRICE),), operation="share"),
-    _indicator("log_return", RATIO, "log_return", _previous),
+    _indicator("log_return", RATIO, LOG_RETURN, _previous),
     Primitive(
         name="macd",
         returns=RATIO,
         signatures=((),),
-        reads=lambda: (("macd", _paired(12, 26)), ("close", 0)),
+        reads=lambda: ((MACD, pair(12, 26)), ("close", 0)),
         operation="share",
         first=lambda: 25,
     ),
-    _indicator(EFFICIENCY, RATIO, "efficiency_ratio", _previous),
-    _indicator(FUNDING, RATIO, "funding_mean", _full),
-    _indicator("rsi", SCORE, "rsi", _previous),
-    _indicator("stochastic_k", SCORE, "stochastic_k", _full),
-    _indicator("stochastic_d", SCORE, "stochastic_d", lambda k, d: k + d - 2, (PERIOD, PERIOD)),
+    _indicator(EFFICIENCY, RATIO, EFFICIENCY_RATIO, _previous),
+    _indicator(FUNDING, RATIO, FUNDING_MEAN, _full),
+    _indicator("rsi", SCORE, RSI, _previous),
+    _indicator("stochastic_k", SCORE, STOCHASTIC_K, _full),
+    _indicator("stochastic_d", SCORE, STOCHASTIC_D, lambda k, d: k + d - 2, (PERIOD, PERIOD)),
     Primitive(name="gt", returns=BOOL, signatures=_COMPARABLE, operation="greater"),
     Primitive(name="lt", returns=BOOL, signatures=_COMPARABLE, operation="greater", is_swapped=True),
     Primitive(name="cross_above", returns=BOOL, signatures=_EQUAL, operation="crosses", looks_back=lambda: 1),
@@ -221,7 +212,7 @@ _TABLE = (
         name="held_for", returns=BOOL, signatures=((BOOL, PERIOD),), operation="held", constant=float, looks_back=_full
     ),
     Primitive(name="vote", returns=VOTE, signatures=((BOOL, BOOL),), operation="vote"),
-    Primitive(name="family", returns=VOTE, signatures=((FAMILY,),), reads=_family_sign),
+    Primitive(name="family", returns=VOTE, signatures=((FAMILY,),)),
 )
 
 PRIMITIVES = {primitive.name: primitive for primitive in _TABLE}

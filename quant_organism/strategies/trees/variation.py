@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from quant_organism.strategies.genes import Structure
+from quant_organism.strategies.trees.language import Language
 from quant_organism.strategies.trees.primitives import (
     BOOL,
     CONSTANTS,
@@ -23,7 +24,6 @@ from quant_organism.strategies.trees.primitives import (
     PERIOD,
     PRIMITIVES,
     VOTE,
-    constant,
     is_constant,
 )
 from quant_organism.strategies.trees.shape import DEEPEST, MOST_NODES, Tree, depth, reads_indicator, signature, size
@@ -53,14 +53,14 @@ _PERIODS = np.array([2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 6
 _OPPOSITE = {"gt": "lt", "lt": "gt", "cross_above": "cross_below", "cross_below": "cross_above"}
 
 
-def draw_vote(rng: np.random.Generator) -> Tree:
+def draw_vote(language: Language, rng: np.random.Generator) -> Tree:
     """Draw a tree of type Vote that is not dead, already simplified."""
     while True:
         if rng.random() < _FAMILY_SHARE:
-            return ("family", constant(FAMILY).draw(rng))
-        long = _nested(_grown(BOOL, _DRAWN_LEVELS, rng))
+            return ("family", language.constant(FAMILY).draw(rng))
+        long = _nested(_grown(language, BOOL, _DRAWN_LEVELS, rng))
         mirrored = rng.random() < _MIRRORED_SHARE
-        short = opposite(long) if mirrored else _nested(_grown(BOOL, _DRAWN_LEVELS, rng))
+        short = opposite(long) if mirrored else _nested(_grown(language, BOOL, _DRAWN_LEVELS, rng))
         vote = simplified(("vote", long, short))
         if _is_sound(vote):
             return vote
@@ -74,15 +74,15 @@ def opposite(condition: Tree) -> Tree:
     marks = {LEVEL: 100.0, FRAC: 0.0}
     kinds = signature(condition)
     turned = [
-        constant(kind).check(marks[kind] - part, kind) if kind in marks else part
+        CONSTANTS[kind].check(marks[kind] - part, kind) if kind in marks else part
         for kind, part in zip(kinds, parts, strict=True)
     ]
     return (_OPPOSITE[name], *turned)
 
 
-def perturb_votes(votes: Structure, rng: np.random.Generator) -> Structure:
+def perturb_votes(language: Language, votes: Structure, rng: np.random.Generator) -> Structure:
     """Change a constant (most often) or a branch of one vote, or add or drop one; the result differs."""
-    changes: tuple[Callable[[Structure, np.random.Generator], Structure], ...] = (
+    changes: tuple[Callable[[Language, Structure, np.random.Generator], Structure], ...] = (
         _constant_moved,
         _constant_moved,
         _branch_redrawn,
@@ -90,7 +90,7 @@ def perturb_votes(votes: Structure, rng: np.random.Generator) -> Structure:
         _vote_added_or_dropped,
     )
     while True:
-        changed = changes[int(rng.integers(len(changes)))](votes, rng)
+        changed = changes[int(rng.integers(len(changes)))](language, votes, rng)
         if changed != votes:
             return changed
 
@@ -118,34 +118,34 @@ def _is_sound(vote: Tree) -> bool:
     return depth(vote) <= DEEPEST and size(vote) <= MOST_NODES and reads_indicator(vote) and not is_dead(vote)
 
 
-def _constant_moved(votes: Structure, rng: np.random.Generator) -> Structure:
+def _constant_moved(language: Language, votes: Structure, rng: np.random.Generator) -> Structure:
     slot = _slot(votes, rng)
     flat = _flat(_vote(votes, slot))
     places = [place for place, node in enumerate(flat) if is_constant(node.ret.__name__)]
     if not places:
         return votes
     place = _picked(places, rng)
-    spec = constant(flat[place].ret.__name__)
+    spec = language.constant(flat[place].ret.__name__)
     flat[place] = _leaf(spec.name, _on_grid(spec.name, spec.perturb(flat[place].value, rng)))
     return _if_sound(votes, slot, _nested(flat))
 
 
-def _branch_redrawn(votes: Structure, rng: np.random.Generator) -> Structure:
+def _branch_redrawn(language: Language, votes: Structure, rng: np.random.Generator) -> Structure:
     slot = _slot(votes, rng)
     flat = _flat(_vote(votes, slot))
     place = _picked([place for place, node in enumerate(flat) if not is_constant(node.ret.__name__)], rng)
     if place == 0:
-        return _replaced(votes, slot, draw_vote(rng))
+        return _replaced(votes, slot, draw_vote(language, rng))
     kind = flat[place].ret.__name__
-    flat[flat.searchSubtree(place)] = _grown(kind, max(_BRANCH_LEVELS, _least_levels()[kind]), rng)
+    flat[flat.searchSubtree(place)] = _grown(language, kind, max(_BRANCH_LEVELS, _least_levels()[kind]), rng)
     return _if_sound(votes, slot, _nested(flat))
 
 
-def _vote_added_or_dropped(votes: Structure, rng: np.random.Generator) -> Structure:
+def _vote_added_or_dropped(language: Language, votes: Structure, rng: np.random.Generator) -> Structure:
     number = int(rng.integers(len(votes)))
     group: Any = votes[number]
     if len(group) < MOST_VOTES and (len(group) == 1 or rng.random() < 0.5):
-        group = (*group, draw_vote(rng))
+        group = (*group, draw_vote(language, rng))
     else:
         dropped = int(rng.integers(len(group)))
         group = group[:dropped] + group[dropped + 1 :]
@@ -187,19 +187,19 @@ def _types() -> dict[str, type]:
 
 
 @cache
-def _language() -> Any:
+def _primitive_set() -> Any:
     from deap import gp
 
     types = _types()
-    language = gp.PrimitiveSetTyped("vote", [], types[VOTE])
+    primitives = gp.PrimitiveSetTyped("vote", [], types[VOTE])
     for primitive in PRIMITIVES.values():
         for kinds in primitive.signatures:
             if kinds:
                 name = "/".join((primitive.name, *kinds))
-                language.addPrimitive(primitive, [types[kind] for kind in kinds], types[primitive.returns], name)
+                primitives.addPrimitive(primitive, [types[kind] for kind in kinds], types[primitive.returns], name)
             else:
-                language.addTerminal(primitive, types[primitive.returns], primitive.name)
-    return language
+                primitives.addTerminal(primitive, types[primitive.returns], primitive.name)
+    return primitives
 
 
 @cache
@@ -226,16 +226,16 @@ def _on_grid(kind: str, value: Any) -> Any:
     return round(value, _DIGITS[kind]) + 0.0 if kind in _DIGITS else value
 
 
-def _grown(kind: str, levels: int, rng: np.random.Generator) -> list[Any]:
+def _grown(language: Language, kind: str, levels: int, rng: np.random.Generator) -> list[Any]:
     # The nodes of a random tree of at most `levels` edges; the choice among what fits is uniform.
     if is_constant(kind):
-        return [_leaf(kind, _on_grid(kind, constant(kind).draw(rng)))]
-    language, least, type_ = _language(), _least_levels(), _types()[kind]
-    options = [node for node in language.primitives[type_] if max(least[k.__name__] for k in node.args) < levels]
-    node = _picked(options + language.terminals[type_], rng)
+        return [_leaf(kind, _on_grid(kind, language.constant(kind).draw(rng)))]
+    known, least, type_ = _primitive_set(), _least_levels(), _types()[kind]
+    options = [node for node in known.primitives[type_] if max(least[k.__name__] for k in node.args) < levels]
+    node = _picked(options + known.terminals[type_], rng)
     grown = [node]
     for argument in node.args if node.arity else ():
-        grown += _grown(argument.__name__, levels - 1, rng)
+        grown += _grown(language, argument.__name__, levels - 1, rng)
     return grown
 
 
@@ -247,7 +247,7 @@ def _flat(tree: Tree) -> Any:
 
 def _nodes(tree: Tree) -> list[Any]:
     kinds = signature(tree)
-    nodes = [_language().mapping["/".join((tree[0], *kinds))]]
+    nodes = [_primitive_set().mapping["/".join((tree[0], *kinds))]]
     for kind, part in zip(kinds, tree[1:], strict=True):
         nodes += _nodes(part) if isinstance(part, tuple) else [_leaf(kind, part)]
     return nodes

@@ -3,3 +3,13 @@
 Which gates a candidate meets, and with which thresholds, is declared in a profile (`validation/profile.py`); the order
 and the decision are the gauntlet's (`validation/gauntlet.py`).
 """
+
+from typing import Final
+
+from quant_organism.validation.gates import overfitting, replay, robustness, significance, thresholds
+from quant_organism.validation.gates.gate import Gate
+
+GATES: Final[tuple[type[Gate], ...]] = tuple(
+    gate for file in (thresholds, overfitting, robustness, replay, significance) for gate in file.GATES
+)
+"""Every kind of gate."""

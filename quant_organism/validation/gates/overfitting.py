@@ -5,7 +5,7 @@ The trials are those of the ledger. Clones count once, and what goes together co
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,3 +247,12 @@ def medoid_returns(grounds: Grounds) -> NDArray[np.float64] | NotRun:
 
 def _years(case: Case) -> float:
     return len(case.daily_returns("in_sample")) / DAYS_A_YEAR
+
+
+GATES: Final[tuple[type[Gate], ...]] = (
+    DeflatedSharpe,
+    BacktestOverfitting,
+    TrialBudget,
+    HaircutSharpe,
+    PredictiveAbility,
+)

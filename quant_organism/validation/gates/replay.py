@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -209,3 +209,6 @@ def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
 def triple_of(case: Case, mode: Mode) -> TripleScore:
     """Return a candidate's score over all three stages."""
     return triple_score(case.metrics("holdout"), replay_of(case, mode), NO_VENUE)
+
+
+GATES: Final[tuple[type[Gate], ...]] = (TradeParity, ReplaySharpe, ReplayConsistency, SharpeOnTestnet, TripleValidation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -315,7 +315,7 @@ class DayUnions(LossGate):
         return day_unions(self.subject(case))
 
 
-ROBUSTNESS = (
+GATES: Final[tuple[type[Gate], ...]] = (
     ParameterNeighbourhood,
     PriceNoise,
     DearerTrading,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,7 @@ class SearchLuck(AtMostP):
         return self.at_most_threshold(found.p_value, found.draws, reason)
 
 
-class Decision(AtMostP):
+class CombinedSignificance(AtMostP):
     """The decision: the search's p-value and that of the unseen days, combined (Fisher).
 
     Both rest on days of their own. The gate `holdout_mean` has to stand in the same profile.
@@ -163,3 +163,6 @@ def search_p(case: Case) -> PValue | NotRun:
     own = case.candidate
     name = f"champion {champions.index(own.id) + 1}" if own.origin == "champion" else "committee"
     return p_values.get(name, NotRun(f"the repeated searches have no {name}"))
+
+
+GATES: Final[tuple[type[Gate], ...]] = (Luck, HoldoutMean, Pretest, SearchLuck, CombinedSignificance)

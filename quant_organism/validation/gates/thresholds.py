@@ -125,3 +125,6 @@ class PositiveWindows(Gate):
             return self.without("nothing was traded in any window", self.windows)
         totals = np.array([np.prod(1 + part) - 1 for part in np.array_split(returns, self.windows)])
         return self.at_least_threshold(float(np.mean(totals > 0)), self.windows)
+
+
+GATES: Final[tuple[type[Gate], ...]] = (Backtest, PositiveWindows)

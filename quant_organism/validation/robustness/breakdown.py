@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest.metrics import path_metrics
+from quant_organism.backtest import path_metrics
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members, without_models

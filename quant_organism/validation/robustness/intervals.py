@@ -11,9 +11,7 @@ import numpy as np
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR, Interval
-from quant_organism.strategies import Genome, get_family
-from quant_organism.strategies.committee import Member
-from quant_organism.strategies.family import model_genes, repaired
+from quant_organism.strategies import Genome, Member, get_family
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members
 from quant_organism.validation.statistics.evidence import NotRun
 
@@ -54,7 +52,7 @@ def longer_bars(subject: Subject, *, factors: Sequence[int] = BAR_FACTORS) -> Sh
 def translated(genome: Genome, factor: int) -> Genome | None:
     """Return a genome whose periods are the same time in bars that are longer by a factor, None if its genes forbid."""
     family = get_family(genome.family)
-    if model_genes(family) or any(spec.kind == "structure" for spec in family.genes):
+    if family.model_genes or any(spec.kind == "structure" for spec in family.genes):
         return None
     genes = dict(genome.genes)
     for spec in family.genes:
@@ -66,7 +64,7 @@ def translated(genome: Genome, factor: int) -> Genome | None:
         moved = Genome(genome.family, genes, genome.generation)
     except InputError:
         return None
-    return moved if repaired(family, dict(moved.genes)) == dict(moved.genes) else None
+    return moved if family.repair(dict(moved.genes)) == dict(moved.genes) else None
 
 
 def coarser(panel: Panel, interval: Interval) -> Panel:

@@ -8,9 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies import Genome, get_family
-from quant_organism.strategies.family import model_genes, repaired
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies import GeneSpec, GeneValue, Genome, get_family
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members, stream_of
 from quant_organism.validation.statistics.evidence import NotRun, require
 
@@ -64,13 +62,13 @@ def neighbourhood(subject: Subject, *, seed: int, neighbours: int = NEIGHBOURS, 
 def neighbours_of(genome: Genome, rng: np.random.Generator, count: int, step: float) -> list[Genome]:
     """Return genomes with every number moved; equal ones may come more than once."""
     family = get_family(genome.family)
-    fixed = model_genes(family)
+    fixed = family.model_genes
     numbers = [spec for spec in family.genes if spec.kind in ("int", "float") and spec.name not in fixed]
     steps = step * rng.standard_normal((count, len(numbers)))
     return [
         Genome(
             genome.family,
-            repaired(family, dict(genome.genes) | _moved(genome, numbers, row)),
+            family.repair(dict(genome.genes) | _moved(genome, numbers, row)),
             genome.generation,
         )
         for row in steps

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import Committee, get_family
-from quant_organism.strategies.committee import Member
-from quant_organism.strategies.family import model_genes
-from quant_organism.validation.splits import Span
+from quant_organism.market.splits import Span
+from quant_organism.strategies import Committee, Member, get_family
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import QUANTILES
 
@@ -170,7 +168,7 @@ def without_models(subject: Subject) -> tuple[Subject, tuple[Member, ...]] | Not
     The subject with the others and the members left out; or why not: less than half of the weight would remain.
     """
     members = subject.committee.members
-    fitted = tuple(member for member in members if model_genes(get_family(member.genome.family)))
+    fitted = tuple(member for member in members if get_family(member.genome.family).model_genes)
     rest = [member for member in members if member not in fitted]
     if 2 * sum(member.weight for member in rest) < 1:
         return NotRun(f"{len(fitted)} of {len(members)} members fit models, and all would have to be fitted anew")

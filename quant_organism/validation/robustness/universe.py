@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from quant_organism.market.schema import MS_PER_HOUR
-from quant_organism.strategies.committee import Member
+from quant_organism.strategies import Member
 from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
 from quant_organism.validation.statistics.evidence import NotRun
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
 from quant_organism.validation.statistics.evidence import require
-from quant_organism.validation.statistics.proportion import Interval, wilson_interval
+from quant_organism.validation.statistics.proportion import ProportionInterval, wilson_interval
 
 ALARM_AT = 25.0
 DAYS_PER_YEAR = 365.0
@@ -104,7 +104,7 @@ def cusum(standardised: Floats, reference: float, *, start: float = 0.0) -> Floa
 
 def cusum_false_alarms(
     annual_sharpe: float, *, days: int, threshold: float = ALARM_AT, paths: int = 4_000, seed: int = 0
-) -> Interval:
+) -> ProportionInterval:
     """Simulate how often a strategy that keeps its promise raises a false alarm: state it beside every alarm.
 
     Parameters
@@ -120,7 +120,7 @@ def cusum_false_alarms(
 
     Returns
     -------
-    Interval
+    ProportionInterval
         Of the share of paths with an alarm (Wilson, 95 %).
     """
     mean = annual_sharpe / np.sqrt(DAYS_PER_YEAR)

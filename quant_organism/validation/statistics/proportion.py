@@ -8,14 +8,14 @@ from scipy.special import ndtri
 from quant_organism.validation.statistics.evidence import require
 
 
-class Interval(NamedTuple):
+class ProportionInterval(NamedTuple):
     """Bounds of a probability."""
 
     low: float
     high: float
 
 
-def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> ProportionInterval:
     """Return Wilson's score interval of a probability.
 
     Parameters
@@ -42,4 +42,4 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interva
     half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     low = 0.0 if successes == 0 else float(centre - half)
     high = 1.0 if successes == trials else float(centre + half)
-    return Interval(low, high)
+    return ProportionInterval(low, high)

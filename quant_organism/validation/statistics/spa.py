@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PredictiveAbility:
+class SuperiorPredictiveAbility:
     """A test of "no strategy has a mean above the benchmark's".
 
     Attributes
@@ -88,7 +88,7 @@ class _Studentised:
 
 def predictive_ability(
     returns: Floats, *, seed: int, benchmark: Floats | None = None, draws: int = DRAWS, block_days: int | None = None
-) -> PredictiveAbility | NotRun:
+) -> SuperiorPredictiveAbility | NotRun:
     """Test whether any of several strategies has a mean return above the benchmark's.
 
     Parameters
@@ -124,7 +124,7 @@ def predictive_ability(
     test.compute()
     p_values = {name: (1 + round(float(p) * draws)) / (1 + draws) for name, p in test.pvalues.items()}
     statistics = prepared.excess.mean(axis=0) * np.sqrt(days)
-    return PredictiveAbility(
+    return SuperiorPredictiveAbility(
         p_value=p_values["consistent"],
         lower=p_values["lower"],
         upper=p_values["upper"],

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from quant_organism.validation.splits import Span
+from quant_organism.market.splits import Span
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 
 MIN_WINDOWS = 3

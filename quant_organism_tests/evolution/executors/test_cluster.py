@@ -117,7 +117,7 @@ def test_a_cluster_elsewhere_measures_the_same_bits(addresses, panel, costs, eva
 
 
 def test_a_node_with_other_code_is_refused(addresses, panel, costs, evaluator, work, monkeypatch):
-    monkeypatch.setattr("quant_organism.evolution.executors.ray_cluster.code_version", lambda: "9.9.9")
+    monkeypatch.setattr("quant_organism.evolution.executors.ray_cluster.worker_code", lambda: "9.9.9")
     with (
         open_executor(addresses[0], panel, costs, evaluator) as executor,
         pytest.raises(IntegrityError, match=r"search runs 9\.9\.9"),

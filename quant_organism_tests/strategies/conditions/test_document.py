@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.strategies import Genome, get_family
-from quant_organism.strategies.conditions import load_conditions
 from quant_organism.strategies.conditions.document import read_document
 from quant_organism.strategies.conditions.grammar import read_structure
-from quant_organism.strategies.conditions.load import conditions_genome
+from quant_organism.strategies.handwritten import load_conditions
+from quant_organism.strategies.handwritten.load import conditions_genome
 from quant_organism_tests.strategies.conditions.documents import DOCUMENT, compare, document, simple
 
 GRAMMAR = get_family("conditions").own_genes[0].grammar

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, default_genome, get_family
+from quant_organism.strategies import Genome, default_genome, get_family, signal
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.conditions.document import Condition, Group, read_document
-from quant_organism.strategies.conditions.evaluate import condition_holds, explain, group_holds
-from quant_organism.strategies.conditions.load import conditions_genome
+from quant_organism.strategies.conditions.document import Condition, ConditionGroup, read_document
+from quant_organism.strategies.conditions.evaluation import condition_holds, group_holds
 from quant_organism.strategies.conditions.series import KINDS, find_series
-from quant_organism.strategies.signals import signal, valid_bars
+from quant_organism.strategies.handwritten.explanation import explain
+from quant_organism.strategies.handwritten.load import conditions_genome
+from quant_organism.strategies.signals import valid_bars
 from quant_organism_tests.strategies.conditions.documents import DOCUMENT, compare, simple
 from quant_organism_tests.strategies.scenarios import Columns, alternating, bars, noisy, runs, sideways
 
@@ -188,9 +189,9 @@ def test_what_is_not_there_yet_satisfies_nothing(how: str) -> None:
         assert not condition_holds(Condition("SMA_20", how, 0.0), bank)[19]
 
 
-def literal(member: Condition | Group, values: dict[str, float]) -> bool:
+def literal(member: Condition | ConditionGroup, values: dict[str, float]) -> bool:
     """Evaluate on one bar, the plain way."""
-    if isinstance(member, Group):
+    if isinstance(member, ConditionGroup):
         return (all if member.logic == "ALL" else any)(literal(part, values) for part in member.members)
     comparisons = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
     right = values[member.value] if isinstance(member.value, str) else member.value
@@ -203,14 +204,16 @@ CONDITIONS = st.builds(
 )
 GROUPS = st.recursive(
     CONDITIONS,
-    lambda part: st.builds(Group, st.sampled_from(["ALL", "ANY"]), st.lists(part, min_size=1, max_size=3).map(tuple)),
+    lambda part: st.builds(
+        ConditionGroup, st.sampled_from(["ALL", "ANY"]), st.lists(part, min_size=1, max_size=3).map(tuple)
+    ),
     max_leaves=8,
-).filter(lambda part: isinstance(part, Group))
+).filter(lambda part: isinstance(part, ConditionGroup))
 
 
 @settings(deadline=None)
 @given(GROUPS, SEEDS)
-def test_groups_mean_all_and_any(group: Group, seed: int) -> None:
+def test_groups_mean_all_and_any(group: ConditionGroup, seed: int) -> None:
     columns = noisy(seed, 60)
     held = group_holds(group, bank_of([], columns))
     for bar in range(60):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.strategies import Genome
-from quant_organism.strategies.conditions import load_conditions
+from quant_organism.strategies.handwritten import load_conditions
 from quant_organism_tests.strategies.conditions.documents import DOCUMENT
 
 TEXT = yaml.safe_dump(DOCUMENT)

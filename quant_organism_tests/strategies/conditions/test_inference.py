@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, default_genome, evolving_families, get_family
-from quant_organism.strategies.conditions import configured, infer
-from quant_organism.strategies.signals import signal
+from quant_organism.strategies import Genome, default_genome, evolving_families, get_family, signal
+from quant_organism.strategies.handwritten import configured, infer
 from quant_organism_tests.strategies.conditions.documents import DOCUMENT, compare, simple
 from quant_organism_tests.strategies.scenarios import bars, noisy, runs
 

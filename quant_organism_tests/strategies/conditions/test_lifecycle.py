@@ -16,11 +16,10 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.schema import Interval
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import load_world
-from quant_organism.strategies import Genome, default_genome, random_genome
-from quant_organism.strategies.committee import Committee
-from quant_organism.strategies.conditions import configured, load_conditions
-from quant_organism.strategies.conditions.load import conditions_genome
+from quant_organism.strategies import Committee, Genome, default_genome, random_genome
 from quant_organism.strategies.conditions.series import KINDS
+from quant_organism.strategies.handwritten import configured, load_conditions
+from quant_organism.strategies.handwritten.load import conditions_genome
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.deployment.documents import document as config_document

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.conditions.document import Condition, Document, Group
-from quant_organism.strategies.conditions.evaluate import explain
-from quant_organism.strategies.conditions.load import conditions_genome
-from quant_organism.strategies.conditions.sizing import (
+from quant_organism.strategies.conditions.document import Condition, ConditionGroup, Document
+from quant_organism.strategies.handwritten.explanation import explain
+from quant_organism.strategies.handwritten.load import conditions_genome
+from quant_organism.strategies.handwritten.sizing import (
     Situation,
     condition_margin,
     confidence,
@@ -25,7 +25,7 @@ from quant_organism_tests.strategies.conditions.documents import compare, simple
 from quant_organism_tests.strategies.scenarios import bars
 
 RSI_LOW, RSI_HIGH = Condition("RSI_14", "<", 30.0), Condition("RSI_14", ">", 70.0)
-DOCUMENT = Document(strategy_id="dip", side="LONG", entry=Group("ALL", (RSI_LOW,)), base_size_usd=1000.0)
+DOCUMENT = Document(strategy_id="dip", side="LONG", entry=ConditionGroup("ALL", (RSI_LOW,)), base_size_usd=1000.0)
 CALM = Situation(price=100.0, margin=0.0, regime="NORMAL", equity_usd=1e6)
 STOPS = {"stop_loss": 0.03, "take_profit": 0.06, "position_size_limit": 0.15}
 

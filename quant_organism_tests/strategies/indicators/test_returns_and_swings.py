@@ -8,8 +8,19 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import Bars, IndicatorBank, pair
-from quant_organism.strategies.indicators.swings import HIGHEST_CLOSE, HIGHEST_HIGH_LOW, SWING_DETECTION, pivot_age_rows
+from quant_organism.strategies import AssetBars
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.indicators.averages import KERNEL_REGRESSION, MEAN_FUNDING_RATE
+from quant_organism.strategies.indicators.indicator import Indicator, pair
+from quant_organism.strategies.indicators.swings import (
+    HIGHEST_CLOSE,
+    HIGHEST_HIGH_LOW,
+    SWING_DETECTION,
+    SWING_END,
+    SWING_START,
+    pivot_age_rows,
+)
+from quant_organism.strategies.indicators.volatility import LOG_RETURN_DEVIATION, VOLATILITY_RATIO
 from quant_organism_tests.strategies.scenarios import Columns, noisy
 
 Floats = NDArray[np.float64]
@@ -34,10 +45,10 @@ def columns(request: pytest.FixtureRequest) -> Columns:
     return market(request.param, folder)
 
 
-def rows(columns: Columns, name: str, keys: NDArray[np.int64], bar_hours: float = 1.0) -> Floats:
+def rows(columns: Columns, indicator: Indicator, keys: NDArray[np.int64], bar_hours: float = 1.0) -> Floats:
     """Return the rows of an indicator as a bank computes them."""
-    bars = Bars(**columns, numbers=np.arange(columns["close"].size), bar_hours=bar_hours)
-    return IndicatorBank(bars, {name: keys}).rows(name, keys)[0]
+    bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=bar_hours)
+    return IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)[0]
 
 
 def assert_same(found: Floats, expected: pd.Series) -> None:
@@ -51,19 +62,19 @@ def returns(columns: Columns) -> pd.Series:
 
 
 def test_deviation_of_log_returns(columns: Columns) -> None:
-    for row, period in zip(rows(columns, "log_return_deviation", PERIODS), PERIODS, strict=True):
+    for row, period in zip(rows(columns, LOG_RETURN_DEVIATION, PERIODS), PERIODS, strict=True):
         assert_same(row, returns(columns).rolling(period).apply(np.std, raw=True))
 
 
 def test_volatility_ratio(columns: Columns) -> None:
-    for row, period in zip(rows(columns, "volatility_ratio", PERIODS[:3]), PERIODS[:3], strict=True):
+    for row, period in zip(rows(columns, VOLATILITY_RATIO, PERIODS[:3]), PERIODS[:3], strict=True):
         short, long = (returns(columns).rolling(n).apply(np.std, raw=True) for n in (period, 4 * period))
         assert_same(row, (short / long).clip(0.25, 4.0))
 
 
 def test_equal_prices_have_a_volatility_ratio_of_one() -> None:
     flat = {name: np.full(60, 0.1) for name in noisy(0)}
-    row = rows(flat, "volatility_ratio", np.array([5]))[0]
+    row = rows(flat, VOLATILITY_RATIO, np.array([5]))[0]
     assert np.isnan(row[:20]).all()
     assert (row[20:] == 1.0).all()
 
@@ -71,7 +82,7 @@ def test_equal_prices_have_a_volatility_ratio_of_one() -> None:
 @pytest.mark.parametrize("bar_hours", [0.5, 1.0, 4.0])
 def test_mean_funding_rate_is_over_hours(columns: Columns, bar_hours: float) -> None:
     hours = np.array([1, 4, 24])
-    for row, count in zip(rows(columns, "mean_funding_rate", hours, bar_hours), hours, strict=True):
+    for row, count in zip(rows(columns, MEAN_FUNDING_RATE, hours, bar_hours), hours, strict=True):
         bars = int(max(1, np.ceil(count / bar_hours)))
         expected = pd.Series(columns["funding_rate"]).rolling(bars).apply(np.mean, raw=True)
         np.testing.assert_allclose(row, expected, rtol=1e-10, atol=1e-18)
@@ -80,7 +91,7 @@ def test_mean_funding_rate_is_over_hours(columns: Columns, bar_hours: float) -> 
 @pytest.mark.parametrize("kernel", [0, 1])
 def test_kernel_regression(columns: Columns, kernel: int) -> None:
     bandwidths = np.array([3, 10, 40])
-    for row, h in zip(rows(columns, "kernel_regression", pair(bandwidths, kernel)), bandwidths, strict=True):
+    for row, h in zip(rows(columns, KERNEL_REGRESSION, pair(bandwidths, kernel)), bandwidths, strict=True):
         age = np.arange(h)[::-1] if kernel else np.arange(3 * h + 1)[::-1]
         weights = 1 - (age / h) ** 2 if kernel else np.exp(-(age**2) / (2 * h**2))
         expected = pd.Series(columns["close"]).rolling(age.size)
@@ -115,8 +126,8 @@ def test_pivots_and_swings(columns: Columns, method: int) -> None:
         lower = lows.reindex(bar - low_age.astype(int)).reset_index(drop=True)
         swings = (high_age > 0) & (low_age > 0) & (high_age != low_age) & (upper > lower)
         rising = high_age < low_age
-        np.testing.assert_array_equal(rows(rounded, "swing_start", key)[0], lower.where(rising, upper).where(swings))
-        np.testing.assert_array_equal(rows(rounded, "swing_end", key)[0], upper.where(rising, lower).where(swings))
+        np.testing.assert_array_equal(rows(rounded, SWING_START, key)[0], lower.where(rising, upper).where(swings))
+        np.testing.assert_array_equal(rows(rounded, SWING_END, key)[0], upper.where(rising, lower).where(swings))
         assert swings.any()
 
 
@@ -124,10 +135,10 @@ def test_rows_of_a_longer_history_are_the_same_bits() -> None:
     whole = noisy(3)
     part = {name: values[:250] for name, values in whole.items()}
     for name, keys in {
-        "log_return_deviation": PERIODS,
-        "volatility_ratio": PERIODS,
-        "mean_funding_rate": np.array([1, 24]),
-        "kernel_regression": pair(np.array([3, 40]), np.array([0, 1])),
-        "swing_start": pair(np.array([20, 57]), np.array([1, 2])),
+        LOG_RETURN_DEVIATION: PERIODS,
+        VOLATILITY_RATIO: PERIODS,
+        MEAN_FUNDING_RATE: np.array([1, 24]),
+        KERNEL_REGRESSION: pair(np.array([3, 40]), np.array([0, 1])),
+        SWING_START: pair(np.array([20, 57]), np.array([1, 2])),
     }.items():
         np.testing.assert_array_equal(rows(part, name, keys), rows(whole, name, keys)[:, :250])

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from quant_organism.strategies import Genome, get_family, random_genome
-from quant_organism.strategies.bank import IndicatorBank, Workshop
-from quant_organism.strategies.learning import linear_svc, pca_tree
+from quant_organism.strategies import Genome, IndicatorStore, get_family, random_genome, signal
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.genome import gene_arrays
+from quant_organism.strategies.indicators.indicator import Workshop
+from quant_organism.strategies.learning import features, linear_svc, pca_tree
 from quant_organism.strategies.learning.grids import SVC_GRID, TREE_GRID, svc_genes, svc_keys, tree_genes, tree_keys
 from quant_organism.strategies.learning.walk_forward import Fits, first_refit, refit_bars, training_rows
-from quant_organism.strategies.signals import gene_arrays, signal
-from quant_organism.strategies.store import IndicatorStore
 from quant_organism_tests.strategies.learning.shops import SVC, TREE, features_of, genome, shop_of
 from quant_organism_tests.strategies.scenarios import Columns, noisy
 
@@ -80,13 +80,13 @@ def test_a_refit_does_not_see_the_bar_it_is_made_on_as_a_label(quick: Genome) ->
 
     def fitted(bars: Columns) -> list[np.ndarray]:
         shop = shop_of(bars)
-        features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+        rows = features.features_of(shop)
         keys = svc_keys if quick.family == SVC else tree_keys
         key = int(keys(gene_arrays([quick]))[0])
         if quick.family == SVC:
-            return list(linear_svc.refit(shop, Fits(shop), features, svc_genes(key), 336))
-        tree = pca_tree.refit_tree(shop, Fits(shop), features, tree_genes(key), 336)
-        return [*tree, *pca_tree.refit_lines(shop, Fits(shop), features, tree_genes(key), 336, tree)]
+            return list(linear_svc.refit(shop, Fits(shop), rows, svc_genes(key), 336))
+        tree = pca_tree.refit_tree(shop, Fits(shop), rows, tree_genes(key), 336)
+        return [*tree, *pca_tree.refit_lines(shop, Fits(shop), rows, tree_genes(key), 336, tree)]
 
     for mine, theirs in zip(fitted(columns), fitted(other), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -137,9 +137,9 @@ def test_sharing_changes_no_bit(family: str) -> None:
 
 def one_fit(shop: Workshop, genes: Genome, bar: int) -> np.ndarray:
     """Return the coefficients of one fit, the very array that is kept."""
-    features = shop.make("features", np.zeros(1, dtype=np.int64))[0]
+    rows = features.features_of(shop)
     decoded = svc_genes(int(svc_keys(gene_arrays([genes]))[0]))
-    return linear_svc.refit(shop, Fits(shop), features, decoded, bar)[0]
+    return linear_svc.refit(shop, Fits(shop), rows, decoded, bar)[0]
 
 
 def test_a_fit_is_kept_for_later_calls_with_the_same_training_rows() -> None:

@@ -8,10 +8,15 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from quant_organism.strategies.bank import Bars, IndicatorBank
+from quant_organism.strategies import AssetBars
+from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.trees.evaluation import Program, indicators_of
 from quant_organism.strategies.trees.shape import Tree
 from quant_organism.strategies.trees.simplify import NEVER
+from quant_organism_tests.strategies.catalogue import language
+
+LANGUAGE = language()
+"""Of the registered families."""
 
 CLOSE: Tree = ("close",)
 RISES: Tree = ("gt", CLOSE, ("sma", 2))
@@ -54,13 +59,13 @@ def bank_of(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> Indicato
     """Return what trees read of the given columns."""
     arrays = {name: np.asarray(column, dtype=float) for name, column in columns.items()}
     n = arrays["close"].size
-    bars = Bars(**({"funding_rate": np.full(n, np.nan)} | arrays), numbers=np.arange(n), bar_hours=1.0)
-    return IndicatorBank(bars, indicators_of(trees))
+    bars = AssetBars(**({"funding_rate": np.full(n, np.nan)} | arrays), numbers=np.arange(n), bar_hours=1.0)
+    return IndicatorBank(bars, indicators_of(LANGUAGE, trees))
 
 
 def votes(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> NDArray[np.int8]:
     """Return the votes of trees of type Vote on every bar, shape (V, n)."""
-    return Program(trees).run(bank_of(trees, columns))
+    return Program(LANGUAGE, trees).run(bank_of(trees, columns))
 
 
 def truths(condition: Tree, columns: Mapping[str, ArrayLike]) -> NDArray[np.int8]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.trees.primitives import FAMILY_SIGN, PRICES, PRIMITIVES
+from quant_organism.strategies.trees.primitives import Read
 from quant_organism.strategies.trees.shape import Tree, branches, constants
+from quant_organism_tests.strategies.trees.growing import LANGUAGE
 
 Row = NDArray[Any]
 
@@ -18,15 +19,16 @@ Row = NDArray[Any]
 def value(tree: Tree, bank: IndicatorBank) -> Row:
     """Return the value of a tree of any type on every bar, shape (n,); without meaning before its first bar."""
     settings = constants(tree)
-    read = [_row(bank, name, key) for name, key in PRIMITIVES[tree[0]].reads(*settings)]
+    read = [_row(bank, source) for source in LANGUAGE.reads(tree)]
     return _COMPUTE.get(tree[0], _itself)(*read, *(value(branch, bank) for branch in branches(tree)), *settings)
 
 
-def _row(bank: IndicatorBank, name: str, key: int) -> Row:
-    if name in PRICES:
-        return np.asarray(getattr(bank.bars, name))
-    rows, numbers = bank.rows(name, np.array([key]))
-    assert rows.dtype == (np.int8 if name == FAMILY_SIGN else np.float64)
+def _row(bank: IndicatorBank, read: Read) -> Row:
+    source, key = read
+    if isinstance(source, str):
+        return np.asarray(getattr(bank.bars, source))
+    rows, numbers = bank.rows(source, np.array([key]))
+    assert rows.dtype == (np.int8 if source is LANGUAGE.sign else np.float64)
     return np.asarray(rows[numbers[0]])
 
 

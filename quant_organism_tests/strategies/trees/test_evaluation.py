@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quant_organism.strategies.bank import pair
-from quant_organism.strategies.kernels.trees import STRETCH
+from quant_organism.strategies.indicators.indicator import pair
 from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
+from quant_organism.strategies.trees.interpreter import STRETCH
 from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.shape import Tree
 from quant_organism.strategies.trees.simplify import simplified
 from quant_organism.strategies.trees.variation import draw_vote
 from quant_organism_tests.strategies.scenarios import noisy
-from quant_organism_tests.strategies.trees.growing import CLOSE, RISES, bank_of, conditions, truths, votes
+from quant_organism_tests.strategies.trees.growing import CLOSE, LANGUAGE, RISES, bank_of, conditions, truths, votes
 from quant_organism_tests.strategies.trees.reference import value
 
 FRAME = pd.DataFrame(noisy(7, 300) | {"funding_rate": np.random.default_rng(7).normal(0, 1e-4, 300)})
@@ -109,7 +109,7 @@ CASES: list[tuple[Tree, pd.Series]] = [
 
 @pytest.mark.parametrize(("tree", "expected"), CASES, ids=[tree[0] for tree, _ in CASES])
 def test_a_value_is_its_formula_from_its_first_bar_on(tree: Tree, expected: pd.Series) -> None:
-    first = first_bar(tree)
+    first = first_bar(LANGUAGE, tree)
     assert expected.first_valid_index() == first
     np.testing.assert_allclose(
         value(tree, bank_of([tree], dict(FRAME)))[first:], expected[first:], rtol=1e-10, atol=1e-13
@@ -152,7 +152,7 @@ def test_division_by_nothing_says_nothing() -> None:
 def drawn_votes(seed: int, count: int) -> list[Tree]:
     """Return random votes, each once."""
     rng = np.random.default_rng(seed)
-    return list(dict.fromkeys(draw_vote(rng) for _ in range(count)))
+    return list(dict.fromkeys(draw_vote(LANGUAGE, rng) for _ in range(count)))
 
 
 def compared(tree: Tree) -> Tree:
@@ -169,7 +169,7 @@ def test_votes_are_those_of_whole_rows_in_numpy(seed: int, long: Tree, short: Tr
     trees = list(dict.fromkeys([*drawn_votes(seed, 12), vote, simplified(vote)]))
     columns = noisy(seed, 150) | {"funding_rate": np.random.default_rng(seed).normal(0, 1e-4, 150)}
     bank = bank_of(trees, columns)
-    np.testing.assert_array_equal(Program(trees).run(bank), [value(tree, bank) for tree in trees])
+    np.testing.assert_array_equal(Program(LANGUAGE, trees).run(bank), [value(tree, bank) for tree in trees])
 
 
 @pytest.mark.parametrize("bars", [1, STRETCH - 1, STRETCH, STRETCH + 1, 2 * STRETCH + 3])
@@ -179,22 +179,22 @@ def test_votes_do_not_know_the_stretches_in_which_they_are_cast(bars: int) -> No
     trees = list(dict.fromkeys(trees + drawn_votes(bars, 40)))
     columns = noisy(3, bars) | {"funding_rate": np.random.default_rng(3).normal(0, 1e-4, bars)}
     bank = bank_of(trees, columns)
-    np.testing.assert_array_equal(Program(trees).run(bank), [value(tree, bank) for tree in trees])
+    np.testing.assert_array_equal(Program(LANGUAGE, trees).run(bank), [value(tree, bank) for tree in trees])
 
 
 def test_first_bars_add_up() -> None:
     crossing: Tree = ("cross_above", ("sma", 10), ("donchian_high", 15))
-    assert first_bar(crossing) == 16
-    assert first_bar(("held_for", crossing, 5)) == 20
-    assert first_bar(("vote", ("held_for", crossing, 5), RISES)) == 20
+    assert first_bar(LANGUAGE, crossing) == 16
+    assert first_bar(LANGUAGE, ("held_for", crossing, 5)) == 20
+    assert first_bar(LANGUAGE, ("vote", ("held_for", crossing, 5), RISES)) == 20
     # Two divergence windows after the index of 14 bars.
-    assert first_bar(("family", "rsi_filter")) == 41
+    assert first_bar(LANGUAGE, ("family", "rsi_filter")) == 41
 
 
 def test_a_shared_branch_is_computed_once() -> None:
     crossing: Tree = ("cross_above", ("sma", 3), ("ema", 5))
     trees: list[Tree] = [("vote", crossing, ("not", crossing)), ("vote", RISES, ("not", crossing))]
-    program = Program(trees)
+    program = Program(LANGUAGE, trees)
     # The crossing, its negation, and two votes; the rise.
     assert program.instructions.operation.size == 5
     together = program.run(bank_of(trees, dict(FRAME)))
@@ -203,6 +203,8 @@ def test_a_shared_branch_is_computed_once() -> None:
 
 
 def test_trees_name_each_indicator_once() -> None:
-    needs = indicators_of([("vote", RISES, ("gt", ("ema", 9), ("sma", 2))), ("gt", ("macd",), ("log_return", 4))])
-    named = {name: keys.tolist() for name, keys in needs.items()}
+    needs = indicators_of(
+        LANGUAGE, [("vote", RISES, ("gt", ("ema", 9), ("sma", 2))), ("gt", ("macd",), ("log_return", 4))]
+    )
+    named = {indicator.name: keys.tolist() for indicator, keys in needs.items()}
     assert named == {"sma": [2], "ema": [9], "macd": [pair(12, 26)], "log_return": [4]}

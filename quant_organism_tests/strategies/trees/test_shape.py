@@ -5,9 +5,9 @@ import json
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.strategies.trees.grammar import VoteGrammar
-from quant_organism.strategies.trees.shape import canonical_tree, depth, size
-from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, RISES
+from quant_organism.strategies.trees.grammar import VoteGrammar, canonical_tree
+from quant_organism.strategies.trees.shape import depth, size
+from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, LANGUAGE, RISES
 
 VOTE = ("vote", RISES, FALLS)
 
@@ -28,7 +28,7 @@ def test_a_tree_knows_its_size_and_depth() -> None:
 
 
 def test_lists_become_tuples_and_numbers_get_the_type_of_their_place() -> None:
-    tree = canonical_tree(json.loads('["vote", ["gt", ["rsi", 14], 70], ["lt", ["rsi", 14], 30]]'), "here")
+    tree = canonical_tree(LANGUAGE, json.loads('["vote", ["gt", ["rsi", 14], 70], ["lt", ["rsi", 14], 30]]'), "here")
     assert tree == ("vote", ("gt", ("rsi", 14), 70.0), ("lt", ("rsi", 14), 30.0))
     assert [type(tree[1][1][1]), type(tree[1][2])] == [int, float]
 
@@ -65,20 +65,20 @@ def test_lists_become_tuples_and_numbers_get_the_type_of_their_place() -> None:
 )
 def test_a_wrong_tree_is_refused_with_the_path_to_the_fault(tree: object, where: str, what: str) -> None:
     with pytest.raises(InputError, match=what) as refusal:
-        canonical_tree(tree, "here")
+        canonical_tree(LANGUAGE, tree, "here")
     assert refusal.value.where == where
 
 
 def test_the_limits_are_the_last_that_are_admitted() -> None:
-    assert depth(canonical_tree(nested(8), "here")) == 8
+    assert depth(canonical_tree(LANGUAGE, nested(8), "here")) == 8
     pairs = RISES
     for _ in range(3):
         pairs = ("and", pairs, pairs)
     # 8 x 4 + 7 nodes on the long side.
-    assert size(canonical_tree(("vote", pairs, ("and", ("and", RISES, RISES), RISES)), "here")) == 54
+    assert size(canonical_tree(LANGUAGE, ("vote", pairs, ("and", ("and", RISES, RISES), RISES)), "here")) == 54
     wide = ("gt", CLOSE, ("upper_band", 2, 1.0))
     with pytest.raises(InputError, match="61 nodes, expected at most 60"):
-        canonical_tree(("vote", pairs, ("and", ("and", RISES, RISES), ("and", wide, wide))), "here")
+        canonical_tree(LANGUAGE, ("vote", pairs, ("and", ("and", RISES, RISES), ("and", wide, wide))), "here")
 
 
 def test_hostile_depth_and_width_end_early() -> None:
@@ -86,9 +86,9 @@ def test_hostile_depth_and_width_end_early() -> None:
     for _ in range(100_000):
         tree = ["not", tree]
     with pytest.raises(InputError, match="deeper than 8"):
-        canonical_tree(tree, "here")
+        canonical_tree(LANGUAGE, tree, "here")
     with pytest.raises(InputError, match="100000 arguments"):
-        canonical_tree(["and", *[["close"]] * 100_000], "here")
+        canonical_tree(LANGUAGE, ["and", *[["close"]] * 100_000], "here")
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,5 @@ def test_hostile_depth_and_width_end_early() -> None:
 )
 def test_a_wrong_group_is_refused_with_its_name(votes: object, where: str, what: str) -> None:
     with pytest.raises(InputError, match=what) as refusal:
-        VoteGrammar().canonical(votes)
+        VoteGrammar(LANGUAGE).canonical(votes)
     assert refusal.value.where == where

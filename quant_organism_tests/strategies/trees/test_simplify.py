@@ -9,7 +9,7 @@ from quant_organism.strategies.trees.evaluation import first_bar
 from quant_organism.strategies.trees.shape import Tree, depth, size
 from quant_organism.strategies.trees.simplify import ALWAYS, NEVER, is_dead, simplified
 from quant_organism_tests.strategies.scenarios import noisy
-from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, RISES, conditions, votes
+from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, LANGUAGE, RISES, conditions, votes
 
 
 @settings(max_examples=150, deadline=None)
@@ -18,12 +18,12 @@ def test_a_simplified_vote_is_the_same_vote(long: Tree, short: Tree, seed: int) 
     vote = ("vote", long, short)
     short_form = simplified(vote)
     columns = noisy(seed, 120)
-    first = first_bar(vote)
+    first = first_bar(LANGUAGE, vote)
     whole = votes([vote], columns)[0, first:]
     np.testing.assert_array_equal(votes([short_form], columns)[0, first:], whole)
     assert size(short_form) <= max(size(vote), size(("vote", ALWAYS, RISES)))
     assert depth(short_form) <= max(depth(vote), 4)
-    assert first_bar(short_form) <= first
+    assert first_bar(LANGUAGE, short_form) <= first
     assert simplified(short_form) == short_form
     if is_dead(vote):
         assert np.unique(whole).size == 1

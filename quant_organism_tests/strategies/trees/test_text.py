@@ -12,9 +12,9 @@ from quant_organism.strategies.trees.grammar import VoteGrammar
 from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.text import parse_tree, parse_votes, tree_text
 from quant_organism_tests.conftest import REPOSITORY
-from quant_organism_tests.strategies.trees.growing import FALLS, RISES, conditions
+from quant_organism_tests.strategies.trees.growing import FALLS, LANGUAGE, RISES, conditions
 
-GRAMMAR = VoteGrammar()
+GRAMMAR = VoteGrammar(LANGUAGE)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -9,10 +9,10 @@ from quant_organism.strategies.trees.primitives import PRIMITIVES
 from quant_organism.strategies.trees.shape import Tree, depth, size, walk
 from quant_organism.strategies.trees.simplify import is_dead, simplified
 from quant_organism.strategies.trees.variation import cross_votes, draw_vote, opposite
-from quant_organism_tests.strategies.trees.growing import FALLS, RISES
+from quant_organism_tests.strategies.trees.growing import FALLS, LANGUAGE, RISES
 
 SEEDS = st.integers(0, 2**32 - 1)
-GRAMMAR = VoteGrammar()
+GRAMMAR = VoteGrammar(LANGUAGE)
 
 
 def assert_sound(votes: tuple[tuple[Tree, ...], ...]) -> None:
@@ -87,7 +87,7 @@ def test_votes_of_different_make_change_places_as_a_whole() -> None:
 
 def test_every_name_of_the_language_is_drawn() -> None:
     rng = np.random.default_rng(0)
-    drawn = {node[0] for _ in range(3000) for node in walk(draw_vote(rng))}
+    drawn = {node[0] for _ in range(3000) for node in walk(draw_vote(LANGUAGE, rng))}
     assert drawn == set(PRIMITIVES)
 
 

@@ -8,13 +8,12 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Committee, Genome, evolving_families, get_family, random_genome
-from quant_organism.strategies.family import model_genes
 from quant_organism.strategies.operators import default_genome
 from quant_organism.validation.robustness.subject import Subject
 from quant_organism_tests.panels import trending_panel
 
 EVALUATOR = Evaluator(threads=2)
-RULES = tuple(name for name in evolving_families() if not model_genes(get_family(name)))
+RULES = tuple(name for name in evolving_families() if not get_family(name).model_genes)
 NUMBERS = tuple(name for name in RULES if all(spec.kind != "structure" for spec in get_family(name).genes))
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
-from quant_organism.strategies import Committee
-from quant_organism.strategies.committee import Member
+from quant_organism.strategies import Committee, Member
 from quant_organism.strategies.operators import default_genome
 from quant_organism.validation.robustness.bars import resampled_bars
 from quant_organism.validation.robustness.breakdown import by_asset, by_regime, day_unions

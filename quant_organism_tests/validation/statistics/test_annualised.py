@@ -48,3 +48,9 @@ def test_bonferroni_takes_at_least_as_much_as_sidak_and_neither_adds(sharpe, yea
 def test_no_time_and_no_test_are_errors(years, tests):
     with pytest.raises(InputError):
         haircut_sharpe(1.0, years, tests)
+
+
+def test_where_one_to_two_discoveries_are_expected_by_luck_nothing_is_left():
+    # The p-value of 0.75 over 20 years is 0.0008: 1,500 tests make it 1.19, of which a quantile would be negative.
+    assert haircut_sharpe(0.75, 20, 1_500) == 0.0
+    assert haircut_sharpe(0.75, 20, 1_200) == pytest.approx(0.0125, abs=5e-5)

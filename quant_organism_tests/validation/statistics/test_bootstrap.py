@@ -47,22 +47,23 @@ def test_each_resample_is_studentised_by_its_own_blocks(block):
 @pytest.mark.parametrize("kind", ["fat tails", "autocorrelated", "mostly flat", "crashes"])
 def test_false_alarm_rate(kind):
     rng = np.random.default_rng(2)
-    noise = rng.standard_t(4, (600, 181))
+    noise = rng.standard_t(4, (200, 181))
     worlds = {
         "fat tails": noise[:, 1:],
         "autocorrelated": noise[:, 1:] + 0.25 * noise[:, :-1],
-        "mostly flat": np.where(rng.random((600, 180)) < 0.3, noise[:, 1:], 0),
-        "crashes": 1 - rng.exponential(1, (600, 180)),
+        "mostly flat": np.where(rng.random((200, 180)) < 0.3, noise[:, 1:], 0),
+        "crashes": 1 - rng.exponential(1, (200, 180)),
     }
     p_values = np.array([run_test(returns).p_value for returns in 0.01 * worlds[kind]])
-    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.03)
-    assert np.mean(p_values) == pytest.approx(0.5, abs=0.05)
+    # Three deviations of 200 draws each, 0.3 % by chance for other seeds.
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.046)
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.061)
 
 
 def test_an_edge_is_found():
     rng = np.random.default_rng(3)
     annual_sharpe_3 = 3 / np.sqrt(365)
-    found = [run_test(rng.standard_normal(290) + annual_sharpe_3).p_value <= 0.05 for _ in range(150)]
+    found = [run_test(rng.standard_normal(290) + annual_sharpe_3).p_value <= 0.05 for _ in range(60)]
     assert np.mean(found) > 0.7
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from quant_organism.errors import InputError
 from quant_organism.evolution.sketch import sketch
+from quant_organism.validation.statistics import clusters
 from quant_organism.validation.statistics.clusters import (
     MAX_LINKED,
     Clusters,
@@ -156,3 +157,17 @@ def test_a_hole_is_an_error_that_names_it():
     returns[7, 3] = np.nan
     with pytest.raises(InputError, match="period 7, column 3"):
         cluster_returns(returns)
+
+
+@pytest.mark.parametrize(("columns", "linked"), [(30, [30]), (31, [10 + 7])])
+def test_only_as_many_trials_are_linked_at_once_as_may_be(monkeypatch, columns, linked):
+    # Ten of the best and every third of the other 21; whom none of those represents is linked in a later round.
+    sizes, link = [], clusters._link
+    monkeypatch.setattr(clusters, "MAX_LINKED", 30)
+    monkeypatch.setattr(clusters, "_BEST_LINKED", 10)
+    monkeypatch.setattr(clusters, "_link", lambda directions: sizes.append(len(directions)) or link(directions))
+    same = np.random.default_rng(10).standard_normal((60, 1)) + 0.01 * np.random.default_rng(11).standard_normal(
+        (60, columns)
+    )
+    assert clusters_of(same).count == 1
+    assert sizes == linked

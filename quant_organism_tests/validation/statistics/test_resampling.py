@@ -88,3 +88,10 @@ def test_block_variances_by_hand():
 def test_a_block_below_one_period_is_an_error():
     with pytest.raises(InputError, match="too short"):
         stationary_rows(np.random.default_rng(1), 50, 0.5, 3)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_ten_days_are_the_least_that_have_a_block_of_a_third_at_most():
+    walk = np.cumsum(np.random.default_rng(1).standard_normal(10))
+    assert politis_white_length(walk[:9]) == 1.0
+    assert politis_white_length(walk) == pytest.approx(10 / 3)

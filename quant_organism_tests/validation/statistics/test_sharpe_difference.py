@@ -61,9 +61,10 @@ def test_difference_and_its_error(edge):
 
 
 def test_false_alarm_rate():
-    p_values = np.array([run_test(*pair(seed), draws=199).p_value for seed in range(300)])
-    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.035)
-    assert np.mean(p_values) == pytest.approx(0.5, abs=0.06)
+    p_values = np.array([run_test(*pair(seed), draws=199).p_value for seed in range(120)])
+    # Three deviations of 120 draws each, 0.3 % by chance for other seeds.
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.06)
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_better_challenger_is_seen():

@@ -8,7 +8,7 @@ from quant_organism.errors import InputError
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.resampling import stationary_rows
 from quant_organism.validation.statistics.spa import (
-    PredictiveAbility,
+    SuperiorPredictiveAbility,
     Survivors,
     predictive_ability,
     stepwise_survivors,
@@ -19,9 +19,9 @@ def noise(seed: int, days: int = 200, models: int = 8) -> np.ndarray:
     return 0.01 * np.random.default_rng(seed).standard_normal((days, models))
 
 
-def run_test(returns: np.ndarray, **options) -> PredictiveAbility:
+def run_test(returns: np.ndarray, **options) -> SuperiorPredictiveAbility:
     found = predictive_ability(returns, seed=1, **options)
-    assert isinstance(found, PredictiveAbility)
+    assert isinstance(found, SuperiorPredictiveAbility)
     return found
 
 
@@ -62,13 +62,14 @@ def test_arch_agrees_where_all_strategies_vary_alike():
 
 
 def test_false_alarm_rate_of_fixed_strategies():
-    p_values = np.array([run_test(noise(seed, 120, 5), draws=99).p_value for seed in range(100, 300)])
-    assert np.mean(p_values <= 0.1) == pytest.approx(0.1, abs=0.06)
-    assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
+    p_values = np.array([run_test(noise(seed, 120, 5), draws=99).p_value for seed in range(100, 180)])
+    # Three deviations of 80 draws each, 0.3 % by chance for other seeds.
+    assert np.mean(p_values <= 0.1) == pytest.approx(0.1, abs=0.1)
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.1)
 
 
 def test_blocks_that_are_too_long_reject_noise():
-    p_values = [run_test(noise(seed, 120, 5), draws=99, block_days=10).p_value for seed in range(100, 250)]
+    p_values = [run_test(noise(seed, 120, 5), draws=99, block_days=10).p_value for seed in range(100, 160)]
     assert np.mean(np.array(p_values) <= 0.05) > 0.1
 
 

@@ -1,0 +1,121 @@
+"""The worlds of an audit: which there are, and the market of each with the days that no gate may touch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import numpy as np
+
+from quant_organism.audit.edges import ASSETS, Edge, Strength, edges
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.market.world.continuation import continued
+from quant_organism.market.world.source import WorldSource
+from quant_organism.market.world.spec import WorldSpec
+from quant_organism.validation.nulls import draw_null
+
+Origin = Literal["null", "planted", "flipped"]
+"""Simulated without an edge, simulated with one, or a real market turned over at random, which leaves none."""
+
+RANGES: Final = {"tuning": 100_000, "confirmation": 700_000}
+"""First seed of the worlds that anyone may look at while changing the organism, and of those for the final count."""
+
+_SYMBOLS: Final = tuple(asset.symbol for asset in ASSETS)
+
+
+@dataclass(frozen=True)
+class Market:
+    """A market of an audit.
+
+    Attributes
+    ----------
+    panel
+        All days.
+    bars
+        Bars that the organism is given; those after them are for the audit alone.
+    drift
+        Largest distance of the conditional mean of a return from the funding paid for it, 0 in a true null; nan where
+        nobody knows it.
+    """
+
+    panel: Panel
+    bars: int
+    drift: float
+
+    @cached_property
+    def given(self) -> Panel:
+        """What the organism is given."""
+        return self.panel.window(0, self.bars)
+
+
+@dataclass(frozen=True)
+class World:
+    """One world of an audit: where it comes from, its seed, and its edge if it has one."""
+
+    origin: Origin
+    seed: int
+    edge: Edge | None = None
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        kind = self.origin if self.edge is None else f"{self.edge.family}-{self.edge.strength}"
+        return f"{kind}-{self.seed}"
+
+    @property
+    def strength(self) -> Strength:
+        """How much there is to find."""
+        return "none" if self.edge is None else self.edge.strength
+
+    def market(self, days: int, later_days: int, real: Panel | None = None) -> Market:
+        """Draw it.
+
+        Parameters
+        ----------
+        days, later_days
+            Days that the organism is given, and days after them.
+        real
+            The panel that flipped worlds are made of; its last `days` are turned over, and there are none after them.
+        """
+        if self.origin == "flipped":
+            if real is None:
+                raise InputError("a flipped world is made of a real panel, and there is none", where=self.name)
+            bars = min(real.n_bars, days * real.interval.bars_per_day)
+            seen = real.window(real.n_bars - bars, real.n_bars)
+            return Market(draw_null(seen, "mean_preserving", np.random.SeedSequence(self.seed)), bars, math.nan)
+        spec = WorldSpec(
+            name=self.origin, days=days, assets=ASSETS, plants=() if self.edge is None else (self.edge.plant,)
+        )
+        grown = continued(WorldSource(spec, self.seed), _SYMBOLS, days=later_days)
+        return Market(grown.panel, grown.start, math.nan if self.edge else _drift(spec, self.seed))
+
+
+def plan(nulls: int, planted: int, *, first_seed: int, flipped: int = 0) -> tuple[World, ...]:
+    """Return the worlds of an audit, mixed, so that one that was interrupted saw something of each.
+
+    Parameters
+    ----------
+    nulls, planted, flipped
+        How many of each; planted ones take the edges in turn, all strong ones before the weak.
+    first_seed
+        Each origin counts up from here, so that a larger audit begins with the worlds of a smaller one.
+    """
+    edge = edges()
+    rows = [
+        [World("null", first_seed + place) for place in range(nulls)],
+        [World("planted", first_seed + place, edge[place % len(edge)]) for place in range(planted)],
+        [World("flipped", first_seed + place) for place in range(flipped)],
+    ]
+    placed = [((place + 0.5) / len(row), world) for row in rows for place, world in enumerate(row)]
+    return tuple(world for _, world in sorted(placed, key=lambda entry: entry[0]))
+
+
+def _drift(spec: WorldSpec, seed: int) -> float:
+    # The generator brings a compiler with it, and a test puts a false one in its place.
+    from quant_organism.market.world import generator
+
+    bars, truth = generator.generate(spec, seed)
+    return float(np.abs(truth.mean - bars.funding_rate).max())

@@ -1,0 +1,145 @@
+"""A whole cycle in plain Python: every stage in its order, every table stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import polars as pl
+
+from quant_organism.cycle.cycle import Cycle, Progress, no_progress
+from quant_organism.cycle.documents import documents_frame
+from quant_organism.cycle.stages import (
+    Deployed,
+    LuckMeasured,
+    Pretested,
+    Searched,
+    StageReviews,
+    ask_pretest,
+    carry_archive,
+    decide,
+    deploy_survivors,
+    judge_by_backtest,
+    judge_by_replay,
+    judge_on_testnet,
+    measure_luck,
+    search,
+    write_documents,
+)
+from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.tables import DecisionTable, DocumentTable
+from quant_organism.evolution.tables import ArchiveTable
+from quant_organism.validation.gauntlet import Review
+from quant_organism.validation.records import read_reviewed
+from quant_organism.validation.tables import (
+    CandidateMetricTable,
+    PretestTable,
+    SignificanceTable,
+    StandingTable,
+    VerdictAfterBacktestTable,
+    VerdictAfterReplayTable,
+    VerdictAfterTestnetTable,
+    VerdictTable,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CycleResult:
+    """What a cycle came to, stage by stage.
+
+    Attributes
+    ----------
+    pretested, searched, archive, judged, luck, documents, deployed
+        As the stages return them; `judged` is the decision, with all gates' verdicts.
+    """
+
+    pretested: Pretested
+    searched: Searched
+    archive: pl.DataFrame
+    judged: StageReviews
+    luck: LuckMeasured
+    documents: list[StrategyConfig]
+    deployed: Deployed
+
+    @property
+    def reviews(self) -> list[Review]:
+        """Every candidate with all judgements on it."""
+        return self.judged.reviews
+
+
+def run_cycle(
+    cycle: Cycle,
+    repository: StrategyRepository,
+    *,
+    progress: Progress = no_progress,
+    during: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
+) -> CycleResult:
+    """Live through a cycle on its panel: pretest, search, archive, gates, significance, decision, documents, pool.
+
+    The assets of the web UI call the same stages in the same order and leave the same tables.
+
+    Parameters
+    ----------
+    cycle
+        Where, on what, and how.
+    repository
+        Where the documents are.
+    progress
+        Told what is going on.
+    during
+        Returns a context that is entered for each stage, by its name: `pretest`, `search`, `gates`, `repetitions`,
+        `deployment`.
+
+    Raises
+    ------
+    QuantOrganismError
+        What a stage raised; tables of the stages before it are stored.
+    """
+    with during("pretest"):
+        pretested = ask_pretest(cycle, progress)
+    cycle.write(PretestTable, pretested.table)
+    with during("search"):
+        searched = search(cycle, pretested.table, progress)
+        archive = carry_archive(cycle, searched.result.elites, searched.result.population)
+    for table, frame in searched.tables.items():
+        cycle.write(table, frame)
+    cycle.write(ArchiveTable, archive)
+    cycle.forget_checkpoint(searched.result)
+
+    repeated: list[LuckMeasured] = []
+    grounds = cycle.grounds(
+        searched.result.candidate_members,
+        searched.result.population,
+        pretest=pretested.table,
+        significance=lambda: repeated[0].table,
+    )
+    with during("gates"):
+        backtest = judge_by_backtest(cycle, grounds, progress)
+        replay = judge_by_replay(cycle, grounds, backtest.judgements, progress)
+        testnet = judge_on_testnet(cycle, grounds, replay.judgements)
+    for verdict_table, judged in (
+        (VerdictAfterBacktestTable, backtest),
+        (VerdictAfterReplayTable, replay),
+        (VerdictAfterTestnetTable, testnet),
+    ):
+        cycle.write(verdict_table, judged.verdicts)
+        for table, frame in judged.beside.items():
+            cycle.write(table, frame)
+    with during("repetitions"):
+        repeated.append(measure_luck(cycle, pretested.table, backtest.judgements, progress))
+    cycle.write(SignificanceTable, repeated[0].table)
+    with during("gates"):
+        decided = decide(cycle, grounds, backtest.beside[CandidateMetricTable], testnet.judgements)
+    validated = decided.beside[StandingTable]
+    cycle.write(VerdictTable, decided.verdicts)
+    cycle.write(StandingTable, validated)
+    with during("deployment"):
+        provenance = cycle.provenance(searched.record)
+        reviewed = read_reviewed(grounds.candidates, validated, decided.verdicts)
+        documents = write_documents(cycle, reviewed, provenance)
+        cycle.write(DocumentTable, documents_frame(documents))
+        deployed = deploy_survivors(cycle, repository, documents, reviewed, provenance)
+    cycle.write(DecisionTable, deployed.table)
+    return CycleResult(pretested, searched, archive, decided, repeated[0], documents, deployed)

@@ -1,0 +1,379 @@
+"""The stages of a cycle, one function each: tables of earlier stages in, a result and its tables out.
+
+Nothing here stores a table: whoever runs the stages does, an asset through its IO manager, `run_cycle` by itself. What
+outlives a cycle is written where it arises: trials in the ledger, looks at unseen days in the register, draws and
+replays in their stores, documents in their repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from quant_organism.cycle.cycle import Cycle, Progress, no_progress
+from quant_organism.deployment.birth import born_documents, earned, scored_returns
+from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.deploy import DeploymentResult, deploy, pool_at
+from quant_organism.deployment.records import Provenance
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.tables import DecisionTable
+from quant_organism.evolution.archive import merge
+from quant_organism.evolution.candidates import EdgeEvidence
+from quant_organism.evolution.cycle import EvolutionResult, evolve, without_search
+from quant_organism.evolution.progress import Standing
+from quant_organism.evolution.tables import (
+    ArchiveTable,
+    CandidateTable,
+    CycleTable,
+    EliteTable,
+    FamilyProgressTable,
+    LostBatchTable,
+    PopulationTable,
+    ProgressTable,
+    RejectedTable,
+)
+from quant_organism.market.table import Table
+from quant_organism.validation.case import Case, Grounds
+from quant_organism.validation.draws import Remembered
+from quant_organism.validation.gauntlet import (
+    BACKTEST,
+    DECISION,
+    REPLAY,
+    TESTNET,
+    Judgement,
+    Review,
+    anybody_left,
+    run_gauntlet,
+)
+from quant_organism.validation.permutation import SearchSignificance, frozen_spec, search_significance
+from quant_organism.validation.pretest import PretestResult, RandomStrategies, pretest, rule_families
+from quant_organism.validation.records import (
+    ReviewedCandidate,
+    metrics_frame,
+    returns_frame,
+    summary_frame,
+    verdicts_frame,
+)
+from quant_organism.validation.replay_records import modes_of, replays_frame
+from quant_organism.validation.significance_records import pretest_frame, read_evidence, significance_frame
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.tables import CandidateMetricTable, CandidateReturnTable, ReplayTable, StandingTable
+from quant_organism.validation.verdict import Stage
+
+Judgements = Mapping[str, Sequence[Judgement]]
+"""Judgements of earlier stages, by the identity of the candidate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pretested:
+    """Whether there is anything to find: the result, and its table `edge_pretest`."""
+
+    result: PretestResult | NotRun
+    table: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What the search found, and the table `cycles` that says how it was made."""
+
+    result: EvolutionResult
+    record: pl.DataFrame
+
+    @property
+    def tables(self) -> dict[type[Table], pl.DataFrame]:
+        """All frames, by their table."""
+        return {
+            PopulationTable: self.result.population,
+            ProgressTable: self.result.generations,
+            FamilyProgressTable: self.result.families,
+            CandidateTable: self.result.candidate_members,
+            EliteTable: self.result.elites,
+            RejectedTable: self.result.rejected,
+            LostBatchTable: self.result.lost,
+            CycleTable: self.record,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class StageReviews:
+    """What gates said of the candidates so far.
+
+    Attributes
+    ----------
+    reviews
+        One per candidate.
+    verdicts
+        One row per candidate and gate.
+    beside
+        Further frames of the stage, by their table.
+    """
+
+    reviews: list[Review]
+    verdicts: pl.DataFrame
+    beside: Mapping[type[Table], pl.DataFrame]
+
+    @property
+    def judgements(self) -> dict[str, Sequence[Judgement]]:
+        """All judgements, by candidate."""
+        return {review.candidate.id: review.judgements for review in self.reviews}
+
+
+@dataclass(frozen=True, eq=False)
+class LuckMeasured:
+    """How good the search looks by luck alone: the result, and its table `search_significance`."""
+
+    result: SearchSignificance | NotRun
+    table: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """Who entered the pool: the result, and its table `deployed_configs`."""
+
+    result: DeploymentResult
+    table: pl.DataFrame
+
+
+def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
+    """Ask whether there is anything to find: random strategies on the market, and on copies where nothing can be."""
+    plan, compute = cycle.plan, cycle.compute
+    strategies = RandomStrategies(
+        panel=cycle.in_sample,
+        families=rule_families(cycle.families),
+        costs=plan.costs,
+        threads=compute.threads_each,
+        genomes=plan.significance.strategies,
+        min_trades=plan.spec.min_trades,
+        seed=plan.seed,
+    )
+    result = pretest(
+        strategies,
+        draws=plan.significance.copies,
+        make=Remembered(strategies, cycle.draw_store("pretest", strategies.identity)),
+        processes=compute.processes,
+        progress=partial(_report, progress, "Pretest"),
+    )
+    done = plan.significance.copies + 1
+    progress("Pretest", done, done, "not run" if isinstance(result, NotRun) else f"p = {result.p_value:.3g}")
+    return Pretested(result, pretest_frame(result))
+
+
+def search(cycle: Cycle, pretest: pl.DataFrame, progress: Progress = no_progress) -> Searched:
+    """Search the in-sample days and make the final choice; founded with the archive of the day before.
+
+    Parameters
+    ----------
+    cycle
+        The cycle.
+    pretest
+        Table `edge_pretest`: the final choice reads where the edge sits.
+    progress
+        Told how far it is.
+    """
+    evidence = read_evidence(pretest)
+    if cycle.plan.stop_without_edge and pretest["status"][0] == "failed":
+        result = without_search(cycle.plan.spec, cycle.in_sample, why="nothing to find before the search")
+        progress("Evolution", 1, 1, "not searched: nothing to find")
+    else:
+        result = _evolve(cycle, evidence, progress)
+    return Searched(result, cycle.record(evidence))
+
+
+def _evolve(cycle: Cycle, evidence: EdgeEvidence | None, progress: Progress) -> EvolutionResult:
+    plan, compute, panel, checkpoint = cycle.plan, cycle.compute, cycle.in_sample, cycle.checkpoint()
+
+    def report(standing: Standing) -> None:
+        done = standing.generation * plan.spec.islands + standing.batches_done
+        progress("Evolution", done, (plan.spec.generations + 1) * plan.spec.islands, standing.note)
+
+    if checkpoint is not None and not compute.resume:
+        checkpoint.remove()
+    with compute.open_executor(panel, plan.costs) as executor:
+        return evolve(
+            panel,
+            plan.spec,
+            plan.costs,
+            compute.evaluator(),
+            seed=plan.seed,
+            founders=cycle.founders,
+            evidence=evidence,
+            executor=executor,
+            saved=None if checkpoint is None else checkpoint.load(),
+            on_measured=cycle.count_trials,
+            on_generation=None if checkpoint is None else checkpoint.save,
+            progress=report,
+        )
+
+
+def carry_archive(cycle: Cycle, elites: pl.DataFrame, population: pl.DataFrame) -> pl.DataFrame:
+    """Return the archive after this cycle: its elites among those of the day before, table `strategy_archive`."""
+    before = cycle.archive_before
+    nothing = ArchiveTable.empty()
+    return merge(nothing if before is None else before, elites, tried=population["hash"])
+
+
+def judge_by_backtest(cycle: Cycle, grounds: Grounds, progress: Progress = no_progress) -> StageReviews:
+    """Judge what each candidate shows by the backtest; the unseen days are opened once, for all who are left.
+
+    Returns
+    -------
+    StageReviews
+        Beside the verdicts: `candidate_metrics` (by span) and `candidate_returns` (net, by day).
+    """
+    progress("Validation", 0, 1, f"{len(grounds.candidates)} candidates")
+    judged = _judged(cycle, grounds, BACKTEST)
+    left = sum(bool(review.open_goals) for review in judged.reviews)
+    progress("Validation", 1, 1, f"{left} of {len(judged.reviews)} left after the backtest")
+    beside = {CandidateMetricTable: metrics_frame(grounds), CandidateReturnTable: returns_frame(grounds)}
+    return StageReviews(judged.reviews, judged.verdicts, beside)
+
+
+def judge_by_replay(
+    cycle: Cycle, grounds: Grounds, before: Judgements, progress: Progress = no_progress
+) -> StageReviews:
+    """Judge whether the trades are the same when bars come in one by one.
+
+    Returns
+    -------
+    StageReviews
+        Beside the verdicts, those from before among them: `strategy_replays` (every replayed period).
+    """
+    progress("Replay", 0, 1, f"{len(grounds.admitted)} candidates")
+    judged = _judged(cycle, grounds, REPLAY, before)
+    shown = [review.candidate for review in judged.reviews if cycle.plan.every_gate or review.open_goals]
+    left = [candidate for candidate in shown if candidate in grounds.admitted]
+    replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(cycle.plan.gates))
+    equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
+    progress("Replay", 1, 1, f"{equal} of {compared} replays made the backtest's trades")
+    return StageReviews(judged.reviews, judged.verdicts, {ReplayTable: replays})
+
+
+def judge_on_testnet(cycle: Cycle, grounds: Grounds, before: Judgements) -> StageReviews:
+    """Judge what candidates earned on a testnet, `not_run` where there is none."""
+    return _judged(cycle, grounds, TESTNET, before)
+
+
+def measure_luck(
+    cycle: Cycle, pretest: pl.DataFrame, before: Judgements, progress: Progress = no_progress
+) -> LuckMeasured:
+    """Repeat the whole search and its final choice where nothing can be found.
+
+    Unless every gate is wanted, nothing is repeated where the test before the search found nothing, or where nobody is
+    left that it could help. Every repetition is kept, so that one cut short by a time
+    limit goes on from there.
+
+    Parameters
+    ----------
+    cycle
+        The cycle.
+    pretest
+        Table `edge_pretest`.
+    before
+        Judgements so far.
+    progress
+        Told how many copies are made.
+    """
+    plan, compute = cycle.plan, cycle.compute
+    result: SearchSignificance | NotRun
+    if pretest["status"][0] == "failed" and not plan.every_gate:
+        p_value = pretest["p_value"][0]
+        result = NotRun(f"nothing to find before the search (p = {p_value:.3g}), so none was repeated")
+    elif not (plan.every_gate or anybody_left(before, plan.gates)):
+        result = NotRun("no candidate is left that it could help, so none was repeated")
+    else:
+        spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
+        repeated = compute.on_nulls(cycle.in_sample, spec, plan.costs, plan.seed)
+        result = search_significance(
+            repeated,
+            draws=plan.significance.searches,
+            minutes=plan.significance.minutes,
+            make=Remembered(repeated, cycle.draw_store("search", repeated.identity)),
+            left_out=left_out,
+            processes=compute.processes,
+            progress=partial(_report, progress, "Significance"),
+        )
+    done = 1 if isinstance(result, NotRun) else result.draws + 1
+    progress("Significance", done, done, "no p-value" if isinstance(result, NotRun) else f"p = {result.p_value:.3g}")
+    return LuckMeasured(result, significance_frame(result))
+
+
+def decide(cycle: Cycle, grounds: Grounds, metrics: pl.DataFrame, before: Judgements) -> StageReviews:
+    """Decide what each candidate has earned by all evidence together.
+
+    Parameters
+    ----------
+    cycle, grounds, before
+        The cycle, what is known, and the judgements so far.
+    metrics
+        Table `candidate_metrics`.
+
+    Returns
+    -------
+    StageReviews
+        Beside the verdicts, all gates' now: `validated_strategies` (one row per candidate).
+    """
+    judged = _judged(cycle, grounds, DECISION, before)
+    return StageReviews(judged.reviews, judged.verdicts, {StandingTable: summary_frame(judged.reviews, metrics)})
+
+
+def write_documents(
+    cycle: Cycle, reviewed: Sequence[ReviewedCandidate], provenance: Provenance
+) -> list[StrategyConfig]:
+    """Return the document of each survivor at its birth, best fitness first.
+
+    Parameters
+    ----------
+    cycle
+        The cycle.
+    reviewed
+        Its candidates, judged by all gates.
+    provenance
+        As `Cycle.provenance` returns it.
+    """
+    return born_documents(reviewed, panel=cycle.panel, provenance=provenance, at=cycle.day.isoformat())
+
+
+def deploy_survivors(
+    cycle: Cycle,
+    repository: StrategyRepository,
+    survivors: Sequence[StrategyConfig],
+    reviewed: Sequence[ReviewedCandidate],
+    provenance: Provenance,
+) -> Deployed:
+    """Save the survivors' documents, and let the best that are not too alike into the shadow pool, the proven on paper.
+
+    Parameters
+    ----------
+    cycle
+        The cycle.
+    repository
+        Where the documents are.
+    survivors
+        As `write_documents` returns them.
+    reviewed
+        The cycle's candidates, judged by all gates.
+    provenance
+        As `Cycle.provenance` returns it.
+    """
+    at, interval, costs = cycle.day.isoformat(), cycle.interval.name, cycle.plan.costs
+    with repository.writing():
+        pool = pool_at(repository, provenance, interval, at=at)
+        committees = list({d.id: d.committee for d in [*survivors, *pool]}.values())
+        returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
+        how_far = earned(reviewed)
+        result = deploy(repository, survivors, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
+        stages = {decision.id: repository.load(decision.id).stage for decision in result.decisions}
+    return Deployed(result, DecisionTable.frame([(d.id, d.action, stages[d.id], d.reason) for d in result.decisions]))
+
+
+def _judged(cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None) -> StageReviews:
+    plan, clock = cycle.plan, cycle.compute.clock
+    reviews = run_gauntlet(grounds, plan.gates, stages=stages, before=before, every_gate=plan.every_gate, clock=clock)
+    return StageReviews(reviews, verdicts_frame(reviews, cycle.plan.gates), {})
+
+
+def _report(progress: Progress, what: str, done: int, most: int) -> None:
+    progress(what, done, most, "")

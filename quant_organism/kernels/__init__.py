@@ -1,0 +1,1 @@
+"""How numba is used: kernels kept on disk, and lanes of windows side by side. Nothing of the domain belongs here."""

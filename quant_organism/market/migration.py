@@ -1,0 +1,138 @@
+"""The lake's form and the steps from older forms to the newest: `lake/layout.json` says which form a lake has.
+
+A step is small, may be repeated after a crash in the middle of it, and changes nothing in a lake that has its result
+already. A new form is a new step at the end of `STEPS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+import polars as pl
+
+from quant_organism.errors import IntegrityError
+from quant_organism.market.stored import VERSION, parquet_bytes
+from quant_organism.resilience.files import flush_folders, storage_error, write_file
+from quant_organism.resilience.locks import alone_in
+
+_STAMP: Final = "layout.json"
+
+
+@dataclass(frozen=True)
+class MigrationStep:
+    """One change of a lake's form.
+
+    Parameters
+    ----------
+    what
+        What it does, in the imperative.
+    apply
+        Does it to the lake whose folder it is given.
+    """
+
+    what: str
+    apply: Callable[[Path], None]
+
+
+def migrate(root: Path) -> list[str]:
+    """Bring a lake to the newest form and say what was done; a lake that has it already costs one small read.
+
+    Parameters
+    ----------
+    root
+        The lake's folder. One that is not there yet, or empty, is stamped with the newest form.
+
+    Returns
+    -------
+    list of str
+        What each step did, in order; empty where nothing was to be done.
+
+    Raises
+    ------
+    IntegrityError
+        The lake has a form that this program does not know, or the stamp cannot be read.
+    BusyError, StorageError
+        Another process kept the lake, or it cannot be written; what was done so far is whole.
+    """
+    if layout_of(root) == NEWEST:
+        return []
+    with alone_in(root, "bringing the lake up to date", name="layout"):
+        steps = STEPS[layout_of(root) - 1 :]
+        if not any(root.glob("*/")):
+            steps = ()
+        for step in steps:
+            try:
+                step.apply(root)
+            except OSError as error:
+                raise storage_error(error, root) from error
+        write_file(root / _STAMP, orjson.dumps({"layout": NEWEST}, option=orjson.OPT_APPEND_NEWLINE))
+    return [step.what for step in steps]
+
+
+def layout_of(root: Path) -> int:
+    """Return the form of a lake; 1 where nothing says so.
+
+    Raises
+    ------
+    IntegrityError
+        The lake has a form that this program does not know, or the stamp cannot be read.
+    """
+    path = root / _STAMP
+    if not path.exists():
+        return 1
+    try:
+        layout = int(orjson.loads(path.read_bytes())["layout"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"the stamp of the lake's form cannot be read: {error}", where=str(path), remedy="bring it from a backup"
+        ) from error
+    if not 1 <= layout <= NEWEST:
+        raise IntegrityError(
+            f"the lake has form {layout}, but this program knows forms 1 to {NEWEST}",
+            where=str(path),
+            remedy="use the program that wrote it, or a newer one",
+        )
+    return layout
+
+
+def rename_dataset(root: Path, old: str, new: str) -> None:
+    """Give a dataset another name; a file that lies under the new one already is the newer one, and stays."""
+    for path in sorted((root / old).rglob("*.parquet")):
+        target = root / new / path.relative_to(root / old)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            path.unlink()
+        else:
+            os.replace(path, target)
+            flush_folders([target.parent])
+    folders = sorted((path for path in (root / old).rglob("*") if path.is_dir()), reverse=True)
+    for folder in [*folders, *([root / old] if (root / old).exists() else [])]:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def rename_column(root: Path, dataset: str, old: str, new: str, *, version: int) -> None:
+    """Give a column another name in every file of a dataset that has it, and the file the version of that form."""
+    for path in sorted((root / dataset).rglob("*.parquet")):
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        if old not in frame.columns:
+            continue
+        kept = {name: text for name, text in pl.read_parquet_metadata(path).items() if not name.startswith("ARROW:")}
+        write_file(path, parquet_bytes(frame.rename({old: new}), {**kept, VERSION: str(version)}))
+
+
+def _turned_away_becomes_rejected(root: Path) -> None:
+    rename_dataset(root, "turned_away", "rejected")
+    rename_column(root, "search_progress", "turned_away", "rejected", version=2)
+
+
+STEPS: Final = (MigrationStep("call genomes that failed the birth checks rejected", _turned_away_becomes_rejected),)
+"""From form 1 on: the first makes form 2 of form 1, and so on."""
+
+NEWEST: Final = 1 + len(STEPS)
+"""The form that this program reads and writes."""

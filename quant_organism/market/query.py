@@ -1,0 +1,89 @@
+"""Questions to the lake in SQL: DuckDB in memory with a view per table. It reads, and reaches nothing but the lake."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from quant_organism.errors import InputError
+from quant_organism.market.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+CONFIG: Final[Mapping[str, str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+"""What a connection must be opened with, so that no question loads anything from elsewhere."""
+
+
+def connect(root: Path, tables: Sequence[type[Table]]) -> duckdb.DuckDBPyConnection:
+    """Return a connection of its own with a view per table that the lake holds; see `add_views`."""
+    import duckdb
+
+    connection = duckdb.connect(config=dict(CONFIG))
+    add_views(connection, root, tables)
+    return connection
+
+
+def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequence[type[Table]]) -> None:
+    """Give a connection in memory a view per table that the lake holds, its folders as columns, and nothing else.
+
+    Afterwards it reads this lake alone: no other file, no network, no extension, and no setting can be changed.
+
+    Parameters
+    ----------
+    connection
+        Opened with `CONFIG`.
+    root
+        The lake's folder.
+    tables
+        What to look for there; a table that the lake holds no file of has no view.
+    """
+    folder = root.absolute()
+    pattern_root = glob.escape(str(folder))
+    connection.execute("set TimeZone = 'UTC'")
+    for table in tables:
+        pattern = "/".join([table.dataset, *[f"{level}=*" for level in table.partitions], "*.parquet"])
+        if next(folder.glob(pattern), None) is None:
+            continue
+        kinds = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in table.partitions)
+        by_name = any(column.optional or column.since > 1 for column in table.columns)
+        connection.execute(
+            f'create view "{table.dataset}" as select * from read_parquet({_quoted(f"{pattern_root}/{pattern}")},'
+            f" union_by_name = {str(by_name).lower()}, hive_partitioning = {str(bool(kinds)).lower()}"
+            + (f", hive_types = {{{kinds}}})" if kinds else ")")
+        )
+    allowed = ", ".join(_quoted(f"{root}/") for root in sorted({str(folder), pattern_root}))
+    connection.execute(f"set allowed_directories = [{allowed}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    """Return what a lake answers to one select.
+
+    Raises
+    ------
+    InputError
+        The query is no single select, or the lake cannot answer it; the error names the tables that there are.
+    """
+    import duckdb
+
+    try:
+        kinds = [statement.type for statement in connection.extract_statements(query)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise InputError("not one query", where="query", remedy="the lake is read only: ask with a single select")
+        answer: pl.DataFrame = connection.sql(query).pl()
+    except duckdb.Error as error:
+        views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
+        raise InputError(
+            str(error), where="query", remedy=f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
+        ) from error
+    return answer
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,256 @@
+"""Tables at rest: the bytes of a file, and the days of a table under the lake's folder, written and read whole."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.schema import Interval, check_market_id
+from quant_organism.market.table import Table
+from quant_organism.resilience.files import write_files
+
+VERSION: Final = "schema_version"
+"""Name in a file's metadata under which the version of its table stands; a file without is of version 1."""
+
+_PART: Final = "part.parquet"
+_MAKE_AGAIN: Final = "delete it and import that day again, or materialise its asset again"
+_DAY_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+
+
+def encode(table: type[Table], frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return the Parquet bytes of a frame; they depend on its content alone.
+
+    Parameters
+    ----------
+    table
+        What the frame is.
+    frame
+        Its rows.
+    metadata
+        What else is written beside the table's version.
+
+    Raises
+    ------
+    InputError
+        The frame is not what the table describes.
+    """
+    return parquet_bytes(table.validate(frame), {**(metadata or {}), VERSION: str(table.version)})
+
+
+def parquet_bytes(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Return the Parquet bytes of any frame with any metadata; chunks are joined first, since they do not count."""
+    buffer = io.BytesIO()
+    frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=3, metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def scan_parts(table: type[Table], parts: Sequence[Path]) -> pl.LazyFrame:
+    """Return the rows of some files of a table, lazily, in the order of the files and in the table's newest form.
+
+    Raises
+    ------
+    IntegrityError
+        A file is damaged, or was written by a newer version of the table; it is named.
+    """
+    if not parts:
+        return table.empty().lazy()
+    versions = [_version(table, part) for part in parts]
+    if min(versions) == table.version and not any(column.optional for column in table.columns):
+        return pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=table.schema)
+    frames = [
+        _in_form(table, pl.read_parquet(part, glob=False, hive_partitioning=False), version, part)
+        for part, version in zip(parts, versions, strict=True)
+    ]
+    return pl.concat(frames, how="diagonal").select(name for name in table.schema if _anywhere(name, frames)).lazy()
+
+
+def read_parts(table: type[Table], parts: Sequence[Path]) -> pl.DataFrame:
+    """Return the rows of some files of a table; as `scan_parts`, at once.
+
+    Raises
+    ------
+    IntegrityError
+        A file is damaged, has other columns, or was written by a newer version of the table; it is named.
+    """
+    try:
+        return scan_parts(table, parts).collect()
+    except pl.exceptions.PolarsError as error:
+        raise _culprit(table, parts, error) from error
+
+
+class StoredTable:
+    """The days of one table in the lake.
+
+    Parameters
+    ----------
+    root
+        The lake's folder.
+    table
+        A table whose files lie by market and day, with or without an interval between the two.
+    """
+
+    def __init__(self, root: Path, table: type[Table]) -> None:
+        if table.partitions not in (("market", "interval", "date"), ("market", "date")):
+            raise TypeError(f"{table.__name__} does not lie by market and day: use its own store")
+        self._root = root
+        self._table = table
+
+    def write(self, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
+        """Make `frame` the table's content for one day, in place of what was there; return its file.
+
+        Raises
+        ------
+        InputError
+            The frame is not what the table describes, or `market` or `interval` cannot name a folder of the lake.
+        StorageError
+            The folder cannot be written; what was there before is unchanged.
+        """
+        self.write_days({day: frame}, market=market, interval=interval)
+        return self.path(market=market, day=day, interval=interval)
+
+    def write_days(self, frames: Mapping[date, pl.DataFrame], *, market: str, interval: str | None = None) -> int:
+        """Write many days as `write` does one, in the order of their dates; return how many files changed.
+
+        Each day is whole or untouched, not all the days together: after a crash the first ones are written.
+
+        Raises
+        ------
+        InputError, StorageError
+            As `write`.
+        """
+        folder = self._folder(market, interval)
+        return write_files((_file(folder, day), encode(self._table, frames[day])) for day in sorted(frames))
+
+    def read(
+        self, *, market: str, interval: str | None = None, start: date | None = None, end: date | None = None
+    ) -> pl.DataFrame:
+        """Return the rows of the days `start` to `end` (inclusive), in the order of the days.
+
+        Raises
+        ------
+        InputError
+            Nothing is there, or not for these days.
+        IntegrityError
+            A file is damaged, or was written by a newer version of the table; it is named.
+        """
+        return read_parts(self._table, self._parts(market, interval, start, end))
+
+    def read_day(self, day: date, *, market: str, interval: str | None = None) -> pl.DataFrame:
+        """Return the rows of one day; errors as `read`."""
+        return self.read(market=market, interval=interval, start=day, end=day)
+
+    def scan(
+        self, *, market: str, interval: str | None = None, start: date | None = None, end: date | None = None
+    ) -> pl.LazyFrame:
+        """Return the rows of the days `start` to `end` (inclusive), lazily; errors as `read`."""
+        return scan_parts(self._table, self._parts(market, interval, start, end))
+
+    def days(self, *, market: str, interval: str | None = None) -> list[date]:
+        """Return the days that the table holds of a market, in order; none when there is nothing."""
+        return days_in(self._folder(market, interval))
+
+    def path(self, *, market: str, day: date, interval: str | None = None) -> Path:
+        """Return the file of a day, there or not."""
+        return _file(self._folder(market, interval), day)
+
+    def _folder(self, market: str, interval: str | None) -> Path:
+        if (interval is not None) != ("interval" in self._table.partitions):
+            raise InputError(
+                f"the table {self._table.dataset} lies by {', '.join(self._table.partitions)}",
+                where=f"interval {interval}",
+                remedy="name an interval where the table has one, and none where it has not",
+            )
+        folder = self._root / self._table.dataset / f"market={check_market_id(market)}"
+        return folder if interval is None else folder / f"interval={Interval.parse(interval).name}"
+
+    def _parts(self, market: str, interval: str | None, start: date | None, end: date | None) -> list[Path]:
+        days = self.days(market=market, interval=interval)
+        what = f"{self._table.dataset} of market {market}" + (f" at {interval}" if interval else "")
+        if not days:
+            known = ", ".join(sorted(markets_in(self._root))) or "none"
+            raise InputError(
+                f"the lake holds no {what}",
+                where=str(self._root),
+                remedy=f"import them first; the lake knows these markets: {known}",
+            )
+        first, last = start or days[0], end or days[-1]
+        folder = self._folder(market, interval)
+        parts = [_file(folder, day) for day in days if first <= day <= last]
+        if not parts:
+            raise InputError(
+                f"the lake holds no {what} from {first} to {last}",
+                where=str(self._root),
+                remedy=f"there are days from {days[0]} to {days[-1]}",
+            )
+        return parts
+
+
+def days_in(folder: Path) -> list[date]:
+    """Return the days whose files lie under a folder, in order."""
+    found = (_DAY_FOLDER.fullmatch(path.parent.name) for path in folder.glob(f"date=*/{_PART}"))
+    return sorted(date.fromisoformat(match[1]) for match in found if match)
+
+
+def markets_in(root: Path) -> set[str]:
+    """Return the markets that a lake has data of."""
+    return {folder.name.removeprefix("market=") for folder in root.glob("*/market=*")}
+
+
+def _file(folder: Path, day: date) -> Path:
+    return folder / f"date={date.isoformat(day)}" / _PART
+
+
+def _version(table: type[Table], part: Path) -> int:
+    try:
+        written = int(pl.read_parquet_metadata(part).get(VERSION, "1"))
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise _damaged(part, error) from error
+    if written > table.version:
+        raise IntegrityError(
+            f"the table {table.dataset} is stored in version {written}, but this program knows version {table.version}",
+            where=str(part),
+            remedy="use the program that wrote it, or a newer one",
+        )
+    return written
+
+
+def _in_form(table: type[Table], frame: pl.DataFrame, version: int, part: Path) -> pl.DataFrame:
+    """Return what a file holds in the table's newest form."""
+    try:
+        return table.check_columns(table.adopt(frame, version), where=str(part))
+    except InputError as error:
+        remedy = _MAKE_AGAIN if version == table.version else "bring the lake up to date: quant-organism data migrate"
+        raise IntegrityError(error.what, where=error.where, remedy=remedy) from error
+
+
+def _anywhere(name: str, frames: Sequence[pl.DataFrame]) -> bool:
+    return any(name in frame.columns for frame in frames)
+
+
+def _culprit(table: type[Table], parts: Sequence[Path], error: Exception) -> IntegrityError:
+    """Name the first file that cannot be read by itself."""
+    for part in parts:
+        try:
+            frame = pl.read_parquet(part, glob=False, hive_partitioning=False)
+        except (pl.exceptions.PolarsError, OSError) as alone:
+            return _damaged(part, alone)
+        try:
+            table.check_columns(frame, where=str(part))
+        except InputError as wrong:
+            return IntegrityError(wrong.what, where=str(part), remedy=_MAKE_AGAIN)
+    return IntegrityError(_first_line(error), where=str(parts[0].parent.parent))
+
+
+def _damaged(part: Path, error: Exception) -> IntegrityError:
+    return IntegrityError(f"the file is damaged: {_first_line(error)}", where=str(part), remedy=_MAKE_AGAIN)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

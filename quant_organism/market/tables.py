@@ -1,0 +1,116 @@
+"""The datasets of the market room: what was imported, how sound it is, and what a cycle saw of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from quant_organism.market.row_rules import BAR_RULES
+from quant_organism.market.schema import TIMESTAMP
+from quant_organism.market.table import BY_INTERVAL, BY_MARKET, Column, Columns, Table
+
+REASONS: Final = (
+    "gap",
+    "duplicate",
+    "unreadable",
+    "off_grid",
+    *[rule.reason for rule in BAR_RULES],
+    "zero_volume_run",
+    "stale",
+    "outlier",
+    "forming",
+)
+"""What can be wrong with a bar; `market.quality.defects` says what each means."""
+
+
+class CandleTable(Table, dataset="candles", partitions=BY_INTERVAL, written_by="candles"):
+    """One bar of one symbol."""
+
+    symbol = Column(pl.String(), "the asset", key=True)
+    timestamp = Column(TIMESTAMP, "when the bar opens", unit="UTC", key=True)
+    open = Column(pl.Float64(), "first price", unit="quote currency")
+    high = Column(pl.Float64(), "highest price", unit="quote currency")
+    low = Column(pl.Float64(), "lowest price", unit="quote currency")
+    close = Column(pl.Float64(), "last price", unit="quote currency")
+    volume = Column(pl.Float64(), "what was traded", unit="base units")
+
+
+class LiveCandleTable(CandleTable, dataset="live_candles", partitions=BY_INTERVAL, written_by="quant-organism follow"):
+    """One bar of one symbol as a venue's feed brought it; a day of `candles` is one that an import has completed."""
+
+
+class FundingTable(Table, dataset="funding", partitions=BY_MARKET, written_by="funding"):
+    """One funding settlement of one symbol; one at midnight lies under the day that it closes."""
+
+    symbol = Column(pl.String(), "the asset", key=True)
+    timestamp = Column(TIMESTAMP, "as the venue stamped the settlement, jitter included", unit="UTC", key=True)
+    funding_rate = Column(
+        pl.Float64(), "paid per settlement; positive: longs pay shorts", unit="fraction of the notional"
+    )
+
+
+class SentimentTable(Table, dataset="sentiment", partitions=BY_MARKET, written_by="sentiment"):
+    """One published value of the Fear & Greed index, for the whole market."""
+
+    timestamp = Column(TIMESTAMP, "when it was published", unit="UTC", key=True)
+    fear_greed = Column(pl.Float64(), "0 is fear, 100 is greed", unit="points")
+
+
+class SetAsideTable(Table, dataset="set_aside", partitions=BY_MARKET, written_by="quant-organism data import --repair"):
+    """One input row that was not usable; those without a readable date lie under 1970-01-01."""
+
+    symbol = Column(pl.String(), "the asset")
+    timestamp = Column(TIMESTAMP, "of the row, if it has a readable one", unit="UTC", nullable=True)
+    file = Column(pl.String(), "the input file")
+    line = Column(pl.Int64(), "1-based line or row of the file, where the format has any", nullable=True)
+    reason = Column(pl.String(), "one word of a small vocabulary, to count by")
+    detail = Column(pl.String(), "what was found, for a person")
+
+
+class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_INTERVAL, written_by="market_panel"):
+    """One symbol on one day of a cycle's panel, with a bar expected: how sound its bars are."""
+
+    day = Column(pl.Date(), "the day", unit="UTC", key=True)
+    symbol = Column(pl.String(), "the asset", key=True)
+    bars = Column(pl.Int64(), "bars that are there", unit="bars")
+    expected = Column(pl.Int64(), "bars that should be there", unit="bars")
+    defective = Column(pl.Int64(), "expected bars with any defect", unit="bars")
+    score = Column(pl.Float64(), "1 - defective / expected", unit="fraction")
+    by_reason = Columns(
+        {reason: Column(pl.Int64(), f"defects of the kind `{reason}`", unit="bars") for reason in REASONS}
+    )
+    reasons = Column(pl.String(), "the counts above 0, as text")
+
+
+class PanelTable(Table, dataset="market_panel", partitions=BY_INTERVAL, written_by="market_panel"):
+    """One symbol of a cycle's panel."""
+
+    symbol = Column(pl.String(), "the asset", key=True)
+    first_bar = Column(TIMESTAMP, "when its first bar opens", unit="UTC")
+    last_bar = Column(TIMESTAMP, "when its last bar opens", unit="UTC")
+    bars = Column(pl.Int64(), "valid bars", unit="bars")
+    coverage = Column(pl.Float64(), "share of valid bars between the first and the last", unit="fraction")
+    score = Column(pl.Float64(), "data quality of its bars", unit="fraction")
+    panel_days = Column(pl.Int64(), "length of the panel, the same in every row", unit="days")
+    panel_hash = Column(pl.String(), "SHA-256 of the panel's arrays, the same in every row")
+
+
+class DefectTable(Table):
+    """One defect of one bar, as `market.quality.defects` names it; not stored."""
+
+    symbol = Column(pl.String(), "the asset")
+    timestamp = Column(TIMESTAMP, "when the bar opens", unit="UTC")
+    reason = Column(pl.String(), "which defect")
+    detail = Column(pl.String(), "what was found, for a person")
+
+
+TABLES: Final[tuple[type[Table], ...]] = (
+    CandleTable,
+    LiveCandleTable,
+    FundingTable,
+    SentimentTable,
+    SetAsideTable,
+    CandleQualityTable,
+    PanelTable,
+)

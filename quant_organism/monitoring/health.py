@@ -1,0 +1,117 @@
+"""The health of an installation: environment, folders, disk and documents, one finding each; nothing is changed."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Final, Literal
+
+from packaging.requirements import Requirement
+
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.errors import QuantOrganismError
+from quant_organism.market.lake import Lake
+
+LEAST_FREE_BYTES: Final = 1_000_000_000
+WANTED_MEMORY_BYTES: Final = 2_000_000_000
+
+State = Literal["ok", "note", "broken"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    what, found
+        What was looked at, and how it is.
+    state
+        `ok`; `note`: works, but worth knowing; `broken`: something will not work.
+    remedy
+        What to do; empty when nothing is to be done.
+    """
+
+    what: str
+    found: str
+    state: State = "ok"
+    remedy: str = ""
+
+
+def examine(data_dir: Path) -> list[Finding]:
+    """Return the findings on this machine and a data folder."""
+    return [
+        *_environment(),
+        *_data_folder(data_dir.resolve()),
+        _strategies(data_dir / "strategies"),
+        _markets(data_dir / "lake"),
+    ]
+
+
+def _environment() -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    supported = (3, 11) <= sys.version_info[:2] < (3, 13)
+    yield judged("Python", python, supported, "broken", "install Python 3.11 or 3.12, then: make setup")
+    yield _packages()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0))
+    yield judged(
+        "machine",
+        f"{cores} cores, {memory / 1e9:.1f} GB of memory",
+        memory >= WANTED_MEMORY_BYTES,
+        "note",
+        "large markets need 2 GB: use fewer --symbols or a shorter --lookback-days",
+    )
+
+
+def _packages() -> Finding:
+    """Compare what is installed with what this version of the program requires."""
+    wrong, needed = [], [Requirement(text) for text in requires("quant-organism") or ()]
+    needed = [requirement for requirement in needed if requirement.marker is None]
+    for requirement in needed:
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if installed not in requirement.specifier:
+            wrong.append(f"{requirement.name} {installed}, needs {requirement.specifier}")
+    summary = "; ".join(wrong) or f"quant-organism {version('quant-organism')}, {len(needed)} required ones fit"
+    return judged("packages", summary, not wrong, "broken", "make setup")
+
+
+def _data_folder(folder: Path) -> Iterator[Finding]:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
+    state = str(folder) if existing == folder else f"{folder} (not there yet)"
+    yield judged("data folder", state, writable, "broken", f"make {existing} writable, or choose --data-dir")
+    free = shutil.disk_usage(existing).free
+    yield judged(
+        "disk", f"{free / 1e9:.1f} GB free", free >= LEAST_FREE_BYTES, "broken", "free some space: 1 GB is needed"
+    )
+
+
+def _strategies(folder: Path) -> Finding:
+    if not folder.exists():
+        return Finding("strategies", "none yet")
+    check = StrategyRepository(folder).check()
+    problems = "; ".join(f"{problem.path}: {problem.what}" for problem in check.problems)
+    summary = f"readable documents: {check.documents}" + (f"; {problems}" if problems else "")
+    remedies = "; ".join(sorted({problem.remedy for problem in check.problems if problem.remedy}))
+    return judged("strategies", summary, check.writable and not check.problems, "broken", remedies)
+
+
+def _markets(folder: Path) -> Finding:
+    try:
+        markets = Lake(folder).markets()
+    except QuantOrganismError as error:
+        return Finding("lake", str(error.what), "broken", error.remedy or "")
+    return Finding("lake", f"markets: {len(markets)}" if markets else "empty")
+
+
+def judged(what: str, found: str, good: bool, otherwise: State, remedy: str) -> Finding:
+    """Return a finding that is `ok` or otherwise, then with what to do."""
+    return Finding(what, found) if good else Finding(what, found, otherwise, remedy)

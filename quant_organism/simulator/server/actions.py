@@ -1,0 +1,234 @@
+"""/exchange: who may act and how much, whether the nonce is good, and what the action does (sections 3 to 5, 17)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from quant_organism.simulator.core import settlement
+from quant_organism.simulator.core.account import Account
+from quant_organism.simulator.core.venue import err
+from quant_organism.simulator.engine import Engine
+from quant_organism.simulator.spec import ServerSpec
+from quant_organism.venue.protocol import (
+    MICRO_USD,
+    Action,
+    CancelOrders,
+    Malformed,
+    NonceWindow,
+    admission,
+    parse_action,
+    parse_address,
+    parse_int,
+    signing,
+    texts,
+)
+
+MINUTE_MS: Final = 60_000
+EXPIRED: Final = "Action expired."
+
+
+@dataclass(slots=True)
+class WeightBucket:
+    """REST weight of one address of the network; it fills up evenly.
+
+    Parameters
+    ----------
+    per_minute
+        What a full minute gives, and the most there can be.
+    """
+
+    per_minute: int
+    left: float = field(init=False)
+    at_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = float(self.per_minute)
+
+    def take(self, weight: int, now_ms: int) -> bool:
+        """Take a weight out; say whether there was anything left before."""
+        self.left = min(self.per_minute, self.left + max(0, now_ms - self.at_ms) * self.per_minute / MINUTE_MS)
+        self.at_ms = now_ms
+        if self.left <= 0:
+            return False
+        self.left -= weight
+        return True
+
+
+def address_refusal(account: Account, count: int, now_ms: int, *, is_cancel: bool) -> str | None:
+    """Count an action of so many items against an account's limit; return the refusal, or None where it passes.
+
+    Beyond the limit one action passes in ten seconds; what is refused costs nothing.
+    """
+    volume = account.volume // MICRO_USD
+    cap = admission.cancel_cap(volume) if is_cancel else admission.request_cap(volume)
+    if account.requests_used + count > cap:
+        last = account.over_limit_pass_ms
+        if last is not None and now_ms - last < admission.OVER_LIMIT_INTERVAL_MS:
+            return texts.too_many_requests(account.requests_used + count, cap, settlement.traded_text(account))
+        account.over_limit_pass_ms = now_ms
+    account.requests_used += count
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A signed request.
+
+    Parameters
+    ----------
+    action
+        As it was sent, with its keys in their order.
+    kind
+        Its type.
+    nonce, vault, expires_after_ms
+        What is signed beside the action.
+    signature
+        r, s and v.
+    """
+
+    action: Mapping[str, Any]
+    kind: str
+    nonce: int
+    signature: Mapping[str, Any]
+    vault: str | None
+    expires_after_ms: int | None
+
+
+def read_envelope(body: object) -> Envelope:
+    """Return a request of /exchange.
+
+    Raises
+    ------
+    Malformed
+        A field is missing or of a wrong kind; nulls may be left out.
+    """
+    if not isinstance(body, Mapping) or not isinstance(body.get("action"), Mapping):
+        raise Malformed("action, nonce and signature are expected", where="request")
+    action, signature = body["action"], body.get("signature")
+    if not isinstance(action.get("type"), str) or not isinstance(signature, Mapping):
+        raise Malformed("action, nonce and signature are expected", where="request")
+    vault, expires = body.get("vaultAddress"), body.get("expiresAfter")
+    nonce = parse_int(body.get("nonce"), "nonce")
+    if nonce < 0:
+        raise Malformed(f"{nonce} is negative", where="nonce")
+    expires_ms = None if expires is None else parse_int(expires, "expiresAfter")
+    if expires_ms is not None and expires_ms < 0:
+        raise Malformed(f"{expires_ms} is negative", where="expiresAfter")
+    return Envelope(
+        action=action,
+        kind=action["type"],
+        nonce=nonce,
+        signature=signature,
+        vault=None if vault is None else parse_address(vault, "vaultAddress"),
+        expires_after_ms=expires_ms,
+    )
+
+
+class ActionDesk:
+    """Takes signed actions in.
+
+    Parameters
+    ----------
+    engine
+        The venue.
+    spec
+        How signatures and nonces are judged.
+    signing_time
+        Time in ms by which nonces and expiry are judged.
+    refusal
+        Asked about every action that was admitted, with its account's address: a text to refuse it with, or None.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        spec: ServerSpec,
+        signing_time: Callable[[], int],
+        refusal: Callable[[Envelope, str], str | None],
+    ) -> None:
+        self._engine, self._spec, self._time, self._refusal = engine, spec, signing_time, refusal
+
+    def take(self, envelope: Envelope) -> tuple[dict[str, Any], str | None]:
+        """Return the answer to a request, and the account that it acts for; only an admitted one changes anything.
+
+        Raises
+        ------
+        Malformed
+            Its action cannot be read.
+        """
+        action = parse_action(envelope.action)
+        if action is None:
+            return err(texts.UNSUPPORTED), None
+        signer = self._signer(envelope)
+        if signer is None:
+            return err(texts.UNRECOVERABLE), None
+        account = self._account(envelope, signer)
+        if account is None:
+            by_user = envelope.kind in signing.USER_SIGNED
+            return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer)), None
+        refused = self._admit(envelope, account, signer) or self._over_limit(envelope, account, action)
+        refused = refused or self._refusal(envelope, account.address)
+        return (self._engine.act(account, action) if refused is None else err(refused)), account.address
+
+    def owner_of(self, signer: str) -> Account | None:
+        """Return the account that an address may act for: its own, or the one whose agent it is."""
+        state = self._engine.venue.state
+        if signer in state.accounts:
+            return state.accounts[signer]
+        for account in state.accounts.values():
+            for agent in account.agents:
+                if agent.address == signer and agent.valid_until_ms > state.now_ms:
+                    return account
+        return None
+
+    def _over_limit(self, envelope: Envelope, account: Account, action: Action) -> str | None:
+        count = admission.batch_length(envelope.action)
+        if count > admission.MAX_ITEMS_PER_ACTION:
+            return texts.OVER_WEIGHT
+        if not self._spec.limit_addresses:
+            return None
+        return address_refusal(account, count, self._engine.now_ms, is_cancel=isinstance(action, CancelOrders))
+
+    def _signer(self, envelope: Envelope) -> str | None:
+        if envelope.kind not in signing.USER_SIGNED:
+            return signing.l1_signer(
+                envelope.action,
+                envelope.signature,
+                envelope.nonce,
+                vault=envelope.vault,
+                expires_after_ms=envelope.expires_after_ms,
+                mainnet=self._spec.mainnet,
+            )
+        chain = "Mainnet" if self._spec.mainnet else "Testnet"
+        if envelope.action.get("hyperliquidChain") != chain or envelope.action.get("nonce") != envelope.nonce:
+            raise Malformed(f"hyperliquidChain {chain} and the request's nonce are expected", where="action")
+        return signing.user_signer(envelope.action, envelope.signature)
+
+    def _account(self, envelope: Envelope, signer: str) -> Account | None:
+        accounts = self._engine.venue.state.accounts
+        if envelope.kind in signing.USER_SIGNED:
+            return self._sender(accounts.get(signer), envelope.action.get("fromSubAccount"))
+        owner = self.owner_of(signer)
+        if envelope.vault is None or owner is None:
+            return owner
+        acted = accounts.get(envelope.vault)
+        return acted if acted is not None and acted.master == owner.address else None
+
+    def _sender(self, account: Account | None, sub_account: object) -> Account | None:
+        """Return the account that a user-signed action is about: the signer's own, or the sub-account it names."""
+        if account is None or sub_account in (None, ""):
+            return account
+        named = self._engine.venue.state.accounts.get(parse_address(sub_account, "fromSubAccount"))
+        return named if named is not None and named.master == account.address else None
+
+    def _admit(self, envelope: Envelope, account: Account, signer: str) -> str | None:
+        now = self._time()
+        window = self._engine.venue.state.signers.setdefault(signer, NonceWindow())
+        refused = window.refusal(envelope.nonce, now)
+        if refused is not None:
+            return refused
+        window.consume(envelope.nonce)
+        if envelope.expires_after_ms is not None and envelope.expires_after_ms < now:
+            account.requests_used += admission.STALE_EXPIRY_FACTOR
+            return EXPIRED
+        return None

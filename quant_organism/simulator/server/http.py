@@ -1,0 +1,205 @@
+"""POST /info and /exchange with the venue's status codes and bodies (reference: section 5), and /admin for tests."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from quant_organism.errors import QuantOrganismError
+from quant_organism.simulator.core.settlement import total_money
+from quant_organism.simulator.faults.effects import without_last_status
+from quant_organism.simulator.faults.plan import Fault, parse_plan
+from quant_organism.simulator.server.info import Broken, find_dex
+from quant_organism.simulator.server.venue_server import VenueServer
+from quant_organism.simulator.spec import MAX_BODY_BYTES
+from quant_organism.venue.protocol import (
+    MICRO_USD,
+    Malformed,
+    admission,
+    parse_address,
+    parse_int,
+    parse_wire,
+    scaled,
+    usd,
+)
+
+NOT_JSON: Final = "Failed to parse the request body as JSON"
+NOT_TYPED: Final = "Failed to deserialize the JSON body into the target type"
+WRONG_TYPE: Final = "Expected request with `Content-Type: application/json`"
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+
+
+async def read_json(request: Request) -> tuple[Any, Response | None]:
+    """Return a request's JSON, or the response that refuses it."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return None, Response(WRONG_TYPE, 415)
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                return None, Response("length limit exceeded", 413)
+        return orjson.loads(body), None
+    except (orjson.JSONDecodeError, ClientDisconnect):
+        return None, Response(NOT_JSON, 400)
+
+
+async def serve(server: VenueServer, request: Request, endpoint: str) -> Response:
+    """Answer one request, as the faults that strike it leave the answer."""
+    body, refused = await read_json(request)
+    server.catch_up()
+    for fault in server.injector.strike("request", server.circumstances(endpoint, body)):
+        instead = await _before(server, request, fault)
+        if instead is not None:
+            return instead
+    server.catch_up()
+    if refused is not None:
+        return refused
+    status, answer, user = _answer(server, request, endpoint, body)
+    if status != 200:
+        return Response(answer, status)
+    return await _after(server, request, endpoint, body, user, orjson.dumps(answer))
+
+
+def _answer(server: VenueServer, request: Request, endpoint: str, body: Any) -> tuple[int, Any, str | None]:
+    client = request.client.host if request.client else ""
+    if not isinstance(body, Mapping):
+        return 422, NOT_TYPED, None
+    try:
+        if endpoint == "info":
+            answer = server.answer_info(body, orjson.dumps(body))
+            allowed = server.take_weight(client, server.info_weight(body, answer))
+            return (200, answer, None) if allowed else (429, "null", None)
+        action = body.get("action")
+        length = admission.batch_length(action if isinstance(action, Mapping) else {})
+        if not server.take_weight(client, admission.exchange_weight(length)):
+            return 429, "null", None
+        answer, user = server.answer_exchange(body)
+    except Malformed:
+        return 422, NOT_TYPED, None
+    except Broken:
+        return 500, "null", None
+    return 200, answer, user
+
+
+async def _before(server: VenueServer, request: Request, fault: Fault) -> Response | None:
+    if fault.kind == "latency":
+        late = fault.number("ms", 1_000) + fault.number("jitter_ms", 0) * server.injector.draw(fault)
+        await asyncio.sleep(late / 1000)
+        return None
+    if fault.kind == "reset_before":
+        return _reset(server, request)
+    headers = {str(key): str(value) for key, value in dict(fault.options.get("headers", {})).items()}
+    return Response(str(fault.options.get("body", "null")), int(fault.number("status", 500)), headers)
+
+
+async def _after(
+    server: VenueServer, request: Request, endpoint: str, body: Any, user: str | None, content: bytes
+) -> Response:
+    response = Response(content, 200, media_type="application/json")
+    for fault in server.injector.strike("answer", server.circumstances(endpoint, body, user)):
+        if fault.kind == "answer_latency":
+            await asyncio.sleep(fault.number("ms", 1_000) / 1000)
+        elif fault.kind == "reset_after":
+            return _reset(server, request)
+        elif fault.kind == "drop_idle":
+            asyncio.get_running_loop().call_later(fault.number("ms", 50) / 1000, _abort, server, request)
+        elif fault.kind == "replace_answer":
+            response = Response(str(fault.options.get("body", "")), int(fault.number("status", 200)))
+        elif fault.kind == "truncate_answer":
+            response = Response(content[: len(content) // 2], 200, media_type="application/json")
+        elif fault.kind == "fewer_statuses":
+            shorter = orjson.dumps(without_last_status(orjson.loads(content)))
+            response = Response(shorter, 200, media_type="application/json")
+    return response
+
+
+def _reset(server: VenueServer, request: Request) -> Response:
+    _abort(server, request)
+    return Response("")
+
+
+def _abort(server: VenueServer, request: Request) -> None:
+    client = request.client
+    transport = None if client is None else server.transports.get((client.host, client.port))
+    if transport is not None:
+        transport.abort()
+
+
+async def serve_admin(server: VenueServer, request: Request) -> Response:
+    """Answer one request to /admin/...; what is wrong with it is said with 400."""
+    if request.client is None or request.client.host not in LOOPBACK:
+        return JSONResponse({"error": "only from this machine"}, 403)
+    server.catch_up()
+    name, method = request.path_params["name"], request.method
+    try:
+        if method == "GET" and name == "snapshot":
+            return Response(server.engine.snapshot(), media_type="application/json")
+        if method == "POST" and name == "restore":
+            server.restore(await request.body())
+            return JSONResponse(_state(server))
+        if method == "GET":
+            return JSONResponse(_look(server, name))
+        body, refused = await read_json(request)
+        if refused is not None:
+            return refused
+        return JSONResponse(_change(server, name, body if isinstance(body, Mapping) else {}))
+    except QuantOrganismError as error:
+        return JSONResponse({"error": str(error)}, 400)
+
+
+def _look(server: VenueServer, name: str) -> Any:
+    if name == "faults":
+        return server.injector.log
+    if name == "state":
+        return _state(server)
+    raise Malformed(f"nothing is called {name!r}", where="admin", remedy="GET state, faults or snapshot")
+
+
+def _change(server: VenueServer, name: str, body: Mapping[str, Any]) -> Any:
+    if name == "step":
+        to = server.engine.now_ms + parse_int(body["ms"], "ms") if "ms" in body else parse_int(body.get("to"), "to")
+        server.step(to)
+        return _state(server)
+    if name == "deposit":
+        amount = scaled(parse_wire(body.get("usd")), 6)
+        if amount is None:
+            raise Malformed("at most 6 decimals", where="usd")
+        dex = find_dex(server.engine, body.get("dex"))
+        if dex is None:
+            raise Malformed(f"no dex is called {body.get('dex')!r}", where="dex")
+        account = server.engine.deposit(parse_address(body.get("user"), "user"), amount, dex)
+        return {"user": account.address, "crossRaw": usd(account.cross_raw[dex])}
+    if name == "subaccount":
+        account = server.engine.deposit(parse_address(body.get("user"), "user"), 0)
+        account.master = parse_address(body.get("master"), "master")
+        return {"user": account.address, "master": account.master}
+    if name == "volume":
+        account = server.engine.deposit(parse_address(body.get("user"), "user"), 0)
+        account.volume = parse_int(body.get("usd"), "usd") * MICRO_USD
+        return {"user": account.address, "volume": usd(account.volume)}
+    if name == "faults":
+        plan = parse_plan({"faults": [dict(body)]}, "request")
+        return {"fault": server.add_fault(plan.faults[0])}
+    if name == "clear_faults":
+        server.clear_faults()
+        return _state(server)
+    raise Malformed(
+        f"nothing is called {name!r}",
+        where="admin",
+        remedy="POST step, deposit, subaccount, volume, faults, clear_faults or restore",
+    )
+
+
+def _state(server: VenueServer) -> dict[str, Any]:
+    core = server.engine.venue.core
+    return {
+        "time": server.engine.now_ms,
+        "sockets": len(server.hub.sockets),
+        "accounts": len(server.engine.venue.state.accounts),
+        "unaccounted": usd(sum(abs(total_money(core, token)) for token in core.state.tokens)),
+        "faults": len(server.injector.log),
+    }

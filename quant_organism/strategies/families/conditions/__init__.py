@@ -1,0 +1,5 @@
+"""The family conditions."""
+
+from quant_organism.strategies.families.conditions.rule import Conditions
+
+FAMILY = Conditions()

@@ -1,0 +1,90 @@
+"""ema_crossover: follow the faster average when it leads the slower one and price has momentum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.families.ema_crossover.kernel import ema_crossover_targets
+from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
+from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.indicators.averages import EMA, RATE_OF_CHANGE
+from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.targets import Targets
+
+
+class EmaCrossover(StrategyFamily):
+    """Enter with the gap between two exponential averages and the rate of change, leave when the gap closes."""
+
+    name = "ema_crossover"
+    seed_type = "momentum"
+    columns = ("close",)
+    memory = "direction"
+    own_genes = (
+        GeneSpec(
+            name="fast_ema_period",
+            kind="int",
+            default=12,
+            low=5,
+            high=15,
+            unit="bars",
+            description="period of the fast average, also the span of the momentum test",
+        ),
+        GeneSpec(
+            name="slow_ema_period",
+            kind="int",
+            default=26,
+            low=18,
+            high=34,
+            unit="bars",
+            description="period of the slow average",
+        ),
+        GeneSpec(
+            name="momentum_threshold",
+            kind="float",
+            default=0.005,
+            low=0.0,
+            high=0.05,
+            unit="fraction",
+            description="least rate of change over the fast period",
+        ),
+        GeneSpec(
+            name="trend_filter",
+            kind="float",
+            default=0.001,
+            low=0.0,
+            high=0.02,
+            unit="fraction",
+            description="least gap between the averages",
+        ),
+    )
+
+    def warmup(self, genes: Genes) -> int:
+        """Return the first bar on which the slow average exists."""
+        return int(genes["slow_ema_period"]) - 1
+
+    def indicators(self, genes: GeneArrays) -> Needs:
+        """Name both averages and the rate of change."""
+        fast = genes["fast_ema_period"]
+        return {
+            EMA: np.concatenate([fast, genes["slow_ema_period"]]).astype(np.int64),
+            RATE_OF_CHANGE: fast.astype(np.int64),
+        }
+
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
+        fast, slow = genes["fast_ema_period"], genes["slow_ema_period"]
+        ema, fast_row = bank.rows(EMA, fast)
+        _, slow_row = bank.rows(EMA, slow)
+        change, change_row = bank.rows(RATE_OF_CHANGE, fast)
+        ema_crossover_targets(
+            ema,
+            change,
+            fast_row,
+            slow_row,
+            change_row,
+            slow - 1,
+            genes["momentum_threshold"],
+            genes["trend_filter"],
+            out,
+        )

@@ -1,0 +1,95 @@
+"""Signals of fibonacci_retracement."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, Targets, next_marked
+
+
+@compiled
+def fibonacci_retracement_targets(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    volume: NDArray[np.float64],
+    true_range: NDArray[np.float64],
+    swing_start: NDArray[np.float64],
+    swing_end: NDArray[np.float64],
+    mean_volume: NDArray[np.float64],
+    start_row: NDArray[np.int64],
+    end_row: NDArray[np.int64],
+    volume_row: NDArray[np.int64],
+    window: NDArray[np.int64],
+    level: NDArray[np.float64],
+    nearness: NDArray[np.float64],
+    least_ranges: NDArray[np.float64],
+    least_volume: NDArray[np.float64],
+    targets: Targets,
+) -> None:
+    """Write the targets of G genomes over n bars.
+
+    `true_range` is an average of shape (n,), `swing_start`, `swing_end` and `mean_volume` hold one row per key in use.
+    A swing must span `least_ranges` average true ranges, a bar trade `least_volume` mean volumes.
+    """
+    n = close.size
+    scratch = np.empty(n, dtype=np.int8)
+    for g in range(window.size):
+        first = window[g]
+        if first >= n:
+            targets.counts[g] = 0
+            continue
+        price, before, highest, lowest = close[first:], close[first - 1 :], high[first:], low[first:]
+        traded, usual_volume = volume[first:], mean_volume[volume_row[g], first:]
+        usual_range = true_range[first - 1 :]
+        start, end = swing_start[start_row[g], first:], swing_end[end_row[g], first:]
+        marks = scratch[first:]
+        share = level[g]
+        near = 1.0 + nearness[g]
+        ranges, volumes = least_ranges[g], least_volume[g]
+        for t in range(marks.size):
+            c = price[t]
+            rise = end[t] - start[t]
+            retraced = end[t] - share * rise
+            confirmed = (abs(rise) >= ranges * usual_range[t]) & (traded[t] >= volumes * usual_volume[t])
+            up = (rise > 0.0) & (lowest[t] <= retraced * near) & (c >= retraced) & (c > before[t]) & (c < end[t])
+            down = (rise < 0.0) & (highest[t] >= retraced / near) & (c <= retraced) & (c < before[t]) & (c > end[t])
+            marks[t] = (ENTER_LONG if up & confirmed else 0) | (ENTER_SHORT if down & confirmed else 0)
+        targets.counts[g] = _hold_swings(marks, price, start, end, first, targets.bars[g], targets.sides[g])
+
+
+@compiled
+def _hold_swings(
+    marks: NDArray[np.int8],
+    close: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    first: int,
+    bars: NDArray[np.int32],
+    sides: NDArray[np.int8],
+) -> int:
+    # A position ends where its own swing ended, or beyond where that swing began.
+    count = 0
+    state = 0
+    aim = origin = 0.0
+    t = 0
+    while True:
+        if state == 0:
+            t = next_marked(marks, t, ENTER_LONG | ENTER_SHORT)
+        if t == close.size:
+            return count
+        c = close[t]
+        following = state
+        if (state > 0 and (c >= aim or c < origin)) or (state < 0 and (c <= aim or c > origin)):
+            following = 0
+        called = 1 if marks[t] & ENTER_LONG else -1 if marks[t] & ENTER_SHORT else 0
+        if called != 0 and called != following:
+            following, aim, origin = called, end[t], start[t]
+        if following != state:
+            state = following
+            bars[count] = first + t
+            sides[count] = state
+            count += 1
+        t += 1

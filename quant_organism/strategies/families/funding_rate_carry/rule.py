@@ -1,0 +1,88 @@
+"""funding_rate_carry: take the side that receives funding while the mean rate pays for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.families.funding_rate_carry.kernel import funding_rate_carry_targets
+from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
+from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.indicators.averages import MEAN_FUNDING_RATE
+from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.targets import Targets
+
+
+class FundingRateCarry(StrategyFamily):
+    """Short what longs pay for, and the reverse; leave when the carry fades or after the longest hold.
+
+    A longest hold blocks its direction until the rate has once ceased to call for it. The edge is the funding itself,
+    so an evaluation that does not book funding says nothing about this family.
+    """
+
+    name = "funding_rate_carry"
+    seed_type = "carry"
+    columns = ("funding_rate",)
+    own_genes = (
+        GeneSpec(
+            name="funding_threshold",
+            kind="float",
+            default=0.00003,
+            low=0.000005,
+            high=0.0005,
+            unit="fraction per hour",
+            description="least expected rate, of either sign, that is worth a position",
+        ),
+        GeneSpec(
+            name="carry_duration", kind="int", default=24, low=1, high=72, unit="hours", description="longest hold"
+        ),
+        GeneSpec(
+            name="rate_momentum",
+            kind="float",
+            default=0.3,
+            low=0.0,
+            high=1.0,
+            unit="weight",
+            description="share of the mean rate's last change that is expected to come again",
+        ),
+        GeneSpec(
+            name="reversal_sensitivity",
+            kind="float",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            unit="x threshold",
+            description="a position ends when the mean rate it receives falls below this",
+        ),
+        GeneSpec(
+            name="funding_persistence",
+            kind="int",
+            default=4,
+            low=1,
+            high=24,
+            unit="hours",
+            description="window of the mean rate",
+        ),
+    )
+
+    def warmup(self, genes: Genes) -> int:
+        """Return the first bar with two windows of rates, for bars of one hour."""
+        return 2 * int(genes["funding_persistence"]) - 1
+
+    def indicators(self, genes: GeneArrays) -> Needs:
+        """Name the mean rate, by hours."""
+        return {MEAN_FUNDING_RATE: genes["funding_persistence"].astype(np.int64)}
+
+    def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
+        """Write the targets of each genome."""
+        mean_rate, row = bank.rows(MEAN_FUNDING_RATE, genes["funding_persistence"])
+        funding_rate_carry_targets(
+            mean_rate,
+            row,
+            bank.bars.count_of(genes["funding_persistence"]),
+            bank.bars.count_of(genes["carry_duration"]),
+            genes["funding_threshold"],
+            genes["rate_momentum"],
+            genes["reversal_sensitivity"],
+            out,
+        )

@@ -1,0 +1,5 @@
+"""The family ichimoku_cloud."""
+
+from quant_organism.strategies.families.ichimoku_cloud.rule import IchimokuCloud
+
+FAMILY = IchimokuCloud()

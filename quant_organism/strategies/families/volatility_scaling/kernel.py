@@ -1,0 +1,91 @@
+"""Signals of volatility_scaling."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.targets import Targets, next_marked
+
+
+@compiled
+def volatility_scaling_targets(
+    close: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    short_row: NDArray[np.int64],
+    long_row: NDArray[np.int64],
+    bars_per_year: float,
+    volatility_window: NDArray[np.int64],
+    regime_threshold: NDArray[np.float64],
+    scaling_factor: NDArray[np.float64],
+    regime_persistence: NDArray[np.int64],
+    multi_timeframe_weight: NDArray[np.float64],
+    target_volatility: NDArray[np.float64],
+    rebalance_band: NDArray[np.float64],
+    targets: Targets,
+) -> None:
+    """Write the targets of G genomes over n bars; `deviation` holds that of log returns, one row per window in use."""
+    n = close.size
+    exposures = np.empty(n)
+    stresses = np.empty(n, dtype=np.int8)
+    for g in range(volatility_window.size):
+        window = volatility_window[g]
+        first = 4 * window
+        if first >= n:
+            targets.counts[g] = 0
+            continue
+        price, near, far = close[first:], close[first - window :], close
+        short, long = deviation[short_row[g], first:], deviation[long_row[g], first:]
+        exposure, stress = exposures[first:], stresses[first:]
+        far_weight = multi_timeframe_weight[g]
+        near_weight = 1.0 - far_weight
+        annual_target = target_volatility[g]
+        annual = np.sqrt(bars_per_year)
+        threshold = regime_threshold[g]
+        for t in range(exposure.size):
+            near_sign = (1.0 if price[t] > near[t] else 0.0) - (1.0 if price[t] < near[t] else 0.0)
+            far_sign = (1.0 if price[t] > far[t] else 0.0) - (1.0 if price[t] < far[t] else 0.0)
+            direction = near_weight * near_sign + far_weight * far_sign
+            exposure[t] = direction * min(1.0, annual_target / (short[t] * annual))
+            stress[t] = 1 if (short[t] > 0.0) & (short[t] >= threshold * long[t]) else 0
+        _scale_in_stress(exposure, stress, regime_persistence[g], scaling_factor[g])
+        targets.counts[g] = _rebalance(
+            exposure, first, rebalance_band[g], targets.bars[g], targets.sides[g], targets.convictions[g]
+        )
+
+
+@compiled
+def _scale_in_stress(exposure: NDArray[np.float64], stress: NDArray[np.int8], persistence: int, factor: float) -> None:
+    # Scale each bar that ends at least `persistence` bars of stress in a row.
+    t = next_marked(stress, 0, 1)
+    while t < stress.size:
+        lasting = t + persistence - 1
+        while t < stress.size and stress[t]:
+            exposure[t] *= factor if t >= lasting else 1.0
+            t += 1
+        t = next_marked(stress, t, 1)
+
+
+@compiled
+def _rebalance(
+    exposure: NDArray[np.float64],
+    first: int,
+    band: float,
+    bars: NDArray[np.int32],
+    sides: NDArray[np.int8],
+    convictions: NDArray[np.float64],
+) -> int:
+    # Pass a change on if it starts, ends or turns the position, or moves it by the band.
+    count = 0
+    held = 0.0
+    for t in range(exposure.size):
+        wanted = exposure[t]
+        turns = wanted * held <= 0.0
+        if (turns | (abs(wanted - held) >= band)) & (wanted != held):
+            held = wanted
+            bars[count] = first + t
+            sides[count] = (1 if held > 0.0 else 0) - (1 if held < 0.0 else 0)
+            convictions[count] = abs(held)
+            count += 1
+    return count

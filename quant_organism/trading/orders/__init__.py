@@ -1,0 +1,53 @@
+"""Orders from intention to end: states, a journal that is written before anything is sent, reconciliation, flattening.
+
+How requests travel does not belong here (`venue`), nor what should be traded.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.trading.orders.dead_man import DeadMan, Watchdog, cancel_all
+    from quant_organism.trading.orders.flattening import NotFlat, flatten
+    from quant_organism.trading.orders.journal import Journal
+    from quant_organism.trading.orders.manager import OrderManager
+    from quant_organism.trading.orders.reconciliation import Reconciliation, reconcile
+    from quant_organism.trading.orders.states import cloid_of
+    from quant_organism.trading.orders.venue import Venue
+
+__all__ = [
+    "DeadMan",
+    "Journal",
+    "NotFlat",
+    "OrderManager",
+    "Reconciliation",
+    "Venue",
+    "Watchdog",
+    "cancel_all",
+    "cloid_of",
+    "flatten",
+    "reconcile",
+]
+
+_HOMES = {
+    "DeadMan": "dead_man",
+    "Journal": "journal",
+    "NotFlat": "flattening",
+    "OrderManager": "manager",
+    "Reconciliation": "reconciliation",
+    "Venue": "venue",
+    "Watchdog": "dead_man",
+    "cancel_all": "dead_man",
+    "cloid_of": "states",
+    "flatten": "flattening",
+    "reconcile": "reconciliation",
+}
+
+# `python -m` runs the watchdog as a module of its own, which must not be loaded before.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.trading.orders.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

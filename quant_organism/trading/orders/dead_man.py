@@ -1,0 +1,232 @@
+"""What happens to open orders when nobody minds them any more.
+
+The venue's own switch (`scheduleCancel`) where it is granted; it is refused until the account has traded $1,000,000.
+Then a watchdog of our own: a separate process that holds the other end of a pipe. When the trader dies the pipe closes;
+when it hangs the pipe stays silent, and the watchdog kills it first. Either way it then cancels what could open or grow
+a position. Orders that only reduce, such as stops, stay: they protect what is held.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import orjson
+
+from quant_organism.errors import BusyError, InputError
+from quant_organism.trading.orders.venue import Venue
+from quant_organism.venue import (
+    Accepted,
+    HyperliquidVenue,
+    Limits,
+    Rejected,
+    Unknown,
+    VenueError,
+    VenueSpec,
+    Wallet,
+    Why,
+    connect,
+    wallet_of,
+)
+
+MIN_AHEAD_MS: Final = 5_000
+_ATTEMPTS: Final = 20
+_PAUSE_SECONDS: Final = 1.0
+_CHUNK: Final = 4096
+
+Switch = Literal["granted", "refused", "unknown"]
+
+
+class DeadMan:
+    """Keeps the venue's switch ahead of the present.
+
+    Parameters
+    ----------
+    venue
+        The account.
+    seconds
+        After so long without a beat the venue cancels everything.
+    now_ms
+        Wall clock.
+
+    Raises
+    ------
+    InputError
+        Less than the venue allows.
+    """
+
+    def __init__(self, venue: Venue, seconds: float, now_ms: Callable[[], int]) -> None:
+        if seconds * 1000 < 2 * MIN_AHEAD_MS:
+            raise InputError(
+                f"{seconds} s are too few", where="dead man's switch", remedy=f"use {2 * MIN_AHEAD_MS // 1000} or more"
+            )
+        self._venue, self._ahead_ms, self._now = venue, int(seconds * 1000), now_ms
+
+    def beat(self) -> Switch:
+        """Put the moment of cancelling off; say whether the venue grants it. Do it twice in each span."""
+        return self._set(self._now() + self._ahead_ms)
+
+    def release(self) -> Switch:
+        """Take the switch back: orders may stay while nobody minds them."""
+        return self._set(None)
+
+    def _set(self, time_ms: int | None) -> Switch:
+        outcome = self._venue.schedule_cancel(time_ms, self._venue.draw_nonce())
+        if isinstance(outcome, Accepted):
+            return "granted"
+        if isinstance(outcome, Rejected) and outcome.why is Why.VOLUME_GATE:
+            return "refused"
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogOrders:
+    """What the watchdog is told, over its pipe only.
+
+    Parameters
+    ----------
+    spec
+        Venue and account.
+    state_folder
+        Nonces and locks of signers.
+    parent
+        Process that is minded.
+    silent_seconds
+        After so long without a beat it is taken for hung.
+    """
+
+    spec: VenueSpec
+    state_folder: Path
+    parent: int
+    silent_seconds: float
+
+
+class Watchdog:
+    """A process that cancels our orders when this one dies or hangs.
+
+    Parameters
+    ----------
+    spec, state_folder, silent_seconds
+        See `WatchdogOrders`.
+    wallet
+        Signs for the account; its key goes over the pipe and nowhere else.
+    """
+
+    def __init__(self, spec: VenueSpec, state_folder: Path, silent_seconds: float, wallet: Wallet) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "quant_organism.trading.orders.dead_man"], stdin=subprocess.PIPE
+        )
+        told = {
+            "spec": asdict(spec),
+            "state_folder": str(state_folder),
+            "parent": os.getpid(),
+            "silent_seconds": silent_seconds,
+            "key": wallet.secret(),
+        }
+        self._pipe.write(orjson.dumps(told) + b"\n")
+        self._pipe.flush()
+
+    @property
+    def _pipe(self) -> IO[bytes]:
+        if self._process.stdin is None:
+            raise RuntimeError("a watchdog without a pipe")
+        return self._process.stdin
+
+    def beat(self) -> None:
+        """Say that all is well.
+
+        Raises
+        ------
+        InputError
+            The watchdog is gone, and nobody minds the orders.
+        """
+        try:
+            self._pipe.write(b"beat\n")
+            self._pipe.flush()
+        except BrokenPipeError:
+            raise InputError("it is gone", where="watchdog", remedy="start another before trading on") from None
+
+    def release(self) -> None:
+        """Send it home: orders may stay while nobody minds them."""
+        try:
+            self._pipe.write(b"release\n")
+            self._pipe.close()
+        except BrokenPipeError:
+            pass
+        self._process.wait()
+
+
+def watch(pipe: int, silent_seconds: float) -> Literal["released", "died", "silent"]:
+    """Wait until the other end of a pipe says that it goes, closes, or has been silent for too long."""
+    heard = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], silent_seconds)
+        if not ready:
+            return "silent"
+        chunk = os.read(pipe, _CHUNK)
+        if not chunk:
+            return "died"
+        heard = (heard + chunk)[-_CHUNK:]
+        if b"release\n" in heard:
+            return "released"
+
+
+def cancel_all(venue: Venue, *, attempts: int = _ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Cancel every open order that does not only reduce, until the venue shows none; say whether it does."""
+    for _ in range(attempts):
+        try:
+            orders = [order for order in venue.open_orders() if not order.reduce_only]
+            if not orders:
+                return True
+            outcomes = venue.cancel_oids([(order.coin, order.oid) for order in orders], venue.draw_nonce())
+            if any(isinstance(outcome, Unknown) for outcome in outcomes):
+                sleep(_PAUSE_SECONDS)
+        except VenueError:
+            sleep(_PAUSE_SECONDS)
+    return False
+
+
+def main() -> int:
+    """Mind the process that wrote the first line on standard input."""
+    line = bytearray()
+    pipe = sys.stdin.fileno()
+    while not line.endswith(b"\n"):
+        byte = os.read(pipe, 1)
+        if not byte:
+            return 0
+        line += byte
+    told: dict[str, Any] = orjson.loads(line)
+    wallet = wallet_of(told.pop("key"))
+    spec = told["spec"]
+    orders = WatchdogOrders(
+        spec=VenueSpec(**{**spec, "limits": Limits(**spec["limits"])}),
+        state_folder=Path(told["state_folder"]),
+        parent=told["parent"],
+        silent_seconds=told["silent_seconds"],
+    )
+    ended = watch(pipe, orders.silent_seconds)
+    if ended == "released":
+        return 0
+    if ended == "silent" and os.getppid() == orders.parent:
+        os.kill(orders.parent, signal.SIGKILL)  # it hangs; its journal is made to be left at any instruction
+    venue = _connect(orders, wallet)
+    return 0 if venue is not None and cancel_all(venue) else 1
+
+
+def _connect(orders: WatchdogOrders, wallet: Wallet) -> HyperliquidVenue | None:
+    for _ in range(_ATTEMPTS):
+        try:
+            return connect(orders.spec, wallet, orders.state_folder)
+        except (BusyError, VenueError):  # the dead one's lock is not free yet, or the venue does not answer
+            time.sleep(_PAUSE_SECONDS)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""What to do where our books and the venue disagree, as a table; done at every start, and whenever there is doubt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from quant_organism.trading.orders.manager import OrderManager
+from quant_organism.trading.orders.states import STATES, State
+from quant_organism.venue import Accepted, Standing, VenueOrder
+
+Ours = State | Literal["absent"]
+Theirs = Standing | Literal["absent"]
+Action = Literal["nothing", "adopt", "look_again", "cancel_again", "end", "foreign"]
+
+OURS: Final[tuple[Ours, ...]] = ("absent", *STATES)
+THEIRS: Final[tuple[Theirs, ...]] = ("absent", "open", "filled", "canceled", "rejected", "other")
+
+_ADOPT: Final = ("adopt", "the venue is right")
+_AGREED: Final = ("nothing", "agreed")
+_STALE: Final = ("look_again", "what has ended cannot live again: one of the two is stale")
+_LAG: Final = ("look_again", "it may not be visible yet")
+_WORD: Final = ("look_again", "the status is a word that is not known")
+_FOREIGN: Final = ("foreign", "not placed from this journal")
+_PAST: Final = ("nothing", "it has ended here, and the venue has forgotten it")
+
+_TABLE: Final[Mapping[Ours, Mapping[Theirs, tuple[Action, str]]]] = {
+    "absent": {
+        "open": _FOREIGN,
+        "filled": _FOREIGN,
+        "canceled": _FOREIGN,
+        "rejected": _FOREIGN,
+        "other": _FOREIGN,
+    },
+    "sending": {
+        "absent": ("look_again", "settling it failed: it stays unknown until the venue answers"),
+        "open": _ADOPT,
+        "filled": _ADOPT,
+        "canceled": _ADOPT,
+        "rejected": _ADOPT,
+        "other": _WORD,
+    },
+    "unknown": {
+        "absent": ("look_again", "settling it failed: it stays unknown until the venue answers"),
+        "open": _ADOPT,
+        "filled": _ADOPT,
+        "canceled": _ADOPT,
+        "rejected": _ADOPT,
+        "other": _WORD,
+    },
+    "waiting": {
+        "absent": _LAG,
+        "open": _ADOPT,
+        "filled": _ADOPT,
+        "canceled": _ADOPT,
+        "rejected": _ADOPT,
+        "other": _WORD,
+    },
+    "open": {
+        "absent": _LAG,
+        "open": _AGREED,
+        "filled": _ADOPT,
+        "canceled": _ADOPT,
+        "rejected": _ADOPT,
+        "other": _WORD,
+    },
+    "filled": {
+        "absent": _PAST,
+        "open": _STALE,
+        "filled": _AGREED,
+        "canceled": ("nothing", "fills are the truth"),
+        "rejected": ("nothing", "fills are the truth"),
+        "other": ("nothing", "fills are the truth"),
+    },
+    "canceled": {
+        "absent": _PAST,
+        "open": _STALE,
+        "filled": _ADOPT,
+        "canceled": _AGREED,
+        "rejected": _AGREED,
+        "other": _WORD,
+    },
+    "rejected": {
+        "absent": _AGREED,
+        "open": ("adopt", "it was taken for lost, and lives"),
+        "filled": _ADOPT,
+        "canceled": _ADOPT,
+        "rejected": _AGREED,
+        "other": _WORD,
+    },
+}
+
+_AFTER_LOOKING: Final[Mapping[tuple[Ours, Theirs], tuple[Action, str]]] = {
+    ("waiting", "absent"): ("end", "the venue does not know it, though it must be visible by now"),
+    ("open", "absent"): ("end", "the venue does not know it, though it must be visible by now"),
+    ("filled", "open"): ("cancel_again", "it is filled as far as we want, and still open there"),
+    ("canceled", "open"): ("cancel_again", "our cancel did not take effect"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What was done about one order, and why.
+
+    Parameters
+    ----------
+    cloid
+        Ours; none for an order that is not ours and has none.
+    oid
+        The venue's.
+    ours, theirs
+        What was believed, and what was shown.
+    action, reason
+        Of the table.
+    """
+
+    cloid: str | None
+    oid: int | None
+    ours: Ours
+    theirs: Theirs
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The result.
+
+    Parameters
+    ----------
+    resolutions
+        For every order that lives here or there.
+    position_gaps
+        Signed coins by our books and at the venue, where the two differ.
+    unsettled
+        Nonces of actions of which nothing is known still.
+    """
+
+    resolutions: tuple[Resolution, ...]
+    position_gaps: dict[str, tuple[Decimal, Decimal]]
+    unsettled: tuple[int, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left in doubt and our books are the venue's."""
+        doubts = any(resolution.action in ("look_again", "foreign") for resolution in self.resolutions)
+        return not (doubts or self.position_gaps or self.unsettled)
+
+
+def resolve(ours: Ours, theirs: Theirs, *, looked: bool = False) -> tuple[Action, str]:
+    """Return what to do, and why.
+
+    Parameters
+    ----------
+    ours, theirs
+        What is believed, and what is shown.
+    looked
+        Whether the venue was asked again, for as long as it takes until everything is visible.
+    """
+    if looked and (ours, theirs) in _AFTER_LOOKING:
+        return _AFTER_LOOKING[ours, theirs]
+    return _TABLE[ours][theirs]
+
+
+def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconciliation:
+    """Make the journal agree with the venue; return what was done.
+
+    Parameters
+    ----------
+    manager
+        Its journal and venue.
+    cancel_foreign
+        Whether open orders that are not in the journal are canceled, or only reported.
+
+    Raises
+    ------
+    VenueError
+        The venue does not answer; what was done until then is right, and it can be called again.
+    """
+    venue, journal = manager.venue, manager.journal
+    venue.find_dexs()
+    unsettled = manager.settle()
+    if journal.baseline_ms() is None and not journal.orders():
+        state = venue.account()
+        journal.set_baseline(state.positions, state.time_ms)
+    manager.sync_fills()
+    shown = venue.open_orders()
+    resolutions: list[Resolution] = []
+    seen: set[str] = set()
+    for order in shown:
+        cloid = order.cloid or journal.owner(order.oid)
+        if cloid is None or journal.find(cloid) is None:
+            resolutions.append(_foreign(manager, order, cancel=cancel_foreign))
+            continue
+        seen.add(cloid)
+        resolutions.append(_treat(manager, cloid, order))
+    resolutions += [
+        _treat(manager, record.order.cloid, venue.order_status(record.order.cloid))
+        for record in journal.orders(live_only=True)
+        if record.order.cloid not in seen
+    ]
+    manager.sync_fills()
+    return Reconciliation(tuple(resolutions), position_gaps(manager), tuple(action.nonce for action in unsettled))
+
+
+def position_gaps(manager: OrderManager) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return positions by our books and at the venue, where they differ.
+
+    Raises
+    ------
+    VenueError
+        There was no answer.
+    """
+    ours = manager.journal.positions()
+    theirs = {item.coin: item.szi for item in manager.venue.account().positions if item.szi}
+    zero = Decimal(0)
+    return {
+        coin: (ours.get(coin, zero), theirs.get(coin, zero))
+        for coin in sorted(ours.keys() | theirs.keys())
+        if ours.get(coin, zero) != theirs.get(coin, zero)
+    }
+
+
+def _treat(manager: OrderManager, cloid: str, order: VenueOrder | None) -> Resolution:
+    ours = manager.journal.order(cloid).state
+    theirs: Theirs = "absent" if order is None else order.standing
+    action, reason = resolve(ours, theirs)
+    if action == "look_again" and ours not in ("sending", "unknown"):
+        order = manager.ask_until(cloid, lambda again: resolve(ours, again.standing)[0] != "look_again")
+        theirs = "absent" if order is None else order.standing
+        ours = manager.journal.order(cloid).state
+        action, reason = resolve(ours, theirs, looked=True)
+    if action == "adopt" and order is not None:
+        manager.hear_order(order)
+    elif action == "cancel_again" and order is not None:
+        _cancel(manager, order)
+    elif action == "end":
+        manager.end(cloid, reason)
+    return Resolution(cloid, None if order is None else order.oid, ours, theirs, action, reason)
+
+
+def _foreign(manager: OrderManager, order: VenueOrder, *, cancel: bool) -> Resolution:
+    action, reason = resolve("absent", order.standing)
+    if cancel and _cancel(manager, order):
+        action, reason = "cancel_again", f"{reason}: canceled"
+    return Resolution(order.cloid, order.oid, "absent", order.standing, action, reason)
+
+
+def _cancel(manager: OrderManager, order: VenueOrder) -> bool:
+    venue = manager.venue
+    (outcome,) = venue.cancel_oids([(order.coin, order.oid)], venue.draw_nonce())
+    return isinstance(outcome, Accepted)

@@ -1,0 +1,196 @@
+"""The life of an order: the id that follows from its decision, what is believed of it as a table, and its record.
+
+The venue is right. Belief moves on what it says, also out of an end: an order that was thought refused and turns out to
+live is open. What the venue cannot take back is not undone by a late message: filled stays filled. The same decision
+has the same id, so it cannot be placed twice.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal, get_args
+
+from quant_organism.errors import IntegrityError
+from quant_organism.venue import NewOrder
+
+State = Literal["sending", "unknown", "waiting", "open", "filled", "canceled", "rejected"]
+Event = Literal["no_answer", "waits", "opens", "replaced", "fills", "cancels", "rejects"]
+
+STATES: Final[tuple[State, ...]] = get_args(State)
+EVENTS: Final[tuple[Event, ...]] = get_args(Event)
+LIVE: Final[frozenset[State]] = frozenset({"sending", "unknown", "waiting", "open"})
+"""States of orders that may still fill."""
+
+MEANINGS: Final[Mapping[State, str]] = {
+    "sending": "written down, perhaps on its way",
+    "unknown": "sent, and no answer that says what became of it",
+    "waiting": "take-profit or stop that waits for its parent",
+    "open": "on the book, or waiting for its trigger",
+    "filled": "filled whole",
+    "canceled": "ended with a rest unfilled; what was filled before counts",
+    "rejected": "never was on the book",
+}
+EVENT_MEANINGS: Final[Mapping[Event, str]] = {
+    "no_answer": "the request timed out, broke off, or was answered with something else",
+    "waits": "accepted as a child of another order",
+    "opens": "the venue shows it open",
+    "replaced": "the venue shows it open under a newer number: it was amended",
+    "fills": "fills add up to its size, or the venue calls it filled",
+    "cancels": "the venue shows it canceled, by whatever cause",
+    "rejects": "the venue refused it, or never got it",
+}
+_TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
+    "sending": {
+        "no_answer": "unknown",
+        "waits": "waiting",
+        "opens": "open",
+        "replaced": "open",
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "rejected",
+    },
+    "unknown": {
+        "no_answer": "unknown",
+        "waits": "waiting",
+        "opens": "open",
+        "replaced": "open",
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "rejected",
+    },
+    "waiting": {
+        "waits": "waiting",
+        "opens": "open",
+        "replaced": "open",
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "rejected",
+    },
+    "open": {
+        "waits": "open",
+        "opens": "open",
+        "replaced": "open",
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "rejected",  # a trigger that fired, and whose order was refused
+    },
+    "filled": {
+        "waits": "filled",
+        "opens": "filled",
+        "replaced": "open",  # amended to a larger size before the last fill
+        "fills": "filled",
+        "cancels": "filled",
+        "rejects": "filled",
+    },
+    "canceled": {
+        "waits": "canceled",
+        "opens": "canceled",  # a message that is late
+        "replaced": "open",  # its old number was canceled because it was amended
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "canceled",
+    },
+    "rejected": {
+        "waits": "waiting",
+        "opens": "open",  # it was taken for lost, and lives
+        "replaced": "open",
+        "fills": "filled",
+        "cancels": "canceled",
+        "rejects": "rejected",
+    },
+}
+Kind = Literal["place", "amend", "cancel"]
+
+
+def cloid_of(decision_id: str, leg: str = "entry") -> str:
+    """Return the id of one order of a decision: `0x` and 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    decision_id
+        Names the decision for good: strategy, coin, time, revision.
+    leg
+        Which of its orders: entry, take-profit, stop, a flattening round.
+    """
+    return "0x" + hashlib.sha256(f"{decision_id}\0{leg}".encode()).hexdigest()[:32]
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return what is believed of an order after hearing something.
+
+    Raises
+    ------
+    IntegrityError
+        No answer to a request that had been answered.
+    """
+    after = _TABLE[state].get(event)
+    if after is None:
+        raise IntegrityError(f"{event} cannot happen to an order that is {state}", where="order state")
+    return after
+
+
+def mermaid() -> str:
+    """Return the table as a picture for documents: every move from one state to another."""
+    lines = ["stateDiagram-v2", "    [*] --> sending: written to the journal"]
+    for state in STATES:
+        moves: dict[State, list[str]] = {}
+        for event, after in _TABLE[state].items():
+            if after != state:
+                moves.setdefault(after, []).append(event)
+        lines += [f"    {state} --> {after}: {', '.join(events)}" for after, events in moves.items()]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as it is believed to be.
+
+    Parameters
+    ----------
+    order
+        What was asked for, as last amended.
+    decision_id
+        Why.
+    state
+        See `states`.
+    oid
+        The venue's newest number for it.
+    filled_sz
+        Sum of its fills, in coins.
+    text
+        What the venue said last.
+    """
+
+    order: NewOrder
+    decision_id: str
+    state: State
+    oid: int | None
+    filled_sz: Decimal
+    text: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still fill."""
+        return self.state in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """An action that was, or may have been, sent.
+
+    Parameters
+    ----------
+    nonce, signer
+        Name it: a number that this wallet, by its address, uses once.
+    kind, cloids
+        What it does to which orders.
+    changes
+        New price and size by cloid, where it amends.
+    """
+
+    nonce: int
+    signer: str
+    kind: Kind
+    cloids: tuple[str, ...]
+    changes: dict[str, tuple[Decimal, Decimal]]

@@ -1,0 +1,82 @@
+"""What the order manager needs of a venue; Hyperliquid's client is one."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from quant_organism.venue import AccountState, Fence, Fill, Listed, NewOrder, Outcome, VenueOrder
+from quant_organism.venue.protocol import Grouping
+
+
+class Venue(Protocol):
+    """An account of a venue.
+
+    Actions take a nonce that was drawn, and written down, before. They return one outcome for each item and do not
+    raise for what happens on the way; questions raise `VenueError` where there is no answer.
+    """
+
+    @property
+    def address(self) -> str:
+        """The account."""
+        ...
+
+    @property
+    def signer(self) -> str:
+        """The wallet that signs for it: its own, or an agent's, which may be another one tomorrow."""
+        ...
+
+    def listed(self, coin: str) -> Listed:
+        """Return precision and limits of a coin."""
+        ...
+
+    def find_dexs(self) -> list[str]:
+        """Look on which dexs the account is; what is asked from then on covers them all."""
+        ...
+
+    def account(self, dex: str | None = None) -> AccountState:
+        """Return money and positions of one dex, or of all together."""
+        ...
+
+    def open_orders(self) -> list[VenueOrder]:
+        """Return all open orders."""
+        ...
+
+    def order_status(self, key: str | int) -> VenueOrder | None:
+        """Return an order by cloid or oid; None: not known, or not yet."""
+        ...
+
+    def fills(self, since_ms: int) -> list[Fill]:
+        """Return all fills from a time on."""
+        ...
+
+    def mids(self) -> dict[str, Decimal]:
+        """Return mid prices."""
+        ...
+
+    def draw_nonce(self) -> int:
+        """Return a nonce greater than all before."""
+        ...
+
+    def place(self, orders: Sequence[NewOrder], nonce: int, *, grouping: Grouping = "na") -> list[Outcome]:
+        """Place orders."""
+        ...
+
+    def amend(self, orders: Sequence[NewOrder], nonce: int) -> list[Outcome]:
+        """Replace open orders."""
+        ...
+
+    def cancel(self, targets: Sequence[tuple[str, str]], nonce: int) -> list[Outcome]:
+        """Cancel by coin and cloid."""
+        ...
+
+    def cancel_oids(self, targets: Sequence[tuple[str, int]], nonce: int) -> list[Outcome]:
+        """Cancel by coin and oid."""
+        ...
+
+    def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
+        """Have all open orders canceled at a time."""
+        ...
+
+    def fence(self, nonce: int, signer: str) -> Fence:
+        """Make sure that an action whose outcome is not known cannot be processed any more."""
+        ...

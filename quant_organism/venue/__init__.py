@@ -1,0 +1,136 @@
+"""Hyperliquid: what is said on its wire (`protocol`), a client, the live feed, candles, keys, and who may use what.
+
+Decisions about what to trade do not belong here, nor the local exchange. Nothing in this room reads settings or the
+environment.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.venue.access import AccessPlan, checked_network, open_account, signing_wallet, venue_spec
+    from quant_organism.venue.client.account import AccountState, Fill, Position, Standing, VenueOrder
+    from quant_organism.venue.client.hyperliquid import Fence, HyperliquidVenue, connect
+    from quant_organism.venue.client.listings import Listed
+    from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
+    from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why
+    from quant_organism.venue.client.requests import NewOrder, Trigger, order_wire, quantised_price, quantised_size
+    from quant_organism.venue.client.transport import AskInfo, VenueError, info_of
+    from quant_organism.venue.feed.bars import Bar
+    from quant_organism.venue.feed.connection import Feed, LineSpec
+    from quant_organism.venue.feed.core import FeedCore
+    from quant_organism.venue.feed.following import follow_bars, open_feed
+    from quant_organism.venue.feed.messages import Fills
+    from quant_organism.venue.feed.plan import FeedPlan
+    from quant_organism.venue.feed.recording import Recorder
+    from quant_organism.venue.feed.watchdog import WatchSpec
+    from quant_organism.venue.keystore import Keystore, Wallet, wallet_of
+    from quant_organism.venue.side_data import fetch_fear_greed
+    from quant_organism.venue.source import HyperliquidSource, market_name
+
+__all__ = [
+    "BASE_URLS",
+    "Accepted",
+    "AccessPlan",
+    "AccountState",
+    "AskInfo",
+    "Bar",
+    "Feed",
+    "FeedCore",
+    "FeedPlan",
+    "Fence",
+    "Fill",
+    "Fills",
+    "HyperliquidSource",
+    "HyperliquidVenue",
+    "Keystore",
+    "Limits",
+    "LineSpec",
+    "Listed",
+    "NewOrder",
+    "Outcome",
+    "Position",
+    "Recorder",
+    "Rejected",
+    "Standing",
+    "Trigger",
+    "Unknown",
+    "VenueError",
+    "VenueOrder",
+    "VenueSpec",
+    "Wallet",
+    "WatchSpec",
+    "Why",
+    "checked_network",
+    "connect",
+    "fetch_fear_greed",
+    "follow_bars",
+    "info_of",
+    "market_name",
+    "open_account",
+    "open_feed",
+    "order_wire",
+    "quantised_price",
+    "quantised_size",
+    "signing_wallet",
+    "venue_spec",
+    "wallet_of",
+]
+
+_HOMES = {
+    "Accepted": "client.outcomes",
+    "AccessPlan": "access",
+    "AccountState": "client.account",
+    "AskInfo": "client.transport",
+    "BASE_URLS": "client.network",
+    "Bar": "feed.bars",
+    "Feed": "feed.connection",
+    "FeedCore": "feed.core",
+    "FeedPlan": "feed.plan",
+    "Fence": "client.hyperliquid",
+    "Fill": "client.account",
+    "Fills": "feed.messages",
+    "HyperliquidSource": "source",
+    "HyperliquidVenue": "client.hyperliquid",
+    "Keystore": "keystore",
+    "Limits": "client.network",
+    "LineSpec": "feed.connection",
+    "Listed": "client.listings",
+    "NewOrder": "client.requests",
+    "Outcome": "client.outcomes",
+    "Position": "client.account",
+    "Recorder": "feed.recording",
+    "Rejected": "client.outcomes",
+    "Standing": "client.account",
+    "Trigger": "client.requests",
+    "Unknown": "client.outcomes",
+    "VenueError": "client.transport",
+    "VenueOrder": "client.account",
+    "VenueSpec": "client.network",
+    "Wallet": "keystore",
+    "WatchSpec": "feed.watchdog",
+    "Why": "client.outcomes",
+    "checked_network": "access",
+    "connect": "client.hyperliquid",
+    "fetch_fear_greed": "side_data",
+    "follow_bars": "feed.following",
+    "info_of": "client.transport",
+    "market_name": "source",
+    "open_account": "access",
+    "open_feed": "feed.following",
+    "order_wire": "client.requests",
+    "quantised_price": "client.requests",
+    "quantised_size": "client.requests",
+    "signing_wallet": "access",
+    "venue_spec": "access",
+    "wallet_of": "keystore",
+}
+
+# The SDK and the socket take their time to load, and the wire (`protocol`) and most commands need neither.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.venue.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -1,0 +1,356 @@
+"""Hyperliquid, or the simulator that speaks its wire, as the order manager sees it: typed questions, typed outcomes."""
+
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from quant_organism.errors import InputError
+from quant_organism.venue.client import requests
+from quant_organism.venue.client.account import (
+    AccountState,
+    Fill,
+    VenueOrder,
+    in_order,
+    read_account,
+    read_fills,
+    read_open_orders,
+    read_order_status,
+    together,
+)
+from quant_organism.venue.client.limits import AddressBudget, NonceSource
+from quant_organism.venue.client.listings import Listed, Listings, dex_names, load_listings
+from quant_organism.venue.client.network import VenueSpec
+from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why, read_outcomes
+from quant_organism.venue.client.requests import NewOrder
+from quant_organism.venue.client.transport import Transport, VenueRefused, VenueUnreachable, VenueUnreadable
+from quant_organism.venue.keystore import Wallet
+from quant_organism.venue.protocol.instruments import dex_name
+from quant_organism.venue.protocol.wire import Grouping
+
+FILLS_PER_ANSWER: Final = 2_000
+LOW_BUDGET: Final = 500
+"""Requests left of the account below which its true number is asked for."""
+EXPIRY_FACTOR: Final = 2
+"""So many times `action_seconds` after its nonce an action is past, also by a clock of the venue that is behind."""
+_PLAIN_ACCOUNTS: Final = frozenset({"default", "disabled", "dexAbstraction"})
+
+
+class Fence(StrEnum):
+    """What burning an action's nonce has shown about the action."""
+
+    NEVER = "never"
+    """It was not processed and can never be."""
+    CLOSED = "closed"
+    """It cannot be processed any more; whether it was is shown by the order's status."""
+    UNSURE = "unsure"
+    """Nothing: the fence itself did not arrive, or its answer was lost."""
+
+
+class HyperliquidVenue:
+    """A connected account; made by `connect`.
+
+    Parameters
+    ----------
+    transport
+        Shared by all tasks.
+    wallet
+        Signs: the account's own, or an agent of it.
+    nonces
+        Of that wallet.
+    listings
+        As of now; read anew when an unknown coin is asked for.
+    budget
+        Requests of the account.
+    now_ms
+        Wall clock.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        wallet: Wallet,
+        nonces: NonceSource,
+        listings: Listings,
+        budget: AddressBudget,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.transport, self.budget, self._now = transport, budget, now_ms
+        self._wallet, self._nonces, self._listings = wallet, nonces, listings
+        self._user = transport.spec.account_address
+        self._dexs = [""]
+
+    @property
+    def address(self) -> str:
+        """The account."""
+        return self._user
+
+    @property
+    def signer(self) -> str:
+        """The wallet that signs for it: its own, or an agent's."""
+        return self._wallet.address
+
+    def close(self) -> None:
+        """Let others sign with the wallet."""
+        self._nonces.close()
+
+    def listed(self, coin: str) -> Listed:
+        """Return a perpetual by name; the list is read anew if it is not there.
+
+        From then on its dex is one of those that the account is looked for on.
+
+        Raises
+        ------
+        InputError
+            It is not listed.
+        """
+        if coin not in self._listings:
+            dexs = list(dict.fromkeys([*self._dexs, dex_name(coin)]))
+            listings = load_listings(self.transport.spec.base_url, self.transport.info, dexs[1:])
+            listings.find(coin)
+            self._listings, self._dexs = listings, dexs
+        return self._listings.find(coin)
+
+    def find_dexs(self) -> list[str]:
+        """Ask every dex of the venue for the account; return those with money, or traded on from here.
+
+        They are what is asked for the account, its orders and mid prices from then on; `""` is the venue's own.
+        """
+        found = [dex for dex in dex_names(self.transport.info) if dex and self._has_money(dex)]
+        self._dexs = list(dict.fromkeys([*self._dexs, *found]))
+        return self._dexs
+
+    # what is asked
+
+    def account(self, dex: str | None = None) -> AccountState:
+        """Return money and positions.
+
+        Parameters
+        ----------
+        dex
+            Name of one, whose money alone can be used on it; none: all together, a token of collateral for a dollar.
+        """
+        return together([self._account(each) for each in (self._dexs if dex is None else [dex])])
+
+    def open_orders(self) -> list[VenueOrder]:
+        """Return all open orders, children that wait included."""
+        kind = "frontendOpenOrders"
+        answers = [self.transport.info({"type": kind, "user": self._user, "dex": dex}) for dex in self._dexs]
+        return [order for answer in answers for order in read_open_orders(answer)]
+
+    def order_status(self, key: str | int) -> VenueOrder | None:
+        """Return an order by cloid or oid; None: the venue does not know it, or not yet."""
+        return read_order_status(self.transport.info({"type": "orderStatus", "user": self._user, "oid": key}))
+
+    def fills(self, since_ms: int) -> list[Fill]:
+        """Return all fills from a time on, by time, each once."""
+        found: list[Fill] = []
+        start = since_ms
+        while True:
+            body = {"type": "userFillsByTime", "user": self._user, "startTime": start, "endTime": None}
+            page = read_fills(self.transport.info(body))
+            found += page
+            newest = max((fill.time_ms for fill in page), default=start)
+            if len(page) < FILLS_PER_ANSWER:
+                return in_order(found)
+            # rows of one millisecond may fill a page: then there is no way past them but the next one
+            start = newest if newest > start else start + 1
+
+    def mids(self) -> dict[str, Decimal]:
+        """Return the mid price of every coin that has one."""
+        mids: dict[str, Decimal] = {}
+        for dex in self._dexs:
+            answer = self.transport.info({"type": "allMids", "dex": dex})
+            if not isinstance(answer, dict):
+                raise VenueUnreadable(f"{answer!r}", where="info allMids")
+            mids |= {coin: Decimal(px) for coin, px in answer.items() if isinstance(px, str)}
+        return mids
+
+    def refresh_budget(self) -> None:
+        """Learn how many requests the account has left."""
+        answer = self.transport.info({"type": "userRateLimit", "user": self._user})
+        try:
+            self.budget.learn(int(answer["nRequestsUsed"]), int(Decimal(answer["cumVlm"])))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            raise VenueUnreadable(f"{answer!r}", where="info userRateLimit") from None
+
+    # what is done
+
+    def draw_nonce(self) -> int:
+        """Return the nonce of the next action, so that it can be written down before the action is sent."""
+        return self._nonces.draw()
+
+    def place(self, orders: Sequence[NewOrder], nonce: int, *, grouping: Grouping = "na") -> list[Outcome]:
+        """Place orders in one action; return what became of each."""
+        action = requests.place_action([(order, self.listed(order.coin)) for order in orders], grouping)
+        urgent = all(order.reduce_only for order in orders)
+        return self._act(action, nonce, len(orders), is_urgent=urgent)
+
+    def amend(self, orders: Sequence[NewOrder], nonce: int) -> list[Outcome]:
+        """Replace open orders by ones with the same cloids."""
+        action = requests.amend_action([(order, self.listed(order.coin)) for order in orders])
+        return self._act(action, nonce, len(orders))
+
+    def cancel(self, targets: Sequence[tuple[str, str]], nonce: int) -> list[Outcome]:
+        """Cancel by coin and cloid."""
+        action = requests.cancel_action([(self.listed(coin).asset, cloid) for coin, cloid in targets])
+        return self._act(action, nonce, len(targets), is_urgent=True, is_cancel=True)
+
+    def cancel_oids(self, targets: Sequence[tuple[str, int]], nonce: int) -> list[Outcome]:
+        """Cancel by coin and oid: orders that are not ours."""
+        action = requests.cancel_oids_action([(self.listed(coin).asset, oid) for coin, oid in targets])
+        return self._act(action, nonce, len(targets), is_urgent=True, is_cancel=True)
+
+    def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
+        """Let the venue cancel all open orders at a time; None takes it back."""
+        return self._act(requests.schedule_cancel_action(time_ms), nonce, 1, is_urgent=True)[0]
+
+    def set_leverage(self, coin: str, leverage: int, nonce: int, *, is_cross: bool = True) -> Outcome:
+        """Set leverage and margin mode of a coin."""
+        action = requests.leverage_action(self.listed(coin).asset, leverage, is_cross=is_cross)
+        return self._act(action, nonce, 1)[0]
+
+    def fence(self, nonce: int, signer: str) -> Fence:
+        """Burn the nonce of an action whose outcome is not known, so that it cannot be processed from now on.
+
+        A nonce is good once. If the venue takes an empty action under it, the first never came; if it says that the
+        nonce is used or too old, the first has been admitted, or never will be. The nonce of another wallet, such as an
+        agent that has been replaced, cannot be burnt: it is waited for until what that wallet signed has expired.
+        """
+        if signer != self.signer:
+            expired = nonce + int(EXPIRY_FACTOR * self.transport.spec.action_seconds * 1000)
+            return Fence.CLOSED if self._now() > expired else Fence.UNSURE
+        outcome = self._act({"type": "noop"}, nonce, 1, is_urgent=True)[0]
+        if isinstance(outcome, Accepted):
+            return Fence.NEVER
+        closed = "duplicate nonce" in outcome.text or "nonce too low" in outcome.text
+        return Fence.CLOSED if closed else Fence.UNSURE
+
+    def _account(self, dex: str) -> AccountState:
+        return read_account(self.transport.info({"type": "clearinghouseState", "user": self._user, "dex": dex}))
+
+    def _has_money(self, dex: str) -> bool:
+        state = self._account(dex)
+        return state.account_value_usd != 0 or bool(state.positions)
+
+    def _act(
+        self, action: dict[str, Any], nonce: int, items: int, *, is_urgent: bool = False, is_cancel: bool = False
+    ) -> list[Outcome]:
+        if self.budget.left(is_cancel=is_cancel) < LOW_BUDGET:
+            self._try_refresh_budget()
+        self.budget.spend(items, is_cancel=is_cancel)
+        spec = self.transport.spec
+        # an empty action may be late: that it still uses up its nonce is all that it is for
+        expires = None if action["type"] == "noop" else nonce + int(spec.action_seconds * 1000)
+        payload = {
+            "action": action,
+            "nonce": nonce,
+            "signature": self._wallet.sign_l1(action, nonce, expires, mainnet=spec.is_mainnet),
+            "vaultAddress": None,
+            "expiresAfter": expires,
+        }
+        outcomes = self._send(payload, items, is_urgent=is_urgent)
+        first = outcomes[0]
+        if isinstance(first, Rejected) and first.why in (Why.ADDRESS_LIMIT, Why.IP_LIMIT, Why.NOT_SENT):
+            self.budget.give_back(items)
+            if first.why is Why.ADDRESS_LIMIT:
+                self._try_refresh_budget()
+        return outcomes
+
+    def _send(self, payload: dict[str, Any], items: int, *, is_urgent: bool) -> list[Outcome]:
+        try:
+            answer = self.transport.exchange(payload, items, is_urgent=is_urgent)
+        except VenueRefused as error:
+            return [Rejected(Why.IP_LIMIT if error.status == 429 else Why.UNREADABLE, error.what)] * items
+        except VenueUnreachable as error:
+            failed = Rejected(Why.NOT_SENT, error.what) if error.never_left else Unknown(error.what)
+            return [failed] * items
+        except VenueUnreadable as error:
+            return [Unknown(error.what)] * items
+        return read_outcomes(answer, items)
+
+    def _try_refresh_budget(self) -> None:
+        try:
+            self.refresh_budget()
+        except (VenueRefused, VenueUnreachable, VenueUnreadable):
+            return  # what was counted here goes on to be used
+
+
+def connect(
+    spec: VenueSpec,
+    wallet: Wallet,
+    state_folder: Path,
+    *,
+    transport: Transport | None = None,
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> HyperliquidVenue:
+    """Return an account of a venue, having made sure that it can be traded with.
+
+    Parameters
+    ----------
+    spec
+        Venue and account.
+    wallet
+        The account's, or an agent's.
+    state_folder
+        Where nonces and locks of signers are kept.
+    transport
+        One that other tasks use too; none: a new one.
+    now_ms, clock, sleep
+        Wall clock in ms, a clock that never goes back in seconds, and how to wait.
+
+    Raises
+    ------
+    InputError
+        The wallet may not act for the account, or the account keeps its money where perpetuals do not see it.
+    BusyError
+        Another process signs with this wallet.
+    VenueError
+        The venue cannot be reached or read.
+    """
+    transport = transport or Transport(spec, clock=clock, sleep=sleep)
+    nonces = NonceSource(state_folder, wallet.address, now_ms)
+    try:
+        check_account(transport, wallet)
+        budget = AddressBudget(clock=clock, sleep=sleep)
+        venue = HyperliquidVenue(
+            transport, wallet, nonces, load_listings(transport.spec.base_url, transport.info), budget, now_ms
+        )
+        venue.refresh_budget()
+        venue.find_dexs()
+    except BaseException:
+        nonces.close()
+        raise
+    return venue
+
+
+def check_account(transport: Transport, wallet: Wallet) -> None:
+    """Make sure that a wallet acts for the account, and that the account's value is where it is looked for.
+
+    Raises
+    ------
+    InputError
+        Neither the account's wallet nor its agent; a unified or portfolio-margin account.
+    """
+    user = transport.spec.account_address
+    mode = transport.info({"type": "userAbstraction", "user": user})
+    if mode not in _PLAIN_ACCOUNTS:
+        raise InputError(
+            f"the account is {mode!r}: its perpetual account value is not its equity",
+            where=user,
+            remedy="disable account abstraction for it, or trade with a sub-account",
+        )
+    if wallet.address == user:
+        return
+    role = transport.info({"type": "userRole", "user": wallet.address})
+    master = role.get("data", {}).get("user") if isinstance(role, dict) and role.get("role") == "agent" else None
+    if not isinstance(master, str) or master.lower() != user:
+        raise InputError(
+            f"the wallet {wallet.address} is no agent of the account (the venue says {role!r})",
+            where=user,
+            remedy="approve it on the venue's API page, or correct account_address",
+        )

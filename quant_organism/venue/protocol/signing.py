@@ -1,0 +1,113 @@
+"""Who signed: the address behind an action's signature.
+
+The digests are those of the official SDK; here the domain is hashed once, and r and s may lack leading zeros.
+Reference: section 3.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgpack
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+from hyperliquid.utils.signing import SEND_ASSET_SIGN_TYPES, user_signed_payload
+
+from quant_organism.venue.protocol.decimals import Malformed
+
+USER_SIGNED: Final[Mapping[str, tuple[str, list[dict[str, str]]]]] = {
+    "approveAgent": (
+        "HyperliquidTransaction:ApproveAgent",
+        [
+            {"name": "hyperliquidChain", "type": "string"},
+            {"name": "agentAddress", "type": "address"},
+            {"name": "agentName", "type": "string"},
+            {"name": "nonce", "type": "uint64"},
+        ],
+    ),
+    "sendAsset": ("HyperliquidTransaction:SendAsset", SEND_ASSET_SIGN_TYPES),
+}
+"""Primary type and fields of the actions that a user signs field by field, by action type."""
+
+_DOMAIN: Final = keccak(
+    keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    + keccak(text="Exchange")
+    + keccak(text="1")
+    + (1337).to_bytes(32, "big")
+    + bytes(32)
+)
+_AGENT: Final = keccak(text="Agent(string source,bytes32 connectionId)")
+_SOURCES: Final = {True: keccak(text="a"), False: keccak(text="b")}
+
+
+def connection_id(action: Any, nonce: int, vault: str | None, expires_after_ms: int | None) -> bytes:
+    """Return the hash that an L1 action's phantom agent carries; the order of the action's keys is part of it."""
+    try:
+        data = msgpack.packb(action) + nonce.to_bytes(8, "big")
+        data += b"\x00" if vault is None else b"\x01" + bytes.fromhex(vault.removeprefix("0x"))
+        if expires_after_ms is not None:
+            data += b"\x00" + expires_after_ms.to_bytes(8, "big")
+    except (OverflowError, ValueError, TypeError) as error:
+        raise Malformed(f"cannot be hashed: {error}", where="action") from error
+    return bytes(keccak(data))
+
+
+def l1_signer(
+    action: Any,
+    signature: Mapping[str, Any],
+    nonce: int,
+    *,
+    vault: str | None,
+    expires_after_ms: int | None,
+    mainnet: bool,
+) -> str | None:
+    """Return the lower-case address that signed an L1 action, or None where none can be recovered.
+
+    Any wrong field gives another address, not None: that is how the venue sees a forged request.
+    """
+    phantom = keccak(_AGENT + _SOURCES[mainnet] + connection_id(action, nonce, vault, expires_after_ms))
+    v, r, s = _vrs(signature)
+    try:
+        signed = Signature(vrs=(v - 27, r, s))
+        key = signed.recover_public_key_from_msg_hash(keccak(b"\x19\x01" + _DOMAIN + phantom))
+    except (BadSignature, ValidationError, ValueError):
+        return None
+    return str(key.to_address())
+
+
+def user_signer(action: Mapping[str, Any], signature: Mapping[str, Any]) -> str | None:
+    """Return the lower-case address that signed a user-signed action, or None where none can be recovered.
+
+    An absent agent name was signed as an empty one.
+
+    Raises
+    ------
+    Malformed
+        A field that is signed is missing or of a wrong kind.
+    """
+    primary_type, fields = USER_SIGNED[str(action.get("type"))]
+    message = {"agentName": "", **action}
+    if message["agentName"] is None:
+        message["agentName"] = ""
+    v, r, s = _vrs(signature)
+    try:
+        data = encode_typed_data(full_message=user_signed_payload(primary_type, fields, message))
+    except Exception as error:  # the encoders raise many kinds for one cause: a field that does not fit its type
+        raise Malformed(f"cannot be hashed: {error}", where="action") from error
+    try:
+        return str(Account.recover_message(data, vrs=(v, r, s))).lower()
+    except (BadSignature, ValidationError, ValueError):
+        return None
+
+
+def _vrs(signature: Mapping[str, Any]) -> tuple[int, int, int]:
+    try:
+        v, r, s = signature["v"], int(signature["r"], 16), int(signature["s"], 16)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed("r, s and v are expected", where="signature") from error
+    if isinstance(v, bool) or v not in (27, 28) or r >= 1 << 256 or s >= 1 << 256 or r < 0 or s < 0:
+        raise Malformed("v is 27 or 28, r and s have at most 64 digits", where="signature")
+    return v, r, s

@@ -1,0 +1,97 @@
+"""An organism that looks ahead, trades for free, knows its holdout or picks its seed sets off the audit's alarm."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quant_organism.audit import organism
+from quant_organism.audit.organism import Submission, run_organism
+from quant_organism.audit.profile import AuditProfile
+from quant_organism.audit.rates import rates
+from quant_organism.backtest import Costs, Evaluator, population
+from quant_organism.cycle import SplitPanel
+from quant_organism.market.panel import Panel
+from quant_organism.market.splits import split
+from quant_organism.market.world import generator
+from quant_organism_tests.audit.small import campaign
+
+pytestmark = pytest.mark.slow
+
+WORLDS = 12
+
+
+def alarms(folder: Path, lives: organism.Organism = run_organism) -> set[str]:
+    """Return the alarms that are raised over worlds without an edge."""
+    found = rates(campaign(folder, WORLDS, lives).run())
+    return {alarm.name for alarm in found.alarms if alarm.raised}
+
+
+def test_an_honest_organism_raises_no_alarm(tmp_path: Path):
+    assert alarms(tmp_path) == set()
+
+
+def test_a_look_ahead_of_one_bar_shows_on_the_days_after_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    honest = population.write_targets
+
+    def too_early(batch: population.GenomeBatch, sleeve, banks, targets) -> None:
+        honest(batch, sleeve, banks, targets)
+        for genome in range(batch.size):
+            changes = targets.bars[genome, : targets.counts[genome]]
+            changes[1:] -= 1
+
+    monkeypatch.setattr(population, "write_targets", too_early)
+    assert "p-values of the days after the search" in alarms(tmp_path)
+
+
+class Free(AuditProfile):
+    """An organism that thinks that trading costs nothing."""
+
+    @property
+    def costs(self) -> Costs:
+        """Nothing but funding."""
+        return Costs(taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0)
+
+
+def without_costs(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -> Submission:
+    return run_organism(panel, Free(**dict(profile)), seed, folder)
+
+
+def test_a_cost_of_zero_shows_in_the_books(tmp_path: Path):
+    assert "books" in alarms(tmp_path, without_costs)
+
+
+def test_a_search_that_sees_its_holdout_shows_on_the_days_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(SplitPanel, "in_sample", property(lambda data: data.panel))
+    assert "p-values of the days after the search" in alarms(tmp_path)
+
+
+def best_of_seeds(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -> Submission:
+    """Hand in the one of several cycles whose candidate did best on the days after its search."""
+    unseen = split(panel.n_bars, panel.interval).unseen
+
+    def later(submission: Submission) -> float:
+        committees = [review.candidate.committee for review in submission.reviews]
+        if not committees:
+            return -np.inf
+        measured = Evaluator(threads=1).evaluate_committees(committees, panel, Costs(), start=unseen.start)
+        return float(np.nan_to_num(measured.metrics["sharpe"][0], nan=-np.inf))
+
+    quick = profile.model_copy(update={"copies": 1})
+    return max((run_organism(panel, quick, 1_000 * seed + k, folder) for k in range(10)), key=later)
+
+
+def test_a_seed_that_was_picked_shows_on_the_days_after_the_search(tmp_path: Path):
+    assert "p-values of the days after the search" in alarms(tmp_path, best_of_seeds)
+
+
+def test_a_null_with_uncompensated_funding_is_no_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    honest: Callable[..., tuple[np.ndarray, ...]] = generator.simulate
+
+    def uncompensated(*shocks: np.ndarray) -> tuple[np.ndarray, ...]:
+        returns, sds, means, fundings, edges = honest(*shocks)
+        return returns - fundings, sds, means - fundings, fundings, edges
+
+    monkeypatch.setattr(generator, "simulate", uncompensated)
+    assert "worlds" in alarms(tmp_path)

@@ -1,0 +1,54 @@
+"""Which worlds an audit has, and what the organism is given of them."""
+
+import numpy as np
+import pytest
+
+from quant_organism.audit.edges import edges
+from quant_organism.audit.worlds import RANGES, World, plan
+from quant_organism_tests.panels import trending_panel
+
+
+def test_worlds_are_mixed_and_a_larger_audit_holds_the_smaller_one():
+    worlds = plan(200, 60, first_seed=1)
+    assert len(worlds) == len({world.name for world in worlds}) == 260
+    first = [world.origin for world in worlds[:26]]
+    assert (first.count("null"), first.count("planted")) == (20, 6)
+    assert set(plan(10, 4, first_seed=1)) < set(worlds)
+
+
+def test_every_edge_is_planted_and_the_strong_ones_first():
+    planted = plan(0, 60, first_seed=1)
+    kinds = [(world.edge.family, world.strength) for world in planted if world.edge]
+    assert [strength for _, strength in kinds[:4]] == ["strong"] * 4
+    assert len(set(kinds)) == 8
+    assert {kinds.count(kind) for kind in set(kinds)} == {7, 8}
+
+
+def test_the_seed_ranges_share_no_world():
+    assert abs(RANGES["tuning"] - RANGES["confirmation"]) >= 100_000
+
+
+@pytest.mark.parametrize("edge", edges(), ids=lambda edge: f"{edge.family}-{edge.strength}")
+def test_an_oracle_is_about_what_its_strength_says(edge):
+    assert edge.oracle_sharpe == pytest.approx({"weak": 1.5, "strong": 2.7}[edge.strength], abs=0.6)
+
+
+def test_the_organism_is_not_given_the_days_after():
+    world = World("null", 3)
+    market, shorter = world.market(200, 60), world.market(200, 0 + 1)
+    assert market.given.n_bars == 200 * 24
+    assert market.panel.n_bars == 260 * 24
+    assert market.given.hash == shorter.given.hash
+
+
+def test_a_null_does_not_drift_and_of_an_edge_it_is_not_asked():
+    assert World("null", 3).market(30, 1).drift == 0.0
+    assert np.isnan(World("planted", 3, edges()[0]).market(30, 1).drift)
+
+
+def test_a_flipped_world_keeps_the_size_of_bars_and_is_drawn_by_its_seed():
+    real = trending_panel(days=150)
+    one, other = World("flipped", 1).market(120, 60, real), World("flipped", 2).market(120, 60, real)
+    assert one.panel.n_bars == 120 * 24
+    assert one.panel.hash != other.panel.hash
+    assert one.panel.hash == World("flipped", 1).market(120, 60, real).panel.hash

@@ -1,0 +1,138 @@
+"""A cycle is one thing: in plain Python, as assets, and in an audit it comes to the same tables."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from quant_organism.audit.organism import run_organism
+from quant_organism.audit.profile import AuditProfile
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan, run_cycle
+from quant_organism.cycle.stages import Searched
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.errors import DataQualityError, IntegrityError
+from quant_organism.evolution.cycle import without_search
+from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.tables import CycleTable, ProgressTable
+from quant_organism.market.ingest import ingest
+from quant_organism.market.lake import Lake
+from quant_organism.market.schema import Interval
+from quant_organism.market.world import WorldSource, load_world
+from quant_organism.settings import SignificanceSettings
+from quant_organism.validation.profile import Profile
+from quant_organism.validation.records import verdicts_frame
+from quant_organism_tests.panels import trending_panel
+from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
+
+HOUR = Interval.parse("1h")
+MARKET = "world-tiny-d7d802"
+COPIES = SignificancePlan.profile("smoke", searches=2, minutes=None)
+SPEC = EvolutionSpec.profile("smoke")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Return a lake with the tiny market."""
+    folder = tmp_path_factory.mktemp("plain")
+    lake = Lake(folder / "data" / "lake")
+    ingest(WorldSource(load_world(str(write_world(folder)))), lake, HOUR, FIRST, LAST, None)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def plain(lake: Lake) -> Path:
+    """Return the data folder of a cycle that was run without Dagster."""
+    panels = Panels()
+    made = panels.make(lake, MARKET, HOUR, LAST)
+    cycle = Cycle(
+        plan=CyclePlan(spec=SPEC, gates=Profile.load("full"), significance=COPIES),
+        lake=lake,
+        market=MARKET,
+        interval=HOUR,
+        day=LAST,
+        data=panels.open(made.manifest, lake, market=MARKET, interval=HOUR, day=LAST),
+        compute=Compute(threads=1),
+    )
+    run_cycle(cycle, StrategyRepository(lake.root.parent / "strategies"))
+    return lake.root.parent
+
+
+@pytest.fixture(scope="module")
+def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data folder of the same cycle, materialised."""
+    folder = tmp_path_factory.mktemp("assets")
+    copies = SignificanceSettings(searches=2, minutes=60)
+    chosen = settings(folder).model_copy(update={"significance": copies})
+    with dg.DagsterInstance.ephemeral() as instance:
+        workshop = Workshop(chosen, instance)
+        assert workshop.ingest().success
+        assert workshop.cycle().success
+    return chosen.data_dir
+
+
+def files_of(folder: Path, *, without: tuple[str, ...]) -> dict[str, bytes]:
+    """Return all files of a folder by their path, but for some datasets."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path): (folder / path).read_bytes() for path in files if path.parts[0] not in without}
+
+
+def test_assets_and_plain_python_leave_the_same_lake(plain: Path, assets: Path) -> None:
+    beside = ("market_panel", "candle_quality", "tear_sheets", "holdout_openings", "layout.json", "layout.lock")
+    by_hand, materialised = (files_of(folder / "lake", without=beside) for folder in (plain, assets))
+    assert by_hand.keys() == materialised.keys()
+    assert [path for path in by_hand if by_hand[path] != materialised[path]] == []
+
+
+def test_assets_and_plain_python_write_the_same_documents(plain: Path, assets: Path) -> None:
+    by_hand, materialised = (files_of(folder / "strategies", without=()) for folder in (plain, assets))
+    assert by_hand == materialised
+    assert any(path.startswith("active") for path in by_hand)
+
+
+def test_an_audit_comes_to_the_verdicts_of_the_assets(lake: Lake, assets: Path, tmp_path: Path) -> None:
+    profile = AuditProfile(
+        name="as the assets",
+        search=SPEC,
+        strategies=COPIES.strategies,
+        copies=COPIES.copies,
+        searches=COPIES.searches,
+        every_gate=False,
+    )
+    panel = Panels().make(lake, MARKET, HOUR, LAST).panel
+    submitted = run_organism(panel, profile, 0, tmp_path)
+    stored = Lake(assets / "lake").read("validation_verdicts", market=MARKET, interval="1h", start=LAST, end=LAST)
+    assert verdicts_frame(submitted.reviews, Profile.load("full")).equals(stored)
+    assert stored.height > 0
+
+
+def test_a_panel_is_built_once_and_again_when_its_files_have_changed(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    ingest(WorldSource(load_world(str(write_world(tmp_path)))), lake, HOUR, FIRST, LAST, None)
+    where = {"market": MARKET, "interval": HOUR, "day": LAST}
+    panels = Panels()
+    made = panels.make(lake, MARKET, HOUR, LAST)
+    data = panels.open(made.manifest, lake, **where)
+    assert data.panel is made.panel
+    assert panels.open(made.manifest, lake, **where) is data
+    day = LAST - timedelta(days=3)
+    candles = lake.read("candles", market=MARKET, interval="1h", start=day, end=day)
+    lake.write("candles", candles.with_columns(volume=pl.col("volume") * 2), market=MARKET, interval="1h", day=day)
+    with pytest.raises(IntegrityError, match="changed since the panel"):
+        panels.open(made.manifest, lake, **where)
+
+
+def test_unsound_candles_are_refused_with_days_and_reasons(lake: Lake) -> None:
+    made = Panels().make(lake, MARKET, HOUR, LAST)
+    made.require_quality(0.95)
+    with pytest.raises(DataQualityError, match="score"):
+        made.require_quality(1.01)
+
+
+def test_a_cycle_that_did_not_search_has_the_tables_of_one_that_did() -> None:
+    result = without_search(SPEC, trending_panel(days=100, drift=0.0), why="nothing to find")
+    tables = Searched(result, CycleTable.empty()).tables
+    assert len(tables) == 8
+    for table, frame in tables.items():
+        assert table.validate(frame).height == (1 if table is ProgressTable else 0)

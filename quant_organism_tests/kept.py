@@ -1,0 +1,42 @@
+"""What takes seconds to make and is always the same, kept on disk for all test files and workers of these sources."""
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeVar
+
+from filelock import FileLock
+
+from quant_organism.resilience.files import write_file
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+_FOLDER: Final = REPOSITORY / ".pytest_cache" / "quant_organism"
+
+Made = TypeVar("Made")
+
+
+def kept(name: str, make: Callable[[], Made]) -> Made:
+    """Return what was made under a name by exactly these sources of the product; who asks first makes it.
+
+    Nothing kept can be stale: it lies in a folder named by the digest of all sources of the product.
+    """
+    path = _FOLDER / sources() / f"{name}.pickle"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if path.is_file():
+            return pickle.loads(path.read_bytes())  # noqa: S301 - our own file, never shared
+        made = make()
+        write_file(path, pickle.dumps(made))
+        return made
+
+
+@cache
+def sources() -> str:
+    """Return the SHA-256 of all sources of the product and of the locked packages (hex, 16 digits)."""
+    digest = hashlib.sha256()
+    for path in [*sorted((REPOSITORY / "quant_organism").rglob("*.py")), REPOSITORY / "requirements.lock"]:
+        if path.is_file():
+            digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,152 @@
+"""Which changes of a room are tried, and which test files are asked about a source."""
+
+from __future__ import annotations
+
+import ast
+import random
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from quant_organism_tests.mutants.changes import Change, changes_of
+
+PACKAGE: Final = "quant_organism"
+TESTS: Final = "quant_organism_tests"
+
+
+def sources_of(root: Path, room: str) -> list[Path]:
+    """Return the sources of a room, relative to the repository: a folder of the package, or one file without `.py`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is neither.
+    """
+    place = root / PACKAGE / room
+    if place.is_dir():
+        return [path.relative_to(root) for path in sorted(place.rglob("*.py"))]
+    file = place.with_suffix(".py")
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{PACKAGE}/{room} is neither a folder nor a file; a room is named like backtest/margin"
+        )
+    return [file.relative_to(root)]
+
+
+def draw(root: Path, room: str, seed: int) -> list[Change]:
+    """Return all changes of a room in the order in which they are drawn: more draws begin with those of fewer."""
+    changes = [
+        change for path in sources_of(root, room) for change in changes_of(path.as_posix(), (root / path).read_bytes())
+    ]
+    random.Random(f"{room} {seed}").shuffle(changes)
+    return changes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The test files that are asked about a source.
+
+    Attributes
+    ----------
+    own
+        Those that import it themselves.
+    others
+        Those that reach it by what they import, first by a helper among the tests.
+    """
+
+    own: tuple[Path, ...]
+    others: tuple[Path, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """All, in the order in which they are asked."""
+        return [*self.own, *self.others]
+
+
+def asked_about(root: Path, source: Path) -> Asked:
+    """Return which files of the deepest test folder that mirrors a source's place reach the source."""
+    folder = root / TESTS / source.parent.relative_to(PACKAGE)
+    while not folder.is_dir():
+        folder = folder.parent
+    module = source.with_suffix("").as_posix().replace("/", ".")
+    groups: tuple[list[Path], list[Path], list[Path]] = ([], [], [])
+    for path in sorted(folder.rglob("test_*.py")):
+        nearness = (_imports(root, path), _named(root, path), _reached(root, path))
+        for group, modules in zip(groups, nearness, strict=True):
+            if module in modules:
+                group.append(path.relative_to(root))
+                break
+    return Asked(tuple(groups[0]), (*groups[1], *groups[2]))
+
+
+@cache
+def _reached(root: Path, path: Path) -> frozenset[str]:
+    reached: set[str] = set()
+    open_ends = [path]
+    while open_ends:
+        for module in _imports(root, open_ends.pop()):
+            if module not in reached:
+                reached.add(module)
+                open_ends.append(_file_of(root, module))
+    return frozenset(reached)
+
+
+@cache
+def _named(root: Path, path: Path) -> frozenset[str]:
+    # What a test imports from a helper among the tests counts as its own.
+    named: set[str] = set()
+    open_ends, seen = [path], {path}
+    while open_ends:
+        for module in _imports(root, open_ends.pop()):
+            named.add(module)
+            helper = _file_of(root, module)
+            if module.startswith(f"{TESTS}.") and helper not in seen:
+                seen.add(helper)
+                open_ends.append(helper)
+    return frozenset(named)
+
+
+@cache
+def _imports(root: Path, path: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {_home(root, node.module, alias.name) for alias in node.names}
+    return frozenset(module for module in found if module.startswith((PACKAGE, TESTS)) and _exists(root, module))
+
+
+@cache
+def _home(root: Path, module: str, name: str) -> str:
+    # Where a name of a room's face is defined; a module itself is such a name too.
+    if _exists(root, f"{module}.{name}"):
+        return f"{module}.{name}"
+    folder = root / module.replace(".", "/")
+    if folder.is_dir():
+        for path in sorted(folder.rglob("*.py")):
+            if path.name != "__init__.py" and name in _defined(path):
+                return path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+    return module
+
+
+@cache
+def _defined(path: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return frozenset(names)
+
+
+def _exists(root: Path, module: str) -> bool:
+    return _file_of(root, module).is_file()
+
+
+def _file_of(root: Path, module: str) -> Path:
+    place = root / module.replace(".", "/")
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")

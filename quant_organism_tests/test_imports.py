@@ -1,0 +1,50 @@
+"""No module imports itself in a roundabout way, faces of rooms and imports inside functions counted."""
+
+import grimp
+
+
+def circles(graph: grimp.ImportGraph) -> list[list[str]]:
+    """Return the groups of modules each of which leads to all others of its group (Tarjan, 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[list[str]] = []
+    for root in sorted(graph.modules):
+        if root in number:
+            continue
+        waiting = [(root, iter(sorted(graph.find_modules_directly_imported_by(root))))]
+        number[root] = lowest[root] = len(number)
+        path.append(root)
+        while waiting:
+            module, rest = waiting[-1]
+            following = next(rest, None)
+            if following is None:
+                waiting.pop()
+                if waiting:
+                    lowest[waiting[-1][0]] = min(lowest[waiting[-1][0]], lowest[module])
+                if lowest[module] == number[module]:
+                    group = path[path.index(module) :]
+                    del path[path.index(module) :]
+                    if len(group) > 1:
+                        found.append(sorted(group))
+            elif following not in number:
+                number[following] = lowest[following] = len(number)
+                path.append(following)
+                waiting.append((following, iter(sorted(graph.find_modules_directly_imported_by(following)))))
+            elif following in path:
+                lowest[module] = min(lowest[module], number[following])
+    return found
+
+
+def test_circles_are_found() -> None:
+    graph = grimp.ImportGraph()
+    for importer, imported in [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("e", "a"), ("d", "f"), ("f", "d")]:
+        graph.add_import(importer=importer, imported=imported)
+    assert sorted(circles(graph)) == [["b", "c"], ["d", "f"]]
+
+
+def test_the_package_has_no_import_circle() -> None:
+    # What is imported for types alone is never executed.
+    graph = grimp.build_graph("quant_organism", exclude_type_checking_imports=True, cache_dir=None)
+    assert len(graph.modules) > 300
+    assert circles(graph) == []

@@ -1,0 +1,121 @@
+"""What minds the orders of a trader that has died or hangs."""
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quant_organism.errors import BusyError, InputError
+from quant_organism.trading.orders.dead_man import DeadMan, Watchdog, cancel_all
+from quant_organism.trading.orders.reconciliation import reconcile
+from quant_organism.venue import wallet_of
+from quant_organism_tests.chaos.books import check_journal_is_venue
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.trading.trader import (
+    ADDRESS,
+    KEY,
+    bracket,
+    close,
+    eventually,
+    new_order,
+    open_manager,
+    spec,
+)
+
+CONTEXT = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackVenue]:
+    """Serve a venue."""
+    with serving(ADDRESS) as venue:
+        yield venue
+
+
+def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:
+    """Place orders, start a watchdog, and do nothing more."""
+    manager = open_manager(url, folder)
+    reconcile(manager)
+    Watchdog(spec(url), folder / "signers", silent_seconds, wallet_of(KEY)).beat()
+    manager.place("d", bracket("d"), grouping="normalTpsl")
+    manager.place("e", [new_order("e"), new_order("e", leg="x", px="1901")])
+    ready.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("how", ["killed", "hung"])
+def test_a_watchdog_cancels_what_could_open_and_leaves_the_stops(
+    server: LoopbackVenue, tmp_path: Path, how: str
+) -> None:
+    ready = CONTEXT.Event()
+    settings = {"silent_seconds": 60.0 if how == "killed" else 4.0}
+    child = CONTEXT.Process(target=trade_and_hang, args=(server.url, tmp_path, ready), kwargs=settings, daemon=True)
+    child.start()
+    assert ready.wait(30)
+    if how == "killed":
+        child.kill()
+    child.join(30)
+    assert child.exitcode == -9
+    assert eventually(lambda: len(server.account.open_oids) == 2)
+    assert all(order.reduce_only for order in server.orders() if order.status == "open")
+    assert eventually(lambda: reconciles(server, tmp_path))
+
+
+def reconciles(server: LoopbackVenue, folder: Path) -> bool:
+    """Take over from the watchdog once it has let go of the wallet."""
+    try:
+        manager = open_manager(server.url, folder)
+    except BusyError:
+        return False
+    clean = reconcile(manager).is_clean
+    check_journal_is_venue(manager, server.venue, server.account)
+    close(manager)
+    return clean
+
+
+def test_a_watchdog_that_is_sent_home_leaves_orders_alone(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    watchdog = Watchdog(spec(server.url), tmp_path / "signers", 30.0, wallet_of(KEY))
+    manager.place("d", [new_order("d")])
+    watchdog.beat()
+    watchdog.release()
+    assert len(server.account.open_oids) == 1
+    close(manager)
+
+
+def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    switch = DeadMan(manager.venue, 60.0, lambda: server.venue.state.now_ms)
+    assert switch.beat() == "refused"
+    assert switch.release() == "refused"
+    server.account.volume = 1_000_000 * 1_000_000
+    manager.place("d", [new_order("d")])
+    assert switch.beat() == "granted"
+    with server.lock:
+        server.venue.pass_time(server.venue.state.now_ms + 61_000)
+    assert server.account.open_oids == {}
+    assert reconcile(manager).is_clean
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    assert switch.beat() == "unknown"
+    with pytest.raises(InputError, match="too few"):
+        DeadMan(manager.venue, 5.0, lambda: 0)
+    close(manager)
+
+
+def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    manager.place("d", [new_order("d", leg=str(leg)) for leg in range(3)])
+    left = [Failure("before"), Failure("after"), Failure("before", status=500, body=b"null")]
+    server.inject = lambda endpoint, body: left.pop() if left and endpoint == "exchange" else None
+    assert cancel_all(manager.venue, sleep=lambda seconds: None)
+    assert server.account.open_oids == {}
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    manager.place("e", [new_order("e")])
+    server.inject = lambda endpoint, body: None
+    manager.place("f", [new_order("f")])
+    server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
+    assert not cancel_all(manager.venue, attempts=2, sleep=lambda seconds: None)
+    close(manager)

@@ -1,0 +1,105 @@
+"""The tables: what an order's state becomes, and what is done where books and venue disagree."""
+
+import itertools
+from collections.abc import Mapping
+
+import pytest
+
+from quant_organism.errors import IntegrityError
+from quant_organism.trading.orders.reconciliation import OURS, THEIRS, Action, Ours, Theirs, resolve
+from quant_organism.trading.orders.states import (
+    EVENT_MEANINGS,
+    EVENTS,
+    LIVE,
+    MEANINGS,
+    STATES,
+    Event,
+    State,
+    cloid_of,
+    mermaid,
+    next_state,
+)
+from quant_organism_tests.conftest import REPOSITORY
+
+MOVES: dict[State, str] = {
+    # events in the order of EVENTS: no_answer waits opens replaced fills cancels rejects
+    "sending": "unknown waiting open open filled canceled rejected",
+    "unknown": "unknown waiting open open filled canceled rejected",
+    "waiting": "- waiting open open filled canceled rejected",
+    "open": "- open open open filled canceled rejected",
+    "filled": "- filled filled open filled filled filled",
+    "canceled": "- canceled canceled open filled canceled canceled",
+    "rejected": "- waiting open open filled canceled rejected",
+}
+
+
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(STATES, EVENTS)))
+def test_every_state_and_event(state: State, event: Event) -> None:
+    expected = dict(zip(EVENTS, MOVES[state].split(), strict=True))[event]
+    if expected == "-":
+        with pytest.raises(IntegrityError, match=f"{event} cannot happen to an order that is {state}"):
+            next_state(state, event)
+    else:
+        assert next_state(state, event) == expected
+
+
+def test_nothing_brings_an_order_back_to_sending_and_fills_always_win() -> None:
+    reached = {next_state(state, event) for state in STATES for event in EVENTS if MOVES[state].split()[0] != "-"}
+    assert "sending" not in reached
+    assert {next_state(state, "fills") for state in STATES} == {"filled"}
+
+
+DONE: dict[Ours, str] = {
+    # what is shown, in the order of THEIRS: absent open filled canceled rejected other
+    "absent": "- foreign foreign foreign foreign foreign",
+    "sending": "look_again adopt adopt adopt adopt look_again",
+    "unknown": "look_again adopt adopt adopt adopt look_again",
+    "waiting": "look_again adopt adopt adopt adopt look_again",
+    "open": "look_again nothing adopt adopt adopt look_again",
+    "filled": "nothing look_again nothing nothing nothing nothing",
+    "canceled": "nothing look_again adopt nothing nothing look_again",
+    "rejected": "nothing adopt adopt adopt nothing look_again",
+}
+AFTER_LOOKING: dict[tuple[Ours, Theirs], Action] = {
+    ("waiting", "absent"): "end",
+    ("open", "absent"): "end",
+    ("filled", "open"): "cancel_again",
+    ("canceled", "open"): "cancel_again",
+}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [pair for pair in itertools.product(OURS, THEIRS) if pair != ("absent",) * 2]
+)
+def test_every_disagreement(ours: Ours, theirs: Theirs) -> None:
+    expected = dict(zip(THEIRS, DONE[ours].split(), strict=True))[theirs]
+    action, reason = resolve(ours, theirs)
+    assert action == expected
+    assert reason
+    assert resolve(ours, theirs, looked=True)[0] == AFTER_LOOKING.get((ours, theirs), expected)
+
+
+def test_an_order_that_may_fill_is_never_passed_over_where_the_venue_says_otherwise() -> None:
+    agreed = {(ours, theirs) for ours in LIVE for theirs in THEIRS if resolve(ours, theirs)[0] == "nothing"}
+    assert agreed == {("open", "open")}
+
+
+def test_the_picture_in_the_documents_is_the_table() -> None:
+    page = (REPOSITORY / "docs" / "venue.md").read_text()
+    assert f"```mermaid\n{mermaid()}\n```" in page
+
+
+@pytest.mark.parametrize(
+    ("title", "meanings"), [("| state | meaning |", MEANINGS), ("| event | what was heard |", EVENT_MEANINGS)]
+)
+def test_the_meanings_in_the_documents_are_those_of_the_program(title: str, meanings: Mapping[str, str]) -> None:
+    page = (REPOSITORY / "docs" / "venue.md").read_text()
+    rows = "\n".join(f"| `{word}` | {meaning} |" for word, meaning in meanings.items())
+    assert f"{title}\n|---|---|\n{rows}\n\n" in page
+
+
+def test_a_decision_has_one_id_for_good_and_no_other_has_it() -> None:
+    assert cloid_of("momentum/BTC/2026-01-01T00", "entry") == "0x0ea8d1b973b6a10950bf880f20d603cc"
+    ids = {cloid_of(decision, leg) for decision in ("a", "b", "ab", "") for leg in ("entry", "stop", "")}
+    assert len(ids) == 12
+    assert all(len(cloid) == 34 and int(cloid, 16) >= 0 for cloid in ids)
