@@ -22,6 +22,9 @@ MAX_BYTES: Final = 64 * 1024
 _MAX_NESTING: Final = 20
 """Deepest nesting of lists and mappings in the text; valid documents need 14."""
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same loader compiled, where PyYAML was built with it: ten times as fast."""
+
 _STOPS: Final = {"stop_loss": "stop_loss_pct", "take_profit": "take_profit_pct"}
 
 
@@ -119,8 +122,8 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parse_yaml(text: str) -> Any:
     try:
         _check_events(text)
-        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text)
+        _check_keys(yaml.compose(text, Loader=_LOADER))
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader in either form
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark is not None else None
@@ -133,7 +136,7 @@ def _parse_yaml(text: str) -> Any:
 def _check_events(text: str) -> None:
     # Before anything is built: what refers to itself, what names a type, and what is nested without end.
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         line = _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise InputError("anchors and aliases are not allowed", where=line, remedy="write the part out")
