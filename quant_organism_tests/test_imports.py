@@ -1,6 +1,13 @@
 """No module imports itself in a roundabout way, faces of rooms and imports inside functions counted."""
 
+import re
+from pathlib import Path
+
 import grimp
+
+import quant_organism
+
+PACKAGE = Path(quant_organism.__path__[0])
 
 
 def circles(graph: grimp.ImportGraph) -> list[list[str]]:
@@ -48,3 +55,12 @@ def test_the_package_has_no_import_circle() -> None:
     graph = grimp.build_graph("quant_organism", exclude_type_checking_imports=True, cache_dir=None)
     assert len(graph.modules) > 300
     assert circles(graph) == []
+
+
+def test_only_the_event_log_leans_on_private_parts_of_dagster() -> None:
+    leaning = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"^\s*(from|import) dagster\S*\._", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert leaning == {"orchestration/event_storage.py"}

@@ -5,7 +5,25 @@ Thin by design: what an asset does is a function of another room. Enter by `defi
 """
 
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.orchestration.event_storage import EventLog as EventLog
 
 # Partitioned checks are a preview feature and lenient partition mappings a beta one; Dagster says so at every import.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec is currently in preview")
 warnings.filterwarnings("ignore", message="Parameter `allow_nonexistent_upstream_partitions` .* is currently in beta")
+
+__all__ = ["EventLog"]
+
+_HOMES = {"EventLog": "event_storage"}
+
+# The `dagster.yaml` of every data folder names its event log by this face, so that the file behind it can move.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.orchestration.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

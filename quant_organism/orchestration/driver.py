@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import dagster as dg
 import polars as pl
-from dagster._core.errors import DagsterAssetCheckFailedError
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.comparison import Comparison, compare
@@ -21,7 +20,7 @@ from quant_organism.market.schema import choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
-from quant_organism.orchestration.failures import failed_check, unwrapped
+from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import partition_key, range_tags
@@ -255,12 +254,10 @@ class Driver:
                 tags={COMMAND_TAG: "quant-organism", **(tags or {})},
                 run_config=to_file(self._log_file(f"{self.source.market}-{day}-{job}.log")),
             )
-        except DagsterAssetCheckFailedError as error:
-            raise failed_check(instance, run_id) from error
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except dg.DagsterError as error:
-            raise unwrapped(error) from error
+            raise explained(error, instance, run_id) from error
 
     def _log_file(self, name: str) -> Path:
         folder = self._settings.data_dir / "logs"

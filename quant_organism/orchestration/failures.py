@@ -13,22 +13,22 @@ _REMEDIES: Final = {
 }
 
 
-def failed_check(instance: dg.DagsterInstance, run_id: str) -> QuantOrganismError:
-    """Say which blocking check of a run failed, and why."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        found = entry.get_dagster_event().asset_check_evaluation_data
-        if not found.passed:
-            where = f"check {found.check_name} of {found.asset_key.to_user_string()}, {found.partition}"
-            kind = DataQualityError if found.check_name == "data_quality" else IntegrityError
-            return kind(found.description or "failed", where=where, remedy=_REMEDIES.get(found.check_name))
-    return IntegrityError("a blocking check failed", where=f"run {run_id}")
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """Return the error of ours that Dagster wrapped, or the error itself."""
+def explained(error: dg.DagsterError, instance: dg.DagsterInstance, run_id: str) -> BaseException:
+    """Return the error of ours that stopped a run, what its blocking check found, or Dagster's own error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, QuantOrganismError):
             return cause
         cause = cause.__cause__ or cause.__context__
-    return error
+    return _failed_check(instance, run_id) or error
+
+
+def _failed_check(instance: dg.DagsterInstance, run_id: str) -> QuantOrganismError | None:
+    """Say which blocking check of a run failed, and why."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = entry.get_dagster_event().asset_check_evaluation_data
+        if check.blocking and not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+            where = f"check {check.check_name} of {check.asset_key.to_user_string()}, {check.partition}"
+            kind = DataQualityError if check.check_name == "data_quality" else IntegrityError
+            return kind(check.description or "failed", where=where, remedy=_REMEDIES.get(check.check_name))
+    return None

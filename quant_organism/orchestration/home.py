@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster._core.events import EngineEventData
 
 from quant_organism.errors import BusyError, StorageError
+from quant_organism.resilience.files import write_file
 
 COMMAND_TAG: Final = "quant_organism/command"
 """On runs that a command executes inside its own process, with the data folder's run lock held."""
@@ -33,12 +33,23 @@ concurrency:
 # SQLite, with range backfills written in one transaction. For a shared instance, put a `storage: postgres:` section
 # in its place.
 event_log_storage:
-  module: quant_organism.orchestration.event_storage
-  class: BatchingSqliteEventLogStorage
+  module: quant_organism.orchestration
+  class: EventLog
   config:
     base_dir:
       env: DAGSTER_HOME
 """
+
+_MOVED: Final = {
+    """\
+  module: quant_organism.orchestration.event_storage
+  class: BatchingSqliteEventLogStorage
+""": """\
+  module: quant_organism.orchestration
+  class: EventLog
+"""
+}
+"""Names in the settings of older data folders, and what stands in their place."""
 
 WORKSPACE_YAML: Final = """\
 # What Dagster's tools load: the definitions of quant_organism, as its settings describe them.
@@ -63,6 +74,7 @@ def prepare_home(data_dir: Path) -> Path:
         for name, text in (("dagster.yaml", INSTANCE_YAML), ("workspace.yaml", WORKSPACE_YAML)):
             if not (home / name).exists():
                 (home / name).write_text(text, encoding="utf-8")
+        _rename(home / "dagster.yaml")
     except OSError as error:
         raise StorageError(
             f"the Dagster home cannot be written: {error.strerror}",
@@ -70,6 +82,15 @@ def prepare_home(data_dir: Path) -> Path:
             remedy="make the folder writable, or choose another one with --data-dir",
         ) from error
     return home
+
+
+def _rename(path: Path) -> None:
+    """Put today's names in the place of earlier ones; all else is as it was."""
+    before = after = path.read_text(encoding="utf-8")
+    for earlier, today in _MOVED.items():
+        after = after.replace(earlier, today)
+    if after != before:
+        write_file(path, after.encode())
 
 
 def environment(home: Path) -> Mapping[str, str]:
@@ -118,15 +139,9 @@ def settle_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Tell whether the Dagster process that last reported on a run still exists."""
-    reports = [
-        entry.get_dagster_event().event_specific_data
-        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    ]
-    pids = [
-        report.metadata["pid"].value
-        for report in reports
-        if isinstance(report, EngineEventData) and "pid" in report.metadata
-    ]
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    reports = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
+    pids = [report["pid"].value for report in reports if "pid" in report]
     if not pids:
         return False
     try:

@@ -5,13 +5,14 @@ from datetime import date
 from typing import Final, Self
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from pydantic import BaseModel
 
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.stages import DEPLOYED
 from quant_organism.orchestration.jobs import evolution_cycle
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, StrategiesResource
+
+_ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 DECAYED_BELOW: Final = 0.5
 """Share of its validated Sharpe ratio below which a strategy's newest performance counts as decayed."""
@@ -82,7 +83,8 @@ def re_evolution(
 
 def _runs_of(instance: dg.DagsterInstance, day: date) -> int:
     """Count runs that will answer for a day by themselves: the nightly job fetches data and evolves in one go."""
-    unfinished = dg.RunsFilter(tags={"dagster/partition": day.isoformat()}, statuses=NOT_FINISHED_STATUSES)
+    statuses = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+    unfinished = dg.RunsFilter(tags={"dagster/partition": day.isoformat()}, statuses=statuses)
     return instance.get_runs_count(unfinished)
 
 

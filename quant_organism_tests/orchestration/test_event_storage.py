@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from quant_organism.orchestration.event_storage import BatchingSqliteEventLogStorage
+from quant_organism.orchestration import EventLog
 from quant_organism.orchestration.home import environment, prepare_home
 from quant_organism.orchestration.partitions import DAILY, range_tags
 
@@ -83,10 +83,10 @@ def told(instance: dg.DagsterInstance) -> dict[str, object]:
 
 def test_a_range_is_remembered_as_by_dagsters_own_event_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with instance_in(tmp_path / "own", monkeypatch, own=True) as instance:
-        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+        assert isinstance(instance.event_log_storage, EventLog)
         own = told(instance)
     with instance_in(tmp_path / "dagsters", monkeypatch, own=False) as instance:
-        assert not isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+        assert not isinstance(instance.event_log_storage, EventLog)
         dagsters = told(instance)
     assert own == dagsters
     assert len(own["left partitions"]) == 60  # type: ignore[arg-type]

@@ -65,6 +65,19 @@ def test_a_home_is_made_once_and_edits_are_kept(tmp_path: Path) -> None:
     assert (home / "workspace.yaml").read_text(encoding="utf-8") == WORKSPACE_YAML
 
 
+def test_a_home_of_an_older_version_names_its_event_log_by_the_face(tmp_path: Path) -> None:
+    home = prepare_home(tmp_path)
+    older = INSTANCE_YAML.replace(
+        "  module: quant_organism.orchestration\n  class: EventLog\n",
+        "  module: quant_organism.orchestration.event_storage\n  class: BatchingSqliteEventLogStorage\n",
+    )
+    assert older != INSTANCE_YAML
+    (home / "dagster.yaml").write_text(older + "# mine\n", encoding="utf-8")
+    with open_instance(tmp_path) as instance:
+        assert type(instance.event_log_storage).__name__ == "EventLog"
+    assert (home / "dagster.yaml").read_text(encoding="utf-8") == INSTANCE_YAML + "# mine\n"
+
+
 def test_a_home_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match="cannot be written") as caught:
