@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -27,6 +28,10 @@ LOST: Final = "lost batches"
 """Statistic that counts what could not be measured, for want of a machine or of time: such a draw is not kept."""
 
 Made = TypeVar("Made")
+
+ALONE_SECONDS: float = 4.0
+"""How long one process works alone before it starts others: about what a process takes to start, so that little work
+is not held up by them. It decides when a draw is made, never what it gives."""
 
 _MOST_AHEAD: Final = 4
 """Draws per process that are begun and not yet handed out: one that takes long does not keep the others waiting."""
@@ -134,36 +139,37 @@ def in_order(make: Callable[[int], Made], numbers: Iterable[int], processes: int
     numbers
         Consumed as draws are begun, so that it may end early; whoever stops asking waits for those under way.
     processes
-        How many draws are made at once; 1: in this process.
+        How many draws are made at once; 1: in this process. Others are started once this one has worked alone for
+        `ALONE_SECONDS`.
 
     Raises
     ------
     QuantOrganismError
         A process was killed.
     """
-    if processes == 1:
-        for number in numbers:
-            yield number, make(number)
-        return
+    source, began = iter(numbers), time.perf_counter()
+    while processes == 1 or time.perf_counter() - began < ALONE_SECONDS:
+        if (number := next(source, None)) is None:
+            return
+        yield number, make(number)
     waiting: deque[tuple[int, Future[Made]]] = deque()
-    source = iter(numbers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
         try:
             while True:
                 under_way = [future for _, future in waiting if not future.done()]
                 while len(under_way) < processes and len(waiting) < _MOST_AHEAD * processes:
-                    if (begun := next(source, None)) is None:
+                    if (number := next(source, None)) is None:
                         break
-                    under_way.append(pool.submit(_made, begun))
-                    waiting.append((begun, under_way[-1]))
+                    under_way.append(pool.submit(_made, number))
+                    waiting.append((number, under_way[-1]))
                 if not waiting:
                     return
                 if under_way:
                     wait(under_way, return_when=FIRST_COMPLETED)
                 while waiting and waiting[0][1].done():
-                    number, future = waiting.popleft()
-                    yield number, future.result()
+                    first, future = waiting.popleft()
+                    yield first, future.result()
         except BrokenProcessPool as error:
             raise QuantOrganismError(
                 "a process that made a draw was killed, perhaps for want of memory",

@@ -9,6 +9,7 @@ from quant_organism.audit.campaign import Campaign
 from quant_organism.audit.outcome import Outcome
 from quant_organism.audit.worlds import World
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.validation import draws
 from quant_organism_tests.audit.outcomes import NULL, STRONG
 from quant_organism_tests.audit.small import SMALL, campaign
 from quant_organism_tests.panels import trending_panel
@@ -39,7 +40,8 @@ def test_an_interrupted_audit_goes_on_where_it_was(tmp_path: Path):
     assert longer.run()[:2] == begun
 
 
-def test_worlds_side_by_side_give_what_they_give_one_by_one(tmp_path: Path):
+def test_worlds_side_by_side_give_what_they_give_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(draws, "ALONE_SECONDS", 0.0)
     alone = campaign(tmp_path / "a", 2).run(processes=1)
     together = campaign(tmp_path / "b", 2).run(processes=2)
     assert [without_costs(o) for o in alone] == [without_costs(o) for o in together]

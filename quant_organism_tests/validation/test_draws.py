@@ -12,6 +12,7 @@ import pytest
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
 from quant_organism.market.query import connect
+from quant_organism.validation import draws
 from quant_organism.validation.draws import DrawStore, Remembered, in_order
 from quant_organism.validation.tables import NullDrawTable
 
@@ -20,6 +21,10 @@ IDENTITY = {"panel": "p", "seed": "0"}
 
 def squared(draw: int) -> dict[str, float]:
     return {"squared": float(draw * draw)}
+
+
+def whose(draw: int) -> dict[str, float]:
+    return {"process": float(os.getpid())}
 
 
 def killed(draw: int) -> dict[str, float]:
@@ -51,16 +56,16 @@ def test_numbers_may_end_early_and_few_draws_are_begun_that_nobody_asks_for(proc
             begun.append(n)
             yield n
 
-    draws = in_order(squared, numbers(), processes)
-    assert [next(draws)[0] for _ in range(3)] == [0, 1, 2]
-    draws.close()
+    order = in_order(squared, numbers(), processes)
+    assert [next(order)[0] for _ in range(3)] == [0, 1, 2]
+    order.close()
     assert len(begun) <= 3 + 4 * processes
 
 
 def test_one_long_draw_does_not_keep_the_others_waiting(tmp_path: Path):
     """The first waits for the fourth, which the other process has to reach meanwhile."""
-    draws = in_order(partial(first_after_fourth, tmp_path), range(6), 2)
-    assert [number for number, _ in draws] == [0, 1, 2, 3, 4, 5]
+    order = in_order(partial(first_after_fourth, tmp_path), range(6), 2)
+    assert [number for number, _ in order] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_killed_process_is_said():
@@ -107,3 +112,18 @@ def test_draws_are_a_table_of_the_lake(tmp_path: Path):
         store.write(n, squared(n))
     found = connect(tmp_path, [NullDrawTable]).sql("select test, draw, value from null_draws order by draw").fetchall()
     assert found == [("permutation", 0, 0.0), ("permutation", 1, 1.0), ("permutation", 2, 4.0)]
+
+
+def test_little_work_starts_no_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(draws, "ALONE_SECONDS", 60.0)
+    assert [made["process"] for _, made in in_order(whose, range(3), 2)] == [float(os.getpid())] * 3
+
+
+def test_what_one_process_began_others_go_on_with(monkeypatch: pytest.MonkeyPatch):
+    seconds = iter([0.0, 1.0, 3.0, 5.0])
+    monkeypatch.setattr(draws.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(draws, "ALONE_SECONDS", 4.0)
+    made = dict(in_order(whose, range(5), 2))
+    alone = [number for number, draw in made.items() if draw["process"] == os.getpid()]
+    assert alone == [0, 1]
+    assert list(made) == [0, 1, 2, 3, 4]
