@@ -22,7 +22,7 @@ from quant_organism.settings import PREFIX, Settings
 def serve(
     settings: Settings, variables: Mapping[str, str], host: str, port: int, *, announce: Callable[[str], object]
 ) -> int:
-    """Run web server and daemon until they end or Ctrl-C; return the exit code.
+    """Run web server and daemon until they end, or until Ctrl-C or SIGTERM; return the exit code.
 
     Parameters
     ----------
@@ -49,15 +49,21 @@ def serve(
     folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve())}
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
     own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(command, env=own) as server:
         try:
             if _answers(server, f"http://{host}:{port}/server_info"):
                 announce(f"\nThe web UI is on http://{host}:{port}/asset-groups (Ctrl-C stops it)\n")
-            return server.wait()
+            # Not `wait`: a signal that another thread of this process takes would not wake it.
+            while server.poll() is None:
+                time.sleep(0.2)
+            return int(server.returncode)
         except KeyboardInterrupt:
             server.send_signal(signal.SIGINT)
             server.wait()
             return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _answers(server: subprocess.Popen[bytes], url: str) -> bool:

@@ -1,6 +1,7 @@
 """The web UI, started for real: a person materialises a partition and sees what came of it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +71,16 @@ def address(finished: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Ite
     command = [sys.executable, "-c", "from quant_organism.cli.main import main; main()", "ui"]
     options = ["--port", str(port), "--world", world, "--profile", "smoke", "--data-dir", str(folder / "data")]
     log = (folder / "ui.log").open("w", encoding="utf-8")
-    with subprocess.Popen([*command, *options], cwd=folder, stdout=log, stderr=subprocess.STDOUT) as server:
+    served = {"cwd": folder, "stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
+    with subprocess.Popen([*command, *options], **served) as server:
         try:
             _wait_for(f"http://127.0.0.1:{port}/server_info", server, folder / "ui.log")
             yield f"http://127.0.0.1:{port}"
+            server.send_signal(signal.SIGTERM)  # to the program alone, as a service manager does: its children end too
+            assert server.wait(timeout=60) == 0
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(timeout=60)
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
             log.close()
 
 
