@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test test-room mutants check bench audit audit-search chaos pages clean
+.PHONY: help setup run ui test test-room laws mutants check bench audit audit-search chaos pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -28,6 +28,9 @@ test: setup  ## all tests
 
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
+
+laws: setup  ## the laws of the account over 20,000 random plans
+	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q quant_organism_tests/backtest/account/test_laws.py
 
 mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
 	@$(BIN)/python -m quant_organism_tests.mutants $(ROOM) --n $(N) --seed $(SEED)

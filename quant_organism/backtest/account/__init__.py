@@ -1,0 +1,54 @@
+"""The account: one object from virtual positions to orders (rules A1 to A9 of docs/execution.md).
+
+`plan` says what to trade at a close, `plan_resting` what rests at the venue, `book` is the one door for what happened.
+What a strategy decides is the business of `strategies`; how orders reach the venue, that of `trading`.
+"""
+
+from quant_organism.backtest.account.book import AccountBook, StandingOrder, SubAccount
+from quant_organism.backtest.account.door import (
+    AccountFill,
+    CapitalPaid,
+    FundingPaid,
+    HandRelease,
+    OrderRefused,
+    PlanSent,
+    Rearmed,
+    RestingSent,
+    TradingHalted,
+    book,
+)
+from quant_organism.backtest.account.model import AccountBar, FillModel, trade_account_bar
+from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Plan, plan
+from quant_organism.backtest.account.resting import LegLevels, RestingPlan, plan_resting
+from quant_organism.backtest.account.risk import RiskState
+from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
+
+__all__ = [
+    "AccountBar",
+    "AccountBook",
+    "AccountClose",
+    "AccountFill",
+    "AccountOrder",
+    "AccountRules",
+    "CapitalPaid",
+    "FillModel",
+    "FundingPaid",
+    "HandRelease",
+    "LegLevels",
+    "OrderRefused",
+    "Plan",
+    "PlanSent",
+    "Rearmed",
+    "RestingPlan",
+    "RestingSent",
+    "RiskState",
+    "StandingOrder",
+    "SubAccount",
+    "TradedAsset",
+    "TradingHalted",
+    "book",
+    "plan",
+    "plan_resting",
+    "trade_account_bar",
+    "traded_assets",
+]

@@ -1,0 +1,204 @@
+"""Modelled fills, bar by bar: what replay and paper trading book, and the reference of the compiled walk.
+
+An account plans at a close, its orders fill at the next open, its resting orders are set and may fill inside the bar,
+and funding is paid at the close (A6, A7).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from quant_organism.backtest.account.book import IOC, STOP, TARGET, AccountBook, LegKey
+from quant_organism.backtest.account.door import (
+    SETTLED,
+    AccountFill,
+    FundingPaid,
+    PlanSent,
+    RestingSent,
+    book,
+    fill_amounts,
+)
+from quant_organism.backtest.account.plan import Plan
+from quant_organism.backtest.account.resting import LegLevels, plan_resting
+from quant_organism.errors import InputError
+
+UNLIMITED = 2**53
+"""Lots that a bar fills where its volume does not count."""
+
+MOST_IMPACT = 0.5
+"""Most that impact makes a fill worse."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillModel:
+    """What modelled fills cost.
+
+    Parameters
+    ----------
+    taker_fee, maker_fee
+        Fractions of the notional.
+    open_slippage_bps, stop_slippage_bps
+        By how much orders at the open, and stops, fill worse.
+    own_slippage_bps
+        The two of symbols for which they were measured.
+    max_participation
+        Largest share of a bar's volume that is filled; none: all.
+    impact
+        Further slippage of an order in daily volatilities, times the root of its share of the volume of 24 hours.
+    unknown_funding
+        Fraction an hour that a position pays, long or short, while its funding is unknown: none is free.
+
+    Raises
+    ------
+    InputError
+        If a figure is out of range.
+    """
+
+    taker_fee: float = 0.00045
+    maker_fee: float = 0.00015
+    open_slippage_bps: float = 5.0
+    stop_slippage_bps: float = 10.0
+    own_slippage_bps: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    max_participation: float | None = 0.1
+    impact: float = 0.0
+    unknown_funding: float = 0.0000125
+
+    def __post_init__(self) -> None:
+        for open_bps, stop_bps in ((self.open_slippage_bps, self.stop_slippage_bps), *self.own_slippage_bps.values()):
+            if not (0.0 <= open_bps < 10_000.0 and 0.0 <= stop_bps < 10_000.0):
+                raise InputError(f"slippages of {open_bps} and {stop_bps} bps, expected 0 to 10,000", where="fills")
+        if self.max_participation is not None and not 0.0 < self.max_participation <= 1.0:
+            raise InputError(
+                f"max_participation is {self.max_participation!r}, expected a share in (0, 1] or none", where="fills"
+            )
+        if self.impact < 0.0 or self.unknown_funding < 0.0:
+            raise InputError("impact and unknown_funding must not be negative", where="fills")
+
+    def slippages(self, symbol: str) -> tuple[float, float]:
+        """Return the slippage at the open and of stops, as fractions."""
+        at_open, at_stop = self.own_slippage_bps.get(symbol, (self.open_slippage_bps, self.stop_slippage_bps))
+        return at_open / 10_000.0, at_stop / 10_000.0
+
+
+@dataclass(frozen=True)
+class AccountBar:
+    """One bar as modelled fills see it; each mapping is by the symbols that have the bar.
+
+    Parameters
+    ----------
+    time
+        Open time, UTC milliseconds.
+    open, high, low, close
+        Prices in USD.
+    volume
+        In units of the asset.
+    funding_long, funding_short
+        Fraction of the notional that a long pays at the close, and that a short receives.
+    impact_rate
+        Further slippage of an order of one micro-USD; it goes with the root of the notional.
+    ended
+        Symbols that are not traded after this bar.
+    """
+
+    time: int
+    open: Mapping[str, float]
+    high: Mapping[str, float]
+    low: Mapping[str, float]
+    close: Mapping[str, float]
+    volume: Mapping[str, float]
+    funding_long: Mapping[str, float]
+    funding_short: Mapping[str, float]
+    impact_rate: Mapping[str, float]
+    ended: Set[str] = frozenset()
+
+
+def trade_account_bar(
+    account: AccountBook, made: Plan, bar: AccountBar, levels: Mapping[LegKey, LegLevels], model: FillModel
+) -> list[AccountFill]:
+    """Take an account from a plan through the bar that follows, and return its fills.
+
+    Parameters
+    ----------
+    account
+        Moved to the bar's close, but for its marks: the next plan sets them.
+    made
+        The plan of the close before.
+    bar
+        What happened.
+    levels
+        Of the legs, as they stand within the bar.
+    model
+        What fills cost.
+    """
+    symbols = sorted(bar.open)
+    opens = {symbol: account.assets[symbol].lot_price(bar.open[symbol]) for symbol in symbols}
+    room = {symbol: _room(bar.volume[symbol] * account.assets[symbol].lots_per_unit, model) for symbol in symbols}
+    fills: list[AccountFill] = []
+
+    def fill(
+        symbol: str, lots: int, base: int, worse: float, fee_rate: float, kind: str, *, rests: bool = False
+    ) -> None:
+        size = min(abs(lots), room[symbol]) if kind != SETTLED else abs(lots)
+        if size == 0:
+            return
+        signed = size if lots > 0 else -size
+        impact = 0.0 if rests else min(bar.impact_rate[symbol] * math.sqrt(float(size * base)), MOST_IMPACT)
+        notional, fee = fill_amounts(signed, float(base), worse + impact, fee_rate)
+        room[symbol] -= size
+        fills.append(AccountFill(bar.time, symbol, signed, notional, fee, kind, base))
+        book(account, fills[-1])
+
+    book(account, PlanSent(made, opens))
+    for order in made.orders:
+        if order.symbol in opens:
+            worse = model.slippages(order.symbol)[0]
+            fill(order.symbol, order.lots, opens[order.symbol], worse, model.taker_fee, IOC)
+    _set_resting(account, levels, symbols)
+    for symbol in symbols:
+        standing, count = account.resting.get(symbol, {}), len(fills)
+        if STOP not in standing:
+            continue
+        asset, stop = account.assets[symbol], standing[STOP]
+        low, high = asset.lot_price(bar.low[symbol]), asset.lot_price(bar.high[symbol])
+        if low <= stop.level if stop.lots < 0 else high >= stop.level:
+            base = min(stop.level, opens[symbol]) if stop.lots < 0 else max(stop.level, opens[symbol])
+            fill(symbol, stop.lots, base, model.slippages(symbol)[1], model.taker_fee, STOP)
+        elif TARGET in standing:
+            target = standing[TARGET]
+            if high > target.level if target.lots < 0 else low < target.level:
+                base = max(target.level, opens[symbol]) if target.lots < 0 else min(target.level, opens[symbol])
+                fill(symbol, target.lots, base, 0.0, model.maker_fee, TARGET, rests=True)
+        if len(fills) > count:
+            _set_resting(account, levels, [symbol])
+    for symbol in symbols:
+        _pay_funding(account, symbol, bar)
+    for symbol in sorted(bar.ended):
+        close = account.assets[symbol].lot_price(bar.close[symbol])
+        held = account.positions.get(symbol, 0)
+        fill(symbol, -held, close, model.slippages(symbol)[0], model.taker_fee, SETTLED)
+        account.gone.add(symbol)
+        _set_resting(account, levels, [symbol])
+    return fills
+
+
+def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbols: list[str]) -> None:
+    due = plan_resting(account, levels, symbols)
+    if due.changes:
+        book(account, RestingSent(due))
+
+
+def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar) -> None:
+    held = account.positions.get(symbol, 0)
+    fraction = bar.funding_long[symbol] if held >= 0 else bar.funding_short[symbol]
+    if fraction == 0.0 or not any(symbol in sub.lots for sub in account.sub_accounts):
+        return
+    per_lot = account.assets[symbol].lot_price(bar.close[symbol]) * fraction
+    book(account, FundingPaid(symbol, math.floor(held * per_lot + 0.5), per_lot))
+
+
+def _room(volume_lots: float, model: FillModel) -> int:
+    if model.max_participation is None:
+        return UNLIMITED
+    return math.floor(min(model.max_participation * volume_lots, float(UNLIMITED)))

@@ -1,0 +1,266 @@
+"""What an account walks over: the bars of a window as modelled fills see them, and the members' virtual positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest.account.book import LegKey
+from quant_organism.backtest.account.model import AccountBar, FillModel
+from quant_organism.backtest.account.plan import AccountClose
+from quant_organism.backtest.account.resting import LegLevels
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+
+Floats = NDArray[np.float64]
+
+_VOLATILITY_DAYS = 30
+_GONE_AFTER_HOURS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class AccountMarket:
+    """Bars of N assets over a window of T bars; prices are NaN where an asset has no bar.
+
+    Parameters
+    ----------
+    symbols
+        The N assets, sorted.
+    times
+        Open times, UTC milliseconds, shape (T,).
+    interval_ms
+        Length of a bar.
+    valid
+        Whether an asset has a bar, shape (T, N).
+    open, high, low, close, volume
+        Shape (T, N).
+    close_before
+        Close of the bar before the window, NaN where there is none, shape (N,).
+    funding_long, funding_short
+        Fraction of the notional that a long pays at each close, and that a short receives, shape (T, N).
+    impact_rate
+        Further slippage of an order of one micro-USD in each bar; it goes with the root of the notional, shape (T, N).
+    ended
+        Row of the last bar of an asset that is not traded any more, T for the others, shape (N,).
+    """
+
+    symbols: tuple[str, ...]
+    times: NDArray[np.int64]
+    interval_ms: int
+    valid: NDArray[np.bool_]
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    close_before: Floats
+    funding_long: Floats
+    funding_short: Floats
+    impact_rate: Floats
+    ended: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, panel: Panel, model: FillModel, *, start: int = 0, stop: int | None = None) -> AccountMarket:
+        """Return rows `start` to `stop` of a panel.
+
+        An asset without a bar in the last day of the window, or since before it, has ended; a shorter absence is a gap.
+
+        Parameters
+        ----------
+        panel
+            The market.
+        model
+            Says what unknown funding costs, and what impact orders have.
+        start, stop
+            Default: the whole panel.
+
+        Raises
+        ------
+        InputError
+            A window outside the panel.
+        """
+        last = panel.n_bars if stop is None else stop
+        if not 0 <= start < last <= panel.n_bars:
+            raise InputError(
+                f"no window from bar {start} to {last} in a panel of {panel.n_bars} bars",
+                remedy="give 0 <= start < stop <= T",
+            )
+        order = sorted(range(panel.n_assets), key=panel.symbols.__getitem__)
+        rows = slice(start, last)
+        valid = panel.valid[rows][:, order]
+        unknown = np.where(np.isfinite(panel.funding_rate[rows][:, order]), 0.0, model.unknown_funding)
+        unknown *= panel.interval.hours
+        paid = np.where(unknown > 0.0, 0.0, panel.funding_paid[rows][:, order])
+        columns = {
+            name: np.ascontiguousarray(getattr(panel, name)[rows][:, order])
+            for name in ("open", "high", "low", "close", "volume")
+        }
+        before = np.full(len(order), np.nan)
+        if start:
+            before = np.where(panel.valid[start - 1][order], panel.close[start - 1][order], np.nan)
+        return cls(
+            symbols=tuple(panel.symbols[place] for place in order),
+            times=panel.times[rows],
+            interval_ms=panel.interval.milliseconds,
+            valid=valid,
+            **columns,
+            close_before=before,
+            funding_long=paid + unknown,
+            funding_short=paid - unknown,
+            impact_rate=_impact_rates(panel, model, last)[rows][:, order],
+            ended=_last_rows(valid, panel.interval.hours),
+        )
+
+    @property
+    def n_bars(self) -> int:
+        """Number of bars T."""
+        return int(self.times.size)
+
+    def prices(self, row: int) -> dict[str, float]:
+        """Return the closes that are known when bar `row` opens, of the assets that had a bar then, in USD."""
+        closes = self.close[row - 1] if row else self.close_before
+        known = self.valid[row - 1] if row else np.isfinite(closes)
+        return {self.symbols[place]: float(closes[place]) for place in np.flatnonzero(known)}
+
+    def bar(self, row: int) -> AccountBar:
+        """Return one bar as modelled fills see it."""
+        places = np.flatnonzero(self.valid[row])
+
+        def by_symbol(values: Floats) -> dict[str, float]:
+            return {self.symbols[place]: float(values[row, place]) for place in places}
+
+        return AccountBar(
+            time=int(self.times[row]),
+            open=by_symbol(self.open),
+            high=by_symbol(self.high),
+            low=by_symbol(self.low),
+            close=by_symbol(self.close),
+            volume=by_symbol(self.volume),
+            funding_long=by_symbol(self.funding_long),
+            funding_short=by_symbol(self.funding_short),
+            impact_rate=by_symbol(self.impact_rate),
+            ended=frozenset(self.symbols[place] for place in np.flatnonzero(self.ended == row)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class VirtualWindow:
+    """Virtual positions of members over a window of T bars; they follow from the bars alone.
+
+    Parameters
+    ----------
+    strategies
+        The S strategies, sorted.
+    legs
+        The P legs, in the order of symbol, strategy, member.
+    stopless
+        Members, as (strategy, member), whose levels are no stops of their own.
+    units
+        Virtual units per unit of equity as decided at the close before each bar, and at the last, shape (T + 1, P).
+    stops, targets
+        Prices at which a leg leaves within each bar, NaN where it has none, shape (T, P).
+    returns
+        What each strategy returned virtually in the bar before each row, 0 in the first, shape (T + 1, S).
+    shares
+        Of each strategy its share of the equity at the close before each bar, shape (T + 1, S).
+    """
+
+    strategies: tuple[str, ...]
+    legs: tuple[LegKey, ...]
+    stopless: frozenset[tuple[str, str]]
+    units: Floats
+    stops: Floats
+    targets: Floats
+    returns: Floats
+    shares: Floats
+
+    def __post_init__(self) -> None:
+        if list(self.legs) != sorted(self.legs, key=lambda leg: (leg[2], leg[0], leg[1])):
+            raise InputError("legs are not in the order of symbol, strategy, member", where="virtual positions")
+        rows, legs = self.stops.shape
+        count = len(self.strategies)
+        shapes = {
+            "units": (rows + 1, legs),
+            "targets": (rows, legs),
+            "returns": (rows + 1, count),
+            "shares": (rows + 1, count),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise InputError(f"{name} has shape {getattr(self, name).shape}, expected {shape}", where="window")
+
+    @property
+    def virtual_returns(self) -> Floats:
+        """Return of the virtual book in the bar before each row, shares counted, shape (T + 1,)."""
+        total = np.zeros(len(self.returns))
+        for place in range(len(self.strategies)):
+            total += self.shares[:, place] * self.returns[:, place]
+        return total
+
+    def part(self, start: int, stop: int) -> VirtualWindow:
+        """Return the positions of bars `start` to `stop`; two parts that meet know the same of the close between."""
+        rows, further = slice(start, stop), slice(start, stop + 1)
+        return VirtualWindow(
+            self.strategies,
+            self.legs,
+            self.stopless,
+            self.units[further],
+            self.stops[rows],
+            self.targets[rows],
+            self.returns[further],
+            self.shares[further],
+        )
+
+    def close(self, row: int, time: int, prices: Mapping[str, float]) -> AccountClose:
+        """Return what an account knows at the close before bar `row`."""
+        units = {leg: float(self.units[row, place]) for place, leg in enumerate(self.legs) if self.units[row, place]}
+        shares = {name: float(self.shares[row, place]) for place, name in enumerate(self.strategies)}
+        return AccountClose(time, prices, units, shares, float(self.virtual_returns[row]), self.stopless)
+
+    def levels(self, row: int) -> dict[LegKey, LegLevels]:
+        """Return the levels that stand in bar `row`."""
+        return {
+            leg: LegLevels(float(self.stops[row, place]), float(self.targets[row, place]))
+            for place, leg in enumerate(self.legs)
+        }
+
+
+def _last_rows(valid: NDArray[np.bool_], bar_hours: float) -> NDArray[np.int64]:
+    rows, assets = valid.shape
+    ended = np.full(assets, rows, dtype=np.int64)
+    for place in range(assets):
+        traded = np.flatnonzero(valid[:, place])
+        if traded.size and (rows - 1 - traded[-1]) * bar_hours >= _GONE_AFTER_HOURS:
+            ended[place] = traded[-1]
+    return ended
+
+
+def _impact_rates(panel: Panel, model: FillModel, stop: int) -> Floats:
+    # Daily volatility over the root of the volume of 24 hours, both as known when a bar opens; shape (stop, N).
+    rates = np.zeros((stop, panel.n_assets))
+    if model.impact == 0.0:
+        return rates
+    day = max(round(24 / panel.interval.hours), 1)
+    for asset in range(panel.n_assets):
+        rows = np.flatnonzero(panel.valid[:stop, asset])
+        if rows.size < 2:
+            continue
+        close = panel.close[rows, asset]
+        squares = np.diff(np.log(close), prepend=np.log(close[0])) ** 2
+        volatility = np.sqrt(_trailing_means(squares, day * _VOLATILITY_DAYS) * day)
+        traded = _trailing_means(close * panel.volume[rows, asset], day) * day * 1e6
+        with np.errstate(divide="ignore"):
+            rate = model.impact * volatility / np.sqrt(traded)
+        rates[rows[1:], asset] = rate[:-1]
+        rates[rows[0], asset] = rate[0]
+    return rates
+
+
+def _trailing_means(values: Sequence[float] | Floats, count: int) -> Floats:
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    places = np.arange(1, sums.size)
+    before = np.maximum(places - count, 0)
+    return np.asarray(np.maximum(sums[places] - sums[before], 0.0) / (places - before))
