@@ -1,4 +1,4 @@
-"""Every command in the README and in docs/ runs, in the order of reading, and every link leads somewhere.
+"""Every command in the README and in docs/ runs, once, in the order of reading, and every link leads somewhere.
 
 Later commands build on what earlier ones left, so the tests of this file share a worker (`--dist loadfile`).
 """
@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,12 @@ def commands(page: Path) -> list[str]:
 
 
 def of_program(program: str) -> list[tuple[str, str]]:
-    return [(page.name, line) for page in PAGES for line in commands(page) if line.split()[0] == program]
+    """Return each command line of a program once, with the first page that has it."""
+    first: dict[str, str] = {}
+    for page in PAGES:
+        for line in commands(page):
+            first.setdefault(line, page.name)
+    return [(page, line) for line, page in first.items() if line.split()[0] == program]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +88,7 @@ def write_candles(path: Path, seed: int, days: int, last: dt.date) -> None:
     ).write_parquet(path)
 
 
+@cache
 def run(line: str, home: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line.replace("~", str(home)))
     environment = {**os.environ, **SMALL, "HOME": str(home)}

@@ -60,17 +60,22 @@ def run_organism(panel: Panel, profile: AuditProfile, seed: int, folder: Path) -
     """
     clock = _Clock()
     with TemporaryDirectory() as place:
-        cycle = Cycle(
-            plan=profile.plan(seed),
-            lake=Lake(Path(place) / "lake"),
-            market="world",
-            interval=panel.interval,
-            day=day_of(int(panel.times[-1])),
-            data=SplitPanel(panel),
-            compute=Compute(draws=folder, clock=time.process_time),
-        )
+        cycle = cycle_in(Path(place), panel, profile, seed, folder)
         result = run_cycle(cycle, StrategyRepository(Path(place) / "strategies"), during=clock.measuring)
     return Submission(tuple(result.reviews), read_pretest(result.pretested.table), clock.seconds)
+
+
+def cycle_in(place: Path, panel: Panel, profile: AuditProfile, seed: int, draws: Path) -> Cycle:
+    """Return a cycle on the days of a panel, whose lake lies in `place`; for the rest see `run_organism`."""
+    return Cycle(
+        plan=profile.plan(seed),
+        lake=Lake(place / "lake"),
+        market="world",
+        interval=panel.interval,
+        day=day_of(int(panel.times[-1])),
+        data=SplitPanel(panel),
+        compute=Compute(draws=draws, clock=time.process_time),
+    )
 
 
 class _Clock:

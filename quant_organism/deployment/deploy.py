@@ -80,7 +80,7 @@ def pool_at(repository: StrategyRepository, cycle: Provenance, interval: str, *,
     IntegrityError
         A document cannot be read, so the pool is not known.
     """
-    return _pool(_all_documents(repository), cycle, interval, at)
+    return _pool(all_documents(repository), cycle, interval, at)
 
 
 def deploy(
@@ -127,7 +127,7 @@ def deploy(
         A document in the folder cannot be read; nothing is written then.
     """
     with repository.writing():
-        stored = {document.id: document for document in _all_documents(repository)}
+        stored = {document.id: document for document in all_documents(repository)}
         left = {
             document.id: reason
             for document in survivors
@@ -167,7 +167,14 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
-def _all_documents(repository: StrategyRepository) -> tuple[StrategyConfig, ...]:
+def all_documents(repository: StrategyRepository) -> tuple[StrategyConfig, ...]:
+    """Return every document, active and archived.
+
+    Raises
+    ------
+    IntegrityError
+        Some cannot be read: what is deployed is not known then.
+    """
     loaded = repository.load_all(archived=True)
     if loaded.problems:
         problems = "; ".join(f"{problem.path}: {problem.what}" for problem in loaded.problems)

@@ -13,6 +13,8 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.comparison import Comparison, compare
+from quant_organism.deployment.deploy import all_documents
+from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import InputError
 from quant_organism.evolution.baselines import Baseline, baselines_named
 from quant_organism.market.lake import Lake
@@ -184,9 +186,11 @@ class Driver:
         Raises
         ------
         QuantOrganismError
-            What a step raised; `DataQualityError` or `IntegrityError` when a blocking check failed.
+            What a step raised; `DataQualityError` or `IntegrityError` when a blocking check failed. `IntegrityError`
+            before anything is fetched where a stored document cannot be read.
         """
         self._refuse_early(days)
+        all_documents(StrategyRepository(self._settings.data_dir / "strategies"))
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
             self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from quant_organism.audit import organism
-from quant_organism.audit.organism import Submission, run_organism
+from quant_organism.audit.organism import Submission, cycle_in, run_organism
 from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.rates import rates
 from quant_organism.backtest import Costs, Evaluator, population
 from quant_organism.cycle import SplitPanel
+from quant_organism.cycle.stages import ask_pretest, search
+from quant_organism.evolution.records import read_candidates
 from quant_organism.market.panel import Panel
 from quant_organism.market.splits import split
 from quant_organism.market.world import generator
@@ -71,15 +74,17 @@ def best_of_seeds(panel: Panel, profile: AuditProfile, seed: int, folder: Path) 
     """Hand in the one of several cycles whose candidate did best on the days after its search."""
     unseen = split(panel.n_bars, panel.interval).unseen
 
-    def later(submission: Submission) -> float:
-        committees = [review.candidate.committee for review in submission.reviews]
-        if not committees:
+    def later(other: int) -> float:
+        with TemporaryDirectory() as place:
+            cycle = cycle_in(Path(place), panel, profile, other, folder)
+            candidates = read_candidates(search(cycle, ask_pretest(cycle).table).result.candidate_members)
+        if not candidates:
             return -np.inf
+        committees = [candidate.committee for candidate in candidates]
         measured = Evaluator(threads=1).evaluate_committees(committees, panel, Costs(), start=unseen.start)
         return float(np.nan_to_num(measured.metrics["sharpe"][0], nan=-np.inf))
 
-    quick = profile.model_copy(update={"copies": 1})
-    return max((run_organism(panel, quick, 1_000 * seed + k, folder) for k in range(10)), key=later)
+    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 10), key=later), folder)
 
 
 def test_a_seed_that_was_picked_shows_on_the_days_after_the_search(tmp_path: Path):

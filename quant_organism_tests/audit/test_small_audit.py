@@ -1,4 +1,4 @@
-"""A small audit of the full profile, which no broken gate would survive: 10 worlds without an edge, 4 with one.
+"""A small audit of the full profile, which no broken gate would survive: 7 worlds without an edge, 4 with one.
 
 It can only catch what is broken: with so few worlds no rate is known to better than a third.
 """
@@ -18,7 +18,7 @@ EDGE = Edge(family="momentum", strength="strong", k=0.2, oracle_sharpe=8.0, chos
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Rates:
-    nulls = tuple(World("null", 300 + place) for place in range(10))
+    nulls = tuple(World("null", 300 + place) for place in range(7))
     strong = tuple(World("planted", 300 + place, EDGE) for place in range(4))
     return rates(Campaign(AuditProfile.load("smoke"), nulls + strong, tmp_path_factory.mktemp("audit")).run())
 

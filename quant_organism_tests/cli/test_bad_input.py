@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quant_organism_tests.cli.conftest import Finished, Said
+from quant_organism_tests.cli.conftest import Said
 from quant_organism_tests.tiny import WORLD, write_world
 
 CASES = {
@@ -94,14 +94,15 @@ def test_a_misspelt_environment_variable_is_named(
     assert variable in said.err
 
 
-def test_a_broken_document_stops_deployment_by_name_and_is_left_as_it_is(
-    finished_run: Finished, call: Callable[..., Said], tmp_path: Path
+def test_a_broken_document_is_named_before_anything_is_computed_and_is_left_as_it_is(
+    call: Callable[..., Said], tmp_path: Path
 ) -> None:
     broken = tmp_path / "data" / "strategies" / "active" / "rsi_filter_1_0f1e2d3c.json"
     broken.parent.mkdir(parents=True)
     (tmp_path / "data" / "strategies" / "archive").mkdir()
     broken.write_text('{"schema_version": "1"', encoding="utf-8")
-    said = call("run", "--world", finished_run.world, "--profile", "smoke", "--json")
+    said = call("run", "--world", write_world(tmp_path), "--profile", "smoke", "--json")
     assert said.code == 2
-    assert str(broken) in json.loads(said.out)["error"]["what"]
+    assert not (tmp_path / "data" / "lake").exists()
+    assert f"data/strategies/active/{broken.name}" in json.loads(said.out)["error"]["what"]
     assert broken.read_text(encoding="utf-8") == '{"schema_version": "1"'

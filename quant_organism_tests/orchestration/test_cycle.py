@@ -133,6 +133,7 @@ def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Wor
 
 def test_another_seed_in_the_launchpad_is_another_search(finished: Workshop, workshop: Workshop) -> None:
     workshop.ingest()
-    assert workshop.cycle(run_config={"resources": {"search": {"config": {"seed": 5}}}}).success
+    other = {"resources": {"search": {"config": {"seed": 5}}}}
+    assert workshop.materialize("market_panel", "edge_pretest", "evolved_population", run_config=other).success
     assert read(workshop, "cycles")["seed"].to_list() == [5]
     assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import orjson
+import polars as pl
 import pytest
 
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.market.lake import Lake
 from quant_organism.orchestration.sensors import re_evolution
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop, settings
@@ -58,6 +60,12 @@ def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
 def watched(workshop: Workshop) -> tuple[StrategyRepository, StrategyConfig]:
     repository = StrategyRepository(workshop.settings.data_dir / "strategies")
     return repository, next(d for d in repository.load_all().documents if d.stage == "shadow")
+
+
+def searched(workshop: Workshop) -> pl.DataFrame:
+    """Return what the newest search of the last day has tried."""
+    lake = Lake(workshop.settings.data_dir / "lake")
+    return lake.read("evolved_population", market=workshop.market.id, interval="1h", start=LAST, end=LAST)
 
 
 def observe(workshop: Workshop, share: float, at: str = "2024-05-04") -> str:
@@ -111,7 +119,9 @@ def test_a_fall_below_half_of_the_validated_sharpe_asks_for_another_search(deplo
 def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) -> None:
     observe(deployed, 0.1)
     (request,) = evaluate(deployed).run_requests or ()
-    assert deployed.cycle(LAST, run_config=request.run_config).success
+    before = searched(deployed)
+    assert deployed.materialize("evolved_population", run_config=request.run_config).success
+    assert not searched(deployed).equals(before)
 
 
 def test_half_is_not_yet_decayed(deployed: Workshop) -> None:
