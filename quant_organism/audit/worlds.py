@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import numpy as np
 
 from quant_organism.audit.edges import ASSETS, Edge, Strength, edges
 from quant_organism.errors import InputError
-from quant_organism.market.panel import Panel
+from quant_organism.market.files.source import FileSource
+from quant_organism.market.ingest import ingest
+from quant_organism.market.lake import Lake
+from quant_organism.market.panel import Panel, build_panel
+from quant_organism.market.schema import Interval
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import WorldSpec
@@ -22,6 +28,8 @@ Origin = Literal["null", "planted", "flipped"]
 
 RANGES: Final = {"tuning": 100_000, "confirmation": 700_000}
 """First seed of the worlds that anyone may look at while changing the organism, and of those for the final count."""
+
+_LONGEST_DAYS: Final = 3_650
 
 _SYMBOLS: Final = tuple(asset.symbol for asset in ASSETS)
 
@@ -119,3 +127,37 @@ def _drift(spec: WorldSpec, seed: int) -> float:
 
     bars, truth = generator.generate(spec, seed)
     return float(np.abs(truth.mean - bars.funding_rate).max())
+
+
+def first_seed_of(text: str) -> int:
+    """Return the first seed of a range of `RANGES`, or the seed that the text itself names.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    if text in RANGES:
+        return RANGES[text]
+    if not text.isdecimal() or not text.isascii():
+        raise InputError(
+            f"{text!r} is no range of seeds",
+            where="option --seed-range",
+            remedy=f"choose {', '.join(RANGES)}, or a first seed",
+        )
+    return int(text)
+
+
+def real_panel(path: Path) -> Panel:
+    """Return the last ten years of hourly candles in a file or folder, read through a lake of their own.
+
+    Raises
+    ------
+    InputError
+        The files hold no hourly candles.
+    """
+    with TemporaryDirectory() as folder:
+        lake, source, interval = Lake(Path(folder)), FileSource(path), Interval.parse("1h")
+        first, last = source.span(interval)
+        ingest(source, lake, interval, first, last)
+        return build_panel(lake, source.market, interval, last, None, None, _LONGEST_DAYS)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,8 @@ from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table, progress_bars
 from quant_organism.errors import InputError
 
-if TYPE_CHECKING:
-    from quant_organism.market.panel import Panel
-
 _ALARM = 1
 _WORLDS = "Worlds"
-_LONGEST = 3_650
 
 
 def audit(
@@ -53,16 +49,16 @@ def audit(
     from quant_organism.audit.campaign import Campaign
     from quant_organism.audit.profile import AuditProfile
     from quant_organism.audit.report import AuditProvenance, AuditReport
-    from quant_organism.audit.worlds import plan
+    from quant_organism.audit.worlds import first_seed_of, plan, real_panel
 
     settings = options.said(context).settings()
     frozen = AuditProfile.load(profile)
-    first = _first_seed(seed_range)
+    first = first_seed_of(seed_range)
     worlds = plan(nulls, planted, first_seed=first, flipped=0 if path is None else flipped)
     if not worlds:
         raise InputError("no world is asked for", where="option --nulls", remedy="ask for at least one")
     with progress_bars() as bars:
-        campaign = Campaign(frozen, worlds, settings.data_dir / "audits", None if path is None else _real(path))
+        campaign = Campaign(frozen, worlds, settings.data_dir / "audits", None if path is None else real_panel(path))
         outcomes = campaign.done()
         bars("Audit", len(outcomes), len(worlds), "done before")
         if not so_far:
@@ -92,34 +88,3 @@ def audit(
             typer.echo(file)
     if any(alarm.raised for alarm in report.rates.alarms):
         raise typer.Exit(_ALARM)
-
-
-def _first_seed(text: str) -> int:
-    from quant_organism.audit.worlds import RANGES
-
-    if text in RANGES:
-        return RANGES[text]
-    if not text.isdecimal() or not text.isascii():
-        raise InputError(
-            f"{text!r} is no range of seeds",
-            where="option --seed-range",
-            remedy=f"choose {', '.join(RANGES)}, or a first seed",
-        )
-    return int(text)
-
-
-def _real(path: Path) -> "Panel":
-    """Return the last days of real candles, read through a lake of their own."""
-    from tempfile import TemporaryDirectory
-
-    from quant_organism.market.files.source import FileSource
-    from quant_organism.market.ingest import ingest
-    from quant_organism.market.lake import Lake
-    from quant_organism.market.panel import build_panel
-    from quant_organism.market.schema import Interval
-
-    with TemporaryDirectory() as folder:
-        lake, source, interval = Lake(Path(folder)), FileSource(path), Interval.parse("1h")
-        first, last = source.span(interval)
-        ingest(source, lake, interval, first, last)
-        return build_panel(lake, source.market, interval, last, None, None, _LONGEST)
