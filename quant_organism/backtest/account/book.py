@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from struct import pack
 from typing import Any, Final
 
 from quant_organism.backtest.account.risk import RiskState
@@ -250,11 +251,29 @@ class AccountBook:
         )
 
 
-def digest_on(digest: str, lines: list[str]) -> str:
-    """Return the digest of a chain that some lines are appended to, hex; without lines it stays as it is."""
-    for line in lines:
-        digest = sha256(f"{digest}\n{line}".encode()).hexdigest()
-    return digest
+def digest_on(digest: str, record: bytes) -> str:
+    """Return the digest of a chain that a record is appended to, hex; an empty one leaves it as it is."""
+    return sha256(digest.encode() + b"\n" + record).hexdigest() if record else digest
+
+
+def units_record(before: Mapping[LegKey, float], after: Mapping[LegKey, float], time: int) -> bytes:
+    """Return the record of a close for the first digest: each leg whose units differ, in the order of keys."""
+    changed = [
+        leg_name(key) + pack("<d", after.get(key, 0.0))
+        for key in sorted({*before, *after})
+        if before.get(key, 0.0) != after.get(key, 0.0)
+    ]
+    return b"".join([str(time).encode(), *changed]) if changed else b""
+
+
+def leg_name(key: LegKey) -> bytes:
+    """Return how a leg is named in the record of a close."""
+    return ("\n" + "|".join(key) + "|").encode()
+
+
+def lines_record(lines: Iterable[str]) -> bytes:
+    """Return the record of a plan, or of a set of resting orders, for the second digest."""
+    return "\n".join(lines).encode()
 
 
 def order_line(time: int, symbol: str, kind: str, lots: int, level: int) -> str:

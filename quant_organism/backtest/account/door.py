@@ -17,9 +17,10 @@ from quant_organism.backtest.account.book import (
     IOC,
     STOP,
     AccountBook,
-    LegKey,
     SubAccount,
     digest_on,
+    lines_record,
+    units_record,
 )
 from quant_organism.backtest.account.plan import Plan, virtual_nets
 from quant_organism.backtest.account.resting import RestingPlan
@@ -180,8 +181,8 @@ def _(event: PlanSent, account: AccountBook) -> None:
             remedy="plan again from the account as it is",
         )
     close = made.close
-    account.h1 = digest_on(account.h1, unit_lines(account.units, close.units, close.time))
-    account.h2 = digest_on(account.h2, made.lines())
+    account.h1 = digest_on(account.h1, units_record(account.units, close.units, close.time))
+    account.h2 = digest_on(account.h2, lines_record(made.lines()))
     account.number += 1
     account.risk, account.marks = made.risk, dict(made.marks)
     account.units = {key: units for key, units in close.units.items() if units != 0.0}
@@ -198,7 +199,7 @@ def _(event: PlanSent, account: AccountBook) -> None:
 
 @_book.register
 def _(event: RestingSent, account: AccountBook) -> None:
-    account.h2 = digest_on(account.h2, event.plan.lines())
+    account.h2 = digest_on(account.h2, lines_record(event.plan.lines()))
     account.number += 1
     for change in event.plan.changes:
         orders = account.resting.setdefault(change.symbol, {})
@@ -295,15 +296,6 @@ def _(event: CapitalPaid, account: AccountBook) -> None:
         base=max(risk.base + event.amount, 0),
         peak=max(risk.peak + event.amount, 0),
     )
-
-
-def unit_lines(before: Mapping[LegKey, float], after: Mapping[LegKey, float], time: int) -> list[str]:
-    """Return the lines of the first digest: each leg whose virtual units differ, in the order of keys."""
-    return [
-        f"{time}|{'|'.join(key)}|{after.get(key, 0.0).hex()}"
-        for key in sorted({*before, *after})
-        if before.get(key, 0.0) != after.get(key, 0.0)
-    ]
 
 
 def _move(account: AccountBook, made: Plan, symbol: str, reference: int) -> None:

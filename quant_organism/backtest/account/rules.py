@@ -232,8 +232,8 @@ def traded_assets(
     symbols
         The assets.
     prices
-        A price of each, from before anything is traded: where nothing is known of an asset's lots, they are the
-        coarsest power of ten worth no more than one USD.
+        A price of each that ever has a bar, from before anything is traded: where nothing is known of an asset's
+        lots, they are the coarsest power of ten worth no more than one USD.
     costs
         Hold the margin tiers.
     sz_decimals
@@ -241,7 +241,10 @@ def traded_assets(
     """
     stated = sz_decimals or {}
     return {
-        symbol: TradedAsset(stated.get(symbol, _assumed(prices[symbol])), costs.tiers(symbol)) for symbol in symbols
+        symbol: TradedAsset(
+            stated[symbol] if symbol in stated else _assumed(prices.get(symbol, _LEAST_LOT_USD)), costs.tiers(symbol)
+        )
+        for symbol in symbols
     }
 
 

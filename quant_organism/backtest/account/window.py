@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,17 @@ class AccountMarket:
     def n_bars(self) -> int:
         """Number of bars T."""
         return int(self.times.size)
+
+    def part(self, start: int, stop: int) -> AccountMarket:
+        """Return bars `start` to `stop`."""
+        rows = slice(start, stop)
+        names = ("times", "valid", "open", "high", "low", "close", "volume")
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in (*names, "funding_long", "funding_short", "impact_rate")},
+            close_before=np.where(self.valid[start - 1], self.close[start - 1], np.nan) if start else self.close_before,
+            ended=self.ended - start,
+        )
 
     def prices(self, row: int) -> dict[str, float]:
         """Return the closes that are known when bar `row` opens, of the assets that had a bar then, in USD."""

@@ -25,7 +25,6 @@ from quant_organism.backtest.account import (
     plan,
 )
 from quant_organism.backtest.account.book import IOC, STOP, LegKey
-from quant_organism.backtest.account.window import AccountMarket
 from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at, close_at, usd, with_risk
 from quant_organism_tests.backtest.account.walking import DrawnAccount, drawn_accounts, walk_slowly
 
@@ -193,16 +192,7 @@ def test_an_account_that_restarts_at_every_bar_sends_the_same_orders(drawn: Draw
     walk_slowly(whole, drawn.market, drawn.virtual, drawn.model)
     for row in range(drawn.market.n_bars):
         pieces = AccountBook.from_dict(json.loads(json.dumps(pieces.to_dict())))
-        walk_slowly(pieces, one_bar(drawn.market, row), drawn.virtual.part(row, row + 1), drawn.model)
+        walk_slowly(pieces, drawn.market.part(row, row + 1), drawn.virtual.part(row, row + 1), drawn.model)
     assert pieces.h1 == whole.h1
     assert pieces.h2 == whole.h2
     assert pieces == whole
-
-
-def one_bar(market: AccountMarket, row: int) -> AccountMarket:
-    """Return a market of one bar."""
-    rows = slice(row, row + 1)
-    close_before = [market.prices(row).get(symbol, float("nan")) for symbol in market.symbols]
-    names = ("valid", "open", "high", "low", "close", "volume", "funding_long", "funding_short", "impact_rate", "times")
-    parts = {name: getattr(market, name)[rows] for name in names}
-    return replace(market, **parts, close_before=close_before, ended=market.ended - row)

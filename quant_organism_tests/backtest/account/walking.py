@@ -111,7 +111,8 @@ def drawn_accounts(draw: st.DrawFn, *, bars: int = 160) -> DrawnAccount:
         rearm_days=draw(st.sampled_from([1, 14])),
         leverage=draw(st.sampled_from([1.0, 3.0])),
     )
-    prices = {symbol: float(np.nanmax(market.close[:, place])) for place, symbol in enumerate(market.symbols)}
+    highest = np.max(market.close, axis=0, initial=0.01, where=market.valid)
+    prices = dict(zip(market.symbols, highest.tolist(), strict=True))
     tiers = draw(st.sampled_from([((0.0, 10),), ((0.0, 40), (300.0, 5), (2_000.0, 2))]))
     assets = traded_assets(market.symbols, prices, Costs(default_tiers=tiers))
     capital = draw(st.sampled_from([300.0, 1_000.0, 10_000.0, 250_000.0]))
@@ -127,7 +128,7 @@ def random_virtual(
     rng = np.random.default_rng([seed, 2])
     names = tuple(f"s{number}" for number in range(strategies))
     legs = tuple(
-        (name, f"m{member}", symbol)
+        (name, f"m{member:02d}", symbol)
         for symbol in market.symbols
         for name in names
         for member in range(members)
@@ -157,7 +158,7 @@ def random_virtual(
     return VirtualWindow(
         strategies=names,
         legs=legs,
-        stopless=frozenset((name, "m0") for name in names) if stopless else frozenset(),
+        stopless=frozenset((name, "m00") for name in names) if stopless else frozenset(),
         units=units,
         stops=stops,
         targets=targets,

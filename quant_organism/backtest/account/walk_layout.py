@@ -1,0 +1,396 @@
+"""How the compiled walk of an account holds what `AccountBook` and its window hold: arrays, and columns by number."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.kernels.compiled import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+# Money of the account, and how many plans and sets of resting orders there were.
+CASH = 0
+EXECUTION_CASH = 1
+NUMBER = 2
+N_MONEY = 3
+
+# Whole numbers of the risk, as in `RiskState`; flags are 0 or 1.
+TIME = 0
+EQUITY = 1
+BASE = 2
+PEAK = 3
+HALVED = 4
+STOPPED = 5
+FLAT_SINCE = 6
+ON_PROBATION = 7
+CALM_SINCE = 8
+REARMED = 9
+HALVED_UNTIL = 10
+MARGIN_IS_SHORT = 11
+DAYS = 12  # of the virtual book that are known
+N_RISK = 13
+
+# Numbers of the risk.
+SCALE = 0
+GROWTH = 1
+N_RISK_FLOATS = 2
+
+# Columns of an asset, as in `AccountBook`; a mark, a reference and standing orders are 0 where there is none.
+POSITION = 0
+MARK = 1
+REFERENCE = 2
+ORDERED = 3
+FROZEN = 4
+RESTORED = 5
+LOCKED = 6
+GONE = 7
+STOP_LOTS = 8
+STOP_LEVEL = 9
+TARGET_LOTS = 10
+TARGET_LEVEL = 11
+EXECUTION_LOTS = 12
+N_ASSET_COLUMNS = 13
+
+# Columns of a leg.
+LOTS = 0
+MOVED = 1
+N_LEG_COLUMNS = 2
+
+KINDS = ("ioc", "stop", "target", "settlement")
+"""Kinds of orders and fills by number."""
+IOC, STOP, TARGET, SETTLED = range(len(KINDS))
+
+# Columns of a line and of a fill.
+ROW = 0
+ASSET = 1
+KIND = 2
+TRADED = 3  # lots, bought
+LEVEL = 4
+SET = 5  # the number of the plan, or of the set of resting orders
+N_LINE_COLUMNS = 6
+NOTIONAL = 4
+FEE = 5
+AIMED = 6
+N_FILL_COLUMNS = 7
+
+
+class WalkBars(NamedTuple):
+    """Bars of N assets over T bars; prices are lot prices, 0 where there is no bar.
+
+    Parameters
+    ----------
+    times
+        Close before each bar and the last close, UTC milliseconds, shape (T + 1,).
+    closes
+        Known at each of these, shape (T + 1, N).
+    opens, high, low
+        Shape (T, N).
+    room
+        Most lots that fill in a bar, shape (T, N).
+    funding_long, funding_short, impact_rate
+        As in `AccountMarket`, shape (T, N).
+    ended
+        Row of the last bar, T or more where there are more, shape (N,).
+    """
+
+    times: Ints
+    closes: Ints
+    opens: Ints
+    high: Ints
+    low: Ints
+    room: Ints
+    funding_long: Floats
+    funding_short: Floats
+    impact_rate: Floats
+    ended: Ints
+
+
+class WalkLegs(NamedTuple):
+    """Virtual positions of P legs; arrays as in `VirtualWindow`.
+
+    Parameters
+    ----------
+    units, stops, targets
+        Shapes (T + 1, P), (T, P), (T, P).
+    virtual_returns
+        Of the virtual book, shape (T + 1,).
+    shares
+        Of the strategies, shape (T + 1, S).
+    strategy, member
+        Of each leg, by number, shape (P,).
+    first
+        First leg of each asset, and P, shape (N + 1,).
+    stopless
+        Whether a leg's levels are no stops of its own, shape (P,).
+    """
+
+    units: Floats
+    stops: Floats
+    targets: Floats
+    virtual_returns: Floats
+    shares: Floats
+    strategy: Ints
+    member: Ints
+    first: Ints
+    stopless: Flags
+
+
+class WalkAssets(NamedTuple):
+    """What the venue says of N assets, and what fills cost there.
+
+    Parameters
+    ----------
+    lots_per_unit, lot_price_per_usd, initial_rate
+        As in `TradedAsset`, shape (N,).
+    price_decimals
+        Decimals that a price may have, shape (N,).
+    tiers
+        Number of margin tiers, shape (N,).
+    bounds, rates, deductions
+        Of the tiers, shape (N, most tiers).
+    open_slippage, stop_slippage
+        Fractions, shape (N,).
+    taker_fee, maker_fee
+        Fractions.
+    """
+
+    lots_per_unit: Floats
+    lot_price_per_usd: Floats
+    initial_rate: Floats
+    price_decimals: Ints
+    tiers: Ints
+    bounds: Floats
+    rates: Floats
+    deductions: Floats
+    open_slippage: Floats
+    stop_slippage: Floats
+    taker_fee: float
+    maker_fee: float
+
+
+class WalkState(NamedTuple):
+    """An account between two bars.
+
+    Parameters
+    ----------
+    money
+        Shape (N_MONEY,).
+    risk, risk_floats
+        Shapes (N_RISK,) and (N_RISK_FLOATS,).
+    daily
+        Daily returns of the virtual book, as many as are known, shape (volatility_days,).
+    assets
+        Shape (N, N_ASSET_COLUMNS).
+    legs
+        Shape (P, N_LEG_COLUMNS).
+    benched
+        Units of benched legs, 0 for the others, shape (P,).
+    member_cash, member_known
+        Of M members' sub-accounts, and whether there is one, shape (M,).
+    """
+
+    money: Ints
+    risk: Ints
+    risk_floats: Floats
+    daily: Floats
+    assets: Ints
+    legs: Ints
+    benched: Floats
+    member_cash: Ints
+    member_known: Flags
+
+
+class WalkRecords(NamedTuple):
+    """What a walk writes down.
+
+    Parameters
+    ----------
+    lines, fills
+        In their order, shapes (any, N_LINE_COLUMNS) and (any, N_FILL_COLUMNS).
+    counts
+        Number of lines and of fills, shape (2,).
+    equity, execution
+        Of the account, and profit of *execution*, at each close, shape (T + 1,).
+    gross
+        Notional of all positions at each close, micro-USD, shape (T + 1,).
+    at_cap
+        Whether a cap made the plan of a close smaller, shape (T,).
+    funding
+        Paid by the account, shape (T, N).
+    """
+
+    lines: Ints
+    fills: Ints
+    counts: Ints
+    equity: Ints
+    execution: Ints
+    gross: Floats
+    at_cap: Flags
+    funding: Ints
+
+
+class WalkRoom(NamedTuple):
+    """Room that a bar's plan works in.
+
+    Parameters
+    ----------
+    scales, cuts
+        Per strategy.
+    net, clips, left
+        Per asset: lots wanted, what its cap leaves of them, lots that may still fill.
+    targets, traded, limits
+        Per asset: lots wanted and to trade, and the lot price of the order.
+    sums
+        Units of each strategy in each asset, shape (N, S).
+    quotas, remainders
+        Per leg.
+    parts, order
+        Per leg, of an asset at a time.
+    active, open_now
+        Legs that count, and assets that can be planned.
+    """
+
+    scales: Floats
+    cuts: Floats
+    net: Floats
+    clips: Floats
+    left: Ints
+    targets: Ints
+    traded: Ints
+    limits: Ints
+    sums: Floats
+    quotas: Floats
+    remainders: Floats
+    parts: Ints
+    order: Ints
+    active: Flags
+    open_now: Flags
+
+    @classmethod
+    def empty(cls, assets: int, strategies: int, legs: int) -> WalkRoom:
+        """Make room."""
+        return cls(
+            np.zeros(strategies),
+            np.zeros(strategies),
+            np.zeros(assets),
+            np.zeros(assets),
+            np.zeros(assets, dtype=np.int64),
+            np.zeros(assets, dtype=np.int64),
+            np.zeros(assets, dtype=np.int64),
+            np.zeros(assets, dtype=np.int64),
+            np.zeros((assets, strategies)),
+            np.zeros(legs + 1),
+            np.zeros(legs + 1),
+            np.zeros(legs + 1, dtype=np.int64),
+            np.zeros(legs + 1, dtype=np.int64),
+            np.zeros(legs, dtype=np.bool_),
+            np.zeros(assets, dtype=np.bool_),
+        )
+
+
+@compiled
+def maintenance_margin(assets: WalkAssets, a: int, notional: float) -> float:
+    """Return what `TradedAsset.maintenance_margin` does."""
+    margin = 0.0
+    for tier in range(assets.tiers[a]):
+        if notional >= assets.bounds[a, tier]:
+            margin = notional * assets.rates[a, tier] - assets.deductions[a, tier]
+    return margin
+
+
+@compiled
+def legal(assets: WalkAssets, a: int, lot_price: float, up: bool) -> int:
+    """Return what `TradedAsset.legal` does."""
+    whole = max(int(np.ceil(lot_price)) if up else int(np.floor(lot_price)), 1)
+    step, rest = 1, whole // 100_000
+    for _ in range(assets.price_decimals[a]):
+        if rest == 0:
+            break
+        step *= 10
+        rest //= 10
+    return max((whole + step - 1) // step * step if up else whole // step * step, 1)
+
+
+@compiled
+def towards_zero(lots: float) -> int:
+    """Return what `splits.towards_zero` does."""
+    whole = int(np.floor(abs(lots) * (1.0 + 1e-12)))
+    return whole if lots > 0.0 else -whole
+
+
+@compiled
+def scaled_product(amount: int, weight: int, whole: int) -> tuple[int, int]:
+    """Return quotient and remainder of `amount x weight / whole`, exact, for 0 <= weight <= whole."""
+    if weight == 0 or amount <= 2**62 // weight:
+        product = amount * weight
+        return product // whole, product % whole
+    quotient, remainder = 0, 0
+    # Long multiplication, bit by bit from the highest: whole is below 2^61, so that nothing overflows.
+    for place in range(62, -1, -1):
+        quotient *= 2
+        remainder *= 2
+        if (amount >> place) & 1:
+            remainder += weight
+        while remainder >= whole:
+            remainder -= whole
+            quotient += 1
+    return quotient, remainder
+
+
+@compiled
+def split_to(total: int, count: int, room: WalkRoom) -> None:
+    """Write to `parts` what `splits.split_to` does for the first `count` quotas."""
+    quotas, remainders, parts = room.quotas, room.remainders, room.parts
+    rest = total
+    for place in range(count):
+        parts[place] = int(np.floor(quotas[place]))
+        remainders[place] = quotas[place] - parts[place]
+        rest -= parts[place]
+    if rest == 0:
+        return
+    _rank(remainders, count, room.order)
+    for turn in range(abs(rest)):
+        if rest > 0:
+            parts[room.order[turn % count]] += 1
+        else:
+            parts[room.order[count - 1 - turn % count]] -= 1
+
+
+@compiled
+def split_by(total: int, count: int, room: WalkRoom) -> None:
+    """Write to `parts` what `splits.split_by` does for the first `count` weights, which stand in `parts`."""
+    parts, left = room.parts, room.order
+    whole = 0
+    for place in range(count):
+        whole += parts[place]
+    rest = abs(total)
+    for place in range(count):
+        quotient, remainder = scaled_product(abs(total), parts[place], whole)
+        parts[place], left[place] = quotient, remainder
+        rest -= quotient
+    for _ in range(rest):
+        best = 0
+        for place in range(1, count):
+            if left[place] > left[best]:
+                best = place
+        parts[best] += 1
+        left[best] = -1
+    if total < 0:
+        for place in range(count):
+            parts[place] = -parts[place]
+
+
+@compiled
+def _rank(remainders: Floats, count: int, order: Ints) -> None:
+    # The largest first, of equal ones the earlier: insertion keeps what is equal in its order.
+    for place in range(count):
+        at = place
+        while at > 0 and remainders[order[at - 1]] < remainders[place]:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = place
