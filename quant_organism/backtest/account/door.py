@@ -85,7 +85,7 @@ class AccountFill:
 
 
 @dataclass(frozen=True)
-class FundingPaid:
+class AccountFunding:
     """A settlement of funding.
 
     Parameters
@@ -104,7 +104,7 @@ class FundingPaid:
 
 
 @dataclass(frozen=True)
-class OrderRefused:
+class AccountReject:
     """An order that the venue did not accept."""
 
     symbol: str
@@ -249,7 +249,7 @@ def _(event: AccountFill, account: AccountBook) -> None:
 
 
 @_book.register
-def _(event: FundingPaid, account: AccountBook) -> None:
+def _(event: AccountFunding, account: AccountBook) -> None:
     account.cash -= event.paid
     subs = [sub for sub in account.sub_accounts if event.symbol in sub.lots]
     if not subs:
@@ -261,7 +261,7 @@ def _(event: FundingPaid, account: AccountBook) -> None:
 
 
 @_book.register
-def _(event: OrderRefused, account: AccountBook) -> None:
+def _(event: AccountReject, account: AccountBook) -> None:
     account.rejects[event.symbol] = account.rejects.get(event.symbol, 0) + 1
 
 

@@ -14,7 +14,7 @@ from quant_organism.backtest.account.book import IOC, STOP, TARGET, AccountBook,
 from quant_organism.backtest.account.door import (
     SETTLED,
     AccountFill,
-    FundingPaid,
+    AccountFunding,
     PlanSent,
     RestingSent,
     book,
@@ -195,7 +195,7 @@ def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar) -> None:
     if fraction == 0.0 or not any(symbol in sub.lots for sub in account.sub_accounts):
         return
     per_lot = account.assets[symbol].lot_price(bar.close[symbol]) * fraction
-    book(account, FundingPaid(symbol, math.floor(held * per_lot + 0.5), per_lot))
+    book(account, AccountFunding(symbol, math.floor(held * per_lot + 0.5), per_lot))
 
 
 def _room(volume_lots: float, model: FillModel) -> int:
