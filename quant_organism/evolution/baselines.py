@@ -9,17 +9,14 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from quant_organism.errors import InputError
-from quant_organism.evolution.judging import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor
-from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.objectives import INFEASIBLE, is_on_front, objectives_named
-from quant_organism.evolution.progress import LostBatch, RejectedGenome
+from quant_organism.evolution.progress import LostBatch, RejectedGenome, Spent
 from quant_organism.evolution.proposers import CmaEs, Proposer, RandomSearch, Tpe, takes_part_in_cma_es
-from quant_organism.evolution.search import OnMeasured, SearchResult
+from quant_organism.evolution.search import OnMeasured, SearchResult, judged
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.spending import Spent
 from quant_organism.evolution.trials import TrialBook, Trials
-from quant_organism.evolution.variation import Offspring
+from quant_organism.evolution.variation import ModelMenu, Offspring
 from quant_organism.strategies import Genome
 
 Baseline = Literal["random", "tpe", "cmaes"]

@@ -15,13 +15,11 @@ from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.objectives import objectives_named
-from quant_organism.evolution.progress import no_generation
-from quant_organism.evolution.records import candidates_frame, generations_frame, trials_frame
+from quant_organism.evolution.progress import Spent, no_generation
+from quant_organism.evolution.records import candidates_frame, generations_frame, record_table, trials_frame
 from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.spending import Spent
 from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
-from quant_organism.evolution.trial_tables import record_table
 from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome

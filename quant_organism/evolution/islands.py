@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.selection import rank_and_crowding, tournament
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook
-from quant_organism.evolution.variation import CROSSOVER, MUTATION, Offspring, VariationRates, toolbox, vary
+from quant_organism.evolution.variation import CROSSOVER, MUTATION, ModelMenu, Offspring, VariationRates, toolbox, vary
 from quant_organism.strategies import Genome, random_genome
 
 Numbers = NDArray[np.int64]

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Evaluation
 from quant_organism.errors import InputError
-from quant_organism.evolution.moments import return_moments
-from quant_organism.evolution.sketch import sketch
+from quant_organism.evolution.sketch import return_moments, sketch
 from quant_organism.evolution.tables import TrialTable
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")

@@ -13,24 +13,36 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from quant_organism.backtest import Evaluation
+from quant_organism.evolution.fitness import complexity, fitness, penalised
 from quant_organism.evolution.islands import Island, family_groups
-from quant_organism.evolution.judging import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
-from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.objectives import (
+    KNOWN_OBJECTIVES,
+    Objective,
     hypervolume,
+    is_feasible,
     is_on_front,
+    objective_matrix,
     objectives_named,
 )
-from quant_organism.evolution.progress import LostBatch, RejectedGenome, Standing, family_rows, generation_row
+from quant_organism.evolution.progress import (
+    TIMED_BUDGETS,
+    LostBatch,
+    RejectedGenome,
+    Spent,
+    Standing,
+    family_rows,
+    generation_row,
+    reason_to_stop,
+)
+from quant_organism.evolution.records import read_records, read_trials, record_table, trial_table
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.spending import TIMED_BUDGETS, Spent, reason_to_stop
 from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
-from quant_organism.evolution.trial_tables import read_records, read_trials, record_table, trial_table
 from quant_organism.evolution.trials import TrialBook, Trials
-from quant_organism.evolution.variation import Offspring
+from quant_organism.evolution.variation import ModelMenu, Offspring
 from quant_organism.strategies import Genome
 
 Progress = Callable[[Standing], None]
@@ -46,6 +58,8 @@ OnGeneration = Callable[[int, dict[str, Any], dict[str, pl.DataFrame]], None]
 
 FOUNDING_ROUNDS = 4
 """How often an island asks for founders, until all its seats are taken."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,3 +364,39 @@ class _Run:
         if self._new_trials:
             tables["trials"] = trial_table(Trials.joined(self._new_trials))
         return tables
+
+
+def judged(
+    evaluation: Evaluation, book: TrialBook, spec: EvolutionSpec, objectives: Sequence[Objective]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the objectives of a batch in minimisation form, shape (n, m), and which genomes are feasible, shape (n,).
+
+    Among the objectives the Sharpe ratio is what the spec's fitness makes of it, in view of the trials before.
+    """
+    feasible = is_feasible(evaluation.metrics, spec.min_trades, objectives)
+    metrics = evaluation.metrics
+    if "sharpe" in spec.objectives:
+        metrics = metrics | {"sharpe": _scores(evaluation, feasible, book, spec)}
+    return objective_matrix(metrics, feasible, objectives), feasible
+
+
+def _scores(evaluation: Evaluation, feasible: NDArray[np.bool_], book: TrialBook, spec: EvolutionSpec) -> Floats:
+    known = len(book) if spec.fitness == "smoothed" else 0
+    genomes = [*book.genomes[:known], *evaluation.genomes]
+    # Neighbours that are infeasible are worth as little as can be told apart.
+    worst = KNOWN_OBJECTIVES["sharpe"].reference
+    usable = np.concatenate([book.feasible[:known], feasible])
+    sharpe = np.concatenate([book.metric("sharpe")[:known], evaluation.metrics["sharpe"]])
+    by_asset = evaluation.asset_metrics["sharpe"]
+    if known:
+        by_asset = np.concatenate([book.asset_sharpe, by_asset])
+    scores = fitness(
+        spec.fitness, genomes, np.where(usable, sharpe, worst), by_asset, neighbours=spec.fitness_neighbours
+    )
+    return penalised(
+        scores[known:],
+        complexity(evaluation.genomes),
+        evaluation.metrics["turnover_per_year"],
+        complexity_penalty=spec.complexity_penalty,
+        turnover_penalty=spec.turnover_penalty,
+    )

@@ -55,7 +55,7 @@ def _genome() -> Column:
 class TrialTable(Table, dataset="trials", partitions=("panel_hash", "costs_hash", "cycle"), written_by="every search"):
     """One trial of any search that ever ran: the trial ledger, across cycles and markets.
 
-    `mean` to `autocorrelation` are of net daily returns, as in `moments.return_moments`. What is undefined is null.
+    `mean` to `autocorrelation` are of net daily returns, as in `sketch.return_moments`. What is undefined is null.
     """
 
     genome_hash = Column(pl.String(), "SHA-256 of the genome", key=True)

@@ -1,4 +1,4 @@
-"""Variation: what the parents of a brood beget, and at which rates, which may follow their success."""
+"""Variation: what the parents of a brood beget, at which rates (they may follow success), and with which models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from deap import base
 
 from quant_organism.errors import InputError
 from quant_organism.evolution.selection import Method, survive
-from quant_organism.strategies import GeneRows, Genome, crossover, mutate
+from quant_organism.strategies import (
+    GeneRows,
+    GeneValue,
+    Genome,
+    crossover,
+    default_genome,
+    get_family,
+    mutate,
+    random_genome,
+)
 
 CROSSOVER: Final = "crossover"
 MUTATION: Final = "mutation"
@@ -159,3 +168,37 @@ def vary(
         Offspring(child, (i,), MUTATION) if single[i] else Offspring(child, (i, i ^ 1), CROSSOVER)
         for i, child in enumerate(born)
     ]
+
+
+class ModelMenu:
+    """For each fitted family a few sets of the genes that its models depend on.
+
+    Fits cost a thousand times what it costs to trade by them, and are shared by all genomes with equal model genes. A
+    search therefore fits the models of its menu alone; the genes that are read after the fit, and those that all
+    genomes carry, stay free. The first set is that of the family's reference genome, the others are drawn.
+
+    Parameters
+    ----------
+    families
+        Families of the search; those that fit nothing have no menu.
+    size
+        Sets per family.
+    rng
+        Draws them.
+    """
+
+    def __init__(self, families: Sequence[str], size: int, rng: np.random.Generator) -> None:
+        self._sets: dict[str, list[Mapping[str, GeneValue]]] = {}
+        for name in sorted(families):
+            genes = get_family(name).model_genes
+            if genes:
+                models = [default_genome(name), *(random_genome(rng, name) for _ in range(size - 1))]
+                self._sets[name] = [{gene: model.genes[gene] for gene in genes} for model in models]
+
+    def settled(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        """Return a genome whose model genes are on the menu: its own if they are, else those of a set drawn."""
+        sets = self._sets.get(genome.family)
+        if sets is None or any(all(genome.genes[gene] == value for gene, value in one.items()) for one in sets):
+            return genome
+        chosen = sets[int(rng.integers(len(sets)))]
+        return Genome(genome.family, {**genome.genes, **chosen}, genome.generation)

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant_organism.evolution.islands import Island, family_groups
-from quant_organism.evolution.menu import ModelMenu
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import METRICS, TrialBook, Trials
-from quant_organism.evolution.variation import Offspring
+from quant_organism.evolution.variation import ModelMenu, Offspring
 from quant_organism.strategies import default_genome, get_family, random_genome
 
 FAMILIES = ("ema_crossover", "rsi_filter")

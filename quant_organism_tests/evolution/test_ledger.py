@@ -19,8 +19,7 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, IntegrityError, StorageError
 from quant_organism.evolution.ledger import AppendResult, TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
-from quant_organism.evolution.moments import return_moments
-from quant_organism.evolution.sketch import sketch
+from quant_organism.evolution.sketch import return_moments, sketch
 from quant_organism.evolution.tables import TrialTable
 from quant_organism.market.panel import Panel
 from quant_organism.market.query import connect

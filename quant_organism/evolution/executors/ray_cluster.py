@@ -1,6 +1,6 @@
 """The executor of many processes or machines: batches as Ray tasks, results as they are done.
 
-Ray's own retries are off: which failures count, and how often, is said in `attempts`.
+Ray's own retries are off: which failures count, and how often, is said in `measuring`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from ray.exceptions import (
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, QuantOrganismError
-from quant_organism.evolution.executors.attempts import Batch, reason_of
 from quant_organism.evolution.executors.ray_session import ray_session
 from quant_organism.evolution.executors.ray_worker import Kit, measure_batch, worker_code
-from quant_organism.evolution.measuring import BatchFailure, Executor, Measured
+from quant_organism.evolution.measuring import Batch, BatchFailure, Executor, Measured, reason_of
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 
