@@ -6,6 +6,7 @@ What a strategy decides is the business of `strategies`; which strategy survives
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation
 from quant_organism.backtest.evaluator import Evaluator
+from quant_organism.backtest.exposure import Exposures
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.metrics import path_metrics, reduce_paths
 from quant_organism.backtest.sleeves import HOURS_PER_YEAR, signal_bars
@@ -19,6 +20,7 @@ __all__ = [
     "EquityPaths",
     "Evaluation",
     "Evaluator",
+    "Exposures",
     "GenomeStream",
     "MarketRow",
     "TradeList",

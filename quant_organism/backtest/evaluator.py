@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation, committee_evaluation
+from quant_organism.backtest.exposure import Exposures, exposures_of
 from quant_organism.backtest.metrics import PATH_METRICS, market_metrics, reduce_paths, return_metrics, trade_metrics
 from quant_organism.backtest.population import (
     Banks,
@@ -205,6 +206,25 @@ class Evaluator:
         for row, committee in enumerate(committees):
             shares[row, [position[member.key] for member in committee.members]] = committee.weights
         return committee_evaluation(committees, shares, measured, window)
+
+    def exposures(
+        self,
+        population: Sequence[Genome],
+        panel: Panel,
+        costs: Costs,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        assets: Sequence[Sequence[str]] | None = None,
+    ) -> Exposures:
+        """Return what the sleeves of genomes hold virtually at each close, and where they leave (rule A1).
+
+        Arguments and errors as in `evaluate`; costs that limit volume are refused too.
+        """
+        genomes = tuple(population)
+        window = self._window(panel, costs, start, stop)
+        check_columns(genomes, panel)
+        return exposures_of(genomes, window, None if assets is None else participation(assets, panel))
 
     def trades(
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None

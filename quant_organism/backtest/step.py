@@ -93,7 +93,7 @@ def trade_bar(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms,
     friction = terms.friction
     room = friction.participation * tick.volume if friction.participation < np.inf else np.inf
     if not friction.stops_from_next_bar:
-        room = _fill_orders(state, tick, decision, terms, room, ledger)
+        room = fill_orders(state, tick, decision, terms, room, ledger)
         _reach_levels(state, tick, terms, room, ledger)
         return
     held = state[QUANTITY] != 0.0 and state[EXIT_REASON] < 0.0
@@ -102,7 +102,7 @@ def trade_bar(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms,
         # Rule 17: the bar ignores its order, and with it the run that would begin here.
         state[BLOCKED_SIDE] = decision.side
         return
-    _fill_orders(state, tick, decision, terms, room, ledger)
+    fill_orders(state, tick, decision, terms, room, ledger)
 
 
 @compiled
@@ -177,10 +177,10 @@ def target_level(state: Floats, terms: Terms) -> float:
 
 
 @compiled
-def _fill_orders(
+def fill_orders(
     state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms, room: float, ledger: Ledger
 ) -> float:
-    # The open: out, then in. Returns what is left of the volume that market orders may take.
+    """Fill at a bar's open, out and then in; return what is left of the volume that market orders may take."""
     side = state[SIDE]
     if side != 0.0 and state[EXIT_REASON] < 0.0:
         if state[QUANTITY] == 0.0:

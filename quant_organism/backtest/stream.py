@@ -13,6 +13,7 @@ from quant_organism.backtest import layout
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.allocation_stream import AllocationStream
 from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.exposure import asset_levels, expose_assets
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
@@ -39,7 +40,7 @@ from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream
 from quant_organism.strategies.genome import gene_arrays
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,7 @@ class GenomeStream:
         self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
         self._targets = np.zeros(count)
         self._decisions = np.zeros((count, 3))
+        self._units, self._return = np.zeros(count), 0.0
         self._last_bars = np.full(count, -1, dtype=np.int64)
         self._last_number: int | None = None
         self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
@@ -138,13 +140,16 @@ class GenomeStream:
         """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
         number = row.time // self.interval.milliseconds
         self._check(row, number)
+        before = self.equity
         fills = self._trade(row, number)
+        self._return = self._gained(before)
         self._histories.append(row.columns, number, row.valid)
         self._last_bars[row.valid] = number
         for asset in np.flatnonzero(row.valid).tolist():
             self._targets[asset] = self._signals[asset].target()
         found = self._allocation.step(self._histories, row.valid)
         self._decide(found, 0, row.valid, row.fear_greed)
+        self._expose(number, row.close, row.valid)
         self._last_number = number
         return fills
 
@@ -152,6 +157,30 @@ class GenomeStream:
     def equity(self) -> NDArray[np.float64]:
         """Equity of each sleeve at its last close, shape (N,)."""
         return self._states[:, EQUITY].copy()
+
+    @property
+    def units(self) -> NDArray[np.float64]:
+        """Virtual units per unit of each sleeve's equity, decided at the last close (rule A1), shape (N,)."""
+        return self._units.copy()
+
+    @property
+    def virtual_return(self) -> float:
+        """Return of the genome's portfolio in the last bar: the sum over its sleeves."""
+        return self._return
+
+    def levels(self, opens: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return stops and targets that stand in the bar that has just opened, NaN without a position.
+
+        Parameters
+        ----------
+        opens
+            First prices of the next bar, NaN where an asset has none, shape (N,).
+        """
+        stops, goals = np.full(opens.size, np.nan), np.full(opens.size, np.nan)
+        if self._last_number is not None:
+            row = self._last_number + 1
+            asset_levels(self._states, self._decisions, self._terms_in_rows, row, opens, self._ledgers, stops, goals)
+        return stops, goals
 
     def trades(self) -> TradeList:
         """Return the trades that have ended so far."""
@@ -178,6 +207,8 @@ class GenomeStream:
             "last_bars": self._last_bars.copy(),
             "sleeves": self._states.copy(),
             "decisions": self._decisions.copy(),
+            "units": self._units.copy(),
+            "return": self._return,
             "trade_counts": np.array([len(trades) for trades in self._trades]),
             "trades": np.array([trade for trades in self._trades for trade in trades]).reshape(
                 -1, layout.N_TRADE_COLUMNS
@@ -206,6 +237,8 @@ class GenomeStream:
         stream = cls(Genome.from_dict(state["genome"]), state["symbols"], interval, Costs.from_dict(state["costs"]))
         stream._states[:] = state["sleeves"]
         stream._decisions[:] = state["decisions"]
+        stream._units[:] = state["units"]
+        stream._return = state["return"]
         stream._last_number = state["last_number"]
         stream._last_bars[:] = state["last_bars"]
         ends = np.cumsum(state["trade_counts"])[:-1]
@@ -251,6 +284,18 @@ class GenomeStream:
             self._decisions,
         )
 
+    def _expose(self, number: int, close: NDArray[np.float64], valid: NDArray[np.bool_]) -> None:
+        expose_assets(self._states, self._decisions, self._terms_in_rows, number + 1, close, valid, self._units)
+
+    def _gained(self, before: NDArray[np.float64]) -> float:
+        # As the walk adds the returns of sleeves: in the order of symbols.
+        total = 0.0
+        for asset in self._by_symbol.tolist():
+            after = self._states[asset, EQUITY]
+            if after != before[asset]:
+                total += (after - before[asset]) * (1.0 / before[asset])
+        return float(total)
+
     def _ended(self) -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64]]]:
         # Trades and state of each sleeve, the books closed.
         for asset, trades in enumerate(self._trades):
@@ -285,7 +330,9 @@ class GenomeStream:
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
             self._targets[asset] = signal.target()
-            self._decide(found, int(rows[-1]), np.arange(len(self.symbols)) == asset, history.fear_greed[rows[-1]])
+            alone = np.arange(len(self.symbols)) == asset
+            self._decide(found, int(rows[-1]), alone, history.fear_greed[rows[-1]])
+            self._expose(int(numbers[rows[-1]]), history.close[rows[-1]], alone)
 
     def _check(self, row: MarketRow, number: int) -> None:
         row.check(self.symbols)

@@ -247,5 +247,5 @@ def test_a_history_of_other_assets_is_refused() -> None:
 def test_a_state_of_another_version_is_refused() -> None:
     panel = random_panel(2, bars=60, assets=1)
     state = stream_of(default_genome("ema_crossover"), panel, Costs(), 0).state()
-    with pytest.raises(InputError, match="saved with schema 0, expected 1"):
+    with pytest.raises(InputError, match="saved with schema 0, expected 2"):
         GenomeStream.restored(state | {"schema": 0})
