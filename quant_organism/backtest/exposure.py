@@ -119,12 +119,13 @@ def exposures_of(
             own = units[places], stops[places], goals[places], returns[places]
             expose_population(targets, sleeve.bars, batch.risk, sleeve.friction, window.start, wanted[places], *own)
             units[places], stops[places], goals[places], returns[places] = own
-        columns += [(place, asset, units[place], stops[place], goals[place]) for place in np.flatnonzero(wanted).tolist()]
-    numbers, assets, held, below, above = zip(*columns, strict=True) if columns else ((), (), (), (), ())
+        held = np.flatnonzero(wanted).tolist()
+        columns += [(place, asset, units[place], stops[place], goals[place]) for place in held]
+    numbers, assets, inside, below, above = zip(*columns, strict=True) if columns else ((), (), (), (), ())
     return Exposures(
         np.array(numbers, dtype=np.int64),
         np.array(assets, dtype=np.int64),
-        np.ascontiguousarray(np.array(held).reshape(-1, bars + 1).T),
+        np.ascontiguousarray(np.array(inside).reshape(-1, bars + 1).T),
         np.ascontiguousarray(np.array(below).reshape(-1, bars).T),
         np.ascontiguousarray(np.array(above).reshape(-1, bars).T),
         returns,
@@ -177,6 +178,11 @@ def standing_levels(
     """
     if state[RUINED] != 0.0:
         return np.nan, np.nan
+    side = state[SIDE]
+    if side != 0.0 and decision.side == side and tick.row - state[ENTRY_ROW] < terms.max_holding_bars:
+        # Nothing fills at the open.
+        level, _ = stop_level(state, terms)
+        return side * level, side * target_level(state, terms)
     scratch[:] = state
     ledger.counts[:] = 0
     scratch[BAR] += 1.0
@@ -255,7 +261,10 @@ def _expose_sleeve(
         if t == 0 or idle or state[RUINED] != 0.0:
             held, decision = 0.0, SleeveDecision(1 if target > 0.0 else -1 if target < 0.0 else 0, 0.0, False)
         else:
-            decision = decide(target, bars.context[t - 1], risk, g)
+            if target * state[SIDE] > 0.0:
+                decision = SleeveDecision(int(state[SIDE]), 0.0, False)
+            else:
+                decision = decide(target, bars.context[t - 1], risk, g)
             held = virtual_units(state, decision, terms, bars.rows[t - 1] + 1, bars.close[t - 1], held)
         units[written:until] = held
         written = until
