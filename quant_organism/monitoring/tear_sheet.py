@@ -26,10 +26,9 @@ from quant_organism.monitoring.sheet_content import (
 from quant_organism.monitoring.tables import RobustnessTable
 from quant_organism.validation.robustness.breakdown import Part
 from quant_organism.validation.robustness.examination import Examination
-from quant_organism.validation.robustness.promise import equity_cone
 from quant_organism.validation.robustness.subject import Shake
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.monte_carlo import Bands
+from quant_organism.validation.statistics.monte_carlo import Bands, equity_cone
 
 _SPANS: Final = ("in_sample", "out_of_sample", "walk_forward", "holdout")
 _LABELS: Final = {

@@ -29,7 +29,7 @@ from quant_organism.validation.draws import LOST, Remembered, Statistics, in_ord
 from quant_organism.validation.nulls import NullKind, draw_null
 from quant_organism.validation.pretest import rule_families, unfit_for_nulls
 from quant_organism.validation.statistics.evidence import NotRun, require
-from quant_organism.validation.statistics.simulated_p import SimulatedP, simulated_p_value
+from quant_organism.validation.statistics.p_values import SimulatedP, simulated_p_value
 
 STOP_AFTER: Final = 10
 """Copies that do at least as well after which the answer is clear (Besag, Clifford 1991)."""

@@ -29,7 +29,7 @@ from quant_organism.strategies import Genome, get_family, random_genome
 from quant_organism.validation.draws import Statistics, in_order
 from quant_organism.validation.nulls import draw_null
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
-from quant_organism.validation.statistics.simulated_p import simulated_p_value
+from quant_organism.validation.statistics.p_values import simulated_p_value
 
 Floats = NDArray[np.float64]
 

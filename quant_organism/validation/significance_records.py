@@ -11,7 +11,7 @@ from quant_organism.validation.case import PValue
 from quant_organism.validation.permutation import Incomplete, SearchSignificance
 from quant_organism.validation.pretest import LEVEL, PretestResult
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.simulated_p import SimulatedP
+from quant_organism.validation.statistics.p_values import SimulatedP
 from quant_organism.validation.tables import PretestTable, SignificanceTable
 
 

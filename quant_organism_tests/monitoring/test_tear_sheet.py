@@ -17,9 +17,9 @@ from quant_organism.monitoring.tables import RobustnessTable
 from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet, years_of
 from quant_organism.validation.records import returns_frame
 from quant_organism.validation.robustness.examination import examine
-from quant_organism.validation.robustness.promise import equity_cone
 from quant_organism.validation.robustness.subject import Subject
 from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.statistics.monte_carlo import equity_cone
 from quant_organism_tests.chain import PROVENANCE, edge
 from quant_organism_tests.monitoring.test_cycle import manifest
 from quant_organism_tests.monitoring.test_report import Page

@@ -27,7 +27,7 @@ from quant_organism.validation.permutation import (
 )
 from quant_organism.validation.significance_records import p_values, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.simulated_p import SimulatedP
+from quant_organism.validation.statistics.p_values import SimulatedP
 from quant_organism_tests.chain import PROFILE, grounds_of
 from quant_organism_tests.chain import edge as market_with_edge
 from quant_organism_tests.panels import trending_panel

@@ -7,7 +7,7 @@ from quant_organism.validation.permutation import SearchSignificance
 from quant_organism.validation.pretest import PretestResult
 from quant_organism.validation.significance_records import pretest_frame, read_evidence, sentences, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.simulated_p import SimulatedP
+from quant_organism.validation.statistics.p_values import SimulatedP
 
 
 def test_the_test_before_the_search_and_its_evidence_come_back():

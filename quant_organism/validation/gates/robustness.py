@@ -10,22 +10,21 @@ from pydantic import Field
 
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
-from quant_organism.validation.robustness.bars import resampled_bars
 from quant_organism.validation.robustness.breakdown import day_unions
 from quant_organism.validation.robustness.examination import resampled_days
-from quant_organism.validation.robustness.execution import (
+from quant_organism.validation.robustness.intervals import longer_bars
+from quant_organism.validation.robustness.made_markets import NOISE, price_noise, resampled_bars
+from quant_organism.validation.robustness.neighbourhood import NEIGHBOURS, STEP, neighbourhood
+from quant_organism.validation.robustness.stress import (
     COST_FACTOR,
     LATE_BARS,
     SLIPPAGE_FACTOR,
+    asset_left_out,
     dearer_trading,
     late_execution,
+    later_start,
 )
-from quant_organism.validation.robustness.intervals import longer_bars
-from quant_organism.validation.robustness.neighbourhood import NEIGHBOURS, STEP, neighbourhood
-from quant_organism.validation.robustness.noise import NOISE, price_noise
-from quant_organism.validation.robustness.subject import REEVALUATIONS, Shake, Subject
-from quant_organism.validation.robustness.trades import ClosedTrades, closed_trades
-from quant_organism.validation.robustness.universe import asset_left_out, later_start
+from quant_organism.validation.robustness.subject import REEVALUATIONS, ClosedTrades, Shake, Subject, closed_trades
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import DRAWS, Bands, trade_skip
 from quant_organism.validation.verdict import Verdict

@@ -13,8 +13,8 @@ from pydantic import Field
 from quant_organism.validation.case import Case, PValue
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.statistics.bootstrap import mean_return_test
-from quant_organism.validation.statistics.combination import fisher
 from quant_organism.validation.statistics.evidence import NotRun, too_few
+from quant_organism.validation.statistics.p_values import fisher
 from quant_organism.validation.statistics.sharpe import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
 from quant_organism.validation.verdict import Stage, Status, Verdict
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from quant_organism.backtest import path_metrics
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.validation.robustness.stress import restricted, traded_assets
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members, without_models
-from quant_organism.validation.robustness.universe import restricted, traded_assets
-from quant_organism.validation.statistics.cpcv import GROUPS, TEST_GROUPS, purged_splits
+from quant_organism.validation.statistics.cross_validation import GROUPS, TEST_GROUPS, purged_splits
 from quant_organism.validation.statistics.evidence import NotRun, too_few
 
 DAYS_A_YEAR: Final = 365

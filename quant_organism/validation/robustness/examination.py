@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from quant_organism.validation.robustness.bars import resampled_bars
 from quant_organism.validation.robustness.breakdown import Part, by_asset, by_regime, day_unions
-from quant_organism.validation.robustness.execution import dearer_trading, late_execution
 from quant_organism.validation.robustness.intervals import longer_bars
+from quant_organism.validation.robustness.made_markets import price_noise, resampled_bars
 from quant_organism.validation.robustness.neighbourhood import neighbourhood
-from quant_organism.validation.robustness.noise import price_noise
-from quant_organism.validation.robustness.subject import Shake, Subject
-from quant_organism.validation.robustness.trades import ClosedTrades, closed_trades
-from quant_organism.validation.robustness.universe import asset_left_out, later_start
+from quant_organism.validation.robustness.stress import asset_left_out, dearer_trading, late_execution, later_start
+from quant_organism.validation.robustness.subject import ClosedTrades, Shake, Subject, closed_trades
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import Bands, bootstrap_bands, trade_shuffle, trade_skip
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
 from quant_organism.validation.statistics.evidence import require
-from quant_organism.validation.statistics.proportion import ProportionInterval, wilson_interval
+from quant_organism.validation.statistics.p_values import ProportionInterval, wilson_interval
 
 ALARM_AT = 25.0
 DAYS_PER_YEAR = 365.0

@@ -63,7 +63,7 @@ class Survivors:
     level
         Largest probability of any false survivor.
     models, dropped, days, draws, block_days, seed
-        As for `PredictiveAbility`.
+        As for `SuperiorPredictiveAbility`.
     """
 
     columns: NDArray[np.int64]

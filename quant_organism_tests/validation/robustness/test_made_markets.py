@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.validation.robustness.bars import rebuilt
 from quant_organism.validation.robustness.breakdown import REGIMES, market_regimes
 from quant_organism.validation.robustness.intervals import coarser
-from quant_organism.validation.robustness.noise import noisy
+from quant_organism.validation.robustness.made_markets import noisy, rebuilt
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.validation.robustness.strategies import panel_of
 

@@ -10,16 +10,19 @@ from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
 from quant_organism.strategies import Committee, Member
 from quant_organism.strategies.operators import default_genome
-from quant_organism.validation.robustness.bars import resampled_bars
 from quant_organism.validation.robustness.breakdown import by_asset, by_regime, day_unions
 from quant_organism.validation.robustness.examination import examine, resampled_days
-from quant_organism.validation.robustness.execution import dearer, dearer_trading, late_execution
 from quant_organism.validation.robustness.intervals import longer_bars, translated
+from quant_organism.validation.robustness.made_markets import price_noise, resampled_bars
 from quant_organism.validation.robustness.neighbourhood import neighbourhood, neighbours_of
-from quant_organism.validation.robustness.noise import price_noise
-from quant_organism.validation.robustness.subject import Shake, Subject, of_members, without_models
-from quant_organism.validation.robustness.trades import closed_trades
-from quant_organism.validation.robustness.universe import asset_left_out, later_start
+from quant_organism.validation.robustness.stress import (
+    asset_left_out,
+    dearer,
+    dearer_trading,
+    late_execution,
+    later_start,
+)
+from quant_organism.validation.robustness.subject import Shake, Subject, closed_trades, of_members, without_models
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import trade_skip
 from quant_organism_tests.backtest.markets import random_panel

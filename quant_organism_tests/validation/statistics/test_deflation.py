@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 from scipy.stats import kurtosis, skew
 
 from quant_organism.errors import InputError
-from quant_organism.validation.statistics.deflation import Deflation, deflate, deflated_sharpe_ratio, lucky_sharpe
+from quant_organism.validation.statistics.deflation import (
+    Deflation,
+    deflate,
+    deflated_sharpe_ratio,
+    lucky_sharpe,
+    maximum_moments,
+)
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.maximum import maximum_moments
 from quant_organism.validation.statistics.sharpe import SharpeMoments, probabilistic_sharpe_ratio, sharpe_moments
 
 ANNUAL = np.sqrt(250)

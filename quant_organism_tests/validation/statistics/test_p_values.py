@@ -10,11 +10,16 @@ from scipy.stats import binomtest, combine_pvalues, false_discovery_control
 from statsmodels.stats.multitest import multipletests
 
 from quant_organism.errors import InputError
-from quant_organism.validation.statistics.combination import fisher
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.multiple import benjamini_hochberg, bonferroni, holm
-from quant_organism.validation.statistics.proportion import wilson_interval
-from quant_organism.validation.statistics.simulated_p import SimulatedP, simulated_p_value
+from quant_organism.validation.statistics.p_values import (
+    SimulatedP,
+    benjamini_hochberg,
+    bonferroni,
+    fisher,
+    holm,
+    simulated_p_value,
+    wilson_interval,
+)
 
 FIFTEEN = np.array(
     [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.324, 0.4262, 0.5719, 0.6528, 0.759, 1]
