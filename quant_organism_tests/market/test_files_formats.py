@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
-from quant_organism.market.files.names import INTERVALS, symbol_of_pair
+from quant_organism.market.files.table import INTERVALS, symbol_of_pair
 from quant_organism.market.schema import Interval
 from quant_organism.market.tables import CandleTable, FundingTable
 from quant_organism_tests.market.file_examples import (

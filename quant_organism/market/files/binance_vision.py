@@ -13,9 +13,17 @@ import polars as pl
 
 from quant_organism.errors import InputError
 from quant_organism.market.files.columns import pick_fields, require_columns, split_lines, text_to_numbers
-from quant_organism.market.files.names import interval_named, left_aside_interval, symbol_of_pair
 from quant_organism.market.files.reading import read_text
-from quant_organism.market.files.table import CANDLE_VALUES, Claim, DataFile, FileTable, LeftAside
+from quant_organism.market.files.table import (
+    CANDLE_VALUES,
+    Claim,
+    DataFile,
+    FileTable,
+    LeftAside,
+    interval_named,
+    left_aside_interval,
+    symbol_of_pair,
+)
 
 FORMAT: Final = "Binance Vision"
 

@@ -8,7 +8,6 @@ from typing import Final
 import polars as pl
 
 from quant_organism.errors import InputError
-from quant_organism.market.files.names import INTERVALS, interval_of_length
 from quant_organism.market.files.rules import (
     CANDLE_RULES,
     FUNDING_RULES,
@@ -18,7 +17,7 @@ from quant_organism.market.files.rules import (
     on_grid,
     once,
 )
-from quant_organism.market.files.table import DataFile, FileTable
+from quant_organism.market.files.table import INTERVALS, DataFile, FileTable, interval_of_length
 from quant_organism.market.row_rules import RowRule
 from quant_organism.market.schema import TIMESTAMP, Interval, format_ms
 from quant_organism.market.tables import CandleTable, FundingTable, SetAsideTable

@@ -12,9 +12,8 @@ import polars as pl
 
 from quant_organism.errors import InputError
 from quant_organism.market.files.columns import pick_fields, require_columns, split_lines, text_to_numbers
-from quant_organism.market.files.names import symbol_of_pair
 from quant_organism.market.files.reading import read_head, read_text
-from quant_organism.market.files.table import PRICES, Claim, DataFile, FileTable
+from quant_organism.market.files.table import PRICES, Claim, DataFile, FileTable, symbol_of_pair
 
 FORMAT: Final = "CryptoDataDownload"
 

@@ -12,7 +12,6 @@ from typing import Final
 import polars as pl
 
 from quant_organism.market.files.columns import json_columns, typed_columns
-from quant_organism.market.files.names import interval_named, left_aside_interval, symbol_of_pair
 from quant_organism.market.files.reading import read_column_names, read_columns, read_json
 from quant_organism.market.files.table import (
     CANDLE_VALUES,
@@ -22,6 +21,9 @@ from quant_organism.market.files.table import (
     DataFile,
     FileTable,
     LeftAside,
+    interval_named,
+    left_aside_interval,
+    symbol_of_pair,
 )
 
 FORMAT: Final = "freqtrade"

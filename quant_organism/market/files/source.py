@@ -11,11 +11,9 @@ import polars as pl
 
 from quant_organism.errors import InputError
 from quant_organism.market.files.checks import Judged, judge_candles, judge_funding, judge_trades, without_forming
-from quant_organism.market.files.names import INTERVALS
 from quant_organism.market.files.recognise import find_files
-from quant_organism.market.files.table import DataFile, Kind
-from quant_organism.market.files.trades import bars_of_trades
-from quant_organism.market.schema import Interval, check_market_id, choose_symbols, day_of, format_ms
+from quant_organism.market.files.table import INTERVALS, DataFile, Kind
+from quant_organism.market.schema import TIMESTAMP, Interval, check_market_id, choose_symbols, day_of, format_ms
 from quant_organism.market.sentiment import read_sentiment
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 
@@ -263,3 +261,29 @@ def _refuse_overlap(symbol: str, other: DataFile, others: pl.DataFrame, file: Da
             where=str(file.path.parent),
             remedy="remove the file that the other one covers (a day's beside its month's)",
         )
+
+
+def bars_of_trades(trades: pl.DataFrame, interval: Interval) -> pl.DataFrame:
+    """Return the bars in which there were trades, by `CandleTable`, sorted by (timestamp, symbol).
+
+    Parameters
+    ----------
+    trades
+        symbol, timestamp, price, amount (base units); in order of time, trades of one millisecond in order of match.
+    interval
+        Length of the bars.
+    """
+    length = interval.milliseconds
+    return (
+        trades.with_columns((pl.col("timestamp").dt.epoch("ms") // length * length).cast(TIMESTAMP))
+        .group_by("timestamp", "symbol", maintain_order=True)
+        .agg(
+            open=pl.col("price").first(),
+            high=pl.col("price").max(),
+            low=pl.col("price").min(),
+            close=pl.col("price").last(),
+            volume=pl.col("amount").sum(),
+        )
+        .sort("timestamp", "symbol")
+        .select(CandleTable.schema.names())
+    )

@@ -11,9 +11,8 @@ import polars as pl
 
 from quant_organism.errors import InputError
 from quant_organism.market.files.columns import typed_columns
-from quant_organism.market.files.names import interval_named
 from quant_organism.market.files.reading import read_column_names, read_columns
-from quant_organism.market.files.table import CANDLE_VALUES, FUNDING_VALUES, Claim, DataFile, FileTable
+from quant_organism.market.files.table import CANDLE_VALUES, FUNDING_VALUES, Claim, DataFile, FileTable, interval_named
 
 FORMAT: Final = "tidy Parquet"
 

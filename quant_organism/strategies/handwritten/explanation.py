@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 from quant_organism.errors import InputError
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.conditions.document import CROSSINGS, Condition, ConditionGroup
-from quant_organism.strategies.conditions.evaluation import condition_holds, condition_sides, group_holds
 from quant_organism.strategies.conditions.grammar import structure_rules
-from quant_organism.strategies.conditions.rules import Action
+from quant_organism.strategies.conditions.rules import Action, condition_holds, condition_sides, group_holds
 from quant_organism.strategies.families import get_family
 from quant_organism.strategies.genome import Genome, gene_arrays
 from quant_organism.strategies.signals import signal, valid_bars

@@ -20,9 +20,12 @@ from quant_organism.strategies.trees.primitives import (
     PRIMITIVES,
     VOTE,
     Read,
+    Tree,
+    branches,
+    constants,
     is_constant,
+    walk,
 )
-from quant_organism.strategies.trees.shape import Tree, branches, constants, walk
 
 
 @lru_cache(maxsize=2**14)

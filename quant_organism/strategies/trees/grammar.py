@@ -11,8 +11,17 @@ import numpy as np
 from quant_organism.errors import InputError
 from quant_organism.strategies.genes import Structure
 from quant_organism.strategies.trees.language import Language
-from quant_organism.strategies.trees.primitives import PRIMITIVES, VOTE, is_constant
-from quant_organism.strategies.trees.shape import DEEPEST, MOST_NODES, Tree, matching_signature, reads_indicator, size
+from quant_organism.strategies.trees.primitives import (
+    DEEPEST,
+    MOST_NODES,
+    PRIMITIVES,
+    VOTE,
+    Tree,
+    is_constant,
+    matching_signature,
+    reads_indicator,
+    size,
+)
 from quant_organism.strategies.trees.text import GROUPS, votes_text
 from quant_organism.strategies.trees.variation import MOST_VOTES, cross_votes, draw_vote, perturb_votes
 

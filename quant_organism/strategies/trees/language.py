@@ -12,8 +12,7 @@ from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop, last_bar
 from quant_organism.strategies.store import Keys, Rows
 from quant_organism.strategies.targets import Targets
-from quant_organism.strategies.trees.primitives import CONSTANTS, FAMILY, PRIMITIVES, Read
-from quant_organism.strategies.trees.shape import Tree, constants
+from quant_organism.strategies.trees.primitives import CONSTANTS, FAMILY, PRIMITIVES, Read, Tree, constants
 
 
 class Language:

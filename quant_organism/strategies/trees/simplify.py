@@ -6,8 +6,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from quant_organism.strategies.trees.primitives import EFFICIENCY
-from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.primitives import EFFICIENCY, Tree
 
 NEVER: Tree = ("gt", ("close",), ("close",))
 ALWAYS: Tree = ("not", NEVER)

@@ -8,7 +8,7 @@ from typing import Any
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.genes import Structure
-from quant_organism.strategies.trees.shape import DEEPEST, Tree
+from quant_organism.strategies.trees.primitives import DEEPEST, Tree
 
 GROUPS = ("momentum", "reversion", "breakout")
 """Groups of votes, in the order in which they are stored."""

@@ -17,16 +17,22 @@ from quant_organism.strategies.trees.language import Language
 from quant_organism.strategies.trees.primitives import (
     BOOL,
     CONSTANTS,
+    DEEPEST,
     FAMILY,
     FRAC,
     LEVEL,
+    MOST_NODES,
     MULT,
     PERIOD,
     PRIMITIVES,
     VOTE,
+    Tree,
+    depth,
     is_constant,
+    reads_indicator,
+    signature,
+    size,
 )
-from quant_organism.strategies.trees.shape import DEEPEST, MOST_NODES, Tree, depth, reads_indicator, signature, size
 from quant_organism.strategies.trees.simplify import is_dead, simplified
 
 MOST_VOTES = 4

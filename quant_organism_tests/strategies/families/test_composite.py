@@ -21,7 +21,7 @@ from quant_organism.strategies import (
 )
 from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.targets import Targets
-from quant_organism.strategies.trees.shape import depth, reads_indicator, size
+from quant_organism.strategies.trees.primitives import depth, reads_indicator, size
 from quant_organism.strategies.trees.simplify import is_dead, simplified
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.strategies.scenarios import bars, noisy, runs, trending

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from quant_organism.strategies import AssetBars
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.trees.evaluation import Program, indicators_of
-from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.primitives import Tree
 from quant_organism.strategies.trees.simplify import NEVER
 from quant_organism_tests.strategies.catalogue import language
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.trees.primitives import Read
-from quant_organism.strategies.trees.shape import Tree, branches, constants
+from quant_organism.strategies.trees.primitives import Read, Tree, branches, constants
 from quant_organism_tests.strategies.trees.growing import LANGUAGE
 
 Row = NDArray[Any]

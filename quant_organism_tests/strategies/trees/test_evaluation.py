@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from quant_organism.strategies.indicators.indicator import pair
 from quant_organism.strategies.trees.evaluation import Program, first_bar, indicators_of
 from quant_organism.strategies.trees.interpreter import STRETCH
-from quant_organism.strategies.trees.primitives import PRIMITIVES
-from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.primitives import PRIMITIVES, Tree
 from quant_organism.strategies.trees.simplify import simplified
 from quant_organism.strategies.trees.variation import draw_vote
 from quant_organism_tests.strategies.scenarios import noisy

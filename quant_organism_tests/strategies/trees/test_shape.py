@@ -6,7 +6,7 @@ import pytest
 
 from quant_organism.errors import InputError
 from quant_organism.strategies.trees.grammar import VoteGrammar, canonical_tree
-from quant_organism.strategies.trees.shape import depth, size
+from quant_organism.strategies.trees.primitives import depth, size
 from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, LANGUAGE, RISES
 
 VOTE = ("vote", RISES, FALLS)

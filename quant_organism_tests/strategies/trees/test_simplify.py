@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.strategies.trees.evaluation import first_bar
-from quant_organism.strategies.trees.shape import Tree, depth, size
+from quant_organism.strategies.trees.primitives import Tree, depth, size
 from quant_organism.strategies.trees.simplify import ALWAYS, NEVER, is_dead, simplified
 from quant_organism_tests.strategies.scenarios import noisy
 from quant_organism_tests.strategies.trees.growing import CLOSE, FALLS, LANGUAGE, RISES, conditions, votes

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.strategies.trees.grammar import VoteGrammar
-from quant_organism.strategies.trees.primitives import PRIMITIVES
-from quant_organism.strategies.trees.shape import Tree, depth, size, walk
+from quant_organism.strategies.trees.primitives import PRIMITIVES, Tree, depth, size, walk
 from quant_organism.strategies.trees.simplify import is_dead, simplified
 from quant_organism.strategies.trees.variation import cross_votes, draw_vote, opposite
 from quant_organism_tests.strategies.trees.growing import FALLS, LANGUAGE, RISES

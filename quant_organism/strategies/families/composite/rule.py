@@ -19,7 +19,7 @@ from quant_organism.strategies.targets import Targets
 from quant_organism.strategies.trees.evaluation import Program, columns_read, first_bar, indicators_of
 from quant_organism.strategies.trees.grammar import VoteGrammar
 from quant_organism.strategies.trees.language import Language
-from quant_organism.strategies.trees.shape import Tree
+from quant_organism.strategies.trees.primitives import Tree
 from quant_organism.strategies.trees.simplify import simplified
 from quant_organism.strategies.trees.text import GROUPS
 from quant_organism.strategies.trees.variation import MOST_VOTES

@@ -6,8 +6,8 @@ import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.conditions.document import Condition, ConditionGroup, Document
-from quant_organism.strategies.conditions.evaluation import write_targets
 from quant_organism.strategies.conditions.grammar import DocumentGrammar, structure_rules
+from quant_organism.strategies.conditions.rules import write_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import Indicator, Needs

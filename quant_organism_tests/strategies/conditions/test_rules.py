@@ -18,7 +18,7 @@ from quant_organism.errors import InputError
 from quant_organism.strategies import Genome, default_genome, get_family, signal
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.conditions.document import Condition, ConditionGroup, read_document
-from quant_organism.strategies.conditions.evaluation import condition_holds, group_holds
+from quant_organism.strategies.conditions.rules import condition_holds, group_holds
 from quant_organism.strategies.conditions.series import KINDS, find_series
 from quant_organism.strategies.handwritten.explanation import explain
 from quant_organism.strategies.handwritten.load import conditions_genome
