@@ -12,7 +12,7 @@ from quant_organism.orchestration.assets.significance import edge_pretest, signi
 from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
 from quant_organism.orchestration.checks import CHECKS
 from quant_organism.orchestration.io_manager import LakeIOManager
-from quant_organism.orchestration.jobs import JOBS
+from quant_organism.orchestration.jobs import JOBS, nightly
 from quant_organism.orchestration.logs import LOGGERS
 from quant_organism.orchestration.resources import (
     LakeResource,
@@ -23,7 +23,6 @@ from quant_organism.orchestration.resources import (
     StrategiesResource,
     log_progress,
 )
-from quant_organism.orchestration.schedules import nightly
 from quant_organism.orchestration.sensors import re_evolution
 from quant_organism.orchestration.tables import CHECKED, in_memory, table_check, with_columns
 from quant_organism.settings import Settings, load_settings

@@ -1,8 +1,14 @@
-"""Jobs: which assets are materialised together."""
+"""Jobs: which assets are materialised together, and what the nightly schedule asks for."""
 
+from collections.abc import Iterator
+from datetime import UTC, date, timedelta
 from typing import Final
 
 import dagster as dg
+
+from quant_organism.orchestration.partitions import range_tags
+from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.settings import MAX_LOOKBACK_DAYS
 
 MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
 
@@ -33,3 +39,38 @@ nightly_evolution = dg.define_asset_job(
 )
 
 JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_evolution]
+
+
+@dg.schedule(
+    job=nightly_evolution,
+    cron_schedule="30 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at 00:30 UTC: the newest complete day, once. Days missed before it are fetched first.",
+)
+def nightly(
+    context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for the cycle of the newest complete day, after the market data that are missing before it."""
+    yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
+    first, last = market.open().span(market.bars)
+    day = min(yesterday, last)
+    if day in lake.open().days("cycles", market=market.id, interval=market.interval):
+        yield dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {day} has run already.")
+        return
+    missing = _first_missing_day(market, lake, first, day)
+    if missing < day:
+        yield dg.RunRequest(
+            run_key=f"history {market.id} {market.interval} {missing} {day}",
+            asset_selection=[dg.AssetKey(name) for name in ("candles", "funding", "sentiment")],
+            tags=range_tags(missing, day),
+        )
+    yield dg.RunRequest(run_key=f"nightly {market.id} {market.interval} {day}", partition_key=day.isoformat())
+
+
+def _first_missing_day(market: MarketResource, lake: LakeResource, first: date, day: date) -> date:
+    """Return the first day of the lookback that the lake lacks; `day` itself if it lacks nothing before."""
+    begin = max(first, day - timedelta(days=(market.lookback_days or MAX_LOOKBACK_DAYS) - 1))
+    held = set(lake.open().days("candles", market=market.id, interval=market.interval))
+    wanted = (begin + timedelta(days=n) for n in range((day - begin).days))
+    return next((missing for missing in wanted if missing not in held), day)

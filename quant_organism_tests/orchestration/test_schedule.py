@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
-from quant_organism.orchestration.schedules import nightly
+from quant_organism.orchestration.jobs import nightly
 from quant_organism_tests.tiny import FIRST, LAST, Workshop
 
 
