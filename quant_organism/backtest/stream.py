@@ -112,7 +112,7 @@ class GenomeStream:
         self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
         self._targets = np.zeros(count)
         self._decisions = np.zeros((count, 3))
-        self._units, self._return = np.zeros(count), 0.0
+        self._units, self._returns = np.zeros(count), np.zeros(count)
         self._last_bars = np.full(count, -1, dtype=np.int64)
         self._last_number: int | None = None
         self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
@@ -142,7 +142,7 @@ class GenomeStream:
         self._check(row, number)
         before = self.equity
         fills = self._trade(row, number)
-        self._return = self._gained(before)
+        self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
         self._histories.append(row.columns, number, row.valid)
         self._last_bars[row.valid] = number
         for asset in np.flatnonzero(row.valid).tolist():
@@ -164,9 +164,9 @@ class GenomeStream:
         return self._units.copy()
 
     @property
-    def virtual_return(self) -> float:
-        """Return of the genome's portfolio in the last bar: the sum over its sleeves."""
-        return self._return
+    def sleeve_returns(self) -> NDArray[np.float64]:
+        """Return of each sleeve in the last bar, shape (N,); that of a portfolio is their sum by symbol."""
+        return self._returns.copy()
 
     def levels(self, opens: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return stops and targets that stand in the bar that has just opened, NaN without a position.
@@ -208,7 +208,7 @@ class GenomeStream:
             "sleeves": self._states.copy(),
             "decisions": self._decisions.copy(),
             "units": self._units.copy(),
-            "return": self._return,
+            "returns": self._returns.copy(),
             "trade_counts": np.array([len(trades) for trades in self._trades]),
             "trades": np.array([trade for trades in self._trades for trade in trades]).reshape(
                 -1, layout.N_TRADE_COLUMNS
@@ -238,7 +238,7 @@ class GenomeStream:
         stream._states[:] = state["sleeves"]
         stream._decisions[:] = state["decisions"]
         stream._units[:] = state["units"]
-        stream._return = state["return"]
+        stream._returns[:] = state["returns"]
         stream._last_number = state["last_number"]
         stream._last_bars[:] = state["last_bars"]
         ends = np.cumsum(state["trade_counts"])[:-1]
@@ -286,15 +286,6 @@ class GenomeStream:
 
     def _expose(self, number: int, close: NDArray[np.float64], valid: NDArray[np.bool_]) -> None:
         expose_assets(self._states, self._decisions, self._terms_in_rows, number + 1, close, valid, self._units)
-
-    def _gained(self, before: NDArray[np.float64]) -> float:
-        # As the walk adds the returns of sleeves: in the order of symbols.
-        total = 0.0
-        for asset in self._by_symbol.tolist():
-            after = self._states[asset, EQUITY]
-            if after != before[asset]:
-                total += (after - before[asset]) * (1.0 / before[asset])
-        return float(total)
 
     def _ended(self) -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64]]]:
         # Trades and state of each sleeve, the books closed.

@@ -5,6 +5,7 @@ What a strategy decides is the business of `strategies`; how orders reach the ve
 """
 
 from quant_organism.backtest.account.book import AccountBook, StandingOrder, SubAccount
+from quant_organism.backtest.account.committee import AccountRun, AccountSetting, committee_setting, virtual_window
 from quant_organism.backtest.account.door import (
     AccountFill,
     AccountFunding,
@@ -17,21 +18,31 @@ from quant_organism.backtest.account.door import (
     TradingHalted,
     book,
 )
+from quant_organism.backtest.account.figures import AccountFigures, AccountReport, account_figures, account_report
 from quant_organism.backtest.account.model import AccountBar, FillModel, trade_account_bar
 from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Plan, plan
 from quant_organism.backtest.account.resting import LegLevels, RestingPlan, plan_resting
 from quant_organism.backtest.account.risk import RiskState
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
+from quant_organism.backtest.account.streaming import VirtualStream
+from quant_organism.backtest.account.walk import AccountPath, walk
+from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
 
 __all__ = [
     "AccountBar",
     "AccountBook",
     "AccountClose",
+    "AccountFigures",
     "AccountFill",
     "AccountFunding",
+    "AccountMarket",
     "AccountOrder",
+    "AccountPath",
     "AccountReject",
+    "AccountReport",
     "AccountRules",
+    "AccountRun",
+    "AccountSetting",
     "CapitalPaid",
     "FillModel",
     "HandRelease",
@@ -46,9 +57,16 @@ __all__ = [
     "SubAccount",
     "TradedAsset",
     "TradingHalted",
+    "VirtualStream",
+    "VirtualWindow",
+    "account_figures",
+    "account_report",
     "book",
+    "committee_setting",
     "plan",
     "plan_resting",
     "trade_account_bar",
     "traded_assets",
+    "virtual_window",
+    "walk",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from quant_organism.backtest.account.book import IOC, STOP, TARGET, AccountBook, LegKey
 from quant_organism.backtest.account.door import (
@@ -22,10 +23,14 @@ from quant_organism.backtest.account.door import (
 )
 from quant_organism.backtest.account.plan import Plan
 from quant_organism.backtest.account.resting import LegLevels, plan_resting
+from quant_organism.backtest.costs import Costs
 from quant_organism.errors import InputError
 
 UNLIMITED = 2**53
 """Lots that a bar fills where its volume does not count."""
+
+DEFAULT_PARTICIPATION = 0.1
+"""Share of a bar's volume that is filled at most where nothing else is said."""
 
 MOST_IMPACT = 0.5
 """Most that impact makes a fill worse."""
@@ -47,6 +52,8 @@ class FillModel:
         Largest share of a bar's volume that is filled; none: all.
     impact
         Further slippage of an order in daily volatilities, times the root of its share of the volume of 24 hours.
+    charge_funding
+        Whether positions pay and receive funding at all.
     unknown_funding
         Fraction an hour that a position pays, long or short, while its funding is unknown: none is free.
 
@@ -61,8 +68,9 @@ class FillModel:
     open_slippage_bps: float = 5.0
     stop_slippage_bps: float = 10.0
     own_slippage_bps: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    max_participation: float | None = 0.1
+    max_participation: float | None = DEFAULT_PARTICIPATION
     impact: float = 0.0
+    charge_funding: bool = True
     unknown_funding: float = 0.0000125
 
     def __post_init__(self) -> None:
@@ -75,6 +83,23 @@ class FillModel:
             )
         if self.impact < 0.0 or self.unknown_funding < 0.0:
             raise InputError("impact and unknown_funding must not be negative", where="fills")
+
+    @classmethod
+    def of(cls, costs: Costs, **others: Any) -> FillModel:
+        """Return the model of an account at a backtest's costs; `others` as in the class.
+
+        Stated where not measured: stops slip twice as much as orders at the open, and a bar's volume counts even where
+        that of sleeves does not.
+        """
+        stated = {
+            "taker_fee": costs.taker_fee,
+            "maker_fee": costs.maker_fee,
+            "open_slippage_bps": costs.slippage_bps,
+            "stop_slippage_bps": 2.0 * costs.slippage_bps,
+            "max_participation": costs.max_participation or DEFAULT_PARTICIPATION,
+            "charge_funding": costs.charge_funding,
+        }
+        return cls(**{**stated, **others})
 
     def slippages(self, symbol: str) -> tuple[float, float]:
         """Return the slippage at the open and of stops, as fractions."""

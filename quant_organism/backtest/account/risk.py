@@ -89,6 +89,21 @@ class RiskState:
         """Say whether positions may grow."""
         return not self.stopped and self.drawdown < rules.no_entries_at
 
+    @classmethod
+    def seeded(cls, daily: Sequence[float], rules: AccountRules) -> RiskState:
+        """Return the risk of an account whose virtual book has traded before it opens.
+
+        Parameters
+        ----------
+        daily
+            Daily returns of the virtual book up to the first close, the latest last: those of the documents' backtest.
+        rules
+            Say how many count, and how few do not yet give a scale.
+        """
+        kept = tuple(float(gain) for gain in daily)[-rules.volatility_days :]
+        volatility = realised_volatility(kept) if len(kept) >= rules.least_volatility_days else 0.0
+        return cls(daily=kept, scale=rules.target_volatility / volatility if volatility > 0.0 else 0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain values."""
         return {**vars(self), "daily": list(self.daily)}

@@ -19,7 +19,6 @@ from quant_organism.backtest.account.book import (
     digest_on,
     leg_name,
     lines_record,
-    order_line,
     units_record,
 )
 from quant_organism.backtest.account.model import UNLIMITED, FillModel
@@ -103,6 +102,8 @@ class AccountPath:
         Notional of all positions at each close, micro-USD, shape (T + 1,).
     at_cap
         Whether a cap made the plan before a bar smaller, shape (T,).
+    scale
+        Risk scale of that plan, shape (T,).
     funding
         Paid in each bar, micro-USD, shape (T, N).
     lines, fills
@@ -115,6 +116,7 @@ class AccountPath:
     execution: Ints
     gross: Floats
     at_cap: NDArray[np.bool_]
+    scale: Floats
     funding: Ints
     lines: Ints
     fills: Ints
@@ -122,11 +124,12 @@ class AccountPath:
     @cached_property
     def order_lines(self) -> list[str]:
         """The lines that the second digest is made of."""
-        times, symbols = self.times.tolist(), self.symbols
-        return [
-            order_line(times[row], symbols[asset], KINDS[kind], lots, level)
-            for row, asset, kind, lots, level, _ in self.lines.tolist()
-        ]
+        closes = [str(time) for time in self.times.tolist()]
+        middles = [f"|{symbol}|{kind}|" for symbol in self.symbols for kind in KINDS]
+        rows, assets, kinds, lots, levels, _ = self.lines.T
+        places = (assets * len(KINDS) + kinds).tolist()
+        columns = zip(rows.tolist(), places, lots.tolist(), levels.tolist(), strict=True)
+        return [f"{closes[row]}{middles[place]}{count}|{level}" for row, place, count, level in columns]
 
 
 def walk(account: AccountBook, market: AccountMarket, virtual: VirtualWindow, model: FillModel) -> AccountPath:
@@ -167,6 +170,7 @@ def walk(account: AccountBook, market: AccountMarket, virtual: VirtualWindow, mo
         np.zeros(rows + 1, dtype=np.int64),
         np.zeros(rows + 1),
         np.zeros(rows, dtype=np.bool_),
+        np.zeros(rows),
         np.zeros((rows, count), dtype=np.int64),
     )
     walk_account(
@@ -179,6 +183,7 @@ def walk(account: AccountBook, market: AccountMarket, virtual: VirtualWindow, mo
         records.execution,
         records.gross,
         records.at_cap,
+        records.scale,
         records.funding,
         records.lines[: records.counts[0]].copy(),
         records.fills[: records.counts[1]].copy(),

@@ -90,6 +90,7 @@ def walk_account(
     lots = np.zeros(legs.units.shape[1], dtype=np.int64)
     for row in range(rows):
         records.at_cap[row] = plan_bar(row, bars, legs, assets, rules, state, room, lots)
+        records.scale[row] = state.risk_floats[SCALE]
         _mark(row, bars, state, records)
         _send_plan(row, bars, legs, state, room, lots, records)
         for a in range(count):

@@ -220,6 +220,8 @@ class WalkRecords(NamedTuple):
         Notional of all positions at each close, micro-USD, shape (T + 1,).
     at_cap
         Whether a cap made the plan of a close smaller, shape (T,).
+    scale
+        Risk scale that the plan of a close was made at, shape (T,).
     funding
         Paid by the account, shape (T, N).
     """
@@ -231,6 +233,7 @@ class WalkRecords(NamedTuple):
     execution: Ints
     gross: Floats
     at_cap: Flags
+    scale: Floats
     funding: Ints
 
 

@@ -108,8 +108,8 @@ class AccountMarket:
             valid=valid,
             **columns,
             close_before=before,
-            funding_long=paid + unknown,
-            funding_short=paid - unknown,
+            funding_long=(paid + unknown) * model.charge_funding,
+            funding_short=(paid - unknown) * model.charge_funding,
             impact_rate=_impact_rates(panel, model, last)[rows][:, order],
             ended=_last_rows(valid, panel.interval.hours),
         )

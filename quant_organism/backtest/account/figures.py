@@ -1,0 +1,232 @@
+"""What every report shows of an account: figures at three sizes, the smallest equity and the capacity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest.account.committee import AccountRun, AccountSetting
+from quant_organism.backtest.account.model import FillModel
+from quant_organism.backtest.account.risk import DAYS_PER_YEAR
+from quant_organism.backtest.account.walk_layout import AIMED, FEE, KIND, NOTIONAL, SETTLED, TRADED
+from quant_organism.backtest.metrics import path_metrics
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
+
+SIZES_USD: Final = (1_000.0, 10_000.0, 100_000.0)
+"""Equities that every report shows."""
+
+REFERENCE_USD: Final = 1_000_000.0
+"""Equity at which lots and minimum orders no longer matter."""
+
+MOST_TRACKING_ERROR: Final = 0.02
+MOST_TRACKING_SHARE: Final = 0.2
+"""Tracking error a year, and as a share of the volatility, up to which an account is large enough."""
+
+_SMALL_USD: Final = (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5)
+_LARGE_USD: Final = tuple(10.0 ** (place / 2) for place in range(8, 19))
+
+
+@dataclass(frozen=True)
+class AccountFigures:
+    """Figures of one account over a window; money in USD, shares are of the first equity, years have 365 days.
+
+    Parameters
+    ----------
+    equity_usd
+        At the start.
+    total_return, max_drawdown
+        Of the equity; the drawdown at closes.
+    fees_usd, slippage_usd, funding_usd
+        Paid; received where negative. Slippage is against the open, or the level of a stop.
+    fees, slippage, funding
+        The same as shares.
+    volatility, sharpe
+        A year, of daily returns.
+    ideal_sharpe
+        Of the virtual book's daily returns at the same risk scale.
+    tracking_error
+        Volatility a year of the difference of the two.
+    orders_a_day, median_order_usd
+        Orders that filled.
+    turnover
+        Notional traded a year over the mean equity.
+    mean_gross, most_gross
+        Gross over equity at closes.
+    hours_at_cap
+        In which a cap made a plan smaller.
+    execution_usd
+        Profit of *execution*: what the account earned that no member answers for.
+    """
+
+    equity_usd: float
+    total_return: float
+    max_drawdown: float
+    fees_usd: float
+    slippage_usd: float
+    funding_usd: float
+    fees: float
+    slippage: float
+    funding: float
+    volatility: float
+    sharpe: float
+    ideal_sharpe: float
+    tracking_error: float
+    orders_a_day: float
+    median_order_usd: float
+    turnover: float
+    mean_gross: float
+    most_gross: float
+    hours_at_cap: float
+    execution_usd: float
+
+
+@dataclass(frozen=True)
+class AccountReport:
+    """What every report shows of a strategy's account.
+
+    Parameters
+    ----------
+    figures
+        At the sizes of `SIZES_USD`.
+    smallest_equity_usd
+        From which on the account follows its strategy; none: at no size that was tried.
+    capacity_usd
+        At which slippage halves the return; none: it earned nothing.
+    h1, h2
+        Digests of virtual units and of order lines, the latter at the size of 10,000 USD.
+    """
+
+    figures: tuple[AccountFigures, ...]
+    smallest_equity_usd: float | None
+    capacity_usd: float | None
+    h1: str
+    h2: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return all of it as plain values."""
+        return asdict(self)
+
+
+def account_report(setting: AccountSetting, panel: Panel, *, start: int = 0, stop: int | None = None) -> AccountReport:
+    """Return what every report shows.
+
+    Parameters
+    ----------
+    setting
+        Of the strategy on the window.
+    panel, start, stop
+        The panel and rows that the setting is of; capacity looks at its volume.
+    """
+    runs = [setting.run(size) for size in SIZES_USD]
+    digests = runs[SIZES_USD.index(10_000.0)].account
+    return AccountReport(
+        tuple(account_figures(run) for run in runs),
+        smallest_equity(setting),
+        capacity(setting, panel, start=start, stop=stop),
+        digests.h1,
+        digests.h2,
+    )
+
+
+def account_figures(run: AccountRun) -> AccountFigures:
+    """Return the figures of one account."""
+    path, first = run.path, float(run.path.equity[0] / 1e6)
+    fills = path.fills
+    notional = fills[:, NOTIONAL] / 1e6
+    aimed = np.abs(fills[:, TRADED]).astype(np.float64) * fills[:, AIMED] / 1e6
+    slippage = float(np.sum(np.sign(fills[:, TRADED]) * (notional - aimed)))
+    fees, funding = float(fills[:, FEE].sum() / 1e6), float(path.funding.sum() / 1e6)
+    equity = path.equity / 1e6
+    years = int(path.times[-1] - path.times[0]) / (MS_PER_DAY * DAYS_PER_YEAR)
+    metrics = path_metrics(run.daily_returns, DAYS_PER_YEAR)
+    gross = np.divide(path.gross / 1e6, equity, out=np.zeros_like(equity), where=equity > 0.0)
+    orders = notional[fills[:, KIND] != SETTLED]
+    bar_hours = (path.times[1] - path.times[0]) / MS_PER_HOUR
+    return AccountFigures(
+        equity_usd=first,
+        total_return=float(equity[-1] / first - 1.0),
+        max_drawdown=float(np.max(1.0 - equity / np.maximum.accumulate(equity))),
+        fees_usd=fees,
+        slippage_usd=slippage,
+        funding_usd=funding,
+        fees=fees / first,
+        slippage=slippage / first,
+        funding=funding / first,
+        volatility=float(metrics["volatility"][0]),
+        sharpe=float(metrics["sharpe"][0]),
+        ideal_sharpe=float(path_metrics(run.ideal_daily_returns, DAYS_PER_YEAR)["sharpe"][0]),
+        tracking_error=_tracking_error(run.daily_returns, run.ideal_daily_returns),
+        orders_a_day=orders.size / (years * DAYS_PER_YEAR),
+        median_order_usd=float(np.median(orders)) if orders.size else math.nan,
+        turnover=float(notional.sum() / equity.mean() / years),
+        mean_gross=float(gross.mean()),
+        most_gross=float(gross.max()),
+        hours_at_cap=float(path.at_cap.sum() * bar_hours),
+        execution_usd=float(path.execution[-1] / 1e6),
+    )
+
+
+def smallest_equity(setting: AccountSetting, sizes: Sequence[float] = _SMALL_USD) -> float | None:
+    """Return the least of some equities from which on an account follows one of 1,000,000 USD; none: at none of them.
+
+    Lots and minimum orders are what makes small accounts different; volume, which tells on large ones, is left out.
+    """
+    free = replace(setting.model, max_participation=None, impact=0.0)
+    reference = setting.run(REFERENCE_USD, model=free).daily_returns
+    most = MOST_TRACKING_SHARE * float(path_metrics(reference, DAYS_PER_YEAR)["volatility"][0])
+    smallest = None
+    for size in sorted(sizes, reverse=True):
+        error = _tracking_error(setting.run(size, model=free).daily_returns, reference)
+        if not error <= min(most, MOST_TRACKING_ERROR):
+            break
+        smallest = size
+    return smallest
+
+
+def capacity(
+    setting: AccountSetting,
+    panel: Panel,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    sizes: Sequence[float] = _LARGE_USD,
+) -> float | None:
+    """Return the equity at which impact halves the return, between the sizes tried in the logarithm; none: no return.
+
+    Impact is daily volatility times the root of an order's share of the volume of 24 hours, on top of the slippage.
+
+    Parameters
+    ----------
+    setting, panel, start, stop
+        As in `account_report`.
+    sizes
+        Equities to try; infinite where the last still earns more than half.
+    """
+    free = replace(setting.model, max_participation=None, impact=0.0)
+    earned = _return_at(setting, sizes[0], free)
+    if not earned > 0.0:
+        return None
+    hit = setting.with_model(panel, replace(free, impact=1.0), start=start, stop=stop)
+    before, kept = sizes[0], earned
+    for size in sizes:
+        left = _return_at(hit, size, hit.model)
+        if left <= 0.5 * earned:
+            share = (kept - 0.5 * earned) / (kept - left) if kept > left else 0.0
+            return float(before * (size / before) ** share)
+        before, kept = size, left
+    return math.inf
+
+
+def _return_at(setting: AccountSetting, size: float, model: FillModel) -> float:
+    run = setting.run(size, model=model)
+    return float(run.path.equity[-1] / run.path.equity[0] - 1.0)
+
+
+def _tracking_error(returns: NDArray[np.float64], against: NDArray[np.float64]) -> float:
+    return float(np.std(returns - against, ddof=1) * math.sqrt(DAYS_PER_YEAR)) if returns.size > 1 else math.nan

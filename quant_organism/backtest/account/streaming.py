@@ -1,0 +1,133 @@
+"""Committees' virtual positions bar by bar: what replay and paper trading feed an account with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quant_organism.backtest.account.book import LegKey
+from quant_organism.backtest.account.committee import member_name
+from quant_organism.backtest.account.plan import AccountClose
+from quant_organism.backtest.account.resting import LegLevels
+from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.stream import GenomeStream
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval
+from quant_organism.strategies import Committee, FittedModels
+from quant_organism.strategies.committee import Member
+
+
+class VirtualStream:
+    """Follow committees bar by bar.
+
+    Parameters
+    ----------
+    committees
+        By the name of their strategy.
+    symbols, interval
+        The N assets and the length of a bar.
+    costs
+        Of the sleeves; a limit on volume is left to the account's own fills.
+    history
+        Bars before the first that is traded.
+    models
+        Keeps fitted models.
+    """
+
+    def __init__(
+        self,
+        committees: Mapping[str, Committee],
+        symbols: Sequence[str],
+        interval: Interval,
+        costs: Costs,
+        *,
+        history: Panel | None = None,
+        models: FittedModels | None = None,
+    ) -> None:
+        self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
+        own, kept = replace(costs, max_participation=None, impact_bps=0.0), models or FittedModels()
+        self._streams = {
+            (name, member_name(member)): GenomeStream(
+                member.genome, self.symbols, interval, own, history=history, models=kept
+            )
+            for name, member in self._members()
+        }
+
+    def close(self, time: int, prices: Mapping[str, float], shares: Mapping[str, float] | None = None) -> AccountClose:
+        """Return what an account knows at the last close.
+
+        Parameters
+        ----------
+        time
+            The close, UTC milliseconds.
+        prices
+            Of the symbols that had a bar, USD.
+        shares
+            Of each strategy its share of the equity; 1 without.
+        """
+        stated = {name: (shares or {}).get(name, 1.0) for name in sorted(self.committees)}
+        total = 0.0
+        for name in sorted(self.committees):
+            total += stated[name] * self._virtual_return(name)
+        return AccountClose(time, prices, self.units(), stated, total)
+
+    def units(self) -> dict[LegKey, float]:
+        """Return the virtual units of each leg that is in a trade."""
+        units: dict[LegKey, float] = {}
+        for name, member in self._members():
+            own = self._streams[name, member_name(member)].units
+            for asset in self._assets(member):
+                if own[asset] != 0.0:
+                    units[name, member_name(member), self.symbols[asset]] = float(own[asset] * member.weight)
+        return units
+
+    def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
+        """Return the levels of the legs in the bar that has just opened at these prices, USD."""
+        prices = np.array([opens.get(symbol, np.nan) for symbol in self.symbols])
+        levels: dict[LegKey, LegLevels] = {}
+        for name, member in self._members():
+            stops, targets = self._streams[name, member_name(member)].levels(prices)
+            for asset in self._assets(member):
+                leg = name, member_name(member), self.symbols[asset]
+                levels[leg] = LegLevels(float(stops[asset]), float(targets[asset]))
+        return levels
+
+    def advance(self, row: MarketRow) -> None:
+        """Take all sleeves through a bar."""
+        for stream in self._streams.values():
+            stream.advance(row)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the state of each member's stream, in the order of strategies and members."""
+        return [self._streams[key].state() for key in sorted(self._streams)]
+
+    def restore(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Take up what `state` returned of the same committees."""
+        for key, state in zip(sorted(self._streams), states, strict=True):
+            self._streams[key] = GenomeStream.restored(state)
+
+    def _members(self) -> list[tuple[str, Member]]:
+        return [
+            (name, member)
+            for name in sorted(self.committees)
+            for member in sorted(self.committees[name].members, key=member_name)
+        ]
+
+    def _assets(self, member: Member) -> list[int]:
+        # In the order of symbols.
+        traded = [place for place, symbol in enumerate(self.symbols) if not member.assets or symbol in member.assets]
+        return sorted(traded, key=self.symbols.__getitem__)
+
+    def _virtual_return(self, name: str) -> float:
+        total = 0.0
+        for own, member in self._members():
+            if own == name:
+                returns, portfolio = self._streams[name, member_name(member)].sleeve_returns, 0.0
+                for asset in self._assets(member):
+                    portfolio += float(returns[asset])
+                total += member.weight * portfolio
+        return total

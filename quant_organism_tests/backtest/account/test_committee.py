@@ -1,0 +1,116 @@
+"""An account over a committee: the same in a window and bar by bar, and the figures that reports show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from quant_organism.backtest import Costs, MarketRow
+from quant_organism.backtest.account import AccountRules, plan, trade_account_bar
+from quant_organism.backtest.account.committee import AccountSetting, committee_setting, virtual_window
+from quant_organism.backtest.account.figures import account_figures, account_report, capacity, smallest_equity
+from quant_organism.backtest.account.model import FillModel
+from quant_organism.backtest.account.streaming import VirtualStream
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Committee, Genome, default_genome
+from quant_organism_tests.backtest.markets import random_panel
+
+COSTS = Costs(max_participation=0.2)
+START = 240
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    market = random_panel(7, bars=1_400, assets=3, volatility=0.01, holes=True)
+    return replace(market, volume=market.volume * 1e4)
+
+
+def committee() -> Committee:
+    names = ("ema_crossover", "rsi_filter", "donchian_breakout")
+    genomes = [default_genome(name) for name in names]
+    trailing = Genome("ema_crossover", dict(genomes[0].genes) | {"trailing_stop": 0.02, "position_size": 0.1})
+    return Committee.of([*genomes, trailing], [1, 2, 1, 3], [(), (), ("S0", "S2"), ("S1",)])
+
+
+@pytest.fixture(scope="module")
+def setting(panel: Panel) -> AccountSetting:
+    return committee_setting(committee(), panel, COSTS, start=START, daily_before=[0.001, -0.001] * 20)
+
+
+def test_an_account_that_is_fed_bar_by_bar_is_that_of_the_window(panel: Panel, setting: AccountSetting) -> None:
+    run, account, market = setting.run(10_000.0), setting.opened(10_000.0), setting.market
+    name = committee().id
+    stream = VirtualStream({name: committee()}, panel.symbols, panel.interval, COSTS, history=panel.window(0, START))
+    for row in range(market.n_bars):
+        made = plan(account, stream.close(int(market.times[row]), market.prices(row)))
+        bar = market.bar(row)
+        trade_account_bar(account, made, bar, stream.levels(bar.open), setting.model)
+        stream.advance(MarketRow.of(panel, START + row))
+    assert account.h1 == run.account.h1
+    assert account.h2 == run.account.h2
+    assert account.to_dict() == run.account.to_dict()
+    assert len(run.path.fills) > 50
+
+
+def test_strategies_share_an_account(panel: Panel) -> None:
+    both = {"one": committee(), "two": Committee.of([default_genome("bollinger_bands")])}
+    virtual = virtual_window(both, panel, COSTS, start=START, shares={"one": 0.25, "two": 0.1})
+    assert virtual.strategies == ("one", "two")
+    assert {leg[0] for leg in virtual.legs} == {"one", "two"}
+    np.testing.assert_array_equal(virtual.shares[0], [0.25, 0.1])
+
+
+def test_without_a_past_the_account_is_flat_for_thirty_days(panel: Panel, setting: AccountSetting) -> None:
+    run = replace(setting, daily_before=()).run(10_000.0)
+    assert run.path.times[run.path.lines[0, 0]] >= setting.market.times[0] + 29 * 86_400_000
+
+
+def test_figures_are_of_the_equity(setting: AccountSetting) -> None:
+    run = setting.run(10_000.0)
+    figures = account_figures(run)
+    compounded = math.prod(1.0 + gain for gain in run.daily_returns)
+    assert figures.total_return == pytest.approx(compounded - 1.0, rel=1e-12)
+    paid = figures.fees_usd + figures.slippage_usd + figures.funding_usd
+    costless = replace(
+        setting.model, taker_fee=0.0, maker_fee=0.0, open_slippage_bps=0.0, stop_slippage_bps=0.0, charge_funding=False
+    )
+    assert figures.fees_usd > 0.0
+    assert figures.slippage_usd > 0.0
+    assert paid < 10_000.0
+    assert account_figures(setting.run(10_000.0, model=costless)).slippage_usd == pytest.approx(0.0, abs=0.01)
+    assert figures.equity_usd == 10_000.0
+    assert 0.0 < figures.mean_gross <= figures.most_gross <= 2.1
+    members = sum(sub.profit(run.account.marks) for sub in run.account.members.values())
+    execution = run.account.execution.profit(run.account.marks)
+    assert members + execution == run.account.equity() - run.account.capital
+
+
+def test_the_smallest_equity_follows_the_large_one(setting: AccountSetting) -> None:
+    smallest = smallest_equity(setting, (100.0, 1e4, 1e5))
+    assert smallest in (1e4, 1e5)
+
+
+def test_capacity_is_where_impact_halves_the_return(panel: Panel, setting: AccountSetting) -> None:
+    falling = capacity(setting, panel, start=START, sizes=(1e4, 1e6, 1e9))
+    earned = setting.run(1e4, model=FillModel.of(COSTS, max_participation=None)).path.equity
+    assert (falling is None) == (earned[-1] <= earned[0])
+
+
+def test_a_report_shows_three_sizes(panel: Panel, setting: AccountSetting) -> None:
+    report = account_report(setting, panel, start=START)
+    assert [figures.equity_usd for figures in report.figures] == [1_000.0, 10_000.0, 100_000.0]
+    assert report.h2 == setting.run(10_000.0).account.h2
+    assert report.to_dict()["h1"] == report.h1
+
+
+def test_unknown_funding_is_not_free(panel: Panel) -> None:
+    unknown = replace(panel, funding_rate=np.full(panel.close.shape, np.nan))
+    setting = committee_setting(
+        committee(), unknown, COSTS, start=START, rules=AccountRules.alone(), daily_before=[0.001, -0.001] * 20
+    )
+    path = setting.run(10_000.0).path
+    assert (path.funding >= 0).all()
+    assert path.funding.sum() > 0
