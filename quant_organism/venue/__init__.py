@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quant_organism.venue.access import AccessPlan, checked_network, open_account, signing_wallet, venue_spec
-    from quant_organism.venue.client.account import AccountState, Fill, Position, Standing, VenueOrder
+    from quant_organism.venue.client.account import (
+        AccountState,
+        Fill,
+        Holdings,
+        OpenOrder,
+        Position,
+        Resting,
+        RunningTwap,
+        Standing,
+        VenueOrder,
+    )
     from quant_organism.venue.client.hyperliquid import Fence, HyperliquidVenue, connect
     from quant_organism.venue.client.listings import Listed
     from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
@@ -40,6 +50,7 @@ __all__ = [
     "Fence",
     "Fill",
     "Fills",
+    "Holdings",
     "HyperliquidSource",
     "HyperliquidVenue",
     "Keystore",
@@ -47,10 +58,13 @@ __all__ = [
     "LineSpec",
     "Listed",
     "NewOrder",
+    "OpenOrder",
     "Outcome",
     "Position",
     "Recorder",
     "Rejected",
+    "Resting",
+    "RunningTwap",
     "Standing",
     "Trigger",
     "Unknown",
@@ -89,6 +103,7 @@ _HOMES = {
     "Fence": "client.hyperliquid",
     "Fill": "client.account",
     "Fills": "feed.messages",
+    "Holdings": "client.account",
     "HyperliquidSource": "source",
     "HyperliquidVenue": "client.hyperliquid",
     "Keystore": "keystore",
@@ -96,10 +111,13 @@ _HOMES = {
     "LineSpec": "feed.connection",
     "Listed": "client.listings",
     "NewOrder": "client.requests",
+    "OpenOrder": "client.account",
     "Outcome": "client.outcomes",
     "Position": "client.account",
     "Recorder": "feed.recording",
     "Rejected": "client.outcomes",
+    "Resting": "client.account",
+    "RunningTwap": "client.account",
     "Standing": "client.account",
     "Trigger": "client.requests",
     "Unknown": "client.outcomes",

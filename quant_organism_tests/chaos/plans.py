@@ -58,11 +58,12 @@ _OPTIONS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "funding_rate": ({"rate": 0.04}, {"rate": -0.04}),
     "late_funding": ({"ms": 60_000},),
     "change_asset": ({"max_leverage": 3}, {"max_leverage": 10}),
+    "bad_mid": ({"text": "oops"}, {"text": "NaN"}, {"text": "-1.0"}),
 }
 _OF_COINS: Final = frozenset(
     {
         *("empty_book", "one_sided_book", "crossed_book", "thin_book", "price_gap", "mark_gap", "funding_rate"),
-        *("missing_candles", "revised_candle", "halt", "open_interest_cap", "null_contexts"),
+        *("missing_candles", "revised_candle", "halt", "open_interest_cap", "null_contexts", "bad_mid"),
     }
 )
 _OF_USERS: Final = frozenset({"exhaust_address", "unify_account"})

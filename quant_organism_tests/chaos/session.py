@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from quant_organism.errors import InputError
 from quant_organism.simulator import RunningVenue, total_money
 from quant_organism.trading.orders import Journal, OrderManager, Reconciliation, flatten, reconcile
 from quant_organism.venue import HyperliquidVenue, Limits, VenueError, VenueSpec, Wallet, connect
+from quant_organism.venue.protocol import MICRO_USD, OrderRequest, PlaceOrders, PlaceTwap, round_units
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.chaos.market import COINS, DOOMED, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.plans import SESSION_KINDS, passing_faults, standing_faults
@@ -36,6 +38,7 @@ ROUND_SECONDS: Final = 300.0
 ROUNDS, PARTS, DAYS = 15, 40, 8
 LIMITS: Final = Limits(breaker_failures=5, breaker_seconds=0.05)
 TRIES: Final = 20
+CROWD: Final = 450
 
 
 class Watching(CircuitBreakerListener):
@@ -164,16 +167,16 @@ class Session:
         agents_of = [trader.address for trader in self.traders if trader.uses_agent]
         passing = passing_faults(rng, span, users=users, agents_of=agents_of, part=number)
         for fault in (*standing_faults(), *passing):
-            self._admin("faults", fault.model_dump(exclude_none=False))
+            self.admin("faults", fault.model_dump(exclude_none=False))
         for _ in range(rounds):
             for trader in self.traders:
                 self._trade(trader)
             self.sleep(ROUND_SECONDS)
-        self._admin("clear_faults", {})
+        self.admin("clear_faults", {})
         self.count.faults.update(entry["kind"] for entry in self._injector.log[struck:] if "error" not in entry)
         for trader in self.traders:
-            self._heal(trader)
-            manager = self._opened(trader)
+            self.heal(trader)
+            manager = self.opened(trader)
             self._reconciled(manager)
             self._check(trader, manager)
         self.count.parts += 1
@@ -187,7 +190,8 @@ class Session:
             Something is.
         """
         for trader in self.traders:
-            manager = self._opened(trader)
+            manager = self.opened(trader)
+            self._crowd(trader)
             flatten(manager, "end of session", sleep=self.sleep)
             self._reconciled(manager)
             self._check(trader, manager)
@@ -204,18 +208,31 @@ class Session:
     def sleep(self, seconds: float) -> None:
         """Let the venue's time pass; whatever breaks the connection meanwhile, it has passed once."""
         to = self._engine.now_ms + int(seconds * 1000)
-        self._admin("step", {"to": to})
+        self.admin("step", {"to": to})
 
     def _trade(self, trader: Trader) -> None:
-        self._heal(trader)
+        self.heal(trader)
         with contextlib.suppress(VenueError):
-            manager = self._opened(trader)
+            manager = self.opened(trader)
             for _ in range(STEPS_PER_ROUND):
                 before = len(manager.journal.unsettled())
                 trader.strategy.step(manager)
                 self.count.settled += max(0, before - len(manager.journal.unsettled()))
 
-    def _heal(self, trader: Trader) -> None:
+    def _crowd(self, trader: Trader) -> None:
+        """Put more orders on an account than one action can cancel, and a TWAP order, none of them in its journal."""
+        venue = self._engine.venue
+        coin, listing = next(pair for pair in venue.state.listings.items() if pair[1].instrument.name == "ETH")
+        account = venue.state.accounts[trader.address]
+        px = Decimal(listing.px(round_units(listing.oracle // 2, listing.instrument.px_decimals, up=False)))
+        sz = Decimal(listing.sz(-(-12 * MICRO_USD // int(px.scaleb(listing.instrument.px_decimals)))))
+        order = OrderRequest(coin, True, px, sz, False, "Gtc", None, None)
+        self._engine.act(account, PlaceOrders((order,) * CROWD, "na"))
+        self._engine.act(account, PlaceTwap(coin, True, sz * 20, False, 5, False))
+        crowded = len(account.open_oids) >= CROWD and venue.state.twaps
+        assert crowded or trader is self.traders[-1], f"{trader.name} has {len(account.open_oids)} open orders only"
+
+    def heal(self, trader: Trader) -> None:
         """Do what a person does whose agent is gone: approve another, and start the process again."""
         if not trader.uses_agent or self.running.server.desk.owner_of(trader.wallet.address) is not None:
             return
@@ -240,7 +257,7 @@ class Session:
             self.sleep(5.0)
         raise AssertionError(f"no agent could be approved in {TRIES} tries")
 
-    def _opened(self, trader: Trader) -> OrderManager:
+    def opened(self, trader: Trader) -> OrderManager:
         """Return the trader's manager, connected and reconciled as far as the venue answers.
 
         Raises
@@ -255,6 +272,7 @@ class Session:
                     break
                 except (VenueError, InputError):  # an account that is unified for a while is refused
                     self.sleep(10.0)
+                    self.heal(trader)  # its agent may have gone meanwhile
             else:
                 return trader.open(self.running.url, self.sleep, self.watching)
             with contextlib.suppress(VenueError):
@@ -277,7 +295,8 @@ class Session:
         venue = self._engine.venue
         check_journal_is_venue(manager, venue, venue.state.accounts[trader.address])
 
-    def _admin(self, name: str, body: dict[str, Any]) -> None:
+    def admin(self, name: str, body: dict[str, Any]) -> None:
+        """Tell the venue something from outside the wire."""
         for _ in range(TRIES):
             with contextlib.suppress(requests.ConnectionError):  # also the harness's own connections are struck
                 answer = requests.post(f"{self.running.url}/admin/{name}", json=body, timeout=60)

@@ -18,7 +18,16 @@ from typing import Any, Literal
 from quant_organism.simulator.core import lifecycle
 from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.venue import err
-from quant_organism.venue.protocol import Malformed, NonceWindow, meta_form, parse_action, signing, texts, usd
+from quant_organism.venue.protocol import (
+    Malformed,
+    NonceWindow,
+    admission,
+    meta_form,
+    parse_action,
+    signing,
+    texts,
+    usd,
+)
 from quant_organism_tests.simulator.venues import BTC, DOGE, ETH, fund, make_venue, quotes
 
 Step = Literal["before", "after"]
@@ -87,6 +96,8 @@ class LoopbackVenue:
         window.consume(nonce)
         if expires is not None and expires < now:
             return err("Action expired.")
+        if admission.batch_length(action) > admission.MAX_ITEMS_PER_ACTION:
+            return err(texts.OVER_WEIGHT)
         parsed = parse_action(action)
         return err(texts.UNSUPPORTED) if parsed is None else self.venue.act(self.account, parsed)
 
@@ -118,6 +129,7 @@ class LoopbackVenue:
             "allMids": lambda: {"ETH": "2000.0", "BTC": "100000.0", "DOGE": "0.2"},
             "clearinghouseState": lambda: self._clearinghouse(account),
             "frontendOpenOrders": lambda: [self._shown(oid) for oid in account.open_oids if self._visible(oid)],
+            "twapHistory": lambda: list(reversed(account.twap_history)),
             "userFillsByTime": lambda: [
                 lifecycle.fill_form(fill, state.listings[fill.asset])
                 for fill in reversed(account.fills)

@@ -377,6 +377,14 @@ def _listings(client: Client) -> None:
     assert client.info("spotMeta")["universe"][0]["tokens"][0] == 9_999
 
 
+@check("bad_mid")
+def _bad_mid(client: Client) -> None:
+    client.fault("bad_mid", coin="ETH", duration_ms=HOUR_MS, options={"text": "oops"})
+    mids = client.post("allMids").json()
+    assert mids["ETH"] == "oops"
+    assert float(mids["BTC"]) > 0
+
+
 @check("restart")
 def _restart(client: Client) -> None:
     client.bid()

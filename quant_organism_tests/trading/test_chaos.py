@@ -9,7 +9,7 @@ from quant_organism_tests.chaos.breakers import BREAKAGES, run_breakers
 from quant_organism_tests.chaos.kills import run_kills
 from quant_organism_tests.chaos.line import run_line
 from quant_organism_tests.chaos.plans import SESSION_KINDS, STREAM_KINDS
-from quant_organism_tests.chaos.session import run_session
+from quant_organism_tests.chaos.session import open_session, run_session
 
 SEED = 7
 
@@ -24,6 +24,19 @@ def test_a_session_in_which_everything_fails_ends_flat_and_agreed(tmp_path: Path
     assert set(count.faults) == SESSION_KINDS
     assert count.faults.total() >= 200
     assert min(count.orders, count.fills, count.settled, count.new_agents) >= 4
+
+
+def test_a_trader_whose_agent_is_revoked_while_it_connects_gets_another(tmp_path: Path) -> None:
+    """The venue is out at first; when it is back, the agent that began to connect is gone."""
+    with open_session(SEED, tmp_path) as session:
+        trader = next(trader for trader in session.traders if trader.uses_agent)
+        session.heal(trader)
+        before = trader.wallet.address
+        outage = {"endpoint": "info", "count": None, "options": {"status": 503}, "duration_ms": 15_000}
+        session.admin("faults", {"kind": "http_status", **outage})
+        session.admin("faults", {"kind": "revoke_agents", "user": trader.address, "after_ms": 5_000})
+        manager = session.opened(trader)
+        assert manager.venue.signer == trader.wallet.address != before
 
 
 @pytest.mark.slow

@@ -322,7 +322,7 @@ def test_an_old_answer_that_shows_nothing_does_not_end_flattening(server: Loopba
 
 def test_flattening_ends_with_an_error_when_the_venue_is_silent(server: LoopbackVenue, manager: OrderManager) -> None:
     server.inject = lambda endpoint, body: Failure("before", status=422, body=b"no")
-    with pytest.raises(NotFlat, match="nothing is known"):
+    with pytest.raises(NotFlat, match=r"what cannot be seen \(open orders: refused"):
         flatten(manager, "stop now", slippages=[D("0.01")], sleep=lambda seconds: None)
 
 

@@ -175,6 +175,11 @@ def distort(injector: FaultInjector, kind: str, data: Any) -> Any:
     """Return what is published in the place of a sound answer or message of a kind, while faults of the venue last."""
     if kind == "spotMeta" and injector.lasting("malformed_spot"):
         return {**data, "universe": [*data["universe"], BROKEN_PAIR]}
+    if kind == "allMids" and data and (bad := injector.lasting("bad_mid")):
+        texts = {fault.coin: str(fault.options.get("text", "NaN")) for fault in bad}
+        mids = data.get("mids", data)  # a message of the stream has them one level deeper
+        spoilt = {coin: texts.get(coin, px) for coin, px in mids.items()}
+        return {**data, "mids": spoilt} if "mids" in data else spoilt
     if kind in ("l2Book", "bbo") and data is not None and _lasts(injector, "crossed_book", data["coin"]):
         return _crossed(kind, data)
     if kind == "metaAndAssetCtxs" and injector.lasting("null_contexts"):

@@ -76,6 +76,7 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
     "append_asset": ("venue", "An asset called `coin` is listed, for good."),
     "change_asset": ("venue", "`coin` has another `max_leverage`, for good."),
     "malformed_spot": ("venue", "spotMeta holds a pair whose token does not exist."),
+    "bad_mid": ("venue", "The mid of `coin` is published as `text`, which is no price."),
     "null_contexts": ("venue", "Asset contexts of `coin` lack what may be null."),
     "restart": ("venue", "All connections are reset; the state is kept."),
 }

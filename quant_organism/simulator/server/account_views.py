@@ -98,6 +98,10 @@ class AccountView:
         """Return what parts of TWAP orders have traded, newest first."""
         return [{"fill": fill, "twapId": fill["twapId"]} for fill in self.fills() if fill["twapId"] is not None]
 
+    def twap_history(self) -> list[dict[str, Any]]:
+        """Return beginnings and ends of TWAP orders, newest first."""
+        return self.account.twap_history[::-1]
+
     def twap_states(self, dex: int) -> list[list[Any]]:
         """Return number and state of the TWAP orders that run on a dex."""
         running = self.engine.venue.state.twaps.values()

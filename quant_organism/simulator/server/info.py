@@ -233,6 +233,7 @@ _ANSWERS: Final[Mapping[str, Callable[[InfoRequest], Any]]] = {
     "subAccounts": _of_user(None),
     "referral": _of_user(_REFERRAL),
     "userVaultEquities": _of_user([]),
+    "twapHistory": lambda q: q.user().twap_history(),
     "userTwapSliceFills": lambda q: q.user().twap_fills(),
     "delegatorSummary": _of_user(_STAKE),
     "delegations": _of_user([]),

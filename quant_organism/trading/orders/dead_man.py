@@ -20,13 +20,12 @@ from typing import IO, Any, Final, Literal
 import orjson
 
 from quant_organism.errors import BusyError, InputError
-from quant_organism.trading.orders.venue import Venue
+from quant_organism.trading.orders.venue import Venue, cancel_in_batches
 from quant_organism.venue import (
     Accepted,
     HyperliquidVenue,
     Limits,
     Rejected,
-    Unknown,
     VenueError,
     VenueSpec,
     Wallet,
@@ -36,8 +35,12 @@ from quant_organism.venue import (
 )
 
 MIN_AHEAD_MS: Final = 5_000
-_ATTEMPTS: Final = 20
+_ATTEMPTS: Final = 3_600
+"""Tries before a venue that does not answer is given up: an hour at the least."""
+_BUSY_ATTEMPTS: Final = 20
+"""Tries before it is believed that another process signs, and minds the orders."""
 _PAUSE_SECONDS: Final = 1.0
+_LOOKS: Final = 2
 _CHUNK: Final = 4096
 
 Switch = Literal["granted", "refused", "unknown"]
@@ -178,16 +181,21 @@ def watch(pipe: int, silent_seconds: float) -> Literal["released", "died", "sile
 
 
 def cancel_all(venue: Venue, *, attempts: int = _ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Cancel every open order that does not only reduce, until the venue shows none; say whether it does."""
+    """Cancel every order, TWAP orders included, that does not only reduce; say whether the venue shows none.
+
+    It must show that twice in a row: one answer may be an old one.
+    """
+    looks = 0
     for _ in range(attempts):
-        try:
-            orders = [order for order in venue.open_orders() if not order.reduce_only]
-            if not orders:
-                return True
-            outcomes = venue.cancel_oids([(order.coin, order.oid) for order in orders], venue.draw_nonce())
-            if any(isinstance(outcome, Unknown) for outcome in outcomes):
-                sleep(_PAUSE_SECONDS)
-        except VenueError:
+        seen = venue.resting()
+        orders = [order for order in seen.orders if not order.reduce_only]
+        twaps = [twap for twap in seen.twaps if not twap.reduce_only]
+        outcomes = cancel_in_batches(venue, orders)
+        outcomes += [venue.cancel_twap(twap.coin, twap.number, venue.draw_nonce()) for twap in twaps]
+        looks = 0 if outcomes or seen.doubts else looks + 1
+        if looks == _LOOKS:
+            return True
+        if not all(isinstance(outcome, Accepted) for outcome in outcomes) or not outcomes:
             sleep(_PAUSE_SECONDS)
     return False
 
@@ -220,11 +228,17 @@ def main() -> int:
 
 
 def _connect(orders: WatchdogOrders, wallet: Wallet) -> HyperliquidVenue | None:
+    busy = 0
     for _ in range(_ATTEMPTS):
         try:
             return connect(orders.spec, wallet, orders.state_folder)
-        except (BusyError, VenueError):  # the dead one's lock is not free yet, or the venue does not answer
-            time.sleep(_PAUSE_SECONDS)
+        except BusyError:  # the dead one's lock is not free yet
+            busy += 1
+            if busy == _BUSY_ATTEMPTS:
+                return None
+        except VenueError:  # the venue does not answer
+            busy = 0
+        time.sleep(_PAUSE_SECONDS)
     return None
 
 

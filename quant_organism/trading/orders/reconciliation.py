@@ -1,13 +1,14 @@
 """What to do where our books and the venue disagree, as a table; done at every start, and whenever there is doubt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
 from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.states import STATES, State
-from quant_organism.venue import Accepted, Standing, VenueOrder
+from quant_organism.trading.orders.venue import cancel_in_batches
+from quant_organism.venue import Accepted, OpenOrder, Standing, VenueOrder
 
 Ours = State | Literal["absent"]
 Theirs = Standing | Literal["absent"]
@@ -187,13 +188,15 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
     shown = venue.open_orders()
     resolutions: list[Resolution] = []
     seen: set[str] = set()
+    foreign: list[VenueOrder] = []
     for order in shown:
         cloid = order.cloid or journal.owner(order.oid)
         if cloid is None or journal.find(cloid) is None:
-            resolutions.append(_foreign(manager, order, cancel=cancel_foreign))
+            foreign.append(order)
             continue
         seen.add(cloid)
         resolutions.append(_treat(manager, cloid, order))
+    resolutions += _foreign(manager, foreign, cancel=cancel_foreign)
     resolutions += [
         _treat(manager, record.order.cloid, venue.order_status(record.order.cloid))
         for record in journal.orders(live_only=True)
@@ -233,20 +236,23 @@ def _treat(manager: OrderManager, cloid: str, order: VenueOrder | None) -> Resol
     if action == "adopt" and order is not None:
         manager.hear_order(order)
     elif action == "cancel_again" and order is not None:
-        _cancel(manager, order)
+        _cancel(manager, [order])
     elif action == "end":
         manager.end(cloid, reason)
     return Resolution(cloid, None if order is None else order.oid, ours, theirs, action, reason)
 
 
-def _foreign(manager: OrderManager, order: VenueOrder, *, cancel: bool) -> Resolution:
-    action, reason = resolve("absent", order.standing)
-    if cancel and _cancel(manager, order):
-        action, reason = "cancel_again", f"{reason}: canceled"
-    return Resolution(order.cloid, order.oid, "absent", order.standing, action, reason)
+def _foreign(manager: OrderManager, orders: Sequence[VenueOrder], *, cancel: bool) -> list[Resolution]:
+    done = _cancel(manager, orders) if cancel else [False] * len(orders)
+    resolutions = []
+    for order, is_canceled in zip(orders, done, strict=True):
+        action, reason = resolve("absent", order.standing)
+        if is_canceled:
+            action, reason = "cancel_again", f"{reason}: canceled"
+        resolutions.append(Resolution(order.cloid, order.oid, "absent", order.standing, action, reason))
+    return resolutions
 
 
-def _cancel(manager: OrderManager, order: VenueOrder) -> bool:
-    venue = manager.venue
-    (outcome,) = venue.cancel_oids([(order.coin, order.oid)], venue.draw_nonce())
-    return isinstance(outcome, Accepted)
+def _cancel(manager: OrderManager, orders: Sequence[VenueOrder]) -> list[bool]:
+    targets = [OpenOrder(order.coin, order.oid, order.cloid, order.reduce_only is True) for order in orders]
+    return [isinstance(outcome, Accepted) for outcome in cancel_in_batches(manager.venue, targets)]

@@ -4,8 +4,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from quant_organism.venue import AccountState, Fence, Fill, Listed, NewOrder, Outcome, VenueOrder
-from quant_organism.venue.protocol import Grouping
+from quant_organism.venue import (
+    AccountState,
+    Fence,
+    Fill,
+    Holdings,
+    Listed,
+    NewOrder,
+    OpenOrder,
+    Outcome,
+    Resting,
+    VenueOrder,
+)
+from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, Grouping
 
 
 class Venue(Protocol):
@@ -50,7 +61,15 @@ class Venue(Protocol):
         ...
 
     def mids(self) -> dict[str, Decimal]:
-        """Return mid prices."""
+        """Return mid prices; a coin whose price cannot be used has none."""
+        ...
+
+    def resting(self) -> Resting:
+        """Return open and TWAP orders as far as they can be seen, and what cannot be; never raises `VenueError`."""
+        ...
+
+    def holdings(self) -> Holdings:
+        """Return positions as far as they can be seen, and what cannot be; never raises `VenueError`."""
         ...
 
     def draw_nonce(self) -> int:
@@ -73,6 +92,10 @@ class Venue(Protocol):
         """Cancel by coin and oid."""
         ...
 
+    def cancel_twap(self, coin: str, number: int, nonce: int) -> Outcome:
+        """End a TWAP order."""
+        ...
+
     def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
         """Have all open orders canceled at a time."""
         ...
@@ -80,3 +103,12 @@ class Venue(Protocol):
     def fence(self, nonce: int, signer: str) -> Fence:
         """Make sure that an action whose outcome is not known cannot be processed any more."""
         ...
+
+
+def cancel_in_batches(venue: Venue, orders: Sequence[OpenOrder]) -> list[Outcome]:
+    """Cancel any number of orders by their oids, as many at a time as the venue takes; return an outcome for each."""
+    outcomes: list[Outcome] = []
+    for start in range(0, len(orders), MAX_ITEMS_PER_ACTION):
+        batch = [(order.coin, order.oid) for order in orders[start : start + MAX_ITEMS_PER_ACTION]]
+        outcomes += venue.cancel_oids(batch, venue.draw_nonce())
+    return outcomes

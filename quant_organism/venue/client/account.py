@@ -118,6 +118,50 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """What a cancel needs to know of an order, and what it needs of nothing else.
+
+    Parameters
+    ----------
+    coin, oid, cloid
+        Which.
+    reduce_only
+        Whether it can only lessen a position; False where that is not said.
+    """
+
+    coin: str
+    oid: int
+    cloid: str | None
+    reduce_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTwap:
+    """An order that the venue trades part by part, by its number; it is none of the open orders."""
+
+    coin: str
+    number: int
+    reduce_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What may still trade, as far as it can be seen; `doubts` say what cannot be."""
+
+    orders: tuple[OpenOrder, ...] = ()
+    twaps: tuple[RunningTwap, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is held, as far as it can be seen; `doubts` say what cannot be."""
+
+    positions: tuple[Position, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """Money and positions; USD."""
 
@@ -126,6 +170,33 @@ class AccountState:
     margin_used_usd: Decimal
     positions: tuple[Position, ...]
     time_ms: int
+
+
+def see_open_orders(answer: Any) -> Resting:
+    """Return the orders of `frontendOpenOrders`, row by row: one that cannot be read leaves the others as they are."""
+    rows = list(answer) if isinstance(answer, list) else []
+    rows += [child for row in rows if isinstance(row, Mapping) for child in row.get("children") or []]
+    orders, doubts = _row_by_row(rows, _open_order)
+    return Resting(orders, (), doubts if isinstance(answer, list) else (f"{repr(answer)[:80]} is no list of orders",))
+
+
+def see_twaps(answer: Any) -> Resting:
+    """Return the TWAP orders of `twapHistory` that run, row by row."""
+    rows, doubts = _row_by_row(list(answer) if isinstance(answer, list) else [], _twap_row)
+    ended = {twap.number for twap, runs in rows if not runs}
+    running = {twap.number: twap for twap, runs in rows if runs and twap.number not in ended}
+    if not isinstance(answer, list):
+        doubts = (f"{repr(answer)[:80]} is no list of TWAP orders",)
+    return Resting((), tuple(running.values()), doubts)
+
+
+def see_positions(answer: Any) -> Holdings:
+    """Return the positions of a `clearinghouseState`, row by row."""
+    rows = answer.get("assetPositions") if isinstance(answer, Mapping) else None
+    if not isinstance(rows, list):
+        return Holdings((), (f"{repr(answer)[:80]} holds no positions",))
+    positions, doubts = _row_by_row(rows, lambda row: _position(row["position"]))
+    return Holdings(tuple(position for position in positions if position.szi), doubts)
 
 
 def read_account(answer: Any) -> AccountState:
@@ -140,9 +211,9 @@ def read_account(answer: Any) -> AccountState:
     def read(body: Mapping[str, Any]) -> AccountState:
         summary = body["marginSummary"]
         return AccountState(
-            account_value_usd=Decimal(summary["accountValue"]),
-            withdrawable_usd=Decimal(body["withdrawable"]),
-            margin_used_usd=Decimal(summary["totalMarginUsed"]),
+            account_value_usd=_number(summary["accountValue"]),
+            withdrawable_usd=_number(body["withdrawable"]),
+            margin_used_usd=_number(summary["totalMarginUsed"]),
             positions=tuple(_position(item["position"]) for item in body["assetPositions"]),
             time_ms=int(body.get("time", 0)),
         )
@@ -222,16 +293,71 @@ def in_order(fills: Iterable[Fill]) -> list[Fill]:
     return sorted(once.values(), key=lambda fill: (fill.time_ms, fill.tid, fill.oid))
 
 
+def _row_by_row(rows: Iterable[Any], read: Callable[[Any], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
+    """Return the rows that can be read, and what is to be said of the others."""
+    seen, doubts = [], []
+    for row in rows:
+        try:
+            seen.append(read(row))
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
+            doubts.append(f"cannot be read: {repr(row)[:120]}")
+    return tuple(seen), tuple(doubts)
+
+
+def _open_order(body: Mapping[str, Any]) -> OpenOrder:
+    cloid = body.get("cloid")
+    return OpenOrder(
+        coin=str(body["coin"]),
+        oid=int(body["oid"]),
+        cloid=cloid.lower() if isinstance(cloid, str) else None,
+        reduce_only=body.get("reduceOnly") is True,
+    )
+
+
+def _twap_row(body: Mapping[str, Any]) -> tuple[RunningTwap, bool]:
+    """Return a TWAP order and whether this row, its beginning or its end, leaves it running."""
+    state, status = body["state"], body["status"]["status"]
+    return RunningTwap(str(state["coin"]), int(body["twapId"]), state.get("reduceOnly") is True), status == "activated"
+
+
+def _number(value: Any) -> Decimal:
+    """Return a number that is one: neither NaN nor infinite."""
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is not a number")
+    return number
+
+
+def amount(value: Any) -> Decimal:
+    """Return a price or size of an answer.
+
+    Raises
+    ------
+    ValueError, TypeError, InvalidOperation
+        Not a number, infinite or negative.
+    """
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"{value!r} is negative")
+    return number
+
+
+def _is_buy(side: Any) -> bool:
+    if side not in ("A", "B"):
+        raise ValueError(f"{side!r} is no side")
+    return bool(side == "B")
+
+
 def _order(body: Mapping[str, Any], word: str, at_ms: Any) -> VenueOrder:
-    cloid, left = body.get("cloid"), Decimal(body["sz"])
+    cloid, left = body.get("cloid"), amount(body["sz"])
     return VenueOrder(
         coin=body["coin"],
-        is_buy=body["side"] == "B",
+        is_buy=_is_buy(body["side"]),
         oid=int(body["oid"]),
         cloid=None if cloid is None else str(cloid).lower(),
-        px=Decimal(body["limitPx"]),
+        px=amount(body["limitPx"]),
         left_sz=left,
-        original_sz=Decimal(body.get("origSz", left)),
+        original_sz=amount(body.get("origSz", left)),
         reduce_only=body.get("reduceOnly"),
         is_trigger=body.get("isTrigger"),
         word=str(word),
@@ -243,16 +369,16 @@ def _fill(body: Mapping[str, Any]) -> Fill:
     cloid = body.get("cloid")
     return Fill(
         coin=body["coin"],
-        is_buy=body["side"] == "B",
-        px=Decimal(body["px"]),
-        sz=Decimal(body["sz"]),
+        is_buy=_is_buy(body["side"]),
+        px=amount(body["px"]),
+        sz=amount(body["sz"]),
         time_ms=int(body["time"]),
         oid=int(body["oid"]),
         tid=int(body.get("tid", 0)),  # absent in answers of 2023
         cloid=None if cloid is None else str(cloid).lower(),
-        fee=Decimal(body.get("fee") or 0),
+        fee=_number(body.get("fee") or 0),
         fee_token=body.get("feeToken", "USDC"),
-        closed_pnl=Decimal(body.get("closedPnl") or 0),
+        closed_pnl=_number(body.get("closedPnl") or 0),
         crossed=body.get("crossed") is True,
         is_liquidation=body.get("liquidation") is not None,
     )
@@ -260,14 +386,14 @@ def _fill(body: Mapping[str, Any]) -> Fill:
 
 def _position(body: Mapping[str, Any]) -> Position:
     entry, liquidation = body.get("entryPx"), body.get("liquidationPx")
-    szi, value = Decimal(body["szi"]), body.get("positionValue")
+    szi, value = _number(body["szi"]), body.get("positionValue")
     return Position(
         coin=body["coin"],
         szi=szi,
-        entry_px=None if entry is None else Decimal(entry),
-        mark_px=None if value is None or not szi else Decimal(value) / abs(szi),
-        liquidation_px=None if liquidation is None else Decimal(liquidation),
-        margin_used_usd=Decimal(body.get("marginUsed") or 0),
+        entry_px=None if entry is None else amount(entry),
+        mark_px=None if value is None or not szi else amount(value) / abs(szi),
+        liquidation_px=None if liquidation is None else amount(liquidation),
+        margin_used_usd=_number(body.get("marginUsed") or 0),
         leverage=int(body["leverage"]["value"]),
         is_cross=body["leverage"]["type"] == "cross",
     )

@@ -2,22 +2,29 @@
 
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from quant_organism.errors import InputError
 from quant_organism.venue.client import requests
 from quant_organism.venue.client.account import (
     AccountState,
     Fill,
+    Holdings,
+    Resting,
     VenueOrder,
+    amount,
     in_order,
     read_account,
     read_fills,
     read_open_orders,
     read_order_status,
+    see_open_orders,
+    see_positions,
+    see_twaps,
     together,
 )
 from quant_organism.venue.client.limits import AddressBudget, NonceSource
@@ -25,7 +32,13 @@ from quant_organism.venue.client.listings import Listed, Listings, dex_names, lo
 from quant_organism.venue.client.network import VenueSpec
 from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why, read_outcomes
 from quant_organism.venue.client.requests import NewOrder
-from quant_organism.venue.client.transport import Transport, VenueRefused, VenueUnreachable, VenueUnreadable
+from quant_organism.venue.client.transport import (
+    Transport,
+    VenueError,
+    VenueRefused,
+    VenueUnreachable,
+    VenueUnreadable,
+)
 from quant_organism.venue.keystore import Wallet
 from quant_organism.venue.protocol.instruments import dex_name
 from quant_organism.venue.protocol.wire import Grouping
@@ -35,6 +48,8 @@ LOW_BUDGET: Final = 500
 """Requests left of the account below which its true number is asked for."""
 EXPIRY_FACTOR: Final = 2
 """So many times `action_seconds` after its nonce an action is past, also by a clock of the venue that is behind."""
+V = TypeVar("V", Resting, Holdings)
+K = TypeVar("K", str, int)
 _PLAIN_ACCOUNTS: Final = frozenset({"default", "disabled", "dexAbstraction"})
 
 
@@ -118,9 +133,16 @@ class HyperliquidVenue:
 
         They are what is asked for the account, its orders and mid prices from then on; `""` is the venue's own.
         """
-        found = [dex for dex in dex_names(self.transport.info) if dex and self._has_money(dex)]
-        self._dexs = list(dict.fromkeys([*self._dexs, *found]))
-        return self._dexs
+        failure = None
+        for dex in dex_names(self.transport.info):
+            try:
+                if dex and dex not in self._dexs and self._has_money(dex):
+                    self._dexs.append(dex)
+            except VenueError as error:  # the others are looked at all the same
+                failure = error
+        if failure is not None:
+            raise failure
+        return list(self._dexs)
 
     # what is asked
 
@@ -165,8 +187,32 @@ class HyperliquidVenue:
             answer = self.transport.info({"type": "allMids", "dex": dex})
             if not isinstance(answer, dict):
                 raise VenueUnreadable(f"{answer!r}", where="info allMids")
-            mids |= {coin: Decimal(px) for coin, px in answer.items() if isinstance(px, str)}
+            mids |= {coin: px for coin, text in answer.items() if (px := _price(text)) is not None}
         return mids
+
+    def resting(self) -> Resting:
+        """Return whatever may still trade, as far as it can be seen: what a dex or a row hides, hides nothing else."""
+        seen = [
+            self._see(f"open orders{_on(dex)}", {"type": "frontendOpenOrders", "dex": dex}, see_open_orders, Resting())
+            for dex in self._dexs
+        ]
+        seen.append(self._see("TWAP orders", {"type": "twapHistory"}, see_twaps, Resting()))
+        return Resting(
+            tuple(order for part in seen for order in part.orders),
+            tuple(twap for part in seen for twap in part.twaps),
+            tuple(doubt for part in seen for doubt in part.doubts),
+        )
+
+    def holdings(self) -> Holdings:
+        """Return what is held, as far as it can be seen."""
+        seen = [
+            self._see(f"positions{_on(dex)}", {"type": "clearinghouseState", "dex": dex}, see_positions, Holdings())
+            for dex in self._dexs
+        ]
+        return Holdings(
+            tuple(position for part in seen for position in part.positions),
+            tuple(doubt for part in seen for doubt in part.doubts),
+        )
 
     def refresh_budget(self) -> None:
         """Learn how many requests the account has left."""
@@ -194,14 +240,20 @@ class HyperliquidVenue:
         return self._act(action, nonce, len(orders))
 
     def cancel(self, targets: Sequence[tuple[str, str]], nonce: int) -> list[Outcome]:
-        """Cancel by coin and cloid."""
-        action = requests.cancel_action([(self.listed(coin).asset, cloid) for coin, cloid in targets])
-        return self._act(action, nonce, len(targets), is_urgent=True, is_cancel=True)
+        """Cancel by coin and cloid; a coin that is not listed holds up no other."""
+        return self._cancel(targets, nonce, requests.cancel_action)
 
     def cancel_oids(self, targets: Sequence[tuple[str, int]], nonce: int) -> list[Outcome]:
-        """Cancel by coin and oid: orders that are not ours."""
-        action = requests.cancel_oids_action([(self.listed(coin).asset, oid) for coin, oid in targets])
-        return self._act(action, nonce, len(targets), is_urgent=True, is_cancel=True)
+        """Cancel by coin and oid: orders that are not ours; a coin that is not listed holds up no other."""
+        return self._cancel(targets, nonce, requests.cancel_oids_action)
+
+    def cancel_twap(self, coin: str, number: int, nonce: int) -> Outcome:
+        """End a TWAP order."""
+        asset = self._asset(coin)
+        if isinstance(asset, Rejected):
+            return asset
+        action = requests.cancel_twap_action(asset, number)
+        return self._act(action, nonce, 1, is_urgent=True, is_cancel=True)[0]
 
     def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
         """Let the venue cancel all open orders at a time; None takes it back."""
@@ -227,6 +279,37 @@ class HyperliquidVenue:
             return Fence.NEVER
         closed = "duplicate nonce" in outcome.text or "nonce too low" in outcome.text
         return Fence.CLOSED if closed else Fence.UNSURE
+
+    def _see(self, what: str, body: dict[str, str], see: Callable[[Any], V], empty: V) -> V:
+        """Return what an answer shows; where there is none, nothing and a doubt."""
+        try:
+            seen = see(self.transport.info({**body, "user": self._user}))
+        except VenueError as error:
+            return replace(empty, doubts=(f"{what}: {error.what}",))
+        return replace(seen, doubts=tuple(f"{what}: {doubt}" for doubt in seen.doubts))
+
+    def _cancel(
+        self, targets: Sequence[tuple[str, K]], nonce: int, action: Callable[[list[tuple[int, K]]], dict[str, Any]]
+    ) -> list[Outcome]:
+        assets = [self._asset(coin) for coin, _ in targets]
+        known = [(asset, key) for asset, (_, key) in zip(assets, targets, strict=True) if isinstance(asset, int)]
+        done: list[Outcome] = []
+        if known:
+            done = self._act(action(known), nonce, len(known), is_urgent=True, is_cancel=True)
+        answered = iter(done)
+        return [asset if isinstance(asset, Rejected) else next(answered) for asset in assets]
+
+    def _asset(self, coin: str) -> int | Rejected:
+        """Return the number of whatever can be canceled, spot pairs included, or why it has none."""
+        number = self._listings.number(coin)
+        if number is not None:
+            return number
+        try:
+            return self.listed(coin).asset
+        except InputError as error:
+            return Rejected(Why.ASSET, error.what)
+        except VenueError as error:
+            return Rejected(Why.NOT_SENT, error.what)
 
     def _account(self, dex: str) -> AccountState:
         return read_account(self.transport.info({"type": "clearinghouseState", "user": self._user, "dex": dex}))
@@ -354,3 +437,15 @@ def check_account(transport: Transport, wallet: Wallet) -> None:
             where=user,
             remedy="approve it on the venue's API page, or correct account_address",
         )
+
+
+def _price(text: Any) -> Decimal | None:
+    """Return a mid price, or None where a coin has none that can be used."""
+    try:
+        return (amount(text) or None) if isinstance(text, str) else None
+    except (ValueError, InvalidOperation):
+        return None
+
+
+def _on(dex: str) -> str:
+    return f" on {dex}" if dex else ""

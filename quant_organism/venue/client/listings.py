@@ -74,6 +74,12 @@ class Listings:
         """Names of all perpetuals, delisted ones included, in the venue's order."""
         return list(self._entries)
 
+    def number(self, coin: str) -> int | None:
+        """Return the number in actions of a perpetual or a spot pair; None: nothing of that name is listed."""
+        name = self._sdk.name_to_coin.get(coin)
+        asset = None if name is None else self._sdk.coin_to_asset.get(name)
+        return None if asset is None else int(asset)
+
     def find(self, coin: str) -> Listed:
         """Return a perpetual by name.
 

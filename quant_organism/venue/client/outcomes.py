@@ -166,6 +166,8 @@ def read_outcomes(answer: Any, count: int) -> list[Outcome]:
         return [Accepted("done")] * count
     data = response.get("data")
     statuses = data.get("statuses") if isinstance(data, Mapping) else None
+    if isinstance(data, Mapping) and count == 1 and statuses is None and "status" in data:
+        statuses = [data["status"]]  # a TWAP order has one
     if not isinstance(statuses, list) or len(statuses) != count:
         return [Unknown(f"{count} statuses are expected: {_short(answer)}")] * count
     return [_item(status) for status in statuses]

@@ -164,6 +164,11 @@ def cancel_oids_action(targets: Sequence[tuple[int, int]]) -> dict[str, Any]:
     return {"type": "cancel", "cancels": [{"a": asset, "o": oid} for asset, oid in targets]}
 
 
+def cancel_twap_action(asset: int, number: int) -> dict[str, Any]:
+    """Return the action that ends a TWAP order."""
+    return {"type": "twapCancel", "a": asset, "t": number}
+
+
 def schedule_cancel_action(time_ms: int | None) -> dict[str, Any]:
     """Return the action that cancels all open orders at a time, or takes that back."""
     return {"type": "scheduleCancel"} if time_ms is None else {"type": "scheduleCancel", "time": time_ms}
