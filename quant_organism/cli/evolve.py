@@ -85,6 +85,7 @@ def _document(outcome: "SearchOutcome") -> dict[str, Any]:
         "market": outcome.market,
         "interval": outcome.interval,
         "date": outcome.date,
+        "cycle": outcome.cycle,
         "trials": outcome.population.height,
         "feasible": int(outcome.population["feasible"].sum()),
         "candidates": outcome.candidates,

@@ -19,6 +19,7 @@ from quant_organism.cli import (
     queries,
     replay,
     run,
+    runs,
     strategies,
     ui,
     venue,
@@ -41,6 +42,7 @@ app.command("audit", cls=with_settings("data_dir"))(audit.audit)
 app.add_typer(archive.app, name="archive")
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
+app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.command("replay", cls=with_settings("data_dir"))(replay.replay)
 app.add_typer(queries.app, name="trials")

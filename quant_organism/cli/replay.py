@@ -102,7 +102,7 @@ def _panel(document: "StrategyConfig", lake: "Lake") -> "Panel":
 
     born, interval = document.provenance, Interval.parse(document.interval)
     day = date.fromisoformat(born.date)
-    manifest = lake.table(PanelTable).read_day(day, market=born.market, interval=interval.name)
+    manifest = lake.table(PanelTable, cycle=born.cycle).read_day(day, market=born.market, interval=interval.name)
     return rebuild_panel(manifest, lake, market=born.market, interval=interval, day=day)
 
 

@@ -71,6 +71,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "market": outcome.market,
         "interval": outcome.interval,
         "date": outcome.date,
+        "cycle": outcome.cycle,
         "searched": outcome.searched,
         "candidates": outcome.validated.height,
         "survivors": int(outcome.validated["passed"].sum()),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import orjson
 import polars as pl
 
 from quant_organism import __version__
@@ -19,7 +20,6 @@ from quant_organism.deployment.records import Provenance
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import archive_hash, founders_from
 from quant_organism.evolution.budget import luck_sentence
-from quant_organism.evolution.candidates import EdgeEvidence
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.cycle import EvolutionResult
 from quant_organism.evolution.ledger import TrialLedger
@@ -29,6 +29,7 @@ from quant_organism.evolution.records import read_candidates
 from quant_organism.evolution.tables import ArchiveTable, CycleTable
 from quant_organism.evolution.trial_summary import DAYS_A_YEAR
 from quant_organism.kernels.closure import code_identity
+from quant_organism.market.cycles import CycleIndex, cycle_id
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
@@ -64,6 +65,13 @@ class Cycle:
         The panel and its spans.
     compute
         What it is computed with.
+    begun
+        Row of `cycles` that was written when it began, for one that goes on; None: it begins now.
+
+    Raises
+    ------
+    IntegrityError
+        It began on another panel.
     """
 
     plan: CyclePlan
@@ -73,6 +81,36 @@ class Cycle:
     day: date
     data: SplitPanel
     compute: Compute = field(default_factory=Compute)
+    begun: pl.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        if self.begun is not None and (panel := self.begun[0, CycleTable.panel_hash]) != self.panel.hash:
+            raise IntegrityError(
+                f"the cycle was begun on panel {panel[:8]}, but the panel is {self.panel.hash[:8]}",
+                where=f"{self.market} at {self.interval.name}, {self.day}",
+                remedy="materialise market_panel and what follows again",
+            )
+
+    @cached_property
+    def id(self) -> str:
+        """Identity among the cycles of this market, interval and day: of panel, plan, founding archive and seed."""
+        row = self.record.row(0, named=True)
+        return cycle_id(row["panel_hash"], row["spec_hash"], row["seed"])
+
+    @cached_property
+    def index(self) -> CycleIndex:
+        """Which cycles the days of this market and interval mean."""
+        return CycleIndex(self.lake.root, self.market, self.interval)
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether it is the cycle that its day means."""
+        return self.index.latest(self.day) == self.id
+
+    def begin(self) -> None:
+        """Write down what this cycle is a function of, and make it the one that its plan and seed mean on this day."""
+        self.write(CycleTable, self.record)
+        self.index.begin(self.day, self.id, self.plan.hash, self.plan.seed)
 
     @property
     def panel(self) -> Panel:
@@ -101,11 +139,13 @@ class Cycle:
 
     def read(self, table: type[Table]) -> pl.DataFrame:
         """Return a table of this cycle from the lake."""
-        return self.lake.table(table).read_day(self.day, market=self.market, interval=self.interval.name)
+        stored = self.lake.table(table, cycle=self.id)
+        return stored.read_day(self.day, market=self.market, interval=self.interval.name)
 
     def write(self, table: type[Table], frame: pl.DataFrame) -> None:
         """Store a table of this cycle in the lake."""
-        self.lake.table(table).write(frame, market=self.market, interval=self.interval.name, day=self.day)
+        stored = self.lake.table(table, cycle=self.id)
+        stored.write(frame, market=self.market, interval=self.interval.name, day=self.day)
 
     def draw_store(self, test: str, identity: Mapping[str, str]) -> DrawStore:
         """Return where draws on copies of the market are kept."""
@@ -173,17 +213,21 @@ class Cycle:
             "archive": self.founded_with,
             "code": code_identity("quant_organism.evolution.cycle"),
         }
-        folder = Path(self.compute.checkpoints) / self.market / self.interval.name / self.day.isoformat()
+        folder = Path(self.compute.checkpoints) / self.market / self.interval.name / self.day.isoformat() / self.id
         return Checkpoint(folder, identity)
 
-    def forget_checkpoint(self, result: EvolutionResult) -> None:
-        """Remove what was kept of a search that is complete and stored; of one cut short it stays, to go on from."""
+    def search_stored(self, result: EvolutionResult) -> None:
+        """Make this cycle the latest of its day, and remove what was kept of a search that is complete.
+
+        Of one that was cut short it stays, to go on from.
+        """
+        self.index.make_latest(self.day, self.id)
         if result.search.is_complete and (checkpoint := self.checkpoint()) is not None:
             checkpoint.remove()
 
     def count_trials(self, generation: int, evaluations: Sequence[Evaluation], *, baseline: str = "") -> None:
         """Enter what this cycle's search, or a baseline beside it, evaluated in a generation in the trial ledger."""
-        cycle = f"{self.day.isoformat()}-{self.interval.name}-seed{self.plan.seed}"
+        cycle = f"{self.day.isoformat()}-{self.interval.name}-{self.id}"
         identity = LedgerIdentity(
             spec_hash=self.plan.spec.hash,
             panel_hash=self.in_sample.hash,
@@ -201,12 +245,30 @@ class Cycle:
         return luck_sentence(tried, self.in_sample.n_bars / self.interval.bars_per_day / DAYS_A_YEAR)
 
     @cached_property
+    def founded_by(self) -> tuple[date, str] | None:
+        """Day and identity of the cycle whose archive founds this one; None where there is none.
+
+        The latest of its day, on the newest earlier day that left an archive, whenever that was.
+        """
+        if self.begun is not None:
+            day, _, cycle = self.begun[0, CycleTable.founded_by].partition("/")
+            return (date.fromisoformat(day), cycle) if cycle else None
+        where = {"market": self.market, "interval": self.interval.name}
+        earlier = [day for day in self.lake.table(ArchiveTable).days(**where) if day < self.day]
+        for day in reversed(earlier):
+            cycle = self.index.latest(day)
+            if cycle is not None and day in self.lake.table(ArchiveTable, cycle=cycle).days(**where):
+                return day, cycle
+        return None
+
+    @cached_property
     def archive_before(self) -> pl.DataFrame | None:
-        """The archive that the cycle of the day before left, if there is one; no other day's."""
-        yesterday = self.day - timedelta(days=1)
-        if yesterday not in self.lake.days(ArchiveTable.dataset, market=self.market, interval=self.interval.name):
+        """The archive that this cycle is founded with; None where no earlier one left any."""
+        if self.founded_by is None:
             return None
-        return self.lake.table(ArchiveTable).read_day(yesterday, market=self.market, interval=self.interval.name)
+        day, cycle = self.founded_by
+        stored = self.lake.table(ArchiveTable, cycle=cycle)
+        return stored.read_day(day, market=self.market, interval=self.interval.name)
 
     @property
     def founded_with(self) -> str:
@@ -218,40 +280,26 @@ class Cycle:
         """Genomes of that archive whose families take part, the best first."""
         return [] if self.archive_before is None else founders_from(self.archive_before, self.families)
 
-    def record(self, evidence: EdgeEvidence | None) -> pl.DataFrame:
-        """Return how this cycle searches and chooses, for all that is derived from it: one row.
-
-        The archive that founded it belongs to that, and the evidence that its final choice was given.
-        """
-        known = "" if evidence is None else f"{evidence.pooled_p!r} {evidence.per_asset_p!r}"
-        parts = (self.plan.spec.hash, self.plan.gates.hash, self.plan.costs.hash, self.founded_with, known)
+    @cached_property
+    def record(self) -> pl.DataFrame:
+        """What this cycle is a function of: the row of `cycles`."""
+        if self.begun is not None:
+            return self.begun
+        founded_by = "" if self.founded_by is None else "/".join(map(str, self.founded_by))
         row = {
             "panel_hash": self.panel.hash,
-            "spec_hash": hashlib.sha256("".join(parts).encode()).hexdigest(),
+            "spec_hash": hashlib.sha256(f"{self.plan.hash}{self.founded_with}".encode()).hexdigest(),
             "code_version": __version__,
             "seed": self.plan.seed,
             "archive_hash": self.founded_with,
+            "founded_by": founded_by,
+            "plan": orjson.dumps(self.plan.document, option=orjson.OPT_SORT_KEYS).decode(),
         }
         return CycleTable.frame([row])
 
-    def provenance(self, record: pl.DataFrame) -> Provenance:
-        """Return where everything that this cycle found comes from.
-
-        Parameters
-        ----------
-        record
-            As `Cycle.record` returned it when the search was made.
-
-        Raises
-        ------
-        IntegrityError
-            The population was evolved on another panel than the one now described.
-        """
-        row = record.drop("archive_hash", strict=False).row(0, named=True)
-        if row["panel_hash"] != self.panel.hash:
-            raise IntegrityError(
-                f"the population was evolved on panel {row['panel_hash'][:8]}, but the panel is {self.panel.hash[:8]}",
-                where=f"evolved_population of {self.day}",
-                remedy="materialise evolved_population and what follows again",
-            )
-        return Provenance(market=self.market, date=self.day.isoformat(), **row)
+    @property
+    def provenance(self) -> Provenance:
+        """Where everything that this cycle finds comes from."""
+        row = self.record.row(0, named=True)
+        named = {name: row[name] for name in ("panel_hash", "spec_hash", "code_version", "seed")}
+        return Provenance(market=self.market, date=self.day.isoformat(), **named)

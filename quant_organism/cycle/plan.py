@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+
+import orjson
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.executors import open_executor
@@ -89,6 +92,24 @@ class CyclePlan:
     costs: Costs = field(default_factory=Costs)
     every_gate: bool = False
     stop_without_edge: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All that decides a result but the seed, as plain values; limits of time and money only cut it short."""
+        copies = self.significance
+        return {
+            "search": self.spec.uninterrupted.model_dump(),
+            "gates": self.gates.document,
+            "costs": self.costs.to_dict(),
+            "significance": {name: getattr(copies, name) for name in ("strategies", "copies", "searches")},
+            "every_gate": self.every_gate,
+            "stop_without_edge": self.stop_without_edge,
+        }
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the document's canonical JSON."""
+        return hashlib.sha256(orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,7 @@ def run_cycle(
     QuantOrganismError
         What a stage raised; tables of the stages before it are stored.
     """
+    cycle.begin()
     with during("pretest"):
         pretested = ask_pretest(cycle, progress)
     cycle.write(PretestTable, pretested.table)
@@ -106,7 +107,7 @@ def run_cycle(
     for table, frame in searched.tables.items():
         cycle.write(table, frame)
     cycle.write(ArchiveTable, archive)
-    cycle.forget_checkpoint(searched.result)
+    cycle.search_stored(searched.result)
 
     repeated: list[LuckMeasured] = []
     grounds = cycle.grounds(
@@ -136,10 +137,9 @@ def run_cycle(
     cycle.write(VerdictTable, decided.verdicts)
     cycle.write(StandingTable, validated)
     with during("deployment"):
-        provenance = cycle.provenance(searched.record)
         reviewed = read_reviewed(grounds.candidates, validated, decided.verdicts)
-        documents = write_documents(cycle, reviewed, provenance)
+        documents = write_documents(cycle, reviewed)
         cycle.write(DocumentTable, documents_frame(documents))
-        deployed = deploy_survivors(cycle, repository, documents, reviewed, provenance)
+        deployed = deploy_survivors(cycle, repository, documents, reviewed)
     cycle.write(DecisionTable, deployed.table)
     return CycleResult(pretested, searched, archive, decided, repeated[0], documents, deployed)

@@ -17,7 +17,6 @@ from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.deployment.birth import born_documents, earned, scored_returns
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, deploy, pool_at
-from quant_organism.deployment.records import Provenance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import DecisionTable
 from quant_organism.evolution.archive import merge
@@ -27,7 +26,6 @@ from quant_organism.evolution.progress import Standing
 from quant_organism.evolution.tables import (
     ArchiveTable,
     CandidateTable,
-    CycleTable,
     EliteTable,
     FamilyProgressTable,
     LostBatchTable,
@@ -77,10 +75,9 @@ class Pretested:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """What the search found, and the table `cycles` that says how it was made."""
+    """What the search found."""
 
     result: EvolutionResult
-    record: pl.DataFrame
 
     @property
     def tables(self) -> dict[type[Table], pl.DataFrame]:
@@ -93,7 +90,6 @@ class Searched:
             EliteTable: self.result.elites,
             RejectedTable: self.result.rejected,
             LostBatchTable: self.result.lost,
-            CycleTable: self.record,
         }
 
 
@@ -162,7 +158,7 @@ def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
 
 
 def search(cycle: Cycle, pretest: pl.DataFrame, progress: Progress = no_progress) -> Searched:
-    """Search the in-sample days and make the final choice; founded with the archive of the day before.
+    """Search the in-sample days and make the final choice; founded with the archive of the newest earlier cycle.
 
     Parameters
     ----------
@@ -179,7 +175,7 @@ def search(cycle: Cycle, pretest: pl.DataFrame, progress: Progress = no_progress
         progress("Evolution", 1, 1, "not searched: nothing to find")
     else:
         result = _evolve(cycle, evidence, progress)
-    return Searched(result, cycle.record(evidence))
+    return Searched(result)
 
 
 def _evolve(cycle: Cycle, evidence: EdgeEvidence | None, progress: Progress) -> EvolutionResult:
@@ -209,7 +205,7 @@ def _evolve(cycle: Cycle, evidence: EdgeEvidence | None, progress: Progress) -> 
 
 
 def carry_archive(cycle: Cycle, elites: pl.DataFrame, population: pl.DataFrame) -> pl.DataFrame:
-    """Return the archive after this cycle: its elites among those of the day before, table `strategy_archive`."""
+    """Return the archive after this cycle: its elites among those of the one before, table `strategy_archive`."""
     before = cycle.archive_before
     nothing = ArchiveTable.empty()
     return merge(nothing if before is None else before, elites, tried=population["hash"])
@@ -319,9 +315,7 @@ def decide(cycle: Cycle, grounds: Grounds, metrics: pl.DataFrame, before: Judgem
     return StageReviews(judged.reviews, judged.verdicts, {StandingTable: summary_frame(judged.reviews, metrics)})
 
 
-def write_documents(
-    cycle: Cycle, reviewed: Sequence[ReviewedCandidate], provenance: Provenance
-) -> list[StrategyConfig]:
+def write_documents(cycle: Cycle, reviewed: Sequence[ReviewedCandidate]) -> list[StrategyConfig]:
     """Return the document of each survivor at its birth, best fitness first.
 
     Parameters
@@ -330,10 +324,8 @@ def write_documents(
         The cycle.
     reviewed
         Its candidates, judged by all gates.
-    provenance
-        As `Cycle.provenance` returns it.
     """
-    return born_documents(reviewed, panel=cycle.panel, provenance=provenance, at=cycle.day.isoformat())
+    return born_documents(reviewed, panel=cycle.panel, provenance=cycle.provenance, at=cycle.day.isoformat())
 
 
 def deploy_survivors(
@@ -341,7 +333,6 @@ def deploy_survivors(
     repository: StrategyRepository,
     survivors: Sequence[StrategyConfig],
     reviewed: Sequence[ReviewedCandidate],
-    provenance: Provenance,
 ) -> Deployed:
     """Save the survivors' documents, and let the best that are not too alike into the shadow pool, the proven on paper.
 
@@ -355,10 +346,8 @@ def deploy_survivors(
         As `write_documents` returns them.
     reviewed
         The cycle's candidates, judged by all gates.
-    provenance
-        As `Cycle.provenance` returns it.
     """
-    at, interval, costs = cycle.day.isoformat(), cycle.interval.name, cycle.plan.costs
+    at, interval, costs, provenance = cycle.day.isoformat(), cycle.interval.name, cycle.plan.costs, cycle.provenance
     with repository.writing():
         pool = pool_at(repository, provenance, interval, at=at)
         committees = list({d.id: d.committee for d in [*survivors, *pool]}.values())

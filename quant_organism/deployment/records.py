@@ -1,15 +1,14 @@
 """The parts of a strategy's document: origin, members, what validation measured, how it did afterwards."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from quant_organism.deployment.stages import Timestamp
 from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.market.cycles import cycle_id
 from quant_organism.strategies import Committee, Genome, Member
 
 if TYPE_CHECKING:
@@ -62,9 +61,13 @@ class Provenance(_Record):
 
     @property
     def cycle_id(self) -> str:
-        """``<market>/<date>/<hash8>``: equal for runs of the same search on the same data with the same seed."""
-        digest = hashlib.sha256(orjson.dumps([self.panel_hash, self.spec_hash, self.seed])).hexdigest()
-        return f"{self.market}/{self.date}/{digest[:8]}"
+        """``<market>/<date>/<cycle>``: equal for runs of the same search on the same data with the same seed."""
+        return f"{self.market}/{self.date}/{self.cycle}"
+
+    @property
+    def cycle(self) -> str:
+        """The cycle's identity in the lake, where its records are kept."""
+        return cycle_id(self.panel_hash, self.spec_hash, self.seed)
 
 
 class StageEvidence(_Record):

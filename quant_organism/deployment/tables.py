@@ -6,10 +6,10 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.market.table import BY_INTERVAL, Column, Table
+from quant_organism.market.table import BY_CYCLE, Column, Table
 
 
-class DocumentTable(Table, dataset="strategy_configs", partitions=BY_INTERVAL, written_by="strategy_configs"):
+class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, written_by="strategy_configs"):
     """One strategy document at its birth."""
 
     id = Column(pl.String(), "identity of the strategy", key=True)
@@ -20,7 +20,7 @@ class DocumentTable(Table, dataset="strategy_configs", partitions=BY_INTERVAL, w
     document = Column(pl.String(), "its stored form, checksum included", unit="JSON")
 
 
-class DecisionTable(Table, dataset="deployed_configs", partitions=BY_INTERVAL, written_by="deployed_configs"):
+class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, written_by="deployed_configs"):
     """One decision of a cycle's deployment step, on a survivor or a strategy in the pool."""
 
     id = Column(pl.String(), "identity of the strategy", key=True)

@@ -188,7 +188,7 @@ def merge(before: pl.DataFrame, now: pl.DataFrame, *, tried: Collection[str]) ->
     Parameters
     ----------
     before, now
-        The archive of the day before, and the `elites` of this search.
+        The archive before it, and the `elites` of this search.
     tried
         Hashes of all genomes that this search measured.
     """

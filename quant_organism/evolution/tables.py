@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from quant_organism.evolution.objectives import KNOWN_OBJECTIVES
-from quant_organism.market.table import BY_INTERVAL, Column, Columns, Table
+from quant_organism.market.table import BY_CYCLE, Column, Columns, Table
 
 _SHARPE: Final = "annual Sharpe ratio"
 
@@ -83,7 +83,7 @@ class TrialTable(Table, dataset="trials", partitions=("panel_hash", "costs_hash"
     )
 
 
-class PopulationTable(Table, dataset="evolved_population", partitions=BY_INTERVAL, written_by="evolved_population"):
+class PopulationTable(Table, dataset="evolved_population", partitions=BY_CYCLE, written_by="evolved_population"):
     """One trial of a cycle's search: a unique genome, where it came from, and its in-sample metrics."""
 
     trial = Column(pl.Int64(), "number in the order of evaluation, from 0", key=True)
@@ -103,9 +103,7 @@ class PopulationTable(Table, dataset="evolved_population", partitions=BY_INTERVA
     genome = _genome()
 
 
-class ProgressTable(
-    Table, dataset="search_progress", partitions=BY_INTERVAL, written_by="evolved_population", version=2
-):
+class ProgressTable(Table, dataset="search_progress", partitions=BY_CYCLE, written_by="evolved_population", version=2):
     """One generation of a search: counts so far, and how good and how diverse the populations are."""
 
     generation = Column(pl.Int64(), "number of the generation, from 0", key=True)
@@ -120,7 +118,7 @@ class ProgressTable(
     objectives = Columns(_objectives())
 
 
-class FamilyProgressTable(Table, dataset="search_families", partitions=BY_INTERVAL, written_by="evolved_population"):
+class FamilyProgressTable(Table, dataset="search_families", partitions=BY_CYCLE, written_by="evolved_population"):
     """One family on one island in one generation."""
 
     generation = Column(pl.Int64(), "number of the generation, from 0", key=True)
@@ -131,7 +129,7 @@ class FamilyProgressTable(Table, dataset="search_families", partitions=BY_INTERV
     median_sharpe = Column(pl.Float64(), "median of its feasible members, if any", unit=_SHARPE, nullable=True)
 
 
-class RejectedTable(Table, dataset="rejected", partitions=BY_INTERVAL, written_by="evolved_population"):
+class RejectedTable(Table, dataset="rejected", partitions=BY_CYCLE, written_by="evolved_population"):
     """One genome that failed the birth checks."""
 
     genome = Column(pl.String(), "its identity")
@@ -142,7 +140,7 @@ class RejectedTable(Table, dataset="rejected", partitions=BY_INTERVAL, written_b
     detail = Column(pl.String(), "where it showed")
 
 
-class LostBatchTable(Table, dataset="lost_batches", partitions=BY_INTERVAL, written_by="evolved_population"):
+class LostBatchTable(Table, dataset="lost_batches", partitions=BY_CYCLE, written_by="evolved_population"):
     """One batch that could not be measured."""
 
     generation = Column(pl.Int64(), "its generation")
@@ -151,17 +149,21 @@ class LostBatchTable(Table, dataset="lost_batches", partitions=BY_INTERVAL, writ
     reason = Column(pl.String(), "why")
 
 
-class CycleTable(Table, dataset="cycles", partitions=BY_INTERVAL, written_by="evolved_population"):
-    """One cycle: what its search was a function of."""
+class CycleTable(Table, dataset="cycles", partitions=BY_CYCLE, written_by="market_panel", version=2):
+    """One cycle: what it is a function of, written when it begins."""
 
     panel_hash = Column(pl.String(), "SHA-256 of the panel")
-    spec_hash = Column(pl.String(), "SHA-256 of spec, gates, costs, founders and the evidence before the search")
+    spec_hash = Column(pl.String(), "SHA-256 of the plan and of the archive that founded it")
     code_version = Column(pl.String(), "version of the program")
     seed = Column(pl.Int64(), "seed of the search")
     archive_hash = Column(pl.String(), "SHA-256 of the archive that founded it; empty without one")
+    founded_by = Column(pl.String(), "date and identity of the cycle that left that archive", since=2, default="")
+    plan = Column(
+        pl.String(), "search, gates, costs and tests of luck as JSON; empty in older files", since=2, default=""
+    )
 
 
-class CandidateTable(Table, dataset="candidates", partitions=BY_INTERVAL, written_by="evolved_population"):
+class CandidateTable(Table, dataset="candidates", partitions=BY_CYCLE, written_by="evolved_population"):
     """One member of a strategy that the search put forward."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
@@ -173,7 +175,7 @@ class CandidateTable(Table, dataset="candidates", partitions=BY_INTERVAL, writte
     genome = _genome()
 
 
-class ArchiveTable(Table, dataset="strategy_archive", partitions=BY_INTERVAL, written_by="strategy_archive"):
+class ArchiveTable(Table, dataset="strategy_archive", partitions=BY_CYCLE, written_by="strategy_archive"):
     """One filled cell of the grid over ways to behave, and the best genome that behaves so; goes from day to day."""
 
     cell = Column(pl.Int64(), "number of the cell", key=True)
@@ -190,7 +192,7 @@ class ArchiveTable(Table, dataset="strategy_archive", partitions=BY_INTERVAL, wr
     genome = _genome()
 
 
-class EliteTable(ArchiveTable, dataset="elites", partitions=BY_INTERVAL, written_by="evolved_population"):
+class EliteTable(ArchiveTable, dataset="elites", partitions=BY_CYCLE, written_by="evolved_population"):
     """One filled cell of the grid over ways to behave, and the best genome that this cycle's search found there."""
 
 

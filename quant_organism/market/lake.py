@@ -13,13 +13,12 @@ import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.schema import Interval, check_market_id
-from quant_organism.market.stored import StoredTable
+from quant_organism.market.stored import StoredTable, days_in, part_of_day
 from quant_organism.market.table import Table
 from quant_organism.resilience.files import write_file, write_files
 
 _PART: Final = "part.parquet"
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_DAY_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _MANIFESTS: Final = "markets"
 
 
@@ -57,9 +56,17 @@ class Lake:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
-    def table(self, table: type[Table]) -> StoredTable:
-        """Return the days of a table that the lake holds, to be read and written by what the table describes."""
-        return StoredTable(self.root, table)
+    def table(self, table: type[Table], *, cycle: str | None = None) -> StoredTable:
+        """Return the days of a table that the lake holds, to be read and written by what the table describes.
+
+        Parameters
+        ----------
+        table
+            What is stored.
+        cycle
+            Whose records, where the table lies by cycle; None: those of the latest cycle of each day.
+        """
+        return StoredTable(self.root, table, cycle)
 
     def write(self, dataset: str, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
         """Make `frame` the dataset's content for one day, in place of what was there; return its file.
@@ -133,9 +140,7 @@ class Lake:
 
     def days(self, dataset: str, *, market: str, interval: str | None = None) -> list[date]:
         """Return the days that the dataset holds of a market, in order; none when there is nothing."""
-        folder = self._folder(dataset, market, interval)
-        found = (_DAY_FOLDER.fullmatch(path.parent.name) for path in folder.glob(f"date=*/{_PART}"))
-        return sorted(date.fromisoformat(match[1]) for match in found if match)
+        return days_in(self._folder(dataset, market, interval))
 
     def stamps(self, dataset: str, *, market: str, end: date, interval: str | None = None) -> tuple[object, ...]:
         """Return day, size and time of change of each file up to a day: equal as long as nobody has replaced one."""
@@ -215,7 +220,7 @@ class Lake:
             )
         first, last = start or days[0], end or days[-1]
         folder = self._folder(dataset, market, interval)
-        parts = [self._part(folder, day) for day in days if first <= day <= last]
+        parts = [part for day in days if first <= day <= last and (part := part_of_day(self.root, folder, day))]
         if not parts:
             raise InputError(
                 f"the lake holds no {what} from {first} to {last}",

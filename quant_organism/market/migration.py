@@ -6,6 +6,7 @@ already. A new form is a new step at the end of `STEPS`.
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,47 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import IntegrityError
-from quant_organism.market.stored import VERSION, parquet_bytes
+from quant_organism.market.cycles import cycle_id
+from quant_organism.market.stored import VERSION, encode, index_of_day, parquet_bytes
+from quant_organism.market.tables import CycleIndexTable
 from quant_organism.resilience.files import flush_folders, storage_error, write_file
 from quant_organism.resilience.locks import alone_in
 
+UNRECORDED: Final = "unrecorded"
+"""Identity of what an earlier version left without a record of the cycle that it belongs to."""
+
 _STAMP: Final = "layout.json"
+_PART: Final = "part.parquet"
+_RECORD: Final = "cycles"
+_LINK: Final = b'<!doctype html>\n<meta charset="utf-8">\n<meta http-equiv="refresh" content="0; url='
+"""How a page begins that only leads to another one."""
+
+_OF_A_CYCLE: Final = (
+    "candle_quality",
+    "market_panel",
+    "edge_pretest",
+    "evolved_population",
+    "search_progress",
+    "search_families",
+    "rejected",
+    "lost_batches",
+    "candidates",
+    "elites",
+    "strategy_archive",
+    "backtest_validation",
+    "candidate_metrics",
+    "candidate_returns",
+    "replay_validation",
+    "strategy_replays",
+    "testnet_validation",
+    "search_significance",
+    "validation_verdicts",
+    "validated_strategies",
+    "strategy_configs",
+    "deployed_configs",
+    "tear_sheets",
+)
+"""Datasets that lay by day until form 2, beside the record of their cycle."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +168,58 @@ def _turned_away_becomes_rejected(root: Path) -> None:
     rename_column(root, "search_progress", "turned_away", "rejected", version=2)
 
 
-STEPS: Final = (MigrationStep("call genomes that failed the birth checks rejected", _turned_away_becomes_rejected),)
+def _records_lie_by_cycle(root: Path) -> None:
+    """Move what depends on how was searched and judged from its day's folder to that of its cycle; the record last."""
+    beside = (root.parent / "reports", root.parent / "checkpoints")
+    of_days: dict[Path, list[str]] = {}
+    for dataset in (*_OF_A_CYCLE, _RECORD):
+        for part in sorted((root / dataset).glob(f"market=*/interval=*/date=*/{_PART}")):
+            of_days.setdefault(part.parent.relative_to(root / dataset), []).append(dataset)
+    for day, datasets in sorted(of_days.items()):
+        index = root / CycleIndexTable.dataset / day / _PART
+        record = root / _RECORD / day / _PART
+        cycle, seed = _cycle_of(record) if record.exists() else (UNRECORDED, None)
+        if cycle not in (rows := index_of_day(index))[CycleIndexTable.cycle]:
+            row = CycleIndexTable.frame([(cycle, "", seed, rows.filter("latest").is_empty())])
+            write_file(index, encode(CycleIndexTable, pl.concat([rows, row])))
+        for place in beside:
+            _move_beneath(place.joinpath(*(level.partition("=")[2] for level in day.parts)), cycle)
+        for dataset in datasets:
+            _move(root / dataset / day / _PART, root / dataset / day / f"cycle={cycle}" / _PART)
+    for folder in (day for place in beside for day in sorted(place.glob("*/*/*"))):
+        _move_beneath(folder, UNRECORDED)
+
+
+def _cycle_of(record: Path) -> tuple[str, int]:
+    """Return the identity that a cycle's own record gives it, which is that of the documents that it wrote."""
+    row = pl.read_parquet(record, glob=False, hive_partitioning=False).row(0, named=True)
+    return cycle_id(row["panel_hash"], row["spec_hash"], row["seed"]), row["seed"]
+
+
+def _move_beneath(folder: Path, cycle: str) -> None:
+    """Move the files of a day, and its tear sheets, to a folder of its cycle; where a page was, one leads to it now."""
+    pages = [*folder.glob("*.html"), *folder.glob("tear_sheets/*.html")]
+    files = sorted({*pages, *(path for path in folder.glob("*") if path.is_file())})
+    for path in files:
+        target = folder / cycle / path.relative_to(folder)
+        if path.suffix != ".html":
+            _move(path, target)
+        elif not (page := path.read_bytes()).startswith(_LINK):
+            write_file(target, page)
+            to = html.escape(os.path.relpath(target, path.parent))
+            write_file(path, _LINK + f'{to}">\n<title>Moved</title>\n<p>It is <a href="{to}">here</a>.</p>\n'.encode())
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+    flush_folders([target.parent, path.parent])
+
+
+STEPS: Final = (
+    MigrationStep("call genomes that failed the birth checks rejected", _turned_away_becomes_rejected),
+    MigrationStep("keep the records and reports of each cycle under its own identity", _records_lie_by_cycle),
+)
 """From form 1 on: the first makes form 2 of form 1, and so on."""
 
 NEWEST: Final = 1 + len(STEPS)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from quant_organism.errors import InputError
-from quant_organism.market.table import Table
+from quant_organism.market.table import BY_CYCLE, Table
+from quant_organism.market.tables import CycleIndexTable
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,6 +32,7 @@ def connect(root: Path, tables: Sequence[type[Table]]) -> duckdb.DuckDBPyConnect
 def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequence[type[Table]]) -> None:
     """Give a connection in memory a view per table that the lake holds, its folders as columns, and nothing else.
 
+    The view of a table that lies by cycle shows the latest cycle of each day; beside it, `<table>_all` shows every one.
     Afterwards it reads this lake alone: no other file, no network, no extension, and no setting can be changed.
 
     Parameters
@@ -46,16 +48,19 @@ def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequenc
     pattern_root = glob.escape(str(folder))
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
-        pattern = "/".join([table.dataset, *[f"{level}=*" for level in table.partitions], "*.parquet"])
-        if next(folder.glob(pattern), None) is None:
+        if next(folder.glob(_pattern(table)), None) is None:
             continue
-        kinds = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in table.partitions)
-        by_name = any(column.optional or column.since > 1 for column in table.columns)
-        connection.execute(
-            f'create view "{table.dataset}" as select * from read_parquet({_quoted(f"{pattern_root}/{pattern}")},'
-            f" union_by_name = {str(by_name).lower()}, hive_partitioning = {str(bool(kinds)).lower()}"
-            + (f", hive_types = {{{kinds}}})" if kinds else ")")
-        )
+        rows = _rows(table, pattern_root)
+        if table.partitions == BY_CYCLE:
+            connection.execute(f'create view "{table.dataset}_all" as select * from {rows}')
+            if next(folder.glob(_pattern(CycleIndexTable)), None) is None:
+                continue
+            levels = ", ".join(BY_CYCLE)
+            latest = f"select {levels} from {_rows(CycleIndexTable, pattern_root)} where latest"
+            rows = f'"{table.dataset}_all" semi join latest using ({levels})'
+            connection.execute(f'create view "{table.dataset}" as with latest as ({latest}) select * from {rows}')
+        else:
+            connection.execute(f'create view "{table.dataset}" as select * from {rows}')
     allowed = ", ".join(_quoted(f"{root}/") for root in sorted({str(folder), pattern_root}))
     connection.execute(f"set allowed_directories = [{allowed}]")
     connection.execute("set enable_external_access = false")
@@ -83,6 +88,20 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             str(error), where="query", remedy=f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
         ) from error
     return answer
+
+
+def _pattern(table: type[Table]) -> str:
+    return "/".join([table.dataset, *[f"{level}=*" for level in table.partitions], "*.parquet"])
+
+
+def _rows(table: type[Table], pattern_root: str) -> str:
+    """Return what reads all files of a table, the levels of its folders as columns."""
+    kinds = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in table.partitions)
+    by_name = any(column.optional or column.since > 1 for column in table.columns)
+    return (
+        f"read_parquet({_quoted(f'{pattern_root}/{_pattern(table)}')}, union_by_name = {str(by_name).lower()},"
+        f" hive_partitioning = {str(bool(kinds)).lower()}" + (f", hive_types = {{{kinds}}})" if kinds else ")")
+    )
 
 
 def _quoted(text: str) -> str:

@@ -13,7 +13,8 @@ import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.schema import Interval, check_market_id
-from quant_organism.market.table import Table
+from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, BY_MARKET, Table
+from quant_organism.market.tables import CycleIndexTable
 from quant_organism.resilience.files import write_files
 
 VERSION: Final = "schema_version"
@@ -22,6 +23,7 @@ VERSION: Final = "schema_version"
 _PART: Final = "part.parquet"
 _MAKE_AGAIN: Final = "delete it and import that day again, or materialise its asset again"
 _DAY_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+_CYCLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def encode(table: type[Table], frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -88,19 +90,26 @@ def read_parts(table: type[Table], parts: Sequence[Path]) -> pl.DataFrame:
 class StoredTable:
     """The days of one table in the lake.
 
+    What depends on how was searched and judged lies by cycle beneath its day: without a cycle, a day is its latest.
+
     Parameters
     ----------
     root
         The lake's folder.
     table
-        A table whose files lie by market and day, with or without an interval between the two.
+        A table whose files lie by market and day, with or without an interval between the two, by cycle or not.
+    cycle
+        Identity of the cycle whose records are meant; None: the latest of each day, to be read only.
     """
 
-    def __init__(self, root: Path, table: type[Table]) -> None:
-        if table.partitions not in (("market", "interval", "date"), ("market", "date")):
+    def __init__(self, root: Path, table: type[Table], cycle: str | None = None) -> None:
+        if table.partitions not in (BY_CYCLE, BY_INTERVAL, BY_MARKET):
             raise TypeError(f"{table.__name__} does not lie by market and day: use its own store")
+        if cycle is not None and not _CYCLE.fullmatch(cycle):
+            raise InputError(f"{cycle!r} cannot name a cycle", remedy="see them with: quant-organism runs list")
         self._root = root
         self._table = table
+        self._cycle = cycle if table.partitions == BY_CYCLE else None
 
     def write(self, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
         """Make `frame` the table's content for one day, in place of what was there; return its file.
@@ -108,7 +117,8 @@ class StoredTable:
         Raises
         ------
         InputError
-            The frame is not what the table describes, or `market` or `interval` cannot name a folder of the lake.
+            The frame is not what the table describes, `market` or `interval` cannot name a folder of the lake, or the
+            table lies by cycle and none is named.
         StorageError
             The folder cannot be written; what was there before is unchanged.
         """
@@ -125,8 +135,8 @@ class StoredTable:
         InputError, StorageError
             As `write`.
         """
-        folder = self._folder(market, interval)
-        return write_files((_file(folder, day), encode(self._table, frames[day])) for day in sorted(frames))
+        paths = {day: self.path(market=market, day=day, interval=interval) for day in sorted(frames)}
+        return write_files((path, encode(self._table, frames[day])) for day, path in paths.items())
 
     def read(
         self, *, market: str, interval: str | None = None, start: date | None = None, end: date | None = None
@@ -153,12 +163,25 @@ class StoredTable:
         return scan_parts(self._table, self._parts(market, interval, start, end))
 
     def days(self, *, market: str, interval: str | None = None) -> list[date]:
-        """Return the days that the table holds of a market, in order; none when there is nothing."""
-        return days_in(self._folder(market, interval))
+        """Return the days that the table holds of a market, in order; of any cycle where none is named."""
+        return days_in(self._folder(market, interval), self._cycle)
 
     def path(self, *, market: str, day: date, interval: str | None = None) -> Path:
-        """Return the file of a day, there or not."""
-        return _file(self._folder(market, interval), day)
+        """Return the file of a day, there or not.
+
+        Raises
+        ------
+        InputError
+            `market` or `interval` cannot name a folder of the lake, or the table lies by cycle and none is named.
+        """
+        folder = self._folder(market, interval)
+        if self._table.partitions == BY_CYCLE and self._cycle is None:
+            raise InputError(
+                f"the table {self._table.dataset} lies by cycle, and none is named",
+                where=str(folder),
+                remedy="name one: lake.table(table, cycle=...)",
+            )
+        return _file(folder, day, self._cycle)
 
     def _folder(self, market: str, interval: str | None) -> Path:
         if (interval is not None) != ("interval" in self._table.partitions):
@@ -173,6 +196,7 @@ class StoredTable:
     def _parts(self, market: str, interval: str | None, start: date | None, end: date | None) -> list[Path]:
         days = self.days(market=market, interval=interval)
         what = f"{self._table.dataset} of market {market}" + (f" at {interval}" if interval else "")
+        what += f" by cycle {self._cycle}" if self._cycle else ""
         if not days:
             known = ", ".join(sorted(markets_in(self._root))) or "none"
             raise InputError(
@@ -182,20 +206,50 @@ class StoredTable:
             )
         first, last = start or days[0], end or days[-1]
         folder = self._folder(market, interval)
-        parts = [_file(folder, day) for day in days if first <= day <= last]
+        parts = [
+            part for day in days if first <= day <= last and (part := part_of_day(self._root, folder, day, self._cycle))
+        ]
         if not parts:
             raise InputError(
                 f"the lake holds no {what} from {first} to {last}",
                 where=str(self._root),
-                remedy=f"there are days from {days[0]} to {days[-1]}",
+                remedy=f"there are days from {days[0]} to {days[-1]}; see the cycles with: quant-organism runs list",
             )
         return parts
 
 
-def days_in(folder: Path) -> list[date]:
-    """Return the days whose files lie under a folder, in order."""
-    found = (_DAY_FOLDER.fullmatch(path.parent.name) for path in folder.glob(f"date=*/{_PART}"))
-    return sorted(date.fromisoformat(match[1]) for match in found if match)
+def days_in(folder: Path, cycle: str | None = None) -> list[date]:
+    """Return the days whose files lie under a folder, by whatever cycle or by one, in order."""
+    beneath = [_PART, f"cycle=*/{_PART}"] if cycle is None else [f"cycle={cycle}/{_PART}"]
+    names = {path.relative_to(folder).parts[0] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
+    return sorted(date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match)
+
+
+def part_of_day(root: Path, folder: Path, day: date, cycle: str | None = None) -> Path | None:
+    """Return the file of a day: of a cycle, else of the latest of the day where files lie by cycle; None without one.
+
+    Parameters
+    ----------
+    root
+        The lake's folder.
+    folder
+        Where the days of a dataset lie, of one market and interval.
+    day, cycle
+        Which file.
+    """
+    part = _file(folder, day, cycle)
+    if cycle is None and not part.exists():
+        index = root / CycleIndexTable.dataset / folder.relative_to(root / folder.relative_to(root).parts[0])
+        latest = index_of_day(_file(index, day)).filter("latest")[CycleIndexTable.cycle]
+        if latest.is_empty():
+            return None
+        part = _file(folder, day, latest[0])
+    return part if part.exists() else None
+
+
+def index_of_day(path: Path) -> pl.DataFrame:
+    """Return the index of a day's cycles; empty where the file is not there."""
+    return read_parts(CycleIndexTable, [path] if path.exists() else [])
 
 
 def markets_in(root: Path) -> set[str]:
@@ -203,8 +257,9 @@ def markets_in(root: Path) -> set[str]:
     return {folder.name.removeprefix("market=") for folder in root.glob("*/market=*")}
 
 
-def _file(folder: Path, day: date) -> Path:
-    return folder / f"date={date.isoformat(day)}" / _PART
+def _file(folder: Path, day: date, cycle: str | None = None) -> Path:
+    of_day = folder / f"date={date.isoformat(day)}"
+    return of_day / _PART if cycle is None else of_day / f"cycle={cycle}" / _PART
 
 
 def _version(table: type[Table], part: Path) -> int:

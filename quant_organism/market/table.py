@@ -12,6 +12,9 @@ from quant_organism.errors import InputError
 BY_INTERVAL: Final = ("market", "interval", "date")
 """Levels of folders of what belongs to the bars of one market: a file per market, interval and day."""
 
+BY_CYCLE: Final = (*BY_INTERVAL, "cycle")
+"""Levels of folders of what depends on how was searched and judged: a file per cycle of a day."""
+
 BY_MARKET: Final = ("market", "date")
 """Levels of folders of what belongs to a market whatever its bars: a file per market and day."""
 

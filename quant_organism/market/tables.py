@@ -8,7 +8,7 @@ import polars as pl
 
 from quant_organism.market.row_rules import BAR_RULES
 from quant_organism.market.schema import TIMESTAMP
-from quant_organism.market.table import BY_INTERVAL, BY_MARKET, Column, Columns, Table
+from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, BY_MARKET, Column, Columns, Table
 
 REASONS: Final = (
     "gap",
@@ -68,7 +68,7 @@ class SetAsideTable(Table, dataset="set_aside", partitions=BY_MARKET, written_by
     detail = Column(pl.String(), "what was found, for a person")
 
 
-class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_INTERVAL, written_by="market_panel"):
+class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_CYCLE, written_by="market_panel"):
     """One symbol on one day of a cycle's panel, with a bar expected: how sound its bars are."""
 
     day = Column(pl.Date(), "the day", unit="UTC", key=True)
@@ -83,7 +83,7 @@ class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_INTERVAL
     reasons = Column(pl.String(), "the counts above 0, as text")
 
 
-class PanelTable(Table, dataset="market_panel", partitions=BY_INTERVAL, written_by="market_panel"):
+class PanelTable(Table, dataset="market_panel", partitions=BY_CYCLE, written_by="market_panel"):
     """One symbol of a cycle's panel."""
 
     symbol = Column(pl.String(), "the asset", key=True)
@@ -94,6 +94,15 @@ class PanelTable(Table, dataset="market_panel", partitions=BY_INTERVAL, written_
     score = Column(pl.Float64(), "data quality of its bars", unit="fraction")
     panel_days = Column(pl.Int64(), "length of the panel, the same in every row", unit="days")
     panel_hash = Column(pl.String(), "SHA-256 of the panel's arrays, the same in every row")
+
+
+class CycleIndexTable(Table, dataset="cycle_index", partitions=BY_INTERVAL, written_by="market_panel"):
+    """One cycle of a day, in the order in which they were begun last."""
+
+    cycle = Column(pl.String(), "its identity among the cycles of its market, interval and day", key=True)
+    plan_hash = Column(pl.String(), "SHA-256 of its plan; empty in what an earlier version left")
+    seed = Column(pl.Int64(), "seed of its search", nullable=True)
+    latest = Column(pl.Boolean(), "whether its search was stored last: the one that views of the day show")
 
 
 class DefectTable(Table):
@@ -113,4 +122,5 @@ TABLES: Final[tuple[type[Table], ...]] = (
     SetAsideTable,
     CandleQualityTable,
     PanelTable,
+    CycleIndexTable,
 )

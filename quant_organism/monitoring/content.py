@@ -91,7 +91,7 @@ class LineageRow:
     generation
         In which it was measured.
     operator
-        What made it: `founder`, `immigrant`, `archive` (handed in by the day before), `crossover` or `mutation`.
+        What made it: `founder`, `immigrant`, `archive` (handed in by the cycle before), `crossover` or `mutation`.
     mother, father
         Trial numbers of its parents; None where there is none. A child is always of its mother's family.
     sharpe

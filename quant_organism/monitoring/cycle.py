@@ -164,13 +164,13 @@ def _summary(
 
 
 def _founding(population: pl.DataFrame) -> str:
-    """Say how many of the first generation came from the archive of the day before."""
+    """Say how many of the first generation came from the archive of the cycle before."""
     founders = population.filter(pl.col("generation") == 0)
     invited = founders.filter(pl.col("operator") == "archive").height
     if not invited:
-        return "All founders were drawn at random: there was no archive of the day before to take any from."
+        return "All founders were drawn at random: there was no archive of an earlier day to take any from."
     return (
-        f"{invited:,} of its {len(founders):,} founders came from the archive of the day before and were measured "
+        f"{invited:,} of its {len(founders):,} founders came from the archive of the cycle before and were measured "
         "anew; the others were drawn at random."
     )
 

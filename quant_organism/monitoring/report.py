@@ -1,9 +1,10 @@
 """Write the report of a cycle: data for machines, pictures, and one page for people that works offline."""
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 
@@ -12,7 +13,12 @@ from quant_organism.monitoring.lineage import family_order, founder_of
 from quant_organism.monitoring.pages import page
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
-from quant_organism.resilience.files import remove_files, storage_error, write_files
+from quant_organism.resilience.files import remove_files, storage_error, write_file, write_files
+
+_LINK: Final = (
+    '<!doctype html>\n<meta charset="utf-8">\n<meta http-equiv="refresh" content="0; url={target}">\n'
+    '<title>Report</title>\n<p>The report is <a href="{target}">here</a>.</p>\n'
+)
 
 _PICTURES = ("equity", "pareto", "progress", "families", "genealogy")
 
@@ -62,6 +68,24 @@ def write_report(folder: Path, report: CycleReport) -> ReportFiles:
     )
     drawn = {name: path if name in pictures else None for name, path in paths.items()}
     return ReportFiles(json=data, html=page, **drawn)
+
+
+def write_link(page: Path, target: str) -> None:
+    """Write a page that leads to another one.
+
+    Parameters
+    ----------
+    page
+        Its file.
+    target
+        Path of the other one, from the folder of this one on.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written, or the disk is full.
+    """
+    write_file(page, _LINK.format(target=html.escape(target)).encode())
 
 
 def _pictures(report: CycleReport) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, 
 _MADE_BY: Final = {
     "founder": ("o", "drawn at random, founding or restart"),
     "immigrant": ("o", "drawn at random, immigrant"),
-    "archive": ("*", "archive of the day before"),
+    "archive": ("*", "archive of the cycle before"),
     "crossover": ("D", "crossover"),
     "mutation": ("^", "mutation"),
 }

@@ -13,7 +13,7 @@ from quant_organism.monitoring.pages import number, page, percent
 from quant_organism.monitoring.plots import equity_figure, png
 from quant_organism.monitoring.sheet_content import TearSheet
 from quant_organism.monitoring.sheet_plots import cone_figure, neighbours_figure, shakes_figure
-from quant_organism.resilience.files import remove_files, storage_error, write_files
+from quant_organism.resilience.files import write_files
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -50,7 +50,9 @@ _FIGURES: Final = (
 
 
 def write_tear_sheets(folder: Path, sheets: Sequence[TearSheet]) -> dict[str, Path]:
-    """Write tear sheets as `<id>.html`, and remove those of others; the same sheets again give the same bytes.
+    """Write tear sheets as `<id>.html`; the same sheets again give the same bytes.
+
+    Those of others stay: what no longer survives may be in the pool.
 
     Returns
     -------
@@ -62,10 +64,6 @@ def write_tear_sheets(folder: Path, sheets: Sequence[TearSheet]) -> dict[str, Pa
         The folder cannot be written, or the disk is full.
     """
     paths = {sheet.id: folder / f"{sheet.id}.html" for sheet in sheets}
-    try:
-        remove_files(path for path in folder.glob("*.html") if path not in paths.values())
-    except OSError as error:
-        raise storage_error(error, folder) from error
     write_files((paths[sheet.id], _page(sheet)) for sheet in sheets)
     return paths
 

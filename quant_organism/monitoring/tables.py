@@ -10,12 +10,12 @@ import polars as pl
 from quant_organism.deployment.tables import TABLES as DEPLOYMENT
 from quant_organism.errors import InputError
 from quant_organism.evolution.tables import TABLES as EVOLUTION
-from quant_organism.market.table import BY_INTERVAL, Column, Table
+from quant_organism.market.table import BY_CYCLE, Column, Table
 from quant_organism.market.tables import TABLES as MARKET
 from quant_organism.validation.tables import TABLES as VALIDATION
 
 
-class RobustnessTable(Table, dataset="tear_sheets", partitions=BY_INTERVAL, written_by="tear_sheets"):
+class RobustnessTable(Table, dataset="tear_sheets", partitions=BY_CYCLE, written_by="tear_sheets"):
     """One kind of change to one survivor: what it earned in sample when it was made."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)

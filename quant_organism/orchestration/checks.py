@@ -8,10 +8,20 @@ import polars as pl
 from quant_organism.cycle.documents import read_documents
 from quant_organism.errors import QuantOrganismError
 from quant_organism.market.quality import summarise
-from quant_organism.orchestration.metadata import number, table
+from quant_organism.market.tables import CandleQualityTable
+from quant_organism.monitoring.tables import table_named
+from quant_organism.orchestration.metadata import number
+from quant_organism.orchestration.metadata import table as shown
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    read_at_hand,
+)
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
+from quant_organism.validation.tables import StandingTable, VerdictTable
 from quant_organism.validation.verdict import Stage
 
 
@@ -22,11 +32,15 @@ from quant_organism.validation.verdict import Stage
     description="Candles are sound enough to evolve on: all bars together, the newest day, and every symbol.",
 )
 def data_quality(
-    context: dg.AssetCheckExecutionContext, market: MarketResource, lake: LakeResource
+    context: dg.AssetCheckExecutionContext,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    significance: SignificanceResource,
 ) -> dg.AssetCheckResult:
     """Compare the quality scores of the panel's candles with the least that is accepted."""
     day = date.fromisoformat(context.partition_key)
-    assessment = lake.open().read("candle_quality", market=market.id, interval=market.interval, start=day, end=day)
+    assessment = read_at_hand(CandleQualityTable, day, market, lake, search, significance)
     summary = summarise(assessment)
     reasons = summary.blocking_reasons(market.min_quality)
     worst = assessment.filter(pl.col("score") < 1).sort("score", "day", "symbol")
@@ -37,7 +51,7 @@ def data_quality(
             "score of all bars": number(summary.overall.score),
             "score of the newest day": number(summary.newest_day.score),
             "least accepted": market.min_quality,
-            "worst days": table(worst.select("day", "symbol", "bars", "expected", "score", "reasons")),
+            "worst days": shown(worst.select("day", "symbol", "bars", "expected", "score", "reasons")),
         },
     )
 
@@ -68,13 +82,17 @@ def something_to_find(edge_pretest: pl.DataFrame) -> dg.AssetCheckResult:
     "default.",
 )
 def evidence_complete(
-    context: dg.AssetCheckExecutionContext, strategy_configs: pl.DataFrame, market: MarketResource, lake: LakeResource
+    context: dg.AssetCheckExecutionContext,
+    strategy_configs: pl.DataFrame,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    significance: SignificanceResource,
 ) -> dg.AssetCheckResult:
     """Look for a stage that did not run, failed, or is missing in any document."""
     day = date.fromisoformat(context.partition_key)
     verdicts, validated = (
-        lake.open().read(dataset, market=market.id, interval=market.interval, start=day, end=day)
-        for dataset in ("validation_verdicts", "validated_strategies")
+        read_at_hand(table, day, market, lake, search, significance) for table in (VerdictTable, StandingTable)
     )
     earned = verdicts.join(validated.select("candidate", "standing"), on="candidate")
     needed = earned.filter(pl.col("needed_for").list.contains(pl.col("standing")))
@@ -87,7 +105,7 @@ def evidence_complete(
     return dg.AssetCheckResult(
         passed=not lacking,
         description=f"{len(lacking)} stages without passed evidence" if lacking else "every stage passed",
-        metadata={"documents": strategy_configs.height, "lacking": table(pl.DataFrame(lacking))},
+        metadata={"documents": strategy_configs.height, "lacking": shown(pl.DataFrame(lacking))},
     )
 
 
@@ -108,7 +126,7 @@ def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not broken,
         description=f"{len(broken)} broken documents" if broken else "every document reads back",
-        metadata={"documents": strategy_configs.height, "broken": table(pl.DataFrame(broken))},
+        metadata={"documents": strategy_configs.height, "broken": shown(pl.DataFrame(broken))},
     )
 
 
@@ -125,11 +143,15 @@ def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
         description=f"Gates of the stage {stage}: some candidate passes all of them that decide something.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, market: MarketResource, lake: LakeResource
+        context: dg.AssetCheckExecutionContext,
+        market: MarketResource,
+        lake: LakeResource,
+        search: SearchResource,
+        significance: SignificanceResource,
     ) -> dg.AssetCheckResult:
         day = date.fromisoformat(context.partition_key)
-        dataset = "validation_verdicts" if asset == "validated_strategies" else asset
-        verdicts = lake.open().read(dataset, market=market.id, interval=market.interval, start=day, end=day)
+        table = VerdictTable if asset == "validated_strategies" else table_named(asset)
+        verdicts = read_at_hand(table, day, market, lake, search, significance)
         own = verdicts.filter(pl.col("stage") == stage)
         stopped = own.filter(pl.col("needed_for").list.len() > 0, pl.col("status") != "passed")
         judged, fell = own["candidate"].n_unique(), stopped["candidate"].n_unique()
@@ -137,7 +159,7 @@ def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
             passed=judged == 0 or fell < judged,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{judged - fell} of {judged} candidates passed" if judged else "nothing was judged here",
-            metadata={"verdicts": table(own.select("candidate", "gate", "needed_for", "status", "value", "reason"))},
+            metadata={"verdicts": shown(own.select("candidate", "gate", "needed_for", "status", "value", "reason"))},
         )
 
     return check

@@ -11,7 +11,7 @@ from quant_organism.orchestration.assets.replay import replays_of_the_day, testn
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
 from quant_organism.orchestration.checks import CHECKS
-from quant_organism.orchestration.io_manager import LakeIOManager
+from quant_organism.orchestration.io_manager import lake_io_manager
 from quant_organism.orchestration.jobs import JOBS, nightly
 from quant_organism.orchestration.logs import LOGGERS
 from quant_organism.orchestration.resources import (
@@ -73,7 +73,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             "reports": ReportsResource(folder=str(data_dir / "reports")),
             "panels": Panels(),
             "progress": progress,
-            "io_manager": LakeIOManager(lake=lake, market=market),
+            "io_manager": lake_io_manager,
         },
         loggers=LOGGERS,
         executor=dg.in_process_executor,

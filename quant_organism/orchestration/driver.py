@@ -15,22 +15,40 @@ from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.comparison import Comparison, compare
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.tables import DecisionTable
 from quant_organism.errors import InputError
 from quant_organism.evolution.baselines import Baseline, baselines_named
-from quant_organism.market.lake import Lake
+from quant_organism.evolution.tables import (
+    CandidateTable,
+    FamilyProgressTable,
+    LostBatchTable,
+    PopulationTable,
+    ProgressTable,
+)
 from quant_organism.market.schema import choose_symbols
 from quant_organism.market.source import CandleSource
+from quant_organism.market.table import Table
+from quant_organism.market.tables import PanelTable
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import partition_key, range_tags
-from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    cycle_at_hand,
+    open_cycle,
+    read_at_hand,
+)
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
 from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
+from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
 
 
 @dataclass(frozen=True)
@@ -47,8 +65,8 @@ class CycleOutcome:
 
     Attributes
     ----------
-    market, interval, date
-        The cycle.
+    market, interval, date, cycle
+        The cycle, and its identity among those of the day.
     validated, verdicts, decisions
         Frames as `validated_strategies`, `validation_verdicts` and `deployed_configs` store them.
     searched
@@ -62,6 +80,7 @@ class CycleOutcome:
     market: str
     interval: str
     date: date
+    cycle: str
     validated: pl.DataFrame
     verdicts: pl.DataFrame
     decisions: pl.DataFrame
@@ -90,8 +109,8 @@ class SearchOutcome:
 
     Attributes
     ----------
-    market, interval, date
-        The cycle that the search belongs to.
+    market, interval, date, cycle
+        The cycle that the search belongs to, and its identity among those of the day.
     population, generations, lost
         Frames as `evolved_population`, `search_progress` and `lost_batches` store them.
     islands
@@ -105,6 +124,7 @@ class SearchOutcome:
     market: str
     interval: str
     date: date
+    cycle: str
     population: pl.DataFrame
     generations: pl.DataFrame
     lost: pl.DataFrame
@@ -127,7 +147,8 @@ class Driver:
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._settings, self._progress = settings, progress
         self._market = MarketResource.of(settings.market, settings.data_dir)
-        self._search = SearchResource.of(settings)
+        self._search, self._significance = SearchResource.of(settings), SignificanceResource.of(settings)
+        self._lake = LakeResource(folder=str(settings.data_dir / "lake"))
         self._definitions = build_definitions(settings, progress=progress)
 
     @property
@@ -216,9 +237,9 @@ class Driver:
     def compare(self, day: date, names: Sequence[Baseline]) -> Comparison:
         """Compare the search of a day, which is at rest, with other methods."""
         with run_lock(self._settings.data_dir):
-            lake = LakeResource(folder=str(self._settings.data_dir / "lake"))
-            manifest = self._read("market_panel", day)
-            cycle = open_cycle(manifest, day.isoformat(), self._market, lake, self._search, Panels())
+            manifest = self._read(PanelTable, day)
+            how = (self._market, self._lake, self._search, self._significance)
+            cycle = open_cycle(manifest, day.isoformat(), *how, Panels())
             return compare(cycle, self.source, names, self._progress)
 
     def baselines(self, names: Sequence[str]) -> tuple[Baseline, ...]:
@@ -269,34 +290,38 @@ class Driver:
         (folder / name).unlink(missing_ok=True)
         return folder / name
 
-    def _read(self, dataset: str, day: date) -> pl.DataFrame:
-        lake, interval = Lake(self._settings.data_dir / "lake"), self._market.interval
-        return lake.read(dataset, market=self.source.market, interval=interval, start=day, end=day)
+    def _cycle(self, day: date) -> str:
+        return cycle_at_hand(day, self._market, self._lake, self._search, self._significance)
+
+    def _read(self, table: type[Table], day: date) -> pl.DataFrame:
+        return read_at_hand(table, day, self._market, self._lake, self._search, self._significance)
 
     def _outcome(self, day: date) -> CycleOutcome:
-        market, interval = self.source.market, self._market.interval
+        market, interval, cycle = self.source.market, self._market.interval, self._cycle(day)
         return CycleOutcome(
             market=market,
             interval=interval,
             date=day,
-            validated=self._read("validated_strategies", day),
-            verdicts=self._read("validation_verdicts", day),
-            decisions=self._read("deployed_configs", day),
-            searched=not self._read("evolved_population", day).is_empty(),
-            luck=sentences(self._read("edge_pretest", day), self._read("search_significance", day)),
-            report=self._settings.data_dir / "reports" / market / interval / day.isoformat(),
+            cycle=cycle,
+            validated=self._read(StandingTable, day),
+            verdicts=self._read(VerdictTable, day),
+            decisions=self._read(DecisionTable, day),
+            searched=not self._read(PopulationTable, day).is_empty(),
+            luck=sentences(self._read(PretestTable, day), self._read(SignificanceTable, day)),
+            report=self._settings.data_dir / "reports" / market / interval / day.isoformat() / cycle,
         )
 
     def _search_outcome(self, day: date, facts: dict[str, Any]) -> SearchOutcome:
-        generations, families = self._read("search_progress", day), self._read("search_families", day)
+        generations, families = self._read(ProgressTable, day), self._read(FamilyProgressTable, day)
         return SearchOutcome(
             market=self.source.market,
             interval=self._market.interval,
             date=day,
-            population=self._read("evolved_population", day),
+            cycle=self._cycle(day),
+            population=self._read(PopulationTable, day),
             generations=generations,
-            lost=self._read("lost_batches", day),
+            lost=self._read(LostBatchTable, day),
             islands=families.filter(pl.col("generation") == generations["generation"].max(), pl.col("members") > 0),
-            candidates=self._read("candidates", day)["candidate"].unique(maintain_order=True).to_list(),
+            candidates=self._read(CandidateTable, day)["candidate"].unique(maintain_order=True).to_list(),
             facts=facts,
         )

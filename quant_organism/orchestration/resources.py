@@ -15,13 +15,17 @@ import polars as pl
 from pydantic import Field, PrivateAttr, create_model
 from pydantic.fields import FieldInfo
 
-from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, PanelTables, SignificancePlan, SplitPanel
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.errors import InputError
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.evolution.tables import CycleTable
+from quant_organism.market.cycles import CycleIndex
 from quant_organism.market.lake import Lake
 from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
+from quant_organism.market.table import Table
 from quant_organism.settings import MarketSettings, SearchSettings, Settings, ValidationSettings
 from quant_organism.validation.profile import Profile
 
@@ -86,11 +90,11 @@ class StrategiesResource(dg.ConfigurableResource[StrategyRepository]):
 class ReportsResource(dg.ConfigurableResource[Path]):
     """The folder of reports and plots."""
 
-    folder: str = Field(description="Folder of reports: market, interval and date inside.")
+    folder: str = Field(description="Folder of reports: market, interval, date and cycle inside.")
 
-    def of_cycle(self, market: str, interval: Interval, day: date) -> Path:
+    def of_cycle(self, cycle: Cycle) -> Path:
         """Return the folder of one cycle's report."""
-        return Path(self.folder) / market / interval.name / day.isoformat()
+        return Path(self.folder) / cycle.market / cycle.interval.name / cycle.day.isoformat() / cycle.id
 
 
 class MarketResource(_MarketConfiguration):  # type: ignore[misc]
@@ -213,19 +217,19 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             resume=self.resume,
         )
 
-    def plan(self, significance: SignificancePlan | None = None) -> CyclePlan:
+    def plan(self, significance: SignificancePlan) -> CyclePlan:
         """Return how a cycle searches and judges.
 
         Parameters
         ----------
         significance
-            What is spent on the tests of luck; None where nobody asks.
+            What is spent on the tests of luck.
         """
         return CyclePlan(
             spec=self.spec,
             gates=self.gates,
             seed=self.seed,
-            significance=significance or SignificancePlan(),
+            significance=significance,
             every_gate=self.every_gate,
             stop_without_edge=self.stop_without_edge,
         )
@@ -255,16 +259,54 @@ class SignificanceResource(dg.ConfigurableResource[None]):
         )
 
 
+def launch_config(resource: dg.ConfigurableResource[Any], **changes: Any) -> dict[str, Any]:
+    """Return the run configuration of a resource: all that it is set to, but for some changes.
+
+    A run configuration that names some fields alone has Dagster take the others from the class, not from the settings.
+    """
+    return {"config": {**resource.model_dump(), **changes}}
+
+
+def begin_cycle(
+    made: PanelTables,
+    partition: str,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    significance: SignificanceResource,
+) -> Cycle:
+    """Begin the cycle of a partition on its panel, by the settings at hand, and return it.
+
+    Parameters
+    ----------
+    made, partition
+        The panel, and its day.
+    market, lake, search, significance
+        Where, and how.
+    """
+    cycle = Cycle(
+        plan=search.plan(significance.plan),
+        lake=lake.open(),
+        market=market.id,
+        interval=market.bars,
+        day=date.fromisoformat(partition),
+        data=SplitPanel(made.panel),
+        compute=search.compute,
+    )
+    cycle.begin()
+    return cycle
+
+
 def open_cycle(
     manifest: pl.DataFrame,
     partition: str,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: Panels,
-    significance: SignificanceResource | None = None,
 ) -> Cycle:
-    """Return the cycle of a partition, on the panel that `market_panel` described.
+    """Return the cycle of a partition that was begun last by the settings at hand, on the panel that it began on.
 
     Parameters
     ----------
@@ -276,15 +318,53 @@ def open_cycle(
         Keeps the panel from asset to asset.
     """
     store, day = lake.open(), date.fromisoformat(partition)
+    id = cycle_at_hand(day, market, lake, search, significance)
+    begun = store.table(CycleTable, cycle=id).read_day(day, market=market.id, interval=market.interval)
     return Cycle(
-        plan=search.plan(None if significance is None else significance.plan),
+        plan=search.plan(significance.plan),
         lake=store,
         market=market.id,
         interval=market.bars,
         day=day,
         data=panels.open(manifest, store, market=market.id, interval=market.bars, day=day),
         compute=search.compute,
+        begun=begun,
     )
+
+
+def cycle_at_hand(
+    day: date, market: MarketResource, lake: LakeResource, search: SearchResource, significance: SignificanceResource
+) -> str:
+    """Return the identity of the cycle that was begun last on a day by the settings at hand.
+
+    Raises
+    ------
+    InputError
+        None was begun by them.
+    """
+    index, plan = CycleIndex(lake.open().root, market.id, market.bars), search.plan(significance.plan)
+    found = index.of_plan(day, plan.hash, plan.seed)
+    if found is None:
+        others = ", ".join(index.rows(day)["cycle"]) or "none"
+        raise InputError(
+            f"no cycle of {day} was begun by these settings with seed {plan.seed}",
+            where=f"market {market.id} at {market.interval}; cycles of that day: {others}",
+            remedy="materialise market_panel and what follows: each plan and seed has records of its own",
+        )
+    return found
+
+
+def read_at_hand(
+    table: type[Table],
+    day: date,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    significance: SignificanceResource,
+) -> pl.DataFrame:
+    """Return a table of the cycle that was begun last on a day by the settings at hand; errors as `cycle_at_hand`."""
+    cycle = cycle_at_hand(day, market, lake, search, significance)
+    return lake.open().table(table, cycle=cycle).read_day(day, market=market.id, interval=market.interval)
 
 
 def log_progress(what: str, done: int, total: int, note: str) -> None:

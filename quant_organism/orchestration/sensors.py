@@ -10,7 +10,13 @@ from pydantic import BaseModel
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.stages import DEPLOYED
 from quant_organism.orchestration.jobs import evolution_cycle
-from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, StrategiesResource
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    StrategiesResource,
+    launch_config,
+)
 
 _ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
@@ -75,7 +81,7 @@ def re_evolution(
         cursor.decayed |= {d.id: d.performance[-1].observed_at for d in fallen}
         cursor.fresh_seeds += 1
         return dg.SensorResult(
-            run_requests=[_search_again(fallen, newest, search.seed + cursor.fresh_seeds)],
+            run_requests=[_search_again(fallen, newest, search, search.seed + cursor.fresh_seeds)],
             cursor=cursor.model_dump_json(),
         )
     return dg.SensorResult(skip_reason=_nothing_to_do(here, newest, last, cursor, watched))
@@ -110,12 +116,12 @@ def _has_decayed(document: StrategyConfig) -> bool:
     return ratio is not None and ratio < DECAYED_BELOW
 
 
-def _search_again(fallen: Sequence[StrategyConfig], day: date, seed: int) -> dg.RunRequest:
+def _search_again(fallen: Sequence[StrategyConfig], day: date, search: SearchResource, seed: int) -> dg.RunRequest:
     moments = " ".join(f"{d.id}@{d.performance[-1].observed_at}" for d in fallen)
     return dg.RunRequest(
         run_key=f"decayed: {moments}",
         partition_key=day.isoformat(),
-        run_config=dg.RunConfig(resources={"search": {"config": {"seed": seed}}}),
+        run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
     )
 
 

@@ -17,15 +17,18 @@ from dagster_duckdb import DuckDBResource
 
 from quant_organism.errors import QuantOrganismError
 from quant_organism.market.query import CONFIG, add_views
-from quant_organism.market.table import BY_INTERVAL, Table
-from quant_organism.market.tables import CandleTable, LiveCandleTable
+from quant_organism.market.table import BY_CYCLE, Table
 from quant_organism.monitoring.tables import TABLES
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource
-
-CHECKED: Final[tuple[type[Table], ...]] = tuple(
-    table for table in TABLES if table.partitions == BY_INTERVAL and table not in (CandleTable, LiveCandleTable)
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    read_at_hand,
 )
+
+CHECKED: Final[tuple[type[Table], ...]] = tuple(table for table in TABLES if table.partitions == BY_CYCLE)
 """Tables of a cycle whose stored form a check reads again. What is ingested was judged row by row."""
 
 SCHEMA_KEY: Final = "dagster/column_schema"
@@ -121,13 +124,15 @@ def table_check(table: type[Table]) -> dg.AssetChecksDefinition:
         description=f"Columns and types, no missing values, keys: version {table.version} of the table.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, market: MarketResource, lake: LakeResource
+        context: dg.AssetCheckExecutionContext,
+        market: MarketResource,
+        lake: LakeResource,
+        search: SearchResource,
+        significance: SignificanceResource,
     ) -> dg.AssetCheckResult:
-        interval = market.interval if "interval" in table.partitions else None
-        days = [date.fromisoformat(key) for key in context.partition_keys]
         found, rows = [], 0
         try:
-            frame = lake.open().table(table).read(market=market.id, interval=interval, start=days[0], end=days[-1])
+            frame = read_at_hand(table, date.fromisoformat(context.partition_key), market, lake, search, significance)
             rows = frame.height
             found = table.problems(frame)
         except QuantOrganismError as error:

@@ -121,13 +121,15 @@ class Profile:
         return tuple(goal for goal in GOALS if gate in getattr(self, goal))
 
     @property
+    def document(self) -> dict[str, Any]:
+        """The profile as plain values."""
+        gates = {key: [gate.to_dict() for gate in getattr(self, key)] for key in (*GOALS, "information")}
+        return {"name": self.name, **gates}
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the profile's canonical JSON."""
-        content = {
-            "name": self.name,
-            **{key: [gate.to_dict() for gate in getattr(self, key)] for key in (*GOALS, "information")},
-        }
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _content(path: str) -> bytes:

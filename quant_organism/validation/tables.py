@@ -7,12 +7,12 @@ from typing import Final
 import polars as pl
 
 from quant_organism.market.schema import TIMESTAMP
-from quant_organism.market.table import BY_INTERVAL, Column, Table
+from quant_organism.market.table import BY_CYCLE, Column, Table
 
 _SHARPE: Final = "annual Sharpe ratio"
 
 
-class PretestTable(Table, dataset="edge_pretest", partitions=BY_INTERVAL, written_by="edge_pretest"):
+class PretestTable(Table, dataset="edge_pretest", partitions=BY_CYCLE, written_by="edge_pretest"):
     """One cycle: is there anything to find? What was measured is missing where the test did not run."""
 
     status = Column(pl.String(), "`passed` if there may be something to find, `failed` if not, or `not_run`")
@@ -32,7 +32,7 @@ class PretestTable(Table, dataset="edge_pretest", partitions=BY_INTERVAL, writte
     sentence = Column(pl.String(), "the answer in a sentence, or why there is none")
 
 
-class SignificanceTable(Table, dataset="search_significance", partitions=BY_INTERVAL, written_by="search_significance"):
+class SignificanceTable(Table, dataset="search_significance", partitions=BY_CYCLE, written_by="search_significance"):
     """One statistic of a search: how good it is, and how good the same search looks by luck alone."""
 
     statistic = Column(pl.String(), "`committee`, or a single strategy by rank", key=True)
@@ -74,7 +74,7 @@ class OpeningTable(Table, dataset="holdout_openings", partitions=("market",), wr
     result_hash = Column(pl.String(), "SHA-256 of what it showed; none before it was read", nullable=True)
 
 
-class VerdictTable(Table, dataset="validation_verdicts", partitions=BY_INTERVAL, written_by="validated_strategies"):
+class VerdictTable(Table, dataset="validation_verdicts", partitions=BY_CYCLE, written_by="validated_strategies"):
     """The verdict of one gate on one candidate, all gates together."""
 
     candidate = Column(pl.String(), "identity of the strategy")
@@ -92,26 +92,24 @@ class VerdictTable(Table, dataset="validation_verdicts", partitions=BY_INTERVAL,
 
 
 class VerdictAfterBacktestTable(
-    VerdictTable, dataset="backtest_validation", partitions=BY_INTERVAL, written_by="backtest_validation"
+    VerdictTable, dataset="backtest_validation", partitions=BY_CYCLE, written_by="backtest_validation"
 ):
     """The verdict of one gate that the backtest alone can judge, on one candidate."""
 
 
 class VerdictAfterReplayTable(
-    VerdictTable, dataset="replay_validation", partitions=BY_INTERVAL, written_by="replay_validation"
+    VerdictTable, dataset="replay_validation", partitions=BY_CYCLE, written_by="replay_validation"
 ):
     """The verdict of one gate up to the replay, on one candidate."""
 
 
 class VerdictAfterTestnetTable(
-    VerdictTable, dataset="testnet_validation", partitions=BY_INTERVAL, written_by="testnet_validation"
+    VerdictTable, dataset="testnet_validation", partitions=BY_CYCLE, written_by="testnet_validation"
 ):
     """The verdict of one gate up to the testnet, on one candidate."""
 
 
-class CandidateMetricTable(
-    Table, dataset="candidate_metrics", partitions=BY_INTERVAL, written_by="backtest_validation"
-):
+class CandidateMetricTable(Table, dataset="candidate_metrics", partitions=BY_CYCLE, written_by="backtest_validation"):
     """One candidate and what it did in each span."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
@@ -120,9 +118,7 @@ class CandidateMetricTable(
     metrics = Column(pl.String(), "metrics by span", unit="JSON")
 
 
-class CandidateReturnTable(
-    Table, dataset="candidate_returns", partitions=BY_INTERVAL, written_by="backtest_validation"
-):
+class CandidateReturnTable(Table, dataset="candidate_returns", partitions=BY_CYCLE, written_by="backtest_validation"):
     """What one candidate earned on one day on which it was looked at; the embargo is left out."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
@@ -130,7 +126,7 @@ class CandidateReturnTable(
     net_return = Column(pl.Float64(), "after all costs", unit="fraction of equity")
 
 
-class ReplayTable(Table, dataset="strategy_replays", partitions=BY_INTERVAL, written_by="replay_validation"):
+class ReplayTable(Table, dataset="strategy_replays", partitions=BY_CYCLE, written_by="replay_validation"):
     """One period in which one candidate was traded bar by bar."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
@@ -160,7 +156,7 @@ class MemberReplayTable(Table, dataset="member_replays", written_by="replay_vali
     returns = Column(pl.List(pl.Float64()), "net return of each bar", unit="fraction of equity")
 
 
-class StandingTable(Table, dataset="validated_strategies", partitions=BY_INTERVAL, written_by="validated_strategies"):
+class StandingTable(Table, dataset="validated_strategies", partitions=BY_CYCLE, written_by="validated_strategies"):
     """One candidate and what it has earned by all evidence together."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)

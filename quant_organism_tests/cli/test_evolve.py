@@ -69,9 +69,10 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
 
 def test_damaged_files_of_an_earlier_search_are_named_and_without_them_it_goes_on(call: Call, tmp_path: Path) -> None:
     arguments = ("evolve", "--world", write_world(tmp_path), *SIZE, "--json")
-    market = json.loads(call(*arguments).out)["market"]
+    done = json.loads(call(*arguments).out)
 
-    state = tmp_path / "data" / "checkpoints" / market / "1h" / LAST.isoformat() / "state.json"
+    folder = tmp_path / "data" / "checkpoints" / done["market"] / "1h" / LAST.isoformat()
+    state = folder / done["cycle"] / "state.json"
     state.parent.mkdir(parents=True)
     state.write_text("{")
     said = call(*arguments, "--resume")

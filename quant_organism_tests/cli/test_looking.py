@@ -197,3 +197,31 @@ def test_the_doctor_notes_a_taken_port(call: Call) -> None:
     assert said.code == 0
     (port,) = [finding for finding in json.loads(said.out)["findings"] if finding["what"] == "web UI"]
     assert port["state"] == "note"
+
+
+def test_cycles_are_listed_with_what_came_of_them_and_the_latest_of_a_day_has_a_star(
+    call: Call, finished_run: Finished
+) -> None:
+    (row,) = asked(call, finished_run, "runs", "list")
+    assert (row["date"], row["seed"], row["state"], row["latest"]) == (LAST.isoformat(), 0, "complete", True)
+    assert (row["profile"], row["gates"]) == ("smoke", "full")
+    assert row["deployed"] == len(asked(call, finished_run, "strategies", "list", "--stage", "shadow")["strategies"])  # type: ignore[call-overload]
+    assert Path(str(row["report"])).is_file()
+    shown = call("runs", "list", "--data-dir", finished_run.data_dir)
+    assert f"{row['cycle']} *" in shown.out
+    none = call("runs", "list", "--date", "2024-01-01", "--data-dir", finished_run.data_dir)
+    assert (none.code, none.out) == (0, "No cycles here on 2024-01-01.\n")
+
+
+def test_a_cycle_is_meant_by_its_name_how_it_begins_or_its_day(call: Call, finished_run: Finished) -> None:
+    (row,) = asked(call, finished_run, "runs", "list")
+    id, day, where = str(row["cycle"]), str(row["date"]), ("--data-dir", finished_run.data_dir)
+    for name in (id, id[:4], day, f"{day}/{id}", f"{row['market']}/{day}/{id}", f"{row['market']}/{day}"):
+        said = call("runs", "compare", id, name, *where)
+        assert said.code == 0, said.err
+        assert "Nothing was set differently." in said.out
+        assert "Documents written by both" in said.out
+    for unknown in ("nothing", "", f"2024-01-01/{id}", "2024-01-01"):
+        refused = call("runs", "compare", id, unknown, "--json", *where)
+        assert refused.code == 2
+        assert id in json.loads(refused.out)["error"]["remedy"]

@@ -1,5 +1,7 @@
 """A cycle is one thing: in plain Python, as assets, and in an audit it comes to the same tables."""
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,20 +11,26 @@ import pytest
 
 from quant_organism.audit.organism import run_organism
 from quant_organism.audit.profile import AuditProfile
-from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan, run_cycle
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan, SplitPanel, run_cycle
 from quant_organism.cycle.stages import Searched
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.tables import DocumentTable
 from quant_organism.errors import DataQualityError, IntegrityError
 from quant_organism.evolution.cycle import without_search
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.tables import CycleTable, ProgressTable
+from quant_organism.evolution.tables import ArchiveTable, PopulationTable, ProgressTable
+from quant_organism.market.cycles import CycleIndex
 from quant_organism.market.ingest import ingest
 from quant_organism.market.lake import Lake
+from quant_organism.market.query import ask, connect
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSource, load_world
+from quant_organism.monitoring.runs import compare_runs, stored_runs
+from quant_organism.monitoring.tables import TABLES
 from quant_organism.settings import SignificanceSettings
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import verdicts_frame
+from quant_organism.validation.tables import StandingTable
 from quant_organism_tests.panels import trending_panel
 from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
 
@@ -91,6 +99,88 @@ def test_assets_and_plain_python_write_the_same_documents(plain: Path, assets: P
     assert any(path.startswith("active") for path in by_hand)
 
 
+@pytest.fixture(scope="module")
+def second(plain: Path, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Cycle:
+    """Return a cycle by a smaller plan and another seed that was run on the same day of a copy of that folder."""
+    data_dir = tmp_path_factory.mktemp("second") / "data"
+    shutil.copytree(plain, data_dir)
+    small = EvolutionSpec.profile("smoke", islands=1, generations=1)
+    cycle = Cycle(
+        plan=CyclePlan(spec=small, gates=Profile.load("light"), significance=COPIES, seed=1),
+        lake=Lake(data_dir / "lake"),
+        market=MARKET,
+        interval=HOUR,
+        day=LAST,
+        data=SplitPanel(Panels().make(lake, MARKET, HOUR, LAST).panel),
+        compute=Compute(threads=1),
+    )
+    run_cycle(cycle, StrategyRepository(data_dir / "strategies"))
+    return cycle
+
+
+def test_another_plan_and_seed_of_the_same_day_leave_every_record_as_it_was(plain: Path, second: Cycle) -> None:
+    before, after = (files_of(folder, without=()) for folder in (plain, second.lake.root.parent))
+    changed = [path for path, content in before.items() if after.get(path) != content]
+    assert [Path(path).parts[1] for path in changed] == ["cycle_index"]
+    own = {Path(path).parts[1] for path in after.keys() - before.keys() if f"cycle={second.id}" in path}
+    assert own == {Path(path).parts[1] for path in before if f"date={LAST}" in path and "cycle=" in path}
+
+
+def test_views_of_the_day_show_the_later_cycle_and_the_others_beside_it(plain: Path, second: Cycle) -> None:
+    views = connect(second.lake.root, TABLES)
+    (first,) = CycleIndex(plain / "lake", MARKET, HOUR).rows(LAST)["cycle"]
+    assert second.index.rows(LAST)["cycle"].to_list() == [first, second.id]
+    shown = ask(views, "select distinct cycle from evolved_population")["cycle"].to_list()
+    every = ask(views, "select distinct cycle from evolved_population_all")["cycle"].to_list()
+    assert (shown, set(every)) == ([second.id], {first, second.id})
+    assert (
+        second.lake.table(PopulationTable)
+        .read_day(LAST, market=MARKET, interval="1h")
+        .equals(second.read(PopulationTable))
+    )
+
+
+def test_two_cycles_are_compared_by_what_was_set_and_what_came_of_it(second: Cycle) -> None:
+    a, b = runs = stored_runs(second.lake.root.parent)
+    assert [run.latest for run in runs] == [False, True]
+    assert [run.state for run in runs] == ["complete", "complete"]
+    assert (a.summary()["profile"], b.summary()["profile"]) == ("smoke", "smoke, other islands, generations")
+    found = compare_runs(a, b)
+    settings = {name: values for name, *values in found.settings}
+    assert settings["seed"] == [0, 1]
+    assert settings["search.generations"] == [SPEC.generations, 1]
+    assert settings["gates"] == ["full", "light"]
+    assert not settings.keys() & {"panel_hash", "symbols", "date", "costs.taker_fee"}
+    figures = {name: values for name, *values in found.figures}
+    assert figures["trials"][1] == second.read(PopulationTable).height < figures["trials"][0]
+    assert {id for id, *_ in found.strategies} == {
+        *a.read(StandingTable)["candidate"],
+        *b.read(StandingTable)["candidate"],
+    }
+    assert [id for id, _, by_b in found.documents if by_b] == sorted(b.read(DocumentTable)["id"])
+    assert compare_runs(b, b).settings == []
+
+
+def test_a_later_cycle_is_founded_with_the_archive_of_the_newest_earlier_one_whenever_that_was(second: Cycle) -> None:
+    later = replace(second, day=LAST + timedelta(days=40))
+    assert later.founded_by == (LAST, second.id)
+    assert later.archive_before is not None
+    assert later.archive_before.equals(second.read(ArchiveTable))
+    assert later.id != second.id
+    assert replace(second, day=LAST - timedelta(days=1)).founded_by is None
+
+
+def test_a_cycle_goes_on_with_the_archive_that_it_began_with(second: Cycle) -> None:
+    day = LAST + timedelta(days=1)
+    begun = replace(second, day=day)
+    record = begun.record
+    second.index.make_latest(LAST, stored_runs(second.lake.root.parent)[0].cycle)
+    assert replace(second, day=day).founded_by != begun.founded_by
+    assert replace(second, day=day, begun=record).founded_by == begun.founded_by
+    assert replace(second, day=day, begun=record).id == begun.id
+    second.index.make_latest(LAST, second.id)
+
+
 def test_an_audit_comes_to_the_verdicts_of_the_assets(lake: Lake, assets: Path, tmp_path: Path) -> None:
     profile = AuditProfile(
         name="as the assets",
@@ -132,7 +222,7 @@ def test_unsound_candles_are_refused_with_days_and_reasons(lake: Lake) -> None:
 
 def test_a_cycle_that_did_not_search_has_the_tables_of_one_that_did() -> None:
     result = without_search(SPEC, trending_panel(days=100, drift=0.0), why="nothing to find")
-    tables = Searched(result, CycleTable.empty()).tables
-    assert len(tables) == 8
+    tables = Searched(result).tables
+    assert len(tables) == 7
     for table, frame in tables.items():
         assert table.validate(frame).height == (1 if table is ProgressTable else 0)

@@ -56,16 +56,15 @@ def bare(sheet: TearSheet) -> TearSheet:
     return dataclasses.replace(sheet, shakes=shakes, figures=figures, sharpe=math.nan, **empty)
 
 
-def test_the_same_sheet_gives_the_same_bytes_and_sheets_of_others_go(sheet: TearSheet, tmp_path: Path) -> None:
+def test_the_same_sheet_gives_the_same_bytes_and_sheets_of_others_stay(sheet: TearSheet, tmp_path: Path) -> None:
     other = dataclasses.replace(sheet, id="rsi_filter_1_01234567")
     first = write_tear_sheets(tmp_path / "a", [sheet, other])
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(f"{name}.html" for name in first)
     again = write_tear_sheets(tmp_path / "a", [sheet])
-    assert list((tmp_path / "a").iterdir()) == [again[sheet.id]]
+    assert sorted((tmp_path / "a").iterdir()) == sorted(first.values())
     elsewhere = write_tear_sheets(tmp_path / "b", [sheet])
     assert again[sheet.id].read_bytes() == elsewhere[sheet.id].read_bytes()
     assert write_tear_sheets(tmp_path / "a", []) == {}
-    assert list((tmp_path / "a").iterdir()) == []
 
 
 def test_the_page_needs_nothing_but_itself_and_has_its_four_pictures(sheet: TearSheet, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The archive goes from day to day: read by the next day's search only, and recorded there."""
+"""The archive goes from cycle to cycle: read by the next later search, and recorded there."""
 
 from datetime import date, timedelta
 
@@ -8,7 +8,7 @@ from quant_organism.evolution.archive import archive_hash, merge
 from quant_organism.market.lake import Lake
 from quant_organism_tests.tiny import FIRST, LAST, Workshop
 
-BEFORE = LAST - timedelta(days=1)
+BEFORE = LAST - timedelta(days=3)
 EVOLUTION = ("market_panel", "edge_pretest", "evolved_population", "strategy_archive")
 
 
@@ -24,7 +24,7 @@ def test_the_first_archive_is_what_its_search_found(finished: Workshop) -> None:
     assert archive.height > 0
 
 
-def test_a_search_is_founded_with_the_archive_of_the_day_before_and_of_no_other(
+def test_a_search_is_founded_with_the_archive_of_the_newest_earlier_cycle_whenever_that_was(
     workshop: Workshop, finished: Workshop
 ) -> None:
     workshop.ingest(FIRST, LAST)
@@ -39,6 +39,7 @@ def test_a_search_is_founded_with_the_archive_of_the_day_before_and_of_no_other(
     population = read(workshop, "evolved_population", LAST)
     cycle = read(workshop, "cycles", LAST)
     assert cycle["archive_hash"].to_list() == [archive_hash(before)]
+    assert cycle["founded_by"][0].startswith(f"{BEFORE}/")
     assert cycle["spec_hash"].to_list() != read(finished, "cycles", LAST)["spec_hash"].to_list()
     founders = population.filter(pl.col("generation") == 0)["hash"]
     best = before.sort(["sharpe", "hash"], descending=[True, False])["hash"].to_list()

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from quant_organism.deployment.tables import DocumentTable
+from quant_organism.market.cycles import CycleIndex
 from quant_organism.market.lake import Lake
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import LAST, Workshop, settings, write_world
@@ -34,7 +35,7 @@ def test_poor_data_stop_the_cycle_before_the_search_and_say_why(tmp_path: Path) 
         assert workshop.ingest().success
         result = workshop.cycle()
         assert not result.success
-        assert materialized(result) == {"market_panel", "candle_quality"}
+        assert materialized(result) == {"market_panel", "candle_quality", "cycles"}
         assert "SIM-ONE scores 86.11%, below 95%" in failed_checks(result)["data_quality"]
         assert "gap 400" in failed_checks(result)["data_quality"]
 
@@ -42,7 +43,7 @@ def test_poor_data_stop_the_cycle_before_the_search_and_say_why(tmp_path: Path) 
 def through_the_first_checks(workshop: Workshop) -> bool:
     """Say whether the panel and what comes behind its blocking checks are made."""
     result = workshop.materialize("market_panel", "edge_pretest")
-    return result.success and materialized(result) == {"market_panel", "candle_quality", "edge_pretest"}
+    return result.success and materialized(result) == {"market_panel", "candle_quality", "cycles", "edge_pretest"}
 
 
 def test_a_lower_bound_lets_the_same_data_through(tmp_path: Path) -> None:
@@ -100,14 +101,16 @@ def tamper(workshop: Workshop, field: str, value: object, *, with_checksum: bool
 
     lake = Lake(workshop.settings.data_dir / "lake")
     where = {"market": workshop.market.id, "interval": "1h"}
-    frame = lake.table(DocumentTable).read(**where, start=LAST, end=LAST)
+    cycle = CycleIndex(lake.root, workshop.market.id, workshop.market.bars).latest(LAST)
+    stored = lake.table(DocumentTable, cycle=cycle)
+    frame = stored.read_day(LAST, **where)
     texts = frame["document"].to_list()
     if with_checksum:
         document = StrategyConfig.from_json(texts[0].encode(), where="test")
         texts[0] = document.model_copy(update={field: value}).to_json().decode()
     else:
         texts[0] = orjson.dumps({**orjson.loads(texts[0]), field: value}).decode()
-    lake.table(DocumentTable).write(frame.with_columns(document=pl.Series(texts)), **where, day=LAST)
+    stored.write(frame.with_columns(document=pl.Series(texts)), **where, day=LAST)
 
 
 def check_and_deploy(workshop: Workshop) -> dg.ExecuteInProcessResult:

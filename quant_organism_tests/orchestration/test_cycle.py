@@ -1,6 +1,7 @@
 """One cycle, from days of candles to documents in the shadow pool."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -11,6 +12,8 @@ from quant_organism.errors import IntegrityError
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
+from quant_organism.orchestration.resources import launch_config
+from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
 
 
@@ -27,6 +30,11 @@ def lake(workshop: Workshop) -> Lake:
 
 def read(workshop: Workshop, dataset: str, day: date = LAST) -> pl.DataFrame:
     return lake(workshop).read(dataset, market=workshop.market.id, interval="1h", start=day, end=day)
+
+
+def report_folder(workshop: Workshop) -> Path:
+    of_day = workshop.settings.data_dir / "reports" / workshop.market.id / "1h" / LAST.isoformat()
+    return of_day / str(latest(workshop, "cycle_report")["cycle"])
 
 
 def test_every_day_of_a_range_is_a_partition_with_its_own_numbers(finished: Workshop) -> None:
@@ -71,21 +79,23 @@ def test_everything_found_names_the_data_and_the_search_it_comes_from(finished: 
     assert document.provenance.panel_hash == read(finished, "market_panel")["panel_hash"][0]
     assert document.provenance.date == LAST.isoformat()
     assert document.provenance.seed == finished.settings.seed
-    recorded = read(finished, "cycles").drop("archive_hash").row(0, named=True)
+    recorded = read(finished, "cycles").drop("archive_hash", "founded_by", "plan").row(0, named=True)
     assert document.provenance.model_dump().items() >= recorded.items()
+    assert document.provenance.cycle == latest(finished, "evolved_population")["cycle"]
 
 
 def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Workshop) -> None:
-    folder = finished.settings.data_dir / "reports" / finished.market.id / "1h" / LAST.isoformat()
     shown = latest(finished, "cycle_report")
+    folder = report_folder(finished)
     assert shown["report"] == str(folder / "report.html")
     pictures = {f"{name}.png" for name in ("equity", "pareto", "progress", "families", "genealogy")}
+    assert f'url={folder.name}/report.html"' in (folder.parent / "report.html").read_text()
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "tear_sheets", *pictures}
     assert all(shown[f"{name} plot"] == str(folder / f"{name}.png") for name in ("progress", "families", "genealogy"))
 
 
 def test_each_survivor_has_a_tear_sheet_that_the_report_leads_to(finished: Workshop) -> None:
-    folder = finished.settings.data_dir / "reports" / finished.market.id / "1h" / LAST.isoformat()
+    folder = report_folder(finished)
     survivors = set(read(finished, "validated_strategies").filter("passed")["candidate"])
     assert survivors
     assert {path.stem for path in (folder / "tear_sheets").iterdir()} == survivors
@@ -131,9 +141,25 @@ def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Wor
         )
 
 
-def test_another_seed_in_the_launchpad_is_another_search(finished: Workshop, workshop: Workshop) -> None:
-    workshop.ingest()
-    other = {"resources": {"search": {"config": {"seed": 5}}}}
-    assert workshop.materialize("market_panel", "edge_pretest", "evolved_population", run_config=other).success
-    assert read(workshop, "cycles")["seed"].to_list() == [5]
-    assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))
+def test_another_seed_of_the_same_day_leaves_every_record_report_and_tear_sheet_as_it_was(
+    finished: Workshop, tmp_path: Path
+) -> None:
+    def files(folder: Path) -> dict[Path, bytes]:
+        kept = (path for place in ("lake", "reports") for path in (folder / place).rglob("*") if path.is_file())
+        return {path.relative_to(folder): path.read_bytes() for path in kept}
+
+    before = files(finished.settings.data_dir)
+    with copied(finished, tmp_path) as workshop:
+        search = launch_config(workshop.definitions.resources["search"], seed=5)
+        assert workshop.cycle(run_config={"resources": {"search": search}}).success
+        after = files(workshop.settings.data_dir)
+        changed = {path for path, content in before.items() if after.get(path) != content}
+        assert {(path.parts[1], path.name) for path in changed} == {
+            ("cycle_index", "part.parquet"),
+            (finished.market.id, "report.html"),
+        }
+        second = latest(workshop, "cycle_report")["cycle"]
+        link = workshop.settings.data_dir / "reports" / workshop.market.id / "1h" / LAST.isoformat() / "report.html"
+        assert f'url={second}/report.html"' in link.read_text()
+        assert read(workshop, "cycles")["seed"].to_list() == [5]
+        assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))

@@ -13,7 +13,7 @@ from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTN
 MARKET = {"candles", "funding", "sentiment"}
 SEARCHED = {"market_panel", "edge_pretest"}
 LOOKED_AT = {"market_panel", "evolved_population", "candidates", "candidate_metrics"}
-SURVIVED = {"market_panel", "candidates", "cycles", "validated_strategies", "validation_verdicts"}
+SURVIVED = {"market_panel", "candidates", "validated_strategies", "validation_verdicts"}
 GRAPH = {
     **{name: ("market", set()) for name in MARKET},
     **dict.fromkeys(("market_panel", "candle_quality"), ("market", MARKET)),
@@ -25,7 +25,7 @@ GRAPH = {
     "elites": ("evolution", SEARCHED),
     "rejected": ("evolution", SEARCHED),
     "lost_batches": ("evolution", SEARCHED),
-    "cycles": ("evolution", SEARCHED),
+    "cycles": ("evolution", MARKET),
     "strategy_archive": ("evolution", {"market_panel", "evolved_population", "elites"}),
     **{
         name: ("validation", {"market_panel", "evolved_population", "candidates"})

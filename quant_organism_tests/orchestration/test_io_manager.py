@@ -10,9 +10,9 @@ import pytest
 from quant_organism.errors import InputError
 from quant_organism.evolution.tables import LostBatchTable, RejectedTable
 from quant_organism.market.lake import Lake
-from quant_organism.orchestration.io_manager import LakeIOManager
 from quant_organism.orchestration.partitions import DAILY, partition_key
-from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.orchestration.resources import MarketResource, SearchResource
+from quant_organism_tests.orchestration.stored import BEGUN, begin, stored_in
 
 DAYS = ["2024-01-01", "2024-01-02", "2024-01-03"]
 WEEK = dg.WeeklyPartitionsDefinition(start_date="2024-01-01")
@@ -45,15 +45,16 @@ def refusal(asset: dg.AssetsDefinition, resources: dict[str, object]) -> str:
 
 @pytest.fixture
 def resources(tmp_path: Path) -> dict[str, object]:
-    lake, market = LakeResource(folder=str(tmp_path)), MarketResource(world="null")
-    return {"io_manager": LakeIOManager(lake=lake, market=market), "lake": lake, "market": market}
+    return stored_in(tmp_path, DAYS)
 
 
 def test_a_partition_is_a_file_of_the_market_and_interval_at_hand(tmp_path: Path, resources: dict[str, object]) -> None:
     result = dg.materialize([lost_batches], partition_key=DAYS[0], resources=resources)
     market = MarketResource(world="null").id
-    path = tmp_path / "lost_batches" / f"market={market}" / "interval=1h" / "date=2024-01-01" / "part.parquet"
+    folder = tmp_path / "lost_batches" / f"market={market}" / "interval=1h" / "date=2024-01-01"
+    path = folder / f"cycle={BEGUN}" / "part.parquet"
     (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["cycle"].value == BEGUN
     assert event.materialization.metadata["stored at"].value == str(path)
     assert event.materialization.metadata["rows"].value == 1
     assert pl.read_parquet(path, hive_partitioning=False)["reason"].to_list() == [DAYS[0]]
@@ -93,6 +94,23 @@ def test_what_is_not_as_its_table_says_is_not_stored(tmp_path: Path, resources: 
 
     assert "island is missing" in refusal(lost_batches, resources)
     assert not (tmp_path / "lost_batches").exists()
+
+
+def test_each_plan_and_seed_has_partitions_of_its_own_on_the_same_day(
+    tmp_path: Path, resources: dict[str, object]
+) -> None:
+    dg.materialize([lost_batches], partition_key=DAYS[0], resources=resources)
+    (first,) = (path.read_bytes() for path in tmp_path.glob("lost_batches/*/*/*/*/*.parquet"))
+    other = {**resources, "search": SearchResource(seed=5)}
+    refused = dg.materialize([lost_batches], partition_key=DAYS[0], resources=other, raise_on_error=False)
+    failure = refused.failure_data_for_node("lost_batches")
+    assert failure is not None
+    assert f"cycles of that day: {BEGUN}" in str(failure.error)
+    begin(tmp_path, DAYS[0], "00000005-seed5", seed=5)
+    dg.materialize([lost_batches], partition_key=DAYS[0], resources=other)
+    kept = {path.parent.name: path.read_bytes() for path in tmp_path.glob("lost_batches/*/*/*/*/*.parquet")}
+    assert kept.keys() == {f"cycle={BEGUN}", "cycle=00000005-seed5"}
+    assert kept[f"cycle={BEGUN}"] == first
 
 
 @pytest.mark.parametrize("day", [date(2014, 12, 31), date(2999, 1, 1)])

@@ -113,6 +113,7 @@ def test_a_fall_below_half_of_the_validated_sharpe_asks_for_another_search(deplo
     assert request.partition_key == LAST.isoformat()
     assert id in str(request.run_key)
     assert request.run_config["resources"]["search"]["config"]["seed"] != deployed.settings.seed
+    assert request.run_config["resources"]["search"]["config"]["profile"] == deployed.settings.profile
     assert "answered already" in reason(evaluate(deployed, first.cursor))
 
 
@@ -120,7 +121,8 @@ def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) 
     observe(deployed, 0.1)
     (request,) = evaluate(deployed).run_requests or ()
     before = searched(deployed)
-    assert deployed.materialize("evolved_population", run_config=request.run_config).success
+    assets = ("market_panel", "edge_pretest", "evolved_population")
+    assert deployed.materialize(*assets, run_config=request.run_config).success
     assert not searched(deployed).equals(before)
 
 

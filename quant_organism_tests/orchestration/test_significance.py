@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from quant_organism.market.lake import Lake
+from quant_organism.orchestration.resources import launch_config
 from quant_organism.settings import Settings, SignificanceSettings, ValidationSettings
+from quant_organism.validation.tables import SignificanceTable
 from quant_organism_tests.tiny import FIRST, LAST, WORLD, Workshop, settings
 
 DAYS = 160
@@ -28,6 +30,11 @@ def shown(workshop: Workshop, asset: str) -> dict[str, object]:
     assert event is not None
     assert event.asset_materialization is not None
     return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def changed(workshop: Workshop, resource: str, **changes: object) -> dict[str, object]:
+    """Return the run configuration of a resource with some fields otherwise."""
+    return launch_config((workshop.definitions.resources or {})[resource], **changes)
 
 
 def longer(folder: Path, strength: float) -> Settings:
@@ -78,17 +85,20 @@ def test_repetitions_are_kept_and_not_made_again(proven: Workshop) -> None:
 
 def test_what_a_time_limit_cuts_short_is_incomplete_and_goes_on_to_the_same_bytes(proven: Workshop) -> None:
     def measured(**changes: object) -> pl.DataFrame:
-        config = {"resources": {"significance": {"config": changes}}}
+        config = {"resources": {"significance": changed(proven, "significance", **changes)}}
         assert proven.materialize("search_significance", day=DAY, run_config=config).success
         return read(proven, "search_significance", DAY)
 
     before = read(proven, "search_significance", DAY)
-    assert measured(searches=2, minutes=0.0).equals(before)  # what is kept takes no time
-    row = measured(searches=3, minutes=0.0).row(0, named=True)
-    assert (row["status"], row["p_value"], row["draws"]) == ("incomplete", None, 2)
-    assert row["sentence"].startswith("incomplete: 2 of 3 copies; go on with")
-    assert measured(searches=3)["draws"][0] == 3
-    assert measured(searches=2).equals(before)
+    assert measured(minutes=0.0).equals(before)  # what is kept takes no time
+    *_, last = sorted((proven.settings.data_dir / "lake" / "null_draws" / "test=search").rglob("draw-*.parquet"))
+    kept = last.read_bytes()
+    last.unlink()
+    row = measured(minutes=0.0).row(0, named=True)
+    assert (row["status"], row["p_value"], row["draws"]) == ("incomplete", None, 1)
+    assert row["sentence"].startswith("incomplete: 1 of 2 copies; go on with")
+    assert measured().equals(before)
+    assert last.read_bytes() == kept
 
 
 def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: Workshop, tmp_path: Path) -> None:
@@ -98,8 +108,8 @@ def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: W
         "  - {gate: luck, at_most: 0.05}\n"
     )
     config = {"gates_from": str(hopeless), "every_gate": False}
-    before = read(proven, "search_significance", DAY)
-    done = proven.cycle(DAY, run_config={"resources": {"search": {"config": config}}})
+    before, first = read(proven, "search_significance", DAY), shown(proven, "search_significance")["cycle"]
+    done = proven.cycle(DAY, run_config={"resources": {"search": changed(proven, "search", **config)}})
     assert done.success
     row = read(proven, "search_significance", DAY).row(0, named=True)
     assert (row["status"], row["sentence"]) == (
@@ -108,8 +118,8 @@ def test_where_the_backtest_has_left_nobody_the_search_is_not_repeated(proven: W
     )
     (standing,) = read(proven, "validated_strategies", DAY)["standing"]
     assert standing == "fallen"
-    assert proven.cycle(DAY).success
-    assert read(proven, "search_significance", DAY).equals(before)
+    stored = Lake(proven.settings.data_dir / "lake").table(SignificanceTable, cycle=str(first))
+    assert stored.read_day(DAY, market=proven.market.id, interval="1h").equals(before)
 
 
 def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_repeated_only_for_every_gate(
@@ -126,10 +136,8 @@ def test_where_there_is_nothing_to_find_a_check_warns_and_the_search_is_repeated
         row = read(workshop, "search_significance", DAY).row(0, named=True)
         assert row["status"] == "not_run"
         assert "none was repeated" in row["sentence"]
-        config = {"every_gate": True}
-        asked = workshop.materialize(
-            "search_significance", day=DAY, run_config={"resources": {"search": {"config": config}}}
-        )
+        config = {"resources": {"search": changed(workshop, "search", every_gate=True)}}
+        asked = workshop.materialize(*ASSETS, day=DAY, run_config=config)
         assert asked.success
         assert read(workshop, "search_significance", DAY)["draws"][0] == 2
 
@@ -143,7 +151,7 @@ def test_a_cycle_that_is_to_stop_where_nothing_is_to_be_found_does_and_says_so(t
         assert workshop.cycle(DAY).success
         assert read(workshop, "evolved_population", DAY).is_empty()
         assert read(workshop, "deployed_configs", DAY).is_empty()
-        report = chosen.data_dir / "reports" / workshop.market.id / "1h" / DAY.isoformat() / "report.html"
+        (report,) = (chosen.data_dir / "reports" / workshop.market.id / "1h" / DAY.isoformat()).glob("*/report.html")
         assert "Nothing was searched, since there was nothing to find" in report.read_text(encoding="utf-8")
         assert shown(workshop, "evolved_population")["ended by"] == "nothing to find before the search"
 

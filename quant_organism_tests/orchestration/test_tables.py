@@ -14,10 +14,10 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.query import ask, connect
 from quant_organism.market.table import Table
 from quant_organism.monitoring.tables import TABLES
-from quant_organism.orchestration.io_manager import LakeIOManager
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import LakeResource, MarketResource
 from quant_organism.orchestration.tables import in_memory, lake_views, table_check, table_outputs, table_schema
+from quant_organism_tests.orchestration.stored import BEGUN, stored_in
 
 DAY = "2024-01-01"
 ROWS = FamilyProgressTable.frame([(0, 0, "trend", 20, 1.5, None), (1, 0, "trend", 20, 2.5, 0.5)])
@@ -25,8 +25,7 @@ ROWS = FamilyProgressTable.frame([(0, 0, "trend", 20, 1.5, None), (1, 0, "trend"
 
 @pytest.fixture
 def resources(tmp_path: Path) -> dict[str, object]:
-    lake, market = LakeResource(folder=str(tmp_path)), MarketResource(world="null")
-    return {"io_manager": LakeIOManager(lake=lake, market=market), "lake": lake, "market": market}
+    return stored_in(tmp_path, [DAY])
 
 
 @dg.asset(partitions_def=DAILY)
@@ -40,7 +39,7 @@ class AsItIs(dg.ConfigurableIOManager):
     folder: str
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
-        stored = Lake(Path(self.folder)).table(FamilyProgressTable)
+        stored = Lake(Path(self.folder)).table(FamilyProgressTable, cycle=BEGUN)
         path = stored.path(market=MarketResource(world="null").id, interval="1h", day=date.fromisoformat(DAY))
         path.parent.mkdir(parents=True)
         obj.write_parquet(path)

@@ -127,7 +127,7 @@ def materialize(address: str, assets: Sequence[str], partition: str) -> str:
 
 
 def test_a_partition_materialised_in_the_ui_shows_its_numbers_and_its_check(address: str) -> None:
-    assert materialize(address, ["market_panel", "candle_quality"], LAST.isoformat()) == "SUCCESS"
+    assert materialize(address, ["market_panel", "candle_quality", "cycles"], LAST.isoformat()) == "SUCCESS"
     node = ask(address, RESULT, asset={"path": ["market_panel"]}, partition=LAST.isoformat())["assetNodeOrError"]
     (materialization,) = node["assetMaterializations"]
     numbers = {entry["label"]: entry.get("intValue") for entry in materialization["metadataEntries"]}

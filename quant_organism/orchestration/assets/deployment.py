@@ -14,6 +14,7 @@ from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
     SearchResource,
+    SignificanceResource,
     StrategiesResource,
     open_cycle,
 )
@@ -25,25 +26,23 @@ def strategy_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     candidates: pl.DataFrame,
-    cycles: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     validation_verdicts: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
 ) -> pl.DataFrame:
     """The document of each survivor at its birth: genomes, evidence, provenance, checksum. One row per document."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
-    provenance = cycle.provenance(cycles)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     reviewed = read_reviewed(read_candidates(candidates), validated_strategies, validation_verdicts)
-    documents = write_documents(cycle, reviewed, provenance)
+    documents = write_documents(cycle, reviewed)
     frame = documents_frame(documents)
     context.add_output_metadata(
         {
             "documents": len(documents),
             "best fitness": number(max((document.fitness for document in documents), default=None)),
-            "cycle": provenance.cycle_id,
             "documents of this cycle": table(frame.drop("document")),
         }
     )
@@ -55,13 +54,13 @@ def deployed_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     candidates: pl.DataFrame,
-    cycles: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     validation_verdicts: pl.DataFrame,
     strategy_configs: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     strategies: StrategiesResource,
 ) -> pl.DataFrame:
@@ -69,10 +68,10 @@ def deployed_configs(
 
     At most ten are deployed at a time. One row per decision.
     """
-    cycle, repository = open_cycle(market_panel, context.partition_key, market, lake, search, panels), strategies.open()
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
+    repository = strategies.open()
     reviewed = read_reviewed(read_candidates(candidates), validated_strategies, validation_verdicts)
-    survivors, provenance = read_documents(strategy_configs), cycle.provenance(cycles)
-    deployed = deploy_survivors(cycle, repository, survivors, reviewed, provenance)
+    deployed = deploy_survivors(cycle, repository, read_documents(strategy_configs), reviewed)
     entered, decisions = deployed.result.deployed, deployed.table
     context.add_output_metadata(
         {

@@ -12,7 +12,6 @@ from quant_organism.evolution.cycle import EvolutionResult
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import (
     CandidateTable,
-    CycleTable,
     EliteTable,
     FamilyProgressTable,
     LostBatchTable,
@@ -22,7 +21,13 @@ from quant_organism.evolution.tables import (
 )
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    open_cycle,
+)
 from quant_organism.orchestration.tables import outputs_of, table_outputs
 
 SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD", "ended by")
@@ -40,7 +45,6 @@ SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD"
             EliteTable,
             RejectedTable,
             LostBatchTable,
-            CycleTable,
         ],
         group="evolution",
         kinds={"numba", "parquet"},
@@ -48,7 +52,7 @@ SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD"
 
         One row per trial: a unique genome with its origin and its in-sample metrics.
 
-        The search is founded with the genomes of `strategy_archive` of the day before, where the lake has that day;
+        The search is founded with the genomes of `strategy_archive` of the newest earlier cycle, whenever that was;
         their fitness is measured anew. The archive is read as data at rest, not as a dependency: it depends on this
         asset, and Dagster takes two assets that depend on each other for a circle even when their days differ.
         """,
@@ -62,11 +66,12 @@ def search_of_the_day(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
     """Search, and make the final choice."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     searched = stages.search(cycle, edge_pretest, progress)
     result = searched.result
     shown = {
@@ -74,11 +79,11 @@ def search_of_the_day(
         "trials so far on this market": cycle.ledger.n_trials(market=cycle.market),
         "seed": cycle.plan.seed,
         "trial budget": cycle.trial_budget(),
-        "founders at hand in the archive of the day before": len(cycle.founders),
+        "founders at hand in the archive": len(cycle.founders),
         "founders from there": result.population.filter(pl.col(PopulationTable.operator) == "archive").height,
     }
     yield from outputs_of(searched.tables, {PopulationTable: shown})
-    cycle.forget_checkpoint(result)
+    cycle.search_stored(result)
 
 
 @dg.asset(group_name="evolution", partitions_def=DAILY, kinds={"parquet"})
@@ -90,15 +95,16 @@ def strategy_archive(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
 ) -> pl.DataFrame:
-    """The best strategy for each way to behave, carried from day to day: what the next search is founded with.
+    """The best strategy for each way to behave, carried from cycle to cycle: what the next search is founded with.
 
     One row per filled cell of a grid over holding time, trades a month, net exposure and liking for volatility. A cell
-    that this day's search reached holds its best; the others hold what the archive of the day before held, unless this
-    day's search measured it again and found it elsewhere, or nowhere.
+    that this day's search reached holds its best; the others hold what the archive before it held, unless this day's
+    search measured it again and found it elsewhere, or nowhere.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     archive = stages.carry_archive(cycle, elites, evolved_population)
     summary = summarise(archive)
     context.add_output_metadata(

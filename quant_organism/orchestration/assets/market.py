@@ -9,13 +9,20 @@ import polars as pl
 from dagster_duckdb import DuckDBResource
 
 from quant_organism.cycle import Panels, Progress
+from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.ingest import ingest
 from quant_organism.market.quality import summarise
 from quant_organism.market.tables import CandleQualityTable, CandleTable, FundingTable, PanelTable, SentimentTable
 from quant_organism.orchestration.counts import count_rows
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY, lookback
-from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    begin_cycle,
+)
 from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.settings import MAX_LOOKBACK_DAYS
 
@@ -76,16 +83,20 @@ def market_data(
 
 @dg.multi_asset(
     name="market_panel",
-    outs=table_outputs(
-        [PanelTable, CandleQualityTable],
-        group=_GROUP,
-        kinds={"numpy", "parquet"},
-        description="""The aligned arrays that a cycle sees: all symbols over the lookback, and nothing after the day.
+    outs={
+        **table_outputs(
+            [PanelTable, CandleQualityTable],
+            group=_GROUP,
+            kinds={"numpy", "parquet"},
+            description="""The aligned arrays that a cycle sees: all symbols over the lookback, nothing after the day.
 
-        One row per symbol with its listed life, coverage and data quality, and the content hash of the arrays. Whoever
-        needs the arrays builds them again from the lake and refuses a changed hash.
-        """,
-    ),
+            One row per symbol with its listed life, coverage and data quality, and the content hash of the arrays.
+            Whoever needs the arrays builds them again from the lake and refuses a changed hash. With its panel a cycle
+            begins: what follows is kept under its identity, apart from other plans and seeds of the same day.
+            """,
+        ),
+        **table_outputs([CycleTable], group="evolution", kinds={"parquet"}),
+    },
     partitions_def=DAILY,
     deps=[
         dg.AssetDep(name, partition_mapping=lookback(MAX_LOOKBACK_DAYS)) for name in ("candles", "funding", "sentiment")
@@ -95,10 +106,12 @@ def panel_of_the_day(
     context: dg.AssetExecutionContext,
     market: MarketResource,
     lake: LakeResource,
+    search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
-    """Make the panel of a day and score its candles."""
+    """Make the panel of a day, score its candles, and begin the cycle."""
     store, day = lake.open(), date.fromisoformat(context.partition_key)
     progress("Panel", 0, 1, "")
     made = panels.make(store, market.id, market.bars, day, lookback_days=market.lookback_days, symbols=market.symbols)
@@ -114,4 +127,6 @@ def panel_of_the_day(
         "panel hash": panel.hash[:12],
         "symbols": table(manifest.drop(PanelTable.panel_hash, PanelTable.panel_days)),
     }
-    yield from outputs_of({PanelTable: manifest, CandleQualityTable: made.quality}, {PanelTable: shown})
+    cycle = begin_cycle(made, context.partition_key, market, lake, search, significance)
+    frames = {PanelTable: manifest, CandleQualityTable: made.quality, CycleTable: cycle.record}
+    yield from outputs_of(frames, {PanelTable: shown})

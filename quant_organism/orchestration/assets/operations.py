@@ -7,7 +7,7 @@ from quant_organism.cycle import Panels, Progress
 from quant_organism.evolution.records import read_candidates
 from quant_organism.monitoring.cycle import cycle_report as gather
 from quant_organism.monitoring.cycle import spans_of
-from quant_organism.monitoring.report import write_report
+from quant_organism.monitoring.report import write_link, write_report
 from quant_organism.monitoring.sheet_page import write_tear_sheets
 from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet
 from quant_organism.orchestration.metadata import file, table
@@ -17,6 +17,7 @@ from quant_organism.orchestration.resources import (
     MarketResource,
     ReportsResource,
     SearchResource,
+    SignificanceResource,
     open_cycle,
 )
 from quant_organism.validation.robustness.examination import examine
@@ -30,13 +31,13 @@ def tear_sheets_of_survivors(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     candidates: pl.DataFrame,
-    cycles: pl.DataFrame,
     candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     validation_verdicts: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     reports: ReportsResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
@@ -45,11 +46,10 @@ def tear_sheets_of_survivors(
 
     One row per survivor and kind of change.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     survivors = set(validated_strategies.filter("passed")["candidate"])
     chosen = [candidate for candidate in read_candidates(candidates) if candidate.id in survivors]
     evaluator, sheets = cycle.compute.evaluator(), []
-    provenance = cycle.provenance(cycles)
     for done, candidate in enumerate(chosen):
         progress("Tear sheets", done, len(chosen), candidate.id)
         subject = Subject.of(candidate.committee, cycle.panel, cycle.splits.in_sample, cycle.plan.costs, evaluator)
@@ -57,7 +57,7 @@ def tear_sheets_of_survivors(
             tear_sheet(
                 candidate,
                 examine(subject, seed=cycle.plan.seed),
-                provenance=provenance,
+                provenance=cycle.provenance,
                 interval=cycle.interval,
                 spans=spans_of(cycle.splits, cycle.interval, cycle.day, market_panel),
                 verdicts=validation_verdicts,
@@ -66,7 +66,7 @@ def tear_sheets_of_survivors(
                 seed=cycle.plan.seed,
             )
         )
-    written = write_tear_sheets(reports.of_cycle(cycle.market, cycle.interval, cycle.day) / _SHEETS, sheets)
+    written = write_tear_sheets(reports.of_cycle(cycle) / _SHEETS, sheets)
     progress("Tear sheets", 1, 1, f"{len(written)} written")
     shaken = shakes_frame(sheets)
     pages: dict[str, dg.MetadataValue] = {f"tear sheet of {name}": file(path) for name, path in written.items()}
@@ -83,7 +83,6 @@ def cycle_report(
     search_progress: pl.DataFrame,
     search_families: pl.DataFrame,
     candidates: pl.DataFrame,
-    cycles: pl.DataFrame,
     search_significance: pl.DataFrame,
     candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
@@ -93,13 +92,14 @@ def cycle_report(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     reports: ReportsResource,
     panels: dg.ResourceParam[Panels],
 ) -> dg.MaterializeResult[None]:
     """One page about the cycle, with its data as JSON and its plots: what was looked at, tried, judged and deployed."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     report = gather(
-        provenance=cycle.provenance(cycles),
+        provenance=cycle.provenance,
         interval=cycle.interval,
         splits=cycle.splits,
         panel=market_panel,
@@ -115,9 +115,12 @@ def cycle_report(
         significance=search_significance,
         tear_sheets={name: f"{_SHEETS}/{name}.html" for name in tear_sheets["candidate"].unique()},
     )
-    written = write_report(reports.of_cycle(cycle.market, cycle.interval, cycle.day), report)
+    written = write_report(reports.of_cycle(cycle), report)
+    if cycle.is_latest:
+        write_link(written.html.parent.parent / written.html.name, f"{cycle.id}/{written.html.name}")
     return dg.MaterializeResult(
         metadata={
+            "cycle": cycle.id,
             "summary": dg.MetadataValue.md("\n\n".join([f"**{report.title}**", *report.summary])),
             "report": file(written.html),
             "report data": file(written.json),

@@ -10,7 +10,13 @@ from quant_organism.cycle.stages import judge_by_replay, judge_on_testnet
 from quant_organism.market.table import Table
 from quant_organism.orchestration.metadata import table
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    open_cycle,
+)
 from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.validation.records import looked_at, read_judgements
 from quant_organism.validation.tables import ReplayTable, VerdictAfterReplayTable
@@ -41,11 +47,12 @@ def replays_of_the_day(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
     """Replay who is left."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     admitted = looked_at(candidate_metrics)
     grounds = cycle.grounds(candidates, evolved_population, admitted=admitted)
     judged = judge_by_replay(cycle, grounds, read_judgements(backtest_validation, cycle.plan.gates), progress)
@@ -70,13 +77,14 @@ def testnet_validation(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
 ) -> pl.DataFrame:
     """What candidates earned on a testnet, `not_run` where no venue is configured, and what all three stages come to.
 
     One row per candidate and gate, those of `replay_validation` first.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     admitted = looked_at(candidate_metrics)
     grounds = cycle.grounds(candidates, evolved_population, admitted=admitted)
     verdicts = judge_on_testnet(cycle, grounds, read_judgements(replay_validation, cycle.plan.gates)).verdicts

@@ -36,7 +36,7 @@ def edge_pretest(
     One row: status (`passed` if there may be something, `failed` if not), p-values, and the answer in a sentence. The
     search's final choice reads where the edge sits, on all assets or on single ones. Draws are kept in `null_draws`.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels, significance)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     pretested = ask_pretest(cycle, progress)
     answer = pretested.table["sentence"][0]
     context.add_output_metadata({"answer": answer, **_pretest_metadata(pretested.result)})
@@ -69,7 +69,7 @@ def significance_of_search(
     left nobody. Every repetition is kept in `null_draws`: where a time limit has cut them short, the status is
     `incomplete`, there is no p-value, and another run goes on from there to the same bytes.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels, significance)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     before = read_judgements(backtest_validation, cycle.plan.gates)
     luck = measure_luck(cycle, edge_pretest, before, progress)
     context.add_output_metadata(_metadata(luck.result, luck.table))

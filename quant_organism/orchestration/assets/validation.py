@@ -11,7 +11,13 @@ from quant_organism.cycle.stages import decide, judge_by_backtest
 from quant_organism.market.table import Table
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
-from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, open_cycle
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    open_cycle,
+)
 from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.validation.gauntlet import Review
 from quant_organism.validation.records import looked_at, read_judgements
@@ -46,11 +52,12 @@ def gates_of_the_backtest(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
     """Judge by the gates of the backtest."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     grounds = cycle.grounds(candidates, evolved_population)
     judged = judge_by_backtest(cycle, grounds, progress)
     shown = {
@@ -89,10 +96,11 @@ def decision_of_the_day(
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
+    significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
     """Decide by all evidence together."""
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     grounds = cycle.grounds(
         candidates,
         evolved_population,

@@ -1,0 +1,95 @@
+"""`quant-organism runs`: the cycles that are kept, and what sets two of them apart."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from quant_organism.monitoring.runs import RunComparison, StoredRun
+
+app = typer.Typer(help="Cycles that are kept: list them, compare two.", no_args_is_help=True)
+
+Name = Annotated[
+    str, typer.Argument(help="A cycle as `runs list` shows it, or how it begins; DATE/CYCLE; or a date: its latest.")
+]
+
+_COLUMNS: Final = {
+    **{name: name for name in ("cycle", "date", "market")},
+    "interval": "bars",
+    **{name: name for name in ("profile", "gates", "seed", "families", "candidates")},
+    "survivors": "passed",
+    **{name: name for name in ("deployed", "state")},
+}
+"""What is shown of a cycle, and what the column is called."""
+
+
+@app.command("list", cls=options.with_settings("data_dir"))
+def list_runs(
+    context: typer.Context,
+    day: Annotated[str | None, typer.Option("--date", help="Only of this day. (default: all)")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the cycles that are kept, by date; a star marks the latest of its day, which views and reports show."""
+    data_dir = options.said(context).settings().data_dir
+    rows = [run.summary() for run in _stored(data_dir, day)]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo("No cycles here" + (f" on {day}." if day else " yet. Make one with: quant-organism run"))
+        return
+    print_table(
+        tuple(_COLUMNS.values()),
+        [[f"{row[name]} *" if name == "cycle" and row["latest"] else row[name] for name in _COLUMNS] for row in rows],
+    )
+    typer.echo("* the latest of its day")
+    for row in rows:
+        if row["report"] is not None:
+            typer.echo(f"report of {row['cycle']}: {row['report']}")
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def compare(context: typer.Context, a: Name, b: Name, as_json: options.Json = False) -> None:
+    """Show what sets two cycles apart: what was set, what came out, who passed, who was put forward."""
+    from dataclasses import asdict
+
+    from quant_organism.monitoring.runs import choose_run, compare_runs
+
+    runs = _stored(options.said(context).settings().data_dir)
+    first, second = choose_run(runs, a), choose_run(runs, b)
+    found = compare_runs(first, second)
+    if as_json:
+        print_json({"a": first.summary(), "b": second.summary(), **asdict(found)})
+        return
+    typer.echo(f"A  {first.name}\nB  {second.name}\n")
+    _show(found)
+
+
+def _show(found: "RunComparison") -> None:
+    if found.settings:
+        print_table(("set differently", "A", "B"), found.settings)
+    else:
+        typer.echo("Nothing was set differently.\n")
+    print_table(("what came out", "A", "B"), found.figures)
+    if found.gates:
+        print_table(("stage", "gate", "passed in A", "passed in B"), found.gates)
+    if found.strategies:
+        print_table(
+            ("strategy", "standing in A", "unseen Sharpe in A", "standing in B", "unseen Sharpe in B"), found.strategies
+        )
+    for title, wanted in (("both", (True, True)), ("A alone", (True, False)), ("B alone", (False, True))):
+        if names := [id for id, *written in found.documents if tuple(written) == wanted]:
+            typer.echo(f"Documents written by {title}: {', '.join(names)}")
+
+
+def _stored(data_dir: Path, day: str | None = None) -> "list[StoredRun]":
+    from quant_organism.market.migration import migrate
+    from quant_organism.monitoring.runs import stored_runs
+
+    if (data_dir / "lake").exists():
+        migrate(data_dir / "lake")
+    return stored_runs(data_dir, options.parse_day(day))
