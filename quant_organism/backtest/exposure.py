@@ -16,6 +16,7 @@ from quant_organism.backtest import layout
 from quant_organism.backtest.population import Banks, BatchGroup, batches_of, write_targets
 from quant_organism.backtest.sleeve_state import (
     BAR,
+    BEST,
     BLOCKED_SIDE,
     ENTRY_ROW,
     EXIT_REASON,
@@ -278,8 +279,16 @@ def _expose_sleeve(
         tick = Tick(
             bars.rows[t], bars.opens[t], bars.favourable[1, t], bars.adverse[1, t], bars.close[t], np.inf, settled
         )
-        stops[row], goals[row] = standing_levels(state, tick, decision, terms, scratch, ledger)
-        trade_bar(state, tick, decision, terms, ledger)
+        side = state[SIDE]
+        stop, goal = standing_levels(state, tick, decision, terms, scratch, ledger)
+        stops[row], goals[row] = stop, goal
+        adverse, favourable = (tick.low, tick.high) if side > 0.0 else (-tick.high, -tick.low)
+        if held != 0.0 and decision.side == side and adverse > side * stop and favourable < side * goal:
+            # What `trade_bar` does where nothing fills.
+            ledger.counts[:] = 0
+            state[BAR], state[BLOCKED_SIDE], state[BEST] = t, 0.0, max(state[BEST], favourable)
+        else:
+            trade_bar(state, tick, decision, terms, ledger)
         marked = mark_bar(state, tick.close, settled, ledger)
         portfolio[row] += (marked - equity) * (1.0 / equity)
         equity = marked

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from quant_organism.backtest.account import committee_setting
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.market_row import MarketRow
@@ -22,7 +23,15 @@ from quant_organism.market.panel import Panel
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import load_world
-from quant_organism.strategies import COLUMNS, IndicatorStore, default_genome, family_names, random_genome, signal
+from quant_organism.strategies import (
+    COLUMNS,
+    Committee,
+    IndicatorStore,
+    default_genome,
+    family_names,
+    random_genome,
+    signal,
+)
 
 _DAYS, _ASSETS, _GENOMES = 60, 2, 8
 _PROCESSES = 2
@@ -51,6 +60,7 @@ def _trade() -> None:
     stream = GenomeStream(genome, market.symbols, market.interval, Costs(), history=market.window(0, last))
     for row in range(last, market.n_bars):
         stream.step(MarketRow.of(market, row))
+    committee_setting(Committee.of([genome]), market, Costs(), daily_before=[0.01, -0.01] * 15).run(10_000.0)
 
 
 def _signal(family: str) -> None:

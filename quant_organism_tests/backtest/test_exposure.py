@@ -49,10 +49,13 @@ def test_every_family_holds_the_same_bar_by_bar(family: str) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(genomes(), st.integers(0, 2**32 - 1), st.booleans())
-def test_units_are_held_while_trades_last(genome: Genome, seed: int, holes: bool) -> None:
-    """In each trade the units stand from the decision before its entry to the close before its exit."""
-    panel = random_panel(seed, bars=400, assets=2, holes=holes)
+@given(genomes(), st.integers(0, 2**32 - 1))
+def test_units_are_held_while_trades_last(genome: Genome, seed: int) -> None:
+    """In each trade the units stand from the decision before its entry to the close before its exit.
+
+    Without gaps: that a holding time ends in one is known only at the close after it.
+    """
+    panel = random_panel(seed, bars=400, assets=2, holes=False)
     costs = Costs(charge_funding=False, slippage_bps=0.0, taker_fee=0.0)
     evaluator = Evaluator(threads=1)
     exposed = evaluator.exposures([genome], panel, costs)
