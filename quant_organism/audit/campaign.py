@@ -14,9 +14,9 @@ from quant_organism.audit.outcome import Outcome, live_through
 from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.worlds import World
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
-from quant_organism.resilience.files import write_file
-from quant_organism.validation.draws import in_order
+from quant_organism.market import Panel
+from quant_organism.resilience import write_file
+from quant_organism.validation import in_order
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from quant_organism.market.world.spec import Asset, Plant, PlantFamily
+from quant_organism.market import Asset, Plant, PlantFamily
 from quant_organism.strategies import Committee, get_family
 
 Strength = Literal["none", "weak", "strong"]

@@ -11,14 +11,9 @@ from tempfile import TemporaryDirectory
 
 from quant_organism.audit.profile import AuditProfile
 from quant_organism.cycle import Compute, Cycle, SplitPanel, run_cycle
-from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.market.lake import Lake
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import day_of
-from quant_organism.validation.case import PValue
-from quant_organism.validation.gauntlet import Review
-from quant_organism.validation.significance_records import read_pretest
-from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.deployment import StrategyRepository
+from quant_organism.market import Lake, Panel, day_of
+from quant_organism.validation import NotRun, PValue, Review, read_pretest
 
 
 @dataclass(frozen=True)

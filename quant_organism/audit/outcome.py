@@ -15,12 +15,8 @@ from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.worlds import Market, World
 from quant_organism.backtest import Evaluator
 from quant_organism.errors import IntegrityError
-from quant_organism.market.panel import Panel
-from quant_organism.market.splits import split
-from quant_organism.validation.gauntlet import Review, Standing
-from quant_organism.validation.profile import GOALS
-from quant_organism.validation.statistics.bootstrap import MeanTest, mean_return_test
-from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.market import Panel, split
+from quant_organism.validation import GOALS, MeanTest, NotRun, Review, Standing, mean_return_test
 
 _RESAMPLES = 999
 

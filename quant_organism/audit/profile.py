@@ -14,8 +14,8 @@ from quant_organism.audit.edges import ASSETS, edges
 from quant_organism.backtest import Costs
 from quant_organism.cycle import CyclePlan, SignificancePlan
 from quant_organism.errors import InputError
-from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.validation.profile import Profile
+from quant_organism.evolution import EvolutionSpec
+from quant_organism.validation import Profile
 
 _PROFILES: Final = Path(__file__).parent / "profiles"
 _LONGEST_FILE: Final = 64 * 2**10

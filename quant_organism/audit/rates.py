@@ -13,7 +13,7 @@ from scipy.special import bdtrc, ndtr, ndtri
 from quant_organism.audit.edges import Strength
 from quant_organism.audit.outcome import GateOutcome, Outcome
 from quant_organism.errors import InputError
-from quant_organism.validation.statistics.p_values import wilson_interval
+from quant_organism.validation import wilson_interval
 
 MOST_FALSE: Final = 0.05
 """Largest share of worlds without an edge on which anything may go beyond the shadow pool."""

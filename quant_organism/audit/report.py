@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quant_organism.audit.outcome import Outcome
 from quant_organism.audit.rates import Rates, Share, rates
-from quant_organism.resilience.files import write_files
+from quant_organism.resilience import write_files
 
 Cell = str | int | float
 

@@ -13,15 +13,9 @@ import numpy as np
 
 from quant_organism.audit.edges import ASSETS, Edge, Strength, edges
 from quant_organism.errors import InputError
-from quant_organism.market.files.source import FileSource
+from quant_organism.market import FileSource, Interval, Lake, Panel, WorldSource, WorldSpec, build_panel, continued
 from quant_organism.market.ingest import ingest
-from quant_organism.market.lake import Lake
-from quant_organism.market.panel import Panel, build_panel
-from quant_organism.market.schema import Interval
-from quant_organism.market.world.continuation import continued
-from quant_organism.market.world.source import WorldSource
-from quant_organism.market.world.spec import WorldSpec
-from quant_organism.validation.nulls import draw_null
+from quant_organism.validation import draw_null
 
 Origin = Literal["null", "planted", "flipped"]
 """Simulated without an edge, simulated with one, or a real market turned over at random, which leaves none."""

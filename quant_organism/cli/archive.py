@@ -11,7 +11,7 @@ from quant_organism.cli.output import print_json, print_table
 if TYPE_CHECKING:
     import polars as pl
 
-    from quant_organism.evolution.archive import Axis
+    from quant_organism.evolution import Axis
 
 app = typer.Typer(help="The archive of strategies that behave differently: look at its grid.", no_args_is_help=True)
 
@@ -30,9 +30,8 @@ def show(
     """Show an archive: how much of the grid is filled, by whom, and how well."""
     from quant_organism.cli.holdings import choose_candles
     from quant_organism.errors import InputError
-    from quant_organism.evolution.archive import AXES, summarise
-    from quant_organism.evolution.tables import ArchiveTable
-    from quant_organism.market.lake import Lake
+    from quant_organism.evolution import AXES, ArchiveTable, summarise
+    from quant_organism.market import Lake
 
     said = options.said(context)
     lake = Lake(said.settings().data_dir / "lake")

@@ -8,7 +8,7 @@ import typer
 from quant_organism.cli import options
 
 if TYPE_CHECKING:
-    from quant_organism.market.source import CandleSource
+    from quant_organism.market import CandleSource
     from quant_organism.settings import MarketSettings
 
 app = typer.Typer(help="A local exchange to trade on, in place of the real one.", no_args_is_help=True)
@@ -61,8 +61,8 @@ def serve(
     import time
 
     from quant_organism.errors import InputError
-    from quant_organism.market.schema import Interval
-    from quant_organism.resilience.files import write_file
+    from quant_organism.market import Interval
+    from quant_organism.resilience import write_file
     from quant_organism.simulator import (
         MarketSpec,
         ServerSpec,
@@ -106,9 +106,7 @@ def serve(
 
 
 def _candle_source(market: "MarketSettings") -> "CandleSource":
-    from quant_organism.market.files.source import FileSource
-    from quant_organism.market.world.source import WorldSource
-    from quant_organism.market.world.spec import load_world
+    from quant_organism.market import FileSource, WorldSource, load_world
 
     if market.source == "files" and market.path is not None:
         return FileSource(market.path, market=market.name, repair=market.repair)

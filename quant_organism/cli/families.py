@@ -16,7 +16,7 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
     """List all families with their genes and their logic."""
     if context.invoked_subcommand is not None:
         return
-    from quant_organism.monitoring.gallery import family_record
+    from quant_organism.monitoring import family_record
     from quant_organism.strategies import family_names
 
     records = [family_record(name) for name in family_names()]
@@ -46,13 +46,12 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show one family: its genes with bounds and units, its logic, its warm-up."""
-    from quant_organism.monitoring.gallery import family_record
+    from quant_organism.monitoring import family_record
 
     record = family_record(name)
     if plot is not None:
-        from quant_organism.monitoring.gallery import showcase
-        from quant_organism.monitoring.plots import png, showcase_figure
-        from quant_organism.resilience.files import write_file
+        from quant_organism.monitoring import png, showcase, showcase_figure
+        from quant_organism.resilience import write_file
 
         write_file(plot, png(showcase_figure(showcase(name))))
     if as_json:

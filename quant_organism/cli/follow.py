@@ -23,8 +23,7 @@ def follow(
     import asyncio
     import gc
 
-    from quant_organism.market.lake import Lake
-    from quant_organism.market.schema import Interval
+    from quant_organism.market import Interval, Lake
     from quant_organism.venue import BASE_URLS, follow_bars, info_of, market_name, open_feed
 
     settings = options.said(context).also("market.source", "hyperliquid").settings()

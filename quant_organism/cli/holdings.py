@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from quant_organism.errors import InputError
-from quant_organism.market.lake import Lake
+from quant_organism.market import Lake
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def doctor(context: typer.Context, port: options.Port = PORT, as_json: options.J
     """Check environment, folders, disk, versions and the web UI's port; exit code 1 if something is broken."""
     from dataclasses import asdict
 
-    from quant_organism.monitoring.health import examine
+    from quant_organism.monitoring import examine
     from quant_organism.orchestration.web import examine_web
 
     data_dir = options.said(context).settings().data_dir

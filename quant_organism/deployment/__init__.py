@@ -1,5 +1,61 @@
 """What becomes of a strategy that survived: its document, the folder of documents, its stages, the shadow pool.
 
-Judging strategies belongs to `validation`, sending orders to `trading`. Enter by `config.StrategyConfig`,
-`repository.StrategyRepository`, `selection.choose_for_shadow` and `deploy.deploy`.
+Judging strategies belongs to `validation`, sending orders to `trading`.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.deployment.birth import born_documents, earned, scored_returns
+    from quant_organism.deployment.config import StrategyConfig
+    from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
+    from quant_organism.deployment.records import Provenance
+    from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
+    from quant_organism.deployment.tables import TABLES, DecisionTable, DocumentTable
+
+__all__ = [
+    "DEPLOYED",
+    "STAGES",
+    "TABLES",
+    "DecisionTable",
+    "DeploymentResult",
+    "DocumentTable",
+    "Provenance",
+    "StrategyConfig",
+    "StrategyRepository",
+    "all_documents",
+    "born_documents",
+    "earned",
+    "pool_at",
+    "scored_returns",
+    "timestamp",
+]
+
+_HOMES = {
+    "DEPLOYED": "stages",
+    "STAGES": "stages",
+    "TABLES": "tables",
+    "DecisionTable": "tables",
+    "DeploymentResult": "deploy",
+    "DocumentTable": "tables",
+    "Provenance": "records",
+    "StrategyConfig": "config",
+    "StrategyRepository": "repository",
+    "all_documents": "deploy",
+    "born_documents": "birth",
+    "earned": "birth",
+    "pool_at": "deploy",
+    "scored_returns": "birth",
+    "timestamp": "stages",
+}
+
+# Commands that read documents shall not load what judged them.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.deployment.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

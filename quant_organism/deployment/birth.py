@@ -10,11 +10,9 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
 from quant_organism.deployment.records import Provenance, StageEvidence
-from quant_organism.market.panel import Panel
-from quant_organism.market.splits import Splits
+from quant_organism.market import Panel, Splits
 from quant_organism.strategies import Committee
-from quant_organism.validation.records import ReviewedCandidate
-from quant_organism.validation.verdict import Verdict
+from quant_organism.validation import ReviewedCandidate, Verdict
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
 

@@ -14,7 +14,7 @@ from quant_organism.deployment.inventory import FolderCheck, Loaded, Problem, Su
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.stages import Stage, timestamp
 from quant_organism.errors import BusyError, InputError, IntegrityError, QuantOrganismError
-from quant_organism.resilience.files import abandoned_files, flush_folders, remove_files, replace_files, storage_error
+from quant_organism.resilience import abandoned_files, flush_folders, remove_files, replace_files, storage_error
 
 LEAST_FREE_BYTES: Final = 100_000_000
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.resilience.files import remove_files, write_file, write_files
+from quant_organism.resilience import remove_files, write_file, write_files
 
 SCHEMA_VERSION: Final = 1
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.candidates import Candidate
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Committee
 
 ENGINE = "evolution"

@@ -21,7 +21,7 @@ from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, 
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
 from quant_organism.evolution.trials import Trials
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Genome
 
 

@@ -22,9 +22,8 @@ from quant_organism.backtest import Evaluation
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.ledger_rows import LedgerIdentity, day_of, trial_rows
 from quant_organism.evolution.tables import TrialTable
-from quant_organism.market.stored import encode
-from quant_organism.resilience.files import write_file
-from quant_organism.resilience.locks import alone_in
+from quant_organism.market import encode
+from quant_organism.resilience import alone_in, write_file
 
 _KNOWN: Final = "known"
 """Name in a file's metadata of how many genomes of the append were trials already."""

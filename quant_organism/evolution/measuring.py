@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.evolution.nursery import Nursery
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Flaw, Genome
 
 TRIES: Final = 2

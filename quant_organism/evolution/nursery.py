@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.backtest import signal_bars
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Flaw, Genome, IndicatorStore, check_birth, evolving_families, get_family
 
 _SAMPLES = 3

@@ -9,7 +9,7 @@ neither a look at unseen days nor hours of kept work. Imports are read from the 
   stand for what it loads when it is asked for), and the face does not count: else a room would be one piece, and a
   name added to its face a change of all that is taken from it. A face does count, with all that it imports, where it
   is imported as a whole, as a register of families is, where a name is taken that it defines itself, and, for all
-  that lies below it, where it does more than define and import.
+  that lies below it, where it does more than define, import, and say how names are loaded when they are asked for.
 - A module that imports by a computed name counts with every module below the package that the name begins with.
 - Whole files are digested, comments too: the digest stands for what a reader takes for the code.
 
@@ -219,12 +219,17 @@ def _defining(module: str, name: str) -> Iterator[Path]:
 
 
 def _only_defines(face: Path) -> bool:
-    return all(
-        isinstance(node, _DEFINITIONS)
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        or (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
-        for node in ast.parse(face.read_bytes()).body
-    )
+    return all(map(_defines, ast.parse(face.read_bytes()).body))
+
+
+def _defines(node: ast.stmt) -> bool:
+    """Say whether a statement defines or imports; one behind `if not TYPE_CHECKING` may define how names are loaded."""
+    if isinstance(node, ast.If):
+        negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+        condition = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        for_types = getattr(condition, "id", "") == "TYPE_CHECKING"
+        return for_types and not node.orelse and (not negated or all(map(_defines, node.body)))
+    return isinstance(node, _DEFINITIONS) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _name_of(folder: Path) -> str:

@@ -1,5 +1,155 @@
 """Market data: where candles and funding come from, the lake that keeps them, their quality, and the panel of arrays.
 
-What a strategy does with prices belongs to `strategies`; orders and venues live elsewhere. Import the modules
-themselves: `schema`, `source`, `lake`, `ingest`, `quality`, `panel`, and the sources `files` and `world`.
+What a strategy does with prices belongs to `strategies`; orders and venues live elsewhere.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.market.files.source import FileSource
+    from quant_organism.market.ingest import IngestReport
+    from quant_organism.market.lake import Lake, MarketEntry
+    from quant_organism.market.manifest import assess_candles, describe_panel, rebuild_panel
+    from quant_organism.market.panel import Panel, build_panel
+    from quant_organism.market.quality import summarise
+    from quant_organism.market.schema import (
+        MS_PER_DAY,
+        MS_PER_HOUR,
+        TIMESTAMP,
+        Interval,
+        check_market_id,
+        choose_symbols,
+        day_of,
+        day_start_ms,
+        format_ms,
+    )
+    from quant_organism.market.sentiment import beyond, read_sentiment
+    from quant_organism.market.source import CandleSource
+    from quant_organism.market.splits import LONGEST_HOLDING_HOURS, MIN_DAYS, Span, Splits, split
+    from quant_organism.market.stored import StoredTable, encode
+    from quant_organism.market.table import BY_INTERVAL, Column, Columns, Table
+    from quant_organism.market.tables import (
+        TABLES,
+        CandleQualityTable,
+        CandleTable,
+        FundingTable,
+        LiveCandleTable,
+        PanelTable,
+        SentimentTable,
+        SetAsideTable,
+    )
+    from quant_organism.market.world.continuation import continued
+    from quant_organism.market.world.source import WorldSource
+    from quant_organism.market.world.spec import Asset, Plant, PlantFamily, WorldSpec, load_world
+
+__all__ = [
+    "BY_INTERVAL",
+    "LONGEST_HOLDING_HOURS",
+    "MIN_DAYS",
+    "MS_PER_DAY",
+    "MS_PER_HOUR",
+    "TABLES",
+    "TIMESTAMP",
+    "Asset",
+    "CandleQualityTable",
+    "CandleSource",
+    "CandleTable",
+    "Column",
+    "Columns",
+    "FileSource",
+    "FundingTable",
+    "IngestReport",
+    "Interval",
+    "Lake",
+    "LiveCandleTable",
+    "MarketEntry",
+    "Panel",
+    "PanelTable",
+    "Plant",
+    "PlantFamily",
+    "SentimentTable",
+    "SetAsideTable",
+    "Span",
+    "Splits",
+    "StoredTable",
+    "Table",
+    "WorldSource",
+    "WorldSpec",
+    "assess_candles",
+    "beyond",
+    "build_panel",
+    "check_market_id",
+    "choose_symbols",
+    "continued",
+    "day_of",
+    "day_start_ms",
+    "describe_panel",
+    "encode",
+    "format_ms",
+    "load_world",
+    "read_sentiment",
+    "rebuild_panel",
+    "split",
+    "summarise",
+]
+
+_HOMES = {
+    "BY_INTERVAL": "table",
+    "LONGEST_HOLDING_HOURS": "splits",
+    "MIN_DAYS": "splits",
+    "MS_PER_DAY": "schema",
+    "MS_PER_HOUR": "schema",
+    "TABLES": "tables",
+    "TIMESTAMP": "schema",
+    "Asset": "world.spec",
+    "CandleQualityTable": "tables",
+    "CandleSource": "source",
+    "CandleTable": "tables",
+    "Column": "table",
+    "Columns": "table",
+    "FileSource": "files.source",
+    "FundingTable": "tables",
+    "IngestReport": "ingest",
+    "Interval": "schema",
+    "Lake": "lake",
+    "LiveCandleTable": "tables",
+    "MarketEntry": "lake",
+    "Panel": "panel",
+    "PanelTable": "tables",
+    "Plant": "world.spec",
+    "PlantFamily": "world.spec",
+    "SentimentTable": "tables",
+    "SetAsideTable": "tables",
+    "Span": "splits",
+    "Splits": "splits",
+    "StoredTable": "stored",
+    "Table": "table",
+    "WorldSource": "world.source",
+    "WorldSpec": "world.spec",
+    "assess_candles": "manifest",
+    "beyond": "sentiment",
+    "build_panel": "panel",
+    "check_market_id": "schema",
+    "choose_symbols": "schema",
+    "continued": "world.continuation",
+    "day_of": "schema",
+    "day_start_ms": "schema",
+    "describe_panel": "manifest",
+    "encode": "stored",
+    "format_ms": "schema",
+    "load_world": "world.spec",
+    "read_sentiment": "sentiment",
+    "rebuild_panel": "manifest",
+    "split": "splits",
+    "summarise": "quality",
+}
+
+# Most of the program needs an interval or a panel, and neither the lake nor its formats.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.market.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

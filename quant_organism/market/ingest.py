@@ -14,7 +14,7 @@ from quant_organism.market.schema import Interval, check_market_id, choose_symbo
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table, check_frame
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
-from quant_organism.resilience.locks import alone_in
+from quant_organism.resilience import alone_in
 
 Progress = Callable[[int, int], None]
 """Called with (days done, days in all)."""

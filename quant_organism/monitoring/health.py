@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 from packaging.requirements import Requirement
 
-from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import QuantOrganismError
-from quant_organism.market.lake import Lake
+from quant_organism.market import Lake
 
 LEAST_FREE_BYTES: Final = 1_000_000_000
 WANTED_MEMORY_BYTES: Final = 2_000_000_000

@@ -9,9 +9,9 @@ from typing import Final
 import orjson
 import polars as pl
 
-from quant_organism.deployment.records import Provenance
-from quant_organism.evolution.candidates import ORIGINS, Candidate
-from quant_organism.market.schema import Interval
+from quant_organism.deployment import Provenance
+from quant_organism.evolution import ORIGINS, Candidate
+from quant_organism.market import Interval
 from quant_organism.monitoring.content import ReportedGate, ReportedSpan
 from quant_organism.monitoring.sheet_content import (
     Cone,
@@ -24,11 +24,7 @@ from quant_organism.monitoring.sheet_content import (
     YearRow,
 )
 from quant_organism.monitoring.tables import RobustnessTable
-from quant_organism.validation.robustness.breakdown import Part
-from quant_organism.validation.robustness.examination import Examination
-from quant_organism.validation.robustness.subject import Shake
-from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.statistics.monte_carlo import Bands, equity_cone
+from quant_organism.validation import Bands, Examination, NotRun, Part, Shake, equity_cone
 
 _SPANS: Final = ("in_sample", "out_of_sample", "walk_forward", "holdout")
 _LABELS: Final = {

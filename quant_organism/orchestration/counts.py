@@ -3,8 +3,7 @@
 import polars as pl
 from dagster_duckdb import DuckDBResource
 
-from quant_organism.market.ingest import IngestReport
-from quant_organism.market.table import Table
+from quant_organism.market import IngestReport, Table
 from quant_organism.orchestration.resources import LakeResource
 from quant_organism.orchestration.tables import lake_views
 

@@ -1,4 +1,50 @@
-"""Parts that any room may use to survive trouble: files that are replaced whole or not at all.
+"""Parts that any room may use to survive trouble: files that are replaced whole or not at all, one writer in a folder.
 
 Nothing here knows what is in the files.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.resilience.files import (
+        abandoned_files,
+        flush_folders,
+        remove_files,
+        replace_files,
+        storage_error,
+        write_file,
+        write_files,
+    )
+    from quant_organism.resilience.locks import alone_in
+
+__all__ = [
+    "abandoned_files",
+    "alone_in",
+    "flush_folders",
+    "remove_files",
+    "replace_files",
+    "storage_error",
+    "write_file",
+    "write_files",
+]
+
+_HOMES = {
+    "abandoned_files": "files",
+    "alone_in": "locks",
+    "flush_folders": "files",
+    "remove_files": "files",
+    "replace_files": "files",
+    "storage_error": "files",
+    "write_file": "files",
+    "write_files": "files",
+}
+
+# Most of the program needs one of these and not the others.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.resilience.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

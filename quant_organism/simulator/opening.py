@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import MS_PER_DAY, Interval
-from quant_organism.market.source import CandleSource
+from quant_organism.market import MS_PER_DAY, CandleSource, Interval
 from quant_organism.simulator.engine import Engine
 from quant_organism.simulator.market.driver import MarketSpec
 from quant_organism.simulator.market.tape import Tape, read_tape

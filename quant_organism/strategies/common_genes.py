@@ -1,6 +1,6 @@
 """Genes that every genome carries and that the evaluator applies, never the signal: risk, allocation, regime."""
 
-from quant_organism.market.splits import LONGEST_HOLDING_HOURS
+from quant_organism.market import LONGEST_HOLDING_HOURS
 from quant_organism.strategies.genes import GeneSpec
 
 TRAILING_STOP_OFF_BELOW = 0.005

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
 from quant_organism.errors import InputError
-from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution import Candidate
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
-from quant_organism.market.splits import Span, Splits
+from quant_organism.market import Panel, Span, Splits
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun

@@ -17,8 +17,8 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
-from quant_organism.market.stored import encode
-from quant_organism.resilience.files import write_file
+from quant_organism.market import encode
+from quant_organism.resilience import write_file
 from quant_organism.validation.tables import NullDrawTable
 
 Statistics = Mapping[str, float]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from quant_organism.evolution.candidates import Candidate
+from quant_organism.evolution import Candidate
 from quant_organism.validation.case import Case, Grounds
 from quant_organism.validation.profile import GOALS, Goal, Profile
 from quant_organism.validation.verdict import STAGES, UNSEEN, Stage, Verdict

@@ -18,12 +18,8 @@ from typing import Any, Literal
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import check_market_id
-from quant_organism.market.splits import Span
-from quant_organism.market.stored import encode
-from quant_organism.resilience.files import write_file
-from quant_organism.resilience.locks import alone_in
+from quant_organism.market import Panel, Span, check_market_id, encode
+from quant_organism.resilience import alone_in, write_file
 from quant_organism.validation.tables import OpeningTable
 
 _MOMENT = pl.Datetime("ms", "UTC")

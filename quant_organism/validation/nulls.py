@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 
 Floats = NDArray[np.float64]
 Signs = NDArray[np.int8]

@@ -18,13 +18,17 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.evolution.candidates import EdgeEvidence, choose_candidates, composition
-from quant_organism.evolution.executors import open_executor
-from quant_organism.evolution.nursery import default_families
+from quant_organism.evolution import (
+    EdgeEvidence,
+    EvolutionSpec,
+    choose_candidates,
+    composition,
+    default_families,
+    open_executor,
+)
 from quant_organism.evolution.search import search
-from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.validation.draws import LOST, Remembered, Statistics, in_order
 from quant_organism.validation.nulls import NullKind, draw_null
 from quant_organism.validation.pretest import rule_families, unfit_for_nulls

@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.evolution.candidates import EdgeEvidence
+from quant_organism.evolution import EdgeEvidence
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
-from quant_organism.market.splits import MIN_DAYS
+from quant_organism.market import MIN_DAYS, Panel
 from quant_organism.strategies import Genome, get_family, random_genome
 from quant_organism.validation.draws import Statistics, in_order
 from quant_organism.validation.nulls import draw_null

@@ -9,8 +9,8 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import IntegrityError
-from quant_organism.evolution.candidates import Candidate
-from quant_organism.market.schema import TIMESTAMP
+from quant_organism.evolution import Candidate
+from quant_organism.market import TIMESTAMP
 from quant_organism.validation.case import Grounds, SpanName
 from quant_organism.validation.gauntlet import Judgement, Review, Standing
 from quant_organism.validation.profile import Profile

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import HOURS_PER_YEAR, Costs, Evaluator, GenomeStream, MarketRow, TradeList, reduce_paths
 from quant_organism.errors import InputError
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import format_ms
-from quant_organism.market.splits import Span
+from quant_organism.market import Panel, Span, format_ms
 from quant_organism.strategies import Committee, FittedModels, Genome, Member
 from quant_organism.validation.draws import in_order
 from quant_organism.validation.replay_store import MemberReplay, PeriodReplay, ReplayStore

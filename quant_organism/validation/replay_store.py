@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.errors import IntegrityError
-from quant_organism.market.stored import encode
-from quant_organism.resilience.files import write_file
+from quant_organism.market import encode
+from quant_organism.resilience import write_file
 from quant_organism.validation.tables import MemberReplayTable
 
 

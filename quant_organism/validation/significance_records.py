@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from quant_organism.evolution.candidates import EdgeEvidence
+from quant_organism.evolution import EdgeEvidence
 from quant_organism.validation.case import PValue
 from quant_organism.validation.permutation import Incomplete, SearchSignificance
 from quant_organism.validation.pretest import LEVEL, PretestResult

@@ -10,8 +10,8 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
+from quant_organism.evolution import Trials
 from quant_organism.evolution.sketch import SKETCH_BYTES, sketch
-from quant_organism.evolution.trials import Trials
 from quant_organism.strategies import Genome, get_family
 
 _FOUNDER = "founder"

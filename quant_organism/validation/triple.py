@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from quant_organism.market.splits import Span
+from quant_organism.market import Span
 from quant_organism.validation.replay import Replay, disjoint_periods
 from quant_organism.validation.statistics.evidence import NotRun
 

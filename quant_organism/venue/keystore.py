@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.resilience.files import flush_folders, storage_error
+from quant_organism.resilience import flush_folders, storage_error
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

@@ -12,8 +12,7 @@ import polars as pl
 import requests
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import TIMESTAMP
-from quant_organism.market.sentiment import read_sentiment
+from quant_organism.market import TIMESTAMP, read_sentiment
 
 CONTEXT_SCHEMA: Final = pl.Schema(
     {

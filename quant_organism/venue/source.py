@@ -18,18 +18,21 @@ import polars as pl
 import zstandard
 
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.market.schema import (
+from quant_organism.market import (
     MS_PER_DAY,
     MS_PER_HOUR,
     TIMESTAMP,
+    CandleTable,
+    FundingTable,
     Interval,
+    SentimentTable,
+    SetAsideTable,
     check_market_id,
     choose_symbols,
     day_of,
     day_start_ms,
 )
-from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
-from quant_organism.resilience.files import write_file
+from quant_organism.resilience import write_file
 from quant_organism.venue.client.transport import AskInfo
 from quant_organism.venue.feed.messages import VenueCandle, candle_of
 

@@ -75,6 +75,11 @@ def test_a_name_of_a_face_leads_to_where_it_is_defined_and_the_face_does_not_cou
     assert file_of("quant_organism.strategies") not in reached
 
 
+def test_no_face_of_a_room_counts_in_what_results_are_bound_to():
+    faces = {room / "__init__.py" for room in PACKAGE_FOLDER.iterdir()}
+    assert faces & set(closure([SEARCH, GATES, REPLAY, LUCK])) == set()
+
+
 def test_every_family_is_in_the_closure_of_what_measures_strategies():
     reached = closure(["quant_organism.backtest.evaluator"])
     for name in family_names():
@@ -202,6 +207,9 @@ def test_code_outside_the_closure_leaves_looks_and_kept_work_as_they_are_and_cod
     assert (first["opening"], first["p"], first["kept"]) == (1, 0.02, False)
     comment("cli/run.py")
     comment("monitoring/report.py")
+    comment("evolution/comparison.py")  # what is taken from the face of its room does not need it
+    comment("evolution/__init__.py")
+    comment("validation/__init__.py")
     assert look() == first | {"kept": True}
     comment("backtest/kernel.py")
     other = look()

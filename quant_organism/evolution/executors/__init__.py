@@ -13,7 +13,7 @@ from quant_organism.errors import InputError
 if TYPE_CHECKING:
     from quant_organism.backtest import Costs, Evaluator
     from quant_organism.evolution.measuring import Executor
-    from quant_organism.market.panel import Panel
+    from quant_organism.market import Panel
 
 
 def open_executor(

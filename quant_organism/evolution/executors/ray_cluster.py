@@ -28,7 +28,7 @@ from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.evolution.executors.ray_session import ray_session
 from quant_organism.evolution.executors.ray_worker import Kit, measure_batch, worker_code
 from quant_organism.evolution.measuring import Batch, BatchFailure, Executor, Measured, reason_of
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Genome
 
 _NODE_IS_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)

@@ -11,7 +11,7 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.measuring import Measured, Workbench
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Genome
 
 

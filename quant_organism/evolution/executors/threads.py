@@ -8,7 +8,7 @@ from dataclasses import replace
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import QuantOrganismError
 from quant_organism.evolution.measuring import Batch, BatchFailure, Measured, Workbench, reason_of
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.strategies import Genome
 
 

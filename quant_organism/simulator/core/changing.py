@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core import lifecycle, placing, settlement
 from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.book import SimulatedOrder

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core.account import (
     Account,
     FundingPaid,

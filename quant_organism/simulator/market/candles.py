@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
+from quant_organism.market import MS_PER_DAY, MS_PER_HOUR
 from quant_organism.venue.protocol import Instrument, answer_number
 
 MS_PER_MINUTE: Final = 60_000

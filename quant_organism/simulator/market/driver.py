@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.market.schema import MS_PER_HOUR
+from quant_organism.market import MS_PER_HOUR
 from quant_organism.simulator.core.venue import SimulatedVenue
 from quant_organism.simulator.market.prices import PriceTracker, bar_path, impact_price, premium_e10, split_volume
 from quant_organism.simulator.market.tape import Tape

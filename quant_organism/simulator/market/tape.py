@@ -13,8 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.market.schema import MS_PER_HOUR, Interval, day_start_ms
-from quant_organism.market.source import CandleSource
+from quant_organism.market import MS_PER_HOUR, CandleSource, Interval, day_start_ms
 from quant_organism.venue.protocol import Instrument, MarginTier, nearest_price, number_coins, single_tier, tiers_of
 
 RATE_DECIMALS: Final = 10

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any, Final
 
-from quant_organism.market.schema import MS_PER_DAY, day_of
+from quant_organism.market import MS_PER_DAY, day_of
 from quant_organism.simulator.core import lifecycle, settlement, twap
 from quant_organism.simulator.core.account import Account, FundingPayment
 from quant_organism.simulator.core.book import SimulatedOrder

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
+from quant_organism.market import MS_PER_DAY, MS_PER_HOUR
 from quant_organism.simulator.core import settlement
 from quant_organism.simulator.core.account import Traded
 from quant_organism.simulator.core.book import BookSide

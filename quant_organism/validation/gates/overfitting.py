@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from quant_organism.evolution.budget import expected_luck, trial_budget
-from quant_organism.evolution.trial_summary import DAYS_A_YEAR
+from quant_organism.evolution import DAYS_A_YEAR, expected_luck, trial_budget
 from quant_organism.validation.case import Case, Grounds
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.statistics.annualised import haircut_sharpe

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import path_metrics
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.market import MS_PER_DAY, Panel
 from quant_organism.validation.robustness.stress import restricted, traded_assets
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members, without_models
 from quant_organism.validation.statistics.cross_validation import GROUPS, TEST_GROUPS, purged_splits

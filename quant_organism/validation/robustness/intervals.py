@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from quant_organism.errors import InputError
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR, Interval
+from quant_organism.market import MS_PER_DAY, MS_PER_HOUR, Interval, Panel
 from quant_organism.strategies import Genome, Member, get_family
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members
 from quant_organism.validation.statistics.evidence import NotRun

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.market.panel import Panel
+from quant_organism.market import Panel
 from quant_organism.validation.robustness.subject import (
     REEVALUATIONS,
     Shake,

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest import Costs
-from quant_organism.market.schema import MS_PER_HOUR
+from quant_organism.market import MS_PER_HOUR
 from quant_organism.strategies import Member
 from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
 from quant_organism.validation.statistics.evidence import NotRun

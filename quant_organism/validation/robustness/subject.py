@@ -13,8 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
-from quant_organism.market.panel import Panel
-from quant_organism.market.splits import Span
+from quant_organism.market import Panel, Span
 from quant_organism.strategies import Committee, Member, get_family
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import QUANTILES

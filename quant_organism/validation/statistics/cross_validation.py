@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.market.splits import Span
+from quant_organism.market import Span
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 
 GROUPS = 10

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from quant_organism.evolution.budget import expected_maximum
+from quant_organism.evolution import expected_maximum
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 from quant_organism.validation.statistics.sharpe import (
     MIN_PERIODS,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from quant_organism.errors import BusyError, IntegrityError
-from quant_organism.resilience.files import write_file
+from quant_organism.resilience import write_file
 from quant_organism.venue.protocol import admission
 
 RESERVED_FOR_ACTIONS: Final = 40

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from quant_organism.market.schema import Interval
+from quant_organism.market import Interval
 from quant_organism.venue.feed.messages import VenueCandle
 
 REMEMBERED: Final = 200

@@ -12,9 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from quant_organism.market.lake import Lake
-from quant_organism.market.schema import TIMESTAMP, Interval, day_of
-from quant_organism.market.tables import LiveCandleTable
+from quant_organism.market import TIMESTAMP, Interval, Lake, LiveCandleTable, day_of
 from quant_organism.venue.client.listings import load_listings
 from quant_organism.venue.client.transport import AskInfo
 from quant_organism.venue.feed.bars import Bar

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quant_organism.market.schema import Interval
+from quant_organism.market import Interval
 
 MARKET_TYPES = ("allMids", "l2Book", "bbo", "trades", "candle", "activeAssetCtx")
 """Public streams that are read."""
