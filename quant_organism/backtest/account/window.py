@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 _VOLATILITY_DAYS = 30
 _GONE_AFTER_HOURS = 24
+_MISSED_SETTLEMENTS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +92,9 @@ class AccountMarket:
         order = sorted(range(panel.n_assets), key=panel.symbols.__getitem__)
         rows = slice(start, last)
         valid = panel.valid[rows][:, order]
-        unknown = np.where(np.isfinite(panel.funding_rate[rows][:, order]), 0.0, model.unknown_funding)
-        unknown *= panel.interval.hours
-        paid = np.where(unknown > 0.0, 0.0, panel.funding_paid[rows][:, order])
+        unknown = _unknown_funding(panel)[rows][:, order]
+        charged = np.where(unknown, model.unknown_funding * panel.interval.hours, 0.0)
+        paid = np.where(unknown, 0.0, panel.funding_paid[rows][:, order])
         columns = {
             name: np.ascontiguousarray(getattr(panel, name)[rows][:, order])
             for name in ("open", "high", "low", "close", "volume")
@@ -108,8 +109,8 @@ class AccountMarket:
             valid=valid,
             **columns,
             close_before=before,
-            funding_long=(paid + unknown) * model.charge_funding,
-            funding_short=(paid - unknown) * model.charge_funding,
+            funding_long=(paid + charged) * model.charge_funding,
+            funding_short=(paid - charged) * model.charge_funding,
             impact_rate=_impact_rates(panel, model, last)[rows][:, order],
             ended=_last_rows(valid, panel.interval.hours),
         )
@@ -237,6 +238,23 @@ class VirtualWindow:
             leg: LegLevels(float(self.stops[row, place]), float(self.targets[row, place]))
             for place, leg in enumerate(self.legs)
         }
+
+
+def _unknown_funding(panel: Panel) -> NDArray[np.bool_]:
+    # Whether what a holder pays in a bar is unknown: no rate yet, or two settlements that should have come have not.
+    # Only the past tells when one is due: the smaller of the last two distances between settlements. Shape (T, N).
+    unknown = ~np.isfinite(panel.funding_rate)
+    rows = np.arange(panel.n_bars)
+    for asset in range(panel.n_assets):
+        settled = np.flatnonzero(panel.funding_paid[:, asset] != 0.0)
+        if settled.size == 0:
+            continue
+        distances = np.diff(settled, prepend=settled[0] - panel.n_bars)
+        due = np.minimum(distances, np.concatenate([distances[:1], distances[:-1]]))
+        latest = np.searchsorted(settled, rows, side="right") - 1
+        since = rows - settled[latest]
+        unknown[:, asset] |= (latest >= 0) & (since > _MISSED_SETTLEMENTS * due[latest])
+    return unknown
 
 
 def _last_rows(valid: NDArray[np.bool_], bar_hours: float) -> NDArray[np.int64]:

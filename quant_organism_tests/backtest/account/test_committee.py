@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, MarketRow
-from quant_organism.backtest.account import AccountRules, plan, trade_account_bar
+from quant_organism.backtest.account import AccountMarket, AccountRules, plan, trade_account_bar
 from quant_organism.backtest.account.committee import AccountSetting, committee_setting, virtual_window
 from quant_organism.backtest.account.figures import account_figures, account_report, capacity, smallest_equity
 from quant_organism.backtest.account.model import FillModel
@@ -114,3 +114,18 @@ def test_unknown_funding_is_not_free(panel: Panel) -> None:
     path = setting.run(10_000.0).path
     assert (path.funding >= 0).all()
     assert path.funding.sum() > 0
+
+
+def test_funding_is_unknown_once_two_settlements_are_missing(panel: Panel) -> None:
+    hours = np.arange(panel.n_bars)
+    settled = (hours % 8 == 7) & (hours < 400)
+    paid = np.repeat(np.where(settled, 1e-4, 0.0)[:, None], panel.n_assets, 1)
+    rates = np.where(hours < 20, np.nan, 1e-5)[:, None] * np.ones(panel.n_assets)
+    market = AccountMarket.of(
+        replace(panel, funding_paid=paid, funding_rate=rates), FillModel(unknown_funding=2e-5, max_participation=None)
+    )
+    np.testing.assert_array_equal(market.funding_long[:20], 2e-5)
+    np.testing.assert_array_equal(market.funding_long[20:400], paid[20:400])
+    np.testing.assert_array_equal(market.funding_long[400:416], 0.0)
+    np.testing.assert_array_equal(market.funding_long[416:], 2e-5)
+    np.testing.assert_array_equal(market.funding_short[416:], -2e-5)
