@@ -65,7 +65,8 @@ def show(
         typer.echo(document.to_json().decode().rstrip())
         return
     typer.echo(f"{document.id}   stage {document.stage}   fitness {document.fitness:.2f}")
-    typer.echo(f"born {document.provenance.date} on {document.provenance.market}, {document.interval} bars")
+    born = document.provenance
+    typer.echo(f"born {born.date} on {born.market}, {document.interval} bars, in cycle {born.cycle}")
     typer.echo(f"universe {', '.join(document.universe)}\n")
     heaviest = sorted(document.committee.members, key=lambda member: -member.weight)
     members = heaviest if full else heaviest[:_MEMBERS_SHOWN]

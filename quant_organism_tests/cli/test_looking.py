@@ -203,6 +203,8 @@ def test_cycles_are_listed_with_what_came_of_them_and_the_latest_of_a_day_has_a_
     call: Call, finished_run: Finished
 ) -> None:
     (row,) = asked(call, finished_run, "runs", "list")
+    best = asked(call, finished_run, "strategies", "list")["strategies"][0]["id"]  # type: ignore[call-overload]
+    assert f"in cycle {row['cycle']}" in call("strategies", "show", best, "--data-dir", finished_run.data_dir).out
     assert (row["date"], row["seed"], row["state"], row["latest"]) == (LAST.isoformat(), 0, "complete", True)
     assert (row["profile"], row["gates"]) == ("smoke", "full")
     assert row["deployed"] == len(asked(call, finished_run, "strategies", "list", "--stage", "shadow")["strategies"])  # type: ignore[call-overload]
