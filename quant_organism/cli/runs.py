@@ -9,7 +9,7 @@ from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from quant_organism.monitoring.runs import RunComparison, StoredRun
+    from quant_organism.monitoring import RunComparison, StoredRun
 
 app = typer.Typer(help="Cycles that are kept: list them, compare two.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ def compare(context: typer.Context, a: Name, b: Name, as_json: options.Json = Fa
     """Show what sets two cycles apart: what was set, what came out, who passed, who was put forward."""
     from dataclasses import asdict
 
-    from quant_organism.monitoring.runs import choose_run, compare_runs
+    from quant_organism.monitoring import choose_run, compare_runs
 
     runs = _stored(options.said(context).settings().data_dir)
     first, second = choose_run(runs, a), choose_run(runs, b)
@@ -88,7 +88,7 @@ def _show(found: "RunComparison") -> None:
 
 def _stored(data_dir: Path, day: str | None = None) -> "list[StoredRun]":
     from quant_organism.market.migration import migrate
-    from quant_organism.monitoring.runs import stored_runs
+    from quant_organism.monitoring import stored_runs
 
     if (data_dir / "lake").exists():
         migrate(data_dir / "lake")

@@ -8,11 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from quant_organism.deployment.stages import Timestamp
 from quant_organism.errors import IntegrityError, QuantOrganismError
-from quant_organism.market.cycles import cycle_id
+from quant_organism.market import cycle_id
 from quant_organism.strategies import Committee, Genome, Member
 
 if TYPE_CHECKING:
-    from quant_organism.validation.verdict import Verdict
+    from quant_organism.validation import Verdict
 
 SIGNIFICANT_DIGITS = 6
 """Measured numbers carry this many digits: more would say nothing and cost bytes."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.market.table import BY_CYCLE, Column, Table
+from quant_organism.market import BY_CYCLE, Column, Table
 
 
 class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, written_by="strategy_configs"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quant_organism.evolution.progress import Standing
     from quant_organism.evolution.proposers import takes_part_in_cma_es
     from quant_organism.evolution.records import read_candidates
-    from quant_organism.evolution.spec import EvolutionSpec
+    from quant_organism.evolution.spec import EvolutionSpec, Profile
     from quant_organism.evolution.tables import (
         TABLES,
         ArchiveTable,
@@ -61,6 +61,7 @@ __all__ = [
     "LedgerIdentity",
     "LostBatchTable",
     "PopulationTable",
+    "Profile",
     "ProgressTable",
     "RejectedTable",
     "Standing",
@@ -113,6 +114,7 @@ _HOMES = {
     "LedgerIdentity": "ledger_rows",
     "LostBatchTable": "tables",
     "PopulationTable": "tables",
+    "Profile": "spec",
     "ProgressTable": "tables",
     "RejectedTable": "tables",
     "Standing": "progress",

@@ -20,8 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.evolution.tables import ArchiveTable
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import MS_PER_DAY
+from quant_organism.market import MS_PER_DAY, Panel
 from quant_organism.strategies import Genome
 
 if TYPE_CHECKING:

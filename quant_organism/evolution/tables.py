@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from quant_organism.evolution.objectives import KNOWN_OBJECTIVES
-from quant_organism.market.table import BY_CYCLE, Column, Columns, Table
+from quant_organism.market import BY_CYCLE, Column, Columns, Table
 
 _SHARPE: Final = "annual Sharpe ratio"
 

@@ -6,8 +6,8 @@ What a strategy does with prices belongs to `strategies`; orders and venues live
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quant_organism.market.cycles import CycleIndex, cycle_id
     from quant_organism.market.files.source import FileSource
-    from quant_organism.market.ingest import IngestReport
     from quant_organism.market.lake import Lake, MarketEntry
     from quant_organism.market.manifest import assess_candles, describe_panel, rebuild_panel
     from quant_organism.market.panel import Panel, build_panel
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from quant_organism.market.source import CandleSource
     from quant_organism.market.splits import LONGEST_HOLDING_HOURS, MIN_DAYS, Span, Splits, split
     from quant_organism.market.stored import StoredTable, encode
-    from quant_organism.market.table import BY_INTERVAL, Column, Columns, Table
+    from quant_organism.market.table import BY_CYCLE, Column, Columns, Table
     from quant_organism.market.tables import (
         TABLES,
         CandleQualityTable,
         CandleTable,
+        CycleIndexTable,
         FundingTable,
         LiveCandleTable,
         PanelTable,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from quant_organism.market.world.spec import Asset, Plant, PlantFamily, WorldSpec, load_world
 
 __all__ = [
-    "BY_INTERVAL",
+    "BY_CYCLE",
     "LONGEST_HOLDING_HOURS",
     "MIN_DAYS",
     "MS_PER_DAY",
@@ -56,9 +57,10 @@ __all__ = [
     "CandleTable",
     "Column",
     "Columns",
+    "CycleIndex",
+    "CycleIndexTable",
     "FileSource",
     "FundingTable",
-    "IngestReport",
     "Interval",
     "Lake",
     "LiveCandleTable",
@@ -81,6 +83,7 @@ __all__ = [
     "check_market_id",
     "choose_symbols",
     "continued",
+    "cycle_id",
     "day_of",
     "day_start_ms",
     "describe_panel",
@@ -94,7 +97,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BY_INTERVAL": "table",
+    "BY_CYCLE": "table",
     "LONGEST_HOLDING_HOURS": "splits",
     "MIN_DAYS": "splits",
     "MS_PER_DAY": "schema",
@@ -107,9 +110,10 @@ _HOMES = {
     "CandleTable": "tables",
     "Column": "table",
     "Columns": "table",
+    "CycleIndex": "cycles",
+    "CycleIndexTable": "tables",
     "FileSource": "files.source",
     "FundingTable": "tables",
-    "IngestReport": "ingest",
     "Interval": "schema",
     "Lake": "lake",
     "LiveCandleTable": "tables",
@@ -132,6 +136,7 @@ _HOMES = {
     "check_market_id": "schema",
     "choose_symbols": "schema",
     "continued": "world.continuation",
+    "cycle_id": "cycles",
     "day_of": "schema",
     "day_start_ms": "schema",
     "describe_panel": "manifest",

@@ -13,7 +13,7 @@ import polars as pl
 from quant_organism.market.schema import Interval
 from quant_organism.market.stored import StoredTable, index_of_day
 from quant_organism.market.tables import CycleIndexTable
-from quant_organism.resilience.locks import alone_in
+from quant_organism.resilience import alone_in
 
 
 def cycle_id(panel_hash: str, spec_hash: str, seed: int) -> str:

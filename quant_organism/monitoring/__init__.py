@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from quant_organism.monitoring.gallery import family_record, showcase
     from quant_organism.monitoring.health import Finding, examine, judged
     from quant_organism.monitoring.plots import png, showcase_figure
-    from quant_organism.monitoring.report import write_report
+    from quant_organism.monitoring.report import write_link, write_report
+    from quant_organism.monitoring.runs import RunComparison, StoredRun, choose_run, compare_runs, stored_runs
     from quant_organism.monitoring.sheet_page import write_tear_sheets
     from quant_organism.monitoring.tables import TABLES, table_named
     from quant_organism.monitoring.tear_sheet import shakes_frame
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLES",
     "Finding",
+    "RunComparison",
+    "StoredRun",
+    "choose_run",
+    "compare_runs",
     "cycle_report",
     "examine",
     "family_record",
@@ -24,7 +29,9 @@ __all__ = [
     "showcase",
     "showcase_figure",
     "spans_of",
+    "stored_runs",
     "table_named",
+    "write_link",
     "write_report",
     "write_tear_sheets",
 ]
@@ -32,6 +39,10 @@ __all__ = [
 _HOMES = {
     "TABLES": "tables",
     "Finding": "health",
+    "RunComparison": "runs",
+    "StoredRun": "runs",
+    "choose_run": "runs",
+    "compare_runs": "runs",
     "cycle_report": "cycle",
     "examine": "health",
     "family_record": "gallery",
@@ -41,7 +52,9 @@ _HOMES = {
     "showcase": "gallery",
     "showcase_figure": "plots",
     "spans_of": "cycle",
+    "stored_runs": "runs",
     "table_named": "tables",
+    "write_link": "report",
     "write_report": "report",
     "write_tear_sheets": "sheet_page",
 }

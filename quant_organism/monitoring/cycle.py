@@ -7,11 +7,9 @@ from types import MappingProxyType
 
 import polars as pl
 
-from quant_organism.deployment.records import Provenance
-from quant_organism.evolution.budget import luck_sentence
-from quant_organism.evolution.trial_summary import DAYS_A_YEAR
-from quant_organism.market.schema import Interval
-from quant_organism.market.splits import Splits
+from quant_organism.deployment import Provenance
+from quant_organism.evolution import DAYS_A_YEAR, luck_sentence
+from quant_organism.market import Interval, Splits
 from quant_organism.monitoring.content import (
     CandidateRow,
     Curve,
@@ -24,7 +22,7 @@ from quant_organism.monitoring.content import (
     ReportedSpan,
 )
 from quant_organism.monitoring.lineage import genealogy
-from quant_organism.validation.significance_records import sentences
+from quant_organism.validation import sentences
 
 _MOST_POINTS = 1_500
 _MOST_CURVES = 6

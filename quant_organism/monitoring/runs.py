@@ -11,22 +11,19 @@ from typing import Any, Final, get_args
 import orjson
 import polars as pl
 
-from quant_organism.deployment.tables import DecisionTable, DocumentTable
+from quant_organism.deployment import DecisionTable, DocumentTable
 from quant_organism.errors import InputError
-from quant_organism.evolution.spec import EvolutionSpec, Profile
-from quant_organism.evolution.tables import (
+from quant_organism.evolution import (
     CandidateTable,
     CycleTable,
+    EvolutionSpec,
     FamilyProgressTable,
     PopulationTable,
+    Profile,
     ProgressTable,
 )
-from quant_organism.market.cycles import CycleIndex
-from quant_organism.market.lake import Lake
-from quant_organism.market.schema import Interval
-from quant_organism.market.table import Table
-from quant_organism.market.tables import CycleIndexTable, PanelTable
-from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
+from quant_organism.market import CycleIndex, CycleIndexTable, Interval, Lake, PanelTable, Table
+from quant_organism.validation import PretestTable, SignificanceTable, StandingTable, VerdictTable
 
 _MOST_NAMED: Final = 8
 

@@ -7,9 +7,8 @@ import polars as pl
 
 from quant_organism.cycle.documents import read_documents
 from quant_organism.errors import QuantOrganismError
-from quant_organism.market.quality import summarise
-from quant_organism.market.tables import CandleQualityTable
-from quant_organism.monitoring.tables import table_named
+from quant_organism.market import CandleQualityTable, summarise
+from quant_organism.monitoring import table_named
 from quant_organism.orchestration.metadata import number
 from quant_organism.orchestration.metadata import table as shown
 from quant_organism.orchestration.partitions import DAILY
@@ -20,9 +19,7 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
     read_at_hand,
 )
-from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
-from quant_organism.validation.tables import StandingTable, VerdictTable
-from quant_organism.validation.verdict import Stage
+from quant_organism.validation import BACKTEST, DECISION, REPLAY, TESTNET, Stage, StandingTable, VerdictTable
 
 
 @dg.asset_check(

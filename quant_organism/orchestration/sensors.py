@@ -7,8 +7,7 @@ from typing import Final, Self
 import dagster as dg
 from pydantic import BaseModel
 
-from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.stages import DEPLOYED
+from quant_organism.deployment import DEPLOYED, StrategyConfig
 from quant_organism.orchestration.jobs import evolution_cycle
 from quant_organism.orchestration.resources import (
     LakeResource,

@@ -6,8 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.market.schema import TIMESTAMP
-from quant_organism.market.table import BY_CYCLE, Column, Table
+from quant_organism.market import BY_CYCLE, TIMESTAMP, Column, Table
 
 _SHARPE: Final = "annual Sharpe ratio"
 

@@ -6,8 +6,8 @@ import polars as pl
 from quant_organism.cycle import Panels
 from quant_organism.cycle.documents import documents_frame, read_documents
 from quant_organism.cycle.stages import deploy_survivors, write_documents
-from quant_organism.deployment.stages import DEPLOYED
-from quant_organism.evolution.records import read_candidates
+from quant_organism.deployment import DEPLOYED
+from quant_organism.evolution import read_candidates
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -18,7 +18,7 @@ from quant_organism.orchestration.resources import (
     StrategiesResource,
     open_cycle,
 )
-from quant_organism.validation.records import read_reviewed
+from quant_organism.validation import read_reviewed
 
 
 @dg.asset(group_name="deployment", partitions_def=DAILY, kinds={"json", "parquet"})

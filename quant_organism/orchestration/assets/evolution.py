@@ -7,17 +7,17 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress, stages
-from quant_organism.evolution.archive import summarise
-from quant_organism.evolution.cycle import EvolutionResult
-from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.tables import (
+from quant_organism.evolution import (
     CandidateTable,
     EliteTable,
+    EvolutionResult,
+    EvolutionSpec,
     FamilyProgressTable,
     LostBatchTable,
     PopulationTable,
     ProgressTable,
     RejectedTable,
+    summarise,
 )
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY

@@ -9,11 +9,17 @@ import polars as pl
 from dagster_duckdb import DuckDBResource
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.evolution.tables import CycleTable
-from quant_organism.market.ingest import ingest
-from quant_organism.market.quality import summarise
-from quant_organism.market.tables import CandleQualityTable, CandleTable, FundingTable, PanelTable, SentimentTable
-from quant_organism.orchestration.counts import count_rows
+from quant_organism.evolution import CycleTable
+from quant_organism.market import (
+    CandleQualityTable,
+    CandleTable,
+    FundingTable,
+    PanelTable,
+    SentimentTable,
+    Table,
+    summarise,
+)
+from quant_organism.market.ingest import IngestReport, ingest
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY, lookback
 from quant_organism.orchestration.resources import (
@@ -23,7 +29,7 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
     begin_cycle,
 )
-from quant_organism.orchestration.tables import outputs_of, table_outputs
+from quant_organism.orchestration.tables import lake_views, outputs_of, table_outputs
 from quant_organism.settings import MAX_LOOKBACK_DAYS
 
 _GROUP = "market"
@@ -75,7 +81,7 @@ def market_data(
         progress=lambda done, total: progress("Market data", done, total, ""),
     )
     for ingested in (CandleTable, FundingTable, SentimentTable):
-        for row in count_rows(duckdb, lake, ingested, report):
+        for row in _count_rows(duckdb, lake, ingested, report):
             day = str(row.pop("date"))
             context.add_asset_metadata(row, asset_key=ingested.dataset, partition_key=day)
         yield dg.MaterializeResult(ingested.dataset, metadata={"market": market.id})
@@ -130,3 +136,27 @@ def panel_of_the_day(
     cycle = begin_cycle(made, context.partition_key, market, lake, search, significance)
     frames = {PanelTable: manifest, CandleQualityTable: made.quality, CycleTable: cycle.record}
     yield from outputs_of(frames, {PanelTable: shown})
+
+
+def _count_rows(
+    duckdb: DuckDBResource, lake: LakeResource, kind: type[Table], report: IngestReport
+) -> list[dict[str, object]]:
+    """Return one row per day that was ingested: `date`, `rows`, and `symbols` where the table has any.
+
+    Files may come without funding or sentiment, and there are no rows then.
+    """
+    interval = report.interval.name if "interval" in kind.partitions else None
+    held = lake.open().table(kind).days(market=report.market, interval=interval)
+    if not any(report.start <= day <= report.end for day in held):
+        return []
+    counts = ["count(*) as rows", *(["count(distinct symbol) as symbols"] if "symbol" in kind.schema else [])]
+    query = (
+        f"select date, {', '.join(counts)} from {kind.dataset}"
+        " where market = $market and date between $start and $end"
+        + (" and interval = $interval" if interval else "")
+        + " group by date order by date"
+    )
+    values = {"market": report.market, "start": report.start, "end": report.end}
+    with lake_views(duckdb, lake, [kind]) as views:
+        found: pl.DataFrame = views.sql(query, params=values | ({"interval": interval} if interval else {})).pl()
+    return found.to_dicts()

@@ -4,12 +4,10 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.evolution.records import read_candidates
-from quant_organism.monitoring.cycle import cycle_report as gather
-from quant_organism.monitoring.cycle import spans_of
-from quant_organism.monitoring.report import write_link, write_report
-from quant_organism.monitoring.sheet_page import write_tear_sheets
-from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet
+from quant_organism.evolution import read_candidates
+from quant_organism.monitoring import cycle_report as gather
+from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
+from quant_organism.monitoring.tear_sheet import tear_sheet
 from quant_organism.orchestration.metadata import file, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -20,8 +18,7 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
     open_cycle,
 )
-from quant_organism.validation.robustness.examination import examine
-from quant_organism.validation.robustness.subject import Subject
+from quant_organism.validation import Subject, examine
 
 _SHEETS = "tear_sheets"
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import judge_by_replay, judge_on_testnet
-from quant_organism.market.table import Table
+from quant_organism.market import Table
 from quant_organism.orchestration.metadata import table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -18,8 +18,7 @@ from quant_organism.orchestration.resources import (
     open_cycle,
 )
 from quant_organism.orchestration.tables import outputs_of, table_outputs
-from quant_organism.validation.records import looked_at, read_judgements
-from quant_organism.validation.tables import ReplayTable, VerdictAfterReplayTable
+from quant_organism.validation import ReplayTable, VerdictAfterReplayTable, looked_at, read_judgements
 
 
 @dg.multi_asset(

@@ -14,10 +14,7 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
     open_cycle,
 )
-from quant_organism.validation.permutation import SearchSignificance
-from quant_organism.validation.pretest import PretestResult
-from quant_organism.validation.records import read_judgements
-from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation import NotRun, PretestResult, SearchSignificance, read_judgements
 
 
 @dg.asset(group_name="validation", partitions_def=DAILY, kinds={"numba", "parquet"})

@@ -8,7 +8,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import decide, judge_by_backtest
-from quant_organism.market.table import Table
+from quant_organism.market import Table
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -19,14 +19,15 @@ from quant_organism.orchestration.resources import (
     open_cycle,
 )
 from quant_organism.orchestration.tables import outputs_of, table_outputs
-from quant_organism.validation.gauntlet import Review
-from quant_organism.validation.records import looked_at, read_judgements
-from quant_organism.validation.tables import (
+from quant_organism.validation import (
     CandidateMetricTable,
     CandidateReturnTable,
+    Review,
     StandingTable,
     VerdictAfterBacktestTable,
     VerdictTable,
+    looked_at,
+    read_judgements,
 )
 
 
