@@ -78,6 +78,8 @@ class Rehearsal:
             ("orders and fills on the venue", f"{count.orders}, {count.fills}; {count.liquidations} liquidations"),
             ("actions settled by asking", str(count.settled)),
             ("agents replaced while trading", str(count.new_agents)),
+            ("accounts closed with a full disk", str(count.full_disks)),
+            ("journals lost and rebuilt", str(count.lost_journals)),
             ("breakers meanwhile", breakers or "none moved"),
         ]
 

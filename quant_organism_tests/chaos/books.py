@@ -38,6 +38,8 @@ def check_journal_is_venue(manager: OrderManager, venue: SimulatedVenue, account
 
 
 def _amendments(manager: OrderManager) -> Counter[str]:
-    """Return how often each order was, or may have been, amended."""
-    rows = manager.journal._db.execute("SELECT cloids FROM actions WHERE kind = 'amend'").fetchall()
-    return Counter(cloid for row in rows for cloid in json.loads(row["cloids"]))
+    """Return how often each order was, or may have been, amended; some by a journal that was lost."""
+    rows = manager.journal._store.read("SELECT cloids FROM actions WHERE kind = 'amend'")
+    ours = Counter(cloid for row in rows for cloid in json.loads(row["cloids"]))
+    cloids = [record.order.cloid for record in manager.journal.orders()]
+    return ours | Counter({cloid: len(manager.journal.numbers(cloid)) - 1 for cloid in cloids})

@@ -25,6 +25,7 @@ from quant_organism.trading.orders import Journal, OrderManager, Reconciliation,
 from quant_organism.venue import HyperliquidVenue, Limits, VenueError, VenueSpec, Wallet, connect
 from quant_organism.venue.protocol import MICRO_USD, OrderRequest, PlaceOrders, PlaceTwap, round_units
 from quant_organism_tests.chaos.books import check_journal_is_venue
+from quant_organism_tests.chaos.disk import full_disk
 from quant_organism_tests.chaos.market import COINS, DOOMED, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.plans import SESSION_KINDS, passing_faults, standing_faults
 from quant_organism_tests.chaos.strategy import Strategy
@@ -39,6 +40,8 @@ ROUNDS, PARTS, DAYS = 15, 40, 8
 LIMITS: Final = Limits(breaker_failures=5, breaker_seconds=0.05)
 TRIES: Final = 20
 CROWD: Final = 450
+FORGETFUL: Final = 2
+"""The trader whose journal is lost after each part."""
 
 
 class Watching(CircuitBreakerListener):
@@ -71,6 +74,8 @@ class SessionCount:
         Actions without an answer whose outcome was found out.
     new_agents
         Agents that were replaced while running.
+    full_disks, lost_journals
+        Accounts closed while the disk was full; journals replaced by older ones.
     breakers
         Moves of circuit breakers.
     """
@@ -82,6 +87,8 @@ class SessionCount:
     liquidations: int = 0
     settled: int = 0
     new_agents: int = 0
+    full_disks: int = 0
+    lost_journals: int = 0
     breakers: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -89,7 +96,7 @@ class Trader:
     """An account, its wallet of the moment, and its strategy."""
 
     def __init__(self, number: int, seed: int, folder: Path) -> None:
-        self.name, self._seed, self._folder = f"trader{number}", seed, folder / f"trader{number}"
+        self.name, self._seed, self.folder = f"trader{number}", seed, folder / f"trader{number}"
         self.owner = chaos_wallet(seed, self.name)
         self.uses_agent = number % 2 == 1
         self.agents = 0
@@ -98,6 +105,7 @@ class Trader:
         usd = POOR_ORDER_USD if number == TRADERS - 1 else 200
         self.strategy = Strategy(self.name, COINS, rng, quoted_only=[DOOMED] if number == 0 else [], usd=usd)
         self.manager: OrderManager | None = None
+        self.backup: dict[str, bytes] = {}
 
     @property
     def address(self) -> str:
@@ -112,11 +120,11 @@ class Trader:
     def open(self, url: str, sleep: Callable[[float], None], watching: Watching) -> OrderManager:
         """Connect, as a process does that starts."""
         spec = VenueSpec("simulator", self.address, url, read_seconds=0.5, action_seconds=2.0, limits=LIMITS)
-        found = connect(spec, self.wallet, self._folder / "signers", sleep=sleep)
+        found = connect(spec, self.wallet, self.folder / "signers", sleep=sleep)
         found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
         for breaker in found.transport.breakers.values():
             breaker.add_listener(watching)
-        journal = Journal(self._folder / "ledger.sqlite", f"simulator {self.address}")
+        journal = Journal(self.folder / "ledger.sqlite", f"simulator {self.address}")
         self.manager = OrderManager(found, journal, visibility_seconds=2.0, sleep=sleep)
         return self.manager
 
@@ -179,6 +187,8 @@ class Session:
             manager = self.opened(trader)
             self._reconciled(manager)
             self._check(trader, manager)
+        self._fill_disk(self.traders[number % TRADERS], number)
+        self._lose_journal(self.traders[FORGETFUL])
         self.count.parts += 1
 
     def end(self) -> None:
@@ -219,6 +229,31 @@ class Session:
                 trader.strategy.step(manager)
                 self.count.settled += max(0, before - len(manager.journal.unsettled()))
 
+    def _fill_disk(self, trader: Trader, number: int) -> None:
+        """Have a trader close everything while its disk is full; what it did is in its journal when it is not."""
+        manager = self.opened(trader)
+        with full_disk():
+            flatten(manager, f"full disk {number}", sleep=self.sleep)
+            assert self._engine.venue.state.accounts[trader.address].positions() == []
+        self._reconciled(manager)
+        self._check(trader, manager)
+        self.count.full_disks += 1
+
+    def _lose_journal(self, trader: Trader) -> None:
+        """Put the journal of a part ago in the place of a trader's own, and find that nothing is missing."""
+        trader.close()
+        now = {path.name: path.read_bytes() for path in trader.folder.glob("ledger.sqlite*")}
+        if trader.backup:
+            for path in trader.folder.glob("ledger.sqlite*"):
+                path.unlink()
+            for name, content in trader.backup.items():
+                (trader.folder / name).write_bytes(content)
+            self.count.lost_journals += 1
+        trader.backup = now
+        manager = self.opened(trader)
+        self._reconciled(manager)
+        self._check(trader, manager)
+
     def _crowd(self, trader: Trader) -> None:
         """Put more orders on an account than one action can cancel, and a TWAP order, none of them in its journal."""
         venue = self._engine.venue
@@ -258,7 +293,7 @@ class Session:
         raise AssertionError(f"no agent could be approved in {TRIES} tries")
 
     def opened(self, trader: Trader) -> OrderManager:
-        """Return the trader's manager, connected and reconciled as far as the venue answers.
+        """Return the trader's manager, connected and reconciled.
 
         Raises
         ------
@@ -274,10 +309,10 @@ class Session:
                     self.sleep(10.0)
                     self.heal(trader)  # its agent may have gone meanwhile
             else:
-                return trader.open(self.running.url, self.sleep, self.watching)
-            with contextlib.suppress(VenueError):
-                reconcile(manager)
-        assert trader.manager is not None
+                manager = trader.open(self.running.url, self.sleep, self.watching)
+            assert trader.manager is manager
+        if not trader.manager.is_reconciled:  # nothing is opened before
+            reconcile(trader.manager)
         return trader.manager
 
     def _reconciled(self, manager: OrderManager) -> Reconciliation:

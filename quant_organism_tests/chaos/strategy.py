@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from quant_organism.errors import InputError
 from quant_organism.trading.orders import OrderManager, cloid_of
 from quant_organism.venue import NewOrder, Trigger, VenueError, quantised_price, quantised_size
 
@@ -68,9 +69,14 @@ class Strategy:
                 record = live[int(rng.integers(len(live)))]
                 if kind == "cancel":
                     manager.cancel([record.order.cloid])
-                elif record.state == "open" and not manager.journal.unsettled(record.order.cloid):
+                elif (
+                    record.state == "open"
+                    and record.filled_sz < record.order.sz
+                    and not manager.journal.unsettled(record.order.cloid)
+                ):
                     px = self._resting_px(manager, record.order.coin, record.order.px, is_buy=record.order.is_buy)
-                    manager.amend(record.order.cloid, px, record.order.sz)
+                    with contextlib.suppress(InputError):  # all of it has filled meanwhile
+                        manager.amend(record.order.cloid, px, record.order.sz)
             return
         if kind == "again":
             past = manager.journal.orders()

@@ -109,6 +109,10 @@ class LoopbackVenue:
         orders = self.venue.state.orders
         return lifecycle.frontend_order(orders[oid], self.venue.state.listings[orders[oid].asset], orders)
 
+    def _record(self, oid: int) -> dict[str, Any]:
+        order = self.venue.state.orders[oid]
+        return {"order": self._shown(oid), "status": order.status, "statusTimestamp": order.status_ms}
+
     def _info(self, body: dict[str, Any]) -> Any:
         state, account, kind = self.venue.state, self._asked(body), body["type"]
         if kind == "orderStatus":
@@ -116,9 +120,7 @@ class LoopbackVenue:
             oid = account.cloids.get(key) if isinstance(key, str) else key
             if oid not in state.orders or not self._visible(oid):
                 return {"status": "unknownOid"}
-            order = state.orders[oid]
-            found = {"order": self._shown(oid), "status": order.status, "statusTimestamp": order.status_ms}
-            return {"status": "order", "order": found}
+            return {"status": "order", "order": self._record(oid)}
         answers: dict[str, Callable[[], Any]] = {
             "meta": lambda: meta_form([listing.instrument for listing in state.listings.values()]),
             "perpDexs": lambda: [None],
@@ -129,6 +131,7 @@ class LoopbackVenue:
             "allMids": lambda: {"ETH": "2000.0", "BTC": "100000.0", "DOGE": "0.2"},
             "clearinghouseState": lambda: self._clearinghouse(account),
             "frontendOpenOrders": lambda: [self._shown(oid) for oid in account.open_oids if self._visible(oid)],
+            "historicalOrders": lambda: [self._record(oid) for oid in reversed(account.history[-2_000:])],
             "twapHistory": lambda: list(reversed(account.twap_history)),
             "userFillsByTime": lambda: [
                 lifecycle.fill_form(fill, state.listings[fill.asset])

@@ -24,6 +24,7 @@ def test_a_session_in_which_everything_fails_ends_flat_and_agreed(tmp_path: Path
     assert set(count.faults) == SESSION_KINDS
     assert count.faults.total() >= 200
     assert min(count.orders, count.fills, count.settled, count.new_agents) >= 4
+    assert count.full_disks == count.parts == count.lost_journals + 1
 
 
 def test_a_trader_whose_agent_is_revoked_while_it_connects_gets_another(tmp_path: Path) -> None:

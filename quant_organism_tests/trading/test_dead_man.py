@@ -78,6 +78,7 @@ def reconciles(server: LoopbackVenue, folder: Path) -> bool:
 
 def test_a_watchdog_that_is_sent_home_leaves_orders_alone(server: LoopbackVenue, tmp_path: Path) -> None:
     manager = open_manager(server.url, tmp_path)
+    reconcile(manager)
     watchdog = Watchdog(spec(server.url), tmp_path / "signers", 30.0, wallet_of(KEY))
     manager.place("d", [new_order("d")])
     watchdog.beat()
@@ -88,6 +89,7 @@ def test_a_watchdog_that_is_sent_home_leaves_orders_alone(server: LoopbackVenue,
 
 def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:
     manager = open_manager(server.url, tmp_path)
+    reconcile(manager)
     switch = DeadMan(manager.venue, 60.0, lambda: server.venue.state.now_ms)
     assert switch.beat() == "refused"
     assert switch.release() == "refused"
@@ -107,6 +109,7 @@ def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: Loop
 
 def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue, tmp_path: Path) -> None:
     manager = open_manager(server.url, tmp_path)
+    reconcile(manager)
     manager.place("d", [new_order("d", leg=str(leg)) for leg in range(3)])
     left = [Failure("before"), Failure("after"), Failure("before", status=500, body=b"null")]
     server.inject = lambda endpoint, body: left.pop() if left and endpoint == "exchange" else None

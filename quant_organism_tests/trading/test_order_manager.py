@@ -18,7 +18,7 @@ from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
-from quant_organism_tests.simulator.venues import ETH
+from quant_organism_tests.simulator.venues import ETH, order, place
 from quant_organism_tests.trading.trader import (
     ADDRESS,
     KEY,
@@ -235,6 +235,7 @@ def test_what_was_held_before_is_no_gap(server: LoopbackVenue, tmp_path: Path) -
     first.place("d", [new_order("d", px="2010")])
     close(first)
     second = open_manager(server.url, tmp_path / "second")
+    assert reconcile(second).recovered == (cloid_of("d"),)
     assert reconcile(second).is_clean
     assert second.journal.positions() == {"ETH": D("0.1")}
     second.place("e", [new_order("e", px="1990", is_buy=False)])
@@ -243,18 +244,13 @@ def test_what_was_held_before_is_no_gap(server: LoopbackVenue, tmp_path: Path) -
     close(second)
 
 
-def test_orders_of_another_journal_are_reported_and_canceled_only_if_asked(
-    server: LoopbackVenue, tmp_path: Path
-) -> None:
-    first = open_manager(server.url, tmp_path / "first")
-    first.place("d", [new_order("d")])
-    close(first)
-    second = open_manager(server.url, tmp_path / "second")
-    assert [item.action for item in reconcile(second).resolutions] == ["foreign"]
+def test_orders_of_others_are_reported_and_canceled_only_if_asked(server: LoopbackVenue, manager: OrderManager) -> None:
+    with server.lock:
+        place(server.venue, server.account, order(ETH, "buy", "0.1", 1900, cloid="0x" + "cd" * 16))
+    assert [item.action for item in reconcile(manager).resolutions] == ["foreign"]
     assert len(server.account.open_oids) == 1
-    reconcile(second, cancel_foreign=True)
+    reconcile(manager, cancel_foreign=True)
     assert server.account.open_oids == {}
-    close(second)
 
 
 def test_an_order_that_outlived_its_cancel_is_canceled_again(server: LoopbackVenue, manager: OrderManager) -> None:
@@ -274,6 +270,7 @@ def test_what_a_replaced_agent_sent_is_not_taken_for_lost(server: LoopbackVenue,
     agents = ["0x" + byte * 32 for byte in ("a9", "b9")]
     server.venue._approve(server.account, wallet_of(agents[0]).address, "bot")
     before = open_manager(server.url, tmp_path, key=agents[0], action_seconds=1.0)
+    reconcile(before)
     fail_once(server, "order", Failure("after"))
     before.place("d", [new_order("d")])
     before.place("e", [new_order("e")])

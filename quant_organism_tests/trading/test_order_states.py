@@ -99,7 +99,7 @@ def test_the_meanings_in_the_documents_are_those_of_the_program(title: str, mean
 
 
 def test_a_decision_has_one_id_for_good_and_no_other_has_it() -> None:
-    assert cloid_of("momentum/BTC/2026-01-01T00", "entry") == "0x0ea8d1b973b6a10950bf880f20d603cc"
+    assert cloid_of("momentum/BTC/2026-01-01T00", "entry") == "0x716f0ea8d1b973b6a10950bf880f20d6"
     ids = {cloid_of(decision, leg) for decision in ("a", "b", "ab", "") for leg in ("entry", "stop", "")}
     assert len(ids) == 12
     assert all(len(cloid) == 34 and int(cloid, 16) >= 0 for cloid in ids)

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from quant_organism.venue.client.account import (
 from quant_organism.venue.client.outcomes import Accepted, Rejected, Unknown, Why, read_outcomes, refusal
 from quant_organism.venue.client.transport import VenueUnreadable
 from quant_organism.venue.protocol import texts
+
+USER = "0x" + "ab" * 20
 
 
 def statuses(*items: Any) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def test_no_answer_stops_the_reader_and_every_item_has_an_outcome(answer: Any, c
 
 @given(JSON)
 def test_questions_are_answered_or_unreadable(answer: Any) -> None:
-    for read in (read_account, read_open_orders, read_order_status, read_order_update, read_fills):
+    for read in (read_account, read_open_orders, read_order_status, read_order_update, partial(read_fills, user=USER)):
         try:
             read(answer)
         except VenueUnreadable:
@@ -184,13 +187,13 @@ def test_recorded_answers_of_2026_are_read(shared_venue: Path) -> None:
     assert {position.coin for position in state.positions} == {"BTC", "SOL"}
     orders = read_open_orders(captures(shared_venue, "06_openOrders.json"))
     assert {order.left_sz for order in orders} == {Decimal("0.00039")}
-    fills = read_fills(captures(shared_venue, "07_userFills.json"))
+    fills = read_fills(captures(shared_venue, "07_userFills.json"), USER)
     assert len({(fill.tid, fill.oid) for fill in fills}) == len(fills) > 0
 
 
 def test_recorded_answers_of_2023_are_read_too(shared_venue: Path) -> None:
     assert read_account(sdk(shared_venue, "test_get_user_state.json")).account_value_usd == Decimal("1182.312496")
-    assert len(read_fills(sdk(shared_venue, "test_get_user_fills.json"))) > 0
+    assert len(read_fills(sdk(shared_venue, "test_get_user_fills.json"), USER)) > 0
     assert len(read_open_orders(sdk(shared_venue, "test_get_open_orders.json"))) > 0
     assert len(read_open_orders(sdk(shared_venue, "test_get_frontend_open_orders.json"))) > 0
     history = [read_order_update(row) for row in sdk(shared_venue, "test_historical_orders.json")]

@@ -6,19 +6,22 @@ known what may be on its way. Fills are kept once each, by (`tid`, `oid`); posit
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from quant_organism.errors import IntegrityError
-from quant_organism.trading.orders.states import LIVE, ActionRecord, Event, Kind, OrderRecord, next_state
+from quant_organism.trading.orders.states import LIVE, ActionRecord, Change, Event, Kind, OrderRecord, next_state
+from quant_organism.trading.orders.store import Store
 from quant_organism.venue import Fill, NewOrder, Position, Trigger
+from quant_organism.venue.protocol import is_perpetual_name
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+T = TypeVar("T")
+_NOTHING: Final = Decimal(0)
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -29,7 +32,10 @@ CREATE TABLE IF NOT EXISTS orders (
     state TEXT NOT NULL, oid INTEGER, text TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_state ON orders (state);
-CREATE TABLE IF NOT EXISTS oids (oid INTEGER PRIMARY KEY, cloid TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS oids (
+    oid INTEGER PRIMARY KEY, cloid TEXT NOT NULL, sz TEXT, said_filled TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS oids_by_cloid ON oids (cloid);
 CREATE TABLE IF NOT EXISTS actions (
     nonce INTEGER PRIMARY KEY, signer TEXT NOT NULL, kind TEXT NOT NULL, cloids TEXT NOT NULL, changes TEXT NOT NULL,
     is_settled INTEGER NOT NULL, text TEXT NOT NULL
@@ -38,7 +44,7 @@ CREATE INDEX IF NOT EXISTS actions_open ON actions (is_settled) WHERE is_settled
 CREATE TABLE IF NOT EXISTS fills (
     tid INTEGER NOT NULL, oid INTEGER NOT NULL, cloid TEXT, coin TEXT NOT NULL, is_buy INTEGER NOT NULL,
     px TEXT NOT NULL, sz TEXT NOT NULL, time_ms INTEGER NOT NULL, fee TEXT NOT NULL, fee_token TEXT NOT NULL,
-    closed_pnl TEXT NOT NULL, crossed INTEGER NOT NULL, is_liquidation INTEGER NOT NULL,
+    closed_pnl TEXT NOT NULL, crossed INTEGER NOT NULL, is_liquidation INTEGER NOT NULL, liquidation_method TEXT,
     PRIMARY KEY (tid, oid)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS fills_by_oid ON fills (oid);
@@ -57,104 +63,100 @@ class Journal:
     Parameters
     ----------
     path
-        SQLite file; made if it is not there.
+        SQLite file; made if it is not there, and read by its owner alone.
     account
         Network and address, so that no other account's orders are taken for ours.
 
     Raises
     ------
+    BusyError
+        Another process writes it.
     IntegrityError
-        It belongs to another account, is of another version, or is no journal.
+        It is damaged, belongs to another account, is of another version, or is no journal.
     """
 
     def __init__(self, path: Path, account: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
-        self._db.row_factory = sqlite3.Row
-        try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a power cut forgets nothing that was sent
-            self._db.executescript(_SCHEMA)
-            facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise IntegrityError(f"not a journal: {error}", where=str(path), remedy="move the file away") from None
-        expected = {"account": account, "schema_version": str(SCHEMA_VERSION)}
-        if not facts:
-            with self._transaction():
-                self._db.executemany("INSERT INTO facts VALUES (?, ?)", sorted(expected.items()))
-        elif any(facts.get(name) != value for name, value in expected.items()):
-            self._db.close()
-            raise IntegrityError(f"it holds {facts}, not {expected}", where=str(path), remedy="name another journal")
+        self._store = Store(path, _SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)})
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._store.close()
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is written to disk any more, and only what closes can be placed; None: all is well."""
+        return self._store.failure
+
+    def recover(self) -> bool:
+        """Bring what was carried on in memory back to disk, if it can be written again; say whether it is there."""
+        return self._store.recover()
+
+    def batch(self, work: Callable[[], T]) -> T:
+        """Do several things in one write; the work may be run a second time where the disk fails."""
+        return self._store.write(work)
 
     # actions
 
     def begin_placing(self, orders: Sequence[NewOrder], decision_id: str, nonce: int, signer: str, at_ms: int) -> None:
-        """Write down orders that are about to be sent.
+        """Write down orders that are about to be sent; such as could open a position must be on disk.
 
         Raises
         ------
         IntegrityError
             One of them has been written down before.
+        StorageError
+            The disk cannot be written, and not all of them only reduce.
         """
-        with self._transaction():
+
+        def work() -> None:
             for order in orders:
-                trigger = order.trigger
-                try:
-                    self._db.execute(
-                        "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sending', NULL, '', ?, ?)",
-                        (
-                            order.cloid,
-                            decision_id,
-                            order.coin,
-                            order.is_buy,
-                            str(order.px),
-                            str(order.sz),
-                            order.tif,
-                            order.reduce_only,
-                            None if trigger is None else str(trigger.px),
-                            None if trigger is None else trigger.tpsl,
-                            None if trigger is None else trigger.is_market,
-                            at_ms,
-                            at_ms,
-                        ),
-                    )
-                except sqlite3.IntegrityError:
-                    raise IntegrityError(
-                        "this order has been written down before", where=f"journal, {order.cloid}"
-                    ) from None
+                self._insert(order, decision_id, at_ms)
             self._begin(nonce, signer, "place", [order.cloid for order in orders])
 
-    def begin_amending(self, order: NewOrder, nonce: int, signer: str) -> None:
-        """Write down an amendment that is about to be sent."""
-        with self._transaction():
-            self._begin(nonce, signer, "amend", [order.cloid], {order.cloid: (str(order.px), str(order.sz))})
+        self._store.write(work, is_durable=not all(order.reduce_only for order in orders))
+
+    def begin_amending(self, cloid: str, change: Change, nonce: int, signer: str) -> None:
+        """Write down an amendment that is about to be sent.
+
+        Raises
+        ------
+        StorageError
+            The disk cannot be written, and the order does not only reduce.
+        """
+        is_durable = not self.order(cloid).order.reduce_only
+        self._store.write(lambda: self._begin(nonce, signer, "amend", [cloid], {cloid: change}), is_durable=is_durable)
 
     def begin_canceling(self, cloids: Sequence[str], nonce: int, signer: str) -> None:
         """Write down cancels that are about to be sent."""
-        with self._transaction():
-            self._begin(nonce, signer, "cancel", cloids)
+        self._store.write(lambda: self._begin(nonce, signer, "cancel", cloids))
 
     def settle(self, nonce: int, text: str) -> None:
         """Write down that it is known what became of an action."""
-        with self._transaction():
-            self._db.execute("UPDATE actions SET is_settled = 1, text = ? WHERE nonce = ?", (text[:300], nonce))
+        self._store.write(
+            lambda: self._store.execute(
+                "UPDATE actions SET is_settled = 1, text = ? WHERE nonce = ?", (text[:300], nonce)
+            )
+        )
 
     def unsettled(self, cloid: str | None = None) -> list[ActionRecord]:
         """Return the actions of which it is not known what became of them, oldest first; all, or those of an order."""
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM actions WHERE is_settled = 0 ORDER BY nonce").fetchall()
+        rows = self._store.read("SELECT * FROM actions WHERE is_settled = 0 ORDER BY nonce")
         actions = [_action(row) for row in rows]
         return [action for action in actions if cloid is None or cloid in action.cloids]
 
     # orders
 
-    def move(self, cloid: str, event: Event, at_ms: int, *, oid: int | None = None, text: str = "") -> OrderRecord:
+    def move(
+        self,
+        cloid: str,
+        event: Event,
+        at_ms: int,
+        *,
+        oid: int | None = None,
+        sz: Decimal | None = None,
+        said_filled: Decimal = _NOTHING,
+        text: str = "",
+    ) -> OrderRecord:
         """Move an order by what was heard of it.
 
         Parameters
@@ -165,36 +167,47 @@ class Journal:
             When.
         oid
             The venue's number, where it was named; older ones are remembered, but the newest counts.
+        sz
+            Coins that it was placed with under this number, where that is known.
+        said_filled
+            Coins that the venue says are filled of this number.
         text
             What the venue said.
         """
-        with self._transaction():
+
+        def work() -> OrderRecord:
             before = self.order(cloid)
             after = next_state(before.state, event)
             if oid is not None:
-                self._bind(oid, cloid)
+                self._bind(oid, cloid, sz, said_filled)
             newest = oid if before.oid is None or (oid is not None and oid > before.oid) else before.oid
             if (after, newest) != (before.state, before.oid):
-                self._db.execute(
+                self._store.execute(
                     "INSERT INTO moves VALUES (?, ?, ?, ?, ?, ?)",
                     (at_ms, cloid, before.state, event, after, text[:300]),
                 )
-                self._db.execute(
+                self._store.execute(
                     "UPDATE orders SET state = ?, oid = ?, text = ?, updated_ms = ? WHERE cloid = ?",
                     (after, newest, text[:300] or before.text, at_ms, cloid),
                 )
             return self.order(cloid)
 
+        return self._store.write(work)
+
     def amended(self, cloid: str, px: Decimal, sz: Decimal) -> None:
-        """Take over the price and size that an order has now."""
-        with self._transaction():
-            self._db.execute("UPDATE orders SET px = ?, sz = ? WHERE cloid = ?", (str(px), str(sz), cloid))
+        """Take over the price, and the size in all, that an order has now."""
+        self._store.write(
+            lambda: self._store.execute("UPDATE orders SET px = ?, sz = ? WHERE cloid = ?", (str(px), str(sz), cloid))
+        )
+
+    def adopt(self, order: NewOrder, decision_id: str, at_ms: int) -> None:
+        """Write down an order that was placed already, and of which nothing is known here."""
+        self._store.write(lambda: self._insert(order, decision_id, at_ms))
 
     def find(self, cloid: str) -> OrderRecord | None:
         """Return an order, or None where it was never written down."""
-        with self._lock:
-            row = self._db.execute("SELECT * FROM orders WHERE cloid = ?", (cloid,)).fetchone()
-            return None if row is None else self._record(row)
+        rows = self._store.read("SELECT * FROM orders WHERE cloid = ?", (cloid,))
+        return self._record(rows[0]) if rows else None
 
     def order(self, cloid: str) -> OrderRecord:
         """Return an order.
@@ -211,113 +224,247 @@ class Journal:
 
     def owner(self, oid: int) -> str | None:
         """Return the cloid of the order that has, or had, a number of the venue."""
-        with self._lock:
-            row = self._db.execute("SELECT cloid FROM oids WHERE oid = ?", (oid,)).fetchone()
-        return None if row is None else str(row["cloid"])
+        rows = self._store.read("SELECT cloid FROM oids WHERE oid = ?", (oid,))
+        return str(rows[0]["cloid"]) if rows else None
+
+    def newest_number(self, cloid: str) -> tuple[int, bool] | None:
+        """Return the newest number of an order, and whether its fills are all that it was placed with under it."""
+        rows = self._store.read("SELECT oid, sz FROM oids WHERE cloid = ? ORDER BY oid DESC LIMIT 1", (cloid,))
+        if not rows:
+            return None
+        oid, sz = int(rows[0]["oid"]), rows[0]["sz"]
+        return oid, sz is not None and self._filled(cloid)[oid] >= Decimal(sz)
+
+    def size_of(self, oid: int) -> Decimal | None:
+        """Return what an order was placed with under a number; None: not known."""
+        rows = self._store.read("SELECT sz FROM oids WHERE oid = ?", (oid,))
+        return Decimal(rows[0]["sz"]) if rows and rows[0]["sz"] is not None else None
+
+    def numbers(self, cloid: str) -> list[int]:
+        """Return all numbers that an order has had, oldest first."""
+        return [
+            int(row["oid"]) for row in self._store.read("SELECT oid FROM oids WHERE cloid = ? ORDER BY oid", (cloid,))
+        ]
 
     def orders(self, *, live_only: bool = False) -> list[OrderRecord]:
         """Return orders in the sequence in which they were written down."""
         states = ", ".join(f"'{state}'" for state in sorted(LIVE))
         condition = f"WHERE state IN ({states})" if live_only else ""
-        with self._lock:
-            rows = self._db.execute(f"SELECT * FROM orders {condition} ORDER BY created_ms, rowid").fetchall()
-            return [self._record(row) for row in rows]
+        rows = self._store.read(f"SELECT * FROM orders {condition} ORDER BY created_ms, rowid")
+        return [self._record(row) for row in rows]
 
     # fills
 
     def add_fills(self, fills: Sequence[Fill]) -> list[Fill]:
         """Keep fills; return those that are new. Each belongs to an order by its cloid, or by its number.
 
-        Those up to the baseline are in it already, unless they are of our orders: those came later, if only in the same
-        millisecond.
+        Those up to the baseline are in it already, unless they are of orders that came after it, if only in the same
+        millisecond. A late one of an order that came before is taken out of the baseline.
         """
-        new: list[Fill] = []
-        with self._transaction():
+
+        def work() -> list[Fill]:
             baseline_ms = self.baseline_ms()
-            for fill in fills:
-                cloid = fill.cloid or self.owner(fill.oid)
-                is_early = baseline_ms is not None and fill.time_ms <= baseline_ms
-                if is_early and (cloid is None or self.find(cloid) is None):
-                    continue
-                done = self._db.execute(
-                    "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        fill.tid,
-                        fill.oid,
-                        cloid,
-                        fill.coin,
-                        fill.is_buy,
-                        str(fill.px),
-                        str(fill.sz),
-                        fill.time_ms,
-                        str(fill.fee),
-                        fill.fee_token,
-                        str(fill.closed_pnl),
-                        fill.crossed,
-                        fill.is_liquidation,
-                    ),
-                )
-                if done.rowcount:
-                    new.append(replace(fill, cloid=cloid))
-        return new
+            return [kept for fill in fills if (kept := self._keep(fill, baseline_ms)) is not None]
+
+        return self._store.write(work)
 
     def fills(self) -> list[Fill]:
         """Return all fills, by time."""
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM fills ORDER BY time_ms, tid, oid").fetchall()
-        return [_fill(row) for row in rows]
+        return [_fill(row) for row in self._store.read("SELECT * FROM fills ORDER BY time_ms, tid, oid")]
 
     def last_fill_ms(self) -> int | None:
         """Return the time of the newest fill."""
-        with self._lock:
-            newest = self._db.execute("SELECT MAX(time_ms) AS newest FROM fills").fetchone()["newest"]
+        newest = self._store.read("SELECT MAX(time_ms) AS newest FROM fills")[0]["newest"]
         return None if newest is None else int(newest)
+
+    def take_foreign_fills(self) -> list[Fill]:
+        """Return the fills of no order of this journal that have not been returned before."""
+
+        def work() -> list[Fill]:
+            after = int(self._fact("foreign_rowid") or 0)
+            rows = self._store.read(
+                "SELECT rowid AS place, * FROM fills WHERE rowid > ? AND (cloid IS NULL OR cloid NOT IN "
+                "(SELECT cloid FROM orders)) ORDER BY rowid",
+                (after,),
+            )
+            if rows:
+                self._set_fact("foreign_rowid", str(rows[-1]["place"]))
+            return [_fill(row) for row in rows]
+
+        return self._store.write(work)
 
     # positions
 
     def set_baseline(self, positions: Sequence[Position], at_ms: int) -> None:
-        """Take over what was held before the first order, at a time of the venue; later calls change nothing."""
-        with self._transaction():
-            done = self._db.execute("INSERT OR IGNORE INTO facts VALUES ('baseline_ms', ?)", (str(at_ms),))
-            if done.rowcount:
-                self._db.executemany(
-                    "INSERT INTO baseline VALUES (?, ?)", [(item.coin, str(item.szi)) for item in positions]
-                )
+        """Take over what was held besides the fills that are kept, at a time of the venue; it is done once."""
+
+        def work() -> None:
+            if self.baseline_ms() is not None:
+                return
+            held = defaultdict(Decimal, {position.coin: position.szi for position in positions})
+            for row in self._store.read("SELECT coin, is_buy, sz FROM fills WHERE time_ms <= ?", (at_ms,)):
+                held[row["coin"]] -= _signed(row)
+            newest = self._store.read("SELECT MAX(rowid) AS newest FROM orders")[0]["newest"]
+            self._set_fact("baseline_ms", str(at_ms))
+            self._set_fact("baseline_order", str(newest or 0))
+            for coin, szi in held.items():
+                if is_perpetual_name(coin):
+                    self._store.execute("INSERT INTO baseline VALUES (?, ?)", (coin, str(szi)))
+
+        self._store.write(work)
 
     def baseline_ms(self) -> int | None:
         """Return when the baseline was taken, by the venue's time."""
-        with self._lock:
-            row = self._db.execute("SELECT value FROM facts WHERE name = 'baseline_ms'").fetchone()
-        return None if row is None else int(row["value"])
+        value = self._fact("baseline_ms")
+        return None if value is None else int(value)
 
     def positions(self) -> dict[str, Decimal]:
-        """Return what is held by our books: the baseline and every fill since, in signed coins, without zeros."""
-        with self._lock:
-            held = {row["coin"]: Decimal(row["szi"]) for row in self._db.execute("SELECT * FROM baseline")}
-            for row in self._db.execute("SELECT coin, is_buy, sz FROM fills"):
-                signed = Decimal(row["sz"]) if row["is_buy"] else -Decimal(row["sz"])
-                held[row["coin"]] = held.get(row["coin"], Decimal(0)) + signed
+        """Return what is held of perpetuals by our books, baseline and fills: signed coins, without zeros."""
+        held = defaultdict(Decimal, self._net(is_perpetual_name))
+        for row in self._store.read("SELECT coin, szi FROM baseline"):
+            held[row["coin"]] += Decimal(row["szi"])
         return {coin: szi for coin, szi in sorted(held.items()) if szi}
 
+    def spot_sizes(self) -> dict[str, Decimal]:
+        """Return what fills of everything but perpetuals add up to, by pair, in signed coins of its base."""
+        return {coin: szi for coin, szi in self._net(lambda coin: not is_perpetual_name(coin)).items() if szi}
+
+    # whether it knows all orders
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every order of ours that the venue ever had is in here."""
+        return self._fact("is_complete") == "yes"
+
+    def set_complete(self, is_complete: bool) -> None:
+        """Say whether it is; what was once incomplete stays so."""
+
+        def work() -> None:
+            if self._fact("is_complete") != "no":
+                self._set_fact("is_complete", "yes" if is_complete else "no")
+
+        self._store.write(work)
+
+    def _net(self, is_meant: Callable[[str], bool]) -> dict[str, Decimal]:
+        held: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for row in self._store.read("SELECT coin, is_buy, sz FROM fills"):
+            if is_meant(row["coin"]):
+                held[row["coin"]] += _signed(row)
+        return dict(sorted(held.items()))
+
+    def _keep(self, fill: Fill, baseline_ms: int | None) -> Fill | None:
+        cloid = fill.cloid or self.owner(fill.oid)
+        place = None if cloid is None else self._place(cloid)
+        is_early = baseline_ms is not None and fill.time_ms <= baseline_ms
+        if is_early and place is None:
+            return None
+        if place is not None and cloid is not None:
+            self._bind(fill.oid, cloid, None, _NOTHING)
+        done = self._store.execute(
+            "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                fill.tid,
+                fill.oid,
+                cloid,
+                fill.coin,
+                fill.is_buy,
+                str(fill.px),
+                str(fill.sz),
+                fill.time_ms,
+                str(fill.fee),
+                fill.fee_token,
+                str(fill.closed_pnl),
+                fill.crossed,
+                fill.is_liquidation,
+                fill.liquidation_method,
+            ),
+        )
+        if not done.rowcount:
+            return None
+        if is_early and place is not None and place <= int(self._fact("baseline_order") or 0):
+            self._take_from_baseline(fill)
+        return replace(fill, cloid=cloid)
+
+    def _take_from_baseline(self, fill: Fill) -> None:
+        rows = self._store.read("SELECT szi FROM baseline WHERE coin = ?", (fill.coin,))
+        before = Decimal(rows[0]["szi"]) if rows else _NOTHING
+        after = before - (fill.sz if fill.is_buy else -fill.sz)
+        self._store.execute("INSERT OR REPLACE INTO baseline VALUES (?, ?)", (fill.coin, str(after)))
+
+    def _place(self, cloid: str) -> int | None:
+        rows = self._store.read("SELECT rowid AS place FROM orders WHERE cloid = ?", (cloid,))
+        return int(rows[0]["place"]) if rows else None
+
+    def _fact(self, name: str) -> str | None:
+        rows = self._store.read("SELECT value FROM facts WHERE name = ?", (name,))
+        return str(rows[0]["value"]) if rows else None
+
+    def _set_fact(self, name: str, value: str) -> None:
+        self._store.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def _insert(self, order: NewOrder, decision_id: str, at_ms: int) -> None:
+        trigger = order.trigger
+        try:
+            self._store.execute(
+                "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sending', NULL, '', ?, ?)",
+                (
+                    order.cloid,
+                    decision_id,
+                    order.coin,
+                    order.is_buy,
+                    str(order.px),
+                    str(order.sz),
+                    order.tif,
+                    order.reduce_only,
+                    None if trigger is None else str(trigger.px),
+                    None if trigger is None else trigger.tpsl,
+                    None if trigger is None else trigger.is_market,
+                    at_ms,
+                    at_ms,
+                ),
+            )
+        except sqlite3.IntegrityError:
+            raise IntegrityError("this order has been written down before", where=f"journal, {order.cloid}") from None
+
     def _begin(
-        self,
-        nonce: int,
-        signer: str,
-        kind: Kind,
-        cloids: Sequence[str],
-        changes: dict[str, tuple[str, str]] | None = None,
+        self, nonce: int, signer: str, kind: Kind, cloids: Sequence[str], changes: Mapping[str, Change] | None = None
     ) -> None:
-        self._db.execute(
+        said = {
+            cloid: [str(change.px), str(change.sz), str(change.left_sz)] for cloid, change in (changes or {}).items()
+        }
+        self._store.execute(
             "INSERT INTO actions VALUES (?, ?, ?, ?, ?, 0, '')",
-            (nonce, signer, kind, json.dumps(list(cloids)), json.dumps(changes or {})),
+            (nonce, signer, kind, json.dumps(list(cloids)), json.dumps(said)),
         )
 
-    def _bind(self, oid: int, cloid: str) -> None:
-        self._db.execute("INSERT OR IGNORE INTO oids VALUES (?, ?)", (oid, cloid))
-        self._db.execute("UPDATE fills SET cloid = ? WHERE oid = ? AND cloid IS NULL", (cloid, oid))
+    def _bind(self, oid: int, cloid: str, sz: Decimal | None, said_filled: Decimal) -> None:
+        rows = self._store.read("SELECT sz, said_filled FROM oids WHERE oid = ?", (oid,))
+        if not rows:
+            sz = self._expected_size(oid, cloid) if sz is None else sz
+        elif rows[0]["sz"] is not None:
+            sz = Decimal(rows[0]["sz"])
+        said = max(said_filled, Decimal(rows[0]["said_filled"])) if rows else said_filled
+        self._store.execute(
+            "INSERT OR REPLACE INTO oids VALUES (?, ?, ?, ?)", (oid, cloid, None if sz is None else str(sz), str(said))
+        )
+        self._store.execute("UPDATE fills SET cloid = ? WHERE oid = ? AND cloid IS NULL", (cloid, oid))
+
+    def _expected_size(self, oid: int, cloid: str) -> Decimal | None:
+        """Return the size under a number that shows itself before the answer that names it; None: nobody knows."""
+        known = self.numbers(cloid)
+        if not known:
+            return Decimal(self._store.read("SELECT sz FROM orders WHERE cloid = ?", (cloid,))[0]["sz"])
+        changes = [action.changes[cloid] for action in self.unsettled(cloid) if action.kind == "amend"]
+        return changes[-1].left_sz if changes and oid > known[-1] else None
+
+    def _filled(self, cloid: str) -> defaultdict[int, Decimal]:
+        """Return the sum of an order's fills by number."""
+        filled: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for row in self._store.read("SELECT oid, sz FROM fills WHERE cloid = ?", (cloid,)):
+            filled[row["oid"]] += Decimal(row["sz"])
+        return filled
 
     def _record(self, row: sqlite3.Row) -> OrderRecord:
-        sizes = self._db.execute("SELECT sz FROM fills WHERE cloid = ?", (row["cloid"],))
         trigger = None
         if row["trigger_px"] is not None:
             trigger = Trigger(Decimal(row["trigger_px"]), row["tpsl"], bool(row["trigger_is_market"]))
@@ -331,22 +478,11 @@ class Journal:
             reduce_only=bool(row["reduce_only"]),
             trigger=trigger,
         )
-        filled = sum((Decimal(size["sz"]) for size in sizes), Decimal(0))
-        return OrderRecord(order, row["decision_id"], row["state"], row["oid"], filled, row["text"])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            if self._db.in_transaction:
-                yield
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        filled = self._filled(order.cloid)
+        numbers = self._store.read("SELECT oid, said_filled FROM oids WHERE cloid = ?", (order.cloid,))
+        missing = sum((max(Decimal(each["said_filled"]) - filled[each["oid"]], _NOTHING) for each in numbers), _NOTHING)
+        known = sum(filled.values(), _NOTHING) + missing
+        return OrderRecord(order, row["decision_id"], row["state"], row["oid"], known, missing, row["text"])
 
 
 def _action(row: sqlite3.Row) -> ActionRecord:
@@ -356,8 +492,12 @@ def _action(row: sqlite3.Row) -> ActionRecord:
         signer=row["signer"],
         kind=row["kind"],
         cloids=tuple(json.loads(row["cloids"])),
-        changes={cloid: (Decimal(px), Decimal(sz)) for cloid, (px, sz) in changes.items()},
+        changes={cloid: Change(*map(Decimal, change)) for cloid, change in changes.items()},
     )
+
+
+def _signed(row: sqlite3.Row) -> Decimal:
+    return Decimal(row["sz"]) if row["is_buy"] else -Decimal(row["sz"])
 
 
 def _fill(row: sqlite3.Row) -> Fill:
@@ -375,4 +515,5 @@ def _fill(row: sqlite3.Row) -> Fill:
         closed_pnl=Decimal(row["closed_pnl"]),
         crossed=bool(row["crossed"]),
         is_liquidation=bool(row["is_liquidation"]),
+        liquidation_method=row["liquidation_method"],
     )

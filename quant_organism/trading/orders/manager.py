@@ -13,7 +13,7 @@ from typing import Final
 
 from quant_organism.errors import InputError
 from quant_organism.trading.orders.journal import Journal
-from quant_organism.trading.orders.states import ActionRecord, Event, OrderRecord
+from quant_organism.trading.orders.states import ActionRecord, Change, Event, OrderRecord
 from quant_organism.trading.orders.venue import Venue
 from quant_organism.venue import (
     Accepted,
@@ -34,6 +34,7 @@ from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, Grouping
 FILL_OVERLAP_MS: Final = 60_000
 """Fills are fetched again from so long before the newest one that is known: they may become visible out of order."""
 _POLL_SECONDS: Final = 0.25
+_ENDS: Final = frozenset({"filled", "canceled", "rejected"})
 _EVENTS: Final[Mapping[Standing, Event]] = {
     "open": "opens",
     "filled": "fills",
@@ -67,6 +68,8 @@ class OrderManager:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.venue, self.journal = venue, journal
+        self.is_reconciled = False
+        """Whether books and venue have been compared since this start; nothing is opened before."""
         self._visibility, self._now, self._sleep = visibility_seconds, now_ms, sleep
 
     # to the venue
@@ -91,32 +94,70 @@ class OrderManager:
         Raises
         ------
         InputError
-            No orders, or off tick or lot; nothing was written down.
+            No orders, off tick or lot, or the books have not been compared since this start and not all of them only
+            reduce; nothing was written down.
+        StorageError
+            The journal cannot be written, and not all of them only reduce.
+        VenueError
+            The journal may lack orders, and the venue does not say whether it knows these.
         """
         if not orders or len(orders) > MAX_ITEMS_PER_ACTION:
             raise InputError(
                 f"{len(orders)} orders", where=decision_id, remedy=f"place 1 to {MAX_ITEMS_PER_ACTION} at once"
             )
-        known = [self.journal.find(order.cloid) for order in orders]
-        if any(found is not None for found in known):
-            return [found for found in known if found is not None]
+        if known := self._known(orders):
+            return known
+        is_exit = all(order.reduce_only for order in orders)
+        if not self.is_reconciled and not is_exit:
+            raise InputError(
+                "books and venue have not been compared since this start", where=decision_id, remedy="call reconcile"
+            )
+        if not is_exit and not self.journal.is_complete:
+            self._adopt_lost(decision_id, orders)
+            if known := self._known(orders):
+                return known
         for order in orders:
             order_wire(order, self.venue.listed(order.coin))
         nonce = self.venue.draw_nonce()
         self.journal.begin_placing(orders, decision_id, nonce, self.venue.signer, self._now())
         outcomes = self.venue.place(orders, nonce, grouping=grouping)
-        for order, outcome in zip(orders, outcomes, strict=True):
-            self._hear_outcome(order, outcome)
-        self._close(nonce, outcomes)
+
+        def note() -> None:
+            for order, outcome in zip(orders, outcomes, strict=True):
+                self._hear_outcome(order, outcome)
+            self._close(nonce, outcomes)
+
+        self.journal.batch(note)
         return [self.journal.order(order.cloid) for order in orders]
 
     def amend(self, cloid: str, px: Decimal, sz: Decimal) -> OrderRecord:
         """Replace a live order's price and size; it keeps its cloid and gets a new number.
 
+        The venue is asked first how much is filled: what is placed anew is the rest. What fills between that answer and
+        the amendment comes on top.
+
+        Parameters
+        ----------
+        cloid
+            Which.
+        px
+            USD.
+        sz
+            Coins that it shall have in all, what has been filled included.
+
+        Returns
+        -------
+        OrderRecord
+            As it is believed to be now; nothing was sent if it turned out to have ended.
+
         Raises
         ------
         InputError
-            It is not live, or another amendment of it is not settled, or off tick or lot.
+            It is not live, another amendment of it is not settled, that much is filled already, or off tick or lot.
+        StorageError
+            The journal cannot be written, and the order does not only reduce.
+        VenueError
+            The venue does not say how much is filled.
         """
         record = self.journal.order(cloid)
         if not record.is_live or self._amending(cloid):
@@ -125,16 +166,30 @@ class OrderManager:
                 where=cloid,
                 remedy="settle it first",
             )
-        changed = replace(record.order, px=px, sz=sz)
+        record = self._asked_filled(cloid)
+        if not record.is_live:
+            return record
+        change = Change(px, sz, sz - record.filled_sz)
+        if change.left_sz <= 0:
+            raise InputError(
+                f"{record.filled_sz} of it are filled already, and {sz} are wanted in all",
+                where=cloid,
+                remedy="cancel what is left of it, or name a larger size",
+            )
+        changed = replace(record.order, px=px, sz=change.left_sz)
         order_wire(changed, self.venue.listed(changed.coin))
         nonce = self.venue.draw_nonce()
-        self.journal.begin_amending(changed, nonce, self.venue.signer)
+        self.journal.begin_amending(cloid, change, nonce, self.venue.signer)
         outcome = self.venue.amend([changed], nonce)[0]
-        if isinstance(outcome, Accepted):
-            self._hear_amended(changed, outcome)
-        self._close(nonce, [outcome])
+
+        def note() -> None:
+            if isinstance(outcome, Accepted):
+                self._hear_amended(cloid, change, outcome)
+            self._close(nonce, [outcome])
+
+        self.journal.batch(note)
         if isinstance(outcome, Rejected):
-            self._ask(cloid)
+            self._ask([cloid])
         return self.journal.order(cloid)
 
     def cancel(self, cloids: Sequence[str]) -> list[OrderRecord]:
@@ -167,8 +222,28 @@ class OrderManager:
         event = "replaced" if is_newer and shown.standing == "open" else _EVENTS.get(shown.standing)
         if event is None:  # a word that is not known says nothing
             return record
-        self.journal.move(cloid, event, self._now(), oid=shown.oid, text=shown.word)
+        said = _said_filled(shown)
+        size = self.journal.size_of(shown.oid) or self._amended_size(cloid, shown)
+        self.journal.move(cloid, event, self._now(), oid=shown.oid, sz=size, said_filled=said, text=shown.word)
         return self._count_fills(cloid)
+
+    def adopt(self, shown: VenueOrder, decision_id: str) -> OrderRecord:
+        """Write down an order of ours that the venue shows and the journal has lost."""
+        if shown.cloid is None:
+            raise InputError("it has no cloid", where=f"oid {shown.oid}", remedy="leave it to whoever placed it")
+        order = NewOrder(
+            cloid=shown.cloid,
+            coin=shown.coin,
+            is_buy=shown.is_buy,
+            px=shown.px,
+            sz=shown.original_sz,
+            tif=shown.tif or "Gtc",
+            reduce_only=shown.reduce_only is True,
+            trigger=shown.trigger,
+        )
+        self.journal.adopt(order, decision_id, self._now())
+        self.hear_order(shown)
+        return self.journal.order(shown.cloid)
 
     def sync_fills(self) -> list[Fill]:
         """Fetch fills that are missing here; return them.
@@ -254,8 +329,7 @@ class OrderManager:
 
     def _settle_amending(self, action: ActionRecord) -> bool:
         (cloid,) = action.cloids
-        record, (px, sz) = self.journal.order(cloid), action.changes[cloid]
-        changed = replace(record.order, px=px, sz=sz)
+        record, change = self.journal.order(cloid), action.changes[cloid]
 
         def is_new(shown: VenueOrder) -> bool:
             return record.oid is None or shown.oid > record.oid
@@ -267,9 +341,10 @@ class OrderManager:
                 return False
             if fence is Fence.CLOSED:
                 shown = self.ask_until(cloid, is_new)
-        self.journal.settle(action.nonce, "settled by asking")
         if shown is not None and is_new(shown):
-            self.journal.amended(cloid, changed.px, changed.sz)
+            self.hear_order(shown)  # while it is known what size goes with its new number
+            self.journal.amended(cloid, change.px, change.sz)
+        self.journal.settle(action.nonce, "settled by asking")
         self.ask(cloid)
         self.sync_fills()
         return True
@@ -293,13 +368,17 @@ class OrderManager:
         nonce = self.venue.draw_nonce()
         self.journal.begin_canceling([record.order.cloid for record in records], nonce, self.venue.signer)
         outcomes = self.venue.cancel([(record.order.coin, record.order.cloid) for record in records], nonce)
-        for record, outcome in zip(records, outcomes, strict=True):
-            cloid = record.order.cloid
-            if isinstance(outcome, Accepted):
-                self.journal.move(cloid, "cancels", self._now(), text="canceled by us")
-            elif isinstance(outcome, Rejected) and outcome.why is Why.NOT_OPEN:
-                self._ask(cloid)
-        self._close(nonce, outcomes)
+        done = list(zip((record.order.cloid for record in records), outcomes, strict=True))
+
+        def note() -> None:
+            for cloid, outcome in done:
+                if isinstance(outcome, Accepted):
+                    self.journal.move(cloid, "cancels", self._now(), text="canceled by us")
+            self._close(nonce, outcomes)
+
+        self.journal.batch(note)
+        ended = [cloid for cloid, outcome in done if isinstance(outcome, Rejected) and outcome.why is Why.NOT_OPEN]
+        self._ask(ended)
         return not any(isinstance(outcome, Unknown) for outcome in outcomes)
 
     def _hear_outcome(self, order: NewOrder, outcome: Outcome) -> None:
@@ -309,13 +388,36 @@ class OrderManager:
         elif isinstance(outcome, Unknown):
             self.journal.move(order.cloid, "no_answer", at, text=outcome.text)
         else:
-            self.journal.move(order.cloid, _event(order, outcome), at, oid=outcome.oid)
+            event, filled = _event(order, outcome), outcome.filled_sz
+            self.journal.move(order.cloid, event, at, oid=outcome.oid, sz=order.sz, said_filled=filled)
 
-    def _hear_amended(self, changed: NewOrder, accepted: Accepted) -> None:
-        cloid = changed.cloid
-        self.journal.amended(cloid, changed.px, changed.sz)
-        event: Event = "fills" if accepted.placed == "filled" and accepted.filled_sz >= changed.sz else "replaced"
-        self.journal.move(cloid, event, self._now(), oid=accepted.oid)
+    def _hear_amended(self, cloid: str, change: Change, accepted: Accepted) -> None:
+        filled = accepted.filled_sz
+        event: Event = "fills" if accepted.placed == "filled" and filled >= change.left_sz else "replaced"
+        self.journal.amended(cloid, change.px, change.sz)
+        self.journal.move(cloid, event, self._now(), oid=accepted.oid, sz=change.left_sz, said_filled=filled)
+
+    def _asked_filled(self, cloid: str) -> OrderRecord:
+        """Return an order with all that is filled of it, as far as the venue shows it."""
+        shown = self.ask(cloid)
+        if shown is None or shown.left_sz != shown.original_sz or len(self.journal.numbers(cloid)) > 1:
+            self.sync_fills()
+        return self.journal.order(cloid)
+
+    def _amended_size(self, cloid: str, shown: VenueOrder) -> Decimal:
+        """Return the size under a number that is new here: that of an amendment on its way, or what is shown."""
+        changes = [action.changes[cloid] for action in self.journal.unsettled(cloid) if action.kind == "amend"]
+        return changes[-1].left_sz if changes else shown.original_sz
+
+    def _known(self, orders: Sequence[NewOrder]) -> list[OrderRecord]:
+        return [record for order in orders if (record := self.journal.find(order.cloid)) is not None]
+
+    def _adopt_lost(self, decision_id: str, orders: Sequence[NewOrder]) -> None:
+        """Ask for orders of which the journal may have lost what it knew, and write down those that are there."""
+        for order in orders:
+            if self.journal.find(order.cloid) is None and (shown := self.venue.order_status(order.cloid)) is not None:
+                self.adopt(shown, decision_id)
+                self.sync_fills()
 
     def _close(self, nonce: int, outcomes: Sequence[Outcome]) -> None:
         if not any(isinstance(outcome, Unknown) for outcome in outcomes):
@@ -323,20 +425,38 @@ class OrderManager:
             self.journal.settle(nonce, "; ".join(sorted(set(refused))) or "accepted")
 
     def _count_fills(self, cloid: str) -> OrderRecord | None:
-        record = self.journal.find(cloid)
-        if record is not None and record.filled_sz >= record.order.sz and record.state != "filled":
-            return self.journal.move(cloid, "fills", self._now())
+        record, newest = self.journal.find(cloid), self.journal.newest_number(cloid)
+        if record is not None and record.state != "filled" and newest is not None and newest[1]:
+            return self.journal.move(cloid, "fills", self._now(), oid=newest[0])
         return record
 
     def _amending(self, cloid: str) -> bool:
         return any(action.kind == "amend" for action in self.journal.unsettled(cloid))
 
-    def _ask(self, cloid: str) -> None:
-        """Ask for an order that the venue says is not open; what it has become is shown by its status."""
-        try:
-            self.ask_until(cloid, lambda shown: shown.standing in ("filled", "canceled", "rejected"))
-        except VenueError:
-            return  # it stays live here, and is asked about at the next reconciliation
+    def _ask(self, cloids: Sequence[str]) -> None:
+        """Ask for orders that the venue says are not open; what they have become is shown by their status."""
+        left, waited = list(cloids), 0.0
+        while left:
+            try:
+                shown = [(cloid, self.venue.order_status(cloid)) for cloid in left]
+            except VenueError:
+                return  # they stay live here, and are asked about at the next reconciliation
+            is_last = waited >= self._visibility
+            ended = {cloid for cloid, order in shown if order is not None and order.standing in _ENDS}
+            for cloid, order in shown:
+                if order is not None and (cloid in ended or is_last):
+                    self.hear_order(order)
+            left = [] if is_last else [cloid for cloid in left if cloid not in ended]
+            if left:
+                self._sleep(_POLL_SECONDS)
+                waited += _POLL_SECONDS
+
+
+def _said_filled(shown: VenueOrder) -> Decimal:
+    """Return how much the venue says is filled of a number; one that only reduces shrinks for other reasons too."""
+    if shown.standing == "filled":
+        return shown.original_sz if shown.reduce_only is not True else Decimal(0)
+    return shown.original_sz - shown.left_sz if shown.standing == "open" and not shown.reduce_only else Decimal(0)
 
 
 def _event(order: NewOrder, accepted: Accepted) -> Event:

@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from quant_organism.trading.orders.manager import OrderManager
+from quant_organism.trading.orders.rebuilding import rebuild, take_baseline
 from quant_organism.trading.orders.states import STATES, State
 from quant_organism.trading.orders.venue import cancel_in_batches
-from quant_organism.venue import Accepted, OpenOrder, Standing, VenueOrder
+from quant_organism.venue import Accepted, Fill, OpenOrder, Standing, VenueOrder
 
 Ours = State | Literal["absent"]
 Theirs = Standing | Literal["absent"]
@@ -135,17 +136,32 @@ class Reconciliation:
         Signed coins by our books and at the venue, where the two differ.
     unsettled
         Nonces of actions of which nothing is known still.
+    recovered
+        Cloids of our orders that the journal had lost, and has again.
+    foreign_fills
+        Fills of no order in the journal, each told once: another's, a liquidation's, or of an order that is lost.
+    storage_failure
+        Why what is known is in memory only; None: it is on disk.
     """
 
     resolutions: tuple[Resolution, ...]
     position_gaps: dict[str, tuple[Decimal, Decimal]]
     unsettled: tuple[int, ...]
+    recovered: tuple[str, ...] = ()
+    foreign_fills: tuple[Fill, ...] = ()
+    storage_failure: str | None = None
+
+    @property
+    def liquidations(self) -> tuple[Fill, ...]:
+        """Those of the foreign fills with which the venue closed what we held."""
+        return tuple(fill for fill in self.foreign_fills if fill.is_liquidation)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is left in doubt and our books are the venue's."""
+        """Whether our books were the venue's, nothing is left in doubt, and nobody but us has traded since the last."""
         doubts = any(resolution.action in ("look_again", "foreign") for resolution in self.resolutions)
-        return not (doubts or self.position_gaps or self.unsettled)
+        happened = self.recovered or self.foreign_fills
+        return not (doubts or self.position_gaps or self.unsettled or happened or self.storage_failure)
 
 
 def resolve(ours: Ours, theirs: Theirs, *, looked: bool = False) -> tuple[Action, str]:
@@ -179,11 +195,12 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
         The venue does not answer; what was done until then is right, and it can be called again.
     """
     venue, journal = manager.venue, manager.journal
+    journal.recover()
     venue.find_dexs()
+    recovered = [] if manager.is_reconciled else rebuild(manager)
     unsettled = manager.settle()
-    if journal.baseline_ms() is None and not journal.orders():
-        state = venue.account()
-        journal.set_baseline(state.positions, state.time_ms)
+    if journal.baseline_ms() is None:
+        take_baseline(manager)
     manager.sync_fills()
     shown = venue.open_orders()
     resolutions: list[Resolution] = []
@@ -203,7 +220,16 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
         if record.order.cloid not in seen
     ]
     manager.sync_fills()
-    return Reconciliation(tuple(resolutions), position_gaps(manager), tuple(action.nonce for action in unsettled))
+    gaps = position_gaps(manager)
+    manager.is_reconciled = True
+    return Reconciliation(
+        resolutions=tuple(resolutions),
+        position_gaps=gaps,
+        unsettled=tuple(action.nonce for action in unsettled),
+        recovered=tuple(recovered),
+        foreign_fills=tuple(journal.take_foreign_fills()),
+        storage_failure=journal.failure,
+    )
 
 
 def position_gaps(manager: OrderManager) -> dict[str, tuple[Decimal, Decimal]]:

@@ -101,10 +101,12 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
     },
 }
 Kind = Literal["place", "amend", "cancel"]
+HOUSE: Final = "0x716f"
+"""How ids begin that were made here, so that after the loss of a journal its orders are known on the venue."""
 
 
 def cloid_of(decision_id: str, leg: str = "entry") -> str:
-    """Return the id of one order of a decision: `0x` and 32 hexadecimal digits.
+    """Return the id of one order of a decision: `0x` and 32 hexadecimal digits, the first four those of this house.
 
     Parameters
     ----------
@@ -113,7 +115,12 @@ def cloid_of(decision_id: str, leg: str = "entry") -> str:
     leg
         Which of its orders: entry, take-profit, stop, a flattening round.
     """
-    return "0x" + hashlib.sha256(f"{decision_id}\0{leg}".encode()).hexdigest()[:32]
+    return HOUSE + hashlib.sha256(f"{decision_id}\0{leg}".encode()).hexdigest()[:28]
+
+
+def is_of_this_house(cloid: str | None) -> bool:
+    """Say whether an id was made by `cloid_of`, whatever journal it was written into."""
+    return cloid is not None and cloid.startswith(HOUSE)
 
 
 def next_state(state: State, event: Event) -> State:
@@ -149,7 +156,7 @@ class OrderRecord:
     Parameters
     ----------
     order
-        What was asked for, as last amended.
+        What was asked for, as last amended; its size is that in all, what has been filled included.
     decision_id
         Why.
     state
@@ -157,7 +164,10 @@ class OrderRecord:
     oid
         The venue's newest number for it.
     filled_sz
-        Sum of its fills, in coins.
+        Coins filled as far as is known: of each of its numbers its fills, or what the venue has said of it if that is
+        more.
+    missing_sz
+        So much of it the venue has said, and the fills have not come yet.
     text
         What the venue said last.
     """
@@ -167,12 +177,22 @@ class OrderRecord:
     state: State
     oid: int | None
     filled_sz: Decimal
+    missing_sz: Decimal
     text: str
 
     @property
     def is_live(self) -> bool:
         """Whether it may still fill."""
         return self.state in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an amendment makes of an order: price, size in all, and how much of that is placed anew."""
+
+    px: Decimal
+    sz: Decimal
+    left_sz: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +206,11 @@ class ActionRecord:
     kind, cloids
         What it does to which orders.
     changes
-        New price and size by cloid, where it amends.
+        By cloid, where it amends.
     """
 
     nonce: int
     signer: str
     kind: Kind
     cloids: tuple[str, ...]
-    changes: dict[str, tuple[Decimal, Decimal]]
+    changes: dict[str, Change]

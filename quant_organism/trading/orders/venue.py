@@ -56,6 +56,10 @@ class Venue(Protocol):
         """Return an order by cloid or oid; None: not known, or not yet."""
         ...
 
+    def past_orders(self) -> list[VenueOrder]:
+        """Return the newest orders that have ended, `PAST_ORDERS_PER_ANSWER` at most."""
+        ...
+
     def fills(self, since_ms: int) -> list[Fill]:
         """Return all fills from a time on."""
         ...

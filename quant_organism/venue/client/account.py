@@ -7,11 +7,14 @@ the answer unreadable.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+from quant_organism.venue.client.requests import Trigger
 from quant_organism.venue.client.transport import VenueUnreadable
 from quant_organism.venue.protocol import texts
+from quant_organism.venue.protocol.texts import Tif
 
+_TIFS: Final[Mapping[str, Tif]] = {"Gtc": "Gtc", "Ioc": "Ioc", "Alo": "Alo", "FrontendMarket": "Ioc"}
 Standing = Literal["open", "filled", "canceled", "rejected", "other"]
 T = TypeVar("T")
 
@@ -46,8 +49,8 @@ class VenueOrder:
         Limit price, USD.
     left_sz, original_sz
         Coins not yet filled, and at the beginning.
-    reduce_only, is_trigger
-        None where this answer does not say.
+    reduce_only, tif, trigger
+        None where this answer does not say, or there is none.
     word
         Status as the venue writes it.
     at_ms
@@ -62,7 +65,8 @@ class VenueOrder:
     left_sz: Decimal
     original_sz: Decimal
     reduce_only: bool | None
-    is_trigger: bool | None
+    tif: Tif | None
+    trigger: Trigger | None
     word: str
     at_ms: int
 
@@ -85,7 +89,9 @@ class Fill:
     closed_pnl
         USD, before fees.
     is_liquidation
-        Whether the venue closed the position.
+        Whether this account's position was closed by the venue; against another's, it was somebody's counterpart.
+    liquidation_method
+        `market` or `backstop` where a liquidation, of whomever, was part of the trade.
     """
 
     coin: str
@@ -101,6 +107,7 @@ class Fill:
     closed_pnl: Decimal
     crossed: bool
     is_liquidation: bool
+    liquidation_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,15 +283,15 @@ def read_order_update(item: Any) -> VenueOrder:
     )
 
 
-def read_fills(answer: Any) -> list[Fill]:
-    """Return the fills of a list, in its order.
+def read_fills(answer: Any, user: str) -> list[Fill]:
+    """Return the fills of an account, in the order of the answer.
 
     Raises
     ------
     VenueUnreadable
         One of them lacks what names or sizes it.
     """
-    return _reading(lambda rows: [_fill(row) for row in rows], answer, "userFills")
+    return _reading(lambda rows: [_fill(row, user) for row in rows], answer, "userFills")
 
 
 def in_order(fills: Iterable[Fill]) -> list[Fill]:
@@ -359,14 +366,28 @@ def _order(body: Mapping[str, Any], word: str, at_ms: Any) -> VenueOrder:
         left_sz=left,
         original_sz=amount(body.get("origSz", left)),
         reduce_only=body.get("reduceOnly"),
-        is_trigger=body.get("isTrigger"),
+        tif=_TIFS.get(str(body.get("tif"))),
+        trigger=_trigger(body),
         word=str(word),
         at_ms=int(body["timestamp"] if at_ms is None else at_ms),
     )
 
 
-def _fill(body: Mapping[str, Any]) -> Fill:
-    cloid = body.get("cloid")
+def _trigger(body: Mapping[str, Any]) -> Trigger | None:
+    if body.get("isTrigger") is not True:
+        return None
+    kind = str(body.get("orderType"))
+    return Trigger(amount(body["triggerPx"]), "tp" if kind.startswith("Take Profit") else "sl", "Market" in kind)
+
+
+def _fill(body: Mapping[str, Any], user: str) -> Fill:
+    cloid, liquidation = body.get("cloid"), body.get("liquidation")
+    said = liquidation if isinstance(liquidation, Mapping) else {}
+    liquidated, method = said.get("liquidatedUser"), said.get("method")
+    if isinstance(liquidated, str):
+        is_ours = liquidated.lower() == user.lower()
+    else:  # an older answer that does not say whose
+        is_ours = str(body.get("dir", "")).startswith("Liquidated")
     return Fill(
         coin=body["coin"],
         is_buy=_is_buy(body["side"]),
@@ -380,7 +401,8 @@ def _fill(body: Mapping[str, Any]) -> Fill:
         fee_token=body.get("feeToken", "USDC"),
         closed_pnl=_number(body.get("closedPnl") or 0),
         crossed=body.get("crossed") is True,
-        is_liquidation=body.get("liquidation") is not None,
+        is_liquidation=is_ours,
+        liquidation_method=method if isinstance(method, str) else None,
     )
 
 

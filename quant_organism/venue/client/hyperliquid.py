@@ -22,6 +22,7 @@ from quant_organism.venue.client.account import (
     read_fills,
     read_open_orders,
     read_order_status,
+    read_order_update,
     see_open_orders,
     see_positions,
     see_twaps,
@@ -166,13 +167,20 @@ class HyperliquidVenue:
         """Return an order by cloid or oid; None: the venue does not know it, or not yet."""
         return read_order_status(self.transport.info({"type": "orderStatus", "user": self._user, "oid": key}))
 
+    def past_orders(self) -> list[VenueOrder]:
+        """Return orders that have ended, the newest `PAST_ORDERS_PER_ANSWER` of them."""
+        answer = self.transport.info({"type": "historicalOrders", "user": self._user})
+        if not isinstance(answer, list):
+            raise VenueUnreadable(f"{answer!r}"[:200], where="info historicalOrders")
+        return [read_order_update(row) for row in answer]
+
     def fills(self, since_ms: int) -> list[Fill]:
         """Return all fills from a time on, by time, each once."""
         found: list[Fill] = []
         start = since_ms
         while True:
             body = {"type": "userFillsByTime", "user": self._user, "startTime": start, "endTime": None}
-            page = read_fills(self.transport.info(body))
+            page = read_fills(self.transport.info(body), self._user)
             found += page
             newest = max((fill.time_ms for fill in page), default=start)
             if len(page) < FILLS_PER_ANSWER:

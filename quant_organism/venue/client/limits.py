@@ -5,15 +5,18 @@ a signer belongs to one `NonceSource` at a time.
 """
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from quant_organism.errors import BusyError, IntegrityError
+from quant_organism.errors import BusyError, IntegrityError, StorageError
 from quant_organism.resilience import write_file
 from quant_organism.venue.protocol import admission
+
+log = logging.getLogger(__name__)
 
 RESERVED_FOR_ACTIONS: Final = 40
 """Weight that questions leave in the bucket, so that a cancel never waits behind a download."""
@@ -132,6 +135,9 @@ class AddressBudget:
 class NonceSource:
     """Draws nonces for one signer.
 
+    A disk that fails holds up nothing: nonces are then drawn in memory, loudly. They still rise, being milliseconds;
+    what is lost is that they rise over a restart with a clock that goes back.
+
     Parameters
     ----------
     folder
@@ -150,22 +156,25 @@ class NonceSource:
     """
 
     def __init__(self, folder: Path, signer: str, now_ms: Callable[[], int]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path, self._now, self._lock = folder / f"{signer}.nonce", now_ms, threading.Lock()
-        self._descriptor = os.open(folder / f"{signer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._bound = self._last = 0
+        self._descriptor: int | None = None
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(folder / f"{signer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._bound = int(self._path.read_text()) if self._path.exists() else 0
         except BlockingIOError:
-            os.close(self._descriptor)
+            self.close()
             raise BusyError(
                 "another process signs with this wallet",
                 where=signer,
                 remedy="stop it first, or approve another agent wallet for this one",
             ) from None
-        try:
-            self._bound = int(self._path.read_text()) if self._path.exists() else 0
+        except OSError as error:
+            self._warn(error)
         except ValueError:
-            os.close(self._descriptor)
+            self.close()
             raise IntegrityError(
                 "not a number", where=str(self._path), remedy="remove the file if the clock is right"
             ) from None
@@ -177,9 +186,17 @@ class NonceSource:
             self._last = max(self._now(), self._last + 1)
             if self._last >= self._bound:
                 self._bound = self._last + _BLOCK
-                write_file(self._path, str(self._bound).encode())
+                try:
+                    write_file(self._path, str(self._bound).encode())
+                except StorageError as error:
+                    self._warn(error)
             return self._last
 
     def close(self) -> None:
         """Let others sign with this wallet."""
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _warn(self, error: Exception) -> None:
+        log.critical("%s: %s; nonces are drawn in memory", self._path, error)

@@ -11,6 +11,7 @@ EXTRA_CANCELS: Final = 100_000
 OVER_LIMIT_INTERVAL_MS: Final = 10_000
 STALE_EXPIRY_FACTOR: Final = 5
 MAX_ITEMS_PER_ACTION: Final = 200
+PAST_ORDERS_PER_ANSWER: Final = 2_000
 
 _LIGHT: Final = frozenset(
     {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}

@@ -32,6 +32,11 @@ def dex_name(coin: str) -> str:
     return dex if colon else ""
 
 
+def is_perpetual_name(coin: str) -> bool:
+    """Say whether a name is a perpetual's: spot pairs are `@107` or `PURR/USDC`, outcomes `+12` or `#12`."""
+    return not coin.startswith(("@", "+", "#")) and "/" not in coin
+
+
 def number_coins(coins: Sequence[str]) -> list[int]:
     """Return the asset ids of coins, each dex counting its own; dexs are numbered as they first appear."""
     listed: dict[str, int] = {"": 0}
