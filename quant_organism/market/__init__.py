@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quant_organism.market.source import CandleSource
     from quant_organism.market.splits import LONGEST_HOLDING_HOURS, MIN_DAYS, Span, Splits, split
     from quant_organism.market.stored import StoredTable, encode
-    from quant_organism.market.table import BY_CYCLE, Column, Columns, Table
+    from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, Column, Columns, Table
     from quant_organism.market.tables import (
         TABLES,
         CandleQualityTable,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_CYCLE",
+    "BY_INTERVAL",
     "LONGEST_HOLDING_HOURS",
     "MIN_DAYS",
     "MS_PER_DAY",
@@ -98,6 +99,7 @@ __all__ = [
 
 _HOMES = {
     "BY_CYCLE": "table",
+    "BY_INTERVAL": "table",
     "LONGEST_HOLDING_HOURS": "splits",
     "MIN_DAYS": "splits",
     "MS_PER_DAY": "schema",

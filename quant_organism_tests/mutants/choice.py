@@ -120,27 +120,22 @@ def _imports(root: Path, path: Path) -> frozenset[str]:
 
 @cache
 def _home(root: Path, module: str, name: str) -> str:
-    # Where a name of a room's face is defined; a module itself is such a name too.
+    # Where a room's face takes a name from; a module itself is such a name too.
     if _exists(root, f"{module}.{name}"):
         return f"{module}.{name}"
-    folder = root / module.replace(".", "/")
-    if folder.is_dir():
-        for path in sorted(folder.rglob("*.py")):
-            if path.name != "__init__.py" and name in _defined(path):
-                return path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
-    return module
+    face = root / module.replace(".", "/") / "__init__.py"
+    origin = _offered(face).get(name) if face.is_file() else None
+    return module if origin is None else _home(root, origin, name)
 
 
 @cache
-def _defined(path: Path) -> frozenset[str]:
-    names: set[str] = set()
-    for node in ast.parse(path.read_bytes()).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return frozenset(names)
+def _offered(face: Path) -> dict[str, str]:
+    return {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(face.read_bytes()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
 
 
 def _exists(root: Path, module: str) -> bool:
