@@ -65,10 +65,10 @@ class AccountSetting:
         account.risk = RiskState.seeded(self.daily_before, self.rules)
         return account
 
-    def run(self, capital_usd: float, *, model: FillModel | None = None) -> AccountRun:
-        """Take an account of so much capital over the window."""
+    def run(self, capital_usd: float, *, model: FillModel | None = None, digests: bool = True) -> AccountRun:
+        """Take an account of so much capital over the window; without digests, where only its figures matter."""
         account = self.opened(capital_usd)
-        path = walk(account, self.market, self.virtual, model or self.model)
+        path = walk(account, self.market, self.virtual, model or self.model, digests=digests)
         return AccountRun(account, path, self.virtual)
 
     def with_model(self, panel: Panel, model: FillModel, *, start: int = 0, stop: int | None = None) -> AccountSetting:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -175,18 +177,20 @@ def account_figures(run: AccountRun) -> AccountFigures:
 def smallest_equity(setting: AccountSetting, sizes: Sequence[float] = _SMALL_USD) -> float | None:
     """Return the least of some equities from which on an account follows one of 1,000,000 USD; none: at none of them.
 
-    Lots and minimum orders are what makes small accounts different; volume, which tells on large ones, is left out.
+    Lots and minimum orders are what makes small accounts different; volume, which tells on large ones, is left out. Of
+    sizes of which one follows, all larger ones are taken to follow.
     """
     free = replace(setting.model, max_participation=None, impact=0.0)
-    reference = setting.run(REFERENCE_USD, model=free).daily_returns
+    reference = setting.run(REFERENCE_USD, model=free, digests=False).daily_returns
     most = MOST_TRACKING_SHARE * float(path_metrics(reference, DAYS_PER_YEAR)["volatility"][0])
-    smallest = None
-    for size in sorted(sizes, reverse=True):
-        error = _tracking_error(setting.run(size, model=free).daily_returns, reference)
-        if not error <= min(most, MOST_TRACKING_ERROR):
-            break
-        smallest = size
-    return smallest
+    ascending = sorted(sizes)
+
+    def follows(size: float) -> bool:
+        error = _tracking_error(setting.run(size, model=free, digests=False).daily_returns, reference)
+        return error <= min(most, MOST_TRACKING_ERROR)
+
+    place = bisect_left(ascending, True, key=follows)
+    return ascending[place] if place < len(ascending) else None
 
 
 def capacity(
@@ -213,18 +217,19 @@ def capacity(
     if not earned > 0.0:
         return None
     hit = setting.with_model(panel, replace(free, impact=1.0), start=start, stop=stop)
-    before, kept = sizes[0], earned
-    for size in sizes:
-        left = _return_at(hit, size, hit.model)
-        if left <= 0.5 * earned:
-            share = (kept - 0.5 * earned) / (kept - left) if kept > left else 0.0
-            return float(before * (size / before) ** share)
-        before, kept = size, left
-    return math.inf
+    ascending = sorted(sizes)
+    kept = cache(lambda size: _return_at(hit, size, hit.model))
+    place = bisect_left(ascending, True, key=lambda size: kept(size) <= 0.5 * earned)
+    if place == len(ascending):
+        return math.inf
+    before, size = ascending[max(place - 1, 0)], ascending[place]
+    fallen = kept(before) - kept(size)
+    share = (kept(before) - 0.5 * earned) / fallen if fallen > 0.0 else 0.0
+    return float(before * (size / before) ** share)
 
 
 def _return_at(setting: AccountSetting, size: float, model: FillModel) -> float:
-    run = setting.run(size, model=model)
+    run = setting.run(size, model=model, digests=False)
     return float(run.path.equity[-1] / run.path.equity[0] - 1.0)
 
 
