@@ -9,9 +9,6 @@ from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from quant_organism.deployment.config import StrategyConfig
-    from quant_organism.market.lake import Lake
-    from quant_organism.market.panel import Panel
     from quant_organism.validation.replay import Replay
 
 
@@ -38,6 +35,7 @@ def replay(
 ) -> None:
     """Trade a strategy bar by bar and compare its trades with the backtest's; exit code 2 where one differs."""
     from quant_organism.backtest import Costs
+    from quant_organism.deployment.executed import birth_panel
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.errors import InputError, IntegrityError
     from quant_organism.market.lake import Lake
@@ -56,7 +54,7 @@ def replay(
     document = StrategyRepository(folder / "strategies").load(id)
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
-    panel = _panel(document, Lake(folder / "lake"))
+    panel = birth_panel(document, Lake(folder / "lake"))
     periods = periods_of(chosen, split(panel.n_bars, panel.interval).unseen, panel.interval.bars_per_day)
     result = (
         periods
@@ -90,20 +88,6 @@ def replay(
         return
     print_table(list(rows[0]), [list(row.values()) for row in rows])
     typer.echo(f"All trades are those of the backtest, in {result.compared} replays. Trade hash {result.trade_hash}")
-
-
-def _panel(document: "StrategyConfig", lake: "Lake") -> "Panel":
-    """Return what it was judged on."""
-    from datetime import date
-
-    from quant_organism.market.manifest import rebuild_panel
-    from quant_organism.market.schema import Interval
-    from quant_organism.market.tables import PanelTable
-
-    born, interval = document.provenance, Interval.parse(document.interval)
-    day = date.fromisoformat(born.date)
-    manifest = lake.table(PanelTable, cycle=born.cycle).read_day(day, market=born.market, interval=interval.name)
-    return rebuild_panel(manifest, lake, market=born.market, interval=interval, day=day)
 
 
 def _rows(result: "Replay", begins: list[str]) -> list[dict[str, object]]:

@@ -18,7 +18,13 @@ from quant_organism.backtest.account.door import (
     TradingHalted,
     book,
 )
-from quant_organism.backtest.account.figures import AccountFigures, AccountReport, account_figures, account_report
+from quant_organism.backtest.account.figures import (
+    SIZES_USD,
+    AccountFigures,
+    account_figures,
+    capacity,
+    smallest_equity,
+)
 from quant_organism.backtest.account.model import AccountBar, FillModel, trade_account_bar
 from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Plan, plan
 from quant_organism.backtest.account.resting import LegLevels, RestingPlan, plan_resting
@@ -29,6 +35,7 @@ from quant_organism.backtest.account.walk import AccountPath, walk
 from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
 
 __all__ = [
+    "SIZES_USD",
     "AccountBar",
     "AccountBook",
     "AccountClose",
@@ -39,7 +46,6 @@ __all__ = [
     "AccountOrder",
     "AccountPath",
     "AccountReject",
-    "AccountReport",
     "AccountRules",
     "AccountRun",
     "AccountSetting",
@@ -60,11 +66,12 @@ __all__ = [
     "VirtualStream",
     "VirtualWindow",
     "account_figures",
-    "account_report",
     "book",
+    "capacity",
     "committee_setting",
     "plan",
     "plan_resting",
+    "smallest_equity",
     "trade_account_bar",
     "traded_assets",
     "virtual_window",

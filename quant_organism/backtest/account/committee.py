@@ -123,9 +123,15 @@ class AccountRun:
     @property
     def ideal_daily_returns(self) -> Floats:
         """What the virtual book would have returned per UTC day at the account's risk scale, shape (D,)."""
-        scaled = self.path.scale * self.virtual.virtual_returns[1:]
-        grown = np.multiply.reduceat(1.0 + scaled, self._day_starts)
-        return np.asarray(grown - 1.0)
+        return self._by_day(self.path.scale * self.virtual.virtual_returns[1:])
+
+    @property
+    def virtual_daily_returns(self) -> Floats:
+        """Returns of the virtual book per UTC day, not scaled, shape (D,): what the next window's risk is known from."""
+        return self._by_day(self.virtual.virtual_returns[1:])
+
+    def _by_day(self, returns: Floats) -> Floats:
+        return np.asarray(np.multiply.reduceat(1.0 + returns, self._day_starts) - 1.0)
 
     @property
     def _day_starts(self) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -15,7 +15,20 @@ from numpy.typing import NDArray
 from quant_organism.backtest.account.committee import AccountRun, AccountSetting
 from quant_organism.backtest.account.model import FillModel
 from quant_organism.backtest.account.risk import DAYS_PER_YEAR
-from quant_organism.backtest.account.walk_layout import AIMED, FEE, KIND, NOTIONAL, SETTLED, TRADED
+from quant_organism.backtest.account.walk import AccountPath
+from quant_organism.backtest.account.walk_layout import (
+    AIMED,
+    ASSET,
+    FEE,
+    IOC,
+    KIND,
+    LEVEL,
+    NOTIONAL,
+    ROW,
+    SETTLED,
+    STOP,
+    TRADED,
+)
 from quant_organism.backtest.metrics import path_metrics
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
@@ -44,21 +57,25 @@ class AccountFigures:
         At the start.
     total_return, max_drawdown
         Of the equity; the drawdown at closes.
-    fees_usd, slippage_usd, funding_usd
-        Paid; received where negative. Slippage is against the open, or the level of a stop.
+    annual_return, annual_return_usd
+        The total return compounded to a year, and that times the first equity.
+    fees_usd, fees_usd_year, slippage_usd, funding_usd
+        Paid, fees also by the year; received where negative. Slippage is against the open, or the level of a stop.
     fees, slippage, funding
         The same as shares.
     volatility, sharpe
         A year, of daily returns.
-    ideal_sharpe
+    sharpe_sleeves
         Of the virtual book's daily returns at the same risk scale.
     tracking_error
         Volatility a year of the difference of the two.
-    orders_a_day, median_order_usd
+    orders_per_day, median_order_usd
         Orders that filled.
+    smallest_order_usd
+        Least notional, at its limit price, of the orders sent that do not close a position whole; nan without any.
     turnover
         Notional traded a year over the mean equity.
-    mean_gross, most_gross
+    gross_mean, gross_max
         Gross over equity at closes.
     hours_at_cap
         In which a cap made a plan smaller.
@@ -68,8 +85,11 @@ class AccountFigures:
 
     equity_usd: float
     total_return: float
+    annual_return: float
+    annual_return_usd: float
     max_drawdown: float
     fees_usd: float
+    fees_usd_year: float
     slippage_usd: float
     funding_usd: float
     fees: float
@@ -77,63 +97,16 @@ class AccountFigures:
     funding: float
     volatility: float
     sharpe: float
-    ideal_sharpe: float
+    sharpe_sleeves: float
     tracking_error: float
-    orders_a_day: float
+    orders_per_day: float
     median_order_usd: float
+    smallest_order_usd: float
     turnover: float
-    mean_gross: float
-    most_gross: float
+    gross_mean: float
+    gross_max: float
     hours_at_cap: float
     execution_usd: float
-
-
-@dataclass(frozen=True)
-class AccountReport:
-    """What every report shows of a strategy's account.
-
-    Parameters
-    ----------
-    figures
-        At the sizes of `SIZES_USD`.
-    smallest_equity_usd
-        From which on the account follows its strategy; none: at no size that was tried.
-    capacity_usd
-        At which slippage halves the return; none: it earned nothing.
-    h1, h2
-        Digests of virtual units and of order lines, the latter at the size of 10,000 USD.
-    """
-
-    figures: tuple[AccountFigures, ...]
-    smallest_equity_usd: float | None
-    capacity_usd: float | None
-    h1: str
-    h2: str
-
-    def to_dict(self) -> dict[str, object]:
-        """Return all of it as plain values."""
-        return asdict(self)
-
-
-def account_report(setting: AccountSetting, panel: Panel, *, start: int = 0, stop: int | None = None) -> AccountReport:
-    """Return what every report shows.
-
-    Parameters
-    ----------
-    setting
-        Of the strategy on the window.
-    panel, start, stop
-        The panel and rows that the setting is of; capacity looks at its volume.
-    """
-    runs = [setting.run(size) for size in SIZES_USD]
-    digests = runs[SIZES_USD.index(10_000.0)].account
-    return AccountReport(
-        tuple(account_figures(run) for run in runs),
-        smallest_equity(setting),
-        capacity(setting, panel, start=start, stop=stop),
-        digests.h1,
-        digests.h2,
-    )
 
 
 def account_figures(run: AccountRun) -> AccountFigures:
@@ -150,11 +123,16 @@ def account_figures(run: AccountRun) -> AccountFigures:
     gross = np.divide(path.gross / 1e6, equity, out=np.zeros_like(equity), where=equity > 0.0)
     orders = notional[fills[:, KIND] != SETTLED]
     bar_hours = (path.times[1] - path.times[0]) / MS_PER_HOUR
+    grown = float(equity[-1] / first)
+    annual = grown ** (1.0 / years) - 1.0 if grown > 0.0 else -1.0
     return AccountFigures(
         equity_usd=first,
-        total_return=float(equity[-1] / first - 1.0),
+        total_return=grown - 1.0,
+        annual_return=annual,
+        annual_return_usd=annual * first,
         max_drawdown=float(np.max(1.0 - equity / np.maximum.accumulate(equity))),
         fees_usd=fees,
+        fees_usd_year=fees / years,
         slippage_usd=slippage,
         funding_usd=funding,
         fees=fees / first,
@@ -162,16 +140,31 @@ def account_figures(run: AccountRun) -> AccountFigures:
         funding=funding / first,
         volatility=float(metrics["volatility"][0]),
         sharpe=float(metrics["sharpe"][0]),
-        ideal_sharpe=float(path_metrics(run.ideal_daily_returns, DAYS_PER_YEAR)["sharpe"][0]),
+        sharpe_sleeves=float(path_metrics(run.ideal_daily_returns, DAYS_PER_YEAR)["sharpe"][0]),
         tracking_error=_tracking_error(run.daily_returns, run.ideal_daily_returns),
-        orders_a_day=orders.size / (years * DAYS_PER_YEAR),
+        orders_per_day=orders.size / (years * DAYS_PER_YEAR),
         median_order_usd=float(np.median(orders)) if orders.size else math.nan,
+        smallest_order_usd=_smallest_order(path),
         turnover=float(notional.sum() / equity.mean() / years),
-        mean_gross=float(gross.mean()),
-        most_gross=float(gross.max()),
+        gross_mean=float(gross.mean()),
+        gross_max=float(gross.max()),
         hours_at_cap=float(path.at_cap.sum() * bar_hours),
         execution_usd=float(path.execution[-1] / 1e6),
     )
+
+
+def _smallest_order(path: AccountPath) -> float:
+    # An order of a plan closes what was held before its bar; a resting one what the bar's open, or a fill in it, left.
+    smallest = math.nan
+    for asset in range(len(path.symbols)):
+        fills = path.fills[path.fills[:, ASSET] == asset]
+        held = np.concatenate([[0], np.cumsum(fills[:, TRADED])])
+        for line in path.lines[(path.lines[:, ASSET] == asset) & (path.lines[:, KIND] != STOP)]:
+            first, last = np.searchsorted(fills[:, ROW], [line[ROW], line[ROW] + 1])
+            closes = held[first : first + 1] if line[KIND] == IOC else held[first : last + 1]
+            if -line[TRADED] not in closes:
+                smallest = np.fmin(smallest, abs(int(line[TRADED])) * int(line[LEVEL]) / 1e6)
+    return float(smallest)
 
 
 def smallest_equity(setting: AccountSetting, sizes: Sequence[float] = _SMALL_USD) -> float | None:
@@ -208,7 +201,7 @@ def capacity(
     Parameters
     ----------
     setting, panel, start, stop
-        As in `account_report`.
+        Of the strategy on the window, and the panel and rows that it is of; its volume is looked at.
     sizes
         Equities to try; infinite where the last still earns more than half.
     """

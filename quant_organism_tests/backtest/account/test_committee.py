@@ -11,7 +11,7 @@ import pytest
 from quant_organism.backtest import Costs, MarketRow
 from quant_organism.backtest.account import AccountMarket, AccountRules, plan, trade_account_bar
 from quant_organism.backtest.account.committee import AccountSetting, committee_setting, virtual_window
-from quant_organism.backtest.account.figures import account_figures, account_report, capacity, smallest_equity
+from quant_organism.backtest.account.figures import account_figures, capacity, smallest_equity
 from quant_organism.backtest.account.model import FillModel
 from quant_organism.backtest.account.streaming import VirtualStream
 from quant_organism.market.panel import Panel
@@ -82,7 +82,7 @@ def test_figures_are_of_the_equity(setting: AccountSetting) -> None:
     assert paid < 10_000.0
     assert account_figures(setting.run(10_000.0, model=costless)).slippage_usd == pytest.approx(0.0, abs=0.01)
     assert figures.equity_usd == 10_000.0
-    assert 0.0 < figures.mean_gross <= figures.most_gross <= 2.1
+    assert 0.0 < figures.gross_mean <= figures.gross_max <= 2.1
     members = sum(sub.profit(run.account.marks) for sub in run.account.members.values())
     execution = run.account.execution.profit(run.account.marks)
     assert members + execution == run.account.equity() - run.account.capital
@@ -99,11 +99,23 @@ def test_capacity_is_where_impact_halves_the_return(panel: Panel, setting: Accou
     assert (falling is None) == (earned[-1] <= earned[0])
 
 
-def test_a_report_shows_three_sizes(panel: Panel, setting: AccountSetting) -> None:
-    report = account_report(setting, panel, start=START)
-    assert [figures.equity_usd for figures in report.figures] == [1_000.0, 10_000.0, 100_000.0]
-    assert report.h2 == setting.run(10_000.0).account.h2
-    assert report.to_dict()["h1"] == report.h1
+def test_no_order_is_smaller_than_the_venue_takes_but_one_that_closes(setting: AccountSetting) -> None:
+    """The same said by walking all orders and fills in time."""
+    for capital in (1_000.0, 10_000.0):
+        run = setting.run(capital)
+        said = account_figures(run).smallest_order_usd
+        assert said >= 10.0
+        sent = [line for line in run.path.lines.tolist() if line[2] == 0]
+        small = [abs(lots) * level / 1e6 for _, _, _, lots, level, _ in sent if abs(lots) * level < 10e6]
+        held = dict.fromkeys(range(len(run.path.symbols)), 0)
+        closing = []
+        fills = run.path.fills.tolist()
+        for row, asset, _, lots, level, _ in sent:
+            position = sum(fill[3] for fill in fills if fill[1] == asset and fill[0] < row)
+            held[asset] = position
+            if lots == -position and abs(lots) * level < 10e6:
+                closing.append(abs(lots) * level / 1e6)
+        assert small == closing
 
 
 def test_unknown_funding_is_not_free(panel: Panel) -> None:
