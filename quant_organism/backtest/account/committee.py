@@ -127,7 +127,7 @@ class AccountRun:
 
     @property
     def virtual_daily_returns(self) -> Floats:
-        """Returns of the virtual book per UTC day, not scaled, shape (D,): what the next window's risk is known from."""
+        """Returns of the virtual book per UTC day, not scaled, shape (D,): the past of the window that follows."""
         return self._by_day(self.virtual.virtual_returns[1:])
 
     def _by_day(self, returns: Floats) -> Floats:

@@ -99,23 +99,13 @@ def test_capacity_is_where_impact_halves_the_return(panel: Panel, setting: Accou
     assert (falling is None) == (earned[-1] <= earned[0])
 
 
-def test_no_order_is_smaller_than_the_venue_takes_but_one_that_closes(setting: AccountSetting) -> None:
-    """The same said by walking all orders and fills in time."""
-    for capital in (1_000.0, 10_000.0):
-        run = setting.run(capital)
-        said = account_figures(run).smallest_order_usd
-        assert said >= 10.0
-        sent = [line for line in run.path.lines.tolist() if line[2] == 0]
-        small = [abs(lots) * level / 1e6 for _, _, _, lots, level, _ in sent if abs(lots) * level < 10e6]
-        held = dict.fromkeys(range(len(run.path.symbols)), 0)
-        closing = []
-        fills = run.path.fills.tolist()
-        for row, asset, _, lots, level, _ in sent:
-            position = sum(fill[3] for fill in fills if fill[1] == asset and fill[0] < row)
-            held[asset] = position
-            if lots == -position and abs(lots) * level < 10e6:
-                closing.append(abs(lots) * level / 1e6)
-        assert small == closing
+@pytest.mark.parametrize("capital", [1_000.0, 10_000.0])
+def test_no_order_is_smaller_than_the_venue_takes_but_one_that_closes(setting: AccountSetting, capital: float) -> None:
+    path = setting.run(capital).path
+    assert account_figures(setting.run(capital)).smallest_order_usd >= 10.0
+    sent = [line for line in path.lines.tolist() if line[2] == 0 and abs(line[3]) * line[4] < 10e6]
+    for row, asset, _, lots, _, _ in sent:
+        assert lots == -sum(fill[3] for fill in path.fills.tolist() if fill[1] == asset and fill[0] < row)
 
 
 def test_unknown_funding_is_not_free(panel: Panel) -> None:
