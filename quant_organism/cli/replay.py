@@ -35,8 +35,7 @@ def replay(
 ) -> None:
     """Trade a strategy bar by bar and compare its trades with the backtest's; exit code 2 where one differs."""
     from quant_organism.backtest import Costs
-    from quant_organism.deployment.executed import birth_panel
-    from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.deployment import StrategyRepository, birth_panel
     from quant_organism.errors import InputError, IntegrityError
     from quant_organism.market.lake import Lake
     from quant_organism.market.schema import format_ms

@@ -124,7 +124,9 @@ def archive(
 def account(
     context: typer.Context,
     id: Id,
-    equity: Annotated[float, typer.Option(min=100.0, help="USD that the account begins with.")] = 10_000.0,
+    equity: Annotated[
+        float | None, typer.Option(min=100.0, help="USD that the account begins with. (default: 10,000)")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what an account executes of a strategy: whole lots, the venue's minimum order, caps and drawdown limits.
@@ -132,7 +134,8 @@ def account(
     On the days that its search did not see, and beside them on those that it saw.
     """
     from quant_organism.backtest import Costs
-    from quant_organism.deployment.executed import birth_panel, execute_strategy
+    from quant_organism.deployment import birth_panel, execute_strategy
+    from quant_organism.deployment.executed import EQUITY_USD
     from quant_organism.market.lake import Lake
     from quant_organism.market.splits import split
     from quant_organism.validation.holdout import HoldoutRegister
@@ -142,19 +145,25 @@ def account(
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     panel = birth_panel(document, Lake(folder / "lake"))
-    executed = execute_strategy(document.committee, panel, split(panel.n_bars, panel.interval), Costs(), equity)
+    executed = execute_strategy(
+        document.committee, panel, split(panel.n_bars, panel.interval), Costs(), equity or EQUITY_USD
+    )
     if as_json:
         print_json({"id": id, **executed.to_dict()})
         return
     shares = {"total_return", "annual_return", "max_drawdown", "fees", "slippage", "funding", "volatility"}
     shares |= {"tracking_error", "gross_mean", "gross_max"}
     columns = {"unseen": executed.unseen, "in sample": executed.in_sample}
-    columns |= {f"unseen, {size.equity_usd:,.0f} USD": size for size in executed.sizes if size.equity_usd != equity}
+    columns |= {
+        f"unseen, {size.equity_usd:,.0f} USD": size
+        for size in executed.sizes
+        if size.equity_usd != executed.unseen.equity_usd
+    }
     rows = [
         [name, *(_figure(getattr(figures, name), share=name in shares) for figures in columns.values())]
         for name in vars(executed.unseen)
     ]
-    print_table(["", *columns], rows, title=f"{id} in an account of {equity:,.0f} USD")
+    print_table(["", *columns], rows, title=f"{id} in an account of {executed.unseen.equity_usd:,.0f} USD")
     smallest, capacity = executed.min_equity_usd, executed.capacity_usd
     typer.echo(f"Smallest equity that follows it: {'none' if smallest is None else f'{smallest:,.0f} USD'}")
     typer.echo(f"Capacity: {'none, the unseen days earned nothing' if capacity is None else f'{capacity:,.0f} USD'}")

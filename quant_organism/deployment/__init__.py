@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.birth import born_documents, earned, scored_returns
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
+    from quant_organism.deployment.executed import ExecutedStrategy, birth_panel, execute_strategy
     from quant_organism.deployment.records import Provenance
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
@@ -21,12 +22,15 @@ __all__ = [
     "DecisionTable",
     "DeploymentResult",
     "DocumentTable",
+    "ExecutedStrategy",
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
     "all_documents",
+    "birth_panel",
     "born_documents",
     "earned",
+    "execute_strategy",
     "pool_at",
     "scored_returns",
     "timestamp",
@@ -39,12 +43,15 @@ _HOMES = {
     "DecisionTable": "tables",
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
+    "ExecutedStrategy": "executed",
     "Provenance": "records",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",
     "all_documents": "deploy",
+    "birth_panel": "executed",
     "born_documents": "birth",
     "earned": "birth",
+    "execute_strategy": "executed",
     "pool_at": "deploy",
     "scored_returns": "birth",
     "timestamp": "stages",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from quant_organism.deployment import ExecutedStrategy
 from quant_organism.monitoring.content import ReportedGate, ReportedSpan
 
 
@@ -137,6 +138,8 @@ class TearSheet:
         Metrics by span, in time order.
     days, equity, spans
         Scored days (``YYYY-MM-DD``), equity at their ends (1 before the first), and the spans to mark.
+    account
+        What an account executes of it.
     years
         Monthly returns.
     cone
@@ -166,6 +169,7 @@ class TearSheet:
     days: Sequence[str]
     equity: Sequence[float]
     spans: Sequence[ReportedSpan]
+    account: ExecutedStrategy
     years: Sequence[YearRow]
     cone: Cone | None
     sharpe: float

@@ -53,6 +53,31 @@ _FIGURES: Final = (
 )
 
 
+_ACCOUNT: Final = (
+    _Figure("annual_return", "annual return", percent),
+    _Figure("annual_return_usd", "annual return, USD", _whole),
+    _Figure("sharpe", "Sharpe ratio a year", number),
+    _Figure("sharpe_sleeves", "Sharpe ratio of its ideal sleeves", number),
+    _Figure("tracking_error", "tracking error a year", percent),
+    _Figure("volatility", "volatility a year", percent),
+    _Figure("max_drawdown", "maximum drawdown", percent),
+    _Figure("fees", "fees", percent),
+    _Figure("fees_usd", "fees, USD", number),
+    _Figure("slippage", "slippage", percent),
+    _Figure("slippage_usd", "slippage, USD", number),
+    _Figure("funding", "funding paid", percent),
+    _Figure("funding_usd", "funding paid, USD", number),
+    _Figure("orders_per_day", "orders a day", number),
+    _Figure("median_order_usd", "median order, USD", number),
+    _Figure("smallest_order_usd", "smallest order that does not close, USD", number),
+    _Figure("turnover", "turnover a year, times equity", _whole),
+    _Figure("gross_mean", "mean gross exposure", percent),
+    _Figure("gross_max", "largest gross exposure", percent),
+    _Figure("hours_at_cap", "hours at a cap", _whole),
+    _Figure("execution_usd", "profit of execution, USD", number),
+)
+
+
 def write_tear_sheets(folder: Path, sheets: Sequence[TearSheet]) -> dict[str, Path]:
     """Write tear sheets as `<id>.html`; the same sheets again give the same bytes.
 
@@ -82,7 +107,9 @@ def _page(sheet: TearSheet) -> bytes:
         deciding=len(deciding),
         months=_MONTHS,
         figures=_FIGURES,
+        account=_ACCOUNT,
         nan=math.nan,
+        infinity=math.inf,
     )
 
 

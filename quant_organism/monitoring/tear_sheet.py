@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 import polars as pl
 
-from quant_organism.deployment import Provenance
+from quant_organism.deployment import ExecutedStrategy, Provenance
 from quant_organism.evolution import ORIGINS, Candidate
 from quant_organism.market import Interval
 from quant_organism.monitoring.content import ReportedGate, ReportedSpan
@@ -62,6 +62,7 @@ def tear_sheet(
     verdicts: pl.DataFrame,
     validated: pl.DataFrame,
     returns: pl.DataFrame,
+    account: ExecutedStrategy,
     seed: int,
 ) -> TearSheet:
     """Gather the tear sheet of one candidate.
@@ -76,6 +77,8 @@ def tear_sheet(
         The cycle, its bars, and its spans in days.
     verdicts, validated, returns
         As `validation.records` writes them, of all candidates.
+    account
+        What an account executes of the strategy.
     seed
         Of the cone.
     """
@@ -103,6 +106,7 @@ def tear_sheet(
         days=[day.isoformat() for day in own["day"]],
         equity=(1 + own["net_return"]).cum_prod().to_list(),
         spans=spans,
+        account=account,
         years=years_of(own, unseen_from),
         cone=_cone(own, unseen_from, examination.average_holding_days, seed),
         sharpe=examination.sharpe,

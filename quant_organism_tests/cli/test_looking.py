@@ -41,6 +41,25 @@ def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished
     assert document["id"] == best
 
 
+def test_an_account_shows_what_can_be_executed(call: Call, finished_run: Finished) -> None:
+    best = asked(call, finished_run, "strategies", "list", "--limit", "1")["strategies"][0]["id"]  # type: ignore[call-overload]
+    small, usual = (
+        asked(call, finished_run, "strategies", "account", best, *more) for more in (("--equity", "2000"), ())
+    )
+    wanted = {
+        *("equity_usd", "sharpe", "sharpe_sleeves", "annual_return", "annual_return_usd", "volatility"),
+        *("max_drawdown", "tracking_error", "orders_per_day", "median_order_usd", "smallest_order_usd"),
+        *("gross_mean", "gross_max", "fees_usd_year", "min_equity_usd", "capacity_usd", "order_hash"),
+    }
+    assert wanted <= set(usual)
+    assert (small["equity_usd"], usual["equity_usd"]) == (2_000.0, 10_000.0)  # type: ignore[call-overload]
+    assert small["order_hash"] != usual["order_hash"]  # type: ignore[call-overload]
+    assert usual["smallest_order_usd"] >= 10.0  # type: ignore[call-overload]
+    said = call("strategies", "account", best, "--data-dir", finished_run.data_dir)
+    assert said.code == 0
+    assert all(word in said.out for word in ("unseen", "in sample", "1,000 USD", "100,000 USD", "Capacity"))
+
+
 def test_the_ten_heaviest_members_are_shown_with_their_familys_genes_and_all_on_request(
     call: Call, finished_run: Finished
 ) -> None:

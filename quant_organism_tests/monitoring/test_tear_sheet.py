@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from quant_organism.deployment import execute_strategy
 from quant_organism.errors import StorageError
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.sheet_content import TearSheet
@@ -41,6 +42,9 @@ def sheet() -> TearSheet:
         verdicts=found.verdicts,
         validated=found.summary,
         returns=returns_frame(grounds),
+        account=execute_strategy(
+            candidate.committee, grounds.panel, grounds.splits, grounds.costs, evaluator=grounds.evaluator
+        ),
         seed=0,
     )
 

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress
+from quant_organism.deployment import execute_strategy
 from quant_organism.evolution import read_candidates
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
@@ -60,6 +61,9 @@ def tear_sheets_of_survivors(
                 verdicts=validation_verdicts,
                 validated=validated_strategies,
                 returns=candidate_returns,
+                account=execute_strategy(
+                    candidate.committee, cycle.panel, cycle.splits, cycle.plan.costs, evaluator=evaluator
+                ),
                 seed=cycle.plan.seed,
             )
         )
