@@ -18,6 +18,13 @@ _EXCHANGE: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "latency", "probability": 0.05, "options": {"ms": 0, "jitter_ms": 30}},
     {"kind": "answer_latency", "probability": 0.01, "options": {"ms": LATE_MS}},
     {"kind": "truncate_answer", "probability": 0.03},
+    {"kind": "trickle_answer", "probability": 0.005, "options": {"ms": 100}},
+    {"kind": "endless_answer", "probability": 0.005, "options": {"mb": 40}},
+    {
+        "kind": "http_status",
+        "probability": 0.01,
+        "options": {"status": 307, "headers": {"Location": "http://127.0.0.1:9"}},
+    },
     {"kind": "fewer_statuses", "probability": 0.05},
     {"kind": "drop_idle", "probability": 0.03, "options": {"ms": 1}},
     {"kind": "replace_answer", "probability": 0.02, "options": {"body": "null"}},
@@ -35,6 +42,8 @@ _EXCHANGE: Final[tuple[dict[str, Any], ...]] = (
 )
 _INFO: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "visibility_lag", "probability": 0.2, "options": {"ms": 700}},
+    {"kind": "trickle_answer", "probability": 0.003, "options": {"ms": 100}},
+    {"kind": "endless_answer", "probability": 0.003, "options": {"mb": 40}},
     {"kind": "stale_answer", "probability": 0.04},
     {"kind": "reset_before", "probability": 0.02},
     {"kind": "reset_after", "probability": 0.01},

@@ -119,7 +119,9 @@ class Trader:
 
     def open(self, url: str, sleep: Callable[[float], None], watching: Watching) -> OrderManager:
         """Connect, as a process does that starts."""
-        spec = VenueSpec("simulator", self.address, url, read_seconds=0.5, action_seconds=2.0, limits=LIMITS)
+        spec = VenueSpec(
+            "simulator", self.address, url, connect_seconds=0.5, read_seconds=0.5, action_seconds=2.0, limits=LIMITS
+        )
         found = connect(spec, self.wallet, self.folder / "signers", sleep=sleep)
         found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
         for breaker in found.transport.breakers.values():
@@ -323,7 +325,7 @@ class Session:
                 result = reconcile(manager)
                 if result.is_clean:
                     return result
-            time.sleep(0.1)
+            time.sleep(0.3)  # what a replaced agent sent is waited for until it has expired
         raise AssertionError(f"not settled after {TRIES} reconciliations: {result}")
 
     def _check(self, trader: Trader, manager: OrderManager) -> None:

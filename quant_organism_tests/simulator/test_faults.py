@@ -377,6 +377,17 @@ def _listings(client: Client) -> None:
     assert client.info("spotMeta")["universe"][0]["tokens"][0] == 9_999
 
 
+@check("trickle_answer", "endless_answer")
+def _trickle(client: Client) -> None:
+    client.fault("trickle_answer", endpoint="info", action="exchangeStatus", options={"ms": 1})
+    with requests.post(f"{client.served.url}/info", json={"type": "exchangeStatus"}, stream=True) as answer:
+        pieces = list(answer.raw.stream(1 << 16))
+    assert len(pieces) > 10
+    assert json.loads(b"".join(pieces))["time"] > 0
+    client.fault("endless_answer", endpoint="info", action="exchangeStatus", options={"mb": 2})
+    assert len(client.post("exchangeStatus").content) > 2_000_000
+
+
 @check("bad_mid")
 def _bad_mid(client: Client) -> None:
     client.fault("bad_mid", coin="ETH", duration_ms=HOUR_MS, options={"text": "oops"})

@@ -29,7 +29,7 @@ from quant_organism.venue.feed.messages import (
     read_message,
 )
 from quant_organism.venue.feed.plan import FeedPlan, Subscription
-from quant_organism.venue.feed.questions import Seen
+from quant_organism.venue.feed.questions import Question, Seen
 from quant_organism.venue.feed.queue import EventQueue, LatencyHistogram
 from quant_organism.venue.feed.recording import Recorder, read_lines, recorded_files
 from quant_organism.venue.feed.watchdog import LineWatchdog, Ping, Reconnect, Resubscribe, WatchSpec
@@ -215,6 +215,43 @@ def test_fills_are_asked_for_from_before_the_gap_and_delivered_once() -> None:
     events = core.answered(fills, answer, 0.0)
     assert [f.tid for event in events if isinstance(event, Fills) for f in event.fills] == [2, 3]
     assert core.answered(orders, [{"oid": 7}], 0.0) == [Reconciled(USER, [{"oid": 7}])]
+
+
+def test_open_orders_are_asked_for_on_every_dex_and_told_together() -> None:
+    plan = FeedPlan({"BTC": 5, "xyz:GOLD": 3}, [Interval.parse("1m")], START, users=(USER,), dexs=("abc",))
+    core = FeedCore(plan)
+
+    def reconnect() -> None:
+        core.opened()
+        for kind in ("userFills", "orderUpdates", "userEvents"):
+            said = {"method": "subscribe", "subscription": {"type": kind, "user": USER}}
+            core.receive(json.dumps({"channel": "subscriptionResponse", "data": said}), 0.0)
+
+    def asked(kind: str) -> list[Question]:
+        return [question for question in core.questions(0.0) if question.kind == kind]
+
+    reconnect()
+    (fills,) = asked("fills")
+    core.answered(fills, [], 0.0)
+    own, abc, xyz = asked("orders")
+    assert [question.body()["dex"] for question in (own, abc, xyz)] == ["", "abc", "xyz"]
+    assert core.answered(own, [{"oid": 1}], 0.0) == []
+    core.failed(abc, 0.0)
+    assert core.answered(xyz, [{"oid": 3}], 0.0) == []
+    (again,) = [question for question in core.questions(10_000.0) if question.kind == "orders"]
+    assert again == abc
+    assert core.answered(again, [{"oid": 2}], 0.0) == [Reconciled(USER, [{"oid": 1}, {"oid": 2}, {"oid": 3}])]
+    reconnect()
+    (fills,) = asked("fills")
+    core.answered(fills, [], 0.0)
+    own, abc, xyz = asked("orders")
+    core.answered(xyz, [], 0.0)
+    reconnect()  # what was asked before the gap does not tell what is open after it
+    assert core.answered(own, [{"oid": 9}], 0.0) == core.answered(abc, [], 0.0) == []
+    (fills,) = asked("fills")
+    core.answered(fills, [], 0.0)
+    answers = [core.answered(question, [], 0.0) for question in asked("orders")]
+    assert answers == [[], [], [Reconciled(USER, [])]]
 
 
 @given(st.lists(st.integers(0, 50), max_size=200))

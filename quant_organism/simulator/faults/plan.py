@@ -31,6 +31,8 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
     "drop_idle": ("answer", "The connection is reset `ms` after the answer."),
     "replace_answer": ("answer", "`body` is answered with `status` instead: empty, HTML, `null`, cut short."),
     "truncate_answer": ("answer", "The second half of the answer is missing."),
+    "trickle_answer": ("answer", "The answer comes a byte every `ms`."),
+    "endless_answer": ("answer", "Blanks follow the answer, `mb` millions of them."),
     "fewer_statuses": ("answer", "The last item of the statuses is missing."),
     # handshake: a WebSocket is asked for
     "refuse_socket": ("handshake", "The handshake is answered with `status`."),
@@ -85,7 +87,7 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
 
 MAX_BYTES: Final = 256_000
 NUMERIC: Final = frozenset(
-    {"ms", "jitter_ms", "ppm", "status", "code", "factor", "rate", "sz_decimals", "max_leverage"}
+    {"ms", "jitter_ms", "ppm", "status", "code", "factor", "rate", "sz_decimals", "max_leverage", "mb"}
 )
 """Options that are numbers."""
 

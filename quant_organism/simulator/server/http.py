@@ -1,12 +1,12 @@
 """POST /info and /exchange with the venue's status codes and bodies (reference: section 5), and /admin for tests."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from quant_organism.errors import QuantOrganismError
 from quant_organism.simulator.core.settlement import total_money
@@ -111,10 +111,26 @@ async def _after(
             response = Response(str(fault.options.get("body", "")), int(fault.number("status", 200)))
         elif fault.kind == "truncate_answer":
             response = Response(content[: len(content) // 2], 200, media_type="application/json")
+        elif fault.kind == "trickle_answer":
+            return StreamingResponse(_trickle(content, fault.number("ms", 100)), media_type="application/json")
+        elif fault.kind == "endless_answer":
+            return StreamingResponse(_flood(content, int(fault.number("mb", 64))), media_type="application/json")
         elif fault.kind == "fewer_statuses":
             shorter = orjson.dumps(without_last_status(orjson.loads(content)))
             response = Response(shorter, 200, media_type="application/json")
     return response
+
+
+async def _trickle(content: bytes, ms: float) -> AsyncIterator[bytes]:
+    for byte in content:
+        yield bytes([byte])
+        await asyncio.sleep(ms / 1000)
+
+
+async def _flood(content: bytes, mb: int) -> AsyncIterator[bytes]:
+    yield content
+    for _ in range(mb):
+        yield b" " * 1_000_000
 
 
 def _reset(server: VenueServer, request: Request) -> Response:

@@ -67,7 +67,7 @@ class VenueSpec:
     proxy
         URL of an HTTP proxy for all requests; the way to leave from another place. The base URL stays the venue's.
     connect_seconds, read_seconds
-        Longest wait for a connection, and for an answer.
+        Longest wait for a connection, and for the next bytes of an answer; the whole of it may take both together.
     action_seconds
         An action that reaches the venue later than this is refused there.
     limits

@@ -1,30 +1,30 @@
 """Requests and answers: limits before, timeouts during, patience after. Questions are asked again, actions never.
 
-Everything of the SDK and of requests ends here; what comes out is JSON or an error of this house.
+Everything of requests ends here; what comes out is JSON or an error of this house.
 """
 
+import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import requests
 import tenacity
-from hyperliquid.api import API
-from hyperliquid.utils.error import ClientError, ServerError
+import urllib3
 from pybreaker import CircuitBreaker, CircuitBreakerError
-from requests.adapters import HTTPAdapter
 
 from quant_organism.errors import QuantOrganismError
 from quant_organism.venue.client.limits import WeightLimiter
+from quant_organism.venue.client.line import Line, Reply, TooLarge, TooSlow
 from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
 from quant_organism.venue.protocol.admission import IP_WEIGHT_PER_MINUTE, exchange_weight, info_weight
 
 REFUSING_STATUSES: Final = frozenset({400, 415, 422, 429})
 """HTTP statuses with which the venue says that it did not look at the request."""
 
-_SDK_UNPARSED: Final = "Could not parse JSON"
 _REMEDIES: Final = {
     429: "ask less often: lower venue.limits.ip_weight_per_minute",
     422: "the venue could not read the request: compare it with the venue's documentation",
@@ -83,49 +83,52 @@ class VenueUnreadable(VenueError):
 
 @contextmanager
 def in_house_words(where: str) -> Iterator[None]:
-    """Turn what the SDK and requests raise into errors of this house.
+    """Turn what can happen on the way into errors of this house.
 
     Raises
     ------
-    VenueUnreachable, VenueRefused, VenueUnreadable
+    VenueUnreachable, VenueUnreadable
         See each.
     """
     try:
         yield
-    except ClientError as error:
-        status = int(error.status_code)
-        text = str(error.error_message)
-        if status in REFUSING_STATUSES:
-            raise VenueRefused(status, text, where=where) from None
-        raise VenueUnreadable(f"HTTP {status}: {text[:200]}", where=where) from None
-    except ServerError as error:
-        raise VenueUnreadable(f"HTTP {error.status_code}: {str(error.message)[:200]}", where=where) from None
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
         raise VenueUnreachable(f"no connection: {type(error).__name__}", where=where, never_left=True) from None
     except requests.exceptions.RequestException as error:
         never_left = "NewConnectionError" in repr(error)
         raise VenueUnreachable(f"no answer: {type(error).__name__}", where=where, never_left=never_left) from None
-    except (AttributeError, KeyError) as error:  # of the SDK, where a 4xx holds JSON without `code`
-        raise VenueUnreadable(f"an error of a kind nobody knows: {error!r}", where=where) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise VenueUnreachable(f"no answer: {type(error).__name__}", where=where) from None
+    except TooSlow as error:
+        raise VenueUnreachable(str(error), where=where) from None
+    except (TooLarge, zlib.error) as error:
+        raise VenueUnreadable(str(error), where=where) from None
 
 
-def readable(answer: Any, where: str) -> Any:
-    """Return an answer of the SDK, unless it stands for a body that was not JSON.
+def content_of(reply: Reply, where: str) -> Any:
+    """Return the JSON of an answer.
 
     Raises
     ------
-    VenueUnreadable
-        It does.
+    VenueRefused, VenueUnreadable
+        See each; a redirect is not followed, as what is signed is for this host alone.
     """
-    if isinstance(answer, dict) and str(answer.get("error", "")).startswith(_SDK_UNPARSED):
-        raise VenueUnreadable("the body is not JSON", where=where)
-    return answer
+    text = reply.content[:200].decode(errors="replace")
+    if reply.status in REFUSING_STATUSES:
+        raise VenueRefused(reply.status, text, where=where)
+    if not 200 <= reply.status < 300:
+        to = f" to {reply.headers['Location'][:100]}" if "Location" in reply.headers else ""
+        raise VenueUnreadable(f"HTTP {reply.status}{to}: {text}", where=where)
+    try:
+        return json.loads(reply.content)
+    except (ValueError, RecursionError):
+        raise VenueUnreadable("the body is not JSON", where=where) from None
 
 
 class _OfThread(threading.local):
-    """A requests session belongs to one thread."""
+    """A line belongs to one thread."""
 
-    api: API | None = None
+    line: Line | None = None
 
 
 class Transport:
@@ -222,23 +225,19 @@ class Transport:
     def _post(self, path: str, body: Mapping[str, Any], where: str) -> Any:
         try:
             with in_house_words(where):
-                return readable(self._api().post(path, body), where)
+                reply = self._line().post(self.spec.base_url + path, body)
+            return content_of(reply, where)
         except VenueRefused as error:
             if error.status == 429:
                 self.weight.drain()
             raise
 
-    def _api(self) -> API:
-        api = self._of_thread.api
-        if api is None:
-            timeouts = (self.spec.connect_seconds, self.spec.read_seconds)
-            api = self._of_thread.api = API(self.spec.base_url, timeouts)
-            api.session.trust_env = False  # the proxy is the one that is set, or none; nothing of the environment
-            if self.spec.proxy is not None:
-                api.session.proxies = {"http": self.spec.proxy, "https": self.spec.proxy}
-            for scheme in ("http://", "https://"):
-                api.session.mount(scheme, HTTPAdapter(max_retries=0))
-        return api
+    def _line(self) -> Line:
+        line = self._of_thread.line
+        if line is None:
+            spec = self.spec
+            line = self._of_thread.line = Line(spec.connect_seconds, spec.read_seconds, spec.proxy)
+        return line
 
 
 def _is_refusal(error: BaseException) -> bool:

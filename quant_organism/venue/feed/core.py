@@ -49,7 +49,7 @@ FILLS_REMEMBERED: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """After a gap: all fills are delivered, and these are the account's open orders, as the venue sends them."""
+    """After a gap: all fills are delivered, and these are the open orders on all dexs, as the venue sends them."""
 
     user: str
     open_orders: list[Mapping[str, Any]]
@@ -74,7 +74,10 @@ class _User:
     known_ms: int | None = None
     """Up to here its fills are all known; None: up to the newest."""
     must_ask_fills: bool = False
-    must_ask_orders: bool = False
+    must_ask_orders: set[str] = field(default_factory=set)
+    """Dexs whose open orders are to be asked for."""
+    open_orders: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """Answers so far, by dex."""
 
     def lose_track(self, known_ms: int | None = None) -> None:
         """Note that fills may be missing after a time; none: after the newest."""
@@ -174,8 +177,8 @@ class FeedCore:
                 since = state.last_fill_ms if state.known_ms is None else state.known_ms
                 start = max(self.plan.begin_ms, since - self.plan.fill_overlap_ms)
                 wanted.append(Question("fills", (user,), start))
-            elif state.must_ask_orders:
-                wanted.append(Question("orders", (user,)))
+            else:
+                wanted += [Question("orders", (user, dex)) for dex in sorted(state.must_ask_orders)]
         asked = [question for question in wanted if self._agenda.may_ask(question, now_ms)]
         for question in asked:
             self._is_asked(question)
@@ -191,7 +194,7 @@ class FeedCore:
                 user.must_ask_fills = True
                 user.lose_track(question.first_ms + self.plan.fill_overlap_ms)
             else:
-                user.must_ask_orders = True
+                user.must_ask_orders.add(question.subject[1])
 
     def answered(self, question: Question, answer: Any, now_ms: float) -> list[FeedEvent]:
         """Take in the answer to a question; one that cannot be read counts as none."""
@@ -213,7 +216,8 @@ class FeedCore:
             if question.kind == "fills":
                 user.must_ask_fills, user.known_ms = False, None
             else:
-                user.must_ask_orders = False
+                user.must_ask_orders.discard(question.subject[1])
+                user.open_orders.pop(question.subject[1], None)
 
     def _take_trades(self, message: Trades, now_ms: float) -> list[FeedEvent]:
         coin = self._coins.get(message.coin)
@@ -324,7 +328,8 @@ class FeedCore:
         if state is not None and subscription in state.waiting:
             state.waiting.discard(subscription)
             if not state.waiting:
-                state.must_ask_fills = state.must_ask_orders = True
+                state.must_ask_fills = True
+                state.must_ask_orders = set(self.plan.order_dexs())
 
     def _take_fills(self, message: Fills) -> list[FeedEvent]:
         if message.unreadable:
@@ -374,7 +379,19 @@ class FeedCore:
             case "fills":
                 return self._take_asked_fills(question, answer)
             case "orders":
-                return [Reconciled(question.subject[0], rows_of(answer))]
+                return self._take_open_orders(question, rows_of(answer))
+
+    def _take_open_orders(self, question: Question, rows: list[Mapping[str, Any]]) -> list[FeedEvent]:
+        name, dex = question.subject
+        state = self._users[name]
+        if dex in state.must_ask_orders:  # it is to be asked for again: this is of before the last gap
+            return []
+        state.open_orders[dex] = rows
+        if len(state.open_orders) < len(self.plan.order_dexs()):
+            return []
+        told = [row for each in self.plan.order_dexs() for row in state.open_orders[each]]
+        state.open_orders = {}
+        return [Reconciled(name, told)]
 
     def _take_asked_fills(self, question: Question, answer: Any) -> list[FeedEvent]:
         name = question.subject[0]

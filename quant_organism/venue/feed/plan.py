@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quant_organism.market import Interval
+from quant_organism.venue.protocol.instruments import dex_name
 
 MARKET_TYPES = ("allMids", "l2Book", "bbo", "trades", "candle", "activeAssetCtx")
 """Public streams that are read."""
@@ -69,6 +70,8 @@ class FeedPlan:
         Bars open from here on; those before the feed started are asked for. UTC ms of the venue.
     users
         Accounts, lower case; fills from `begin_ms` on are delivered.
+    dexs
+        Builder-deployed dexs on which the accounts are, besides those of the coins: open orders are asked for on each.
     quotes
         Further public streams of each coin: `l2Book`, `bbo`, `activeAssetCtx`.
     grace_ms
@@ -90,6 +93,11 @@ class FeedPlan:
     quiet_grace_ms: int = 5_000
     rest_lag_ms: int = 2_000
     fill_overlap_ms: int = 60_000
+    dexs: Sequence[str] = ()
+
+    def order_dexs(self) -> tuple[str, ...]:
+        """Return the dexs whose open orders are asked for; the venue's own, which is empty, first."""
+        return tuple(sorted({"", *self.dexs, *map(dex_name, self.coins)}))
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Return all streams, each once."""

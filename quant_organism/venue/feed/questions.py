@@ -46,7 +46,7 @@ class Question:
     kind
         What it is about.
     subject
-        Coin and interval, or the account; empty for the clock.
+        Coin and interval, or the account, with its dex where open orders are asked for; empty for the clock.
     first_ms, last_ms
         Opens or times that it asks for.
     """
@@ -69,7 +69,8 @@ class Question:
                 times = {"startTime": self.first_ms, "endTime": None}
                 return {"type": "userFillsByTime", "user": self.subject[0], **times, "aggregateByTime": False}
             case "orders":
-                return {"type": "frontendOpenOrders", "user": self.subject[0], "dex": ""}
+                user, dex = self.subject
+                return {"type": "frontendOpenOrders", "user": user, "dex": dex}
 
     @property
     def key(self) -> tuple[str, ...]:
