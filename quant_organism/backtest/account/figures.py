@@ -64,7 +64,7 @@ class AccountFigures:
     fees, slippage, funding
         The same as shares.
     volatility, sharpe
-        A year, of daily returns.
+        A year, of daily returns, where the metrics of a backtest are of bars.
     sharpe_sleeves
         Of the virtual book's daily returns at the same risk scale.
     tracking_error
