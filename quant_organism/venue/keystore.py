@@ -46,11 +46,13 @@ class Wallet:
         """Lower-case address."""
         return str(self._account.address).lower()
 
-    def sign_l1(self, action: Any, nonce: int, expires_after_ms: int | None, *, mainnet: bool) -> dict[str, Any]:
-        """Return r, s and v of an L1 action, as the official SDK signs it."""
+    def sign_l1(
+        self, action: Any, nonce: int, expires_after_ms: int | None, *, mainnet: bool, vault: str | None = None
+    ) -> dict[str, Any]:
+        """Return r, s and v of an L1 action, as the official SDK signs it; for a sub-account or vault it names that."""
         from hyperliquid.utils.signing import sign_l1_action
 
-        signature: dict[str, Any] = sign_l1_action(self._account, action, None, nonce, expires_after_ms, mainnet)
+        signature: dict[str, Any] = sign_l1_action(self._account, action, vault, nonce, expires_after_ms, mainnet)
         return signature
 
     def secret(self) -> str:

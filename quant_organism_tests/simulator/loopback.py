@@ -58,6 +58,7 @@ class LoopbackVenue:
         self.windows: dict[str, NonceWindow] = {}
         self.inject: Injector = lambda endpoint, body: None
         self.lag_seconds = 0.0
+        self.skew_ms = 0
         self.abstraction: Any = "default"
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.url = ""
@@ -89,7 +90,7 @@ class LoopbackVenue:
         agents = [agent.address for agent in self.account.agents]
         if signer is None or signer not in (self.account.address, *agents):
             return err(texts.no_such_user(str(signer)))
-        now, window = int(time.time() * 1000), self.windows.setdefault(signer, NonceWindow())
+        now, window = int(time.time() * 1000) + self.skew_ms, self.windows.setdefault(signer, NonceWindow())
         refused = window.refusal(nonce, now)
         if refused is not None:
             return err(refused)
@@ -217,6 +218,9 @@ def _handler(venue: LoopbackVenue) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content)
             except OSError:
                 self.close_connection = True
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + venue.skew_ms / 1000 if timestamp is None else timestamp)
 
         def finish(self) -> None:
             try:

@@ -232,9 +232,33 @@ def test_an_expired_action_is_refused_by_the_venue(server: LoopbackVenue, tmp_pa
     assert outcome.why is Why.EXPIRED
 
 
+@pytest.mark.parametrize("skew_ms", [120_000, -120_000, 0])
+def test_what_is_signed_expires_by_the_venue_s_clock(server: LoopbackVenue, tmp_path: Path, skew_ms: int) -> None:
+    server.skew_ms = skew_ms
+    venue = connect(spec_of(server), wallet_of(KEY), tmp_path)
+    assert isinstance(venue.place([bid()], venue.draw_nonce())[0], Accepted)
+    (sent,) = [body for endpoint, body in server.requests if endpoint == "exchange"]
+    lasts_ms = sent["expiresAfter"] - (sent["nonce"] + skew_ms)
+    assert 25_000 <= lasts_ms <= 35_000
+    assert abs(venue.venue_ms() - (sent["nonce"] + skew_ms)) <= 5_000
+    venue.close()
+
+
+def test_a_clock_that_jumps_costs_one_action_which_is_counted_as_the_venue_counts_it(
+    server: LoopbackVenue, venue: HyperliquidVenue
+) -> None:
+    before = venue.budget.left(is_cancel=False)
+    server.skew_ms = 120_000
+    (outcome,) = venue.place([bid("a")], venue.draw_nonce())
+    assert isinstance(outcome, Rejected)
+    assert outcome.why is Why.EXPIRED
+    assert venue.budget.left(is_cancel=False) == before - 5
+    assert isinstance(venue.place([bid("b")], venue.draw_nonce())[0], Accepted)
+
+
 def test_an_agent_trades_for_its_account_and_a_stranger_does_not(server: LoopbackVenue, tmp_path: Path) -> None:
     agent = wallet_of(AGENT_KEY)
-    with pytest.raises(InputError, match="no agent of the account"):
+    with pytest.raises(InputError, match="may not act for the account"):
         connect(spec_of(server), agent, tmp_path)
     server.account.agents = [Agent("trader", agent.address, 1 << 60)]
     venue = connect(spec_of(server), agent, tmp_path)
@@ -246,7 +270,7 @@ def test_an_agent_trades_for_its_account_and_a_stranger_does_not(server: Loopbac
     assert outcome.why is Why.WALLET
 
 
-@pytest.mark.parametrize("mode", ["unifiedAccount", "portfolioMargin", "aModeOf2031", None])
+@pytest.mark.parametrize("mode", ["portfolioMargin", "aModeOf2031", None])
 def test_an_account_whose_value_lies_elsewhere_is_refused(server: LoopbackVenue, tmp_path: Path, mode: Any) -> None:
     server.abstraction = mode
     with pytest.raises(InputError, match="not its equity"):

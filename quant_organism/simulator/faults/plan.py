@@ -55,7 +55,10 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
     "unknown_status": ("frame", "An order's status is a word that nobody knows."),
     "null_fields": ("frame", "Optional fields of the message are null."),
     # venue: at a time, for a while
-    "clock_offset": ("venue", "Nonces and expiry are judged by a clock that is `ms` ahead, drifting by `ppm`."),
+    "clock_offset": (
+        "venue",
+        "Nonces and expiry are judged, and answers dated, by a clock that is `ms` ahead, drifting by `ppm`.",
+    ),
     "exhaust_ip": ("venue", "No REST weight is left."),
     "exhaust_address": ("venue", "The address `user` has used up its requests."),
     "expire_agents": ("venue", "The agents of `user` have expired."),

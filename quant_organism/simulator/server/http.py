@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from email.utils import formatdate
 from typing import Any, Final
 
 import orjson
@@ -48,7 +49,13 @@ async def read_json(request: Request) -> tuple[Any, Response | None]:
 
 
 async def serve(server: VenueServer, request: Request, endpoint: str) -> Response:
-    """Answer one request, as the faults that strike it leave the answer."""
+    """Answer one request, as faults leave the answer; its date is of the clock that judges nonces."""
+    response = await _served(server, request, endpoint)
+    response.headers["Date"] = formatdate(server.signing_time() / 1000, usegmt=True)
+    return response
+
+
+async def _served(server: VenueServer, request: Request, endpoint: str) -> Response:
     body, refused = await read_json(request)
     server.catch_up()
     for fault in server.injector.strike("request", server.circumstances(endpoint, body)):

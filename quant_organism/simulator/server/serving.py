@@ -134,6 +134,7 @@ def _config(server: VenueServer) -> uvicorn.Config:
         ws_ping_interval=None,
         log_config=None,
         access_log=False,
+        date_header=False,
         lifespan="on",
         timeout_keep_alive=65,
         timeout_graceful_shutdown=2,

@@ -56,7 +56,7 @@ class DeadMan:
     seconds
         After so long without a beat the venue cancels everything.
     now_ms
-        Wall clock.
+        Time of the venue (`HyperliquidVenue.venue_ms`), by which it looks for a beat.
 
     Raises
     ------

@@ -5,7 +5,7 @@ the answer unreadable.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal, TypeVar
 
@@ -226,6 +226,26 @@ def read_account(answer: Any) -> AccountState:
         )
 
     return _reading(read, answer, "clearinghouseState")
+
+
+def with_spot_money(state: AccountState, answer: Any) -> AccountState:
+    """Return a unified account's state with the money that `spotClearinghouseState` shows: in USDC, less what is held.
+
+    Raises
+    ------
+    VenueUnreadable
+        It shows none.
+    """
+
+    def read(body: Mapping[str, Any]) -> AccountState:
+        usdc = [row for row in body["balances"] if row["coin"] == "USDC"]
+        total = sum((amount(row["total"]) for row in usdc), Decimal(0))
+        held = sum((amount(row["hold"]) for row in usdc), Decimal(0))
+        return replace(
+            state, account_value_usd=total, withdrawable_usd=max(total - held, Decimal(0)), margin_used_usd=held
+        )
+
+    return _reading(read, answer, "spotClearinghouseState")
 
 
 def together(states: Sequence[AccountState]) -> AccountState:

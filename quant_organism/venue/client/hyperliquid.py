@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,7 @@ from quant_organism.venue.client.account import (
     see_positions,
     see_twaps,
     together,
+    with_spot_money,
 )
 from quant_organism.venue.client.limits import AddressBudget, NonceSource
 from quant_organism.venue.client.listings import Listed, Listings, dex_names, load_listings
@@ -41,6 +42,7 @@ from quant_organism.venue.client.transport import (
     VenueUnreadable,
 )
 from quant_organism.venue.keystore import Wallet
+from quant_organism.venue.protocol.admission import STALE_EXPIRY_FACTOR
 from quant_organism.venue.protocol.instruments import dex_name
 from quant_organism.venue.protocol.wire import Grouping
 
@@ -51,7 +53,24 @@ EXPIRY_FACTOR: Final = 2
 """So many times `action_seconds` after its nonce an action is past, also by a clock of the venue that is behind."""
 V = TypeVar("V", Resting, Holdings)
 K = TypeVar("K", str, int)
+UNIFIED: Final = "unifiedAccount"
 _PLAIN_ACCOUNTS: Final = frozenset({"default", "disabled", "dexAbstraction"})
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """Whose an account is, and where its money lies.
+
+    Parameters
+    ----------
+    vault
+        Its own address where it is a sub-account or vault, for which another's wallet signs; actions name it.
+    is_unified
+        Its money is spot, and serves all dexs.
+    """
+
+    vault: str | None
+    is_unified: bool
 
 
 class Fence(StrEnum):
@@ -82,6 +101,8 @@ class HyperliquidVenue:
         Requests of the account.
     now_ms
         Wall clock.
+    standing
+        Whose it is, and where its money lies.
     """
 
     def __init__(
@@ -92,7 +113,9 @@ class HyperliquidVenue:
         listings: Listings,
         budget: AddressBudget,
         now_ms: Callable[[], int],
+        standing: AccountStanding,
     ) -> None:
+        self._standing = standing
         self.transport, self.budget, self._now = transport, budget, now_ms
         self._wallet, self._nonces, self._listings = wallet, nonces, listings
         self._user = transport.spec.account_address
@@ -132,8 +155,11 @@ class HyperliquidVenue:
     def find_dexs(self) -> list[str]:
         """Ask every dex of the venue for the account; return those with money, or traded on from here.
 
+        Also whether its money is spot by now: an account may be unified, or not any more, at any time.
+
         They are what is asked for the account, its orders and mid prices from then on; `""` is the venue's own.
         """
+        self._standing = replace(self._standing, is_unified=_mode(self.transport) == UNIFIED)
         failure = None
         for dex in dex_names(self.transport.info):
             try:
@@ -155,7 +181,10 @@ class HyperliquidVenue:
         dex
             Name of one, whose money alone can be used on it; none: all together, a token of collateral for a dollar.
         """
-        return together([self._account(each) for each in (self._dexs if dex is None else [dex])])
+        state = together([self._account(each) for each in (self._dexs if dex is None else [dex])])
+        if not self._standing.is_unified:
+            return state
+        return with_spot_money(state, self.transport.info({"type": "spotClearinghouseState", "user": self._user}))
 
     def open_orders(self) -> list[VenueOrder]:
         """Return all open orders, children that wait included."""
@@ -231,6 +260,10 @@ class HyperliquidVenue:
             raise VenueUnreadable(f"{answer!r}", where="info userRateLimit") from None
 
     # what is done
+
+    def venue_ms(self) -> int:
+        """Return the venue's time, as its answers have shown it; actions expire by it."""
+        return self.transport.clock.venue_ms()
 
     def draw_nonce(self) -> int:
         """Return the nonce of the next action, so that it can be written down before the action is sent."""
@@ -334,12 +367,14 @@ class HyperliquidVenue:
         self.budget.spend(items, is_cancel=is_cancel)
         spec = self.transport.spec
         # an empty action may be late: that it still uses up its nonce is all that it is for
-        expires = None if action["type"] == "noop" else nonce + int(spec.action_seconds * 1000)
+        expires = None if action["type"] == "noop" else self.venue_ms() + int(spec.action_seconds * 1000)
         payload = {
             "action": action,
             "nonce": nonce,
-            "signature": self._wallet.sign_l1(action, nonce, expires, mainnet=spec.is_mainnet),
-            "vaultAddress": None,
+            "signature": self._wallet.sign_l1(
+                action, nonce, expires, mainnet=spec.is_mainnet, vault=self._standing.vault
+            ),
+            "vaultAddress": self._standing.vault,
             "expiresAfter": expires,
         }
         outcomes = self._send(payload, items, is_urgent=is_urgent)
@@ -348,6 +383,10 @@ class HyperliquidVenue:
             self.budget.give_back(items)
             if first.why is Why.ADDRESS_LIMIT:
                 self._try_refresh_budget()
+        elif (
+            isinstance(first, Rejected) and first.why is Why.EXPIRED
+        ):  # the venue counts these more, whatever they hold
+            self.budget.give_back(items - STALE_EXPIRY_FACTOR)
         return outcomes
 
     def _send(self, payload: dict[str, Any], items: int, *, is_urgent: bool) -> list[Outcome]:
@@ -403,14 +442,13 @@ def connect(
     VenueError
         The venue cannot be reached or read.
     """
-    transport = transport or Transport(spec, clock=clock, sleep=sleep)
+    transport = transport or Transport(spec, clock=clock, sleep=sleep, now_ms=now_ms)
     nonces = NonceSource(state_folder, wallet.address, now_ms)
     try:
-        check_account(transport, wallet)
+        standing = check_account(transport, wallet)
         budget = AddressBudget(clock=clock, sleep=sleep)
-        venue = HyperliquidVenue(
-            transport, wallet, nonces, load_listings(transport.spec.base_url, transport.info), budget, now_ms
-        )
+        listings = load_listings(transport.spec.base_url, transport.info)
+        venue = HyperliquidVenue(transport, wallet, nonces, listings, budget, now_ms, standing)
         venue.refresh_budget()
         venue.find_dexs()
     except BaseException:
@@ -419,32 +457,67 @@ def connect(
     return venue
 
 
-def check_account(transport: Transport, wallet: Wallet) -> None:
-    """Make sure that a wallet acts for the account, and that the account's value is where it is looked for.
+def check_account(transport: Transport, wallet: Wallet) -> AccountStanding:
+    """Make sure that a wallet acts for the account, and find out where its value is to be looked for.
 
     Raises
     ------
     InputError
-        Neither the account's wallet nor its agent; a unified or portfolio-margin account.
+        Neither the account's wallet, nor that of the master of a sub-account or the leader of a vault, nor an agent of
+        one of them; a portfolio-margin account, or one of a kind that nobody knows.
     """
     user = transport.spec.account_address
-    mode = transport.info({"type": "userAbstraction", "user": user})
-    if mode not in _PLAIN_ACCOUNTS:
+    mode = _mode(transport)
+    if mode not in _PLAIN_ACCOUNTS and mode != UNIFIED:
         raise InputError(
-            f"the account is {mode!r}: its perpetual account value is not its equity",
+            f"the account is {mode!r}: what the venue shows as its perpetual account value is not its equity",
             where=user,
-            remedy="disable account abstraction for it, or trade with a sub-account",
+            remedy="trade with a sub-account: name its address as account_address; the same agent acts for it",
         )
+    is_unified = mode == UNIFIED
     if wallet.address == user:
-        return
-    role = transport.info({"type": "userRole", "user": wallet.address})
-    master = role.get("data", {}).get("user") if isinstance(role, dict) and role.get("role") == "agent" else None
-    if not isinstance(master, str) or master.lower() != user:
+        return AccountStanding(None, is_unified)
+    role, master = _role(transport, wallet.address), None
+    if role.get("role") == "agent":
+        master = _address(role, "user")
+        if master == user:
+            return AccountStanding(None, is_unified)
+    owner = _owner(transport, user)
+    if owner is None or owner not in (wallet.address, master):
         raise InputError(
-            f"the wallet {wallet.address} is no agent of the account (the venue says {role!r})",
+            f"the wallet {wallet.address} may not act for the account: the venue says it is {role!r}, "
+            f"and the account {f'belongs to {owner}' if owner else 'belongs to no other'}",
             where=user,
-            remedy="approve it on the venue's API page, or correct account_address",
+            remedy="approve it on the venue's API page for the account or its master, or correct account_address",
         )
+    return AccountStanding(user, is_unified)
+
+
+def _mode(transport: Transport) -> Any:
+    return transport.info({"type": "userAbstraction", "user": transport.spec.account_address})
+
+
+def _owner(transport: Transport, user: str) -> str | None:
+    """Return who acts for a sub-account or vault; None: it is neither."""
+    role = _role(transport, user)
+    if role.get("role") == "subAccount":
+        return _address(role, "master")
+    if role.get("role") == "vault":
+        details = transport.info({"type": "vaultDetails", "vaultAddress": user})
+        leader = details.get("leader") if isinstance(details, dict) else None
+        return leader.lower() if isinstance(leader, str) else None
+    return None
+
+
+def _role(transport: Transport, address: str) -> dict[str, Any]:
+    role = transport.info({"type": "userRole", "user": address})
+    return role if isinstance(role, dict) else {}
+
+
+def _address(role: dict[str, Any], key: str) -> str | None:
+    data = role.get("data")
+    address = data.get(key) if isinstance(data, dict) else None
+    return address.lower() if isinstance(address, str) else None
 
 
 def _price(text: Any) -> Decimal | None:

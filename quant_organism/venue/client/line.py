@@ -34,7 +34,7 @@ class TooSlow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its HTTP status, its headers, and all of its body."""
+    """An answer: its HTTP status, its headers by names in small letters, and all of its body."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,7 +74,8 @@ class Line:
         """
         options: dict[str, Any] = {"timeout": self._timeouts, "stream": True, "allow_redirects": False}
         with self._in_time(), self._session.post(url, json=body, headers=_HEADERS, **options) as response:
-            return Reply(response.status_code, dict(response.headers), _body(response))
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status_code, headers, _body(response))
 
     @contextlib.contextmanager
     def _in_time(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ import urllib3
 from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from quant_organism.errors import QuantOrganismError
+from quant_organism.venue.client.clock import ClockOffset
 from quant_organism.venue.client.limits import WeightLimiter
 from quant_organism.venue.client.line import Line, Reply, TooLarge, TooSlow
 from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
@@ -117,7 +118,7 @@ def content_of(reply: Reply, where: str) -> Any:
     if reply.status in REFUSING_STATUSES:
         raise VenueRefused(reply.status, text, where=where)
     if not 200 <= reply.status < 300:
-        to = f" to {reply.headers['Location'][:100]}" if "Location" in reply.headers else ""
+        to = f" to {reply.headers['location'][:100]}" if "location" in reply.headers else ""
         raise VenueUnreadable(f"HTTP {reply.status}{to}: {text}", where=where)
     try:
         return json.loads(reply.content)
@@ -140,6 +141,8 @@ class Transport:
         Where to, through what, how patiently.
     clock, sleep
         Seconds of a clock that never goes back, and how to wait.
+    now_ms
+        Wall clock, which the venue's is held against at every answer.
     """
 
     def __init__(
@@ -148,8 +151,10 @@ class Transport:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         limits = spec.limits
+        self.clock = ClockOffset(now_ms)
         self.spec = spec
         self.weight = WeightLimiter(limits.ip_weight_per_minute, limits.ip_burst_weight, clock=clock, sleep=sleep)
         self.breakers = {
@@ -224,8 +229,10 @@ class Transport:
 
     def _post(self, path: str, body: Mapping[str, Any], where: str) -> Any:
         try:
+            sent_ms = self.clock.now_ms()
             with in_house_words(where):
                 reply = self._line().post(self.spec.base_url + path, body)
+            self.clock.observe(reply.headers.get("date"), sent_ms, self.clock.now_ms())
             return content_of(reply, where)
         except VenueRefused as error:
             if error.status == 429:
