@@ -120,13 +120,10 @@ def archive(
     typer.echo(f"{id} is retired: {reason}")
 
 
-@app.command(cls=options.with_settings("data_dir"))
+@app.command(cls=options.with_settings("data_dir", "account"))
 def account(
     context: typer.Context,
     id: Id,
-    equity: Annotated[
-        float | None, typer.Option(min=100.0, help="USD that the account begins with. (default: 10,000)")
-    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what an account executes of a strategy: whole lots, the venue's minimum order, caps and drawdown limits.
@@ -135,18 +132,18 @@ def account(
     """
     from quant_organism.backtest import Costs
     from quant_organism.deployment import birth_panel, execute_strategy
-    from quant_organism.deployment.executed import EQUITY_USD
     from quant_organism.market.lake import Lake
     from quant_organism.market.splits import split
     from quant_organism.validation.holdout import HoldoutRegister
 
-    folder = options.said(context).settings().data_dir
+    settings = options.said(context).settings()
+    folder = settings.data_dir
     document = _repository(context).load(id)
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     panel = birth_panel(document, Lake(folder / "lake"))
     executed = execute_strategy(
-        document.committee, panel, split(panel.n_bars, panel.interval), Costs(), equity or EQUITY_USD
+        document.committee, panel, split(panel.n_bars, panel.interval), Costs(), settings.account.equity_usd
     )
     if as_json:
         print_json({"id": id, **executed.to_dict()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import (
@@ -23,9 +23,6 @@ from quant_organism.market.schema import Interval
 from quant_organism.market.splits import Splits
 from quant_organism.market.tables import PanelTable
 from quant_organism.strategies import Committee
-
-EQUITY_USD: Final = 10_000.0
-"""Equity at which a strategy is shown where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def execute_strategy(
     panel: Panel,
     splits: Splits,
     costs: Costs,
-    equity_usd: float = EQUITY_USD,
+    equity_usd: float,
     evaluator: Evaluator | None = None,
 ) -> ExecutedStrategy:
     """Give a strategy an account of its own, once over the in-sample days and once over the unseen ones.

@@ -91,6 +91,7 @@ class ReportsResource(dg.ConfigurableResource[Path]):
     """The folder of reports and plots."""
 
     folder: str = Field(description="Folder of reports: market, interval, date and cycle inside.")
+    equity_usd: float = Field(description="USD that the account begins with in which a strategy is shown.")
 
     def of_cycle(self, cycle: Cycle) -> Path:
         """Return the folder of one cycle's report."""

@@ -6,6 +6,7 @@ Only the command line and the orchestration read it; every other room is handed 
 from quant_organism.settings.loading import CONFIG_VARIABLE, DEFAULT_FILE, PREFIX, as_environment, load_settings
 from quant_organism.settings.tree import (
     MAX_LOOKBACK_DAYS,
+    AccountSettings,
     MarketSettings,
     Option,
     SearchSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_FILE",
     "MAX_LOOKBACK_DAYS",
     "PREFIX",
+    "AccountSettings",
     "MarketSettings",
     "Option",
     "SearchSettings",

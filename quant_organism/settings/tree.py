@@ -196,6 +196,14 @@ class ValidationSettings(_Group):
     )
 
 
+class AccountSettings(_Group):
+    """The account that strategies are shown in, and traded in."""
+
+    equity_usd: Annotated[float, Flag(name="--equity")] = Field(
+        10_000.0, ge=100, allow_inf_nan=False, description="USD that an account begins with."
+    )
+
+
 class VenueSettings(_Group):
     """Where orders go, and for which account. What is said twice before real money moves is a rule of the venue's."""
 
@@ -261,6 +269,7 @@ class Settings(_Group):
     search: SearchSettings = SearchSettings()
     significance: SignificanceSettings = SignificanceSettings()
     validation: ValidationSettings = ValidationSettings()
+    account: AccountSettings = AccountSettings()
     venue: VenueSettings = VenueSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)

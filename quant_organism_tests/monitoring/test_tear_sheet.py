@@ -43,7 +43,7 @@ def sheet() -> TearSheet:
         validated=found.summary,
         returns=returns_frame(grounds),
         account=execute_strategy(
-            candidate.committee, grounds.panel, grounds.splits, grounds.costs, evaluator=grounds.evaluator
+            candidate.committee, grounds.panel, grounds.splits, grounds.costs, 10_000.0, grounds.evaluator
         ),
         seed=0,
     )
