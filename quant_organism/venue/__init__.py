@@ -11,14 +11,11 @@ if TYPE_CHECKING:
     from quant_organism.venue.client.account import (
         AccountState,
         Fill,
-        Holdings,
-        OpenOrder,
         Position,
-        Resting,
-        RunningTwap,
         Standing,
         VenueOrder,
     )
+    from quant_organism.venue.client.exposure import Holdings, OpenOrder, Resting, RunningTwap
     from quant_organism.venue.client.hyperliquid import Fence, HyperliquidVenue, connect
     from quant_organism.venue.client.listings import Listed
     from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
@@ -103,7 +100,7 @@ _HOMES = {
     "Fence": "client.hyperliquid",
     "Fill": "client.account",
     "Fills": "feed.messages",
-    "Holdings": "client.account",
+    "Holdings": "client.exposure",
     "HyperliquidSource": "source",
     "HyperliquidVenue": "client.hyperliquid",
     "Keystore": "keystore",
@@ -111,13 +108,13 @@ _HOMES = {
     "LineSpec": "feed.connection",
     "Listed": "client.listings",
     "NewOrder": "client.requests",
-    "OpenOrder": "client.account",
+    "OpenOrder": "client.exposure",
     "Outcome": "client.outcomes",
     "Position": "client.account",
     "Recorder": "feed.recording",
     "Rejected": "client.outcomes",
-    "Resting": "client.account",
-    "RunningTwap": "client.account",
+    "Resting": "client.exposure",
+    "RunningTwap": "client.exposure",
     "Standing": "client.account",
     "Trigger": "client.requests",
     "Unknown": "client.outcomes",

@@ -11,50 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from quant_organism.errors import IntegrityError
+from quant_organism.trading.orders.rows import SCHEMA, SCHEMA_VERSION, action_of, fill_of, signed_size
 from quant_organism.trading.orders.states import LIVE, ActionRecord, Change, Event, Kind, OrderRecord, next_state
 from quant_organism.trading.orders.store import Store
 from quant_organism.venue import Fill, NewOrder, Position, Trigger
 from quant_organism.venue.protocol import is_perpetual_name
 
-SCHEMA_VERSION: Final = 3
 T = TypeVar("T")
 _NOTHING: Final = Decimal(0)
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS orders (
-    cloid TEXT PRIMARY KEY, decision_id TEXT NOT NULL, coin TEXT NOT NULL, is_buy INTEGER NOT NULL,
-    px TEXT NOT NULL, sz TEXT NOT NULL, tif TEXT NOT NULL, reduce_only INTEGER NOT NULL,
-    trigger_px TEXT, tpsl TEXT, trigger_is_market INTEGER,
-    state TEXT NOT NULL, oid INTEGER, text TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS orders_by_state ON orders (state);
-CREATE TABLE IF NOT EXISTS oids (
-    oid INTEGER PRIMARY KEY, cloid TEXT NOT NULL, sz TEXT, said_filled TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS oids_by_cloid ON oids (cloid);
-CREATE TABLE IF NOT EXISTS actions (
-    nonce INTEGER PRIMARY KEY, signer TEXT NOT NULL, kind TEXT NOT NULL, cloids TEXT NOT NULL, changes TEXT NOT NULL,
-    is_settled INTEGER NOT NULL, text TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS actions_open ON actions (is_settled) WHERE is_settled = 0;
-CREATE TABLE IF NOT EXISTS fills (
-    tid INTEGER NOT NULL, oid INTEGER NOT NULL, cloid TEXT, coin TEXT NOT NULL, is_buy INTEGER NOT NULL,
-    px TEXT NOT NULL, sz TEXT NOT NULL, time_ms INTEGER NOT NULL, fee TEXT NOT NULL, fee_token TEXT NOT NULL,
-    closed_pnl TEXT NOT NULL, crossed INTEGER NOT NULL, is_liquidation INTEGER NOT NULL, liquidation_method TEXT,
-    PRIMARY KEY (tid, oid)
-) STRICT;
-CREATE INDEX IF NOT EXISTS fills_by_oid ON fills (oid);
-CREATE INDEX IF NOT EXISTS fills_by_cloid ON fills (cloid);
-CREATE TABLE IF NOT EXISTS baseline (coin TEXT PRIMARY KEY, szi TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS moves (
-    at_ms INTEGER NOT NULL, cloid TEXT NOT NULL, before TEXT NOT NULL, event TEXT NOT NULL, after TEXT NOT NULL,
-    text TEXT NOT NULL
-) STRICT;
-"""
 
 
 class Journal:
@@ -76,7 +43,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, account: str) -> None:
-        self._store = Store(path, _SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)})
+        self._store = Store(path, SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)})
 
     def close(self) -> None:
         """Close the file."""
@@ -141,7 +108,7 @@ class Journal:
     def unsettled(self, cloid: str | None = None) -> list[ActionRecord]:
         """Return the actions of which it is not known what became of them, oldest first; all, or those of an order."""
         rows = self._store.read("SELECT * FROM actions WHERE is_settled = 0 ORDER BY nonce")
-        actions = [_action(row) for row in rows]
+        actions = [action_of(row) for row in rows]
         return [action for action in actions if cloid is None or cloid in action.cloids]
 
     # orders
@@ -270,7 +237,7 @@ class Journal:
 
     def fills(self) -> list[Fill]:
         """Return all fills, by time."""
-        return [_fill(row) for row in self._store.read("SELECT * FROM fills ORDER BY time_ms, tid, oid")]
+        return [fill_of(row) for row in self._store.read("SELECT * FROM fills ORDER BY time_ms, tid, oid")]
 
     def last_fill_ms(self) -> int | None:
         """Return the time of the newest fill."""
@@ -289,7 +256,7 @@ class Journal:
             )
             if rows:
                 self._set_fact("foreign_rowid", str(rows[-1]["place"]))
-            return [_fill(row) for row in rows]
+            return [fill_of(row) for row in rows]
 
         return self._store.write(work)
 
@@ -303,7 +270,7 @@ class Journal:
                 return
             held = defaultdict(Decimal, {position.coin: position.szi for position in positions})
             for row in self._store.read("SELECT coin, is_buy, sz FROM fills WHERE time_ms <= ?", (at_ms,)):
-                held[row["coin"]] -= _signed(row)
+                held[row["coin"]] -= signed_size(row)
             newest = self._store.read("SELECT MAX(rowid) AS newest FROM orders")[0]["newest"]
             self._set_fact("baseline_ms", str(at_ms))
             self._set_fact("baseline_order", str(newest or 0))
@@ -349,7 +316,7 @@ class Journal:
         held: defaultdict[str, Decimal] = defaultdict(Decimal)
         for row in self._store.read("SELECT coin, is_buy, sz FROM fills"):
             if is_meant(row["coin"]):
-                held[row["coin"]] += _signed(row)
+                held[row["coin"]] += signed_size(row)
         return dict(sorted(held.items()))
 
     def _keep(self, fill: Fill, baseline_ms: int | None) -> Fill | None:
@@ -483,37 +450,3 @@ class Journal:
         missing = sum((max(Decimal(each["said_filled"]) - filled[each["oid"]], _NOTHING) for each in numbers), _NOTHING)
         known = sum(filled.values(), _NOTHING) + missing
         return OrderRecord(order, row["decision_id"], row["state"], row["oid"], known, missing, row["text"])
-
-
-def _action(row: sqlite3.Row) -> ActionRecord:
-    changes: dict[str, Any] = json.loads(row["changes"])
-    return ActionRecord(
-        nonce=row["nonce"],
-        signer=row["signer"],
-        kind=row["kind"],
-        cloids=tuple(json.loads(row["cloids"])),
-        changes={cloid: Change(*map(Decimal, change)) for cloid, change in changes.items()},
-    )
-
-
-def _signed(row: sqlite3.Row) -> Decimal:
-    return Decimal(row["sz"]) if row["is_buy"] else -Decimal(row["sz"])
-
-
-def _fill(row: sqlite3.Row) -> Fill:
-    return Fill(
-        coin=row["coin"],
-        is_buy=bool(row["is_buy"]),
-        px=Decimal(row["px"]),
-        sz=Decimal(row["sz"]),
-        time_ms=row["time_ms"],
-        oid=row["oid"],
-        tid=row["tid"],
-        cloid=row["cloid"],
-        fee=Decimal(row["fee"]),
-        fee_token=row["fee_token"],
-        closed_pnl=Decimal(row["closed_pnl"]),
-        crossed=bool(row["crossed"]),
-        is_liquidation=bool(row["is_liquidation"]),
-        liquidation_method=row["liquidation_method"],
-    )

@@ -125,50 +125,6 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenOrder:
-    """What a cancel needs to know of an order, and what it needs of nothing else.
-
-    Parameters
-    ----------
-    coin, oid, cloid
-        Which.
-    reduce_only
-        Whether it can only lessen a position; False where that is not said.
-    """
-
-    coin: str
-    oid: int
-    cloid: str | None
-    reduce_only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunningTwap:
-    """An order that the venue trades part by part, by its number; it is none of the open orders."""
-
-    coin: str
-    number: int
-    reduce_only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Resting:
-    """What may still trade, as far as it can be seen; `doubts` say what cannot be."""
-
-    orders: tuple[OpenOrder, ...] = ()
-    twaps: tuple[RunningTwap, ...] = ()
-    doubts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What is held, as far as it can be seen; `doubts` say what cannot be."""
-
-    positions: tuple[Position, ...] = ()
-    doubts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class AccountState:
     """Money and positions; USD."""
 
@@ -177,33 +133,6 @@ class AccountState:
     margin_used_usd: Decimal
     positions: tuple[Position, ...]
     time_ms: int
-
-
-def see_open_orders(answer: Any) -> Resting:
-    """Return the orders of `frontendOpenOrders`, row by row: one that cannot be read leaves the others as they are."""
-    rows = list(answer) if isinstance(answer, list) else []
-    rows += [child for row in rows if isinstance(row, Mapping) for child in row.get("children") or []]
-    orders, doubts = _row_by_row(rows, _open_order)
-    return Resting(orders, (), doubts if isinstance(answer, list) else (f"{repr(answer)[:80]} is no list of orders",))
-
-
-def see_twaps(answer: Any) -> Resting:
-    """Return the TWAP orders of `twapHistory` that run, row by row."""
-    rows, doubts = _row_by_row(list(answer) if isinstance(answer, list) else [], _twap_row)
-    ended = {twap.number for twap, runs in rows if not runs}
-    running = {twap.number: twap for twap, runs in rows if runs and twap.number not in ended}
-    if not isinstance(answer, list):
-        doubts = (f"{repr(answer)[:80]} is no list of TWAP orders",)
-    return Resting((), tuple(running.values()), doubts)
-
-
-def see_positions(answer: Any) -> Holdings:
-    """Return the positions of a `clearinghouseState`, row by row."""
-    rows = answer.get("assetPositions") if isinstance(answer, Mapping) else None
-    if not isinstance(rows, list):
-        return Holdings((), (f"{repr(answer)[:80]} holds no positions",))
-    positions, doubts = _row_by_row(rows, lambda row: _position(row["position"]))
-    return Holdings(tuple(position for position in positions if position.szi), doubts)
 
 
 def read_account(answer: Any) -> AccountState:
@@ -221,7 +150,7 @@ def read_account(answer: Any) -> AccountState:
             account_value_usd=_number(summary["accountValue"]),
             withdrawable_usd=_number(body["withdrawable"]),
             margin_used_usd=_number(summary["totalMarginUsed"]),
-            positions=tuple(_position(item["position"]) for item in body["assetPositions"]),
+            positions=tuple(position_of(item["position"]) for item in body["assetPositions"]),
             time_ms=int(body.get("time", 0)),
         )
 
@@ -320,33 +249,6 @@ def in_order(fills: Iterable[Fill]) -> list[Fill]:
     return sorted(once.values(), key=lambda fill: (fill.time_ms, fill.tid, fill.oid))
 
 
-def _row_by_row(rows: Iterable[Any], read: Callable[[Any], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
-    """Return the rows that can be read, and what is to be said of the others."""
-    seen, doubts = [], []
-    for row in rows:
-        try:
-            seen.append(read(row))
-        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
-            doubts.append(f"cannot be read: {repr(row)[:120]}")
-    return tuple(seen), tuple(doubts)
-
-
-def _open_order(body: Mapping[str, Any]) -> OpenOrder:
-    cloid = body.get("cloid")
-    return OpenOrder(
-        coin=str(body["coin"]),
-        oid=int(body["oid"]),
-        cloid=cloid.lower() if isinstance(cloid, str) else None,
-        reduce_only=body.get("reduceOnly") is True,
-    )
-
-
-def _twap_row(body: Mapping[str, Any]) -> tuple[RunningTwap, bool]:
-    """Return a TWAP order and whether this row, its beginning or its end, leaves it running."""
-    state, status = body["state"], body["status"]["status"]
-    return RunningTwap(str(state["coin"]), int(body["twapId"]), state.get("reduceOnly") is True), status == "activated"
-
-
 def _number(value: Any) -> Decimal:
     """Return a number that is one: neither NaN nor infinite."""
     number = Decimal(value)
@@ -426,7 +328,14 @@ def _fill(body: Mapping[str, Any], user: str) -> Fill:
     )
 
 
-def _position(body: Mapping[str, Any]) -> Position:
+def position_of(body: Mapping[str, Any]) -> Position:
+    """Return a position of an answer.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, InvalidOperation
+        It is none.
+    """
     entry, liquidation = body.get("entryPx"), body.get("liquidationPx")
     szi, value = _number(body["szi"]), body.get("positionValue")
     return Position(
