@@ -41,7 +41,9 @@ def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float)
     reconcile(manager)
     Watchdog(spec(url), folder / "signers", silent_seconds, wallet_of(KEY)).beat()
     manager.place("d", bracket("d"), grouping="normalTpsl")
-    manager.place("e", [new_order("e"), new_order("e", leg="x", px="1901")])
+    for part in range(2):  # more than the venue cancels in one action
+        many = f"many {part}"
+        manager.place(many, [new_order(many, leg=str(number), sz="0.01") for number in range(125)])
     ready.set()
     time.sleep(60)
 
@@ -54,7 +56,7 @@ def test_a_watchdog_cancels_what_could_open_and_leaves_the_stops(
     settings = {"silent_seconds": 60.0 if how == "killed" else 4.0}
     child = CONTEXT.Process(target=trade_and_hang, args=(server.url, tmp_path, ready), kwargs=settings, daemon=True)
     child.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     if how == "killed":
         child.kill()
     child.join(30)
