@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Protocol
 
@@ -121,6 +121,10 @@ class Replayer:
     costs: Costs
     periods: tuple[Span, ...]
     pace: Pace | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        # Another process keeps indicators and fits of its own, whatever this one has kept by then.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _evaluator(self) -> Evaluator:

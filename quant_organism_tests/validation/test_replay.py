@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -177,6 +178,17 @@ def test_a_look_beyond_the_period_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     found = replayed(Committee.of([eager("ema_crossover")]), trending_panel(days=61), COSTS, PERIODS)
     assert found.equal < found.compared
     assert found.difference
+
+
+def test_what_a_process_has_kept_stays_with_it() -> None:
+    # A process that began alone hands the rest to others once it has indicators and fits of its own.
+    replayer = Replayer(three().members, trending_panel(days=60), COSTS, PERIODS)
+    first = replayer(0)
+    other = ForkingPickler.loads(ForkingPickler.dumps(replayer))
+    for one, again in zip(first.periods, other(0).periods, strict=True):
+        assert one.trades > 0
+        assert (one.trade_hash, one.returns.tolist()) == (again.trade_hash, again.returns.tolist())
+    assert other.identity(1) == replayer.identity(1)
 
 
 def test_nothing_depends_on_processes() -> None:
