@@ -1,1 +1,105 @@
-"""Trading: orders from intention to end (`orders`). How requests travel belongs to `venue`."""
+"""Trading: from strategies' documents to orders, their fills and the ledger of both; `orders` brings orders to an end.
+
+How requests travel belongs to `venue`, which strategies are worth trading to `deployment`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quant_organism.trading.execution import Execution, LevelsAtOpen, ModelledExecution
+    from quant_organism.trading.ledger import TraderLedger, ledger_path
+    from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
+    from quant_organism.trading.reading import HeldPosition, LedgerReader, TraderStatus
+    from quant_organism.trading.records import (
+        RECORDS,
+        LedgerBreaker,
+        LedgerEquity,
+        LedgerEvent,
+        LedgerFill,
+        LedgerFlow,
+        LedgerOrder,
+        LedgerPlan,
+        LedgerProfit,
+        LedgerRecord,
+        LedgerSession,
+        LedgerSessionEnd,
+        LedgerStrategy,
+        Mode,
+        StepVerdict,
+        StrategySignal,
+        TradeDecision,
+    )
+
+__all__ = [
+    "RECORDS",
+    "Allowance",
+    "CloseStanding",
+    "Execution",
+    "HeldPosition",
+    "LedgerBreaker",
+    "LedgerEquity",
+    "LedgerEvent",
+    "LedgerFill",
+    "LedgerFlow",
+    "LedgerOrder",
+    "LedgerPlan",
+    "LedgerProfit",
+    "LedgerReader",
+    "LedgerRecord",
+    "LedgerSession",
+    "LedgerSessionEnd",
+    "LedgerStrategy",
+    "LevelsAtOpen",
+    "Mode",
+    "ModelledExecution",
+    "Pipeline",
+    "PipelineStep",
+    "StepVerdict",
+    "StrategySignal",
+    "TradeDecision",
+    "TraderLedger",
+    "TraderStatus",
+    "ledger_path",
+]
+
+_HOMES = {
+    "Allowance": "pipeline",
+    "CloseStanding": "pipeline",
+    "Execution": "execution",
+    "HeldPosition": "reading",
+    "LedgerBreaker": "records",
+    "LedgerEquity": "records",
+    "LedgerEvent": "records",
+    "LedgerFill": "records",
+    "LedgerFlow": "records",
+    "LedgerOrder": "records",
+    "LedgerPlan": "records",
+    "LedgerProfit": "records",
+    "LedgerReader": "reading",
+    "LedgerRecord": "records",
+    "LedgerSession": "records",
+    "LedgerSessionEnd": "records",
+    "LedgerStrategy": "records",
+    "LevelsAtOpen": "execution",
+    "Mode": "records",
+    "ModelledExecution": "execution",
+    "Pipeline": "pipeline",
+    "PipelineStep": "pipeline",
+    "RECORDS": "records",
+    "StepVerdict": "records",
+    "StrategySignal": "records",
+    "TradeDecision": "records",
+    "TraderLedger": "ledger",
+    "TraderStatus": "reading",
+    "ledger_path": "ledger",
+}
+
+# A look at the ledger shall not load what trades.
+if not TYPE_CHECKING:  # so that mypy knows the names above and no others
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(f"quant_organism.trading.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")

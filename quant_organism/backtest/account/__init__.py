@@ -4,7 +4,7 @@
 What a strategy decides is the business of `strategies`; how orders reach the venue, that of `trading`.
 """
 
-from quant_organism.backtest.account.book import AccountBook, StandingOrder, SubAccount
+from quant_organism.backtest.account.book import AccountBook, LegKey, StandingOrder, SubAccount
 from quant_organism.backtest.account.committee import AccountRun, AccountSetting, committee_setting, virtual_window
 from quant_organism.backtest.account.door import (
     AccountFill,
@@ -52,6 +52,7 @@ __all__ = [
     "CapitalPaid",
     "FillModel",
     "HandRelease",
+    "LegKey",
     "LegLevels",
     "Plan",
     "PlanSent",

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from quant_organism.errors import IntegrityError
 from quant_organism.trading.orders.rows import SCHEMA, SCHEMA_VERSION, action_of, fill_of, signed_size
 from quant_organism.trading.orders.states import LIVE, ActionRecord, Change, Event, Kind, OrderRecord, next_state
-from quant_organism.trading.orders.store import Store
+from quant_organism.trading.store import Store
 from quant_organism.venue import Fill, NewOrder, Position, Trigger
 from quant_organism.venue.protocol import is_perpetual_name
 

@@ -1,4 +1,4 @@
-"""The file under the journal: opened only if it is whole, written by one process, and not needed to get out.
+"""The file under journal and ledger: opened only if it is whole, written by one process, not needed to get out.
 
 Where the disk fails while it is in use, what is known is carried on in memory, loudly: orders that close, and cancels,
 go on; whatever must survive a crash before it may be sent is refused.
@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,7 +28,7 @@ _DISK: Final = frozenset(
     }
 )
 """Failures of the disk and not of what is on it."""
-_REBUILT: Final = "keep it, and open a backup of it or a new one: the first reconciliation rebuilds what is missing"
+_REBUILT: Final = "keep it, and open a backup of it or a new one: what the venue knows is taken from there"
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class Store:
         Statements that make what is not there.
     facts
         What its table `facts` must say; written into a new file.
+    kind
+        What it is called in messages.
+    survives_power_cut
+        Whether a write is on disk when it returns; otherwise a power cut may cost the last ones, and nothing else.
 
     Raises
     ------
@@ -53,15 +57,25 @@ class Store:
         It is damaged, or says other facts.
     """
 
-    def __init__(self, path: Path, schema: str, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        facts: Mapping[str, str],
+        *,
+        kind: str = "journal",
+        survives_power_cut: bool = True,
+    ) -> None:
         self.path, self._schema, self._facts = path, schema, dict(facts)
+        self._kind = kind
+        self._synchronous = "FULL" if survives_power_cut else "NORMAL"
         self.failure: str | None = None
         """Why nothing is written to disk any more."""
         self._lock, self._is_writing = threading.RLock(), False
         self._is_copy = False
         self._descriptor: int | None = None
         try:
-            self._descriptor = _locked(path)
+            self._descriptor = _locked(path, kind)
             _make_private(path)
         except OSError as error:
             self._db = self._disk = self._fresh()
@@ -82,6 +96,10 @@ class Store:
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement that changes something; only within `write`."""
         return self._db.execute(statement, values)
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each of some rows; only within `write`."""
+        self._db.executemany(statement, rows)
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return the rows of a question."""
@@ -195,14 +213,14 @@ class Store:
             if damage is not None:
                 raise IntegrityError(f"it is damaged: {damage}", where=str(self.path), remedy=_REBUILT)
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")  # a power cut forgets nothing that was sent
+            db.execute(f"PRAGMA synchronous = {self._synchronous}")
             if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone() is None:
                 self._prepare(db)
             facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         except sqlite3.DatabaseError as error:
             db.close()
             if _code(error) not in _DISK:
-                raise IntegrityError(f"not a journal: {error}", where=str(self.path), remedy=_REBUILT) from None
+                raise IntegrityError(f"not a {self._kind}: {error}", where=str(self.path), remedy=_REBUILT) from None
             self._fail(str(error))
             return self._fresh()
         except BaseException:
@@ -239,7 +257,7 @@ def _code(error: sqlite3.DatabaseError) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, kind: str) -> int:
     """Return the descriptor of a lock that this process holds.
 
     Raises
@@ -254,7 +272,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise BusyError("another process writes this journal", where=str(path), remedy="stop it first") from None
+        raise BusyError(f"another process writes this {kind}", where=str(path), remedy="stop it first") from None
     return descriptor
 
 

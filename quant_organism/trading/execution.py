@@ -1,0 +1,94 @@
+"""Carrying out plans: what a trader asks of whoever sends its orders, and the modelled one of replay and paper.
+
+Live execution, which sends them to a venue, is another of the same kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from quant_organism.backtest.account import (
+    AccountBar,
+    AccountBook,
+    AccountFill,
+    FillModel,
+    LegKey,
+    LegLevels,
+    Plan,
+    trade_account_bar,
+)
+
+
+class LevelsAtOpen(Protocol):
+    """Where legs leave by themselves in a bar that has just opened: `VirtualStream.levels`."""
+
+    def __call__(self, opens: Mapping[str, float], /) -> dict[LegKey, LegLevels]:
+        """Return the levels at these first prices, USD."""
+        ...
+
+
+class Execution(Protocol):
+    """Takes an account from a plan to the close of the bar that follows; moves it through `book` alone."""
+
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[AccountFill]:
+        """Send the orders of a plan that has just been made and written down, then what shall rest.
+
+        Parameters
+        ----------
+        account
+            Moved by what is known at once.
+        made
+            The plan.
+        levels
+            Asked with the first prices of the bar that begins.
+
+        Returns
+        -------
+        list of AccountFill
+            What was filled at once.
+        """
+        ...
+
+    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[AccountFill]:
+        """Bring an account to the close of the bar that followed a plan: fills and funding that are not booked yet.
+
+        Parameters
+        ----------
+        account
+            Moved to the close, but for its marks: the next plan sets them.
+        made
+            The plan before the bar.
+        bar
+            What happened.
+        levels
+            As in `begin`; only before the strategies have seen the bar.
+
+        Returns
+        -------
+        list of AccountFill
+            What was filled since `begin`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelledExecution:
+    """Fills by the account's own rules, once the bar is known: nothing is sent.
+
+    Parameters
+    ----------
+    model
+        What fills cost.
+    """
+
+    model: FillModel
+
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[AccountFill]:
+        """Do nothing: what the bar opens with is known when it closes."""
+        return []
+
+    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[AccountFill]:
+        """Fill orders at the open and resting ones within the bar, and pay funding."""
+        return trade_account_bar(account, made, bar, levels(bar.open), self.model)

@@ -1,0 +1,170 @@
+"""The way of a decision: policy, risk guard, portfolio, governor; then the plan, the executor and the monitor.
+
+The first four are steps of one kind: each sees the close and what the steps before it have left, and can only take
+something away: a share of the equity, an entry, a part of everything. What it took and why stands in the ledger.
+Exits pass every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from quant_organism.backtest.account import AccountBook, AccountClose
+from quant_organism.errors import InputError
+from quant_organism.trading.records import Mode, StepVerdict, TradeDecision
+
+STEPS = ("policy", "risk guard", "portfolio", "governor")
+"""The steps before the plan, in their order."""
+
+Pair = tuple[str, str]
+"""Strategy and symbol."""
+
+
+@dataclass(frozen=True)
+class CloseStanding:
+    """What every step sees of a close; nobody changes it.
+
+    Parameters
+    ----------
+    session, mode
+        Which run.
+    close
+        Prices, virtual units and shares of the strategies as they are without any step.
+    account
+        Before it plans: positions, marks of the close before, risk.
+    decisions
+        Of the strategies that trade, in the order of strategy, symbol and kind.
+    interval_ms
+        Length of a bar.
+    """
+
+    session: int
+    mode: Mode
+    close: AccountClose
+    account: AccountBook
+    decisions: Sequence[TradeDecision]
+    interval_ms: int
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the steps have left so far.
+
+    Parameters
+    ----------
+    shares
+        Of each strategy its share of the equity.
+    factor
+        0 to 1: what everything is multiplied with, exits aside.
+    barred
+        Pairs of strategy and symbol whose position must not grow at this close.
+    refused
+        Decisions that a step did not let pass, each with the reason.
+    verdicts
+        What was said, in the order of the steps.
+    """
+
+    shares: Mapping[str, float]
+    factor: float = 1.0
+    barred: Set[Pair] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    verdicts: tuple[StepVerdict, ...] = ()
+
+
+class PipelineStep(Protocol):
+    """A step: pure, so that the same close and the same state before give the same verdicts in every mode."""
+
+    @property
+    def name(self) -> str:
+        """One of `STEPS`."""
+        ...
+
+    def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
+        """Return what is left after it: no share, factor or right to enter is larger than before.
+
+        Parameters
+        ----------
+        standing
+            The close.
+        left
+            What the steps before have left; its verdicts are kept and added to.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A step that lets everything pass: what stands where no policy, guard, portfolio or governor is set."""
+
+    name: str
+
+    def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
+        """Return what was left."""
+        return left
+
+
+class Pipeline:
+    """The four steps before the plan.
+
+    Parameters
+    ----------
+    steps
+        In the order of `STEPS`; those left out let everything pass, as for one strategy that has the account alone.
+
+    Raises
+    ------
+    InputError
+        A step of another name, or out of order.
+    """
+
+    def __init__(self, steps: Sequence[PipelineStep] = ()) -> None:
+        places = [STEPS.index(step.name) if step.name in STEPS else -1 for step in steps]
+        if -1 in places or places != sorted(set(places)):
+            raise InputError(
+                f"steps are {', '.join(step.name for step in steps)}",
+                where="pipeline",
+                remedy=f"give each at most once, in the order {', '.join(STEPS)}",
+            )
+        given = {step.name: step for step in steps}
+        self.steps: tuple[PipelineStep, ...] = tuple(given.get(name, Passage(name)) for name in STEPS)
+
+    def judge(self, standing: CloseStanding) -> Allowance:
+        """Return what all steps leave of a close.
+
+        Raises
+        ------
+        InputError
+            A step has given more than there was before it.
+        """
+        left = Allowance(dict(standing.close.shares))
+        for step in self.steps:
+            before, left = left, step.judge(standing, left)
+            _check_shrunk(step.name, before, left)
+        return left
+
+
+def refuse(left: Allowance, decision: TradeDecision, verdict: StepVerdict) -> Allowance:
+    """Return an allowance in which a decision's position must not grow, with the verdict that says why."""
+    return replace(
+        left,
+        barred=left.barred | {(decision.strategy, decision.symbol)},
+        refused={**left.refused, decision.decision_id: verdict.reason},
+        verdicts=(*left.verdicts, verdict),
+    )
+
+
+def _check_shrunk(name: str, before: Allowance, after: Allowance) -> None:
+    grown = sorted(
+        strategy for strategy, share in after.shares.items() if not 0.0 <= share <= before.shares.get(strategy, 0.0)
+    )
+    lost = before.shares.keys() - after.shares.keys()
+    opened = before.barred - after.barred
+    if grown or lost or opened or not 0.0 <= after.factor <= before.factor:
+        raise InputError(
+            f"the step gave back what another had taken: shares of {', '.join(grown) or 'none'} grew, "
+            f"{', '.join(sorted(lost)) or 'none'} left out, {len(opened)} entries opened, factor {after.factor}",
+            where=f"pipeline, {name}",
+            remedy="a step takes away or leaves; it never gives",
+        )
