@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from quant_organism.trading.execution import Execution, LevelsAtOpen, ModelledExecution
     from quant_organism.trading.ledger import TraderLedger, ledger_path
     from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
-    from quant_organism.trading.reading import HeldPosition, LedgerReader, TraderStatus
+    from quant_organism.trading.reading import MICRO_USD, HeldPosition, LedgerReader, TraderStatus, held_positions
     from quant_organism.trading.records import (
         RECORDS,
+        LedgerBar,
         LedgerBreaker,
         LedgerEquity,
         LedgerEvent,
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "MICRO_USD",
     "RECORDS",
     "Allowance",
     "CloseStanding",
     "Execution",
     "HeldPosition",
+    "LedgerBar",
     "LedgerBreaker",
     "LedgerEquity",
     "LedgerEvent",
@@ -59,6 +62,7 @@ __all__ = [
     "TradeDecision",
     "TraderLedger",
     "TraderStatus",
+    "held_positions",
     "ledger_path",
 ]
 
@@ -67,6 +71,7 @@ _HOMES = {
     "CloseStanding": "pipeline",
     "Execution": "execution",
     "HeldPosition": "reading",
+    "LedgerBar": "records",
     "LedgerBreaker": "records",
     "LedgerEquity": "records",
     "LedgerEvent": "records",
@@ -81,6 +86,7 @@ _HOMES = {
     "LedgerSessionEnd": "records",
     "LedgerStrategy": "records",
     "LevelsAtOpen": "execution",
+    "MICRO_USD": "reading",
     "Mode": "records",
     "ModelledExecution": "execution",
     "Pipeline": "pipeline",
@@ -91,6 +97,7 @@ _HOMES = {
     "TradeDecision": "records",
     "TraderLedger": "ledger",
     "TraderStatus": "reading",
+    "held_positions": "reading",
     "ledger_path": "ledger",
 }
 

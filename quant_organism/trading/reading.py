@@ -7,7 +7,7 @@ between two questions: each sees what the last whole close has left.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,21 +193,7 @@ class LedgerReader:
 
     def positions(self, account: str) -> tuple[HeldPosition, ...]:
         """Return what an account holds, rebuilt from all of its fills, by symbol."""
-        lots: dict[str, int] = {}
-        sizes: dict[str, float] = {}
-        costs: dict[str, float] = {}
-        for fill in self.read(LedgerFill, account=account):
-            symbol, before = fill.symbol, lots.get(fill.symbol, 0)
-            after = before + fill.lots
-            lots[symbol], sizes[symbol] = after, after * abs(fill.size / fill.lots)
-            paid = fill.notional / MICRO_USD * (1 if fill.lots > 0 else -1)
-            if before * after <= 0:  # closed, or turned around: what is left was bought by this fill
-                costs[symbol] = paid * (after / fill.lots)
-            elif abs(after) < abs(before):
-                costs[symbol] *= after / before
-            else:
-                costs[symbol] = costs.get(symbol, 0.0) + paid
-        return tuple(HeldPosition(name, lots[name], sizes[name], costs[name]) for name in sorted(lots) if lots[name])
+        return held_positions(self.read(LedgerFill, account=account))
 
     def cash(self, account: str) -> int:
         """Return an account's cash, rebuilt from its fills and flows, micro-USD."""
@@ -264,3 +250,22 @@ class LedgerReader:
     def _digest(self, account: str) -> str:
         state = self.account(account)
         return "" if state is None else state.h2
+
+
+def held_positions(fills: Iterable[LedgerFill]) -> tuple[HeldPosition, ...]:
+    """Return what all fills of an account, oldest first, have left it with, by symbol."""
+    lots: dict[str, int] = {}
+    sizes: dict[str, float] = {}
+    costs: dict[str, float] = {}
+    for fill in fills:
+        symbol, before = fill.symbol, lots.get(fill.symbol, 0)
+        after = before + fill.lots
+        lots[symbol], sizes[symbol] = after, after * abs(fill.size / fill.lots)
+        paid = fill.notional / MICRO_USD * (1 if fill.lots > 0 else -1)
+        if before * after <= 0:  # closed, or turned around: what is left was bought by this fill
+            costs[symbol] = paid * (after / fill.lots)
+        elif abs(after) < abs(before):
+            costs[symbol] *= after / before
+        else:
+            costs[symbol] = costs.get(symbol, 0.0) + paid
+    return tuple(HeldPosition(name, lots[name], sizes[name], costs[name]) for name in sorted(lots) if lots[name])
