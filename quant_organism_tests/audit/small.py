@@ -26,7 +26,10 @@ SMALL = AuditProfile(
 )
 
 
-def campaign(folder: Path, worlds: int, organism: Organism = run_organism, first_seed: int = 100) -> Campaign:
+BRIEF = SMALL.model_copy(update={"every_gate": False})
+"""The same, asking no more than what decides a candidate's fate: most fall early, and nothing is repeated for them."""
+
+
+def campaign(folder: Path, worlds: int, organism: Organism = run_organism, profile: AuditProfile = SMALL) -> Campaign:
     """Return a campaign over worlds without an edge."""
-    nulls = tuple(World("null", first_seed + place) for place in range(worlds))
-    return Campaign(SMALL, nulls, folder, organism=organism)
+    return Campaign(profile, tuple(World("null", 100 + place) for place in range(worlds)), folder, organism=organism)
