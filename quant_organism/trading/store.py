@@ -28,6 +28,7 @@ _DISK: Final = frozenset(
     }
 )
 """Failures of the disk and not of what is on it."""
+_VERSION: Final = "schema_version"
 _REBUILT: Final = "keep it, and open a backup of it or a new one: what the venue knows is taken from there"
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Store:
         Statements that make what is not there.
     facts
         What its table `facts` must say; written into a new file.
+    upgrades
+        Statements that make a file of a `schema_version` one of the next; none: such a file is refused.
     kind
         What it is called in messages.
     survives_power_cut
@@ -63,10 +66,11 @@ class Store:
         schema: str,
         facts: Mapping[str, str],
         *,
+        upgrades: Mapping[str, Sequence[str]] | None = None,
         kind: str = "journal",
         survives_power_cut: bool = True,
     ) -> None:
-        self.path, self._schema, self._facts = path, schema, dict(facts)
+        self.path, self._schema, self._facts, self._upgrades = path, schema, dict(facts), upgrades or {}
         self._kind = kind
         self._synchronous = "FULL" if survives_power_cut else "NORMAL"
         self.failure: str | None = None
@@ -109,6 +113,15 @@ class Store:
             except sqlite3.DatabaseError as error:
                 self._go_on_in_memory(error)
                 return self._db.execute(statement, values).fetchall()
+
+    def fact(self, name: str) -> str | None:
+        """Return what the table of facts says, or None where it says nothing."""
+        rows = self.read("SELECT value FROM facts WHERE name = ?", (name,))
+        return str(rows[0]["value"]) if rows else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Have the table of facts say something; only within `write`."""
+        self.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def write(self, work: Callable[[], T], *, is_durable: bool = False) -> T:
         """Do some work whole or not at all; within other such work it is part of that.
@@ -216,7 +229,10 @@ class Store:
             db.execute(f"PRAGMA synchronous = {self._synchronous}")
             if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone() is None:
                 self._prepare(db)
-            facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
+            facts = _facts_of(db)
+            others = {name: value for name, value in self._facts.items() if name != _VERSION}
+            if others.items() <= facts.items() and facts.get(_VERSION) in self._upgrades:
+                facts = self._upgraded(db, facts[_VERSION])
         except sqlite3.DatabaseError as error:
             db.close()
             if _code(error) not in _DISK:
@@ -232,6 +248,23 @@ class Store:
             raise IntegrityError(f"it holds {said}, not {self._facts}", where=str(self.path), remedy="name another one")
         return db
 
+    def _upgraded(self, db: sqlite3.Connection, version: str) -> dict[str, str]:
+        """Bring a file to the present version, whole or not at all; return its facts."""
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            while version in self._upgrades:
+                for statement in self._upgrades[version]:
+                    db.execute(statement)
+                version = str(int(version) + 1)
+            db.execute("UPDATE facts SET value = ? WHERE name = ?", (version, _VERSION))
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        db.executescript(self._schema)
+        return _facts_of(db)
+
     def _release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -239,6 +272,10 @@ class Store:
 
 
 _ONLY_EXITS: Final = "free some space; until then orders that only reduce, cancels and flattening are possible"
+
+
+def _facts_of(db: sqlite3.Connection) -> dict[str, str]:
+    return dict(db.execute("SELECT name, value FROM facts").fetchall())
 
 
 def _connected(name: str) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         VenueOrder,
     )
     from quant_organism.venue.client.exposure import Holdings, OpenOrder, Resting, RunningTwap
+    from quant_organism.venue.client.flows import FUNDING, CashFlow
     from quant_organism.venue.client.hyperliquid import Fence, HyperliquidVenue, connect
     from quant_organism.venue.client.listings import Listed
     from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE_URLS",
+    "FUNDING",
     "Accepted",
     "AccessPlan",
     "AccountState",
     "AskInfo",
     "Bar",
+    "CashFlow",
     "Feed",
     "FeedCore",
     "FeedPlan",
@@ -94,6 +97,8 @@ _HOMES = {
     "AskInfo": "client.transport",
     "BASE_URLS": "client.network",
     "Bar": "feed.bars",
+    "CashFlow": "client.flows",
+    "FUNDING": "client.flows",
     "Feed": "feed.connection",
     "FeedCore": "feed.core",
     "FeedPlan": "feed.plan",

@@ -30,6 +30,7 @@ from quant_organism.venue.protocol import (
 )
 from quant_organism_tests.simulator.venues import BTC, DOGE, ETH, fund, make_venue, quotes
 
+ZERO_HASH = "0x" + "0" * 64
 Step = Literal["before", "after"]
 
 
@@ -122,7 +123,10 @@ class LoopbackVenue:
             if oid not in state.orders or not self._visible(oid):
                 return {"status": "unknownOid"}
             return {"status": "order", "order": self._record(oid)}
+        ledger = [{"time": row.time_ms, "hash": row.hash, "delta": row.delta} for row in account.ledger]
         answers: dict[str, Callable[[], Any]] = {
+            "userFunding": lambda: [row for row in self._fundings(account) if row["time"] >= body["startTime"]],
+            "userNonFundingLedgerUpdates": lambda: [row for row in ledger if row["time"] >= body["startTime"]],
             "meta": lambda: meta_form([listing.instrument for listing in state.listings.values()]),
             "perpDexs": lambda: [None],
             "spotMeta": lambda: {"universe": [{"name": "@367", "tokens": [9, 0], "index": 367}], "tokens": []},
@@ -141,6 +145,13 @@ class LoopbackVenue:
             ],
         }
         return answers[kind]()
+
+    def _fundings(self, account: Account) -> list[dict[str, Any]]:
+        coins = {asset: listing.instrument.name for asset, listing in self.venue.state.listings.items()}
+        return [
+            {"time": row.time_ms, "hash": ZERO_HASH, "delta": {"coin": coins[row.asset], "usdc": usd(row.micro_usd)}}
+            for row in account.fundings
+        ]
 
     def _asked(self, body: dict[str, Any]) -> Account:
         return self.account if body.get("user") == self.account.address else Account("0x" + "0" * 40)

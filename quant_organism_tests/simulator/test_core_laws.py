@@ -207,7 +207,7 @@ def test_money_and_positions_are_conserved(seed: int) -> None:
     assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= set(seen)
     assert {dex_of(fill.asset) for account in venue.state.accounts.values() for fill in account.fills} == {0, 1, 2}
     kinds = {entry.delta["type"] for account in venue.state.accounts.values() for entry in account.ledger}
-    assert kinds == {"deposit", "send"}
+    assert kinds == {"deposit", "send", "liquidation"}
     assert any(fill.twap is not None for account in venue.state.accounts.values() for fill in account.fills)
     for account in venue.state.accounts.values():
         for dex, money in account.cross_raw.items():

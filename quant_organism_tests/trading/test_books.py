@@ -1,7 +1,6 @@
 """What the books say is what the venue did: amended orders, journals that were lost, liquidations, spot."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,9 @@ from quant_organism.errors import InputError
 from quant_organism.trading.orders import Journal, OrderManager, cloid_of, reconcile
 from quant_organism.venue import VenueError
 from quant_organism_tests.chaos.books import check_journal_is_venue
-from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
-from quant_organism_tests.trading.trader import ADDRESS, D, close, new_order, open_manager
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackVenue]:
-    """Serve a venue."""
-    with serving(ADDRESS) as venue:
-        yield venue
-
-
-@pytest.fixture
-def manager(server: LoopbackVenue, tmp_path: Path) -> Iterator[OrderManager]:
-    """Start with a clean journal."""
-    found = open_manager(server.url, tmp_path)
-    assert reconcile(found).is_clean
-    yield found
-    close(found)
-
-
-def fail_once(server: LoopbackVenue, kind: str, failure: Failure) -> None:
-    """Fail the next action of a kind."""
-    left = [failure]
-    server.inject = lambda endpoint, body: left.pop() if left and body.get("action", body)["type"] == kind else None
+from quant_organism_tests.trading.trader import ADDRESS, D, close, fail_once, new_order, open_manager
 
 
 def sell_to(server: LoopbackVenue, lots: int) -> None:
@@ -245,7 +222,7 @@ def test_a_reconciliation_after_a_liquidation_says_so(server: LoopbackVenue, man
     manager.venue.set_leverage("ETH", 50, manager.venue.draw_nonce())  # type: ignore[attr-defined]
     manager.place("d", [new_order("d", px="2010", sz="99")])
     with server.lock:
-        server.account.add_raw(0, -95_000 * 1_000_000)
+        server.venue.deposit(ADDRESS, -95_000 * 1_000_000)
         server.venue.set_prices({ETH: (195_000, 195_000)})
     assert server.positions() == {}
     result = reconcile(manager)

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from quant_organism.trading.orders.dead_man import DeadMan, Watchdog, cancel_all
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.venue import wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
-from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.trading.trader import (
-    ADDRESS,
     KEY,
     bracket,
     close,
@@ -26,13 +24,6 @@ from quant_organism_tests.trading.trader import (
 )
 
 CONTEXT = multiprocessing.get_context("spawn")
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackVenue]:
-    """Serve a venue."""
-    with serving(ADDRESS) as venue:
-        yield venue
 
 
 def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:

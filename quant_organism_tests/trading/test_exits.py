@@ -1,38 +1,20 @@
 """Exits that nothing can stop: not the number of orders, not a bad price, not a coin that nobody knows."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from quant_organism.trading.orders import NotFlat, OrderManager, cancel_all, flatten, reconcile
 from quant_organism.venue.protocol import PlaceTwap
-from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import DOGE, ETH, order, place
-from quant_organism_tests.trading.trader import ADDRESS, D, close, new_order, open_manager
+from quant_organism_tests.trading.trader import D, new_order
 
 MANY = 5_000
 
 
 def no_wait(_: float) -> None:
     """Let the next try follow at once."""
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackVenue]:
-    """Serve a venue."""
-    with serving(ADDRESS) as venue:
-        yield venue
-
-
-@pytest.fixture
-def manager(server: LoopbackVenue, tmp_path: Path) -> Iterator[OrderManager]:
-    """Start with a clean journal."""
-    found = open_manager(server.url, tmp_path)
-    assert reconcile(found).is_clean
-    yield found
-    close(found)
 
 
 def rest(server: LoopbackVenue, count: int) -> None:

@@ -1,7 +1,6 @@
 """Orders over a real socket with answers lost, late and broken: none is doubled or forgotten, fills are the truth."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,44 +16,19 @@ from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
-from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue, serving
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
 from quant_organism_tests.trading.trader import (
-    ADDRESS,
     KEY,
     bracket,
     close,
     eventually,
+    fail_once,
     new_order,
     open_manager,
 )
 
 D = Decimal
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackVenue]:
-    """Serve a venue."""
-    with serving(ADDRESS) as venue:
-        yield venue
-
-
-@pytest.fixture
-def manager(server: LoopbackVenue, tmp_path: Path) -> Iterator[OrderManager]:
-    """Start with a clean journal."""
-    found = open_manager(server.url, tmp_path)
-    assert reconcile(found).is_clean
-    yield found
-    close(found)
-
-
-def fail_once(server: LoopbackVenue, kind: str, failure: Failure) -> None:
-    left = [failure]
-
-    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
-        return left.pop() if left and body.get("action", body).get("type") == kind else None
-
-    server.inject = inject
 
 
 def sent(server: LoopbackVenue, kind: str) -> int:

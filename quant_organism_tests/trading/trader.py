@@ -11,6 +11,7 @@ from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import HyperliquidVenue, Limits, NewOrder, Trigger, VenueSpec, connect, wallet_of
+from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 
 KEY = "0x" + "0123456789" * 6 + "0123"
 ADDRESS = wallet_of(KEY).address
@@ -61,6 +62,16 @@ def close(manager: OrderManager) -> None:
     assert isinstance(manager.venue, HyperliquidVenue)
     manager.venue.close()
     manager.journal.close()
+
+
+def fail_once(server: LoopbackVenue, kind: str, failure: Failure) -> None:
+    """Fail the next request of a kind, action or question."""
+    left = [failure]
+
+    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
+        return left.pop() if left and body.get("action", body).get("type") == kind else None
+
+    server.inject = inject
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:

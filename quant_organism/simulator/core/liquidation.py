@@ -3,15 +3,16 @@
 What nobody can pay for is closed against those who gain from it.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
 from quant_organism.simulator.core import lifecycle, placing, settlement
-from quant_organism.simulator.core.account import Account, Filled, Liquidated, SimulatedFill
+from quant_organism.simulator.core.account import Account, Filled, LedgerEntry, Liquidated, MoneyMoved, SimulatedFill
 from quant_organism.simulator.core.book import SimulatedOrder
 from quant_organism.simulator.core.matching import LiquidationTag
 from quant_organism.simulator.core.state import HISTORY_FILLS, LIQUIDATOR, VenueCore
-from quant_organism.venue.protocol import MICRO_USD, dex_of, texts
+from quant_organism.venue.protocol import MICRO_USD, dex_of, texts, usd
 
 DIRECTION: Final = "Auto-Deleveraging"
 LARGE_NOTIONAL: Final = 100_000 * MICRO_USD
@@ -206,7 +207,8 @@ def _to_liquidator(core: VenueCore, account: Account, assets: list[int], *, cros
     Where even all margin would not pay for them, they are first closed against those who gain from them.
     """
     dex = dex_of(assets[0])
-    vault, margin = core.state.accounts[LIQUIDATOR], core.margin(account, dex)
+    margin, held = core.margin(account, dex), {asset: account.holdings[asset].szi for asset in assets}
+    vault = core.state.accounts[LIQUIDATOR]
     is_unpaid = (margin.cross_equity() if cross else margin.isolated_equity(assets[0])) < 0
     for asset in assets:
         holding = account.holdings[asset]
@@ -219,21 +221,36 @@ def _to_liquidator(core: VenueCore, account: Account, assets: list[int], *, cros
                 mark = core.state.listings[asset].mark
                 hand_over(core, account, vault, asset, holding.szi, mark, tag)
         if not cross:  # closing gave the account what was left of the margin, and that goes with the position
-            _give_vault(account, vault, dex, margin.cross_raw() - before)
+            _give_vault(core, account, dex, margin.cross_raw() - before, {asset: held[asset]}, cross=False)
     if cross:
-        _give_vault(account, vault, dex, margin.cross_raw())
+        _give_vault(core, account, dex, margin.cross_raw(), held)
 
 
 def _cover(core: VenueCore, account: Account, dex: int) -> None:
     """Let the vault pay what an account without positions has lost beyond its money."""
     margin = core.margin(account, dex)
     if margin.cross_raw() < 0 and not margin.cross_assets():
-        _give_vault(account, core.state.accounts[LIQUIDATOR], dex, margin.cross_raw())
+        _give_vault(core, account, dex, margin.cross_raw(), {})
 
 
-def _give_vault(account: Account, vault: Account, dex: int, amount: int) -> None:
+def _give_vault(
+    core: VenueCore, account: Account, dex: int, amount: int, held: Mapping[int, int], *, cross: bool = True
+) -> None:
+    """Move what is left of an account's money to the vault, or what it lacks from there; its ledger says so."""
     account.add_raw(dex, -amount)
-    vault.add_raw(dex, amount)
+    core.state.accounts[LIQUIDATOR].add_raw(dex, amount)
+    listings = core.state.listings
+    delta = {
+        "type": "liquidation",
+        "accountValue": usd(amount),
+        "leverageType": "Cross" if cross else "Isolated",
+        "liquidatedPositions": [
+            {"coin": listings[asset].instrument.name, "szi": listings[asset].sz(szi)} for asset, szi in held.items()
+        ],
+    }
+    entry = LedgerEntry(core.state.now_ms, core.block_hash(), delta)
+    account.ledger.append(entry)
+    core.events.append(MoneyMoved(account.address, entry))
 
 
 def _tag(core: VenueCore, account: Account, asset: int, method: str) -> LiquidationTag:

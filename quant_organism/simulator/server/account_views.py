@@ -289,7 +289,12 @@ def _rate(rate_e6: int) -> str:
 
 
 def _brought(address: str, delta: dict[str, Any]) -> int:
-    """Return what an entry of the ledger brought in, as money of the address, on whatever dex."""
+    """Return what an entry of the ledger brought in, as money of the address, on whatever dex.
+
+    What a liquidation takes is lost, and not taken out.
+    """
+    if delta["type"] == "liquidation":
+        return 0
     if delta["type"] == "send":
         amount = round(Fraction(delta["usdcValue"]) * MICRO_USD)
         return amount * (int(delta["destination"] == address) - int(delta["user"] == address))

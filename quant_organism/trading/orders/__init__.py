@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from quant_organism.trading.orders.flattening import NotFlat, flatten
     from quant_organism.trading.orders.journal import Journal
     from quant_organism.trading.orders.manager import OrderManager
-    from quant_organism.trading.orders.reconciliation import Reconciliation, reconcile
+    from quant_organism.trading.orders.money import Balance
+    from quant_organism.trading.orders.reconciliation import Reconciliation, accept_balance, reconcile
     from quant_organism.trading.orders.states import cloid_of
     from quant_organism.trading.orders.venue import Venue
 
 __all__ = [
+    "Balance",
     "DeadMan",
     "Journal",
     "NotFlat",
@@ -22,6 +24,7 @@ __all__ = [
     "Reconciliation",
     "Venue",
     "Watchdog",
+    "accept_balance",
     "cancel_all",
     "cloid_of",
     "flatten",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Balance": "money",
     "DeadMan": "dead_man",
     "Journal": "journal",
     "NotFlat": "flattening",
@@ -36,6 +40,7 @@ _HOMES = {
     "Reconciliation": "reconciliation",
     "Venue": "venue",
     "Watchdog": "dead_man",
+    "accept_balance": "reconciliation",
     "cancel_all": "dead_man",
     "cloid_of": "states",
     "flatten": "flattening",

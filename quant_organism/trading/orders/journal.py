@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from quant_organism.errors import IntegrityError
-from quant_organism.trading.orders.rows import SCHEMA, SCHEMA_VERSION, action_of, fill_of, signed_size
+from quant_organism.trading.orders.money import MoneyBook
+from quant_organism.trading.orders.rows import SCHEMA, SCHEMA_VERSION, UPGRADES, action_of, fill_of, signed_size
 from quant_organism.trading.orders.states import LIVE, ActionRecord, Change, Event, Kind, OrderRecord, next_state
 from quant_organism.trading.store import Store
 from quant_organism.venue import Fill, NewOrder, Position, Trigger
@@ -34,16 +35,24 @@ class Journal:
     account
         Network and address, so that no other account's orders are taken for ours.
 
+    Attributes
+    ----------
+    money
+        What came and went besides trades, and equity by these books.
+
     Raises
     ------
     BusyError
         Another process writes it.
     IntegrityError
-        It is damaged, belongs to another account, is of another version, or is no journal.
+        It is damaged, belongs to another account, is of a later version, or is no journal.
     """
 
     def __init__(self, path: Path, account: str) -> None:
-        self._store = Store(path, SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)})
+        self._store = Store(
+            path, SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)}, upgrades=UPGRADES
+        )
+        self.money = MoneyBook(self._store)
 
     def close(self) -> None:
         """Close the file."""
@@ -248,14 +257,14 @@ class Journal:
         """Return the fills of no order of this journal that have not been returned before."""
 
         def work() -> list[Fill]:
-            after = int(self._fact("foreign_rowid") or 0)
+            after = int(self._store.fact("foreign_rowid") or 0)
             rows = self._store.read(
                 "SELECT rowid AS place, * FROM fills WHERE rowid > ? AND (cloid IS NULL OR cloid NOT IN "
                 "(SELECT cloid FROM orders)) ORDER BY rowid",
                 (after,),
             )
             if rows:
-                self._set_fact("foreign_rowid", str(rows[-1]["place"]))
+                self._store.set_fact("foreign_rowid", str(rows[-1]["place"]))
             return [fill_of(row) for row in rows]
 
         return self._store.write(work)
@@ -272,8 +281,8 @@ class Journal:
             for row in self._store.read("SELECT coin, is_buy, sz FROM fills WHERE time_ms <= ?", (at_ms,)):
                 held[row["coin"]] -= signed_size(row)
             newest = self._store.read("SELECT MAX(rowid) AS newest FROM orders")[0]["newest"]
-            self._set_fact("baseline_ms", str(at_ms))
-            self._set_fact("baseline_order", str(newest or 0))
+            self._store.set_fact("baseline_ms", str(at_ms))
+            self._store.set_fact("baseline_order", str(newest or 0))
             for coin, szi in held.items():
                 if is_perpetual_name(coin):
                     self._store.execute("INSERT INTO baseline VALUES (?, ?)", (coin, str(szi)))
@@ -282,7 +291,7 @@ class Journal:
 
     def baseline_ms(self) -> int | None:
         """Return when the baseline was taken, by the venue's time."""
-        value = self._fact("baseline_ms")
+        value = self._store.fact("baseline_ms")
         return None if value is None else int(value)
 
     def positions(self) -> dict[str, Decimal]:
@@ -301,14 +310,14 @@ class Journal:
     @property
     def is_complete(self) -> bool:
         """Whether every order of ours that the venue ever had is in here."""
-        return self._fact("is_complete") == "yes"
+        return self._store.fact("is_complete") == "yes"
 
     def set_complete(self, is_complete: bool) -> None:
         """Say whether it is; what was once incomplete stays so."""
 
         def work() -> None:
-            if self._fact("is_complete") != "no":
-                self._set_fact("is_complete", "yes" if is_complete else "no")
+            if self._store.fact("is_complete") != "no":
+                self._store.set_fact("is_complete", "yes" if is_complete else "no")
 
         self._store.write(work)
 
@@ -348,7 +357,8 @@ class Journal:
         )
         if not done.rowcount:
             return None
-        if is_early and place is not None and place <= int(self._fact("baseline_order") or 0):
+        self.money.note_early(fill, place)
+        if is_early and place is not None and place <= int(self._store.fact("baseline_order") or 0):
             self._take_from_baseline(fill)
         return replace(fill, cloid=cloid)
 
@@ -361,13 +371,6 @@ class Journal:
     def _place(self, cloid: str) -> int | None:
         rows = self._store.read("SELECT rowid AS place FROM orders WHERE cloid = ?", (cloid,))
         return int(rows[0]["place"]) if rows else None
-
-    def _fact(self, name: str) -> str | None:
-        rows = self._store.read("SELECT value FROM facts WHERE name = ?", (name,))
-        return str(rows[0]["value"]) if rows else None
-
-    def _set_fact(self, name: str, value: str) -> None:
-        self._store.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def _insert(self, order: NewOrder, decision_id: str, at_ms: int) -> None:
         trigger = order.trigger

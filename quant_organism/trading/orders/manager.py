@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from quant_organism.errors import InputError
 from quant_organism.trading.orders.journal import Journal
@@ -17,6 +17,7 @@ from quant_organism.trading.orders.states import ActionRecord, Change, Event, Or
 from quant_organism.trading.orders.venue import Venue
 from quant_organism.venue import (
     Accepted,
+    CashFlow,
     Fence,
     Fill,
     NewOrder,
@@ -31,8 +32,10 @@ from quant_organism.venue import (
 )
 from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, Grouping
 
+T = TypeVar("T")
 FILL_OVERLAP_MS: Final = 60_000
-"""Fills are fetched again from so long before the newest one that is known: they may become visible out of order."""
+"""Fills, and money that came or went, are fetched again from so long before the newest that is known: they may become
+visible out of order."""
 _POLL_SECONDS: Final = 0.25
 _ENDS: Final = frozenset({"filled", "canceled", "rejected"})
 _EVENTS: Final[Mapping[Standing, Event]] = {
@@ -257,6 +260,21 @@ class OrderManager:
         since = max(baseline or 0, (newest or 0) - FILL_OVERLAP_MS)
         return self.hear_fills(self.venue.fills(since))
 
+    def sync_flows(self) -> list[CashFlow]:
+        """Fetch funding and transfers that are missing here; return them. Before the books have begun there are none.
+
+        Raises
+        ------
+        VenueError
+            There was no answer.
+        """
+        money = self.journal.money
+        funded, moved = money.last_funding_ms(), money.last_transfer_ms()
+        if funded is None or moved is None:
+            return []
+        flows = self.venue.fundings(funded - FILL_OVERLAP_MS) + self.venue.transfers(moved - FILL_OVERLAP_MS)
+        return money.add(flows)
+
     # what is not known
 
     def settle(self) -> list[ActionRecord]:
@@ -293,13 +311,22 @@ class OrderManager:
         VenueError
             There was no answer.
         """
+
+        def is_seen(shown: VenueOrder | None) -> bool:
+            return shown is not None and is_enough(shown)
+
+        shown = self.look_until(lambda: self.venue.order_status(cloid), is_seen)
+        if shown is not None:
+            self.hear_order(shown)
+        return shown
+
+    def look_until(self, look: Callable[[], T], is_enough: Callable[[T], bool]) -> T:
+        """Look until it is enough, or everything that was processed must have become visible; return the last."""
         waited = 0.0
         while True:
-            shown = self.venue.order_status(cloid)
-            if (shown is not None and is_enough(shown)) or waited >= self._visibility:
-                if shown is not None:
-                    self.hear_order(shown)
-                return shown
+            seen = look()
+            if is_enough(seen) or waited >= self._visibility:
+                return seen
             self._sleep(_POLL_SECONDS)
             waited += _POLL_SECONDS
 

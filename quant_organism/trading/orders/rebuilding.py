@@ -62,6 +62,7 @@ def take_baseline(manager: OrderManager) -> None:
         fetch_fills(manager)
     state = manager.venue.account()
     manager.journal.set_baseline(state.positions, state.time_ms)
+    manager.journal.money.open(state)
 
 
 def fetch_fills(manager: OrderManager) -> None:

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from quant_organism.trading.orders.manager import OrderManager
+from quant_organism.trading.orders.money import Balance
 from quant_organism.trading.orders.rebuilding import rebuild, take_baseline
 from quant_organism.trading.orders.states import STATES, State
 from quant_organism.trading.orders.venue import cancel_in_batches
-from quant_organism.venue import Accepted, Fill, OpenOrder, Standing, VenueOrder
+from quant_organism.venue import Accepted, AccountState, CashFlow, Fill, OpenOrder, Standing, VenueOrder
 
 Ours = State | Literal["absent"]
 Theirs = Standing | Literal["absent"]
@@ -142,6 +143,11 @@ class Reconciliation:
         Fills of no order in the journal, each told once: another's, a liquidation's, or of an order that is lost.
     storage_failure
         Why what is known is in memory only; None: it is on disk.
+    balance
+        Equity of the venue against that of the books; None where the venue does not show what it takes: a unified
+        account's money moves for other reasons too.
+    transfers
+        Deposits, withdrawals and the like, each told once.
     """
 
     resolutions: tuple[Resolution, ...]
@@ -150,6 +156,13 @@ class Reconciliation:
     recovered: tuple[str, ...] = ()
     foreign_fills: tuple[Fill, ...] = ()
     storage_failure: str | None = None
+    balance: Balance | None = None
+    transfers: tuple[CashFlow, ...] = ()
+
+    @property
+    def balance_gap(self) -> Balance | None:
+        """The balance where equity is not what the books explain, to the cent; it is told until a person accepts it."""
+        return None if self.balance is None or self.balance.is_even else self.balance
 
     @property
     def liquidations(self) -> tuple[Fill, ...]:
@@ -158,10 +171,14 @@ class Reconciliation:
 
     @property
     def is_clean(self) -> bool:
-        """Whether our books were the venue's, nothing is left in doubt, and nobody but us has traded since the last."""
+        """Whether our books were the venue's, nothing is left in doubt, and nobody but us has traded since the last.
+
+        Money that came or went, and is known, is no doubt.
+        """
         doubts = any(resolution.action in ("look_again", "foreign") for resolution in self.resolutions)
         happened = self.recovered or self.foreign_fills
-        return not (doubts or self.position_gaps or self.unsettled or happened or self.storage_failure)
+        gaps = self.position_gaps or self.balance_gap
+        return not (doubts or gaps or self.unsettled or happened or self.storage_failure)
 
 
 def resolve(ours: Ours, theirs: Theirs, *, looked: bool = False) -> tuple[Action, str]:
@@ -219,8 +236,7 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
         for record in journal.orders(live_only=True)
         if record.order.cloid not in seen
     ]
-    manager.sync_fills()
-    gaps = position_gaps(manager)
+    gaps, balance = _compared(manager)
     manager.is_reconciled = True
     return Reconciliation(
         resolutions=tuple(resolutions),
@@ -229,25 +245,64 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
         recovered=tuple(recovered),
         foreign_fills=tuple(journal.take_foreign_fills()),
         storage_failure=journal.failure,
+        balance=balance,
+        transfers=tuple(journal.money.take_transfers()),
     )
 
 
-def position_gaps(manager: OrderManager) -> dict[str, tuple[Decimal, Decimal]]:
-    """Return positions by our books and at the venue, where they differ.
+def accept_balance(manager: OrderManager, why: str) -> Balance | None:
+    """Take over what the venue has more, or less, than the books explain, on a person's word; return what it was.
+
+    Parameters
+    ----------
+    manager
+        Whose books.
+    why
+        What the person says; it is kept with the amount.
 
     Raises
     ------
     VenueError
         There was no answer.
     """
+    state = manager.venue.account()
+    manager.sync_fills()
+    manager.sync_flows()
+    balance = manager.journal.money.balance(state)
+    if balance is not None and not balance.is_even:
+        manager.journal.money.accept(balance, state.time_ms, why)
+    return balance
+
+
+def position_gaps(manager: OrderManager, state: AccountState) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return positions by our books and at the venue, where they differ."""
     ours = manager.journal.positions()
-    theirs = {item.coin: item.szi for item in manager.venue.account().positions if item.szi}
+    theirs = {item.coin: item.szi for item in state.positions if item.szi}
     zero = Decimal(0)
     return {
         coin: (ours.get(coin, zero), theirs.get(coin, zero))
         for coin in sorted(ours.keys() | theirs.keys())
         if ours.get(coin, zero) != theirs.get(coin, zero)
     }
+
+
+def _compared(manager: OrderManager) -> tuple[dict[str, tuple[Decimal, Decimal]], Balance | None]:
+    """Return gaps of positions, and the balance; what differs is looked at until everything must be visible."""
+    money, differs = manager.journal.money, True
+
+    def look() -> tuple[dict[str, tuple[Decimal, Decimal]], Balance | None]:
+        nonlocal differs
+        state = manager.venue.account()
+        manager.sync_fills()
+        manager.sync_flows()
+        gaps = position_gaps(manager, state)
+        if not gaps:
+            money.open(state)
+        balance = money.balance(state)
+        differs = bool(gaps) or (balance is not None and not balance.is_even)
+        return gaps, balance
+
+    return manager.look_until(look, lambda _: not differs)
 
 
 def _treat(manager: OrderManager, cloid: str, order: VenueOrder | None) -> Resolution:

@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from quant_organism.trading.orders.states import ActionRecord, Change
 from quant_organism.venue import Fill
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -36,12 +37,29 @@ CREATE TABLE IF NOT EXISTS fills (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS fills_by_oid ON fills (oid);
 CREATE INDEX IF NOT EXISTS fills_by_cloid ON fills (cloid);
+CREATE TABLE IF NOT EXISTS flows (
+    time_ms INTEGER NOT NULL, kind TEXT NOT NULL, coin TEXT NOT NULL, name TEXT NOT NULL, usd TEXT NOT NULL,
+    PRIMARY KEY (time_ms, kind, coin, name)
+) STRICT;
 CREATE TABLE IF NOT EXISTS baseline (coin TEXT PRIMARY KEY, szi TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS moves (
     at_ms INTEGER NOT NULL, cloid TEXT NOT NULL, before TEXT NOT NULL, event TEXT NOT NULL, after TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
 """
+
+UPGRADES: Final[Mapping[str, Sequence[str]]] = {
+    "2": (
+        "ALTER TABLE oids ADD COLUMN sz TEXT",
+        "ALTER TABLE oids ADD COLUMN said_filled TEXT NOT NULL DEFAULT '0'",
+        "ALTER TABLE fills ADD COLUMN liquidation_method TEXT",
+        # what was placed anew was the size in all
+        "UPDATE actions SET changes = (SELECT json_group_object(key, json_array(json_extract(value, '$[0]'), "
+        "json_extract(value, '$[1]'), json_extract(value, '$[1]'))) FROM json_each(changes)) WHERE changes <> '{}'",
+    ),
+    "3": (),
+}
+"""What makes a journal of a version one of the next, before tables that it lacks are made."""
 
 
 def action_of(row: sqlite3.Row) -> ActionRecord:

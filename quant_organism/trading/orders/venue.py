@@ -6,6 +6,7 @@ from typing import Protocol
 
 from quant_organism.venue import (
     AccountState,
+    CashFlow,
     Fence,
     Fill,
     Holdings,
@@ -62,6 +63,14 @@ class Venue(Protocol):
 
     def fills(self, since_ms: int) -> list[Fill]:
         """Return all fills from a time on."""
+        ...
+
+    def fundings(self, since_ms: int) -> list[CashFlow]:
+        """Return all funding from a time on."""
+        ...
+
+    def transfers(self, since_ms: int) -> list[CashFlow]:
+        """Return all other money that came or went without a trade from a time on."""
         ...
 
     def mids(self) -> dict[str, Decimal]:

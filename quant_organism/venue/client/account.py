@@ -15,6 +15,7 @@ from quant_organism.venue.protocol import texts
 from quant_organism.venue.protocol.texts import Tif
 
 _TIFS: Final[Mapping[str, Tif]] = {"Gtc": "Gtc", "Ioc": "Ioc", "Alo": "Alo", "FrontendMarket": "Ioc"}
+_FINEST: Final = Decimal("1e-8")
 Standing = Literal["open", "filled", "canceled", "rejected", "other"]
 T = TypeVar("T")
 
@@ -126,13 +127,33 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """Money and positions; USD."""
+    """Money and positions; USD.
+
+    Parameters
+    ----------
+    account_value_usd, withdrawable_usd, margin_used_usd
+        Equity, what may be taken out, and what positions bind.
+    time_ms
+        Of the venue; 0 in answers that do not say it.
+    is_unified
+        The money is that of spot, which other things than perpetuals move too.
+    """
 
     account_value_usd: Decimal
     withdrawable_usd: Decimal
     margin_used_usd: Decimal
     positions: tuple[Position, ...]
     time_ms: int
+    is_unified: bool = False
+
+    @property
+    def cash_usd(self) -> Decimal | None:
+        """Equity without the value of positions, which is signed; None: a position has no mark, or money is spot."""
+        values = [None if item.mark_px is None else item.szi * item.mark_px for item in self.positions if item.szi]
+        if self.is_unified or None in values:
+            return None
+        cash = self.account_value_usd - sum((value for value in values if value is not None), Decimal(0))
+        return cash.quantize(_FINEST)  # a mark is a quotient here
 
 
 def read_account(answer: Any) -> AccountState:
@@ -147,9 +168,9 @@ def read_account(answer: Any) -> AccountState:
     def read(body: Mapping[str, Any]) -> AccountState:
         summary = body["marginSummary"]
         return AccountState(
-            account_value_usd=_number(summary["accountValue"]),
-            withdrawable_usd=_number(body["withdrawable"]),
-            margin_used_usd=_number(summary["totalMarginUsed"]),
+            account_value_usd=number(summary["accountValue"]),
+            withdrawable_usd=number(body["withdrawable"]),
+            margin_used_usd=number(summary["totalMarginUsed"]),
             positions=tuple(position_of(item["position"]) for item in body["assetPositions"]),
             time_ms=int(body.get("time", 0)),
         )
@@ -170,9 +191,8 @@ def with_spot_money(state: AccountState, answer: Any) -> AccountState:
         usdc = [row for row in body["balances"] if row["coin"] == "USDC"]
         total = sum((amount(row["total"]) for row in usdc), Decimal(0))
         held = sum((amount(row["hold"]) for row in usdc), Decimal(0))
-        return replace(
-            state, account_value_usd=total, withdrawable_usd=max(total - held, Decimal(0)), margin_used_usd=held
-        )
+        free = max(total - held, Decimal(0))
+        return replace(state, account_value_usd=total, withdrawable_usd=free, margin_used_usd=held, is_unified=True)
 
     return _reading(read, answer, "spotClearinghouseState")
 
@@ -249,12 +269,18 @@ def in_order(fills: Iterable[Fill]) -> list[Fill]:
     return sorted(once.values(), key=lambda fill: (fill.time_ms, fill.tid, fill.oid))
 
 
-def _number(value: Any) -> Decimal:
-    """Return a number that is one: neither NaN nor infinite."""
-    number = Decimal(value)
-    if not number.is_finite():
+def number(value: Any) -> Decimal:
+    """Return a number of an answer.
+
+    Raises
+    ------
+    ValueError, TypeError, InvalidOperation
+        Not a number, or infinite.
+    """
+    read = Decimal(value)
+    if not read.is_finite():
         raise ValueError(f"{value!r} is not a number")
-    return number
+    return read
 
 
 def amount(value: Any) -> Decimal:
@@ -265,10 +291,10 @@ def amount(value: Any) -> Decimal:
     ValueError, TypeError, InvalidOperation
         Not a number, infinite or negative.
     """
-    number = _number(value)
-    if number < 0:
+    read = number(value)
+    if read < 0:
         raise ValueError(f"{value!r} is negative")
-    return number
+    return read
 
 
 def _is_buy(side: Any) -> bool:
@@ -319,9 +345,9 @@ def _fill(body: Mapping[str, Any], user: str) -> Fill:
         oid=int(body["oid"]),
         tid=int(body.get("tid", 0)),  # absent in answers of 2023
         cloid=None if cloid is None else str(cloid).lower(),
-        fee=_number(body.get("fee") or 0),
+        fee=number(body.get("fee") or 0),
         fee_token=body.get("feeToken", "USDC"),
-        closed_pnl=_number(body.get("closedPnl") or 0),
+        closed_pnl=number(body.get("closedPnl") or 0),
         crossed=body.get("crossed") is True,
         is_liquidation=is_ours,
         liquidation_method=method if isinstance(method, str) else None,
@@ -337,14 +363,14 @@ def position_of(body: Mapping[str, Any]) -> Position:
         It is none.
     """
     entry, liquidation = body.get("entryPx"), body.get("liquidationPx")
-    szi, value = _number(body["szi"]), body.get("positionValue")
+    szi, value = number(body["szi"]), body.get("positionValue")
     return Position(
         coin=body["coin"],
         szi=szi,
         entry_px=None if entry is None else amount(entry),
         mark_px=None if value is None or not szi else amount(value) / abs(szi),
         liquidation_px=None if liquidation is None else amount(liquidation),
-        margin_used_usd=_number(body.get("marginUsed") or 0),
+        margin_used_usd=number(body.get("marginUsed") or 0),
         leverage=int(body["leverage"]["value"]),
         is_cross=body["leverage"]["type"] == "cross",
     )

@@ -26,6 +26,7 @@ from quant_organism.venue.client.account import (
 )
 from quant_organism.venue.client.acting import UNIFIED, AccountStanding, account_mode, check_account
 from quant_organism.venue.client.exposure import Holdings, Resting, see_open_orders, see_positions, see_twaps
+from quant_organism.venue.client.flows import CashFlow, flows_in_order, read_fundings, read_ledger
 from quant_organism.venue.client.limits import AddressBudget, NonceSource
 from quant_organism.venue.client.listings import Listed, Listings, dex_names, load_listings
 from quant_organism.venue.client.network import VenueSpec
@@ -44,6 +45,7 @@ from quant_organism.venue.protocol.instruments import dex_name
 from quant_organism.venue.protocol.wire import Grouping
 
 FILLS_PER_ANSWER: Final = 2_000
+FLOWS_PER_ANSWER: Final = 500
 LOW_BUDGET: Final = 500
 """Requests left of the account below which its true number is asked for."""
 EXPIRY_FACTOR: Final = 2
@@ -196,6 +198,14 @@ class HyperliquidVenue:
             # rows of one millisecond may fill a page: then there is no way past them but the next one
             start = newest if newest > start else start + 1
 
+    def fundings(self, since_ms: int) -> list[CashFlow]:
+        """Return all funding that was paid and received from a time on, by time, each once."""
+        return self._flows("userFunding", since_ms, read_fundings)
+
+    def transfers(self, since_ms: int) -> list[CashFlow]:
+        """Return all other money that came or went without a trade from a time on, by time, each once."""
+        return self._flows("userNonFundingLedgerUpdates", since_ms, lambda answer: read_ledger(answer, self._user))
+
     def mids(self) -> dict[str, Decimal]:
         """Return the mid price of every coin that has one."""
         mids: dict[str, Decimal] = {}
@@ -299,6 +309,17 @@ class HyperliquidVenue:
             return Fence.NEVER
         closed = "duplicate nonce" in outcome.text or "nonce too low" in outcome.text
         return Fence.CLOSED if closed else Fence.UNSURE
+
+    def _flows(self, kind: str, since_ms: int, read: Callable[[Any], list[CashFlow]]) -> list[CashFlow]:
+        found: list[CashFlow] = []
+        start = since_ms
+        while True:
+            page = read(self.transport.info({"type": kind, "user": self._user, "startTime": start}))
+            found += page
+            if len(page) < FLOWS_PER_ANSWER:
+                return flows_in_order(found)
+            newest = max(flow.time_ms for flow in page)
+            start = newest if newest > start else start + 1
 
     def _see(self, what: str, body: dict[str, str], see: Callable[[Any], V], empty: V) -> V:
         """Return what an answer shows; where there is none, nothing and a doubt."""
