@@ -26,8 +26,17 @@ def run() -> list[dict[str, Any]]:
     rng, families = np.random.default_rng(0), sorted(evolving_families())
     genomes = [random_genome(rng, families[place % len(families)]) for place in range(MEMBERS)]
     market, evaluator = panel(BARS, ASSETS), Evaluator(threads=1)
-    # Without drawdown limits it trades to the end, whatever the genomes earn.
-    rules = AccountRules.alone(halve_at=0.97, no_entries_at=0.98, flat_at=0.99)
+    # Without limits of its losses it trades to the end, whatever the genomes earn.
+    rules = AccountRules.alone(
+        halve_at=0.97,
+        no_entries_at=0.98,
+        flat_at=0.99,
+        day_no_entries_at=0.98,
+        day_flat_at=0.99,
+        rapid_exits=1_000,
+        rapid_loss=0.99,
+        tail_loss_at=0.99,
+    )
     setting = committee_setting(
         Committee.of(genomes), market, Costs(), rules=rules, daily_before=[0.001, -0.001] * 30, evaluator=evaluator
     )

@@ -1,4 +1,4 @@
-"""The account: one object from virtual positions to orders (rules A1 to A9 of docs/execution.md).
+"""The account: one object from virtual positions to orders (rules A1 to A11 of docs/execution.md).
 
 `plan` says what to trade at a close, `plan_resting` what rests at the venue, `book` is the one door for what happened.
 What a strategy decides is the business of `strategies`; how orders reach the venue, that of `trading`.
@@ -28,7 +28,7 @@ from quant_organism.backtest.account.figures import (
 from quant_organism.backtest.account.model import AccountBar, FillModel, trade_account_bar
 from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Plan, plan
 from quant_organism.backtest.account.resting import LegLevels, RestingPlan, plan_resting
-from quant_organism.backtest.account.risk import RiskState
+from quant_organism.backtest.account.risk import Restraint, RiskState
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
 from quant_organism.backtest.account.streaming import VirtualStream
 from quant_organism.backtest.account.walk import AccountPath, walk
@@ -59,6 +59,7 @@ __all__ = [
     "Rearmed",
     "RestingPlan",
     "RestingSent",
+    "Restraint",
     "RiskState",
     "StandingOrder",
     "SubAccount",

@@ -12,7 +12,7 @@ from quant_organism.backtest.account.risk import RiskState
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset
 from quant_organism.errors import InputError
 
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 
 STOP, TARGET, IOC = "stop", "target", "ioc"
 """Kinds of orders: what rests at the venue, and what is sent at a close."""
@@ -82,6 +82,8 @@ class AccountBook:
         Lots at the venue, by symbol; none of them 0.
     marks
         Last known lot price of each symbol.
+    spent
+        What each position has cost since it was last flat less what it brought, fees counted, micro-USD.
     execution, members
         Sub-accounts; those of members by (strategy, member).
     units, shares
@@ -118,6 +120,7 @@ class AccountBook:
     capital: int = 0
     positions: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)
     execution: SubAccount = field(default_factory=SubAccount)
     members: dict[tuple[str, str], SubAccount] = field(default_factory=dict)
     units: dict[LegKey, float] = field(default_factory=dict)
@@ -177,6 +180,7 @@ class AccountBook:
             "capital": self.capital,
             "positions": dict(sorted(self.positions.items())),
             "marks": dict(sorted(self.marks.items())),
+            "spent": dict(sorted(self.spent.items())),
             "execution": _sub_to_dict(self.execution),
             "members": [[*key, _sub_to_dict(self.members[key])] for key in sorted(self.members)],
             "units": [[*key, units] for key, units in sorted(self.units.items())],
@@ -227,6 +231,7 @@ class AccountBook:
             capital=fields["capital"],
             positions=dict(fields["positions"]),
             marks=dict(fields["marks"]),
+            spent=dict(fields["spent"]),
             execution=_sub_from_dict(fields["execution"]),
             members={(strategy, member): _sub_from_dict(sub) for strategy, member, sub in fields["members"]},
             units={(strategy, member, symbol): units for strategy, member, symbol, units in fields["units"]},

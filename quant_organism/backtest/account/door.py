@@ -22,6 +22,7 @@ from quant_organism.backtest.account.book import (
     lines_record,
     units_record,
 )
+from quant_organism.backtest.account.limits import exit_noted
 from quant_organism.backtest.account.plan import Plan, virtual_nets
 from quant_organism.backtest.account.resting import RestingPlan
 from quant_organism.backtest.account.splits import split_by, split_to
@@ -223,7 +224,9 @@ def _(event: AccountFill, account: AccountBook) -> None:
             remedy=f"book it as a trade {BY_HAND}",
         )
     account.cash -= paid + event.fee
-    held = account.positions.get(symbol, 0) + event.lots
+    before = account.positions.get(symbol, 0)
+    held = before + event.lots
+    _count_exit(account, event, before, paid + event.fee)
     execution = account.execution
     execution.cash -= paid + event.fee
     execution.hold(symbol, execution.lots.get(symbol, 0) + event.lots)
@@ -295,6 +298,7 @@ def _(event: CapitalPaid, account: AccountBook) -> None:
         equity=risk.equity + event.amount,
         base=max(risk.base + event.amount, 0),
         peak=max(risk.peak + event.amount, 0),
+        recent=tuple((time, equity + event.amount) for time, equity in risk.recent),
     )
 
 
@@ -312,6 +316,20 @@ def _move(account: AccountBook, made: Plan, symbol: str, reference: int) -> None
             member.add(symbol, lots, reference)
             account.execution.add(symbol, -lots, reference)
             member.moved[symbol] = member.moved.get(symbol, 0) + abs(lots) * reference
+
+
+def _count_exit(account: AccountBook, event: AccountFill, held: int, cost: int) -> None:
+    # What a position has cost so far; one that ends, or changes its side, having cost more than it brought was a loss.
+    spent, left = account.spent.pop(event.symbol, 0), 0
+    if held * event.lots >= 0 or abs(event.lots) < abs(held):
+        left = spent + cost
+    else:
+        closing = math.floor(cost * (abs(held) / abs(event.lots)))
+        left = cost - closing
+        if spent + closing > 0:
+            account.risk = exit_noted(account.risk, account.rules, event.time)
+    if left:
+        account.spent[event.symbol] = left
 
 
 def _charge(account: AccountBook, symbol: str, cost: int) -> None:

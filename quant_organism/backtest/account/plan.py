@@ -1,4 +1,4 @@
-"""The plan: from virtual units to orders, pure and exact (rules A1 to A6, A8 and A9 of docs/execution.md).
+"""The plan: from virtual units to orders, pure and exact (rules A1 to A6 and A8 to A11 of docs/execution.md).
 
 Sums run in the order of keys, so that neither the order of members nor that of assets changes a bit. Amounts are in
 micro-USD and prices are lot prices (`rules.py`).
@@ -6,15 +6,18 @@ micro-USD and prices are lot prices (`rules.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from quant_organism.backtest.account.book import IOC, AccountBook, LegKey, client_id, order_line
-from quant_organism.backtest.account.risk import RiskState, at_close
+from quant_organism.backtest.account.limits import at_close
+from quant_organism.backtest.account.risk import Restraint, RiskState
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset
 from quant_organism.backtest.account.splits import split_to, towards_zero
 
 _NO_LEGS: Set[tuple[str, str]] = frozenset()
+_NO_RESTRAINT = Restraint()
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class AccountClose:
         Of the virtual book in the bar that closes here, shares counted.
     stopless
         Members, as (strategy, member), whose levels are no stops of their own.
+    restraint
+        What is held against the targets from outside.
     """
 
     time: int
@@ -43,6 +48,7 @@ class AccountClose:
     shares: Mapping[str, float]
     virtual_return: float = 0.0
     stopless: Set[tuple[str, str]] = field(default=_NO_LEGS)
+    restraint: Restraint = _NO_RESTRAINT
 
 
 @dataclass(frozen=True)
@@ -142,14 +148,15 @@ def plan(book: AccountBook, close: AccountClose) -> Plan:
         if close.units[key] != 0.0 and key not in benched and key[2] in marks
     }
     open_now = {symbol for symbol in close.prices if symbol not in book.frozen and symbol not in book.gone}
-    wanted, quotas, at_cap = _wanted(active, close.shares, marks, risk, book, open_now)
+    wanted, quotas, at_cap = _wanted(active, close, marks, risk, book, open_now)
+    entry = min(risk.entry(rules), close.restraint.entry)
     locked = _still_locked(book.locked, active, close.shares)
 
     targets: dict[str, int] = {}
     lots: dict[LegKey, int] = {}
     for symbol in sorted(open_now):
         held, whole = book.positions.get(symbol, 0), towards_zero(wanted.get(symbol, 0.0))
-        target = whole if risk.may_enter(rules) and symbol not in locked else _between(whole, held)
+        target = _grown(whole, held, 0.0 if symbol in locked else entry)
         targets[symbol] = target
         legs = [key for key in sorted(quotas) if key[2] == symbol]
         kept = target / whole if whole else 1.0
@@ -161,7 +168,7 @@ def plan(book: AccountBook, close: AccountClose) -> Plan:
 
 def _wanted(
     units: Mapping[LegKey, float],
-    shares: Mapping[str, float],
+    close: AccountClose,
     marks: Mapping[str, int],
     risk: RiskState,
     book: AccountBook,
@@ -172,7 +179,7 @@ def _wanted(
     rules, assets, equity = book.rules, book.assets, float(max(risk.equity, 0))
     strategies = sorted({strategy for strategy, _, _ in units})
     symbols = sorted({symbol for _, _, symbol in units})
-    scales = {name: shares[name] * risk.scale * (risk.base / 1e6) for name in strategies}
+    scales = {name: close.shares[name] * risk.scale * (risk.base / 1e6) for name in strategies}
     sums: dict[tuple[str, str], float] = {}
     for strategy, member, symbol in sorted(units):
         sums[strategy, symbol] = sums.get((strategy, symbol), 0.0) + units[strategy, member, symbol]
@@ -197,7 +204,12 @@ def _wanted(
         clips[symbol] = most / value if value > most else 1.0
         net[symbol] = total * clips[symbol]
     fitted = _fitted(net, marks, rules, book, equity, open_now)
-    factor = fitted * risk.factor
+    at_cap = min((fitted, *cuts.values(), *clips.values())) < 1.0
+    for symbol in symbols:
+        side = close.restraint.long if net[symbol] > 0.0 else close.restraint.short
+        net[symbol] *= side
+        clips[symbol] *= side
+    factor = fitted * risk.factor(rules)
     wanted = {symbol: net[symbol] * factor for symbol in symbols if symbol in open_now}
     quotas = {
         (strategy, member, symbol): scales[strategy]
@@ -207,7 +219,7 @@ def _wanted(
         for strategy, member, symbol in sorted(units)
         if symbol in open_now
     }
-    return wanted, quotas, min((fitted, *cuts.values(), *clips.values())) < 1.0
+    return wanted, quotas, at_cap
 
 
 def _fitted(
@@ -252,11 +264,11 @@ def virtual_nets(units: Mapping[LegKey, float], shares: Mapping[str, float]) -> 
     return nets
 
 
-def _between(target: int, held: int) -> int:
-    # What of a target lies between 0 and what is held.
-    if target * held <= 0:
-        return 0
-    return min(target, held) if held > 0 else max(target, held)
+def _grown(target: int, held: int, entry: float) -> int:
+    # What of a target lies between 0 and what is held, or is no more than a share of it.
+    kept = min(abs(target), abs(held)) if target * held > 0 else 0
+    size = max(kept, math.floor(abs(target) * entry))
+    return size if target > 0 else -size
 
 
 def _orders(

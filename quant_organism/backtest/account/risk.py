@@ -1,20 +1,49 @@
-"""How much the account risks: the scale of its virtual book (A2, A3) and what a drawdown takes away (A8, A9).
+"""What is known of an account's risk between two closes, and what keeps its positions small from outside.
 
-`RiskState` is what is known between two closes, `at_close` moves it over one. Times are closes, UTC milliseconds; money
-is in micro-USD.
+`limits.at_close` moves a `RiskState` over a close. Times are closes, UTC milliseconds; money is in micro-USD.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from quant_organism.backtest.account.rules import AccountRules
-from quant_organism.market.schema import MS_PER_DAY
 
 DAYS_PER_YEAR: Final = 365
+
+CLOSED, NO_ENTRIES, FLAT, HALF_OPEN = range(4)
+"""What the loss of a day allows: everything, nothing that grows, nothing at all, and the day after that half."""
+
+_SERIES: Final = ("daily", "losing_exits", "recent", "gains")
+
+HALF: Final = 0.5
+"""Share of its target that a position may grow to while a breaker is half-open."""
+
+
+class Restraint(NamedTuple):
+    """What is held against an account's targets from outside at a close; nothing, as a default.
+
+    It only shrinks. What follows from bars (a storm in the market) and what is recorded while trading (a slow venue,
+    the mood, a person) come the same way, so that a replay of the record plans the same orders.
+
+    Parameters
+    ----------
+    long, short
+        Factors of long and of short targets, in [0, 1].
+    entry
+        Share of its target that a position may grow to, in [0, 1]; what is held already may stay.
+    """
+
+    long: float = 1.0
+    short: float = 1.0
+    entry: float = 1.0
+
+    def also(self, other: Restraint) -> Restraint:
+        """Return both at once: sizes multiply, entry is that of the tighter one."""
+        return Restraint(self.long * other.long, self.short * other.short, min(self.entry, other.entry))
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,18 @@ class RiskState:
         Close until which a liquidation keeps everything at half.
     margin_is_short
         Whether equity was too near to the maintenance margin at this close.
+    day
+        What the loss since 00:00 UTC allows: CLOSED, NO_ENTRIES, FLAT, or HALF_OPEN on the day after FLAT.
+    paused_until, eased_until
+        Close until which rapid losses let nothing grow, and until which it then grows to half.
+    losing_exits
+        Times of the latest fills that ended a position at a loss, since rapid losses last tripped.
+    recent
+        (close, equity) of the last quarter of an hour, this close included.
+    gains
+        Daily returns of the account, the latest last, no more than count.
+    tail
+        Loss of a day that one in a hundred exceeds, over equity, as foreseen at 00:00 UTC; 0 while it is unknown.
     """
 
     time: int = -1
@@ -69,25 +110,38 @@ class RiskState:
     rearmed: bool = False
     halved_until: int = -1
     margin_is_short: bool = False
+    day: int = CLOSED
+    paused_until: int = -1
+    eased_until: int = -1
+    losing_exits: tuple[int, ...] = ()
+    recent: tuple[tuple[int, int], ...] = ()
+    gains: tuple[float, ...] = ()
+    tail: float = 0.0
 
     @property
     def drawdown(self) -> float:
         """Loss from the peak, as a fraction of it."""
         return 1.0 - self.equity / self.peak if self.peak > 0 else 0.0
 
-    @property
-    def factor(self) -> float:
-        """What every target is multiplied with (A8, A9)."""
+    def factor(self, rules: AccountRules) -> float:
+        """What every target is multiplied with (A8, A9, and the breakers that close everything or scale it)."""
         factor = 0.5 if self.halved or self.on_probation else 1.0
         if self.time < self.halved_until:
             factor *= 0.5
         if self.margin_is_short:
             factor *= 0.5
-        return 0.0 if self.stopped else factor
+        if self.tail > rules.tail_loss_at:
+            factor *= rules.tail_loss_at / self.tail
+        return 0.0 if self.stopped or self.day == FLAT else factor
 
-    def may_enter(self, rules: AccountRules) -> bool:
-        """Say whether positions may grow."""
-        return not self.stopped and self.drawdown < rules.no_entries_at
+    def entry(self, rules: AccountRules) -> float:
+        """Return the share of its target that a position may grow to: 1, half while a breaker is half-open, or 0."""
+        drawn_down = self.stopped or self.drawdown >= rules.no_entries_at
+        if drawn_down or self.day in (NO_ENTRIES, FLAT) or self.time < self.paused_until:
+            return 0.0
+        if self.tail > rules.tail_loss_at:
+            return 0.0
+        return HALF if self.day == HALF_OPEN or self.time < self.eased_until else 1.0
 
     @classmethod
     def seeded(cls, daily: Sequence[float], rules: AccountRules) -> RiskState:
@@ -106,44 +160,13 @@ class RiskState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain values."""
-        return {**vars(self), "daily": list(self.daily)}
+        return {**vars(self), **{name: list(getattr(self, name)) for name in _SERIES}}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> RiskState:
         """Read what `to_dict` returned, also after it was JSON."""
-        return cls(**{**fields, "daily": tuple(fields["daily"])})
-
-
-def at_close(
-    before: RiskState,
-    rules: AccountRules,
-    *,
-    time: int,
-    equity: int,
-    maintenance: float,
-    flat: bool,
-    virtual_return: float,
-) -> RiskState:
-    """Move the risk to a close; at one that it knows already, it stays as it was.
-
-    Parameters
-    ----------
-    before
-        At the close before.
-    rules
-        Limits.
-    time, equity
-        The close, and the equity at it.
-    maintenance
-        Maintenance margin of the positions held.
-    flat
-        Whether there are none.
-    virtual_return
-        Of the virtual book in the bar that closes here.
-    """
-    if time == before.time:
-        return before
-    return _drawn_down(_sized(before, rules, time, equity, virtual_return), rules, maintenance, flat)
+        series = {name: tuple(fields[name]) for name in _SERIES}
+        return cls(**{**fields, **series, "recent": tuple((time, equity) for time, equity in series["recent"])})
 
 
 def realised_volatility(daily: Sequence[float]) -> float:
@@ -155,58 +178,3 @@ def realised_volatility(daily: Sequence[float]) -> float:
     for gain in daily:
         squares += (gain - mean) * (gain - mean)
     return math.sqrt(squares / (len(daily) - 1)) * math.sqrt(DAYS_PER_YEAR)
-
-
-def _sized(before: RiskState, rules: AccountRules, time: int, equity: int, virtual_return: float) -> RiskState:
-    # A2 and A3. The equity of a bar that ends at 00:00 is the last of its day.
-    if before.time < 0:
-        return replace(before, time=time, equity=equity, base=equity, peak=max(before.peak, equity))
-    growth, daily, base, scale = before.growth * (1.0 + virtual_return), before.daily, before.base, before.scale
-    if time // MS_PER_DAY > before.time // MS_PER_DAY:
-        daily = (*daily, growth - 1.0)[-rules.volatility_days :]
-        growth = 1.0
-        base = equity if time % MS_PER_DAY == 0 else before.equity
-        if len(daily) >= rules.least_volatility_days:
-            volatility = realised_volatility(daily)
-            wanted = rules.target_volatility / volatility if volatility > 0.0 else scale
-            if abs(wanted - scale) > rules.scale_band * scale:
-                scale = wanted
-    return replace(
-        before,
-        time=time,
-        equity=equity,
-        base=base,
-        scale=scale,
-        growth=growth,
-        daily=daily,
-        peak=max(before.peak, equity),
-    )
-
-
-def _drawn_down(risk: RiskState, rules: AccountRules, maintenance: float, flat: bool) -> RiskState:
-    # A8 and A9.
-    stopped, flat_since, peak, rearmed = risk.stopped, risk.flat_since, risk.peak, risk.rearmed
-    on_probation, calm_since, rearm_ms = risk.on_probation, risk.calm_since, rules.rearm_days * MS_PER_DAY
-    if not stopped and risk.drawdown >= rules.flat_at:
-        stopped, flat_since, rearmed = True, -1, False
-    if stopped:
-        flat_since = -1 if not flat else flat_since if flat_since >= 0 else risk.time
-        if flat_since >= 0 and risk.time - flat_since >= rearm_ms and (rearmed or not rules.person_rearms):
-            stopped, flat_since, peak, on_probation, calm_since = False, -1, risk.equity, True, -1
-    drawdown = 1.0 - risk.equity / peak if peak > 0 else 0.0
-    halved = drawdown >= rules.halve_at or (risk.halved and drawdown >= rules.restore_below)
-    if on_probation:
-        calm_since = -1 if drawdown >= rules.restore_below else calm_since if calm_since >= 0 else risk.time
-        if calm_since >= 0 and risk.time - calm_since >= rearm_ms:
-            on_probation, calm_since = False, -1
-    return replace(
-        risk,
-        peak=peak,
-        halved=halved,
-        stopped=stopped,
-        flat_since=flat_since,
-        on_probation=on_probation,
-        calm_since=calm_since,
-        rearmed=rearmed,
-        margin_is_short=risk.equity < rules.margin_multiple * maintenance,
-    )

@@ -1,4 +1,4 @@
-"""What binds an account: its limits (rules A1 to A9 of docs/execution.md), and the lots and prices of each asset.
+"""What binds an account: its limits (rules A1 to A11 of docs/execution.md), and the lots and prices of each asset.
 
 All that is traded is counted in whole lots and all money in whole micro-USD. A venue's price has at most
 `6 - sz_decimals` decimals and a lot is `10^-sz_decimals`, so that the price of one lot is a whole number of micro-USD:
@@ -33,6 +33,10 @@ _SHARES: Final = (
     "restore_below",
     "no_entries_at",
     "flat_at",
+    "day_no_entries_at",
+    "day_flat_at",
+    "rapid_loss",
+    "tail_loss_at",
 )
 
 
@@ -69,6 +73,13 @@ class AccountRules(NamedTuple):
         Part of the distance to liquidation that the stop stays inside of it.
     halve_at, restore_below, no_entries_at, flat_at
         Drawdowns (A8): half size, whole again, no entries, everything closed.
+    day_no_entries_at, day_flat_at
+        Loss since 00:00 UTC after which nothing grows until the next day, and after which everything is closed.
+    rapid_exits, rapid_loss, pause_minutes
+        So many losing exits in an hour, or such a loss within a quarter of an hour, let nothing grow for so long, and
+        for as long again only to half.
+    tail_loss_at
+        Most that one day in a hundred may cost, over equity; what is foreseen beyond it scales everything down.
     rearm_days
         Days flat before the account trades again, and days of little drawdown before it does so in full.
     person_rearms
@@ -97,6 +108,12 @@ class AccountRules(NamedTuple):
     restore_below: float = 0.025
     no_entries_at: float = 0.08
     flat_at: float = 0.10
+    day_no_entries_at: float = 0.03
+    day_flat_at: float = 0.05
+    rapid_exits: int = 5
+    rapid_loss: float = 0.015
+    pause_minutes: int = 60
+    tail_loss_at: float = 0.03
     rearm_days: int = 14
     person_rearms: bool = False
     margin_multiple: float = 3.0
@@ -119,7 +136,15 @@ class AccountRules(NamedTuple):
                 raise InputError(
                     f"{name} is {getattr(self, name)!r}, expected a share in [0, 1)", where="account rules"
                 )
-        positive = ("target_volatility", "strategy_cap", "gross_cap", "margin_cap", "least_order_usd", "rearm_days")
+        positive = (
+            "target_volatility",
+            "strategy_cap",
+            "gross_cap",
+            "margin_cap",
+            "least_order_usd",
+            "rearm_days",
+            "rapid_exits",
+        )
         for name in positive:
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected more than 0", where="account rules")
@@ -135,6 +160,11 @@ class AccountRules(NamedTuple):
             raise InputError(
                 f"drawdowns are {self.restore_below}, {self.halve_at}, {self.no_entries_at}, {self.flat_at}, expected "
                 "an ascending order",
+                where="account rules",
+            )
+        if not self.day_no_entries_at <= self.day_flat_at:
+            raise InputError(
+                f"losses of a day are {self.day_no_entries_at}, {self.day_flat_at}, expected an ascending order",
                 where="account rules",
             )
         return self

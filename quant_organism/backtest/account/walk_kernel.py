@@ -51,13 +51,10 @@ from quant_organism.backtest.account.walk_layout import (
     WalkRecords,
     WalkRoom,
     WalkState,
-    legal,
-    maintenance_margin,
-    split_by,
-    split_to,
-    towards_zero,
 )
-from quant_organism.backtest.account.walk_plan import equity_of, plan_bar
+from quant_organism.backtest.account.walk_plan import plan_bar
+from quant_organism.backtest.account.walk_risk import count_exit, equity_of
+from quant_organism.backtest.account.walk_sums import legal, maintenance_margin, split_by, split_to, towards_zero
 from quant_organism.kernels.compiled import compiled
 
 _MICRO = 1e6
@@ -229,6 +226,7 @@ def _fill(
     known = state.assets
     state.money[CASH] -= paid + fee
     state.money[EXECUTION_CASH] -= paid + fee
+    count_exit(a, bars.times[row], signed, paid + fee, state)
     known[a, POSITION] += signed
     known[a, EXECUTION_LOTS] += signed
     fill = records.fills[records.counts[1]]

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.kernels.compiled import compiled
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -32,13 +30,20 @@ CALM_SINCE = 8
 REARMED = 9
 HALVED_UNTIL = 10
 MARGIN_IS_SHORT = 11
-DAYS = 12  # of the virtual book that are known
-N_RISK = 13
+DAY = 12
+PAUSED_UNTIL = 13
+EASED_UNTIL = 14
+DAYS = 15  # of the virtual book that are known
+GAINS = 16  # days of the account that are known
+LOSING_EXITS = 17  # that are known
+RECENT = 18  # closes that are known
+N_RISK = 19
 
 # Numbers of the risk.
 SCALE = 0
 GROWTH = 1
-N_RISK_FLOATS = 2
+TAIL = 2
+N_RISK_FLOATS = 3
 
 # Columns of an asset, as in `AccountBook`; a mark, a reference and standing orders are 0 where there is none.
 POSITION = 0
@@ -54,7 +59,15 @@ STOP_LEVEL = 9
 TARGET_LOTS = 10
 TARGET_LEVEL = 11
 EXECUTION_LOTS = 12
-N_ASSET_COLUMNS = 13
+SPENT = 13
+N_ASSET_COLUMNS = 14
+
+# Columns of a recent close, and of a restraint.
+CLOSE_TIME = 0
+CLOSE_EQUITY = 1
+LONG = 0
+SHORT = 1
+ENTRY = 2
 
 # Columns of a leg.
 LOTS = 0
@@ -127,6 +140,8 @@ class WalkLegs(NamedTuple):
         First leg of each asset, and P, shape (N + 1,).
     stopless
         Whether a leg's levels are no stops of its own, shape (P,).
+    restraints
+        What is held against the targets, shape (T + 1, 3).
     """
 
     units: Floats
@@ -138,6 +153,7 @@ class WalkLegs(NamedTuple):
     member: Ints
     first: Ints
     stopless: Flags
+    restraints: Floats
 
 
 class WalkAssets(NamedTuple):
@@ -182,8 +198,12 @@ class WalkState(NamedTuple):
         Shape (N_MONEY,).
     risk, risk_floats
         Shapes (N_RISK,) and (N_RISK_FLOATS,).
-    daily
-        Daily returns of the virtual book, as many as are known, shape (volatility_days,).
+    daily, gains
+        Daily returns of the virtual book and of the account, as many as are known, shape (volatility_days,).
+    losing_exits
+        Times, as many as are known, shape (rapid_exits,).
+    recent
+        Closes and the equity at them, as many as are known, shape (MOST_RECENT, 2).
     assets
         Shape (N, N_ASSET_COLUMNS).
     legs
@@ -198,6 +218,9 @@ class WalkState(NamedTuple):
     risk: Ints
     risk_floats: Floats
     daily: Floats
+    gains: Floats
+    losing_exits: Ints
+    recent: Ints
     assets: Ints
     legs: Ints
     benched: Floats
@@ -294,106 +317,3 @@ class WalkRoom(NamedTuple):
             np.zeros(legs, dtype=np.bool_),
             np.zeros(assets, dtype=np.bool_),
         )
-
-
-@compiled
-def maintenance_margin(assets: WalkAssets, a: int, notional: float) -> float:
-    """Return what `TradedAsset.maintenance_margin` does."""
-    margin = 0.0
-    for tier in range(assets.tiers[a]):
-        if notional >= assets.bounds[a, tier]:
-            margin = notional * assets.rates[a, tier] - assets.deductions[a, tier]
-    return margin
-
-
-@compiled
-def legal(assets: WalkAssets, a: int, lot_price: float, up: bool) -> int:
-    """Return what `TradedAsset.legal` does."""
-    whole = max(int(np.ceil(lot_price)) if up else int(np.floor(lot_price)), 1)
-    step, rest = 1, whole // 100_000
-    for _ in range(assets.price_decimals[a]):
-        if rest == 0:
-            break
-        step *= 10
-        rest //= 10
-    return max((whole + step - 1) // step * step if up else whole // step * step, 1)
-
-
-@compiled
-def towards_zero(lots: float) -> int:
-    """Return what `splits.towards_zero` does."""
-    whole = int(np.floor(abs(lots) * (1.0 + 1e-12)))
-    return whole if lots > 0.0 else -whole
-
-
-@compiled
-def scaled_product(amount: int, weight: int, whole: int) -> tuple[int, int]:
-    """Return quotient and remainder of `amount x weight / whole`, exact, for 0 <= weight <= whole."""
-    if weight == 0 or amount <= 2**62 // weight:
-        product = amount * weight
-        return product // whole, product % whole
-    quotient, remainder = 0, 0
-    # Long multiplication, bit by bit from the highest: whole is below 2^61, so that nothing overflows.
-    for place in range(62, -1, -1):
-        quotient *= 2
-        remainder *= 2
-        if (amount >> place) & 1:
-            remainder += weight
-        while remainder >= whole:
-            remainder -= whole
-            quotient += 1
-    return quotient, remainder
-
-
-@compiled
-def split_to(total: int, count: int, room: WalkRoom) -> None:
-    """Write to `parts` what `splits.split_to` does for the first `count` quotas."""
-    quotas, remainders, parts = room.quotas, room.remainders, room.parts
-    rest = total
-    for place in range(count):
-        parts[place] = int(np.floor(quotas[place]))
-        remainders[place] = quotas[place] - parts[place]
-        rest -= parts[place]
-    if rest == 0:
-        return
-    _rank(remainders, count, room.order)
-    for turn in range(abs(rest)):
-        if rest > 0:
-            parts[room.order[turn % count]] += 1
-        else:
-            parts[room.order[count - 1 - turn % count]] -= 1
-
-
-@compiled
-def split_by(total: int, count: int, room: WalkRoom) -> None:
-    """Write to `parts` what `splits.split_by` does for the first `count` weights, which stand in `parts`."""
-    parts, left = room.parts, room.order
-    whole = 0
-    for place in range(count):
-        whole += parts[place]
-    rest = abs(total)
-    for place in range(count):
-        quotient, remainder = scaled_product(abs(total), parts[place], whole)
-        parts[place], left[place] = quotient, remainder
-        rest -= quotient
-    for _ in range(rest):
-        best = 0
-        for place in range(1, count):
-            if left[place] > left[best]:
-                best = place
-        parts[best] += 1
-        left[best] = -1
-    if total < 0:
-        for place in range(count):
-            parts[place] = -parts[place]
-
-
-@compiled
-def _rank(remainders: Floats, count: int, order: Ints) -> None:
-    # The largest first, of equal ones the earlier: insertion keeps what is equal in its order.
-    for place in range(count):
-        at = place
-        while at > 0 and remainders[order[at - 1]] < remainders[place]:
-            order[at] = order[at - 1]
-            at -= 1
-        order[at] = place

@@ -1,34 +1,23 @@
-"""The plan of `plan.py` and the risk of `risk.py` for the compiled walk: the same expressions in the same order."""
+"""The plan of `plan.py` for the compiled walk: the same expressions in the same order."""
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
-from quant_organism.backtest.account.risk import DAYS_PER_YEAR
 from quant_organism.backtest.account.rules import AccountRules
 from quant_organism.backtest.account.walk_layout import (
     BASE,
-    CALM_SINCE,
-    CASH,
-    DAYS,
+    ENTRY,
     EQUITY,
-    FLAT_SINCE,
     FROZEN,
     GONE,
-    GROWTH,
-    HALVED,
-    HALVED_UNTIL,
     LOCKED,
-    MARGIN_IS_SHORT,
+    LONG,
     MARK,
-    ON_PROBATION,
-    PEAK,
     POSITION,
-    REARMED,
     RESTORED,
     SCALE,
-    STOPPED,
-    TIME,
+    SHORT,
     Floats,
     Ints,
     WalkAssets,
@@ -36,24 +25,12 @@ from quant_organism.backtest.account.walk_layout import (
     WalkLegs,
     WalkRoom,
     WalkState,
-    legal,
-    maintenance_margin,
-    split_to,
-    towards_zero,
 )
+from quant_organism.backtest.account.walk_risk import risk_at_close, risk_entry, risk_factor
+from quant_organism.backtest.account.walk_sums import legal, split_to, towards_zero
 from quant_organism.kernels.compiled import compiled
-from quant_organism.market.schema import MS_PER_DAY
 
 _MICRO = 1e6
-
-
-@compiled
-def equity_of(state: WalkState) -> int:
-    """Return cash and positions at the last known prices."""
-    total = int(state.money[CASH])
-    for a in range(state.assets.shape[0]):
-        total += int(state.assets[a, POSITION] * state.assets[a, MARK])
-    return total
 
 
 @compiled
@@ -91,7 +68,7 @@ def plan_bar(
         if bars.closes[row, a] > 0:
             known[a, MARK] = bars.closes[row, a]
         room.open_now[a] = bars.closes[row, a] > 0 and known[a, FROZEN] == 0 and known[a, GONE] == 0
-    _risk_at_close(row, bars.times[row], legs.virtual_returns[row], assets, rules, state)
+    risk_at_close(bars.times[row], legs.virtual_returns[row], assets, rules, state)
     units = legs.units[row]
     for a in range(known.shape[0]):
         for leg in range(legs.first[a], legs.first[a + 1]):
@@ -99,107 +76,19 @@ def plan_bar(
                 state.benched[leg] = 0.0
             room.active[leg] = units[leg] != 0.0 and state.benched[leg] == 0.0 and known[a, MARK] > 0
     factor, at_cap = _wanted(row, legs, assets, rules, state, room)
-    may_enter = state.risk[STOPPED] == 0 and _drawdown(state.risk) < rules.no_entries_at
+    entry = min(risk_entry(rules, state), legs.restraints[row, ENTRY])
     for a in range(known.shape[0]):
         _unlock(a, legs, legs.shares[row], units, state, room)
         room.targets[a] = room.traded[a] = 0
         if not room.open_now[a]:
             continue
         held, whole = known[a, POSITION], towards_zero(room.net[a] * factor)
-        target = whole if may_enter and known[a, LOCKED] == 0 else _between(whole, held)
+        target = _grown(whole, held, entry if known[a, LOCKED] == 0 else 0.0)
         kept = target / whole if whole != 0 else 1.0
         room.targets[a] = target
         _split_target(a, target, kept, factor, legs, units, assets, room, lots)
         room.traded[a] = _traded_lots(a, held, target, assets, rules, state, room)
     return at_cap
-
-
-@compiled
-def _risk_at_close(
-    row: int, time: int, virtual_return: float, assets: WalkAssets, rules: AccountRules, state: WalkState
-) -> None:
-    risk, floats, known = state.risk, state.risk_floats, state.assets
-    if risk[TIME] == time:
-        return
-    equity, maintenance, flat = equity_of(state), 0.0, True
-    for a in range(known.shape[0]):
-        if known[a, POSITION] != 0:
-            flat = False
-            maintenance += maintenance_margin(assets, a, float(abs(known[a, POSITION]) * known[a, MARK]))
-    if risk[TIME] < 0:
-        risk[BASE] = equity
-    else:
-        floats[GROWTH] *= 1.0 + virtual_return
-        if time // MS_PER_DAY > risk[TIME] // MS_PER_DAY:
-            risk[BASE] = equity if time % MS_PER_DAY == 0 else risk[EQUITY]
-            _end_day(rules, risk, floats, state.daily)
-    risk[TIME], risk[EQUITY], risk[PEAK] = time, equity, max(risk[PEAK], equity)
-    _drawn_down(rules, risk, flat)
-    risk[MARGIN_IS_SHORT] = 1 if equity < rules.margin_multiple * maintenance else 0
-
-
-@compiled
-def _end_day(rules: AccountRules, risk: Ints, floats: Floats, daily: Floats) -> None:
-    if risk[DAYS] == daily.size:
-        daily[:-1] = daily[1:].copy()
-        risk[DAYS] -= 1
-    daily[risk[DAYS]] = floats[GROWTH] - 1.0
-    risk[DAYS] += 1
-    floats[GROWTH] = 1.0
-    days = risk[DAYS]
-    if days < rules.least_volatility_days:
-        return
-    total = 0.0
-    for day in range(days):
-        total += daily[day]
-    mean, squares = total / days, 0.0
-    for day in range(days):
-        squares += (daily[day] - mean) * (daily[day] - mean)
-    volatility = math.sqrt(squares / (days - 1)) * math.sqrt(DAYS_PER_YEAR)
-    wanted = rules.target_volatility / volatility if volatility > 0.0 else floats[SCALE]
-    if abs(wanted - floats[SCALE]) > rules.scale_band * floats[SCALE]:
-        floats[SCALE] = wanted
-
-
-@compiled
-def _drawdown(risk: Ints) -> float:
-    return 1.0 - risk[EQUITY] / risk[PEAK] if risk[PEAK] > 0 else 0.0
-
-
-@compiled
-def _drawn_down(rules: AccountRules, risk: Ints, flat: bool) -> None:
-    rearm_ms = rules.rearm_days * MS_PER_DAY
-    if risk[STOPPED] == 0 and _drawdown(risk) >= rules.flat_at:
-        risk[STOPPED], risk[FLAT_SINCE], risk[REARMED] = 1, -1, 0
-    if risk[STOPPED] != 0:
-        if not flat:
-            risk[FLAT_SINCE] = -1
-        elif risk[FLAT_SINCE] < 0:
-            risk[FLAT_SINCE] = risk[TIME]
-        may_rearm = risk[REARMED] != 0 or not rules.person_rearms
-        if risk[FLAT_SINCE] >= 0 and risk[TIME] - risk[FLAT_SINCE] >= rearm_ms and may_rearm:
-            risk[STOPPED], risk[FLAT_SINCE], risk[PEAK] = 0, -1, risk[EQUITY]
-            risk[ON_PROBATION], risk[CALM_SINCE] = 1, -1
-    drawdown = _drawdown(risk)
-    halved = drawdown >= rules.halve_at or (risk[HALVED] != 0 and drawdown >= rules.restore_below)
-    risk[HALVED] = 1 if halved else 0
-    if risk[ON_PROBATION] != 0:
-        if drawdown >= rules.restore_below:
-            risk[CALM_SINCE] = -1
-        elif risk[CALM_SINCE] < 0:
-            risk[CALM_SINCE] = risk[TIME]
-        if risk[CALM_SINCE] >= 0 and risk[TIME] - risk[CALM_SINCE] >= rearm_ms:
-            risk[ON_PROBATION], risk[CALM_SINCE] = 0, -1
-
-
-@compiled
-def _risk_factor(risk: Ints) -> float:
-    factor = 0.5 if risk[HALVED] != 0 or risk[ON_PROBATION] != 0 else 1.0
-    if risk[TIME] < risk[HALVED_UNTIL]:
-        factor *= 0.5
-    if risk[MARGIN_IS_SHORT] != 0:
-        factor *= 0.5
-    return 0.0 if risk[STOPPED] != 0 else factor
 
 
 @compiled
@@ -247,7 +136,11 @@ def _wanted(
     left = max(rules.margin_cap * equity - stuck_margin, 0.0)
     if margin * factor > left:
         factor = factor * (left / (margin * factor))
-    return factor * _risk_factor(risk), at_cap or factor < 1.0
+    for a in range(known.shape[0]):
+        side = legs.restraints[row, LONG if room.net[a] > 0.0 else SHORT]
+        room.net[a] *= side
+        room.clips[a] *= side
+    return factor * risk_factor(rules, state), at_cap or factor < 1.0
 
 
 @compiled
@@ -293,10 +186,10 @@ def _split_target(
 
 
 @compiled
-def _between(target: int, held: int) -> int:
-    if target * held <= 0:
-        return 0
-    return min(target, held) if held > 0 else max(target, held)
+def _grown(target: int, held: int, entry: float) -> int:
+    kept = min(abs(target), abs(held)) if target * held > 0 else 0
+    size = max(kept, int(np.floor(abs(target) * entry)))
+    return size if target > 0 else -size
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from quant_organism.backtest.account.book import LegKey
 from quant_organism.backtest.account.model import AccountBar, FillModel
 from quant_organism.backtest.account.plan import AccountClose
 from quant_organism.backtest.account.resting import LegLevels
+from quant_organism.backtest.account.risk import Restraint
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 
@@ -178,6 +179,8 @@ class VirtualWindow:
         What each strategy returned virtually in the bar before each row, 0 in the first, shape (T + 1, S).
     shares
         Of each strategy its share of the equity at the close before each bar, shape (T + 1, S).
+    restraints
+        What is held against the targets at the close before each bar (`Restraint`), shape (T + 1, 3); without, nothing.
     """
 
     strategies: tuple[str, ...]
@@ -188,8 +191,11 @@ class VirtualWindow:
     targets: Floats
     returns: Floats
     shares: Floats
+    restraints: Floats = field(default_factory=lambda: np.ones((0, len(Restraint._fields))))
 
     def __post_init__(self) -> None:
+        if self.restraints.size == 0:
+            object.__setattr__(self, "restraints", np.ones((len(self.units), len(Restraint._fields))))
         if list(self.legs) != sorted(self.legs, key=lambda leg: (leg[2], leg[0], leg[1])):
             raise InputError("legs are not in the order of symbol, strategy, member", where="virtual positions")
         rows, legs = self.stops.shape
@@ -199,6 +205,7 @@ class VirtualWindow:
             "targets": (rows, legs),
             "returns": (rows + 1, count),
             "shares": (rows + 1, count),
+            "restraints": (rows + 1, len(Restraint._fields)),
         }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
@@ -224,13 +231,15 @@ class VirtualWindow:
             self.targets[rows],
             self.returns[further],
             self.shares[further],
+            self.restraints[further],
         )
 
     def close(self, row: int, time: int, prices: Mapping[str, float]) -> AccountClose:
         """Return what an account knows at the close before bar `row`."""
         units = {leg: float(self.units[row, place]) for place, leg in enumerate(self.legs) if self.units[row, place]}
         shares = {name: float(self.shares[row, place]) for place, name in enumerate(self.strategies)}
-        return AccountClose(time, prices, units, shares, float(self.virtual_returns[row]), self.stopless)
+        held_back = Restraint(*self.restraints[row].tolist())
+        return AccountClose(time, prices, units, shares, float(self.virtual_returns[row]), self.stopless, held_back)
 
     def levels(self, row: int) -> dict[LegKey, LegLevels]:
         """Return the levels that stand in bar `row`."""

@@ -27,7 +27,7 @@ from quant_organism.backtest.account import (
 )
 from quant_organism.backtest.account.book import IOC, STOP, TARGET, StandingOrder
 from quant_organism.backtest.account.door import BY_HAND, LIQUIDATED
-from quant_organism.backtest.account.risk import at_close
+from quant_organism.backtest.account.limits import at_close
 from quant_organism.errors import InputError
 from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at, close_at, usd, with_risk
 
@@ -205,15 +205,15 @@ def risk_at(risk: RiskState, day: int, equity: float, *, flat: bool = False, gai
 
 def test_a_drawdown_halves_stops_and_re_arms() -> None:
     risk = risk_at(RiskState(), 0, 1_000.0)
-    assert (risk.factor, risk.may_enter(AccountRules())) == (1.0, True)
+    assert (risk.factor(AccountRules()), risk.entry(AccountRules())) == (1.0, 1.0)
     risk = risk_at(risk, 1, 949.0)
-    assert risk.factor == 0.5
-    assert risk_at(risk, 2, 960.0).factor == 0.5
-    assert risk_at(risk, 2, 976.0).factor == 1.0
+    assert risk.factor(AccountRules()) == 0.5
+    assert risk_at(risk, 2, 960.0).factor(AccountRules()) == 0.5
+    assert risk_at(risk, 2, 976.0).factor(AccountRules()) == 1.0
     risk = risk_at(risk, 2, 919.0)
-    assert (risk.factor, risk.may_enter(AccountRules())) == (0.5, False)
+    assert (risk.factor(AccountRules()), risk.entry(AccountRules())) == (0.5, 0.0)
     risk = risk_at(risk, 3, 899.0)
-    assert risk.factor == 0.0
+    assert risk.factor(AccountRules()) == 0.0
     risk = risk_at(risk, 4, 899.0, flat=True)
     assert risk_at(risk, 17, 899.0, flat=True).stopped
     by_person = AccountRules(person_rearms=True)
@@ -222,12 +222,12 @@ def test_a_drawdown_halves_stops_and_re_arms() -> None:
     )
     assert waiting.stopped
     risk = risk_at(risk, 18, 899.0, flat=True)
-    assert (risk.stopped, risk.factor, risk.peak, risk.drawdown) == (False, 0.5, usd(899.0), 0.0)
-    assert risk_at(risk, 31, 899.0).factor == 0.5
-    assert risk_at(risk, 32, 899.0).factor == 1.0
+    assert (risk.stopped, risk.factor(AccountRules()), risk.peak, risk.drawdown) == (False, 0.5, usd(899.0), 0.0)
+    assert risk_at(risk, 31, 899.0).factor(AccountRules()) == 0.5
+    assert risk_at(risk, 32, 899.0).factor(AccountRules()) == 1.0
     shaken = risk_at(risk, 25, 870.0)
-    assert risk_at(risk_at(shaken, 26, 899.0), 39, 899.0).factor == 0.5
-    assert risk_at(risk_at(shaken, 26, 899.0), 40, 899.0).factor == 1.0
+    assert risk_at(risk_at(shaken, 26, 899.0), 39, 899.0).factor(AccountRules()) == 0.5
+    assert risk_at(risk_at(shaken, 26, 899.0), 40, 899.0).factor(AccountRules()) == 1.0
 
 
 def test_a_person_lets_a_stopped_account_begin_again() -> None:
@@ -283,7 +283,7 @@ def test_too_little_equity_for_the_margin_halves_all_targets() -> None:
         flat=False,
         virtual_return=0.0,
     )
-    assert short.factor == 0.5
+    assert short.factor(AccountRules()) == 0.5
 
 
 @pytest.mark.parametrize(

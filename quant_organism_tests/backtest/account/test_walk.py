@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from quant_organism.backtest.account.book import AccountBook
 from quant_organism.backtest.account.splits import split_by
 from quant_organism.backtest.account.walk import AccountPath, walk
-from quant_organism.backtest.account.walk_layout import KINDS, scaled_product
+from quant_organism.backtest.account.walk_layout import KINDS
+from quant_organism.backtest.account.walk_sums import scaled_product
 from quant_organism_tests.backtest.account.test_laws import WALKS
 from quant_organism_tests.backtest.account.walking import DrawnAccount, SlowPath, drawn_accounts, walk_slowly
 

@@ -74,7 +74,7 @@ def drawn_accounts(draw: st.DrawFn, *, bars: int = 160) -> DrawnAccount:
         seed,
         bars=draw(st.integers(30, bars)),
         assets=draw(st.integers(1, 4)),
-        interval=draw(st.sampled_from(["1h", "4h", "1d"])),
+        interval=draw(st.sampled_from(["1m", "5m", "1h", "4h", "1d"])),
         volatility=draw(st.sampled_from([0.002, 0.01, 0.05])),
         holes=draw(st.booleans()),
         funding=draw(st.sampled_from([0.0, 1e-4, 1e-2])),
@@ -99,6 +99,7 @@ def drawn_accounts(draw: st.DrawFn, *, bars: int = 160) -> DrawnAccount:
     halve_at, restore_below, no_entries_at, flat_at = draw(
         st.sampled_from([(0.05, 0.025, 0.08, 0.1), (0.01, 0.005, 0.015, 0.02)])
     )
+    day_no_entries_at, day_flat_at = draw(st.sampled_from([(0.03, 0.05), (0.002, 0.004), (0.002, 0.05)]))
     rules = AccountRules(
         halve_at=halve_at,
         restore_below=restore_below,
@@ -109,6 +110,12 @@ def drawn_accounts(draw: st.DrawFn, *, bars: int = 160) -> DrawnAccount:
         volatility_days=draw(st.sampled_from([3, 90])),
         target_volatility=draw(st.sampled_from([0.1, 2.0])),
         rearm_days=draw(st.sampled_from([1, 14])),
+        day_no_entries_at=day_no_entries_at,
+        day_flat_at=day_flat_at,
+        rapid_exits=draw(st.integers(1, 5)),
+        rapid_loss=draw(st.sampled_from([0.0005, 0.015])),
+        pause_minutes=draw(st.sampled_from([60, 600])),
+        tail_loss_at=draw(st.sampled_from([0.002, 0.03])),
         leverage=draw(st.sampled_from([1.0, 3.0])),
     )
     highest = np.max(market.close, axis=0, initial=0.01, where=market.valid)
@@ -164,4 +171,5 @@ def random_virtual(
         targets=targets,
         returns=rng.normal(0.0, 0.01, (rows + 1, strategies)),
         shares=np.repeat(rng.choice([0.1, 0.25, 1.0], (1, strategies)), rows + 1, 0),
+        restraints=np.where(rng.random((rows + 1, 3)) < 0.2, rng.choice([0.0, 0.5, 0.9], (rows + 1, 3)), 1.0),
     )
