@@ -3,7 +3,9 @@
 No detector on daily returns is both quiet and fast. The size factor does the daily work; the alarm is for people.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,12 @@ from quant_organism.validation.statistics.p_values import ProportionInterval, wi
 
 ALARM_AT = 25.0
 DAYS_PER_YEAR = 365.0
+
+RECENT_HALF_LIFE_DAYS: Final = 180.0
+"""Of the weights by which a day counts in what a strategy did lately."""
+
+LARGEST_SHORTFALL: Final = 4.0
+"""Standard deviations beyond which a single day says no more about a strategy's mean."""
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +42,39 @@ class Sizing:
     factor: float
 
 
-def graded_size(days: int, live_sharpe: float, *, prior_sharpe: float, prior_deviation: float = 1.0) -> Sizing:
+@dataclass(frozen=True)
+class RecentSum:
+    """Standardised returns of late, older days counting less: half after `RECENT_HALF_LIFE_DAYS`.
+
+    Attributes
+    ----------
+    total
+        M: weighted sum of the days' standardised returns.
+    days
+        n': sum of the weights.
+    """
+
+    total: float = 0.0
+    days: float = 0.0
+
+    def after(self, standardised: float) -> "RecentSum":
+        """Return the sum with one more day."""
+        keep = 0.5 ** (1 / RECENT_HALF_LIFE_DAYS)
+        return RecentSum(keep * self.total + standardised, keep * self.days + 1)
+
+    @property
+    def sharpe(self) -> float:
+        """Annual Sharpe ratio of the weighted days; nan before the first."""
+        return self.total / self.days * math.sqrt(DAYS_PER_YEAR) if self.days else math.nan
+
+
+def graded_size(days: float, live_sharpe: float, *, prior_sharpe: float, prior_deviation: float = 1.0) -> Sizing:
     """Weigh a live record against what was expected of a strategy.
 
     Parameters
     ----------
     days
-        Live days n; with 0 the prior stands.
+        Live days n, older ones may count less; with 0 the prior stands.
     live_sharpe
         Annual Sharpe ratio over them.
     prior_sharpe
@@ -66,11 +100,12 @@ def graded_size(days: int, live_sharpe: float, *, prior_sharpe: float, prior_dev
     years = days / DAYS_PER_YEAR
     gained = live_sharpe * years if days else 0.0
     posterior = (prior_sharpe * precision + gained) / (precision + years)
-    return Sizing(float(posterior), float(np.clip(posterior / prior_sharpe, 0, 1)))
+    share = posterior / prior_sharpe
+    return Sizing(posterior, share if math.isnan(share) else min(1.0, max(0.0, share)))
 
 
 def cusum(standardised: Floats, reference: float, *, start: float = 0.0) -> Floats:
-    """Sum shortfalls of daily returns: `S_t = max(0, S_{t-1} + k - x_t)`; an alarm is a sum above the threshold.
+    """Sum shortfalls of daily returns: `S_t = max(0, S_{t-1} + k - clip(x_t, -4, 4))`; above the threshold is an alarm.
 
     Parameters
     ----------
@@ -97,9 +132,14 @@ def cusum(standardised: Floats, reference: float, *, start: float = 0.0) -> Floa
     path, level = np.empty(len(standardised)), start
     for day, x in enumerate(standardised):
         if not np.isnan(x):
-            level = max(0.0, level + reference - x)
+            level = cusum_after(level, x, reference)
         path[day] = level
     return path
+
+
+def cusum_after(level: float, standardised: float, reference: float) -> float:
+    """Return the sum of shortfalls after one more day, as `cusum` does."""
+    return max(0.0, level + reference - min(LARGEST_SHORTFALL, max(-LARGEST_SHORTFALL, standardised)))
 
 
 def cusum_false_alarms(
@@ -127,6 +167,6 @@ def cusum_false_alarms(
     noise = np.random.default_rng(seed).standard_t(4, (days, paths)) / np.sqrt(2)
     level, alarmed = np.zeros(paths), np.zeros(paths, dtype=np.bool_)
     for day in noise:
-        level = np.maximum(0, level - mean / 2 - day)
+        level = np.maximum(0, level + mean / 2 - np.clip(mean + day, -LARGEST_SHORTFALL, LARGEST_SHORTFALL))
         alarmed |= level > threshold
     return wilson_interval(int(alarmed.sum()), paths)

@@ -2,9 +2,13 @@
 
 An e-process is the wealth of a bet against "no positive mean". Without an edge the chance that it ever reaches 20 is at
 most 5 %: look as often as you like, stop when you like.
+
+What is bet with is earned by one look back: the p-values of search and unseen days buy the starting wealth.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,10 @@ from quant_organism.validation.statistics.evidence import require
 
 PROMOTE_AT = 20.0
 HALF_LIFE_DAYS = 60.0
+
+FLOOR = 0.75
+"""Share of the backtest's deviation below which no day's deviation is taken to lie. With 0.5, a payoff of mean zero that
+crashes on 2 % of days reached 20 on 7 to 9 % of two-year paths instead of 5 %."""
 
 Floats = NDArray[np.float64]
 
@@ -75,6 +83,68 @@ class Evidence:
         return int(reached[0]) if len(reached) else None
 
 
+def starting_wealth(search_p: float, unseen_p: float | None = None) -> float:
+    """Return the wealth that one look back buys: `1 / (4 sqrt(p_s p_h))`, or `1 / (2 sqrt p_s)` without unseen days.
+
+    Each `1 / (2 sqrt p)` turns a p-value into an e-value, whose mean without an edge is 1.
+
+    Parameters
+    ----------
+    search_p
+        Of the whole search.
+    unseen_p
+        Of the unseen days, not adjusted; None: there are none.
+
+    Raises
+    ------
+    InputError
+        A p-value is outside (0, 1].
+    """
+    for p_value in (search_p, 1.0 if unseen_p is None else unseen_p):
+        require(0 < p_value <= 1, f"p-value {p_value} is not in (0, 1]", "leave out what did not run")
+    own = 1 / (2 * math.sqrt(search_p))
+    return own if unseen_p is None else own / (2 * math.sqrt(unseen_p))
+
+
+class StandardisedDay(NamedTuple):
+    """A day's return over a deviation that was known before it.
+
+    Attributes
+    ----------
+    value
+        x: the standardised return.
+    deviation
+        s: what it was divided by.
+    mean_square
+        The estimate for the next day.
+    """
+
+    value: float
+    deviation: float
+    mean_square: float
+
+
+def standardised_day(
+    value: float, mean_square: float, *, backtest_deviation: float, half_life_days: float = HALF_LIFE_DAYS
+) -> StandardisedDay:
+    """Divide a day's return by the deviation known before it, and take the day into the estimate.
+
+    Parameters
+    ----------
+    value
+        Net return of the day.
+    mean_square
+        Exponentially weighted mean square of the days before; the square of `backtest_deviation` at the start.
+    backtest_deviation
+        Daily standard deviation in the backtest; `FLOOR` of it is the least deviation.
+    half_life_days
+        Of the mean square.
+    """
+    deviation = max(math.sqrt(mean_square), FLOOR * backtest_deviation)
+    keep = 0.5 ** (1 / half_life_days)
+    return StandardisedDay(value / deviation, deviation, keep * mean_square + (1 - keep) * value**2)
+
+
 def standardised_live_returns(
     returns: Floats, *, backtest_deviation: float, half_life_days: float = HALF_LIFE_DAYS
 ) -> Floats:
@@ -85,7 +155,7 @@ def standardised_live_returns(
     returns
         Net daily returns, float64 (T,); nan on days without a record.
     backtest_deviation
-        Daily standard deviation in the backtest: where the estimate starts, and half of it is its floor.
+        Daily standard deviation in the backtest: where the estimate starts, and `FLOOR` of it is the least.
     half_life_days
         Of the exponentially weighted mean square.
 
@@ -102,14 +172,35 @@ def standardised_live_returns(
     _require_no_infinity(returns)
     require(backtest_deviation > 0, f"a deviation of {backtest_deviation} is none", "a strategy must have traded")
     require(half_life_days > 0, f"a half-life of {half_life_days} days is none", "60 is usual")
-    keep = 0.5 ** (1 / half_life_days)
     square = backtest_deviation**2
     result = np.full(len(returns), np.nan)
-    for day, value in enumerate(returns):
-        if not np.isnan(value):
-            result[day] = value / max(np.sqrt(square), backtest_deviation / 2)
-            square = keep * square + (1 - keep) * value**2
+    for day, value in enumerate(returns.tolist()):
+        if not math.isnan(value):
+            result[day], _, square = standardised_day(
+                value, square, backtest_deviation=backtest_deviation, half_life_days=half_life_days
+            )
     return result
+
+
+def paired_wealth(newcomer: Floats, holder: Floats, *, backtest_deviation: float) -> Evidence:
+    """Bet each day on one strategy doing better than another: wealth on the difference of their returns.
+
+    Parameters
+    ----------
+    newcomer, holder
+        Net daily returns on the same days, those after the younger's birth, float64 (T,); nan without a record.
+    backtest_deviation
+        Daily standard deviation of the difference in the backtest.
+
+    Raises
+    ------
+    InputError
+        They are of different lengths, or as for `standardised_live_returns`.
+    """
+    require(
+        len(newcomer) == len(holder), f"{len(newcomer)} days against {len(holder)}", "cut both to their common days"
+    )
+    return e_process(standardised_live_returns(newcomer - holder, backtest_deviation=backtest_deviation))
 
 
 def e_process(standardised: Floats, *, bet: Bet = DEFAULT_BET, start: float = 1.0) -> Evidence:
@@ -200,17 +291,21 @@ def e_benjamini_hochberg(e_values: Floats, level: float) -> NDArray[np.bool_]:
     -----
     Wang, Ramdas 2022 (JRSS B 84).
     """
+    chosen: NDArray[np.bool_] = e_values >= discovery_bound(e_values, level)
+    return chosen
+
+
+def discovery_bound(e_values: Floats, level: float) -> float:
+    """Return the least e-value that is a discovery among these, infinite where none is; as `e_benjamini_hochberg`."""
     bad = np.flatnonzero(~(e_values >= 0))
     if len(bad):
         raise InputError(f"e-value {e_values[bad[0]]} is below 0", where=f"index {bad[0]}", remedy="mend it upstream")
     require(0 < level < 1, f"level {level} is not in (0, 1)", "0.05 is usual")
     count = len(e_values)
     ordered = np.sort(e_values)[::-1]
-    good = np.flatnonzero(ordered >= count / (level * np.arange(1, count + 1)))
-    if not len(good):
-        return np.zeros(count, dtype=np.bool_)
-    chosen: NDArray[np.bool_] = e_values >= ordered[good[-1]]
-    return chosen
+    bounds = count / (level * np.arange(1, count + 1))
+    good = np.flatnonzero(ordered >= bounds)
+    return float(bounds[good[-1]]) if len(good) else math.inf
 
 
 def _require_no_infinity(values: Floats) -> None:

@@ -85,12 +85,12 @@ def test_deviation_is_known_before_the_day():
 
 
 def test_deviation_halves_its_weight_in_sixty_days_and_has_a_floor():
-    calm = np.zeros(61)
+    calm = np.zeros(31)
     calm[-1] = 0.004
-    assert standardised_live_returns(calm, backtest_deviation=0.01)[-1] == pytest.approx(0.4 * np.sqrt(2))
+    assert standardised_live_returns(calm, backtest_deviation=0.01)[-1] == pytest.approx(0.4 * 2**0.25)
     calm = np.zeros(400)
     calm[-1] = 0.004
-    assert standardised_live_returns(calm, backtest_deviation=0.01)[-1] == pytest.approx(0.8)
+    assert standardised_live_returns(calm, backtest_deviation=0.01)[-1] == pytest.approx(0.4 / 0.75)
 
 
 def test_a_day_without_a_record_moves_no_deviation():
