@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quant_organism.venue.client.flows import FUNDING, CashFlow
     from quant_organism.venue.client.hyperliquid import Fence, HyperliquidVenue, connect
     from quant_organism.venue.client.listings import Listed
+    from quant_organism.venue.client.market_state import CoinContext, DepthSnapshot, FeeRates, TradingRoom
     from quant_organism.venue.client.network import BASE_URLS, Limits, VenueSpec
     from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why
     from quant_organism.venue.client.requests import NewOrder, Trigger, order_wire, quantised_price, quantised_size
@@ -44,6 +45,9 @@ __all__ = [
     "AskInfo",
     "Bar",
     "CashFlow",
+    "CoinContext",
+    "DepthSnapshot",
+    "FeeRates",
     "Feed",
     "FeedCore",
     "FeedPlan",
@@ -66,6 +70,7 @@ __all__ = [
     "Resting",
     "RunningTwap",
     "Standing",
+    "TradingRoom",
     "Trigger",
     "Unknown",
     "VenueError",
@@ -91,6 +96,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CoinContext": "client.market_state",
+    "DepthSnapshot": "client.market_state",
+    "FeeRates": "client.market_state",
+    "TradingRoom": "client.market_state",
     "Accepted": "client.outcomes",
     "AccessPlan": "access",
     "AccountState": "client.account",

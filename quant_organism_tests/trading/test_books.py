@@ -219,7 +219,7 @@ def test_a_liquidation_is_ours_only_if_we_were_liquidated(
 
 
 def test_a_reconciliation_after_a_liquidation_says_so(server: LoopbackVenue, manager: OrderManager) -> None:
-    manager.venue.set_leverage("ETH", 50, manager.venue.draw_nonce())  # type: ignore[attr-defined]
+    manager.venue.set_leverage("ETH", 50, manager.venue.draw_nonce())
     manager.place("d", [new_order("d", px="2010", sz="99")])
     with server.lock:
         server.venue.deposit(ADDRESS, -95_000 * 1_000_000)

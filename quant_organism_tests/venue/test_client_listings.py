@@ -18,6 +18,7 @@ from quant_organism.venue.client.requests import (
     quantised_size,
     wire_number,
 )
+from quant_organism.venue.protocol import MarginTier, single_tier, tiers_of
 from quant_organism.venue.protocol.decimals import is_legal_price, scaled
 
 URL = "http://127.0.0.1:1"
@@ -45,9 +46,28 @@ def test_numbers_are_positions_in_the_unfiltered_universe() -> None:
     assert found.coins == ["BTC", "OLD", "ETH"]
     assert [found.find(coin).asset for coin in found.coins] == [0, 1, 3]
     assert found.find("OLD").is_delisted
-    assert found.find("ETH") == Listed("ETH", 3, 4, 25, only_isolated=True, is_delisted=False)
+    assert found.find("ETH") == Listed("ETH", 3, 4, 25, only_isolated=True, is_delisted=False, tiers=single_tier(25))
     with pytest.raises(InputError, match="lists no 'SOL'"):
         found.find("SOL")
+
+
+@pytest.mark.parametrize(
+    ("table", "tiers"),
+    [
+        ([["0.0", 40], ["150000000.0", 20]], tiers_of([(0, 40), (150_000_000, 20)])),
+        ([["0", 40]], single_tier(40)),
+        ([["0.0", 40], ["NaN", 20]], single_tier(40)),  # what cannot be read is a plain table
+        ([["5.0", 40]], single_tier(40)),
+        ([["0.0", 40], ["1.0", 50]], single_tier(40)),
+        ([["0.0", 0]], single_tier(40)),
+        ([], single_tier(40)),
+    ],
+)
+def test_margin_tiers_are_those_of_the_table(table: list[Any], tiers: tuple[MarginTier, ...]) -> None:
+    rows = [{"lowerBound": lower, "maxLeverage": leverage} for lower, leverage in table]
+    meta = {**META, "marginTables": [[56, {"description": "", "marginTiers": rows}], None, [1], ["x", {}]]}
+    assert read_listings(URL, {"": meta}, None).find("BTC").tiers == tiers
+    assert read_listings(URL, {"": meta}, None).find("OLD").tiers == single_tier(3)
 
 
 def test_a_malformed_pair_does_not_stop_the_sdk() -> None:
@@ -63,8 +83,8 @@ def test_assets_of_builder_dexs_have_their_own_numbers() -> None:
     assert (gold.asset, gold.px_decimals) == (120_000, 3)  # a perpetual's decimals, which the SDK gets wrong
 
 
-BTC = Listed("BTC", 0, 5, 40, only_isolated=False, is_delisted=False)
-DOGE = Listed("DOGE", 1, 0, 10, only_isolated=False, is_delisted=False)
+BTC = Listed("BTC", 0, 5, 40, only_isolated=False, is_delisted=False, tiers=single_tier(40))
+DOGE = Listed("DOGE", 1, 0, 10, only_isolated=False, is_delisted=False, tiers=single_tier(10))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +94,7 @@ DOGE = Listed("DOGE", 1, 0, 10, only_isolated=False, is_delisted=False)
         ("64123", BTC, "64123", "64123"),
         ("123456", BTC, "123456", "123456"),
         ("0.1234567", DOGE, "0.12345", "0.12346"),
-        ("2332.0999", Listed("ETH", 4, 4, 25, False, False), "2332", "2332.1"),
+        ("2332.0999", Listed("ETH", 4, 4, 25, False, False, single_tier(25)), "2332", "2332.1"),
         ("99999.5", BTC, "99999", "100000"),
     ],
 )
@@ -92,7 +112,7 @@ def test_prices_are_rounded_to_five_figures_and_the_coin_s_decimals(
     st.booleans(),
 )
 def test_what_is_quantised_is_legal_and_on_the_asked_side(px: Decimal, sz: Decimal, decimals: int, up: bool) -> None:
-    listed = Listed("X", 0, decimals, 10, False, False)
+    listed = Listed("X", 0, decimals, 10, False, False, single_tier(10))
     price, size = quantised_price(px, listed, up=up), quantised_size(sz, listed)
     units = scaled(price, listed.px_decimals)
     assert units is not None
@@ -116,13 +136,19 @@ def test_an_order_has_the_keys_of_the_sdk_in_their_order() -> None:
     assert order_wire(stop, BTC)["t"] == {"trigger": {"isMarket": True, "triggerPx": "63000", "tpsl": "sl"}}
 
 
+def test_a_stop_entry_says_that_it_opens() -> None:
+    entry = order(trigger=Trigger(Decimal(65000), "sl", opens=True))
+    assert (order_wire(entry, BTC)["r"], "trigger" in order_wire(entry, BTC)["t"]) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
         (order(px=Decimal("64000.123")), "off the tick"),
         (order(sz=Decimal("0.000001")), "not a multiple of the lot"),
         (order(sz=Decimal(0)), "not a multiple of the lot"),
-        (order(trigger=Trigger(Decimal(63000), "sl")), "must reduce only"),
+        (order(trigger=Trigger(Decimal(63000), "sl")), "reduces only, or opens"),
+        (order(reduce_only=True, trigger=Trigger(Decimal(63000), "sl", opens=True)), "reduces only, or opens"),
         (order(reduce_only=True, trigger=Trigger(Decimal("63000.5"), "sl")), "off the tick"),
     ],
 )
@@ -134,4 +160,4 @@ def test_an_order_off_tick_or_lot_is_not_signed(bad: NewOrder, message: str) -> 
 @pytest.mark.parametrize("asset", [10_000, 10_107, 99_999])
 def test_spot_is_not_traded(asset: int) -> None:
     with pytest.raises(InputError, match="only perpetuals"):
-        order_wire(order(), Listed("PURR/USDC", asset, 5, 1, False, False))
+        order_wire(order(), Listed("PURR/USDC", asset, 5, 1, False, False, single_tier(1)))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from quant_organism.trading.orders.flattening import NotFlat, flatten
     from quant_organism.trading.orders.journal import Journal
     from quant_organism.trading.orders.manager import OrderManager
+    from quant_organism.trading.orders.margin import move_isolated_margin, reserve_requests, set_leverage
     from quant_organism.trading.orders.money import Balance
     from quant_organism.trading.orders.reconciliation import Reconciliation, accept_balance, reconcile
     from quant_organism.trading.orders.states import cloid_of
@@ -28,7 +29,10 @@ __all__ = [
     "cancel_all",
     "cloid_of",
     "flatten",
+    "move_isolated_margin",
     "reconcile",
+    "reserve_requests",
+    "set_leverage",
 ]
 
 _HOMES = {
@@ -44,7 +48,10 @@ _HOMES = {
     "cancel_all": "dead_man",
     "cloid_of": "states",
     "flatten": "flattening",
+    "move_isolated_margin": "margin",
     "reconcile": "reconciliation",
+    "reserve_requests": "margin",
+    "set_leverage": "margin",
 }
 
 # `python -m` runs the watchdog as a module of its own, which must not be loaded before.

@@ -106,6 +106,16 @@ class Journal:
         """Write down cancels that are about to be sent."""
         self._store.write(lambda: self._begin(nonce, signer, "cancel", cloids))
 
+    def begin_setting(self, kind: Kind, what: str, nonce: int, signer: str) -> None:
+        """Write down what is about to be set beside orders.
+
+        Raises
+        ------
+        StorageError
+            The disk cannot be written.
+        """
+        self._store.write(lambda: self._begin(nonce, signer, kind, [], text=what), is_durable=True)
+
     def settle(self, nonce: int, text: str) -> None:
         """Write down that it is known what became of an action."""
         self._store.write(
@@ -397,14 +407,20 @@ class Journal:
             raise IntegrityError("this order has been written down before", where=f"journal, {order.cloid}") from None
 
     def _begin(
-        self, nonce: int, signer: str, kind: Kind, cloids: Sequence[str], changes: Mapping[str, Change] | None = None
+        self,
+        nonce: int,
+        signer: str,
+        kind: Kind,
+        cloids: Sequence[str],
+        changes: Mapping[str, Change] | None = None,
+        text: str = "",
     ) -> None:
         said = {
             cloid: [str(change.px), str(change.sz), str(change.left_sz)] for cloid, change in (changes or {}).items()
         }
         self._store.execute(
-            "INSERT INTO actions VALUES (?, ?, ?, ?, ?, 0, '')",
-            (nonce, signer, kind, json.dumps(list(cloids)), json.dumps(said)),
+            "INSERT INTO actions VALUES (?, ?, ?, ?, ?, 0, ?)",
+            (nonce, signer, kind, json.dumps(list(cloids)), json.dumps(said), text),
         )
 
     def _bind(self, oid: int, cloid: str, sz: Decimal | None, said_filled: Decimal) -> None:
@@ -437,7 +453,8 @@ class Journal:
     def _record(self, row: sqlite3.Row) -> OrderRecord:
         trigger = None
         if row["trigger_px"] is not None:
-            trigger = Trigger(Decimal(row["trigger_px"]), row["tpsl"], bool(row["trigger_is_market"]))
+            opens = not row["reduce_only"]
+            trigger = Trigger(Decimal(row["trigger_px"]), row["tpsl"], bool(row["trigger_is_market"]), opens)
         order = NewOrder(
             cloid=row["cloid"],
             coin=row["coin"],

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from quant_organism.errors import InputError
 from quant_organism.trading.orders.journal import Journal
-from quant_organism.trading.orders.states import ActionRecord, Change, Event, OrderRecord
+from quant_organism.trading.orders.states import ActionRecord, Change, Event, Kind, OrderRecord
 from quant_organism.trading.orders.venue import Venue
 from quant_organism.venue import (
     Accepted,
@@ -202,6 +202,16 @@ class OrderManager:
             self._cancel(live[start : start + MAX_ITEMS_PER_ACTION])
         return [self.journal.order(cloid) for cloid in cloids]
 
+    def set_aside(self, kind: Kind, what: str, send: Callable[[int], Outcome]) -> Outcome:
+        """Write down what is to be set beside orders, and send it once; `margin` says what there is to set."""
+        nonce = self.venue.draw_nonce()
+        self.journal.begin_setting(kind, what, nonce, self.venue.signer)
+        outcome = send(nonce)
+        if not isinstance(outcome, Unknown):
+            said = outcome.text if isinstance(outcome, Rejected) else "accepted"
+            self.journal.settle(nonce, f"{what}: {said}")
+        return outcome
+
     # from the venue
 
     def hear_fills(self, fills: Sequence[Fill]) -> list[Fill]:
@@ -283,7 +293,7 @@ class OrderManager:
         left = []
         for action in self.journal.unsettled():
             try:
-                settled = ways[action.kind](action)
+                settled = ways.get(action.kind, self._settle_setting)(action)
             except VenueError:
                 settled = False
             if not settled:
@@ -374,6 +384,14 @@ class OrderManager:
         self.journal.settle(action.nonce, "settled by asking")
         self.ask(cloid)
         self.sync_fills()
+        return True
+
+    def _settle_setting(self, action: ActionRecord) -> bool:
+        fence = self.venue.fence(action.nonce, action.signer)
+        if fence is Fence.UNSURE:
+            return False
+        came = "it never reached the venue" if fence is Fence.NEVER else "it cannot arrive any more; the venue shows it"
+        self.journal.settle(action.nonce, f"{action.text}: {came}")
         return True
 
     def _settle_cancel(self, action: ActionRecord) -> bool:

@@ -71,6 +71,7 @@ def action_of(row: sqlite3.Row) -> ActionRecord:
         kind=row["kind"],
         cloids=tuple(json.loads(row["cloids"])),
         changes={cloid: Change(*map(Decimal, change)) for cloid, change in changes.items()},
+        text=row["text"],
     )
 
 

@@ -100,7 +100,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "rejected",
     },
 }
-Kind = Literal["place", "amend", "cancel"]
+Kind = Literal["place", "amend", "cancel", "leverage", "margin", "reserve"]
 HOUSE: Final = "0x716f"
 """How ids begin that were made here, so that after the loss of a journal its orders are known on the venue."""
 
@@ -207,6 +207,8 @@ class ActionRecord:
         What it does to which orders.
     changes
         By cloid, where it amends.
+    text
+        What is set, where it is of no order; or what the venue said.
     """
 
     nonce: int
@@ -214,3 +216,4 @@ class ActionRecord:
     kind: Kind
     cloids: tuple[str, ...]
     changes: dict[str, Change]
+    text: str = ""

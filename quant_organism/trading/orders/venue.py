@@ -7,6 +7,9 @@ from typing import Protocol
 from quant_organism.venue import (
     AccountState,
     CashFlow,
+    CoinContext,
+    DepthSnapshot,
+    FeeRates,
     Fence,
     Fill,
     Holdings,
@@ -15,6 +18,7 @@ from quant_organism.venue import (
     OpenOrder,
     Outcome,
     Resting,
+    TradingRoom,
     VenueOrder,
 )
 from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, Grouping
@@ -39,6 +43,14 @@ class Venue(Protocol):
 
     def listed(self, coin: str) -> Listed:
         """Return precision and limits of a coin."""
+        ...
+
+    def refresh_listings(self) -> None:
+        """Read anew what is listed."""
+        ...
+
+    def venue_ms(self) -> int:
+        """Return the venue's time, as its answers have shown it."""
         ...
 
     def find_dexs(self) -> list[str]:
@@ -77,6 +89,22 @@ class Venue(Protocol):
         """Return mid prices; a coin whose price cannot be used has none."""
         ...
 
+    def contexts(self) -> dict[str, CoinContext]:
+        """Return mark, oracle, funding and volumes by coin."""
+        ...
+
+    def depth(self, coin: str) -> DepthSnapshot:
+        """Return the best levels of a book."""
+        ...
+
+    def fee_rates(self) -> FeeRates:
+        """Return what the account pays of the notional."""
+        ...
+
+    def room(self, coin: str) -> TradingRoom:
+        """Return a coin's leverage, and how much of it the account could trade."""
+        ...
+
     def resting(self) -> Resting:
         """Return open and TWAP orders as far as they can be seen, and what cannot be; never raises `VenueError`."""
         ...
@@ -111,6 +139,18 @@ class Venue(Protocol):
 
     def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
         """Have all open orders canceled at a time."""
+        ...
+
+    def set_leverage(self, coin: str, leverage: int, nonce: int, *, is_cross: bool = True) -> Outcome:
+        """Set leverage and margin mode of a coin."""
+        ...
+
+    def move_isolated_margin(self, coin: str, usd: Decimal, nonce: int) -> Outcome:
+        """Move margin into an isolated position, or out of it with a negative amount."""
+        ...
+
+    def reserve_requests(self, count: int, nonce: int) -> Outcome:
+        """Buy requests for the account."""
         ...
 
     def fence(self, nonce: int, signer: str) -> Fence:

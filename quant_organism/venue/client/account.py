@@ -175,7 +175,7 @@ def read_account(answer: Any) -> AccountState:
             time_ms=int(body.get("time", 0)),
         )
 
-    return _reading(read, answer, "clearinghouseState")
+    return reading(read, answer, "clearinghouseState")
 
 
 def with_spot_money(state: AccountState, answer: Any) -> AccountState:
@@ -194,7 +194,7 @@ def with_spot_money(state: AccountState, answer: Any) -> AccountState:
         free = max(total - held, Decimal(0))
         return replace(state, account_value_usd=total, withdrawable_usd=free, margin_used_usd=held, is_unified=True)
 
-    return _reading(read, answer, "spotClearinghouseState")
+    return reading(read, answer, "spotClearinghouseState")
 
 
 def together(states: Sequence[AccountState]) -> AccountState:
@@ -216,9 +216,9 @@ def read_open_orders(answer: Any) -> list[VenueOrder]:
     VenueUnreadable
         It is neither.
     """
-    orders = _reading(lambda rows: [_order(row, texts.OPEN, None) for row in rows], answer, "openOrders")
+    orders = reading(lambda rows: [_order(row, texts.OPEN, None) for row in rows], answer, "openOrders")
     children = [child for row in answer for child in row.get("children") or []]
-    return orders + _reading(lambda rows: [_order(row, texts.OPEN, None) for row in rows], children, "openOrders")
+    return orders + reading(lambda rows: [_order(row, texts.OPEN, None) for row in rows], children, "openOrders")
 
 
 def read_order_status(answer: Any) -> VenueOrder | None:
@@ -236,7 +236,7 @@ def read_order_status(answer: Any) -> VenueOrder | None:
         found = body["order"]
         return _order(found["order"], found["status"], found.get("statusTimestamp"))
 
-    return _reading(read, answer, "orderStatus")
+    return reading(read, answer, "orderStatus")
 
 
 def read_order_update(item: Any) -> VenueOrder:
@@ -247,7 +247,7 @@ def read_order_update(item: Any) -> VenueOrder:
     VenueUnreadable
         It is neither.
     """
-    return _reading(
+    return reading(
         lambda body: _order(body["order"], body["status"], body.get("statusTimestamp")), item, "orderUpdates"
     )
 
@@ -260,7 +260,7 @@ def read_fills(answer: Any, user: str) -> list[Fill]:
     VenueUnreadable
         One of them lacks what names or sizes it.
     """
-    return _reading(lambda rows: [_fill(row, user) for row in rows], answer, "userFills")
+    return reading(lambda rows: [_fill(row, user) for row in rows], answer, "userFills")
 
 
 def in_order(fills: Iterable[Fill]) -> list[Fill]:
@@ -376,7 +376,14 @@ def position_of(body: Mapping[str, Any]) -> Position:
     )
 
 
-def _reading(read: Callable[[Any], T], answer: Any, kind: str) -> T:
+def reading(read: Callable[[Any], T], answer: Any, kind: str) -> T:
+    """Return what is read of an answer of a kind.
+
+    Raises
+    ------
+    VenueUnreadable
+        It cannot be read as that.
+    """
     try:
         return read(answer)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:

@@ -6,13 +6,12 @@ nothing by our books, and is kept all the same: where it did move something, the
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
-from quant_organism.venue.client.account import number
-from quant_organism.venue.client.transport import VenueUnreadable
+from quant_organism.venue.client.account import number, reading
 
 FUNDING: Final = "funding"
 LIQUIDATION: Final = "liquidation"
@@ -52,7 +51,7 @@ def read_fundings(answer: Any) -> list[CashFlow]:
     VenueUnreadable
         It is none.
     """
-    return _rows(answer, "userFunding", lambda row: funding_of(row["time"], row["delta"]))
+    return reading(lambda rows: [funding_of(row["time"], row["delta"]) for row in rows], answer, "userFunding")
 
 
 def read_ledger(answer: Any, user: str) -> list[CashFlow]:
@@ -63,7 +62,7 @@ def read_ledger(answer: Any, user: str) -> list[CashFlow]:
     VenueUnreadable
         It is none.
     """
-    return _rows(answer, "userNonFundingLedgerUpdates", lambda row: ledger_entry_of(row, user))
+    return reading(lambda rows: [ledger_entry_of(row, user) for row in rows], answer, "userNonFundingLedgerUpdates")
 
 
 def funding_of(time_ms: int, body: Mapping[str, Any]) -> CashFlow:
@@ -95,13 +94,6 @@ def flows_in_order(flows: Iterable[CashFlow]) -> list[CashFlow]:
     """Return flows by time, each once."""
     once = {(flow.time_ms, flow.kind, flow.coin, flow.name): flow for flow in flows}
     return [once[key] for key in sorted(once)]
-
-
-def _rows(answer: Any, kind: str, read: Callable[[Mapping[str, Any]], CashFlow]) -> list[CashFlow]:
-    try:
-        return [read(row) for row in answer]
-    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
-        raise VenueUnreadable(f"{type(error).__name__} {error} in {repr(answer)[:200]}", where=f"info {kind}") from None
 
 
 def _nothing(delta: Mapping[str, Any], user: str) -> Decimal:

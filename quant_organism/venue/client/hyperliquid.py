@@ -29,6 +29,16 @@ from quant_organism.venue.client.exposure import Holdings, Resting, see_open_ord
 from quant_organism.venue.client.flows import CashFlow, flows_in_order, read_fundings, read_ledger
 from quant_organism.venue.client.limits import AddressBudget, NonceSource
 from quant_organism.venue.client.listings import Listed, Listings, dex_names, load_listings
+from quant_organism.venue.client.market_state import (
+    CoinContext,
+    DepthSnapshot,
+    FeeRates,
+    TradingRoom,
+    read_contexts,
+    read_depth,
+    read_fee_rates,
+    read_room,
+)
 from quant_organism.venue.client.network import VenueSpec
 from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why, read_outcomes
 from quant_organism.venue.client.requests import NewOrder
@@ -133,6 +143,10 @@ class HyperliquidVenue:
             self._listings, self._dexs = listings, dexs
         return self._listings.find(coin)
 
+    def refresh_listings(self) -> None:
+        """Read anew what is listed: leverage, margin tiers and delistings change, precision may."""
+        self._listings = load_listings(self.transport.spec.base_url, self.transport.info, self._dexs[1:])
+
     def find_dexs(self) -> list[str]:
         """Ask every dex of the venue for the account; return those with money, or traded on from here.
 
@@ -216,6 +230,23 @@ class HyperliquidVenue:
             mids |= {coin: px for coin, text in answer.items() if (px := _price(text)) is not None}
         return mids
 
+    def contexts(self) -> dict[str, CoinContext]:
+        """Return mark, oracle, funding and volumes of every coin that has them, on all dexs that are covered."""
+        answers = [self.transport.info({"type": "metaAndAssetCtxs", "dex": dex}) for dex in self._dexs]
+        return {coin: context for answer in answers for coin, context in read_contexts(answer).items()}
+
+    def depth(self, coin: str) -> DepthSnapshot:
+        """Return the best levels of a book."""
+        return read_depth(self.transport.info({"type": "l2Book", "coin": coin}), coin)
+
+    def fee_rates(self) -> FeeRates:
+        """Return what the account pays of the notional."""
+        return read_fee_rates(self.transport.info({"type": "userFees", "user": self._user}))
+
+    def room(self, coin: str) -> TradingRoom:
+        """Return a coin's leverage, and how much of it the account could trade."""
+        return read_room(self.transport.info({"type": "activeAssetData", "user": self._user, "coin": coin}), coin)
+
     def resting(self) -> Resting:
         """Return whatever may still trade, as far as it can be seen: what a dex or a row hides, hides nothing else."""
         seen = [
@@ -244,8 +275,9 @@ class HyperliquidVenue:
         """Learn how many requests the account has left."""
         answer = self.transport.info({"type": "userRateLimit", "user": self._user})
         try:
-            self.budget.learn(int(answer["nRequestsUsed"]), int(Decimal(answer["cumVlm"])))
-        except (KeyError, TypeError, ValueError, ArithmeticError):
+            cap = int(answer.get("nRequestsCap") or 0)
+            self.budget.learn(int(answer["nRequestsUsed"]), int(Decimal(answer["cumVlm"])), cap)
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
             raise VenueUnreadable(f"{answer!r}", where="info userRateLimit") from None
 
     # what is done
@@ -293,6 +325,17 @@ class HyperliquidVenue:
         """Set leverage and margin mode of a coin."""
         action = requests.leverage_action(self.listed(coin).asset, leverage, is_cross=is_cross)
         return self._act(action, nonce, 1)[0]
+
+    def move_isolated_margin(self, coin: str, usd: Decimal, nonce: int) -> Outcome:
+        """Move margin into an isolated position, or out of it with a negative amount."""
+        return self._act(requests.isolated_margin_action(self.listed(coin).asset, usd), nonce, 1, is_urgent=usd > 0)[0]
+
+    def reserve_requests(self, count: int, nonce: int) -> Outcome:
+        """Buy requests for the account."""
+        outcome = self._act(requests.reserve_action(count), nonce, 1)[0]
+        if isinstance(outcome, Accepted):
+            self._try_refresh_budget()
+        return outcome
 
     def fence(self, nonce: int, signer: str) -> Fence:
         """Burn the nonce of an action whose outcome is not known, so that it cannot be processed from now on.

@@ -97,19 +97,20 @@ class AddressBudget:
     def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._clock, self._sleep = clock, sleep
         self._lock, self._turn = threading.Lock(), threading.Lock()
-        self._used, self._volume_usd = 0, 0
+        self._used, self._volume_usd, self._bought = 0, 0, 0
         self._passed_at: float | None = None
 
-    def learn(self, used: int, volume_usd: int) -> None:
-        """Take over what `userRateLimit` says."""
+    def learn(self, used: int, volume_usd: int, cap: int = 0) -> None:
+        """Take over what `userRateLimit` says; a cap above that of the volume has been paid for."""
         with self._lock:
             self._used, self._volume_usd = used, volume_usd
+            self._bought = max(cap - admission.request_cap(volume_usd), 0)
 
     def left(self, *, is_cancel: bool) -> int:
         """Return how many requests the account has left; cancels may go further."""
         cap = admission.cancel_cap if is_cancel else admission.request_cap
         with self._lock:
-            return cap(self._volume_usd) - self._used
+            return cap(self._volume_usd) + self._bought - self._used
 
     def spend(self, count: int, *, is_cancel: bool = False) -> None:
         """Count an action of so many items; wait for its turn where nothing is left."""

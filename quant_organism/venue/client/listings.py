@@ -4,16 +4,25 @@ An asset's id is its position in the UNFILTERED universe. A malformed entry ther
 name; a malformed spot pair, which would stop the SDK, is left out.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from hyperliquid.info import Info
 
 from quant_organism.errors import InputError
 from quant_organism.venue.client.transport import AskInfo, VenueUnreadable
-from quant_organism.venue.protocol.decimals import USD_DECIMALS, price_decimals
-from quant_organism.venue.protocol.instruments import DEX_OFFSET, DEX_STRIDE, SPOT_OFFSET, dex_asset_id
+from quant_organism.venue.protocol.decimals import MICRO_USD, USD_DECIMALS, price_decimals
+from quant_organism.venue.protocol.instruments import (
+    DEX_OFFSET,
+    DEX_STRIDE,
+    SPOT_OFFSET,
+    MarginTier,
+    dex_asset_id,
+    single_tier,
+)
 
 _NO_SPOT: Final[Mapping[str, Any]] = {"universe": [], "tokens": []}
 
@@ -34,6 +43,8 @@ class Listed:
         Highest leverage of a small position.
     only_isolated, is_delisted
         As the venue flags them.
+    tiers
+        Of its margin table, by notional.
     """
 
     coin: str
@@ -42,6 +53,7 @@ class Listed:
     max_leverage: int
     only_isolated: bool
     is_delisted: bool
+    tiers: tuple[MarginTier, ...]
 
     @property
     def px_decimals(self) -> int:
@@ -64,6 +76,13 @@ class Listings:
         self._sdk = sdk
         self._entries = {
             entry["name"]: entry for meta in metas.values() for entry in meta["universe"] if entry["name"] is not None
+        }
+        self._tiers = {
+            entry["name"]: _tiers_of(entry, tables)
+            for meta in metas.values()
+            for tables in (_margin_tables(meta),)
+            for entry in meta["universe"]
+            if entry["name"] is not None
         }
 
     def __contains__(self, coin: object) -> bool:
@@ -100,6 +119,7 @@ class Listings:
             max_leverage=entry["maxLeverage"],
             only_isolated=entry.get("onlyIsolated") is True,
             is_delisted=entry.get("isDelisted") is True,
+            tiers=self._tiers[coin],
         )
 
 
@@ -215,6 +235,34 @@ def _sane_entry(entry: Any) -> dict[str, Any]:
         return {"name": None, "szDecimals": 0, "maxLeverage": 1, "isDelisted": True}
     leverage = entry.get("maxLeverage")  # absent in answers of 2023
     return {**entry, "maxLeverage": leverage if isinstance(leverage, int) and leverage > 0 else 1}
+
+
+def _margin_tables(meta: Mapping[str, Any]) -> dict[int, tuple[MarginTier, ...]]:
+    """Return the margin tables that can be read, by their ids."""
+    tables = {}
+    for pair in _list(meta.get("marginTables")):
+        try:
+            number, table = pair
+            tiers = tuple(
+                MarginTier(int(Decimal(tier["lowerBound"]) * MICRO_USD), int(tier["maxLeverage"]))
+                for tier in table["marginTiers"]
+            )
+            falling = all(
+                a.lower_micro_usd < b.lower_micro_usd and a.max_leverage > b.max_leverage
+                for a, b in itertools.pairwise(tiers)
+            )
+            if tiers and tiers[0].lower_micro_usd == 0 and tiers[-1].max_leverage > 0 and falling:
+                tables[int(number)] = tiers
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            continue
+    return tables
+
+
+def _tiers_of(entry: Mapping[str, Any], tables: Mapping[int, tuple[MarginTier, ...]]) -> tuple[MarginTier, ...]:
+    """Return an asset's tiers: of its table, or the one of its own leverage, as where answers have no tables."""
+    table = entry.get("marginTableId")
+    tiers = tables.get(table) if isinstance(table, int) else None
+    return single_tier(entry["maxLeverage"]) if tiers is None else tiers
 
 
 def _named(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,11 +75,20 @@ def wire_number(value: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """When a take-profit (`tp`) or stop (`sl`) becomes active: at this MARK price, in USD."""
+    """When a take-profit (`tp`) or stop (`sl`) becomes active: at this MARK price, in USD.
+
+    Parameters
+    ----------
+    px, tpsl, is_market
+        As the wire has them.
+    opens
+        Whether it may open a position, such as a stop entry; its order does not only reduce then.
+    """
 
     px: Decimal
     tpsl: Tpsl
     is_market: bool = True
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ def order_wire(order: NewOrder, listed: Listed) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Off tick or lot, not a perpetual, or a take-profit or stop that does not reduce only.
+        Off tick or lot, not a perpetual, or a take-profit or stop that would open a position and does not say so.
     """
     if not is_perpetual(listed.asset):
         raise InputError("only perpetuals are traded", where=order.coin, remedy="name a perpetual")
@@ -126,8 +135,12 @@ def order_wire(order: NewOrder, listed: Listed) -> dict[str, Any]:
     kind: dict[str, Any] = {"limit": {"tif": order.tif}}
     if order.trigger is not None:
         check_order(order.trigger.px, order.sz, listed)
-        if not order.reduce_only:
-            raise InputError("a take-profit or stop must reduce only", where=order.coin, remedy="set reduce_only")
+        if order.reduce_only == order.trigger.opens:
+            raise InputError(
+                "a take-profit or stop either reduces only, or opens",
+                where=order.coin,
+                remedy="set reduce_only, or Trigger.opens for a stop entry",
+            )
         trigger = order.trigger
         kind = {"trigger": {"isMarket": trigger.is_market, "triggerPx": wire_number(trigger.px), "tpsl": trigger.tpsl}}
     return {
@@ -177,3 +190,13 @@ def schedule_cancel_action(time_ms: int | None) -> dict[str, Any]:
 def leverage_action(asset: int, leverage: int, *, is_cross: bool) -> dict[str, Any]:
     """Return the action that sets leverage and margin mode of an asset."""
     return {"type": "updateLeverage", "asset": asset, "isCross": is_cross, "leverage": leverage}
+
+
+def isolated_margin_action(asset: int, usd: Decimal) -> dict[str, Any]:
+    """Return the action that moves margin into an isolated position, or out of it where negative."""
+    return {"type": "updateIsolatedMargin", "asset": asset, "isBuy": True, "ntli": int(usd.scaleb(6))}
+
+
+def reserve_action(weight: int) -> dict[str, Any]:
+    """Return the action that buys requests."""
+    return {"type": "reserveRequestWeight", "weight": weight}
