@@ -21,6 +21,7 @@ from quant_organism.cli import (
     run,
     runs,
     strategies,
+    trade,
     ui,
     venue,
 )
@@ -49,6 +50,7 @@ app.add_typer(queries.app, name="trials")
 app.add_typer(exchange.app, name="exchange")
 app.command("follow", cls=with_settings(*follow.SETTINGS))(follow.follow)
 app.add_typer(keys.app, name="keys")
+app.add_typer(trade.app, name="trade")
 app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue)
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)

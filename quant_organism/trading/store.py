@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from quant_organism.errors import BusyError, IntegrityError, StorageError
 
 T = TypeVar("T")
+_NOWHERE: Final = Path(":memory:")
 OWNER_ONLY: Final = 0o600
 _DISK: Final = frozenset(
     {
@@ -40,7 +41,7 @@ class Store:
     Parameters
     ----------
     path
-        Made if it is not there; readable by its owner alone.
+        Made if it is not there; readable by its owner alone. None: in memory, for whoever needs no disk.
     schema
         Statements that make what is not there.
     facts
@@ -62,7 +63,7 @@ class Store:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         schema: str,
         facts: Mapping[str, str],
         *,
@@ -70,7 +71,7 @@ class Store:
         kind: str = "journal",
         survives_power_cut: bool = True,
     ) -> None:
-        self.path, self._schema, self._facts, self._upgrades = path, schema, dict(facts), upgrades or {}
+        self.path, self._schema, self._facts, self._upgrades = path or _NOWHERE, schema, dict(facts), upgrades or {}
         self._kind = kind
         self._synchronous = "FULL" if survives_power_cut else "NORMAL"
         self.failure: str | None = None
@@ -78,6 +79,9 @@ class Store:
         self._lock, self._is_writing = threading.RLock(), False
         self._is_copy = False
         self._descriptor: int | None = None
+        if path is None:
+            self._db = self._disk = self._fresh()
+            return
         try:
             self._descriptor = _locked(path, kind)
             _make_private(path)

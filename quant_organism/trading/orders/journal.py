@@ -31,7 +31,8 @@ class Journal:
     Parameters
     ----------
     path
-        SQLite file; made if it is not there, and read by its owner alone.
+        SQLite file; made if it is not there, and read by its owner alone. None: in memory, for an exit that needs
+        no disk.
     account
         Network and address, so that no other account's orders are taken for ours.
 
@@ -48,7 +49,7 @@ class Journal:
         It is damaged, belongs to another account, is of a later version, or is no journal.
     """
 
-    def __init__(self, path: Path, account: str) -> None:
+    def __init__(self, path: Path | None, account: str) -> None:
         self._store = Store(
             path, SCHEMA, {"account": account, "schema_version": str(SCHEMA_VERSION)}, upgrades=UPGRADES
         )

@@ -456,6 +456,7 @@ def connect(
     wallet: Wallet,
     state_folder: Path,
     *,
+    beside_others: bool = False,
     transport: Transport | None = None,
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     clock: Callable[[], float] = time.monotonic,
@@ -471,6 +472,8 @@ def connect(
         The account's, or an agent's.
     state_folder
         Where nonces and locks of signers are kept.
+    beside_others
+        As for `NonceSource`.
     transport
         One that other tasks use too; none: a new one.
     now_ms, clock, sleep
@@ -486,7 +489,7 @@ def connect(
         The venue cannot be reached or read.
     """
     transport = transport or Transport(spec, clock=clock, sleep=sleep, now_ms=now_ms)
-    nonces = NonceSource(state_folder, wallet.address, now_ms)
+    nonces = NonceSource(state_folder, wallet.address, now_ms, beside_others=beside_others)
     try:
         standing = check_account(transport, wallet)
         budget = AddressBudget(clock=clock, sleep=sleep)

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -147,6 +148,9 @@ class NonceSource:
         Address of the wallet, lower case.
     now_ms
         Wall clock: the venue takes nonces only within days of its own time.
+    beside_others
+        Draw beside another process that holds the signer, above what that may draw, and write nothing: for whoever
+        must act whatever else runs.
 
     Raises
     ------
@@ -156,10 +160,15 @@ class NonceSource:
         The file does not hold a number.
     """
 
-    def __init__(self, folder: Path, signer: str, now_ms: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, signer: str, now_ms: Callable[[], int], *, beside_others: bool = False) -> None:
         self._path, self._now, self._lock = folder / f"{signer}.nonce", now_ms, threading.Lock()
         self._bound = self._last = 0
         self._descriptor: int | None = None
+        self._writes = not beside_others
+        if beside_others:
+            with suppress(OSError, ValueError):
+                self._last = int(self._path.read_text())
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(folder / f"{signer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -185,7 +194,7 @@ class NonceSource:
         """Return a nonce greater than every one before it: the time in ms, or the next number where that is taken."""
         with self._lock:
             self._last = max(self._now(), self._last + 1)
-            if self._last >= self._bound:
+            if self._writes and self._last >= self._bound:
                 self._bound = self._last + _BLOCK
                 try:
                     write_file(self._path, str(self._bound).encode())
