@@ -12,11 +12,11 @@ from typing import Protocol
 from quant_organism.backtest.account import (
     AccountBar,
     AccountBook,
-    AccountFill,
     FillModel,
     LegKey,
     LegLevels,
     Plan,
+    book,
     trade_account_bar,
 )
 
@@ -32,7 +32,7 @@ class LevelsAtOpen(Protocol):
 class Execution(Protocol):
     """Takes an account from a plan to the close of the bar that follows; moves it through `book` alone."""
 
-    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[AccountFill]:
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
         """Send the orders of a plan that has just been made and written down, then what shall rest.
 
         Parameters
@@ -46,12 +46,12 @@ class Execution(Protocol):
 
         Returns
         -------
-        list of AccountFill
-            What was filled at once.
+        list
+            Events that were booked, in their order: `PlanSent`, `AccountFill`, `RestingSent`, `AccountFunding` ...
         """
         ...
 
-    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[AccountFill]:
+    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:
         """Bring an account to the close of the bar that followed a plan: fills and funding that are not booked yet.
 
         Parameters
@@ -67,8 +67,8 @@ class Execution(Protocol):
 
         Returns
         -------
-        list of AccountFill
-            What was filled since `begin`.
+        list
+            Events that were booked since `begin`, in their order.
         """
         ...
 
@@ -85,10 +85,17 @@ class ModelledExecution:
 
     model: FillModel
 
-    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[AccountFill]:
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
         """Do nothing: what the bar opens with is known when it closes."""
         return []
 
-    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[AccountFill]:
+    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:
         """Fill orders at the open and resting ones within the bar, and pay funding."""
-        return trade_account_bar(account, made, bar, levels(bar.open), self.model)
+        events: list[object] = []
+
+        def door(moved: AccountBook, event: object) -> None:
+            book(moved, event)
+            events.append(event)
+
+        trade_account_bar(account, made, bar, levels(bar.open), self.model, door)
+        return events

@@ -15,9 +15,8 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, ge
 
 import orjson
 
-from quant_organism.backtest.account import AccountBook
 from quant_organism.errors import IntegrityError
-from quant_organism.trading.records import RECORDS, LedgerRecord, LedgerSession, LedgerSessionEnd, Mode
+from quant_organism.trading.records import RECORDS, LedgerRecord, LedgerSession, Mode
 from quant_organism.trading.store import Store
 
 R = TypeVar("R", bound=LedgerRecord)
@@ -60,15 +59,15 @@ class TraderLedger:
         """Close the file, and let another process write it."""
         self._store.close()
 
-    def write(self, records: Iterable[LedgerRecord], accounts: Mapping[str, AccountBook] | None = None) -> None:
-        """Add facts, and the state of accounts after them, whole or not at all.
+    def write(self, records: Iterable[LedgerRecord], states: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Add facts, and what a trader goes on from after them, whole or not at all.
 
         Parameters
         ----------
         records
             Of any tables, in the order in which they came about.
-        accounts
-            By name; each takes the place of its earlier state.
+        states
+            Values of JSON by name: of accounts by theirs; each takes the place of its earlier state.
 
         Raises
         ------
@@ -82,9 +81,9 @@ class TraderLedger:
         def work() -> None:
             for kind, rows in by_table.items():
                 self._store.execute_many(_insertion(kind), rows)
-            for name, account in (accounts or {}).items():
-                state = zlib.compress(orjson.dumps(account.to_dict()), 1)
-                self._store.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (name, state))
+            for name, state in (states or {}).items():
+                packed = zlib.compress(orjson.dumps(state), 1)
+                self._store.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (name, packed))
 
         self._store.write(work, is_durable=True)
 
@@ -93,33 +92,29 @@ class TraderLedger:
         statement, values = selection(kind, equals)
         return [of_row(kind, row) for row in self._store.read(statement, values)]
 
-    def account(self, name: str) -> AccountBook | None:
-        """Return the state of an account after the last close that was written, or none.
+    def state(self, name: str) -> dict[str, Any] | None:
+        """Return what was left under a name with the last close that was written, or none.
 
         Raises
         ------
         IntegrityError
-            The state cannot be read.
+            It cannot be read.
         """
-        rows = self._store.read("SELECT state FROM states WHERE account = ?", (name,))
-        return account_of(rows[0][0], name, self.path) if rows else None
+        rows = self._store.read("SELECT state FROM states WHERE name = ?", (name,))
+        return unpacked(rows[0][0], name, self.path) if rows else None
 
     def next_session(self) -> int:
         """Return the number that the next session has."""
         return int(self._store.read("SELECT coalesce(max(session), 0) + 1 FROM sessions")[0][0])
 
-    def last_session(self, account: str) -> LedgerSession | None:
-        """Return the latest session of an account, or none."""
-        sessions = self.read(LedgerSession, account=account)
+    def last_session(self, identity: str) -> LedgerSession | None:
+        """Return the latest session of an identity, or none."""
+        sessions = self.read(LedgerSession, identity=identity)
         return sessions[-1] if sessions else None
 
-    def has_ended(self, session: int) -> bool:
-        """Say whether a session ended in order."""
-        return bool(self.read(LedgerSessionEnd, session=session))
 
-
-def account_of(state: bytes, name: str, path: Path) -> AccountBook:
-    """Return the account of a stored state.
+def unpacked(state: bytes, name: str, path: Path) -> dict[str, Any]:
+    """Return the values of a stored state.
 
     Raises
     ------
@@ -127,10 +122,11 @@ def account_of(state: bytes, name: str, path: Path) -> AccountBook:
         It cannot be read.
     """
     try:
-        return AccountBook.from_dict(orjson.loads(zlib.decompress(state)))
-    except (zlib.error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        values: dict[str, Any] = orjson.loads(zlib.decompress(state))
+        return values
+    except (zlib.error, orjson.JSONDecodeError) as error:
         raise IntegrityError(
-            f"the state of account {name} cannot be read: {error}",
+            f"the state {name} cannot be read: {error}",
             where=str(path),
             remedy="keep the file, and begin with a new one",
         ) from error
@@ -191,7 +187,7 @@ def _insertion(kind: type[LedgerRecord]) -> str:
 def _schema() -> str:
     parts = [
         "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
-        "CREATE TABLE IF NOT EXISTS states (account TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT;",
+        "CREATE TABLE IF NOT EXISTS states (name TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT;",
     ]
     for kind in RECORDS:
         described = ", ".join(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from quant_organism.backtest.account import AccountBook, AccountClose
 from quant_organism.errors import InputError
@@ -74,7 +74,7 @@ class Allowance:
 
 
 class PipelineStep(Protocol):
-    """A step: pure, so that the same close and the same state before give the same verdicts in every mode."""
+    """A step: the same close and the same memory give the same verdicts in every mode; it asks no clock."""
 
     @property
     def name(self) -> str:
@@ -93,6 +93,14 @@ class PipelineStep(Protocol):
         """
         ...
 
+    def state(self) -> Mapping[str, Any]:
+        """Return what it remembers from close to close, as values of JSON; empty where it remembers nothing."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned; nothing is in a state that was empty."""
+        ...
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -103,6 +111,13 @@ class Passage:
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
         """Return what was left."""
         return left
+
+    def state(self) -> Mapping[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
 
 
 class Pipeline:
@@ -143,6 +158,15 @@ class Pipeline:
             before, left = left, step.judge(standing, left)
             _check_shrunk(step.name, before, left)
         return left
+
+    def state(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each step remembers, as values of JSON."""
+        return {step.name: step.state() for step in self.steps}
+
+    def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up what `state` returned."""
+        for step in self.steps:
+            step.restore(state[step.name])
 
 
 def refuse(left: Allowance, decision: TradeDecision, verdict: StepVerdict) -> Allowance:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from quant_organism.backtest.account import AccountBook
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.trading.ledger import SCHEMA_VERSION, account_of, columns, of_row, selection
+from quant_organism.trading.ledger import SCHEMA_VERSION, columns, of_row, selection, unpacked
 from quant_organism.trading.records import (
     LedgerBreaker,
     LedgerEquity,
@@ -65,7 +65,7 @@ class TraderStatus:
     session
         The session that is shown.
     is_ended
-        Whether it ended in order; a trader that was killed shows as one that still runs, with an old close.
+        Whether it ended in order at its last close; a trader that was killed shows as one that runs, with an old close.
     close_ms
         The last close, none before the first.
     plan, equity
@@ -171,8 +171,8 @@ class LedgerReader:
 
     def account(self, name: str) -> AccountBook | None:
         """Return the whole state of an account at the last close, or none."""
-        row = self._db.execute("SELECT state FROM states WHERE account = ?", (name,)).fetchone()
-        return None if row is None else account_of(row[0], name, self.path)
+        row = self._db.execute("SELECT state FROM states WHERE name = ?", (name,)).fetchone()
+        return None if row is None else AccountBook.from_dict(unpacked(row[0], name, self.path))
 
     def session(self, number: int | None = None) -> LedgerSession:
         """Return a session, the latest by default.
@@ -224,10 +224,11 @@ class LedgerReader:
             number, account = shown.session, shown.account
             plans = self.read(LedgerPlan, latest=1, session=number, account=account)
             equity = self.read(LedgerEquity, latest=1, session=number, account=account)
+            last = equity[0].close_ms if equity else None
             return TraderStatus(
                 session=shown,
-                is_ended=bool(self.read(LedgerSessionEnd, session=number)),
-                close_ms=equity[0].close_ms if equity else None,
+                is_ended=bool(self.read(LedgerSessionEnd, session=number, last_close_ms=last)),
+                close_ms=last,
                 plan=plans[0] if plans else None,
                 equity=equity[0] if equity else None,
                 positions=self.positions(account),

@@ -33,14 +33,14 @@ class LedgerRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerSession(LedgerRecord):
-    """A run of the trader has begun.
+    """A session has begun: an account, and who trades it.
 
     Parameters
     ----------
     session
         Its number.
     mode, account
-        What happens to orders, and whose account it is; a later run with the same account goes on from there.
+        What happens to orders, and whose account it is; a run of the same identity goes on with the same session.
     profile, interval, market
         Session profile, length of the bars, and the market in the lake that history comes from.
     policy_version
@@ -51,6 +51,8 @@ class LedgerSession(LedgerRecord):
         Digest of all that the run's orders are a function of, beside the bars.
     started_ms, first_close_ms
         Wall clock, and the first close at which it decided.
+    history_days, history_end, history_hash
+        Days of the lake that it was warmed up with, their last (ISO), and the hash of the panel of them.
     """
 
     table: ClassVar[str] = "sessions"
@@ -66,11 +68,14 @@ class LedgerSession(LedgerRecord):
     identity: str
     started_ms: int
     first_close_ms: int
+    history_days: int
+    history_end: str
+    history_hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerSessionEnd(LedgerRecord):
-    """A run of the trader has ended in order; one that was killed has no such record."""
+    """A session was ended in order, and may be gone on with; a trader that was killed leaves no such record."""
 
     table: ClassVar[str] = "session_ends"
 

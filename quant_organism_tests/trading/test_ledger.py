@@ -43,6 +43,9 @@ SESSION = LedgerSession(
     identity="x",
     started_ms=5,
     first_close_ms=3_600_000,
+    history_days=1,
+    history_end="1970-01-01",
+    history_hash="",
 )
 
 
@@ -86,8 +89,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert ledger.read(LedgerSession) == [SESSION]
     assert ledger.read(StepVerdict) == [verdict]
     assert [record.text for record in ledger.read(LedgerEvent, close_ms=7)] == ["two"]
-    assert ledger.last_session("paper") == SESSION
-    assert not ledger.has_ended(1)
+    assert ledger.last_session("x") == SESSION
+    assert ledger.last_session("y") is None
     assert ledger.next_session() == 2
     ledger.close()
 
@@ -211,11 +214,11 @@ def test_the_state_of_an_account_goes_with_its_close(tmp_path: Path) -> None:
         drawdown=0.0,
         execution=0,
     )
-    ledger.write([SESSION, record], {"paper": account})
+    ledger.write([SESSION, record], {"paper": account.to_dict()})
     assert ledger.account("paper") == account
     assert ledger.account("other") is None
     account.cash -= 1
-    ledger.write([], {"paper": account})
+    ledger.write([], {"paper": account.to_dict()})
     again = ledger.account("paper")
     assert again is not None
     assert again.cash == 10**10 - 1

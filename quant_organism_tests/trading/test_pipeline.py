@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -23,6 +23,12 @@ class Step:
 
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
         return self.change(left)
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        pass
 
 
 def test_without_steps_everything_passes() -> None:

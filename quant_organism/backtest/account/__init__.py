@@ -5,7 +5,13 @@ What a strategy decides is the business of `strategies`; how orders reach the ve
 """
 
 from quant_organism.backtest.account.book import AccountBook, LegKey, StandingOrder, SubAccount
-from quant_organism.backtest.account.committee import AccountRun, AccountSetting, committee_setting, virtual_window
+from quant_organism.backtest.account.committee import (
+    AccountRun,
+    AccountSetting,
+    committee_setting,
+    member_name,
+    virtual_window,
+)
 from quant_organism.backtest.account.door import (
     AccountFill,
     AccountFunding,
@@ -71,6 +77,7 @@ __all__ = [
     "book",
     "capacity",
     "committee_setting",
+    "member_name",
     "plan",
     "plan_resting",
     "smallest_equity",

@@ -7,7 +7,7 @@ and funding is paid at the close (A6, A7).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,9 @@ from quant_organism.backtest.account.plan import Plan
 from quant_organism.backtest.account.resting import LegLevels, plan_resting
 from quant_organism.backtest.costs import Costs
 from quant_organism.errors import InputError
+
+Door = Callable[[AccountBook, object], None]
+"""Books an event into an account, as `book` does."""
 
 UNLIMITED = 2**53
 """Lots that a bar fills where its volume does not count."""
@@ -140,7 +143,12 @@ class AccountBar:
 
 
 def trade_account_bar(
-    account: AccountBook, made: Plan, bar: AccountBar, levels: Mapping[LegKey, LegLevels], model: FillModel
+    account: AccountBook,
+    made: Plan,
+    bar: AccountBar,
+    levels: Mapping[LegKey, LegLevels],
+    model: FillModel,
+    door: Door = book,
 ) -> list[AccountFill]:
     """Take an account from a plan through the bar that follows, and return its fills.
 
@@ -156,6 +164,8 @@ def trade_account_bar(
         Of the legs, as they stand within the bar.
     model
         What fills cost.
+    door
+        Books each event; whoever keeps a record of events gives one that does both.
     """
     symbols = sorted(bar.open)
     opens = {symbol: account.assets[symbol].lot_price(bar.open[symbol]) for symbol in symbols}
@@ -173,14 +183,14 @@ def trade_account_bar(
         notional, fee = fill_amounts(signed, float(base), worse + impact, fee_rate)
         room[symbol] -= size
         fills.append(AccountFill(bar.time, symbol, signed, notional, fee, kind, base))
-        book(account, fills[-1])
+        door(account, fills[-1])
 
-    book(account, PlanSent(made, opens))
+    door(account, PlanSent(made, opens))
     for order in made.orders:
         if order.symbol in opens:
             worse = model.slippages(order.symbol)[0]
             fill(order.symbol, order.lots, opens[order.symbol], worse, model.taker_fee, IOC)
-    _set_resting(account, levels, symbols)
+    _set_resting(account, levels, symbols, door)
     for symbol in symbols:
         standing, count = account.resting.get(symbol, {}), len(fills)
         if STOP not in standing:
@@ -196,31 +206,31 @@ def trade_account_bar(
                 base = max(target.level, opens[symbol]) if target.lots < 0 else min(target.level, opens[symbol])
                 fill(symbol, target.lots, base, 0.0, model.maker_fee, TARGET, rests=True)
         if len(fills) > count:
-            _set_resting(account, levels, [symbol])
+            _set_resting(account, levels, [symbol], door)
     for symbol in symbols:
-        _pay_funding(account, symbol, bar)
+        _pay_funding(account, symbol, bar, door)
     for symbol in sorted(bar.ended):
         close = account.assets[symbol].lot_price(bar.close[symbol])
         held = account.positions.get(symbol, 0)
         fill(symbol, -held, close, model.slippages(symbol)[0], model.taker_fee, SETTLED)
         account.gone.add(symbol)
-        _set_resting(account, levels, [symbol])
+        _set_resting(account, levels, [symbol], door)
     return fills
 
 
-def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbols: list[str]) -> None:
+def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbols: list[str], door: Door) -> None:
     due = plan_resting(account, levels, symbols)
     if due.changes:
-        book(account, RestingSent(due))
+        door(account, RestingSent(due))
 
 
-def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar) -> None:
+def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar, door: Door) -> None:
     held = account.positions.get(symbol, 0)
     fraction = bar.funding_long[symbol] if held >= 0 else bar.funding_short[symbol]
     if fraction == 0.0 or not any(symbol in sub.lots for sub in account.sub_accounts):
         return
     per_lot = account.assets[symbol].lot_price(bar.close[symbol]) * fraction
-    book(account, AccountFunding(symbol, math.floor(held * per_lot + 0.5), per_lot))
+    door(account, AccountFunding(symbol, math.floor(held * per_lot + 0.5), per_lot))
 
 
 def _room(volume_lots: float, model: FillModel) -> int:

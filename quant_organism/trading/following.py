@@ -1,0 +1,132 @@
+"""A strategy as the trader follows it: its document, its virtual positions bar by bar, and what it says of a symbol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quant_organism.backtest import Costs, MarketRow
+from quant_organism.backtest.account import LegKey, LegLevels, VirtualStream, member_name
+from quant_organism.deployment import StrategyConfig
+from quant_organism.errors import InputError
+from quant_organism.market import Interval
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import FittedModels
+from quant_organism.trading.records import Role
+
+_COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
+
+
+class FollowedStrategy:
+    """A strategy bar by bar, on the symbols that it was bred on.
+
+    Parameters
+    ----------
+    document
+        What trades.
+    role
+        What becomes of its decisions.
+    costs
+        Of its sleeves.
+    history
+        Bars before the first that it trades, of at least its own symbols.
+    models
+        Keeps fitted models.
+    since_ms
+        The close at which it joins.
+
+    Raises
+    ------
+    InputError
+        The market lacks a symbol of its universe, or has bars of another length.
+    """
+
+    def __init__(
+        self,
+        document: StrategyConfig,
+        role: Role,
+        costs: Costs,
+        history: Panel,
+        *,
+        since_ms: int,
+        models: FittedModels | None = None,
+    ) -> None:
+        missing = sorted(set(document.universe) - set(history.symbols))
+        if missing or Interval.parse(document.interval) != history.interval:
+            raise InputError(
+                f"it trades {document.interval} bars of {', '.join(document.universe)}; here are {history.interval} "
+                f"bars without {', '.join(missing) or 'none of them'}",
+                where=document.id,
+                remedy="start a session of its interval and symbols",
+            )
+        self.document, self.role, self.since_ms = document, role, since_ms
+        self.symbols = document.universe
+        self.is_leaving = False
+        """Whether it makes no entries any more, and leaves once it is flat."""
+        own = panel_of(history, self.symbols)
+        self._stream = VirtualStream(
+            {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
+        )
+        self.virtual_return = 0.0
+        """Of its virtual book in the last bar."""
+
+    @property
+    def id(self) -> str:
+        """The strategy's identity."""
+        return self.document.id
+
+    @property
+    def document_hash(self) -> str:
+        """SHA-256 (hex) of the document's stored form."""
+        return hashlib.sha256(self.document.to_json()).hexdigest()
+
+    @property
+    def units(self) -> dict[LegKey, float]:
+        """Virtual units per unit of equity of each leg that is in a trade (A1)."""
+        return self._stream.units()
+
+    def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
+        """Return the levels of its legs in the bar that has just opened at these prices, USD."""
+        return self._stream.levels(opens)
+
+    def advance(self, row: MarketRow, symbols: Sequence[str]) -> None:
+        """Take its sleeves through a bar of some symbols, its own among them."""
+        self._stream.advance(row_of(row, symbols, self.symbols))
+        self.virtual_return = self._stream.close(row.time, {}).virtual_return
+
+    def agreement(self, symbol: str) -> float:
+        """Return how far its members agree on a symbol: net over gross weight of those that may trade it, 0 to 1."""
+        sides = {(member, name): units for (_, member, name), units in self.units.items()}
+        net = gross = 0.0
+        for member, weight, assets in self._weights:
+            if assets and symbol not in assets:
+                continue
+            gross += weight
+            net += weight * float(np.sign(sides.get((member, symbol), 0.0)))
+        return abs(net) / gross if gross > 0.0 else 0.0
+
+    @property
+    def _weights(self) -> list[tuple[str, float, tuple[str, ...]]]:
+        return [(member_name(member), member.weight, member.assets) for member in self.document.committee.members]
+
+
+def panel_of(panel: Panel, symbols: Sequence[str]) -> Panel:
+    """Return a panel of some of its symbols, in their order."""
+    if panel.symbols == tuple(symbols):
+        return panel
+    places = [panel.symbols.index(symbol) for symbol in symbols]
+    columns: dict[str, Any] = {name: np.ascontiguousarray(getattr(panel, name)[:, places]) for name in _COLUMNS}
+    return replace(panel, symbols=tuple(symbols), **columns)
+
+
+def row_of(row: MarketRow, symbols: Sequence[str], wanted: Sequence[str]) -> MarketRow:
+    """Return a bar of some of its symbols, in their order."""
+    if tuple(symbols) == tuple(wanted):
+        return row
+    places = [symbols.index(symbol) for symbol in wanted]
+    columns = {name: np.ascontiguousarray(getattr(row, name)[places]) for name in _COLUMNS}
+    return MarketRow(time=row.time, fear_greed=row.fear_greed, **columns)

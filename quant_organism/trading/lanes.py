@@ -1,0 +1,397 @@
+"""An account within a trader: the strategies that trade it, what they decide at a close, what it plans and what came.
+
+The account that the session trades is one lane; each strategy that is only watched has one of its own, which is planned
+and booked by the same code and of which nothing is ever sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from quant_organism.backtest.account import (
+    AccountBar,
+    AccountBook,
+    AccountClose,
+    AccountRules,
+    LegKey,
+    LegLevels,
+    Plan,
+    plan,
+)
+from quant_organism.trading.execution import Execution
+from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.noting import noted, planned
+from quant_organism.trading.pipeline import Allowance, CloseStanding, Pair, Pipeline
+from quant_organism.trading.records import (
+    DecisionKind,
+    LedgerRecord,
+    LedgerSession,
+    Role,
+    StepVerdict,
+    StrategySignal,
+    TradeDecision,
+)
+
+LARGEST_SHARE: Final = 0.25
+"""Of the equity that a strategy gets beside others; alone it has all of it."""
+
+_COOLDOWN_MS: Final = 60_000
+
+
+@dataclass
+class AccountLane:
+    """One account and those who trade it.
+
+    Parameters
+    ----------
+    session
+        The session that it belongs to.
+    role
+        Whether it is the session's account or that of a strategy that is watched.
+    account
+        Moved bar by bar.
+    execution
+        Carries its plans out.
+    pipeline
+        What decisions pass before they are planned.
+    interval_ms
+        Length of a bar.
+    strategies
+        By identity.
+    granted
+        Units of each leg that passed the pipeline, as planned last.
+    withheld
+        Units of legs that a step did not let grow, with those that were granted in their place: it stays at these
+        until the strategy decides anew.
+    entered
+        Close of the last entry of each strategy and symbol.
+    pending
+        Plan that the bar which is now forming carries out.
+    """
+
+    session: LedgerSession
+    role: Role
+    account: AccountBook
+    execution: Execution
+    pipeline: Pipeline
+    interval_ms: int
+    strategies: dict[str, FollowedStrategy] = field(default_factory=dict)
+    granted: dict[LegKey, float] = field(default_factory=dict)
+    withheld: dict[LegKey, tuple[float, float]] = field(default_factory=dict)
+    entered: dict[Pair, int] = field(default_factory=dict)
+    pending: Plan | None = None
+
+    def levels(self, opens: Mapping[str, float], /) -> dict[LegKey, LegLevels]:
+        """Return the levels of all legs in the bar that has just opened at these prices, USD."""
+        found: dict[LegKey, LegLevels] = {}
+        for name in sorted(self.strategies):
+            found |= self.strategies[name].levels(opens)
+        return found
+
+    def settle(self, bar: AccountBar) -> list[LedgerRecord]:
+        """Bring the account to the close of a bar, and return what came: fills, funding, orders that rest."""
+        if self.pending is None:
+            return []
+        events = self.execution.finish(self.account, self.pending, _part(bar, self.account.assets), self.levels)
+        return noted(events, self.session.session, self.pending, self.account)
+
+    def begin(self) -> list[LedgerRecord]:
+        """Send the orders of the plan that has just been written down, and return what came of it at once."""
+        if self.pending is None:
+            return []
+        events = self.execution.begin(self.account, self.pending, self.levels)
+        return noted(events, self.session.session, self.pending, self.account)
+
+    def decide(self, time: int, prices: Mapping[str, float], received_ms: int) -> list[LedgerRecord]:
+        """Decide at a close, have the pipeline judge it, and plan; return all that was said.
+
+        Parameters
+        ----------
+        time
+            The close, UTC milliseconds.
+        prices
+            Of the symbols that had a bar, USD.
+        received_ms
+            When the last bar came, by the venue's clock.
+        """
+        units: dict[LegKey, float] = {}
+        for name in sorted(self.strategies):
+            units |= self.strategies[name].units
+        known = {symbol: price for symbol, price in prices.items() if symbol in self.account.assets}
+        shares = self.shares()
+        close = AccountClose(time, known, units, shares, self._virtual_return(shares))
+        signals, decisions = self._decisions(close, received_ms)
+        cooling, verdicts = self._cooling(decisions)
+        standing = CloseStanding(
+            self.session.session, self.session.mode, close, self.account, decisions, self.interval_ms
+        )
+        left = self.pipeline.judge(standing)
+        left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))
+        self.granted = self._grant(units, left)
+        factored = {name: share * left.factor for name, share in left.shares.items()}
+        made = plan(
+            self.account,
+            replace(close, units=self.granted, shares=factored, virtual_return=self._virtual_return(left.shares)),
+        )
+        self.pending = made
+        refused = {**cooling, **_by_pair(decisions, left)}
+        final = [self._final(decision, refused, made) for decision in decisions]
+        for decision in final:
+            if decision.is_allowed and decision.kind == "enter":
+                self.entered[decision.strategy, decision.symbol] = time
+        return [
+            *signals,
+            *final,
+            *left.verdicts,
+            *planned(self.session.session, made, self.account, sorted(self.strategies)),
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """Return what the lane remembers beside its account, as values of JSON."""
+        return {
+            "close": None if self.pending is None else _close_to_dict(self.pending.close),
+            "withheld": [[*key, *pair] for key, pair in sorted(self.withheld.items())],
+            "entered": [[*pair, time] for pair, time in sorted(self.entered.items())],
+            "pipeline": self.pipeline.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned; the plan of the last close is made again, the same to the last bit."""
+        self.withheld = {(a, b, c): (wanted, kept) for a, b, c, wanted, kept in state["withheld"]}
+        self.entered = {(strategy, symbol): time for strategy, symbol, time in state["entered"]}
+        self.pipeline.restore(state["pipeline"])
+        if state["close"] is not None:
+            close = _close_of(state["close"])
+            self.granted = dict(close.units)
+            self.pending = plan(self.account, close)
+
+    def shares(self) -> dict[str, float]:
+        """Return the equity that each strategy has before the pipeline: all of it alone, else an equal part."""
+        count = len(self.strategies)
+        share = 1.0 if count == 1 else min(1.0 / count, LARGEST_SHARE) if count else 0.0
+        return dict.fromkeys(sorted(self.strategies), share)
+
+    def _virtual_return(self, shares: Mapping[str, float]) -> float:
+        total = 0.0
+        for name in sorted(self.strategies):
+            total += shares[name] * self.strategies[name].virtual_return
+        return total
+
+    def _decisions(self, close: AccountClose, received_ms: int) -> tuple[list[StrategySignal], list[TradeDecision]]:
+        # Of each strategy and symbol whose wanted units have changed since the last close.
+        signals: list[StrategySignal] = []
+        decisions: list[TradeDecision] = []
+        base = (self.account.risk.base or self.account.equity()) / 1e6
+        scale = self.account.risk.scale
+        for name in sorted(self.strategies):
+            strategy = self.strategies[name]
+            own = {key: units for key, units in close.units.items() if key[0] == name}
+            for symbol in sorted({key[2] for key in {*own, *self._wanted(name)} if key[2] in close.prices}):
+                after = {key: units for key, units in own.items() if key[2] == symbol}
+                before = {key: units for key, units in self._wanted(name).items() if key[2] == symbol}
+                if after == before:
+                    continue
+                price = close.prices[symbol]
+                target, was = (price * _net(legs) for legs in (after, before))
+                strength = strategy.agreement(symbol)
+                side = (target > 0.0) - (target < 0.0)
+                signals.append(self._signal(close.time, name, symbol, side, strength, target, received_ms))
+                levels = [strategy.levels({symbol: price})[key] for key in sorted(after)]
+                stop, goal = _nearest([each.stop for each in levels], side), _nearest([e.target for e in levels], -side)
+                for kind, of, wanted in _kinds(was, target):
+                    decisions.append(
+                        TradeDecision(
+                            session=self.session.session,
+                            close_ms=close.time,
+                            decision_id=decision_id(name, symbol, close.time, kind),
+                            strategy=name,
+                            symbol=symbol,
+                            role=self.role,
+                            kind=kind,
+                            side="LONG" if of > 0.0 else "SHORT",
+                            confidence=1.0 if kind == "exit" else strength,
+                            size_usd=abs(wanted) * close.shares[name] * scale * base,
+                            target=wanted,
+                            before=was,
+                            reference_price=price,
+                            stop_price=None if kind == "exit" else stop,
+                            take_profit_price=None if kind == "exit" else goal,
+                            regime="",
+                            risk_mode="",
+                            expires_ms=close.time + self.interval_ms,
+                            cloid="",
+                            correlation_id=f"{self.session.session}-{close.time}",
+                            is_allowed=True,
+                            reason=_in_words(len(before), len(after)),
+                        )
+                    )
+        return signals, decisions
+
+    def _wanted(self, strategy: str) -> dict[LegKey, float]:
+        # What a strategy wanted at the last close: what was granted, or what was withheld.
+        wanted = {key: units for key, units in self.granted.items() if key[0] == strategy}
+        return wanted | {key: pair[0] for key, pair in self.withheld.items() if key[0] == strategy}
+
+    def _signal(
+        self, time: int, strategy: str, symbol: str, side: int, strength: float, target: float, received_ms: int
+    ) -> StrategySignal:
+        return StrategySignal(
+            session=self.session.session,
+            close_ms=time,
+            strategy=strategy,
+            symbol=symbol,
+            side=side,
+            strength=strength,
+            target=target,
+            conditions={},
+            data_age_ms=max(received_ms - time, 0),
+            not_evaluated="",
+        )
+
+    def _cooling(self, decisions: Sequence[TradeDecision]) -> tuple[dict[Pair, str], list[StepVerdict]]:
+        # Entries that come too soon after the last of the same strategy in the same symbol, or from one that leaves.
+        least = max(_COOLDOWN_MS, self.interval_ms)
+        refused: dict[Pair, str] = {}
+        verdicts: list[StepVerdict] = []
+        for decision in decisions:
+            pair = decision.strategy, decision.symbol
+            since = decision.close_ms - self.entered.get(pair, decision.close_ms - least)
+            leaves = self.strategies[decision.strategy].is_leaving
+            if decision.kind == "exit" or (since >= least and not leaves):
+                continue
+            reason = "it leaves, and makes no entries" if leaves else f"its last entry was {since / 1000:g} s ago"
+            refused[pair] = reason
+            verdicts.append(
+                StepVerdict(
+                    session=decision.session,
+                    close_ms=decision.close_ms,
+                    decision_id=decision.decision_id,
+                    step="policy",
+                    subject=decision.symbol,
+                    passes=False,
+                    number=None if leaves else since / 1000,
+                    bound=None if leaves else least / 1000,
+                    reason=reason,
+                )
+            )
+        return refused, verdicts
+
+    def _grant(self, units: Mapping[LegKey, float], left: Allowance) -> dict[LegKey, float]:
+        # Units that are planned with: of barred pairs no leg grows, and what was withheld stays so until it changes.
+        granted: dict[LegKey, float] = {}
+        withheld: dict[LegKey, tuple[float, float]] = {}
+        for key, wanted in units.items():
+            known = self.withheld.get(key)
+            before = self.granted.get(key, 0.0)
+            given = known[1] if known is not None and known[0] == wanted else wanted
+            grows = abs(given) > abs(before) or given * before < 0.0
+            if (key[0], key[2]) in left.barred and grows:
+                given = before if given * before > 0.0 else 0.0
+            if given != wanted:
+                withheld[key] = wanted, given
+            if given != 0.0:
+                granted[key] = given
+        self.withheld = withheld
+        return granted
+
+    def _final(self, decision: TradeDecision, refused: Mapping[Pair, str], made: Plan) -> TradeDecision:
+        order = next((order for order in made.orders if order.symbol == decision.symbol), None)
+        reason = refused.get((decision.strategy, decision.symbol)) if decision.kind != "exit" else None
+        return replace(
+            decision,
+            cloid="" if order is None else order.cloid,
+            is_allowed=reason is None,
+            reason=decision.reason if reason is None else reason,
+        )
+
+
+def decision_id(strategy: str, symbol: str, time: int, kind: DecisionKind) -> str:
+    """Return the identity of a decision: the first 32 hex digits of a SHA-256."""
+    return hashlib.sha256(f"{strategy}|{symbol}|{time}|{kind}".encode()).hexdigest()[:32]
+
+
+def rules_for(strategies: int) -> AccountRules:
+    """Return the rules of an account that so many strategies trade."""
+    return AccountRules.alone() if strategies == 1 else AccountRules()
+
+
+def _kinds(before: float, after: float) -> list[tuple[DecisionKind, float, float]]:
+    # Kind, the position that it is about, and the position wanted then.
+    if before * after < 0.0:
+        return [("exit", before, 0.0), ("enter", after, after)]
+    if before == 0.0:
+        return [("enter", after, after)]
+    return [("exit", before, 0.0)] if after == 0.0 else [("adjust", after, after)]
+
+
+def _net(legs: Mapping[LegKey, float]) -> float:
+    total = 0.0
+    for key in sorted(legs):
+        total += legs[key]
+    return total
+
+
+def _nearest(levels: Sequence[float], side: int) -> float | None:
+    # Of levels below a long (side 1) the highest, of those above it (side -1) the lowest.
+    known = [level for level in levels if level == level]
+    if not known:
+        return None
+    return max(known) if side > 0 else min(known)
+
+
+def _in_words(before: int, after: int) -> str:
+    return f"{before} of its legs were in a trade, {after} are now"
+
+
+def _by_pair(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, str]:
+    return {
+        (decision.strategy, decision.symbol): left.refused[decision.decision_id]
+        for decision in decisions
+        if decision.decision_id in left.refused
+    }
+
+
+def _part(bar: AccountBar, assets: Mapping[str, object]) -> AccountBar:
+    if bar.open.keys() <= assets.keys():
+        return bar
+
+    def own(values: Mapping[str, float]) -> dict[str, float]:
+        return {symbol: value for symbol, value in values.items() if symbol in assets}
+
+    return AccountBar(
+        time=bar.time,
+        open=own(bar.open),
+        high=own(bar.high),
+        low=own(bar.low),
+        close=own(bar.close),
+        volume=own(bar.volume),
+        funding_long=own(bar.funding_long),
+        funding_short=own(bar.funding_short),
+        impact_rate=own(bar.impact_rate),
+        ended=bar.ended & assets.keys(),
+    )
+
+
+def _close_to_dict(close: AccountClose) -> dict[str, Any]:
+    return {
+        "time": close.time,
+        "prices": dict(close.prices),
+        "units": [[*key, units] for key, units in sorted(close.units.items())],
+        "shares": dict(close.shares),
+        "virtual_return": close.virtual_return,
+        "stopless": sorted(list(key) for key in close.stopless),
+    }
+
+
+def _close_of(fields: Mapping[str, Any]) -> AccountClose:
+    return AccountClose(
+        time=fields["time"],
+        prices=dict(fields["prices"]),
+        units={(strategy, member, symbol): units for strategy, member, symbol, units in fields["units"]},
+        shares=dict(fields["shares"]),
+        virtual_return=fields["virtual_return"],
+        stopless=frozenset((strategy, member) for strategy, member in fields["stopless"]),
+    )

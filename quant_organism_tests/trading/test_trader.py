@@ -1,0 +1,214 @@
+"""The trader makes the orders of the backtest, writes every step down and, killed anywhere, goes on to the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quant_organism.backtest.account import FillModel
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.panel import Panel
+from quant_organism.trading import LedgerReader
+from quant_organism.trading.records import (
+    LedgerEquity,
+    LedgerFill,
+    LedgerOrder,
+    LedgerPlan,
+    LedgerProfit,
+    LedgerSessionEnd,
+    LedgerStrategy,
+    StrategySignal,
+    TradeDecision,
+)
+from quant_organism.trading.replaying import backtest_lane, panel_bars, replay_session
+from quant_organism.trading.runtime import Trader
+from quant_organism.trading.starting import SessionSpec, begin_session, resume_session
+from quant_organism_tests.trading.sessions import COSTS, START, ledger, market, spec, strategy
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return market()
+
+
+def replayed(folder: Path, session: SessionSpec, panel: Panel, closes: int | None = None) -> Trader:
+    folder.mkdir(exist_ok=True)
+    book = ledger(folder)
+    try:
+        return replay_session(book, session, panel, START, started_ms=0, closes=closes)
+    finally:
+        book.close()
+
+
+@pytest.fixture(scope="module")
+def session(panel: Panel) -> SessionSpec:
+    watched = strategy(("donchian_breakout",))
+    return spec(panel, [(strategy(), "trades"), (watched, "shadow")])
+
+
+@pytest.fixture(scope="module")
+def whole(panel: Panel, session: SessionSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trader, Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    return replayed(folder, session, panel), folder / "ledger.sqlite"
+
+
+def test_replay_makes_the_orders_of_the_backtest(
+    whole: tuple[Trader, Path], session: SessionSpec, panel: Panel
+) -> None:
+    trader, _ = whole
+    assert [lane.role for lane in trader.lanes.values()] == ["trades", "shadow"]
+    for lane in trader.lanes.values():
+        found = backtest_lane(lane, session, panel, START)
+        assert found.is_equal
+        assert found.orders > 40
+
+
+def test_strategies_that_share_an_account_make_the_orders_of_the_backtest(panel: Panel, tmp_path: Path) -> None:
+    few = strategy(("donchian_breakout",), assets=2)
+    session = spec(panel, [(strategy(), "trades"), (few, "trades")])
+    trader = replayed(tmp_path, session, panel)
+    found = backtest_lane(trader.main, session, panel, START)
+    assert found.is_equal
+    assert found.orders > 40
+    assert trader.main.account.rules.strategy_cap == 0.25
+
+
+def test_one_cent_of_difference_is_found(whole: tuple[Trader, Path], session: SessionSpec, panel: Panel) -> None:
+    trader, _ = whole
+    dearer = replace(session, costs=replace(COSTS, slippage_bps=COSTS.slippage_bps + 20.0))
+    assert not backtest_lane(trader.main, dearer, panel, START).is_equal
+
+
+def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path]) -> None:
+    trader, path = whole
+    reader, account = LedgerReader(path), trader.main.account
+    plans = reader.read(LedgerPlan, account=account.account)
+    assert len(plans) == 15 * 24 + 1
+    decisions = reader.read(TradeDecision, role="trades")
+    assert {decision.kind for decision in decisions} == {"enter", "exit", "adjust"}
+    assert all(decision.is_allowed for decision in decisions)
+    assert len({decision.decision_id for decision in decisions}) == len(decisions)
+    assert reader.read(StrategySignal)
+    cloids = {order.cloid for order in reader.read(LedgerOrder, account=account.account)}
+    assert {decision.cloid for decision in decisions if decision.cloid} <= cloids
+    fills = reader.read(LedgerFill, account=account.account)
+    assert {fill.kind for fill in fills} >= {"ioc", "stop"}
+    assert all(fill.slippage >= 0 for fill in fills if fill.kind == "ioc")
+    held = {position.symbol: position.lots for position in reader.positions(account.account)}
+    assert held == account.positions
+    assert reader.cash(account.account) == account.cash
+    last = reader.read(LedgerEquity, latest=1, account=account.account)[0]
+    profits = reader.profits(account.account)
+    assert [record.strategy for record in profits] == list(trader.main.strategies)
+    assert sum(record.profit for record in profits) + last.execution == last.equity - last.capital
+    assert [record.reason for record in reader.read(LedgerSessionEnd)] == ["complete"]
+    status = reader.status()
+    assert status.is_ended
+    assert status.h2 == account.h2
+    assert status.decisions == len(decisions)
+    reader.close()
+
+
+@pytest.mark.parametrize("closes", [0, 1, 157])
+def test_a_replay_that_stops_goes_on_to_the_same_orders(
+    closes: int, whole: tuple[Trader, Path], session: SessionSpec, panel: Panel, tmp_path: Path
+) -> None:
+    trader, path = whole
+    replayed(tmp_path, session, panel, closes)
+    again = replayed(tmp_path, session, panel)
+    assert {name: lane.account for name, lane in again.lanes.items()} == {
+        name: lane.account for name, lane in trader.lanes.items()
+    }
+    one, two = LedgerReader(path), LedgerReader(tmp_path / "ledger.sqlite")
+    for kind in (LedgerPlan, LedgerOrder, LedgerFill, LedgerEquity, LedgerProfit, TradeDecision, StrategySignal):
+        assert one.read(kind) == two.read(kind)
+    one.close()
+    two.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.replaying import replay_session
+from quant_organism_tests.trading.sessions import START, ledger, market, spec, strategy
+
+count, last, after = 0, int(sys.argv[2]), sys.argv[3] == "after"
+write = TraderLedger.write
+
+def counted(self, records, states=None):
+    global count
+    count += 1
+    if count == last and not after:
+        os.kill(os.getpid(), 9)
+    write(self, records, states)
+    if count == last:
+        os.kill(os.getpid(), 9)
+
+TraderLedger.write = counted
+panel = market()
+session = spec(panel, [(strategy(), "trades"), (strategy(("donchian_breakout",)), "shadow")])
+replay_session(ledger(Path(sys.argv[1])), session, panel, START, started_ms=0)
+"""
+
+
+@pytest.mark.parametrize(("writes", "moment"), [(1, "before"), (1, "after"), (90, "before"), (200, "after")])
+def test_killed_anywhere_it_goes_on_to_the_same_orders(
+    writes: int, moment: str, whole: tuple[Trader, Path], session: SessionSpec, panel: Panel, tmp_path: Path
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(writes), moment], check=False)
+    assert killed.returncode == -9
+    again = replayed(tmp_path, session, panel)
+    for name, lane in whole[0].lanes.items():
+        assert again.lanes[name].account == lane.account
+
+
+def test_a_session_is_not_taken_up_on_other_bars(session: SessionSpec, panel: Panel, tmp_path: Path) -> None:
+    replayed(tmp_path, session, panel, 10)
+    book = ledger(tmp_path)
+    begun = book.last_session(session.identity)
+    assert begun is not None
+    other = replace(panel, close=np.where(panel.times[:, None] == panel.times[5], panel.open, panel.close))
+    with pytest.raises(IntegrityError, match="not the same"):
+        resume_session(book, session, begun, other.window(0, START + 10))
+    book.close()
+
+
+def test_a_bar_is_handed_in_once(session: SessionSpec, panel: Panel, tmp_path: Path) -> None:
+    book = ledger(tmp_path)
+    trader = begin_session(book, session, panel.window(0, START), 0)
+    bar = next(panel_bars(panel, FillModel.of(COSTS), START))
+    trader.on_bar(bar)
+    with pytest.raises(InputError, match="not later"):
+        trader.on_bar(bar)
+    book.close()
+
+
+def test_a_strategy_joins_and_leaves_at_a_close(panel: Panel, session: SessionSpec, tmp_path: Path) -> None:
+    book = ledger(tmp_path)
+    trader = begin_session(book, replace(session, documents=session.documents[:1]), panel.window(0, START), 0)
+    (first,) = trader.strategies
+    bars = panel_bars(panel, FillModel.of(COSTS), START)
+    for _ in range(150):
+        trader.on_bar(next(bars))
+    assert trader.main.account.positions
+    record = trader.leave(first, "it was retired")
+    book.write([record])
+    for _ in range(3):
+        trader.on_bar(next(bars))
+    assert trader.main.account.positions == {}
+    assert trader.strategies == {}
+    assert [found.joins for found in book.read(LedgerStrategy)] == [True, False]
+    book.close()
+
+
+def test_nobody_who_trades_is_said(panel: Panel, session: SessionSpec, tmp_path: Path) -> None:
+    book = ledger(tmp_path)
+    with pytest.raises(InputError, match="no strategy trades"):
+        begin_session(book, replace(session, documents=session.documents[1:]), panel.window(0, START), 0)
+    book.close()
