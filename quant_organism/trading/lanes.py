@@ -19,6 +19,7 @@ from quant_organism.backtest.account import (
     LegKey,
     LegLevels,
     Plan,
+    Restraint,
     plan,
 )
 from quant_organism.trading.execution import Execution
@@ -131,10 +132,15 @@ class AccountLane:
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))
         self.granted = self._grant(units, left)
-        factored = {name: share * left.factor for name, share in left.shares.items()}
         made = plan(
             self.account,
-            replace(close, units=self.granted, shares=factored, virtual_return=self._virtual_return(left.shares)),
+            replace(
+                close,
+                units=self.granted,
+                shares=left.shares,
+                virtual_return=self._virtual_return(left.shares),
+                restraint=left.restraint,
+            ),
         )
         self.pending = made
         refused = {**cooling, **_by_pair(decisions, left)}
@@ -383,6 +389,7 @@ def _close_to_dict(close: AccountClose) -> dict[str, Any]:
         "shares": dict(close.shares),
         "virtual_return": close.virtual_return,
         "stopless": sorted(list(key) for key in close.stopless),
+        "restraint": list(close.restraint),
     }
 
 
@@ -394,4 +401,5 @@ def _close_of(fields: Mapping[str, Any]) -> AccountClose:
         shares=dict(fields["shares"]),
         virtual_return=fields["virtual_return"],
         stopless=frozenset((strategy, member) for strategy, member in fields["stopless"]),
+        restraint=Restraint(*fields["restraint"]),
     )

@@ -56,7 +56,7 @@ def planned(session: int, made: Plan, account: AccountBook, strategies: Sequence
             h2=account.h2,
             base=risk.base,
             scale=risk.scale,
-            factor=risk.factor,
+            factor=risk.factor(account.rules),
             drawdown=risk.drawdown,
             is_stopped=risk.stopped,
             at_cap=made.at_cap,

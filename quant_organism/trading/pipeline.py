@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from quant_organism.backtest.account import AccountBook, AccountClose
+from quant_organism.backtest.account import AccountBook, AccountClose, Restraint
 from quant_organism.errors import InputError
 from quant_organism.trading.records import Mode, StepVerdict, TradeDecision
 
@@ -56,8 +56,8 @@ class Allowance:
     ----------
     shares
         Of each strategy its share of the equity.
-    factor
-        0 to 1: what everything is multiplied with, exits aside.
+    restraint
+        What is held against all targets: factors of long and short ones, and how far positions may grow.
     barred
         Pairs of strategy and symbol whose position must not grow at this close.
     refused
@@ -67,7 +67,7 @@ class Allowance:
     """
 
     shares: Mapping[str, float]
-    factor: float = 1.0
+    restraint: Restraint = field(default_factory=Restraint)
     barred: Set[Pair] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[StepVerdict, ...] = ()
@@ -82,7 +82,7 @@ class PipelineStep(Protocol):
         ...
 
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
-        """Return what is left after it: no share, factor or right to enter is larger than before.
+        """Return what is left after it: no share, restraint or right to enter is larger than before.
 
         Parameters
         ----------
@@ -185,10 +185,11 @@ def _check_shrunk(name: str, before: Allowance, after: Allowance) -> None:
     )
     lost = before.shares.keys() - after.shares.keys()
     opened = before.barred - after.barred
-    if grown or lost or opened or not 0.0 <= after.factor <= before.factor:
+    held = all(0.0 <= new <= old for new, old in zip(after.restraint, before.restraint, strict=True))
+    if grown or lost or opened or not held:
         raise InputError(
             f"the step gave back what another had taken: shares of {', '.join(grown) or 'none'} grew, "
-            f"{', '.join(sorted(lost)) or 'none'} left out, {len(opened)} entries opened, factor {after.factor}",
+            f"{', '.join(sorted(lost)) or 'none'} left out, {len(opened)} entries opened, {after.restraint}",
             where=f"pipeline, {name}",
             remedy="a step takes away or leaves; it never gives",
         )

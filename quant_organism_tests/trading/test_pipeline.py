@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from quant_organism.backtest.account import AccountBook, AccountClose, AccountRules, TradedAsset
+from quant_organism.backtest.account import AccountBook, AccountClose, AccountRules, Restraint, TradedAsset
 from quant_organism.errors import InputError
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
 
@@ -36,16 +36,16 @@ def test_without_steps_everything_passes() -> None:
 
 
 def test_steps_speak_in_their_order() -> None:
-    halved = Step("policy", lambda left: replace(left, factor=left.factor / 2))
-    less = Step("governor", lambda left: replace(left, shares={"s": left.shares["s"] * left.factor}))
+    halved = Step("policy", lambda left: replace(left, restraint=left.restraint.also(Restraint(0.5))))
+    less = Step("governor", lambda left: replace(left, shares={"s": left.shares["s"] * left.restraint.long}))
     assert Pipeline([halved, less]).judge(STANDING).shares == {"s": 0.125}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda left: replace(left, factor=2.0),
-        lambda left: replace(left, factor=-0.1),
+        lambda left: replace(left, restraint=Restraint(long=2.0)),
+        lambda left: replace(left, restraint=Restraint(entry=-0.1)),
         lambda left: replace(left, shares={"s": 0.3}),
         lambda left: replace(left, shares={"s": float("nan")}),
         lambda left: replace(left, shares={}),
