@@ -18,7 +18,7 @@ from quant_organism.simulator.market.driver import MarketDriver, MarketSpec, Mar
 from quant_organism.simulator.market.tape import Tape
 from quant_organism.venue.protocol import OWN_DEX, Action, dex_name
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 RECENT_TRADES: Final = 200
 USUAL_FEE_PERCENT: Final = 200
 """Of a builder-deployed dex (reference: section 13)."""
@@ -98,7 +98,7 @@ class Engine:
             if self.market.state.funded_ms != funded:
                 self._record_funding()
             self._collect()
-        if to_ms > self.now_ms:
+        if to_ms >= self.now_ms:  # what is due by the other clock may be due while this one stands still
             self.venue.pass_time(to_ms)
             self._collect()
 

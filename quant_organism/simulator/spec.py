@@ -7,6 +7,7 @@ from typing import Final, Literal
 from quant_organism.venue.protocol import IP_WEIGHT_PER_MINUTE
 
 MAX_BODY_BYTES: Final = 1 << 20
+MAX_SNAPSHOT_BYTES: Final = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,9 @@ class ServerSpec:
     ----------
     mainnet
         Verify signatures as the main network does; the SDK signs for anything but the real main network as testnet.
-    nonce_clock
-        `wall`: nonces and expiry are judged by the wall clock, which is what the SDK stamps with, whatever time the
-        venue has; `venue`: by the venue's time.
+    clock
+        What nonces, expiry, agents and scheduled cancels are judged by. `wall`: the wall clock, which is what the SDK
+        stamps with, whatever time the venue has; `venue`: the venue's time.
     ip_weight_per_minute
         REST weight of an address of the network in a minute of the venue; None: no limit.
     limit_addresses
@@ -37,7 +38,7 @@ class ServerSpec:
     """
 
     mainnet: bool = False
-    nonce_clock: Literal["wall", "venue"] = "wall"
+    clock: Literal["wall", "venue"] = "wall"
     ip_weight_per_minute: int | None = IP_WEIGHT_PER_MINUTE
     limit_addresses: bool = True
     connections: int = 10

@@ -10,11 +10,26 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.margin import order_margin
 from quant_organism.simulator.core.state import LIQUIDATOR, VenueState
 from quant_organism.simulator.core.venue import SimulatedVenue
-from quant_organism.venue.protocol import MICRO_USD, dex_of, nearest_price, wire
+from quant_organism.venue.protocol import (
+    MICRO_USD,
+    SPOT,
+    MoveUsd,
+    SendAsset,
+    SendSpot,
+    SendUsd,
+    SubAccountUsd,
+    Transfer,
+    VaultUsd,
+    WithdrawUsd,
+    dex_of,
+    nearest_price,
+    wire,
+)
 from quant_organism_tests.simulator.slow_venue import SlowOrder, SlowVenue
 from quant_organism_tests.simulator.test_core_money import conserved
 from quant_organism_tests.simulator.venues import (
@@ -37,6 +52,7 @@ START = {ETH: 2000.0, BTC: 100_000.0, DOGE: 0.2, GOLD: 3_000.0, OIL: 60.0, CARBO
 LOT = {ETH: 4, BTC: 5, DOGE: 0, GOLD: 3, OIL: 2, CARBON: 1}
 ASSETS = tuple(START)
 DEXS = ("", "xyz", "abc")
+VAULT, SUB_ACCOUNT = "0x" + "7a" * 20, "0x" + "5a" * 20
 
 
 def _legal(asset: int, price: float) -> Decimal:
@@ -88,7 +104,7 @@ def test_an_independent_slow_model_agrees() -> None:
             slow.cancel(keys[oid])
         elif draw < 0.98:
             amount, (start, end) = Decimal(int(rng.integers(1, 10**10))).scaleb(-6), rng.permutation(2).tolist()
-            send = wire.SendAsset(user, DEXS[start], DEXS[end], "USDC", amount, number)
+            send = SendAsset(user, DEXS[start], DEXS[end], "USDC", amount, number)
             assert venue.act(account, send)["status"] == "ok"
             slow.send(user, start, end, amount)
         else:
@@ -116,10 +132,16 @@ def _session(venue: SimulatedVenue, seed: int, operations: int) -> list[str]:
     """Trade with little money through moving prices, thin quotes, triggers, leverage changes and liquidations."""
     rng = np.random.default_rng(seed)
     prices, seen = dict(START), []
+    fund(venue, VAULT, 0).shares = {}
+    fund(venue, SUB_ACCOUNT, 0).master = USERS[0]
     for user in USERS:
         for dex in range(3):
             fund(venue, user, int(rng.integers(300, 3_000)), dex)
-    for _ in range(operations):
+    for number in range(operations):
+        if number == operations // 2:  # what was paid into a vault is free after a day
+            venue.pass_time(venue.state.now_ms + MS_PER_DAY)
+            for user in USERS:
+                venue.act(venue.state.accounts[user], VaultUsd(VAULT, False, 1))
         user, asset = USERS[rng.integers(len(USERS))], ASSETS[rng.integers(len(ASSETS))]
         account, draw = venue.state.accounts[user], rng.random()
         if draw < 0.5:
@@ -144,9 +166,9 @@ def _session(venue: SimulatedVenue, seed: int, operations: int) -> list[str]:
         elif draw < 0.83:
             sz = round(Decimal(400 / prices[asset]), LOT[asset])
             venue.act(account, wire.PlaceTwap(asset, bool(rng.random() < 0.5), sz, bool(rng.random() < 0.3), 5, True))
-        elif draw < 0.84:
+        elif draw < 0.88:
             _send(venue, user, rng)
-        elif draw < 0.9:
+        elif draw < 0.92:
             venue.withdraw_quotes(asset)
             for is_buy in (True, False):
                 px = int(_legal(asset, prices[asset] * (0.999 if is_buy else 1.001)).scaleb(6 - LOT[asset]))
@@ -172,11 +194,23 @@ def _reserved(venue: SimulatedVenue, account: Account) -> dict[int, int]:
 
 
 def _send(venue: SimulatedVenue, user: str, rng: np.random.Generator) -> None:
-    """Send collateral from any dex to any other, of oneself or somebody else; also what one has not, or may not."""
-    source, target = (DEXS[i] for i in rng.integers(3, size=2))
+    """Move money from anywhere to anywhere, of oneself or somebody else; also what one has not, or may not."""
+    places = [*DEXS, SPOT, SPOT]
+    source, target = (places[i] for i in rng.integers(len(places), size=2))
     token, other = str(rng.choice(["USDC", "USDC", "USDH"])), USERS[rng.integers(len(USERS))]
-    amount = Decimal(int(rng.integers(1, 200 * MICRO_USD))).scaleb(-6)
-    venue.act(venue.state.accounts[user], wire.SendAsset(other, source, target, token, amount, 1))
+    micro_usd = int(rng.integers(1, 200 * MICRO_USD))
+    amount, is_in = Decimal(micro_usd).scaleb(-6), bool(rng.random() < 0.6)
+    moves: list[Transfer] = [
+        SendAsset(other, source, target, token, amount, 1),
+        MoveUsd(amount, is_in, None),
+        SendUsd(other, amount),
+        SendSpot(other, token, amount, 1),
+        WithdrawUsd(other, amount / 20, 1),
+        VaultUsd(VAULT, is_in, micro_usd),
+        SubAccountUsd(SUB_ACCOUNT, is_in, micro_usd),
+    ]
+    move = moves[rng.integers(len(moves))]
+    venue.act(venue.state.accounts[USERS[0] if isinstance(move, SubAccountUsd) else user], move)
 
 
 def _family(venue: SimulatedVenue, user: str, asset: int, price: float, rng: np.random.Generator) -> None:
@@ -207,7 +241,10 @@ def test_money_and_positions_are_conserved(seed: int) -> None:
     assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= set(seen)
     assert {dex_of(fill.asset) for account in venue.state.accounts.values() for fill in account.fills} == {0, 1, 2}
     kinds = {entry.delta["type"] for account in venue.state.accounts.values() for entry in account.ledger}
-    assert kinds == {"deposit", "send", "liquidation"}
+    assert kinds == {
+        *("deposit", "withdraw", "send", "accountClassTransfer", "internalTransfer", "spotTransfer"),
+        *("vaultDeposit", "vaultWithdraw", "subAccountTransfer", "liquidation"),
+    }
     assert any(fill.twap is not None for account in venue.state.accounts.values() for fill in account.fills)
     for account in venue.state.accounts.values():
         for dex, money in account.cross_raw.items():

@@ -23,7 +23,7 @@ from quant_organism.simulator.market.tape import Tape
 from quant_organism.simulator.server.serving import RunningVenue
 from quant_organism.simulator.server.venue_server import VenueServer
 from quant_organism.simulator.spec import VenueClock
-from quant_organism.venue.protocol import MICRO_USD, number_coins, wire
+from quant_organism.venue.protocol import MICRO_USD, SendAsset, number_coins, wire
 from quant_organism_tests.simulator.conftest import KEYS, make_server
 from quant_organism_tests.simulator.test_contract import differences, shape
 from quant_organism_tests.simulator.test_core_money import conserved
@@ -49,7 +49,7 @@ def send(
     venue: SimulatedVenue, account: Account, source: str, target: str, amount: str, to: str = ALICE, token: str = "USDC"
 ) -> Any:
     """Send collateral; return the answer."""
-    return venue.act(account, wire.SendAsset(to, source, target, token, Decimal(amount), 7))
+    return venue.act(account, SendAsset(to, source, target, token, Decimal(amount), 7))
 
 
 def test_each_dex_counts_its_own_assets() -> None:
@@ -133,13 +133,13 @@ class TestTransfers:
         ("source", "target", "amount", "token", "text"),
         [
             ("", "moon", "1", "USDC", "Unknown perp dex."),
-            ("spot", "", "1", "USDC", "Spot balances are not supported by this venue."),
+            ("spot", "", "1", "USDC", "Insufficient balance for token transfer."),
             ("", "abc", "1", "USDC", "Token is not the collateral of the perp dex."),
             ("", "xyz", "1", "USDH", "Token is not the collateral of the perp dex."),
-            ("", "xyz", "100.000001", "USDC", "Insufficient balance for transfer."),
-            ("", "xyz", "0", "USDC", "Insufficient balance for transfer."),
-            ("", "xyz", "-5", "USDC", "Insufficient balance for transfer."),
-            ("xyz", "", "1", "USDC", "Insufficient balance for transfer."),
+            ("", "xyz", "100.000001", "USDC", "Insufficient balance for token transfer."),
+            ("", "xyz", "0", "USDC", "Insufficient balance for token transfer."),
+            ("", "xyz", "-5", "USDC", "Insufficient balance for token transfer."),
+            ("xyz", "", "1", "USDC", "Insufficient balance for token transfer."),
         ],
     )
     def test_what_cannot_be_sent_stays(self, source: str, target: str, amount: str, token: str, text: str) -> None:
@@ -152,7 +152,7 @@ class TestTransfers:
         venue = make_venue(deployed=True)
         alice = fund(venue, usd=100)
         place(venue, alice, order(ETH, "buy", "0.5", 1900))
-        assert send(venue, alice, "", "xyz", "52.500001")["response"] == "Insufficient balance for transfer."
+        assert send(venue, alice, "", "xyz", "52.500001")["response"] == "Insufficient balance for token transfer."
         assert send(venue, alice, "", "xyz", "52.5")["status"] == "ok"
 
     def test_who_is_sent_money_has_an_account(self) -> None:

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from quant_organism.simulator.faults.plan import KINDS
 from quant_organism.simulator.market.tape import Tape
 from quant_organism.simulator.server.serving import RunningVenue
+from quant_organism.venue.protocol import ApproveAgent
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.simulator.conftest import TIMEOUT, make_server
 from quant_organism_tests.simulator.fault_client import USER, Client, hear, subscribe
@@ -258,7 +259,8 @@ def _identities(client: Client) -> None:
     account = client.served.server.engine.venue.state.accounts[USER]
     for kind in ("expire_agents", "revoke_agents"):
         agent = Wallet.create()
-        client.served.server.engine.venue._approve(account, agent.address.lower(), None)
+        venue = client.served.server.engine.venue
+        assert venue.act(account, ApproveAgent(agent.address.lower(), None))["status"] == "ok"
         assert client.info("userRole", user=agent.address) == {"role": "agent", "data": {"user": USER}}
         client.fault(kind, user=USER)
         assert client.served.server.desk.owner_of(agent.address.lower()) is None
@@ -275,7 +277,8 @@ def _books(client: Client) -> None:
     whole = client.info("l2Book", coin="ETH")["levels"]
     client.fault("empty_book", coin="ETH", duration_ms=1_000)
     assert client.info("l2Book", coin="ETH")["levels"] == [[], []]
-    assert "ETH" not in client.info("allMids")
+    listing = client.served.server.engine.venue.state.listings[2]
+    assert client.info("allMids")["ETH"] == listing.px(listing.last)  # of the last trade, for want of a mid
     assert client.info("metaAndAssetCtxs")[1][2]["midPx"] is None
     order = {"a": 2, "b": True, "p": "2500", "s": "0.2", "r": False, "t": {"limit": {"tif": "Ioc"}}}
     (status,) = client.act({"type": "order", "orders": [order], "grouping": "na"}).json()["response"]["data"][

@@ -68,6 +68,9 @@ def test_a_status_is_read_as_what_it_says(status: Any, expected: object) -> None
         (texts.must_deposit("0x" + "0" * 40), Why.WALLET),
         ("Invalid nonce: nonce too low 1 < 2", Why.NONCE),
         ("nonce too high 3 > 2", Why.NONCE),
+        (texts.ORDER_VALUE, Why.NOTIONAL),
+        (texts.too_many_orders(1_000), Why.OPEN_ORDERS),
+        (f"{texts.OPEN_ORDERS_REDUCE} asset=4", Why.OPEN_ORDERS),
         (texts.UNIFIED, Why.UNIFIED),
         ("A text of the year 2031.", Why.OTHER),
     ],
@@ -80,13 +83,9 @@ def test_a_text_is_a_reason(text: str, why: Why) -> None:
 def test_every_text_of_the_wire_has_a_reason_of_its_own() -> None:
     orders = [text for text in vars(texts).values() if isinstance(text, str) and " " in text and text[0].isupper()]
     without = [text for text in orders if refusal(text).why is Why.OTHER and text != texts.__doc__]
-    transfers = [
-        texts.NO_SPOT,
-        texts.UNKNOWN_DEX,
-        texts.WRONG_TOKEN,
-        texts.INSUFFICIENT,
-    ]  # which are not sent from here
-    assert without == [texts.UNSUPPORTED, texts.CANCEL_TOO_SOON, texts.CANCELS_USED_UP, *transfers]
+    begin, end = orders.index(texts.UNKNOWN_DEX), orders.index(texts.NO_VALIDATOR)
+    not_sent_from_here = orders[begin : end + 1]  # transfers, agents, deploying, staking
+    assert without == [texts.UNSUPPORTED, texts.CANCEL_TOO_SOON, texts.CANCELS_USED_UP, *not_sent_from_here]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class SimulatedPosition:
 
 @dataclass(slots=True)
 class Agent:
-    """A wallet that may act for the account until a time."""
+    """A wallet that may act for the account until a time, by the clock that nonces are judged by."""
 
     name: str | None
     address: str
@@ -107,11 +107,21 @@ class Account:
     requests_used, over_limit_pass_ms
         For the address limit; when a request last passed beyond it.
     cancel_at_ms, cancels_fired
-        Scheduled cancel, and how many fired by UTC day.
+        Scheduled cancel by the clock that nonces are judged by, and how many fired by UTC day of it.
     cooldown_until_ms
         By asset id: no further market liquidation before this time.
     twap_history
         Beginnings and ends of TWAP orders, in wire form, oldest first.
+    spot
+        Spot balances: millionths by token.
+    name, master
+        Of a sub-account: its own name, and whose it is; of a vault: who leads it.
+    shares
+        Of a vault: what each address that paid in holds of it; None: it is no vault.
+    locked_until_ms
+        Of a vault, by address: before this time of the venue nothing can be taken out.
+    referrer, builder_fees
+        Code of whoever referred it; what builders may take at most, in tenths of a basis point.
     """
 
     address: str
@@ -135,10 +145,21 @@ class Account:
     master: str | None = None
     is_unified: bool = False
     twap_history: list[dict[str, Any]] = field(default_factory=list)
+    spot: dict[str, int] = field(default_factory=dict)
+    name: str | None = None
+    shares: dict[str, int] | None = None
+    locked_until_ms: dict[str, int] = field(default_factory=dict)
+    uses_dex_abstraction: bool = False
+    referrer: str | None = None
+    builder_fees: dict[str, int] = field(default_factory=dict)
 
     def add_raw(self, dex: int, amount: int) -> None:
         """Add millionths of a dex's collateral to what is outside isolated positions."""
         self.cross_raw[dex] = self.cross_raw.get(dex, 0) + amount
+
+    def add_spot(self, token: str, amount: int) -> None:
+        """Add millionths of a token to the spot balances."""
+        self.spot[token] = self.spot.get(token, 0) + amount
 
     def dexs(self) -> list[int]:
         """Return the dexs on which it has, or had, money."""

@@ -72,7 +72,7 @@ def cancel_all(core: VenueCore, account: Account, status: str) -> None:
 
 def schedule_cancel(core: VenueCore, account: Account, time_ms: int | None) -> str | None:
     """Set or clear the time at which all orders are cancelled; return why not, or None where it is done."""
-    now = core.state.now_ms
+    now = core.clock_ms
     if account.volume < SCHEDULE_VOLUME:
         return texts.volume_gate(settlement.traded_text(account))
     if time_ms is not None and time_ms < now + SCHEDULE_AHEAD_MS:
@@ -85,7 +85,7 @@ def schedule_cancel(core: VenueCore, account: Account, time_ms: int | None) -> s
 
 def fire_scheduled(core: VenueCore) -> None:
     """Cancel the orders of every account whose time has come."""
-    now = core.state.now_ms
+    now = core.clock_ms
     for account in core.state.accounts.values():
         if account.cancel_at_ms is not None and account.cancel_at_ms <= now:
             account.cancel_at_ms = None

@@ -23,6 +23,15 @@ from quant_organism.venue.protocol import (
 )
 
 MIN_NOTIONAL: Final = 10 * MICRO_USD
+OPEN_ORDERS, MAX_OPEN_ORDERS, VOLUME_PER_ORDER_USD = 1_000, 5_000, 5_000_000
+"""Open orders that every account may have; the most that any may have; USD to trade for one more."""
+
+MARKET_ORDER_USD: Final = ((25, 15_000_000), (20, 5_000_000), (10, 2_000_000), (0, 500_000))
+"""Least maximum leverage of an asset, and what an order that takes at once may be worth there."""
+
+LIMIT_ORDER_FACTOR: Final = 10
+"""So many times more may an order be worth that rests."""
+
 MARKET_TOLERANCE: Final = (9, 11, 10)
 """Numerators for selling and buying, and denominator, of the price at which a fired market trigger may trade."""
 
@@ -59,14 +68,15 @@ def place_all(
 def check(
     core: VenueCore, account: Account, request: OrderRequest, replaced: SimulatedOrder | None = None
 ) -> SimulatedOrder:
-    """Return the order that a request amounts to; the state is unchanged.
+    """Return the order that a request amounts to; the state is unchanged, `replaced` goes where it is given.
 
     Raises
     ------
     Refused
-        It breaks a rule of precision, size, trigger, reduce-only, distance, margin or post-only.
+        It breaks a rule of precision, size, trigger, reduce-only, distance, margin or post-only, or is one too many.
     """
     order = _read(core, account, request)
+    _check_limits(core, account, order, len(account.open_oids) - (replaced is not None))
     core.prepare(request.asset)
     listing, state = core.state.listings[request.asset], core.state
     if state.now_ms < state.post_only_until_ms and request.tif != "Alo":
@@ -97,6 +107,25 @@ def check(
         bbo = [listing.px(px) if px is not None else "none" for px in (book.bids.best_px(), book.asks.best_px())]
         raise OrderRefused(texts.post_only_crossed(*bbo), order)
     return order
+
+
+def _check_limits(core: VenueCore, account: Account, order: SimulatedOrder, open_orders: int) -> None:
+    """Hold an order against the most that it may be worth, and the most that may be open (reference: section 9)."""
+    leverage = core.state.listings[order.asset].instrument.max_leverage
+    most = next(usd for least, usd in MARKET_ORDER_USD if leverage >= least) * MICRO_USD
+    is_market = order.tif == "Ioc" or (order.trigger is not None and order.trigger.is_market)
+    if order.sz * order.px > (most if is_market else LIMIT_ORDER_FACTOR * most):
+        raise OrderRefused(texts.ORDER_VALUE)
+    if open_orders >= OPEN_ORDERS and (order.reduce_only or order.trigger is not None):
+        raise OrderRefused(texts.OPEN_ORDERS_REDUCE)
+    cap = open_order_cap(account)
+    if open_orders >= cap and order.tif != "Ioc":
+        raise OrderRefused(texts.too_many_orders(cap))
+
+
+def open_order_cap(account: Account) -> int:
+    """Return how many orders an account may have open: the more, the more it has traded."""
+    return min(MAX_OPEN_ORDERS, OPEN_ORDERS + account.volume // (VOLUME_PER_ORDER_USD * MICRO_USD))
 
 
 def enter(core: VenueCore, order: SimulatedOrder, tag: matching.LiquidationTag | None = None) -> dict[str, Any] | str:

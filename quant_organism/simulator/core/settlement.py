@@ -154,7 +154,7 @@ def total_money(core: VenueCore, token: str = USDC) -> int:
         if dex.collateral == token:
             total += dex.market_raw + dex.fees
             total += sum(_held(account, index) for account in state.accounts.values())
-    return total
+    return total + sum(account.spot.get(token, 0) for account in state.accounts.values())
 
 
 def total_size(core: VenueCore, asset: int) -> int:

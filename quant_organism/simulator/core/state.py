@@ -205,6 +205,8 @@ class VenueCore:
     def __init__(self, state: VenueState) -> None:
         self.state = state
         self.events: list[Event] = []
+        self.clock_ahead_ms = 0
+        """How far the clock by which nonces, expiry and agents are judged is ahead of the venue's time."""
         self.prepare: Callable[[int], None] = _nothing
         """Called with an asset before its book is looked at, for a market that makes its quotes late."""
         self.books = {asset: OrderBook() for asset in state.listings}
@@ -215,6 +217,11 @@ class VenueCore:
         self.marks: dict[int, int] = {}
         self.tiers: dict[int, Sequence[MarginTier]] = {}
         self.refresh()
+
+    @property
+    def clock_ms(self) -> int:
+        """Time of the clock by which nonces, expiry, agents and scheduled cancels are judged."""
+        return self.state.now_ms + self.clock_ahead_ms
 
     def refresh(self) -> None:
         """Take up changed marks and instruments, and assets that were added."""

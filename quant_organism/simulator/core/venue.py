@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core import (
     changing,
     collateral,
@@ -12,29 +11,34 @@ from quant_organism.simulator.core import (
     matching,
     placing,
     settlement,
+    standing,
+    transfers,
     twap,
 )
-from quant_organism.simulator.core.account import Account, Agent
+from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.book import SimulatedOrder
 from quant_organism.simulator.core.state import MARKET, VenueCore, VenueState
 from quant_organism.venue.protocol import (
     OWN_DEX,
     Action,
     ApproveAgent,
+    ApproveBuilderFee,
     CancelOrders,
     CancelTwap,
+    CreateSubAccount,
     ModifyOrders,
     Noop,
     PlaceOrders,
     PlaceTwap,
     ScheduleCancel,
-    SendAsset,
+    SetAbstraction,
+    SetReferrer,
+    Unaffordable,
     UpdateIsolatedMargin,
     UpdateLeverage,
     texts,
 )
 
-AGENT_DAYS: Final = 180
 OK: Final[Mapping[str, Any]] = {"status": "ok", "response": {"type": "default"}}
 
 
@@ -85,13 +89,20 @@ class SimulatedVenue:
                 return _done(collateral.update_leverage(self.core, account, asset, value, is_cross=is_cross))
             case UpdateIsolatedMargin(asset, micro_usd):
                 return _done(collateral.update_isolated_margin(self.core, account, asset, micro_usd))
-            case ApproveAgent(address, name):
-                self._approve(account, address, name)
-                return dict(OK)
-            case SendAsset():
-                return _done(collateral.send(self.core, account, action))
+            case ApproveAgent():
+                return _done(standing.approve_agent(self.core, account, action))
+            case SetReferrer() | ApproveBuilderFee() | SetAbstraction():
+                return _done(standing.change(account, action))
+            case CreateSubAccount(name):
+                refusal, address = transfers.create_sub_account(self.core, account, name)
+                made = {"status": "ok", "response": {"type": "createSubAccount", "data": address}}
+                return made if refusal is None else err(refusal)
+            case Unaffordable(text):
+                return err(text)
             case Noop():
                 return dict(OK)
+            case _:
+                return _done(transfers.transfer(self.core, account, action))
 
     def pass_time(self, now_ms: int) -> None:
         """Let the clock go on to a time, and do what falls due."""
@@ -182,10 +193,6 @@ class SimulatedVenue:
             return err(texts.CANNOT_MODIFY)
         refused = status.get("error") if isinstance(status, dict) else None
         return dict(OK) if refused is None else err(refused)
-
-    def _approve(self, account: Account, address: str, name: str | None) -> None:
-        kept = [agent for agent in account.agents if agent.name != name and agent.address != address]
-        account.agents = [*kept, Agent(name, address, self.state.now_ms + AGENT_DAYS * MS_PER_DAY)]
 
 
 def err(text: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def begin(engine: Engine, fault: Fault) -> None:
     match fault.kind:
         case "expire_agents":
             for agent in _account(engine, fault).agents:
-                agent.valid_until_ms = min(agent.valid_until_ms, state.now_ms)
+                agent.valid_until_ms = min(agent.valid_until_ms, engine.venue.core.clock_ms)
         case "revoke_agents":
             _account(engine, fault).agents.clear()
         case "unify_account":

@@ -8,12 +8,21 @@ from quant_organism.simulator.core import lifecycle, settlement, twap
 from quant_organism.simulator.core.account import Account, FundingPayment
 from quant_organism.simulator.core.book import SimulatedOrder
 from quant_organism.simulator.core.margin import MarginView, return_on_equity
+from quant_organism.simulator.core.state import USDC
 from quant_organism.simulator.engine import Engine
 from quant_organism.venue.protocol import MICRO_USD, OWN_DEX, admission, answer_number, dex_of, usd
 
 MAX_FILLS: Final = 2_000
 MAX_ROWS: Final = 500
 FINE_DECIMALS: Final = 10
+_SPOT_TIERS: Final = ((700, 400), (600, 300), (500, 200), (400, 100), (350, 0), (300, 0), (250, 0))
+"""Taker and maker rate of spot in millionths, tier by tier (Hyperliquid's fee page); spot is not traded here."""
+
+_MAKER_TIERS: Final = (("0.005", "-0.00001"), ("0.015", "-0.00002"), ("0.03", "-0.00003"))
+_STAKING_TIERS: Final = (
+    *(("0.0", "0.0"), ("0.0001", "0.05"), ("0.001", "0.1"), ("0.01", "0.15")),
+    *(("0.1", "0.2"), ("1.0", "0.3"), ("5.0", "0.4")),
+)
 ZERO_HASH: Final = "0x" + "0" * 64
 PERIODS: Final = ("day", "week", "month", "allTime", "perpDay", "perpWeek", "perpMonth", "perpAllTime")
 
@@ -57,13 +66,30 @@ class AccountView:
         }
 
     def spot_state(self) -> dict[str, Any]:
-        """Return `spotClearinghouseState`: only a unified account holds its money there."""
-        if not self.account.is_unified:
-            return {"balances": []}
-        margin = self.margin(OWN_DEX)
-        total, held = margin.cross_equity(), margin.cross_initial()
-        balance = {"coin": "USDC", "token": 0, "total": usd(total), "hold": usd(held), "entryNtl": "0.0"}
-        return {"balances": [balance]}
+        """Return `spotClearinghouseState`; a unified account has the money of its perpetuals there too."""
+        totals, held = dict(self.account.spot), 0
+        if self.account.is_unified:
+            margin = self.margin(OWN_DEX)
+            totals[USDC], held = totals.get(USDC, 0) + margin.cross_equity(), margin.cross_initial()
+        return {
+            "balances": [
+                {
+                    "coin": token,
+                    "token": number,
+                    "total": usd(totals[token]),
+                    "hold": usd(held if token == USDC else 0),
+                    "entryNtl": "0.0",
+                }
+                for number, token in enumerate(self.engine.venue.state.tokens)
+                if token in totals
+            ]
+        }
+
+    def abstraction(self) -> str:
+        """Return how its money counts."""
+        if self.account.is_unified:
+            return "unifiedAccount"
+        return "dexAbstraction" if self.account.uses_dex_abstraction else "default"
 
     def open_orders(self, dex: int) -> list[dict[str, Any]]:
         """Return open orders on a dex, newest first, without what triggers them."""
@@ -140,29 +166,48 @@ class AccountView:
             "cumVlm": usd(self.account.volume),
             "nRequestsUsed": self.account.requests_used,
             "nRequestsCap": cap,
+            "nRequestsSurplus": max(0, cap - self.account.requests_used),
         }
 
     def fees(self) -> dict[str, Any]:
         """Return `userFees`: the account's rates and the schedule behind them."""
         cross, add = settlement.fee_rates(self.account, self.engine.now_ms)
         today = self.engine.now_ms // MS_PER_DAY
-        vip = [{"ntlCutoff": f"{low}.0", "cross": _rate(c), "add": _rate(a)} for low, c, a in settlement.TIERS[1:]]
+        tiers = [
+            {"ntlCutoff": f"{tier[0]}.0", **_rates(*tier[1:], *spot)}
+            for tier, spot in zip(settlement.TIERS, _SPOT_TIERS, strict=True)
+        ]
+        spot = next(spot for tier, spot in zip(settlement.TIERS, _SPOT_TIERS, strict=True) if tier[1] == cross)
         return {
             "dailyUserVlm": [self._day_volume(day) for day in range(today - settlement.VOLUME_DAYS, today + 1)],
             "feeSchedule": {
-                "cross": _rate(settlement.TIERS[0][1]),
-                "add": _rate(settlement.TIERS[0][2]),
-                "tiers": {"vip": vip, "mm": []},
+                **{key: rate for key, rate in tiers[0].items() if key != "ntlCutoff"},
+                "tiers": {
+                    "vip": tiers[1:],
+                    "mm": [{"makerFractionCutoff": share, "add": add} for share, add in _MAKER_TIERS],
+                },
                 "referralDiscount": "0.04",
+                "stakingDiscountTiers": [
+                    {"bpsOfMaxSupply": share, "discount": discount} for share, discount in _STAKING_TIERS
+                ],
             },
             "userCrossRate": _rate(cross),
             "userAddRate": _rate(add),
+            "userSpotCrossRate": _rate(spot[0]),
+            "userSpotAddRate": _rate(spot[1]),
             "activeReferralDiscount": "0.0",
+            "trial": None,
+            "feeTrialReward": "0.0",
+            "feeTrialEscrow": "0.0",
+            "nextTrialAvailableTimestamp": None,
+            "stakingLink": None,
+            "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
         }
 
     def portfolio(self) -> list[Any]:
         """Return value, PnL and volume of each period; the venue keeps no history of values, only the present one."""
-        value, now = sum(self._value(dex) for dex in self.account.dexs()), self.engine.now_ms
+        now, spot = self.engine.now_ms, sum(self.account.spot.values())
+        value = spot + sum(self._value(dex) for dex in self.account.dexs())
         brought = sum(_brought(self.address, row.delta) for row in self.account.ledger)
         shown = {
             "accountValueHistory": [[now, usd(value)]],
@@ -195,12 +240,13 @@ class AccountView:
         ]
 
     def role(self) -> dict[str, Any]:
-        """Return what the address is: a user, somebody's agent, a sub-account, or nothing."""
-        accounts = self.engine.venue.state.accounts
-        if self.address in accounts:
-            master = accounts[self.address].master
-            return {"role": "user"} if master is None else {"role": "subAccount", "data": {"master": master}}
-        for account in accounts.values():
+        """Return what the address is: a user, somebody's agent, a sub-account, a vault, or nothing."""
+        own = self.engine.venue.state.accounts.get(self.address)
+        if own is not None:
+            if own.shares is not None:
+                return {"role": "vault"}
+            return {"role": "user"} if own.master is None else {"role": "subAccount", "data": {"master": own.master}}
+        for account in self.engine.venue.state.accounts.values():
             if any(agent.address == self.address for agent in account.agents):
                 return {"role": "agent", "data": {"user": account.address}}
         return {"role": "missing"}
@@ -284,22 +330,30 @@ def _fine(price: Fraction, decimals: int) -> str:
     return answer_number(round(price * 10 ** (FINE_DECIMALS - decimals)), FINE_DECIMALS)
 
 
+def _rates(cross: int, add: int, spot_cross: int, spot_add: int) -> dict[str, str]:
+    named = {"cross": cross, "add": add, "spotCross": spot_cross, "spotAdd": spot_add}
+    return {name: _rate(rate) for name, rate in named.items()}
+
+
 def _rate(rate_e6: int) -> str:
     return answer_number(rate_e6, 6)
 
 
 def _brought(address: str, delta: dict[str, Any]) -> int:
-    """Return what an entry of the ledger brought in, as money of the address, on whatever dex.
+    """Return what an entry of the ledger brought in, as money of the address, wherever it lies.
 
     What a liquidation takes is lost, and not taken out.
     """
-    if delta["type"] == "liquidation":
+    kind, fee = delta["type"], 0
+    if kind in ("accountClassTransfer", "liquidation"):
         return 0
-    if delta["type"] == "send":
-        amount = round(Fraction(delta["usdcValue"]) * MICRO_USD)
+    amount = round(Fraction(delta.get("usdcValue") or delta.get("usdc") or delta["netWithdrawnUsd"]) * MICRO_USD)
+    if "destination" in delta:
         return amount * (int(delta["destination"] == address) - int(delta["user"] == address))
-    amount = round(Fraction(delta["usdc"]) * MICRO_USD)
-    return amount if delta["type"] == "deposit" else -amount
+    if kind == "withdraw":
+        fee = round(Fraction(delta["fee"]) * MICRO_USD)
+    came = (kind == "vaultDeposit") == (delta["vault"] == address) if "vault" in delta else kind == "deposit"
+    return amount if came else -amount - fee
 
 
 def _aggregated(fills: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from quant_organism.simulator.core import settlement
+from quant_organism.simulator.core import settlement, standing
 from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.venue import err
 from quant_organism.simulator.engine import Engine
@@ -14,10 +14,14 @@ from quant_organism.venue.protocol import (
     Action,
     CancelOrders,
     Malformed,
+    MoveUsd,
     NonceWindow,
+    SetAbstraction,
+    Transfer,
     admission,
     parse_action,
     parse_address,
+    parse_bare_address,
     parse_int,
     signing,
     texts,
@@ -119,9 +123,19 @@ def read_envelope(body: object) -> Envelope:
         kind=action["type"],
         nonce=nonce,
         signature=signature,
-        vault=None if vault is None else parse_address(vault, "vaultAddress"),
+        vault=None if vault is None else parse_bare_address(vault, "vaultAddress"),
         expires_after_ms=expires_ms,
     )
+
+
+def _named_account(action: Mapping[str, Any], read: Action) -> str | None:
+    """Return the sub-account that a user-signed action names, or None where it is about the signer's own."""
+    if isinstance(read, MoveUsd):
+        return read.sub_account
+    if isinstance(read, SetAbstraction):
+        return read.user
+    named = action.get("fromSubAccount")
+    return None if named in (None, "") else parse_address(named, "fromSubAccount")
 
 
 class ActionDesk:
@@ -162,7 +176,7 @@ class ActionDesk:
         signer = self._signer(envelope)
         if signer is None:
             return err(texts.UNRECOVERABLE), None
-        account = self._account(envelope, signer)
+        account = self._account(envelope, action, signer)
         if account is None:
             by_user = envelope.kind in signing.USER_SIGNED
             return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer)), None
@@ -172,14 +186,11 @@ class ActionDesk:
 
     def owner_of(self, signer: str) -> Account | None:
         """Return the account that an address may act for: its own, or the one whose agent it is."""
-        state = self._engine.venue.state
-        if signer in state.accounts:
-            return state.accounts[signer]
-        for account in state.accounts.values():
-            for agent in account.agents:
-                if agent.address == signer and agent.valid_until_ms > state.now_ms:
-                    return account
-        return None
+        own = self._engine.venue.state.accounts.get(signer)
+        if own is not None:
+            return own
+        acting = standing.agent_of(self._engine.venue.core, signer)
+        return None if acting is None else acting[0]
 
     def _over_limit(self, envelope: Envelope, account: Account, action: Action) -> str | None:
         count = admission.batch_length(envelope.action)
@@ -200,26 +211,25 @@ class ActionDesk:
                 mainnet=self._spec.mainnet,
             )
         chain = "Mainnet" if self._spec.mainnet else "Testnet"
-        if envelope.action.get("hyperliquidChain") != chain or envelope.action.get("nonce") != envelope.nonce:
+        signed_nonce = envelope.action.get("time" if envelope.kind in signing.TIMED else "nonce")
+        if envelope.action.get("hyperliquidChain") != chain or signed_nonce != envelope.nonce:
             raise Malformed(f"hyperliquidChain {chain} and the request's nonce are expected", where="action")
         return signing.user_signer(envelope.action, envelope.signature)
 
-    def _account(self, envelope: Envelope, signer: str) -> Account | None:
+    def _account(self, envelope: Envelope, action: Action, signer: str) -> Account | None:
         accounts = self._engine.venue.state.accounts
         if envelope.kind in signing.USER_SIGNED:
-            return self._sender(accounts.get(signer), envelope.action.get("fromSubAccount"))
-        owner = self.owner_of(signer)
-        if envelope.vault is None or owner is None:
-            return owner
-        acted = accounts.get(envelope.vault)
-        return acted if acted is not None and acted.master == owner.address else None
+            return self._of(accounts.get(signer), _named_account(envelope.action, action))
+        if isinstance(action, get_args(Transfer)):
+            return accounts.get(signer)  # what an agent may do is trade
+        return self._of(self.owner_of(signer), envelope.vault)
 
-    def _sender(self, account: Account | None, sub_account: object) -> Account | None:
-        """Return the account that a user-signed action is about: the signer's own, or the sub-account it names."""
-        if account is None or sub_account in (None, ""):
-            return account
-        named = self._engine.venue.state.accounts.get(parse_address(sub_account, "fromSubAccount"))
-        return named if named is not None and named.master == account.address else None
+    def _of(self, owner: Account | None, named: str | None) -> Account | None:
+        """Return the account that is acted for: the owner's own, or a sub-account or vault of it that is named."""
+        if owner is None or named is None or named == owner.address:
+            return owner
+        acted = self._engine.venue.state.accounts.get(named)
+        return acted if acted is not None and acted.master == owner.address else None
 
     def _admit(self, envelope: Envelope, account: Account, signer: str) -> str | None:
         now = self._time()

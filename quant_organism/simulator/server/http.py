@@ -1,4 +1,4 @@
-"""POST /info and /exchange with the venue's status codes and bodies (reference: section 5), and /admin for tests."""
+"""POST /info and /exchange with the venue's status codes and bodies (reference: section 5)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -7,45 +7,42 @@ from typing import Any, Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
-from quant_organism.errors import QuantOrganismError
-from quant_organism.simulator.core.settlement import total_money
 from quant_organism.simulator.faults.effects import without_last_status
-from quant_organism.simulator.faults.plan import Fault, parse_plan
-from quant_organism.simulator.server.info import Broken, find_dex
+from quant_organism.simulator.faults.plan import Fault
+from quant_organism.simulator.server.info import Broken
 from quant_organism.simulator.server.venue_server import VenueServer
 from quant_organism.simulator.spec import MAX_BODY_BYTES
 from quant_organism.venue.protocol import (
-    MICRO_USD,
     Malformed,
     admission,
-    parse_address,
-    parse_int,
-    parse_wire,
-    scaled,
-    usd,
 )
 
 NOT_JSON: Final = "Failed to parse the request body as JSON"
 NOT_TYPED: Final = "Failed to deserialize the JSON body into the target type"
 WRONG_TYPE: Final = "Expected request with `Content-Type: application/json`"
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 
 async def read_json(request: Request) -> tuple[Any, Response | None]:
     """Return a request's JSON, or the response that refuses it."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return None, Response(WRONG_TYPE, 415)
-    body = b""
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return None, Response("length limit exceeded", 413)
-        return orjson.loads(body), None
+        body = await read_body(request, MAX_BODY_BYTES)
+        return (None, Response("length limit exceeded", 413)) if body is None else (orjson.loads(body), None)
     except (orjson.JSONDecodeError, ClientDisconnect):
         return None, Response(NOT_JSON, 400)
+
+
+async def read_body(request: Request, most: int) -> bytes | None:
+    """Return the bytes of a request, or None where they are more than so many."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
 
 
 async def serve(server: VenueServer, request: Request, endpoint: str) -> Response:
@@ -150,79 +147,3 @@ def _abort(server: VenueServer, request: Request) -> None:
     transport = None if client is None else server.transports.get((client.host, client.port))
     if transport is not None:
         transport.abort()
-
-
-async def serve_admin(server: VenueServer, request: Request) -> Response:
-    """Answer one request to /admin/...; what is wrong with it is said with 400."""
-    if request.client is None or request.client.host not in LOOPBACK:
-        return JSONResponse({"error": "only from this machine"}, 403)
-    server.catch_up()
-    name, method = request.path_params["name"], request.method
-    try:
-        if method == "GET" and name == "snapshot":
-            return Response(server.engine.snapshot(), media_type="application/json")
-        if method == "POST" and name == "restore":
-            server.restore(await request.body())
-            return JSONResponse(_state(server))
-        if method == "GET":
-            return JSONResponse(_look(server, name))
-        body, refused = await read_json(request)
-        if refused is not None:
-            return refused
-        return JSONResponse(_change(server, name, body if isinstance(body, Mapping) else {}))
-    except QuantOrganismError as error:
-        return JSONResponse({"error": str(error)}, 400)
-
-
-def _look(server: VenueServer, name: str) -> Any:
-    if name == "faults":
-        return server.injector.log
-    if name == "state":
-        return _state(server)
-    raise Malformed(f"nothing is called {name!r}", where="admin", remedy="GET state, faults or snapshot")
-
-
-def _change(server: VenueServer, name: str, body: Mapping[str, Any]) -> Any:
-    if name == "step":
-        to = server.engine.now_ms + parse_int(body["ms"], "ms") if "ms" in body else parse_int(body.get("to"), "to")
-        server.step(to)
-        return _state(server)
-    if name == "deposit":
-        amount = scaled(parse_wire(body.get("usd")), 6)
-        if amount is None:
-            raise Malformed("at most 6 decimals", where="usd")
-        dex = find_dex(server.engine, body.get("dex"))
-        if dex is None:
-            raise Malformed(f"no dex is called {body.get('dex')!r}", where="dex")
-        account = server.engine.deposit(parse_address(body.get("user"), "user"), amount, dex)
-        return {"user": account.address, "crossRaw": usd(account.cross_raw[dex])}
-    if name == "subaccount":
-        account = server.engine.deposit(parse_address(body.get("user"), "user"), 0)
-        account.master = parse_address(body.get("master"), "master")
-        return {"user": account.address, "master": account.master}
-    if name == "volume":
-        account = server.engine.deposit(parse_address(body.get("user"), "user"), 0)
-        account.volume = parse_int(body.get("usd"), "usd") * MICRO_USD
-        return {"user": account.address, "volume": usd(account.volume)}
-    if name == "faults":
-        plan = parse_plan({"faults": [dict(body)]}, "request")
-        return {"fault": server.add_fault(plan.faults[0])}
-    if name == "clear_faults":
-        server.clear_faults()
-        return _state(server)
-    raise Malformed(
-        f"nothing is called {name!r}",
-        where="admin",
-        remedy="POST step, deposit, subaccount, volume, faults, clear_faults or restore",
-    )
-
-
-def _state(server: VenueServer) -> dict[str, Any]:
-    core = server.engine.venue.core
-    return {
-        "time": server.engine.now_ms,
-        "sockets": len(server.hub.sockets),
-        "accounts": len(server.engine.venue.state.accounts),
-        "unaccounted": usd(sum(abs(total_money(core, token)) for token in core.state.tokens)),
-        "faults": len(server.injector.log),
-    }

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from quant_organism.simulator.engine import Engine
 from quant_organism.simulator.market.candles import INTERVALS
+from quant_organism.simulator.server import holding_views as holdings_of
 from quant_organism.simulator.server import market_views as market
 from quant_organism.simulator.server.account_views import AccountView
 from quant_organism.venue.protocol import Malformed, parse_address, parse_int, parse_oid_or_cloid
@@ -38,12 +39,16 @@ class InfoRequest:
 
     def user(self) -> AccountView:
         """Return the account that is asked about."""
-        return AccountView(self.engine, parse_address(self.body.get("user"), "user"), self.lag_ms)
+        return self.user_of("user")
 
-    def time(self, key: str, *, required: bool = False) -> int | None:
-        """Return a time in ms; None where it is not given and need not be."""
+    def user_of(self, key: str) -> AccountView:
+        """Return the account of an address that stands under a key."""
+        return AccountView(self.engine, parse_address(self.body.get(key), key), self.lag_ms)
+
+    def time(self, key: str) -> int | None:
+        """Return a time in ms; None where it is not given."""
         value = self.body.get(key)
-        return None if value is None and not required else parse_int(value, key)
+        return None if value is None else parse_int(value, key)
 
     def asset(self, key: str = "coin") -> int | None:
         """Return the asset id of a coin, or None for one that is not listed."""
@@ -153,17 +158,21 @@ def _candles(q: InfoRequest) -> Any:
 
 def _funding_history(q: InfoRequest) -> Any:
     end = q.time("endTime")
-    start = q.time("startTime", required=True) or 0
+    start = q.time("startTime") or 0
     return market.funding_history(q.engine, q.known_asset(), start, q.engine.now_ms if end is None else end)
 
 
 def _fills_by_time(q: InfoRequest) -> Any:
-    start = q.time("startTime", required=True) or 0
+    start = q.time("startTime") or 0
     return q.user().fills(max(start, 1), q.time("endTime"), aggregate=bool(q.body.get("aggregateByTime")))
 
 
 def _span(give: Callable[[AccountView, int, int | None], Any]) -> Callable[[InfoRequest], Any]:
-    return lambda q: give(q.user(), q.time("startTime", required=True) or 0, q.time("endTime"))
+    return lambda q: give(q.user(), q.time("startTime") or 0, q.time("endTime"))
+
+
+def _builder_fee(q: InfoRequest) -> int:
+    return q.user().account.builder_fees.get(parse_address(q.body.get("builder"), "builder"), 0)
 
 
 def _of_user(shown: Any) -> Callable[[InfoRequest], Any]:
@@ -227,17 +236,18 @@ _ANSWERS: Final[Mapping[str, Callable[[InfoRequest], Any]]] = {
     "extraAgents": lambda q: q.user().agents(),
     "portfolio": lambda q: q.user().portfolio(),
     "activeAssetData": lambda q: q.user().active_asset(q.known_asset()),
-    "userAbstraction": lambda q: "unifiedAccount" if q.user().account.is_unified else "default",
-    "userDexAbstraction": _of_user(False),
+    "userAbstraction": lambda q: q.user().abstraction(),
+    "userDexAbstraction": lambda q: q.user().account.uses_dex_abstraction,
     "userToMultiSigSigners": _of_user(None),
-    "subAccounts": _of_user(None),
-    "referral": _of_user(_REFERRAL),
-    "userVaultEquities": _of_user([]),
+    "subAccounts": lambda q: holdings_of.sub_accounts(q.user()),
+    "referral": lambda q: {**_REFERRAL, "referredBy": holdings_of.referrer(q.user())},
+    "userVaultEquities": lambda q: holdings_of.vault_equities(q.user()),
+    "vaultDetails": lambda q: holdings_of.vault_details(q.user_of("vaultAddress")),
     "twapHistory": lambda q: q.user().twap_history(),
     "userTwapSliceFills": lambda q: q.user().twap_fills(),
     "delegatorSummary": _of_user(_STAKE),
     "delegations": _of_user([]),
     "delegatorRewards": _of_user([]),
     "delegatorHistory": _of_user([]),
-    "maxBuilderFee": _of_user(0),
+    "maxBuilderFee": _builder_fee,
 }

@@ -76,10 +76,14 @@ def mid(engine: Engine, asset: int) -> str | None:
 
 
 def all_mids(engine: Engine, dex: int) -> dict[str, str]:
-    """Return the mid of every coin of a dex that has one."""
-    state = engine.venue.state
-    mids = {state.listings[asset].instrument.name: mid(engine, asset) for asset in state.assets(dex)}
-    return {coin: px for coin, px in mids.items() if px is not None}
+    """Return the mid of every coin of a dex; the price of the last trade where a side of the book is empty."""
+    state, mids = engine.venue.state, {}
+    for asset in state.assets(dex):
+        listing = state.listings[asset]
+        px = mid(engine, asset) or (listing.px(listing.last) if listing.last else None)
+        if px is not None:
+            mids[listing.instrument.name] = px
+    return mids
 
 
 def asset_context(engine: Engine, asset: int) -> dict[str, Any]:

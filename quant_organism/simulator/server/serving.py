@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from quant_organism.errors import InputError
 from quant_organism.simulator.faults.injector import Circumstances
 from quant_organism.simulator.server import http
+from quant_organism.simulator.server.admin import serve_admin
 from quant_organism.simulator.server.connection import MAX_MESSAGE, serve_socket
-from quant_organism.simulator.server.http import serve_admin
 from quant_organism.simulator.server.venue_server import TICK_SECONDS, VenueServer
 
 HOST: Final = "127.0.0.1"

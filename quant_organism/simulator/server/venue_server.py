@@ -57,15 +57,20 @@ class VenueServer:
         self._wall_ms = wall_ms
         self._buckets: dict[str, WeightBucket] = {}
         self._answers: dict[bytes, Any] = {}
+        self._tell_clock(self.engine.now_ms)
         self._turn()
 
     def catch_up(self) -> None:
         """Let the venue reach the clock's time, faults of the venue beginning and ending on the way."""
-        if not self.clock.is_stepped:
+        if self.clock.is_stepped:
+            self._tell_clock(self.engine.now_ms)
+            self.engine.advance(self.engine.now_ms)
+        else:
             self.advance(self.clock.now_ms())
 
     def advance(self, to_ms: int) -> None:
         """Let the venue reach a time."""
+        self._tell_clock(to_ms)
         while True:
             due = self.injector.next_turn_ms()
             if due is None or due > to_ms:
@@ -73,6 +78,7 @@ class VenueServer:
             self.engine.advance(due)
             self._turn()
         self.engine.advance(to_ms)
+        self._tell_clock(to_ms)
         self.hub.publish_states()
 
     def step(self, to_ms: int) -> None:
@@ -102,14 +108,20 @@ class VenueServer:
         """Become what a snapshot says, and go on from its time."""
         self.engine.restore(snapshot)
         self.clock.set(self.engine.now_ms)
+        self._tell_clock(self.engine.now_ms)
 
     def signing_time(self) -> int:
-        """Return the time in ms by which nonces and expiry are judged."""
-        now = self._wall_ms() if self.spec.nonce_clock == "wall" else self.engine.now_ms
+        """Return the time in ms by which nonces, expiry, agents and scheduled cancels are judged."""
+        now = self._wall_ms() if self.spec.clock == "wall" else self.engine.now_ms
         for fault in self.injector.lasting("clock_offset"):
             drifted = self.engine.now_ms * fault.number("ppm", 0.0) / 1e6 if fault.options.get("ppm") else 0.0
             now += int(fault.number("ms", 0.0) + drifted)
         return now
+
+    def _tell_clock(self, to_ms: int) -> None:
+        """Tell the venue how far its other clock is ahead of its time, or will be when it reaches a time."""
+        here = max(to_ms, self.engine.now_ms) if self.spec.clock == "wall" else self.engine.now_ms
+        self.engine.venue.core.clock_ahead_ms = self.signing_time() - here
 
     def take_weight(self, client: str, weight: int) -> bool:
         """Charge a client for a request; say whether it had any weight left."""

@@ -29,6 +29,7 @@ class Why(StrEnum):
     TRIGGER = "trigger"
     TOO_FAR = "too_far"
     OPEN_INTEREST = "open_interest"
+    OPEN_ORDERS = "open_orders"
     HALTED = "halted"
     ASSET = "asset"
     NOT_OPEN = "not_open"
@@ -91,6 +92,8 @@ _BEGINNINGS: Final[Sequence[tuple[str, Why]]] = (
     (texts.INVALID_SIZE, Why.SIZE),
     (texts.ZERO_SIZE, Why.SIZE),
     (texts.MIN_NOTIONAL, Why.NOTIONAL),
+    (texts.ORDER_VALUE, Why.NOTIONAL),
+    ("Too many open orders", Why.OPEN_ORDERS),
     ("Insufficient margin", Why.MARGIN),
     (texts.WOULD_INCREASE, Why.REDUCE_ONLY),
     (texts.NO_MATCH, Why.NO_LIQUIDITY),

@@ -14,7 +14,17 @@ from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
-from hyperliquid.utils.signing import SEND_ASSET_SIGN_TYPES, user_signed_payload
+from hyperliquid.utils.signing import (
+    SEND_ASSET_SIGN_TYPES,
+    SPOT_TRANSFER_SIGN_TYPES,
+    TOKEN_DELEGATE_TYPES,
+    USD_CLASS_TRANSFER_SIGN_TYPES,
+    USD_SEND_SIGN_TYPES,
+    USER_DEX_ABSTRACTION_SIGN_TYPES,
+    USER_SET_ABSTRACTION_SIGN_TYPES,
+    WITHDRAW_SIGN_TYPES,
+    user_signed_payload,
+)
 
 from quant_organism.venue.protocol.decimals import Malformed
 
@@ -28,9 +38,28 @@ USER_SIGNED: Final[Mapping[str, tuple[str, list[dict[str, str]]]]] = {
             {"name": "nonce", "type": "uint64"},
         ],
     ),
+    "approveBuilderFee": (
+        "HyperliquidTransaction:ApproveBuilderFee",
+        [
+            {"name": "hyperliquidChain", "type": "string"},
+            {"name": "maxFeeRate", "type": "string"},
+            {"name": "builder", "type": "address"},
+            {"name": "nonce", "type": "uint64"},
+        ],
+    ),
     "sendAsset": ("HyperliquidTransaction:SendAsset", SEND_ASSET_SIGN_TYPES),
+    "usdSend": ("HyperliquidTransaction:UsdSend", USD_SEND_SIGN_TYPES),
+    "spotSend": ("HyperliquidTransaction:SpotSend", SPOT_TRANSFER_SIGN_TYPES),
+    "withdraw3": ("HyperliquidTransaction:Withdraw", WITHDRAW_SIGN_TYPES),
+    "usdClassTransfer": ("HyperliquidTransaction:UsdClassTransfer", USD_CLASS_TRANSFER_SIGN_TYPES),
+    "userDexAbstraction": ("HyperliquidTransaction:UserDexAbstraction", USER_DEX_ABSTRACTION_SIGN_TYPES),
+    "userSetAbstraction": ("HyperliquidTransaction:UserSetAbstraction", USER_SET_ABSTRACTION_SIGN_TYPES),
+    "tokenDelegate": ("HyperliquidTransaction:TokenDelegate", TOKEN_DELEGATE_TYPES),
 }
 """Primary type and fields of the actions that a user signs field by field, by action type."""
+
+TIMED: Final = frozenset({"usdSend", "spotSend", "withdraw3"})
+"""Those of them that call their nonce `time`."""
 
 _DOMAIN: Final = keccak(
     keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")

@@ -53,10 +53,27 @@ CROSS_FORBIDDEN: Final = "Cross margin is not allowed for this asset."
 NO_SWITCH: Final = "Cannot switch leverage type with open position."
 LEVERAGE_MARGIN: Final = "Cannot decrease leverage with open position."
 ISOLATED_MARGIN: Final = "Cannot remove that much isolated margin."
-NO_SPOT: Final = "Spot balances are not supported by this venue."
+ORDER_VALUE: Final = "Order exceeds maximum order value."
+OPEN_ORDERS_REDUCE: Final = "Too many open orders to place reduce only or trigger orders."
 UNKNOWN_DEX: Final = "Unknown perp dex."
 WRONG_TOKEN: Final = "Token is not the collateral of the perp dex."
-INSUFFICIENT: Final = "Insufficient balance for transfer."
+INSUFFICIENT: Final = "Insufficient balance for token transfer."
+INSUFFICIENT_WITHDRAWAL: Final = "Insufficient balance for withdrawal."
+UNKNOWN_TOKEN: Final = "Unknown token."
+NO_SUB_ACCOUNT: Final = "Sub-account does not exist."
+SUB_ACCOUNTS_USED_UP: Final = "Too many sub-accounts."
+NO_VAULT: Final = "Vault does not exist."
+VAULT_LOCKED: Final = "Vault deposit is still locked up."
+VAULT_BUSY: Final = "Vault cannot pay that much while its positions are open."
+AGENT_USED: Final = "Extra agent already used."
+AGENTS_USED_UP: Final = "Too many extra agents."
+AGENT_EXPIRY: Final = "Agent expiry must lie in the future, and 180 days ahead at most."
+REFERRER_SET: Final = "Referrer already set."
+NO_PORTFOLIO_MARGIN: Final = "Portfolio margin is not available to this account."
+NO_STAKE: Final = "Insufficient staking balance."
+NO_DEPLOY_GAS: Final = "Insufficient balance for gas."
+NOT_THE_DEPLOYER: Final = "Only the deployer may set oracle prices."
+NO_VALIDATOR: Final = "Validator does not exist."
 
 _REJECTED: Final = {
     PRICE_OFF_TICK: "tickRejected",
@@ -99,6 +116,16 @@ def must_deposit(address: str) -> str:
 def volume_gate(traded_usd: str) -> str:
     """Return the text for a scheduled cancel before enough was traded."""
     return f"Cannot set scheduled cancel time until enough volume traded. Required: $1000000. Traded: ${traded_usd}."
+
+
+def sub_account_gate(traded_usd: str) -> str:
+    """Return the text for a sub-account before enough was traded."""
+    return f"Cannot create sub-accounts until enough volume traded. Required: $100000. Traded: ${traded_usd}."
+
+
+def too_many_orders(cap: int) -> str:
+    """Return the text for an order beyond the most that an account may have open."""
+    return f"Too many open orders. Limit: {cap}."
 
 
 def too_many_requests(used: int, cap: int, traded_usd: str) -> str:

@@ -1,21 +1,36 @@
 """Signed actions as values: what the JSON of /exchange says, read strictly; unknown keys are passed over."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from quant_organism.venue.protocol.decimals import Malformed, parse_wire
+from quant_organism.venue.protocol import texts
+from quant_organism.venue.protocol.decimals import Malformed, parse_wire, scaled
+from quant_organism.venue.protocol.reading import (
+    OidOrCloid,
+    parse_address,
+    parse_bool,
+    parse_cloid,
+    parse_int,
+    parse_list,
+    parse_mapping,
+    parse_oid_or_cloid,
+)
 from quant_organism.venue.protocol.texts import Tif, Tpsl
+from quant_organism.venue.protocol.transfers import TRANSFER_READERS, Transfer
 
 Grouping = Literal["na", "normalTpsl", "positionTpsl"]
-OidOrCloid = int | str
 
-_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
-_CLOID: Final = re.compile(r"0x[0-9a-fA-F]{32}")
+_VALID_UNTIL: Final = " valid_until "
+"""Between an agent's name and the time in ms until which it is approved."""
+
+_MODES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("unifiedAccount", "u"), "unifiedAccount"),
+    **dict.fromkeys(("portfolioMargin", "p"), "portfolioMargin"),
+    **dict.fromkeys(("disabled", "i"), "default"),
+}
 _TIFS: Final[Mapping[str, Tif]] = {"Gtc": "Gtc", "Ioc": "Ioc", "Alo": "Alo", "FrontendMarket": "Ioc"}
-_MAX_INT: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +125,41 @@ class UpdateIsolatedMargin:
 
 @dataclass(frozen=True, slots=True)
 class ApproveAgent:
-    """A wallet that may act for the account; without a name it is the only unnamed one."""
+    """A wallet that may act for the account, until a time in ms; without a name it is the only unnamed one."""
 
     agent: str
     name: str | None
+    valid_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SendAsset:
-    """Collateral to send from one dex to another, of the same address or not; dexs by name, the venue's own empty."""
+class SetReferrer:
+    """The code of whoever referred the account."""
 
-    destination: str
-    source_dex: str
-    destination_dex: str
-    token: str
-    amount: Decimal
-    nonce: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveBuilderFee:
+    """What a builder may take at most of an order's value, in tenths of a basis point."""
+
+    builder: str
+    max_fee_tenths_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAbstraction:
+    """How money of an account counts: `default`, `dexAbstraction`, `unifiedAccount` or `portfolioMargin`."""
+
+    user: str | None
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unaffordable:
+    """What nobody here can pay for or is entitled to: deploying, staking, validating; `text` says why."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +177,11 @@ Action = (
     | UpdateLeverage
     | UpdateIsolatedMargin
     | ApproveAgent
-    | SendAsset
+    | SetReferrer
+    | ApproveBuilderFee
+    | SetAbstraction
+    | Unaffordable
+    | Transfer
     | Noop
 )
 
@@ -156,7 +194,7 @@ def parse_action(action: object) -> Action | None:
     Malformed
         Not an object, no type, or a field that is missing or of a wrong kind.
     """
-    body = _mapping(action, "action")
+    body = parse_mapping(action, "action")
     kind = body.get("type")
     if not isinstance(kind, str):
         raise Malformed("an action needs a type", where="action")
@@ -164,65 +202,28 @@ def parse_action(action: object) -> Action | None:
     return None if reader is None else reader(body)
 
 
-def parse_address(value: object, where: str) -> str:
-    """Return an address in lower case.
-
-    Raises
-    ------
-    Malformed
-        Not `0x` and 40 hexadecimal digits.
-    """
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
-        raise Malformed(f"{value!r} is not an address", where=where)
-    return value.lower()
-
-
-def parse_int(value: object, where: str) -> int:
-    """Return a whole number that fits 64 bits.
-
-    Raises
-    ------
-    Malformed
-        Anything else, a boolean included.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not -_MAX_INT <= value < _MAX_INT:
-        raise Malformed(f"{value!r} is not a whole number", where=where)
-    return value
-
-
-def parse_oid_or_cloid(value: object, where: str) -> OidOrCloid:
-    """Return an order's number, or its cloid in lower case.
-
-    Raises
-    ------
-    Malformed
-        Neither.
-    """
-    return _cloid(value, where) if isinstance(value, str) else parse_int(value, where)
-
-
 def _order(value: object) -> OrderRequest:
-    body = _mapping(value, "order")
-    kind = _mapping(body.get("t"), "order.t")
+    body = parse_mapping(value, "order")
+    kind = parse_mapping(body.get("t"), "order.t")
     tif, trigger = None, None
     if "limit" in kind and "trigger" not in kind:
-        tif = _TIFS.get(str(_mapping(kind["limit"], "order.t.limit").get("tif")))
+        tif = _TIFS.get(str(parse_mapping(kind["limit"], "order.t.limit").get("tif")))
         if tif is None:
             raise Malformed("tif is one of Gtc, Ioc, Alo", where="order.t.limit")
     elif "trigger" in kind and "limit" not in kind:
-        trigger = _trigger(_mapping(kind["trigger"], "order.t.trigger"))
+        trigger = _trigger(parse_mapping(kind["trigger"], "order.t.trigger"))
     else:
         raise Malformed("either limit or trigger is expected", where="order.t")
     cloid = body.get("c")
     return OrderRequest(
         asset=parse_int(body.get("a"), "order.a"),
-        is_buy=_boolean(body.get("b"), "order.b"),
+        is_buy=parse_bool(body.get("b"), "order.b"),
         px=parse_wire(body.get("p")),
         sz=parse_wire(body.get("s")),
-        reduce_only=_boolean(body.get("r"), "order.r"),
+        reduce_only=parse_bool(body.get("r"), "order.r"),
         tif=tif,
         trigger=trigger,
-        cloid=None if cloid is None else _cloid(cloid, "order.c"),
+        cloid=None if cloid is None else parse_cloid(cloid, "order.c"),
     )
 
 
@@ -230,7 +231,7 @@ def _trigger(body: Mapping[str, Any]) -> TriggerRequest:
     tpsl = body.get("tpsl")
     if tpsl not in ("tp", "sl"):
         raise Malformed("tpsl is tp or sl", where="order.t.trigger")
-    return TriggerRequest(parse_wire(body.get("triggerPx")), _boolean(body.get("isMarket"), "isMarket"), tpsl)
+    return TriggerRequest(parse_wire(body.get("triggerPx")), parse_bool(body.get("isMarket"), "isMarket"), tpsl)
 
 
 def _place(body: Mapping[str, Any]) -> PlaceOrders:
@@ -240,37 +241,37 @@ def _place(body: Mapping[str, Any]) -> PlaceOrders:
         grouping = "na"  # a priority fee changes the order of a block, of which this venue has one per action
     if grouping not in ("na", "normalTpsl", "positionTpsl"):
         raise Malformed("grouping is na, normalTpsl or positionTpsl", where="grouping")
-    return PlaceOrders(tuple(_order(item) for item in _items(body, "orders")), grouping)
+    return PlaceOrders(tuple(_order(item) for item in parse_list(body, "orders")), grouping)
 
 
 def _modify(body: Mapping[str, Any]) -> ModifyOrders:
     single = body.get("type") == "modify"
-    items = [body] if single else [_mapping(item, "modifies") for item in _items(body, "modifies")]
+    items = [body] if single else [parse_mapping(item, "modifies") for item in parse_list(body, "modifies")]
     pairs = tuple((parse_oid_or_cloid(item.get("oid"), "oid"), _order(item.get("order"))) for item in items)
     return ModifyOrders(pairs, single)
 
 
 def _cancel(body: Mapping[str, Any]) -> CancelOrders:
-    items = [_mapping(item, "cancels") for item in _items(body, "cancels")]
+    items = [parse_mapping(item, "cancels") for item in parse_list(body, "cancels")]
     return CancelOrders(tuple((parse_int(i.get("a"), "cancels.a"), parse_int(i.get("o"), "cancels.o")) for i in items))
 
 
 def _cancel_by_cloid(body: Mapping[str, Any]) -> CancelOrders:
-    items = [_mapping(item, "cancels") for item in _items(body, "cancels")]
+    items = [parse_mapping(item, "cancels") for item in parse_list(body, "cancels")]
     return CancelOrders(
-        tuple((parse_int(i.get("asset"), "cancels.asset"), _cloid(i.get("cloid"), "cancels.cloid")) for i in items)
+        tuple((parse_int(i.get("asset"), "cancels.asset"), parse_cloid(i.get("cloid"), "cancels.cloid")) for i in items)
     )
 
 
 def _twap(body: Mapping[str, Any]) -> PlaceTwap:
-    twap = _mapping(body.get("twap"), "twap")
+    twap = parse_mapping(body.get("twap"), "twap")
     return PlaceTwap(
         asset=parse_int(twap.get("a"), "twap.a"),
-        is_buy=_boolean(twap.get("b"), "twap.b"),
+        is_buy=parse_bool(twap.get("b"), "twap.b"),
         sz=parse_wire(twap.get("s")),
-        reduce_only=_boolean(twap.get("r"), "twap.r"),
+        reduce_only=parse_bool(twap.get("r"), "twap.r"),
         minutes=parse_int(twap.get("m"), "twap.m"),
-        randomize=_boolean(twap.get("t"), "twap.t"),
+        randomize=parse_bool(twap.get("t"), "twap.t"),
     )
 
 
@@ -282,60 +283,64 @@ def _schedule(body: Mapping[str, Any]) -> ScheduleCancel:
 def _leverage(body: Mapping[str, Any]) -> UpdateLeverage:
     return UpdateLeverage(
         parse_int(body.get("asset"), "asset"),
-        _boolean(body.get("isCross"), "isCross"),
+        parse_bool(body.get("isCross"), "isCross"),
         parse_int(body.get("leverage"), "leverage"),
     )
 
 
 def _isolated_margin(body: Mapping[str, Any]) -> UpdateIsolatedMargin:
-    _boolean(body.get("isBuy"), "isBuy")
+    parse_bool(body.get("isBuy"), "isBuy")
     return UpdateIsolatedMargin(parse_int(body.get("asset"), "asset"), parse_int(body.get("ntli"), "ntli"))
 
 
 def _agent(body: Mapping[str, Any]) -> ApproveAgent:
-    name = body.get("agentName")
-    if name is not None and (not isinstance(name, str) or len(name) > 64):
+    said = body.get("agentName")
+    if said is not None and (not isinstance(said, str) or len(said) > 64):
         raise Malformed("a name is at most 64 characters", where="agentName")
-    return ApproveAgent(parse_address(body.get("agentAddress"), "agentAddress"), name or None)
+    name, until, time = (said or "").partition(_VALID_UNTIL)
+    if until and not (time.isascii() and time.isdigit()):
+        raise Malformed(f"{time!r} is not a time in ms", where="agentName")
+    agent = parse_address(body.get("agentAddress"), "agentAddress")
+    return ApproveAgent(agent, name or None, int(time) if until else None)
 
 
-def _send(body: Mapping[str, Any]) -> SendAsset:
-    source, target, token = (body.get(key) for key in ("sourceDex", "destinationDex", "token"))
-    if not isinstance(source, str) or not isinstance(target, str) or not isinstance(token, str):
-        raise Malformed("sourceDex, destinationDex and token are expected", where="sendAsset")
-    return SendAsset(
-        destination=parse_address(body.get("destination"), "destination"),
-        source_dex=source,
-        destination_dex=target,
-        token=token.partition(":")[0],  # `USDC` or `USDC:` and the token's id
-        amount=parse_wire(body.get("amount")),
-        nonce=parse_int(body.get("nonce"), "nonce"),
-    )
+def _referrer(body: Mapping[str, Any]) -> SetReferrer:
+    code = body.get("code")
+    if not isinstance(code, str) or not 0 < len(code) <= 20:
+        raise Malformed("a code has 1 to 20 characters", where="code")
+    return SetReferrer(code)
 
 
-def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise Malformed("an object is expected", where=where)
-    return value
+def _builder_fee(body: Mapping[str, Any]) -> ApproveBuilderFee:
+    rate = body.get("maxFeeRate")
+    tenths = scaled(parse_wire(rate.removesuffix("%")), 3) if isinstance(rate, str) and rate.endswith("%") else None
+    if tenths is None or tenths < 0:
+        raise Malformed(f"{rate!r} is not a rate like 0.001%", where="maxFeeRate")
+    return ApproveBuilderFee(parse_address(body.get("builder"), "builder"), tenths)
 
 
-def _items(body: Mapping[str, Any], key: str) -> list[Any]:
-    items = body.get(key)
-    if not isinstance(items, list) or not items:
-        raise Malformed("a list with at least one item is expected", where=key)
-    return items
+def _abstraction(body: Mapping[str, Any]) -> SetAbstraction:
+    """Read any of the four actions that say how an account's money counts; `user` is named where a user signs it."""
+    kind, user = body["type"], None
+    if kind.startswith("user"):
+        user = parse_address(body.get("user"), "user")
+    if kind == "userDexAbstraction":
+        return SetAbstraction(user, "dexAbstraction" if parse_bool(body.get("enabled"), "enabled") else "default")
+    if kind == "agentEnableDexAbstraction":
+        return SetAbstraction(user, "dexAbstraction")
+    mode = _MODES.get(str(body.get("abstraction")))
+    if mode is None:
+        raise Malformed("unifiedAccount, portfolioMargin or disabled is expected", where="abstraction")
+    return SetAbstraction(user, mode)
 
 
-def _boolean(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise Malformed(f"{value!r} is not true or false", where=where)
-    return value
+def _big_blocks(body: Mapping[str, Any]) -> Noop:
+    parse_bool(body.get("usingBigBlocks"), "usingBigBlocks")
+    return Noop()  # there are no blocks of contracts here, to be big or small
 
 
-def _cloid(value: object, where: str) -> str:
-    if not isinstance(value, str) or not _CLOID.fullmatch(value):
-        raise Malformed(f"{value!r} is not 0x and 32 hexadecimal digits", where=where)
-    return value.lower()
+def _oracle(body: Mapping[str, Any]) -> Unaffordable:
+    return Unaffordable(texts.NOT_THE_DEPLOYER if "setOracle" in body else texts.NO_DEPLOY_GAS)
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Action]]] = {
@@ -350,6 +355,19 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Action]]] = {
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
     "approveAgent": _agent,
-    "sendAsset": _send,
+    "setReferrer": _referrer,
+    "approveBuilderFee": _builder_fee,
+    "userDexAbstraction": _abstraction,
+    "userSetAbstraction": _abstraction,
+    "agentEnableDexAbstraction": _abstraction,
+    "agentSetAbstraction": _abstraction,
+    "evmUserModify": _big_blocks,
+    "tokenDelegate": lambda _: Unaffordable(texts.NO_STAKE),
+    "gossipPriorityBid": lambda _: Unaffordable(texts.NO_DEPLOY_GAS),
+    "spotDeploy": lambda _: Unaffordable(texts.NO_DEPLOY_GAS),
+    "perpDeploy": _oracle,
+    "CSignerAction": lambda _: Unaffordable(texts.NO_VALIDATOR),
+    "CValidatorAction": lambda _: Unaffordable(texts.NO_VALIDATOR),
+    **TRANSFER_READERS,
     "noop": lambda _: Noop(),
 }
