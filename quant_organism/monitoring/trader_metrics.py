@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Final
+from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from quant_organism.errors import QuantOrganismError
+from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.trading import MICRO_USD, LedgerReader, TraderStatus
 
+LOOPBACK: Final = "127.0.0.1"
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 _PREFIX: Final = "quant_organism_trader"
 
@@ -53,6 +56,27 @@ def trader_registry(path: Path) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(TraderMetrics(path))
     return registry
+
+
+def serve_metrics(path: Path, port: int) -> tuple[WSGIServer, Thread]:
+    """Answer scrapes on 127.0.0.1, from a thread of its own; return the server and the thread.
+
+    Parameters
+    ----------
+    path
+        The ledger; it may begin later.
+    port
+        0: one that is free.
+
+    Raises
+    ------
+    InputError
+        The port is taken.
+    """
+    try:
+        return start_http_server(port, addr=LOOPBACK, registry=trader_registry(path))
+    except OSError as error:
+        raise InputError(f"port {port} cannot be used: {error}", where=LOOPBACK, remedy="choose another one") from error
 
 
 def _of(status: TraderStatus) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from prometheus_client import generate_latest
@@ -15,7 +16,7 @@ from textual.widgets import DataTable, Static
 
 from quant_organism.errors import InputError
 from quant_organism.monitoring.trader_dashboard import TraderDashboard
-from quant_organism.monitoring.trader_metrics import trader_registry
+from quant_organism.monitoring.trader_metrics import serve_metrics, trader_registry
 from quant_organism.monitoring.trader_view import TraderHistory
 from quant_organism.trading import (
     LedgerBar,
@@ -47,6 +48,9 @@ SESSION = LedgerSession(
     market="demo",
     policy_version="3",
     documents={},
+    history_days=60,
+    history_end="2025-12-31",
+    history_hash="",
     identity="x",
     started_ms=START,
     first_close_ms=CLOSES[0],
@@ -345,6 +349,21 @@ def test_prometheus_is_told_the_same(ledger: TraderLedger) -> None:
     assert lines[f'{prefix}_position_units{{symbol="BTC"}}'] == "0.05"
     assert lines[f'{prefix}_breaker{{name="daily_loss"}}'] == "2.0"
     assert float(lines[f"{prefix}_last_close_timestamp_seconds"]) == CLOSES[-1] / 1e3
+
+
+def test_scrapes_are_answered_on_loopback_alone(ledger: TraderLedger) -> None:
+    server, thread = serve_metrics(ledger.path, 0)
+    try:
+        address, port = server.server_address[:2]
+        assert address == "127.0.0.1"
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            assert b"quant_organism_trader_equity_usd 10029.0" in answer.read()
+        with pytest.raises(InputError, match=f"port {port}"):
+            serve_metrics(ledger.path, int(port))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_without_a_ledger_nothing_is_claimed(tmp_path: Path) -> None:
