@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quant_organism.trading.execution import Execution, LevelsAtOpen, ModelledExecution
+    from quant_organism.trading.follower import (
+        AccountFollower,
+        AccountSnapshot,
+        BooksDiffer,
+        CashMoved,
+        FillHeard,
+        FollowerEvent,
+        FollowerSpec,
+        LineLost,
+        LineRestored,
+        OrderEnded,
+    )
     from quant_organism.trading.ledger import TraderLedger, ledger_path
     from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
     from quant_organism.trading.reading import MICRO_USD, HeldPosition, LedgerReader, TraderStatus, held_positions
@@ -34,9 +46,16 @@ if TYPE_CHECKING:
 __all__ = [
     "MICRO_USD",
     "RECORDS",
+    "AccountFollower",
+    "AccountSnapshot",
     "Allowance",
+    "BooksDiffer",
+    "CashMoved",
     "CloseStanding",
     "Execution",
+    "FillHeard",
+    "FollowerEvent",
+    "FollowerSpec",
     "HeldPosition",
     "LedgerBar",
     "LedgerBreaker",
@@ -53,8 +72,11 @@ __all__ = [
     "LedgerSessionEnd",
     "LedgerStrategy",
     "LevelsAtOpen",
+    "LineLost",
+    "LineRestored",
     "Mode",
     "ModelledExecution",
+    "OrderEnded",
     "Pipeline",
     "PipelineStep",
     "StepVerdict",
@@ -67,6 +89,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AccountFollower": "follower",
+    "AccountSnapshot": "follower",
+    "BooksDiffer": "follower",
+    "CashMoved": "follower",
+    "FillHeard": "follower",
+    "FollowerEvent": "follower",
+    "FollowerSpec": "follower",
+    "LineLost": "follower",
+    "LineRestored": "follower",
+    "OrderEnded": "follower",
     "Allowance": "pipeline",
     "CloseStanding": "pipeline",
     "Execution": "execution",

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why
     from quant_organism.venue.client.requests import NewOrder, Trigger, order_wire, quantised_price, quantised_size
     from quant_organism.venue.client.transport import AskInfo, VenueError, info_of
+    from quant_organism.venue.feed.account_news import HeardNews, account_feed, read_news
     from quant_organism.venue.feed.bars import Bar
     from quant_organism.venue.feed.connection import Feed, LineSpec
-    from quant_organism.venue.feed.core import FeedCore
+    from quant_organism.venue.feed.core import FeedCore, Reconciled
     from quant_organism.venue.feed.following import follow_bars, open_feed
-    from quant_organism.venue.feed.messages import Fills
+    from quant_organism.venue.feed.messages import AccountNews, Fills, OrderUpdates
     from quant_organism.venue.feed.plan import FeedPlan
     from quant_organism.venue.feed.recording import Recorder
     from quant_organism.venue.feed.watchdog import WatchSpec
@@ -41,6 +42,7 @@ __all__ = [
     "FUNDING",
     "Accepted",
     "AccessPlan",
+    "AccountNews",
     "AccountState",
     "AskInfo",
     "Bar",
@@ -54,6 +56,7 @@ __all__ = [
     "Fence",
     "Fill",
     "Fills",
+    "HeardNews",
     "Holdings",
     "HyperliquidSource",
     "HyperliquidVenue",
@@ -63,8 +66,10 @@ __all__ = [
     "Listed",
     "NewOrder",
     "OpenOrder",
+    "OrderUpdates",
     "Outcome",
     "Position",
+    "Reconciled",
     "Recorder",
     "Rejected",
     "Resting",
@@ -79,6 +84,7 @@ __all__ = [
     "Wallet",
     "WatchSpec",
     "Why",
+    "account_feed",
     "checked_network",
     "connect",
     "fetch_fear_greed",
@@ -90,12 +96,19 @@ __all__ = [
     "order_wire",
     "quantised_price",
     "quantised_size",
+    "read_news",
     "signing_wallet",
     "venue_spec",
     "wallet_of",
 ]
 
 _HOMES = {
+    "HeardNews": "feed.account_news",
+    "account_feed": "feed.account_news",
+    "read_news": "feed.account_news",
+    "Reconciled": "feed.core",
+    "AccountNews": "feed.messages",
+    "OrderUpdates": "feed.messages",
     "CoinContext": "client.market_state",
     "DepthSnapshot": "client.market_state",
     "FeeRates": "client.market_state",

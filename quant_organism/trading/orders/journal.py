@@ -264,6 +264,28 @@ class Journal:
         newest = self._store.read("SELECT MAX(time_ms) AS newest FROM fills")[0]["newest"]
         return None if newest is None else int(newest)
 
+    def fills_after(self, place: int) -> list[tuple[int, Fill]]:
+        """Return the fills that were written down after a place, and their places, in the order of writing."""
+        rows = self._store.read("SELECT rowid AS place, * FROM fills WHERE rowid > ? ORDER BY rowid", (place,))
+        return [(int(row["place"]), fill_of(row)) for row in rows]
+
+    def ends_after(self, place: int) -> list[tuple[int, str]]:
+        """Return the orders that came to an end after a place of the journal, by cloid, and the places."""
+        live = ", ".join(f"'{state}'" for state in sorted(LIVE))
+        rows = self._store.read(
+            f"SELECT rowid AS place, cloid FROM moves WHERE rowid > ? AND before IN ({live}) AND after NOT IN ({live}) "
+            "ORDER BY rowid",
+            (place,),
+        )
+        return [(int(row["place"]), str(row["cloid"])) for row in rows]
+
+    def places(self) -> tuple[int, int]:
+        """Return the places of the newest fill and of the newest move of an order; 0 where there is none."""
+        return (
+            int(self._store.read("SELECT IFNULL(MAX(rowid), 0) AS place FROM fills")[0]["place"]),
+            int(self._store.read("SELECT IFNULL(MAX(rowid), 0) AS place FROM moves")[0]["place"]),
+        )
+
     def take_foreign_fills(self) -> list[Fill]:
         """Return the fills of no order of this journal that have not been returned before."""
 

@@ -5,8 +5,9 @@ its cloid; if it does not know it, the action's nonce is burnt, after which it c
 once more when what trails must have become visible.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -74,6 +75,7 @@ class OrderManager:
         self.is_reconciled = False
         """Whether books and venue have been compared since this start; nothing is opened before."""
         self._visibility, self._now, self._sleep = visibility_seconds, now_ms, sleep
+        self._sending: set[int] = set()
 
     # to the venue
 
@@ -121,16 +123,16 @@ class OrderManager:
                 return known
         for order in orders:
             order_wire(order, self.venue.listed(order.coin))
-        nonce = self.venue.draw_nonce()
-        self.journal.begin_placing(orders, decision_id, nonce, self.venue.signer, self._now())
-        outcomes = self.venue.place(orders, nonce, grouping=grouping)
+        with self._drawn_nonce() as nonce:
+            self.journal.begin_placing(orders, decision_id, nonce, self.venue.signer, self._now())
+            outcomes = self.venue.place(orders, nonce, grouping=grouping)
 
-        def note() -> None:
-            for order, outcome in zip(orders, outcomes, strict=True):
-                self._hear_outcome(order, outcome)
-            self._close(nonce, outcomes)
+            def note() -> None:
+                for order, outcome in zip(orders, outcomes, strict=True):
+                    self._hear_outcome(order, outcome)
+                self._close(nonce, outcomes)
 
-        self.journal.batch(note)
+            self.journal.batch(note)
         return [self.journal.order(order.cloid) for order in orders]
 
     def amend(self, cloid: str, px: Decimal, sz: Decimal) -> OrderRecord:
@@ -181,16 +183,16 @@ class OrderManager:
             )
         changed = replace(record.order, px=px, sz=change.left_sz)
         order_wire(changed, self.venue.listed(changed.coin))
-        nonce = self.venue.draw_nonce()
-        self.journal.begin_amending(cloid, change, nonce, self.venue.signer)
-        outcome = self.venue.amend([changed], nonce)[0]
+        with self._drawn_nonce() as nonce:
+            self.journal.begin_amending(cloid, change, nonce, self.venue.signer)
+            outcome = self.venue.amend([changed], nonce)[0]
 
-        def note() -> None:
-            if isinstance(outcome, Accepted):
-                self._hear_amended(cloid, change, outcome)
-            self._close(nonce, [outcome])
+            def note() -> None:
+                if isinstance(outcome, Accepted):
+                    self._hear_amended(cloid, change, outcome)
+                self._close(nonce, [outcome])
 
-        self.journal.batch(note)
+            self.journal.batch(note)
         if isinstance(outcome, Rejected):
             self._ask([cloid])
         return self.journal.order(cloid)
@@ -204,12 +206,12 @@ class OrderManager:
 
     def set_aside(self, kind: Kind, what: str, send: Callable[[int], Outcome]) -> Outcome:
         """Write down what is to be set beside orders, and send it once; `margin` says what there is to set."""
-        nonce = self.venue.draw_nonce()
-        self.journal.begin_setting(kind, what, nonce, self.venue.signer)
-        outcome = send(nonce)
-        if not isinstance(outcome, Unknown):
-            said = outcome.text if isinstance(outcome, Rejected) else "accepted"
-            self.journal.settle(nonce, f"{what}: {said}")
+        with self._drawn_nonce() as nonce:
+            self.journal.begin_setting(kind, what, nonce, self.venue.signer)
+            outcome = send(nonce)
+            if not isinstance(outcome, Unknown):
+                said = outcome.text if isinstance(outcome, Rejected) else "accepted"
+                self.journal.settle(nonce, f"{what}: {said}")
         return outcome
 
     # from the venue
@@ -288,10 +290,15 @@ class OrderManager:
     # what is not known
 
     def settle(self) -> list[ActionRecord]:
-        """Find out what became of every action that has no answer; return those of which it stays unknown."""
+        """Find out what became of every action that has no answer; return those of which it stays unknown.
+
+        One that another thread is sending now still waits for its answer, and is left to it.
+        """
         ways = {"place": self._settle_placing, "amend": self._settle_amending, "cancel": self._settle_cancel}
         left = []
         for action in self.journal.unsettled():
+            if action.nonce in self._sending:
+                continue
             try:
                 settled = ways.get(action.kind, self._settle_setting)(action)
             except VenueError:
@@ -407,21 +414,39 @@ class OrderManager:
         """Take a live order for ended: the venue does not know it any more. Fills say what it did."""
         return self.journal.move(cloid, "cancels", self._now(), text=reason)
 
+    def skew_ms(self) -> int:
+        """Return the venue's clock less ours, as far as it is known."""
+        return self.venue.venue_ms() - self._now()
+
+    def is_sending(self, cloid: str) -> bool:
+        """Say whether another thread is sending an action of an order now."""
+        return any(action.nonce in self._sending for action in self.journal.unsettled(cloid))
+
     # parts
 
-    def _cancel(self, records: Sequence[OrderRecord]) -> bool:
+    @contextlib.contextmanager
+    def _drawn_nonce(self) -> Iterator[int]:
+        """Draw the nonce of an action that is sent while this lasts."""
         nonce = self.venue.draw_nonce()
-        self.journal.begin_canceling([record.order.cloid for record in records], nonce, self.venue.signer)
-        outcomes = self.venue.cancel([(record.order.coin, record.order.cloid) for record in records], nonce)
-        done = list(zip((record.order.cloid for record in records), outcomes, strict=True))
+        self._sending.add(nonce)
+        try:
+            yield nonce
+        finally:
+            self._sending.discard(nonce)
 
-        def note() -> None:
-            for cloid, outcome in done:
-                if isinstance(outcome, Accepted):
-                    self.journal.move(cloid, "cancels", self._now(), text="canceled by us")
-            self._close(nonce, outcomes)
+    def _cancel(self, records: Sequence[OrderRecord]) -> bool:
+        with self._drawn_nonce() as nonce:
+            self.journal.begin_canceling([record.order.cloid for record in records], nonce, self.venue.signer)
+            outcomes = self.venue.cancel([(record.order.coin, record.order.cloid) for record in records], nonce)
+            done = list(zip((record.order.cloid for record in records), outcomes, strict=True))
 
-        self.journal.batch(note)
+            def note() -> None:
+                for cloid, outcome in done:
+                    if isinstance(outcome, Accepted):
+                        self.journal.move(cloid, "cancels", self._now(), text="canceled by us")
+                self._close(nonce, outcomes)
+
+            self.journal.batch(note)
         ended = [cloid for cloid, outcome in done if isinstance(outcome, Rejected) and outcome.why is Why.NOT_OPEN]
         self._ask(ended)
         return not any(isinstance(outcome, Unknown) for outcome in outcomes)

@@ -142,6 +142,15 @@ class MoneyBook:
         """Return the time of the newest other flow that the venue told of, or of the opening where there is none."""
         return self._last_ms(f"kind NOT IN ('{FUNDING}', '{ACCEPTED}')")
 
+    def flows_after(self, place: int) -> list[tuple[int, CashFlow]]:
+        """Return the flows that were written down after a place, and their places, in the order of writing."""
+        rows = self._store.read("SELECT rowid AS place, * FROM flows WHERE rowid > ? ORDER BY rowid", (place,))
+        return [(int(row["place"]), _flow_of(row)) for row in rows]
+
+    def newest_place(self) -> int:
+        """Return the place of the newest flow; 0 where there is none."""
+        return int(self._store.read("SELECT IFNULL(MAX(rowid), 0) AS place FROM flows")[0]["place"])
+
     def take_transfers(self) -> list[CashFlow]:
         """Return flows other than funding that have not been returned before."""
 

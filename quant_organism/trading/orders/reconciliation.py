@@ -229,12 +229,14 @@ def reconcile(manager: OrderManager, *, cancel_foreign: bool = False) -> Reconci
             foreign.append(order)
             continue
         seen.add(cloid)
+        if manager.is_sending(cloid):
+            continue
         resolutions.append(_treat(manager, cloid, order))
     resolutions += _foreign(manager, foreign, cancel=cancel_foreign)
     resolutions += [
         _treat(manager, record.order.cloid, venue.order_status(record.order.cloid))
         for record in journal.orders(live_only=True)
-        if record.order.cloid not in seen
+        if record.order.cloid not in seen and not manager.is_sending(record.order.cloid)
     ]
     gaps, balance = _compared(manager)
     manager.is_reconciled = True

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,10 @@ class FeedStatus:
         Streams that the venue will not serve, and what it said.
     handling
         From the arrival of a frame to its events lying in the queue.
+    is_connected
+        Whether a socket is open now.
+    round_trip_s
+        Seconds from the last ping to its pong; None: there was none yet on this socket.
     """
 
     connections: int = 0
@@ -82,6 +86,8 @@ class FeedStatus:
     resubscribed: Counter[str] = field(default_factory=Counter)
     refused: dict[Subscription, str] = field(default_factory=dict)
     handling: LatencyHistogram = field(default_factory=LatencyHistogram)
+    is_connected: bool = False
+    round_trip_s: float | None = None
 
 
 def socket_url(base_url: str) -> str:
@@ -169,6 +175,7 @@ class Feed:
         try:
             return await session.live()
         finally:
+            self.status.is_connected = False
             self.core.lost()
             self.note("lost")
             socket.transport.abort()  # a peer that is gone would keep a polite close waiting
@@ -231,6 +238,7 @@ class _Session:
     def __init__(self, feed: Feed, socket: ClientConnection) -> None:
         self._feed, self._socket = feed, socket
         self._dog = LineWatchdog(feed._line.watch, feed.now_s())
+        self._pinged_s: deque[float] = deque()
         self._streams = {
             (subscription.type, subscription.coin): subscription
             for subscription in feed._plan.subscriptions()
@@ -240,6 +248,7 @@ class _Session:
     async def live(self) -> str:
         feed = self._feed
         feed.status.connections += 1
+        feed.status.is_connected, feed.status.round_trip_s = True, None
         feed.core.opened()
         feed.note("opened")
         tasks = [asyncio.create_task(work) for work in (self._read(), self._watch(), self._subscribe())]
@@ -292,6 +301,8 @@ class _Session:
                 self._heard("allMids", "")
             case Pong():
                 self._dog.ponged()
+                if self._pinged_s:
+                    self._feed.status.round_trip_s = self._feed.now_s() - self._pinged_s.popleft()
             case Acknowledged(subscription, True):
                 self._dog.acknowledged(subscription, self._feed.now_s())
             case Refused(subscription, text):
@@ -337,6 +348,7 @@ class _Session:
 
     async def _ping(self) -> bool:
         self._dog.pinged(self._feed.now_s())
+        self._pinged_s.append(self._feed.now_s())
         now_ms = self._feed.now_ms()
         self._feed.core.pinged(now_ms)
         if self._feed._recorder is not None:

@@ -45,6 +45,7 @@ from quant_organism.venue.feed.questions import (
 
 TRADES_REMEMBERED: Final = 20_000
 FILLS_REMEMBERED: Final = 50_000
+_NEVER_MS: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +309,7 @@ class FeedCore:
         coin.due_ms = min(builder.next_close_ms for builder in coin.builders.values())
 
     def _next_due(self) -> int:
-        return min(coin.due_ms for coin in self._coins.values())
+        return min((coin.due_ms for coin in self._coins.values()), default=_NEVER_MS)
 
     def _take_candle(self, candle: VenueCandle) -> None:
         coin = self._coins.get(candle.coin)
