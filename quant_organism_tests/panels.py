@@ -24,7 +24,7 @@ def trending_panel(seed: int = 7, days: int = DAYS, assets: int = ASSETS, drift:
         high=np.maximum(open_, close) * spread,
         low=np.minimum(open_, close) / spread,
         close=close,
-        volume=np.exp(rng.standard_normal((bars, assets))),
+        volume=65_536.0 * np.exp(rng.standard_normal((bars, assets))),
         funding_rate=5e-5 * direction,
         funding_paid=5e-5 * direction,
     )

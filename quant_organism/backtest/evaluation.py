@@ -93,6 +93,8 @@ class CommitteeEvaluation:
         First millisecond of each UTC day, shape (D,).
     daily_returns, bar_returns
         Net returns, shapes (C, D) and (C, T').
+    market_returns
+        Mean return of all assets per bar, which beta and alpha are against, shape (T',).
     """
 
     committees: tuple[Committee, ...]
@@ -100,6 +102,7 @@ class CommitteeEvaluation:
     days: NDArray[np.int64]
     daily_returns: NDArray[np.float64]
     bar_returns: NDArray[np.float64]
+    market_returns: NDArray[np.float64]
 
 
 def committee_evaluation(
@@ -126,7 +129,7 @@ def committee_evaluation(
             returns[committee] += shares[committee, member] * measured.bar_returns[member]
     metrics, daily = reduce_paths(returns, window.bars_per_year, window.market_returns, window.day_starts)
     metrics |= _trading_metrics(shares, measured)
-    return CommitteeEvaluation(tuple(committees), metrics, measured.days, daily, returns)
+    return CommitteeEvaluation(tuple(committees), metrics, measured.days, daily, returns, window.market_returns)
 
 
 def _trading_metrics(shares: NDArray[np.float64], measured: Evaluation) -> dict[str, NDArray[np.float64]]:

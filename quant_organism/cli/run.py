@@ -11,7 +11,7 @@ from quant_organism.errors import InputError
 if TYPE_CHECKING:
     from quant_organism.orchestration.driver import CycleOutcome
 
-SETTINGS: Final = (*options.CYCLE, "validation", "significance.minutes")
+SETTINGS: Final = (*options.CYCLE, "validation", "account", "significance.minutes")
 
 _CALLED: Final = {
     "report.html": "report",

@@ -186,6 +186,7 @@ class Cycle:
             read_trials=lambda: self._trials(population),
             find_significance=lambda: read_p_values(None if significance is None else significance()),
             pretest=read_pretest(pretest),
+            equity_usd=self.plan.equity_usd,
             replays=ReplayStore(self.lake.root),
         )
         if admitted:

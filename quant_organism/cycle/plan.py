@@ -17,6 +17,7 @@ from quant_organism.evolution.executors import open_executor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
+from quant_organism.validation.case import EQUITY_USD
 from quant_organism.validation.permutation import SearchOnNulls
 from quant_organism.validation.profile import Profile
 
@@ -79,6 +80,8 @@ class CyclePlan:
         What is spent on the tests of luck.
     costs
         What trading costs.
+    equity_usd
+        Of the account in which candidates are judged on the days that the search did not see, and shown.
     every_gate
         Judge candidates by every gate, also those that have fallen.
     stop_without_edge
@@ -90,6 +93,7 @@ class CyclePlan:
     seed: int = 0
     significance: SignificancePlan = field(default_factory=SignificancePlan)
     costs: Costs = field(default_factory=Costs)
+    equity_usd: float = EQUITY_USD
     every_gate: bool = False
     stop_without_edge: bool = False
 
@@ -101,6 +105,7 @@ class CyclePlan:
             "search": self.spec.uninterrupted.model_dump(),
             "gates": self.gates.document,
             "costs": self.costs.to_dict(),
+            "account": {"equity_usd": self.equity_usd},
             "significance": {name: getattr(copies, name) for name in ("strategies", "copies", "searches")},
             "every_gate": self.every_gate,
             "stop_without_edge": self.stop_without_edge,

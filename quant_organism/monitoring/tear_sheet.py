@@ -97,7 +97,10 @@ def tear_sheet(
         date=provenance.date,
         interval=interval.name,
         provenance=provenance.model_dump(),
-        summary=[*_summary(examination, metrics), f"What it has earned: {row['standing']}. {_sentence(row['why'])}"],
+        summary=[
+            *_summary(examination, metrics, account.unseen.equity_usd),
+            f"What it has earned: {row['standing']}. {_sentence(row['why'])}",
+        ],
         figures=[
             SpanFigures(label=_LABELS[span], unseen=span != "in_sample", metrics=metrics[span])
             for span in _SPANS
@@ -166,12 +169,12 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]], equity_usd: float) -> list[str]:
     inside, unseen = metrics["in_sample"], metrics.get("holdout", {})
     sentences = [
-        f"On the days that the search saw it earned a Sharpe ratio of {inside['sharpe']:.2f} a year; "
-        f"on those that it did not see, {unseen.get('sharpe', math.nan):.2f}, with a maximum drawdown of "
-        f"{100 * unseen.get('max_drawdown', math.nan):.1f} %."
+        f"On the days that the search saw its ideal sleeves earned a Sharpe ratio of {inside['sharpe']:.2f} a year; on "
+        f"those that it did not see, an account of {equity_usd:,.0f} USD {unseen.get('sharpe', math.nan):.2f}, with a "
+        f"maximum drawdown of {100 * unseen.get('max_drawdown', math.nan):.1f} %."
     ]
     seen = {name: shake for name in _SIGNS if isinstance(shake := examination.shakes.get(name), Shake)}
     if seen:
@@ -198,6 +201,8 @@ def _gates(verdicts: pl.DataFrame) -> list[ReportedGate]:
 
 def _cone(own: pl.DataFrame, unseen_from: date, average_holding_days: float, seed: int) -> Cone | None:
     seen, unseen = own.filter(pl.col("day") < unseen_from), own.filter(pl.col("day") >= unseen_from)
+    # Not the first days, on which the account was flat because its risk was not yet known.
+    seen = seen.filter((pl.col("net_return") != 0).cum_sum() > 0)
     if unseen.is_empty():
         return None
     cone = equity_cone(seen["net_return"].to_numpy(), days=len(unseen), average_holding=average_holding_days, seed=seed)

@@ -70,7 +70,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             "search": SearchResource.of(settings),
             "significance": SignificanceResource.of(settings),
             "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
-            "reports": ReportsResource(folder=str(data_dir / "reports"), equity_usd=settings.account.equity_usd),
+            "reports": ReportsResource(folder=str(data_dir / "reports")),
             "panels": Panels(),
             "progress": progress,
             "io_manager": lake_io_manager,

@@ -26,7 +26,7 @@ from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
-from quant_organism.settings import MarketSettings, SearchSettings, Settings, ValidationSettings
+from quant_organism.settings import AccountSettings, MarketSettings, SearchSettings, Settings, ValidationSettings
 from quant_organism.validation.profile import Profile
 
 
@@ -61,7 +61,8 @@ _SearchConfiguration: Any = _configuration(
     },
     {
         _RENAMED.get(name, name): field
-        for name, field in {**SearchSettings.model_fields, **ValidationSettings.model_fields}.items()
+        for group in (SearchSettings, ValidationSettings, AccountSettings)
+        for name, field in group.model_fields.items()
     },
 )
 
@@ -91,7 +92,6 @@ class ReportsResource(dg.ConfigurableResource[Path]):
     """The folder of reports and plots."""
 
     folder: str = Field(description="Folder of reports: market, interval, date and cycle inside.")
-    equity_usd: float = Field(description="USD that the account begins with in which a strategy is shown.")
 
     def of_cycle(self, cycle: Cycle) -> Path:
         """Return the folder of one cycle's report."""
@@ -175,7 +175,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             No search can be made of them.
         """
         said = settings.model_dump(mode="json")
-        values = {**said, **said["search"], **said["validation"]}
+        values = {**said, **said["search"], **said["validation"], **said["account"]}
         names = {_RENAMED.get(name, name): name for name in values}
         search = cls(
             **{name: values[names[name]] for name in _SearchConfiguration.model_fields},
@@ -231,6 +231,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             gates=self.gates,
             seed=self.seed,
             significance=significance,
+            equity_usd=self.equity_usd,
             every_gate=self.every_gate,
             stop_without_edge=self.stop_without_edge,
         )

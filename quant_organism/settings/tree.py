@@ -197,7 +197,7 @@ class ValidationSettings(_Group):
 
 
 class AccountSettings(_Group):
-    """The account that strategies are shown in, and traded in."""
+    """The account that strategies are judged and shown in."""
 
     equity_usd: Annotated[float, Flag(name="--equity")] = Field(
         10_000.0, ge=100, allow_inf_nan=False, description="USD that an account begins with."

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
+from quant_organism.backtest.account import AccountRun, account_metrics, committee_run
 from quant_organism.errors import InputError
 from quant_organism.evolution import Candidate
 from quant_organism.kernels.closure import code_identity
@@ -28,7 +29,16 @@ from quant_organism.validation.verdict import Stage, Verdict
 SpanName = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
 """Spans that are scored; `holdout` is both unseen ones together."""
 
+UnseenName = Literal["out_of_sample", "walk_forward", "holdout"]
+"""Spans that the search did not see."""
+
+EQUITY_USD: Final = 10_000.0
+"""Equity of the account in which candidates are judged where nothing else is said."""
+
 Made = TypeVar("Made")
+
+OF_TRADES: Final = ("trades", "win_rate")
+"""Metrics of closed trades, which members have and accounts do not."""
 
 _JUDGED_BY: Final = "quant_organism.validation.gauntlet"
 """What a look at the unseen bars shows, and is judged by, is computed by this module and what it imports."""
@@ -40,6 +50,25 @@ class PValue:
 
     p_value: float
     draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class SpanAccount:
+    """What the account of one candidate did in one span of the unseen days.
+
+    Parameters
+    ----------
+    metrics
+        By name, as `account_metrics` returns them.
+    daily_returns
+        Net, float64 (days,).
+    why_idle
+        Why it has traded nothing on all unseen days though its members have; empty where it has.
+    """
+
+    metrics: Mapping[str, float]
+    daily_returns: NDArray[np.float64]
+    why_idle: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +94,8 @@ class Grounds:
         Called when a gate first asks, since the search may have to be repeated for it.
     pretest
         p-value of the test before the search, or why there is none.
+    equity_usd
+        Of the account in which candidates are judged on the unseen days.
     replays
         Keeps what was replayed; without it, an interrupted replay begins anew.
     """
@@ -80,6 +111,7 @@ class Grounds:
     read_trials: Callable[[], TrialRecord]
     find_significance: Callable[[], Mapping[str, PValue | NotRun] | NotRun]
     pretest: PValue | NotRun
+    equity_usd: float = EQUITY_USD
     replays: ReplayStore | None = None
     _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
@@ -128,7 +160,7 @@ class Grounds:
             It cannot be written down; the bars stay sealed.
         """
         identities = [candidate.id for candidate in self._admitted]
-        measured_with = f"{self.costs.hash} {code_identity(_JUDGED_BY)}"
+        measured_with = f"{self.costs.hash} {self.equity_usd!r} USD {code_identity(_JUDGED_BY)}"
         return self.register.open(
             self.panel, self.splits.unseen, identities, measured_with=measured_with, reason=self.reason
         )
@@ -139,21 +171,72 @@ class Grounds:
         return self.register.unseal(self.panel, self.opening)
 
     def measured(self, span: SpanName) -> CommitteeEvaluation:
-        """Return what the candidates did in a span: all of them in sample, the admitted elsewhere."""
+        """Return what the ideal sleeves of candidates did in a span: of all in sample, of the admitted elsewhere."""
         return self.once(("measured", span), lambda: self._measure(span))
 
     def _measure(self, name: SpanName) -> CommitteeEvaluation:
         if name == "in_sample":
-            return self._over(self.candidates, self.panel.window(0, self.splits.in_sample.stop), self.splits.in_sample)
-        spans = {
+            return self._over(self.candidates, self._until_unseen, self.splits.in_sample)
+        return self._over(self.admitted, self.unsealed, self._unseen(name))
+
+    def account_before(self, candidate: Candidate) -> AccountRun:
+        """Return the account of a candidate over the in-sample days; it begins flat, and without a risk scale."""
+        span = self.splits.in_sample
+        return self.once(
+            ("account before", candidate.id),
+            lambda: committee_run(
+                candidate.committee,
+                self._until_unseen,
+                self.costs,
+                self.equity_usd,
+                start=span.start,
+                stop=span.stop,
+                evaluator=self.evaluator,
+            ),
+        )
+
+    @cached_property
+    def accounts(self) -> tuple[AccountRun, ...]:
+        """The accounts of the admitted over all unseen days; they begin flat, at the risk scale of the days before."""
+        span, panel = self.splits.unseen, self.unsealed
+        runs = tuple(
+            committee_run(
+                candidate.committee,
+                panel,
+                self.costs,
+                self.equity_usd,
+                start=span.start,
+                stop=span.stop,
+                after=self.account_before(candidate),
+                evaluator=self.evaluator,
+            )
+            for candidate in self.admitted
+        )
+        self.register.close(self.panel, self.opening, _digest_of(self.admitted, self.measured("holdout"), runs))
+        return runs
+
+    def executed(self, name: UnseenName) -> tuple[SpanAccount, ...]:
+        """Return what the accounts of the admitted did in a span of the unseen days; it is a part of all of them."""
+        return self.once(("executed", name), lambda: self._execute(name))
+
+    def _execute(self, name: UnseenName) -> tuple[SpanAccount, ...]:
+        span, first = self._unseen(name), self.splits.unseen.start
+        market, rows = self.measured(name).market_returns, {"start": span.start - first, "stop": span.stop - first}
+        return tuple(
+            SpanAccount(account_metrics(run, market, **rows), run.returns_by_day(**rows), run.why_idle)
+            for run in self.accounts
+        )
+
+    @cached_property
+    def _until_unseen(self) -> Panel:
+        return self.panel.window(0, self.splits.in_sample.stop)
+
+    def _unseen(self, name: UnseenName) -> Span:
+        return {
             "out_of_sample": self.splits.out_of_sample,
             "walk_forward": self.splits.walk_forward,
             "holdout": self.splits.unseen,
-        }
-        measured = self._over(self.admitted, self.unsealed, spans[name])
-        if name == "holdout":
-            self.register.close(self.panel, self.opening, _digest_of(self.admitted, measured))
-        return measured
+        }[name]
 
     def _over(self, candidates: Sequence[Candidate], panel: Panel, span: Span) -> CommitteeEvaluation:
         committees = [candidate.committee for candidate in candidates]
@@ -190,29 +273,37 @@ class Case:
         return next((v for v in self.verdicts if (v.stage, v.gate) == (stage, gate)), None)
 
     def metrics(self, span: SpanName) -> dict[str, float]:
-        """Return the candidate's metrics in a span, by name."""
-        row = self._row(span)
-        return {name: float(values[row]) for name, values in self.grounds.measured(span).metrics.items()}
+        """Return the candidate's metrics in a span, by name: of its sleeves in sample, of its account elsewhere.
+
+        Closed trades and their win rate are always those of its members: an account nets them.
+        """
+        own = self._row(span)
+        sleeves = {name: float(values[own]) for name, values in self.grounds.measured(span).metrics.items()}
+        if span == "in_sample":
+            return sleeves
+        return {**self.grounds.executed(span)[own].metrics, **{name: sleeves[name] for name in OF_TRADES}}
 
     def daily_returns(self, span: SpanName) -> NDArray[np.float64]:
-        """Return its net daily returns in a span, float64 (days,)."""
-        returns: NDArray[np.float64] = self.grounds.measured(span).daily_returns[self._row(span)]
-        return returns
+        """Return its net daily returns in a span, float64 (days,): of its sleeves in sample, else of its account."""
+        own = self._row(span)
+        if span == "in_sample":
+            returns: NDArray[np.float64] = self.grounds.measured(span).daily_returns[own]
+            return returns
+        return self.grounds.executed(span)[own].daily_returns
 
-    def bar_returns(self, span: SpanName) -> NDArray[np.float64]:
-        """Return its net returns per bar in a span, float64 (bars,)."""
-        returns: NDArray[np.float64] = self.grounds.measured(span).bar_returns[self._row(span)]
-        return returns
+    def why_idle(self, span: SpanName) -> str:
+        """Say why its account has traded nothing though its members have; empty where it has, and in sample."""
+        return "" if span == "in_sample" else self.grounds.executed(span)[self._row(span)].why_idle
 
     def _row(self, span: SpanName) -> int:
         among = self.grounds.candidates if span == "in_sample" else self.grounds.admitted
         return [candidate.id for candidate in among].index(self.candidate.id)
 
 
-def _digest_of(candidates: Sequence[Candidate], holdout: CommitteeEvaluation) -> bytes:
+def _digest_of(candidates: Sequence[Candidate], holdout: CommitteeEvaluation, accounts: Sequence[AccountRun]) -> bytes:
     """Return what a look showed, whatever the order of the candidates."""
     rows = sorted(
-        (candidate.id.encode(), returns.tobytes())
-        for candidate, returns in zip(candidates, holdout.daily_returns, strict=True)
+        (candidate.id.encode(), returns.tobytes(), run.path.equity.tobytes())
+        for candidate, returns, run in zip(candidates, holdout.daily_returns, accounts, strict=True)
     )
     return b"".join(part for row in rows for part in row)

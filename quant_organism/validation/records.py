@@ -11,7 +11,7 @@ import polars as pl
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution import Candidate
 from quant_organism.market import TIMESTAMP
-from quant_organism.validation.case import Grounds, SpanName
+from quant_organism.validation.case import Case, Grounds, SpanName
 from quant_organism.validation.gauntlet import Judgement, Review, Standing
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import CandidateMetricTable, CandidateReturnTable, StandingTable, VerdictTable
@@ -119,16 +119,14 @@ def read_reviewed(
 
 def metrics_frame(grounds: Grounds) -> pl.DataFrame:
     """Return one row per candidate: its metrics in the spans in which it was looked at, as JSON."""
-    admitted = [candidate.id for candidate in grounds.admitted]
     rows = []
-    for row, candidate in enumerate(grounds.candidates):
-        metrics = {"in_sample": _metrics(grounds, "in_sample", row)}
-        if candidate.id in admitted:
-            place = admitted.index(candidate.id)
-            metrics |= {span: _metrics(grounds, span, place) for span in get_args(SpanName) if span != "in_sample"}
-        score = metrics["holdout"]["sharpe"] if "holdout" in metrics else math.nan
+    for candidate in grounds.candidates:
+        case, is_admitted = Case(candidate, grounds), candidate in grounds.admitted
+        spans: tuple[SpanName, ...] = get_args(SpanName) if is_admitted else ("in_sample",)
+        metrics = {span: case.metrics(span) for span in spans}
+        score = metrics["holdout"]["sharpe"] if is_admitted else math.nan
         text = orjson.dumps(metrics, option=orjson.OPT_SORT_KEYS).decode()
-        rows.append((candidate.id, candidate.id in admitted, score, text))
+        rows.append((candidate.id, is_admitted, score, text))
     return CandidateMetricTable.frame(rows)
 
 
@@ -165,27 +163,30 @@ def summary_frame(reviews: Sequence[Review], metrics: pl.DataFrame) -> pl.DataFr
 
 
 def returns_frame(grounds: Grounds) -> pl.DataFrame:
-    """Return one row per candidate and day on which it was looked at: `candidate`, `day`, `net_return`.
+    """Return one row per candidate and day on which it was looked at, by `CandidateReturnTable`.
 
     The embargo is left out, and for those who were not looked at on the unseen days, these days.
     """
-    spans = [grounds.measured("in_sample")] if grounds.candidates else []
-    spans += [grounds.measured("holdout")] if grounds.admitted else []
-    parts = [
-        pl.DataFrame(
-            {
-                CandidateReturnTable.candidate: committee.id,
-                CandidateReturnTable.day: pl.Series(span.days).cast(TIMESTAMP).dt.date(),
-                CandidateReturnTable.net_return: span.daily_returns[row],
-            }
-        )
-        for span in spans
-        for row, committee in enumerate(span.committees)
-    ]
-    order = {candidate.id: place for place, candidate in enumerate(grounds.candidates)}
-    frame = pl.concat(parts) if parts else CandidateReturnTable.empty()
-    place = pl.col(CandidateReturnTable.candidate).replace_strict(order, return_dtype=pl.Int64)
-    return frame.sort(place, CandidateReturnTable.day)
+    unseen = (
+        dict(zip([candidate.id for candidate in grounds.admitted], grounds.accounts, strict=True))
+        if (grounds.admitted)
+        else {}
+    )
+    parts = [CandidateReturnTable.empty()]
+    for candidate in grounds.candidates:
+        runs = [grounds.account_before(candidate), *(run for id, run in unseen.items() if id == candidate.id)]
+        parts += [
+            pl.DataFrame(
+                {
+                    CandidateReturnTable.candidate: candidate.id,
+                    CandidateReturnTable.day: pl.Series(run.days).cast(TIMESTAMP).dt.date(),
+                    CandidateReturnTable.net_return: run.daily_returns,
+                    CandidateReturnTable.ideal_return: run.ideal_daily_returns,
+                }
+            )
+            for run in runs
+        ]
+    return pl.concat(parts)
 
 
 def _judgements(frame: pl.DataFrame) -> dict[str, list[Judgement]]:
@@ -196,7 +197,3 @@ def _judgements(frame: pl.DataFrame) -> dict[str, list[Judgement]]:
             Judgement(verdict, tuple(row[VerdictTable.needed_for]))
         )
     return judged
-
-
-def _metrics(grounds: Grounds, span: SpanName, row: int) -> dict[str, float]:
-    return {name: float(values[row]) for name, values in grounds.measured(span).metrics.items()}

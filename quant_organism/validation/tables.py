@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import polars as pl
@@ -113,16 +114,30 @@ class CandidateMetricTable(Table, dataset="candidate_metrics", partitions=BY_CYC
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
     looked_at = Column(pl.Boolean(), "whether it was looked at on the unseen days")
-    score = Column(pl.Float64(), "on all unseen days; NaN where they were not looked at", unit=_SHARPE)
-    metrics = Column(pl.String(), "metrics by span", unit="JSON")
+    score = Column(pl.Float64(), "of its account on all unseen days; NaN where they were not looked at", unit=_SHARPE)
+    metrics = Column(
+        pl.String(),
+        "metrics by span: of its ideal sleeves in sample, of its account on unseen days, where the Sharpe ratio of its "
+        "sleeves at the same risk scale and the tracking error stand beside them",
+        unit="JSON",
+    )
 
 
-class CandidateReturnTable(Table, dataset="candidate_returns", partitions=BY_CYCLE, written_by="backtest_validation"):
-    """What one candidate earned on one day on which it was looked at; the embargo is left out."""
+class CandidateReturnTable(
+    Table, dataset="candidate_returns", partitions=BY_CYCLE, written_by="backtest_validation", version=2
+):
+    """What the account of one candidate earned on one day on which it was looked at; the embargo is left out."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
     day = Column(pl.Date(), "the day", unit="UTC", key=True)
     net_return = Column(pl.Float64(), "after all costs", unit="fraction of equity")
+    ideal_return = Column(
+        pl.Float64(),
+        "of its ideal sleeves at the same risk scale; NaN in older files, whose net returns are of sleeves",
+        unit="fraction of equity",
+        since=2,
+        default=math.nan,
+    )
 
 
 class ReplayTable(Table, dataset="strategy_replays", partitions=BY_CYCLE, written_by="replay_validation"):
@@ -163,7 +178,7 @@ class StandingTable(Table, dataset="validated_strategies", partitions=BY_CYCLE, 
     members = Column(pl.Int64(), "its genomes", unit="genomes")
     standing = Column(pl.String(), "`paper`, `shadow` (unproven) or `fallen`")
     passed = Column(pl.Boolean(), "whether it has earned anything")
-    score = Column(pl.Float64(), "on all unseen days; NaN where they were not looked at", unit=_SHARPE)
+    score = Column(pl.Float64(), "of its account on all unseen days; NaN where they were not looked at", unit=_SHARPE)
     why = Column(pl.String(), "why it has earned no more, in a sentence")
     metrics = Column(pl.String(), "metrics by span", unit="JSON")
 

@@ -53,15 +53,31 @@ class Verdict:
 
 
 def at_least(
-    stage: Stage, gate: str, value: float, threshold: float, n_used: int, reason: str | None = None
+    stage: Stage,
+    gate: str,
+    value: float,
+    threshold: float,
+    n_used: int,
+    reason: str | None = None,
+    *,
+    of: str = "",
 ) -> Verdict:
-    """Pass a value that reaches the threshold; the reason is made from the numbers if none is given."""
-    return _compare(stage, gate, value, threshold, n_used, value >= threshold, reason, "at least")
+    """Pass a value that reaches the threshold; without a reason one is made from the numbers, and what they are of."""
+    return _compare(stage, gate, value, threshold, n_used, value >= threshold, reason, "at least", of)
 
 
-def at_most(stage: Stage, gate: str, value: float, threshold: float, n_used: int, reason: str | None = None) -> Verdict:
-    """Pass a value that does not exceed the threshold; the reason is made from the numbers if none is given."""
-    return _compare(stage, gate, value, threshold, n_used, value <= threshold, reason, "at most")
+def at_most(
+    stage: Stage,
+    gate: str,
+    value: float,
+    threshold: float,
+    n_used: int,
+    reason: str | None = None,
+    *,
+    of: str = "",
+) -> Verdict:
+    """Pass a value that does not exceed the threshold; otherwise as `at_least`."""
+    return _compare(stage, gate, value, threshold, n_used, value <= threshold, reason, "at most", of)
 
 
 def not_run(stage: Stage, gate: str, threshold: float, reason: str, n_used: int = 0) -> Verdict:
@@ -70,12 +86,20 @@ def not_run(stage: Stage, gate: str, threshold: float, reason: str, n_used: int 
 
 
 def _compare(
-    stage: Stage, gate: str, value: float, threshold: float, n_used: int, good: bool, reason: str | None, bound: str
+    stage: Stage,
+    gate: str,
+    value: float,
+    threshold: float,
+    n_used: int,
+    good: bool,
+    reason: str | None,
+    bound: str,
+    of: str,
 ) -> Verdict:
     label = gate.replace("_", " ")
     if math.isnan(value):
         return not_run(stage, gate, threshold, f"{label} is undefined: nothing was traded", n_used)
-    said = reason or f"{label} {_figure(value)}, {bound} {_figure(threshold)} needed"
+    said = reason or f"{label} {_figure(value)}{of}, {bound} {_figure(threshold)} needed"
     return Verdict(stage, gate, "passed" if good else "failed", value, threshold, n_used, said)
 
 

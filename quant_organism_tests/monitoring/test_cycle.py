@@ -121,8 +121,9 @@ def test_what_was_deployed_is_drawn_first_and_highlighted(good):
 
 def test_a_curve_ends_where_its_returns_lead(good):
     row = [review.candidate.id for review in edge().reviews].index(good.curves[0].id)
-    judged = [edge().grounds.measured(span).daily_returns[row] for span in ("in_sample", "holdout")]
-    total = (1 + np.concatenate(judged)).prod()
+    grounds = edge().grounds
+    runs = grounds.account_before(edge().reviews[row].candidate), grounds.accounts[row]
+    total = np.prod([run.path.equity[-1] / run.path.equity[0] for run in runs])
     assert good.curves[0].values[-1] == pytest.approx(total)
 
 

@@ -8,7 +8,7 @@ import pytest
 from quant_organism.backtest import CommitteeEvaluation
 from quant_organism.errors import InputError
 from quant_organism.evolution.sketch import SKETCH_BYTES, sketch
-from quant_organism.validation.case import Case
+from quant_organism.validation.case import Case, SpanAccount
 from quant_organism.validation.gates.overfitting import (
     BacktestOverfitting,
     DeflatedSharpe,
@@ -29,20 +29,24 @@ SPANS = ("in_sample", "out_of_sample", "walk_forward", "holdout")
 NOTHING = TrialRecord(np.empty((0, SKETCH_BYTES), dtype=np.int8), np.empty(0), (), (), 0)
 
 
-def case_of(daily, *, bars=None, record=None, **metrics) -> Case:
-    """Return the case of a candidate that earned these net returns in every span."""
+def case_of(daily, *, record=None, why_idle="", **metrics) -> Case:
+    """Return the case of a candidate whose sleeves and account earned these net returns in every span."""
     found = edge()
     daily = np.asarray(daily, dtype=np.float64)
-    bars = daily if bars is None else np.asarray(bars, dtype=np.float64)
     (candidate,) = found.search.candidates
     grounds = grounds_of([candidate], found.panel, found.splits, trials=found.search.search.trials)
     if record is not None:
         grounds = replace(grounds, read_trials=lambda: record)
     grounds.admit([candidate])
     measured = {name: np.array([value]) for name, value in ({"sharpe": 1.0, "trades": 50.0} | metrics).items()}
-    done = CommitteeEvaluation((candidate.committee,), measured, np.arange(len(daily)), daily[None], bars[None])
+    days = np.arange(len(daily))
+    done = CommitteeEvaluation(
+        (candidate.committee,), measured | {"win_rate": np.array([0.5])}, days, *[daily[None]] * 2, daily
+    )
+    own = {"sharpe": 1.0, "sharpe_sleeves": 1.1, "tracking_error": 0.01} | metrics
     for span in SPANS:
         grounds.once(("measured", span), lambda: done)
+        grounds.once(("executed", span), lambda: (SpanAccount(own, daily, why_idle),))
     return Case(candidate, grounds)
 
 
@@ -78,14 +82,39 @@ def test_metrics_of_trades_rest_on_trades_and_the_others_on_days(metric, n_used)
     assert Backtest(metric=metric, span="walk_forward", at_least=0.0).judge(case).n_used == n_used
 
 
+def test_an_accounts_sharpe_ratio_stands_beside_that_of_its_sleeves():
+    verdict = Backtest(metric="sharpe", span="holdout", at_least=0.5).judge(case_of(steady(50)))
+    said = "sharpe 1 in an account of 10,000 USD (1.1 of its ideal sleeves, tracking error 1.0 % a year), at least 0.5"
+    assert verdict.reason.startswith(said)
+    inside = Backtest(metric="sharpe", span="in_sample", at_least=0.5).judge(case_of(steady(50)))
+    assert inside.reason == "sharpe 1, at least 0.5 needed"
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        Backtest(metric="sharpe", span="out_of_sample", at_least=0.5),
+        Backtest(metric="max_drawdown", span="holdout", at_most=0.15),
+        PositiveWindows(at_least=0.0),
+        Luck(at_most=0.05),
+        HoldoutMean(at_most=0.05),
+    ],
+)
+def test_an_account_that_cannot_trade_what_its_members_do_fails_and_says_so(gate):
+    case = case_of(np.zeros(100), why_idle="an account of 20 USD cannot trade it", sharpe=np.nan, max_drawdown=0.0)
+    verdict = gate.judge(case)
+    assert (verdict.status, verdict.reason) == ("failed", "an account of 20 USD cannot trade it")
+    assert np.isnan(verdict.value)
+
+
 def test_windows_with_a_gain_are_counted():
     returns = np.concatenate([np.full(10, 0.01), np.full(10, -0.01), np.zeros(10), np.full(10, 0.01)])
     verdict = PositiveWindows(at_least=0.5).judge(case_of(returns))
     assert (verdict.value, verdict.status) == (0.5, "passed")
 
 
-@pytest.mark.parametrize(("returns", "words"), [(np.zeros(40), "nothing was traded"), (np.ones(3), "needs 4 bars")])
-def test_windows_without_any_trade_or_bars_are_not_run(returns, words):
+@pytest.mark.parametrize(("returns", "words"), [(np.zeros(40), "nothing was traded"), (np.ones(3), "needs 4 days")])
+def test_windows_without_any_trade_or_days_are_not_run(returns, words):
     verdict = PositiveWindows(at_least=0.0).judge(case_of(returns))
     assert verdict.status == "not_run"
     assert words in verdict.reason

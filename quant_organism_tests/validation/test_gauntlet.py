@@ -1,16 +1,18 @@
 """Candidates go through all gates, cheap ones first, and get one decision; nothing passes that did not run."""
 
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import account_figures, committee_run
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.strategies import Committee
-from quant_organism.validation.case import Case, PValue
+from quant_organism.validation.case import EQUITY_USD, Case, PValue
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, anybody_left, run_gauntlet
 from quant_organism.validation.profile import Profile
@@ -81,15 +83,63 @@ def test_every_candidate_meets_every_gate_in_the_order_of_the_stages():
     assert len(orders[0]) == len(PROFILE.gates)
 
 
-def test_metrics_of_a_span_are_those_of_a_backtest_over_it():
+def test_metrics_of_the_days_that_the_search_saw_are_of_sleeves_and_trades_are_everywhere():
     found = edge()
-    span = found.splits.out_of_sample
-    committees = [candidate.committee for candidate in found.search.candidates]
-    measured = Evaluator(threads=1).evaluate_committees(
-        committees, found.panel, Costs(), start=span.start, stop=span.stop
+    case, committees = Case(found.search.candidates[0], found.grounds), [c.committee for c in found.search.candidates]
+    for name, span in (("in_sample", found.splits.in_sample), ("out_of_sample", found.splits.out_of_sample)):
+        measured = Evaluator(threads=1).evaluate_committees(
+            committees, found.panel, Costs(), start=span.start, stop=span.stop
+        )
+        compared = ("sharpe", "trades") if name == "in_sample" else ("trades", "win_rate")
+        assert [case.metrics(name)[key] for key in compared] == [measured.metrics[key][0] for key in compared]
+
+
+def test_metrics_of_unseen_days_are_of_one_account_that_trades_all_of_them():
+    found = edge()
+    case, committee, costs = (
+        Case(found.search.candidates[0], found.grounds),
+        found.search.candidates[0].committee,
+        Costs(),
     )
-    case = Case(found.search.candidates[0], found.grounds)
-    assert case.metrics("out_of_sample")["sharpe"] == measured.metrics["sharpe"][0]
+    seen, unseen, spans = found.splits.in_sample, found.splits.unseen, ("out_of_sample", "walk_forward")
+    before = committee_run(committee, found.panel, costs, EQUITY_USD, start=seen.start, stop=seen.stop)
+    run = committee_run(committee, found.panel, costs, EQUITY_USD, start=unseen.start, stop=unseen.stop, after=before)
+    figures = asdict(account_figures(run))
+    alike = (
+        "total_return",
+        "annual_return",
+        "sharpe",
+        "sharpe_sleeves",
+        "tracking_error",
+        "volatility",
+        "max_drawdown",
+    )
+    assert {name: case.metrics("holdout")[name] for name in alike} == {name: figures[name] for name in alike}
+    np.testing.assert_array_equal(case.daily_returns("holdout"), run.daily_returns)
+    np.testing.assert_array_equal(np.concatenate([case.daily_returns(span) for span in spans]), run.daily_returns)
+    grown = math.prod(1 + case.metrics(span)["total_return"] for span in spans)
+    assert grown - 1 == pytest.approx(figures["total_return"], rel=1e-12)
+
+
+def test_a_candidate_whose_account_is_too_small_to_trade_falls_with_a_sentence_and_the_search_is_not_touched():
+    found = edge()
+    (review,) = run_gauntlet(again(found, search_p=0.01, equity_usd=1.0), PROFILE)
+    verdicts = {(j.verdict.stage, j.verdict.gate): j.verdict for j in review.judgements}
+    fallen = verdicts["out_of_sample", "sharpe"]
+    assert (review.standing, fallen.status) == ("fallen", "failed")
+    assert fallen.reason == (
+        "an account of 1 USD cannot trade it: all of its orders would be below 10 USD, or 1 % of its equity"
+    )
+    first = found.reviews[0].judgements[0].verdict
+    assert verdicts["in_sample", "sharpe"] == first
+
+
+def test_another_equity_is_another_look():
+    found = edge()
+    openings = [again(found, equity_usd=equity) for equity in (10_000.0, 20_000.0)]
+    for grounds in openings:
+        grounds.admit(grounds.candidates)
+    assert openings[0].opening.look != openings[1].opening.look
 
 
 def test_in_sample_verdicts_do_not_depend_on_what_came_later():

@@ -8,6 +8,7 @@ from quant_organism.backtest.account.book import AccountBook, LegKey, StandingOr
 from quant_organism.backtest.account.committee import (
     AccountRun,
     AccountSetting,
+    committee_run,
     committee_setting,
     member_name,
     virtual_window,
@@ -28,6 +29,7 @@ from quant_organism.backtest.account.figures import (
     SIZES_USD,
     AccountFigures,
     account_figures,
+    account_metrics,
     capacity,
     smallest_equity,
 )
@@ -74,8 +76,10 @@ __all__ = [
     "VirtualStream",
     "VirtualWindow",
     "account_figures",
+    "account_metrics",
     "book",
     "capacity",
+    "committee_run",
     "committee_setting",
     "member_name",
     "plan",

@@ -69,7 +69,7 @@ class AccountSetting:
         """Take an account of so much capital over the window; without digests, where only its figures matter."""
         account = self.opened(capital_usd)
         path = walk(account, self.market, self.virtual, model or self.model, digests=digests)
-        return AccountRun(account, path, self.virtual)
+        return AccountRun(self, account, path)
 
     def with_model(self, panel: Panel, model: FillModel, *, start: int = 0, stop: int | None = None) -> AccountSetting:
         """Return the same with other fills, whose impact is that of the window's own bars of the panel."""
@@ -89,54 +89,82 @@ class AccountRun:
 
     Parameters
     ----------
+    setting
+        The market and the virtual positions that it followed.
     account
         At the last close, with its digests and sub-accounts.
     path
         Equity, orders and fills.
-    virtual
-        What it followed.
     """
 
+    setting: AccountSetting
     account: AccountBook
     path: AccountPath
-    virtual: VirtualWindow
 
     @property
     def days(self) -> NDArray[np.int64]:
         """First millisecond of each UTC day, shape (D,)."""
-        return self.path.times[self._day_starts] // MS_PER_DAY * MS_PER_DAY
-
-    @property
-    def daily_equity(self) -> Floats:
-        """Equity at the last close of each UTC day, USD, shape (D,)."""
-        ends = np.append(self._day_starts[1:], self.path.times.size - 1)
-        return np.asarray(self.path.equity[ends] / 1e6)
+        return self.path.times[day_starts(self.path.times)] // MS_PER_DAY * MS_PER_DAY
 
     @property
     def daily_returns(self) -> Floats:
         """Returns of the account per UTC day, shape (D,)."""
-        equity = self.daily_equity
-        before = np.concatenate([[self.path.equity[0] / 1e6], equity[:-1]])
-        grown = np.divide(equity, before, out=np.ones_like(equity), where=before > 0.0)
+        return self.returns_by_day()
+
+    def returns_by_day(self, start: int = 0, stop: int | None = None) -> Floats:
+        """Return them of the days of some bars of the window; the first day is measured from the close before it."""
+        closes = slice(start, None if stop is None else stop + 1)
+        starts, equity = day_starts(self.path.times[closes]), self.path.equity[closes] / 1e6
+        ends = equity[np.append(starts[1:], equity.size - 1)]
+        before = np.concatenate([equity[:1], ends[:-1]])
+        grown = np.divide(ends, before, out=np.ones_like(ends), where=before > 0.0)
         return np.asarray(grown - 1.0)
 
     @property
+    def ideal_returns(self) -> Floats:
+        """What the virtual book would have returned in each bar at the account's risk scale, shape (T,)."""
+        return np.asarray(self.path.scale * self.setting.virtual.virtual_returns[1:])
+
+    @property
     def ideal_daily_returns(self) -> Floats:
-        """What the virtual book would have returned per UTC day at the account's risk scale, shape (D,)."""
-        return self._by_day(self.path.scale * self.virtual.virtual_returns[1:])
+        """The same per UTC day, shape (D,)."""
+        return compounded(self.ideal_returns, day_starts(self.path.times))
 
     @property
     def virtual_daily_returns(self) -> Floats:
         """Returns of the virtual book per UTC day, not scaled, shape (D,): the past of the window that follows."""
-        return self._by_day(self.virtual.virtual_returns[1:])
-
-    def _by_day(self, returns: Floats) -> Floats:
-        return np.asarray(np.multiply.reduceat(1.0 + returns, self._day_starts) - 1.0)
+        return compounded(self.setting.virtual.virtual_returns[1:], day_starts(self.path.times))
 
     @property
-    def _day_starts(self) -> NDArray[np.int64]:
-        day = self.path.times[:-1] // MS_PER_DAY
-        return np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    def why_idle(self) -> str:
+        """Why an account whose members traded has traded nothing, in words; empty where it has, or they have not."""
+        virtual, equity = self.setting.virtual, f"an account of {self.path.equity[0] / 1e6:,.0f} USD"
+        if self.path.fills.size or not virtual.units.any():
+            return ""
+        if not (self.path.scale * virtual.units[:-1].any(axis=1)).any():
+            least = self.setting.rules.least_volatility_days
+            return f"{equity} cannot size it: its risk is known after {least} days on which its members' returns vary"
+        if self.path.lines.size:
+            return f"{equity} cannot trade it: no bar had the volume for one lot of its orders"
+        smallest = self.setting.rules.least_order_usd
+        return f"{equity} cannot trade it: all of its orders would be below {smallest:g} USD, or 1 % of its equity"
+
+
+def day_starts(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first bar of each UTC day.
+
+    Parameters
+    ----------
+    times
+        Close before each bar and the last close, UTC milliseconds, shape (T + 1,).
+    """
+    day = times[:-1] // MS_PER_DAY
+    return np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+
+
+def compounded(returns: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Return what returns per bar, shape (T,), come to on the days that begin with these bars, shape (D,)."""
+    return np.asarray(np.multiply.reduceat(1.0 + returns, starts) - 1.0)
 
 
 def member_name(member: Member) -> str:
@@ -233,6 +261,36 @@ def committee_setting(
         sz_decimals=sz_decimals or {},
         daily_before=tuple(daily_before),
     )
+
+
+def committee_run(
+    committee: Committee,
+    panel: Panel,
+    costs: Costs,
+    equity_usd: float,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    after: AccountRun | None = None,
+    evaluator: Evaluator | None = None,
+) -> AccountRun:
+    """Take an account that trades one committee alone over the days of a window; `daily_returns` are what it made.
+
+    Parameters
+    ----------
+    committee, panel, costs, start, stop, evaluator
+        As in `virtual_window`.
+    equity_usd
+        At the start, where it is flat.
+    after
+        The same over days before: its virtual book sets the risk scale. Without, the account is flat until enough of
+        its own days are known.
+    """
+    daily_before = () if after is None else after.virtual_daily_returns.tolist()
+    setting = committee_setting(
+        committee, panel, costs, start=start, stop=stop, daily_before=daily_before, evaluator=evaluator
+    )
+    return setting.run(equity_usd)
 
 
 def _side_by_side(columns: Sequence[Floats], rows: int) -> Floats:

@@ -12,7 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest.account.committee import AccountRun, AccountSetting
+from quant_organism.backtest.account.committee import (
+    AccountRun,
+    AccountSetting,
+    compounded,
+    day_starts,
+)
 from quant_organism.backtest.account.model import FillModel
 from quant_organism.backtest.account.risk import DAYS_PER_YEAR
 from quant_organism.backtest.account.walk import AccountPath
@@ -109,28 +114,69 @@ class AccountFigures:
     execution_usd: float
 
 
+def account_metrics(
+    run: AccountRun, market_returns: NDArray[np.float64], *, start: int = 0, stop: int | None = None
+) -> dict[str, float]:
+    """Return the metrics of an account over some bars of its window, of daily returns but for what says otherwise.
+
+    Parameters
+    ----------
+    run
+        The account.
+    market_returns
+        Mean return of all assets in each of these bars, for beta and alpha.
+    start, stop
+        Bars of the window. Default: all.
+
+    Returns
+    -------
+    Those of `path_metrics`, the drawdown at closes; sharpe_sleeves, tracking_error, turnover_per_year and exposure, as
+    in `AccountFigures`.
+    """
+    path, last = run.path, run.path.scale.size if stop is None else stop
+    times, equity = path.times[start : last + 1], path.equity[start : last + 1] / 1e6
+    starts, years = day_starts(times), int(times[-1] - times[0]) / (MS_PER_DAY * DAYS_PER_YEAR)
+    daily = run.returns_by_day(start, stop)
+    ideal = compounded(run.ideal_returns[start:last], starts)
+    metrics = path_metrics(daily, DAYS_PER_YEAR, compounded(market_returns, starts))
+    grown = float(equity[-1] / equity[0]) if equity[0] > 0.0 else 1.0
+    annual = grown ** (1.0 / years) - 1.0 if grown > 0.0 else -1.0
+    drawdown = float(np.max(1.0 - equity / np.maximum.accumulate(equity)))
+    rows = path.fills[:, ROW]
+    traded = path.fills[(rows >= start) & (rows < last), NOTIONAL].sum() / 1e6
+    gross = np.divide(path.gross[start : last + 1] / 1e6, equity, out=np.zeros_like(equity), where=equity > 0.0)
+    return {name: float(values[0]) for name, values in metrics.items()} | {
+        "total_return": grown - 1.0,
+        "annual_return": annual,
+        "max_drawdown": drawdown,
+        "calmar": annual / drawdown if drawdown > 0.0 else math.nan,
+        "sharpe_sleeves": float(path_metrics(ideal, DAYS_PER_YEAR)["sharpe"][0]),
+        "tracking_error": _tracking_error(daily, ideal),
+        "turnover_per_year": float(traded / equity.mean() / years),
+        "exposure": float(gross.mean()),
+    }
+
+
 def account_figures(run: AccountRun) -> AccountFigures:
     """Return the figures of one account."""
     path, first = run.path, float(run.path.equity[0] / 1e6)
     fills = path.fills
+    metrics = account_metrics(run, np.zeros(path.scale.size))
     notional = fills[:, NOTIONAL] / 1e6
     aimed = np.abs(fills[:, TRADED]).astype(np.float64) * fills[:, AIMED] / 1e6
     slippage = float(np.sum(np.sign(fills[:, TRADED]) * (notional - aimed)))
     fees, funding = float(fills[:, FEE].sum() / 1e6), float(path.funding.sum() / 1e6)
     equity = path.equity / 1e6
     years = int(path.times[-1] - path.times[0]) / (MS_PER_DAY * DAYS_PER_YEAR)
-    metrics = path_metrics(run.daily_returns, DAYS_PER_YEAR)
     gross = np.divide(path.gross / 1e6, equity, out=np.zeros_like(equity), where=equity > 0.0)
     orders = notional[fills[:, KIND] != SETTLED]
     bar_hours = (path.times[1] - path.times[0]) / MS_PER_HOUR
-    grown = float(equity[-1] / first)
-    annual = grown ** (1.0 / years) - 1.0 if grown > 0.0 else -1.0
     return AccountFigures(
         equity_usd=first,
-        total_return=grown - 1.0,
-        annual_return=annual,
-        annual_return_usd=annual * first,
-        max_drawdown=float(np.max(1.0 - equity / np.maximum.accumulate(equity))),
+        total_return=metrics["total_return"],
+        annual_return=metrics["annual_return"],
+        annual_return_usd=metrics["annual_return"] * first,
+        max_drawdown=metrics["max_drawdown"],
         fees_usd=fees,
         fees_usd_year=fees / years,
         slippage_usd=slippage,
@@ -138,15 +184,15 @@ def account_figures(run: AccountRun) -> AccountFigures:
         fees=fees / first,
         slippage=slippage / first,
         funding=funding / first,
-        volatility=float(metrics["volatility"][0]),
-        sharpe=float(metrics["sharpe"][0]),
-        sharpe_sleeves=float(path_metrics(run.ideal_daily_returns, DAYS_PER_YEAR)["sharpe"][0]),
-        tracking_error=_tracking_error(run.daily_returns, run.ideal_daily_returns),
+        volatility=metrics["volatility"],
+        sharpe=metrics["sharpe"],
+        sharpe_sleeves=metrics["sharpe_sleeves"],
+        tracking_error=metrics["tracking_error"],
         orders_per_day=orders.size / (years * DAYS_PER_YEAR),
         median_order_usd=float(np.median(orders)) if orders.size else math.nan,
         smallest_order_usd=_smallest_order(path),
-        turnover=float(notional.sum() / equity.mean() / years),
-        gross_mean=float(gross.mean()),
+        turnover=metrics["turnover_per_year"],
+        gross_mean=metrics["exposure"],
         gross_max=float(gross.max()),
         hours_at_cap=float(path.at_cap.sum() * bar_hours),
         execution_usd=float(path.execution[-1] / 1e6),
@@ -171,10 +217,14 @@ def smallest_equity(setting: AccountSetting, sizes: Sequence[float] = _SMALL_USD
     """Return the least of some equities from which on an account follows one of 1,000,000 USD; none: at none of them.
 
     Lots and minimum orders are what makes small accounts different; volume, which tells on large ones, is left out. Of
-    sizes of which one follows, all larger ones are taken to follow.
+    sizes of which one follows, all larger ones are taken to follow. Where even the reference trades nothing, there is
+    nothing to follow.
     """
     free = replace(setting.model, max_participation=None, impact=0.0)
-    reference = setting.run(REFERENCE_USD, model=free, digests=False).daily_returns
+    large = setting.run(REFERENCE_USD, model=free, digests=False)
+    if not large.path.fills.size:
+        return None
+    reference = large.daily_returns
     most = MOST_TRACKING_SHARE * float(path_metrics(reference, DAYS_PER_YEAR)["volatility"][0])
     ascending = sorted(sizes)
 

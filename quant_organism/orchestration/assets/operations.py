@@ -62,7 +62,7 @@ def tear_sheets_of_survivors(
                 validated=validated_strategies,
                 returns=candidate_returns,
                 account=execute_strategy(
-                    candidate.committee, cycle.panel, cycle.splits, cycle.plan.costs, reports.equity_usd, evaluator
+                    candidate.committee, cycle.panel, cycle.splits, cycle.plan.costs, cycle.plan.equity_usd, evaluator
                 ),
                 seed=cycle.plan.seed,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,13 +44,17 @@ class Gate(BaseModel, ABC):
     def judge(self, case: Case) -> Verdict:
         """Return the verdict on a candidate."""
 
-    def at_least_threshold(self, value: float, n_used: int, reason: str | None = None) -> Verdict:
+    def at_least_threshold(self, value: float, n_used: int, reason: str | None = None, *, of: str = "") -> Verdict:
         """Return the verdict on a number that has to reach the threshold."""
-        return at_least(self.stage, self.name, value, self.threshold, n_used, reason)
+        return at_least(self.stage, self.name, value, self.threshold, n_used, reason, of=of)
 
-    def at_most_threshold(self, value: float, n_used: int, reason: str | None = None) -> Verdict:
+    def at_most_threshold(self, value: float, n_used: int, reason: str | None = None, *, of: str = "") -> Verdict:
         """Return the verdict on a number that must not exceed the threshold."""
-        return at_most(self.stage, self.name, value, self.threshold, n_used, reason)
+        return at_most(self.stage, self.name, value, self.threshold, n_used, reason, of=of)
+
+    def fails(self, reason: str, n_used: int = 0) -> Verdict:
+        """Return the verdict on what cannot pass, whatever its number would be."""
+        return Verdict(self.stage, self.name, "failed", math.nan, self.threshold, n_used, reason)
 
     def without(self, reason: str, n_used: int = 0) -> Verdict:
         """Return the verdict where the number could not be measured."""

@@ -42,7 +42,7 @@ class AtMostP(Gate):
 
 
 class HoldoutP(AtMostP):
-    """A p-value of the unseen days, after paying for every look.
+    """A p-value of the account's unseen days, after paying for every look.
 
     It is multiplied by the number of candidates that were looked at together (Bonferroni), and doubled for each
     earlier look at any of these days.
@@ -56,6 +56,8 @@ class HoldoutP(AtMostP):
     def judge(self, case: Case) -> Verdict:
         """Ask how probable so good a result is without an edge."""
         returns, opening = case.daily_returns("holdout"), case.grounds.opening
+        if why := case.why_idle("holdout"):
+            return self.fails(why, len(returns))
         chance = self.chance(returns, case.grounds.seed)
         if isinstance(chance, NotRun):
             return self.without(chance.reason, len(returns))

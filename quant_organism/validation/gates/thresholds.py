@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from quant_organism.validation.case import Case, SpanName
+from quant_organism.validation.case import OF_TRADES, Case, SpanName
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.verdict import Verdict
 
@@ -34,7 +34,9 @@ METRICS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 
 
 class Backtest(Gate):
-    """A metric of the backtest over one span.
+    """A metric of the backtest over one span: of the ideal sleeves in sample, of the account on unseen days.
+
+    Closed trades and their win rate are the members' everywhere.
 
     Parameters
     ----------
@@ -80,15 +82,28 @@ class Backtest(Gate):
         return self.at_least if self.at_least is not None else float(self.at_most or 0.0)
 
     def judge(self, case: Case) -> Verdict:
-        """Compare the metric with its bound."""
-        metrics = case.metrics(self.span)
-        n_used = int(metrics["trades"]) if self.metric in ("trades", "win_rate") else len(case.daily_returns(self.span))
+        """Compare the metric with its bound; an account that cannot trade what its members do fails."""
+        metrics, of_trades = case.metrics(self.span), self.metric in OF_TRADES
+        n_used = int(metrics["trades"]) if of_trades else len(case.daily_returns(self.span))
         compare = self.at_least_threshold if self.at_least is not None else self.at_most_threshold
-        return compare(metrics[self.metric], n_used)
+        if of_trades or self.span == "in_sample":
+            return compare(metrics[self.metric], n_used)
+        if why := case.why_idle(self.span):
+            return self.fails(why, n_used)
+        return compare(metrics[self.metric], n_used, of=self._of_account(case, metrics))
+
+    def _of_account(self, case: Case, metrics: Mapping[str, float]) -> str:
+        beside = ""
+        if self.metric == "sharpe":
+            beside = (
+                f" ({metrics['sharpe_sleeves']:.3g} of its ideal sleeves, "
+                f"tracking error {100 * metrics['tracking_error']:.1f} % a year)"
+            )
+        return f" in an account of {case.grounds.equity_usd:,.0f} USD{beside}"
 
 
 class PositiveWindows(Gate):
-    """The share of equal windows, in time order, that ended with a gain; a window without trades is no gain.
+    """The share of equal windows of days, in time order, that ended with a gain; one without trades is no gain.
 
     Parameters
     ----------
@@ -118,9 +133,11 @@ class PositiveWindows(Gate):
 
     def judge(self, case: Case) -> Verdict:
         """Count the windows."""
-        returns = case.bar_returns(self.span)
+        if why := case.why_idle(self.span):
+            return self.fails(why, self.windows)
+        returns = case.daily_returns(self.span)
         if len(returns) < self.windows:
-            return self.without(f"needs {self.windows} bars, has {len(returns)}", self.windows)
+            return self.without(f"needs {self.windows} days, has {len(returns)}", self.windows)
         if not np.any(returns):
             return self.without("nothing was traded in any window", self.windows)
         totals = np.array([np.prod(1 + part) - 1 for part in np.array_split(returns, self.windows)])
