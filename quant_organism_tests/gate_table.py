@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.gates.replay import SecondOpinionOnBooks
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.verdict import STAGES
 
@@ -30,7 +31,8 @@ def _bound(gates: Sequence[Gate], stage: str, name: str) -> str:
     """Return the bound of the gate of that name in a list, empty where there is none."""
     for gate in gates:
         if (gate.stage, gate.name) == (stage, name):
-            sign = next((sign for sign in SIGNS if getattr(gate, sign, None) is not None), "equal to")
+            unsigned = "within" if isinstance(gate, SecondOpinionOnBooks) else "equal to"
+            sign = next((sign for sign in SIGNS if getattr(gate, sign, None) is not None), unsigned)
             mode = f" ({gate.mode})" if hasattr(gate, "mode") else ""
             return f"{sign.replace('_', ' ')} {gate.threshold:g}{mode}"
     return ""

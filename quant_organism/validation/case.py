@@ -291,6 +291,10 @@ class Case:
             return returns
         return self.grounds.executed(span)[own].daily_returns
 
+    def account(self) -> AccountRun:
+        """Return its account over all unseen days."""
+        return self.grounds.accounts[self._row("holdout")]
+
     def why_idle(self, span: SpanName) -> str:
         """Say why its account has traded nothing though its members have; empty where it has, and in sample."""
         return "" if span == "in_sample" else self.grounds.executed(span)[self._row(span)].why_idle

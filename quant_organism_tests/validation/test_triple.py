@@ -10,11 +10,12 @@ import pytest
 
 from quant_organism.deployment.records import StageEvidence
 from quant_organism.errors import InputError
+from quant_organism.market.schema import format_ms
 from quant_organism.market.splits import Span
 from quant_organism.validation import triple
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates import replay as replay_gates
-from quant_organism.validation.gates.replay import TradeParity
+from quant_organism.validation.gates.replay import SecondOpinionOnBooks, TradeParity
 from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.replay import Replay
@@ -186,3 +187,22 @@ def test_replays_that_differ_fail_with_their_share(looked_at) -> None:
         verdict = gate.judge(case)
     assert (verdict.status, verdict.value, verdict.n_used) == ("failed", 0.5, 15)
     assert verdict.reason == "trades equal the backtest's in 2 of 4 replays; period 1, trade 1: ..."
+
+
+def test_vectorbt_books_the_fills_of_the_unseen_days_to_the_same_equity(looked_at) -> None:
+    grounds, (review,) = looked_at
+    case, gate = Case(review.candidate, grounds), SecondOpinionOnBooks()
+    fills = len(case.account().path.fills)
+    verdict = gate.judge(case)
+    assert (verdict.stage, verdict.status, verdict.n_used) == ("replay", "passed", fills)
+    assert verdict.value <= verdict.threshold == 1e-9
+    assert verdict.reason == f"vectorbt books {fills:,} fills of 10,000 USD to the same equity"
+    booked = case.account().path
+    changed = booked.equity.copy()
+    changed[-1] += 1_000
+    with pytest.MonkeyPatch.context() as patched:
+        wrong = replace(case.account(), path=replace(booked, equity=changed))
+        patched.setitem(vars(grounds), "accounts", (wrong,))
+        verdict = gate.judge(case)
+    assert verdict.status == "failed"
+    assert f"otherwise: at the close of {format_ms(int(booked.times[-1]))} its books say " in verdict.reason

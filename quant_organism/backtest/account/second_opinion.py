@@ -16,6 +16,7 @@ from quant_organism.backtest.account.committee import AccountRun
 from quant_organism.backtest.account.rules import TradedAsset
 from quant_organism.backtest.account.walk_layout import ASSET, FEE, NOTIONAL, ROW, TRADED
 from quant_organism.backtest.account.window import AccountMarket
+from quant_organism.market.schema import format_ms
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +24,9 @@ _CASH_MULTIPLE: Final = 100.0
 """Initial cash in vectorbt over the capital: it knows no margin, and fills an order only as far as cash reaches."""
 
 TOLERANCE: Final = 1e-9
+"""Difference of equity that is rounding, as a share of the capital."""
+
+_FUNDING_TOLERANCE_USD: Final = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,44 +35,65 @@ class SecondOpinion:
 
     Parameters
     ----------
+    times
+        Of these closes, UTC milliseconds, shape (T + 1,).
     portfolio
         The `vectorbt.Portfolio`, its columns grouped into one account.
     equity
         USD at the close before the first bar and at each close after it, funding left out, shape (T + 1,).
+    booked
+        The same of the account, shape (T + 1,).
     funding
         USD that its positions pay in each bar, shape (T, N).
-    equity_difference
-        Largest difference from the account's equity, funding left out, as a share of the capital.
     funding_difference
         Largest difference of the funding of one asset in one bar, USD; rounding to whole micro-USD makes up to half of
         one.
     """
 
+    times: NDArray[np.int64]
     portfolio: Any
     equity: Floats
+    booked: Floats
     funding: Floats
-    equity_difference: float
     funding_difference: float
+
+    @property
+    def equity_difference(self) -> float:
+        """Largest difference of the two equities, as a share of the capital."""
+        return float(np.max(np.abs(self.equity - self.booked)) / self.booked[0])
 
     @property
     def agrees(self) -> bool:
         """Whether both are the same but for rounding."""
-        return self.equity_difference <= TOLERANCE and self.funding_difference <= 1e-6
+        return self.equity_difference <= TOLERANCE and self.funding_difference <= _FUNDING_TOLERANCE_USD
+
+    @property
+    def first_difference(self) -> str:
+        """Where they first differ, in words; empty where they agree."""
+        if self.agrees:
+            return ""
+        far = np.abs(self.equity - self.booked) > TOLERANCE * self.booked[0]
+        if not far.any():
+            return f"funding of one asset in one bar differs by up to {self.funding_difference:.3g} USD"
+        row = int(np.argmax(far))
+        return (
+            f"at the close of {format_ms(int(self.times[row]))} its books say {self.booked[row]:,.6f} USD, vectorbt "
+            f"{self.equity[row]:,.6f} USD, funding left out"
+        )
 
 
-def recompute_with_vectorbt(run: AccountRun, market: AccountMarket) -> SecondOpinion:
+def recompute_with_vectorbt(run: AccountRun) -> SecondOpinion:
     """Book an account's fills once more, by vectorbt.
 
     Parameters
     ----------
     run
-        The account and its fills.
-    market
-        The bars that it was run on.
+        The account, its fills and the bars that it was run on.
     """
     import pandas as pd
     import vectorbt
 
+    market = run.setting.market
     path, assets = run.path, [run.account.assets[symbol] for symbol in market.symbols]
     rows, count = market.valid.shape
     fills = path.fills
@@ -103,10 +128,11 @@ def recompute_with_vectorbt(run: AccountRun, market: AccountMarket) -> SecondOpi
     # Of an asset that ends, funding comes before what is left is settled.
     counted = np.arange(rows)[:, None] != market.ended[None, :]
     return SecondOpinion(
+        path.times,
         portfolio,
         equity,
+        ours,
         funding,
-        float(np.max(np.abs(equity - ours)) / capital),
         float(np.max(np.abs(funding - path.funding / 1e6), initial=0.0, where=counted)),
     )
 

@@ -1,4 +1,4 @@
-"""Gates on the triple validation: the same trades bar by bar, a gain there too, and all three stages together."""
+"""Gates on what was computed once, computed another way: bar by bar, by vectorbt, and all stages together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from quant_organism.backtest.account.second_opinion import TOLERANCE, recompute_with_vectorbt
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.replay import Replay, replay_committee
@@ -118,6 +119,36 @@ class ReplayConsistency(_ReplayGate):
         return self.at_least_threshold(found.consistency, len(found.periods))
 
 
+class SecondOpinionOnBooks(Gate):
+    """vectorbt, given the account's own fills of the unseen days, comes to the same equity at every close."""
+
+    kind: ClassVar[str] = "second_opinion"
+
+    @property
+    def stage(self) -> Stage:
+        """Replay: the last before anything is traded, as it takes seconds."""
+        return "replay"
+
+    @property
+    def threshold(self) -> float:
+        """The largest difference of equity, as a share of the capital, that is rounding."""
+        return TOLERANCE
+
+    def judge(self, case: Case) -> Verdict:
+        """Book the fills once more; the first difference is named."""
+        if why := case.why_idle("holdout"):
+            return self.fails(why)
+        run = case.account()
+        fills = len(run.path.fills)
+        if not fills:
+            return self.without("nothing was traded")
+        opinion = recompute_with_vectorbt(run)
+        said = f"vectorbt books {fills:,} fills of {run.path.equity[0] / 1e6:,.0f} USD"
+        reason = f"{said} to the same equity" if opinion.agrees else f"{said} otherwise: {opinion.first_difference}"
+        status: Status = "passed" if opinion.agrees else "failed"
+        return Verdict(self.stage, self.name, status, opinion.equity_difference, self.threshold, fills, reason)
+
+
 class SharpeOnTestnet(Gate):
     """The Sharpe ratio of what was traded on a testnet.
 
@@ -211,4 +242,11 @@ def triple_of(case: Case, mode: Mode) -> TripleScore:
     return triple_score(case.metrics("holdout"), replay_of(case, mode), NO_VENUE)
 
 
-GATES: Final[tuple[type[Gate], ...]] = (TradeParity, ReplaySharpe, ReplayConsistency, SharpeOnTestnet, TripleValidation)
+GATES: Final[tuple[type[Gate], ...]] = (
+    TradeParity,
+    ReplaySharpe,
+    ReplayConsistency,
+    SecondOpinionOnBooks,
+    SharpeOnTestnet,
+    TripleValidation,
+)
