@@ -152,6 +152,7 @@ class AccountLane:
             *signals,
             *final,
             *left.verdicts,
+            *left.breakers,
             *planned(self.session.session, made, self.account, sorted(self.strategies)),
         ]
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from quant_organism.backtest.account import AccountBook, AccountClose, Restraint
 from quant_organism.errors import InputError
-from quant_organism.trading.records import Mode, StepVerdict, TradeDecision
+from quant_organism.trading.records import LedgerBreaker, Mode, StepVerdict, TradeDecision
 
 STEPS = ("policy", "risk guard", "portfolio", "governor")
 """The steps before the plan, in their order."""
@@ -64,6 +64,8 @@ class Allowance:
         Decisions that a step did not let pass, each with the reason.
     verdicts
         What was said, in the order of the steps.
+    breakers
+        Breakers that have changed their state at this close.
     """
 
     shares: Mapping[str, float]
@@ -71,6 +73,7 @@ class Allowance:
     barred: Set[Pair] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[StepVerdict, ...] = ()
+    breakers: tuple[LedgerBreaker, ...] = ()
 
 
 class PipelineStep(Protocol):

@@ -35,7 +35,7 @@ from quant_organism.backtest.account.figures import (
 )
 from quant_organism.backtest.account.model import AccountBar, FillModel, trade_account_bar
 from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Plan, plan
-from quant_organism.backtest.account.resting import LegLevels, RestingPlan, plan_resting
+from quant_organism.backtest.account.resting import LegLevels, RestingPlan, cross_liquidation, plan_resting
 from quant_organism.backtest.account.risk import Restraint, RiskState
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
 from quant_organism.backtest.account.streaming import VirtualStream
@@ -81,6 +81,7 @@ __all__ = [
     "capacity",
     "committee_run",
     "committee_setting",
+    "cross_liquidation",
     "member_name",
     "plan",
     "plan_resting",
