@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test test-room laws mutants check bench audit audit-search chaos pages clean
+.PHONY: help setup run ui test test-room laws mutants check bench audit audit-search chaos conformance pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -51,6 +51,9 @@ audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 w
 
 chaos: setup  ## faults by the thousand against traders and their feed: about ten minutes; PART=session|line|kills|breakers
 	@$(BIN)/python -m quant_organism_tests.chaos $(PART)
+
+conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
+	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)
 
 pages: setup  ## gene tables and pictures of docs/families, after a family has changed
 	@$(BIN)/python -m quant_organism_tests.family_pages
