@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.moves import EvidenceRecord
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.strategies import Committee, evolving_families, random_genome
@@ -41,6 +42,19 @@ def run() -> list[dict[str, Any]]:
     ]
 
 
+_LOOK = tuple(
+    EvidenceRecord(kind=kind, value=value, bound=bound, n=100, source="0123456789abcdef")
+    for kind, value, bound in (
+        ("pretest_p", 0.025, 0.1),
+        ("gates", 1.0, 1.0),
+        ("near_living", 0.612345678, 0.9),
+        ("near_judged", -1.0, 0.9),
+        ("in_shadow", 4, 10),
+        ("unseen_p", 0.0612, 0.5),
+    )
+)
+
+
 def _document(rng: np.random.Generator, *, members: int) -> StrategyConfig:
     """Return a document in shadow trading with four stages of evidence and ten performance records."""
     names = [name for name in evolving_families() if name != "composite"]
@@ -70,7 +84,7 @@ def _document(rng: np.random.Generator, *, members: int) -> StrategyConfig:
         evidence=dict.fromkeys(("in_sample", "out_of_sample", "walk_forward", "holdout"), evidence),
         at="2025-05-31",
         reason="passed every gate",
-    ).moved("shadow", at="2025-05-31", reason="chosen for the shadow pool", evidence="Sharpe ratio 1.20")
+    ).moved("shadow", at="2025-05-31", reason="chosen for the shadow pool", records=_LOOK)
     for day in range(1, 11):
         record = Performance(
             observed_at=f"2025-06-{day:02d}", days=30, trades=12, sharpe=1.2, total_return=0.0123, max_drawdown=0.0456

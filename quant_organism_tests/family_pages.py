@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from quant_organism.deployment.lifecycle import RULES
+from quant_organism.deployment.moves import KINDS
 from quant_organism.monitoring.gallery import family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
 from quant_organism.strategies import family_names
@@ -19,6 +21,7 @@ from quant_organism_tests.gate_table import COLUMNS, gate_rows
 from quant_organism_tests.table_pages import TABLES, table_page
 
 INDEX = REPOSITORY / "docs" / "families.md"
+LIFE = REPOSITORY / "docs" / "strategy-documents.md"
 GATES = REPOSITORY / "docs" / "validation.md"
 PAGES = REPOSITORY / "docs" / "families"
 PICTURES = REPOSITORY / "docs" / "images" / "families"
@@ -65,6 +68,26 @@ def _gate_table(_: str) -> str:
     return _table(COLUMNS, gate_rows())
 
 
+def _move_table(_: str) -> str:
+    return _table(
+        ("from", "to", "rule", "needs all of", "by"),
+        (
+            (
+                ", ".join(rule.starts) if len(rule.starts) < 5 else "any",
+                rule.end,
+                rule.name,
+                ", ".join(f"`{r.kind}` {r.relation} {r.bound:g}" for r in rule.requirements),
+                rule.by,
+            )
+            for rule in RULES
+        ),
+    )
+
+
+def _kind_table(_: str) -> str:
+    return _table(("number", "what it is"), ((f"`{kind}`", meaning) for kind, meaning in KINDS.items()))
+
+
 def _facts(family: str) -> str:
     record = family_record(family)
     output = "a conviction in [-1, 1]" if record["output"] == "conviction" else "a state of -1, 0 or +1"
@@ -99,13 +122,15 @@ BLOCKS: dict[str, Callable[[str], str]] = {
     "facts": _facts,
     "gates": _gate_table,
     "genes": _gene_table,
+    "moves": _move_table,
+    "numbers": _kind_table,
 }
 
 
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
     TABLES.write_text(table_page())
-    for page in (INDEX, GATES, *sorted(PAGES.glob("*.md"))):
+    for page in (INDEX, GATES, LIFE, *sorted(PAGES.glob("*.md"))):
         page.write_text(refreshed(page))
     for name in family_names():
         (PICTURES / f"{name}.png").write_bytes(picture(name))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from quant_organism.strategies import family_names, get_family, random_genome
-from quant_organism_tests.family_pages import GATES, INDEX, PAGES, PICTURES, picture, refreshed
+from quant_organism_tests.family_pages import GATES, INDEX, LIFE, PAGES, PICTURES, picture, refreshed
 
 MOST_BYTES = 60 * 1024
 every_family = pytest.mark.parametrize("family", family_names())
@@ -27,6 +27,12 @@ def test_the_index_lists_what_is_registered(block):
 def test_the_table_of_gates_is_that_of_the_shipped_profiles():
     assert "<!-- gates -->" in GATES.read_text()
     assert refreshed(GATES) == GATES.read_text()
+
+
+@pytest.mark.parametrize("block", ["moves", "numbers"])
+def test_the_table_of_moves_is_that_of_the_machine(block):
+    assert f"<!-- {block} -->" in LIFE.read_text()
+    assert refreshed(LIFE) == LIFE.read_text()
 
 
 @every_family

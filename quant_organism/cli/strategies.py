@@ -10,6 +10,7 @@ from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from quant_organism.deployment.config import StrategyConfig
+    from quant_organism.deployment.moves import Move
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.strategies import Genome
 
@@ -93,8 +94,8 @@ def show(
         title="Evidence",
     )
     print_table(
-        ("at", "from", "to", "reason", "evidence"),
-        [(m.at, m.from_stage or "", m.to_stage, m.reason, m.evidence) for m in document.history],
+        ("at", "from", "to", "rule", "reason", "evidence"),
+        [(m.at, m.from_stage or "", m.to_stage, m.rule, m.reason, _evidence(m)) for m in document.history],
         title="Life",
     )
     if document.performance:
@@ -112,11 +113,7 @@ def archive(
     reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
 ) -> None:
     """Retire a strategy: it leaves the pool, its document moves to the archive."""
-    from datetime import UTC, datetime
-
-    from quant_organism.deployment.stages import timestamp
-
-    _repository(context).archive(id, reason, at=timestamp(datetime.now(UTC)))
+    _repository(context).archive(id, reason)
     typer.echo(f"{id} is retired: {reason}")
 
 
@@ -165,6 +162,10 @@ def account(
     typer.echo(f"Smallest equity that follows it: {'none' if smallest is None else f'{smallest:,.0f} USD'}")
     typer.echo(f"Capacity: {'none, the unseen days earned nothing' if capacity is None else f'{capacity:,.0f} USD'}")
     typer.echo(f"Orders of the unseen days: {executed.order_hash}")
+
+
+def _evidence(move: "Move") -> str:
+    return "\n".join(f"{r.kind} {r.value:.4g} (bound {r.bound:.4g}, n {r.n})" for r in move.records) or move.note
 
 
 def _figure(value: float, *, share: bool) -> str:

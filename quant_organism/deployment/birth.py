@@ -1,20 +1,38 @@
 """From reviewed candidates to documents at birth, and the returns by which they are compared with the pool."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
+from quant_organism.deployment.live_evidence import credited_wealth
+from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.records import Provenance, StageEvidence
 from quant_organism.market import Panel, Splits
 from quant_organism.strategies import Committee
-from quant_organism.validation import ReviewedCandidate, Verdict
+from quant_organism.validation import ReviewedCandidate, Stage, Verdict
+from quant_organism.validation.profile import Goal
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
+
+_P_VALUES: Final[Mapping[Kind, tuple[Stage, str]]] = {
+    "pretest_p": ("significance", "pretest"),
+    "search_p": ("significance", "search_luck"),
+    "unseen_p": ("holdout", "holdout_mean"),
+}
+"""Gates whose number is a p-value that the table of moves asks for."""
+
+_SHARES: Final[tuple[tuple[Kind, tuple[Stage, ...], Goal], ...]] = (
+    ("gates", ("in_sample", "overfitting"), "shadow"),
+    ("trade_parity", ("replay",), "paper"),
+    ("perturbations", ("robustness",), "paper"),
+)
+"""Stages of which the share of passed gates is asked for, and the goal that these stand before."""
 
 
 def born_documents(
@@ -50,10 +68,27 @@ def born_documents(
 
 def earned(reviewed: Iterable[ReviewedCandidate]) -> dict[str, Earned]:
     """Return how far each survivor may go, and what speaks for it, by identity."""
-    return {
-        review.candidate.id: Earned(review.standing == "paper", review.why, review.evidence[-1].reason)
-        for review in _survivors(reviewed)
-    }
+    return {review.candidate.id: _earned(review) for review in _survivors(reviewed)}
+
+
+def _earned(review: ReviewedCandidate) -> Earned:
+    verdicts = {(judgement.verdict.stage, judgement.verdict.gate): judgement.verdict for judgement in review.judgements}
+    numbers: dict[Kind, float] = {}
+    counts: dict[Kind, int] = {}
+    for kind, place in _P_VALUES.items():
+        verdict = verdicts.get(place)
+        if verdict is not None and verdict.status != "not_run":
+            numbers[kind], counts[kind] = verdict.value, verdict.n_used
+    for kind, stages, goal in _SHARES:
+        own = [j.verdict for j in review.judgements if goal in j.goals and j.verdict.stage in stages]
+        if own:
+            numbers[kind], counts[kind] = sum(v.status == "passed" for v in own) / len(own), len(own)
+    if "search_p" in numbers and "unseen_p" in numbers:
+        numbers["starting_wealth"], credit = credited_wealth(numbers["search_p"], numbers["unseen_p"])
+        numbers["old_days"] = float(credit == "full")
+    numbers["fresh_days"] = 0
+    rows = orjson.dumps([[*place, str(v.value), v.status, v.n_used] for place, v in sorted(verdicts.items())])
+    return Earned(review.standing == "paper", review.why, numbers, source_of(rows), counts)
 
 
 def _survivors(reviewed: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:

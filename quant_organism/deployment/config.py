@@ -1,12 +1,16 @@
 """The document of one strategy, from birth to death: what it is, where it stands, and the evidence for every move."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
+from quant_organism.deployment.lifecycle import MONEY, RULES, check_move, ruling_on
+from quant_organism.deployment.moves import BEFORE_RECORDS, Actor, EvidenceRecord, Move
 from quant_organism.deployment.records import (
     Performance,
     PerformanceSummary,
@@ -15,15 +19,16 @@ from quant_organism.deployment.records import (
     decode_members,
     encode_members,
 )
-from quant_organism.deployment.stages import Move, Stage, check_move, timestamp
+from quant_organism.deployment.stages import Stage, timestamp
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.strategies import Committee
 
-SCHEMA_VERSION: Final = "3"
+SCHEMA_VERSION: Final = "4"
 """Version that documents are written in."""
 
-READ_VERSIONS: Final = ("1", "2", SCHEMA_VERSION)
-"""Versions that are read: 1 and 2 (2 where members were restricted to assets) called the stage `shadow` `testing`."""
+READ_VERSIONS: Final = ("1", "2", "3", SCHEMA_VERSION)
+"""Versions that are read. 1 and 2 (2 where members were restricted to assets) called the stage `shadow` `testing`; the
+evidence of a move was a text before 4."""
 
 MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
 """Largest document of each kind."""
@@ -93,6 +98,12 @@ class StrategyConfig(BaseModel):
             raise ValueError("history does not start with a birth")
         moments = [move.at for move in self.history]
         observed = [record.observed_at for record in self.performance]
+        for before, move in pairwise(self.history):
+            # Of the moves after the birth the oldest may be left out.
+            follows = before.to_stage == move.from_stage or (before is self.history[0] and self.earlier_moves > 0)
+            if not follows:
+                raise ValueError(f"the move to {move.to_stage} at {move.at} does not follow the one before it")
+            _check_proven(move, None if self.earlier_moves and before is self.history[0] else before.at)
         if moments != sorted(moments) or observed != sorted(observed):
             raise ValueError("history and performance must be in time order")
         return self
@@ -126,7 +137,6 @@ class StrategyConfig(BaseModel):
         InputError
             A value is not usable, or the document would be too large.
         """
-        summary = ", ".join(f"{stage} {record.status}" for stage, record in evidence.items()) or "none"
         fields = {
             "committee": committee,
             "universe": tuple(sorted(universe)),
@@ -134,7 +144,7 @@ class StrategyConfig(BaseModel):
             "fitness": fitness,
             "provenance": provenance,
             "evidence": evidence,
-            "history": ({"at": at, "from": None, "to": "born", "reason": reason, "evidence": summary},),
+            "history": ({"at": at, "from": None, "to": "born", "rule": "birth", "reason": reason},),
         }
         return _validated(cls, fields, committee.id)._fitted()
 
@@ -180,15 +190,26 @@ class StrategyConfig(BaseModel):
         stages = [move.to_stage for move in self.history if move.at <= timestamp(at)]
         return stages[-1] if stages else None
 
-    def moved(self, to: Stage, *, at: str, reason: str, evidence: str) -> Self:
+    @property
+    def entered_stage(self) -> str:
+        """Moment at which it entered the stage where it stands."""
+        return self.history[-1].at
+
+    def days_in_stage(self, at: str) -> int:
+        """Return the whole days between its last move and a moment."""
+        return _days_between(self.entered_stage, timestamp(at))
+
+    def moved(
+        self, to: Stage, *, at: str, reason: str, records: Sequence[EvidenceRecord], by: Actor = "machine"
+    ) -> Self:
         """Return the document after a move.
 
         Raises
         ------
         InputError
-            The table of moves does not have it, reason or evidence is missing, or it lies before the last move.
+            The table of moves does not have it, the records do not open it, the reason is missing, or it lies before
+            the last move.
         """
-        check_move(self.stage, to, reason=reason, evidence=evidence, where=self.id)
         moment = timestamp(at)
         if moment < self.history[-1].at:
             raise InputError(
@@ -196,7 +217,19 @@ class StrategyConfig(BaseModel):
                 where=self.id,
                 remedy="give a later moment",
             )
-        move = Move(at=moment, from_stage=self.stage, to_stage=to, reason=reason, evidence=evidence)
+        rule = check_move(
+            self.stage, to, reason=reason, records=records, by=by, days=self.days_in_stage(moment), where=self.id
+        )
+        asked = {requirement.kind for requirement in rule.requirements}
+        move = Move(
+            at=moment,
+            from_stage=self.stage,
+            to_stage=to,
+            rule=rule.name,
+            by=by,
+            reason=reason,
+            records=tuple(record for record in records if record.kind in asked),
+        )
         return self.model_copy(update={"history": (*self.history, move)})._fitted()
 
     def observed(self, record: Performance) -> Self:
@@ -267,7 +300,7 @@ class StrategyConfig(BaseModel):
             "genes": genes,
             "members": members,
             "evidence": {stage: record.model_dump() for stage, record in self.evidence.items()},
-            "history": [move.model_dump(by_alias=True) for move in self.history],
+            "history": [_stored(move) for move in self.history],
             "earlier_moves": self.earlier_moves,
             "performance": [record.model_dump() for record in self.performance],
             "earlier_performance": self.earlier_performance.model_dump() if self.earlier_performance else None,
@@ -343,11 +376,51 @@ def _migrated(document: dict[str, Any]) -> dict[str, Any]:
     if document["schema_version"] == SCHEMA_VERSION:
         return document
     moves = document.get("history")
-    return {
-        **_with_stages_renamed(document, "stage"),
-        "schema_version": SCHEMA_VERSION,
-        "history": [_with_stages_renamed(move, "from", "to") for move in moves] if isinstance(moves, list) else moves,
+    renamed = document if document["schema_version"] == "3" else _with_stages_renamed(document, "stage")
+    if isinstance(moves, list):
+        moves = [
+            _with_rule(move if renamed is document else _with_stages_renamed(move, "from", "to")) for move in moves
+        ]
+    return {**renamed, "schema_version": SCHEMA_VERSION, "history": moves}
+
+
+def _with_rule(move: Any) -> Any:
+    """Return a move of a version that knew no records: what it called evidence is kept as a note."""
+    if not isinstance(move, dict):
+        return move
+    rule = "birth" if move.get("from") is None else BEFORE_RECORDS
+    return {name: value for name, value in move.items() if name != "evidence"} | {
+        "rule": rule,
+        "note": move.get("evidence"),
     }
+
+
+def _stored(move: Move) -> dict[str, Any]:
+    """Return a move as it is stored; what it does not have is left out."""
+    return {name: value for name, value in move.model_dump(by_alias=True).items() if value not in ("", ())}
+
+
+def _check_proven(move: Move, since: str | None) -> None:
+    """Refuse a move that the records it carries do not open: nobody writes itself a way to money."""
+    if move.rule == BEFORE_RECORDS:
+        if move.to_stage in MONEY:
+            raise ValueError(f"the move to {move.to_stage} at {move.at} has no records")
+        return
+    if move.from_stage is None or move.rule not in {rule.name for rule in RULES}:
+        raise ValueError(f"the move to {move.to_stage} at {move.at} goes by no rule: {move.rule!r}")
+    ruling = ruling_on(move.from_stage, move.to_stage, move.records, by=move.by)
+    if ruling is not None and ruling.rule.by == "person" and move.by != "person":
+        raise ValueError(f"the move to {move.to_stage} at {move.at} was not taken by a person")
+    stays = [record.value for record in move.records if record.kind == "stage_days"]
+    if since is not None and stays and max(stays) > _days_between(since, move.at):
+        raise ValueError(f"the move to {move.to_stage} at {move.at} came too early")
+    if ruling is None or not ruling.allowed:
+        lacks = "; ".join(ruling.refusals) if ruling else "no rule leads there"
+        raise ValueError(f"the move to {move.to_stage} at {move.at} is not proven: {lacks}")
+
+
+def _days_between(first: str, last: str) -> int:
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).days
 
 
 def _with_stages_renamed(record: Any, *fields: str) -> Any:

@@ -1,36 +1,44 @@
 """The deployment step of a cycle: write the survivors' documents and let the best of them into the shadow pool."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.lifecycle import MoveRule, next_move, records_of, rulings
+from quant_organism.deployment.moves import LONGEST_TEXT, Kind
 from quant_organism.deployment.records import Provenance
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.deployment.selection import MAX_CORRELATION, POOL_LIMIT, PoolDecision, choose_for_shadow
-from quant_organism.deployment.stages import DEPLOYED, LONGEST_TEXT, timestamp
+from quant_organism.deployment.selection import PoolAround, PoolDecision, neighbours
+from quant_organism.deployment.stages import DEPLOYED, Stage, timestamp
 from quant_organism.errors import IntegrityError
 
 
 @dataclass(frozen=True)
 class Earned:
-    """How far a survivor may go.
+    """What a survivor has to show before it has lived a day.
 
     Attributes
     ----------
     proven
-        It may trade on paper; else it stays in the shadow pool, unproven.
+        It passed every gate before paper; else it stays in the shadow pool, unproven.
     why
         Why not further, or that it passed.
-    evidence
-        The number that decided.
+    numbers
+        What the table of moves asks for, as far as it is known.
+    source
+        Of the rows that they come from.
+    n
+        Observations that a number rests on.
     """
 
     proven: bool
     why: str
-    evidence: str
+    numbers: Mapping[Kind, float]
+    source: str
+    n: Mapping[Kind, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,8 +100,6 @@ def deploy(
     interval: str,
     at: str,
     earned: Mapping[str, Earned],
-    limit: int = POOL_LIMIT,
-    max_correlation: float = MAX_CORRELATION,
 ) -> DeploymentResult:
     """Save a cycle's survivors as born and move the chosen ones to the shadow pool, the proven of them on to paper.
 
@@ -116,8 +122,6 @@ def deploy(
         The moment that moves are stamped with.
     earned
         How far each survivor may go.
-    limit, max_correlation
-        See `choose_for_shadow`.
 
     Raises
     ------
@@ -137,14 +141,18 @@ def deploy(
         own = {id for id in left if stored[id].provenance.cycle_id == cycle.cycle_id}
         candidates = [document for document in survivors if document.id not in left or document.id in own]
         active = [d for d in _pool(list(stored.values()), cycle, interval, at) if d.id not in own]
-        chosen = choose_for_shadow(candidates, active, returns, limit=limit, max_correlation=max_correlation)
-
-        evidence = {decision.id: decision.reason for decision in chosen if decision.action == "deploy"}
-        documents = [
-            _promoted(document, earned[document.id], evidence[document.id], at) if document.id in evidence else document
-            for document in sorted(candidates, key=lambda d: (-d.fitness, d.id))
-            if document.id not in left
-        ]
+        pool: dict[str, Stage] = {d.id: d.stage_at(at) or "born" for d in active}
+        chosen = [PoolDecision(id, "keep", "in the pool already") for id in sorted(pool)]
+        documents = []
+        for document in sorted(candidates, key=lambda d: (-d.fitness, d.id)):
+            if document.id in pool:
+                continue
+            moved, decision = _placed(document, earned[document.id], pool, returns, at)
+            chosen.append(decision)
+            if moved.stage in DEPLOYED:
+                pool[document.id] = moved.stage
+            if document.id not in left:
+                documents.append(moved)
         repository.save_many(documents)
         written = {document.id for document in documents}
         repository.discard(id for id, old in stored.items() if _is_untouched(old, cycle) and id not in written)
@@ -153,14 +161,39 @@ def deploy(
     return DeploymentResult(cycle.cycle_id, tuple(decisions.values()), tuple(documents))
 
 
-def _promoted(document: StrategyConfig, earned: Earned, rank: str, at: str) -> StrategyConfig:
-    """Move a document to the shadow pool, and on to paper where that is earned; unproven ones are marked."""
-    if not earned.proven:
-        return document.moved(
-            "shadow", at=at, reason=_short(f"chosen for the shadow pool, {earned.why}"), evidence=rank
-        )
-    watched = document.moved("shadow", at=at, reason="chosen for the shadow pool", evidence=rank)
-    return watched.moved("paper", at=at, reason=_short(earned.why), evidence=_short(earned.evidence))
+def _placed(
+    document: StrategyConfig,
+    earned: Earned,
+    pool: Mapping[str, Stage],
+    returns: Mapping[str, NDArray[np.float64]],
+    at: str,
+) -> tuple[StrategyConfig, PoolDecision]:
+    """Move a document at birth as far as the table lets it in the same night, and say why no further."""
+    around = neighbours(document.id, pool, returns)
+    numbers = {**earned.numbers, **around.numbers}
+    if (first := next_move("born", numbers)) is None or first.end != "shadow":
+        nearest = min(rulings("born", numbers, to="shadow"), key=lambda ruling: len(ruling.refusals))
+        return document, PoolDecision(document.id, "wait", _with_whom("; ".join(nearest.refusals), around))
+    place = f"Sharpe ratio {document.fitness:.2f} on unseen days, number {len(pool) + 1} in the pool"
+    reason = _with_whom(place, around)
+    sayings = {
+        "shadow": "chosen for the shadow pool" + ("" if earned.proven else f", {earned.why}"),
+        "paper": earned.why,
+    }
+    rule: MoveRule | None = first
+    while rule is not None:
+        records = records_of(rule, numbers, source=earned.source, n=earned.n)
+        document = document.moved(rule.end, at=at, reason=_short(sayings[rule.end]), records=records)
+        rule = next_move("shadow", numbers) if document.stage == "shadow" and earned.proven else None
+        if rule is not None and rule.end != "paper":
+            rule = None
+    return document, PoolDecision(document.id, "deploy", reason)
+
+
+def _with_whom(text: str, around: PoolAround) -> str:
+    if around.nearest is None:
+        return f"{text}; nobody in the pool to compare with"
+    return f"{text}; largest correlation {around.numbers['near_living']:.2f}, with {around.nearest}"
 
 
 def _short(text: str) -> str:

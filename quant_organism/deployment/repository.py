@@ -3,7 +3,8 @@
 import contextlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from filelock import FileLock, Timeout
 
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.inventory import FolderCheck, Loaded, Problem, Summary
+from quant_organism.deployment.lifecycle import MONEY
+from quant_organism.deployment.moves import Actor, EvidenceRecord, approval
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.stages import Stage, timestamp
 from quant_organism.errors import BusyError, InputError, IntegrityError, QuantOrganismError
@@ -34,13 +37,18 @@ class StrategyRepository:
         Folder of the documents; made by the first write.
     patience_s
         How long a writer waits for another one.
+    now
+        The clock that no move lies beyond, and by which strategies stay where orders are sent.
     """
 
-    def __init__(self, root: Path, *, patience_s: float = 30.0) -> None:
+    def __init__(
+        self, root: Path, *, patience_s: float = 30.0, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.root = root
         self._active = root / "active"
         self._archive = root / "archive"
         self._patience_s = patience_s
+        self._now = now
         self._lock = FileLock(root / ".lock", timeout=patience_s)
 
     @contextlib.contextmanager
@@ -180,17 +188,40 @@ class StrategyRepository:
             replace_files({self._path(self._active, id): document.to_json()})
             return document
 
-    def move(self, id: str, to: Stage, *, at: str, reason: str, evidence: str) -> StrategyConfig:
+    def move(
+        self,
+        id: str,
+        to: Stage,
+        *,
+        reason: str,
+        records: Sequence[EvidenceRecord],
+        at: str | None = None,
+        by: Actor = "machine",
+    ) -> StrategyConfig:
         """Move an active document to another stage and return it; to retire it is to archive it.
+
+        Parameters
+        ----------
+        id, to, reason, records, by
+            The move.
+        at
+            When, at most the repository's own time, which is the default. A move to a stage where orders are sent takes
+            place at the repository's time and no other.
 
         Raises
         ------
         InputError
-            There is no active strategy of that id, the table of moves does not have this one, or reason or evidence
-            is missing.
+            There is no active strategy of that id, the table of moves does not have this one, or the records do not
+            open it.
         """
+        now = timestamp(self._now())
+        moment = now if at is None or to in MONEY else timestamp(at)
+        if moment > now:
+            raise InputError(
+                f"the move to {to} at {moment} lies in the future", where=id, remedy="a move is written when it happens"
+            )
         with self.writing():
-            document = self._load_active(id).moved(to, at=at, reason=reason, evidence=evidence)
+            document = self._load_active(id).moved(to, at=moment, reason=reason, records=records, by=by)
             if document.stage == "retired":
                 archived, active = self._path(self._archive, id), self._path(self._active, id)
                 replace_files({archived: document.to_json()})
@@ -199,15 +230,15 @@ class StrategyRepository:
                 replace_files({self._path(self._active, id): document.to_json()})
             return document
 
-    def archive(self, id: str, reason: str, *, at: str, evidence: str = "retired by hand") -> StrategyConfig:
-        """Retire a strategy: its last move is written and its document goes to `archive/`.
+    def archive(self, id: str, reason: str, *, at: str | None = None) -> StrategyConfig:
+        """Retire a strategy because a person says so: its last move is written and its document goes to `archive/`.
 
         Raises
         ------
         InputError
             There is no active strategy of that id, or the reason is missing.
         """
-        return self.move(id, "retired", at=at, reason=reason, evidence=evidence)
+        return self.move(id, "retired", at=at, reason=reason, records=[approval(reason)], by="person")
 
     def discard(self, ids: Iterable[str]) -> None:
         """Remove documents of strategies that were never watched: what a repeated cycle no longer finds.

@@ -1,19 +1,23 @@
-"""Who enters the shadow pool: best first, not too alike, no more than there is room for."""
+"""What the pool says of a newcomer: how many are where, and whom it is like."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.lifecycle import LIKE_SEATED, SEATED
+from quant_organism.deployment.moves import Kind
+from quant_organism.deployment.stages import DEPLOYED, Stage
 from quant_organism.errors import InputError
 
 Action = Literal["deploy", "wait", "keep"]
 
-POOL_LIMIT: Final = 10
-MAX_CORRELATION: Final = 0.7
+NOBODY: Final = -1.0
+"""Correlation with the nearest of none."""
 
 _NO_VARIATION = 1e-12
 
@@ -37,90 +41,114 @@ class PoolDecision:
     reason: str
 
 
-def choose_for_shadow(
-    candidates: Sequence[StrategyConfig],
-    active: Sequence[StrategyConfig],
+@dataclass(frozen=True)
+class PoolAround:
+    """The pool around one strategy.
+
+    Attributes
+    ----------
+    numbers
+        What the table of moves asks about the pool; a correlation is not among them where the strategy's returns do
+        not vary, for who took no risk is like nobody and proves nothing.
+    nearest
+        Living strategy that it is most like; none where there is nobody to compare with.
+    holder
+        Who has or had the seat that it stands by for: the one strategy on paper or beyond, or decaying, that is too
+        much like it to be seated beside it; none where there is no such strategy, or more than one.
+    """
+
+    numbers: Mapping[Kind, float]
+    nearest: str | None
+    holder: str | None
+
+    @classmethod
+    def of(
+        cls, others: Mapping[str, Stage], alike: Mapping[str, float | None] | None, judged: Mapping[str, float]
+    ) -> Self:
+        """Sum up a pool.
+
+        Parameters
+        ----------
+        others
+            Stages of the other living strategies, by identity.
+        alike
+            Correlations with them, none where they do not vary; None: its own returns do not vary.
+        judged
+            Correlations with those who failed their look lately.
+        """
+        numbers: dict[Kind, float] = {"in_shadow": sum(stage == "shadow" for stage in others.values())}
+        seated = [other for other, stage in others.items() if stage in SEATED]
+        numbers["seated"] = len(seated)
+        if alike is None:
+            return cls(numbers, None, None)
+        near = {other: value for other, value in alike.items() if value is not None}
+        nearest = max(sorted(near), key=near.__getitem__, default=None)
+        too_alike = [
+            other
+            for other, stage in others.items()
+            if (stage in SEATED or stage == "decaying") and near.get(other, NOBODY) > LIKE_SEATED
+        ]
+        numbers["near_living"] = NOBODY if nearest is None else near[nearest]
+        numbers["near_judged"] = max(judged.values(), default=NOBODY)
+        numbers["near_seated"] = max((near.get(other, NOBODY) for other in seated), default=NOBODY)
+        if len(too_alike) != 1:
+            return cls(numbers, nearest, None)
+        numbers["near_holder"] = near[too_alike[0]]
+        numbers["holder_decaying"] = float(others[too_alike[0]] == "decaying")
+        return cls(numbers, nearest, too_alike[0])
+
+
+def neighbours(
+    id: str,
+    pool: Mapping[str, Stage],
     returns: Mapping[str, NDArray[np.float64]],
     *,
-    limit: int = POOL_LIMIT,
-    max_correlation: float = MAX_CORRELATION,
-) -> list[PoolDecision]:
-    """Choose greedily, best fitness first, who joins the strategies already in the pool.
+    judged: Collection[str] = (),
+) -> PoolAround:
+    """Compare a strategy with the pool.
 
     Parameters
     ----------
-    candidates
-        Strategies that survived validation; those already active are kept, not chosen again.
-    active
-        Strategies in the pool.
+    id
+        The strategy; left out where it is in the pool itself.
+    pool
+        Stage of every living strategy of the market, by identity.
     returns
-        Net daily returns of every candidate and active strategy, float64 (days,), all on the same days.
-    limit
-        Largest size of the pool.
-    max_correlation
-        Largest correlation of daily returns that a newcomer may have with anyone in the pool. A strategy whose
-        returns do not vary took no risk: as a newcomer it waits, in the pool it is like nobody.
-
-    Returns
-    -------
-    list of PoolDecision
-        First the active strategies, then the other candidates, best first; ties are broken by id.
+        Net daily returns of all of them and of those in `judged`, float64 (days,), all on the same days.
+    judged
+        Strategies that failed their look lately.
 
     Raises
     ------
     InputError
         Returns are missing, not finite, or not all of the same length.
     """
-    kept = sorted(active, key=lambda document: document.id)
-    known = {document.id for document in kept}
-    newcomers = sorted(
-        (document for document in candidates if document.id not in known), key=lambda d: (-d.fitness, d.id)
-    )
-    _check_returns([document.id for document in [*kept, *newcomers]], returns)
+    others = {other: stage for other, stage in pool.items() if other != id and stage in DEPLOYED}
+    _check_returns([id, *others, *judged], returns)
+    own = returns[id]
 
-    decisions = [PoolDecision(document.id, "keep", "in the pool already") for document in kept]
-    pool = [document.id for document in kept]
-    for document in newcomers:
-        decision = _judge(document, pool, returns, limit, max_correlation)
-        decisions.append(decision)
-        if decision.action == "deploy":
-            pool.append(document.id)
-    return decisions
+    def alike(other: str) -> float | None:
+        return _correlation(own, returns[other]) if _varies(own) and _varies(returns[other]) else None
 
-
-def _judge(
-    document: StrategyConfig,
-    pool: Sequence[str],
-    returns: Mapping[str, NDArray[np.float64]],
-    limit: int,
-    max_correlation: float,
-) -> PoolDecision:
-    own = returns[document.id]
-    if len(pool) >= limit:
-        return PoolDecision(document.id, "wait", f"pool full: {len(pool)} of {limit}")
     if not _varies(own):
-        return PoolDecision(document.id, "wait", f"its returns do not vary over {len(own)} days")
-    alike = {other: _correlation(own, returns[other]) for other in pool if _varies(returns[other])}
-    rank = f"Sharpe ratio {document.fitness:.2f} on unseen days, place {len(pool) + 1} of {limit}"
-    if not alike:
-        return PoolDecision(document.id, "deploy", f"{rank}; nobody in the pool to compare with")
-    nearest = max(sorted(alike), key=alike.__getitem__)
-    if alike[nearest] > max_correlation:
-        reason = f"correlation {alike[nearest]:.2f} with {nearest}, at most {max_correlation:.2f} allowed"
-        return PoolDecision(document.id, "wait", reason)
-    return PoolDecision(document.id, "deploy", f"{rank}; largest correlation {alike[nearest]:.2f}, with {nearest}")
+        return PoolAround.of(others, None, {})
+    found = ((other, alike(other)) for other in judged)
+    return PoolAround.of(
+        others, {other: alike(other) for other in others}, {other: value for other, value in found if value is not None}
+    )
 
 
-def _check_returns(ids: Sequence[str], returns: Mapping[str, NDArray[np.float64]]) -> None:
+def _check_returns(ids: Collection[str], returns: Mapping[str, NDArray[np.float64]]) -> None:
     missing = [id for id in ids if id not in returns]
     if missing:
         raise InputError(
             f"no daily returns of {', '.join(missing)}", remedy="evaluate every candidate and active strategy"
         )
+    first_id = next(iter(ids))
     for id in ids:
-        if len(returns[id]) != len(returns[ids[0]]):
+        if len(returns[id]) != len(returns[first_id]):
             raise InputError(
-                f"{len(returns[id])} daily returns, but {ids[0]} has {len(returns[ids[0]])}",
+                f"{len(returns[id])} daily returns, but {first_id} has {len(returns[first_id])}",
                 where=id,
                 remedy="cut all to their common days",
             )

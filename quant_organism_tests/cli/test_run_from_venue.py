@@ -19,7 +19,7 @@ from quant_organism_tests.tiny import FIRST, LAST, write_world
 BEFORE = LAST - timedelta(days=1)
 
 
-def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bars(
+def test_a_cycle_over_the_wire_ends_with_strategies_bred_on_the_venues_bars(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
@@ -36,7 +36,7 @@ def test_a_cycle_over_the_wire_ends_with_strategies_deployed_from_the_venues_bar
     found = json.loads(said.out)
     assert (found["market"], found["date"]) == ("venue", BEFORE.isoformat())
     documents = StrategyRepository(tmp_path / "data" / "strategies").load_all().documents
-    assert [document.id for document in documents if document.stage == "shadow"]
+    assert [document.id for document in documents if document.provenance.market == "venue"]
     lake = Lake(tmp_path / "data" / "lake")
     candles, days = lake.table(CandleTable).read(market="venue", interval="1h"), (BEFORE - FIRST).days + 1
     for place, symbol in enumerate(world.symbols()):

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.lifecycle import RULES, MoveRule, records_of
+from quant_organism.deployment.moves import EvidenceRecord, Kind
 from quant_organism.deployment.records import Performance, Provenance, StageEvidence
 from quant_organism.strategies import Committee, evolving_families, random_genome
 
@@ -12,6 +14,11 @@ METRICS = (
     "total_return", "annual_return", "volatility", "sharpe", "sortino", "max_drawdown", "consistency", "trades",
     "win_rate", "turnover_per_year", "exposure",
 )  # fmt: skip
+SOURCE = "0123456789abcdef"
+"""Of the rows that records of tests come from."""
+
+_BEYOND = {"at least": 0.0, "at most": 0.0, "above": 1e-9, "below": -1e-9}
+
 UNIVERSE = tuple(f"COIN{i:02d}" for i in range(38))
 
 
@@ -72,3 +79,25 @@ def observation(day: int, sharpe: float | None = 1.0) -> Performance:
     """Return a performance record of a day in June 2025 (day 1 is the first; later months follow)."""
     at = np.datetime64("2025-06-01") + (day - 1)
     return Performance(observed_at=str(at), days=30, trades=12, sharpe=sharpe, total_return=0.0123, max_drawdown=0.0456)
+
+
+def enough(rule: MoveRule) -> dict[Kind, float]:
+    """Return numbers that just keep every bound of a rule; where one kind has two, one in between."""
+    numbers: dict[Kind, float] = {}
+    for requirement in rule.requirements:
+        value = requirement.bound + _BEYOND[requirement.relation]
+        numbers[requirement.kind] = max(value, numbers.get(requirement.kind, value))
+    if "near_holder" in numbers:
+        numbers["near_holder"] = 0.8
+    return numbers
+
+
+def records(name: str, **changes: float) -> tuple[EvidenceRecord, ...]:
+    """Return the records that just open the way of a name, some of them with another value."""
+    rule = rule_of(name)
+    return records_of(rule, {**enough(rule), **changes}, source=SOURCE)
+
+
+def rule_of(name: str) -> MoveRule:
+    """Return the rule of a name."""
+    return next(rule for rule in RULES if rule.name == name)

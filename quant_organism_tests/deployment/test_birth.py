@@ -54,9 +54,14 @@ def test_who_survived_may_go_as_far_as_it_has_earned_and_says_what_decided():
     how_far = earned(reviewed(edge()))
     assert list(how_far) == [review.candidate.id for review in edge().survivors]
     for review in edge().survivors:
-        decided = [judgement.verdict.reason for judgement in review.judgements if review.standing in judgement.goals]
         found = how_far[review.candidate.id]
-        assert (found.proven, found.why, found.evidence) == (review.standing == "paper", review.why, decided[-1])
+        assert (found.proven, found.why) == (review.standing == "paper", review.why)
+        judged = {judgement.verdict.gate: judgement.verdict for judgement in review.judgements}
+        assert found.numbers["unseen_p"] == judged["holdout_mean"].value
+        assert found.n["unseen_p"] == judged["holdout_mean"].n_used
+        assert found.numbers["gates"] == 1.0
+        assert "pretest_p" not in found.numbers  # it was not made here
+        assert len(found.source) == 16
     assert earned(reviewed(luck())) == {}
 
 

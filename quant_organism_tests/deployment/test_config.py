@@ -1,6 +1,7 @@
 """A document is exact, short, and refuses to be read when anything about it does not fit."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from quant_organism.deployment.config import LISTED_MOVES, LISTED_PERFORMANCE, MAX_BYTES, StrategyConfig
 from quant_organism.errors import InputError, IntegrityError, QuantOrganismError
 from quant_organism.strategies import Committee
-from quant_organism_tests.deployment.documents import UNIVERSE, committee, document, observation, stage_evidence
+from quant_organism_tests.deployment.documents import (
+    UNIVERSE,
+    committee,
+    document,
+    observation,
+    records,
+    stage_evidence,
+)
 
 OLD = Path(__file__).parent / "old_documents"
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -63,17 +71,23 @@ def test_identity_and_kind_are_those_of_what_trades():
 
 @pytest.mark.parametrize(("members", "limit"), [(1, 5_000), (30, 22_000)])
 def test_a_long_life_stays_within_the_size_limit(members, limit):
-    config = document(members=members).moved("shadow", at="2025-05-31", reason="r" * 200, evidence="e" * 200)
+    config = document(members=members).moved("shadow", at="2025-05-31", reason="r" * 200, records=records("one look"))
+    config = config.moved("paper", at="2025-05-31", reason="r" * 200, records=records("night door"))
     for day in range(1, 200):
         config = config.observed(observation(day))
-    for _ in range(12):
-        config = config.moved("decaying", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
-        config = config.moved("shadow", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
-    config = config.moved("retired", at="2026-01-01", reason="r" * 200, evidence="e" * 200)
+    for turn in range(12):
+        fell, back = (
+            f"202{year}-0{month}-01"
+            for year, month in ((6 + turn // 4, 1 + 2 * (turn % 4)), (6 + turn // 4, 2 + 2 * (turn % 4)))
+        )
+        config = config.moved("decaying", at=fell, reason="r" * 200, records=records("drawdown"))
+        config = config.moved("shadow", at=back, reason="r" * 200, records=records("recovered"))
+        config = config.moved("paper", at=back, reason="r" * 200, records=records("day door"))
+    config = config.moved("retired", at="2029-01-01", reason="r" * 200, records=records("hard limit"))
     assert MAX_BYTES[config.kind] == limit
     assert len(config.to_json()) <= limit
     assert config.history[0].to_stage == "born"
-    assert len(config.history) + config.earlier_moves == 27
+    assert len(config.history) + config.earlier_moves == 40
     assert len(config.performance) + config.earlier_performance.records == 199
     assert config.performance[-1] == observation(199)
     assert read(config.to_json()) == config
@@ -109,6 +123,7 @@ def test_a_genome_restricted_to_assets_is_not_the_genome():
     [
         ("genome_version_1", ["born", "shadow", "decaying", "shadow"]),
         ("committee_version_2", ["born", "shadow", "paper"]),
+        ("genome_version_3", ["born", "shadow", "paper"]),
     ],
 )
 def test_a_document_of_an_earlier_version_is_read_in_the_words_of_this_one(name, stages):
@@ -122,9 +137,10 @@ def test_a_document_of_an_earlier_version_is_read_in_the_words_of_this_one(name,
     assert {key: value for key, value in after.items() if key not in renamed} == {
         key: value for key, value in before.items() if key not in renamed
     }
-    told = [{key: move[key] for key in ("at", "reason", "evidence")} for move in before["history"]]
-    assert [{key: move[key] for key in ("at", "reason", "evidence")} for move in after["history"]] == told
-    assert after["schema_version"] == "3"
+    told = [(move["at"], move["reason"], move["evidence"]) for move in before["history"]]
+    assert [(move["at"], move["reason"], move["note"]) for move in after["history"]] == told
+    assert [move["rule"] for move in after["history"]] == ["birth", *["before records"] * (len(stages) - 1)]
+    assert after["schema_version"] == "4"
     assert read(config.to_json()) == config
 
 
@@ -135,7 +151,7 @@ def test_an_altered_document_of_an_earlier_version_is_refused_by_the_checksum_th
 
 
 def test_the_earlier_word_is_no_stage_of_the_present_version():
-    birth = {"at": "2025-05-31T00:00:00Z", "from": None, "to": "testing", "reason": "r", "evidence": "e"}
+    birth = {"at": "2025-05-31T00:00:00Z", "from": None, "to": "testing", "rule": "birth", "reason": "r"}
     stored = tampered(document(), resealed=True, stage="testing", history=[birth])
     with pytest.raises(IntegrityError, match="to: Input should be"):
         read(stored)
@@ -172,18 +188,18 @@ def test_a_document_too_large_to_shorten_is_refused_with_what_makes_it_large():
 
 def test_a_move_needs_the_table_and_time_order():
     config = document()
-    moved = config.moved("shadow", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+    moved = config.moved("shadow", at="2025-06-02", reason="chosen", records=records("one look"))
     assert (config.stage, moved.stage) == ("born", "shadow")
     assert moved.history[-1].from_stage == "born"
     with pytest.raises(InputError, match="from born to live"):
-        config.moved("live", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
+        config.moved("live", at="2025-06-02", reason="chosen", records=records("one look"))
     with pytest.raises(InputError, match="before the last move"):
-        moved.moved("paper", at="2025-06-01", reason="chosen", evidence="Sharpe 1.2")
+        moved.moved("paper", at="2025-06-01", reason="chosen", records=records("night door"))
 
 
 def test_the_past_of_a_strategy_can_be_asked_for():
-    config = document().moved("shadow", at="2025-06-02", reason="chosen", evidence="Sharpe 1.2")
-    config = config.moved("retired", at="2025-06-20", reason="lost", evidence="Sharpe -2")
+    config = document().moved("shadow", at="2025-06-02", reason="chosen", records=records("one look"))
+    config = config.moved("retired", at="2025-06-20", reason="lost", records=records("wealth lost"))
     moments = ["2025-05-30", "2025-05-31", "2025-06-02", "2025-06-19T23:59:59Z", "2025-06-20"]
     assert [config.stage_at(at) for at in moments] == [None, "born", "shadow", "shadow", "retired"]
 
@@ -214,7 +230,7 @@ def test_unusable_values_at_birth_are_named(changes, found):
 
 def test_a_later_version_is_told_apart_before_anything_else_is_judged():
     with pytest.raises(IntegrityError, match=r"newer version.*nothing was changed") as caught:
-        read(tampered(document(), resealed=False, schema_version="4"))
+        read(tampered(document(), resealed=False, schema_version="5"))
     assert caught.value.remedy == "update quant-organism"
 
 
@@ -272,3 +288,53 @@ def test_a_truncated_document_is_never_taken_for_a_whole_one(cut):
 def test_evidence_is_kept_stage_by_stage():
     evidence = stage_evidence(3)
     assert dict(read(document(evidence=evidence).to_json()).evidence) == evidence
+
+
+def test_no_way_to_money_is_written_by_hand_whatever_the_checksum_says():
+    """The evidence "y" once led from born to live in four moves of four seconds."""
+    config = document()
+    birth, at = orjson.loads(config.to_json())["history"][0], "2025-05-31T00:00:00Z"
+    stages = ["born", "shadow", "paper", "testnet", "canary", "live"]
+    for rule, note in (("before records", "y"), ("full money", ""), ("no such rule", "")):
+        moves = [
+            {"at": at, "from": start, "to": end, "rule": rule, "reason": "y", "note": note}
+            for start, end in itertools.pairwise(stages)
+        ]
+        for stage in stages[1:]:
+            history = [birth, *moves[: stages.index(stage)]]
+            if rule == "before records" and stage in ("shadow", "paper"):
+                continue
+            with pytest.raises(IntegrityError, match=r"no records|not proven|no rule"):
+                read(tampered(config, resealed=True, stage=stage, history=history))
+
+
+def test_a_move_left_out_of_the_middle_is_noticed():
+    config = document().moved("shadow", at="2025-05-31", reason="r", records=records("one look"))
+    config = config.moved("paper", at="2025-06-10", reason="r", records=records("day door"))
+    moves = orjson.loads(config.to_json())["history"]
+    with pytest.raises(IntegrityError, match="does not follow"):
+        read(tampered(config, resealed=True, history=[moves[0], moves[2]]))
+
+
+def test_a_stay_that_the_moments_do_not_show_is_refused():
+    config = document().moved("shadow", at="2025-05-31", reason="r", records=records("one look"))
+    config = config.moved("paper", at="2025-06-10", reason="r", records=records("day door"))
+    with pytest.raises(InputError, match="say 7 days in paper, the clock says 6"):
+        config.moved("testnet", at="2025-06-16", reason="r", records=records("paper by trades"))
+    moved = config.moved("testnet", at="2025-06-17", reason="r", records=records("paper by trades"))
+    moves = orjson.loads(moved.to_json())["history"]
+    early = [*moves[:3], {**moves[3], "at": "2025-06-11T00:00:00Z"}]
+    with pytest.raises(IntegrityError, match="too early"):
+        read(tampered(moved, resealed=True, history=early))
+
+
+def test_what_is_for_a_person_the_machine_does_not_do():
+    config = document().moved("shadow", at="2025-05-31", reason="r", records=records("one look"))
+    with pytest.raises(InputError, match="approved is not known"):
+        config.moved("retired", at="2025-06-01", reason="r", records=[], by="person")
+    assert (
+        config.moved("retired", at="2025-06-01", reason="r", records=records("by a person"), by="person").stage
+        == "retired"
+    )
+    with pytest.raises(InputError):
+        config.moved("retired", at="2025-06-01", reason="r", records=records("by a person"))

@@ -37,7 +37,7 @@ for seed in range(start, start + 10_000):
     config = document(seed)
     repository.save(config)
     print(config.id, flush=True)
-    repository.archive(config.id, "lost money", at="2025-06-05", evidence="Sharpe -2")
+    repository.archive(config.id, "lost money", at="2025-06-05")
 """
 )
 

@@ -8,7 +8,15 @@ import pytest
 from quant_organism.deployment.deploy import Earned, deploy, pool_at
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import IntegrityError
-from quant_organism_tests.deployment.documents import document, observation, provenance
+from quant_organism_tests.deployment.documents import (
+    SOURCE,
+    document,
+    enough,
+    observation,
+    provenance,
+    records,
+    rule_of,
+)
 
 FIRST = provenance(date="2025-05-30")
 SECOND = provenance(date="2025-05-31")
@@ -32,8 +40,11 @@ def returns_of(*groups):
     }
 
 
-UNPROVEN = Earned(False, "unproven: fell short of paper at decision", "p = 0.04 on unseen days")
-PROVEN = Earned(True, "passed every gate of profile full", "p = 0.003 on search and unseen days")
+NIGHT = {**enough(rule_of("one look")), **enough(rule_of("night door"))}
+"""Numbers of the strategy itself; those of the pool come from its returns."""
+
+UNPROVEN = Earned(False, "unproven: fell short of paper at decision", NIGHT, SOURCE)
+PROVEN = Earned(True, "passed every gate of profile full", NIGHT, SOURCE)
 
 
 def run(repository, cycle, found, *, proven=(), **changes):
@@ -52,15 +63,16 @@ def actions(result):
 
 
 def test_the_chosen_enter_shadow_with_their_evidence_and_the_others_wait_as_born(repository):
-    found = survivors(FIRST, range(4))
-    result = run(repository, FIRST, found, limit=3)
-    assert [config.stage for config in result.documents] == ["shadow"] * 3 + ["born"]
+    found = survivors(FIRST, range(11))
+    result = run(repository, FIRST, found)
+    assert [config.stage for config in result.documents] == ["shadow"] * 10 + ["born"]
     assert list(repository.load_all().documents) == list(result.documents)
-    assert len(result.deployed) == 3
-    best = result.documents[0]
-    assert best.history[-1].at == "2025-05-30T00:00:00Z"
-    assert best.history[-1].evidence == result.decisions[0].reason
-    assert result.decisions[-1].reason == "pool full: 3 of 3"
+    assert len(result.deployed) == 10
+    last = result.documents[0].history[-1]
+    assert (last.at, last.rule) == ("2025-05-30T00:00:00Z", "one look")
+    assert {record.kind: record.value for record in last.records}["unseen_p"] == NIGHT["unseen_p"]
+    assert result.decisions[-1].action == "wait"
+    assert result.decisions[-1].reason.startswith("in_shadow is 10, below 10 needed")
 
 
 def test_the_proven_go_on_to_paper_and_the_others_are_marked_unproven(repository):
@@ -71,7 +83,7 @@ def test_the_proven_go_on_to_paper_and_the_others_are_marked_unproven(repository
     assert stages == {found[0].id: "shadow", found[1].id: "shadow", proven: "paper"}
     born, watched, promoted = repository.load(proven).history
     assert (born.to_stage, watched.to_stage, promoted.to_stage) == ("born", "shadow", "paper")
-    assert (promoted.reason, promoted.evidence) == (PROVEN.why, PROVEN.evidence)
+    assert (promoted.reason, promoted.rule) == (PROVEN.why, "night door")
     assert "unproven: fell short of paper at decision" in repository.load(found[0].id).history[-1].reason
     before = snapshot(repository.root)
     assert run(repository, FIRST, found, proven=[proven]) == result
@@ -92,20 +104,20 @@ def test_nothing_survived_means_nothing_written(repository):
 
 
 def test_the_same_cycle_again_gives_the_same_bytes_and_decisions(repository):
-    found = survivors(FIRST, range(5))
-    first = run(repository, FIRST, found, limit=3)
+    found = survivors(FIRST, range(12))
+    first = run(repository, FIRST, found)
     before = snapshot(repository.root)
-    assert run(repository, FIRST, found, limit=3) == first
+    assert run(repository, FIRST, found) == first
     assert snapshot(repository.root) == before
 
 
 def test_an_earlier_day_repeated_decides_as_it_did_then(repository):
-    first = run(repository, FIRST, survivors(FIRST, range(4)), limit=6)
-    second = run(repository, SECOND, survivors(SECOND, range(10, 14)), limit=6)
+    first = run(repository, FIRST, survivors(FIRST, range(8)))
+    second = run(repository, SECOND, survivors(SECOND, range(20, 24)))
     assert [config.stage for config in second.documents] == ["shadow", "shadow", "born", "born"]
     before = snapshot(repository.root)
-    assert run(repository, FIRST, survivors(FIRST, range(4)), limit=6) == first
-    assert run(repository, SECOND, survivors(SECOND, range(10, 14)), limit=6) == second
+    assert run(repository, FIRST, survivors(FIRST, range(8))) == first
+    assert run(repository, SECOND, survivors(SECOND, range(20, 24))) == second
     assert snapshot(repository.root) == before
 
 
@@ -120,9 +132,9 @@ def test_documents_that_moved_on_are_kept_and_said_to_be(repository):
     found = survivors(FIRST, range(5))
     run(repository, FIRST, found)
     papered, observed, retired = (config.id for config in found[:3])
-    repository.move(papered, "paper", at="2025-06-10", reason="two good weeks", evidence="Sharpe 1.4")
+    repository.move(papered, "paper", at="2025-06-10", reason="two good weeks", records=records("day door"))
     repository.update_performance(observed, observation(9))
-    repository.archive(retired, "lost money", at="2025-06-11", evidence="Sharpe -2")
+    repository.archive(retired, "lost money", at="2025-06-11")
     before = snapshot(repository.root)
 
     result = run(repository, FIRST, found)
@@ -144,21 +156,59 @@ def test_a_strategy_found_again_by_a_later_cycle_stays_where_it_is(repository):
 
 
 def test_one_that_only_waited_gets_its_chance_in_the_cycle_that_finds_it_again(repository):
-    run(repository, FIRST, survivors(FIRST, range(2)), limit=1)
+    run(repository, FIRST, survivors(FIRST, range(11)))
     waiting = document(0).id
     assert repository.load(waiting).stage == "born"
-    run(repository, SECOND, survivors(SECOND, [0]), limit=2)
+    repository.archive(document(10).id, "room for another", at="2025-05-30T12:00:00Z")
+    run(repository, SECOND, survivors(SECOND, [0]))
     assert repository.load(waiting).stage == "shadow"
     assert repository.load(waiting).provenance == SECOND
-    result = run(repository, FIRST, survivors(FIRST, range(2)), limit=1)
+    result = run(repository, FIRST, survivors(FIRST, range(11)))
     (kept,) = [decision for decision in result.decisions if decision.id == waiting]
     assert (kept.action, kept.reason[:32]) == ("keep", "in shadow since 2025-05-31T00:00")
+
+
+def together(first, second, correlation):
+    """Return the returns of two strategies that correlate just so."""
+    rng = np.random.default_rng(0)
+    x, y = np.linalg.qr(rng.normal(0, 1, (200, 2)) - rng.normal(0, 1, (200, 2)).mean(axis=0))[0].T
+    x, y = x - x.mean(), y - y.mean()
+    y -= x * (x @ y) / (x @ x)
+    y *= np.linalg.norm(x) / np.linalg.norm(y)
+    return {first: x, second: correlation * x + np.sqrt(1 - correlation**2) * y}
+
+
+@pytest.mark.parametrize(("correlation", "stage"), [(0.69, "paper"), (0.8, "shadow"), (0.91, "born")])
+def test_who_is_like_the_holder_of_a_seat_stands_by_in_shadow_and_who_is_the_same_bet_is_not_born(
+    repository, correlation, stage
+):
+    """On the second night a committee that correlated by .94 with the first waited for ever."""
+    holder, newcomer = document(0), document(1)
+    earned = dict.fromkeys([holder.id, newcomer.id], PROVEN)
+    returns = together(holder.id, newcomer.id, correlation)
+    for cycle, config in ((FIRST, 0), (SECOND, 1)):
+        found = survivors(cycle, [config])
+        deploy(repository, found, returns, cycle=cycle, interval="1h", at=cycle.date, earned=earned)
+    assert repository.load(holder.id).stage == "paper"
+    assert repository.load(newcomer.id).stage == stage
+
+
+@pytest.mark.parametrize("kind", ["pretest_p", "gates", "unseen_p"])
+def test_nobody_is_watched_without_the_evidence_of_its_birth(repository, kind):
+    (config,) = survivors(FIRST, [0])
+    numbers = {name: value for name, value in NIGHT.items() if name != kind}
+    earned = {config.id: Earned(True, "passed", numbers, SOURCE)}
+    result = deploy(
+        repository, [config], returns_of([config]), cycle=FIRST, interval="1h", at=FIRST.date, earned=earned
+    )
+    assert (result.decisions[0].action, repository.load(config.id).stage) == ("wait", "born")
+    assert f"{kind} is not known" in result.decisions[0].reason
 
 
 def test_the_retired_do_not_come_back(repository):
     found = survivors(FIRST, [0])
     run(repository, FIRST, found)
-    repository.archive(found[0].id, "lost money", at="2025-05-30T12:00:00Z", evidence="Sharpe -2")
+    repository.archive(found[0].id, "lost money", at="2025-05-30T12:00:00Z")
     result = run(repository, SECOND, survivors(SECOND, [0]))
     (decision,) = result.decisions
     assert decision.action == "keep"
@@ -167,9 +217,9 @@ def test_the_retired_do_not_come_back(repository):
 
 
 def test_markets_and_intervals_have_pools_of_their_own(repository):
-    run(repository, FIRST, survivors(FIRST, range(2)), limit=2)
+    run(repository, FIRST, survivors(FIRST, range(2)))
     elsewhere = provenance(market="files-hl_perp_1h", date="2025-05-31")
-    result = run(repository, elsewhere, survivors(elsewhere, range(5, 7)), limit=2)
+    result = run(repository, elsewhere, survivors(elsewhere, range(5, 7)))
     assert len(result.deployed) == 2
     assert pool_at(repository, SECOND, "4h", at="2025-06-01") == []
     assert len(pool_at(repository, SECOND, "1h", at="2025-06-01")) == 2

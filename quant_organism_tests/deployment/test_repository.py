@@ -3,12 +3,13 @@
 import itertools
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import BusyError, InputError
-from quant_organism_tests.deployment.documents import document, observation
+from quant_organism_tests.deployment.documents import document, observation, records
 
 
 @pytest.fixture
@@ -47,9 +48,9 @@ def test_queries_by_stage_fitness_activity_and_number(repository):
     repository.save_many([document(seed, fitness=seed / 10) for seed in range(6)])
     by_fitness = ids(repository.load_all())
     best, second, third = by_fitness[:3]
-    repository.move(best, "shadow", at="2025-06-10", reason="chosen", evidence="Sharpe 0.5")
+    repository.move(best, "shadow", at="2025-06-10", reason="chosen", records=records("one look"))
     repository.update_performance(second, observation(20))
-    repository.archive(third, "lost money", at="2025-06-05", evidence="Sharpe -2")
+    repository.archive(third, "lost money", at="2025-06-05")
 
     assert ids(repository.load_all(stage="shadow")) == [best]
     assert ids(repository.load_all(min_fitness=0.35)) == [best, second]
@@ -64,14 +65,14 @@ def test_queries_by_stage_fitness_activity_and_number(repository):
 def test_the_archived_move_to_their_folder_with_the_reason_and_stay_there(repository):
     config = document()
     repository.save(config)
-    retired = repository.archive(config.id, "lost money", at="2025-06-05", evidence="Sharpe -2")
+    retired = repository.archive(config.id, "lost money", at="2025-06-05")
     assert [path.parent.name for path in repository.root.rglob("*.json")] == ["archive"]
     assert repository.load(config.id) == retired
     assert (retired.history[-1].to_stage, retired.history[-1].reason) == ("retired", "lost money")
     for attempt in (
         lambda: repository.save(config),
         lambda: repository.update_performance(config.id, observation(9)),
-        lambda: repository.move(config.id, "shadow", at="2025-06-09", reason="r", evidence="e"),
+        lambda: repository.move(config.id, "shadow", at="2025-06-09", reason="r", records=records("one look")),
         lambda: repository.archive(config.id, "again", at="2025-06-09"),
     ):
         with pytest.raises(InputError, match="retired"):
@@ -83,7 +84,7 @@ def test_a_refused_move_leaves_the_document_as_it_was(repository):
     path = repository.save(config)
     before = path.read_bytes()
     with pytest.raises(InputError, match="from born to live"):
-        repository.move(config.id, "live", at="2025-06-05", reason="greed", evidence="none")
+        repository.move(config.id, "live", at="2025-06-05", reason="greed", records=[])
     with pytest.raises(InputError, match="no reason"):
         repository.archive(config.id, "", at="2025-06-05")
     assert path.read_bytes() == before
@@ -117,8 +118,8 @@ def test_an_unknown_id_says_how_to_see_the_known_ones(repository):
 def test_the_summary_counts_stages_and_families_and_describes_fitness(repository):
     configs = [document(seed, fitness=float(seed)) for seed in range(5)]
     repository.save_many([*configs, document(9, members=30, fitness=2.0)])
-    repository.move(configs[4].id, "shadow", at="2025-06-10", reason="chosen", evidence="Sharpe 4")
-    repository.archive(configs[0].id, "dull", at="2025-06-10", evidence="Sharpe 0")
+    repository.move(configs[4].id, "shadow", at="2025-06-10", reason="chosen", records=records("one look"))
+    repository.archive(configs[0].id, "dull", at="2025-06-10")
     summary = repository.summary()
     assert {stage: count for stage, count in summary.stages.items() if count} == {"born": 4, "shadow": 1, "retired": 1}
     assert summary.fitness_quartiles == (1.0, 2.0, 2.0, 3.0, 4.0)
@@ -133,7 +134,7 @@ def test_after_a_crash_between_archiving_and_removal_the_archived_document_count
     config = document()
     path = repository.save(config)
     alive = path.read_bytes()
-    retired = repository.archive(config.id, "lost money", at="2025-06-05", evidence="Sharpe -2")
+    retired = repository.archive(config.id, "lost money", at="2025-06-05")
     path.write_bytes(alive)
     assert repository.load(config.id) == retired
     assert repository.load_all().documents == ()
@@ -184,3 +185,28 @@ def test_a_writer_that_waited_too_long_says_so(repository):
     impatient = StrategyRepository(repository.root, patience_s=0.05)
     with repository.writing(), pytest.raises(BusyError, match="another process"):
         impatient.save(document())
+
+
+def test_where_orders_are_sent_a_strategy_stays_by_the_repository_s_clock(tmp_path):
+    """Whoever dates a move back does not shorten the stay: a week on testnet is a week of the clock."""
+    moment = [datetime(2025, 6, 1, tzinfo=UTC)]
+    repository = StrategyRepository(tmp_path / "strategies", now=lambda: moment[0])
+    config = document()
+    repository.save(config)
+    repository.move(config.id, "shadow", at="2025-05-31", reason="r", records=records("one look"))
+    repository.move(config.id, "paper", at="2025-05-31", reason="r", records=records("night door"))
+    week = {"reason": "r", "records": records("paper by trades")}
+    with pytest.raises(InputError, match="the clock says 1"):
+        repository.move(config.id, "testnet", at="2025-06-20", **week)
+    with pytest.raises(InputError, match="in the future"):
+        repository.move(config.id, "decaying", at="2025-06-20", reason="r", records=records("drawdown"))
+    moment[0] += timedelta(days=7)
+    moved = repository.move(config.id, "testnet", at="2025-06-07", **week)
+    assert moved.history[-1].at == "2025-06-08T00:00:00Z"
+    canary = {"reason": "r", "records": records("canary"), "by": "person"}
+    with pytest.raises(InputError, match="the clock says 0"):
+        repository.move(config.id, "canary", **canary)
+    moment[0] += timedelta(days=7)
+    with pytest.raises(InputError, match="for a person"):
+        repository.move(config.id, "canary", reason="r", records=records("canary"))
+    assert repository.move(config.id, "canary", **canary).stage == "canary"

@@ -64,14 +64,19 @@ def test_numbers_of_a_cycle_are_metadata_that_plot_over_time(finished: Workshop)
     assert latest(finished, "validated_strategies")["survivors"] == latest(finished, "strategy_configs")["documents"]
 
 
-def test_what_was_deployed_is_what_survived_and_is_watched(finished: Workshop) -> None:
+def test_who_survived_on_too_few_days_is_not_watched_and_the_decision_names_what_it_lacks(finished: Workshop) -> None:
+    """72 days in sample are too few for the test before the search, and 34 unseen days for their p-value."""
     decisions = read(finished, "deployed_configs")
     documents = StrategyRepository(finished.settings.data_dir / "strategies").load_all().documents
     survivors = read(finished, "validated_strategies").filter("passed")["candidate"]
     assert {document.id for document in documents} == set(survivors)
-    watched = {document.id for document in documents if document.stage == "shadow"}
-    assert watched == set(decisions.filter(pl.col("action") == "deploy")["id"])
-    assert len(watched) == latest(finished, "deployed_configs")["deployed"] > 0
+    assert {document.stage for document in documents} == {"born"}
+    assert set(decisions["id"]) == set(survivors)
+    assert set(decisions["action"]) == {"wait"}
+    for reason in decisions["reason"]:
+        assert "pretest_p is not known, at most 0.1 needed" in reason
+        assert "unseen_p is not known, at most 0.5 needed" in reason
+    assert latest(finished, "deployed_configs")["deployed"] == 0
 
 
 def test_everything_found_names_the_data_and_the_search_it_comes_from(finished: Workshop) -> None:

@@ -14,6 +14,7 @@ from quant_organism.deployment.records import Performance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.market.lake import Lake
 from quant_organism.orchestration.sensors import re_evolution
+from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop, settings
 
@@ -58,8 +59,14 @@ def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
 
 
 def watched(workshop: Workshop) -> tuple[StrategyRepository, StrategyConfig]:
+    """Return the best strategy, moved to shadow: 120 days are too few for the evidence that it would need."""
     repository = StrategyRepository(workshop.settings.data_dir / "strategies")
-    return repository, next(d for d in repository.load_all().documents if d.stage == "shadow")
+    document = repository.load_all().documents[0]
+    if document.stage == "born":
+        document = repository.move(
+            document.id, "shadow", at=LAST.isoformat(), reason="a test's", records=records("one look")
+        )
+    return repository, document
 
 
 def searched(workshop: Workshop) -> pl.DataFrame:

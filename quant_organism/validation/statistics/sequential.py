@@ -20,8 +20,8 @@ PROMOTE_AT = 20.0
 HALF_LIFE_DAYS = 60.0
 
 FLOOR = 0.75
-"""Share of the backtest's deviation below which no day's deviation is taken to lie. With 0.5, a payoff of mean zero that
-crashes on 2 % of days reached 20 on 7 to 9 % of two-year paths instead of 5 %."""
+"""Share of the backtest's deviation below which no day's deviation is taken to lie. With 0.5, a payoff of mean zero
+that crashes on 2 % of days reached 20 on 7 to 9 % of two-year paths instead of 5 %."""
 
 Floats = NDArray[np.float64]
 
