@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OrderEnded,
     )
     from quant_organism.trading.ledger import TraderLedger, ledger_path
+    from quant_organism.trading.live import LiveExecution
     from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
     from quant_organism.trading.reading import MICRO_USD, HeldPosition, LedgerReader, TraderStatus, held_positions
     from quant_organism.trading.records import (
@@ -74,6 +75,7 @@ __all__ = [
     "LevelsAtOpen",
     "LineLost",
     "LineRestored",
+    "LiveExecution",
     "Mode",
     "ModelledExecution",
     "OrderEnded",
@@ -89,6 +91,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "LiveExecution": "live",
     "AccountFollower": "follower",
     "AccountSnapshot": "follower",
     "BooksDiffer": "follower",

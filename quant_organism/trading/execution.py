@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from quant_organism.backtest.account import (
     AccountBar,
@@ -72,6 +72,14 @@ class Execution(Protocol):
         """
         ...
 
+    def state(self) -> dict[str, Any]:
+        """Return what must be saved in one piece with the account, as values of JSON."""
+        ...
+
+    def restore(self, state: Mapping[str, Any], /) -> None:
+        """Take up what `state` returned."""
+        ...
+
 
 @dataclass(frozen=True)
 class ModelledExecution:
@@ -99,3 +107,10 @@ class ModelledExecution:
 
         trade_account_bar(account, made, bar, levels(bar.open), self.model, door)
         return events
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: all that it knows is the account."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any], /) -> None:
+        """Take nothing up."""

@@ -163,6 +163,7 @@ class AccountLane:
             "withheld": [[*key, *pair] for key, pair in sorted(self.withheld.items())],
             "entered": [[*pair, time] for pair, time in sorted(self.entered.items())],
             "pipeline": self.pipeline.state(),
+            "execution": self.execution.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -170,6 +171,7 @@ class AccountLane:
         self.withheld = {(a, b, c): (wanted, kept) for a, b, c, wanted, kept in state["withheld"]}
         self.entered = {(strategy, symbol): time for strategy, symbol, time in state["entered"]}
         self.pipeline.restore(state["pipeline"])
+        self.execution.restore(state["execution"])
         if state["close"] is not None:
             close = _close_of(state["close"])
             self.granted = dict(close.units)

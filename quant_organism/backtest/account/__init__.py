@@ -4,7 +4,7 @@
 What a strategy decides is the business of `strategies`; how orders reach the venue, that of `trading`.
 """
 
-from quant_organism.backtest.account.book import AccountBook, LegKey, StandingOrder, SubAccount
+from quant_organism.backtest.account.book import IOC, STOP, TARGET, AccountBook, LegKey, StandingOrder, SubAccount
 from quant_organism.backtest.account.committee import (
     AccountRun,
     AccountSetting,
@@ -14,10 +14,14 @@ from quant_organism.backtest.account.committee import (
     virtual_window,
 )
 from quant_organism.backtest.account.door import (
+    BY_HAND,
+    DELEVERAGED,
+    LIQUIDATED,
     AccountFill,
     AccountFunding,
     AccountReject,
     CapitalPaid,
+    CashTaken,
     HandRelease,
     PlanSent,
     Rearmed,
@@ -43,7 +47,13 @@ from quant_organism.backtest.account.walk import AccountPath, walk
 from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
 
 __all__ = [
+    "BY_HAND",
+    "DELEVERAGED",
+    "IOC",
+    "LIQUIDATED",
     "SIZES_USD",
+    "STOP",
+    "TARGET",
     "AccountBar",
     "AccountBook",
     "AccountClose",
@@ -58,6 +68,7 @@ __all__ = [
     "AccountRun",
     "AccountSetting",
     "CapitalPaid",
+    "CashTaken",
     "FillModel",
     "HandRelease",
     "LegKey",

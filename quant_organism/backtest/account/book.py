@@ -287,8 +287,11 @@ def order_line(time: int, symbol: str, kind: str, lots: int, level: int) -> str:
 
 
 def client_id(account: str, time: int, symbol: str, kind: str, number: int) -> str:
-    """Return an order's own identity at the venue (cloid): the same order never has two."""
-    return "0x" + sha256(f"{account}|{time}|{symbol}|{kind}|{number}".encode()).hexdigest()[:32]
+    """Return an order's own identity at the venue (cloid): the same order never has two.
+
+    It begins as all ids of this house do (`trading.orders`), so that a lost journal's orders are known by it.
+    """
+    return "0x716f" + sha256(f"{account}|{time}|{symbol}|{kind}|{number}".encode()).hexdigest()[:28]
 
 
 def _finite(value: float) -> float | None:

@@ -155,6 +155,16 @@ class CapitalPaid:
     amount: int
 
 
+@dataclass(frozen=True)
+class CashTaken:
+    """What the venue took for no trade and no funding, in whole micro-USD; gave where negative.
+
+    What its vault keeps of a liquidated account, or a difference that a person has accepted: a loss, and no capital.
+    """
+
+    amount: int
+
+
 def book(account: AccountBook, event: object) -> None:
     """Book an event of this module into an account.
 
@@ -286,6 +296,12 @@ def _(event: TradingHalted, account: AccountBook) -> None:
         account.gone.discard(event.symbol)
     else:
         account.gone.add(event.symbol)
+
+
+@_book.register
+def _(event: CashTaken, account: AccountBook) -> None:
+    account.cash -= event.amount
+    account.execution.cash -= event.amount
 
 
 @_book.register

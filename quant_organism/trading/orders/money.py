@@ -185,6 +185,13 @@ class MoneyBook:
             ):
                 self._store.set_fact(name, str(self._known(name) + value))
 
+    def cash(self) -> Decimal:
+        """Return cash by the books, USD: equity without the value of positions; 0 before they have begun."""
+        traded = self._traded()
+        paid, fees = traded.paid - self._known("before_paid"), traded.fees - self._known("before_fees")
+        flows = sum((flow.usd for flow in self.flows()), _NOTHING)
+        return self._known("opening_cash") - paid - fees + flows
+
     def balance(self, state: AccountState) -> Balance | None:
         """Hold the venue's equity against the books; None: they have not begun, or the venue's cash cannot be told."""
         cash = state.cash_usd

@@ -1,0 +1,426 @@
+"""Live execution: an account's plans sent to a venue, and what came of them booked (rules A6 and A7).
+
+What was sent stands in the journal before it is sent, under ids that follow from the plan; what came is booked from the
+journal, in the order of its writing, from where the account was saved last. So a process may be killed at any
+instruction: the next one sends nothing twice and books everything once. Every position has a stop at the venue, or is
+closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from quant_organism.backtest.account import (
+    BY_HAND,
+    IOC,
+    STOP,
+    TARGET,
+    AccountBar,
+    AccountBook,
+    AccountFill,
+    AccountOrder,
+    AccountReject,
+    AccountRules,
+    Plan,
+    PlanSent,
+    RestingSent,
+    StandingOrder,
+    TradedAsset,
+    book,
+    plan_resting,
+)
+from quant_organism.errors import InputError, IntegrityError
+from quant_organism.trading.execution import LevelsAtOpen
+from quant_organism.trading.live_orders import (
+    UNPROTECTED,
+    fill_event,
+    flow_event,
+    kind_of,
+    lots_of,
+    micro,
+    order_name,
+    resting_order,
+    stands_as,
+    taking_order,
+    traded_asset,
+)
+from quant_organism.trading.orders import NotFlat, OrderManager, cloid_of, flatten, set_leverage
+from quant_organism.trading.orders.states import OrderRecord
+from quant_organism.venue import Accepted, CashFlow, Fill, VenueError
+from quant_organism.venue.protocol import is_perpetual_name
+
+LATE_MS: Final = 60_000
+"""So long after its close a plan's orders are still sent; later the next close plans anew."""
+PROTECT_SECONDS: Final = 5.0
+"""So long a position may be without its stop before it is closed."""
+
+_RESTING: Final = (STOP, TARGET)
+
+log = logging.getLogger(__name__)
+
+
+class LiveExecution:
+    """Carries out the plans of one account at a venue; an `Execution`.
+
+    Between `begin` and `finish` somebody calls `watch`, every second or so: it books what came, moves the resting
+    orders after it, and closes what cannot be protected.
+
+    Parameters
+    ----------
+    manager
+        Of the venue account's orders; books and venue have been compared.
+    now_ms
+        The venue's time; None: as its answers show it.
+    late_ms, protect_seconds
+        See `LATE_MS` and `PROTECT_SECONDS`.
+    clock, sleep
+        Seconds of a clock that never goes back, and how to wait.
+    """
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        *,
+        now_ms: Callable[[], int] | None = None,
+        late_ms: int = LATE_MS,
+        protect_seconds: float = PROTECT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.manager = manager
+        self._now = now_ms or manager.venue.venue_ms
+        self._late_ms, self._protect_seconds = late_ms, protect_seconds
+        self._clock, self._sleep = clock, sleep
+        self._fill_place = self._flow_place = 0
+        self._sent_close = -1
+        self._opens: dict[str, float] = {}
+        """First prices of the bar that forms, by symbol: levels follow from them until the next plan."""
+        self._events: list[object] = []
+        self._bare: dict[str, float] = {}
+        """Since when a position is without its stop, by symbol."""
+
+    # from here on
+
+    def open(self, name: str, rules: AccountRules, assets: Mapping[str, TradedAsset]) -> AccountBook:
+        """Return an account that has what the venue's has: its cash, and what is held, which is somebody else's.
+
+        Raises
+        ------
+        VenueError
+            There was no answer.
+        InputError
+            Books and venue have not been compared, or the venue does not list an asset as it is given.
+        """
+        journal, venue = self.manager.journal, self.manager.venue
+        if journal.money.opened_ms() is None:
+            raise InputError("books and venue have not been compared", where=name, remedy="call reconcile")
+        marks = {item.coin: item.mark_px for item in venue.account().positions}
+        known = {**{coin: traded_asset(venue.listed(coin)) for coin in journal.positions()}, **assets}
+        self._check(known)
+
+        def work() -> AccountBook:
+            self._fill_place, self._flow_place = journal.places()[0], journal.money.newest_place()
+            held = journal.positions()
+            fills: list[AccountFill] = []
+            for coin, szi in held.items():
+                asset, px = known[coin], marks.get(coin) or venue.mids()[coin]
+                lots = lots_of(asset, szi, coin)
+                notional = micro(abs(szi) * px)
+                fills.append(AccountFill(self._now(), coin, lots, notional, 0, BY_HAND, max(notional // abs(lots), 1)))
+            value = sum(fill.notional if fill.lots > 0 else -fill.notional for fill in fills)
+            account = AccountBook.opened(name, rules, known, micro(journal.money.cash()) + value)
+            for fill in fills:
+                book(account, fill)
+            return account
+
+        return journal.batch(work)
+
+    def prepare(self, account: AccountBook) -> None:
+        """Have the venue hold cross margin at the account's leverage for every asset (A9).
+
+        Raises
+        ------
+        VenueError
+            There was no answer, or the venue refuses it.
+        InputError
+            The venue does not list an asset as the account knows it.
+        """
+        self._check(account.assets)
+        for symbol, asset in sorted(account.assets.items()):
+            room, wanted = self.manager.venue.room(symbol), int(min(account.rules.leverage, asset.tiers[0][1]))
+            if room.is_cross and room.leverage == wanted:
+                continue
+            outcome = set_leverage(self.manager, symbol, wanted)
+            if not isinstance(outcome, Accepted):
+                raise VenueError(
+                    f"leverage {wanted} was not set: {outcome.text}", where=symbol, remedy="set it by hand"
+                )
+
+    def state(self) -> dict[str, Any]:
+        """Return what must be saved with the account, in one piece with it."""
+        return {
+            "fill": self._fill_place,
+            "flow": self._flow_place,
+            "close": self._sent_close,
+            "opens": dict(sorted(self._opens.items())),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned, with the account that was saved with it.
+
+        Raises
+        ------
+        IntegrityError
+            The journal knows less than was booked from it: it is another one.
+        """
+        newest = (self.manager.journal.places()[0], self.manager.journal.money.newest_place())
+        if state["fill"] > newest[0] or state["flow"] > newest[1]:
+            raise IntegrityError(
+                "the journal holds less than the account has booked from it",
+                where=self.manager.venue.address,
+                remedy="open the account anew: cash and positions are taken from the venue",
+            )
+        self._fill_place, self._flow_place, self._sent_close = state["fill"], state["flow"], state["close"]
+        self._opens = dict(state["opens"])
+
+    # plans
+
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Send the orders of a plan, book what came of them, and have stops and targets rest.
+
+        Raises
+        ------
+        VenueError, StorageError
+            Nothing more can be sent now; what was sent is in the journal, and `watch` goes on from there.
+        NotFlat
+            A position can be neither protected nor closed.
+        """
+        return self._carried_out(account, made, levels)
+
+    def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:
+        """Book what came until the bar's close; what an IOC left is not chased.
+
+        Raises
+        ------
+        VenueError, StorageError, NotFlat
+            As `begin`.
+        """
+        return self._carried_out(account, made, levels)
+
+    def watch(self, account: AccountBook, levels: LevelsAtOpen) -> list[object]:
+        """Book what the journal has heard, move resting orders after it, protect or close; return what was booked.
+
+        The venue is asked for nothing that the journal is told of by an `AccountFollower`.
+
+        Raises
+        ------
+        VenueError, StorageError, NotFlat
+            As `begin`.
+        """
+        self.manager.settle()
+        self._take(account)
+        self._rest(account, levels)
+        return self._told()
+
+    def differences(self, account: AccountBook) -> dict[str, tuple[int, int]]:
+        """Return where account and venue differ: lots by symbol, and `cash` in micro-USD; empty: nowhere.
+
+        Raises
+        ------
+        VenueError
+            There was no answer.
+        """
+        state = self.manager.venue.account()
+        theirs = {
+            item.coin: lots_of(traded_asset(self.manager.venue.listed(item.coin)), item.szi, item.coin)
+            for item in state.positions
+        }
+        pairs = {coin: (account.positions.get(coin, 0), theirs.get(coin, 0)) for coin in {*account.positions, *theirs}}
+        if state.cash_usd is not None:
+            pairs["cash"] = (account.cash, micro(state.cash_usd))
+        return {name: pair for name, pair in sorted(pairs.items()) if pair[0] != pair[1]}
+
+    def _carried_out(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        manager = self.manager
+        manager.settle()
+        manager.sync_fills()
+        manager.sync_flows()
+        if not any(manager.journal.find(order.cloid) for order in made.orders):
+            self._take(account)
+        if self._sent_close != made.close.time:
+            mids = manager.venue.mids()
+            self._opens = {symbol: float(px) for symbol, px in mids.items() if symbol in account.assets}
+            references = {
+                symbol: account.assets[symbol].lot_price(self._opens[symbol])
+                if symbol in self._opens
+                else made.marks[symbol]
+                for symbol in sorted(made.targets)
+            }
+            self._book(account, PlanSent(made, references))
+            self._sent_close = made.close.time
+            self._send(account, made)
+        self._take(account)
+        self._rest(account, levels)
+        return self._told()
+
+    def _send(self, account: AccountBook, made: Plan) -> None:
+        is_late = self._now() > made.close.time + self._late_ms
+        for reduces in (True, False):  # what reduces does not wait for a disk
+            orders = [order for order in made.orders if order.reduces is reduces]
+            known = [order for order in orders if self.manager.journal.find(order.cloid) is not None]
+            if is_late and orders and not known:
+                log.warning("account %s: %d orders of a plan are too late to be sent", account.account, len(orders))
+            for order in known if is_late else orders:
+                self._send_one(account, order)
+
+    def _send_one(self, account: AccountBook, order: AccountOrder) -> None:
+        name = order_name(IOC, account.account, order.symbol, order.cloid)
+        taking = taking_order(account.assets[order.symbol], order)
+        (record,) = self.manager.place(name, [taking])
+        if record.state == "rejected":
+            self._book(account, AccountReject(order.symbol))
+        elif record.missing_sz:
+            self._await_fills(order.cloid)
+
+    def _await_fills(self, cloid: str) -> None:
+        """Fetch fills until those are here of which the venue has told."""
+
+        def look() -> bool:
+            self.manager.sync_fills()
+            return not self.manager.journal.order(cloid).missing_sz
+
+        self.manager.look_until(look, bool)
+
+    # what came
+
+    def _take(self, account: AccountBook) -> None:
+        """Book the fills and the money that the journal has and the account has not, by time."""
+        journal = self.manager.journal
+        fills = journal.fills_after(self._fill_place)
+        flows = journal.money.flows_after(self._flow_place)
+        heard: list[tuple[int, int, int, Fill | CashFlow]] = [(fill.time_ms, 0, place, fill) for place, fill in fills]
+        heard += [(flow.time_ms, 1, place, flow) for place, flow in flows]
+        for *_, what in sorted(heard, key=lambda row: row[:3]):
+            if isinstance(what, CashFlow):
+                self._book(account, flow_event(account, what))
+            elif is_perpetual_name(what.coin):
+                if what.coin not in account.assets:
+                    account.assets[what.coin] = traded_asset(self.manager.venue.listed(what.coin))
+                self._book(account, fill_event(account, what, None if what.cloid is None else journal.find(what.cloid)))
+        self._fill_place = max([self._fill_place, *(place for place, _ in fills)])
+        self._flow_place = max([self._flow_place, *(place for place, _ in flows)])
+
+    # what rests
+
+    def _rest(self, account: AccountBook, levels: LevelsAtOpen) -> None:
+        """Have the resting orders at the venue be those that the positions ask for, or close the positions."""
+        due = plan_resting(account, levels(self._opens))
+        if due.changes:
+            self._book(account, RestingSent(due))
+        cloids = {(change.symbol, change.kind): change.cloid for change in due.changes}
+        failures: list[NotFlat] = []
+        for symbol in sorted({*account.resting, *account.positions, *self._resting_symbols(account)}):
+            is_hopeless = self._stand(account, symbol, cloids)
+            if symbol not in account.positions or self._is_protected(account, symbol):
+                self._bare.pop(symbol, None)
+                continue
+            since = self._bare.setdefault(symbol, self._clock())
+            if is_hopeless or self._clock() - since >= self._protect_seconds:
+                try:
+                    self._close(account, symbol)
+                except NotFlat as error:  # the others are protected all the same
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _stand(self, account: AccountBook, symbol: str, cloids: Mapping[tuple[str, str], str]) -> bool:
+        """Place what shall stand of a symbol before what stands is cancelled; say whether its stop is refused."""
+        asset, wanted = account.assets[symbol], account.resting.get(symbol, {})
+        is_hopeless, old = False, []
+        for kind in _RESTING:
+            standing = self._standing(account, symbol, kind)
+            order = wanted.get(kind)
+            kept = [record for record in standing if order is not None and stands_as(asset, record, order)][-1:]
+            if order is not None and not kept:
+                record = self._place(account, symbol, kind, order, cloids.get((symbol, kind)))
+                if record.state in ("rejected", "sending", "unknown"):
+                    is_hopeless |= kind == STOP and record.state == "rejected"
+                    continue  # what stands is better than nothing
+                kept = [record]
+            names = {record.order.cloid for record in kept}
+            old += [record.order.cloid for record in standing if record.order.cloid not in names]
+        if old:
+            self.manager.cancel(old)
+        return is_hopeless
+
+    def _place(
+        self, account: AccountBook, symbol: str, kind: str, order: StandingOrder, cloid: str | None
+    ) -> OrderRecord:
+        journal = self.manager.journal
+        base = cloid or f"{account.account}|{account.risk.time}|{symbol}|{kind}|{account.number}"
+        number = 0
+        unused = cloid if cloid is not None and journal.find(cloid) is None else None
+        while unused is None:  # it was refused before, or placed by a process that did not live to book it
+            candidate = cloid_of(base, str(number))
+            unused, number = (candidate if journal.find(candidate) is None else None), number + 1
+        new = resting_order(account.assets[symbol], symbol, kind, order, unused)
+        (record,) = self.manager.place(order_name(kind, account.account, symbol, unused), [new])
+        return record
+
+    def _standing(self, account: AccountBook, symbol: str, kind: str) -> list[OrderRecord]:
+        live = self.manager.journal.orders(live_only=True)
+        return [record for record in live if record.order.coin == symbol and kind_of(record, account.account) == kind]
+
+    def _resting_symbols(self, account: AccountBook) -> set[str]:
+        live = self.manager.journal.orders(live_only=True)
+        return {record.order.coin for record in live if kind_of(record, account.account) in _RESTING}
+
+    def _is_protected(self, account: AccountBook, symbol: str) -> bool:
+        order = account.resting.get(symbol, {}).get(STOP)
+        asset = account.assets[symbol]
+        return order is not None and any(
+            record.state == "open" and stands_as(asset, record, order)
+            for record in self._standing(account, symbol, STOP)
+        )
+
+    def _close(self, account: AccountBook, symbol: str) -> None:
+        """Close a position that cannot be protected, and book it.
+
+        Raises
+        ------
+        NotFlat
+            It cannot be closed either.
+        """
+        log.critical("account %s: %s has no stop and is closed", account.account, symbol)
+        name = order_name(UNPROTECTED, account.account, symbol, str(account.number))
+        flatten(self.manager, name, coins=[symbol], sleep=self._sleep)
+        self._take(account)
+        if symbol not in account.positions:
+            self._bare.pop(symbol, None)
+            due = plan_resting(account, {}, [symbol])
+            if due.changes:
+                self._book(account, RestingSent(due))
+
+    # parts
+
+    def _book(self, account: AccountBook, event: object) -> None:
+        book(account, event)
+        self._events.append(event)
+
+    def _told(self) -> list[object]:
+        """Return what was booked and not told yet, also of a call that did not end well."""
+        events, self._events = self._events, []
+        return events
+
+    def _check(self, assets: Mapping[str, TradedAsset]) -> None:
+        for symbol, asset in sorted(assets.items()):
+            listed = self.manager.venue.listed(symbol)
+            if listed.sz_decimals != asset.sz_decimals:
+                raise InputError(
+                    f"the venue trades it with {listed.sz_decimals} decimals, the account with {asset.sz_decimals}",
+                    where=symbol,
+                    remedy="read the listings anew",
+                )
