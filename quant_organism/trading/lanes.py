@@ -127,7 +127,13 @@ class AccountLane:
         signals, decisions = self._decisions(close, received_ms)
         cooling, verdicts = self._cooling(decisions)
         standing = CloseStanding(
-            self.session.session, self.session.mode, close, self.account, decisions, self.interval_ms
+            self.session.session,
+            self.session.mode,
+            close,
+            self.account,
+            decisions,
+            self.interval_ms,
+            {name: strategy.virtual_return for name, strategy in self.strategies.items()},
         )
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))

@@ -38,6 +38,8 @@ class CloseStanding:
         Of the strategies that trade, in the order of strategy, symbol and kind.
     interval_ms
         Length of a bar.
+    virtual_returns
+        Of each strategy what its virtual book has returned in the bar that closes here.
     """
 
     session: int
@@ -46,6 +48,7 @@ class CloseStanding:
     account: AccountBook
     decisions: Sequence[TradeDecision]
     interval_ms: int
+    virtual_returns: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
