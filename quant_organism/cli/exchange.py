@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="A local exchange to trade on, in place of the real one.", no_args_is_help=True)
 
 
-@app.callback()
-def _keep_subcommands() -> None:
-    """Have the one command called by its name."""
-
-
 @app.command(
     "serve",
     cls=options.with_settings(
@@ -103,6 +98,34 @@ def serve(
     finally:
         if snapshot is not None:
             write_file(snapshot, engine.snapshot())
+
+
+@app.command("record")
+def record(
+    file: Annotated[Path, typer.Argument(help="File to write, a line of JSON for each answer and frame.")],
+    to: Annotated[str, typer.Option(help="Base URL of the venue that is talked to.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is open to others.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 0,
+    max_mb: Annotated[int, typer.Option(min=1, help="Largest file in MB; what does not fit is left out.")] = 16,
+) -> None:
+    """Stand between a client and a venue and write down what they say, until Ctrl-C; the client's base URL comes first.
+
+    Signatures, keys and addresses are not written.
+    """
+    from quant_organism.simulator import SessionFile, listen, parse_target, run_recorder
+
+    target = parse_target(to)
+    listener = listen(host, port)
+    session = SessionFile(file, max_mb * 1_000_000)
+    typer.echo(f"http://{host}:{listener.getsockname()[1]}")
+    try:
+        run_recorder(target, session, listener)
+    finally:
+        session.close()
+        left = f", {session.left_out} left out" if session.left_out else ""
+        typer.echo(f"{file}: {session.written} answers and frames{left}")
 
 
 def _candle_source(market: "MarketSettings") -> "CandleSource":

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from quant_organism.simulator.market.driver import MarketSpec
     from quant_organism.simulator.market.tape import Tape, read_tape
     from quant_organism.simulator.opening import open_engine, parse_deposits, parse_dexs
-    from quant_organism.simulator.server.serving import RunningVenue, listen, run_server
+    from quant_organism.simulator.server.recorder import SessionFile, parse_target, read_session
+    from quant_organism.simulator.server.serving import (
+        RunningRecorder,
+        RunningVenue,
+        listen,
+        run_recorder,
+        run_server,
+    )
     from quant_organism.simulator.server.venue_server import VenueServer
     from quant_organism.simulator.spec import ServerSpec, VenueClock
 
@@ -29,8 +36,10 @@ __all__ = [
     "FaultInjector",
     "FaultPlan",
     "MarketSpec",
+    "RunningRecorder",
     "RunningVenue",
     "ServerSpec",
+    "SessionFile",
     "SimulatedOrder",
     "SimulatedVenue",
     "Tape",
@@ -41,7 +50,10 @@ __all__ = [
     "open_engine",
     "parse_deposits",
     "parse_dexs",
+    "parse_target",
+    "read_session",
     "read_tape",
+    "run_recorder",
     "run_server",
     "total_money",
 ]
@@ -54,8 +66,10 @@ _HOMES = {
     "FaultPlan": "faults.plan",
     "KINDS": "faults.plan",
     "MarketSpec": "market.driver",
+    "RunningRecorder": "server.serving",
     "RunningVenue": "server.serving",
     "ServerSpec": "spec",
+    "SessionFile": "server.recorder",
     "SimulatedOrder": "core.book",
     "SimulatedVenue": "core.venue",
     "Tape": "market.tape",
@@ -66,7 +80,10 @@ _HOMES = {
     "open_engine": "opening",
     "parse_deposits": "opening",
     "parse_dexs": "opening",
+    "parse_target": "server.recorder",
+    "read_session": "server.recorder",
     "read_tape": "market.tape",
+    "run_recorder": "server.serving",
     "run_server": "server.serving",
     "total_money": "core.settlement",
 }

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from quant_organism.simulator.faults.injector import Circumstances
 from quant_organism.simulator.server import http
 from quant_organism.simulator.server.admin import serve_admin
 from quant_organism.simulator.server.connection import MAX_MESSAGE, serve_socket
+from quant_organism.simulator.server.recorder import SessionFile, recording_app
 from quant_organism.simulator.server.venue_server import TICK_SECONDS, VenueServer
 
 HOST: Final = "127.0.0.1"
@@ -63,7 +64,38 @@ def run_server(server: VenueServer, listener: socket.socket) -> None:
     uvicorn.Server(_config(server)).run(sockets=[listener])
 
 
-class RunningVenue:
+def run_recorder(target: str, session: SessionFile, listener: socket.socket) -> None:
+    """Stand between clients and a venue on a bound socket until the process is interrupted."""
+    uvicorn.Server(_recorder_config(target, session)).run(sockets=[listener])
+
+
+class _Running:
+    """An application that is served from a thread; a context manager."""
+
+    def __init__(self, config: uvicorn.Config, host: str, port: int) -> None:
+        self._listener = listen(host, port)
+        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="venue", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        waited = threading.Event()
+        for _ in range(int(_START_SECONDS / 0.01)):
+            if self._uvicorn.started:
+                return self
+            waited.wait(0.01)
+        raise TimeoutError(f"the venue did not start within {_START_SECONDS:.0f} s")
+
+    def __exit__(self, *_: object) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(timeout=10)
+        self._listener.close()
+
+
+class RunningVenue(_Running):
     """A venue that is served from a thread; a context manager.
 
     Parameters
@@ -81,26 +113,29 @@ class RunningVenue:
 
     def __init__(self, server: VenueServer, host: str = HOST, port: int = 0) -> None:
         self.server = server
-        self._listener = listen(host, port)
-        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
-        self._uvicorn = uvicorn.Server(_config(server))
-        self._thread = threading.Thread(
-            target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="venue", daemon=True
-        )
+        super().__init__(_config(server), host, port)
 
-    def __enter__(self) -> "RunningVenue":
-        self._thread.start()
-        waited = threading.Event()
-        for _ in range(int(_START_SECONDS / 0.01)):
-            if self._uvicorn.started:
-                return self
-            waited.wait(0.01)
-        raise TimeoutError(f"the venue did not start within {_START_SECONDS:.0f} s")
 
-    def __exit__(self, *_: object) -> None:
-        self._uvicorn.should_exit = True
-        self._thread.join(timeout=10)
-        self._listener.close()
+class RunningRecorder(_Running):
+    """A recorder between clients and a venue, served from a thread; a context manager.
+
+    Parameters
+    ----------
+    target
+        Base URL of the venue.
+    session
+        What is written down.
+    host, port
+        Where; port 0: any free one.
+
+    Attributes
+    ----------
+    url
+        Base URL for the clients, without a slash at its end.
+    """
+
+    def __init__(self, target: str, session: SessionFile, host: str = HOST, port: int = 0) -> None:
+        super().__init__(_recorder_config(target, session), host, port)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -136,6 +171,19 @@ def _config(server: VenueServer) -> uvicorn.Config:
         access_log=False,
         date_header=False,
         lifespan="on",
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _recorder_config(target: str, session: SessionFile) -> uvicorn.Config:
+    return uvicorn.Config(
+        recording_app(target, session),
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=None,
+        log_config=None,
+        access_log=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=2,
     )
