@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,23 @@ def kept(name: str, make: Callable[[], Made]) -> Made:
         made = make()
         write_file(path, pickle.dumps(made))
         return made
+
+
+def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that was filled under a name by exactly these sources of the product; who asks first fills it.
+
+    It is shared by all who ask: look, do not touch.
+    """
+    folder = _FOLDER / sources() / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    filled = folder.with_suffix(".filled")
+    with FileLock(folder.with_suffix(".lock")):
+        if not filled.is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # of a session that was stopped while it filled it
+            folder.mkdir()
+            make(folder)
+            filled.touch()
+    return folder
 
 
 @cache

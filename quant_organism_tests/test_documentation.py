@@ -1,16 +1,14 @@
 """Every command in the README and in docs/ runs, once, in the order of reading, and every link leads somewhere.
 
-Later commands build on what earlier ones left, so the tests of this file share a worker (`--dist loadfile`).
+Later commands build on what earlier ones left, so the tests of this file share a worker (`--dist loadfile`). The first
+is started as a newcomer starts it; the others are called in this process, which need not load everything again.
 """
 
 import datetime as dt
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,12 @@ import polars as pl
 import pytest
 
 from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.program import PROGRAM, Caller, activated
 
 pytestmark = pytest.mark.slow
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-COMMAND = Path(sys.executable).with_name("quant-organism")
+FIRST = "quant-organism run --world demo"
 LONG_RUNNING = {"ui"}
 SMALL = {
     "QUANT_ORGANISM_PROFILE": "smoke",
@@ -32,6 +31,8 @@ SMALL = {
     "QUANT_ORGANISM_VALIDATION__GATES": "light",
 }
 """Settings that make a command quick; what it does is the same."""
+AS_SMALL = " --profile smoke"
+"""An option that changes nothing by these settings."""
 
 
 def commands(page: Path) -> list[str]:
@@ -65,7 +66,9 @@ def workspace(tmp_path_factory) -> Path:
     )
     assert example
     (home / "mine.yaml").write_text(example[1])
-    assert run("quant-organism run --world demo", home).returncode == 0
+    environment = {**activated(), **SMALL, "HOME": str(home)}
+    done = subprocess.run([PROGRAM, *FIRST.split()[1:]], cwd=home, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return home
 
 
@@ -88,21 +91,17 @@ def write_candles(path: Path, seed: int, days: int, last: dt.date) -> None:
     ).write_parquet(path)
 
 
-@cache
-def run(line: str, home: Path) -> subprocess.CompletedProcess[str]:
-    words = shlex.split(line.replace("~", str(home)))
-    environment = {**os.environ, **SMALL, "HOME": str(home)}
-    return subprocess.run(
-        [str(COMMAND), *words[1:]], cwd=home, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+AFTER_THE_FIRST = [each for each in of_program("quant-organism") if each[1].replace(AS_SMALL, "") != FIRST]
 
 
-@pytest.mark.parametrize(("page", "line"), of_program("quant-organism"))
-def test_a_documented_command_runs(page, line, workspace):
+@pytest.mark.parametrize(("page", "line"), AFTER_THE_FIRST)
+def test_a_documented_command_runs(page, line, workspace, monkeypatch, capfd):
     if shlex.split(line)[1] in LONG_RUNNING:
         pytest.skip("serves until it is stopped: the web UI has tests of its own")
-    result = run(line, workspace)
-    assert result.returncode == 0, result.stdout + result.stderr
+    for name, value in {**SMALL, "HOME": str(workspace)}.items():
+        monkeypatch.setenv(name, value)
+    said = Caller(workspace, monkeypatch, capfd)(*shlex.split(line.replace("~", str(workspace)))[1:])
+    assert said.code == 0, said.out + said.err
 
 
 @pytest.mark.parametrize(("page", "line"), of_program("make"))

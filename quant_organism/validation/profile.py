@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -60,7 +60,7 @@ class Profile:
     information: tuple[Gate, ...] = ()
 
     @classmethod
-    def load(cls, source: str) -> Self:
+    def load(cls, source: str) -> Profile:
         """Return a shipped profile by its name, or one from a YAML file by its path.
 
         Raises
@@ -73,7 +73,7 @@ class Profile:
         where = f"profile {source}" if shipped else source
         text = files(__package__).joinpath("profiles", f"{source}.yaml").read_bytes() if shipped else _content(source)
         try:
-            return cls.of(parse(text, as_json=False))
+            return _declared(text)
         except InputError as error:
             place = f"{where}: {error.where}" if error.where else where
             raise InputError(error.what, where=place, remedy=error.remedy) from None
@@ -130,6 +130,12 @@ class Profile:
     def hash(self) -> str:
         """SHA-256 of the profile's canonical JSON."""
         return hashlib.sha256(orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _declared(text: bytes) -> Profile:
+    # The assets of a cycle ask for its profile a hundred times.
+    return Profile.of(parse(text, as_json=False))
 
 
 def _content(path: str) -> bytes:

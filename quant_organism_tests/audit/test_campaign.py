@@ -13,7 +13,7 @@ from quant_organism.audit.worlds import World
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.validation import draws
 from quant_organism_tests.audit.outcomes import NULL, STRONG
-from quant_organism_tests.audit.small import SMALL, campaign
+from quant_organism_tests.audit.small import BRIEF, SMALL, campaign
 from quant_organism_tests.panels import trending_panel
 
 SCATTERED = """
@@ -49,18 +49,18 @@ def test_an_outcome_survives_its_file(tmp_path: Path):
 
 
 def test_an_interrupted_audit_goes_on_where_it_was(tmp_path: Path):
-    begun = campaign(tmp_path, 2).run()
-    whole = replace(campaign(tmp_path, 2), organism=refuses)
+    begun = campaign(tmp_path, 2, profile=BRIEF).run()
+    whole = replace(campaign(tmp_path, 2, profile=BRIEF), organism=refuses)
     assert whole.run() == begun
-    longer = campaign(tmp_path, 3)
+    longer = campaign(tmp_path, 3, profile=BRIEF)
     assert list(longer.done()) == begun
     assert longer.run()[:2] == begun
 
 
 def test_worlds_side_by_side_give_what_they_give_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(draws, "ALONE_SECONDS", 0.0)
-    alone = campaign(tmp_path / "a", 2).run(processes=1)
-    together = campaign(tmp_path / "b", 2).run(processes=2)
+    alone = campaign(tmp_path / "a", 2, profile=BRIEF).run(processes=1)
+    together = campaign(tmp_path / "b", 2, profile=BRIEF).run(processes=2)
     assert [without_costs(o) for o in alone] == [without_costs(o) for o in together]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from quant_organism.market.panel import Panel
 from quant_organism_tests.audit.small import SMALL
-from quant_organism_tests.cli.conftest import Said
 from quant_organism_tests.panels import trending_panel
+from quant_organism_tests.program import Said
 
 Call = Callable[..., Said]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 from quant_organism_tests.tiny import WORLD, write_world
 
 CASES = {

@@ -12,7 +12,7 @@ from quant_organism.evolution.tables import PopulationTable
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSource, load_world
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 Call = Callable[..., Said]

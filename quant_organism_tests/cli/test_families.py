@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from quant_organism.strategies import family_names, get_family
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 
 Call = Callable[..., Said]
 

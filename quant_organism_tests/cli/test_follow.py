@@ -10,7 +10,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.tables import CandleTable, LiveCandleTable
 from quant_organism.venue import market_name
 from quant_organism_tests.chaos.market import COINS, chaos_venue
-from quant_organism_tests.cli.conftest import finish, start
+from quant_organism_tests.program import finish, start
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from quant_organism import __version__
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 
 HEAVY = ("dagster", "numba", "polars", "pandas", "numpy", "duckdb", "matplotlib")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quant_organism.venue import wallet_of
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 from quant_organism_tests.simulator.loopback import LoopbackVenue, serving
 
 KEY = "0x" + "0123456789" * 6 + "0123"

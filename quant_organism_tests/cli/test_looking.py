@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from quant_organism_tests.cli.conftest import Finished, Said
+from quant_organism_tests.finished import Finished
+from quant_organism_tests.program import Said
 from quant_organism_tests.tiny import LAST
 
 Call = Callable[..., Said]
@@ -158,7 +159,7 @@ def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
     assert all(0.95 < score["score"] <= 1 for score in judged["scores"])  # type: ignore[call-overload]
 
 
-def test_files_are_imported_judged_and_run(tmp_path: Path, finished_run: Finished, call: Call) -> None:
+def test_files_are_imported_judged_and_searched(tmp_path: Path, finished_run: Finished, call: Call) -> None:
     """What one market left in the lake is another person's folder of files."""
     candles = call(
         "sql",
@@ -177,9 +178,10 @@ def test_files_are_imported_judged_and_run(tmp_path: Path, finished_run: Finishe
     assert said.code == 0, said.err
     assert json.loads(said.out)["market"] == "files-mine"
     assert call("data", "quality", "--market", "files-mine").code == 0
-    run = call("run", "--path", "mine", "--profile", "smoke", "--json")
-    assert run.code == 0, run.err
-    assert json.loads(run.out)["market"] == "files-mine"
+    small = ("--strategies", "8", "--batch-size", "8", "--generations", "0", "--families", "ema_crossover")
+    searched = call("evolve", "--path", "mine", *small, "--json")
+    assert searched.code == 0, searched.err
+    assert json.loads(searched.out)["market"] == "files-mine"
 
 
 def test_an_empty_data_folder_says_how_to_fill_it(call: Call) -> None:

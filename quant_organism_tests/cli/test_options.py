@@ -10,7 +10,7 @@ from quant_organism.cli import options
 from quant_organism.errors import InputError
 from quant_organism.settings import Settings, options_of
 from quant_organism.settings.tree import group_of
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 
 GROUPS = tuple(name for name in Settings.model_fields if group_of(name) is not None)
 

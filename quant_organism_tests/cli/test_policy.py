@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from quant_organism_tests.cli.conftest import Said
+from quant_organism_tests.program import Said
 
 
 def test_a_policy_is_put_in_force_shown_and_its_history_told(call: Callable[..., Said], tmp_path: Path) -> None:

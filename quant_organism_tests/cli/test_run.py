@@ -14,7 +14,8 @@ import dagster as dg
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.orchestration.home import open_instance
-from quant_organism_tests.cli.conftest import Finished, Said, finish, start
+from quant_organism_tests.finished import Finished
+from quant_organism_tests.program import Said, start
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 WITHOUT_AN_EDGE = """\
@@ -63,17 +64,21 @@ def test_dagsters_log_goes_to_a_file_not_over_the_progress(finished_run: Finishe
     assert "RUN_SUCCESS" not in finished_run.out
 
 
-def test_the_same_command_again_leaves_the_same_bytes(finished_run: Finished, tmp_path: Path) -> None:
+def test_the_same_command_again_leaves_the_same_bytes(
+    call: Callable[..., Said], finished_run: Finished, tmp_path: Path
+) -> None:
     shutil.copytree(finished_run.data_dir, tmp_path / "data")
-    again = finish("run", "--world", finished_run.world, "--profile", "smoke", "--json", folder=tmp_path)
+    again = call("run", "--world", finished_run.world, "--profile", "smoke", "--threads", "2", "--json")
     assert again.code == 0, again.err
     assert contents(tmp_path / "data") == contents(finished_run.data_dir)
     assert json.loads(again.out)["date"] == LAST.isoformat()
 
 
-def test_when_nothing_survives_the_run_succeeds_and_shows_who_fell_where(tmp_path: Path) -> None:
+def test_when_nothing_survives_the_run_succeeds_and_shows_who_fell_where(
+    call: Callable[..., Said], tmp_path: Path
+) -> None:
     (tmp_path / "flat.yaml").write_text(WITHOUT_AN_EDGE, encoding="utf-8")
-    said = finish("run", "--world", "flat.yaml", "--profile", "smoke", folder=tmp_path)
+    said = call("run", "--world", "flat.yaml", "--profile", "smoke")
     assert said.code == 0, said.err
     assert "Nothing was deployed" in said.out
     assert "stopped by" in said.out
@@ -96,7 +101,9 @@ def test_of_two_at_once_one_is_refused_and_told_who_computes(tmp_path: Path) -> 
     assert f"process {winner.pid}" in refusal["what"]
 
 
-def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(finished_run: Finished, tmp_path: Path) -> None:
+def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(
+    call: Callable[..., Said], finished_run: Finished, tmp_path: Path
+) -> None:
     command = ("run", "--world", finished_run.world, "--profile", "smoke", "--threads", "1")
     whole = contents(finished_run.data_dir)
     for moment in ("candles", "candidates", "strategies/active"):
@@ -106,7 +113,7 @@ def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(finished_run:
         left = contents(tmp_path / "data")
         torn = [name for name in left if name in whole and left[name] != whole[name]]
         assert torn == [], f"killed when {moment} appeared"
-    assert finish(*command, folder=tmp_path).code == 0
+    assert call(*command).code == 0
     assert contents(tmp_path / "data") == whole
     with open_instance(tmp_path / "data") as instance:
         in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])

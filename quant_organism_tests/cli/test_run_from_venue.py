@@ -13,7 +13,7 @@ from quant_organism.market.tables import CandleTable, FundingTable
 from quant_organism.market.world import load_world
 from quant_organism.market.world.source import WorldSource
 from quant_organism.simulator import Engine, RunningVenue, ServerSpec, VenueClock, VenueServer, read_tape
-from quant_organism_tests.cli.conftest import finish
+from quant_organism_tests.program import finish
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 BEFORE = LAST - timedelta(days=1)

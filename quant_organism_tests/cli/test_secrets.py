@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from quant_organism.venue import wallet_of
-from quant_organism_tests.cli.conftest import PROGRAM, finish, start
+from quant_organism_tests.program import PROGRAM, Said, finish, start
 from quant_organism_tests.tiny import write_world
 
 KEYS = {name: "0x" + pair * 32 for name, pair in (("kept", "3e"), ("given", "c7"))}
@@ -72,7 +72,9 @@ def test_the_search_finds_what_lies_in_any_kind_of_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_whole_session_no_file_holds_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_whole_session_no_file_holds_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Said]
+) -> None:
     world = write_world(tmp_path)
     monkeypatch.setenv("QUANT_ORGANISM_VENUE__PASSPHRASE", PASSPHRASE)
     deposits = [part for address in ADDRESSES.values() for part in ("--deposit", f"{address}=100000")]
@@ -99,7 +101,7 @@ def test_after_a_whole_session_no_file_holds_a_key(tmp_path: Path, monkeypatch: 
             monkeypatch.delenv("QUANT_ORGANISM_VENUE__KEY", raising=False)
             monkeypatch.setenv("QUANT_ORGANISM_VENUE__ACCOUNT_ADDRESS", ADDRESSES[name])
             monkeypatch.setenv(f"QUANT_ORGANISM_VENUE__{setting}", value)
-            shown = [finish("venue", *how, folder=tmp_path) for how in ([], ["--json"])]
+            shown = [call("venue", *how) for how in ([], ["--json"])]
             assert [each.code for each in shown] == [0, 0], shown[0].err
             session = subprocess.run(
                 [sys.executable, "-m", "quant_organism_tests.cli.trading_session", str(tmp_path)],
@@ -115,10 +117,9 @@ def test_after_a_whole_session_no_file_holds_a_key(tmp_path: Path, monkeypatch: 
             said += [text for each in (*shown, refused) for text in (each.out, each.err)]
             said += [session.stdout, session.stderr]
         monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
-        ran = finish(
+        ran = call(
             *("run", "--source", "hyperliquid", "--base-url", url, "--market", "venue"),
             *("--profile", "smoke", "--threads", "1"),
-            folder=tmp_path,
         )
         assert ran.code == 0, ran.err
         said += [ran.out, ran.err]

@@ -9,8 +9,8 @@ import pytest
 
 from quant_organism.evolution.budget import expected_luck
 from quant_organism.evolution.ledger import TrialLedger
-from quant_organism_tests.cli.conftest import Said
 from quant_organism_tests.evolution.evaluations import IDENTITY, made_up
+from quant_organism_tests.program import Said
 
 Call = Callable[..., Said]
 

@@ -6,47 +6,32 @@ Three moments here; `KILLS=20` in the environment tries twenty.
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.program import Caller, start
 from quant_organism_tests.tiny import write_world
 
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "3"))
-PROGRAM = "from quant_organism.cli.main import main; main()"
 SPEC = f"""\
 families: [donchian_breakout, ema_crossover, rsi_filter, sma_trend_filter]
 islands: 2
 population: 12
-generations: {15 * (KILLS + 1)}
+generations: {8 * (KILLS + 1)}
 migration_interval: 2
 min_trades: 5
 rates: adaptive
 """
 
 
-def start(world: Path, spec: Path, data: Path, *options: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", PROGRAM, "evolve", "--world", str(world), "--spec", str(spec), "--seed", "7"]
-    return subprocess.Popen(
-        [*command, "--data-dir", str(data), "--threads", "1", *options],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        cwd=data.parent,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: "subprocess.Popen[str]") -> None:
-    _, complained = process.communicate(timeout=300)
-    assert process.returncode == 0, complained
+def evolve(world: Path, spec: Path, data: Path, *more: str) -> tuple[str | Path, ...]:
+    """Return the words of the command that searches."""
+    return ("evolve", "--world", world, "--spec", spec, "--seed", "7", "--data-dir", data, "--threads", "1", *more)
 
 
 def at_rest(data: Path) -> dict[str, bytes]:
@@ -59,28 +44,30 @@ def at_rest(data: Path) -> dict[str, bytes]:
 
 def saved_generation(data: Path) -> int:
     """Return the generation that a search would go on from, -1 if there is none."""
-    for state in data.rglob("state.json"):
+    for state in (data / "checkpoints").rglob("state.json"):
         return int(json.loads(state.read_bytes())["body"]["generation"])
     return -1
 
 
-def test_a_search_killed_at_random_moments_and_resumed_leaves_the_same_bytes(tmp_path):
+def test_a_search_killed_at_random_moments_and_resumed_leaves_the_same_bytes(tmp_path, monkeypatch, capfd):
     world, spec = write_world(tmp_path), tmp_path / "spec.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    finish(start(world, spec, undisturbed))
+    call = Caller(tmp_path, monkeypatch, capfd)
+    assert call(*evolve(world, spec, undisturbed)).code == 0
 
     rng = np.random.default_rng(KILLS)
     for _ in range(KILLS):
         reached = saved_generation(killed) + rng.integers(1, 6)
-        with start(world, spec, killed, "--resume") as process:
+        with start(*evolve(world, spec, killed, "--resume"), folder=tmp_path) as process:
             while saved_generation(killed) < reached and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0.0, 0.1))
             process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL, process.stderr.read()
+            _, complained = process.communicate()
+        assert process.returncode == -signal.SIGKILL, complained
         assert saved_generation(killed) >= reached
-    finish(start(world, spec, killed, "--resume"))
+    assert call(*evolve(world, spec, killed, "--resume")).code == 0
 
     assert at_rest(killed) == at_rest(undisturbed)
     assert any("evolved_population" in name for name in at_rest(killed))

@@ -6,7 +6,7 @@ import polars as pl
 
 from quant_organism.evolution.archive import archive_hash, merge
 from quant_organism.market.lake import Lake
-from quant_organism_tests.tiny import FIRST, LAST, Workshop
+from quant_organism_tests.tiny import LAST, Workshop
 
 BEFORE = LAST - timedelta(days=3)
 EVOLUTION = ("market_panel", "edge_pretest", "evolved_population", "strategy_archive")
@@ -25,9 +25,9 @@ def test_the_first_archive_is_what_its_search_found(finished: Workshop) -> None:
 
 
 def test_a_search_is_founded_with_the_archive_of_the_newest_earlier_cycle_whenever_that_was(
-    workshop: Workshop, finished: Workshop
+    ingested: Workshop, finished: Workshop
 ) -> None:
-    workshop.ingest(FIRST, LAST)
+    workshop = ingested
     # The later day first: no archive is there yet, and one of a later day is not looked at.
     assert workshop.materialize(*EVOLUTION, day=LAST).success
     assert read(workshop, "evolved_population", LAST).equals(read(finished, "evolved_population", LAST))

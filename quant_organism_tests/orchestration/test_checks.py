@@ -1,6 +1,8 @@
 """What stands between market and evolution, and between validation and deployment."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagster as dg
@@ -28,11 +30,23 @@ def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
     return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
 
 
-def test_poor_data_stop_the_cycle_before_the_search_and_say_why(tmp_path: Path) -> None:
-    world = write_world(tmp_path, WEEKS_MISSING)
+@pytest.fixture(scope="module")
+def gappy(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Return a workshop with data of a world in which weeks are missing; look, do not touch."""
+    folder = tmp_path_factory.mktemp("gappy")
     with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(settings(tmp_path, world=world), instance)
+        workshop = Workshop(settings(folder, world=write_world(folder, WEEKS_MISSING)), instance)
         assert workshop.ingest().success
+    return workshop
+
+
+def copy_of(gappy: Workshop, folder: Path, **market: object) -> AbstractContextManager[Workshop]:
+    """Return a copy of it under other settings of the market."""
+    return copied(gappy.settings.data_dir, folder, world=Path(str(gappy.settings.market.world)), **market)
+
+
+def test_poor_data_stop_the_cycle_before_the_search_and_say_why(gappy: Workshop, tmp_path: Path) -> None:
+    with copy_of(gappy, tmp_path) as workshop:
         result = workshop.cycle()
         assert not result.success
         assert materialized(result) == {"market_panel", "candle_quality", "cycles"}
@@ -46,53 +60,24 @@ def through_the_first_checks(workshop: Workshop) -> bool:
     return result.success and materialized(result) == {"market_panel", "candle_quality", "cycles", "edge_pretest"}
 
 
-def test_a_lower_bound_lets_the_same_data_through(tmp_path: Path) -> None:
-    world = write_world(tmp_path, WEEKS_MISSING)
-    with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(settings(tmp_path, world=world, min_quality=0.8), instance)
-        assert workshop.ingest().success
+def test_a_lower_bound_lets_the_same_data_through(gappy: Workshop, tmp_path: Path) -> None:
+    with copy_of(gappy, tmp_path, min_quality=0.8) as workshop:
         assert through_the_first_checks(workshop)
 
 
-def test_leaving_the_poor_symbol_out_lets_the_others_through(tmp_path: Path) -> None:
-    world = write_world(tmp_path, WEEKS_MISSING)
-    with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(settings(tmp_path, world=world, symbols="SIM-TWO,SIM-SIX"), instance)
-        assert workshop.ingest().success
+def test_leaving_the_poor_symbol_out_lets_the_others_through(gappy: Workshop, tmp_path: Path) -> None:
+    with copy_of(gappy, tmp_path, symbols="SIM-TWO,SIM-SIX") as workshop:
         assert through_the_first_checks(workshop)
-
-
-@pytest.fixture(scope="module")
-def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """Return a workshop in which everything up to the documents is done; look, do not touch."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(settings(tmp_path_factory.mktemp("documented")), instance)
-        make_documents(workshop)
-        yield workshop
 
 
 @pytest.fixture
-def at_deployment(documented: Workshop, tmp_path: Path) -> Iterator[Workshop]:
-    """Return a copy of it that may be changed."""
-    with copied(documented, tmp_path) as workshop:
+def at_deployment(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
+    """Return a copy of a cycle's data as they were when its documents were written, which may be changed."""
+    with copied(finished.settings.data_dir, tmp_path) as workshop:
+        data = workshop.settings.data_dir
+        for made_later in ("strategies", "reports", "lake/deployed_configs"):
+            shutil.rmtree(data / made_later)
         yield workshop
-
-
-def make_documents(workshop: Workshop) -> None:
-    """Make everything up to the documents."""
-    workshop.ingest()
-    done = workshop.materialize(
-        "market_panel",
-        "edge_pretest",
-        "evolved_population",
-        "backtest_validation",
-        "replay_validation",
-        "search_significance",
-        "testnet_validation",
-        "validated_strategies",
-        "strategy_configs",
-    )
-    assert done.success
 
 
 def tamper(workshop: Workshop, field: str, value: object, *, with_checksum: bool) -> None:
@@ -153,10 +138,10 @@ def test_a_document_without_evidence_of_a_stage_stops_deployment(at_deployment: 
     assert materialized(result) == set()
 
 
-def test_gates_are_checked_stage_by_stage_and_warn_where_nobody_passed(documented: Workshop) -> None:
+def test_gates_are_checked_stage_by_stage_and_warn_where_nobody_passed(finished: Workshop) -> None:
     """On so short a market the backtest lets the candidate through, and the tests of luck cannot be run."""
     checks = {
-        key.name: documented.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+        key.name: finished.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         for key in (
             dg.AssetCheckKey(dg.AssetKey(asset), name)
             for asset, name in [

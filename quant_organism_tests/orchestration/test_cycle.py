@@ -113,7 +113,7 @@ def test_each_survivor_has_a_tear_sheet_that_the_report_leads_to(finished: Works
     assert shaken.filter(change="slightly different genes")["count"].to_list() == [100] * len(survivors)
 
 
-def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:
+def test_a_cycle_sees_nothing_after_its_day(evolved: Workshop) -> None:
     """On a lake that ends with its day and on one that goes on, a cycle finds the same."""
     datasets = (
         "market_panel",
@@ -123,16 +123,14 @@ def test_a_cycle_sees_nothing_after_its_day(workshop: Workshop) -> None:
         "deployed_configs",
         "tear_sheets",
     )
-    workshop.ingest(FIRST, EARLIER)
-    assert workshop.cycle(EARLIER).success
-    before = {dataset: read(workshop, dataset, EARLIER) for dataset in datasets}
-    workshop.ingest()
-    assert workshop.cycle(EARLIER).success
-    assert all(read(workshop, dataset, EARLIER).equals(frame) for dataset, frame in before.items())
+    before = {dataset: read(evolved, dataset, EARLIER) for dataset in datasets}
+    evolved.ingest(EARLIER + timedelta(days=1))
+    assert evolved.cycle(EARLIER).success
+    assert all(read(evolved, dataset, EARLIER).equals(frame) for dataset, frame in before.items())
 
 
-def test_candles_that_changed_since_the_panel_was_made_are_refused(workshop: Workshop) -> None:
-    workshop.ingest()
+def test_candles_that_changed_since_the_panel_was_made_are_refused(ingested: Workshop) -> None:
+    workshop = ingested
     assert workshop.materialize("market_panel", "edge_pretest").success
     candles = lake(workshop).read("candles", market=workshop.market.id, interval="1h", start=FIRST, end=FIRST)
     altered = candles.with_columns(pl.col("volume") + 1.0)
@@ -154,7 +152,7 @@ def test_another_seed_of_the_same_day_leaves_every_record_report_and_tear_sheet_
         return {path.relative_to(folder): path.read_bytes() for path in kept}
 
     before = files(finished.settings.data_dir)
-    with copied(finished, tmp_path) as workshop:
+    with copied(finished.settings.data_dir, tmp_path) as workshop:
         search = launch_config(workshop.definitions.resources["search"], seed=5)
         assert workshop.cycle(run_config={"resources": {"search": search}}).success
         after = files(workshop.settings.data_dir)

@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
 from quant_organism.orchestration.jobs import nightly
-from quant_organism_tests.tiny import FIRST, LAST, Workshop
+from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
 
 
 def evaluate(workshop: Workshop, now: datetime) -> ScheduleExecutionData:
@@ -37,21 +37,19 @@ def test_the_first_night_asks_for_the_history_and_then_for_the_cycle(workshop: W
     assert cycle.partition_key == "2024-04-15"
 
 
-def test_with_history_there_a_night_asks_for_the_new_day_alone(workshop: Workshop) -> None:
-    workshop.ingest(FIRST, datetime(2024, 4, 14).date())  # noqa: DTZ001 - a day of the calendar
-    (cycle,) = evaluate(workshop, night(16)).run_requests
-    assert cycle.partition_key == "2024-04-15"
+def test_with_history_there_a_night_asks_for_the_new_day_alone(evolved: Workshop) -> None:
+    (cycle,) = evaluate(evolved, night(EARLIER.day + 2)).run_requests
+    assert cycle.partition_key == "2024-04-16"
 
 
-def test_nights_that_were_missed_are_fetched_before_the_cycle(workshop: Workshop) -> None:
-    workshop.ingest(FIRST, datetime(2024, 4, 10).date())  # noqa: DTZ001 - a day of the calendar
-    history, cycle = evaluate(workshop, night(16)).run_requests
-    assert history.tags["dagster/asset_partition_range_start"] == "2024-04-11"
-    assert cycle.partition_key == "2024-04-15"
+def test_nights_that_were_missed_are_fetched_before_the_cycle(evolved: Workshop) -> None:
+    history, cycle = evaluate(evolved, night(EARLIER.day + 6)).run_requests
+    assert history.tags["dagster/asset_partition_range_start"] == "2024-04-16"
+    assert cycle.partition_key == "2024-04-20"
 
 
-def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop) -> None:
-    data = evaluate(finished, datetime(2026, 1, 1, 0, 30, tzinfo=UTC))
+def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop, workshop: Workshop) -> None:
+    data = evaluate(Workshop(finished.settings, workshop.instance), datetime(2026, 1, 1, 0, 30, tzinfo=UTC))
     assert data.run_requests == []
     assert data.skip_message is not None
     assert f"the cycle of {LAST} has run already" in data.skip_message

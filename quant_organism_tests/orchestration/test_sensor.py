@@ -1,7 +1,7 @@
 """The re-evolution sensor, on a real instance, a real lake and real documents."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +16,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.orchestration.sensors import re_evolution
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.orchestration.conftest import copied
-from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop, settings
+from quant_organism_tests.tiny import EARLIER, LAST, Workshop
 
 
 def evaluate(workshop: Workshop, cursor: str | None = None) -> dg.SensorResult:
@@ -34,27 +34,10 @@ def reason(result: dg.SensorResult) -> str:
     return str(result.skip_reason.skip_message)
 
 
-@pytest.fixture(scope="module")
-def of_an_earlier_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """Return a workshop with the cycle of an earlier day, and no data after it; look, do not touch."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(settings(tmp_path_factory.mktemp("earlier")), instance)
-        workshop.ingest(FIRST, EARLIER)
-        assert workshop.cycle(EARLIER).success
-        yield workshop
-
-
-@pytest.fixture
-def evolved(of_an_earlier_day: Workshop, tmp_path: Path) -> Iterator[Workshop]:
-    """Return a copy of it that may be changed."""
-    with copied(of_an_earlier_day, tmp_path) as workshop:
-        yield workshop
-
-
 @pytest.fixture
 def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
     """Return a copy of a data folder in which a cycle has deployed strategies, and there are no data after it."""
-    with copied(finished, tmp_path) as workshop:
+    with copied(finished.settings.data_dir, tmp_path) as workshop:
         yield workshop
 
 
@@ -96,7 +79,7 @@ def test_nothing_new_is_skipped_with_the_numbers(evolved: Workshop) -> None:
 
 
 def test_newer_data_ask_for_a_cycle_of_the_newest_day_once(evolved: Workshop) -> None:
-    evolved.ingest()
+    evolved.ingest(EARLIER + timedelta(days=1))
     first = evaluate(evolved)
     (request,) = first.run_requests or ()
     assert request.partition_key == LAST.isoformat()
@@ -106,10 +89,10 @@ def test_newer_data_ask_for_a_cycle_of_the_newest_day_once(evolved: Workshop) ->
 
 
 def test_what_newer_data_ask_for_settles_the_matter(evolved: Workshop) -> None:
-    evolved.ingest()
+    evolved.ingest(EARLIER + timedelta(days=1))
     asked = evaluate(evolved)
     (request,) = asked.run_requests or ()
-    assert evolved.cycle(date.fromisoformat(str(request.partition_key))).success
+    assert evolved.materialize("market_panel", day=date.fromisoformat(str(request.partition_key))).success
     assert f"newest data {LAST}, last cycle {LAST}" in reason(evaluate(evolved, None))
 
 
@@ -155,7 +138,7 @@ def test_a_retired_strategy_no_longer_matters(deployed: Workshop) -> None:
 
 
 def test_while_a_run_of_the_day_is_in_progress_nothing_is_asked(evolved: Workshop) -> None:
-    evolved.ingest()
+    evolved.ingest(EARLIER + timedelta(days=1))
     evolved.instance.create_run_for_job(
         evolved.definitions.resolve_job_def("nightly_evolution"),
         tags={"dagster/partition": LAST.isoformat()},
@@ -165,7 +148,7 @@ def test_while_a_run_of_the_day_is_in_progress_nothing_is_asked(evolved: Worksho
 
 
 def test_the_cursor_is_small_json(evolved: Workshop) -> None:
-    evolved.ingest()
+    evolved.ingest(EARLIER + timedelta(days=1))
     cursor = evaluate(evolved).cursor or ""
     assert orjson.loads(cursor)["newest_day"] == {f"{evolved.market.id} 1h": LAST.isoformat()}
     assert len(cursor) < 500

@@ -12,8 +12,8 @@ import requests
 
 from quant_organism.errors import InputError
 from quant_organism.simulator.opening import parse_deposits, parse_dexs
-from quant_organism_tests.cli.conftest import finish
 from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.program import finish
 
 USER = "0x" + "a1" * 20
 TIMEOUT = 30

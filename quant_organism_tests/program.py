@@ -1,0 +1,66 @@
+"""The `quant-organism` command, started as a person would or called in this process, which has loaded what it needs."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from quant_organism.cli.main import main
+
+PROGRAM: Final = Path(sys.executable).with_name("quant-organism")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+def activated() -> dict[str, str]:
+    """Return this process's environment with the program on the path, and one thread for it: tests run side by side."""
+    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+    return {"QUANT_ORGANISM_THREADS": "1", **os.environ, "PATH": path}
+
+
+def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
+    """Start the program in a folder."""
+    command = [str(PROGRAM), *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=activated(), stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(*arguments: str | Path, folder: Path) -> Said:
+    """Run the program in a folder to its end."""
+    with start(*arguments, folder=folder) as process:
+        out, err = process.communicate(timeout=300)
+        return Said(process.returncode, out, err)
+
+
+class Caller:
+    """Calls the command line in this process, from a folder."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]) -> None:
+        self._patch, self._captured = patch, captured
+        patch.chdir(folder)
+        for name in ("PATH", "QUANT_ORGANISM_THREADS"):
+            patch.setenv(name, activated()[name])
+        for name in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "DAGSTER_EVENT_BATCH_SIZE"):
+            patch.setenv(name, "")
+
+    def __call__(self, *arguments: str | Path) -> Said:
+        """Call it, and return what it ended with."""
+        self._patch.setattr(sys, "argv", ["quant-organism", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = self._captured.readouterr()
+        return Said(code, out, err)
