@@ -90,6 +90,29 @@ def test_a_fill_that_comes_before_the_answer_to_an_amendment_counts_for_it(
     check_journal_is_venue(manager, server.venue, server.account)
 
 
+@pytest.mark.parametrize(("lots", "left"), [(3_781, 10_000), (13_781, 0), (20_000, 0)])
+def test_what_fills_while_an_amendment_is_on_its_way_is_taken_off(
+    server: LoopbackVenue, manager: OrderManager, lots: int, left: int
+) -> None:
+    """Between the question how much is filled and the amendment the old number fills on: the size in all stays."""
+    manager.place("d", [new_order("d", px="1950", sz="3")])
+    sell_to(server, 6_219)
+    sold = [lots]
+
+    def sell_meanwhile(endpoint: str, body: dict[str, Any]) -> None:
+        if sold and body.get("action", {}).get("type") == "batchModify":
+            sell_to(server, sold.pop())
+
+    server.inject = sell_meanwhile
+    record = manager.amend(cloid_of("d"), D(1960), D("2"))
+    assert sum(server.venue.state.orders[oid].sz for oid in server.account.open_oids) == left
+    assert record.is_live == (left > 0)
+    sell_to(server, 100_000)
+    assert reconcile(manager).is_clean
+    assert manager.journal.positions() == {"ETH": D(max(20_000, 6_219 + lots)).scaleb(-4)}
+    check_journal_is_venue(manager, server.venue, server.account)
+
+
 def test_nothing_is_opened_before_the_books_have_been_compared(server: LoopbackVenue, tmp_path: Path) -> None:
     manager = open_manager(server.url, tmp_path)
     with pytest.raises(InputError, match="reconcile"):

@@ -233,6 +233,12 @@ class Journal:
             int(row["oid"]) for row in self._store.read("SELECT oid FROM oids WHERE cloid = ? ORDER BY oid", (cloid,))
         ]
 
+    def filled_of(self, oid: int) -> Decimal:
+        """Return how much of a number the fills add up to, in coins."""
+        return sum(
+            (Decimal(row["sz"]) for row in self._store.read("SELECT sz FROM fills WHERE oid = ?", (oid,))), _NOTHING
+        )
+
     def orders(self, *, live_only: bool = False) -> list[OrderRecord]:
         """Return orders in the sequence in which they were written down."""
         states = ", ".join(f"'{state}'" for state in sorted(LIVE))

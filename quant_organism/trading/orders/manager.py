@@ -38,6 +38,7 @@ FILL_OVERLAP_MS: Final = 60_000
 """Fills, and money that came or went, are fetched again from so long before the newest that is known: they may become
 visible out of order."""
 _POLL_SECONDS: Final = 0.25
+_NOTHING: Final = Decimal(0)
 _ENDS: Final = frozenset({"filled", "canceled", "rejected"})
 _EVENTS: Final[Mapping[Standing, Event]] = {
     "open": "opens",
@@ -139,7 +140,8 @@ class OrderManager:
         """Replace a live order's price and size; it keeps its cloid and gets a new number.
 
         The venue is asked first how much is filled: what is placed anew is the rest. What fills between that answer and
-        the amendment comes on top.
+        the amendment is found out by the end of the number that was replaced, and taken off what was placed anew; only
+        what of that has filled by then comes on top.
 
         Parameters
         ----------
@@ -195,6 +197,8 @@ class OrderManager:
             self.journal.batch(note)
         if isinstance(outcome, Rejected):
             self._ask([cloid])
+        elif isinstance(outcome, Accepted) and record.oid is not None:
+            self._take_off(cloid, record.oid, change)
         return self.journal.order(cloid)
 
     def cancel(self, cloids: Sequence[str]) -> list[OrderRecord]:
@@ -466,6 +470,33 @@ class OrderManager:
         event: Event = "fills" if accepted.placed == "filled" and filled >= change.left_sz else "replaced"
         self.journal.amended(cloid, change.px, change.sz)
         self.journal.move(cloid, event, self._now(), oid=accepted.oid, sz=change.left_sz, said_filled=filled)
+
+    def _take_off(self, cloid: str, replaced: int, change: Change) -> None:
+        """Lessen an amended order by what its old number has filled after it was asked about, if it did.
+
+        What only reduces cannot grow a position, and ends for other reasons too: it is left as it is.
+        """
+        if self.journal.order(cloid).order.reduce_only:
+            return
+        try:
+            shown = self.look_until(
+                lambda: self.venue.order_status(replaced), lambda order: order is not None and order.standing in _ENDS
+            )
+        except VenueError:
+            return  # the next comparison hears of the fills
+        if shown is None or shown.standing not in _ENDS:
+            return
+        before = change.sz - change.left_sz
+        others = sum((self.journal.filled_of(oid) for oid in self.journal.numbers(cloid) if oid < replaced), _NOTHING)
+        surplus = others + shown.original_sz - shown.left_sz - before
+        record = self.journal.order(cloid)
+        if surplus <= 0 or not record.is_live:
+            return
+        self.sync_fills()
+        if surplus >= change.left_sz:
+            self.cancel([cloid])
+        else:
+            self.amend(cloid, change.px, change.sz)
 
     def _asked_filled(self, cloid: str) -> OrderRecord:
         """Return an order with all that is filled of it, as far as the venue shows it."""
