@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run ui test test-room laws mutants check bench audit audit-search chaos conformance pages clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos conformance pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -18,6 +18,9 @@ setup:  ## make .venv with the locked packages
 
 run: setup  ## the whole organism on a simulated market: data, search, validation, deployment, report
 	@$(BIN)/quant-organism run --world demo
+
+trade: setup  ## a demonstration strategy on a simulated exchange, a bar a second, until Ctrl-C
+	@$(BIN)/quant-organism trade --demo
 
 ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 	@$(BIN)/quant-organism ui

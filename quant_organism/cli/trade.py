@@ -2,9 +2,15 @@
 
 import typer
 
-from quant_organism.cli import kill, options, policy, trade_watch
+from quant_organism.cli import kill, options, policy, trade_watch, trading
 
-app = typer.Typer(help="Trade what is deployed, and stop it.", no_args_is_help=True)
+app = typer.Typer(
+    cls=trading.StartsByDefault,
+    help="Trade what is deployed, see where that stands, and stop it.",
+    no_args_is_help=True,
+)
+app.command("start", cls=options.with_settings(*trading.SETTINGS))(trading.start)
+app.command("status", cls=options.with_settings("data_dir"))(trading.status)
 app.command("kill", cls=options.with_settings("venue.network", "data_dir"))(kill.kill)
 app.command("rearm", cls=options.with_settings("data_dir"))(kill.rearm)
 app.command("watch", cls=options.with_settings("data_dir"))(trade_watch.watch)

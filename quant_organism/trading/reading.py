@@ -111,19 +111,19 @@ class LedgerReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise InputError(
-                "there is no ledger: nothing has traded yet",
-                where=str(path),
-                remedy="start with: quant-organism trade --mode paper, or make trade",
-            )
+            raise _nothing_yet(path)
         self._db = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S, isolation_level=None
         )
         try:
-            facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
+            has_tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+            facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall()) if has_tables else {}
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise IntegrityError(f"not a ledger: {error}", where=str(path), remedy="name another file") from error
+        if not has_tables:  # it is just being made
+            self._db.close()
+            raise _nothing_yet(path)
         if facts.get("kind") != "trader" or facts.get("schema_version") != str(SCHEMA_VERSION):
             self._db.close()
             raise IntegrityError(
@@ -270,3 +270,11 @@ def held_positions(fills: Iterable[LedgerFill]) -> tuple[HeldPosition, ...]:
         else:
             costs[symbol] = costs.get(symbol, 0.0) + paid
     return tuple(HeldPosition(name, lots[name], sizes[name], costs[name]) for name in sorted(lots) if lots[name])
+
+
+def _nothing_yet(path: Path) -> InputError:
+    return InputError(
+        "there is no ledger: nothing has traded yet",
+        where=str(path),
+        remedy="start with: quant-organism trade --mode paper, or make trade",
+    )

@@ -112,7 +112,13 @@ class SessionSpec:
         return tuple(sorted(self.assets))
 
 
-def begin_session(ledger: TraderLedger, spec: SessionSpec, history: Panel, started_ms: int) -> Trader:
+def begin_session(
+    ledger: TraderLedger,
+    spec: SessionSpec,
+    history: Panel,
+    started_ms: int,
+    also: Sequence[LedgerRecord] = (),
+) -> Trader:
     """Begin a session at the close of its history's last bar, and make its first plan.
 
     Parameters
@@ -123,6 +129,8 @@ def begin_session(ledger: TraderLedger, spec: SessionSpec, history: Panel, start
         Bars up to the close at which it begins, of all symbols.
     started_ms
         Wall clock.
+    also
+        Facts to be written down with it: the bars of its history that the lake does not hold.
 
     Raises
     ------
@@ -149,7 +157,7 @@ def begin_session(ledger: TraderLedger, spec: SessionSpec, history: Panel, start
         history_hash=history.hash,
     )
     trader = _trader(ledger, spec, session, AccountBook.opened(session.account, rules_for(1), {}, spec.capital_micro))
-    records: list[LedgerRecord] = [session]
+    records: list[LedgerRecord] = [session, *also]
     for document, role in spec.documents:
         followed = FollowedStrategy(document, role, spec.costs, history, since_ms=close_ms, models=spec.models)
         records.append(trader.join(followed, f"its stage is {document.stage}"))

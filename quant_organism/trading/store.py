@@ -218,9 +218,10 @@ class Store:
         return memory
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        db.executescript(self._schema)
-        with db:
-            db.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", sorted(self._facts.items()))
+        # whole or not at all: a file with tables and no facts would be nobody's
+        db.executescript(f"BEGIN IMMEDIATE;\n{self._schema}")
+        db.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", sorted(self._facts.items()))
+        db.execute("COMMIT")
 
     def _checked(self) -> sqlite3.Connection:
         """Return the file's connection, or one to memory where the disk fails."""

@@ -169,6 +169,9 @@ def test_one_process_writes_and_others_read_meanwhile(tmp_path: Path) -> None:
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing has traded"):
         LedgerReader(ledger_path(tmp_path, "paper"))
+    (tmp_path / "new").touch()
+    with pytest.raises(InputError, match="nothing has traded"):
+        LedgerReader(tmp_path / "new")
     (tmp_path / "text").write_text("no database" * 100)
     with pytest.raises(IntegrityError, match="not a ledger"):
         LedgerReader(tmp_path / "text")

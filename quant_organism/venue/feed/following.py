@@ -80,6 +80,7 @@ def open_feed(
     coins: Sequence[str] | None = None,
     proxy: str | None = None,
     record: Path | None = None,
+    begin_ms: int | None = None,
 ) -> Feed:
     """Return a feed of a venue's bars from now on, by the venue's clock; it does not run yet.
 
@@ -95,6 +96,8 @@ def open_feed(
         URL of a proxy for the socket.
     record
         Folder to write every frame into; none: nothing is kept.
+    begin_ms
+        Bars open from here on; those that have closed already are asked for. None: from now on.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def open_feed(
     plan = FeedPlan(
         coins={each.coin: each.sz_decimals for each in listed if not each.is_delisted},
         intervals=[interval],
-        begin_ms=clock_of(ask({"type": "exchangeStatus"})),
+        begin_ms=clock_of(ask({"type": "exchangeStatus"})) if begin_ms is None else begin_ms,
     )
     recorder = None if record is None else Recorder(record)
     return Feed(base_url, plan, ask, rng=np.random.default_rng(), line=LineSpec(proxy=proxy), recorder=recorder)

@@ -1,0 +1,369 @@
+"""`quant-organism trade`: documents traded on days of the lake, on live bars, or as a demonstration; and the status."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from quant_organism.cli import options
+from quant_organism.cli.output import print_json, print_table
+from quant_organism.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from quant_organism.market import Interval
+    from quant_organism.settings import Settings
+    from quant_organism.trading.profiles import SessionProfile
+    from quant_organism.trading.reading import TraderStatus
+    from quant_organism.trading.runtime import CloseReport
+    from quant_organism.venue import Feed
+
+SETTINGS: Final = ("market.base_url", "account.equity_usd", "data_dir")
+
+_MODES: Final = ("replay", "paper", "testnet", "mainnet")
+_DEMO_PATIENCE_S: Final = 0.5
+_NO_LIMIT: Final = 1_000_000
+_LINES_SHOWN: Final = 12
+
+
+class StartsByDefault(TyperGroup):
+    """A group of commands of which `start` needs not be named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take options that no command stands before for those of `start`."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+class SystemTime:
+    """The time of this machine, for sessions on live bars."""
+
+    def monotonic_s(self) -> float:
+        """Return seconds since any fixed moment."""
+        return time.monotonic()
+
+    def wall_ms(self) -> int:
+        """Return UTC milliseconds."""
+        return time.time_ns() // 1_000_000
+
+
+def start(
+    context: typer.Context,
+    mode: Annotated[str, typer.Option(help="replay, paper, testnet or mainnet.")] = "paper",
+    session: Annotated[str, typer.Option(help="Session profile: scalping, intraday or swing.")] = "intraday",
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Replay this one, whatever its stage; may be repeated.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day of a replay. (default: 90 days before its end)")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day of a replay. (default: the lake's)")] = None,
+    bars: Annotated[int | None, typer.Option(min=1, help="End after so many closes. (default: with Ctrl-C)")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Trade a strategy made for show, on a simulated market of its own.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Trade on live bars with modelled fills (paper) or on days of the lake (replay); Ctrl-C ends it in order.
+
+    The same command again goes on where the last one ended, also after a crash.
+    """
+    from quant_organism.trading.profiles import session_profile
+
+    if mode not in _MODES:
+        raise InputError(f"no mode {mode!r}", where="option --mode", remedy=f"use one of {', '.join(_MODES)}")
+    if mode in ("testnet", "mainnet"):
+        raise InputError(
+            f"mode {mode} would send real orders, which this version of the trader does not do",
+            where="option --mode",
+            remedy="use --mode paper: live prices, modelled fills, the same decisions and orders",
+        )
+    profile, settings = session_profile(session), options.said(context).settings()
+    if demo:
+        status = _demonstration(settings, profile, bars, quiet=as_json)
+    elif mode == "replay":
+        status = _replay(settings, profile, strategy or [], (first, last), bars, quiet=as_json)
+    elif strategy or first or last:
+        raise InputError(
+            "--strategy, --from and --to are of a replay; a paper session trades the documents whose stage is paper",
+            where="option --mode",
+            remedy="add --mode replay, or promote the strategy",
+        )
+    else:
+        status = _paper(settings, profile, bars, quiet=as_json)
+    _show_status(status, as_json=as_json)
+
+
+def status(
+    context: typer.Context,
+    mode: Annotated[str, typer.Option(help="Whose ledger: paper (also testnet, mainnet) or replay.")] = "paper",
+    as_json: options.Json = False,
+) -> None:
+    """Show where the trader stands at its last close; it may run meanwhile."""
+    from quant_organism.trading import LedgerReader, ledger_path
+
+    if mode not in _MODES:
+        raise InputError(f"no mode {mode!r}", where="option --mode", remedy=f"use one of {', '.join(_MODES)}")
+    reader = LedgerReader(ledger_path(options.said(context).settings().data_dir, mode))  # type: ignore[arg-type]
+    try:
+        _show_status(reader.status(), as_json=as_json)
+    finally:
+        reader.close()
+
+
+def _replay(
+    settings: "Settings",
+    profile: "SessionProfile",
+    ids: Sequence[str],
+    days: tuple[str | None, str | None],
+    bars: int | None,
+    *,
+    quiet: bool,
+) -> "TraderStatus":
+    from quant_organism.trading import LedgerReader, ledger_path
+    from quant_organism.trading.ledger import TraderLedger
+    from quant_organism.trading.preparing import prepare_replay
+    from quant_organism.trading.replaying import replay_session
+
+    first, last = (options.parse_day(day) for day in days)
+    prepared = prepare_replay(
+        settings.data_dir, profile, settings.account.equity_usd, strategies=ids, first=first, last=last
+    )
+    path = ledger_path(settings.data_dir, "replay")
+    ledger = TraderLedger(path, survives_power_cut=False)
+    try:
+        with _told(quiet=quiet, live=False) as told:
+            trader = replay_session(
+                ledger,
+                prepared.spec,
+                prepared.panel,
+                prepared.start,
+                started_ms=SystemTime().wall_ms(),
+                told=told,
+                closes=bars,
+            )
+    finally:
+        ledger.close()
+    return LedgerReader(path).status(trader.session.session)
+
+
+def _paper(settings: "Settings", profile: "SessionProfile", bars: int | None, *, quiet: bool) -> "TraderStatus":
+    from quant_organism.venue import BASE_URLS
+
+    return _live(settings, profile, settings.market.base_url or BASE_URLS["mainnet"], bars, quiet=quiet)
+
+
+def _demonstration(settings: "Settings", profile: "SessionProfile", bars: int | None, *, quiet: bool) -> "TraderStatus":
+    from quant_organism.market import Interval, WorldSource, load_world
+    from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
+    from quant_organism.trading import demonstration as shown
+
+    interval, source = Interval.parse("1h"), WorldSource(load_world("demo"))
+    symbols = source.symbols()[: shown.SYMBOLS]
+    engine = open_engine(
+        source,
+        interval,
+        symbols=symbols,
+        future_days=shown.FUTURE_DAYS,
+        spec=MarketSpec(ticks_per_bar=shown.TICKS_PER_BAR),
+    )
+    limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
+    server = VenueServer(engine, VenueClock(engine.now_ms, shown.SPEED, time.monotonic), limits)
+    # its market begins anew each time, and with it its lake and its ledger
+    begun = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    own = settings.model_copy(update={"data_dir": settings.data_dir / shown.DEMONSTRATION / begun})
+    document = shown.demonstration_document(symbols, interval.name)
+    with RunningVenue(server) as venue:
+        return _live(own, profile, venue.url, bars, quiet=quiet, demonstrated=document)
+
+
+def _live(
+    settings: "Settings",
+    profile: "SessionProfile",
+    url: str,
+    bars: int | None,
+    *,
+    quiet: bool,
+    demonstrated: Any = None,
+) -> "TraderStatus":
+    import asyncio
+
+    from quant_organism.trading import LedgerReader, ledger_path
+    from quant_organism.trading.ledger import TraderLedger
+    from quant_organism.trading.paper import trade_live
+    from quant_organism.trading.preparing import prepare_paper
+    from quant_organism.venue import info_of, open_feed
+
+    market, is_demo = settings.market, demonstrated is not None
+    ask = info_of(
+        url,
+        timeout_seconds=market.timeout_seconds,
+        proxy=market.proxy,
+        weight_per_minute=_NO_LIMIT if is_demo else market.weight_per_minute,
+    )
+
+    def feed(interval: "Interval", coins: Sequence[str], begin_ms: int) -> "Feed":
+        return open_feed(url, ask, interval, coins=coins, proxy=market.proxy, begin_ms=begin_ms)
+
+    path = ledger_path(settings.data_dir, "paper")
+    ledger = TraderLedger(path)
+    try:
+        prepared, watcher = prepare_paper(
+            settings.data_dir,
+            profile,
+            settings.account.equity_usd,
+            ledger,
+            base_url=url,
+            ask=ask,
+            feed=feed,
+            clock=SystemTime(),
+            documents=[(demonstrated, "trades")] if is_demo else None,
+            **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
+        )
+        with _told(quiet=quiet, live=True) as told:
+            asyncio.run(trade_live(prepared, told=told, watcher=watcher, closes=bars))
+    except KeyboardInterrupt:
+        pass  # the way to end it
+    finally:
+        ledger.close()
+    return LedgerReader(path).status()
+
+
+def _show_status(status: "TraderStatus", *, as_json: bool) -> None:
+    from quant_organism.market import format_ms
+    from quant_organism.trading import MICRO_USD
+
+    equity, capital = (
+        (None, None) if status.equity is None else (status.equity.equity / MICRO_USD, status.equity.capital / MICRO_USD)
+    )
+    summary: dict[str, Any] = {
+        "mode": status.session.mode,
+        "session": status.session.session,
+        "market": status.session.market,
+        "interval": status.session.interval,
+        "close": None if status.close_ms is None else format_ms(status.close_ms),
+        "is_ended": status.is_ended,
+        "equity_usd": equity,
+        "capital_usd": capital,
+        "drawdown": None if status.equity is None else status.equity.drawdown,
+        "decisions": status.decisions,
+        "orders": status.orders,
+        "fills": status.fills,
+        "order_hash": status.h2,
+    }
+    positions = [
+        {
+            "symbol": held.symbol,
+            "size": held.size,
+            "entry_price": held.entry_price,
+            "cost_usd": held.cost_usd,
+        }
+        for held in status.positions
+    ]
+    breakers = [
+        {"name": each.name, "state": each.state, "value": each.value, "bound": each.bound, "reason": each.reason}
+        for each in status.breakers
+    ]
+    strategies = [{"strategy": each.strategy, "profit_usd": each.profit / MICRO_USD} for each in status.profits]
+    if as_json:
+        print_json({**summary, "positions": positions, "strategies": strategies, "breakers": breakers})
+        return
+    print_table(("what", "is"), [(name, _words(value)) for name, value in summary.items()])
+    for title, rows in (("Positions", positions), ("Strategies", strategies), ("Breakers", breakers)):
+        if rows:
+            print_table(list(rows[0]), [list(row.values()) for row in rows], title=title)
+
+
+def _words(value: object) -> str:
+    return "-" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def _told(*, quiet: bool, live: bool) -> "Iterator[Callable[[CloseReport], None]]":
+    """Show what closes bring: nothing, a table that is drawn anew where there is a terminal, else a line per fill."""
+    import sys
+
+    if quiet:
+        yield lambda report: None
+    elif not (live and sys.stdout.isatty()):
+        yield _say_lines
+    else:
+        from rich.live import Live
+
+        shown = _Shown()
+        with Live(shown.table(), refresh_per_second=8) as screen:
+
+            def draw(report: "CloseReport") -> None:
+                shown.add(report)
+                screen.update(shown.table())
+
+            yield draw
+
+
+def _say_lines(report: "CloseReport") -> None:
+    for line in _lines(report):
+        typer.echo("  ".join(line))
+
+
+def _lines(report: "CloseReport") -> Iterator[tuple[str, str, str, str]]:
+    """Yield what was decided and filled, each as when, what, of what, and why."""
+    from quant_organism.market import format_ms
+    from quant_organism.trading import LedgerEvent, LedgerFill, TradeDecision
+
+    for record in report.records:
+        if isinstance(record, TradeDecision) and record.role == "trades":
+            verdict = record.reason if record.is_allowed else f"refused: {record.reason}"
+            what = f"{record.kind} {record.side} {record.size_usd:,.0f} USD"
+            yield format_ms(record.close_ms), what, record.symbol, verdict
+        elif isinstance(record, LedgerFill) and "/" not in record.account:
+            verb = "bought" if record.lots > 0 else "sold"
+            what = f"{verb} {abs(record.size):g} at {record.price:,.6g}"
+            yield format_ms(record.time_ms), what, record.symbol, record.kind
+        elif isinstance(record, LedgerEvent):
+            yield format_ms(record.at_ms), record.kind, "", record.text
+
+
+class _Shown:
+    """What the table of a live session shows."""
+
+    def __init__(self) -> None:
+        self.equity, self.close, self.decisions, self.fills = 0.0, "", 0, 0
+        self.drawdown, self.gross = 0.0, 0.0
+        self.lines: list[tuple[str, str, str, str]] = []
+
+    def add(self, report: "CloseReport") -> None:
+        """Take in a close."""
+        from quant_organism.market import format_ms
+        from quant_organism.trading import MICRO_USD, LedgerEquity, LedgerFill, TradeDecision
+
+        self.close = format_ms(report.close_ms)
+        for record in report.records:
+            if isinstance(record, LedgerEquity) and "/" not in record.account:
+                self.equity, self.gross = record.equity / MICRO_USD, record.gross / MICRO_USD
+                self.drawdown = record.drawdown
+            self.decisions += isinstance(record, TradeDecision) and record.role == "trades"
+            self.fills += isinstance(record, LedgerFill) and "/" not in record.account
+        self.lines = [*self.lines, *_lines(report)][-_LINES_SHOWN:]
+
+    def table(self) -> "Table":
+        """Return the table."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        title = (
+            f"{self.close}   equity {self.equity:,.2f} USD   drawdown {self.drawdown:.1%}   positions "
+            f"{self.gross:,.0f} USD   {self.decisions} decisions   {self.fills} fills   (Ctrl-C ends it)"
+        )
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for name in ("when", "what", "symbol", "why"):
+            table.add_column(name)
+        for line in self.lines:
+            table.add_row(*line)
+        return table

@@ -1,0 +1,143 @@
+"""Which documents a session trades, which it watches, and how it follows the folder of documents while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from quant_organism.backtest import Costs
+from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.errors import InputError, QuantOrganismError
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import FittedModels
+from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.profiles import SessionProfile
+from quant_organism.trading.records import LedgerRecord, Mode, Role
+from quant_organism.trading.runtime import Trader
+
+TRADED: Final[Mapping[Mode, tuple[str, ...]]] = {
+    "replay": ("paper", "testnet", "canary", "live"),
+    "paper": ("paper",),
+    "testnet": ("testnet",),
+    "mainnet": ("canary", "live"),
+}
+"""Stages whose decisions become orders, by mode."""
+
+WATCHED: Final = ("shadow", "decaying")
+"""Stages that are watched in every mode: decided and booked virtually, never sent."""
+
+
+def chosen_documents(
+    documents: Sequence[StrategyConfig], profile: SessionProfile, mode: Mode
+) -> list[tuple[StrategyConfig, Role]]:
+    """Return the documents of a session and what becomes of the decisions of each, best first.
+
+    All are of one interval, that of the best which trades; of those that trade there are no more than the profile
+    takes, of those that are watched no more than its pool factor says.
+
+    Parameters
+    ----------
+    documents
+        Of any stage, best first.
+    profile, mode
+        Of the session.
+
+    Raises
+    ------
+    InputError
+        None of them trades in this mode, or none on bars of this profile.
+    """
+    traded = [document for document in documents if document.stage in TRADED[mode]]
+    if not traded:
+        stages = " or ".join(TRADED[mode])
+        raise InputError(
+            f"no strategy is in stage {stages}, which mode {mode} trades",
+            remedy="see the stages with: quant-organism strategies list; or try: quant-organism trade --demo",
+        )
+    fitting = [document for document in traded if document.interval in profile.intervals]
+    if not fitting:
+        found = ", ".join(sorted({document.interval for document in traded}))
+        raise InputError(
+            f"the strategies that would trade decide on bars of {found}, profile {profile.name} takes "
+            f"{', '.join(profile.intervals)}",
+            where="option --session",
+            remedy="choose the profile of their bars",
+        )
+    interval = fitting[0].interval
+    trades = [document for document in fitting if document.interval == interval][: profile.strategies]
+    watched = [each for each in documents if each.stage in WATCHED and each.interval == interval][: profile.watched]
+    roles: list[tuple[StrategyConfig, Role]] = [(document, "trades") for document in trades]
+    return [*roles, *((document, "shadow") for document in watched)]
+
+
+class DocumentWatcher:
+    """Follows the folder of documents: who is new joins at a close, who is gone leaves once it is flat.
+
+    Parameters
+    ----------
+    repository, profile, mode
+        Whose documents are chosen, and how.
+    costs, models
+        Of the sleeves of those who join.
+    bars_until
+        Returns all bars of the session up to a close.
+    """
+
+    def __init__(
+        self,
+        repository: StrategyRepository,
+        profile: SessionProfile,
+        mode: Mode,
+        costs: Costs,
+        models: FittedModels,
+        bars_until: Callable[[int], Panel],
+    ) -> None:
+        self._repository, self._profile, self._mode = repository, profile, mode
+        self._costs, self._models, self._bars_until = costs, models, bars_until
+        self._seen: tuple[tuple[str, int], ...] | None = None
+
+    def __call__(self, close_ms: int, trader: Trader) -> list[LedgerRecord]:
+        """Bring a trader's strategies in line with the folder; return what is to be written down of it."""
+        records: list[LedgerRecord] = []
+        for id, strategy in trader.strategies.items():
+            if strategy.is_leaving and not strategy.units:
+                records.append(trader.leave(id, "its document is no longer followed, and it is flat"))
+        seen = _signature(self._repository.root / "active")
+        if seen == self._seen:
+            return records
+        self._seen = seen
+        try:
+            chosen = self._chosen()
+        except QuantOrganismError as error:
+            trader.note("documents", f"nobody joins or leaves: {error.what}", level="warning")
+            return records
+        wanted = {document.id: (document, role) for document, role in chosen}
+        for id, strategy in trader.strategies.items():
+            was, strategy.is_leaving = strategy.is_leaving, wanted.get(id, (None, ""))[1] != strategy.role
+            if strategy.is_leaving and not was:
+                trader.note("leaving", f"{id} makes no entries any more, and leaves once it is flat")
+        for id, (document, role) in wanted.items():
+            if id not in trader.strategies:
+                records += self._joined(trader, document, role, close_ms)
+        return records
+
+    def _chosen(self) -> list[tuple[StrategyConfig, Role]]:
+        return chosen_documents(self._repository.load_all().documents, self._profile, self._mode)
+
+    def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
+        try:
+            strategy = FollowedStrategy(
+                document, role, self._costs, self._bars_until(close_ms), since_ms=close_ms, models=self._models
+            )
+        except InputError as error:
+            trader.note("documents", f"{document.id} cannot join: {error.what}", level="warning")
+            return []
+        return [trader.join(strategy, f"its document has come, in stage {document.stage}")]
+
+
+def _signature(folder: Path) -> tuple[tuple[str, int], ...]:
+    # What the folder looks like without reading it.
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("[!.]*.json")))

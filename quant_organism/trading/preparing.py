@@ -1,0 +1,248 @@
+"""From a data folder to a session that can begin: documents, days of the lake, assets, ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from quant_organism.backtest import Costs
+from quant_organism.backtest.account import TradedAsset
+from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.errors import InputError
+from quant_organism.market import CandleTable, Interval, Lake, SentimentTable
+from quant_organism.market.ingest import ingest
+from quant_organism.market.panel import Panel, build_panel
+from quant_organism.market.sentiment import align_sentiment
+from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
+from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.live_bars import Settlements, extended
+from quant_organism.trading.paper import LiveSession, TraderClock
+from quant_organism.trading.profiles import SessionProfile
+from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Role
+from quant_organism.trading.replaying import panel_assets
+from quant_organism.trading.starting import SessionSpec, resumable
+from quant_organism.venue import AskInfo, Feed, HyperliquidSource, market_name
+from quant_organism.venue.client.listings import load_listings
+from quant_organism.venue.protocol import MICRO_USD
+
+LEAST_HISTORY_DAYS: Final = 35
+"""Days before a session that it takes to know the risk of a virtual book, with some to warm indicators up."""
+
+REPLAYED_DAYS: Final = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedReplay:
+    """A replay that can begin: its spec, and a panel whose rows from `start` on are traded."""
+
+    spec: SessionSpec
+    panel: Panel
+    start: int
+
+
+def prepare_replay(
+    data_dir: Path,
+    profile: SessionProfile,
+    capital_usd: float,
+    *,
+    strategies: Sequence[str] = (),
+    first: date | None = None,
+    last: date | None = None,
+) -> PreparedReplay:
+    """Return a replay of documents over days of the lake.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of documents and lake.
+    profile, capital_usd
+        Of the session.
+    strategies
+        Identities of who trades, whatever the stage; none: as the stages say.
+    first, last
+        Days that are traded; by default the last 90 of the lake.
+
+    Raises
+    ------
+    InputError
+        No such strategies or days, or strategies of different markets or bars.
+    """
+    repository, lake, costs = StrategyRepository(data_dir / "strategies"), Lake(data_dir / "lake"), Costs()
+    documents: list[tuple[StrategyConfig, Role]] = [(repository.load(id), "trades") for id in dict.fromkeys(strategies)]
+    if not documents:
+        documents = chosen_documents(repository.load_all().documents, profile, "replay")
+    market, interval = documents[0][0].provenance.market, Interval.parse(documents[0][0].interval)
+    for document, _ in documents:
+        if (document.provenance.market, document.interval) != (market, interval.name):
+            raise InputError(
+                f"it trades {document.interval} bars of {document.provenance.market}, {documents[0][0].id} trades "
+                f"{interval} bars of {market}",
+                where=document.id,
+                remedy="replay them one by one: --strategy ID",
+            )
+    days = lake.table(CandleTable).days(market=market, interval=interval.name)
+    if not days:
+        raise InputError(f"the lake holds no {interval} bars of {market}", remedy="import them, or run a cycle first")
+    earliest, end = days[0] + timedelta(days=LEAST_HISTORY_DAYS), last or days[-1]
+    begin = first or max(end - timedelta(days=REPLAYED_DAYS - 1), earliest)
+    if not earliest <= begin <= end <= days[-1]:
+        raise InputError(
+            f"no replay from {begin} to {end}",
+            where=f"market {market} at {interval}",
+            remedy=f"choose days from {earliest} to {days[-1]}; {LEAST_HISTORY_DAYS} days of history come before",
+        )
+    history = min((begin - days[0]).days, profile.history_days)
+    symbols = sorted({symbol for document, _ in documents for symbol in document.universe})
+    panel = build_panel(lake, market, interval, end, (end - begin).days + 1 + history, symbols)
+    start = history * interval.bars_per_day
+    spec = SessionSpec(
+        mode="replay",
+        profile=profile.name,
+        market=market,
+        interval=interval,
+        capital_usd=capital_usd,
+        costs=costs,
+        assets=panel_assets(panel, start, costs),
+        documents=documents,
+        history_days=history,
+        history_end=(begin - timedelta(days=1)).isoformat(),
+        also=" ".join([begin.isoformat(), end.isoformat(), *(f"{each.id}:{role}" for each, role in documents)]),
+    )
+    return PreparedReplay(spec=spec, panel=panel, start=start)
+
+
+def prepare_paper(
+    data_dir: Path,
+    profile: SessionProfile,
+    capital_usd: float,
+    ledger: TraderLedger,
+    *,
+    base_url: str,
+    ask: AskInfo,
+    feed: Callable[[Interval, Sequence[str], int], Feed],
+    clock: TraderClock,
+    documents: Sequence[tuple[StrategyConfig, Role]] | None = None,
+    patience_s: float = 6.0,
+) -> tuple[LiveSession, DocumentWatcher | None]:
+    """Return a paper session on a venue's live bars, and who follows the documents while it runs.
+
+    Whole days that the lake lacks are taken from the venue first.
+
+    Parameters
+    ----------
+    data_dir, profile, capital_usd, ledger
+        As for a replay, and where it is written down.
+    base_url, ask
+        The venue, and how its /info is asked.
+    feed
+        Makes a feed of bars of an interval and coins that open at a time or later.
+    clock
+        This machine's.
+    documents
+        Who trades; none: as the stages say, and followed while it runs.
+    patience_s
+        As in `BarCollector`.
+
+    Raises
+    ------
+    InputError
+        No strategy trades, or the venue lacks a symbol or days.
+    VenueError
+        The venue cannot be reached or read.
+    """
+    lake, costs = Lake(data_dir / "lake"), Costs()
+    repository = StrategyRepository(data_dir / "strategies")
+    chosen = documents or chosen_documents(repository.load_all().documents, profile, "paper")
+    interval = Interval.parse(chosen[0][0].interval)
+    market = market_name(base_url)
+    symbols = sorted({symbol for document, _ in chosen for symbol in document.universe})
+    source = HyperliquidSource(ask, base_url=base_url, market=market, kept=data_dir / "venue")
+    first, end = source.span(interval)
+    spec = SessionSpec(
+        mode="paper",
+        profile=profile.name,
+        market=market,
+        interval=interval,
+        capital_usd=capital_usd,
+        costs=costs,
+        assets=_listed_assets(base_url, ask, symbols),
+        documents=chosen,
+        history_days=min((end - first).days + 1, profile.history_days),
+        history_end=end.isoformat(),
+        keeps_bars=True,
+    )
+    begun = resumable(ledger, spec)
+    if begun is not None:
+        spec = _as_begun(spec, begun, ledger, base_url, ask)
+        symbols = list(spec.symbols)
+    else:
+        ingest(source, lake, interval, end - timedelta(days=spec.history_days - 1), end, symbols)
+    days = spec.history_days
+    history = build_panel(lake, market, interval, date.fromisoformat(spec.history_end), days, symbols)
+    session = LiveSession(
+        ledger=ledger,
+        spec=spec,
+        history=history,
+        feed=lambda begin_ms: feed(interval, symbols, begin_ms),
+        settlements=lambda begin_ms: Settlements(ask, symbols, begin_ms),
+        now_ms=_venue_time(ask),
+        clock=clock,
+        patience_s=patience_s,
+        fear_greed=lambda close_ms: _index_at(lake, market, close_ms, interval),
+    )
+    if documents is not None:
+        return session, None
+
+    def bars_until(close_ms: int) -> Panel:
+        number = ledger.next_session() - 1
+        return extended(history, ledger.read(LedgerBar, session=number), close_ms)
+
+    return session, DocumentWatcher(repository, profile, "paper", costs, spec.models, bars_until)
+
+
+def _as_begun(
+    spec: SessionSpec, begun: LedgerSession, ledger: TraderLedger, base_url: str, ask: AskInfo
+) -> SessionSpec:
+    # A session that goes on keeps the symbols and the history that it began with.
+    joined = ledger.read(LedgerStrategy, session=begun.session)
+    universes = (StrategyConfig.from_json(each.document.encode(), where=each.strategy).universe for each in joined)
+    symbols = sorted({symbol for universe in universes for symbol in universe})
+    return replace(
+        spec,
+        assets=_listed_assets(base_url, ask, symbols),
+        history_days=begun.history_days,
+        history_end=begun.history_end,
+    )
+
+
+def _listed_assets(base_url: str, ask: AskInfo, symbols: Sequence[str]) -> dict[str, TradedAsset]:
+    listings = load_listings(base_url, ask)
+    found = {symbol: listings.find(symbol) for symbol in symbols}
+    return {
+        symbol: TradedAsset(
+            listed.sz_decimals, tuple((tier.lower_micro_usd / MICRO_USD, tier.max_leverage) for tier in listed.tiers)
+        )
+        for symbol, listed in found.items()
+    }
+
+
+def _venue_time(ask: AskInfo) -> int:
+    status = ask({"type": "exchangeStatus"})
+    if not isinstance(status, dict) or not isinstance(status.get("time"), int):
+        raise InputError(f"the venue's status {status} has no time", remedy="ask again later")
+    return int(status["time"])
+
+
+def _index_at(lake: Lake, market: str, close_ms: int, interval: Interval) -> float | None:
+    table = lake.table(SentimentTable)
+    days = table.days(market=market)[-4:]
+    if not days:
+        return None
+    frame = table.read(market=market, start=days[0], end=days[-1])
+    value = float(align_sentiment(frame, np.array([close_ms - interval.milliseconds]), interval)[0])
+    return value if np.isfinite(value) else None

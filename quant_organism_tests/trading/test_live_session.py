@@ -1,0 +1,189 @@
+"""Sessions on the live bars of a local exchange: decisions at each close, and the orders of a replay of its bars."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import orjson
+import pytest
+
+from quant_organism.backtest import Costs
+from quant_organism.backtest.account import TradedAsset
+from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.errors import InputError
+from quant_organism.market import Interval, Lake, WorldSource, load_world
+from quant_organism.market.panel import build_panel
+from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
+from quant_organism.trading import LedgerReader, LedgerSession, LedgerStrategy, ledger_path
+from quant_organism.trading.demonstration import demonstration_document
+from quant_organism.trading.live_bars import BarCollector, extended
+from quant_organism.trading.profiles import PROFILES, session_profile
+from quant_organism.trading.records import LedgerBar, LedgerEvent, LedgerPlan
+from quant_organism.trading.replaying import replay_session
+from quant_organism.trading.starting import SessionSpec
+from quant_organism.venue import Bar
+from quant_organism_tests.cli.conftest import finish, start
+from quant_organism_tests.trading.sessions import ledger
+from quant_organism_tests.trading.trader import eventually
+
+HOUR = Interval.parse("1h")
+
+
+def bar(coin: str, open_ms: int) -> Bar:
+    return Bar(coin, "1h", open_ms, 1.0, 1.0, 1.0, 1.0, 1.0, 1, "trades")
+
+
+def test_bars_wait_for_each_other_but_not_for_ever() -> None:
+    step = HOUR.milliseconds
+    collector = BarCollector(("A", "B"), HOUR, step, patience_s=5.0)
+    collector.add(bar("A", step), 0.0)
+    assert collector.complete(4.9) == []
+    collector.add(bar("B", step), 4.9)
+    assert [(open_ms, sorted(bars)) for open_ms, bars in collector.complete(4.9)] == [(step, ["A", "B"])]
+    collector.add(bar("A", 2 * step), 10.0)
+    assert [(open_ms, sorted(bars)) for open_ms, bars in collector.complete(15.0)] == [(2 * step, ["A"])]
+    collector.add(bar("B", 2 * step), 15.0)
+    assert collector.late == 1
+
+
+def test_a_coin_that_shows_a_later_bar_had_none() -> None:
+    step = HOUR.milliseconds
+    collector = BarCollector(("A", "B"), HOUR, step)
+    for coin, open_ms in (("A", step), ("A", 3 * step), ("B", 3 * step)):
+        collector.add(bar(coin, open_ms), 0.0)
+    found = [(open_ms // step, sorted(bars)) for open_ms, bars in collector.complete(0.0)]
+    assert found == [(1, ["A"]), (2, []), (3, ["A", "B"])]
+
+
+SYMBOLS = ("SIM-ASH", "SIM-BAY", "SIM-BOX")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Serve a market, two hours a second."""
+    spec = MarketSpec(ticks_per_bar=10)
+    source = WorldSource(load_world("demo"))
+    engine = open_engine(source, HOUR, symbols=SYMBOLS, future_days=180, spec=spec)
+    limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
+    with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 7_200.0, time.monotonic), limits)) as venue:
+        yield venue.url
+
+
+def deployed(folder: Path) -> StrategyConfig:
+    """Put a strategy in stage paper, and return its document."""
+    repository = StrategyRepository(folder / "data" / "strategies")
+    document = demonstration_document(SYMBOLS, "1h")
+    repository.save(document)
+    for stage in ("shadow", "paper"):
+        repository.move(document.id, stage, at="1970-01-02", reason="for a test", evidence="none")
+    return repository.load(document.id)
+
+
+def replayed_orders(folder: Path) -> tuple[str, str]:
+    """Return the order hash of the paper session, and that of a replay of the bars that it wrote down."""
+    reader = LedgerReader(ledger_path(folder / "data", "paper"))
+    session, status = reader.session(), reader.status()
+    bars, account = reader.read(LedgerBar, session=session.session), reader.account(session.account)
+    documents = [
+        (StrategyConfig.from_json(each.document.encode(), where=each.strategy), each.role)
+        for each in reader.read(LedgerStrategy)
+    ]
+    reader.close()
+    assert account is not None
+    assert status.close_ms is not None
+    end = date.fromisoformat(session.history_end)
+    lake = Lake(folder / "data" / "lake")
+    history = build_panel(lake, session.market, HOUR, end, session.history_days, SYMBOLS)
+    panel = extended(history, bars, status.close_ms)
+    assets = {symbol: TradedAsset(asset.sz_decimals, asset.tiers) for symbol, asset in account.assets.items()}
+    spec = SessionSpec(
+        mode="replay",
+        profile="intraday",
+        market=session.market,
+        interval=HOUR,
+        capital_usd=10_000.0,
+        costs=Costs(),
+        assets=assets,
+        documents=documents,
+        history_days=session.history_days,
+        history_end=session.history_end,
+    )
+    begin = int((session.first_close_ms - int(panel.times[0])) // HOUR.milliseconds)
+    (folder / "again").mkdir()
+    book = ledger(folder / "again")
+    trader = replay_session(book, spec, panel, begin, started_ms=0)
+    book.close()
+    return status.h2, trader.main.account.h2
+
+
+def test_killed_and_started_again_a_paper_trader_makes_the_orders_of_a_replay(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # an hour's funding is asked for twice a second here: more than the real venue would allow
+    monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
+    document = deployed(tmp_path)
+    command = ("trade", "--mode", "paper", "--base-url", url)
+    path = ledger_path(tmp_path / "data", "paper")
+    with start(*command, folder=tmp_path) as process:
+        traded = eventually(lambda: closes(path) >= 8 or process.poll() is not None, seconds=90.0)
+        process.kill()
+    assert traded
+    before = closes(path)
+    said = finish(*command, "--bars", "12", "--json", folder=tmp_path)
+    assert said.code == 0, said.err
+    shown = orjson.loads(said.out)
+    assert {"mode", "equity_usd", "decisions", "orders", "fills", "positions", "breakers"} <= shown.keys()
+    assert shown["mode"] == "paper"
+    assert shown["strategies"][0]["strategy"] == document.id
+    reader = LedgerReader(path)
+    assert len(reader.read(LedgerSession)) == 1
+    assert len(reader.read(LedgerPlan)) == closes(path) == before + 12
+    assert [event.kind for event in reader.read(LedgerEvent)] == ["resumed"]
+    reader.close()
+    paper, replay = replayed_orders(tmp_path)
+    assert paper == replay != ""
+    again = orjson.loads(finish("trade", "status", "--json", folder=tmp_path).out)
+    assert again == shown
+
+
+def closes(path: Path) -> int:
+    try:
+        reader = LedgerReader(path)
+    except InputError:
+        return 0
+    try:
+        return len(reader.read(LedgerPlan))
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("mode", ["testnet", "mainnet"])
+def test_what_would_send_real_orders_is_refused(mode: str, tmp_path: Path) -> None:
+    said = finish("trade", "--mode", mode, folder=tmp_path)
+    assert said.code == 2
+    assert "would send real" in said.err
+
+
+def test_nobody_to_trade_is_said_with_a_way_on(url: str, tmp_path: Path) -> None:
+    said = finish("trade", "--base-url", url, folder=tmp_path)
+    assert said.code == 2
+    assert "--demo" in said.err
+
+
+def test_profiles_are_of_one_factory_and_slow_down_with_the_venue() -> None:
+    made = [session_profile(name) for name in PROFILES]
+    assert [(p.calls_per_minute, p.strategies, p.watched, p.keep_alive_s) for p in made] == [
+        (20, 3, 6, 30.0),
+        (10, 5, 7, 60.0),
+        (3, 8, 8, 120.0),
+    ]
+    assert session_profile("scalping", response_ms=95.8) == session_profile("scalping")
+    assert session_profile("scalping", response_ms=300.0).calls_per_minute == 10
+    assert session_profile("swing", response_ms=9e9).calls_per_minute == 3
+    with pytest.raises(InputError, match="scalp"):
+        session_profile("scalp")
+    with pytest.raises(InputError, match="measure"):
+        session_profile("swing", response_ms=0.0)
