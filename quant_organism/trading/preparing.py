@@ -19,9 +19,14 @@ from quant_organism.market.ingest import ingest
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.sentiment import align_sentiment
 from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
+from quant_organism.trading.guard import Governor, Readings, RiskGuard
+from quant_organism.trading.kill import flag_raised, kill_file
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.live_bars import Settlements, extended
 from quant_organism.trading.paper import LiveSession, TraderClock
+from quant_organism.trading.pipeline import Pipeline
+from quant_organism.trading.policy_step import PolicyStep
+from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Role
 from quant_organism.trading.replaying import panel_assets
@@ -163,6 +168,12 @@ def prepare_paper(
     symbols = sorted({symbol for document, _ in chosen for symbol in document.universe})
     source = HyperliquidSource(ask, base_url=base_url, market=market, kept=data_dir / "venue")
     first, end = source.span(interval)
+    policies = FilePolicyStore(policy_folder(data_dir))
+    policy = policies.current()
+
+    def index_at(close_ms: int) -> float | None:
+        return _index_at(lake, market, close_ms, interval)
+
     spec = SessionSpec(
         mode="paper",
         profile=profile.name,
@@ -174,6 +185,14 @@ def prepare_paper(
         documents=chosen,
         history_days=min((end - first).days + 1, profile.history_days),
         history_end=end.isoformat(),
+        policy_version="" if policy is None else str(policy.number),
+        pipeline=lambda: Pipeline(
+            [
+                PolicyStep(policies.current),
+                RiskGuard(lambda standing: Readings(fear_greed=index_at(standing.close.time))),
+                Governor(lambda: flag_raised(kill_file(data_dir))),
+            ]
+        ),
         keeps_bars=True,
     )
     begun = resumable(ledger, spec)
@@ -193,7 +212,7 @@ def prepare_paper(
         now_ms=_venue_time(ask),
         clock=clock,
         patience_s=patience_s,
-        fear_greed=lambda close_ms: _index_at(lake, market, close_ms, interval),
+        fear_greed=index_at,
     )
     if documents is not None:
         return session, None

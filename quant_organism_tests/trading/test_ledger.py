@@ -218,14 +218,17 @@ def test_the_state_of_an_account_goes_with_its_close(tmp_path: Path) -> None:
         execution=0,
     )
     ledger.write([SESSION, record], {"paper": account.to_dict()})
-    assert ledger.account("paper") == account
-    assert ledger.account("other") is None
+    kept = ledger.state("paper")
+    assert kept is not None
+    assert AccountBook.from_dict(kept) == account
+    assert ledger.state("other") is None
+    reader = LedgerReader(tmp_path / "ledger.sqlite")
+    assert reader.account("paper") == account
     account.cash -= 1
     ledger.write([], {"paper": account.to_dict()})
-    again = ledger.account("paper")
+    again = reader.account("paper")
     assert again is not None
     assert again.cash == 10**10 - 1
-    reader = LedgerReader(tmp_path / "ledger.sqlite")
     assert reader.equity_curve("paper") == [record]
     assert reader.status().equity == record
     reader.close()

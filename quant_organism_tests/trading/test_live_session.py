@@ -13,6 +13,7 @@ import pytest
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import TradedAsset
 from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.deployment.stages import Stage
 from quant_organism.errors import InputError
 from quant_organism.market import Interval, Lake, WorldSource, load_world
 from quant_organism.market.panel import build_panel
@@ -26,6 +27,7 @@ from quant_organism.trading.replaying import replay_session
 from quant_organism.trading.starting import SessionSpec
 from quant_organism.venue import Bar
 from quant_organism_tests.cli.conftest import finish, start
+from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.trading.sessions import ledger
 from quant_organism_tests.trading.trader import eventually
 
@@ -76,10 +78,11 @@ def deployed(folder: Path) -> StrategyConfig:
     """Put a strategy in stage paper, and return its document."""
     repository = StrategyRepository(folder / "data" / "strategies")
     document = demonstration_document(SYMBOLS, "1h")
+    ways: tuple[tuple[Stage, str], ...] = (("shadow", "one look"), ("paper", "night door"))
+    for stage, rule in ways:
+        document = document.moved(stage, at="1970-01-02", reason="for a test", records=records(rule))
     repository.save(document)
-    for stage in ("shadow", "paper"):
-        repository.move(document.id, stage, at="1970-01-02", reason="for a test", evidence="none")
-    return repository.load(document.id)
+    return document
 
 
 def replayed_orders(folder: Path) -> tuple[str, str]:
