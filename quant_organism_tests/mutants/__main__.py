@@ -82,7 +82,7 @@ class Records:
 
 
 def hunt(room: str, n: int, seed: int, console: Console, *, only: str | None = None) -> int:
-    """Try the first `n` changes that are drawn, print what became of them and return how many survived."""
+    """Try the first `n` changes that are drawn, print what became of them and return how many were not noticed."""
     drawn = [change for change in draw(ROOT, room, seed) if only is None or only in change.name][:n]
     digest = _digest(sources_of(ROOT, room))
     records = Records(_KEPT / f"{room.replace('/', '-')}-{seed}-{digest[:16]}.jsonl")
@@ -110,7 +110,8 @@ def hunt(room: str, n: int, seed: int, console: Console, *, only: str | None = N
                 total = sum(seconds[path] for path in tests)
                 trial = copy.tried(change, order, total, quick.get(change.file, ()))
                 found[change] = trial
-                records.add(Record(change.name, digests[change.file], trial))
+                if trial.outcome != "stopped":
+                    records.add(Record(change.name, digests[change.file], trial))
                 console.print(
                     f"{place}/{len(open_ends)} {trial.outcome} in {trial.seconds:.0f} s: {change.name}",
                     highlight=False,
@@ -128,15 +129,20 @@ def _print(room: str, found: dict[Change, Trial | None], console: Console) -> in
     for change in sorted(lived, key=lambda change: (change.file, change.line)):
         row = f"{change.file}:{change.line}  {change.within}: {change.text}"
         console.print(row, highlight=False, markup=False, soft_wrap=True)
-    judged = len(found) - counts["equivalent"]
+    judged = len(found) - counts["equivalent"] - counts["stopped"]
     noticed = judged - counts["survived"]
     console.print(
         f"{room}: {noticed} of {judged} noticed ({noticed / max(judged, 1):.1%}), {counts['timed out']} of them because"
-        f" the tests hung; {counts['equivalent']} more are listed as equivalent.",
+        f" the tests hung; {counts['equivalent']} more are listed as equivalent."
+        + (
+            f" Of {counts['stopped']} nothing is known: their tests were stopped from outside."
+            if counts["stopped"]
+            else ""
+        ),
         highlight=False,
         soft_wrap=True,
     )
-    return counts["survived"]
+    return counts["survived"] + counts["stopped"]
 
 
 def _helpers() -> list[Path]:

@@ -82,20 +82,34 @@ def test_those_are_asked_that_import_a_source_and_then_those_that_reach_it() -> 
 
 PRODUCT = '''"""A room."""
 
+import time
+
 
 def wait(n):
     while n > 0:
+        time.sleep(0.01)
         n -= 1
     return n
 
 
 def larger(x, y):
     return x > y
+
+
+def small(x):
+    return x < 10
 '''
-TESTS = """from quant_organism.room.thing import larger, wait
+TESTS = """import os
+import signal
+
+from quant_organism.room.thing import larger, small, wait
 
 def test_larger():
     assert larger(2, 1) and not larger(1, 2)
+
+def test_small():
+    if not small(5):  # as the system ends what takes too much memory
+        os.kill(os.getpid(), signal.SIGKILL)
 
 def test_wait():
     assert wait(3) == 0
@@ -103,7 +117,7 @@ def test_wait():
 
 
 @pytest.mark.slow
-def test_killed_survived_and_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_survived_timed_out_and_stopped_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_AT_LEAST_S", 20.0)
     checkout, copy = tmp_path / "checkout", tmp_path / "copy"
     files = {
@@ -130,6 +144,7 @@ def test_killed_survived_and_timed_out(tmp_path: Path, monkeypatch: pytest.Monke
     assert (killed.outcome, killed.by) == ("killed", "FAILED quant_organism_tests/room/test_thing.py::test_larger")
     assert outcome(changes["x > y | > -> >="]).outcome == "survived"
     assert outcome(changes["n -= 1 | -= -> +="]).outcome == "timed out"
+    assert outcome(changes["x < 10 | < -> >"]).outcome == "stopped"
     assert (checkout / "quant_organism/room/thing.py").read_text("utf-8") == PRODUCT
 
 

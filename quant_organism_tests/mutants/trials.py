@@ -20,7 +20,10 @@ from quant_organism_tests.mutants.choice import PACKAGE, TESTS
 COMPILER: Final = Path(PACKAGE, "kernels", "compiled.py")
 """Where the decorator of all kernels is."""
 
-Outcome = Literal["killed", "survived", "timed out"]
+Outcome = Literal["killed", "survived", "timed out", "stopped"]
+
+_FROM_OUTSIDE: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+"""How a process ends that the system or a person has ended: for want of memory, by `timeout`, by Ctrl-C."""
 
 _BESIDES: Final = ("pyproject.toml", "README.md", "Makefile", "workspace.yaml", "docs", "benchmarks", "data/README.md")
 _PATIENCE, _AT_LEAST_S, _COMPILING_S = 4.0, 60.0, 240.0
@@ -40,7 +43,7 @@ class Trial:
     Attributes
     ----------
     outcome
-        A change that makes the tests hang counts as noticed.
+        A change that makes the tests hang counts as noticed; tests that were stopped from outside say nothing.
     seconds
         Of the run.
     by
@@ -144,6 +147,8 @@ class Copy:
             return Trial("timed out", took)
         if done.returncode == 0:
             return Trial("survived", took)
+        if done.returncode in _FROM_OUTSIDE:
+            return Trial("stopped", took)
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         return Trial("killed", took, failed[0].split(" - ")[0] if failed else "collection")
 
