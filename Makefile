@@ -52,8 +52,8 @@ audit: setup  ## the whole organism on 260 fresh worlds: false discoveries and p
 audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 worlds; may be interrupted
 	@$(BIN)/python -m benchmarks audit_search
 
-chaos: setup  ## faults by the thousand against traders and their feed: about ten minutes; PART=session|line|kills|breakers
-	@$(BIN)/python -m quant_organism_tests.chaos $(PART)
+chaos: setup  ## faults against traders and their feed: ten minutes; PART=session|line|kills|breakers; SEEDS=200 for as many seeds
+	@$(BIN)/python -m quant_organism_tests.chaos $(PART) $(if $(SEEDS),--seeds $(SEEDS))
 
 conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
 	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)

@@ -18,8 +18,11 @@ from quant_organism.simulator import KINDS
 from quant_organism_tests.chaos.breakers import BREAKAGES, run_breakers
 from quant_organism_tests.chaos.kills import run_kills
 from quant_organism_tests.chaos.line import run_line
+from quant_organism_tests.chaos.seeds import run_seeds, strikes, summary
 from quant_organism_tests.chaos.session import run_session
+from quant_organism_tests.conftest import REPOSITORY
 
+RESULTS: Final = REPOSITORY / "data" / "chaos"
 FAULTS, DISCONNECTS, KILLS = 3_000, 1_000, 100
 Rows = list[tuple[str, str]]
 
@@ -92,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m quant_organism_tests.chaos", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, help="instead of parts: so many seeds; may be interrupted")
     said = parser.parse_args(arguments)
     if unknown := set(said.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}")
@@ -102,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         last[0] = text
         console.print(f"[dim]{time.monotonic() - begun:6.0f} s  {part}: {text}", highlight=False)
 
+    if said.seeds is not None:
+        part = "seeds"
+        return _seeds(console, said.seed, said.seeds, told)
     rehearsal, rows = Rehearsal(said.seed, told), []
     for part in said.parts or PARTS:
         last[0] = "it began"
@@ -121,6 +128,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"[red]never struck: {', '.join(sorted(missing))}")
         return 1
     return 0
+
+
+def _seeds(console: Console, first: int, count: int, told: Callable[[str], None]) -> int:
+    """Run so many seeds, those that have a result left out, and report all of them."""
+    results = run_seeds(range(first, first + count), RESULTS, told)
+    table = Table(title=f"{len(results)} seeds from {first}", show_header=False)
+    for what, found in summary(results):
+        table.add_row(what, found)
+    for kind, number in strikes(results).most_common():
+        table.add_row(f"  {kind}", str(number))
+    console.print(table)
+    return int(any(result.broken is not None for result in results))
 
 
 def _report(console: Console, rehearsal: Rehearsal, rows: Rows, seed: int) -> None:

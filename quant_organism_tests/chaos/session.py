@@ -95,14 +95,15 @@ class SessionCount:
 class Trader:
     """An account, its wallet of the moment, and its strategy."""
 
-    def __init__(self, number: int, seed: int, folder: Path) -> None:
+    def __init__(self, number: int, seed: int, folder: Path, *, is_bold: bool = False) -> None:
         self.name, self._seed, self.folder = f"trader{number}", seed, folder / f"trader{number}"
         self.owner = chaos_wallet(seed, self.name)
         self.uses_agent = number % 2 == 1
         self.agents = 0
         self.wallet = self.new_agent() if self.uses_agent else self.owner
         rng = np.random.default_rng([seed, number])
-        usd = POOR_ORDER_USD if number == TRADERS - 1 else 200
+        self.is_bold = is_bold
+        usd = POOR_ORDER_USD if is_bold else 200
         self.strategy = Strategy(self.name, COINS, rng, quoted_only=[DOOMED] if number == 0 else [], usd=usd)
         self.manager: OrderManager | None = None
         self.backup: dict[str, bytes] = {}
@@ -154,7 +155,7 @@ class Session:
 
     def __init__(self, seed: int, folder: Path, running: RunningVenue, traders: list[Trader]) -> None:
         self.seed, self.running, self.traders = seed, running, traders
-        self.count, self.watching = SessionCount(), Watching()
+        self.count, self.watching, self._counted = SessionCount(), Watching(), 0
         self._engine, self._injector = running.server.engine, running.server.injector
 
     @property
@@ -171,7 +172,6 @@ class Session:
             A journal is not the venue's.
         """
         rng = np.random.default_rng([self.seed, 1_000 + number])
-        struck = len(self._injector.log)
         span = int(rounds * ROUND_SECONDS * 1000)
         users = [trader.address for trader in self.traders]
         agents_of = [trader.address for trader in self.traders if trader.uses_agent]
@@ -182,15 +182,14 @@ class Session:
             for trader in self.traders:
                 self._trade(trader)
             self.sleep(ROUND_SECONDS)
-        self.admin("clear_faults", {})
-        self.count.faults.update(entry["kind"] for entry in self._injector.log[struck:] if "error" not in entry)
+        self.clear_faults()
         for trader in self.traders:
             self.heal(trader)
             manager = self.opened(trader)
-            self._reconciled(manager)
-            self._check(trader, manager)
-        self._fill_disk(self.traders[number % TRADERS], number)
-        self._lose_journal(self.traders[FORGETFUL])
+            self.reconciled(manager)
+            self.check(trader, manager)
+        self.fill_disk(self.traders[number % len(self.traders)], number)
+        self.lose_journal(self.traders[FORGETFUL])
         self.count.parts += 1
 
     def end(self) -> None:
@@ -205,8 +204,8 @@ class Session:
             manager = self.opened(trader)
             self._crowd(trader)
             flatten(manager, "end of session", sleep=self.sleep)
-            self._reconciled(manager)
-            self._check(trader, manager)
+            self.reconciled(manager)
+            self.check(trader, manager)
             account = self._engine.venue.state.accounts[trader.address]
             assert account.open_oids == {}, f"orphans of {trader.name}: {account.open_oids}"
             assert account.positions() == [], f"{trader.name} still holds {account.positions()}"
@@ -222,6 +221,13 @@ class Session:
         to = self._engine.now_ms + int(seconds * 1000)
         self.admin("step", {"to": to})
 
+    def clear_faults(self) -> None:
+        """Disarm all faults, and count what has struck."""
+        self.admin("clear_faults", {})
+        struck = self._injector.log[self._counted :]
+        self._counted += len(struck)
+        self.count.faults.update(entry["kind"] for entry in struck if "error" not in entry)
+
     def _trade(self, trader: Trader) -> None:
         self.heal(trader)
         with contextlib.suppress(VenueError):
@@ -231,17 +237,17 @@ class Session:
                 trader.strategy.step(manager)
                 self.count.settled += max(0, before - len(manager.journal.unsettled()))
 
-    def _fill_disk(self, trader: Trader, number: int) -> None:
+    def fill_disk(self, trader: Trader, number: int) -> None:
         """Have a trader close everything while its disk is full; what it did is in its journal when it is not."""
         manager = self.opened(trader)
         with full_disk():
             flatten(manager, f"full disk {number}", sleep=self.sleep)
             assert self._engine.venue.state.accounts[trader.address].positions() == []
-        self._reconciled(manager)
-        self._check(trader, manager)
+        self.reconciled(manager)
+        self.check(trader, manager)
         self.count.full_disks += 1
 
-    def _lose_journal(self, trader: Trader) -> None:
+    def lose_journal(self, trader: Trader) -> None:
         """Put the journal of a part ago in the place of a trader's own, and find that nothing is missing."""
         trader.close()
         now = {path.name: path.read_bytes() for path in trader.folder.glob("ledger.sqlite*")}
@@ -253,8 +259,8 @@ class Session:
             self.count.lost_journals += 1
         trader.backup = now
         manager = self.opened(trader)
-        self._reconciled(manager)
-        self._check(trader, manager)
+        self.reconciled(manager)
+        self.check(trader, manager)
 
     def _crowd(self, trader: Trader) -> None:
         """Put more orders on an account than one action can cancel, and a TWAP order, none of them in its journal."""
@@ -317,7 +323,7 @@ class Session:
             reconcile(trader.manager)
         return trader.manager
 
-    def _reconciled(self, manager: OrderManager) -> Reconciliation:
+    def reconciled(self, manager: OrderManager) -> Reconciliation:
         """Reconcile until nothing is in doubt: an answer may still be an old one."""
         result = None
         for _ in range(TRIES):
@@ -328,7 +334,7 @@ class Session:
             time.sleep(0.3)  # what a replaced agent sent is waited for until it has expired
         raise AssertionError(f"not settled after {TRIES} reconciliations: {result}")
 
-    def _check(self, trader: Trader, manager: OrderManager) -> None:
+    def check(self, trader: Trader, manager: OrderManager) -> None:
         venue = self._engine.venue
         check_journal_is_venue(manager, venue, venue.state.accounts[trader.address])
 
@@ -382,10 +388,10 @@ def run_session(
 
 
 @contextlib.contextmanager
-def open_session(seed: int, folder: Path) -> Iterator[Session]:
-    """Serve a venue with its traders for as long as the block lasts."""
-    traders = [Trader(number, seed, folder) for number in range(TRADERS)]
-    usd = {trader.address: POOR_USD if number == TRADERS - 1 else RICH_USD for number, trader in enumerate(traders)}
+def open_session(seed: int, folder: Path, count: int = TRADERS) -> Iterator[Session]:
+    """Serve a venue with so many traders for as long as the block lasts; the last of them has little and is bold."""
+    traders = [Trader(number, seed, folder, is_bold=number == count - 1) for number in range(count)]
+    usd = {trader.address: POOR_USD if trader.is_bold else RICH_USD for trader in traders}
     with chaos_venue(seed, usd, speed=0.0, days=DAYS, ticks_per_bar=60) as running:
         session = Session(seed, folder, running, traders)
         try:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from quant_organism_tests.chaos import seeds
 from quant_organism_tests.chaos.__main__ import main
 from quant_organism_tests.chaos.breakers import BREAKAGES, run_breakers
+from quant_organism_tests.chaos.catalogue import CATALOGUE
 from quant_organism_tests.chaos.kills import run_kills
 from quant_organism_tests.chaos.line import run_line
 from quant_organism_tests.chaos.plans import SESSION_KINDS, STREAM_KINDS
+from quant_organism_tests.chaos.seeds import SeedResult, run_seed
 from quant_organism_tests.chaos.session import open_session, run_session
 
 SEED = 7
@@ -59,6 +62,35 @@ def test_every_circuit_breaker_opens_and_closes(tmp_path: Path) -> None:
     moves = run_breakers(SEED, tmp_path, len(BREAKAGES))
     assert {name for name, state in moves if state == "open"} == {"info", "exchange"}
     assert {moves[name, state] for name in ("info", "exchange") for state in ("open", "closed")} == {len(BREAKAGES)}
+
+
+@pytest.mark.slow
+def test_a_seed_of_the_catalogue_breaks_no_rule(tmp_path: Path) -> None:
+    result = run_seed(77, tmp_path, faults=30, orders=1_200)
+    assert result.broken is None
+    assert result.staged == len(CATALOGUE) + 1
+    assert sum(result.faults.values()) >= 30
+
+
+def test_seeds_that_have_a_result_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[int] = []
+
+    def one(seed: int, folder: Path) -> SeedResult:
+        run.append(seed)
+        if len(run) == 3:
+            raise KeyboardInterrupt
+        return SeedResult(seed, {"halt": seed}, broken="a rule" if seed == 2 else None)
+
+    monkeypatch.setattr(seeds, "run_seed", one)
+    with pytest.raises(KeyboardInterrupt):
+        seeds.run_seeds(range(1, 5), tmp_path, nothing)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes() + b'{"seed": 3, "fau')  # cut short while it was written
+    results = seeds.run_seeds(range(1, 5), tmp_path, nothing)
+    assert run == [1, 2, 3, 3, 4]
+    assert [(result.seed, result.broken) for result in results] == [(1, None), (2, "a rule"), (3, None), (4, None)]
+    assert seeds.strikes(results)["halt"] == 10
+    assert ("BROKEN, seed 2", "a rule") in seeds.summary(results)
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:
