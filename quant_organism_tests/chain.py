@@ -53,7 +53,7 @@ PROVENANCE = Provenance(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chain:
     """A cycle's parts."""
 

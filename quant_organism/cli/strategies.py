@@ -158,9 +158,8 @@ def account(
         for name in vars(executed.unseen)
     ]
     print_table(["", *columns], rows, title=f"{id} in an account of {executed.unseen.equity_usd:,.0f} USD")
-    smallest, capacity = executed.min_equity_usd, executed.capacity_usd
-    typer.echo(f"Smallest equity that follows it: {'none' if smallest is None else f'{smallest:,.0f} USD'}")
-    typer.echo(f"Capacity: {'none, the unseen days earned nothing' if capacity is None else f'{capacity:,.0f} USD'}")
+    for sentence in executed.sentences:
+        typer.echo(sentence)
     typer.echo(f"Orders of the unseen days: {executed.order_hash}")
 
 

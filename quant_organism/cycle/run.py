@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
-from quant_organism.cycle.documents import documents_frame
 from quant_organism.cycle.stages import (
     Deployed,
+    Documented,
     LuckMeasured,
     Pretested,
     Searched,
@@ -27,9 +27,8 @@ from quant_organism.cycle.stages import (
     search,
     write_documents,
 )
-from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.deployment.tables import DecisionTable, DocumentTable
+from quant_organism.deployment.tables import DecisionTable
 from quant_organism.evolution.tables import ArchiveTable
 from quant_organism.validation.gauntlet import Review
 from quant_organism.validation.records import read_reviewed
@@ -51,7 +50,7 @@ class CycleResult:
 
     Attributes
     ----------
-    pretested, searched, archive, judged, luck, documents, deployed
+    pretested, searched, archive, judged, luck, documented, deployed
         As the stages return them; `judged` is the decision, with all gates' verdicts.
     """
 
@@ -60,7 +59,7 @@ class CycleResult:
     archive: pl.DataFrame
     judged: StageReviews
     luck: LuckMeasured
-    documents: list[StrategyConfig]
+    documented: Documented
     deployed: Deployed
 
     @property
@@ -138,8 +137,9 @@ def run_cycle(
     cycle.write(StandingTable, validated)
     with during("deployment"):
         reviewed = read_reviewed(grounds.candidates, validated, decided.verdicts)
-        documents = write_documents(cycle, reviewed)
-        cycle.write(DocumentTable, documents_frame(documents))
-        deployed = deploy_survivors(cycle, repository, documents, reviewed)
+        documented = write_documents(cycle, reviewed, progress)
+        for table, frame in documented.tables.items():
+            cycle.write(table, frame)
+        deployed = deploy_survivors(cycle, repository, documented.documents, reviewed)
     cycle.write(DecisionTable, deployed.table)
-    return CycleResult(pretested, searched, archive, decided, repeated[0], documents, deployed)
+    return CycleResult(pretested, searched, archive, decided, repeated[0], documented, deployed)

@@ -14,11 +14,13 @@ from functools import partial
 import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
-from quant_organism.deployment.birth import born_documents, earned, scored_returns
+from quant_organism.cycle.documents import documents_frame
+from quant_organism.deployment.birth import born_documents, earned, scored_returns, survivors
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, deploy, pool_at
+from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.deployment.tables import DecisionTable
+from quant_organism.deployment.tables import AccountTable, DecisionTable, DocumentTable
 from quant_organism.evolution.archive import merge
 from quant_organism.evolution.candidates import EdgeEvidence
 from quant_organism.evolution.cycle import EvolutionResult, evolve, without_search
@@ -315,8 +317,23 @@ def decide(cycle: Cycle, grounds: Grounds, metrics: pl.DataFrame, before: Judgem
     return StageReviews(judged.reviews, judged.verdicts, {StandingTable: summary_frame(judged.reviews, metrics)})
 
 
-def write_documents(cycle: Cycle, reviewed: Sequence[ReviewedCandidate]) -> list[StrategyConfig]:
-    """Return the document of each survivor at its birth, best fitness first.
+@dataclass(frozen=True, eq=False)
+class Documented:
+    """The survivors' documents at birth, best fitness first, and what accounts execute of them, by identity."""
+
+    documents: list[StrategyConfig]
+    executed: Mapping[str, ExecutedStrategy]
+
+    @property
+    def tables(self) -> dict[type[Table], pl.DataFrame]:
+        """Both as frames, by their table."""
+        return {DocumentTable: documents_frame(self.documents), AccountTable: accounts_frame(self.executed)}
+
+
+def write_documents(
+    cycle: Cycle, reviewed: Sequence[ReviewedCandidate], progress: Progress = no_progress
+) -> Documented:
+    """Give each survivor an account of its own, at several sizes, and return its document with what that executes.
 
     Parameters
     ----------
@@ -324,14 +341,25 @@ def write_documents(cycle: Cycle, reviewed: Sequence[ReviewedCandidate]) -> list
         The cycle.
     reviewed
         Its candidates, judged by all gates.
+    progress
+        Told how far it is.
     """
-    return born_documents(reviewed, panel=cycle.panel, provenance=cycle.provenance, at=cycle.day.isoformat())
+    plan, evaluator, executed = cycle.plan, cycle.compute.evaluator(), dict[str, ExecutedStrategy]()
+    chosen = survivors(reviewed)
+    for done, review in enumerate(chosen):
+        progress("Accounts", done, len(chosen), review.candidate.id)
+        executed[review.candidate.id] = execute_strategy(
+            review.candidate.committee, cycle.panel, cycle.splits, plan.costs, plan.equity_usd, evaluator
+        )
+    progress("Accounts", 1, 1, f"{len(chosen)} survivors at {plan.equity_usd:,.0f} USD and other sizes")
+    at, provenance = cycle.day.isoformat(), cycle.provenance
+    return Documented(born_documents(reviewed, executed, panel=cycle.panel, provenance=provenance, at=at), executed)
 
 
 def deploy_survivors(
     cycle: Cycle,
     repository: StrategyRepository,
-    survivors: Sequence[StrategyConfig],
+    documents: Sequence[StrategyConfig],
     reviewed: Sequence[ReviewedCandidate],
 ) -> Deployed:
     """Save the survivors' documents, and let the best that are not too alike into the shadow pool, the proven on paper.
@@ -342,18 +370,18 @@ def deploy_survivors(
         The cycle.
     repository
         Where the documents are.
-    survivors
-        As `write_documents` returns them.
+    documents
+        The survivors', as `write_documents` returns them.
     reviewed
         The cycle's candidates, judged by all gates.
     """
     at, interval, costs, provenance = cycle.day.isoformat(), cycle.interval.name, cycle.plan.costs, cycle.provenance
     with repository.writing():
         pool = pool_at(repository, provenance, interval, at=at)
-        committees = list({d.id: d.committee for d in [*survivors, *pool]}.values())
+        committees = list({d.id: d.committee for d in [*documents, *pool]}.values())
         returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
         how_far = earned(reviewed)
-        result = deploy(repository, survivors, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
+        result = deploy(repository, documents, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
         stages = {decision.id: repository.load(decision.id).stage for decision in result.decisions}
     return Deployed(result, DecisionTable.frame([(d.id, d.action, stages[d.id], d.reason) for d in result.decisions]))
 

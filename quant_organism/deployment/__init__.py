@@ -9,16 +9,23 @@ if TYPE_CHECKING:
     from quant_organism.deployment.birth import born_documents, earned, scored_returns
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
-    from quant_organism.deployment.executed import ExecutedStrategy, birth_panel, execute_strategy
+    from quant_organism.deployment.executed import (
+        ExecutedStrategy,
+        accounts_frame,
+        birth_panel,
+        execute_strategy,
+        read_accounts,
+    )
     from quant_organism.deployment.records import Provenance
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
-    from quant_organism.deployment.tables import TABLES, DecisionTable, DocumentTable
+    from quant_organism.deployment.tables import TABLES, AccountTable, DecisionTable, DocumentTable
 
 __all__ = [
     "DEPLOYED",
     "STAGES",
     "TABLES",
+    "AccountTable",
     "DecisionTable",
     "DeploymentResult",
     "DocumentTable",
@@ -26,12 +33,14 @@ __all__ = [
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
+    "accounts_frame",
     "all_documents",
     "birth_panel",
     "born_documents",
     "earned",
     "execute_strategy",
     "pool_at",
+    "read_accounts",
     "scored_returns",
     "timestamp",
 ]
@@ -40,6 +49,7 @@ _HOMES = {
     "DEPLOYED": "stages",
     "STAGES": "stages",
     "TABLES": "tables",
+    "AccountTable": "tables",
     "DecisionTable": "tables",
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
@@ -47,12 +57,14 @@ _HOMES = {
     "Provenance": "records",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",
+    "accounts_frame": "executed",
     "all_documents": "deploy",
     "birth_panel": "executed",
     "born_documents": "birth",
     "earned": "birth",
     "execute_strategy": "executed",
     "pool_at": "deploy",
+    "read_accounts": "executed",
     "scored_returns": "birth",
     "timestamp": "stages",
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
+from quant_organism.deployment.executed import ExecutedStrategy
 from quant_organism.deployment.live_evidence import credited_wealth
 from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.records import Provenance, StageEvidence
@@ -36,7 +37,12 @@ _SHARES: Final[tuple[tuple[Kind, tuple[Stage, ...], Goal], ...]] = (
 
 
 def born_documents(
-    reviewed: Iterable[ReviewedCandidate], *, panel: Panel, provenance: Provenance, at: str
+    reviewed: Iterable[ReviewedCandidate],
+    executed: Mapping[str, ExecutedStrategy],
+    *,
+    panel: Panel,
+    provenance: Provenance,
+    at: str,
 ) -> list[StrategyConfig]:
     """Write the documents of the candidates that have earned a place in the shadow pool or more, best fitness first.
 
@@ -46,6 +52,8 @@ def born_documents(
     ----------
     reviewed
         Candidates of the cycle; those that have fallen get no document.
+    executed
+        What accounts execute of the others, by identity.
     panel
         The cycle's panel: its symbols are the universe.
     provenance, at
@@ -59,16 +67,17 @@ def born_documents(
             fitness=review.score,
             provenance=provenance,
             evidence=_evidence(review),
+            account=executed[review.candidate.id].at_birth,
             at=at,
             reason=f"passed every gate before {review.standing} ({review.candidate.origin})",
         )
-        for review in sorted(_survivors(reviewed), key=lambda review: (-review.score, review.candidate.id))
+        for review in sorted(survivors(reviewed), key=lambda review: (-review.score, review.candidate.id))
     ]
 
 
 def earned(reviewed: Iterable[ReviewedCandidate]) -> dict[str, Earned]:
     """Return how far each survivor may go, and what speaks for it, by identity."""
-    return {review.candidate.id: _earned(review) for review in _survivors(reviewed)}
+    return {review.candidate.id: _earned(review) for review in survivors(reviewed)}
 
 
 def _earned(review: ReviewedCandidate) -> Earned:
@@ -91,7 +100,8 @@ def _earned(review: ReviewedCandidate) -> Earned:
     return Earned(review.standing == "paper", review.why, numbers, source_of(rows), counts)
 
 
-def _survivors(reviewed: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:
+def survivors(reviewed: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:
+    """Return those that have earned a place in the shadow pool or more."""
     return [review for review in reviewed if review.standing != "fallen"]
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, V
 from quant_organism.deployment.lifecycle import MONEY, RULES, check_move, ruling_on
 from quant_organism.deployment.moves import BEFORE_RECORDS, Actor, EvidenceRecord, Move
 from quant_organism.deployment.records import (
+    AccountAtBirth,
     Performance,
     PerformanceSummary,
     Provenance,
@@ -28,7 +29,7 @@ SCHEMA_VERSION: Final = "4"
 
 READ_VERSIONS: Final = ("1", "2", "3", SCHEMA_VERSION)
 """Versions that are read. 1 and 2 (2 where members were restricted to assets) called the stage `shadow` `testing`; the
-evidence of a move was a text before 4."""
+evidence of a move was a text before 4, and nothing was said of an account."""
 
 MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
 """Largest document of each kind."""
@@ -63,12 +64,14 @@ class StrategyConfig(BaseModel):
     interval
         Bars that it trades on, such as ``1h``.
     fitness
-        Annual net Sharpe ratio over the spans that its search did not see: what documents are ranked by. It is the
-        evidence at birth and never changes; how the strategy did afterwards stands in `performance`.
+        Annual net Sharpe ratio of its account over the spans that its search did not see: what documents are ranked
+        by. It is the evidence at birth and never changes; how the strategy did afterwards stands in `performance`.
     provenance
         The cycle that it was born in.
     evidence
         What each validation stage measured, in the order in which they ran.
+    account
+        What an account executed of it on the days that its search did not see; none in documents of earlier versions.
     history
         Its moves, the birth first.
     performance
@@ -87,6 +90,7 @@ class StrategyConfig(BaseModel):
     fitness: float = Field(allow_inf_nan=False)
     provenance: Provenance
     evidence: Mapping[str, StageEvidence]
+    account: AccountAtBirth | None = None
     history: tuple[Move, ...] = Field(min_length=1)
     performance: tuple[Performance, ...] = ()
     earlier_moves: int = Field(0, ge=0)
@@ -120,12 +124,13 @@ class StrategyConfig(BaseModel):
         evidence: Mapping[str, StageEvidence],
         at: str,
         reason: str,
+        account: AccountAtBirth | None = None,
     ) -> Self:
         """Write the first document of a strategy.
 
         Parameters
         ----------
-        committee, universe, interval, fitness, provenance, evidence
+        committee, universe, interval, fitness, provenance, evidence, account
             As the document's; the universe in any order.
         at
             Moment of birth.
@@ -144,6 +149,7 @@ class StrategyConfig(BaseModel):
             "fitness": fitness,
             "provenance": provenance,
             "evidence": evidence,
+            "account": account,
             "history": ({"at": at, "from": None, "to": "born", "rule": "birth", "reason": reason},),
         }
         return _validated(cls, fields, committee.id)._fitted()
@@ -300,6 +306,7 @@ class StrategyConfig(BaseModel):
             "genes": genes,
             "members": members,
             "evidence": {stage: record.model_dump() for stage, record in self.evidence.items()},
+            "account": self.account.model_dump() if self.account else None,
             "history": [_stored(move) for move in self.history],
             "earlier_moves": self.earlier_moves,
             "performance": [record.model_dump() for record in self.performance],

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, Final
+
+import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import (
+    LARGEST_USD,
+    REFERENCE_USD,
     SIZES_USD,
     AccountFigures,
     account_figures,
     capacity,
-    committee_setting,
+    committee_run,
     smallest_equity,
 )
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.records import AccountAtBirth
+from quant_organism.deployment.tables import AccountTable
 from quant_organism.market.lake import Lake
 from quant_organism.market.manifest import rebuild_panel
 from quant_organism.market.panel import Panel
@@ -23,6 +31,8 @@ from quant_organism.market.schema import Interval
 from quant_organism.market.splits import Splits
 from quant_organism.market.tables import PanelTable
 from quant_organism.strategies import Committee
+
+_OF_STRATEGY: Final = ("min_equity_usd", "capacity_usd", "capacity_above_usd", "virtual_hash", "order_hash")
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,9 @@ class ExecutedStrategy:
     min_equity_usd
         Least equity from which on the account follows one of 1,000,000 USD; none: at no size that was tried.
     capacity_usd
-        Equity at which impact halves the return of the unseen days; none: they earned nothing; infinite: at none that
-        was tried.
+        Equity at which impact halves the return of the unseen days; none: they earned nothing, or see the next.
+    capacity_above_usd
+        Largest equity that was tried, where it still earns more than half; none where it does not.
     virtual_hash, order_hash
         Digests H1 and H2 over the unseen days.
     """
@@ -49,13 +60,48 @@ class ExecutedStrategy:
     sizes: tuple[AccountFigures, ...]
     min_equity_usd: float | None
     capacity_usd: float | None
+    capacity_above_usd: float | None
     virtual_hash: str
     order_hash: str
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """The smallest equity and the capacity in words."""
+        reference = f"one of {REFERENCE_USD:,.0f} USD"
+        smallest = f"No account that was tried follows {reference}."
+        if self.min_equity_usd is not None:
+            smallest = f"An account follows {reference} from {self.min_equity_usd:,.0f} USD on."
+        capacity = "There is no capacity: the unseen days earned nothing."
+        if self.capacity_usd is not None:
+            capacity = f"At {self.capacity_usd:,.0f} USD impact halves the return of the unseen days."
+        elif self.capacity_above_usd is not None:
+            capacity = f"Up to {self.capacity_above_usd:,.0f} USD impact does not halve the return of the unseen days."
+        return smallest, capacity
+
+    @property
+    def at_birth(self) -> AccountAtBirth:
+        """What a document keeps of it."""
+        own = self.unseen
+        return AccountAtBirth(
+            equity_usd=own.equity_usd,
+            total_return=own.total_return,
+            max_drawdown=own.max_drawdown,
+            sharpe=own.sharpe,
+            sharpe_sleeves=own.sharpe_sleeves,
+            tracking_error=own.tracking_error,
+            orders_per_day=own.orders_per_day,
+            costs=own.fees + own.slippage + own.funding,
+            min_equity_usd=self.min_equity_usd,
+            capacity_usd=self.capacity_usd,
+            capacity_above_usd=self.capacity_above_usd,
+            h1=self.virtual_hash[:16],
+            h2=self.order_hash[:16],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values: the figures of the unseen days on top, the others beneath."""
         whole = asdict(self)
-        return {**whole.pop("unseen"), **whole}
+        return {**whole.pop("unseen"), **whole, "sentences": list(self.sentences)}
 
 
 def execute_strategy(
@@ -69,6 +115,7 @@ def execute_strategy(
     """Give a strategy an account of its own, once over the in-sample days and once over the unseen ones.
 
     The unseen days begin flat, with a risk scale that the days before them have set; those before them begin without.
+    These are the accounts that the gates judge.
 
     Parameters
     ----------
@@ -83,30 +130,66 @@ def execute_strategy(
     evaluator
         Keeps indicators from call to call.
     """
-    seen = splits.in_sample
-    before = committee_setting(committee, panel, costs, start=seen.start, stop=seen.stop, evaluator=evaluator).run(
-        equity_usd
+    seen, span, kept = splits.in_sample, splits.unseen, evaluator or Evaluator()
+    before = committee_run(committee, panel, costs, equity_usd, start=seen.start, stop=seen.stop, evaluator=kept)
+    run = committee_run(
+        committee, panel, costs, equity_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
     )
-    span = splits.unseen
-    setting = committee_setting(
-        committee,
-        panel,
-        costs,
-        start=span.start,
-        stop=span.stop,
-        daily_before=before.virtual_daily_returns.tolist(),
-        evaluator=evaluator,
-    )
-    run = setting.run(equity_usd)
+    reach = capacity(run.setting, panel, start=span.start, stop=span.stop)
     return ExecutedStrategy(
         unseen=account_figures(run),
         in_sample=account_figures(before),
-        sizes=tuple(account_figures(setting.run(size)) for size in SIZES_USD),
-        min_equity_usd=smallest_equity(setting),
-        capacity_usd=capacity(setting, panel, start=span.start, stop=span.stop),
+        sizes=tuple(account_figures(run.setting.run(size, digests=False)) for size in SIZES_USD),
+        min_equity_usd=smallest_equity(run.setting),
+        capacity_usd=reach if reach is not None and math.isfinite(reach) else None,
+        capacity_above_usd=LARGEST_USD if reach == math.inf else None,
         virtual_hash=run.account.h1,
         order_hash=run.account.h2,
     )
+
+
+def accounts_frame(executed: Mapping[str, ExecutedStrategy]) -> pl.DataFrame:
+    """Return what accounts execute of strategies, by their identity, as rows of `AccountTable`."""
+    rows = []
+    for id, one in executed.items():
+        stated = one.unseen.equity_usd
+        figures = [("in_sample", one.in_sample), ("unseen", one.unseen)]
+        figures += [("unseen", size) for size in one.sizes if size.equity_usd != stated]
+        rows += [
+            {
+                AccountTable.id: id,
+                AccountTable.span: span,
+                AccountTable.stated: own.equity_usd == stated,
+                **asdict(own),
+                **{name: getattr(one, name) for name in _OF_STRATEGY},
+            }
+            for span, own in figures
+        ]
+    return AccountTable.frame(rows)
+
+
+def read_accounts(frame: pl.DataFrame) -> dict[str, ExecutedStrategy]:
+    """Return what accounts execute of strategies, by their identity, from a frame made by `accounts_frame`."""
+    names = [field.name for field in fields(AccountFigures)]
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in frame.iter_rows(named=True):
+        rows.setdefault(row[AccountTable.id], []).append(row)
+    executed = {}
+    for id, own in rows.items():
+        figures = {
+            (row[AccountTable.span], row[AccountTable.equity_usd]): AccountFigures(
+                **{name: row[name] for name in names}
+            )
+            for row in own
+        }
+        stated = next(row[AccountTable.equity_usd] for row in own if row[AccountTable.stated])
+        executed[id] = ExecutedStrategy(
+            unseen=figures["unseen", stated],
+            in_sample=figures["in_sample", stated],
+            sizes=tuple(figures["unseen", size] for size in SIZES_USD),
+            **{name: own[0][name] for name in _OF_STRATEGY},
+        )
+    return executed
 
 
 def birth_panel(document: StrategyConfig, lake: Lake) -> Panel:

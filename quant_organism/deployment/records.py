@@ -122,6 +122,38 @@ def _in_words(verdicts: "Sequence[Verdict]", status: str) -> str:
     return f"{status.replace('_', ' ')}: {names}"[:LONGEST_REASON]
 
 
+class AccountAtBirth(_Record):
+    """What an account executed of a strategy on the days that its search did not see, as it was judged.
+
+    Parameters
+    ----------
+    equity_usd
+        Of the account, at the start.
+    total_return, max_drawdown, sharpe, sharpe_sleeves, tracking_error, orders_per_day
+        As in `AccountFigures`; none where undefined.
+    costs
+        Fees, slippage and funding together, as a share of the first equity.
+    min_equity_usd, capacity_usd, capacity_above_usd
+        As in `ExecutedStrategy`.
+    h1, h2
+        First 16 hex digits of the digests of what its members held, and of every order.
+    """
+
+    equity_usd: float = Field(gt=0, allow_inf_nan=False)
+    total_return: Measured
+    max_drawdown: Measured
+    sharpe: Measured
+    sharpe_sleeves: Measured
+    tracking_error: Measured
+    orders_per_day: Measured
+    costs: Measured
+    min_equity_usd: Measured
+    capacity_usd: Measured
+    capacity_above_usd: Measured
+    h1: str = Field(pattern=r"^[0-9a-f]{16}$")
+    h2: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+
 class Performance(_Record):
     """How a deployed strategy did over the days before an observation.
 

@@ -6,7 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.market import BY_CYCLE, Column, Table
+from quant_organism.market import BY_CYCLE, Column, Columns, Table
+
+_OF_FIRST, _USD, _SHARPE = "fraction of the first equity", "USD", "annual Sharpe ratio"
 
 
 class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, written_by="strategy_configs"):
@@ -20,6 +22,64 @@ class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, writ
     document = Column(pl.String(), "its stored form, checksum included", unit="JSON")
 
 
+def _figures() -> dict[str, Column]:
+    # As `AccountFigures` names them, but for the equity.
+    described = (
+        ("total_return", "over the span", _OF_FIRST),
+        ("annual_return", "the same, compounded to a year of 365 days", _OF_FIRST),
+        ("annual_return_usd", "the same", _USD),
+        ("max_drawdown", "largest fall from a highest equity, at closes", "fraction of equity"),
+        ("fees_usd", "paid", _USD),
+        ("fees_usd_year", "paid", "USD a year"),
+        ("slippage_usd", "paid, against the open or the level of a stop", _USD),
+        ("funding_usd", "paid; received where negative", _USD),
+        ("fees", "paid", _OF_FIRST),
+        ("slippage", "paid", _OF_FIRST),
+        ("funding", "paid; received where negative", _OF_FIRST),
+        ("volatility", "of daily returns", "fraction of equity, annual"),
+        ("sharpe", "of daily returns", _SHARPE),
+        ("sharpe_sleeves", "of the ideal sleeves at the same risk scale", _SHARPE),
+        ("tracking_error", "volatility of the difference of the two", "fraction of equity, annual"),
+        ("orders_per_day", "orders that filled", "orders a day"),
+        ("median_order_usd", "notional; NaN without any", _USD),
+        ("smallest_order_usd", "least order sent that does not close a position; NaN without any", _USD),
+        ("turnover", "traded notional", "multiples of equity, annual"),
+        ("gross_mean", "mean of all positions at closes", "multiples of equity"),
+        ("gross_max", "most of all positions at closes", "multiples of equity"),
+        ("hours_at_cap", "in which a cap made a plan smaller", "hours"),
+        ("execution_usd", "profit that no member answers for", _USD),
+    )
+    return {name: Column(pl.Float64(), meaning, unit=unit) for name, meaning, unit in described}
+
+
+class AccountTable(Table, dataset="strategy_accounts", partitions=BY_CYCLE, written_by="strategy_configs"):
+    """An account of one size that trades one survivor alone, over the days that its search saw or over the others."""
+
+    id = Column(pl.String(), "identity of the strategy", key=True)
+    span = Column(pl.String(), "`in_sample` or `unseen`", key=True)
+    equity_usd = Column(pl.Float64(), "at the start", unit=_USD, key=True)
+    stated = Column(pl.Boolean(), "whether it is the equity that the strategy was judged at")
+    figures = Columns(_figures())
+    min_equity_usd = Column(
+        pl.Float64(),
+        "least equity that follows one of 1,000,000 USD on the unseen days; missing where none that was tried does",
+        unit=_USD,
+        nullable=True,
+    )
+    capacity_usd = Column(
+        pl.Float64(),
+        "equity at which impact halves the return of the unseen days; missing where they earned nothing, or where the "
+        "largest that was tried still earns more than half",
+        unit=_USD,
+        nullable=True,
+    )
+    capacity_above_usd = Column(
+        pl.Float64(), "that largest equity, where it earns more than half", unit=_USD, nullable=True
+    )
+    virtual_hash = Column(pl.String(), "digest H1 of the unseen days at the stated equity")
+    order_hash = Column(pl.String(), "digest H2 of the same")
+
+
 class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, written_by="deployed_configs"):
     """One decision of a cycle's deployment step, on a survivor or a strategy in the pool."""
 
@@ -29,4 +89,4 @@ class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, writ
     reason = Column(pl.String(), "why, in a sentence with numbers")
 
 
-TABLES: Final[tuple[type[Table], ...]] = (DocumentTable, DecisionTable)
+TABLES: Final[tuple[type[Table], ...]] = (DocumentTable, AccountTable, DecisionTable)

@@ -1,12 +1,17 @@
 """What the report of a cycle says, as plain data: filled by whoever ran the cycle, drawn and written by this room."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
-SCHEMA_VERSION = "3"
+if TYPE_CHECKING:
+    from quant_organism.deployment import ExecutedStrategy
+
+SCHEMA_VERSION = "4"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +229,8 @@ class CycleReport:
         How good the best of so many trials would look without any skill, in words; empty when nothing was tried.
     candidates
         What was judged, in the order put forward.
+    accounts
+        What accounts of several sizes execute of the survivors, by identity.
     decisions
         What was deployed, and what was not.
     curve_days, curves, spans
@@ -253,6 +260,7 @@ class CycleReport:
     spans: Sequence[ReportedSpan]
     limits: Sequence[str]
     tear_sheets: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, ExecutedStrategy] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """Return canonical JSON: sorted keys, no spaces, undefined numbers as null. Equal reports, equal bytes."""

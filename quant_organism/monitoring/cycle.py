@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from quant_organism.deployment import Provenance
+from quant_organism.deployment import ExecutedStrategy, Provenance
 from quant_organism.evolution import DAYS_A_YEAR, luck_sentence
 from quant_organism.market import Interval, Splits
 from quant_organism.monitoring.content import (
@@ -52,6 +52,7 @@ def cycle_report(
     pretest: pl.DataFrame,
     significance: pl.DataFrame,
     tear_sheets: Mapping[str, str] = MappingProxyType({}),
+    accounts: Mapping[str, ExecutedStrategy] = MappingProxyType({}),
 ) -> CycleReport:
     """Gather the report of a cycle.
 
@@ -71,6 +72,8 @@ def cycle_report(
         One row per deployment decision: `id`, `action`, `reason`, `stage`.
     tear_sheets
         Paths of the candidates' tear sheets, from the report's folder on, by identity.
+    accounts
+        What accounts of several sizes execute of the survivors, by identity.
     """
     candidates = _candidates(validated, verdicts)
     deployed = decisions.filter(pl.col("action") == "deploy")["id"].to_list()
@@ -83,6 +86,7 @@ def cycle_report(
         provenance=provenance.model_dump(),
         summary=[
             *_summary(panel, interval, population, candidates, deployed),
+            *_executed(accounts),
             *sentences(pretest, significance),
         ],
         data=_data_rows(panel),
@@ -101,6 +105,7 @@ def cycle_report(
         curves=_curves(returns, candidates, deployed),
         spans=spans_of(splits, interval, date.fromisoformat(provenance.date), panel),
         tear_sheets=dict(tear_sheets),
+        accounts=dict(accounts),
         limits=_LIMITS,
     )
 
@@ -159,6 +164,17 @@ def _summary(
         last = [gate for gate in leader.gates if "paper" in gate.needed_for][-1:]
         sentences.append(f"It is {leader.why}." if leader.standing == "shadow" else f"What decided: {last[0].reason}.")
     return sentences
+
+
+def _executed(accounts: Mapping[str, ExecutedStrategy]) -> list[str]:
+    """Say what an account executes of each survivor."""
+    return [
+        f"An account of {own.equity_usd:,.0f} USD that trades {name} alone earned {100 * own.annual_return:.1f} % a "
+        f"year on the unseen days, with a Sharpe ratio of {own.sharpe:.2f} ({own.sharpe_sleeves:.2f} of its ideal "
+        f"sleeves) and {own.orders_per_day:.1f} orders a day. {' '.join(one.sentences)}"
+        for name, one in accounts.items()
+        for own in (one.unseen,)
+    ]
 
 
 def _founding(population: pl.DataFrame) -> str:

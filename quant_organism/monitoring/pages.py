@@ -2,9 +2,10 @@
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -38,6 +39,7 @@ _SPELLED = {
     "trade_parity": "trades as in the backtest, bar by bar",
     "replay_sharpe": "Sharpe ratio, replayed",
     "replay_consistency": "replayed periods with a gain",
+    "second_opinion": "difference from vectorbt's books",
     "triple_validation": "backtest, replay and testnet together",
     "testnet_sharpe": "Sharpe ratio on a testnet",
     "in_sample": "in-sample",
@@ -100,3 +102,43 @@ def _shade(value: float) -> str:
     """Return the colour behind a return: blue for gains, orange for losses, full at 10 %."""
     strength = min(1.0, abs(value) / 0.1) ** 0.5
     return f"rgba({'0, 114, 178' if value > 0 else '213, 94, 0'}, {0.45 * strength:.2f})"
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """A row of the table of figures: a metric, what readers call it, and how it is written."""
+
+    name: str
+    label: str
+    show: Callable[[float], str]
+
+
+def whole(value: float) -> str:
+    """Write a figure without decimals."""
+    return number(value, 0)
+
+
+ACCOUNT_ROWS: Final = (
+    FigureRow("annual_return", "annual return", percent),
+    FigureRow("annual_return_usd", "annual return, USD", whole),
+    FigureRow("sharpe", "Sharpe ratio a year", number),
+    FigureRow("sharpe_sleeves", "Sharpe ratio of its sleeves", number),
+    FigureRow("tracking_error", "tracking error a year", percent),
+    FigureRow("volatility", "volatility a year", percent),
+    FigureRow("max_drawdown", "maximum drawdown", percent),
+    FigureRow("fees", "fees", percent),
+    FigureRow("fees_usd", "fees, USD", number),
+    FigureRow("slippage", "slippage", percent),
+    FigureRow("slippage_usd", "slippage, USD", number),
+    FigureRow("funding", "funding paid", percent),
+    FigureRow("funding_usd", "funding paid, USD", number),
+    FigureRow("orders_per_day", "orders a day", number),
+    FigureRow("median_order_usd", "median order, USD", number),
+    FigureRow("smallest_order_usd", "smallest order not closing, USD", number),
+    FigureRow("turnover", "turnover a year, times equity", whole),
+    FigureRow("gross_mean", "mean gross exposure", percent),
+    FigureRow("gross_max", "largest gross exposure", percent),
+    FigureRow("hours_at_cap", "hours at a cap", whole),
+    FigureRow("execution_usd", "profit of execution, USD", number),
+)
+"""What every report shows of an account; its fields as in `AccountFigures`."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from quant_organism.monitoring.content import CandidateRow, CycleReport, LineageRow
 from quant_organism.monitoring.lineage import family_order, founder_of
-from quant_organism.monitoring.pages import page
+from quant_organism.monitoring.pages import ACCOUNT_ROWS, page
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
 from quant_organism.resilience.files import remove_files, storage_error, write_file, write_files
@@ -115,6 +115,7 @@ def _page(report: CycleReport, pictures: Mapping[str, bytes]) -> bytes:
         proven=[candidate for candidate in report.candidates if candidate.standing == "paper"],
         trials=max((row.trials for row in report.search), default=0),
         kin=_kin(report.genealogy),
+        account_rows=ACCOUNT_ROWS,
         members={candidate.id: candidate.members for candidate in report.candidates},
     )
 

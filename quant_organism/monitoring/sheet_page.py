@@ -1,8 +1,7 @@
 """Write tear sheets: one page each, with its pictures inside."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from quant_organism.monitoring.content import Curve
-from quant_organism.monitoring.pages import number, page, percent
+from quant_organism.monitoring.pages import ACCOUNT_ROWS, FigureRow, number, page, percent, whole
 from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, dress, equity_figure, png
 from quant_organism.monitoring.sheet_content import Cone, Neighbours, ShakeRow, TearSheet
 from quant_organism.resilience import write_files
@@ -22,59 +21,21 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _BLUE, _VERMILION = PALETTE[0], PALETTE[1]
 
 
-@dataclass(frozen=True)
-class _Figure:
-    """A row of the table of figures: a metric, what readers call it, and how it is written."""
-
-    name: str
-    label: str
-    show: Callable[[float], str]
-
-
-def _whole(value: float) -> str:
-    return number(value, 0)
-
-
 _FIGURES: Final = (
-    _Figure("sharpe", "Sharpe ratio a year", number),
-    _Figure("sortino", "Sortino ratio a year", number),
-    _Figure("calmar", "Calmar ratio", number),
-    _Figure("total_return", "total return", percent),
-    _Figure("annual_return", "annual return", percent),
-    _Figure("volatility", "volatility a year", percent),
-    _Figure("max_drawdown", "maximum drawdown", percent),
-    _Figure("consistency", "twelfths with a gain", percent),
-    _Figure("beta", "beta to the mean asset", number),
-    _Figure("alpha", "alpha a year", percent),
-    _Figure("trades", "closed trades", _whole),
-    _Figure("win_rate", "win rate", percent),
-    _Figure("turnover_per_year", "turnover a year, times equity", _whole),
-    _Figure("exposure", "mean exposure", percent),
-)
-
-
-_ACCOUNT: Final = (
-    _Figure("annual_return", "annual return", percent),
-    _Figure("annual_return_usd", "annual return, USD", _whole),
-    _Figure("sharpe", "Sharpe ratio a year", number),
-    _Figure("sharpe_sleeves", "Sharpe ratio of its sleeves", number),
-    _Figure("tracking_error", "tracking error a year", percent),
-    _Figure("volatility", "volatility a year", percent),
-    _Figure("max_drawdown", "maximum drawdown", percent),
-    _Figure("fees", "fees", percent),
-    _Figure("fees_usd", "fees, USD", number),
-    _Figure("slippage", "slippage", percent),
-    _Figure("slippage_usd", "slippage, USD", number),
-    _Figure("funding", "funding paid", percent),
-    _Figure("funding_usd", "funding paid, USD", number),
-    _Figure("orders_per_day", "orders a day", number),
-    _Figure("median_order_usd", "median order, USD", number),
-    _Figure("smallest_order_usd", "smallest order not closing, USD", number),
-    _Figure("turnover", "turnover a year, times equity", _whole),
-    _Figure("gross_mean", "mean gross exposure", percent),
-    _Figure("gross_max", "largest gross exposure", percent),
-    _Figure("hours_at_cap", "hours at a cap", _whole),
-    _Figure("execution_usd", "profit of execution, USD", number),
+    FigureRow("sharpe", "Sharpe ratio a year", number),
+    FigureRow("sortino", "Sortino ratio a year", number),
+    FigureRow("calmar", "Calmar ratio", number),
+    FigureRow("total_return", "total return", percent),
+    FigureRow("annual_return", "annual return", percent),
+    FigureRow("volatility", "volatility a year", percent),
+    FigureRow("max_drawdown", "maximum drawdown", percent),
+    FigureRow("consistency", "twelfths with a gain", percent),
+    FigureRow("beta", "beta to the mean asset", number),
+    FigureRow("alpha", "alpha a year", percent),
+    FigureRow("trades", "closed trades", whole),
+    FigureRow("win_rate", "win rate", percent),
+    FigureRow("turnover_per_year", "turnover a year, times equity", whole),
+    FigureRow("exposure", "mean exposure", percent),
 )
 
 
@@ -107,9 +68,8 @@ def _page(sheet: TearSheet) -> bytes:
         deciding=len(deciding),
         months=_MONTHS,
         figures=_FIGURES,
-        account=_ACCOUNT,
+        account=ACCOUNT_ROWS,
         nan=math.nan,
-        infinity=math.inf,
     )
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.orchestration.assets.deployment import deployed_configs, strategy_configs
+from quant_organism.orchestration.assets.deployment import deployed_configs, documents_of_survivors
 from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, panel_of_the_day
 from quant_organism.orchestration.assets.operations import cycle_report, tear_sheets_of_survivors
@@ -53,7 +53,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
                 testnet_validation,
                 significance_of_search,
                 decision_of_the_day,
-                strategy_configs,
+                documents_of_survivors,
                 deployed_configs,
                 tear_sheets_of_survivors,
                 cycle_report,

@@ -50,7 +50,7 @@ def test_an_account_shows_what_can_be_executed(call: Call, finished_run: Finishe
     wanted = {
         *("equity_usd", "sharpe", "sharpe_sleeves", "annual_return", "annual_return_usd", "volatility"),
         *("max_drawdown", "tracking_error", "orders_per_day", "median_order_usd", "smallest_order_usd"),
-        *("gross_mean", "gross_max", "fees_usd_year", "min_equity_usd", "capacity_usd", "order_hash"),
+        *("gross_mean", "gross_max", "fees_usd_year", "min_equity_usd", "capacity_usd", "sentences", "order_hash"),
     }
     assert wanted <= set(usual)
     assert (small["equity_usd"], usual["equity_usd"]) == (2_000.0, 10_000.0)  # type: ignore[call-overload]
@@ -58,7 +58,7 @@ def test_an_account_shows_what_can_be_executed(call: Call, finished_run: Finishe
     assert usual["smallest_order_usd"] >= 10.0  # type: ignore[call-overload]
     said = call("strategies", "account", best, "--data-dir", finished_run.data_dir)
     assert said.code == 0
-    assert all(word in said.out for word in ("unseen", "in sample", "1,000 USD", "100,000 USD", "Capacity"))
+    assert all(word in said.out for word in ("unseen", "in sample", "1,000 USD", "100,000 USD", *usual["sentences"]))  # type: ignore[call-overload]
 
 
 def test_the_ten_heaviest_members_are_shown_with_their_familys_genes_and_all_on_request(

@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.lifecycle import RULES, MoveRule, records_of
 from quant_organism.deployment.moves import EvidenceRecord, Kind
-from quant_organism.deployment.records import Performance, Provenance, StageEvidence
+from quant_organism.deployment.records import AccountAtBirth, Performance, Provenance, StageEvidence
 from quant_organism.strategies import Committee, evolving_families, random_genome
 
 METRICS = (
@@ -50,6 +50,13 @@ def stage_evidence(seed: int = 0) -> dict[str, StageEvidence]:
     }
 
 
+def account_at_birth(seed: int = 0) -> AccountAtBirth:
+    """Return what an account executed, with all figures there."""
+    rng, hashes = np.random.default_rng([seed, 1]), {"h1": "c" * 16, "h2": "d" * 16}
+    figures = {name: float(rng.uniform(0.0, 1e5)) for name in AccountAtBirth.model_fields if name not in hashes}
+    return AccountAtBirth.model_validate({**figures, **hashes})
+
+
 def committee(members: int, seed: int = 0, family: str | None = None) -> Committee:
     """Return a committee of random genomes with uneven weights; without a family, of all but the trees."""
     rng = np.random.default_rng([seed, members])
@@ -69,6 +76,7 @@ def document(seed: int = 0, *, members: int = 1, strategy: Committee | None = No
         "fitness": 1.0 + seed / 100,
         "provenance": provenance(),
         "evidence": stage_evidence(seed),
+        "account": account_at_birth(seed),
         "at": "2025-05-31",
         "reason": "passed every gate",
     }

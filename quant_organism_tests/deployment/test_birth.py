@@ -1,19 +1,34 @@
 """Survivors become documents with their evidence; the fallen do not."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
+import orjson
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import SIZES_USD
 from quant_organism.deployment.birth import born_documents, earned, scored_returns
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.executed import accounts_frame, execute_strategy, read_accounts
+from quant_organism.deployment.tables import AccountTable
 from quant_organism.validation.records import read_reviewed
 from quant_organism_tests.chain import PROVENANCE, edge, luck
 
 
+@cache
+def executed(found):
+    return {
+        review.candidate.id: execute_strategy(
+            review.candidate.committee, found.panel, found.splits, Costs(), 10_000.0, found.grounds.evaluator
+        )
+        for review in found.survivors
+    }
+
+
 def documents(found):
-    return born_documents(reviewed(found), panel=found.panel, provenance=PROVENANCE, at="2024-06-01")
+    return born_documents(reviewed(found), executed(found), panel=found.panel, provenance=PROVENANCE, at="2024-06-01")
 
 
 def reviewed(found):
@@ -34,6 +49,38 @@ def test_each_survivor_has_a_document_and_nobody_else(born):
 
 def test_fitness_is_the_sharpe_ratio_on_unseen_days(born):
     assert [d.fitness for d in born] == edge().summary.filter("passed")["score"].to_list()
+
+
+def test_a_document_carries_the_account_that_its_gates_judged(born):
+    for document, run in zip(born, edge().grounds.accounts, strict=True):
+        own = document.account
+        assert own is not None
+        assert (own.equity_usd, own.h1, own.h2) == (10_000.0, run.account.h1[:16], run.account.h2[:16])
+        shown = {"sharpe", "total_return", "max_drawdown"}
+        found = document.evidence["holdout"].metrics
+        assert {name: getattr(own, name) for name in shown} == {name: found[name] for name in shown}
+        assert own.sharpe == pytest.approx(document.fitness, rel=1e-5)
+
+
+def test_what_accounts_execute_comes_back_from_its_table_and_reads_as_words():
+    frame = accounts_frame(executed(edge()))
+    assert AccountTable.problems(frame) == []
+    assert frame.group_by("span").len().sort("span").rows() == [("in_sample", 1), ("unseen", len(SIZES_USD))]
+    assert read_accounts(frame) == executed(edge())
+    (one,) = executed(edge()).values()
+    far = replace(one, min_equity_usd=None, capacity_usd=None, capacity_above_usd=1e9)
+    assert far.sentences == (
+        "No account that was tried follows one of 1,000,000 USD.",
+        "Up to 1,000,000,000 USD impact does not halve the return of the unseen days.",
+    )
+    none = replace(one, min_equity_usd=500.0, capacity_usd=None, capacity_above_usd=None)
+    assert none.sentences == (
+        "An account follows one of 1,000,000 USD from 500 USD on.",
+        "There is no capacity: the unseen days earned nothing.",
+    )
+    reached = replace(none, capacity_usd=2.5e6)
+    assert reached.sentences[1] == "At 2,500,000 USD impact halves the return of the unseen days."
+    assert len({orjson.dumps(one.to_dict()) for one in (far, none, reached)}) == 3
 
 
 def test_the_evidence_of_every_stage_is_in_the_document(born):
@@ -68,7 +115,11 @@ def test_who_survived_may_go_as_far_as_it_has_earned_and_says_what_decided():
 def test_the_best_on_unseen_days_come_first():
     kept = next(review for review in reviewed(edge()) if review.standing != "fallen")
     made = born_documents(
-        [replace(kept, score=score) for score in (1.0, 2.0)], panel=edge().panel, provenance=PROVENANCE, at="2024-06-01"
+        [replace(kept, score=score) for score in (1.0, 2.0)],
+        executed(edge()),
+        panel=edge().panel,
+        provenance=PROVENANCE,
+        at="2024-06-01",
     )
     assert [document.fitness for document in made] == [2.0, 1.0]
 

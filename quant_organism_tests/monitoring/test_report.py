@@ -12,8 +12,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from quant_organism.backtest.account import SIZES_USD, AccountFigures
+from quant_organism.deployment import ExecutedStrategy
 from quant_organism.errors import StorageError
 from quant_organism.monitoring.content import DataRow
+from quant_organism.monitoring.pages import ACCOUNT_ROWS
 from quant_organism.monitoring.report import write_report
 from quant_organism_tests.monitoring.reports import cycle_report
 
@@ -124,13 +127,37 @@ def test_those_that_passed_but_found_no_room_are_not_called_a_failure(tmp_path):
 def test_the_data_hold_every_number_and_null_where_there_is_none(tmp_path):
     report = cycle_report()
     stored = orjson.loads(write_report(tmp_path, report).json.read_bytes())
-    assert stored["schema_version"] == "3"
+    assert stored["schema_version"] == "4"
     found = stored["report"]
     assert set(found) == {field.name for field in dataclasses.fields(report)}
     assert found["candidates"][0]["score"] == report.candidates[0].score
     assert found["curves"][2]["values"] == report.curves[2].values
     assert math.isnan(report.candidates[5].gates[-1].value)
     assert found["candidates"][5]["gates"][-1]["value"] is None
+
+
+def executed_strategy() -> ExecutedStrategy:
+    """Return a strategy in accounts of three sizes, each figure a number of its own."""
+    names = [field.name for field in dataclasses.fields(AccountFigures)]
+    sizes = tuple(
+        AccountFigures(**{name: size + place for place, name in enumerate(names)} | {"equity_usd": size})
+        for size in SIZES_USD
+    )
+    return ExecutedStrategy(sizes[1], sizes[1], sizes, 2_000.0, None, 1e9, "h1", "h2")
+
+
+def test_every_survivor_is_shown_in_accounts_of_three_sizes(tmp_path):
+    one = executed_strategy()
+    files = write_report(tmp_path, dataclasses.replace(cycle_report(), accounts={"committee_8_1": one}))
+    text = Page(files.html).text
+    assert "What accounts execute" in text
+    for row in ACCOUNT_ROWS:
+        assert row.label in text
+        assert all(row.show(getattr(size, row.name)) in text for size in one.sizes)
+    assert all(sentence in text for sentence in one.sentences)
+    stored = orjson.loads(files.json.read_bytes())["report"]["accounts"]["committee_8_1"]
+    assert (stored["capacity_usd"], stored["capacity_above_usd"]) == (None, 1e9)
+    assert "What accounts execute" not in Page(write_report(tmp_path, cycle_report()).html).text
 
 
 def test_names_from_outside_stay_text(tmp_path):

@@ -38,9 +38,9 @@ GRAPH = {
         name: ("validation", LOOKED_AT | {"edge_pretest", "testnet_validation", "search_significance"})
         for name in ("validated_strategies", "validation_verdicts")
     },
-    "strategy_configs": ("deployment", SURVIVED),
+    **dict.fromkeys(("strategy_configs", "strategy_accounts"), ("deployment", SURVIVED)),
     "deployed_configs": ("deployment", SURVIVED | {"strategy_configs"}),
-    "tear_sheets": ("operations", SURVIVED | {"candidate_returns"}),
+    "tear_sheets": ("operations", SURVIVED | {"candidate_returns", "strategy_accounts"}),
     "cycle_report": (
         "operations",
         SURVIVED
@@ -52,6 +52,7 @@ GRAPH = {
             "search_families",
             "search_significance",
             "candidate_returns",
+            "strategy_accounts",
             "deployed_configs",
         },
     ),

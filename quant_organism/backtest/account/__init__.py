@@ -30,6 +30,8 @@ from quant_organism.backtest.account.door import (
     book,
 )
 from quant_organism.backtest.account.figures import (
+    LARGEST_USD,
+    REFERENCE_USD,
     SIZES_USD,
     AccountFigures,
     account_figures,
@@ -50,7 +52,9 @@ __all__ = [
     "BY_HAND",
     "DELEVERAGED",
     "IOC",
+    "LARGEST_USD",
     "LIQUIDATED",
+    "REFERENCE_USD",
     "SIZES_USD",
     "STOP",
     "TARGET",

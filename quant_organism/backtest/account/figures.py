@@ -51,6 +51,9 @@ MOST_TRACKING_SHARE: Final = 0.2
 _SMALL_USD: Final = (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5)
 _LARGE_USD: Final = tuple(10.0 ** (place / 2) for place in range(8, 19))
 
+LARGEST_USD: Final = _LARGE_USD[-1]
+"""Largest equity at which impact is looked for."""
+
 
 @dataclass(frozen=True)
 class AccountFigures:

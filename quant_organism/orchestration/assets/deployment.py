@@ -1,13 +1,17 @@
 """Group deployment: documents of the survivors, and who of them enters the shadow pool."""
 
+from collections.abc import Iterator
+from typing import Any, Final
+
 import dagster as dg
 import polars as pl
 
-from quant_organism.cycle import Panels
-from quant_organism.cycle.documents import documents_frame, read_documents
+from quant_organism.cycle import Panels, Progress
+from quant_organism.cycle.documents import read_documents
 from quant_organism.cycle.stages import deploy_survivors, write_documents
-from quant_organism.deployment import DEPLOYED
+from quant_organism.deployment import DEPLOYED, AccountTable, DocumentTable
 from quant_organism.evolution import read_candidates
+from quant_organism.market import Table
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -18,11 +22,26 @@ from quant_organism.orchestration.resources import (
     StrategiesResource,
     open_cycle,
 )
+from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.validation import read_reviewed
 
+_SHOWN: Final = ("annual_return", "max_drawdown", "sharpe", "sharpe_sleeves", "tracking_error", "orders_per_day")
 
-@dg.asset(group_name="deployment", partitions_def=DAILY, kinds={"json", "parquet"})
-def strategy_configs(
+
+@dg.multi_asset(
+    name="strategy_configs",
+    outs=table_outputs(
+        [DocumentTable, AccountTable],
+        group="deployment",
+        kinds={"json", "parquet"},
+        description="""The document of each survivor at its birth: genomes, evidence, account, provenance, checksum.
+
+        One row per document.
+        """,
+    ),
+    partitions_def=DAILY,
+)
+def documents_of_survivors(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
     candidates: pl.DataFrame,
@@ -33,20 +52,25 @@ def strategy_configs(
     search: SearchResource,
     significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
-) -> pl.DataFrame:
-    """The document of each survivor at its birth: genomes, evidence, provenance, checksum. One row per document."""
+    progress: dg.ResourceParam[Progress],
+) -> Iterator[dg.Output[pl.DataFrame]]:
+    """Write the survivors' documents, with what accounts execute of them."""
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     reviewed = read_reviewed(read_candidates(candidates), validated_strategies, validation_verdicts)
-    documents = write_documents(cycle, reviewed)
-    frame = documents_frame(documents)
-    context.add_output_metadata(
-        {
-            "documents": len(documents),
-            "best fitness": number(max((document.fitness for document in documents), default=None)),
-            "documents of this cycle": table(frame.drop("document")),
-        }
-    )
-    return frame
+    documented = write_documents(cycle, reviewed, progress)
+    frames = documented.tables
+    shown: dict[type[Table], dict[str, Any]] = {
+        DocumentTable: {
+            "documents": len(documented.documents),
+            "best fitness": number(max((document.fitness for document in documented.documents), default=None)),
+            "documents of this cycle": table(frames[DocumentTable].drop(DocumentTable.document)),
+        },
+        AccountTable: {
+            "accounts": table(frames[AccountTable].select(*AccountTable.key, *_SHOWN)),
+            **{name: " ".join(one.sentences) for name, one in documented.executed.items()},
+        },
+    }
+    yield from outputs_of(frames, shown)
 
 
 @dg.asset(group_name="deployment", partitions_def=DAILY, kinds={"json", "parquet"})

@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.deployment import execute_strategy
+from quant_organism.deployment import read_accounts
 from quant_organism.evolution import read_candidates
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
@@ -32,6 +32,7 @@ def tear_sheets_of_survivors(
     candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     validation_verdicts: pl.DataFrame,
+    strategy_accounts: pl.DataFrame,
     market: MarketResource,
     lake: LakeResource,
     search: SearchResource,
@@ -47,7 +48,7 @@ def tear_sheets_of_survivors(
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     survivors = set(validated_strategies.filter("passed")["candidate"])
     chosen = [candidate for candidate in read_candidates(candidates) if candidate.id in survivors]
-    evaluator, sheets = cycle.compute.evaluator(), []
+    evaluator, accounts, sheets = cycle.compute.evaluator(), read_accounts(strategy_accounts), []
     for done, candidate in enumerate(chosen):
         progress("Tear sheets", done, len(chosen), candidate.id)
         subject = Subject.of(candidate.committee, cycle.panel, cycle.splits.in_sample, cycle.plan.costs, evaluator)
@@ -61,9 +62,7 @@ def tear_sheets_of_survivors(
                 verdicts=validation_verdicts,
                 validated=validated_strategies,
                 returns=candidate_returns,
-                account=execute_strategy(
-                    candidate.committee, cycle.panel, cycle.splits, cycle.plan.costs, cycle.plan.equity_usd, evaluator
-                ),
+                account=accounts[candidate.id],
                 seed=cycle.plan.seed,
             )
         )
@@ -88,6 +87,7 @@ def cycle_report(
     candidate_returns: pl.DataFrame,
     validated_strategies: pl.DataFrame,
     validation_verdicts: pl.DataFrame,
+    strategy_accounts: pl.DataFrame,
     deployed_configs: pl.DataFrame,
     tear_sheets: pl.DataFrame,
     market: MarketResource,
@@ -111,6 +111,7 @@ def cycle_report(
         verdicts=validation_verdicts,
         validated=validated_strategies,
         returns=candidate_returns,
+        accounts=read_accounts(strategy_accounts),
         decisions=deployed_configs,
         pretest=edge_pretest,
         significance=search_significance,

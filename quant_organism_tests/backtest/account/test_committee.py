@@ -10,7 +10,7 @@ import pytest
 
 from quant_organism.backtest import Costs, MarketRow
 from quant_organism.backtest.account import AccountMarket, AccountRules, plan, trade_account_bar
-from quant_organism.backtest.account.committee import AccountSetting, committee_setting, virtual_window
+from quant_organism.backtest.account.committee import AccountSetting, committee_run, committee_setting, virtual_window
 from quant_organism.backtest.account.figures import account_figures, capacity, smallest_equity
 from quant_organism.backtest.account.model import FillModel
 from quant_organism.backtest.account.streaming import VirtualStream
@@ -91,6 +91,31 @@ def test_figures_are_of_the_equity(setting: AccountSetting) -> None:
 def test_the_smallest_equity_follows_the_large_one(setting: AccountSetting) -> None:
     smallest = smallest_equity(setting, (100.0, 1e4, 1e5))
     assert smallest in (1e4, 1e5)
+
+
+def test_an_account_that_never_trades_follows_nobody(panel: Panel, setting: AccountSetting) -> None:
+    idle = replace(setting, virtual=replace(setting.virtual, units=np.zeros_like(setting.virtual.units)))
+    assert smallest_equity(idle) is None
+    assert idle.run(10_000.0).why_idle == ""
+
+
+def test_why_nothing_is_traded_is_told(setting: AccountSetting) -> None:
+    assert setting.run(10_000.0).why_idle == ""
+    small = "an account of 1 USD cannot trade it: all of its orders would be below 10 USD, or 1 % of its equity"
+    assert setting.run(1.0).why_idle == small
+    unknown = replace(setting, daily_before=(), rules=AccountRules.alone(least_volatility_days=60))
+    assert "its risk is known after 60 days" in unknown.run(10_000.0).why_idle
+    dry = replace(setting.market, volume=np.zeros_like(setting.market.volume))
+    assert "no bar had the volume" in replace(setting, market=dry).run(10_000.0).why_idle
+
+
+def test_days_before_set_the_risk_scale_of_an_account_that_begins_flat(panel: Panel) -> None:
+    before = committee_run(committee(), panel, COSTS, 10_000.0, stop=960)
+    after = committee_run(committee(), panel, COSTS, 10_000.0, start=960, after=before)
+    assert after.path.scale[0] == pytest.approx(0.1 / (np.std(before.virtual_daily_returns, ddof=1) * math.sqrt(365)))
+    assert after.path.gross[0] == 0.0
+    assert after.days[0] == before.days[-1] + 86_400_000
+    np.testing.assert_array_equal(after.returns_by_day(24, 96), after.daily_returns[1:4])
 
 
 def test_capacity_is_where_impact_halves_the_return(panel: Panel, setting: AccountSetting) -> None:
