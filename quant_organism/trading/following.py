@@ -16,6 +16,7 @@ from quant_organism.errors import InputError
 from quant_organism.market import Interval
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
+from quant_organism.trading.entries import ConditionBars, EntryCase
 from quant_organism.trading.records import Role
 
 _COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
@@ -71,6 +72,7 @@ class FollowedStrategy:
         self._stream = VirtualStream(
             {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
         )
+        self._bars = ConditionBars.of(document.committee, own)
         self.virtual_return = 0.0
         """Of its virtual book in the last bar."""
 
@@ -95,8 +97,15 @@ class FollowedStrategy:
 
     def advance(self, row: MarketRow, symbols: Sequence[str]) -> None:
         """Take its sleeves through a bar of some symbols, its own among them."""
-        self._stream.advance(row_of(row, symbols, self.symbols))
+        own = row_of(row, symbols, self.symbols)
+        self._stream.advance(own)
+        if self._bars is not None:
+            self._bars.advance(own)
         self.virtual_return = self._stream.close(row.time, {}).virtual_return
+
+    def entry_case(self, symbol: str, price: float) -> EntryCase | None:
+        """Return the entry that it wants in a symbol with a bar at the last close; none but of condition documents."""
+        return None if self._bars is None else self._bars.case(symbol, price)
 
     def agreement(self, symbol: str) -> float:
         """Return how far its members agree on a symbol: net over gross weight of those that may trade it, 0 to 1."""

@@ -19,9 +19,10 @@ from quant_organism.backtest.account import (
     LegKey,
     LegLevels,
     Plan,
-    Restraint,
     plan,
 )
+from quant_organism.trading.closes import close_of, close_to_dict, part_of_bar
+from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.execution import Execution
 from quant_organism.trading.following import FollowedStrategy
 from quant_organism.trading.noting import noted, planned
@@ -96,7 +97,7 @@ class AccountLane:
         """Bring the account to the close of a bar, and return what came: fills, funding, orders that rest."""
         if self.pending is None:
             return []
-        events = self.execution.finish(self.account, self.pending, _part(bar, self.account.assets), self.levels)
+        events = self.execution.finish(self.account, self.pending, part_of_bar(bar, self.account.assets), self.levels)
         return noted(events, self.session.session, self.pending, self.account)
 
     def begin(self) -> list[LedgerRecord]:
@@ -134,10 +135,12 @@ class AccountLane:
             decisions,
             self.interval_ms,
             {name: strategy.virtual_return for name, strategy in self.strategies.items()},
+            self._cases(decisions),
+            tuple(sorted(self.granted)),
         )
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))
-        self.granted = self._grant(units, left)
+        self.granted = self._grant(units, left, _factors(decisions, left))
         made = plan(
             self.account,
             replace(
@@ -150,7 +153,7 @@ class AccountLane:
         )
         self.pending = made
         refused = {**cooling, **_by_pair(decisions, left)}
-        final = [self._final(decision, refused, made) for decision in decisions]
+        final = [self._final(decision, refused, made, left) for decision in decisions]
         for decision in final:
             if decision.is_allowed and decision.kind == "enter":
                 self.entered[decision.strategy, decision.symbol] = time
@@ -165,7 +168,7 @@ class AccountLane:
     def state(self) -> dict[str, Any]:
         """Return what the lane remembers beside its account, as values of JSON."""
         return {
-            "close": None if self.pending is None else _close_to_dict(self.pending.close),
+            "close": None if self.pending is None else close_to_dict(self.pending.close),
             "withheld": [[*key, *pair] for key, pair in sorted(self.withheld.items())],
             "entered": [[*pair, time] for pair, time in sorted(self.entered.items())],
             "pipeline": self.pipeline.state(),
@@ -179,7 +182,7 @@ class AccountLane:
         self.pipeline.restore(state["pipeline"])
         self.execution.restore(state["execution"])
         if state["close"] is not None:
-            close = _close_of(state["close"])
+            close = close_of(state["close"])
             self.granted = dict(close.units)
             self.pending = plan(self.account, close)
 
@@ -294,14 +297,28 @@ class AccountLane:
             )
         return refused, verdicts
 
-    def _grant(self, units: Mapping[LegKey, float], left: Allowance) -> dict[LegKey, float]:
-        # Units that are planned with: of barred pairs no leg grows, and what was withheld stays so until it changes.
+    def _cases(self, decisions: Sequence[TradeDecision]) -> dict[str, EntryCase]:
+        # Of the entries of condition documents what holds at this close.
+        cases: dict[str, EntryCase] = {}
+        for decision in decisions:
+            if decision.kind == "enter":
+                case = self.strategies[decision.strategy].entry_case(decision.symbol, decision.reference_price)
+                if case is not None:
+                    cases[decision.decision_id] = case
+        return cases
+
+    def _grant(
+        self, units: Mapping[LegKey, float], left: Allowance, factors: Mapping[Pair, float]
+    ) -> dict[LegKey, float]:
+        # Units that are planned with: of barred pairs no leg grows, an entry is no larger than its document says, and
+        # what was withheld stays so until it changes.
         granted: dict[LegKey, float] = {}
         withheld: dict[LegKey, tuple[float, float]] = {}
         for key, wanted in units.items():
             known = self.withheld.get(key)
             before = self.granted.get(key, 0.0)
             given = known[1] if known is not None and known[0] == wanted else wanted
+            given *= factors.get((key[0], key[2]), 1.0)
             grows = abs(given) > abs(before) or given * before < 0.0
             if (key[0], key[2]) in left.barred and grows:
                 given = before if given * before > 0.0 else 0.0
@@ -312,9 +329,15 @@ class AccountLane:
         self.withheld = withheld
         return granted
 
-    def _final(self, decision: TradeDecision, refused: Mapping[Pair, str], made: Plan) -> TradeDecision:
+    def _final(
+        self, decision: TradeDecision, refused: Mapping[Pair, str], made: Plan, left: Allowance
+    ) -> TradeDecision:
         order = next((order for order in made.orders if order.symbol == decision.symbol), None)
         reason = refused.get((decision.strategy, decision.symbol)) if decision.kind != "exit" else None
+        entry = left.entries.get(decision.decision_id)
+        if entry is not None:
+            size = min(decision.size_usd, entry.size_usd)
+            decision = replace(decision, confidence=entry.confidence, size_usd=size)
         return replace(
             decision,
             cloid="" if order is None else order.cloid,
@@ -361,54 +384,18 @@ def _in_words(before: int, after: int) -> str:
     return f"{before} of its legs were in a trade, {after} are now"
 
 
+def _factors(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, float]:
+    # How much smaller an entry is than the account would make it, by what its document names.
+    return {
+        (decision.strategy, decision.symbol): left.entries[decision.decision_id].size_usd / decision.size_usd
+        for decision in decisions
+        if decision.decision_id in left.entries and left.entries[decision.decision_id].size_usd < decision.size_usd
+    }
+
+
 def _by_pair(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, str]:
     return {
         (decision.strategy, decision.symbol): left.refused[decision.decision_id]
         for decision in decisions
         if decision.decision_id in left.refused
     }
-
-
-def _part(bar: AccountBar, assets: Mapping[str, object]) -> AccountBar:
-    if bar.open.keys() <= assets.keys():
-        return bar
-
-    def own(values: Mapping[str, float]) -> dict[str, float]:
-        return {symbol: value for symbol, value in values.items() if symbol in assets}
-
-    return AccountBar(
-        time=bar.time,
-        open=own(bar.open),
-        high=own(bar.high),
-        low=own(bar.low),
-        close=own(bar.close),
-        volume=own(bar.volume),
-        funding_long=own(bar.funding_long),
-        funding_short=own(bar.funding_short),
-        impact_rate=own(bar.impact_rate),
-        ended=bar.ended & assets.keys(),
-    )
-
-
-def _close_to_dict(close: AccountClose) -> dict[str, Any]:
-    return {
-        "time": close.time,
-        "prices": dict(close.prices),
-        "units": [[*key, units] for key, units in sorted(close.units.items())],
-        "shares": dict(close.shares),
-        "virtual_return": close.virtual_return,
-        "stopless": sorted(list(key) for key in close.stopless),
-        "restraint": list(close.restraint),
-    }
-
-
-def _close_of(fields: Mapping[str, Any]) -> AccountClose:
-    return AccountClose(
-        time=fields["time"],
-        prices=dict(fields["prices"]),
-        units={(strategy, member, symbol): units for strategy, member, symbol, units in fields["units"]},
-        shares=dict(fields["shares"]),
-        virtual_return=fields["virtual_return"],
-        stopless=frozenset((strategy, member) for strategy, member in fields["stopless"]),
-        restraint=Restraint(*fields["restraint"]),
-    )

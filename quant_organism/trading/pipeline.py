@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from quant_organism.backtest.account import AccountBook, AccountClose, Restraint
+from quant_organism.backtest.account import AccountBook, AccountClose, LegKey, Restraint
 from quant_organism.errors import InputError
+from quant_organism.strategies.handwritten.sizing import Entry
+from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.records import LedgerBreaker, Mode, StepVerdict, TradeDecision
 
 STEPS = ("policy", "risk guard", "portfolio", "governor")
@@ -40,6 +42,10 @@ class CloseStanding:
         Length of a bar.
     virtual_returns
         Of each strategy what its virtual book has returned in the bar that closes here.
+    cases
+        Entries of condition documents, by the identity of the decision.
+    held
+        Legs that are in a trade since before this close.
     """
 
     session: int
@@ -49,6 +55,8 @@ class CloseStanding:
     decisions: Sequence[TradeDecision]
     interval_ms: int
     virtual_returns: Mapping[str, float] = field(default_factory=dict)
+    cases: Mapping[str, EntryCase] = field(default_factory=dict)
+    held: Sequence[LegKey] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Allowance:
         What was said, in the order of the steps.
     breakers
         Breakers that have changed their state at this close.
+    entries
+        Confidence and size of the entries that were judged as their documents say, by the identity of the decision.
     """
 
     shares: Mapping[str, float]
@@ -77,6 +87,7 @@ class Allowance:
     refused: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[StepVerdict, ...] = ()
     breakers: tuple[LedgerBreaker, ...] = ()
+    entries: Mapping[str, Entry] = field(default_factory=dict)
 
 
 class PipelineStep(Protocol):

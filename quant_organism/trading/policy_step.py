@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from quant_organism.backtest.account import Restraint, plan
+from quant_organism.trading.entries import open_symbols
 from quant_organism.trading.pipeline import Allowance, CloseStanding, refuse
 from quant_organism.trading.policy import Policy, PolicyVersion
 from quant_organism.trading.records import StepVerdict, TradeDecision
@@ -92,20 +93,34 @@ def _barred(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
 
 
 def _judged(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowance:
-    passed = 0
+    passed, opened = 0, {name: open_symbols(name, standing.held) for name in left.shares}
+    equity_usd = max(standing.account.risk.equity, 0) / 1e6
     for decision in standing.decisions:
         if decision.kind == "exit":
             continue
+        case = standing.cases.get(decision.decision_id)
+        entry = (
+            None
+            if case is None
+            else case.judged(policy, equity_usd=equity_usd, open_positions=opened[decision.strategy])
+        )
+        confidence = decision.confidence if entry is None else entry.confidence
         if (decision.strategy, decision.symbol) in left.barred:
             left = _refused(left, standing, decision, "the policy lets nobody enter there", None, None)
-        elif decision.confidence < policy.minimum_confidence:
-            reason = f"confidence {decision.confidence:.4f} is below {policy.minimum_confidence:.4f}"
-            left = _refused(left, standing, decision, reason, decision.confidence, policy.minimum_confidence)
+        elif case is not None and entry is not None and entry.rejections:
+            least = max(case.document.min_confidence, policy.minimum_confidence)
+            left = _refused(left, standing, decision, "; ".join(entry.rejections), confidence, least)
+        elif confidence < policy.minimum_confidence:
+            reason = f"confidence {confidence:.4f} is below {policy.minimum_confidence:.4f}"
+            left = _refused(left, standing, decision, reason, confidence, policy.minimum_confidence)
         elif passed >= policy.max_orders_per_minute:
             reason = f"{passed} entries and changes have passed at this close"
             left = _refused(left, standing, decision, reason, float(passed), float(policy.max_orders_per_minute))
         else:
             passed += 1
+            if entry is not None:
+                opened[decision.strategy] += 1
+                left = replace(left, entries={**left.entries, decision.decision_id: entry})
     return left
 
 
