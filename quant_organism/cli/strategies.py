@@ -30,7 +30,7 @@ def list_strategies(
     archived: Annotated[bool, typer.Option("--archived", help="Retired ones too.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List strategies, best first."""
+    """List strategies, best first; exit code 1 if a document cannot be read."""
     from quant_organism.deployment.stages import STAGES
     from quant_organism.errors import InputError
 
@@ -43,7 +43,7 @@ def list_strategies(
     ]
     if as_json:
         print_json({"strategies": [_row(document) for document in loaded.documents], "problems": problems})
-        return
+        raise typer.Exit(1 if problems else 0)
     if not loaded.documents and not problems:
         typer.echo("No strategies here yet. Breed some with: quant-organism run")
         return
@@ -51,6 +51,7 @@ def list_strategies(
     print_table(list(rows[0]) if rows else ["id"], [list(row.values()) for row in rows])
     for problem in problems:
         typer.echo(f"unreadable: {problem['path']}: {problem['what']}\n  -> {problem['remedy']}", err=True)
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command(cls=options.with_settings("data_dir"))

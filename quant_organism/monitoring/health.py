@@ -12,11 +12,14 @@ from typing import Final, Literal
 from packaging.requirements import Requirement
 
 from quant_organism.deployment import StrategyRepository
-from quant_organism.errors import QuantOrganismError
+from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market import Lake
+from quant_organism.validation import HoldoutRegister
+from quant_organism.validation.tables import OpeningTable
 
 LEAST_FREE_BYTES: Final = 1_000_000_000
 WANTED_MEMORY_BYTES: Final = 2_000_000_000
+_DAMAGED_SHOWN: Final = 3
 
 State = Literal["ok", "note", "broken"]
 
@@ -48,6 +51,8 @@ def examine(data_dir: Path) -> list[Finding]:
         *_data_folder(data_dir.resolve()),
         _strategies(data_dir / "strategies"),
         _markets(data_dir / "lake"),
+        _files(data_dir / "lake"),
+        _looks(data_dir),
     ]
 
 
@@ -110,6 +115,57 @@ def _markets(folder: Path) -> Finding:
     except QuantOrganismError as error:
         return Finding("lake", str(error.what), "broken", error.remedy or "")
     return Finding("lake", f"markets: {len(markets)}" if markets else "empty")
+
+
+def _files(folder: Path) -> Finding:
+    """Read the end of every file of the lake, where Parquet says what is in it: a file that was cut off has none."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_metadata
+
+    damaged, count = [], 0
+    for path in sorted(folder.rglob("*.parquet")):
+        count += 1
+        try:
+            read_metadata(path)
+        except (ArrowException, OSError) as error:
+            damaged.append(f"{path}: {str(error).splitlines()[0]}")
+    shown = "; ".join(damaged[:_DAMAGED_SHOWN]) + (
+        f"; and {len(damaged) - _DAMAGED_SHOWN} more" if len(damaged) > _DAMAGED_SHOWN else ""
+    )
+    return judged(
+        "files of the lake",
+        shown or f"whole: {count}",
+        not damaged,
+        "broken",
+        "delete what is damaged; import candles, funding and sentiment of these days again, and repeat the cycle",
+    )
+
+
+def _looks(data_dir: Path) -> Finding:
+    """Compare the register of looks at unseen days with itself and with the strategies that were judged by them."""
+    register, lost = HoldoutRegister(data_dir / "lake"), []
+    try:
+        for folder in sorted((data_dir / "lake" / OpeningTable.dataset).glob("market=*")):
+            market = folder.name.removeprefix("market=")
+            opened = register.frame(market).filter(event="opened")["opening"].sort().to_list()
+            lost += [f"opening {n} of {market}" for n in range(1, max(opened, default=0) + 1) if n not in opened]
+        if (data_dir / "strategies").exists():
+            for document in StrategyRepository(data_dir / "strategies").load_all(archived=True).documents:
+                born = document.provenance
+                try:
+                    register.check_opened(born.market, born.panel_hash, document.id)
+                except InputError:
+                    lost.append(f"the look that judged {document.id}")
+    except QuantOrganismError as error:
+        return Finding("register of looks", f"{error.where}: {error.what}", "broken", error.remedy or "")
+    return judged(
+        "register of looks",
+        f"missing: {'; '.join(lost)}" if lost else "complete",
+        not lost,
+        "broken",
+        f"bring {data_dir / 'lake' / OpeningTable.dataset} back from a backup: without it nobody knows how often "
+        "unseen days were looked at",
+    )
 
 
 def judged(what: str, found: str, good: bool, otherwise: State, remedy: str) -> Finding:

@@ -1,13 +1,17 @@
 """The Dagster instance of a data folder: its settings, the environment it needs, and runs that died."""
 
+import glob
 import os
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
-from quant_organism.errors import BusyError, StorageError
+from quant_organism.errors import BusyError, InputError, IntegrityError, StorageError
+from quant_organism.orchestration.run_lock import is_computing
 from quant_organism.resilience.files import write_file
 
 COMMAND_TAG: Final = "quant_organism/command"
@@ -16,6 +20,9 @@ COMMAND_TAG: Final = "quant_organism/command"
 _WITH_A_PROCESS: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 _EVENTS_PER_BATCH: Final = 4096
+_PATIENCE_S: Final = 5.0
+_ALWAYS_OPEN: Final = frozenset({"runs.db", "index.db", "schedules.db"})
+_QUICK_BYTES: Final = 100_000_000
 
 INSTANCE_YAML: Final = """\
 # Settings of the Dagster instance behind the web UI. Written by quant-organism; edits are kept.
@@ -65,10 +72,18 @@ def prepare_home(data_dir: Path) -> Path:
 
     Raises
     ------
+    InputError
+        Dagster would not find its settings in a folder of this name.
     StorageError
         The folder cannot be written.
     """
     home = data_dir.resolve() / "dagster_home"
+    if glob.escape(str(home)) != str(home):
+        raise InputError(
+            "the folder's path has one of the characters * ? [ in it, and Dagster would not find its settings there",
+            where=str(data_dir.resolve()),
+            remedy="rename the folder, or choose another one with --data-dir",
+        )
     try:
         home.mkdir(parents=True, exist_ok=True)
         for name, text in (("dagster.yaml", INSTANCE_YAML), ("workspace.yaml", WORKSPACE_YAML)):
@@ -103,10 +118,53 @@ def environment(home: Path) -> Mapping[str, str]:
 
 
 def open_instance(data_dir: Path) -> dg.DagsterInstance:
-    """Open the persistent instance of a data folder."""
+    """Open the persistent instance of a data folder.
+
+    Raises
+    ------
+    InputError, StorageError
+        As `prepare_home` does.
+    IntegrityError
+        One of its databases is damaged.
+    """
     home = prepare_home(data_dir)
+    for path, damage in damaged_databases(home, names=_ALWAYS_OPEN).items():
+        raise IntegrityError(
+            f"a database of the Dagster instance is damaged: {damage}",
+            where=str(path),
+            remedy=f"move {home} away: history in the web UI begins anew then, and lake, documents and reports stay",
+        )
     os.environ.update(environment(home))
     return dg.DagsterInstance.from_config(str(home))
+
+
+def damaged_databases(home: Path, *, names: Collection[str] | None = None) -> dict[Path, str]:
+    """Return the SQLite files of a Dagster home that are damaged, each with what is wrong.
+
+    Parameters
+    ----------
+    home
+        The folder.
+    names
+        Only files of these names, and of large ones only whether they can be opened; default: all, every page.
+    """
+    paths = [path for path in sorted(home.rglob("*.db")) if names is None or path.name in names]
+    found = {path: _damage(path, every_page=names is None or path.stat().st_size < _QUICK_BYTES) for path in paths}
+    return {path: damage for path, damage in found.items() if damage}
+
+
+def _damage(path: Path, *, every_page: bool) -> str:
+    if path.stat().st_size == 0:
+        return ""  # made, and nothing in it yet
+    question = "PRAGMA quick_check(1)" if every_page else "SELECT 'ok' FROM sqlite_master LIMIT 1"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)) as database:
+            found = str(database.execute(question).fetchone()[0])
+    except sqlite3.OperationalError:
+        return ""  # busy, or its journal cannot be replayed by who only reads: whoever writes will see
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def settle_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -137,14 +195,36 @@ def settle_runs(instance: dg.DagsterInstance) -> list[str]:
     return settled
 
 
+def is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path) -> bool:
+    """Tell whether a run waits in the queue or some process is at it; one that was left behind is not.
+
+    Parameters
+    ----------
+    instance
+        Of the data folder.
+    run
+        Any of its runs.
+    data_dir
+        The data folder; a command's run is alive as long as the folder's run lock is held.
+    """
+    if run.status is dg.DagsterRunStatus.QUEUED:
+        return True
+    if run.status not in _WITH_A_PROCESS:
+        return False
+    return is_computing(data_dir) if COMMAND_TAG in run.tags else _is_alive(instance, run.run_id)
+
+
 def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Tell whether the Dagster process that last reported on a run still exists."""
+    """Tell whether the process that last reported on a run still exists; it was handed this home, another was not."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     reports = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
     pids = [report["pid"].value for report in reports if "pid" in report]
     if not pids:
         return False
     try:
-        return b"dagster" in Path(f"/proc/{pids[-1]}/cmdline").read_bytes()
+        handed = Path(f"/proc/{pids[-1]}/environ").read_bytes().split(b"\0")
+    except PermissionError:
+        return True  # somebody else's process: who cannot tell does not compute over it
     except OSError:
         return False
+    return f"DAGSTER_HOME={instance.root_directory}".encode() in handed

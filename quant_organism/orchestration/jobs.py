@@ -55,8 +55,9 @@ def nightly(
     yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
     first, last = market.open().span(market.bars)
     day = min(yesterday, last)
-    if day in lake.open().days("cycles", market=market.id, interval=market.interval):
-        yield dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {day} has run already.")
+    cycles = lake.open().days("cycles", market=market.id, interval=market.interval)
+    if cycles and cycles[-1] >= day:
+        yield dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {cycles[-1]} has run already.")
         return
     missing = _first_missing_day(market, lake, first, day)
     if missing < day:

@@ -4,7 +4,8 @@ Resources hold plain values, shown in the web UI and changeable in its launchpad
 other rooms.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
+from quant_organism.orchestration.home import COMMAND_TAG
+from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import AccountSettings, MarketSettings, SearchSettings, Settings, ValidationSettings
 from quant_organism.validation.profile import Profile
 
@@ -68,9 +71,28 @@ _SearchConfiguration: Any = _configuration(
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
-    """The lake of Parquet files."""
+    """The lake of Parquet files; a run that was not begun by a command holds the data folder's run lock with it."""
 
     folder: str = Field(description="Folder of the lake.")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Any]:
+        """Wait until nothing else computes in the data folder; what only looks, such as a sensor, waits for nothing."""
+        if context.run is None or COMMAND_TAG in context.run.tags:
+            yield self
+            return
+
+        def say(held: str) -> None:
+            if context.log is not None:
+                context.log.info(f"{held}; waiting for it to end")
+
+        with run_lock(self.data_dir, waits=say):
+            yield self
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder that the lake stands in."""
+        return Path(self.folder).parent
 
     def open(self) -> Lake:
         """Return the lake, in its newest form."""

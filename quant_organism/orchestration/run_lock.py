@@ -1,7 +1,7 @@
-"""One command at a time computes in a data folder; the second is refused and told who holds it."""
+"""One process at a time computes in a data folder, be it of a command or of the web UI."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,15 @@ from quant_organism.errors import BusyError, StorageError
 
 
 @contextmanager
-def run_lock(data_dir: Path) -> Iterator[None]:
+def run_lock(data_dir: Path, *, waits: Callable[[str], object] | None = None) -> Iterator[None]:
     """Hold the data folder's run lock; the operating system frees it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    data_dir
+        The data folder.
+    waits
+        Told who holds the lock, and then it is waited for; without, the second is refused.
 
     Raises
     ------
@@ -25,14 +32,16 @@ def run_lock(data_dir: Path) -> Iterator[None]:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(data_dir / "run.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
-        raise BusyError(
-            f"another command (process {pid}) is computing in this data folder",
-            where=str(data_dir),
-            remedy="wait for it to end, or choose another folder with --data-dir",
-        ) from None
+        try:
+            lock.acquire()
+        except Timeout:
+            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
+            held = f"another run (process {pid}) is computing in this data folder"
+            if waits is None:
+                remedy = "wait for it to end, or choose another folder with --data-dir"
+                raise BusyError(held, where=str(data_dir), remedy=remedy) from None
+            waits(held)
+            lock.acquire(timeout=-1)
     except OSError as error:
         raise StorageError(
             f"the data folder cannot be written: {error.strerror}",
@@ -45,3 +54,16 @@ def run_lock(data_dir: Path) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def is_computing(data_dir: Path) -> bool:
+    """Tell whether some process holds the data folder's run lock."""
+    if not (data_dir / "run.lock").exists():
+        return False
+    lock = FileLock(data_dir / "run.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Final, Self
 
 import dagster as dg
 from pydantic import BaseModel
 
 from quant_organism.deployment import DEPLOYED, StrategyConfig
+from quant_organism.orchestration.home import is_in_progress
 from quant_organism.orchestration.jobs import evolution_cycle
 from quant_organism.orchestration.resources import (
     LakeResource,
@@ -68,8 +70,8 @@ def re_evolution(
     if not cycles:
         return dg.SensorResult(skip_reason=f"{here}: 0 cycles so far; the first one is started by hand or at night.")
     newest, last = store.days("candles", market=market.id, interval=market.interval)[-1], cycles[-1]
-    if (running := _runs_of(context.instance, newest)) > 0:
-        return dg.SensorResult(skip_reason=f"{here}: {running} runs of {newest} are queued or in progress.")
+    if (running := _runs_in_progress(context.instance, lake.data_dir)) > 0:
+        return dg.SensorResult(skip_reason=f"{here}: newest data {newest}; {running} runs are queued or in progress.")
     if newest > max(last, cursor.newest_day.get(here, last)):
         cursor.newest_day[here] = newest
         request = dg.RunRequest(run_key=f"newer data: {here} {newest}", partition_key=newest.isoformat())
@@ -86,11 +88,11 @@ def re_evolution(
     return dg.SensorResult(skip_reason=_nothing_to_do(here, newest, last, cursor, watched))
 
 
-def _runs_of(instance: dg.DagsterInstance, day: date) -> int:
-    """Count runs that will answer for a day by themselves: the nightly job fetches data and evolves in one go."""
+def _runs_in_progress(instance: dg.DagsterInstance, data_dir: Path) -> int:
+    """Count runs that are not over: an import shall end before its days are evolved, a cycle before the next."""
     statuses = [status for status in dg.DagsterRunStatus if status not in _ENDED]
-    unfinished = dg.RunsFilter(tags={"dagster/partition": day.isoformat()}, statuses=statuses)
-    return instance.get_runs_count(unfinished)
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=statuses))
+    return sum(is_in_progress(instance, run, data_dir) for run in unfinished)
 
 
 def _watched(strategies: StrategiesResource, market: MarketResource) -> list[StrategyConfig]:

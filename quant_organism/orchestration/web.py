@@ -14,7 +14,14 @@ from pathlib import Path
 
 from quant_organism.errors import BusyError, InputError
 from quant_organism.monitoring.health import Finding, judged
-from quant_organism.orchestration.home import INSTANCE_YAML, environment, open_instance, prepare_home, settle_runs
+from quant_organism.orchestration.home import (
+    INSTANCE_YAML,
+    damaged_databases,
+    environment,
+    open_instance,
+    prepare_home,
+    settle_runs,
+)
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import PREFIX, Settings
 
@@ -49,6 +56,7 @@ def serve(
     folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve())}
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
     own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
+    own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(command, env=own) as server:
         try:
@@ -88,8 +96,14 @@ def examine_web(data_dir: Path, host: str, port: int) -> list[Finding]:
         instance = Finding(
             "Dagster instance", "settings were edited", "note", f"to have the shipped ones back, remove {home}"
         )
+    damaged = "; ".join(f"{path}: {damage}" for path, damage in damaged_databases(home.parent).items())
+    databases = judged("Dagster databases", damaged or "whole", not damaged, "broken", f"move {home.parent} away")
     free = is_free(host, port)
-    return [instance, judged("web UI", f"port {port} on {host}", free, "note", f"port {port} is taken: use --port")]
+    return [
+        instance,
+        databases,
+        judged("web UI", f"port {port} on {host}", free, "note", f"port {port} is taken: use --port"),
+    ]
 
 
 def is_free(host: str, port: int) -> bool:

@@ -210,6 +210,74 @@ def test_the_doctor_names_what_is_broken_and_the_remedy(call: Call, tmp_path: Pa
     assert broken[0]["remedy"]
 
 
+def truncated(data_dir: Path) -> Path:
+    """Cut off the end of a candle file, as a full disk or a power cut does."""
+    part = sorted((data_dir / "lake" / "candles").rglob("*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:-20])
+    return part
+
+
+def zeroed(data_dir: Path) -> Path:
+    """Write zeros over a page in the middle of Dagster's database of runs."""
+    path = data_dir / "dagster_home" / "history" / "runs.db"
+    whole = bytearray(path.read_bytes())
+    whole[4096 : len(whole) // 4096 * 4096] = bytes(len(whole) // 4096 * 4096 - 4096)
+    path.write_bytes(bytes(whole))
+    return path
+
+
+def forgotten(data_dir: Path) -> Path:
+    """Delete the register of looks, whose counter would begin at nothing again."""
+    folder = data_dir / "lake" / "holdout_openings"
+    shutil.rmtree(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [(truncated, "files of the lake"), (zeroed, "Dagster databases"), (forgotten, "register of looks")],
+)
+def test_the_doctor_finds_what_was_damaged_at_rest(
+    call: Call, finished_run: Finished, tmp_path: Path, harm: Callable[[Path], Path], what: str
+) -> None:
+    data_dir = tmp_path / "hurt"
+    shutil.copytree(finished_run.data_dir, data_dir)
+    harmed = harm(data_dir)
+    said = call("doctor", "--json", "--data-dir", data_dir)
+    (broken,) = [finding for finding in json.loads(said.out)["findings"] if finding["state"] == "broken"]
+    assert (said.code, broken["what"]) == (1, what)
+    assert str(harmed) in broken["found"] + broken["remedy"]
+
+
+def test_a_damaged_dagster_database_is_named_before_anything_is_computed(
+    call: Call, finished_run: Finished, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "hurt"
+    shutil.copytree(finished_run.data_dir, data_dir)
+    path = zeroed(data_dir)
+    said = call("run", "--world", finished_run.world, "--profile", "smoke", "--data-dir", data_dir, "--json")
+    error = json.loads(said.out)["error"]
+    assert (said.code, error["kind"], error["where"]) == (2, "IntegrityError", str(path))
+    assert "a database of the Dagster instance is damaged" in error["what"]
+
+
+def test_a_folder_in_which_dagster_would_not_find_its_settings_is_refused(
+    call: Call, finished_run: Finished, tmp_path: Path
+) -> None:
+    said = call("run", "--world", finished_run.world, "--data-dir", tmp_path / "a[b]", "--json")
+    error = json.loads(said.out)["error"]
+    assert (said.code, error["where"]) == (2, str(tmp_path / "a[b]"))
+    assert "* ? [" in error["what"]
+
+
+def test_unreadable_documents_show_in_the_exit_code(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "data" / "strategies" / "active").mkdir(parents=True)
+    (tmp_path / "data" / "strategies" / "active" / "rsi_filter_1_0f1e2d3c.json").write_text("{", encoding="utf-8")
+    assert call("strategies", "list", "--data-dir", tmp_path / "data").code == 1
+    said = call("strategies", "list", "--json", "--data-dir", tmp_path / "data")
+    assert (said.code, len(json.loads(said.out)["problems"])) == (1, 1)
+
+
 def test_the_doctor_notes_a_taken_port(call: Call) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import pytest
@@ -14,10 +16,13 @@ from quant_organism.orchestration.home import (
     COMMAND_TAG,
     INSTANCE_YAML,
     WORKSPACE_YAML,
+    is_in_progress,
     open_instance,
     prepare_home,
     settle_runs,
 )
+from quant_organism.orchestration.resources import LakeResource
+from quant_organism.orchestration.run_lock import run_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -118,14 +123,70 @@ def test_a_process_of_another_program_under_the_same_number_is_not_the_run(tmp_p
             other.kill()
 
 
-def test_a_living_run_of_the_web_ui_is_left_alone_and_named(tmp_path: Path) -> None:
-    alive = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "dagster"])
-    try:
-        with open_instance(tmp_path) as instance:
-            run = started(instance, alive.pid)
-            with pytest.raises(BusyError, match=run[:8]):
-                settle_runs(instance)
-            assert status(instance, run) == dg.DagsterRunStatus.STARTED
-    finally:
-        alive.kill()
-        alive.wait()
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process as Dagster starts one for a run: without the word in its command line, handed the home."""
+    own = {**os.environ, "DAGSTER_HOME": str(tmp_path / "dagster_home")}
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=own) as process:
+        yield process
+        process.kill()
+
+
+def test_a_living_run_of_the_web_ui_is_left_alone_and_named(tmp_path: Path, alive: subprocess.Popen[bytes]) -> None:
+    with open_instance(tmp_path) as instance:
+        run = started(instance, alive.pid)
+        with pytest.raises(BusyError, match=run[:8]):
+            settle_runs(instance)
+        assert status(instance, run) == dg.DagsterRunStatus.STARTED
+
+
+def test_what_is_in_progress(tmp_path: Path, alive: subprocess.Popen[bytes]) -> None:
+    def in_progress(run_id: str) -> bool:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        return is_in_progress(instance, run, tmp_path)
+
+    with open_instance(tmp_path) as instance:
+        assert in_progress(started(instance, alive.pid))
+        assert not in_progress(started(instance, None))
+        for left_behind in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.FAILURE):
+            assert not in_progress(instance.create_run_for_job(idle, status=left_behind).run_id)
+        command = started(instance, os.getpid(), {COMMAND_TAG: "quant-organism"})
+        assert not in_progress(command)
+        with run_lock(tmp_path):
+            assert in_progress(command)
+
+
+def test_a_run_of_the_web_ui_waits_for_a_command_and_holds_others_up_meanwhile(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    @dg.op(required_resource_keys={"lake"})
+    def look() -> None:
+        said.append("computed")
+        with pytest.raises(BusyError, match=str(os.getpid())), run_lock(tmp_path):
+            pass
+
+    @dg.job(resource_defs={"lake": LakeResource(folder=str(tmp_path / "lake"))})
+    def looking() -> None:
+        look()
+
+    with open_instance(tmp_path) as instance:
+        hold = (
+            "import sys, time; from pathlib import Path; from quant_organism.orchestration.run_lock import run_lock\n"
+        )
+        hold += "with run_lock(Path(sys.argv[1])): print(flush=True); sys.stdin.readline()"
+        command = [sys.executable, "-c", hold, str(tmp_path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdin is not None
+            assert other.stdout is not None
+            other.stdout.readline()
+            run = Thread(target=lambda: looking.execute_in_process(instance=instance))
+            run.start()
+            while not instance.get_runs():
+                run.join(0.05)
+            run.join(0.5)
+            assert said == []  # it waits as long as the command computes
+            other.stdin.write("\n")
+            other.stdin.close()
+            run.join(60)
+        assert said == ["computed"]

@@ -55,6 +55,12 @@ def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop,
     assert f"the cycle of {LAST} has run already" in data.skip_message
 
 
+def test_a_clock_that_went_back_asks_for_no_earlier_day(finished: Workshop) -> None:
+    data = evaluate(finished, night(LAST.day - 5))
+    assert data.run_requests == []
+    assert f"the cycle of {LAST} has run already" in (data.skip_message or "")
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_the_same_night_asks_under_the_same_key(workshop: Workshop, again: bool) -> None:
     first, second = (evaluate(workshop, night(16)).run_requests for _ in range(2))

@@ -13,6 +13,9 @@ from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.market.lake import Lake
+from quant_organism.orchestration.home import COMMAND_TAG
+from quant_organism.orchestration.partitions import range_tags
+from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.orchestration.sensors import re_evolution
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.orchestration.conftest import copied
@@ -137,14 +140,23 @@ def test_a_retired_strategy_no_longer_matters(deployed: Workshop) -> None:
     assert "asked" not in reason(evaluate(deployed))
 
 
-def test_while_a_run_of_the_day_is_in_progress_nothing_is_asked(evolved: Workshop) -> None:
+def test_while_an_import_goes_on_nothing_is_asked(evolved: Workshop) -> None:
     evolved.ingest(EARLIER + timedelta(days=1))
-    evolved.instance.create_run_for_job(
-        evolved.definitions.resolve_job_def("nightly_evolution"),
-        tags={"dagster/partition": LAST.isoformat()},
-        status=dg.DagsterRunStatus.STARTED,
-    )
-    assert "1 runs of 2024-04-29 are queued or in progress" in reason(evaluate(evolved))
+    instance, job = evolved.instance, evolved.definitions.resolve_job_def("ingest_market_data")
+    tags = {COMMAND_TAG: "quant-organism", **range_tags(EARLIER, LAST)}
+    instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    with run_lock(evolved.settings.data_dir):  # as the command holds it that imports
+        assert "1 runs are queued or in progress" in reason(evaluate(evolved))
+    assert evaluate(evolved).run_requests  # it was killed: nobody is at it any more
+
+
+def test_a_run_that_never_started_holds_nothing_up(evolved: Workshop) -> None:
+    evolved.ingest(EARLIER + timedelta(days=1))
+    job = evolved.definitions.resolve_job_def("nightly_evolution")
+    tags = {"dagster/partition": LAST.isoformat()}
+    evolved.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    (request,) = evaluate(evolved).run_requests or ()
+    assert request.partition_key == LAST.isoformat()
 
 
 def test_the_cursor_is_small_json(evolved: Workshop) -> None:

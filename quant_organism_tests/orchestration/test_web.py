@@ -68,7 +68,9 @@ def address(finished: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Ite
     shutil.copytree(finished.settings.data_dir / "lake", folder / "data" / "lake")
     shutil.rmtree(folder / "data" / "lake" / "market_panel")
     world = str(finished.settings.market.world)
-    command = [sys.executable, "-c", "from quant_organism.cli.main import main; main()", "ui"]
+    # What lies in the folder that it is started in is nothing to the program.
+    (folder / "polars.py").write_text("raise RuntimeError('imported from the folder')", encoding="utf-8")
+    command = [sys.executable, "-P", "-c", "from quant_organism.cli.main import main; main()", "ui"]
     options = ["--port", str(port), "--world", world, "--profile", "smoke", "--data-dir", str(folder / "data")]
     log = (folder / "ui.log").open("w", encoding="utf-8")
     served = {"cwd": folder, "stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
