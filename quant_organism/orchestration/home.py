@@ -1,6 +1,7 @@
 """The Dagster instance of a data folder: its settings, the environment it needs, and runs that died."""
 
 import glob
+import json
 import os
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -68,7 +69,7 @@ load_from:
 
 
 def prepare_home(data_dir: Path) -> Path:
-    """Make the Dagster home of a data folder, with its settings unless there are some already, and return it.
+    """Make the Dagster home of a data folder and return it; settings that are there already stay as they are.
 
     Raises
     ------
@@ -86,10 +87,13 @@ def prepare_home(data_dir: Path) -> Path:
         )
     try:
         home.mkdir(parents=True, exist_ok=True)
-        for name, text in (("dagster.yaml", INSTANCE_YAML), ("workspace.yaml", WORKSPACE_YAML)):
-            if not (home / name).exists():
-                (home / name).write_text(text, encoding="utf-8")
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(INSTANCE_YAML, encoding="utf-8")
         _rename(home / "dagster.yaml")
+        # Modules are looked for here and not in the folder that the tools are started in; the home may have moved.
+        workspace = f"{WORKSPACE_YAML}      working_directory: {json.dumps(str(home))}\n".encode()
+        if not (home / "workspace.yaml").exists() or (home / "workspace.yaml").read_bytes() != workspace:
+            write_file(home / "workspace.yaml", workspace)
     except OSError as error:
         raise StorageError(
             f"the Dagster home cannot be written: {error.strerror}",

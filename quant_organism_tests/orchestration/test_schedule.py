@@ -55,8 +55,8 @@ def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop,
     assert f"the cycle of {LAST} has run already" in data.skip_message
 
 
-def test_a_clock_that_went_back_asks_for_no_earlier_day(finished: Workshop) -> None:
-    data = evaluate(finished, night(LAST.day - 5))
+def test_a_clock_that_went_back_asks_for_no_earlier_day(finished: Workshop, workshop: Workshop) -> None:
+    data = evaluate(Workshop(finished.settings, workshop.instance), night(LAST.day - 5))
     assert data.run_requests == []
     assert f"the cycle of {LAST} has run already" in (data.skip_message or "")
 
