@@ -11,6 +11,7 @@ app = typer.Typer(
 )
 app.command("start", cls=options.with_settings(*trading.SETTINGS))(trading.start)
 app.command("status", cls=options.with_settings("data_dir"))(trading.status)
+app.command("export", cls=options.with_settings("data_dir"))(trading.export)
 app.command("kill", cls=options.with_settings("venue.network", "data_dir"))(kill.kill)
 app.command("rearm", cls=options.with_settings("data_dir"))(kill.rearm)
 app.command("watch", cls=options.with_settings("data_dir"))(trade_watch.watch)

@@ -14,13 +14,15 @@ from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rich.table import Table
 
     from quant_organism.market import Interval
     from quant_organism.settings import Settings
+    from quant_organism.trading.exporting import LedgerExport
     from quant_organism.trading.profiles import SessionProfile
-    from quant_organism.trading.reading import TraderStatus
+    from quant_organism.trading.reading import LedgerReader, TraderStatus
     from quant_organism.trading.runtime import CloseReport
     from quant_organism.venue import Feed
 
@@ -116,6 +118,33 @@ def status(
         _show_status(reader.status(), as_json=as_json)
     finally:
         reader.close()
+
+
+def export(context: typer.Context, as_json: options.Json = False) -> None:
+    """Bring the ledger into the lake: live_decisions, live_fills, live_performance; and tell the documents of it."""
+    from dataclasses import asdict
+
+    from quant_organism.trading import LedgerReader, ledger_path
+
+    folder = options.said(context).settings().data_dir
+    reader = LedgerReader(ledger_path(folder, "paper"))
+    try:
+        exported = _exported(reader, folder)
+    finally:
+        reader.close()
+    if as_json:
+        print_json(asdict(exported))
+    else:
+        told = ", ".join(exported.strategies) or "none"
+        typer.echo(f"{exported.days} days, {exported.files} files changed; documents that were told: {told}")
+
+
+def _exported(reader: "LedgerReader", folder: "Path") -> "LedgerExport":
+    from quant_organism.deployment import StrategyRepository
+    from quant_organism.market import Lake
+    from quant_organism.trading.exporting import export_ledger
+
+    return export_ledger(reader, Lake(folder / "lake"), StrategyRepository(folder / "strategies"))
 
 
 def _replay(
@@ -233,7 +262,9 @@ def _live(
         pass  # the way to end it
     finally:
         ledger.close()
-    return LedgerReader(path).status()
+    reader = LedgerReader(path)
+    _exported(reader, settings.data_dir)
+    return reader.status()
 
 
 def _show_status(status: "TraderStatus", *, as_json: bool) -> None:
@@ -320,7 +351,8 @@ def _lines(report: "CloseReport") -> Iterator[tuple[str, str, str, str]]:
     for record in report.records:
         if isinstance(record, TradeDecision) and record.role == "trades":
             verdict = record.reason if record.is_allowed else f"refused: {record.reason}"
-            what = f"{record.kind} {record.side} {record.size_usd:,.0f} USD"
+            what = f"{record.kind} {record.side}"
+            what += "" if record.kind == "exit" else f" {record.size_usd:,.0f} USD"
             yield format_ms(record.close_ms), what, record.symbol, verdict
         elif isinstance(record, LedgerFill) and "/" not in record.account:
             verb = "bought" if record.lots > 0 else "sold"
@@ -358,7 +390,7 @@ class _Shown:
         from rich.table import Table
 
         title = (
-            f"{self.close}   equity {self.equity:,.2f} USD   drawdown {self.drawdown:.1%}   positions "
+            f"{self.close}   equity {self.equity:,.2f} USD   drawdown {self.drawdown:.1%}\npositions "
             f"{self.gross:,.0f} USD   {self.decisions} decisions   {self.fills} fills   (Ctrl-C ends it)"
         )
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

@@ -12,6 +12,7 @@ from quant_organism.errors import InputError
 from quant_organism.evolution.tables import TABLES as EVOLUTION
 from quant_organism.market.table import BY_CYCLE, Column, Table
 from quant_organism.market.tables import TABLES as MARKET
+from quant_organism.trading.tables import TABLES as TRADING
 from quant_organism.validation.tables import TABLES as VALIDATION
 
 
@@ -34,6 +35,7 @@ ROOMS: Final[dict[str, tuple[type[Table], ...]]] = {
     "evolution": EVOLUTION,
     "validation": VALIDATION,
     "deployment": DEPLOYMENT,
+    "trading": TRADING,
     "monitoring": (RobustnessTable,),
 }
 """Tables by the room that describes them."""

@@ -381,7 +381,7 @@ def _nearest(levels: Sequence[float], side: int) -> float | None:
 
 
 def _in_words(before: int, after: int) -> str:
-    return f"{before} of its legs were in a trade, {after} are now"
+    return f"{after} legs in a trade, {before} before"
 
 
 def _factors(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, float]:

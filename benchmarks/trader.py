@@ -1,0 +1,121 @@
+"""The trader: how long a decision and an order take, and whether replay makes the orders of the compiled backtest.
+
+Every family alone, ten committees of three members and a portfolio of twenty strategies, each over four weeks of hours
+on three assets. A decision is all between a bar and its plan: the strategies see the bar, decide, pass the pipeline and
+are planned for; an order adds what the ledger takes before anything may be sent. Milliseconds on the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.evaluator import panel, row
+from quant_organism.backtest import Costs
+from quant_organism.backtest.account import FillModel
+from quant_organism.deployment import Provenance, StrategyConfig
+from quant_organism.market.panel import Panel
+from quant_organism.strategies import Committee, Genome, evolving_families, random_genome
+from quant_organism.trading import TraderLedger
+from quant_organism.trading.records import LedgerRecord
+from quant_organism.trading.replaying import backtest_lane, panel_assets, panel_bars
+from quant_organism.trading.starting import SessionSpec, begin_session
+
+ASSETS, HISTORY_DAYS, TRADED_DAYS, COMMITTEES, PORTFOLIO = 3, 60, 28, 10, 20
+
+
+@dataclass
+class TimedLedger:
+    """A ledger that notes when it is asked to write."""
+
+    ledger: TraderLedger
+    begun: float = 0.0
+    decided: list[float] = field(default_factory=list)
+    written: list[float] = field(default_factory=list)
+
+    def write(self, records: Sequence[LedgerRecord], states: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Write, and note how long it took since the bar came."""
+        self.decided.append(time.perf_counter() - self.begun)
+        self.ledger.write(records, states)
+        self.written.append(time.perf_counter() - self.begun)
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure, and return one row per metric."""
+    market, rng = panel((HISTORY_DAYS + TRADED_DAYS) * 24, ASSETS), np.random.default_rng(0)
+    families = sorted(evolving_families())
+    alone = [[_document([random_genome(rng, family)], market)] for family in families]
+    committees = [
+        [_document([random_genome(rng, families[(3 * place + k) % len(families)]) for k in range(3)], market)]
+        for place in range(COMMITTEES)
+    ]
+    many = [_document([random_genome(rng, families[place % len(families)])], market) for place in range(PORTFOLIO)]
+    decided: list[float] = []
+    written: list[float] = []
+    equal = orders = 0
+    sessions = [*alone, *committees, many]
+    for documents in sessions:
+        timed, is_equal, lines = _replayed(documents, market)
+        decided += timed.decided[1:]
+        written += timed.written[1:]
+        equal, orders = equal + is_equal, orders + lines
+    note = (
+        f"{len(families)} families, {COMMITTEES} committees, a portfolio of {PORTFOLIO}; {TRADED_DAYS} days of hours, "
+        f"{ASSETS} assets, load {os.getloadavg()[0]:.1f}"
+    )
+    return [
+        row("parity_lists_equal_share", equal / len(sessions), "share", f"{orders:,} orders; {note}"),
+        row("decision_p50_ms", float(np.quantile(decided, 0.50)) * 1e3, "ms", f"{len(decided):,} closes"),
+        row("decision_p99_ms", float(np.quantile(decided, 0.99)) * 1e3, "ms", "from a bar to its plan"),
+        row("order_p50_ms", float(np.quantile(written, 0.50)) * 1e3, "ms", "the ledger on disk, as a live trader's"),
+        row("order_p99_ms", float(np.quantile(written, 0.99)) * 1e3, "ms", "from a bar to the first order"),
+    ]
+
+
+def _document(genomes: list[Genome], market: Panel) -> StrategyConfig:
+    return StrategyConfig.born(
+        Committee.of(genomes),
+        universe=market.symbols,
+        interval=market.interval.name,
+        fitness=0.0,
+        provenance=Provenance(
+            market="benchmark", date="2024-01-01", panel_hash="-", spec_hash="-", code_version="-", seed=0
+        ),
+        evidence={},
+        at="2024-01-01",
+        reason="to be measured",
+    )
+
+
+def _replayed(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedger, bool, int]:
+    start, costs = HISTORY_DAYS * 24, Costs()
+    spec = SessionSpec(
+        mode="replay",
+        profile="intraday",
+        market="benchmark",
+        interval=market.interval,
+        capital_usd=10_000.0,
+        costs=costs,
+        assets=panel_assets(market, start, costs),
+        documents=[(document, "trades") for document in documents],
+        history_days=HISTORY_DAYS,
+        history_end="2024-01-01",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = TraderLedger(Path(folder) / "ledger.sqlite")
+        trader = begin_session(ledger, spec, market.window(0, start), 0)
+        timed = TimedLedger(ledger)
+        trader.ledger = timed  # type: ignore[assignment]
+        for bar in panel_bars(market, FillModel.of(costs), start):
+            timed.begun = time.perf_counter()
+            trader.on_bar(bar)
+        ledger.close()
+    found = backtest_lane(trader.main, spec, market, start)
+    return timed, found.is_equal, found.orders
