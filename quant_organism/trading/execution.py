@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from quant_organism.backtest.account import (
     AccountBar,
     AccountBook,
+    AccountRules,
     FillModel,
     LegKey,
     LegLevels,
@@ -32,6 +33,18 @@ class LevelsAtOpen(Protocol):
 class Execution(Protocol):
     """Takes an account from a plan to the close of the bar that follows; moves it through `book` alone."""
 
+    def open(self, name: str, rules: AccountRules, capital: int) -> AccountBook:
+        """Return a new account.
+
+        Parameters
+        ----------
+        name, rules
+            Its name, and its limits.
+        capital
+            Micro-USD that it begins with where nothing else says how much there is.
+        """
+        ...
+
     def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
         """Send the orders of a plan that has just been made and written down, then what shall rest.
 
@@ -48,6 +61,21 @@ class Execution(Protocol):
         -------
         list
             Events that were booked, in their order: `PlanSent`, `AccountFill`, `RestingSent`, `AccountFunding` ...
+        """
+        ...
+
+    def watch(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Book what has come since, and see to what rests; called every second or so between two closes.
+
+        Parameters
+        ----------
+        account, made, levels
+            As in `begin`.
+
+        Returns
+        -------
+        list
+            Events that were booked, in their order.
         """
         ...
 
@@ -93,8 +121,16 @@ class ModelledExecution:
 
     model: FillModel
 
+    def open(self, name: str, rules: AccountRules, capital: int) -> AccountBook:
+        """Return an account that holds nothing but its capital."""
+        return AccountBook.opened(name, rules, {}, capital)
+
     def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
         """Do nothing: what the bar opens with is known when it closes."""
+        return []
+
+    def watch(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Do nothing: what happens within the bar is known when it closes."""
         return []
 
     def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:

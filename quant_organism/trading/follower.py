@@ -248,6 +248,8 @@ class AccountFollower:
             doubts.append("the line is lost")
         elif not self._has_caught_up():
             doubts.append("what was missed is being fetched")
+        elif self._is_lost or status.connections > self._good:
+            doubts.append("books and venue have not been compared since the line was lost")
         if failure is not None:
             doubts.append(failure)
         if state_age > self._spec.stale_seconds:

@@ -107,6 +107,13 @@ class AccountLane:
         events = self.execution.begin(self.account, self.pending, self.levels)
         return noted(events, self.session.session, self.pending, self.account)
 
+    def watch(self) -> list[LedgerRecord]:
+        """See to what was sent and what rests between two closes, and return what came."""
+        if self.pending is None:
+            return []
+        events = self.execution.watch(self.account, self.pending, self.levels)
+        return noted(events, self.session.session, self.pending, self.account)
+
     def decide(self, time: int, prices: Mapping[str, float], received_ms: int) -> list[LedgerRecord]:
         """Decide at a close, have the pipeline judge it, and plan; return all that was said.
 

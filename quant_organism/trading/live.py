@@ -28,7 +28,6 @@ from quant_organism.backtest.account import (
     PlanSent,
     RestingSent,
     StandingOrder,
-    TradedAsset,
     book,
     plan_resting,
 )
@@ -65,9 +64,6 @@ log = logging.getLogger(__name__)
 class LiveExecution:
     """Carries out the plans of one account at a venue; an `Execution`.
 
-    Between `begin` and `finish` somebody calls `watch`, every second or so: it books what came, moves the resting
-    orders after it, and closes what cannot be protected.
-
     Parameters
     ----------
     manager
@@ -99,65 +95,53 @@ class LiveExecution:
         self._opens: dict[str, float] = {}
         """First prices of the bar that forms, by symbol: levels follow from them until the next plan."""
         self._events: list[object] = []
+        self._prepared: set[str] = set()
         self._bare: dict[str, float] = {}
         """Since when a position is without its stop, by symbol."""
 
     # from here on
 
-    def open(self, name: str, rules: AccountRules, assets: Mapping[str, TradedAsset]) -> AccountBook:
+    def open(self, name: str, rules: AccountRules, capital: int) -> AccountBook:
         """Return an account that has what the venue's has: its cash, and what is held, which is somebody else's.
+
+        Parameters
+        ----------
+        name, rules
+            As in `Execution`.
+        capital
+            Not looked at: the capital is the venue account's equity.
 
         Raises
         ------
         VenueError
             There was no answer.
         InputError
-            Books and venue have not been compared, or the venue does not list an asset as it is given.
+            Books and venue have not been compared, or the account's money cannot be told from other money.
         """
         journal, venue = self.manager.journal, self.manager.venue
         if journal.money.opened_ms() is None:
-            raise InputError("books and venue have not been compared", where=name, remedy="call reconcile")
+            raise InputError(
+                "there is no balance of the venue's account: it was not compared, or is unified",
+                where=name,
+                remedy="call reconcile; trade a unified account's sub-account",
+            )
         marks = {item.coin: item.mark_px for item in venue.account().positions}
-        known = {**{coin: traded_asset(venue.listed(coin)) for coin in journal.positions()}, **assets}
-        self._check(known)
+        assets = {coin: traded_asset(venue.listed(coin)) for coin in journal.positions()}
+        mids = venue.mids()
 
         def work() -> AccountBook:
             self._fill_place, self._flow_place = journal.places()[0], journal.money.newest_place()
-            held = journal.positions()
             fills: list[AccountFill] = []
-            for coin, szi in held.items():
-                asset, px = known[coin], marks.get(coin) or venue.mids()[coin]
-                lots = lots_of(asset, szi, coin)
-                notional = micro(abs(szi) * px)
+            for coin, szi in journal.positions().items():
+                lots, notional = lots_of(assets[coin], szi, coin), micro(abs(szi) * (marks.get(coin) or mids[coin]))
                 fills.append(AccountFill(self._now(), coin, lots, notional, 0, BY_HAND, max(notional // abs(lots), 1)))
             value = sum(fill.notional if fill.lots > 0 else -fill.notional for fill in fills)
-            account = AccountBook.opened(name, rules, known, micro(journal.money.cash()) + value)
+            account = AccountBook.opened(name, rules, assets, micro(journal.money.cash()) + value)
             for fill in fills:
                 book(account, fill)
             return account
 
         return journal.batch(work)
-
-    def prepare(self, account: AccountBook) -> None:
-        """Have the venue hold cross margin at the account's leverage for every asset (A9).
-
-        Raises
-        ------
-        VenueError
-            There was no answer, or the venue refuses it.
-        InputError
-            The venue does not list an asset as the account knows it.
-        """
-        self._check(account.assets)
-        for symbol, asset in sorted(account.assets.items()):
-            room, wanted = self.manager.venue.room(symbol), int(min(account.rules.leverage, asset.tiers[0][1]))
-            if room.is_cross and room.leverage == wanted:
-                continue
-            outcome = set_leverage(self.manager, symbol, wanted)
-            if not isinstance(outcome, Accepted):
-                raise VenueError(
-                    f"leverage {wanted} was not set: {outcome.text}", where=symbol, remedy="set it by hand"
-                )
 
     def state(self) -> dict[str, Any]:
         """Return what must be saved with the account, in one piece with it."""
@@ -194,10 +178,25 @@ class LiveExecution:
         Raises
         ------
         VenueError, StorageError
-            Nothing more can be sent now; what was sent is in the journal, and `watch` goes on from there.
+            Nothing more can be sent now; `watch` goes on from there.
         NotFlat
             A position can be neither protected nor closed.
         """
+        self._ask()
+        return self._carried_out(account, made, levels)
+
+    def watch(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Book what the journal has heard, move resting orders after it, protect or close.
+
+        A plan that could not be sent is sent, as long as it is not late. The venue is not asked for what an
+        `AccountFollower` has the journal hear of.
+
+        Raises
+        ------
+        VenueError, StorageError, NotFlat
+            As `begin`.
+        """
+        self.manager.settle()
         return self._carried_out(account, made, levels)
 
     def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:
@@ -208,22 +207,8 @@ class LiveExecution:
         VenueError, StorageError, NotFlat
             As `begin`.
         """
+        self._ask()
         return self._carried_out(account, made, levels)
-
-    def watch(self, account: AccountBook, levels: LevelsAtOpen) -> list[object]:
-        """Book what the journal has heard, move resting orders after it, protect or close; return what was booked.
-
-        The venue is asked for nothing that the journal is told of by an `AccountFollower`.
-
-        Raises
-        ------
-        VenueError, StorageError, NotFlat
-            As `begin`.
-        """
-        self.manager.settle()
-        self._take(account)
-        self._rest(account, levels)
-        return self._told()
 
     def differences(self, account: AccountBook) -> dict[str, tuple[int, int]]:
         """Return where account and venue differ: lots by symbol, and `cash` in micro-USD; empty: nowhere.
@@ -245,12 +230,12 @@ class LiveExecution:
 
     def _carried_out(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
         manager = self.manager
-        manager.settle()
-        manager.sync_fills()
-        manager.sync_flows()
         if not any(manager.journal.find(order.cloid) for order in made.orders):
             self._take(account)
         if self._sent_close != made.close.time:
+            for order in made.orders:  # before anything is booked: it may fail
+                if not order.reduces and not self._is_late(made):
+                    self._set_leverage(account, order.symbol)
             mids = manager.venue.mids()
             self._opens = {symbol: float(px) for symbol, px in mids.items() if symbol in account.assets}
             references = {
@@ -266,8 +251,13 @@ class LiveExecution:
         self._rest(account, levels)
         return self._told()
 
+    def _ask(self) -> None:
+        self.manager.settle()
+        self.manager.sync_fills()
+        self.manager.sync_flows()
+
     def _send(self, account: AccountBook, made: Plan) -> None:
-        is_late = self._now() > made.close.time + self._late_ms
+        is_late = self._is_late(made)
         for reduces in (True, False):  # what reduces does not wait for a disk
             orders = [order for order in made.orders if order.reduces is reduces]
             known = [order for order in orders if self.manager.journal.find(order.cloid) is not None]
@@ -275,6 +265,27 @@ class LiveExecution:
                 log.warning("account %s: %d orders of a plan are too late to be sent", account.account, len(orders))
             for order in known if is_late else orders:
                 self._send_one(account, order)
+
+    def _is_late(self, made: Plan) -> bool:
+        return self._now() > made.close.time + self._late_ms
+
+    def _set_leverage(self, account: AccountBook, symbol: str) -> None:
+        """Have the venue hold cross margin at the account's leverage for an asset, once in a process (A9)."""
+        if symbol in self._prepared:
+            return
+        asset, listed = account.assets[symbol], self.manager.venue.listed(symbol)
+        if listed.sz_decimals != asset.sz_decimals:
+            raise InputError(
+                f"the venue trades it with {listed.sz_decimals} decimals, the account with {asset.sz_decimals}",
+                where=symbol,
+                remedy="read the listings anew",
+            )
+        room, wanted = self.manager.venue.room(symbol), int(min(account.rules.leverage, listed.max_leverage))
+        if (not room.is_cross and not listed.only_isolated) or room.leverage != wanted:
+            outcome = set_leverage(self.manager, symbol, wanted, is_cross=not listed.only_isolated)
+            if not isinstance(outcome, Accepted):
+                raise VenueError(f"leverage {wanted} not set: {outcome.text}", where=symbol, remedy="set it by hand")
+        self._prepared.add(symbol)
 
     def _send_one(self, account: AccountBook, order: AccountOrder) -> None:
         name = order_name(IOC, account.account, order.symbol, order.cloid)
@@ -414,13 +425,3 @@ class LiveExecution:
         """Return what was booked and not told yet, also of a call that did not end well."""
         events, self._events = self._events, []
         return events
-
-    def _check(self, assets: Mapping[str, TradedAsset]) -> None:
-        for symbol, asset in sorted(assets.items()):
-            listed = self.manager.venue.listed(symbol)
-            if listed.sz_decimals != asset.sz_decimals:
-                raise InputError(
-                    f"the venue trades it with {listed.sz_decimals} decimals, the account with {asset.sz_decimals}",
-                    where=symbol,
-                    remedy="read the listings anew",
-                )

@@ -17,6 +17,7 @@ from quant_organism.trading.starting import SessionSpec, begin_session, last_clo
 from quant_organism.venue import Bar, Feed
 
 _LOOK_S: Final = 0.02
+_WATCH_S: Final = 1.0
 
 
 class TraderClock(Protocol):
@@ -120,6 +121,7 @@ class _Running:
         self.trader: Trader | None = None
         self.market: LiveMarket | None = None
         self.deciding = asyncio.Lock()
+        self.watched_s = session.clock.monotonic_s()
 
     async def run(self) -> Trader:
         session = self.session
@@ -154,6 +156,7 @@ class _Running:
                     break
                 if self.left != 0:
                     await self._decide(collector)
+                    await self._watch()
         finally:
             for task in tasks:
                 task.cancel()
@@ -169,6 +172,14 @@ class _Running:
                 if self.left != 0:
                     await self._take(open_ms, bars)
 
+    async def _watch(self) -> None:
+        """See to what was sent and what rests, every second."""
+        now_s = self.session.clock.monotonic_s()
+        if self.trader is not None and now_s >= self.watched_s + _WATCH_S:
+            self.watched_s = now_s
+            async with self.deciding:
+                await asyncio.to_thread(self.trader.watch)  # the socket is read meanwhile
+
     async def _take(self, open_ms: int, bars: Mapping[str, Bar]) -> None:
         session, close_ms = self.session, open_ms + self.step
         await asyncio.to_thread(self.settlements.fetch, close_ms)  # the socket is read meanwhile
@@ -182,7 +193,7 @@ class _Running:
                 self._begin(close_ms)
             return
         assert self.market is not None
-        report = self.trader.on_bar(self.market.take(open_ms, rows))
+        report = await asyncio.to_thread(self.trader.on_bar, self.market.take(open_ms, rows))
         self.left = None if self.left is None else self.left - 1
         self.told(report)
 

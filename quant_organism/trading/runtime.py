@@ -20,6 +20,7 @@ from quant_organism.market import Interval, format_ms
 from quant_organism.trading.following import FollowedStrategy
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.orders import NotFlat
 from quant_organism.trading.records import (
     LedgerBar,
     LedgerEvent,
@@ -28,6 +29,7 @@ from quant_organism.trading.records import (
     LedgerSessionEnd,
     LedgerStrategy,
 )
+from quant_organism.venue import VenueError
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,7 @@ class Trader:
     watcher: Watcher | None = None
     last_close_ms: int = -1
     _waiting: list[LedgerRecord] = field(default_factory=list)
+    _said: str = ""
 
     @property
     def main(self) -> AccountLane:
@@ -183,6 +186,27 @@ class Trader:
             strategy.advance(bar.row, self.symbols)
         return self._close(time, dict(bar.account.close), bar.received_ms, records)
 
+    def watch(self) -> CloseReport:
+        """See to what was sent and what rests; call it every second or so between two bars.
+
+        Raises
+        ------
+        StorageError
+            The ledger cannot be written.
+        """
+        records: list[LedgerRecord] = []
+        for lane in self.lanes.values():
+            try:
+                records += lane.watch()
+            except (VenueError, NotFlat) as error:  # tried again the next time
+                if str(error) != self._said:
+                    self.note("venue", str(error), level="error")
+                self._said = str(error)
+        if records:
+            self.ledger.write([*records, *self._waiting], self._states())
+            self._waiting.clear()
+        return CloseReport(self.last_close_ms, tuple(records))
+
     def end(self, at_ms: int, reason: str) -> None:
         """Write down that the session ends here; what is planned stays planned for whoever goes on."""
         ended = LedgerSessionEnd(
@@ -204,7 +228,10 @@ class Trader:
         self._waiting.clear()
         begun: list[LedgerRecord] = []
         for lane in self.lanes.values():
-            begun += lane.begin()
+            try:
+                begun += lane.begin()
+            except (VenueError, NotFlat) as error:  # `watch` goes on from there
+                self.note("venue", str(error), level="error")
         if begun:
             self.ledger.write(begun, self._states())
         return CloseReport(time, (*records, *begun))

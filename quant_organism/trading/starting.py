@@ -156,7 +156,8 @@ def begin_session(
         history_end=spec.history_end,
         history_hash=history.hash,
     )
-    trader = _trader(ledger, spec, session, AccountBook.opened(session.account, rules_for(1), {}, spec.capital_micro))
+    execution = spec.execution or ModelledExecution(FillModel.of(spec.costs))
+    trader = _trader(ledger, spec, session, execution.open(session.account, rules_for(1), spec.capital_micro))
     records: list[LedgerRecord] = [session, *also]
     for document, role in spec.documents:
         followed = FollowedStrategy(document, role, spec.costs, history, since_ms=close_ms, models=spec.models)

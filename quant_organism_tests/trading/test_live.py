@@ -91,10 +91,9 @@ class Desk:
             self.account = AccountBook.from_dict(json.loads(self.saved.account))
             self.live.restore(json.loads(self.saved.execution))
         else:
-            assets = {symbol: traded_asset(self.manager.venue.listed(symbol)) for symbol in SYMBOLS}
-            self.account = self.live.open("live", RULES, assets)
+            self.account = self.live.open("live", RULES, 0)
+            self.account.assets |= {symbol: traded_asset(self.manager.venue.listed(symbol)) for symbol in SYMBOLS}
             self.account.risk = RiskState.seeded([0.0052, -0.0052] * 30, RULES)  # so that it trades from the first day
-            self.live.prepare(self.account)
             self.save()
 
     def save(self) -> None:
@@ -135,6 +134,11 @@ class Desk:
         events += self.live.begin(self.account, self.made, self.levels)
         self.save()
         return events
+
+    def watch(self) -> list[object]:
+        """See to what came, as a trader does every second."""
+        made = self.made or plan(self.account, AccountClose(0, {}, {}, {}))
+        return self.live.watch(self.account, made, self.levels)
 
     def pass_ms(self, milliseconds: int) -> None:
         """Let the venue's time pass."""
@@ -260,7 +264,7 @@ def test_what_the_venue_refuses_is_booked_as_that_and_not_sent_again(desk: Desk)
     events = desk.live.begin(desk.account, desk.made, desk.levels)
     assert AccountReject("ETH") in events
     before = len(desk.manager.journal.orders())
-    assert desk.live.watch(desk.account, desk.levels) == []
+    assert desk.watch() == []
     assert len(desk.manager.journal.orders()) == before
 
 
@@ -273,7 +277,7 @@ def test_a_trade_by_hand_freezes_the_asset_and_keeps_its_stop(desk: Desk) -> Non
     )
     desk.engine.act(desk.there, wire.PlaceOrders((order,), "na"))
     desk.manager.sync_fills()
-    desk.live.watch(desk.account, desk.levels)
+    desk.watch()
     assert desk.account.frozen == {"ETH"}
     desk.check()
     again = plan(desk.account, AccountClose(desk.engine.now_ms, {"ETH": float(mid)}, {}, {"s": 1.0}))
@@ -294,7 +298,7 @@ def test_a_stop_that_fires_is_booked_with_its_level_and_leaves_nothing_resting(d
     mark = desk.engine.venue.state.listings[asset].mark
     desk.engine.venue.set_prices({asset: (int(mark * 0.94), mark)})
     desk.manager.sync_fills()
-    events = desk.live.watch(desk.account, desk.levels)
+    events = desk.watch()
     fills = [event for event in events if isinstance(event, AccountFill)]
     assert {(fill.kind, fill.aimed) for fill in fills} == {(STOP, level)}
     assert desk.account.positions == {}
@@ -312,7 +316,7 @@ def test_a_liquidation_locks_the_asset_and_the_rest_of_the_money_is_lost(desk: D
     desk.pass_ms(HOUR)
     desk.manager.sync_fills()
     desk.manager.sync_flows()
-    desk.live.watch(desk.account, desk.levels)
+    desk.watch()
     assert desk.account.positions == {}
     assert desk.account.locked == {"ETH": 1}
     assert desk.live.differences(desk.account) == {}
@@ -353,10 +357,10 @@ def test_a_stop_without_an_answer_is_waited_for_and_then_the_position_is_closed(
         desk.engine.act(desk.there, wire.CancelOrders(((desk.manager.venue.listed("ETH").asset, oid),)))
     reconcile(desk.manager)
     transport._post = refuse_stops
-    desk.live.watch(desk.account, desk.levels)
+    desk.watch()
     assert desk.account.positions
     now[0] += 5.0
-    desk.live.watch(desk.account, desk.levels)
+    desk.watch()
     assert desk.account.positions == {}
     assert desk.there.positions() == []
     transport._post = original
@@ -378,6 +382,6 @@ def test_what_was_held_before_is_somebody_elses(small_tape: Tape, tmp_path: Path
         desk.connect()
         assert desk.account.frozen == {"ETH"}
         assert desk.live.differences(desk.account) == {}
-        desk.live.watch(desk.account, desk.levels)
+        desk.watch()
         desk.check()  # it has a stop all the same
         close(desk.manager)

@@ -67,7 +67,7 @@ def test_stops_that_fire_over_a_cut_line_are_booked_once(small_tape: Tape, tmp_p
                 events: list[object] = []
 
                 def is_booked() -> bool:
-                    events.extend(desk.live.watch(desk.account, desk.levels))  # noqa: B023
+                    events.extend(desk.watch())  # noqa: B023
                     return not desk.account.positions
 
                 assert eventually(is_booked)

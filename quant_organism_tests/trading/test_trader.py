@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quant_organism.backtest.account import FillModel
+from quant_organism.backtest.account import AccountBook, AccountFunding, FillModel, Plan, book
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import Panel
-from quant_organism.trading import LedgerReader
+from quant_organism.trading import LedgerReader, LevelsAtOpen, ModelledExecution
 from quant_organism.trading.records import (
     LedgerEquity,
+    LedgerEvent,
     LedgerFill,
+    LedgerFlow,
     LedgerOrder,
     LedgerPlan,
     LedgerProfit,
@@ -28,6 +30,7 @@ from quant_organism.trading.records import (
 from quant_organism.trading.replaying import backtest_lane, panel_bars, replay_session
 from quant_organism.trading.runtime import Trader
 from quant_organism.trading.starting import SessionSpec, begin_session, resume_session
+from quant_organism.venue import VenueError
 from quant_organism_tests.trading.sessions import COSTS, START, ledger, market, spec, strategy
 
 
@@ -212,3 +215,41 @@ def test_nobody_who_trades_is_said(panel: Panel, session: SessionSpec, tmp_path:
     with pytest.raises(InputError, match="no strategy trades"):
         begin_session(book, replace(session, documents=session.documents[1:]), panel.window(0, START), 0)
     book.close()
+
+
+class Unanswered(ModelledExecution):
+    """A venue that answers nothing at first; what is watched then comes."""
+
+    silent = 3
+
+    def begin(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Fail."""
+        raise VenueError("no answer", where="venue")
+
+    def watch(self, account: AccountBook, made: Plan, levels: LevelsAtOpen) -> list[object]:
+        """Fail for a while; then book a deposit, once."""
+        self.__class__.silent -= 1
+        if self.silent > 0:
+            raise VenueError("no answer", where="venue")
+        if self.silent < 0:
+            return []
+        event = AccountFunding("S0", -5_000_000, 0.0)
+        book(account, event)
+        return [event]
+
+
+def test_between_closes_what_comes_is_written_down_and_silence_is_noted_once(panel: Panel, tmp_path: Path) -> None:
+    session = spec(panel, [(strategy(), "trades")], execution=Unanswered(FillModel.of(COSTS)))
+    written = ledger(tmp_path)
+    trader = begin_session(written, session, panel.window(0, START), 0)
+    before = trader.main.account.cash
+    reports = [trader.watch() for _ in range(4)]
+    assert [len(report.records) for report in reports] == [0, 0, 1, 0]
+    assert trader.main.account.cash == before + 5_000_000
+    saved = written.state(trader.main.account.account)
+    assert saved is not None
+    assert AccountBook.from_dict(saved) == trader.main.account
+    events = [event.text for event in written.read(LedgerEvent) if event.kind == "venue"]
+    assert len(events) == 2  # of the beginning, and of all that was watched in vain
+    assert [flow.amount for flow in written.read(LedgerFlow) if flow.kind == "funding"] == [5_000_000]
+    written.close()
