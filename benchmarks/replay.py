@@ -47,11 +47,17 @@ def run() -> list[dict[str, Any]]:
         row("replay_20x90d_s", seconds, "s", note),
         row("replay_20x90d_core_s", core, "s", f"of both cores; slowest {_strategy(slowest)[0].family}"),
         row("trade_hash_equality", equal / compared, "share", f"{equal} of {compared} replays, {found_trades(found)}"),
-        row("us_per_asset_bar", core / steps * 1e6, "us", "stream and evaluator, fits included"),
+        row(
+            "order_hash_equality",
+            sum(f[5] for f in found) / (PERIODS * STRATEGIES),
+            "share",
+            "accounts of 10,000 USD, H2",
+        ),
+        row("us_per_asset_bar", core / steps * 1e6, "us", "stream, evaluator and account, fits included"),
     ]
 
 
-def found_trades(found: list[tuple[int, int, float, int, int]]) -> str:
+def found_trades(found: list[tuple[int, int, float, int, int, int]]) -> str:
     """Say how many trades were compared."""
     return f"{sum(f[4] for f in found):,} trades"
 
@@ -76,11 +82,11 @@ def _warm() -> None:
         replay_committee(committee, market.window(0, 1_400), Costs(), (Span("short", 1_390, 1_400),))
 
 
-def _replayed(number: int) -> tuple[int, int, float, int, int]:
+def _replayed(number: int) -> tuple[int, int, float, int, int, int]:
     genome, assets = _strategy(number)
     market, periods = _market(assets)
     begun = time.process_time()
     found = replay_committee(Committee.of([genome]), market, Costs(), periods)
     assert isinstance(found, Replay)
     seconds = time.process_time() - begun
-    return found.equal, found.compared, seconds, assets * sum(map(len, periods)), sum(found.trades)
+    return found.equal, found.compared, seconds, assets * sum(map(len, periods)), sum(found.trades), found.orders_equal

@@ -33,15 +33,20 @@ def replay(
     processes: Annotated[int, typer.Option(min=1, help="Members that are replayed at once.")] = 1,
     as_json: options.Json = False,
 ) -> None:
-    """Trade a strategy bar by bar and compare its trades with the backtest's; exit code 2 where one differs."""
+    """Trade a strategy and its account bar by bar, and compare trades and orders with the backtest's.
+
+    Exit code 2 where one differs.
+    """
     from quant_organism.backtest import Costs
+    from quant_organism.backtest.account import EQUITY_USD
     from quant_organism.deployment import StrategyRepository, birth_panel
     from quant_organism.errors import InputError, IntegrityError
     from quant_organism.market.lake import Lake
     from quant_organism.market.schema import format_ms
     from quant_organism.market.splits import split
+    from quant_organism.validation.genome_replay import Pace
     from quant_organism.validation.holdout import HoldoutRegister
-    from quant_organism.validation.replay import Pace, replay_committee
+    from quant_organism.validation.replay import replay_committee
     from quant_organism.validation.replay_store import ReplayStore
     from quant_organism.validation.statistics.evidence import NotRun
     from quant_organism.validation.triple import PERIODS, periods_of
@@ -63,6 +68,7 @@ def replay(
             panel,
             Costs(),
             periods,
+            equity_usd=EQUITY_USD if document.account is None else document.account.equity_usd,
             processes=processes,
             store=None if pace else ReplayStore(folder / "lake"),
             minutes=minutes,
@@ -74,7 +80,8 @@ def replay(
         raise InputError(f"not replayed: {result.reason}", where=id)
     if result.difference:
         raise IntegrityError(
-            f"the trades of {result.compared - result.equal} of {result.compared} replays are not those of the "
+            f"the trades of {result.compared - result.equal} of {result.compared} replays and the account's orders of "
+            f"{len(result.periods) - result.orders_equal} of {len(result.periods)} periods are not those of the "
             f"backtest; in {result.difference}",
             where=id,
             remedy="trust neither: report it as a defect",
@@ -82,17 +89,33 @@ def replay(
     rows = _rows(result, [format_ms(begin) for begin in result.begins])
     if as_json:
         print_json(
-            {"id": id, "mode": mode, "trade_hash": result.trade_hash, "compared": result.compared, "periods": rows}
+            {
+                "id": id,
+                "mode": mode,
+                "trade_hash": result.trade_hash,
+                "order_hash": result.order_hash,
+                "compared": result.compared,
+                "periods": rows,
+            }
         )
         return
     print_table(list(rows[0]), [list(row.values()) for row in rows])
     typer.echo(f"All trades are those of the backtest, in {result.compared} replays. Trade hash {result.trade_hash}")
+    typer.echo(f"All orders of its account are too, in {len(rows)} periods. Order hash {result.order_hash}")
 
 
 def _rows(result: "Replay", begins: list[str]) -> list[dict[str, object]]:
     return [
-        {"from": begin, "bars": len(span), "trades": trades, "sharpe": sharpe, "return": gained}
-        for begin, span, trades, sharpe, gained in zip(
-            begins, result.periods, result.trades, result.sharpe, result.total_return, strict=True
+        {
+            "from": begin,
+            "bars": len(span),
+            "trades": trades,
+            "orders": account.orders,
+            "sharpe": account.sharpe,
+            "return": account.total_return,
+            "ideal_return": ideal,
+        }
+        for begin, span, trades, account, ideal in zip(
+            begins, result.periods, result.trades, result.accounts, result.total_return, strict=True
         )
     ]

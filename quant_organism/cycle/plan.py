@@ -13,11 +13,11 @@ from typing import Any, Final, Self
 import orjson
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import EQUITY_USD
 from quant_organism.evolution.executors import open_executor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
-from quant_organism.validation.case import EQUITY_USD
 from quant_organism.validation.permutation import SearchOnNulls
 from quant_organism.validation.profile import Profile
 

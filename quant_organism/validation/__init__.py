@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         anybody_left,
         run_gauntlet,
     )
+    from quant_organism.validation.genome_replay import Pace
     from quant_organism.validation.holdout import HoldoutRegister
     from quant_organism.validation.nulls import draw_null
     from quant_organism.validation.permutation import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         summary_frame,
         verdicts_frame,
     )
-    from quant_organism.validation.replay import Pace, Replay, replay_committee
+    from quant_organism.validation.replay import Replay, replay_committee
     from quant_organism.validation.replay_records import modes_of, replays_frame
     from quant_organism.validation.replay_store import ReplayStore
     from quant_organism.validation.robustness.breakdown import Part
@@ -170,7 +171,7 @@ _HOMES = {
     "MeanTest": "statistics.bootstrap",
     "NotRun": "statistics.evidence",
     "PValue": "case",
-    "Pace": "replay",
+    "Pace": "genome_replay",
     "Part": "robustness.breakdown",
     "PretestResult": "pretest",
     "PretestTable": "tables",

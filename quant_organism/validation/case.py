@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import CommitteeEvaluation, Costs, Evaluator
-from quant_organism.backtest.account import AccountRun, account_metrics, committee_run
+from quant_organism.backtest.account import EQUITY_USD, AccountRun, account_metrics, committee_run
 from quant_organism.errors import InputError
 from quant_organism.evolution import Candidate
 from quant_organism.kernels.closure import code_identity
@@ -31,9 +31,6 @@ SpanName = Literal["in_sample", "out_of_sample", "walk_forward", "holdout"]
 
 UnseenName = Literal["out_of_sample", "walk_forward", "holdout"]
 """Spans that the search did not see."""
-
-EQUITY_USD: Final = 10_000.0
-"""Equity of the account in which candidates are judged where nothing else is said."""
 
 Made = TypeVar("Made")
 

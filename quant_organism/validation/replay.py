@@ -10,60 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
-from quant_organism.backtest import HOURS_PER_YEAR, Costs, Evaluator, GenomeStream, MarketRow, TradeList, reduce_paths
+from quant_organism.backtest import HOURS_PER_YEAR, Costs, Evaluator, TradeList, reduce_paths
+from quant_organism.backtest.account import EQUITY_USD, virtual_costs
 from quant_organism.errors import InputError
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel, Span, format_ms
-from quant_organism.strategies import Committee, FittedModels, Genome, Member
+from quant_organism.strategies import Committee, FittedModels, Member
+from quant_organism.validation.account_replay import PeriodAccount, held_in_backtest, replay_account
 from quant_organism.validation.draws import in_order
+from quant_organism.validation.genome_replay import Pace, replay_genome
 from quant_organism.validation.replay_store import MemberReplay, PeriodReplay, ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun
 
 LEAST_DAYS = 5
 """A shorter period says nothing."""
-
-
-class Clock(Protocol):
-    """What a paced replay asks for the time."""
-
-    def now(self) -> float:
-        """Return seconds since any fixed moment."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast bars are handed out.
-
-    Parameters
-    ----------
-    factor
-        How many times faster than they came; 10 hands out an hour's bar every six minutes.
-    clock
-        Tells the time and waits.
-
-    Raises
-    ------
-    InputError
-        The factor is not positive.
-    """
-
-    factor: float
-    clock: Clock
-
-    def __post_init__(self) -> None:
-        if not self.factor > 0.0:
-            raise InputError(f"a pace of {self.factor} never arrives", remedy="give a factor above 0")
 
 
 def disjoint_periods(span: Span, bars_per_day: int, count: int, most_days: int) -> tuple[Span, ...] | NotRun:
@@ -154,76 +119,28 @@ class Replayer:
 
     def _period(self, member: Member, span: Span) -> PeriodReplay:
         bars = self.panel.window(0, span.stop)
-        found, returns = replay_genome(
-            member.genome, bars, self.costs, span.start, assets=member.assets, pace=self.pace, models=self._models
+        replay = partial(
+            replay_genome, member.genome, bars, start=span.start, assets=member.assets, models=self._models
         )
+        found = replay(costs=self.costs, pace=self.pace)
+        # Virtual orders fill whole: where those of sleeves do not, positions have to be followed by themselves.
+        own = virtual_costs(self.costs)
+        held = found.held if own == self.costs else replay(costs=own).held
+        held_there, before = held_in_backtest(member, self.panel, self.costs, span, self._evaluator)
         # The backtest is given all that it was judged on: where it looked beyond the period, that shows.
         every = self._evaluator.trades(member.genome, self.panel, self.costs, start=span.start, stop=span.stop)
         expected = every.restricted_to(member.assets)
+        trades = found.trades
         return PeriodReplay(
-            trades=found.frame.height,
-            trade_hash=found.hash,
+            trades=trades.frame.height,
+            trade_hash=trades.hash,
             backtest_hash=expected.hash,
-            difference="" if found.hash == expected.hash else first_difference(found, expected),
-            returns=returns,
+            difference="" if trades.hash == expected.hash else first_difference(trades, expected),
+            returns=found.returns,
+            held=held,
+            before=before,
+            held_difference=held.difference(held_there, bars.times[span.start :], bars.symbols),
         )
-
-
-def replay_genome(
-    genome: Genome,
-    panel: Panel,
-    costs: Costs,
-    start: int,
-    *,
-    assets: Sequence[str] = (),
-    pace: Pace | None = None,
-    models: FittedModels | None = None,
-) -> tuple[TradeList, NDArray[np.float64]]:
-    """Trade a genome bar by bar from a row of a panel to its end.
-
-    Parameters
-    ----------
-    genome, panel, costs
-        As for the evaluator.
-    start
-        First row that is traded; rows before it warm signals and ranks up.
-    assets
-        Symbols that the portfolio is restricted to; none: all.
-    pace
-        None: as fast as it goes.
-    models
-        Keeps fitted models from one replay to the next.
-
-    Returns
-    -------
-    The trades, and the portfolio's net return in each bar, float64 (T - start,).
-    """
-    if not 0 <= start < panel.n_bars:
-        raise InputError(f"no period from bar {start} on in a panel of {panel.n_bars} bars")
-    history = panel.window(0, start) if start else None
-    stream = GenomeStream(genome, panel.symbols, panel.interval, costs, history=history, models=models)
-    equity = np.ones((panel.n_bars - start + 1, panel.n_assets))
-    begun = pace.clock.now() if pace else 0.0
-    for number, row in enumerate(range(start, panel.n_bars), start=1):
-        if pace:
-            due = begun + number * panel.interval.hours * 3_600.0 / pace.factor
-            pace.clock.sleep(max(due - pace.clock.now(), 0.0))
-        stream.advance(MarketRow.of(panel, row))
-        equity[number] = stream.equity
-    _mark_ends(equity, stream, panel.valid[start:])
-    taken = [asset for asset, symbol in enumerate(panel.symbols) if not assets or symbol in assets]
-    before, after = equity[:-1, taken], equity[1:, taken]
-    returns = np.divide(after, before, out=np.ones_like(after), where=before > 0.0) - 1.0
-    return stream.finish().restricted_to(assets), returns.sum(axis=1)
-
-
-def _mark_ends(equity: NDArray[np.float64], stream: GenomeStream, valid: NDArray[np.bool_]) -> None:
-    # A delisted asset's position is sold at its last close, which is known as its last only when no other has come.
-    closed = stream.closing_equity()
-    for asset in range(valid.shape[1]):
-        rows = np.flatnonzero(valid[:, asset])
-        if rows.size:
-            equity[rows[-1] + 1 :, asset] = closed[asset]
 
 
 def first_difference(found: TradeList, expected: TradeList) -> str:
@@ -256,9 +173,11 @@ class Replay:
     begins
         Open time of each period's first bar, UTC milliseconds.
     sharpe
-        Annual net Sharpe ratio in each period; nan where nothing was traded.
+        Annual net Sharpe ratio of the ideal sleeves in each period, of bars; nan where nothing was traded.
     total_return
-        Net return in each period.
+        Net return of the ideal sleeves in each period.
+    accounts
+        What the account did in each period.
     trades
         Number of trades in each period, over all members.
     equal, compared
@@ -266,13 +185,14 @@ class Replay:
     trade_hash
         SHA-256 (hex) over the trade lists of all members in all periods.
     difference
-        The first trade that differs, in words; empty where none does.
+        The first trade or order that differs, in words; empty where none does.
     """
 
     periods: tuple[Span, ...]
     begins: tuple[int, ...]
     sharpe: tuple[float, ...]
     total_return: tuple[float, ...]
+    accounts: tuple[PeriodAccount, ...]
     trades: tuple[int, ...]
     equal: int
     compared: int
@@ -280,15 +200,31 @@ class Replay:
     difference: str
 
     @property
+    def orders_equal(self) -> int:
+        """In how many periods the account's orders equal the backtest's."""
+        return sum(account.order_hash == account.backtest_hash for account in self.accounts)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all trades and all orders equal the backtest's."""
+        return self.equal == self.compared and self.orders_equal == len(self.accounts)
+
+    @property
+    def order_hash(self) -> str:
+        """SHA-256 (hex) over the digests of the account's orders in all periods."""
+        return hashlib.sha256("\n".join(account.order_hash for account in self.accounts).encode()).hexdigest()
+
+    @property
     def mean_sharpe(self) -> float:
-        """Mean Sharpe ratio of the periods; one in which nothing was traded counts as 0, nan where all are so."""
-        known = np.array(self.sharpe)
+        """Mean Sharpe ratio of the account; a period in which nothing was traded counts as 0, nan where all are so."""
+        known = np.array([account.sharpe for account in self.accounts])
         return float(np.nan_to_num(known).mean()) if np.isfinite(known).any() else float("nan")
 
     @property
     def consistency(self) -> float:
-        """Share of the periods that ended with a gain; nan where nothing was traded."""
-        return float(np.mean(np.array(self.total_return) > 0.0)) if sum(self.trades) else float("nan")
+        """Share of the periods that ended with a gain of the account; nan where nothing was traded."""
+        gains = [account.total_return > 0.0 for account in self.accounts]
+        return float(np.mean(gains)) if any(account.orders for account in self.accounts) else float("nan")
 
 
 def replay_committee(
@@ -297,13 +233,14 @@ def replay_committee(
     costs: Costs,
     periods: tuple[Span, ...],
     *,
+    equity_usd: float = EQUITY_USD,
     processes: int = 1,
     store: ReplayStore | None = None,
     minutes: float | None = None,
     pace: Pace | None = None,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> Replay | NotRun:
-    """Replay a strategy over several periods and compare its trades with those of the population evaluator.
+    """Replay a strategy and its account over several periods, and compare their trades and orders with the backtest's.
 
     Parameters
     ----------
@@ -311,6 +248,8 @@ def replay_committee(
         The strategy; each member trades with stops of its own.
     panel, costs, periods
         As for `Replayer`.
+    equity_usd
+        Of the account, which enters each period flat, at the risk scale of the days before.
     processes
         Members that are replayed at once; nothing depends on it.
     store
@@ -351,7 +290,7 @@ def replay_committee(
             store.write(replayer.identity(number), found)
     if len(done) < len(committee.members):
         return NotRun(f"time was up after {len(done)} of {len(committee.members)} members")
-    return _joined(committee, [done[number] for number in range(len(done))], panel, periods)
+    return _joined(committee, [done[number] for number in range(len(done))], panel, costs, periods, equity_usd)
 
 
 def _check_periods(periods: Sequence[Span], panel: Panel) -> None:
@@ -366,8 +305,16 @@ def _check_periods(periods: Sequence[Span], panel: Panel) -> None:
             )
 
 
-def _joined(committee: Committee, members: Sequence[MemberReplay], panel: Panel, periods: tuple[Span, ...]) -> Replay:
+def _joined(
+    committee: Committee,
+    members: Sequence[MemberReplay],
+    panel: Panel,
+    costs: Costs,
+    periods: tuple[Span, ...],
+    equity_usd: float,
+) -> Replay:
     digest, sharpe, total, trades = hashlib.sha256(), list[float](), list[float](), list[int]()
+    accounts = list[PeriodAccount]()
     for place, span in enumerate(periods):
         parts = [member.periods[place] for member in members]
         returns = np.zeros(len(span))
@@ -383,6 +330,23 @@ def _joined(committee: Committee, members: Sequence[MemberReplay], panel: Panel,
         sharpe.append(float(found["sharpe"][0]) if traded else float("nan"))
         total.append(float(found["total_return"][0]))
         trades.append(traded)
+        elsewhere = (
+            f"{member.genome.id}, {part.held_difference}"
+            for member, part in zip(committee.members, parts, strict=True)
+            if part.held_difference
+        )
+        accounts.append(
+            replay_account(
+                committee,
+                [part.held for part in parts],
+                [part.before for part in parts],
+                panel,
+                costs,
+                span,
+                equity_usd=equity_usd,
+                difference=next(elsewhere, ""),
+            )
+        )
         for member, part in zip(committee.members, parts, strict=True):
             digest.update(f"{member.genome.hash} {','.join(member.assets)} {part.trade_hash}\n".encode())
     every = [part for member in members for part in member.periods]
@@ -392,14 +356,20 @@ def _joined(committee: Committee, members: Sequence[MemberReplay], panel: Panel,
         for member, found in zip(committee.members, members, strict=True)
         if (part := found.periods[place]).difference
     )
+    orders = (
+        f"the account in {span.name}, {account.difference}"
+        for span, account in zip(periods, accounts, strict=True)
+        if account.difference
+    )
     return Replay(
         periods=periods,
         begins=tuple(int(panel.times[span.start]) for span in periods),
         sharpe=tuple(sharpe),
         total_return=tuple(total),
+        accounts=tuple(accounts),
         trades=tuple(trades),
         equal=sum(part.trade_hash == part.backtest_hash for part in every),
         compared=len(every),
         trade_hash=digest.hexdigest(),
-        difference=next(differences, ""),
+        difference=next(chain(differences, orders), ""),
     )

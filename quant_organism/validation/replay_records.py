@@ -38,16 +38,20 @@ def replays_frame(cases: Iterable[Case], modes: Iterable[Mode]) -> pl.DataFrame:
                     found.begins[place],
                     len(span),
                     found.trades[place],
-                    found.sharpe[place],
-                    found.total_return[place],
+                    account.sharpe,
+                    account.total_return,
                     found.equal,
                     found.compared,
                     found.trade_hash,
                     found.difference,
+                    found.total_return[place],
+                    account.orders,
+                    account.order_hash,
+                    account.backtest_hash,
                     score.overall,
                     score.attainable,
                     score.sentence,
                 )
-                for place, span in enumerate(found.periods)
+                for place, (span, account) in enumerate(zip(found.periods, found.accounts, strict=True))
             ]
     return ReplayTable.frame(rows)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from quant_organism.errors import IntegrityError
 from quant_organism.market import encode
 from quant_organism.resilience import write_file
+from quant_organism.validation.account_replay import HeldVirtually
 from quant_organism.validation.tables import MemberReplayTable
 
 
@@ -32,6 +34,12 @@ class PeriodReplay:
         The first trade that differs, in words.
     returns
         Net return of its portfolio in each bar, float64 (bars,).
+    held
+        What its sleeves held.
+    before
+        Net return of its portfolio in each bar of the days before, by the population evaluator, float64 (any,).
+    held_difference
+        Where it held something else than in the backtest, in words.
     """
 
     trades: int
@@ -39,6 +47,9 @@ class PeriodReplay:
     backtest_hash: str
     difference: str
     returns: NDArray[np.float64]
+    held: HeldVirtually
+    before: NDArray[np.float64]
+    held_difference: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +88,7 @@ class ReplayStore:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "delete it: the replay is made again"
             raise IntegrityError(f"a replay cannot be read: {first}", where=str(path), remedy=remedy) from error
-        return MemberReplay(
-            tuple(PeriodReplay(**row | {"returns": np.array(row["returns"])}) for row in frame.iter_rows(named=True))
-        )
+        return MemberReplay(tuple(_period(row) for row in frame.iter_rows(named=True)))
 
     def write(self, identity: Mapping[str, str], replay: MemberReplay) -> None:
         """Keep a replay.
@@ -90,7 +99,19 @@ class ReplayStore:
             The folder cannot be written.
         """
         rows = [
-            (part.trades, part.trade_hash, part.backtest_hash, part.difference, part.returns.tolist())
+            (
+                part.trades,
+                part.trade_hash,
+                part.backtest_hash,
+                part.difference,
+                part.returns.tolist(),
+                part.held.units.ravel().tolist(),
+                part.held.stops.ravel().tolist(),
+                part.held.targets.ravel().tolist(),
+                part.held.returns.tolist(),
+                part.before.tolist(),
+                part.held_difference,
+            )
             for part in replay.periods
         ]
         write_file(self._path(identity), encode(MemberReplayTable, MemberReplayTable.frame(rows), identity))
@@ -98,3 +119,15 @@ class ReplayStore:
     def _path(self, identity: Mapping[str, str]) -> Path:
         text = json.dumps(dict(identity), sort_keys=True)
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.parquet"
+
+
+def _period(row: Mapping[str, Any]) -> PeriodReplay:
+    arrays = {
+        name: np.array(row[name], dtype=np.float64)
+        for name in ("returns", "units", "stops", "targets", "virtual_returns", "before")
+    }
+    assets = arrays["units"].size - arrays["stops"].size
+    units, stops, targets = (arrays[name].reshape(-1, assets) for name in ("units", "stops", "targets"))
+    held = HeldVirtually(units, stops, targets, arrays["virtual_returns"])
+    words = {name: row[name] for name in ("trades", "trade_hash", "backtest_hash", "difference", "held_difference")}
+    return PeriodReplay(**words, returns=arrays["returns"], held=held, before=arrays["before"])

@@ -140,7 +140,7 @@ class CandidateReturnTable(
     )
 
 
-class ReplayTable(Table, dataset="strategy_replays", partitions=BY_CYCLE, written_by="replay_validation"):
+class ReplayTable(Table, dataset="strategy_replays", partitions=BY_CYCLE, written_by="replay_validation", version=2):
     """One period in which one candidate was traded bar by bar."""
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
@@ -149,18 +149,30 @@ class ReplayTable(Table, dataset="strategy_replays", partitions=BY_CYCLE, writte
     first_bar = Column(TIMESTAMP, "when its first bar opens", unit="UTC")
     bars = Column(pl.Int64(), "its length", unit="bars")
     trades = Column(pl.Int64(), "trades that were closed in it", unit="trades")
-    sharpe = Column(pl.Float64(), "in the period", unit=_SHARPE)
-    total_return = Column(pl.Float64(), "over the period", unit="fraction of equity")
+    sharpe = Column(pl.Float64(), "of the account in the period", unit=_SHARPE)
+    total_return = Column(pl.Float64(), "of the account over the period", unit="fraction of equity")
     equal = Column(pl.Int64(), "replays of members that made the backtest's trades", unit="replays")
     compared = Column(pl.Int64(), "replays of members that were compared", unit="replays")
     trade_hash = Column(pl.String(), "SHA-256 of the trades of all periods")
     difference = Column(pl.String(), "the first trade that differs, in words; empty without one")
+    ideal_return = Column(
+        pl.Float64(),
+        "of the ideal sleeves, not scaled; NaN in older files, whose other figures are of sleeves",
+        unit="fraction of equity",
+        since=2,
+        default=math.nan,
+    )
+    orders = Column(pl.Int64(), "fills of the account in the period", unit="fills", since=2, default=0)
+    order_hash = Column(pl.String(), "digest H2 of the account's orders, bar by bar", since=2, default="")
+    backtest_order_hash = Column(pl.String(), "the same of the backtest's account", since=2, default="")
     overall = Column(pl.Float64(), "score of the triple validation", unit="fraction")
     attainable = Column(pl.Float64(), "most that the stages that ran could have come to", unit="fraction")
     score = Column(pl.String(), "the score in words")
 
 
-class MemberReplayTable(Table, dataset="member_replays", written_by="replay_validation, quant-organism replay"):
+class MemberReplayTable(
+    Table, dataset="member_replays", written_by="replay_validation, quant-organism replay", version=2
+):
     """One period of one member, bar by bar; a file per member, under the digest of all that its replay depends on."""
 
     trades = Column(pl.Int64(), "trades that were closed in it", unit="trades")
@@ -168,6 +180,40 @@ class MemberReplayTable(Table, dataset="member_replays", written_by="replay_vali
     backtest_hash = Column(pl.String(), "SHA-256 of the trades that the population evaluator made")
     difference = Column(pl.String(), "the first trade that differs, in words; empty without one")
     returns = Column(pl.List(pl.Float64()), "net return of each bar", unit="fraction of equity")
+    units = Column(
+        pl.List(pl.Float64()),
+        "virtual units before each bar and at the end, asset by asset within each",
+        unit="units per USD",
+        nullable=True,
+        since=2,
+    )
+    stops = Column(
+        pl.List(pl.Float64()), "stops within each bar, asset by asset; NaN without", unit="USD", nullable=True, since=2
+    )
+    targets = Column(
+        pl.List(pl.Float64()),
+        "targets within each bar, asset by asset; NaN without",
+        unit="USD",
+        nullable=True,
+        since=2,
+    )
+    virtual_returns = Column(
+        pl.List(pl.Float64()),
+        "return of each bar, marked where the stream stood",
+        unit="fraction of equity",
+        nullable=True,
+        since=2,
+    )
+    before = Column(
+        pl.List(pl.Float64()),
+        "return of each bar of the days before, of which the risk scale is made",
+        unit="fraction of equity",
+        nullable=True,
+        since=2,
+    )
+    held_difference = Column(
+        pl.String(), "where it held something else than in the backtest, in words", since=2, default=""
+    )
 
 
 class StandingTable(Table, dataset="validated_strategies", partitions=BY_CYCLE, written_by="validated_strategies"):

@@ -71,8 +71,8 @@ def score_backtest(metrics: Mapping[str, float]) -> float:
 
 
 def score_replay(replay: Replay) -> float:
-    """Return how far Sharpe ratio and consistency reach their bounds, in [0, 1]; 0 where trades differ."""
-    if replay.equal < replay.compared:
+    """Return how far Sharpe ratio and consistency reach their bounds, in [0, 1]; 0 where trades or orders differ."""
+    if not replay.is_equal:
         return 0.0
     return 0.5 * (_share(replay.mean_sharpe, REPLAY_SHARPE) + _share(replay.consistency, CONSISTENCY))
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.account import account_figures, committee_run
+from quant_organism.backtest.account import EQUITY_USD, account_figures, committee_run
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.candidates import Candidate
 from quant_organism.strategies import Committee
-from quant_organism.validation.case import EQUITY_USD, Case, PValue
+from quant_organism.validation.case import Case, PValue
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, anybody_left, run_gauntlet
 from quant_organism.validation.profile import Profile

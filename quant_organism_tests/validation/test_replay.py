@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import plan
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.market.splits import Span
@@ -27,15 +29,9 @@ from quant_organism.strategies import (
 from quant_organism.strategies import families as register
 from quant_organism.strategies.learning import linear_svc
 from quant_organism.strategies.learning.features import forward_returns
-from quant_organism.validation.replay import (
-    Pace,
-    Replay,
-    Replayer,
-    disjoint_periods,
-    first_difference,
-    replay_committee,
-    replay_genome,
-)
+from quant_organism.validation import account_replay
+from quant_organism.validation.genome_replay import Pace, replay_genome
+from quant_organism.validation.replay import Replay, Replayer, disjoint_periods, first_difference, replay_committee
 from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism_tests.backtest.markets import random_panel
@@ -94,7 +90,8 @@ def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data:
     committee = Committee.of(genomes, [2, 1], [(), (panel.symbols[1],)])
     periods = (Span("a", first, middle), Span("b", middle, last))
     found = replayed(committee, panel, COSTS, periods)
-    assert (found.equal, found.compared, found.difference) == (4, 4, "")
+    assert (found.equal, found.compared, found.orders_equal, found.difference) == (4, 4, 2, "")
+    assert found.is_equal
     for place, span in enumerate(periods):
         expected = Evaluator(threads=1).evaluate_committees([committee], panel, COSTS, start=span.start, stop=span.stop)
         assert found.total_return[place] == pytest.approx(expected.metrics["total_return"][0], rel=1e-9, abs=1e-12)
@@ -109,9 +106,38 @@ def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
     for gene in ("lookback_window", "feature_window"):
         if gene in genome.genes:
             genome = Genome(family, dict(genome.genes) | {gene: "250", "refit_interval": "72", "label_horizon": "1"})
-            panel, periods = trending_panel(days=25, assets=1), (Span("a", 480, 520), Span("b", 520, 600))
+            panel, periods = trending_panel(days=45, assets=1), (Span("a", 960, 1000), Span("b", 1000, 1080))
     found = replayed(Committee.of([genome]), panel, COSTS, periods)
-    assert (found.equal, found.compared) == (2, 2), found.difference
+    assert (found.equal, found.compared, found.orders_equal) == (2, 2, 2), found.difference
+    assert sum(found.trades) == 0 or any(account.orders for account in found.accounts)
+
+
+def test_ten_committees_send_the_orders_of_the_backtest() -> None:
+    rng = np.random.default_rng(11)
+    names = sorted(set(family_names()) - {"linear_svc_classifier", "pca_tree_quantile"})
+    panel = trending_panel(days=45, assets=4)
+    orders = 0
+    for seed in range(10):
+        genomes = [eager(str(name), seed + place) for place, name in enumerate(rng.choice(names, 3, replace=False))]
+        committee = Committee.of(genomes, [3, 2, 1], [(), ("S0", "S3"), ("S1", "S2")])
+        found = replayed(committee, panel, COSTS, (Span("period", 960, 1040),))
+        assert (found.equal, found.orders_equal) == (3, 1), found.difference
+        orders += found.accounts[0].orders
+    assert orders > 50
+
+
+def test_orders_that_another_plan_would_send_are_found_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = three(), trending_panel(days=60), COSTS, PERIODS
+    assert replayed(*arguments).is_equal
+
+    def hasty(book: Any, close: Any) -> Any:
+        return plan(book, replace(close, units={leg: 1.1 * units for leg, units in close.units.items()}))
+
+    monkeypatch.setattr(account_replay, "plan", hasty)
+    found = replayed(*arguments)
+    assert (found.equal, found.orders_equal, found.is_equal) == (found.compared, 0, False)
+    assert "the account in period 1, order " in found.difference
+    assert ": the replay sent " in found.difference
 
 
 def test_fits_on_labels_to_come_are_found_out_though_fits_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +220,7 @@ def test_what_a_process_has_kept_stays_with_it() -> None:
 def test_nothing_depends_on_processes() -> None:
     panel = trending_panel(days=60)
     one, two = (replayed(three(), panel, COSTS, PERIODS, processes=count) for count in (1, 2))
-    assert one.trade_hash == two.trade_hash
+    assert (one.trade_hash, one.order_hash, one.accounts) == (two.trade_hash, two.order_hash, two.accounts)
     assert (one.sharpe, one.total_return, one.trades) == (two.sharpe, two.total_return, two.trades)
 
 
@@ -217,7 +243,8 @@ def test_an_interrupted_replay_goes_on_from_what_is_finished(tmp_path: Path, mon
     assert made == [2]
     assert (found.trade_hash, found.sharpe, found.equal) == (whole.trade_hash, whole.sharpe, whole.equal)
     made.clear()
-    assert replayed(three(), panel, COSTS, PERIODS, store=store).total_return == whole.total_return
+    again = replayed(three(), panel, COSTS, PERIODS, store=store)
+    assert (again.total_return, again.accounts) == (whole.total_return, whole.accounts)
     assert made == []
 
 
@@ -239,11 +266,12 @@ def test_when_time_is_up_nothing_is_claimed() -> None:
 def test_bars_are_handed_out_at_their_pace() -> None:
     panel, clock = trending_panel(days=60), SteppedClock()
     genome = eager("ema_crossover")
-    paced, returns = replay_genome(genome, panel, COSTS, 1430, pace=Pace(10.0, clock))
+    paced = replay_genome(genome, panel, COSTS, 1430, pace=Pace(10.0, clock))
     assert clock.waited == pytest.approx([360.0] * 10)
-    fast, same = replay_genome(genome, panel, COSTS, 1430)
-    assert paced.hash == fast.hash
-    np.testing.assert_array_equal(returns, same)
+    fast = replay_genome(genome, panel, COSTS, 1430)
+    assert paced.trades.hash == fast.trades.hash
+    np.testing.assert_array_equal(paced.returns, fast.returns)
+    np.testing.assert_array_equal(paced.held.units, fast.held.units)
     with pytest.raises(InputError, match="a pace of 0"):
         Pace(0.0, clock)
 
@@ -289,7 +317,7 @@ def test_a_delisted_asset_is_sold_at_its_last_close() -> None:
     ended = Panel.from_arrays(symbols=panel.symbols, interval=panel.interval, times=panel.times, valid=valid, **arrays)
     committee = Committee.of([eager("ema_crossover")])
     found = replayed(committee, ended, COSTS, PERIODS)
-    assert found.equal == 2
+    assert (found.equal, found.orders_equal) == (2, 2), found.difference
     expected = Evaluator(threads=1).evaluate_committees([committee], ended, COSTS, start=1200, stop=1320)
     assert found.total_return[0] == pytest.approx(expected.metrics["total_return"][0], rel=1e-9)
 

@@ -13,6 +13,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.schema import format_ms
 from quant_organism.market.splits import Span
 from quant_organism.validation import triple
+from quant_organism.validation.account_replay import PeriodAccount
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates import replay as replay_gates
 from quant_organism.validation.gates.replay import SecondOpinionOnBooks, TradeParity
@@ -46,6 +47,12 @@ PROFILE = Profile.of(
 )
 
 
+def made_accounts(sharpe, total_return, backtest_hash="h2") -> tuple[PeriodAccount, ...]:
+    """Return accounts of three periods."""
+    figures = zip(sharpe, total_return, strict=True)
+    return tuple(PeriodAccount(ratio, gained, 5, "h2", backtest_hash, "") for ratio, gained in figures)
+
+
 def made_replay(**changes) -> Replay:
     """Return a replay of three periods that all gained."""
     spans = tuple(Span(f"period {k + 1}", 24 * k, 24 * k + 24) for k in range(3))
@@ -54,6 +61,7 @@ def made_replay(**changes) -> Replay:
         begins=(0, 1, 2),
         sharpe=(1.0, 2.0, 0.6),
         total_return=(0.1, 0.1, 0.1),
+        accounts=made_accounts((1.0, 2.0, 0.6), (0.1, 0.1, 0.1)),
         trades=(5, 5, 5),
         equal=3,
         compared=3,
@@ -71,7 +79,7 @@ def test_the_backtests_score_is_the_mean_of_how_far_each_bound_is_reached() -> N
 
 def test_the_replays_score_is_that_of_sharpe_ratio_and_consistency() -> None:
     assert score_replay(made_replay()) == 1.0
-    one_of_three = made_replay(sharpe=(1.2, math.nan, 0.0), total_return=(0.1, 0.0, 0.0))
+    one_of_three = made_replay(accounts=made_accounts((1.2, math.nan, 0.0), (0.1, 0.0, 0.0)))
     assert one_of_three.mean_sharpe == pytest.approx(0.4)
     assert one_of_three.consistency == pytest.approx(1 / 3)
     assert score_replay(one_of_three) == pytest.approx(0.5 * (0.5 + 1 / 3 / 0.6))
@@ -79,6 +87,7 @@ def test_the_replays_score_is_that_of_sharpe_ratio_and_consistency() -> None:
 
 def test_where_trades_differ_the_replay_is_worth_nothing() -> None:
     assert score_replay(made_replay(equal=2, difference="trade 1: ...")) == 0.0
+    assert score_replay(made_replay(accounts=made_accounts((1.0,) * 3, (0.1,) * 3, "other"))) == 0.0
 
 
 def test_a_stage_that_did_not_run_adds_nothing_and_the_weights_stay() -> None:
@@ -124,6 +133,7 @@ def test_gates_tell_what_the_replay_showed(looked_at) -> None:
     members = len(review.candidate.committee.members)
     assert (parity.status, parity.value, parity.threshold) == ("passed", 1.0, 1.0)
     assert parity.reason.startswith(f"trades equal the backtest's in {members} of {members} replays, hash ")
+    assert "; orders of its account in 1 of 1 periods, hash " in parity.reason
     assert found["trade_parity", ("paper",)].reason.startswith(f"trades equal the backtest's in {3 * members} of")
     assert found["replay_sharpe", ("paper",)].value > 0.8
     score = found["triple_validation", ("paper",)]
@@ -185,8 +195,10 @@ def test_replays_that_differ_fail_with_their_share(looked_at) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(replay_gates, "replay_of", lambda *_: half)
         verdict = gate.judge(case)
-    assert (verdict.status, verdict.value, verdict.n_used) == ("failed", 0.5, 15)
-    assert verdict.reason == "trades equal the backtest's in 2 of 4 replays; period 1, trade 1: ..."
+    assert (verdict.status, verdict.value, verdict.n_used) == ("failed", 5 / 7, 15)
+    assert verdict.reason == (
+        "trades equal the backtest's in 2 of 4 replays, orders of its account in 3 of 3 periods; period 1, trade 1: ..."
+    )
 
 
 def test_vectorbt_books_the_fills_of_the_unseen_days_to_the_same_equity(looked_at) -> None:

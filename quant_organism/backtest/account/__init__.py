@@ -10,7 +10,11 @@ from quant_organism.backtest.account.committee import (
     AccountSetting,
     committee_run,
     committee_setting,
+    compounded,
+    day_starts,
     member_name,
+    returns_of_days,
+    virtual_costs,
     virtual_window,
 )
 from quant_organism.backtest.account.door import (
@@ -30,6 +34,7 @@ from quant_organism.backtest.account.door import (
     book,
 )
 from quant_organism.backtest.account.figures import (
+    EQUITY_USD,
     LARGEST_USD,
     REFERENCE_USD,
     SIZES_USD,
@@ -51,6 +56,7 @@ from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
 __all__ = [
     "BY_HAND",
     "DELEVERAGED",
+    "EQUITY_USD",
     "IOC",
     "LARGEST_USD",
     "LIQUIDATED",
@@ -96,13 +102,17 @@ __all__ = [
     "capacity",
     "committee_run",
     "committee_setting",
+    "compounded",
     "cross_liquidation",
+    "day_starts",
     "member_name",
     "plan",
     "plan_resting",
+    "returns_of_days",
     "smallest_equity",
     "trade_account_bar",
     "traded_assets",
+    "virtual_costs",
     "virtual_window",
     "walk",
 ]

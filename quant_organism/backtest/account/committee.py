@@ -114,11 +114,7 @@ class AccountRun:
     def returns_by_day(self, start: int = 0, stop: int | None = None) -> Floats:
         """Return them of the days of some bars of the window; the first day is measured from the close before it."""
         closes = slice(start, None if stop is None else stop + 1)
-        starts, equity = day_starts(self.path.times[closes]), self.path.equity[closes] / 1e6
-        ends = equity[np.append(starts[1:], equity.size - 1)]
-        before = np.concatenate([equity[:1], ends[:-1]])
-        grown = np.divide(ends, before, out=np.ones_like(ends), where=before > 0.0)
-        return np.asarray(grown - 1.0)
+        return returns_of_days(self.path.times[closes], self.path.equity[closes] / 1e6)
 
     @property
     def ideal_returns(self) -> Floats:
@@ -162,6 +158,21 @@ def day_starts(times: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(day, prepend=day[0] - 1))
 
 
+def returns_of_days(times: NDArray[np.int64], equity: Floats) -> Floats:
+    """Return what equity at closes gained on each UTC day.
+
+    Parameters
+    ----------
+    times, equity
+        As in `day_starts`, and at these closes, shape (T + 1,).
+    """
+    starts = day_starts(times)
+    ends = equity[np.append(starts[1:], equity.size - 1)]
+    before = np.concatenate([equity[:1], ends[:-1]])
+    grown = np.divide(ends, before, out=np.ones_like(ends), where=before > 0.0)
+    return np.asarray(grown - 1.0)
+
+
 def compounded(returns: Floats, starts: NDArray[np.int64]) -> Floats:
     """Return what returns per bar, shape (T,), come to on the days that begin with these bars, shape (D,)."""
     return np.asarray(np.multiply.reduceat(1.0 + returns, starts) - 1.0)
@@ -170,6 +181,11 @@ def compounded(returns: Floats, starts: NDArray[np.int64]) -> Floats:
 def member_name(member: Member) -> str:
     """Return how a member is named in an account: the genome's hash, and the assets where it is restricted to some."""
     return "@".join([member.genome.hash, ",".join(member.assets)] if member.assets else [member.genome.hash])
+
+
+def virtual_costs(costs: Costs) -> Costs:
+    """Return the costs of sleeves that are virtual: volume is limited by the account's own fills."""
+    return replace(costs, max_participation=None, impact_bps=0.0)
 
 
 def virtual_window(
@@ -198,7 +214,7 @@ def virtual_window(
         Keeps indicators from call to call.
     """
     evaluate = (evaluator or Evaluator()).exposures
-    own = replace(costs, max_participation=None, impact_bps=0.0)
+    own = virtual_costs(costs)
     last = panel.n_bars if stop is None else stop
     columns: dict[LegKey, tuple[Floats, Floats, Floats]] = {}
     returns = np.zeros((last - start + 1, len(committees)))

@@ -41,6 +41,9 @@ from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR
 SIZES_USD: Final = (1_000.0, 10_000.0, 100_000.0)
 """Equities that every report shows."""
 
+EQUITY_USD: Final = 10_000.0
+"""Equity of the account in which strategies are judged where nothing else is said."""
+
 REFERENCE_USD: Final = 1_000_000.0
 """Equity at which lots and minimum orders no longer matter."""
 

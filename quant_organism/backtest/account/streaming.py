@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from quant_organism.backtest.account.book import LegKey
-from quant_organism.backtest.account.committee import member_name
+from quant_organism.backtest.account.committee import member_name, virtual_costs
 from quant_organism.backtest.account.plan import AccountClose
 from quant_organism.backtest.account.resting import LegLevels
 from quant_organism.backtest.costs import Costs
@@ -49,7 +48,7 @@ class VirtualStream:
         models: FittedModels | None = None,
     ) -> None:
         self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
-        own, kept = replace(costs, max_participation=None, impact_bps=0.0), models or FittedModels()
+        own, kept = virtual_costs(costs), models or FittedModels()
         self._streams = {
             (name, member_name(member)): GenomeStream(
                 member.genome, self.symbols, interval, own, history=history, models=kept

@@ -35,7 +35,7 @@ class _ReplayGate(Gate):
 
 
 class TradeParity(_ReplayGate):
-    """All trades of a replay bar by bar are those of the backtest: where one differs, something looked ahead.
+    """Trades and account's orders of a replay bar by bar are the backtest's: where one differs, something looked ahead.
 
     Parameters
     ----------
@@ -55,16 +55,18 @@ class TradeParity(_ReplayGate):
         found = replay_of(case, self.mode)
         if isinstance(found, NotRun):
             return self.without(found.reason)
-        alike = f"trades equal the backtest's in {found.equal} of {found.compared} replays"
-        reason = f"{alike}, hash {found.trade_hash[:16]}" if not found.difference else f"{alike}; {found.difference}"
-        status: Status = "passed" if found.equal == found.compared else "failed"
-        return Verdict(
-            self.stage, self.name, status, found.equal / found.compared, self.threshold, sum(found.trades), reason
-        )
+        equal, compared = found.equal + found.orders_equal, found.compared + len(found.periods)
+        trades = f"trades equal the backtest's in {found.equal} of {found.compared} replays"
+        orders = f"orders of its account in {found.orders_equal} of {len(found.periods)} periods"
+        reason = f"{trades}, hash {found.trade_hash[:16]}; {orders}, hash {found.order_hash[:16]}"
+        if found.difference:
+            reason = f"{trades}, {orders}; {found.difference}"
+        status: Status = "passed" if found.is_equal else "failed"
+        return Verdict(self.stage, self.name, status, equal / compared, self.threshold, sum(found.trades), reason)
 
 
 class ReplaySharpe(_ReplayGate):
-    """The mean Sharpe ratio of the replayed periods.
+    """The mean Sharpe ratio of the account in the replayed periods.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ class ReplaySharpe(_ReplayGate):
 
 
 class ReplayConsistency(_ReplayGate):
-    """The share of the replayed periods that ended with a gain.
+    """The share of the replayed periods that ended with a gain of the account.
 
     Parameters
     ----------
@@ -230,6 +232,7 @@ def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
             grounds.unsealed,
             grounds.costs,
             periods,
+            equity_usd=grounds.equity_usd,
             processes=1 if mode == "minimal" else grounds.evaluator.threads,
             store=grounds.replays,
         )
