@@ -26,7 +26,7 @@ from quant_organism_tests.chaos.session import Session, Trader, open_session
 USD: Final = Decimal(200)
 CROWD: Final = 5_000
 VOLUME_FOR_A_CROWD: Final = 20_000_000_000 * MICRO_USD
-ACTIONS: Final = 3
+TICK_SECONDS: Final = 120.0
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _NO_PRICES: Final = ("oops", "NaN", "Infinity", "-1.0", "0.0", "", "1e999")
 _LOST: Final = frozenset({"reset_after", "reset_before", "truncate_answer", "fewer_statuses"})
@@ -167,6 +167,7 @@ def partial_amended(scene: Scene) -> None:
     px = quantised_price(order.px * Decimal("0.999"), scene.manager.venue.listed("ETH"), up=False)
     with contextlib.suppress(VenueError, InputError):
         scene.manager.amend(order.cloid, px, order.sz)
+    scene.session.sleep(TICK_SECONDS)  # whatever was better has been taken with it: the market quotes anew
     scene.compare()
     record = scene.manager.journal.order(order.cloid)
     resting = sum(

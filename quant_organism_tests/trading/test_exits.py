@@ -76,7 +76,9 @@ def test_an_order_that_cannot_be_read_is_canceled_all_the_same(
     assert server.account.open_oids == {}
 
 
-@pytest.mark.parametrize("bad", ["oops", "NaN", "Infinity", "-2000.0", "0.0", "", None, 7, ["1"]])
+@pytest.mark.parametrize(
+    "bad", ["oops", "NaN", "Infinity", "-2000.0", "0.0", "", None, 7, ["1"], "1e999", "1e-99", "10001"]
+)
 def test_a_bad_mid_of_one_coin_keeps_nothing_open(server: LoopbackVenue, manager: OrderManager, bad: Any) -> None:
     manager.place("d", [new_order("d", px="2010")])
     manager.place("e", [new_order("e", coin="DOGE", px="0.21", sz="500")])

@@ -26,6 +26,9 @@ from quant_organism.venue import (
 )
 
 SLIPPAGES: Final = tuple(map(Decimal, ("0.005", "0.01", "0.02", "0.04", "0.08", "0.08", "0.08", "0.08")))
+FURTHEST: Final = 5
+"""Times the mark, or its part: a limit price further away is refused."""
+
 _PAUSE_SECONDS: Final = 0.5
 _LOOKS: Final = 2
 """So often in a row the venue must show that all is flat: one answer may be an old one."""
@@ -162,7 +165,7 @@ def _close(manager: OrderManager, decision_id: str, positions: Sequence[Position
 def _close_one(
     manager: OrderManager, decision_id: str, position: Position, mid: Decimal | None, slippage: Decimal
 ) -> None:
-    px = mid or position.mark_px  # a book with one side has no mid, and may be what is needed
+    px = _price_of(position, mid)
     if not px:
         raise InputError("it has neither a mid price nor a mark", where=position.coin, remedy="look again")
     buys, listed = position.szi < 0, manager.venue.listed(position.coin)
@@ -178,6 +181,17 @@ def _close_one(
         reduce_only=True,
     )
     manager.place(name, [order])
+
+
+def _price_of(position: Position, mid: Decimal | None) -> Decimal | None:
+    """Return the mid, or the mark where there is no mid: a book with one side has none, and may be what is needed.
+
+    A mid so far from the mark that the venue would take no order there is no price either.
+    """
+    mark = position.mark_px
+    if mid and mark and not mark / FURTHEST <= mid <= mark * FURTHEST:
+        return mark
+    return mid or mark
 
 
 def _unused(manager: OrderManager, decision_id: str, coin: str) -> str:
