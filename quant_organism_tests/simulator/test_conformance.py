@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("sdk_nonces")
 
 def test_every_method_of_the_exchange_is_tried() -> None:
     offered = official.methods_of(Exchange, official.NO_METHODS)
-    assert offered == set(official.METHODS) | set(official.NOT_OFFERED)
+    assert offered == set(official.METHODS)
 
 
 def test_every_method_and_stream_of_the_sdk_is_answered(served: RunningVenue) -> None:
@@ -22,4 +22,3 @@ def test_every_method_and_stream_of_the_sdk_is_answered(served: RunningVenue) ->
     assert {trial.method for trial in trials.found if trial.part == "WebSocket"} == set(official.STREAMS)
     refused = {trial.method.split("_")[0] for trial in trials.found if trial.result == "refused"}
     assert refused == {"spot", "perp", "c", "token", "gossip"}  # deploying, validating, staking, buying priority
-    assert {trial.method for trial in trials.found if trial.result == "not offered"} == set(official.NOT_OFFERED)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quant_organism.simulator.market.tape import Tape
-from quant_organism.simulator.server.actions import read_envelope
+from quant_organism.simulator.server.envelope import read_envelope
 from quant_organism.simulator.server.info import Broken, kinds
 from quant_organism.simulator.server.subscriptions import KINDS, first_message, parse_subscription
 from quant_organism.simulator.server.venue_server import VenueServer

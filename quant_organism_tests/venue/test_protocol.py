@@ -161,7 +161,7 @@ def test_a_wrong_field_is_malformed(change: dict[str, object]) -> None:
 
 
 def test_a_type_that_is_not_served_is_none() -> None:
-    assert wire.parse_action({"type": "multiSig"}) is None
+    assert wire.parse_action({"type": "createVault"}) is None
 
 
 JSON = st.recursive(

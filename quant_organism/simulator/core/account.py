@@ -122,6 +122,8 @@ class Account:
         Of a vault, by address: before this time of the venue nothing can be taken out.
     referrer, builder_fees
         Code of whoever referred it; what builders may take at most, in tenths of a basis point.
+    signers, threshold
+        Who must sign in place of its own key, and how many of them; nobody: its own key does.
     """
 
     address: str
@@ -152,6 +154,8 @@ class Account:
     uses_dex_abstraction: bool = False
     referrer: str | None = None
     builder_fees: dict[str, int] = field(default_factory=dict)
+    signers: tuple[str, ...] = ()
+    threshold: int = 0
 
     def add_raw(self, dex: int, amount: int) -> None:
         """Add millionths of a dex's collateral to what is outside isolated positions."""

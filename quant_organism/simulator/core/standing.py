@@ -5,7 +5,14 @@ from typing import Final
 from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core.account import Account, Agent
 from quant_organism.simulator.core.state import VenueCore
-from quant_organism.venue.protocol import ApproveAgent, ApproveBuilderFee, SetAbstraction, SetReferrer, texts
+from quant_organism.venue.protocol import (
+    ApproveAgent,
+    ApproveBuilderFee,
+    ConvertToMultiSig,
+    SetAbstraction,
+    SetReferrer,
+    texts,
+)
 
 AGENT_MS: Final = 180 * MS_PER_DAY
 NAMED_AGENTS: Final = 3
@@ -46,9 +53,15 @@ def agent_of(core: VenueCore, address: str) -> tuple[Account, Agent] | None:
     return None
 
 
-def change(account: Account, action: SetReferrer | ApproveBuilderFee | SetAbstraction) -> str | None:
+def change(
+    core: VenueCore, account: Account, action: SetReferrer | ApproveBuilderFee | SetAbstraction | ConvertToMultiSig
+) -> str | None:
     """Take down what an account says of itself; return why not, or None where it is done."""
     match action:
+        case ConvertToMultiSig(users, threshold):
+            if not set(users) <= core.state.accounts.keys():
+                return texts.SIGNERS_UNKNOWN
+            account.signers, account.threshold = users, threshold
         case SetReferrer(code):
             if account.referrer is not None:
                 return texts.REFERRER_SET

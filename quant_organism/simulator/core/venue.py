@@ -25,6 +25,7 @@ from quant_organism.venue.protocol import (
     ApproveBuilderFee,
     CancelOrders,
     CancelTwap,
+    ConvertToMultiSig,
     CreateSubAccount,
     ModifyOrders,
     Noop,
@@ -91,8 +92,8 @@ class SimulatedVenue:
                 return _done(collateral.update_isolated_margin(self.core, account, asset, micro_usd))
             case ApproveAgent():
                 return _done(standing.approve_agent(self.core, account, action))
-            case SetReferrer() | ApproveBuilderFee() | SetAbstraction():
-                return _done(standing.change(account, action))
+            case SetReferrer() | ApproveBuilderFee() | SetAbstraction() | ConvertToMultiSig():
+                return _done(standing.change(self.core, account, action))
             case CreateSubAccount(name):
                 refusal, address = transfers.create_sub_account(self.core, account, name)
                 made = {"status": "ok", "response": {"type": "createSubAccount", "data": address}}

@@ -8,6 +8,7 @@ from quant_organism.simulator.core import settlement, standing
 from quant_organism.simulator.core.account import Account
 from quant_organism.simulator.core.venue import err
 from quant_organism.simulator.engine import Engine
+from quant_organism.simulator.server.envelope import MULTI_SIG, Envelope, read_several
 from quant_organism.simulator.spec import ServerSpec
 from quant_organism.venue.protocol import (
     MICRO_USD,
@@ -21,8 +22,6 @@ from quant_organism.venue.protocol import (
     admission,
     parse_action,
     parse_address,
-    parse_bare_address,
-    parse_int,
     signing,
     texts,
 )
@@ -74,60 +73,6 @@ def address_refusal(account: Account, count: int, now_ms: int, *, is_cancel: boo
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A signed request.
-
-    Parameters
-    ----------
-    action
-        As it was sent, with its keys in their order.
-    kind
-        Its type.
-    nonce, vault, expires_after_ms
-        What is signed beside the action.
-    signature
-        r, s and v.
-    """
-
-    action: Mapping[str, Any]
-    kind: str
-    nonce: int
-    signature: Mapping[str, Any]
-    vault: str | None
-    expires_after_ms: int | None
-
-
-def read_envelope(body: object) -> Envelope:
-    """Return a request of /exchange.
-
-    Raises
-    ------
-    Malformed
-        A field is missing or of a wrong kind; nulls may be left out.
-    """
-    if not isinstance(body, Mapping) or not isinstance(body.get("action"), Mapping):
-        raise Malformed("action, nonce and signature are expected", where="request")
-    action, signature = body["action"], body.get("signature")
-    if not isinstance(action.get("type"), str) or not isinstance(signature, Mapping):
-        raise Malformed("action, nonce and signature are expected", where="request")
-    vault, expires = body.get("vaultAddress"), body.get("expiresAfter")
-    nonce = parse_int(body.get("nonce"), "nonce")
-    if nonce < 0:
-        raise Malformed(f"{nonce} is negative", where="nonce")
-    expires_ms = None if expires is None else parse_int(expires, "expiresAfter")
-    if expires_ms is not None and expires_ms < 0:
-        raise Malformed(f"{expires_ms} is negative", where="expiresAfter")
-    return Envelope(
-        action=action,
-        kind=action["type"],
-        nonce=nonce,
-        signature=signature,
-        vault=None if vault is None else parse_bare_address(vault, "vaultAddress"),
-        expires_after_ms=expires_ms,
-    )
-
-
 def _named_account(action: Mapping[str, Any], read: Action) -> str | None:
     """Return the sub-account that a user-signed action names, or None where it is about the signer's own."""
     if isinstance(read, MoveUsd):
@@ -170,18 +115,28 @@ class ActionDesk:
         Malformed
             Its action cannot be read.
         """
-        action = parse_action(envelope.action)
+        several = read_several(envelope) if envelope.kind == MULTI_SIG else None
+        told = envelope if several is None else several.told
+        action = parse_action(told.action)
         if action is None:
             return err(texts.UNSUPPORTED), None
-        signer = self._signer(envelope)
+        self._check_told(told)
+        signer = self._signer(envelope) if several is None else several.sender(mainnet=self._spec.mainnet)
         if signer is None:
             return err(texts.UNRECOVERABLE), None
-        account = self._account(envelope, action, signer)
+        accounts = self._engine.venue.state.accounts
+        if several is not None:
+            refused = several.refusal(accounts.get(several.user), signer, mainnet=self._spec.mainnet)
+            if refused is not None:
+                return err(refused), None
+        elif signer in accounts and accounts[signer].signers:
+            return err(texts.MULTI_SIG_ONLY), None
+        account = self._account(told, action, signer if several is None else several.user)
         if account is None:
-            by_user = envelope.kind in signing.USER_SIGNED
+            by_user = told.kind in signing.USER_SIGNED
             return err(texts.must_deposit(signer) if by_user else texts.no_such_user(signer)), None
-        refused = self._admit(envelope, account, signer) or self._over_limit(envelope, account, action)
-        refused = refused or self._refusal(envelope, account.address)
+        refused = self._admit(envelope, account, signer) or self._over_limit(told, account, action)
+        refused = refused or self._refusal(told, account.address)
         return (self._engine.act(account, action) if refused is None else err(refused)), account.address
 
     def owner_of(self, signer: str) -> Account | None:
@@ -210,11 +165,16 @@ class ActionDesk:
                 expires_after_ms=envelope.expires_after_ms,
                 mainnet=self._spec.mainnet,
             )
+        return signing.user_signer(envelope.action, envelope.signature)
+
+    def _check_told(self, envelope: Envelope) -> None:
+        """Have what is signed field by field name this network and this request: it could be sent again otherwise."""
+        if envelope.kind not in signing.USER_SIGNED:
+            return
         chain = "Mainnet" if self._spec.mainnet else "Testnet"
         signed_nonce = envelope.action.get("time" if envelope.kind in signing.TIMED else "nonce")
         if envelope.action.get("hyperliquidChain") != chain or signed_nonce != envelope.nonce:
             raise Malformed(f"hyperliquidChain {chain} and the request's nonce are expected", where="action")
-        return signing.user_signer(envelope.action, envelope.signature)
 
     def _account(self, envelope: Envelope, action: Action, signer: str) -> Account | None:
         accounts = self._engine.venue.state.accounts

@@ -77,3 +77,9 @@ def referrer(view: AccountView) -> dict[str, str] | None:
     """Return who referred an account, if anybody did; whose code it is nobody knows here."""
     code = view.account.referrer
     return None if code is None else {"referrer": "0x" + "0" * 40, "code": code}
+
+
+def signers(view: AccountView) -> dict[str, Any] | None:
+    """Return who must sign for an account of several signers; null where its own key does."""
+    account = view.account
+    return {"authorizedUsers": list(account.signers), "threshold": account.threshold} if account.signers else None

@@ -238,7 +238,7 @@ _ANSWERS: Final[Mapping[str, Callable[[InfoRequest], Any]]] = {
     "activeAssetData": lambda q: q.user().active_asset(q.known_asset()),
     "userAbstraction": lambda q: q.user().abstraction(),
     "userDexAbstraction": lambda q: q.user().account.uses_dex_abstraction,
-    "userToMultiSigSigners": _of_user(None),
+    "userToMultiSigSigners": lambda q: holdings_of.signers(q.user()),
     "subAccounts": lambda q: holdings_of.sub_accounts(q.user()),
     "referral": lambda q: {**_REFERRAL, "referredBy": holdings_of.referrer(q.user())},
     "userVaultEquities": lambda q: holdings_of.vault_equities(q.user()),

@@ -14,7 +14,8 @@ from quant_organism.simulator.faults.effects import distort
 from quant_organism.simulator.faults.injector import Circumstances, FaultInjector
 from quant_organism.simulator.faults.plan import Fault, FaultPlan
 from quant_organism.simulator.server import info
-from quant_organism.simulator.server.actions import ActionDesk, Envelope, WeightBucket, read_envelope
+from quant_organism.simulator.server.actions import ActionDesk, WeightBucket
+from quant_organism.simulator.server.envelope import Envelope, read_envelope
 from quant_organism.simulator.server.hub import Hub
 from quant_organism.simulator.server.market_views import spot_tokens
 from quant_organism.simulator.spec import ServerSpec, VenueClock

@@ -15,6 +15,8 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 from hyperliquid.utils.signing import (
+    CONVERT_TO_MULTI_SIG_USER_SIGN_TYPES,
+    MULTI_SIG_ENVELOPE_SIGN_TYPES,
     SEND_ASSET_SIGN_TYPES,
     SPOT_TRANSFER_SIGN_TYPES,
     TOKEN_DELEGATE_TYPES,
@@ -23,6 +25,7 @@ from hyperliquid.utils.signing import (
     USER_DEX_ABSTRACTION_SIGN_TYPES,
     USER_SET_ABSTRACTION_SIGN_TYPES,
     WITHDRAW_SIGN_TYPES,
+    add_multi_sig_types,
     user_signed_payload,
 )
 
@@ -54,6 +57,10 @@ USER_SIGNED: Final[Mapping[str, tuple[str, list[dict[str, str]]]]] = {
     "usdClassTransfer": ("HyperliquidTransaction:UsdClassTransfer", USD_CLASS_TRANSFER_SIGN_TYPES),
     "userDexAbstraction": ("HyperliquidTransaction:UserDexAbstraction", USER_DEX_ABSTRACTION_SIGN_TYPES),
     "userSetAbstraction": ("HyperliquidTransaction:UserSetAbstraction", USER_SET_ABSTRACTION_SIGN_TYPES),
+    "convertToMultiSigUser": (
+        "HyperliquidTransaction:ConvertToMultiSigUser",
+        CONVERT_TO_MULTI_SIG_USER_SIGN_TYPES,
+    ),
     "tokenDelegate": ("HyperliquidTransaction:TokenDelegate", TOKEN_DELEGATE_TYPES),
 }
 """Primary type and fields of the actions that a user signs field by field, by action type."""
@@ -69,6 +76,7 @@ _DOMAIN: Final = keccak(
     + bytes(32)
 )
 _AGENT: Final = keccak(text="Agent(string source,bytes32 connectionId)")
+_MODES: Final = {"u": "unifiedAccount", "p": "portfolioMargin", "i": "disabled"}
 _SOURCES: Final = {True: keccak(text="a"), False: keccak(text="b")}
 
 
@@ -121,6 +129,74 @@ def user_signer(action: Mapping[str, Any], signature: Mapping[str, Any]) -> str 
     message = {"agentName": "", **action}
     if message["agentName"] is None:
         message["agentName"] = ""
+    return _typed_signer(primary_type, fields, message, signature)
+
+
+def multi_sig_sender(
+    action: Mapping[str, Any],
+    signature: Mapping[str, Any],
+    nonce: int,
+    *,
+    vault: str | None,
+    expires_after_ms: int | None,
+    mainnet: bool,
+) -> str | None:
+    """Return the lower-case address that sent an action of several signers, or None where none can be recovered.
+
+    Raises
+    ------
+    Malformed
+        A field that is signed is missing or of a wrong kind.
+    """
+    told = {key: value for key, value in action.items() if key != "type"}
+    message = {
+        "hyperliquidChain": "Mainnet" if mainnet else "Testnet",
+        "multiSigActionHash": connection_id(told, nonce, vault, expires_after_ms),
+        "nonce": nonce,
+        "signatureChainId": action.get("signatureChainId"),
+    }
+    return _typed_signer("HyperliquidTransaction:SendMultiSig", MULTI_SIG_ENVELOPE_SIGN_TYPES, message, signature)
+
+
+def multi_sig_signer(
+    user: str,
+    sender: str,
+    inner: Mapping[str, Any],
+    signature: Mapping[str, Any],
+    nonce: int,
+    *,
+    vault: str | None,
+    expires_after_ms: int | None,
+    mainnet: bool,
+) -> str | None:
+    """Return who signed the action that several must sign, as one of them; None where nobody can be recovered.
+
+    Parameters
+    ----------
+    user, sender
+        Whose action it is, and who sends it; both are signed, in lower case.
+    inner
+        The action itself.
+
+    Raises
+    ------
+    Malformed
+        A field that is signed is missing or of a wrong kind.
+    """
+    kind = str(inner.get("type"))
+    if kind not in USER_SIGNED:
+        signed = [user, sender, inner]
+        return l1_signer(signed, signature, nonce, vault=vault, expires_after_ms=expires_after_ms, mainnet=mainnet)
+    primary_type, fields = USER_SIGNED[kind]
+    message = {"agentName": "", **inner, "payloadMultiSigUser": user, "outerSigner": sender}
+    if kind == "userSetAbstraction":  # sent by its letter, signed by its word
+        message["abstraction"] = _MODES.get(str(inner.get("abstraction")), inner.get("abstraction"))
+    return _typed_signer(primary_type, add_multi_sig_types(fields), message, signature)
+
+
+def _typed_signer(
+    primary_type: str, fields: list[dict[str, str]], message: Mapping[str, Any], signature: Mapping[str, Any]
+) -> str | None:
     v, r, s = _vrs(signature)
     try:
         data = encode_typed_data(full_message=user_signed_payload(primary_type, fields, message))

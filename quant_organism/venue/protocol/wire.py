@@ -1,5 +1,6 @@
 """Signed actions as values: what the JSON of /exchange says, read strictly; unknown keys are passed over."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,6 +31,7 @@ _MODES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("portfolioMargin", "p"), "portfolioMargin"),
     **dict.fromkeys(("disabled", "i"), "default"),
 }
+_MAX_SIGNERS: Final = 10
 _TIFS: Final[Mapping[str, Tif]] = {"Gtc": "Gtc", "Ioc": "Ioc", "Alo": "Alo", "FrontendMarket": "Ioc"}
 
 
@@ -156,6 +158,14 @@ class SetAbstraction:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertToMultiSig:
+    """Who must sign for the account from now on, and how many of them; nobody: its own key again."""
+
+    users: tuple[str, ...]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unaffordable:
     """What nobody here can pay for or is entitled to: deploying, staking, validating; `text` says why."""
 
@@ -180,6 +190,7 @@ Action = (
     | SetReferrer
     | ApproveBuilderFee
     | SetAbstraction
+    | ConvertToMultiSig
     | Unaffordable
     | Transfer
     | Noop
@@ -334,6 +345,24 @@ def _abstraction(body: Mapping[str, Any]) -> SetAbstraction:
     return SetAbstraction(user, mode)
 
 
+def _multi_sig(body: Mapping[str, Any]) -> ConvertToMultiSig:
+    said = body.get("signers")
+    try:
+        signers = json.loads(said) if isinstance(said, str) else None
+    except ValueError as error:
+        raise Malformed("signers are JSON in a text", where="signers") from error
+    if signers is None and said == "null":
+        return ConvertToMultiSig((), 0)
+    told = parse_mapping(signers, "signers")
+    listed, threshold = told.get("authorizedUsers"), parse_int(told.get("threshold"), "threshold")
+    if not isinstance(listed, list) or len(listed) > _MAX_SIGNERS:
+        raise Malformed(f"at most {_MAX_SIGNERS} authorizedUsers are expected", where="signers")
+    users = tuple(sorted({parse_address(user, "authorizedUsers") for user in listed}))
+    if (users or threshold) and not 1 <= threshold <= len(users):
+        raise Malformed("the threshold is one of the users at least, and all at most", where="signers")
+    return ConvertToMultiSig(users, threshold)
+
+
 def _big_blocks(body: Mapping[str, Any]) -> Noop:
     parse_bool(body.get("usingBigBlocks"), "usingBigBlocks")
     return Noop()  # there are no blocks of contracts here, to be big or small
@@ -361,6 +390,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Action]]] = {
     "userSetAbstraction": _abstraction,
     "agentEnableDexAbstraction": _abstraction,
     "agentSetAbstraction": _abstraction,
+    "convertToMultiSigUser": _multi_sig,
     "evmUserModify": _big_blocks,
     "tokenDelegate": lambda _: Unaffordable(texts.NO_STAKE),
     "gossipPriorityBid": lambda _: Unaffordable(texts.NO_DEPLOY_GAS),
