@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from quant_organism.trading.orders import NotFlat, OrderManager, cancel_all, flatten, reconcile
-from quant_organism.venue.protocol import PlaceTwap
+from quant_organism.venue.protocol import MICRO_USD, PlaceTwap
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import DOGE, ETH, order, place
 from quant_organism_tests.trading.trader import D, new_order
@@ -18,7 +18,8 @@ def no_wait(_: float) -> None:
 
 
 def rest(server: LoopbackVenue, count: int) -> None:
-    """Have orders of somebody else's making rest on the account."""
+    """Have orders of somebody else's making rest on the account, which has traded enough to have so many."""
+    server.account.volume = 20_000_000_000 * MICRO_USD
     with server.lock:
         for _ in range(count):
             place(server.venue, server.account, order(ETH, "buy", "0.0053", 1900))
