@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -14,7 +15,6 @@ from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -88,8 +88,15 @@ def start(
             remedy="use --mode paper: live prices, modelled fills, the same decisions and orders",
         )
     profile, settings = session_profile(session), options.said(context).settings()
+    shown_in: Path | None = None
     if demo:
-        status = _demonstration(settings, profile, bars, quiet=as_json)
+        from quant_organism.trading.demonstration import DEMONSTRATION
+
+        # its market begins anew each time, and with it its lake and its ledger
+        begun = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        shown_in = settings.data_dir / DEMONSTRATION / begun
+        own = settings.model_copy(update={"data_dir": shown_in})
+        status = _demonstration(own, profile, bars, quiet=as_json)
     elif mode == "replay":
         status = _replay(settings, profile, strategy or [], (first, last), bars, quiet=as_json)
     elif strategy or first or last:
@@ -101,6 +108,8 @@ def start(
     else:
         status = _paper(settings, profile, bars, quiet=as_json)
     _show_status(status, as_json=as_json)
+    if shown_in is not None and not as_json:
+        typer.echo(f"\nNext: {options.command_line('trade watch', {'--data-dir': shown_in})}")
 
 
 def status(
@@ -205,12 +214,9 @@ def _demonstration(settings: "Settings", profile: "SessionProfile", bars: int | 
     )
     limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
     server = VenueServer(engine, VenueClock(engine.now_ms, shown.SPEED, time.monotonic), limits)
-    # its market begins anew each time, and with it its lake and its ledger
-    begun = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    own = settings.model_copy(update={"data_dir": settings.data_dir / shown.DEMONSTRATION / begun})
     document = shown.demonstration_document(symbols, interval.name)
     with RunningVenue(server) as venue:
-        return _live(own, profile, venue.url, bars, quiet=quiet, demonstrated=document)
+        return _live(settings, profile, venue.url, bars, quiet=quiet, demonstrated=document)
 
 
 def _live(

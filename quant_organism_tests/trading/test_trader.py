@@ -117,7 +117,7 @@ def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path]) -> None:
     reader.close()
 
 
-@pytest.mark.parametrize("closes", [0, 1, 157])
+@pytest.mark.parametrize("closes", [0, 157])
 def test_a_replay_that_stops_goes_on_to_the_same_orders(
     closes: int, whole: tuple[Trader, Path], session: SessionSpec, panel: Panel, tmp_path: Path
 ) -> None:
@@ -160,7 +160,7 @@ replay_session(ledger(Path(sys.argv[1])), session, panel, START, started_ms=0)
 """
 
 
-@pytest.mark.parametrize(("writes", "moment"), [(1, "before"), (1, "after"), (90, "before"), (200, "after")])
+@pytest.mark.parametrize(("writes", "moment"), [(1, "after"), (90, "before")])
 def test_killed_anywhere_it_goes_on_to_the_same_orders(
     writes: int, moment: str, whole: tuple[Trader, Path], session: SessionSpec, panel: Panel, tmp_path: Path
 ) -> None:

@@ -1,0 +1,121 @@
+"""Documents of a session: who trades and who is watched, and how the folder is followed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quant_organism.backtest.account import FillModel
+from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.deployment.stages import Stage
+from quant_organism.errors import InputError
+from quant_organism.strategies import FittedModels
+from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
+from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.profiles import session_profile
+from quant_organism.trading.records import LedgerEvent, LedgerStrategy
+from quant_organism.trading.replaying import panel_bars
+from quant_organism.trading.runtime import TradedBar, Trader
+from quant_organism.trading.starting import SessionSpec, begin_session, resumable, resume_session
+from quant_organism_tests.deployment.documents import records
+from quant_organism_tests.trading.sessions import COSTS, START, ledger, market, spec, strategy
+
+INTRADAY = session_profile("intraday")
+
+
+def at_stage(document: StrategyConfig, stage: Stage) -> StrategyConfig:
+    """Return a document that has gone as far as shadow or paper."""
+    document = document.moved("shadow", at="2025-06-01", reason="for a test", records=records("one look"))
+    if stage == "paper":
+        document = document.moved("paper", at="2025-06-01", reason="for a test", records=records("night door"))
+    return document
+
+
+def test_stages_and_bars_say_who_trades() -> None:
+    paper, shadow = at_stage(strategy(), "paper"), at_stage(strategy(("donchian_breakout",)), "shadow")
+    daily = at_stage(strategy(("bollinger_bands",), 2), "paper")
+    daily = daily.model_copy(update={"interval": "1d"})
+    chosen = chosen_documents([daily, paper, shadow], INTRADAY, "paper")
+    assert [(document.id, role) for document, role in chosen] == [(paper.id, "trades"), (shadow.id, "shadow")]
+    assert chosen_documents([daily, paper], session_profile("swing"), "paper") == [(daily, "trades")]
+    with pytest.raises(InputError, match="stage testnet"):
+        chosen_documents([paper, shadow], INTRADAY, "testnet")
+    with pytest.raises(InputError, match="bars of 1h"):
+        chosen_documents([paper], session_profile("scalping"), "paper")
+
+
+def test_a_profile_takes_so_many() -> None:
+    families = ("ema_crossover", "rsi_filter", "donchian_breakout", "bollinger_bands", "vwap_reversion")
+    documents = [at_stage(strategy((family,)), "paper") for family in families]
+    scalping = replace(session_profile("scalping"), intervals=("1h",))
+    assert [document for document, _ in chosen_documents(documents, scalping, "paper")] == documents[:3]
+
+
+def test_documents_come_and_go_while_it_trades_and_a_restart_knows(tmp_path: Path) -> None:
+    panel, repository = market(holes=False), StrategyRepository(tmp_path / "strategies")
+    first, second = at_stage(strategy(), "paper"), at_stage(strategy(("donchian_breakout",)), "paper")
+    repository.save(first)
+    session = replace(spec(panel, [(first, "trades")]), mode="paper")
+    book = ledger(tmp_path)
+
+    def watched(trader: Trader) -> Trader:
+        trader.watcher = DocumentWatcher(
+            repository,
+            INTRADAY,
+            "paper",
+            COSTS,
+            FittedModels(),
+            lambda close_ms: panel.window(0, int((close_ms - int(panel.times[0])) // panel.interval.milliseconds)),
+        )
+        return trader
+
+    trader = watched(begin_session(book, session, panel.window(0, START), 0))
+    bars = list(panel_bars(panel, FillModel.of(COSTS), START))
+    for bar in bars[:30]:
+        trader.on_bar(bar)
+    repository.save(second)
+    trader.on_bar(bars[30])
+    assert set(trader.strategies) == {first.id, second.id}
+    assert trader.main.account.rules.strategy_cap == 0.25
+    for bar in bars[31:60]:
+        trader.on_bar(bar)
+    repository.archive(first.id, "for a test", at="2025-06-02")
+    trader.on_bar(bars[60])
+    went = 60
+    while first.id in trader.strategies:
+        assert trader.strategies[first.id].is_leaving
+        went += 1
+        trader.on_bar(bars[went])
+    assert [(record.strategy, record.joins) for record in book.read(LedgerStrategy)] == [
+        (first.id, True),
+        (second.id, True),
+        (first.id, False),
+    ]
+    assert [event.kind for event in book.read(LedgerEvent)] == ["leaving"]
+    trader.on_bar(bars[went + 1])
+    check_restart(book, session, trader, watched, bars[went + 2 : went + 30])
+    book.close()
+
+
+def check_restart(
+    book: TraderLedger,
+    session: SessionSpec,
+    trader: Trader,
+    watched: Callable[[Trader], Trader],
+    bars: Sequence[TradedBar],
+) -> None:
+    """Have a restarted trader and the one that never stopped make the same orders from the same bars."""
+    begun, panel = resumable(book, session), market(holes=False)
+    assert begun is not None
+    known = panel.window(0, int((trader.last_close_ms - int(panel.times[0])) // panel.interval.milliseconds))
+    again = watched(resume_session(book, session, begun, known))
+    assert set(again.strategies) == set(trader.strategies)
+    for bar in bars:
+        again.on_bar(bar)
+    for bar in bars:
+        trader.on_bar(bar)
+    assert again.main.account == trader.main.account
+    assert trader.main.account.number > 0
