@@ -13,6 +13,7 @@ import polars as pl
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import (
     LARGEST_USD,
+    LEAST_TRIED_USD,
     REFERENCE_USD,
     SIZES_USD,
     AccountFigures,
@@ -73,7 +74,8 @@ class ExecutedStrategy:
             smallest = f"An account follows {reference} from {self.min_equity_usd:,.0f} USD on."
         capacity = "There is no capacity: the unseen days earned nothing."
         if self.capacity_usd is not None:
-            capacity = f"At {self.capacity_usd:,.0f} USD impact halves the return of the unseen days."
+            least = " or less" if self.capacity_usd <= LEAST_TRIED_USD else ""
+            capacity = f"At {self.capacity_usd:,.0f} USD{least} impact halves the return of the unseen days."
         elif self.capacity_above_usd is not None:
             capacity = f"Up to {self.capacity_above_usd:,.0f} USD impact does not halve the return of the unseen days."
         return smallest, capacity

@@ -80,6 +80,8 @@ def test_what_accounts_execute_comes_back_from_its_table_and_reads_as_words():
     )
     reached = replace(none, capacity_usd=2.5e6)
     assert reached.sentences[1] == "At 2,500,000 USD impact halves the return of the unseen days."
+    least = replace(none, capacity_usd=1_000.0)
+    assert least.sentences[1] == "At 1,000 USD or less impact halves the return of the unseen days."
     assert len({orjson.dumps(one.to_dict()) for one in (far, none, reached)}) == 3
 
 

@@ -36,6 +36,7 @@ from quant_organism.backtest.account.door import (
 from quant_organism.backtest.account.figures import (
     EQUITY_USD,
     LARGEST_USD,
+    LEAST_TRIED_USD,
     REFERENCE_USD,
     SIZES_USD,
     AccountFigures,
@@ -59,6 +60,7 @@ __all__ = [
     "EQUITY_USD",
     "IOC",
     "LARGEST_USD",
+    "LEAST_TRIED_USD",
     "LIQUIDATED",
     "REFERENCE_USD",
     "SIZES_USD",

@@ -52,10 +52,11 @@ MOST_TRACKING_SHARE: Final = 0.2
 """Tracking error a year, and as a share of the volatility, up to which an account is large enough."""
 
 _SMALL_USD: Final = (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5)
-_LARGE_USD: Final = tuple(10.0 ** (place / 2) for place in range(8, 19))
+_TRIED_USD: Final = tuple(10.0 ** (place / 2) for place in range(6, 19))
 
-LARGEST_USD: Final = _LARGE_USD[-1]
-"""Largest equity at which impact is looked for."""
+LEAST_TRIED_USD: Final = _TRIED_USD[0]
+LARGEST_USD: Final = _TRIED_USD[-1]
+"""Least and largest equity at which impact is looked for."""
 
 
 @dataclass(frozen=True)
@@ -248,21 +249,23 @@ def capacity(
     *,
     start: int = 0,
     stop: int | None = None,
-    sizes: Sequence[float] = _LARGE_USD,
+    sizes: Sequence[float] = _TRIED_USD,
 ) -> float | None:
     """Return the equity at which impact halves the return, between the sizes tried in the logarithm; none: no return.
 
-    Impact is daily volatility times the root of an order's share of the volume of 24 hours, on top of the slippage.
+    The return is that of 1,000,000 USD without impact, where lots and minimum orders do not matter. Impact is daily
+    volatility times the root of an order's share of the volume of 24 hours, on top of the slippage.
 
     Parameters
     ----------
     setting, panel, start, stop
         Of the strategy on the window, and the panel and rows that it is of; its volume is looked at.
     sizes
-        Equities to try; infinite where the last still earns more than half.
+        Equities to try. The first is returned where it earns no more than half itself, infinity where the last still
+        earns more.
     """
     free = replace(setting.model, max_participation=None, impact=0.0)
-    earned = _return_at(setting, sizes[0], free)
+    earned = _return_at(setting, REFERENCE_USD, free)
     if not earned > 0.0:
         return None
     hit = setting.with_model(panel, replace(free, impact=1.0), start=start, stop=stop)

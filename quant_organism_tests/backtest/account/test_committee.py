@@ -17,6 +17,7 @@ from quant_organism.backtest.account.streaming import VirtualStream
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome, default_genome
 from quant_organism_tests.backtest.markets import random_panel
+from quant_organism_tests.panels import trending_panel
 
 COSTS = Costs(max_participation=0.2)
 START = 240
@@ -33,6 +34,10 @@ def committee() -> Committee:
     genomes = [default_genome(name) for name in names]
     trailing = Genome("ema_crossover", dict(genomes[0].genes) | {"trailing_stop": 0.02, "position_size": 0.1})
     return Committee.of([*genomes, trailing], [1, 2, 1, 3], [(), (), ("S0", "S2"), ("S1",)])
+
+
+def committee_of(family: str) -> Committee:
+    return Committee.of([default_genome(family)])
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +123,26 @@ def test_days_before_set_the_risk_scale_of_an_account_that_begins_flat(panel: Pa
     np.testing.assert_array_equal(after.returns_by_day(24, 96), after.daily_returns[1:4])
 
 
-def test_capacity_is_where_impact_halves_the_return(panel: Panel, setting: AccountSetting) -> None:
-    falling = capacity(setting, panel, start=START, sizes=(1e4, 1e6, 1e9))
-    earned = setting.run(1e4, model=FillModel.of(COSTS, max_participation=None)).path.equity
-    assert (falling is None) == (earned[-1] <= earned[0])
+def test_capacity_is_where_impact_halves_the_return() -> None:
+    market = trending_panel(days=60, assets=2, drift=0.0015)
+    market = replace(market, volume=market.volume / 1e3)
+    setting = committee_setting(
+        committee_of("ema_crossover"), market, COSTS, start=960, daily_before=[0.01, -0.01] * 20
+    )
+    model = FillModel.of(COSTS, max_participation=None)
+    earned = setting.run(1e6, model=model).path.equity
+    found = capacity(setting, market, start=960)
+    assert found is not None
+    assert 1e3 < found < 1e9
+    hit = setting.with_model(market, replace(model, impact=1.0), start=960)
+    half = 0.5 * (earned[-1] / earned[0] - 1.0)
+    below, above = (hit.run(size, model=hit.model).path.equity for size in (0.5 * found, 2.0 * found))
+    assert above[-1] / above[0] - 1.0 < half < below[-1] / below[0] - 1.0
+    # A market in which the least equity moves the price itself, and one that lost.
+    thin = replace(market, volume=market.volume / 1e6)
+    assert capacity(replace(setting, market=AccountMarket.of(thin, model, start=960)), thin, start=960) == 1e3
+    lost = replace(setting, virtual=replace(setting.virtual, units=-setting.virtual.units))
+    assert capacity(lost, market, start=960) is None
 
 
 @pytest.mark.parametrize("capital", [1_000.0, 10_000.0])
