@@ -75,6 +75,8 @@ class FollowedStrategy:
         self._bars = ConditionBars.of(document.committee, own)
         self.virtual_return = 0.0
         """Of its virtual book in the last bar."""
+        self.restraint = self._stream.close(since_ms, {}).restraint
+        """What the weather of its market holds back at the last close."""
 
     @property
     def id(self) -> str:
@@ -101,7 +103,8 @@ class FollowedStrategy:
         self._stream.advance(own)
         if self._bars is not None:
             self._bars.advance(own)
-        self.virtual_return = self._stream.close(row.time, {}).virtual_return
+        close = self._stream.close(row.time, {})
+        self.virtual_return, self.restraint = close.virtual_return, close.restraint
 
     def entry_case(self, symbol: str, price: float) -> EntryCase | None:
         """Return the entry that it wants in a symbol with a bar at the last close; none but of condition documents."""

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from quant_organism.backtest.account import Restraint, cross_liquidation
+from quant_organism.backtest.account import (
+    MARKET_CORRELATION,
+    MARKET_VOLATILITY,
+    BreakerRule,
+    BreakerState,
+    Restraint,
+    cross_liquidation,
+)
 from quant_organism.errors import InputError
 from quant_organism.trading.breakers import (
     CLOCK_SKEW,
@@ -22,8 +29,6 @@ from quant_organism.trading.breakers import (
     LIQUIDATION,
     REJECTIONS,
     STALE_DATA,
-    BreakerRule,
-    BreakerState,
 )
 from quant_organism.trading.kill import KillFlag
 from quant_organism.trading.pipeline import Allowance, CloseStanding
@@ -132,7 +137,7 @@ class RiskGuard:
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
         """Hold back what open and half-open breakers do, and say so."""
         numbers, time = self._numbers(standing), standing.close.time
-        restraint, verdicts, events = left.restraint, [], []
+        restraint, verdicts, events = left.restraint, self._of_weather(standing), []
         for rule in self.rules:
             before = self.states.get(rule.name, BreakerState())
             after = before.after(rule, numbers[rule.name], time)
@@ -178,6 +183,25 @@ class RiskGuard:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` returned."""
         self.states = {name: BreakerState.from_dict(fields) for name, fields in state.items()}
+
+    def _of_weather(self, standing: CloseStanding) -> list[StepVerdict]:
+        # What the bars alone hold back came with the close; it is said here, where people look for it.
+        held = standing.close.restraint
+        if held == Restraint():
+            return []
+        return [
+            StepVerdict(
+                session=standing.session,
+                close_ms=standing.close.time,
+                decision_id="",
+                step=self.name,
+                subject=standing.account.account,
+                passes=False,
+                number=min(held),
+                bound=1.0,
+                reason=f"{MARKET_VOLATILITY.name} or {MARKET_CORRELATION.name} is open",
+            )
+        ]
 
     def _numbers(self, standing: CloseStanding) -> dict[str, float | None]:
         read = self.readings(standing)

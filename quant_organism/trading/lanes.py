@@ -19,7 +19,9 @@ from quant_organism.backtest.account import (
     LegKey,
     LegLevels,
     Plan,
+    Restraint,
     plan,
+    tightest,
 )
 from quant_organism.trading.closes import close_of, close_to_dict, part_of_bar
 from quant_organism.trading.entries import EntryCase
@@ -131,7 +133,9 @@ class AccountLane:
             units |= self.strategies[name].units
         known = {symbol: price for symbol, price in prices.items() if symbol in self.account.assets}
         shares = self.shares()
-        close = AccountClose(time, known, units, shares, self._virtual_return(shares))
+        close = AccountClose(
+            time, known, units, shares, self._virtual_return(shares), restraint=tightest(self._restraints())
+        )
         signals, decisions = self._decisions(close, received_ms)
         cooling, verdicts = self._cooling(decisions)
         standing = CloseStanding(
@@ -204,6 +208,9 @@ class AccountLane:
         for name in sorted(self.strategies):
             total += shares[name] * self.strategies[name].virtual_return
         return total
+
+    def _restraints(self) -> list[Restraint]:
+        return [self.strategies[name].restraint for name in sorted(self.strategies)]
 
     def _decisions(self, close: AccountClose, received_ms: int) -> tuple[list[StrategySignal], list[TradeDecision]]:
         # Of each strategy and symbol whose wanted units have changed since the last close.

@@ -170,7 +170,7 @@ class Pipeline:
         InputError
             A step has given more than there was before it.
         """
-        left = Allowance(dict(standing.close.shares))
+        left = Allowance(dict(standing.close.shares), standing.close.restraint)
         for step in self.steps:
             before, left = left, step.judge(standing, left)
             _check_shrunk(step.name, before, left)

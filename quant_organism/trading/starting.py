@@ -328,6 +328,7 @@ def virtual_of(
         legs=tuple(legs[place] for place in order),
         returns=np.concatenate([window.returns for window in windows], axis=1),
         shares=np.concatenate([window.shares for window in windows], axis=1),
+        restraints=np.minimum.reduce([window.restraints for window in windows]),
         **columns,
     )
 

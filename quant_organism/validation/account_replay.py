@@ -27,6 +27,7 @@ from quant_organism.backtest.account import (
     returns_of_days,
     trade_account_bar,
     virtual_costs,
+    window_restraints,
 )
 from quant_organism.market import Panel, Span, format_ms
 from quant_organism.strategies import Committee, Member
@@ -182,7 +183,7 @@ def replay_account(
     model = FillModel.of(costs)
     setting = AccountSetting(
         market=AccountMarket.of(panel, model, start=span.start, stop=span.stop),
-        virtual=_window(committee, held, order, panel.symbols),
+        virtual=_window(committee, held, order, panel, span),
         costs=costs,
         model=model,
         rules=AccountRules.alone(),
@@ -220,14 +221,14 @@ def _bar_by_bar(setting: AccountSetting, equity_usd: float) -> tuple[NDArray[np.
 
 
 def _window(
-    committee: Committee, held: Sequence[HeldVirtually], order: Sequence[int], symbols: Sequence[str]
+    committee: Committee, held: Sequence[HeldVirtually], order: Sequence[int], panel: Panel, span: Span
 ) -> VirtualWindow:
     legs: dict[tuple[str, str, str], tuple[Floats, Floats, Floats]] = {}
     returns = np.zeros((len(held[0].returns) + 1, 1))
     for number in order:
         member, own = committee.members[number], held[number]
         returns[1:, 0] += member.weight * own.returns
-        for asset, symbol in enumerate(symbols):
+        for asset, symbol in enumerate(panel.symbols):
             if not member.assets or symbol in member.assets:
                 leg = committee.id, member_name(member), symbol
                 legs[leg] = own.units[:, asset] * member.weight, own.stops[:, asset], own.targets[:, asset]
@@ -242,6 +243,7 @@ def _window(
         targets=targets,
         returns=returns,
         shares=np.ones(returns.shape),
+        restraints=window_restraints(panel, span.start, span.stop),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_organism.backtest.account import AccountClose, Restraint
+from quant_organism.backtest.account import AccountClose, BreakerRule, BreakerState, Restraint
 from quant_organism.errors import InputError
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
 from quant_organism.trading.breakers import (
@@ -22,8 +22,6 @@ from quant_organism.trading.breakers import (
     LINES,
     REJECTIONS,
     STALE_DATA,
-    BreakerRule,
-    BreakerState,
 )
 from quant_organism.trading.guard import Governor, Readings, RiskGuard, liquidation_used, no_readings
 from quant_organism.trading.kill import KillFlag, flag_raised, kill_file, lower_flag, raise_flag

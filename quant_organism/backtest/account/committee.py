@@ -13,6 +13,7 @@ from quant_organism.backtest.account.model import FillModel
 from quant_organism.backtest.account.risk import RiskState
 from quant_organism.backtest.account.rules import AccountRules, traded_assets
 from quant_organism.backtest.account.walk import AccountPath, walk
+from quant_organism.backtest.account.weather import window_restraints
 from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
@@ -240,6 +241,7 @@ def virtual_window(
         targets=_side_by_side([columns[leg][2] for leg in legs], last - start),
         returns=returns,
         shares=np.repeat([[stated.get(name, 1.0) for name in sorted(committees)]], last - start + 1, axis=0),
+        restraints=window_restraints(panel, start, last),
     )
 
 

@@ -1,4 +1,4 @@
-"""The plan: from virtual units to orders, pure and exact (rules A1 to A6 and A8 to A11 of docs/execution.md).
+"""The plan: from virtual units to orders, pure and exact (rules A1 to A6 and A8 to A12 of docs/execution.md).
 
 Sums run in the order of keys, so that neither the order of members nor that of assets changes a bit. Amounts are in
 micro-USD and prices are lot prices (`rules.py`).

@@ -46,6 +46,11 @@ class Restraint(NamedTuple):
         return Restraint(self.long * other.long, self.short * other.short, min(self.entry, other.entry))
 
 
+def tightest(restraints: Sequence[Restraint]) -> Restraint:
+    """Return what is held back where each of several markets holds something back: of each figure the least."""
+    return Restraint(*(min(each) for each in zip(*restraints, strict=True))) if restraints else Restraint()
+
+
 @dataclass(frozen=True)
 class RiskState:
     """The risk of an account at a close.

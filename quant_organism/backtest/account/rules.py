@@ -1,4 +1,4 @@
-"""What binds an account: its limits (rules A1 to A11 of docs/execution.md), and the lots and prices of each asset.
+"""What binds an account: its limits (rules A1 to A12 of docs/execution.md), and the lots and prices of each asset.
 
 All that is traded is counted in whole lots and all money in whole micro-USD. A venue's price has at most
 `6 - sz_decimals` decimals and a lot is `10^-sz_decimals`, so that the price of one lot is a whole number of micro-USD:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from quant_organism.backtest.account.book import LegKey
 from quant_organism.backtest.account.committee import member_name, virtual_costs
 from quant_organism.backtest.account.plan import AccountClose
 from quant_organism.backtest.account.resting import LegLevels
+from quant_organism.backtest.account.weather import MarketWeather
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.stream import GenomeStream
@@ -49,6 +49,9 @@ class VirtualStream:
     ) -> None:
         self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
         own, kept = virtual_costs(costs), models or FittedModels()
+        self._weather = MarketWeather(self.symbols, interval.milliseconds)
+        if history is not None:
+            self._weather.follow(history, history.n_bars)
         self._streams = {
             (name, member_name(member)): GenomeStream(
                 member.genome, self.symbols, interval, own, history=history, models=kept
@@ -72,7 +75,7 @@ class VirtualStream:
         total = 0.0
         for name in sorted(self.committees):
             total += stated[name] * self._virtual_return(name)
-        return AccountClose(time, prices, self.units(), stated, total)
+        return AccountClose(time, prices, self.units(), stated, total, restraint=self._weather.restraint)
 
     def units(self) -> dict[LegKey, float]:
         """Return the virtual units of each leg that is in a trade."""
@@ -97,17 +100,9 @@ class VirtualStream:
 
     def advance(self, row: MarketRow) -> None:
         """Take all sleeves through a bar."""
+        self._weather.advance(row.time, row.close, row.valid)
         for stream in self._streams.values():
             stream.advance(row)
-
-    def state(self) -> list[dict[str, Any]]:
-        """Return the state of each member's stream, in the order of strategies and members."""
-        return [self._streams[key].state() for key in sorted(self._streams)]
-
-    def restore(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Take up what `state` returned of the same committees."""
-        for key, state in zip(sorted(self._streams), states, strict=True):
-            self._streams[key] = GenomeStream.restored(state)
 
     def _members(self) -> list[tuple[str, Member]]:
         return [
