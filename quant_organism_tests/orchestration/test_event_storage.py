@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from quant_organism.orchestration import EventLog
+from quant_organism.orchestration import EventLog, event_storage
 from quant_organism.orchestration.home import environment, prepare_home
 from quant_organism.orchestration.partitions import DAILY, range_tags
 
@@ -98,3 +98,19 @@ def test_events_of_both_event_logs_lie_in_the_same_files(tmp_path: Path, monkeyp
         before = told(instance)["left partitions"]
     with instance_in(tmp_path, monkeypatch, own=False) as instance:
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("left"))) == before
+
+
+@pytest.mark.parametrize("engines", [1, 8])  # with one, no file's engine outlives a look at another
+def test_after_other_runs_and_after_everything_was_removed_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: int
+) -> None:
+    monkeypatch.setattr(event_storage, "_MOST_ENGINES", engines)
+    with instance_in(tmp_path, monkeypatch, own=True) as instance:
+        for _ in range(2):
+            before = told(instance)
+            (run,) = instance.get_runs()
+            assert run.is_success
+            instance.wipe()
+            assert instance.all_logs(run.run_id) == []
+            assert not instance.get_materialized_partitions(dg.AssetKey("left"))
+        assert told(instance) == before
