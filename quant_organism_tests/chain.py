@@ -43,7 +43,7 @@ PROFILE = Profile.of(
         "paper": [
             {"gate": "backtest", "metric": "max_drawdown", "span": "holdout", "at_most": 0.15},
             {"gate": "deflated_sharpe", "at_least": 0.95},
-            {"gate": "decision", "at_most": 0.05},
+            {"gate": "decision", "at_least": 1.748163},
         ],
         "information": [{"gate": "holdout_mean", "at_most": 0.05}],
     }

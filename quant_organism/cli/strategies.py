@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _MEMBERS_SHOWN = 10
 
-app = typer.Typer(help="Strategy documents: list them, look at one, retire one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Strategies: look at them, compare two, book their days, move one, retire one.", no_args_is_help=True
+)
 
 Id = Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")]
 
@@ -118,6 +120,182 @@ def archive(
     typer.echo(f"{id} is retired: {reason}")
 
 
+@app.command(cls=options.with_settings("data_dir"))
+def move(
+    context: typer.Context,
+    id: Id,
+    stage: Annotated[str, typer.Argument(help="Where to: shadow, paper, testnet, canary, live, decaying, retired.")],
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
+    capital_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="For a canary: share of the capital that it gets.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say yes to a move, as a person: what is booked has to open it, else it says what is lacking."""
+    from datetime import UTC, datetime
+
+    from quant_organism.deployment.lifecycle import records_of, rulings
+    from quant_organism.deployment.marks import book_moves, known_of
+    from quant_organism.deployment.moves import approval
+    from quant_organism.deployment.stages import STAGES, timestamp
+    from quant_organism.errors import InputError
+    from quant_organism.market.lake import Lake
+    from quant_organism.market.schema import Interval
+
+    to = next((name for name in STAGES if name == stage), None)
+    if to is None:
+        raise InputError(f"no stage {stage!r}", where="STAGE", remedy=f"use one of {', '.join(STAGES)}")
+    repository = _repository(context)
+    lake = Lake(options.said(context).settings().data_dir / "lake")
+    document = repository.load(id)
+    records = [approval(reason)]
+    if to != "retired":
+        known = known_of(lake, repository, id, now=timestamp(datetime.now(UTC)))
+        numbers = {**known.numbers, "approved": 1.0}
+        if capital_share is not None:
+            numbers["capital_share"] = capital_share
+        ways = rulings(document.stage, numbers, to=to)
+        if ways:
+            best = min(ways, key=lambda way: len(way.refusals))
+            said = {"approved": records[0].source}
+            records = [
+                record.model_copy(update={"source": said.get(record.kind, record.source)})
+                for record in records_of(best.rule, numbers, source=known.source, n=known.n)
+            ]
+    moved = repository.move(id, to, reason=reason, records=records, by="person")
+    book_moves(lake, [moved], market=moved.provenance.market, interval=Interval.parse(moved.interval))
+    if as_json:
+        print_json({"id": id, **moved.history[-1].model_dump(by_alias=True)})
+        return
+    typer.echo(f"{id} is in {moved.stage} now, by the rule {moved.history[-1].rule}: {reason}")
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def history(context: typer.Context, id: Id, as_json: options.Json = False) -> None:
+    """Show every move of a strategy and the numbers that opened it."""
+    document = _repository(context).load(id)
+    moves = [move.model_dump(by_alias=True) for move in document.history]
+    if as_json:
+        print_json({"id": id, "stage": document.stage, "moves": moves, "earlier_moves": document.earlier_moves})
+        return
+    print_table(
+        ("at", "from", "to", "rule", "by", "reason", "evidence"),
+        [(m.at, m.from_stage or "", m.to_stage, m.rule, m.by, m.reason, _evidence(m)) for m in document.history],
+        title=f"{id}, in {document.stage}",
+    )
+    if document.earlier_moves:
+        typer.echo(f"{document.earlier_moves} earlier moves stand in the lake's table `moves`.")
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def diff(
+    context: typer.Context,
+    id: Id,
+    other: Annotated[str, typer.Argument(help="The other strategy.")],
+    as_json: options.Json = False,
+) -> None:
+    """Show in what two strategies differ: what they are, where they stand, what was measured of them."""
+    repository = _repository(context)
+    left, right = _flat(repository.load(id)), _flat(repository.load(other))
+    rows = [
+        (name, left.get(name), right.get(name))
+        for name in dict.fromkeys([*left, *right])
+        if left.get(name) != right.get(name)
+    ]
+    if as_json:
+        print_json({"left": id, "right": other, "differences": {name: [a, b] for name, a, b in rows}})
+        return
+    shown = [(name, "-" if a is None else str(a), "-" if b is None else str(b)) for name, a, b in rows]
+    print_table(("field", id, other), shown)
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def summary(context: typer.Context, as_json: options.Json = False) -> None:
+    """Count strategies by stage and family, and describe their fitness."""
+    found = _repository(context).summary()
+    quartiles = None if found.fitness_quartiles is None else list(found.fitness_quartiles)
+    problems = [{"path": str(problem.path), "what": problem.what} for problem in found.problems]
+    if as_json:
+        print_json(
+            {"stages": found.stages, "families": found.families, "fitness_quartiles": quartiles, "problems": problems}
+        )
+        return
+    print_table(("stage", "strategies"), [row for row in found.stages.items() if row[1]])
+    print_table(("family", "strategies not retired"), list(found.families.items()))
+    if quartiles:
+        least, low, median, high, most = quartiles
+        typer.echo(f"Fitness: {least:.2f} to {most:.2f}, half of them {low:.2f} to {high:.2f}, median {median:.2f}")
+    for problem in problems:
+        typer.echo(f"unreadable: {problem['path']}: {problem['what']}", err=True)
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def performance(
+    context: typer.Context,
+    id: Id,
+    days: Annotated[int, typer.Option(min=1, help="How many of the newest days are shown.")] = 10,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a strategy earned since its birth, the evidence of it, and what every next stage still asks for."""
+    from datetime import UTC, datetime
+
+    from quant_organism.deployment.lifecycle import rulings
+    from quant_organism.deployment.marks import known_of, read_rows
+    from quant_organism.deployment.stages import timestamp
+    from quant_organism.deployment.tables import EvidenceDayTable
+    from quant_organism.market.lake import Lake
+
+    lake, repository = Lake(options.said(context).settings().data_dir / "lake"), _repository(context)
+    document = repository.load(id)
+    known = known_of(lake, repository, id, now=timestamp(datetime.now(UTC)))
+    rows = read_rows(lake, EvidenceDayTable, market=document.provenance.market, interval=document.interval)
+    own = rows.filter(rows[EvidenceDayTable.id] == id).sort("date")
+    ways = rulings(document.stage, known.numbers)
+    if as_json:
+        lacking = [{"rule": way.rule.name, "to": way.rule.end, "lacks": list(way.refusals)} for way in ways]
+        print_json({"id": id, "numbers": known.numbers, "days": own.tail(days).to_dicts(), "ways": lacking})
+        return
+    columns = ("date", "stage", "net_return", "standardised", "wealth", "recent_sum", "shortfall", "factor")
+    print_table(columns, own.tail(days).select(columns).rows(), title=f"{id}, {own.height} days booked")
+    print_table(
+        ("to", "rule", "by", "lacks"),
+        [(way.rule.end, way.rule.name, way.rule.by, "\n".join(way.refusals) or "nothing") for way in ways],
+        title="What the next stages ask for",
+    )
+
+
+@app.command(cls=options.with_settings("data_dir", "account"))
+def mark(
+    context: typer.Context,
+    through: Annotated[
+        str | None, typer.Option("--date", help="Last day to book. (default: the newest)", metavar="YYYY-MM-DD")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Book what every watched strategy earned on each new day, and take the moves that the evidence opens."""
+    from quant_organism.deployment.marks import mark_all
+    from quant_organism.market.lake import Lake
+
+    settings = options.said(context).settings()
+    found = mark_all(
+        Lake(settings.data_dir / "lake"),
+        _repository(context),
+        equity_usd=settings.account.equity_usd,
+        through=options.parse_day(through),
+    )
+    rows = [
+        (market, interval, len(one.days), one.rows, "\n".join(f"{day} {m.id}: {m.rule.name}" for day, m in one.moves))
+        for (market, interval), one in found.items()
+    ]
+    columns = ("market", "interval", "days", "rows", "moves")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_table(columns, rows)
+    else:
+        typer.echo("No strategies here yet. Breed some with: quant-organism run")
+
+
 @app.command(cls=options.with_settings("data_dir", "account"))
 def account(
     context: typer.Context,
@@ -162,6 +340,23 @@ def account(
     for sentence in executed.sentences:
         typer.echo(sentence)
     typer.echo(f"Orders of the unseen days: {executed.order_hash}")
+
+
+def _flat(document: "StrategyConfig") -> dict[str, object]:
+    """Return what two documents are compared by, one value each."""
+    fields: dict[str, object] = {
+        "stage": document.stage,
+        "fitness": document.fitness,
+        "interval": document.interval,
+        "universe": ", ".join(document.universe),
+        **{f"born: {name}": value for name, value in document.provenance.model_dump().items()},
+    }
+    for member in document.committee.members:
+        name = f"{member.genome.id} {', '.join(member.assets)}".strip()
+        fields[f"weight of {name}"] = round(member.weight, 6)
+    for stage, record in document.evidence.items():
+        fields |= {f"{stage}: {name}": value for name, value in record.metrics.items()}
+    return fields
 
 
 def _evidence(move: "Move") -> str:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.documents import documents_frame
-from quant_organism.deployment.birth import born_documents, earned, scored_returns, survivors
+from quant_organism.deployment.birth import birth_rows, born_documents, earned, scored_returns, survivors
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, deploy, pool_at
 from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
+from quant_organism.deployment.marks import book_births, book_moves
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import AccountTable, DecisionTable, DocumentTable
 from quant_organism.evolution.archive import merge
@@ -35,9 +37,10 @@ from quant_organism.evolution.tables import (
     ProgressTable,
     RejectedTable,
 )
+from quant_organism.market.schema import day_of
 from quant_organism.market.table import Table
 from quant_organism.validation.case import Case, Grounds
-from quant_organism.validation.draws import Remembered
+from quant_organism.validation.draws import Remembered, derived_seed
 from quant_organism.validation.gauntlet import (
     BACKTEST,
     DECISION,
@@ -48,6 +51,7 @@ from quant_organism.validation.gauntlet import (
     anybody_left,
     run_gauntlet,
 )
+from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.permutation import SearchSignificance, frozen_spec, search_significance
 from quant_organism.validation.pretest import PretestResult, RandomStrategies, pretest, rule_families
 from quant_organism.validation.records import (
@@ -60,7 +64,13 @@ from quant_organism.validation.records import (
 from quant_organism.validation.replay_records import modes_of, replays_frame
 from quant_organism.validation.significance_records import pretest_frame, read_evidence, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.tables import CandidateMetricTable, CandidateReturnTable, ReplayTable, StandingTable
+from quant_organism.validation.tables import (
+    CandidateMetricTable,
+    CandidateReturnTable,
+    ReplayTable,
+    SignificanceTable,
+    StandingTable,
+)
 from quant_organism.validation.verdict import Stage
 
 Judgements = Mapping[str, Sequence[Judgement]]
@@ -145,7 +155,7 @@ def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
         threads=compute.threads_each,
         genomes=plan.significance.strategies,
         min_trades=plan.spec.min_trades,
-        seed=plan.seed,
+        seed=derived_seed("pretest", cycle.in_sample.hash, plan.costs.hash),
     )
     result = pretest(
         strategies,
@@ -283,7 +293,9 @@ def measure_luck(
         result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
         spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
-        repeated = compute.on_nulls(cycle.in_sample, spec, plan.costs, plan.seed)
+        # Of panel, spec and costs, never of the cycle's seed: whoever searches again adds copies and redraws none.
+        pool = derived_seed("search", cycle.in_sample.hash, spec.hash, plan.costs.hash)
+        repeated = compute.on_nulls(cycle.in_sample, spec, plan.costs, pool)
         result = search_significance(
             repeated,
             draws=plan.significance.searches,
@@ -380,8 +392,22 @@ def deploy_survivors(
         pool = pool_at(repository, provenance, interval, at=at)
         committees = list({d.id: d.committee for d in [*documents, *pool]}.values())
         returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
-        how_far = earned(reviewed)
+        register, panel_hash = HoldoutRegister(cycle.lake.root), cycle.panel.hash
+        look_at = partial(register.opening_of, cycle.market, panel_hash)
+        how_far = earned(reviewed, look_at)
         result = deploy(repository, documents, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
+        significance, born = cycle.read(SignificanceTable), cycle.day + timedelta(days=1)
+        births = birth_rows(
+            result.documents,
+            how_far,
+            cycle.read(CandidateReturnTable),
+            first_unseen=day_of(int(cycle.panel.times[cycle.splits.unseen.start])),
+            first_day=born,
+            search_copies=int(significance[0, SignificanceTable.draws] or 0),
+            opening_of=look_at,
+        )
+        book_births(cycle.lake, births, day=cycle.day, market=cycle.market, interval=cycle.interval)
+        book_moves(cycle.lake, result.documents, market=cycle.market, interval=cycle.interval)
         stages = {decision.id: repository.load(decision.id).stage for decision in result.decisions}
     return Deployed(result, DecisionTable.frame([(d.id, d.action, stages[d.id], d.reason) for d in result.decisions]))
 

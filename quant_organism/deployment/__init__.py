@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         execute_strategy,
         read_accounts,
     )
+    from quant_organism.deployment.marks import Marked, mark_all, mark_days
     from quant_organism.deployment.records import Provenance
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
@@ -30,6 +31,7 @@ __all__ = [
     "DeploymentResult",
     "DocumentTable",
     "ExecutedStrategy",
+    "Marked",
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
@@ -39,6 +41,8 @@ __all__ = [
     "born_documents",
     "earned",
     "execute_strategy",
+    "mark_all",
+    "mark_days",
     "pool_at",
     "read_accounts",
     "scored_returns",
@@ -54,6 +58,7 @@ _HOMES = {
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
     "ExecutedStrategy": "executed",
+    "Marked": "marks",
     "Provenance": "records",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",
@@ -63,6 +68,8 @@ _HOMES = {
     "born_documents": "birth",
     "earned": "birth",
     "execute_strategy": "executed",
+    "mark_all": "marks",
+    "mark_days": "marks",
     "pool_at": "deploy",
     "read_accounts": "executed",
     "scored_returns": "birth",

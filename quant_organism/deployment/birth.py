@@ -1,22 +1,28 @@
 """From reviewed candidates to documents at birth, and the returns by which they are compared with the pool."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 import numpy as np
 import orjson
+import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
 from quant_organism.deployment.executed import ExecutedStrategy
-from quant_organism.deployment.live_evidence import credited_wealth
+from quant_organism.deployment.live_evidence import Credit, credited_wealth
 from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.records import Provenance, StageEvidence
+from quant_organism.deployment.stages import DEPLOYED
+from quant_organism.deployment.tables import BirthTable
 from quant_organism.market import Panel, Splits
 from quant_organism.strategies import Committee
-from quant_organism.validation import ReviewedCandidate, Stage, Verdict
+from quant_organism.validation import CandidateReturnTable, ReviewedCandidate, Stage, Verdict
+from quant_organism.validation.holdout import Opening
 from quant_organism.validation.profile import Goal
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
@@ -75,12 +81,22 @@ def born_documents(
     ]
 
 
-def earned(reviewed: Iterable[ReviewedCandidate]) -> dict[str, Earned]:
-    """Return how far each survivor may go, and what speaks for it, by identity."""
-    return {review.candidate.id: _earned(review) for review in survivors(reviewed)}
+def earned(
+    reviewed: Iterable[ReviewedCandidate], opening_of: Callable[[str], Opening | None] = lambda id: None
+) -> dict[str, Earned]:
+    """Return how far each survivor may go, and what speaks for it, by identity.
+
+    Parameters
+    ----------
+    reviewed
+        Candidates of the cycle.
+    opening_of
+        Returns the look at a candidate's unseen days: what it buys is shared by all that were looked at in it.
+    """
+    return {review.candidate.id: _earned(review, opening_of(review.candidate.id)) for review in survivors(reviewed)}
 
 
-def _earned(review: ReviewedCandidate) -> Earned:
+def _earned(review: ReviewedCandidate, opening: Opening | None) -> Earned:
     verdicts = {(judgement.verdict.stage, judgement.verdict.gate): judgement.verdict for judgement in review.judgements}
     numbers: dict[Kind, float] = {}
     counts: dict[Kind, int] = {}
@@ -93,11 +109,83 @@ def _earned(review: ReviewedCandidate) -> Earned:
         if own:
             numbers[kind], counts[kind] = sum(v.status == "passed" for v in own) / len(own), len(own)
     if "search_p" in numbers and "unseen_p" in numbers:
-        numbers["starting_wealth"], credit = credited_wealth(numbers["search_p"], numbers["unseen_p"])
-        numbers["old_days"] = float(credit == "full")
-    numbers["fresh_days"] = 0
+        numbers["starting_wealth"], credit = _bought(numbers, opening)
+        numbers["old_days"] = float(credit != "no old days")
+    numbers["stage_days"] = 0
     rows = orjson.dumps([[*place, str(v.value), v.status, v.n_used] for place, v in sorted(verdicts.items())])
     return Earned(review.standing == "paper", review.why, numbers, source_of(rows), counts)
+
+
+def birth_rows(
+    documents: Iterable[StrategyConfig],
+    earned: Mapping[str, Earned],
+    returns: pl.DataFrame,
+    *,
+    first_unseen: date,
+    first_day: date,
+    search_copies: int,
+    opening_of: Callable[[str], Opening | None] = lambda id: None,
+) -> list[dict[str, object]]:
+    """Return the births of a cycle, by `BirthTable`: one row for each strategy that is watched from now on.
+
+    Parameters
+    ----------
+    documents
+        As the deployment step wrote them; who is not watched gets no row.
+    earned
+        What they had to show.
+    returns
+        Table `candidate_returns` of the cycle: what the accounts of the candidates earned by day.
+    first_unseen
+        First day that the search did not see: what the account did from there on is the promise.
+    first_day
+        First day that judges them.
+    search_copies
+        Copies of the market that the whole search was repeated on.
+    opening_of
+        As for `earned`.
+    """
+    rows: list[dict[str, object]] = []
+    for document in (document for document in documents if document.stage in DEPLOYED):
+        numbers = earned[document.id].numbers
+        own = returns.filter(
+            pl.col(CandidateReturnTable.candidate) == document.id, pl.col(CandidateReturnTable.day) >= first_unseen
+        )[CandidateReturnTable.net_return].to_numpy()
+        deviation = float(own.std(ddof=1))
+        search_p = numbers.get("search_p", 1.0)
+        wealth, credit = _bought(numbers, opening_of(document.id))
+        entry = {record.kind: record.value for record in document.history[1].records}
+        rows.append(
+            {
+                BirthTable.id: document.id,
+                BirthTable.cycle: document.provenance.cycle,
+                BirthTable.first_day: first_day,
+                BirthTable.panel_hash: document.provenance.panel_hash,
+                BirthTable.spec_hash: document.provenance.spec_hash,
+                BirthTable.pretest_p: numbers.get("pretest_p"),
+                BirthTable.search_p: search_p,
+                BirthTable.search_copies: search_copies,
+                BirthTable.unseen_p: numbers.get("unseen_p"),
+                BirthTable.starting_wealth: wealth,
+                BirthTable.credit: credit,
+                BirthTable.deviation: deviation,
+                BirthTable.sharpe: float(own.mean()) / deviation * math.sqrt(365.0),
+                BirthTable.trade_parity: numbers.get("trade_parity"),
+                BirthTable.perturbations: numbers.get("perturbations"),
+                BirthTable.near_living: entry["near_living"],
+            }
+        )
+    return rows
+
+
+def _bought(numbers: Mapping[Kind, float], opening: Opening | None) -> tuple[float, Credit]:
+    """Return what the look back bought; a search whose repetitions were not made counts as one without an edge."""
+    return credited_wealth(
+        numbers.get("search_p", 1.0),
+        numbers.get("unseen_p"),
+        extra_looks=opening.rerun if opening else 0,
+        committees=opening.candidates if opening else 1,
+    )
 
 
 def survivors(reviewed: Iterable[ReviewedCandidate]) -> list[ReviewedCandidate]:

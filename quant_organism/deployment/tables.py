@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.market import BY_CYCLE, Column, Columns, Table
+from quant_organism.market import BY_CYCLE, BY_INTERVAL, Column, Columns, Table
 
 _OF_FIRST, _USD, _SHARPE = "fraction of the first equity", "USD", "annual Sharpe ratio"
 
@@ -89,4 +89,70 @@ class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, writ
     reason = Column(pl.String(), "why, in a sentence with numbers")
 
 
-TABLES: Final[tuple[type[Table], ...]] = (DocumentTable, AccountTable, DecisionTable)
+class BirthTable(Table, dataset="births", partitions=BY_INTERVAL, written_by="deployed_configs"):
+    """One strategy that began to be watched: what its evidence starts from. Rows are never taken back."""
+
+    id = Column(pl.String(), "identity of the strategy", key=True)
+    cycle = Column(pl.String(), "cycle that bore it")
+    first_day = Column(pl.Date(), "first day that judges it: the one after the cycle's")
+    panel_hash = Column(pl.String(), "content hash of the cycle's panel")
+    spec_hash = Column(pl.String(), "hash of the search")
+    pretest_p = Column(pl.Float64(), "of the test before the search", unit="probability", nullable=True)
+    search_p = Column(
+        pl.Float64(), "of the whole search; 1 where it was not repeated", unit="probability", nullable=True
+    )
+    search_copies = Column(pl.Int64(), "copies of the market that it rests on")
+    unseen_p = Column(pl.Float64(), "of the unseen days, not adjusted", unit="probability", nullable=True)
+    starting_wealth = Column(pl.Float64(), "W0: what the look back bought", unit="e-value")
+    credit = Column(pl.String(), "`full`; `no old days` beside a strategy that died lately; `reduced`, a further look")
+    deviation = Column(pl.Float64(), "d0: of its account's daily returns on the days that judged it", unit="fraction")
+    sharpe = Column(pl.Float64(), "what it was validated to earn", unit="annual Sharpe ratio")
+    trade_parity = Column(pl.Float64(), "share of its replays that made the backtest's trades", nullable=True)
+    perturbations = Column(pl.Float64(), "share of the gates that shake it that it passed", nullable=True)
+    near_living = Column(pl.Float64(), "largest correlation with a strategy that lived then; -1 with none")
+
+
+class EvidenceDayTable(Table, dataset="evidence_days", partitions=BY_INTERVAL, written_by="evidence_days"):
+    """One day of one living strategy: what it earned, and the evidence after it. Rows are never changed."""
+
+    id = Column(pl.String(), "identity of the strategy", key=True)
+    stage = Column(pl.String(), "where it stood on that day")
+    source = Column(pl.String(), "`account`: simulated on the day's bars; `ledger`: booked by the trader")
+    recorded = Column(pl.Boolean(), "whether the day has a return; one without leaves the evidence as it was")
+    net_return = Column(pl.Float64(), "after fees, slippage and funding", unit="fraction", nullable=True)
+    deviation = Column(pl.Float64(), "s: known before the day", unit="fraction", nullable=True)
+    standardised = Column(pl.Float64(), "x: the return over it", unit="standard deviations", nullable=True)
+    wealth = Column(pl.Float64(), "W: starting wealth times what the days since have earned", unit="e-value")
+    fresh_wealth = Column(pl.Float64(), "E: W over the starting wealth", unit="e-value")
+    recent_sum = Column(pl.Float64(), "M: standardised returns of late", unit="standard deviations")
+    shortfall = Column(pl.Float64(), "S: CUSUM below half the promise; an alarm above 25", unit="standard deviations")
+    factor = Column(pl.Float64(), "what is left of its size", unit="fraction")
+    fresh_days = Column(pl.Int64(), "days with a return since the starting wealth", unit="days")
+    rows = Column(pl.String(), "hash over this and all earlier days of the strategy")
+
+
+class MoveTable(Table, dataset="moves", partitions=BY_INTERVAL, written_by="deployed_configs, evidence_days"):
+    """One number of one move of a strategy to another stage. Rows are never changed."""
+
+    id = Column(pl.String(), "identity of the strategy", key=True)
+    at = Column(pl.String(), "when, UTC", key=True)
+    start = Column(pl.String(), "stage that it left")
+    end = Column(pl.String(), "stage that it entered", key=True)
+    rule = Column(pl.String(), "way of the table of moves")
+    by = Column(pl.String(), "`machine` or `person`")
+    reason = Column(pl.String(), "why, in a sentence")
+    kind = Column(pl.String(), "what the number is; empty for a move of an earlier version, which had none", key=True)
+    value = Column(pl.Float64(), "the number", nullable=True)
+    bound = Column(pl.Float64(), "the bound that it kept", nullable=True)
+    n = Column(pl.Int64(), "observations that it rests on")
+    source = Column(pl.String(), "hash of the rows that it was computed from")
+
+
+TABLES: Final[tuple[type[Table], ...]] = (
+    DocumentTable,
+    AccountTable,
+    DecisionTable,
+    BirthTable,
+    EvidenceDayTable,
+    MoveTable,
+)

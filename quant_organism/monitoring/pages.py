@@ -18,7 +18,7 @@ _SPELLED = {
     "luck": "chance of luck (Sharpe ratio)",
     "holdout_mean": "chance of luck (mean return)",
     "search_luck": "chance of luck, whole search",
-    "decision": "chance of luck, both together",
+    "decision": "starting wealth, both together",
     "pretest": "chance of luck before the search",
     "holdout": "unseen days",
     "deflated_sharpe": "beats the luck of all trials",

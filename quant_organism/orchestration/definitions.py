@@ -6,7 +6,7 @@ from quant_organism.cycle import Panels, Progress
 from quant_organism.orchestration.assets.deployment import deployed_configs, documents_of_survivors
 from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, panel_of_the_day
-from quant_organism.orchestration.assets.operations import cycle_report, tear_sheets_of_survivors
+from quant_organism.orchestration.assets.operations import cycle_report, evidence_days, tear_sheets_of_survivors
 from quant_organism.orchestration.assets.replay import replays_of_the_day, testnet_validation
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
@@ -54,6 +54,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
                 significance_of_search,
                 decision_of_the_day,
                 documents_of_survivors,
+                evidence_days,
                 deployed_configs,
                 tear_sheets_of_survivors,
                 cycle_report,

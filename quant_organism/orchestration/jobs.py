@@ -1,14 +1,16 @@
 """Jobs: which assets are materialised together, and what the nightly schedule asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, timedelta
 from typing import Final
 
 import dagster as dg
 
 from quant_organism.orchestration.partitions import range_tags
-from quant_organism.orchestration.resources import LakeResource, MarketResource
+from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, launch_config
 from quant_organism.settings import MAX_LOOKBACK_DAYS
+from quant_organism.validation.draws import derived_seed
+from quant_organism.validation.holdout import week_of
 
 MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
 
@@ -35,10 +37,14 @@ evolution_cycle = dg.define_asset_job(
 nightly_evolution = dg.define_asset_job(
     "nightly_evolution",
     selection=dg.AssetSelection.all(),
-    description="A day's market data and the cycle on them: what the schedule runs every night.",
+    description="A day's market data, marks, and the cycle on them; the schedule asks for all of it once a week.",
 )
 
 JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_evolution]
+
+
+MARKS: Final = ("candles", "funding", "sentiment", "evidence_days")
+"""What every night makes; the cycle that opens unseen days and bears strategies is made in a week's first alone."""
 
 
 @dg.schedule(
@@ -46,19 +52,21 @@ JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_ev
     cron_schedule="30 0 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night at 00:30 UTC: the newest complete day, once. Days missed before it are fetched first.",
+    description="Every night at 00:30 UTC: the newest complete day's data, and the marks of all watched strategies; in "
+    "the first night of an ISO week the official cycle as well. Days missed before it are fetched first.",
 )
 def nightly(
-    context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource
+    context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource, search: SearchResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for the cycle of the newest complete day, after the market data that are missing before it."""
+    """Ask for the newest complete day, after the market data that are missing before it; weekly for a cycle."""
     yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
     first, last = market.open().span(market.bars)
-    day = min(yesterday, last)
-    cycles = lake.open().days("cycles", market=market.id, interval=market.interval)
+    day, store = min(yesterday, last), lake.open()
+    cycles = store.days("cycles", market=market.id, interval=market.interval)
     if cycles and cycles[-1] >= day:
         yield dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {cycles[-1]} has run already.")
         return
+    official = official_day(cycles, day)
     missing = _first_missing_day(market, lake, first, day)
     if missing < day:
         yield dg.RunRequest(
@@ -66,7 +74,24 @@ def nightly(
             asset_selection=[dg.AssetKey(name) for name in ("candles", "funding", "sentiment")],
             tags=range_tags(missing, day),
         )
-    yield dg.RunRequest(run_key=f"nightly {market.id} {market.interval} {day}", partition_key=day.isoformat())
+    if official is None:
+        seed = derived_seed(market.id, ",".join(market.symbols or ()), market.interval, str(week_of(day)))
+        yield dg.RunRequest(
+            run_key=f"nightly {market.id} {market.interval} {day}",
+            partition_key=day.isoformat(),
+            run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
+        )
+    else:
+        yield dg.RunRequest(
+            run_key=f"marks {market.id} {market.interval} {day}",
+            partition_key=day.isoformat(),
+            asset_selection=[dg.AssetKey(name) for name in MARKS],
+        )
+
+
+def official_day(cycles: Iterable[date], day: date) -> date | None:
+    """Return the first day of a day's ISO week that has a cycle, none where there is none yet."""
+    return min((other for other in cycles if week_of(other) == week_of(day)), default=None)
 
 
 def _first_missing_day(market: MarketResource, lake: LakeResource, first: date, day: date) -> date:

@@ -1,4 +1,4 @@
-"""The re-evolution sensor: search again when there are newer data, or when a deployed strategy has decayed."""
+"""The re-evolution sensor: search again when data begin a week without a cycle, or when a strategy begins to decay."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,9 +8,9 @@ from typing import Final, Self
 import dagster as dg
 from pydantic import BaseModel
 
-from quant_organism.deployment import DEPLOYED, StrategyConfig
+from quant_organism.deployment import StrategyConfig
 from quant_organism.orchestration.home import is_in_progress
-from quant_organism.orchestration.jobs import evolution_cycle
+from quant_organism.orchestration.jobs import evolution_cycle, official_day
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -21,9 +21,6 @@ from quant_organism.orchestration.resources import (
 
 _ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
-DECAYED_BELOW: Final = 0.5
-"""Share of its validated Sharpe ratio below which a strategy's newest performance counts as decayed."""
-
 
 class Cursor(BaseModel):
     """What the sensor asked for already.
@@ -33,7 +30,7 @@ class Cursor(BaseModel):
     newest_day
         By market and interval, the newest day of data that a cycle was asked for.
     decayed
-        By strategy, the moment of the performance that a search was asked for.
+        By strategy, the moment of the move to decaying that a search was asked for.
     fresh_seeds
         Searches asked for because of decay: each gets a seed of its own, or it would find the same again.
     """
@@ -53,8 +50,8 @@ class Cursor(BaseModel):
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Asks for a cycle when market data are newer than the last cycle's, or when the newest performance of a "
-        "deployed strategy fell below half of its validated Sharpe ratio."
+        "Asks for a cycle when market data have begun an ISO week that has none, or when a strategy was moved to "
+        "decaying: by its shortfall (CUSUM above 25, some 12 % false alarms a year), its size or its drawdown."
     ),
 )
 def re_evolution(
@@ -72,20 +69,24 @@ def re_evolution(
     newest, last = store.days("candles", market=market.id, interval=market.interval)[-1], cycles[-1]
     if (running := _runs_in_progress(context.instance, lake.data_dir)) > 0:
         return dg.SensorResult(skip_reason=f"{here}: newest data {newest}; {running} runs are queued or in progress.")
-    if newest > max(last, cursor.newest_day.get(here, last)):
+    official = official_day(cycles, newest)
+    if official is None and newest > max(last, cursor.newest_day.get(here, last)):
         cursor.newest_day[here] = newest
         request = dg.RunRequest(run_key=f"newer data: {here} {newest}", partition_key=newest.isoformat())
         return dg.SensorResult(run_requests=[request], cursor=cursor.model_dump_json())
-    watched = _watched(strategies, market)
-    fallen = [d for d in watched if _has_decayed(d) and cursor.decayed.get(d.id) != d.performance[-1].observed_at]
+    decaying = _decaying(strategies, market)
+    fallen = [document for document in decaying if cursor.decayed.get(document.id) != document.entered_stage]
     if fallen:
-        cursor.decayed |= {d.id: d.performance[-1].observed_at for d in fallen}
+        cursor.decayed |= {document.id: document.entered_stage for document in fallen}
         cursor.fresh_seeds += 1
         return dg.SensorResult(
             run_requests=[_search_again(fallen, newest, search, search.seed + cursor.fresh_seeds)],
             cursor=cursor.model_dump_json(),
         )
-    return dg.SensorResult(skip_reason=_nothing_to_do(here, newest, last, cursor, watched))
+    asked = cursor.newest_day.get(here)
+    data = f"{here}: newest data {newest}, last cycle {last}" + (f", asked for {asked}" if asked else "")
+    week = f"; its week had its cycle on {official}" if official else ""
+    return dg.SensorResult(skip_reason=f"{data}{week}; {len(decaying)} strategies decay, and were answered already.")
 
 
 def _runs_in_progress(instance: dg.DagsterInstance, data_dir: Path) -> int:
@@ -95,45 +96,18 @@ def _runs_in_progress(instance: dg.DagsterInstance, data_dir: Path) -> int:
     return sum(is_in_progress(instance, run, data_dir) for run in unfinished)
 
 
-def _watched(strategies: StrategiesResource, market: MarketResource) -> list[StrategyConfig]:
+def _decaying(strategies: StrategiesResource, market: MarketResource) -> list[StrategyConfig]:
     return [
         document
-        for document in strategies.open().load_all().documents
-        if document.stage in DEPLOYED
-        and document.performance
-        and document.provenance.market == market.id
-        and document.interval == market.interval
+        for document in strategies.open().load_all(stage="decaying").documents
+        if document.provenance.market == market.id and document.interval == market.interval
     ]
 
 
-def _ratio(document: StrategyConfig) -> float | None:
-    """Return the newest Sharpe ratio as a share of the validated one; nothing where either says nothing."""
-    newest = document.performance[-1].sharpe
-    return newest / document.fitness if newest is not None and document.fitness > 0 else None
-
-
-def _has_decayed(document: StrategyConfig) -> bool:
-    ratio = _ratio(document)
-    return ratio is not None and ratio < DECAYED_BELOW
-
-
 def _search_again(fallen: Sequence[StrategyConfig], day: date, search: SearchResource, seed: int) -> dg.RunRequest:
-    moments = " ".join(f"{d.id}@{d.performance[-1].observed_at}" for d in fallen)
+    moments = " ".join(f"{document.id}@{document.entered_stage}" for document in fallen)
     return dg.RunRequest(
         run_key=f"decayed: {moments}",
         partition_key=day.isoformat(),
         run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
-    )
-
-
-def _nothing_to_do(here: str, newest: date, last: date, cursor: Cursor, watched: Sequence[StrategyConfig]) -> str:
-    asked = cursor.newest_day.get(here)
-    data = f"{here}: newest data {newest}, last cycle {last}" + (f", asked for {asked}" if asked else "")
-    ratios = [ratio for document in watched if (ratio := _ratio(document)) is not None]
-    if not ratios:
-        return f"{data}; 0 deployed strategies have a performance to compare."
-    fallen = sum(ratio < DECAYED_BELOW for ratio in ratios)
-    return (
-        f"{data}; {len(ratios)} deployed strategies were compared, the lowest at {min(ratios):.0%} of its validated "
-        f"Sharpe ratio (below {DECAYED_BELOW:.0%} counts as decayed; {fallen} of them were answered already)."
     )

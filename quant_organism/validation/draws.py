@@ -99,6 +99,11 @@ class DrawStore:
         return self._folder / f"draw-{draw:06d}.parquet"
 
 
+def derived_seed(*parts: str) -> int:
+    """Return the seed that some texts mean: what is drawn by it depends on them and on nobody's choice."""
+    return int.from_bytes(hashlib.sha256("\n".join(parts).encode()).digest()[:4], "big")
+
+
 @dataclass(frozen=True)
 class Remembered:
     """A way to make draws that looks first whether a draw has been made, and keeps what is whole.

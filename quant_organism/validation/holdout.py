@@ -1,9 +1,9 @@
-"""The register of holdout openings: bars that judge a search are read once, and each further look is paid for.
+"""The register of holdout openings: bars that judge a search are read once for each candidate, and on record.
 
 An opening is written before the data are read, so that a crash in between counts as a look; only the very same look may
-be taken up again after it, since it is decided already what it will show. The more often bars were
-looked at, the stronger the evidence that they must give: the p-value doubles with each earlier opening that shares a
-bar with this one, whatever was judged by it. Over any number of openings the total error is at most twice the level.
+be taken up again after it, since it is decided already what it will show. What a look shows is not adjusted: it buys
+its candidate starting wealth, once, and days that nobody has seen decide on money. The first look of a week is the
+official one; the r-th beyond it weighs 2^-r, so that all of a week together weigh at most twice what one does.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market import Panel, Span, check_market_id, encode
+from quant_organism.market.schema import day_of
+from quant_organism.market.stored import read_parts
 from quant_organism.resilience import alone_in, write_file
 from quant_organism.validation.tables import OpeningTable
+
+FIRST_MONDAY: Final = date(1970, 1, 5)
 
 _MOMENT = pl.Datetime("ms", "UTC")
 
@@ -39,21 +43,26 @@ class Opening:
         How many openings share a bar with this one, itself included.
     candidates
         How many strategies are judged in it, all together.
+    rerun
+        r: how many other looks its market and interval had in the same week before; 0: it is the official one.
     """
 
     number: int
     look: str
     nth: int
     candidates: int
-
-    def adjusted(self, p_value: float) -> float:
-        """Return a candidate's p-value after paying for the others and for earlier looks; nan stays nan."""
-        return min(1.0, p_value * self.candidates * 2.0 ** (self.nth - 1)) if p_value == p_value else p_value
+    rerun: int = 0
 
     @property
     def sentence(self) -> str:
         """How often these bars have been opened, for people."""
-        return f"opened for the {_ordinal(self.nth)} time"
+        further = f", look {self.rerun + 1} of its week" if self.rerun else ""
+        return f"opened for the {_ordinal(self.nth)} time{further}"
+
+
+def week_of(day: date) -> int:
+    """Return the number of a day's ISO week, counted from 1970-01-05, so that no year's last week breaks anything."""
+    return (day - FIRST_MONDAY).days // 7
 
 
 class HoldoutRegister:
@@ -108,10 +117,12 @@ class HoldoutRegister:
             opened = self.frame(panel.market).filter(event="opened")
             same = opened.filter(look=look)
             if same.height:
-                return Opening(same["opening"][0], look, same["nth"][0], len(names))
+                return Opening(same["opening"][0], look, same["nth"][0], len(names), same["rerun"][0])
             first, last = (pl.lit(moment).cast(_MOMENT) for moment in (begin, end))
             shared = opened.filter((pl.col("first_bar") < last) & (pl.col("end") > first)).height
-            opening = Opening(opened.height + 1, look, 1 + shared, len(names))
+            week = week_of(day_of(int(panel.times[-1])))
+            rerun = opened.filter(week=week, interval=panel.interval.name).height
+            opening = Opening(opened.height + 1, look, 1 + shared, len(names), rerun)
             row = {
                 "opening": opening.number,
                 "event": "opened",
@@ -123,6 +134,8 @@ class HoldoutRegister:
                 "end": end,
                 "candidates": names,
                 "nth": opening.nth,
+                "week": week,
+                "rerun": rerun,
                 "reason": reason,
                 "result_hash": None,
             }
@@ -195,6 +208,16 @@ class HoldoutRegister:
                 remedy="replay strategies in the data folder of the run that judged them",
             )
 
+    def opening_of(self, market: str, panel_hash: str, candidate: str) -> Opening | None:
+        """Return the first look at a candidate on a panel; None where there was none."""
+        looks = self.frame(market).filter(
+            pl.col("panel_hash") == panel_hash, pl.col("candidates").list.contains(candidate), event="opened"
+        )
+        if looks.is_empty():
+            return None
+        first = looks.sort("opening").row(0, named=True)
+        return Opening(first["opening"], first["look"], first["nth"], len(first["candidates"]), first["rerun"])
+
     def frame(self, market: str) -> pl.DataFrame:
         """Return all events of a market by `OpeningTable`, in the order of the openings.
 
@@ -203,17 +226,13 @@ class HoldoutRegister:
         IntegrityError
             A file is damaged; it is named.
         """
-        rows = []
-        for part in sorted(self._of(market).glob("*.parquet")):
-            try:
-                rows.append(pl.read_parquet(part, glob=False, hive_partitioning=False, schema=OpeningTable.schema))
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise IntegrityError(
-                    f"an opening cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
-                    where=str(part),
-                    remedy="bring it back from a backup: without it nobody knows how often these bars were read",
-                ) from error
-        return pl.concat(rows) if rows else OpeningTable.empty()
+        try:
+            return read_parts(OpeningTable, sorted(self._of(market).glob("*.parquet")))
+        except IntegrityError as error:
+            remedy = "bring it back from a backup: without it nobody knows how often these bars were read"
+            raise IntegrityError(
+                f"an opening cannot be read: {error.what}", where=error.where, remedy=remedy
+            ) from error
 
     def _of(self, market: str) -> Path:
         return self._folder / f"market={check_market_id(market)}"

@@ -162,6 +162,8 @@ class SearchSignificance:
         Families that the reruns leave out: the p-values do not cover what they found.
     seconds_per_draw
         What a copy took, from the previous one to it; 0 where all were kept from before.
+    missing
+        Copies that were planned, and cut short by a time limit or lost; each counts as one that did at least as well.
     """
 
     kind: NullKind
@@ -173,6 +175,7 @@ class SearchSignificance:
     undefined: int
     left_out: tuple[str, ...]
     seconds_per_draw: float
+    missing: int = 0
 
     @property
     def p_value(self) -> float:
@@ -190,6 +193,9 @@ class SearchSignificance:
         """The answer for people."""
         if math.isnan(self.p_value):
             return "The search found nothing that traded enough, so there is nothing to be significant."
+        if self.missing:
+            short = _cut_short(self.draws, self.wanted)
+            return f"{short}; until then those not made count against it: p = {self.p_value:.3g}"
         what = _primary(self.sharpe)
         copies = "1 copy" if self.draws == 1 else f"{self.draws} copies"
         found = (
@@ -209,7 +215,7 @@ class SearchSignificance:
 
 @dataclass(frozen=True)
 class Incomplete(NotRun):
-    """A test that was cut short: how far it came decides nothing. What was made is kept, so that it can go on.
+    """A test that was cut short before the market itself was searched. What was made is kept, so that it can go on.
 
     Attributes
     ----------
@@ -244,8 +250,8 @@ def search_significance(
     draws
         Copies B that are planned; 19 reach 0.05, 99 reach 0.01. Fewer are made only where the answer is clear before.
     minutes
-        Time after which no draw is begun any more; None: none. Draws that were kept take no time. It interrupts, and
-        decides nothing: where a draw is missing, there is no p-value.
+        Time after which no draw is begun any more; None: none. Draws that were kept take no time. Each draw that is
+        missing then counts as one that did at least as well: what was cut short can only be more cautious.
     make
         Makes draws in place of `searched`, such as one that remembers them.
     left_out
@@ -260,8 +266,8 @@ def search_significance(
     Returns
     -------
     SearchSignificance or NotRun
-        Not run on less than 90 days or without a family; `Incomplete` where time was up before every draw was made, or
-        where a draw could not be made whole.
+        Not run on less than 90 days or without a family; `Incomplete` where time was up before the market itself was
+        searched, or where that search could not be made whole.
 
     Raises
     ------
@@ -290,14 +296,16 @@ def search_significance(
         exceedances += number > 0 and found[primary] >= done[0][primary]
         if exceedances == STOP_AFTER:
             break
-    if any(found.get(LOST) for found in done) or (len(done) <= draws and exceedances < STOP_AFTER):
-        return _incomplete(sum(not found.get(LOST) for found in done[1:]), draws)
-    return _judged(done, searched.kind, draws, left_out, (clock() - began) / len(done))
+    whole = [found for found in done if not found.get(LOST)]
+    if not done or done[0].get(LOST):
+        return Incomplete(_cut_short(len(whole), draws), len(whole), draws)
+    is_clear = exceedances == STOP_AFTER and len(whole) == len(done)
+    missing = 0 if is_clear else draws + 1 - len(whole)
+    return _judged(whole, searched.kind, draws, left_out, (clock() - began) / len(done), missing)
 
 
-def _incomplete(made: int, planned: int) -> Incomplete:
-    reason = f"incomplete: {made} of {planned} copies; go on with `quant-organism run --resume-copies`"
-    return Incomplete(reason, made, planned)
+def _cut_short(made: int, planned: int) -> str:
+    return f"incomplete: {made} of {planned} copies; go on with `quant-organism run --resume-copies`"
 
 
 def _primary(real: Statistics) -> str:
@@ -306,14 +314,14 @@ def _primary(real: Statistics) -> str:
 
 
 def _judged(
-    done: Sequence[Statistics], kind: NullKind, wanted: int, left_out: Sequence[str], seconds: float
+    done: Sequence[Statistics], kind: NullKind, wanted: int, left_out: Sequence[str], seconds: float, missing: int
 ) -> SearchSignificance:
     real, copies = done[0], done[1:]
     names = [name for name in real if name != LOST]
     p_values: dict[str, SimulatedP | NotRun] = {}
     before: SimulatedP | NotRun | None = None
     for name in names:
-        own = simulated_p_value(real[name], [copy[name] for copy in copies], stop_after=STOP_AFTER)
+        own = simulated_p_value(real[name], [copy[name] for copy in copies], stop_after=STOP_AFTER, missing=missing)
         if name != COMMITTEE:
             own = before = _no_better_than(before, own)
         p_values[name] = own
@@ -327,6 +335,7 @@ def _judged(
         undefined=sum(math.isnan(copy[COMMITTEE]) for copy in copies),
         left_out=tuple(left_out),
         seconds_per_draw=seconds,
+        missing=missing,
     )
 
 

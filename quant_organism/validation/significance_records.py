@@ -60,7 +60,7 @@ def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:
     """Return one row per statistic, the committee first: `measured`, or why not.
 
     `not_run` comes with the reason. `incomplete`, where the repetitions were cut short, with the number of copies that
-    are made and how to go on; it has no p-value.
+    are made and how to go on; copies that are missing count in its p-value as if they had done at least as well.
     """
     if isinstance(result, NotRun):
         unknown: dict[str, Any] = {"statistic": "committee", "status": "not_run", "sentence": result.reason}
@@ -77,7 +77,11 @@ def significance_frame(result: SearchSignificance | NotRun) -> pl.DataFrame:
             "left_out": list(result.left_out),
         }
         if isinstance(found, SimulatedP):
-            row |= {"status": "measured", "p_value": found.p_value, "draws": found.draws}
+            row |= {
+                "status": "incomplete" if result.missing else "measured",
+                "p_value": found.p_value,
+                "draws": found.draws,
+            }
             row |= {"exceedances": found.exceedances, "sentence": result.sentence}
         else:
             row |= {"status": "not_run", "draws": result.draws, "sentence": found.reason}

@@ -57,7 +57,9 @@ class NullDrawTable(
     value = Column(pl.Float64(), "its value; NaN where it is undefined")
 
 
-class OpeningTable(Table, dataset="holdout_openings", partitions=("market",), written_by="backtest_validation"):
+class OpeningTable(
+    Table, dataset="holdout_openings", partitions=("market",), written_by="backtest_validation", version=2
+):
     """One event in the register of looks at unseen days; never changed, never removed."""
 
     opening = Column(pl.Int64(), "number of the opening in the market's register", key=True)
@@ -70,6 +72,10 @@ class OpeningTable(Table, dataset="holdout_openings", partitions=("market",), wr
     end = Column(TIMESTAMP, "when the span ends", unit="UTC")
     candidates = Column(pl.List(pl.String()), "identities of the strategies that are judged")
     nth = Column(pl.Int64(), "how many openings share a bar with this one, itself included")
+    week = Column(pl.Int64(), "ISO week of the panel's last day, counted from 1970-01-05", since=2, default=-1)
+    rerun = Column(
+        pl.Int64(), "r: looks of its market, interval and week before it; 0 is the official one", since=2, default=0
+    )
     reason = Column(pl.String(), "what it was opened for")
     result_hash = Column(pl.String(), "SHA-256 of what it showed; none before it was read", nullable=True)
 

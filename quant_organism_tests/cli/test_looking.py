@@ -42,6 +42,30 @@ def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished
     assert document["id"] == best
 
 
+def test_the_life_of_a_strategy_is_told_and_two_are_compared(call: Call, finished_run: Finished) -> None:
+    best, *others = (row["id"] for row in asked(call, finished_run, "strategies", "list")["strategies"])  # type: ignore[call-overload]
+    told: Any = asked(call, finished_run, "strategies", "history", best)
+    assert [(move["to"], move["rule"]) for move in told["moves"]] == [("born", "birth")]
+    counted: Any = asked(call, finished_run, "strategies", "summary")
+    assert counted["stages"]["born"] == 1 + len(others)
+    same: Any = asked(call, finished_run, "strategies", "diff", best, best)
+    assert same["differences"] == {}
+    for command in (("history", best), ("summary",), ("diff", best, best)):
+        assert call("strategies", *command, "--data-dir", finished_run.data_dir).code == 0
+
+
+def test_a_person_s_yes_moves_nobody_whose_days_were_never_booked(call: Call, finished_run: Finished) -> None:
+    best = asked(call, finished_run, "strategies", "list", "--limit", "1")["strategies"][0]["id"]  # type: ignore[call-overload]
+    for arguments in (("performance", best), ("move", best, "live", "--reason", "y")):
+        said = call("strategies", *arguments, "--data-dir", finished_run.data_dir)
+        assert said.code == 2
+        assert "never watched" in said.err
+    assert asked(call, finished_run, "strategies", "mark")[0]["rows"] == 0
+    said = call("strategies", "move", best, "rich", "--reason", "y", "--data-dir", finished_run.data_dir)
+    assert said.code == 2
+    assert "no stage 'rich'" in said.err
+
+
 def test_an_account_shows_what_can_be_executed(call: Call, finished_run: Finished) -> None:
     best = asked(call, finished_run, "strategies", "list", "--limit", "1")["strategies"][0]["id"]  # type: ignore[call-overload]
     small, usual = (

@@ -108,7 +108,7 @@ def test_who_survived_may_go_as_far_as_it_has_earned_and_says_what_decided():
         judged = {judgement.verdict.gate: judgement.verdict for judgement in review.judgements}
         assert found.numbers["unseen_p"] == judged["holdout_mean"].value
         assert found.n["unseen_p"] == judged["holdout_mean"].n_used
-        assert found.numbers["gates"] == 1.0
+        assert (found.numbers["gates"], found.numbers["stage_days"]) == (1.0, 0)
         assert "pretest_p" not in found.numbers  # it was not made here
         assert len(found.source) == 16
     assert earned(reviewed(luck())) == {}

@@ -173,7 +173,7 @@ draws.write(1, {"committee": 1.0})
 print(json.dumps({
     "package": sys.modules["quant_organism"].__file__,
     "opening": grounds.opening.number,
-    "p": grounds.opening.adjusted(0.02),
+    "rerun": grounds.opening.rerun,
     "kept": kept,
     "search": code_identity("quant_organism.evolution.cycle"),
     "replay": Replayer(candidate.committee.members, panel, Costs(), ()).identity(0),
@@ -204,7 +204,7 @@ def test_code_outside_the_closure_leaves_looks_and_kept_work_as_they_are_and_cod
             source.write("# A remark.\n")
 
     first = look()
-    assert (first["opening"], first["p"], first["kept"]) == (1, 0.02, False)
+    assert (first["opening"], first["rerun"], first["kept"]) == (1, 0, False)
     comment("cli/run.py")
     comment("monitoring/report.py")
     comment("evolution/comparison.py")  # what is taken from the face of its room does not need it
@@ -213,6 +213,6 @@ def test_code_outside_the_closure_leaves_looks_and_kept_work_as_they_are_and_cod
     assert look() == first | {"kept": True}
     comment("backtest/kernel.py")
     other = look()
-    assert (other["opening"], other["p"], other["kept"]) == (2, 0.04, False)
+    assert (other["opening"], other["rerun"], other["kept"]) == (2, 1, False)
     assert other["search"] != first["search"]
     assert other["replay"] != first["replay"]

@@ -39,7 +39,8 @@ GRAPH = {
         for name in ("validated_strategies", "validation_verdicts")
     },
     **dict.fromkeys(("strategy_configs", "strategy_accounts"), ("deployment", SURVIVED)),
-    "deployed_configs": ("deployment", SURVIVED | {"strategy_configs"}),
+    "evidence_days": ("operations", {"candles", "funding"}),
+    "deployed_configs": ("deployment", SURVIVED | {"strategy_configs", "evidence_days"}),
     "tear_sheets": ("operations", SURVIVED | {"candidate_returns", "strategy_accounts"}),
     "cycle_report": (
         "operations",
@@ -94,7 +95,7 @@ def test_every_asset_but_the_report_shows_the_columns_of_its_table_and_those_of_
         shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
         assert [column.name for column in shown.columns] == table_named(name).schema.names()
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "as_described"}
-    assert checked == made - {"candles", "funding", "sentiment"}
+    assert checked == made - {"candles", "funding", "sentiment", "evidence_days"}
 
 
 def test_every_asset_has_one_partition_per_complete_utc_day(definitions: dg.Definitions) -> None:

@@ -1,12 +1,14 @@
 """The nightly schedule, on a real instance and a real lake."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
-from quant_organism.orchestration.jobs import nightly
+from quant_organism.evolution.tables import CycleTable
+from quant_organism.market.lake import Lake
+from quant_organism.orchestration.jobs import MARKS, nightly
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
 
 
@@ -61,6 +63,29 @@ def test_a_clock_that_went_back_asks_for_no_earlier_day(finished: Workshop, work
     assert f"the cycle of {LAST} has run already" in (data.skip_message or "")
 
 
+def test_a_night_of_a_week_that_had_its_cycle_asks_for_data_and_marks_alone(workshop: Workshop) -> None:
+    """The cycle of Monday the 15th opened the week's unseen days; Tuesday opens nothing and bears nobody."""
+    workshop.ingest(FIRST, date(2024, 4, 15))
+    where = {"market": workshop.market.id, "interval": "1h"}
+    lake = Lake(workshop.settings.data_dir / "lake")
+    row = dict.fromkeys(CycleTable.schema, "") | {"seed": 0}
+    lake.table(CycleTable, cycle="c").write(CycleTable.frame([row]), **where, day=date(2024, 4, 15))
+    (marks,) = evaluate(workshop, night(17)).run_requests
+    assert marks.partition_key == "2024-04-16"
+    assert {key.to_user_string() for key in marks.asset_selection} == set(MARKS)
+    assert "evolved_population" not in MARKS
+    *_, cycle = evaluate(workshop, night(23)).run_requests
+    assert (cycle.partition_key, cycle.asset_selection) == ("2024-04-22", None)
+
+
+def test_the_official_cycle_s_seed_is_nobody_s_choice(workshop: Workshop) -> None:
+    def seed(day: int) -> int:
+        *_, cycle = evaluate(workshop, night(day)).run_requests
+        return int(cycle.run_config["resources"]["search"]["config"]["seed"])
+
+    assert seed(16) == seed(17) != seed(23)
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_the_same_night_asks_under_the_same_key(workshop: Workshop, again: bool) -> None:
     first, second = (evaluate(workshop, night(16)).run_requests for _ in range(2))
@@ -74,6 +99,7 @@ def test_what_a_night_asks_for_runs_to_the_end(workshop: Workshop) -> None:
             instance=workshop.instance,
             partition_key=request.partition_key,
             asset_selection=request.asset_selection,
+            run_config=request.run_config,
             tags=dict(request.tags) if request.partition_key is None else None,
         )
         assert result.success

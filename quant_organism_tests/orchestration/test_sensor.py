@@ -9,8 +9,6 @@ import orjson
 import polars as pl
 import pytest
 
-from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.records import Performance
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.market.lake import Lake
 from quant_organism.orchestration.home import COMMAND_TAG
@@ -44,31 +42,21 @@ def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
         yield workshop
 
 
-def watched(workshop: Workshop) -> tuple[StrategyRepository, StrategyConfig]:
-    """Return the best strategy, moved to shadow: 120 days are too few for the evidence that it would need."""
+def decayed(workshop: Workshop, at: str = "2024-05-04") -> str:
+    """Move the best strategy to decaying, by records made for it; return which."""
     repository = StrategyRepository(workshop.settings.data_dir / "strategies")
     document = repository.load_all().documents[0]
-    if document.stage == "born":
-        document = repository.move(
-            document.id, "shadow", at=LAST.isoformat(), reason="a test's", records=records("one look")
-        )
-    return repository, document
+    for rule in ("one look", "night door") if document.stage == "born" else ("recovered", "day door"):
+        to = "paper" if rule.endswith("door") else "shadow"
+        repository.move(document.id, to, at=at, reason="a test's", records=records(rule))
+    repository.move(document.id, "decaying", at=at, reason="a test's", records=records("shortfall"))
+    return document.id
 
 
 def searched(workshop: Workshop) -> pl.DataFrame:
     """Return what the newest search of the last day has tried."""
     lake = Lake(workshop.settings.data_dir / "lake")
     return lake.read("evolved_population", market=workshop.market.id, interval="1h", start=LAST, end=LAST)
-
-
-def observe(workshop: Workshop, share: float, at: str = "2024-05-04") -> str:
-    """Record a performance at some share of the validated Sharpe ratio; return whose."""
-    repository, document = watched(workshop)
-    record = Performance(
-        observed_at=at, days=5, trades=9, sharpe=share * document.fitness, total_return=0.0, max_drawdown=0.1
-    )
-    repository.update_performance(document.id, record)
-    return document.id
 
 
 def test_before_any_cycle_it_waits_for_a_person(workshop: Workshop) -> None:
@@ -78,7 +66,16 @@ def test_before_any_cycle_it_waits_for_a_person(workshop: Workshop) -> None:
 def test_nothing_new_is_skipped_with_the_numbers(evolved: Workshop) -> None:
     told = reason(evaluate(evolved))
     assert f"newest data {EARLIER}, last cycle {EARLIER}" in told
-    assert "0 deployed strategies have a performance" in told
+    assert f"its week had its cycle on {EARLIER}; 0 strategies decay" in told
+
+
+def test_newer_data_of_a_week_that_had_its_cycle_ask_for_none(evolved: Workshop) -> None:
+    """Before, every night opened the unseen days once more, and promotion became impossible within a week."""
+    evolved.ingest(EARLIER, EARLIER + timedelta(days=6))
+    assert f"its week had its cycle on {EARLIER}" in reason(evaluate(evolved))
+    evolved.ingest(EARLIER, EARLIER + timedelta(days=7))
+    (request,) = evaluate(evolved).run_requests or ()
+    assert request.partition_key == (EARLIER + timedelta(days=7)).isoformat()
 
 
 def test_newer_data_ask_for_a_cycle_of_the_newest_day_once(evolved: Workshop) -> None:
@@ -99,19 +96,19 @@ def test_what_newer_data_ask_for_settles_the_matter(evolved: Workshop) -> None:
     assert f"newest data {LAST}, last cycle {LAST}" in reason(evaluate(evolved, None))
 
 
-def test_a_fall_below_half_of_the_validated_sharpe_asks_for_another_search(deployed: Workshop) -> None:
-    id = observe(deployed, 0.49)
+def test_a_strategy_that_begins_to_decay_asks_for_another_search_once(deployed: Workshop) -> None:
+    id = decayed(deployed)
     first = evaluate(deployed)
     (request,) = first.run_requests or ()
     assert request.partition_key == LAST.isoformat()
     assert id in str(request.run_key)
     assert request.run_config["resources"]["search"]["config"]["seed"] != deployed.settings.seed
     assert request.run_config["resources"]["search"]["config"]["profile"] == deployed.settings.profile
-    assert "answered already" in reason(evaluate(deployed, first.cursor))
+    assert "1 strategies decay, and were answered already" in reason(evaluate(deployed, first.cursor))
 
 
 def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) -> None:
-    observe(deployed, 0.1)
+    decayed(deployed)
     (request,) = evaluate(deployed).run_requests or ()
     before = searched(deployed)
     assets = ("market_panel", "edge_pretest", "evolved_population")
@@ -119,15 +116,10 @@ def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) 
     assert not searched(deployed).equals(before)
 
 
-def test_half_is_not_yet_decayed(deployed: Workshop) -> None:
-    observe(deployed, 0.51)
-    assert "the lowest at 51%" in reason(evaluate(deployed))
-
-
 def test_a_later_fall_of_the_same_strategy_is_asked_for_again(deployed: Workshop) -> None:
-    observe(deployed, 0.4)
+    decayed(deployed)
     first = evaluate(deployed)
-    observe(deployed, 0.3, at="2024-05-09")
+    decayed(deployed, at="2024-06-09")
     second = evaluate(deployed, first.cursor)
     assert second.run_requests
     seeds = [r.run_requests[0].run_config["resources"]["search"]["config"]["seed"] for r in (first, second)]  # type: ignore[index]
@@ -135,9 +127,9 @@ def test_a_later_fall_of_the_same_strategy_is_asked_for_again(deployed: Workshop
 
 
 def test_a_retired_strategy_no_longer_matters(deployed: Workshop) -> None:
-    id = observe(deployed, 0.1)
-    watched(deployed)[0].archive(id, "test", at="2024-05-10")
-    assert "asked" not in reason(evaluate(deployed))
+    id = decayed(deployed)
+    StrategyRepository(deployed.settings.data_dir / "strategies").archive(id, "test", at="2024-05-10")
+    assert "0 strategies decay" in reason(evaluate(deployed))
 
 
 def test_while_an_import_goes_on_nothing_is_asked(evolved: Workshop) -> None:

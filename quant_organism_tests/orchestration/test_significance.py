@@ -95,7 +95,8 @@ def test_what_a_time_limit_cuts_short_is_incomplete_and_goes_on_to_the_same_byte
     kept = last.read_bytes()
     last.unlink()
     row = measured(minutes=0.0).row(0, named=True)
-    assert (row["status"], row["p_value"], row["draws"]) == ("incomplete", None, 1)
+    assert (row["status"], row["draws"]) == ("incomplete", 1)
+    assert row["p_value"] >= 2 / 3
     assert row["sentence"].startswith("incomplete: 1 of 2 copies; go on with")
     assert measured().equals(before)
     assert last.read_bytes() == kept

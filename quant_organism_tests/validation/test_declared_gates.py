@@ -6,6 +6,7 @@ from quant_organism.errors import InputError
 from quant_organism.validation.profile import KINDS, Profile
 
 DEFAULTS = {
+    "decision": {"unseen_at_most": 0.25},
     "backtest": {"at_least": None, "at_most": None},
     "positive_windows": {"span": "walk_forward", "windows": 4},
     "backtest_overfitting": {"blocks": 12},
@@ -38,7 +39,7 @@ NEEDED = {
     "holdout_mean": {"at_most": 0.05},
     "pretest": {"at_most": 0.05},
     "search_luck": {"at_most": 0.05},
-    "decision": {"at_most": 0.05},
+    "decision": {"at_least": 1.748163},
 }
 SHARE = (0, 1, -0.01, 1.01)
 COUNT = (1, 1_000, 0, 1_001)
@@ -75,7 +76,8 @@ BOUNDS = {
     ("holdout_mean", "at_most"): (1e-9, 1 - 1e-9, 0, 1),
     ("pretest", "at_most"): (1e-9, 1 - 1e-9, 0, 1),
     ("search_luck", "at_most"): (1e-9, 1 - 1e-9, 0, 1),
-    ("decision", "at_most"): (1e-9, 1 - 1e-9, 0, 1),
+    ("decision", "at_least"): (1e-9, 1e9, 0, float("inf")),
+    ("decision", "unseen_at_most"): (1e-9, 1, 0, 1.01),
 }
 
 

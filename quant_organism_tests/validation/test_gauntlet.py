@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,9 @@ from quant_organism.evolution.candidates import Candidate
 from quant_organism.strategies import Committee
 from quant_organism.validation.case import Case, PValue
 from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.gates.significance import CombinedSignificance
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, anybody_left, run_gauntlet
+from quant_organism.validation.holdout import Opening
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import (
     metrics_frame,
@@ -61,13 +64,38 @@ def test_with_evidence_from_search_and_unseen_days_it_goes_to_paper():
     assert (review.standing, review.why) == ("paper", "passed every gate of profile test")
 
 
-def test_the_decision_combines_both_p_values_by_fisher():
+def test_the_decision_is_the_starting_wealth_that_both_p_values_buy():
     (review,) = run_gauntlet(again(edge(), search_p=0.05), PROFILE)
     found = {judgement.verdict.gate: judgement.verdict for judgement in review.judgements}
     unseen = found["holdout_mean"].value
-    product = 0.05 * unseen
-    assert found["decision"].value == pytest.approx(product * (1 - np.log(product)))
+    assert found["decision"].value == pytest.approx(1 / (4 * np.sqrt(0.05 * unseen)))
     assert found["decision"].n_used == 99
+
+
+@pytest.mark.parametrize(
+    ("search", "unseen", "rerun", "candidates", "wealth", "status"),
+    [
+        (0.1, 0.2, 0, 1, 1.767767, "passed"),
+        (0.1, 0.205, 0, 1, 1.746076, "failed"),
+        (0.001, 0.25, 0, 1, 15.811388, "passed"),
+        (0.001, 0.2501, 0, 1, 15.808227, "failed"),
+        (0.01, 0.01, 1, 1, 12.5, "passed"),
+        (0.01, 0.01, 4, 1, 1.5625, "failed"),
+        (0.01, 0.01, 0, 5, 5.0, "passed"),
+    ],
+)
+def test_the_door_is_wealth_with_a_veto_of_the_unseen_days(search, unseen, rerun, candidates, wealth, status):
+    """Further looks of a week halve it, and candidates that are looked at together share it."""
+    grounds = SimpleNamespace(
+        significance={"committee": PValue(search, 99)},
+        candidates=(),
+        opening=Opening(number=5, look="x", nth=5, candidates=candidates, rerun=rerun),
+    )
+    seen = Verdict("holdout", "holdout_mean", "passed", unseen, 0.5, 278, "so")
+    case = Case(SimpleNamespace(origin="committee", id="a"), grounds, [seen])
+    verdict = CombinedSignificance(at_least=1.748163).judge(case)
+    assert (verdict.value, verdict.status) == (pytest.approx(wealth, abs=1e-6), status)
+    assert ("vetoed" in verdict.reason) == (unseen > 0.25)
 
 
 def test_without_an_edge_nothing_is_earned_here():
@@ -227,7 +255,7 @@ def test_what_did_not_run_says_why_and_never_passes(changes, gate, words):
     assert review.standing == "shadow"
 
 
-def test_clones_have_the_same_verdicts_and_each_pays_for_the_others():
+def test_clones_have_the_same_verdicts_whose_p_values_do_not_depend_on_how_many_they_are():
     found = edge()
     (candidate,) = found.search.candidates
     alone = run_gauntlet(again(found), PROFILE, every_gate=True)
@@ -237,7 +265,7 @@ def test_clones_have_the_same_verdicts_and_each_pays_for_the_others():
     paid = [
         next(j.verdict.value for j in r.judgements if j.verdict.gate == "holdout_mean") for r in (alone[0], clones[0])
     ]
-    assert paid[1] == pytest.approx(3 * paid[0])
+    assert paid[1] == paid[0]
 
 
 def test_champions_have_the_p_value_of_their_rank():

@@ -159,7 +159,7 @@ def test_few_copies_say_how_uncertain_they_are(edge: Panel):
     assert "not enough to tell; 10 more would be" in result.sentence
 
 
-def test_a_time_limit_interrupts_and_decides_nothing(edge: Panel):
+def test_what_a_time_limit_cuts_short_counts_against_the_search(edge: Panel):
     seconds = count()
     result = search_significance(
         searched(edge),
@@ -168,9 +168,10 @@ def test_a_time_limit_interrupts_and_decides_nothing(edge: Panel):
         make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
         clock=lambda: float(next(seconds)) * 2,
     )
-    assert isinstance(result, Incomplete)
-    assert (result.made, result.planned) == (4, 19)
-    assert result.reason.startswith("incomplete: 4 of 19 copies; go on with")
+    assert isinstance(result, SearchSignificance)
+    assert (result.draws, result.wanted, result.missing) == (4, 19, 15)
+    assert result.p_value == pytest.approx(16 / 20)
+    assert result.sentence.startswith("incomplete: 4 of 19 copies; go on with")
     at_once = search_significance(searched(edge), minutes=0.0, make=table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     assert isinstance(at_once, Incomplete)
     assert (at_once.made, at_once.planned) == (0, 99)
@@ -191,9 +192,11 @@ def test_what_was_cut_short_goes_on_to_the_same_bytes_on_any_number_of_processes
     make = Remembered(one, DrawStore(tmp_path / "cut", "search", one.identity))
     clock = iter([0.0, 0.0, 0.0, *[60.0] * 9])
     cut = search_significance(one, draws=4, minutes=1, make=make, processes=processes, clock=lambda: next(clock))
-    assert isinstance(cut, Incomplete)
-    assert cut.made == 1
-    assert significance_frame(cut).select("status", "p_value", "draws").row(0) == ("incomplete", None, 1)
+    assert isinstance(cut, SearchSignificance)
+    assert (cut.draws, cut.missing) == (1, 3)
+    frame = significance_frame(cut)
+    assert frame.select("status", "draws").row(0) == ("incomplete", 1)
+    assert frame[0, "p_value"] >= 4 / 5
     resumed = significance_frame(measured(one, draws=4, make=make, processes=processes))
     whole = significance_frame(measured(one, draws=4))
     assert resumed.write_ipc(None).getvalue() == whole.write_ipc(None).getvalue()
@@ -213,14 +216,14 @@ def test_nobody_is_promoted_beyond_shadow_on_copies_that_were_cut_short():
     assert standings == {"cut": {"shadow"}, "whole": {"paper"}}
 
 
-def test_a_copy_of_which_a_batch_was_lost_is_not_kept_and_decides_nothing(edge: Panel, tmp_path: Path):
+def test_a_copy_of_which_a_batch_was_lost_is_not_kept_and_counts_against_the_search(edge: Panel, tmp_path: Path):
     whole, lost = table((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), {3}
     make = Remembered(
         lambda draw: dict(whole(draw)) | {"lost batches": float(draw in lost)}, DrawStore(tmp_path, "search", {})
     )
     cut = search_significance(searched(edge), draws=9, make=make)
-    assert isinstance(cut, Incomplete)
-    assert (cut.made, cut.planned) == (8, 9)
+    assert isinstance(cut, SearchSignificance)
+    assert (cut.draws, cut.missing, cut.p_value) == (8, 1, pytest.approx(2 / 10))
     assert [draw for draw in range(10) if not make.keeps(draw)] == [3]
     lost.clear()
     assert measured(searched(edge), draws=9, make=make).p_value == pytest.approx(0.1)

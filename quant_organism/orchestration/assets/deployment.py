@@ -73,7 +73,8 @@ def documents_of_survivors(
     yield from outputs_of(frames, shown)
 
 
-@dg.asset(group_name="deployment", partitions_def=DAILY, kinds={"json", "parquet"})
+# Seats that the marks of the day have freed are free for the newcomers of its night.
+@dg.asset(group_name="deployment", partitions_def=DAILY, deps=["evidence_days"], kinds={"json", "parquet"})
 def deployed_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

@@ -1,10 +1,12 @@
 """Group operations: what people read about a cycle."""
 
+from datetime import date
+
 import dagster as dg
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.deployment import read_accounts
+from quant_organism.deployment import mark_days, read_accounts
 from quant_organism.evolution import read_candidates
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
@@ -17,11 +19,46 @@ from quant_organism.orchestration.resources import (
     ReportsResource,
     SearchResource,
     SignificanceResource,
+    StrategiesResource,
     open_cycle,
 )
 from quant_organism.validation import Subject, examine
 
 _SHEETS = "tear_sheets"
+
+
+@dg.asset(group_name="operations", partitions_def=DAILY, deps=["candles", "funding"], kinds={"numba", "parquet"})
+def evidence_days(
+    context: dg.AssetExecutionContext,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    strategies: StrategiesResource,
+) -> dg.MaterializeResult[None]:
+    """What every watched strategy earned on each new day up to this one, its evidence, and the moves that this opens.
+
+    Days that are booked stay as they are.
+    """
+    day = date.fromisoformat(context.partition_key)
+    marked = mark_days(
+        lake.open(),
+        strategies.open(),
+        market=market.id,
+        interval=market.bars,
+        through=day,
+        equity_usd=search.equity_usd,
+    )
+    rows = [
+        {"day": when, "strategy": move.id, "from": move.start, "to": move.rule.end, "rule": move.rule.name}
+        for when, move in marked.moves
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "days": len(marked.days),
+            "rows": marked.rows,
+            "moves": table(pl.DataFrame(rows)) if rows else "none",
+        }
+    )
 
 
 @dg.asset(name=_SHEETS, group_name="operations", partitions_def=DAILY, kinds={"numba", "html"})

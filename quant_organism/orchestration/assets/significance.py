@@ -64,7 +64,7 @@ def significance_of_search(
     what the same search shows by luck alone, and the p-value. Families that fit models are left out and named. Unless
     every gate is wanted, nothing is repeated where the test before the search found nothing, or where the backtest has
     left nobody. Every repetition is kept in `null_draws`: where a time limit has cut them short, the status is
-    `incomplete`, there is no p-value, and another run goes on from there to the same bytes.
+    `incomplete`, those that are missing count against the search, and another run goes on to the same bytes.
     """
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     before = read_judgements(backtest_validation, cycle.plan.gates)

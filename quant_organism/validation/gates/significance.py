@@ -14,9 +14,9 @@ from quant_organism.validation.case import Case, PValue
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.statistics.bootstrap import mean_return_test
 from quant_organism.validation.statistics.evidence import NotRun, too_few
-from quant_organism.validation.statistics.p_values import fisher
+from quant_organism.validation.statistics.sequential import starting_wealth
 from quant_organism.validation.statistics.sharpe import MIN_PERIODS, probabilistic_sharpe_ratio, sharpe_moments
-from quant_organism.validation.verdict import Stage, Status, Verdict
+from quant_organism.validation.verdict import Stage, Verdict
 
 
 class AtMostP(Gate):
@@ -61,12 +61,11 @@ class HoldoutP(AtMostP):
         chance = self.chance(returns, case.grounds.seed)
         if isinstance(chance, NotRun):
             return self.without(chance.reason, len(returns))
-        adjusted = opening.adjusted(chance)
         reason = (
-            f"without an edge, the best of {opening.candidates} does as well with probability {adjusted:.3g} "
-            f"(these days are {opening.sentence}); at most {self.at_most:.3g} accepted"
+            f"without an edge, it does as well with probability {chance:.3g} (these days are {opening.sentence}); "
+            f"at most {self.at_most:.3g} accepted"
         )
-        return self.at_most_threshold(adjusted, len(returns), reason)
+        return self.at_most_threshold(chance, len(returns), reason)
 
     @abstractmethod
     def chance(self, returns: NDArray[np.float64], seed: int) -> float | NotRun:
@@ -128,13 +127,33 @@ class SearchLuck(AtMostP):
         return self.at_most_threshold(found.p_value, found.draws, reason)
 
 
-class CombinedSignificance(AtMostP):
-    """The decision: the search's p-value and that of the unseen days, combined (Fisher).
+class CombinedSignificance(Gate):
+    """The decision: the starting wealth that search and unseen days buy, 1 / (4 sqrt(p_s p_h)).
 
-    Both rest on days of their own. The gate `holdout_mean` has to stand in the same profile.
+    Both rest on days of their own. It is shared by the candidates that were looked at together, and halved for
+    each further look of the week. The gate `holdout_mean` has to stand in the same profile.
+
+    Parameters
+    ----------
+    at_least
+        Starting wealth that is needed: 1.748163 is Fisher's .10, 2.679521 his .05.
+    unseen_at_most
+        Largest p-value of the unseen days, however good the search.
     """
 
     kind: ClassVar[str] = "decision"
+    at_least: float = Field(gt=0, allow_inf_nan=False)
+    unseen_at_most: float = Field(0.25, gt=0, le=1)
+
+    @property
+    def stage(self) -> Stage:
+        """Significance."""
+        return "significance"
+
+    @property
+    def threshold(self) -> float:
+        """The starting wealth."""
+        return self.at_least
 
     def judge(self, case: Case) -> Verdict:
         """Combine the two p-values; without either there is no decision, and so no promotion."""
@@ -145,15 +164,16 @@ class CombinedSignificance(AtMostP):
         if luck is None or math.isnan(luck.value):
             why = "they were not looked at" if luck is None else luck.reason
             return self.without(f"the unseen days have no p-value: {why}")
-        combined = fisher([found.p_value, luck.value])
-        if isinstance(combined, NotRun):
-            return self.without(combined.reason)
+        opening = case.grounds.opening
+        wealth = starting_wealth(found.p_value, luck.value) * 2.0**-opening.rerun / opening.candidates
         reason = (
-            f"search ({found.p_value:.3g}) and unseen days ({luck.value:.3g}) together come about without an edge with "
-            f"probability {combined:.3g}, less than {self.at_most:.3g} needed"
+            f"search ({found.p_value:.3g}) and unseen days ({luck.value:.3g}) buy a starting wealth of {wealth:.4g}, "
+            f"at least {self.at_least:.4g} needed"
         )
-        status: Status = "passed" if combined < self.at_most else "failed"
-        return Verdict(self.stage, self.name, status, combined, self.at_most, found.draws, reason)
+        if luck.value > self.unseen_at_most:
+            reason += f"; unseen days of p = {luck.value:.3g} are vetoed, at most {self.unseen_at_most:g} accepted"
+            return Verdict(self.stage, self.name, "failed", wealth, self.at_least, found.draws, reason)
+        return self.at_least_threshold(wealth, found.draws, reason)
 
 
 def search_p(case: Case) -> PValue | NotRun:

@@ -21,7 +21,8 @@ class SimulatedP:
     Attributes
     ----------
     p_value
-        In (0, 1]: `(1 + exceedances) / (1 + draws)`, or `exceedances / draws` after an early stop.
+        In (0, 1]: `(1 + exceedances) / (1 + draws)` over all draws that were planned, or `exceedances / draws` after an
+        early stop.
     draws, exceedances
         Draws used, and those that reached the statistic; ties count against it.
     undefined
@@ -38,7 +39,7 @@ class SimulatedP:
 
 
 def simulated_p_value(
-    statistic: float, null_draws: Iterable[float], *, stop_after: int | None = None
+    statistic: float, null_draws: Iterable[float], *, stop_after: int | None = None, missing: int = 0
 ) -> SimulatedP | NotRun:
     """Compare a statistic with draws under the null, one at a time.
 
@@ -50,6 +51,9 @@ def simulated_p_value(
         Drawn in a fixed order; consumed lazily, so that an early stop saves the rest.
     stop_after
         Stop at this many exceedances (10 is usual): the p-value is then exceedances / draws, which is valid.
+    missing
+        Draws that were planned and could not be made: each counts as an exceedance, so that what was cut short can
+        only be more cautious.
 
     Returns
     -------
@@ -75,9 +79,10 @@ def simulated_p_value(
         exceedances += value >= statistic
         if exceedances == stop_after:
             return SimulatedP(exceedances / draws, draws, exceedances, undefined, stopped_early=True)
-    if draws == 0:
+    if draws + missing == 0:
         return NotRun("there is no draw under the null")
-    return SimulatedP((1 + exceedances) / (1 + draws), draws, exceedances, undefined, stopped_early=False)
+    p_value = (1 + exceedances + missing) / (1 + draws + missing)
+    return SimulatedP(p_value, draws, exceedances, undefined, stopped_early=False)
 
 
 def fisher(p_values: Sequence[float]) -> float | NotRun:
