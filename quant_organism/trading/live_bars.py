@@ -16,7 +16,7 @@ from quant_organism.backtest import MarketRow
 from quant_organism.backtest.account import AccountMarket, FillModel
 from quant_organism.errors import InputError
 from quant_organism.market import MS_PER_HOUR, TIMESTAMP, FundingTable, Interval
-from quant_organism.market.funding import align_funding
+from quant_organism.market.funding import align_funding, settlement_ms
 from quant_organism.market.panel import Panel
 from quant_organism.trading.records import LedgerBar
 from quant_organism.trading.runtime import TradedBar
@@ -27,6 +27,8 @@ _ROWS_KEPT: Final = 600
 
 _FUNDING_DAYS: Final = 3
 _PAST_PATIENCE: Final = 20.0
+_STAMPED_WITHIN_MS: Final = 29_000
+"""A venue stamps a settlement a little after the hour that it is of: what is stamped so late still belongs to it."""
 _PRICES: Final = ("open", "high", "low", "close", "volume")
 
 
@@ -98,6 +100,7 @@ class Settlements:
     def __init__(self, ask: AskInfo, symbols: Sequence[str], begin_ms: int) -> None:
         self._ask, self._symbols = ask, tuple(symbols)
         self._next_ms = dict.fromkeys(self._symbols, begin_ms)
+        self._counted_ms: dict[str, int] = {}
         self._asked_hour = -1
         self.frame = FundingTable.empty()
 
@@ -116,7 +119,8 @@ class Settlements:
             return
         rows: list[tuple[str, int, float]] = []
         for symbol in self._symbols:
-            body = {"type": "fundingHistory", "coin": symbol, "startTime": self._next_ms[symbol], "endTime": until_ms}
+            last_ms = until_ms + _STAMPED_WITHIN_MS
+            body = {"type": "fundingHistory", "coin": symbol, "startTime": self._next_ms[symbol], "endTime": last_ms}
             answer = self._ask(body)
             if not isinstance(answer, list):
                 raise InputError(f"fundingHistory is answered with {str(answer)[:80]}", where=symbol)
@@ -131,12 +135,23 @@ class Settlements:
         self._asked_hour = hour
 
     def of_bar(self, open_ms: int, interval: Interval) -> tuple[dict[str, float], dict[str, float]]:
-        """Return the rate in force at a bar's close, and what a holder through it pays, of each symbol."""
-        rate, paid = align_funding(self.frame, self._symbols, np.array([open_ms]), interval)
-        return (
-            dict(zip(self._symbols, rate[0].tolist(), strict=True)),
-            dict(zip(self._symbols, paid[0].tolist(), strict=True)),
+        """Return the rate in force at a bar's close, and what a holder through it pays, of each symbol.
+
+        Bars are asked for in order: a settlement that came too late for its own is paid in that in which it is known.
+        """
+        rate, _ = align_funding(self.frame, self._symbols, np.array([open_ms]), interval)
+        close_ms = open_ms + interval.milliseconds
+        settled = self.frame.select(
+            FundingTable.symbol, FundingTable.funding_rate, settled=settlement_ms(pl.col(FundingTable.timestamp))
         )
+        paid = dict.fromkeys(self._symbols, 0.0)
+        for symbol, fraction, moment in settled.sort("settled", maintain_order=True).iter_rows():
+            if self._counted_ms.setdefault(symbol, open_ms) < moment <= close_ms:
+                paid[symbol] += fraction
+        for symbol, _, moment in settled.iter_rows():
+            if moment <= close_ms:
+                self._counted_ms[symbol] = max(self._counted_ms[symbol], moment)
+        return dict(zip(self._symbols, rate[0].tolist(), strict=True)), paid
 
 
 class LiveMarket:

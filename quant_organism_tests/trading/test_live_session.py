@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -20,7 +21,7 @@ from quant_organism.market.panel import build_panel
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.trading import LedgerReader, LedgerSession, LedgerStrategy, ledger_path
 from quant_organism.trading.demonstration import demonstration_document
-from quant_organism.trading.live_bars import BarCollector, extended
+from quant_organism.trading.live_bars import BarCollector, Settlements, extended
 from quant_organism.trading.profiles import PROFILES, session_profile
 from quant_organism.trading.records import LedgerBar, LedgerEvent, LedgerPlan
 from quant_organism.trading.replaying import replay_session
@@ -58,6 +59,31 @@ def test_a_coin_that_shows_a_later_bar_had_none() -> None:
         collector.add(bar(coin, open_ms), 0.0)
     found = [(open_ms // step, sorted(bars)) for open_ms, bars in collector.complete(0.0)]
     assert found == [(1, ["A"]), (2, []), (3, ["A", "B"])]
+
+
+def test_funding_is_paid_once_also_where_it_comes_late() -> None:
+    """A venue stamps after the hour, and what it had not yet when the hour closed is paid an hour later."""
+    step, late = HOUR.milliseconds, 3 * HOUR.milliseconds + 40
+    stored = {hour * step + 40: 0.0001 * hour for hour in range(1, 6)}
+    held_back = {late}
+
+    def ask(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = range(body["startTime"], body["endTime"] + 1)
+        return [
+            {"coin": "A", "time": time_ms, "fundingRate": str(rate)}
+            for time_ms, rate in stored.items()
+            if time_ms in found and time_ms not in held_back
+        ]
+
+    settlements, paid = Settlements(ask, ("A",), 0), []
+    for close in (2, 3, 4, 5):
+        settlements.fetch(close * step)
+        rate, of_bar = settlements.of_bar((close - 1) * step, HOUR)
+        paid.append(of_bar["A"])
+        if close == 3:
+            held_back.clear()
+    assert paid == pytest.approx([0.0002, 0.0, 0.0003 + 0.0004, 0.0005])
+    assert rate["A"] == pytest.approx(0.0005)
 
 
 SYMBOLS = ("SIM-ASH", "SIM-BAY", "SIM-BOX")
