@@ -84,12 +84,39 @@ MORE = (
     "token",
 )
 SENDING = ("destination", "sourceDex", "destinationDex", "fromSubAccount", "type")
-OTHER_ACTIONS = ("updateIsolatedMargin", "approveAgent", "sendAsset", "twapCancel", "noop", "usdSend")
+STANDING = (
+    "signers",
+    "payload",
+    "signatures",
+    "code",
+    "builder",
+    "maxFeeRate",
+    "abstraction",
+    "enabled",
+    "user",
+    "name",
+)
+MOVING = ("name", "subAccountUser", "isDeposit", "usd", "vaultAddress", "toPerp")
+OTHER_ACTIONS = (
+    *(
+        "updateIsolatedMargin",
+        "approveAgent",
+        "sendAsset",
+        "twapCancel",
+        "noop",
+        "usdSend",
+        "usdClassTransfer",
+        "spotSend",
+    ),
+    *("withdraw3", "createSubAccount", "subAccountTransfer", "subAccountSpotTransfer", "vaultTransfer", "setReferrer"),
+    *("approveBuilderFee", "userSetAbstraction", "userDexAbstraction", "agentSetAbstraction", "convertToMultiSigUser"),
+    *("multiSig", "tokenDelegate", "perpDeploy"),
+)
 
 
 @given(
     st.sampled_from([*ACTIONS, *OTHER_ACTIONS]) | JSON,
-    st.fixed_dictionaries({}, optional=dict.fromkeys((*PARTS, *MORE, *SENDING), JSON)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys((*PARTS, *MORE, *SENDING, *STANDING, *MOVING), JSON)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(("nonce", "signature", "vaultAddress", "expiresAfter"), JSON)),
     st.integers(0, 1 << 256),
 )

@@ -1,10 +1,11 @@
 """Signed actions as values: what the JSON of /exchange says, read strictly; unknown keys are passed over."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
+
+import orjson
 
 from quant_organism.venue.protocol import texts
 from quant_organism.venue.protocol.decimals import Malformed, parse_wire, scaled
@@ -348,8 +349,8 @@ def _abstraction(body: Mapping[str, Any]) -> SetAbstraction:
 def _multi_sig(body: Mapping[str, Any]) -> ConvertToMultiSig:
     said = body.get("signers")
     try:
-        signers = json.loads(said) if isinstance(said, str) else None
-    except ValueError as error:
+        signers = orjson.loads(said) if isinstance(said, str) else None
+    except orjson.JSONDecodeError as error:
         raise Malformed("signers are JSON in a text", where="signers") from error
     if signers is None and said == "null":
         return ConvertToMultiSig((), 0)
