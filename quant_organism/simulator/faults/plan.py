@@ -57,7 +57,8 @@ KINDS: Final[dict[str, tuple[Stage, str]]] = {
     # venue: at a time, for a while
     "clock_offset": (
         "venue",
-        "Nonces and expiry are judged, and answers dated, by a clock that is `ms` ahead, drifting by `ppm`.",
+        "Nonces, expiry, agents and scheduled cancels are judged, and answers dated, by a clock that is `ms` ahead, "
+        "drifting by `ppm`.",
     ),
     "exhaust_ip": ("venue", "No REST weight is left."),
     "exhaust_address": ("venue", "The address `user` has used up its requests."),
