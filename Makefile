@@ -62,5 +62,5 @@ pages: setup  ## gene tables and pictures of docs/families, after a family has c
 	@$(BIN)/python -m quant_organism_tests.family_pages
 
 clean:  ## remove the environment and everything that runs have made
-	rm -rf .venv data/lake data/strategies data/reports data/logs
+	rm -rf .venv data/lake data/strategies data/reports data/logs data/demonstration
 	find data/dagster_home -mindepth 1 -not -name dagster.yaml -delete
