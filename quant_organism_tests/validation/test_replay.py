@@ -126,6 +126,14 @@ def test_ten_committees_send_the_orders_of_the_backtest() -> None:
     assert orders > 50
 
 
+@pytest.mark.parametrize("volume", [1.0, 2.0**-16])
+def test_where_volume_is_limited_members_are_followed_by_orders_that_fill_whole(volume: float) -> None:
+    market = trending_panel(days=60)
+    found = replayed(three(), replace(market, volume=volume * market.volume), Costs(max_participation=0.2), PERIODS)
+    assert (found.equal, found.orders_equal) == (6, 2), found.difference
+    assert all(account.orders for account in found.accounts)
+
+
 def test_orders_that_another_plan_would_send_are_found_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = three(), trending_panel(days=60), COSTS, PERIODS
     assert replayed(*arguments).is_equal
