@@ -148,6 +148,20 @@ def export(context: typer.Context, as_json: options.Json = False) -> None:
         typer.echo(f"{exported.days} days, {exported.files} files changed; documents that were told: {told}")
 
 
+def _export_day(path: Path, folder: Path) -> None:
+    # What is shown of the trader elsewhere must not end it.
+    from quant_organism.errors import QuantOrganismError
+    from quant_organism.trading import LedgerReader
+
+    reader = LedgerReader(path)
+    try:
+        _exported(reader, folder)
+    except QuantOrganismError as error:
+        typer.echo(f"not exported into the lake, try again with `trade export`: {error}", err=True)
+    finally:
+        reader.close()
+
+
 def _exported(reader: "LedgerReader", folder: "Path") -> "LedgerExport":
     from quant_organism.deployment import StrategyRepository
     from quant_organism.market import Lake
@@ -230,6 +244,7 @@ def _live(
 ) -> "TraderStatus":
     import asyncio
 
+    from quant_organism.market import MS_PER_DAY
     from quant_organism.trading import LedgerReader, ledger_path
     from quant_organism.trading.ledger import TraderLedger
     from quant_organism.trading.paper import trade_live
@@ -263,14 +278,19 @@ def _live(
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with _told(quiet=quiet, live=True) as told:
-            asyncio.run(trade_live(prepared, told=told, watcher=watcher, closes=bars))
+
+            def daily(report: "CloseReport") -> None:
+                told(report)
+                if report.close_ms % MS_PER_DAY == 0:
+                    _export_day(path, settings.data_dir)
+
+            asyncio.run(trade_live(prepared, told=daily, watcher=watcher, closes=bars))
     except KeyboardInterrupt:
         pass  # the way to end it
     finally:
         ledger.close()
-    reader = LedgerReader(path)
-    _exported(reader, settings.data_dir)
-    return reader.status()
+    _export_day(path, settings.data_dir)
+    return LedgerReader(path).status()
 
 
 def _show_status(status: "TraderStatus", *, as_json: bool) -> None:
