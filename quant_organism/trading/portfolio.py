@@ -1,8 +1,8 @@
 """How much of the equity each strategy gets: a score of four factors times a fraction of Kelly, under caps.
 
 `score = s c d a`: the Sharpe ratio that promise and record leave together, winning weeks, how much of its own drawdown
-is used up, and age. The shares are those of a quarter of Kelly on shrunk means and a shrunk covariance, each at most a
-quarter; of two strategies that go together, the one with the lower score gets nothing.
+is used up, and age. The shares are the score times those of a quarter of Kelly on shrunk means and a shrunk covariance,
+each at most a quarter; of two strategies that go together, the one with the lower score gets nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ DAYS_PER_YEAR: Final = 365
 DRAWDOWN_LEVEL: Final = 0.99
 _DRAWS: Final = 500
 _MEAN_BLOCK: Final = 10.0
-_LEAST_DAYS: Final = 20
+LEAST_DAYS: Final = 20
+"""Fewest days of a backtest that anything can be drawn from."""
+
 _SWEEPS: Final = 500
 
 
@@ -187,7 +189,7 @@ def shrunk_covariance(returns: Floats) -> Floats:
     return np.asarray(shrunk * np.outer(deviations, deviations))
 
 
-def kelly_shares(means: Floats, covariance: Floats, *, fraction: float = KELLY, cap: float = LARGEST_SHARE) -> Floats:
+def kelly_shares(means: Floats, covariance: Floats, *, fraction: float = KELLY, cap: float = math.inf) -> Floats:
     """Return the shares in [0, cap] with the largest `fraction x means - covariance x shares / 2`.
 
     Without a bound in force these are the fraction of Kelly's shares. Found by going over one share after the other,
@@ -297,11 +299,11 @@ def _in_order(days: Days) -> Floats:
 
 def _usual(strategy: str, record: StrategyRecord) -> float:
     backtest = _in_order(record.backtest)
-    if backtest.size < _LEAST_DAYS:
+    if backtest.size < LEAST_DAYS:
         raise InputError(
             f"a backtest of {backtest.size} days",
             where=strategy,
-            remedy=f"bring back the bars of at least {_LEAST_DAYS} days before it trades",
+            remedy=f"bring back the bars of at least {LEAST_DAYS} days before it trades",
         )
     if not record.live:
         return math.inf
@@ -321,10 +323,10 @@ def _together(records: Sequence[StrategyRecord]) -> Floats:
     # Live days that all have, once there are enough; else those of the backtests; shape (T, N).
     for series in ([record.live for record in records], [record.backtest for record in records]):
         common = sorted(set.intersection(*(set(days) for days in series)))
-        if len(common) >= LIVE_DAYS or (series[0] is records[0].backtest and len(common) >= _LEAST_DAYS):
+        if len(common) >= LIVE_DAYS or (series[0] is records[0].backtest and len(common) >= LEAST_DAYS):
             return np.array([[days[day] for days in series] for day in common])
     raise InputError(
         "the backtests of the strategies have no days in common",
         where="portfolio",
-        remedy=f"give them the same {_LEAST_DAYS} days or more of history",
+        remedy=f"give them the same {LEAST_DAYS} days or more of history",
     )

@@ -129,7 +129,7 @@ class PortfolioStep:
         ]
         wanted = {name: made.shares.get(name, 0.0) for name in before}
         if len(before) == 1:
-            decays = {finding.strategy for finding in (*made.findings, *unknown)}
+            decays = {finding.strategy for finding in made.findings}
             wanted = {name: 0.0 if name in decays else share for name, share in before.items()}
         self.shares = rebalanced(self.shares, wanted)
         self.findings = (*made.findings, *unknown)

@@ -27,7 +27,9 @@ from quant_organism.trading.paper import LiveSession, TraderClock
 from quant_organism.trading.pipeline import Pipeline
 from quant_organism.trading.policy_step import PolicyStep
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
+from quant_organism.trading.portfolio_step import PortfolioStep
 from quant_organism.trading.profiles import SessionProfile
+from quant_organism.trading.promises import DocumentPromises
 from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Role
 from quant_organism.trading.replaying import panel_assets
 from quant_organism.trading.starting import SessionSpec, resumable
@@ -171,6 +173,9 @@ def prepare_paper(
     policies = FilePolicyStore(policy_folder(data_dir))
     policy = policies.current()
 
+    named = {document.id: document for document, _ in chosen}
+    promises = DocumentPromises(lambda id: named[id] if id in named else repository.load(id), lambda: history, costs)
+
     def index_at(close_ms: int) -> float | None:
         return _index_at(lake, market, close_ms, interval)
 
@@ -190,6 +195,7 @@ def prepare_paper(
             [
                 PolicyStep(policies.current),
                 RiskGuard(lambda standing: Readings(fear_greed=index_at(standing.close.time))),
+                PortfolioStep(promises),
                 Governor(lambda: flag_raised(kill_file(data_dir))),
             ]
         ),

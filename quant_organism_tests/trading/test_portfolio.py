@@ -126,6 +126,7 @@ def test_no_other_share_within_the_cap_would_be_better(seed: int, count: int, ca
     shares = kelly_shares(means, covariance, cap=cap)
     slope = 0.25 * means - covariance @ shares
     tolerance = 1e-9
+    assert np.all(kelly_shares(means, covariance) >= 0.0)
     assert np.all((shares >= 0.0) & (shares <= cap))
     assert np.all(slope[shares <= 0.0] <= tolerance)
     assert np.all(slope[shares >= cap] >= -tolerance)
