@@ -18,10 +18,11 @@ from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.documents import documents_frame
 from quant_organism.deployment.birth import birth_rows, born_documents, earned, scored_returns, survivors
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.deploy import DeploymentResult, deploy, pool_at
+from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, pool_at
 from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
 from quant_organism.deployment.marks import book_births, book_moves
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.selection import nearest_of
 from quant_organism.deployment.tables import AccountTable, DecisionTable, DocumentTable
 from quant_organism.evolution.archive import merge
 from quant_organism.evolution.candidates import EdgeEvidence
@@ -390,11 +391,14 @@ def deploy_survivors(
     at, interval, costs, provenance = cycle.day.isoformat(), cycle.interval.name, cycle.plan.costs, cycle.provenance
     with repository.writing():
         pool = pool_at(repository, provenance, interval, at=at)
-        committees = list({d.id: d.committee for d in [*documents, *pool]}.values())
+        dead = dead_lately(repository, provenance, interval, at=at)
+        committees = list({d.id: d.committee for d in [*documents, *pool, *dead]}.values())
         returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
         register, panel_hash = HoldoutRegister(cycle.lake.root), cycle.panel.hash
         look_at = partial(register.opening_of, cycle.market, panel_hash)
-        how_far = earned(reviewed, look_at)
+        gone = {d.id for d in dead}
+        near = {d.id: nearest_of(d.id, gone - {d.id}, returns) for d in documents}
+        how_far = earned(reviewed, look_at, near)
         result = deploy(repository, documents, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
         significance, born = cycle.read(SignificanceTable), cycle.day + timedelta(days=1)
         births = birth_rows(
@@ -405,6 +409,7 @@ def deploy_survivors(
             first_day=born,
             search_copies=int(significance[0, SignificanceTable.draws] or 0),
             opening_of=look_at,
+            nearest_dead=near,
         )
         book_births(cycle.lake, births, day=cycle.day, market=cycle.market, interval=cycle.interval)
         book_moves(cycle.lake, result.documents, market=cycle.market, interval=cycle.interval)

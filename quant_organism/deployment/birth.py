@@ -17,6 +17,7 @@ from quant_organism.deployment.executed import ExecutedStrategy
 from quant_organism.deployment.live_evidence import Credit, credited_wealth
 from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.records import Provenance, StageEvidence
+from quant_organism.deployment.selection import NOBODY
 from quant_organism.deployment.stages import DEPLOYED
 from quant_organism.deployment.tables import BirthTable
 from quant_organism.market import Panel, Splits
@@ -26,6 +27,9 @@ from quant_organism.validation.holdout import Opening
 from quant_organism.validation.profile import Goal
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
+
+LEAST_PROMISE: Final = 0.1
+"""Annual Sharpe ratio that a strategy is held to at least: unseen days of p <= .5 may have shown a little less."""
 
 _P_VALUES: Final[Mapping[Kind, tuple[Stage, str]]] = {
     "pretest_p": ("significance", "pretest"),
@@ -82,7 +86,9 @@ def born_documents(
 
 
 def earned(
-    reviewed: Iterable[ReviewedCandidate], opening_of: Callable[[str], Opening | None] = lambda id: None
+    reviewed: Iterable[ReviewedCandidate],
+    opening_of: Callable[[str], Opening | None] = lambda id: None,
+    nearest_dead: Mapping[str, float] | None = None,
 ) -> dict[str, Earned]:
     """Return how far each survivor may go, and what speaks for it, by identity.
 
@@ -92,11 +98,17 @@ def earned(
         Candidates of the cycle.
     opening_of
         Returns the look at a candidate's unseen days: what it buys is shared by all that were looked at in it.
+    nearest_dead
+        Largest correlation of each with a strategy that died lately.
     """
-    return {review.candidate.id: _earned(review, opening_of(review.candidate.id)) for review in survivors(reviewed)}
+    near = nearest_dead or {}
+    return {
+        review.candidate.id: _earned(review, opening_of(review.candidate.id), near.get(review.candidate.id, NOBODY))
+        for review in survivors(reviewed)
+    }
 
 
-def _earned(review: ReviewedCandidate, opening: Opening | None) -> Earned:
+def _earned(review: ReviewedCandidate, opening: Opening | None, nearest_dead: float) -> Earned:
     verdicts = {(judgement.verdict.stage, judgement.verdict.gate): judgement.verdict for judgement in review.judgements}
     numbers: dict[Kind, float] = {}
     counts: dict[Kind, int] = {}
@@ -109,7 +121,7 @@ def _earned(review: ReviewedCandidate, opening: Opening | None) -> Earned:
         if own:
             numbers[kind], counts[kind] = sum(v.status == "passed" for v in own) / len(own), len(own)
     if "search_p" in numbers and "unseen_p" in numbers:
-        numbers["starting_wealth"], credit = _bought(numbers, opening)
+        numbers["starting_wealth"], credit = _bought(numbers, opening, nearest_dead)
         numbers["old_days"] = float(credit != "no old days")
     numbers["stage_days"] = 0
     rows = orjson.dumps([[*place, str(v.value), v.status, v.n_used] for place, v in sorted(verdicts.items())])
@@ -125,6 +137,7 @@ def birth_rows(
     first_day: date,
     search_copies: int,
     opening_of: Callable[[str], Opening | None] = lambda id: None,
+    nearest_dead: Mapping[str, float] | None = None,
 ) -> list[dict[str, object]]:
     """Return the births of a cycle, by `BirthTable`: one row for each strategy that is watched from now on.
 
@@ -142,7 +155,7 @@ def birth_rows(
         First day that judges them.
     search_copies
         Copies of the market that the whole search was repeated on.
-    opening_of
+    opening_of, nearest_dead
         As for `earned`.
     """
     rows: list[dict[str, object]] = []
@@ -153,7 +166,7 @@ def birth_rows(
         )[CandidateReturnTable.net_return].to_numpy()
         deviation = float(own.std(ddof=1))
         search_p = numbers.get("search_p", 1.0)
-        wealth, credit = _bought(numbers, opening_of(document.id))
+        wealth, credit = _bought(numbers, opening_of(document.id), (nearest_dead or {}).get(document.id, NOBODY))
         entry = {record.kind: record.value for record in document.history[1].records}
         rows.append(
             {
@@ -169,7 +182,7 @@ def birth_rows(
                 BirthTable.starting_wealth: wealth,
                 BirthTable.credit: credit,
                 BirthTable.deviation: deviation,
-                BirthTable.sharpe: float(own.mean()) / deviation * math.sqrt(365.0),
+                BirthTable.sharpe: max(LEAST_PROMISE, float(own.mean()) / deviation * math.sqrt(365.0)),
                 BirthTable.trade_parity: numbers.get("trade_parity"),
                 BirthTable.perturbations: numbers.get("perturbations"),
                 BirthTable.near_living: entry["near_living"],
@@ -178,11 +191,12 @@ def birth_rows(
     return rows
 
 
-def _bought(numbers: Mapping[Kind, float], opening: Opening | None) -> tuple[float, Credit]:
+def _bought(numbers: Mapping[Kind, float], opening: Opening | None, nearest_dead: float) -> tuple[float, Credit]:
     """Return what the look back bought; a search whose repetitions were not made counts as one without an edge."""
     return credited_wealth(
         numbers.get("search_p", 1.0),
         numbers.get("unseen_p"),
+        nearest_dead=nearest_dead,
         extra_looks=opening.rerun if opening else 0,
         committees=opening.candidates if opening else 1,
     )

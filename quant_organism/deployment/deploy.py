@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.lifecycle import MoveRule, next_move, records_of, rulings
+from quant_organism.deployment.lifecycle import SEATED, MoveRule, next_move, records_of, rulings
+from quant_organism.deployment.live_evidence import DEAD_LATELY_DAYS
 from quant_organism.deployment.moves import LONGEST_TEXT, Kind
 from quant_organism.deployment.records import Provenance
 from quant_organism.deployment.repository import StrategyRepository
@@ -89,6 +91,22 @@ def pool_at(repository: StrategyRepository, cycle: Provenance, interval: str, *,
         A document cannot be read, so the pool is not known.
     """
     return _pool(all_documents(repository), cycle, interval, at)
+
+
+def dead_lately(repository: StrategyRepository, cycle: Provenance, interval: str, *, at: str) -> list[StrategyConfig]:
+    """Return who was retired from paper or beyond on a cycle's market and interval within `DEAD_LATELY_DAYS`.
+
+    A near copy of such a strategy gets no credit for days on which the dead edge still lived.
+    """
+    moment = datetime.fromisoformat(timestamp(at))
+    found = []
+    for document in all_documents(repository):
+        ends = [move for move in document.history if move.to_stage == "retired" and move.at <= timestamp(at)]
+        lately = ends and (moment - datetime.fromisoformat(ends[-1].at)).days <= DEAD_LATELY_DAYS
+        own = document.provenance.market == cycle.market and document.interval == interval
+        if own and lately and any(move.to_stage in SEATED for move in document.history):
+            found.append(document)
+    return found
 
 
 def deploy(

@@ -138,6 +138,14 @@ def neighbours(
     )
 
 
+def nearest_of(id: str, others: Collection[str], returns: Mapping[str, NDArray[np.float64]]) -> float:
+    """Return the largest correlation of a strategy with some others, `NOBODY` where there is none to compare with."""
+    _check_returns([id, *others], returns)
+    own = returns[id]
+    found = (_correlation(own, returns[other]) for other in others if _varies(returns[other]))
+    return max(found, default=NOBODY) if _varies(own) else NOBODY
+
+
 def _check_returns(ids: Collection[str], returns: Mapping[str, NDArray[np.float64]]) -> None:
     missing = [id for id in ids if id not in returns]
     if missing:

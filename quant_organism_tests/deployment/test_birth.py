@@ -13,7 +13,9 @@ from quant_organism.deployment.birth import born_documents, earned, scored_retur
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.executed import accounts_frame, execute_strategy, read_accounts
 from quant_organism.deployment.tables import AccountTable
+from quant_organism.validation.gauntlet import Judgement
 from quant_organism.validation.records import read_reviewed
+from quant_organism.validation.verdict import Verdict
 from quant_organism_tests.chain import PROVENANCE, edge, luck
 
 
@@ -25,6 +27,9 @@ def executed(found):
         )
         for review in found.survivors
     }
+
+
+SEARCHED = Judgement(Verdict("significance", "search_luck", "passed", 0.01, 0.05, 99, "p = 0.01"), ())
 
 
 def documents(found):
@@ -112,6 +117,15 @@ def test_who_survived_may_go_as_far_as_it_has_earned_and_says_what_decided():
         assert "pretest_p" not in found.numbers  # it was not made here
         assert len(found.source) == 16
     assert earned(reviewed(luck())) == {}
+
+
+def test_a_near_copy_of_the_dead_may_not_take_the_door_of_the_night():
+    (review, *_) = edge().survivors
+    reviews = [replace(kept, judgements=(*kept.judgements, SEARCHED)) for kept in reviewed(edge())]
+    id = review.candidate.id
+    full, copy = (earned(reviews, nearest_dead={id: near})[id].numbers for near in (0.5, 0.51))
+    assert (full["old_days"], copy["old_days"]) == (1.0, 0.0)
+    assert full["starting_wealth"] > 1.0 >= copy["starting_wealth"]
 
 
 def test_the_best_on_unseen_days_come_first():

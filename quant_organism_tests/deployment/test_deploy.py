@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quant_organism.deployment.deploy import Earned, deploy, pool_at
+from quant_organism.deployment.deploy import Earned, dead_lately, deploy, pool_at
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.deployment.selection import nearest_of
 from quant_organism.errors import IntegrityError
 from quant_organism_tests.deployment.documents import (
     SOURCE,
@@ -214,6 +215,22 @@ def test_the_retired_do_not_come_back(repository):
     assert decision.action == "keep"
     assert "retired at 2025-05-30T12:00:00Z (lost money)" in decision.reason
     assert repository.load_all().documents == ()
+
+
+def test_who_died_lately_beyond_shadow_is_remembered_for_292_days(repository):
+    """A near copy of it is not credited for days on which the dead edge still lived."""
+    found = survivors(FIRST, range(2))
+    run(repository, FIRST, found, proven=[found[0].id])
+    for config in found:
+        repository.archive(config.id, "lost money", at="2025-06-01")
+    within = [dead.id for dead in dead_lately(repository, SECOND, "1h", at="2026-03-20")]
+    assert within == [found[0].id]
+    assert dead_lately(repository, SECOND, "1h", at="2026-03-21") == []
+    assert dead_lately(repository, SECOND, "1h", at="2025-05-31") == []
+    assert dead_lately(repository, SECOND, "4h", at="2025-06-02") == []
+    returns = together("new", "dead", 0.6)
+    assert nearest_of("new", ["dead"], returns) == pytest.approx(0.6)
+    assert nearest_of("new", [], returns) == -1.0
 
 
 def test_markets_and_intervals_have_pools_of_their_own(repository):
