@@ -1,0 +1,50 @@
+"""`quant-organism trade --mode replay`: days of the lake from the command line, gone on with where it was stopped."""
+
+from datetime import date
+from pathlib import Path
+
+import orjson
+import pytest
+
+from quant_organism.deployment import StrategyRepository
+from quant_organism.market import Interval, Lake
+from quant_organism.market.ingest import ingest
+from quant_organism.market.world.source import WorldSource
+from quant_organism.market.world.spec import Asset, WorldSpec
+from quant_organism.trading.demonstration import demonstration_document
+from quant_organism_tests.cli.conftest import finish
+
+WORLD = WorldSpec(
+    name="replayed", start=date(2026, 1, 1), days=44, assets=(Asset(symbol="ONE"), Asset(symbol="TWO")), seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return a folder with days in its lake and a document in its repository, and the document's identity."""
+    folder, source = tmp_path_factory.mktemp("replayed"), WorldSource(WORLD)
+    ingest(source, Lake(folder / "data" / "lake"), Interval.parse("1h"), date(2026, 1, 1), date(2026, 2, 13))
+    document = demonstration_document(("ONE", "TWO"), "1h")
+    provenance = document.provenance.model_copy(update={"market": source.market})
+    StrategyRepository(folder / "data" / "strategies").save(document.model_copy(update={"provenance": provenance}))
+    return folder, document.id
+
+
+def test_days_of_the_lake_are_replayed_in_parts_as_in_one_piece(replayed: tuple[Path, str]) -> None:
+    folder, strategy = replayed
+    command = ("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-02-08", "--to", "2026-02-11")
+    part = orjson.loads(finish(*command, "--bars", "40", "--json", folder=folder).out)
+    assert not part["is_ended"]
+    rest = orjson.loads(finish(*command, "--json", folder=folder).out)
+    assert (rest["session"], rest["close"], rest["is_ended"]) == (part["session"], "2026-02-12 00:00 UTC", True)
+    again = orjson.loads(finish(*command, "--json", folder=folder).out)
+    assert again["session"] == rest["session"] + 1
+    assert again["order_hash"] == rest["order_hash"] != ""
+    assert {**again, "session": rest["session"]} == rest
+
+
+def test_days_that_leave_no_history_are_refused_with_those_that_do(replayed: tuple[Path, str]) -> None:
+    folder, strategy = replayed
+    said = finish("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-01-20", folder=folder)
+    assert said.code == 2
+    assert "2026-02-05 to 2026-02-13" in said.err
