@@ -15,6 +15,7 @@ from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import wallet_of
+from quant_organism.venue.protocol import ApproveAgent
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
@@ -242,14 +243,14 @@ def test_an_order_that_outlived_its_cancel_is_canceled_again(server: LoopbackVen
 def test_what_a_replaced_agent_sent_is_not_taken_for_lost(server: LoopbackVenue, tmp_path: Path) -> None:
     """The new agent's nonces say nothing about the old one's orders: those are waited for until they have expired."""
     agents = ["0x" + byte * 32 for byte in ("a9", "b9")]
-    server.venue._approve(server.account, wallet_of(agents[0]).address, "bot")
+    server.venue.act(server.account, ApproveAgent(wallet_of(agents[0]).address, "bot"))
     before = open_manager(server.url, tmp_path, key=agents[0], action_seconds=1.0)
     reconcile(before)
     fail_once(server, "order", Failure("after"))
     before.place("d", [new_order("d")])
     before.place("e", [new_order("e")])
     close(before)
-    server.venue._approve(server.account, wallet_of(agents[1]).address, "bot")
+    server.venue.act(server.account, ApproveAgent(wallet_of(agents[1]).address, "bot"))
     after = open_manager(server.url, tmp_path, key=agents[1], action_seconds=1.0, visibility_seconds=0.2)
     server.lag_seconds = 1.0
     assert [action.signer for action in after.settle()] == [wallet_of(agents[0]).address]
