@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from quant_organism.trading.exporting import LedgerExport
     from quant_organism.trading.profiles import SessionProfile
     from quant_organism.trading.reading import LedgerReader, TraderStatus
+    from quant_organism.trading.records import Mode
     from quant_organism.trading.runtime import CloseReport
+    from quant_organism.trading.sending import VenueAccount
     from quant_organism.venue import Feed
 
-SETTINGS: Final = ("market.base_url", "account.equity_usd", "data_dir")
+SETTINGS: Final = ("market.base_url", "venue.network", "account.equity_usd", "data_dir")
 
 _MODES: Final = ("replay", "paper", "testnet", "mainnet")
 _DEMO_PATIENCE_S: Final = 0.5
@@ -73,20 +75,15 @@ def start(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Trade on live bars with modelled fills (paper) or on days of the lake (replay); Ctrl-C ends it in order.
+    """Trade on live bars with modelled fills (paper), days of the lake (replay), or at a venue (testnet, mainnet).
 
-    The same command again goes on where the last one ended, also after a crash.
+    Ctrl-C ends it in order; the same command again goes on where the last one ended, also after a crash. Orders are
+    sent only under a policy that names the mode, and with real money only once the account's address was typed.
     """
     from quant_organism.trading.profiles import session_profile
 
     if mode not in _MODES:
         raise InputError(f"no mode {mode!r}", where="option --mode", remedy=f"use one of {', '.join(_MODES)}")
-    if mode in ("testnet", "mainnet"):
-        raise InputError(
-            f"mode {mode} would send real orders, which this version of the trader does not do",
-            where="option --mode",
-            remedy="use --mode paper: live prices, modelled fills, the same decisions and orders",
-        )
     profile, settings = session_profile(session), options.said(context).settings()
     shown_in: Path | None = None
     if demo:
@@ -101,12 +98,14 @@ def start(
         status = _replay(settings, profile, strategy or [], (first, last), bars, quiet=as_json)
     elif strategy or first or last:
         raise InputError(
-            "--strategy, --from and --to are of a replay; a paper session trades the documents whose stage is paper",
+            "--strategy, --from and --to are of a replay; other sessions trade the documents by their stage",
             where="option --mode",
             remedy="add --mode replay, or promote the strategy",
         )
-    else:
+    elif mode == "paper":
         status = _paper(settings, profile, bars, quiet=as_json)
+    else:
+        status = _sending(settings, profile, "mainnet" if mode == "mainnet" else "testnet", bars, quiet=as_json)
     _show_status(status, as_json=as_json)
     if shown_in is not None and not as_json:
         typer.echo(f"\nNext: {options.command_line('trade watch', {'--data-dir': shown_in})}")
@@ -212,6 +211,50 @@ def _paper(settings: "Settings", profile: "SessionProfile", bars: int | None, *,
     return _live(settings, profile, settings.market.base_url or BASE_URLS["mainnet"], bars, quiet=quiet)
 
 
+def _sending(
+    settings: "Settings", profile: "SessionProfile", mode: "Mode", bars: int | None, *, quiet: bool
+) -> "TraderStatus":
+    from quant_organism.cli.venue import access_plan
+    from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
+    from quant_organism.trading.sending import check_policy, journal_path, venue_account
+    from quant_organism.venue import open_account
+
+    network = settings.venue.network
+    if (network == "mainnet") != (mode == "mainnet"):
+        raise InputError(
+            f"mode {mode} and the venue {network} do not go together",
+            where="option --mode",
+            remedy="trade mainnet with --mode mainnet, simulator and testnet with --mode testnet",
+        )
+    check_policy(FilePolicyStore(policy_folder(settings.data_dir)).current(), mode, SystemTime().wall_ms())
+    plan = access_plan(settings, network)
+    if mode == "mainnet":
+        _confirm(settings.venue.account_address or "")
+    venue = open_account(plan)
+    try:
+        path, seconds = journal_path(settings.data_dir, mode), settings.venue.visibility_seconds
+        with venue_account(venue, path, visibility_seconds=seconds) as account:
+            url = venue.transport.spec.base_url
+            return _live(settings, profile, url, bars, quiet=quiet, mode=mode, account=account)
+    finally:
+        venue.close()
+
+
+def _confirm(address: str) -> None:
+    """Have a person type the address of the account whose money is traded."""
+    import sys
+
+    if not sys.stdin.isatty():
+        raise InputError(
+            "real money is traded only once a person has typed the account's address",
+            where="option --mode",
+            remedy="start it in a terminal",
+        )
+    typed = typer.prompt(f"Orders with real money will be sent for {address}. Type the address to go on")
+    if typed.strip().lower() != address.lower():
+        raise InputError("that is not the account's address", where="confirmation", remedy="start again")
+
+
 def _demonstration(settings: "Settings", profile: "SessionProfile", bars: int | None, *, quiet: bool) -> "TraderStatus":
     from quant_organism.market import Interval, WorldSource, load_world
     from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
@@ -241,6 +284,8 @@ def _live(
     *,
     quiet: bool,
     demonstrated: Any = None,
+    mode: "Mode" = "paper",
+    account: "VenueAccount | None" = None,
 ) -> "TraderStatus":
     import asyncio
 
@@ -248,24 +293,25 @@ def _live(
     from quant_organism.trading import LedgerReader, ledger_path
     from quant_organism.trading.ledger import TraderLedger
     from quant_organism.trading.paper import trade_live
-    from quant_organism.trading.preparing import prepare_paper
+    from quant_organism.trading.preparing import prepare_live
     from quant_organism.venue import info_of, open_feed
 
     market, is_demo = settings.market, demonstrated is not None
+    proxy = market.proxy if account is None else settings.venue.proxy
     ask = info_of(
         url,
         timeout_seconds=market.timeout_seconds,
-        proxy=market.proxy,
+        proxy=proxy,
         weight_per_minute=_NO_LIMIT if is_demo else market.weight_per_minute,
     )
 
     def feed(interval: "Interval", coins: Sequence[str], begin_ms: int) -> "Feed":
-        return open_feed(url, ask, interval, coins=coins, proxy=market.proxy, begin_ms=begin_ms)
+        return open_feed(url, ask, interval, coins=coins, proxy=proxy, begin_ms=begin_ms)
 
-    path = ledger_path(settings.data_dir, "paper")
+    path = ledger_path(settings.data_dir, mode)
     ledger = TraderLedger(path)
     try:
-        prepared, watcher = prepare_paper(
+        prepared, watcher = prepare_live(
             settings.data_dir,
             profile,
             settings.account.equity_usd,
@@ -275,6 +321,8 @@ def _live(
             feed=feed,
             clock=SystemTime(),
             documents=[(demonstrated, "trades")] if is_demo else None,
+            mode=mode,
+            account=account,
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with _told(quiet=quiet, live=True) as told:

@@ -24,14 +24,15 @@ from quant_organism.trading.kill import flag_raised, kill_file
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.live_bars import Settlements, extended
 from quant_organism.trading.paper import LiveSession, TraderClock
-from quant_organism.trading.pipeline import Pipeline
+from quant_organism.trading.pipeline import CloseStanding, Pipeline
 from quant_organism.trading.policy_step import PolicyStep
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism.trading.portfolio_step import PortfolioStep
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.promises import DocumentPromises
-from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Role
+from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Mode, Role
 from quant_organism.trading.replaying import panel_assets
+from quant_organism.trading.sending import VenueAccount
 from quant_organism.trading.starting import SessionSpec, resumable
 from quant_organism.venue import AskInfo, Feed, HyperliquidSource, market_name
 from quant_organism.venue.client.listings import load_listings
@@ -123,7 +124,7 @@ def prepare_replay(
     return PreparedReplay(spec=spec, panel=panel, start=start)
 
 
-def prepare_paper(
+def prepare_live(
     data_dir: Path,
     profile: SessionProfile,
     capital_usd: float,
@@ -135,8 +136,10 @@ def prepare_paper(
     clock: TraderClock,
     documents: Sequence[tuple[StrategyConfig, Role]] | None = None,
     patience_s: float = 6.0,
+    mode: Mode = "paper",
+    account: VenueAccount | None = None,
 ) -> tuple[LiveSession, DocumentWatcher | None]:
-    """Return a paper session on a venue's live bars, and who follows the documents while it runs.
+    """Return a session on a venue's live bars, and who follows the documents while it runs.
 
     Whole days that the lake lacks are taken from the venue first.
 
@@ -154,6 +157,10 @@ def prepare_paper(
         Who trades; none: as the stages say, and followed while it runs.
     patience_s
         As in `BarCollector`.
+    mode
+        What becomes of orders.
+    account
+        Where they are sent; none: on paper, fills are modelled.
 
     Raises
     ------
@@ -164,7 +171,7 @@ def prepare_paper(
     """
     lake, costs = Lake(data_dir / "lake"), Costs()
     repository = StrategyRepository(data_dir / "strategies")
-    chosen = documents or chosen_documents(repository.load_all().documents, profile, "paper")
+    chosen = documents or chosen_documents(repository.load_all().documents, profile, mode)
     interval = Interval.parse(chosen[0][0].interval)
     market = market_name(base_url)
     symbols = sorted({symbol for document, _ in chosen for symbol in document.universe})
@@ -179,8 +186,11 @@ def prepare_paper(
     def index_at(close_ms: int) -> float | None:
         return _index_at(lake, market, close_ms, interval)
 
+    def readings(standing: CloseStanding, /) -> Readings:
+        return Readings(fear_greed=index_at(standing.close.time))
+
     spec = SessionSpec(
-        mode="paper",
+        mode=mode,
         profile=profile.name,
         market=market,
         interval=interval,
@@ -194,12 +204,13 @@ def prepare_paper(
         pipeline=lambda: Pipeline(
             [
                 PolicyStep(policies.current),
-                RiskGuard(lambda standing: Readings(fear_greed=index_at(standing.close.time))),
+                RiskGuard(readings if account is None else account.readings(interval, index_at)),
                 PortfolioStep(promises),
                 Governor(lambda: flag_raised(kill_file(data_dir))),
             ]
         ),
         keeps_bars=True,
+        execution=None if account is None else account.execution,
     )
     begun = resumable(ledger, spec)
     if begun is not None:
@@ -227,7 +238,7 @@ def prepare_paper(
         number = ledger.next_session() - 1
         return extended(history, ledger.read(LedgerBar, session=number), close_ms)
 
-    return session, DocumentWatcher(repository, profile, "paper", costs, spec.models, bars_until)
+    return session, DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until)
 
 
 def _as_begun(

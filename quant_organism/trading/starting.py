@@ -223,7 +223,7 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
             f"session {session.session} ended at {format_ms(state['close_ms'])} after a history of its own; the bars "
             f"end at {format_ms(int(closes[-1]))}, or are not the same",
             where=f"market {session.market}",
-            remedy="bring back the lake that it was begun with, or begin anew with --fresh",
+            remedy=f"bring back the lake that it was begun with, or move {ledger.path} away to begin anew",
         )
     accounts = {name: _account(ledger, name) for name in state["lanes"]}
     trader = _trader(ledger, spec, session, accounts[session.account])

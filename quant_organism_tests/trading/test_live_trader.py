@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
+import pytest
 
+from quant_organism.backtest.account import AccountClose
+from quant_organism.errors import InputError
 from quant_organism.market import Interval, WorldSource, load_world
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.strategies import Committee, default_genome
-from quant_organism.trading import AccountFollower, LiveExecution, Pipeline
+from quant_organism.trading.orders.states import OrderRecord
 from quant_organism.trading.paper import trade_live
-from quant_organism.trading.preparing import prepare_paper
+from quant_organism.trading.pipeline import CloseStanding, Pipeline
+from quant_organism.trading.policy import Policy
+from quant_organism.trading.policy_step import PolicyStep
+from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
+from quant_organism.trading.preparing import prepare_live
 from quant_organism.trading.profiles import session_profile
-from quant_organism.trading.records import LedgerFill, LedgerPlan
+from quant_organism.trading.records import LedgerFill, LedgerPlan, Mode
 from quant_organism.trading.runtime import CloseReport
-from quant_organism.venue import HyperliquidVenue, account_feed, info_of, open_feed
+from quant_organism.trading.sending import check_policy, journal_path, rejected_share, venue_account
+from quant_organism.venue import connect, info_of, open_feed, wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.deployment.documents import document
 from quant_organism_tests.trading.sessions import ledger
 from quant_organism_tests.trading.test_follower import LINE
-from quant_organism_tests.trading.trader import ADDRESS, close, eventually, open_manager
+from quant_organism_tests.trading.trader import ADDRESS, KEY, D, eventually, new_order, spec
 
 HOUR = Interval.parse("1h")
 SYMBOLS = ("SIM-ASH", "SIM-BAY", "SIM-BOX")
@@ -49,47 +57,92 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
     engine.deposit(ADDRESS, 10_000_000_000)
     limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
     with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 3_600.0, time.monotonic), limits)) as running:
-        manager = open_manager(running.url, tmp_path / "trader", visibility_seconds=1.0)
-        assert isinstance(manager.venue, HyperliquidVenue)
-        line = account_feed(manager.venue, rng=np.random.default_rng(0), line=LINE)
-        follower = AccountFollower(manager, line)
-        assert follower.start().is_clean
-        live = LiveExecution(manager, now_ms=lambda: engine.now_ms, late_ms=24 * HOUR.milliseconds)
+        venue = connect(spec(running.url), wallet_of(KEY), tmp_path / "signers")
+        # this machine's requests are not what is tested here
+        venue.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
+        policies = FilePolicyStore(policy_folder(tmp_path / "data"))
+        policies.put(Policy(allowed_venues=("testnet",)), author="test", reason="to send", at_ms=0)
+        check_policy(policies.current(), "testnet", engine.now_ms)
         ask, book = info_of(running.url, weight_per_minute=10**6), ledger(tmp_path)
         genomes = [default_genome(name) for name in ("ema_crossover", "donchian_breakout", "rsi_filter")]
         made = document(strategy=Committee.of(genomes), universe=SYMBOLS, interval="1h")
-        session, _ = prepare_paper(
-            tmp_path / "data",
-            session_profile("intraday"),
-            10_000.0,
-            book,
-            base_url=running.url,
-            ask=ask,
-            feed=lambda interval, coins, begin_ms: open_feed(
-                running.url, ask, interval, coins=coins, begin_ms=begin_ms
-            ),
-            clock=WallClock(),
-            documents=[(made, "trades")],
-            patience_s=1.0,
+        opened = venue_account(
+            venue,
+            journal_path(tmp_path / "data", "testnet"),
+            visibility_seconds=1.0,
+            line=LINE,
+            now_ms=lambda: engine.now_ms,
+            late_ms=24 * HOUR.milliseconds,
         )
-        session = replace(session, spec=replace(session.spec, mode="testnet", execution=live, pipeline=Pipeline))
-        told: list[CloseReport] = []
-        try:
+        with opened as account_at_venue:
+            session, _ = prepare_live(
+                tmp_path / "data",
+                session_profile("intraday"),
+                10_000.0,
+                book,
+                base_url=running.url,
+                ask=ask,
+                feed=lambda interval, coins, begin_ms: open_feed(
+                    running.url, ask, interval, coins=coins, begin_ms=begin_ms
+                ),
+                clock=WallClock(),
+                documents=[(made, "trades")],
+                patience_s=1.0,
+                mode="testnet",
+                account=account_at_venue,
+            )
+            # An hour passes each second here, so that the guard would find all data stale.
+            allowed = replace(session.spec, pipeline=lambda: Pipeline([PolicyStep(policies.current)]))
+            session = replace(session, spec=allowed)
+            told: list[CloseReport] = []
             trader = asyncio.run(trade_live(session, told=told.append, closes=CLOSES))
-            account = trader.main.account
+            account, live = trader.main.account, account_at_venue.execution
 
             def is_the_venues() -> bool:
                 trader.watch()
                 return live.differences(account) == {}
 
             assert eventually(is_the_venues)
-            check_journal_is_venue(manager, engine.venue, engine.venue.state.accounts[ADDRESS])
-            assert {symbol for symbol in account.positions if symbol in follower.standing().unprotected} == set()
+            seen = account_at_venue.follower.standing()
+            check_journal_is_venue(account_at_venue.manager, engine.venue, engine.venue.state.accounts[ADDRESS])
+            assert set(seen.unprotected) == set()
             assert len(book.read(LedgerPlan)) >= CLOSES
             fills = [fill for fill in book.read(LedgerFill) if fill.account == account.account]
             assert sum(fill.lots for fill in fills if fill.symbol == "SIM-ASH") == account.positions.get("SIM-ASH", 0)
             assert fills
-        finally:
-            follower.close()
-            close(manager)
-            book.close()
+            close = AccountClose(engine.now_ms - 3 * HOUR.milliseconds, {}, {}, {})
+            standing = CloseStanding(1, "testnet", close, account, (), HOUR.milliseconds)
+            read = account_at_venue.readings(HOUR, lambda close_ms: 42.0)(standing)
+            assert read.data_age_bars is not None
+            assert 3.0 <= read.data_age_bars < 1_000.0
+            assert (read.fear_greed, read.silent_lines) == (42.0, 0)
+            assert read.clock_skew_s is not None
+            assert read.clock_skew_s < 5.0
+        book.close()
+        venue.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "what"),
+    [
+        ("testnet", None, "no policy is in force"),
+        ("mainnet", Policy(), "policy 1 allows replay, paper, testnet, and mainnet is not among it"),
+        ("testnet", Policy(valid_until=datetime(2026, 1, 1, tzinfo=UTC)), "is not valid now"),
+    ],
+)
+def test_nothing_is_sent_without_a_policy_that_says_so(
+    tmp_path: Path, mode: Mode, policy: Policy | None, what: str
+) -> None:
+    store = FilePolicyStore(policy_folder(tmp_path))
+    if policy is not None:
+        store.put(policy, author="test", reason="to see", at_ms=0)
+    with pytest.raises(InputError, match=what):
+        check_policy(store.current(), mode, 1_767_312_000_000)  # 2026-01-02
+
+
+def test_the_share_of_refusals_needs_orders_enough() -> None:
+    placed = [OrderRecord(new_order(str(n)), str(n), "filled", n, D(0), D(0), "") for n in range(60)]
+    assert rejected_share(placed[:49]) is None
+    refused = [replace(record, state="rejected") for record in placed[50:]]
+    assert rejected_share([*placed[:50], *refused]) == 0.2
+    assert rejected_share([*refused, *placed[:50]]) == 0.0  # they were long ago
