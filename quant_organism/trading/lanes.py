@@ -395,7 +395,7 @@ def _nearest(levels: Sequence[float], side: int) -> float | None:
 
 
 def _in_words(before: int, after: int) -> str:
-    return f"{after} legs in a trade, {before} before"
+    return f"legs in a trade: {after}, before: {before}"
 
 
 def _factors(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, float]:

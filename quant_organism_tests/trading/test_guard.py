@@ -25,7 +25,6 @@ from quant_organism.trading.breakers import (
 )
 from quant_organism.trading.guard import Governor, Readings, RiskGuard, liquidation_used, no_readings
 from quant_organism.trading.kill import KillFlag, flag_raised, kill_file, lower_flag, raise_flag
-from quant_organism.trading.protection import UNPROTECTED_MS, ProtectionWatch
 from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at
 
 HOUR = 3_600_000
@@ -180,23 +179,3 @@ def test_under_a_kill_flag_nothing_is_wanted(tmp_path: Path) -> None:
     assert [verdict.reason for verdict in left.verdicts] == ["killed: enough"]
     assert lower_flag(path)
     assert pipeline.judge(standing).restraint == Restraint()
-
-
-def test_a_position_is_closed_after_five_seconds_without_a_whole_stop() -> None:
-    watch, start = ProtectionWatch(), 1_000_000
-    assert watch.observe({"BTC": 5, "ETH": -3}, {"BTC": -5, "ETH": 2}, start) == ()
-    assert watch.observe({"BTC": 5, "ETH": -3}, {"BTC": -5, "ETH": 2}, start + UNPROTECTED_MS) == ()
-    assert watch.observe({"BTC": 5, "ETH": -3}, {"BTC": -5, "ETH": 2}, start + UNPROTECTED_MS + 1) == ("ETH",)
-    assert watch.observe({"BTC": 5, "ETH": -3}, {"BTC": 5, "ETH": 3}, start + UNPROTECTED_MS + 2) == ()
-    assert watch.since == {"BTC": start + UNPROTECTED_MS + 2}  # a stop on the wrong side protects nothing
-
-
-@given(st.lists(st.tuples(st.integers(0, 4_000), st.integers(-3, 3), st.integers(-3, 3)), max_size=30))
-def test_only_what_was_bare_all_the_while_is_closed(seen: list[tuple[int, int, int]]) -> None:
-    watch, now, bare_since = ProtectionWatch(), 0, None
-    for passed, lots, stop in seen:
-        now += passed
-        covered = lots == 0 or (lots * stop < 0 and abs(stop) >= abs(lots))
-        bare_since = None if covered else now if bare_since is None else bare_since
-        due = watch.observe({"X": lots}, {"X": stop}, now)
-        assert due == (("X",) if bare_since is not None and now - bare_since > UNPROTECTED_MS else ())
