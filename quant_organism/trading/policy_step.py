@@ -129,6 +129,8 @@ def _netted(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
     made = plan(standing.account, replace(standing.close, shares=left.shares, restraint=left.restraint))
     equity = max(made.risk.equity, 0)
     worth = [lots * made.marks[symbol] for symbol, lots in made.targets.items()]
+    # Targets are whole lots of what is wanted, and it is that which is held back: up to a lot more in each symbol.
+    cut_off = sum(made.marks[symbol] for symbol, lots in made.targets.items() if lots)
     verdicts, factor = [], 1.0
     for what, amount, most in (
         ("gross", sum(map(abs, worth)), policy.max_gross),
@@ -139,7 +141,7 @@ def _netted(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
             verdicts.append(
                 _verdict(standing, standing.account.account, reason, number=amount / max(equity, 1), bound=most)
             )
-            factor *= most * equity / (amount * factor)
+            factor = most * equity / (amount + cut_off)
     held_back = left.restraint.also(Restraint(factor, factor))
     return replace(left, restraint=held_back, verdicts=(*left.verdicts, *verdicts))
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quant_organism.backtest.account import AccountClose, Restraint, plan
@@ -107,6 +107,7 @@ def test_a_cap_of_a_strategy_is_the_most_of_its_share() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0.0, 2.0), st.floats(0.0, 2.0), st.floats(-1e-4, 1e-4), st.floats(-1e-3, 1e-3))
+@example(gross=0.0617285271884114, net=2.0, btc=-4.469991926645581e-07, eth=-2.0392090334320692e-05)
 def test_gross_and_net_stay_within_the_policy(gross: float, net: float, btc: float, eth: float) -> None:
     close = close_at({("s", "m", "BTC"): btc, ("s", "m", "ETH"): eth, ("t", "m", "ETH"): -eth / 3})
     seen = standing(close=close)
