@@ -42,11 +42,7 @@ class AtMostP(Gate):
 
 
 class HoldoutP(AtMostP):
-    """A p-value of the account's unseen days, after paying for every look.
-
-    It is multiplied by the number of candidates that were looked at together (Bonferroni), and doubled for each
-    earlier look at any of these days.
-    """
+    """A p-value of the account's unseen days, as it is: looks and candidates are paid for with starting wealth."""
 
     @property
     def stage(self) -> Stage:
