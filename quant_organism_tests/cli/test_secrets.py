@@ -97,6 +97,7 @@ def test_after_a_whole_session_no_file_holds_a_key(
         assert imported.returncode == 0, imported.stderr
         said += [imported.stdout, imported.stderr]
         monkeypatch.setenv("QUANT_ORGANISM_VENUE__BASE_URL", url)
+        monkeypatch.setenv("QUANT_ORGANISM_VENUE__IP_BURST_WEIGHT", "1000")  # it asks much in little time
         for name, setting, value in (("kept", "KEY", "trader"), ("given", "PRIVATE_KEY", KEYS["given"])):
             monkeypatch.delenv("QUANT_ORGANISM_VENUE__KEY", raising=False)
             monkeypatch.setenv("QUANT_ORGANISM_VENUE__ACCOUNT_ADDRESS", ADDRESSES[name])

@@ -49,7 +49,8 @@ def main(folder: Path) -> int:
     plan = access_plan(settings)
     spec, key = venue_spec(plan), signing_wallet(plan)
     venue = open_account(plan)
-    manager = OrderManager(venue, Journal(settings.data_dir / "trader" / "ledger.sqlite", "simulator"))
+    journal = Journal(settings.data_dir / "trader" / f"{venue.address}.sqlite", f"simulator {venue.address}")
+    manager = OrderManager(venue, journal)
     watchdog = Watchdog(spec, settings.data_dir / "trader" / "watchdog", 60.0, key)
     reconcile(manager)
     px = manager.venue.mids()[COIN]

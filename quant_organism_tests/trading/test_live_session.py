@@ -189,13 +189,6 @@ def closes(path: Path) -> int:
         reader.close()
 
 
-@pytest.mark.parametrize("mode", ["testnet", "mainnet"])
-def test_what_would_send_real_orders_is_refused(mode: str, tmp_path: Path) -> None:
-    said = finish("trade", "--mode", mode, folder=tmp_path)
-    assert said.code == 2
-    assert "would send real" in said.err
-
-
 def test_nobody_to_trade_is_said_with_a_way_on(url: str, tmp_path: Path) -> None:
     said = finish("trade", "--base-url", url, folder=tmp_path)
     assert said.code == 2

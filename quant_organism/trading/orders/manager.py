@@ -341,15 +341,24 @@ class OrderManager:
             self.hear_order(shown)
         return shown
 
-    def look_until(self, look: Callable[[], T], is_enough: Callable[[T], bool]) -> T:
-        """Look until it is enough, or everything that was processed must have become visible; return the last."""
+    def look_until(self, look: Callable[[], T], is_enough: Callable[[T], bool], *, looks: int | None = None) -> T:
+        """Look until it is enough, or everything that was processed must have become visible; return the last.
+
+        Parameters
+        ----------
+        look, is_enough
+            What to ask, and when to stop.
+        looks
+            About so many at most, for questions that weigh much; none: as often as it may help.
+        """
+        pause = _POLL_SECONDS if looks is None else max(_POLL_SECONDS, self._visibility / looks)
         waited = 0.0
         while True:
             seen = look()
             if is_enough(seen) or waited >= self._visibility:
                 return seen
-            self._sleep(_POLL_SECONDS)
-            waited += _POLL_SECONDS
+            self._sleep(pause)
+            waited += pause
 
     def _settle_placing(self, action: ActionRecord) -> bool:
         missing = [

@@ -25,6 +25,9 @@ _STALE: Final = ("look_again", "what has ended cannot live again: one of the two
 _LAG: Final = ("look_again", "it may not be visible yet")
 _WORD: Final = ("look_again", "the status is a word that is not known")
 _FOREIGN: Final = ("foreign", "not placed from this journal")
+_LOOKS_AT_A_DIFFERENCE: Final = 4
+"""Of balance and positions until everything must be visible: each weighs some sixty of the twelve hundred a minute."""
+
 _PAST: Final = ("nothing", "it has ended here, and the venue has forgotten it")
 
 _TABLE: Final[Mapping[Ours, Mapping[Theirs, tuple[Action, str]]]] = {
@@ -304,7 +307,7 @@ def _compared(manager: OrderManager) -> tuple[dict[str, tuple[Decimal, Decimal]]
         differs = bool(gaps) or (balance is not None and not balance.is_even)
         return gaps, balance
 
-    return manager.look_until(look, lambda _: not differs)
+    return manager.look_until(look, lambda _: not differs, looks=_LOOKS_AT_A_DIFFERENCE)
 
 
 def _treat(manager: OrderManager, cloid: str, order: VenueOrder | None) -> Resolution:
