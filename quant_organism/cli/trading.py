@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from quant_organism.deployment import StrategyConfig
     from quant_organism.market import Interval
     from quant_organism.settings import Settings
     from quant_organism.trading.exporting import LedgerExport
@@ -283,7 +284,7 @@ def _live(
     bars: int | None,
     *,
     quiet: bool,
-    demonstrated: Any = None,
+    demonstrated: "StrategyConfig | None" = None,
     mode: "Mode" = "paper",
     account: "VenueAccount | None" = None,
 ) -> "TraderStatus":
@@ -320,7 +321,7 @@ def _live(
             ask=ask,
             feed=feed,
             clock=SystemTime(),
-            documents=[(demonstrated, "trades")] if is_demo else None,
+            documents=None if demonstrated is None else [(demonstrated, "trades")],
             mode=mode,
             account=account,
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
