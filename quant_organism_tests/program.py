@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,19 @@ def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
     command = [str(PROGRAM), *map(str, arguments)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=activated(), stdout=pipe, stderr=pipe, text=True)
+
+
+def first_line(process: subprocess.Popen[str], seconds: float = 120.0) -> str:
+    """Return the first line that a program prints; one that has printed none after so long is killed."""
+    assert process.stdout is not None
+    deadline = threading.Timer(seconds, process.kill)
+    deadline.start()
+    try:
+        line = process.stdout.readline().strip()
+    finally:
+        deadline.cancel()
+    assert line, f"no line within {seconds:.0f} s; it ended with {process.poll()}"
+    return line
 
 
 def finish(*arguments: str | Path, folder: Path) -> Said:

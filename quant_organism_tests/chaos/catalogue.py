@@ -299,5 +299,5 @@ def _trap() -> Iterator[tuple[int, list[float]]]:
         yield listener.getsockname()[1], visits
     finally:
         closed.set()
-        thread.join()
+        thread.join(10.0)
         listener.close()

@@ -19,7 +19,7 @@ from quant_organism_tests.chaos.market import COINS, chaos_venue, chaos_wallet
 from quant_organism_tests.chaos.strategy import Strategy
 
 LONGEST_SECONDS: Final = 0.6
-START_SECONDS: Final = 120.0
+START_SECONDS, END_SECONDS = 120.0, 60.0
 TRIES: Final = 20
 SPEED, PACE_SECONDS = 60.0, 0.02
 VISIBILITY_SECONDS: Final = 1.0
@@ -92,7 +92,8 @@ def run_kills(seed: int, folder: Path, kills: int, told: Callable[[str], None]) 
             assert is_ready, f"trader {number} ended with {child.exitcode} before it could trade"
             _pass(running, float(rng.random()) * LONGEST_SECONDS)
             child.kill()
-            child.join()
+            child.join(END_SECONDS)
+            assert child.exitcode is not None, f"trader {number} lives {END_SECONDS:.0f} s after it was killed"
             count.kills += 1
             manager = _open(running.url, folder, seed, sleep=lambda seconds: _step(running, seconds))
             count.in_action += bool(manager.journal.unsettled())

@@ -40,6 +40,9 @@ SPEED: Final = 120.0
 MINUTE: Final = Interval.parse("1m")
 STORM_MS, CALM_SECONDS = 6 * 60_000, 1.5
 HEALING_SECONDS: Final = 60.0
+SECONDS_PER_DISCONNECT: Final = 10.0
+"""Far more than a storm takes on a busy machine; a line that is cut more seldom is not being cut any more."""
+STOP_SECONDS: Final = 60.0
 LINE: Final = LineSpec(
     watch=WatchSpec(ping_seconds=0.02, pong_seconds=0.5, ack_seconds=0.5, freshness_seconds={"l2Book": 1.0}),
     first_backoff_seconds=0.01,
@@ -144,7 +147,8 @@ class _Trading:
         """Finish what is being done, and nothing after it."""
         self._enough.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
+            assert not self._thread.is_alive(), f"the trading thread did not stop within {STOP_SECONDS:.0f} s"
 
     def _run(self) -> None:
         while not self._enough.wait(0.05):
@@ -176,7 +180,11 @@ async def _listen(
     try:
         trading.start()
         await asyncio.to_thread(_arm, injector)
-        while sum(feed.status.lost.values()) < disconnects:
+        patience = time.monotonic() + STOP_SECONDS + disconnects * SECONDS_PER_DISCONNECT
+        while (lost := sum(feed.status.lost.values())) < disconnects:
+            for task in (feeding, collecting):
+                assert not task.done(), f"the feed ended after {lost} disconnects: {task}"
+            assert time.monotonic() < patience, f"{lost} of {disconnects} disconnects in all the time there was"
             injector.add(_fault("abort_socket", action="ping", probability=0.5, count=None, duration_ms=STORM_MS))
             await asyncio.sleep(STORM_MS / 1000 / SPEED + CALM_SECONDS)
             told(f"{sum(feed.status.lost.values())} disconnects, {len(bars)} bars, {sum(fills.values())} fills")

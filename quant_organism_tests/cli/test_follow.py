@@ -10,7 +10,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.tables import CandleTable, LiveCandleTable
 from quant_organism.venue import market_name
 from quant_organism_tests.chaos.market import COINS, chaos_venue
-from quant_organism_tests.program import finish, start
+from quant_organism_tests.program import finish, first_line, start
 
 
 @pytest.fixture
@@ -39,8 +39,7 @@ def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -
 
 def test_ctrl_c_ends_it_and_keeps_what_was_shown(url: str, tmp_path: Path) -> None:
     with start("follow", "--base-url", url, "--symbols", "ETH", "--interval", "1m", folder=tmp_path) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline().split()
+        first = first_line(process).split()
         process.send_signal(signal.SIGINT)
         rest, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from quant_organism.venue import wallet_of
-from quant_organism_tests.program import PROGRAM, Said, finish, start
+from quant_organism_tests.program import PROGRAM, Said, finish, first_line, start
 from quant_organism_tests.tiny import write_world
 
 KEYS = {name: "0x" + pair * 32 for name, pair in (("kept", "3e"), ("given", "c7"))}
@@ -83,16 +83,16 @@ def test_after_a_whole_session_no_file_holds_a_key(
         *("--no-limits", "--snapshot", "venue.json", *deposits),
         folder=tmp_path,
     )
-    assert serving.stdout is not None
-    url = serving.stdout.readline().strip()
     said = []
     try:
+        url = first_line(serving)
         imported = subprocess.run(
             [PROGRAM, "keys", "import", "trader"],
             cwd=tmp_path,
             input=f"{KEYS['kept']}\n",
             capture_output=True,
             text=True,
+            timeout=120,
         )
         assert imported.returncode == 0, imported.stderr
         said += [imported.stdout, imported.stderr]
@@ -110,6 +110,7 @@ def test_after_a_whole_session_no_file_holds_a_key(
                 capture_output=True,
                 text=True,
                 env=os.environ | {"PYTHONDEVMODE": "1"},
+                timeout=300,
             )
             assert session.returncode == 0, session.stderr
             monkeypatch.setenv("QUANT_ORGANISM_VENUE__ACCOUNT_ADDRESS", "0x" + "9" * 40)

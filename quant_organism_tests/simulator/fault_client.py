@@ -1,6 +1,7 @@
 """A plain client of a served venue, which arms faults and meets them."""
 
 import json
+import time
 from typing import Any
 
 import requests
@@ -58,13 +59,15 @@ class Client:
 
 def hear(socket: ClientConnection, channel: str | None = None) -> Any:
     """Return the next message, or the next of a channel."""
-    while True:
+    end = time.monotonic() + 6 * TIMEOUT
+    while time.monotonic() < end:
         text = socket.recv(timeout=TIMEOUT)
         if str(text).startswith("Websocket connection"):
             continue
         message = json.loads(text)
         if channel is None or message["channel"] == channel:
             return message
+    raise AssertionError(f"no message of {channel} within {6 * TIMEOUT} s")
 
 
 def subscribe(socket: ClientConnection, **sub: Any) -> None:

@@ -252,12 +252,12 @@ def serving(account: str) -> Iterator[LoopbackVenue]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(venue))
     server.daemon_threads = True
     server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     venue.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         yield venue
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(10.0)
         server.server_close()

@@ -13,7 +13,7 @@ import requests
 from quant_organism.errors import InputError
 from quant_organism.simulator.opening import parse_deposits, parse_dexs
 from quant_organism_tests.conftest import REPOSITORY
-from quant_organism_tests.program import finish
+from quant_organism_tests.program import finish, first_line
 
 USER = "0x" + "a1" * 20
 TIMEOUT = 30
@@ -27,8 +27,7 @@ def serve(tmp_path: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
+    line = first_line(process)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", line), line
     return line
 

@@ -47,7 +47,7 @@ def test_a_watchdog_cancels_what_could_open_and_leaves_the_stops(
     settings = {"silent_seconds": 60.0 if how == "killed" else 4.0}
     child = CONTEXT.Process(target=trade_and_hang, args=(server.url, tmp_path, ready), kwargs=settings, daemon=True)
     child.start()
-    assert ready.wait(60)
+    assert ready.wait(120)
     if how == "killed":
         child.kill()
     child.join(30)

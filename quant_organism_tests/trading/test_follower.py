@@ -141,7 +141,7 @@ def test_a_line_that_does_not_come_back_is_unknown(followed: Followed) -> None:
             followed.cut()
             time.sleep(0.01)
 
-    thread = threading.Thread(target=keep_cutting)
+    thread = threading.Thread(target=keep_cutting, daemon=True)
     thread.start()
     try:
         assert eventually(lambda: not followed.follower.standing().is_known)
@@ -149,7 +149,7 @@ def test_a_line_that_does_not_come_back_is_unknown(followed: Followed) -> None:
         assert followed.told(LineRestored) == []
     finally:
         stop.set()
-        thread.join()
+        thread.join(30.0)
     assert eventually(lambda: followed.told(LineRestored) != [])
 
 

@@ -65,19 +65,20 @@ def hold(path: Path, held: Any, done: Any) -> None:
     """Keep a journal open."""
     Journal(path, ACCOUNT)
     held.set()
-    done.wait(30)
+    done.wait(120)
 
 
 def test_one_process_writes_a_journal_and_a_killed_one_lets_go(tmp_path: Path) -> None:
     context, path = multiprocessing.get_context("spawn"), tmp_path / "ledger.sqlite"
     held, done = context.Event(), context.Event()
-    child = context.Process(target=hold, args=(path, held, done))
+    child = context.Process(target=hold, args=(path, held, done), daemon=True)
     child.start()
-    assert held.wait(30)
+    assert held.wait(60)
     with pytest.raises(BusyError, match="another process writes"):
         Journal(path, ACCOUNT)
     child.kill()
-    child.join()
+    child.join(30)
+    assert child.exitcode == -9
     Journal(path, ACCOUNT).close()
     Journal(path, ACCOUNT).close()
 

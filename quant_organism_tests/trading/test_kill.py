@@ -141,7 +141,8 @@ def test_a_second_shell_ends_it_and_a_person_rearms(
     }
 
     def typed(*words: str) -> tuple[int, dict[str, object]]:
-        done = subprocess.run([PROGRAM, "trade", *words, "--json"], env=told, cwd=tmp_path, capture_output=True)
+        command = [PROGRAM, "trade", *words, "--json"]
+        done = subprocess.run(command, env=told, cwd=tmp_path, capture_output=True, timeout=120)
         return done.returncode, json.loads(done.stdout)
 
     code, said = typed("kill", "--reason", "enough")

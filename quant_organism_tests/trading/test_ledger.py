@@ -137,7 +137,7 @@ def test_a_killed_writer_leaves_whole_closes(tmp_path: Path) -> None:
         "ledger._store.write(lambda: [ledger._store.execute('INSERT INTO events VALUES (1,1,2,?,?,?)',"
         " ('info', 'k', r.text)) for r in rows()])\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == -9
     ledger = TraderLedger(tmp_path / "ledger.sqlite")
     assert [record.text for record in ledger.read(LedgerEvent)] == ["a", "b"]
     ledger.close()

@@ -95,7 +95,8 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
             allowed = replace(session.spec, pipeline=lambda: Pipeline([PolicyStep(policies.current)]))
             session = replace(session, spec=allowed)
             told: list[CloseReport] = []
-            trader = asyncio.run(trade_live(session, told=told.append, closes=CLOSES))
+            trading = trade_live(session, told=told.append, closes=CLOSES)
+            trader = asyncio.run(asyncio.wait_for(trading, 300.0))
             account, live = trader.main.account, account_at_venue.execution
 
             def is_the_venues() -> bool:

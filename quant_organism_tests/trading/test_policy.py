@@ -193,11 +193,13 @@ def _put_many(folder: Path, author: str) -> None:
 
 
 def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    started = [multiprocessing.Process(target=_put_many, args=(tmp_path, author)) for author in ("ada", "ben")]
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks that other threads hold
+    started = [context.Process(target=_put_many, args=(tmp_path, author), daemon=True) for author in ("ada", "ben")]
     for process in started:
         process.start()
     for process in started:
         process.join(60)
+    assert [process.exitcode for process in started] == [0, 0]
     versions = FilePolicyStore(tmp_path).history()
     assert len(versions) == 20
     assert {(version.author, version.at_ms) for version in versions} == {

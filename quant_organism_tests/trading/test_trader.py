@@ -164,7 +164,8 @@ replay_session(ledger(Path(sys.argv[1])), session, panel, START, started_ms=0)
 def test_killed_anywhere_it_goes_on_to_the_same_orders(
     writes: int, moment: str, whole: tuple[Trader, Path], session: SessionSpec, panel: Panel, tmp_path: Path
 ) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(writes), moment], check=False)
+    command = [sys.executable, "-c", KILLED, str(tmp_path), str(writes), moment]
+    killed = subprocess.run(command, check=False, timeout=300)
     assert killed.returncode == -9
     again = replayed(tmp_path, session, panel)
     for name, lane in whole[0].lanes.items():

@@ -74,7 +74,7 @@ def fail_once(server: LoopbackVenue, kind: str, failure: Failure) -> None:
     server.inject = inject
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Look again and again until something holds; say whether it did."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -69,19 +69,20 @@ def test_nonces_rise_over_restarts(tmp_path_factory: pytest.TempPathFactory, run
 def hold(folder: Path, held: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
     NonceSource(folder, SIGNER, lambda: 1).draw()
     held.set()
-    done.wait(30)
+    done.wait(120)
 
 
 def test_one_process_signs_with_a_wallet_and_a_killed_one_lets_go(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     held, done = context.Event(), context.Event()
-    child = context.Process(target=hold, args=(tmp_path, held, done))
+    child = context.Process(target=hold, args=(tmp_path, held, done), daemon=True)
     child.start()
-    assert held.wait(30)
+    assert held.wait(60)
     with pytest.raises(BusyError, match="another process signs"):
         NonceSource(tmp_path, SIGNER, lambda: 1)
     child.kill()
-    child.join()
+    child.join(30)
+    assert child.exitcode == -9
     assert NonceSource(tmp_path, SIGNER, lambda: 1).draw() > 1
 
 
@@ -159,7 +160,7 @@ def test_waiters_beyond_the_limit_do_not_starve_each_other() -> None:
         with lock:
             sent.append(clock.now)
 
-    threads = [threading.Thread(target=send) for _ in range(4)]
+    threads = [threading.Thread(target=send, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

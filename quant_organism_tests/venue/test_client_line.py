@@ -31,6 +31,7 @@ def listening(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
                 line, _ = server.accept()
             except OSError:
                 return
+            line.settimeout(30.0)
             with line:
                 try:
                     heard.append(line.recv(65_536))
@@ -45,7 +46,7 @@ def listening(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
     finally:
         server.shutdown(socket.SHUT_RDWR)
         server.close()
-        thread.join()
+        thread.join(30.0)
 
 
 def transport(url: str) -> Transport:

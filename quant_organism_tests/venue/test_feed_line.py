@@ -26,6 +26,9 @@ LINE = LineSpec(
     messages_per_second=10_000,
 )
 
+SECONDS = 180.0
+"""More than any of these lines needs on a busy machine."""
+
 
 @dataclass
 class Heard:
@@ -64,23 +67,23 @@ async def listen(
 
     run, collecting = asyncio.create_task(heard.feed.run()), asyncio.create_task(collect())
     try:
-        half = START + minutes * 30_000
-        await venue.run(half)
-        while_running(venue)
-        await venue.run(until)
-        venue.faults = Faults()
-        due = truth(venue, until)
-        for _ in range(4_000):
-            await venue.step(trading=False)
-            await asyncio.sleep(0.005)
-            last = {(bar.coin, bar.open_ms): values(bar) for bar in heard.bars}
-            if last == due and {fill.tid for fill in heard.fills} == {fill["tid"] for fill in venue.fills}:
-                break
+        async with asyncio.timeout(SECONDS):
+            half = START + minutes * 30_000
+            await venue.run(half)
+            while_running(venue)
+            await venue.run(until)
+            venue.faults = Faults()
+            due = truth(venue, until)
+            for _ in range(4_000):
+                await venue.step(trading=False)
+                await asyncio.sleep(0.005)
+                last = {(bar.coin, bar.open_ms): values(bar) for bar in heard.bars}
+                if last == due and {fill.tid for fill in heard.fills} == {fill["tid"] for fill in venue.fills}:
+                    break
     finally:
         run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
-        await collecting
-        await venue.stop()
+        await asyncio.wait_for(asyncio.gather(run, collecting, return_exceptions=True), SECONDS)
+        await asyncio.wait_for(venue.stop(), SECONDS)
     return heard
 
 

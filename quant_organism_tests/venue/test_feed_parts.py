@@ -177,7 +177,7 @@ def test_a_full_queue_drops_the_oldest_quotes_counts_them_and_never_a_bar_or_fil
         queue.close()
         return [first, *[await queue.get() for _ in range(4)]]
 
-    assert asyncio.run(drain()) == [BAR, fills, BAR, fills, None]
+    assert asyncio.run(asyncio.wait_for(drain(), 30.0)) == [BAR, fills, BAR, fills, None]
 
 
 def test_fills_are_asked_for_from_before_the_gap_and_delivered_once() -> None:

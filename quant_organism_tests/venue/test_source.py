@@ -179,6 +179,8 @@ def answering(*answers: tuple[int, bytes]) -> Iterator[str]:
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 30  # one that asks nothing must not keep the server from ending
+
         def do_POST(self) -> None:
             status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)

@@ -41,6 +41,7 @@ _BUSY_ATTEMPTS: Final = 20
 """Tries before it is believed that another process signs, and minds the orders."""
 _PAUSE_SECONDS: Final = 1.0
 _LOOKS: Final = 2
+_RELEASE_SECONDS: Final = 30.0
 _CHUNK: Final = 4096
 
 Switch = Literal["granted", "refused", "unknown"]
@@ -162,7 +163,11 @@ class Watchdog:
             self._pipe.close()
         except BrokenPipeError:
             pass
-        self._process.wait()
+        try:
+            self._process.wait(_RELEASE_SECONDS)
+        except subprocess.TimeoutExpired:  # it was sent home: what does not go has nothing left to do
+            self._process.kill()
+            self._process.wait(_RELEASE_SECONDS)
 
 
 def watch(pipe: int, silent_seconds: float) -> Literal["released", "died", "silent"]:
