@@ -7,7 +7,7 @@ from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.birth import Flaw, check_birth
 from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.families import evolving_families, family_names, get_family
+from quant_organism.strategies.families import evolving_families, family_names, get_family, ranking_family_names
 from quant_organism.strategies.family import StrategyFamily
 from quant_organism.strategies.gene_rows import GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue, Structure
@@ -41,5 +41,6 @@ __all__ = [
     "get_family",
     "mutate",
     "random_genome",
+    "ranking_family_names",
     "signal",
 ]

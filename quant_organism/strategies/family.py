@@ -50,6 +50,10 @@ class StrategyFamily(ABC):
         What its decisions know of earlier bars beside columns, indicators and its warm-up's bars.
     read_after_the_fit
         Own genes that its models do not depend on; None for a family that fits no model.
+    common_genes
+        Genes that it shares with the families of its kind.
+    ranks
+        Whether it decides on all assets of a panel at once, by ranking them, and not on each by itself.
     """
 
     name: str
@@ -60,11 +64,13 @@ class StrategyFamily(ABC):
     evolves: bool = True
     memory: Memory = "history"
     read_after_the_fit: tuple[str, ...] | None = None
+    common_genes: tuple[GeneSpec, ...] = COMMON_GENES
+    ranks: bool = False
 
     @cached_property
     def genes(self) -> tuple[GeneSpec, ...]:
-        """Its own genes, then those that all genomes carry."""
-        return self.own_genes + COMMON_GENES
+        """Its own genes, then those that all genomes of its kind carry."""
+        return self.own_genes + self.common_genes
 
     @cached_property
     def model_genes(self) -> tuple[str, ...]:

@@ -9,13 +9,9 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.families import family_names, get_family
+from quant_organism.strategies.families import family_names, get_family, ranking_family_names
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
-
-COMMON_COLUMNS = len(COMMON_GENES)
-"""The first columns of every row are the common genes, which mean the same in all families."""
 
 _NUMBERS = ("int", "float")
 
@@ -29,13 +25,17 @@ class GeneLayout:
     families
         Names, length F.
     numbers
-        Int and float genes of each family by column, the common ones first.
+        Int and float genes of each family by column, those first that mean the same in all families of its kind.
     others
         Its choices and structures.
     low, high
         float64 (F, L): inclusive bounds; 0 and 1 beyond the columns that a family has.
     whole, present
         bool (F, L): which columns are ints; which the family has.
+    ranks
+        bool (F,): which families rank assets; the others are of the other kind.
+    common
+        int64 (F,): how many of its columns a family shares with all of its kind.
     """
 
     families: tuple[str, ...]
@@ -45,6 +45,8 @@ class GeneLayout:
     high: NDArray[np.float64]
     whole: NDArray[np.bool_]
     present: NDArray[np.bool_]
+    ranks: NDArray[np.bool_]
+    common: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class GeneRows:
     @classmethod
     def of(cls, genomes: Sequence[Genome]) -> GeneRows:
         """Lay genomes out as rows."""
-        layout = _layout(family_names())
+        layout = _layout((*family_names(), *ranking_family_names()))
         place = {name: kind for kind, name in enumerate(layout.families)}
         kinds = [place[genome.family] for genome in genomes]
         width = layout.low.shape[1]
@@ -97,7 +99,7 @@ class GeneRows:
     @cached_property
     def layout(self) -> GeneLayout:
         """What stands in the columns."""
-        return _layout(family_names())
+        return _layout((*family_names(), *ranking_family_names()))
 
     def take(self, rows: NDArray[np.int64]) -> GeneRows:
         """Return some of the rows, in the order of `rows`, int64 (k,)."""
@@ -117,8 +119,9 @@ class GeneRows:
 
 @cache
 def _layout(names: tuple[str, ...]) -> GeneLayout:
-    own = [get_family(name).own_genes for name in names]
-    numbers = tuple(COMMON_GENES + tuple(spec for spec in genes if spec.kind in _NUMBERS) for genes in own)
+    families = [get_family(name) for name in names]
+    genes = [(*family.common_genes, *family.own_genes) for family in families]
+    numbers = tuple(tuple(spec for spec in specs if spec.kind in _NUMBERS) for specs in genes)
     shape = len(names), max(map(len, numbers))
     low, high = np.zeros(shape), np.ones(shape)
     whole, present = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
@@ -126,5 +129,7 @@ def _layout(names: tuple[str, ...]) -> GeneLayout:
         for column, spec in enumerate(specs):
             low[kind, column], high[kind, column] = spec.low, spec.high
             whole[kind, column], present[kind, column] = spec.kind == "int", True
-    others = tuple(tuple(spec for spec in genes if spec.kind not in _NUMBERS) for genes in own)
-    return GeneLayout(names, numbers, others, low, high, whole, present)
+    others = tuple(tuple(spec for spec in specs if spec.kind not in _NUMBERS) for specs in genes)
+    ranks = np.array([family.ranks for family in families])
+    common = np.array([sum(spec.kind in _NUMBERS for spec in family.common_genes) for family in families])
+    return GeneLayout(names, numbers, others, low, high, whole, present, ranks, common)

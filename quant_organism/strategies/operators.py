@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.families import evolving_families, get_family
-from quant_organism.strategies.gene_rows import COMMON_COLUMNS, GeneRows
+from quant_organism.strategies.gene_rows import GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.real_coded import (
@@ -42,7 +42,7 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
 
     Each shared gene takes part with probability one half: numbers by simulated binary crossover, ints then rounded up
     or down at the odds of their fraction; choices change places; structures exchange parts. Two families share the
-    common genes alone.
+    numbers that are common to their kind alone, one that ranks assets and one that does not nothing.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
         Distribution index: the larger, the nearer are children to their parents.
     """
     layout, kin = a.layout, a.kind == b.kind
-    shared = layout.present[a.kind] & (kin[:, None] | (np.arange(layout.low.shape[1]) < COMMON_COLUMNS))
+    common = np.where(layout.ranks[a.kind] == layout.ranks[b.kind], layout.common[a.kind], 0)
+    shared = layout.present[a.kind] & (kin[:, None] | (np.arange(layout.low.shape[1]) < common[:, None]))
     where = shared & (rng.random(shared.shape) < _CROSSED_SHARE)
     low, high, ints = layout.low[a.kind], layout.high[a.kind], where & layout.whole[a.kind]
     first, second = simulated_binary_crossover(a.numbers, b.numbers, low, high, eta=eta, where=where, rng=rng)

@@ -1,5 +1,7 @@
 """The strategy families, a folder each: genes, warm-up and indicators in `rule`, the compiled signal in `kernel`.
 
+Those that rank the assets of a panel stand together in `strategies.cross_section`.
+
 A family exists by being named here, once. What a family is stands in `strategies.family`.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.cross_section import rules
 from quant_organism.strategies.families import (
     atr_stop_loss,
     bollinger_bands,
@@ -52,14 +55,23 @@ _RULES: tuple[StrategyFamily, ...] = (
 _FAMILIES = {family.name: family for family in sorted((*_RULES, Composite(_RULES)), key=lambda family: family.name)}
 
 
+_RANKING = {family.name: family for family in rules.FAMILIES}
+_KNOWN: dict[str, StrategyFamily] = _FAMILIES | _RANKING
+
+
 def family_names() -> tuple[str, ...]:
-    """Return the names of all families, sorted."""
+    """Return the names of the families that decide on each asset by itself, sorted."""
     return tuple(_FAMILIES)
+
+
+def ranking_family_names() -> tuple[str, ...]:
+    """Return the names of the families that rank the assets of a panel, sorted."""
+    return tuple(_RANKING)
 
 
 def evolving_families() -> tuple[str, ...]:
     """Return the names of the families that take part in evolution unless others are chosen, sorted."""
-    return tuple(name for name, family in _FAMILIES.items() if family.evolves)
+    return tuple(name for name, family in _KNOWN.items() if family.evolves)
 
 
 def get_family(name: str) -> StrategyFamily:
@@ -70,8 +82,8 @@ def get_family(name: str) -> StrategyFamily:
     InputError
         If there is no such family; the message names the nearest.
     """
-    if name not in _FAMILIES:
-        near = get_close_matches(str(name), _FAMILIES, n=1)
+    if name not in _KNOWN:
+        near = get_close_matches(str(name), _KNOWN, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(_FAMILIES)}")
-    return _FAMILIES[name]
+        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(_KNOWN)}")
+    return _KNOWN[name]

@@ -1,0 +1,1 @@
+"""Tests of what ranks the assets of a panel."""
