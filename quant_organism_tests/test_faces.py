@@ -21,6 +21,7 @@ FACES = [
 LIGHT = [
     "quant_organism.deployment",
     "quant_organism.evolution",
+    "quant_organism.judge",
     "quant_organism.market",
     "quant_organism.monitoring",
     "quant_organism.resilience",

@@ -15,6 +15,7 @@ from quant_organism.cli import (
     exchange,
     families,
     follow,
+    judge,
     keys,
     queries,
     replay,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("run", cls=with_settings(*run.SETTINGS))(run.run)
 app.command("evolve", cls=with_settings(*evolve.SETTINGS))(evolve.evolve)
 app.command("audit", cls=with_settings("data_dir"))(audit.audit)
+app.command("judge", cls=with_settings(*judge.SETTINGS))(judge.judge)
 app.add_typer(archive.app, name="archive")
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
