@@ -14,15 +14,9 @@ import polars as pl
 from quant_organism.deployment import StrategyRepository
 from quant_organism.deployment.records import Performance
 from quant_organism.market import Lake, Table, day_of
+from quant_organism.trading.performing import day_of_close, performance_rows
 from quant_organism.trading.reading import MICRO_USD, LedgerReader
-from quant_organism.trading.records import (
-    LedgerEquity,
-    LedgerFill,
-    LedgerPlan,
-    LedgerProfit,
-    LedgerSession,
-    TradeDecision,
-)
+from quant_organism.trading.records import LedgerFill, LedgerSession, TradeDecision
 from quant_organism.trading.tables import LiveDecisionTable, LiveFillTable, LivePerformanceTable
 
 OBSERVED_DAYS: Final = 30
@@ -108,7 +102,7 @@ def _frames(reader: LedgerReader, sessions: Iterable[LedgerSession]) -> dict[typ
     for session in sessions:
         made = reader.read(TradeDecision, session=session.session)
         for each in made:
-            decisions[_day(each.close_ms)].append(
+            decisions[day_of_close(each.close_ms)].append(
                 (
                     session.account,
                     each.decision_id,
@@ -142,53 +136,13 @@ def _frames(reader: LedgerReader, sessions: Iterable[LedgerSession]) -> dict[typ
                     fill.slippage / MICRO_USD,
                 )
             )
-        for day, row in _performance(reader, session, made):
+        for day, row in performance_rows(reader, session, made):
             days[day].append(row)
     return {
         LiveDecisionTable: {day: LiveDecisionTable.frame(rows) for day, rows in decisions.items()},
         LiveFillTable: {day: LiveFillTable.frame(rows) for day, rows in fills.items()},
         LivePerformanceTable: {day: LivePerformanceTable.frame(rows) for day, rows in days.items()},
     }
-
-
-def _performance(
-    reader: LedgerReader, session: LedgerSession, decisions: Sequence[TradeDecision]
-) -> list[tuple[date, tuple[object, ...]]]:
-    number = session.session
-    equity = {(each.account, each.close_ms): each.equity for each in reader.read(LedgerEquity, session=number)}
-    digests = {
-        (each.account, _day(each.close_ms)): (each.h1, each.h2) for each in reader.read(LedgerPlan, session=number)
-    }
-    exits: dict[tuple[str, date], int] = defaultdict(int)
-    for decision in decisions:
-        exits[decision.strategy, _day(decision.close_ms)] += decision.kind == "exit" and decision.is_allowed
-    records: dict[tuple[str, str], list[LedgerProfit]] = defaultdict(list)
-    for record in reader.read(LedgerProfit, session=number):
-        records[record.account, record.strategy].append(record)
-    rows: list[tuple[date, tuple[object, ...]]] = []
-    for (account, strategy), kept in sorted(records.items()):
-        by_day: dict[date, list[LedgerProfit]] = defaultdict(list)
-        for record in kept[1:]:  # the first is where it joined: no bar has been traded yet
-            by_day[_day(record.close_ms)].append(record)
-        before = kept[0]
-        for day, closes in sorted(by_day.items()):
-            last, base = closes[-1], equity[account, before.close_ms]
-            profit = last.profit - before.profit
-            row = (
-                account,
-                strategy,
-                "trades" if account == session.account else "shadow",
-                len(closes),
-                profit / MICRO_USD,
-                last.profit / MICRO_USD,
-                equity[account, last.close_ms] / MICRO_USD,
-                profit / base if base > 0 else 0.0,
-                exits[strategy, day],
-                *digests[account, day],
-            )
-            rows.append((day, row))
-            before = last
-    return rows
 
 
 def _told(repository: StrategyRepository, performance: Frames) -> list[str]:
@@ -213,11 +167,6 @@ def _told(repository: StrategyRepository, performance: Frames) -> list[str]:
             repository.update_performance(document.id, record)
             told.append(document.id)
     return told
-
-
-def _day(close_ms: int) -> date:
-    # A close at midnight is the last of its day.
-    return day_of(close_ms - 1)
 
 
 def _moment(time_ms: int) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -21,7 +21,10 @@ from quant_organism.trading.store import Store
 
 R = TypeVar("R", bound=LedgerRecord)
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+
+UPGRADES: Final[Mapping[str, Sequence[str]]] = {"1": ("ALTER TABLE profits ADD COLUMN share REAL",)}
+"""By version, what makes a file of it one of the next."""
 
 _SQL_TYPES: Final[Mapping[type, str]] = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT"}
 _INDEXED: Final = ("close_ms", "open_ms")
@@ -53,7 +56,9 @@ class TraderLedger:
     def __init__(self, path: Path, *, survives_power_cut: bool = True) -> None:
         self.path = path
         facts = {"kind": "trader", "schema_version": str(SCHEMA_VERSION)}
-        self._store = Store(path, _schema(), facts, kind="ledger", survives_power_cut=survives_power_cut)
+        self._store = Store(
+            path, _schema(), facts, upgrades=UPGRADES, kind="ledger", survives_power_cut=survives_power_cut
+        )
 
     def close(self) -> None:
         """Close the file, and let another process write it."""

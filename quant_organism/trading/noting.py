@@ -71,7 +71,16 @@ def planned(session: int, made: Plan, account: AccountBook, strategies: Sequence
             drawdown=risk.drawdown,
             execution=account.execution.profit(marks),
         ),
-        *(LedgerProfit(**common, strategy=name, profit=profits[name], gross=gross[name]) for name in sorted(profits)),
+        *(
+            LedgerProfit(
+                **common,
+                strategy=name,
+                profit=profits[name],
+                gross=gross[name],
+                share=made.close.shares.get(name, 0.0),
+            )
+            for name in sorted(profits)
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from quant_organism.backtest.account import AccountBook
 from quant_organism.errors import InputError, IntegrityError
-from quant_organism.trading.ledger import SCHEMA_VERSION, columns, of_row, selection, unpacked
+from quant_organism.trading.ledger import SCHEMA_VERSION, UPGRADES, columns, of_row, selection, unpacked
 from quant_organism.trading.records import (
     LedgerBreaker,
     LedgerEquity,
@@ -126,10 +126,13 @@ class LedgerReader:
             raise _nothing_yet(path)
         if facts.get("kind") != "trader" or facts.get("schema_version") != str(SCHEMA_VERSION):
             self._db.close()
+            is_older = facts.get("kind") == "trader" and facts.get("schema_version") in UPGRADES
             raise IntegrityError(
                 f"it holds {facts}, expected a trader's ledger of version {SCHEMA_VERSION}",
                 where=str(path),
-                remedy="read it with the program that wrote it",
+                remedy="the next session of `quant-organism trade` brings it up to date"
+                if is_older
+                else "read it with the program that wrote it",
             )
 
     def close(self) -> None:

@@ -408,7 +408,16 @@ class LedgerEquity(LedgerRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerProfit(LedgerRecord):
-    """What a strategy's part of an account has earned up to a close, and what it holds."""
+    """What a strategy's part of an account has earned up to a close, and what it holds.
+
+    Parameters
+    ----------
+    profit, gross
+        Earned since it joined, and notional held, micro-USD.
+    share
+        Of the equity that it is sized on from this close on, as the pipeline has left it; none in closes that an
+        earlier version wrote.
+    """
 
     table: ClassVar[str] = "profits"
 
@@ -418,6 +427,7 @@ class LedgerProfit(LedgerRecord):
     strategy: str
     profit: int
     gross: int
+    share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ class LiveFillTable(Table, dataset="live_fills", partitions=BY_INTERVAL, written
     slippage = Column(pl.Float64(), "paid for filling worse than what was aimed at", unit="USD")
 
 
-class LivePerformanceTable(Table, dataset="live_performance", partitions=BY_INTERVAL, written_by=_WRITER):
+class LivePerformanceTable(Table, dataset="live_performance", partitions=BY_INTERVAL, written_by=_WRITER, version=2):
     """One strategy on one UTC day of an account on live bars."""
 
     account = Column(pl.String(), "mode and session; a strategy after a slash: that it is watched", key=True)
@@ -57,6 +57,41 @@ class LivePerformanceTable(Table, dataset="live_performance", partitions=BY_INTE
     exits = Column(pl.Int64(), "positions that it decided to leave on the day", unit="decisions")
     virtual_hash = Column(pl.String(), "digest H1 of the account at the day's last plan")
     order_hash = Column(pl.String(), "digest H2 of the account at the day's last plan")
+    mode = Column(
+        pl.String(), "`paper`, `testnet` or `mainnet`; missing in older files", nullable=True, since=2, default=None
+    )
+    weight = Column(
+        pl.Float64(),
+        "what its virtual positions were multiplied with from the day's first plan on: its share of the equity times "
+        "the account's risk scale and what risk leaves of it; missing where it is not known",
+        nullable=True,
+        since=2,
+    )
+    closed_trades = Column(
+        pl.Int64(), "positions left that it had been let enter", unit="trades", nullable=True, since=2
+    )
+    fill_slippage = Column(
+        pl.Float64(), "paid by the account in symbols that it had traded", unit="USD", nullable=True, since=2
+    )
+    model_slippage = Column(
+        pl.Float64(), "what the model of fills states for the same fills", unit="USD", nullable=True, since=2
+    )
+    breakers = Column(
+        pl.Int64(),
+        "breakers that fired while it held anything: refused orders, nearness of liquidation, everything closed",
+        unit="breakers",
+        nullable=True,
+        since=2,
+    )
+    liquidations = Column(
+        pl.Int64(), "fills by which the venue took a position in a symbol that it had traded", nullable=True, since=2
+    )
+    reconciled = Column(
+        pl.Boolean(),
+        "whether orders were sent and books and venue agreed at every close of the whole day",
+        nullable=True,
+        since=2,
+    )
 
 
 TABLES: Final[tuple[type[Table], ...]] = (LiveDecisionTable, LiveFillTable, LivePerformanceTable)

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from quant_organism.trading import (
     LedgerEvent,
     LedgerFill,
     LedgerFlow,
+    LedgerProfit,
     LedgerReader,
     LedgerRecord,
     LedgerSession,
@@ -177,6 +178,27 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
         LedgerReader(tmp_path / "text")
     with pytest.raises(IntegrityError, match="not a ledger"):
         TraderLedger(tmp_path / "text")
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_its_trader_and_not_by_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    TraderLedger(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE profits DROP COLUMN share")
+        db.execute("INSERT INTO profits VALUES (1, 2, 'paper-1', 'x', 3, 4)")
+        db.execute("UPDATE facts SET value = '1' WHERE name = 'schema_version'")
+    with pytest.raises(IntegrityError, match="version 2") as refused:
+        LedgerReader(path)
+    assert "brings it up to date" in (refused.value.remedy or "")
+    ledger = TraderLedger(path)
+    new = LedgerProfit(session=1, close_ms=5, account="paper-1", strategy="x", profit=6, gross=7, share=0.25)
+    ledger.write([new])
+    old = replace(new, close_ms=2, profit=3, gross=4, share=None)
+    assert ledger.read(LedgerProfit) == [old, new]
+    ledger.close()
+    reader = LedgerReader(path)
+    assert reader.read(LedgerProfit) == [old, new]
+    reader.close()
 
 
 def test_replays_have_a_ledger_of_their_own(tmp_path: Path) -> None:
