@@ -11,7 +11,6 @@ from quant_organism.market import CandleQualityTable, summarise
 from quant_organism.monitoring import table_named
 from quant_organism.orchestration.metadata import number
 from quant_organism.orchestration.metadata import table as shown
-from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -22,12 +21,6 @@ from quant_organism.orchestration.resources import (
 from quant_organism.validation import BACKTEST, DECISION, REPLAY, TESTNET, Stage, StandingTable, VerdictTable
 
 
-@dg.asset_check(
-    asset="market_panel",
-    partitions_def=DAILY,
-    blocking=True,
-    description="Candles are sound enough to evolve on: all bars together, the newest day, and every symbol.",
-)
 def data_quality(
     context: dg.AssetCheckExecutionContext,
     market: MarketResource,
@@ -53,12 +46,6 @@ def data_quality(
     )
 
 
-@dg.asset_check(
-    asset="edge_pretest",
-    partitions_def=DAILY,
-    description="There may be something to find: random strategies do better here than where nothing can be found. "
-    "Where it fails, what the search finds is unproven.",
-)
 def something_to_find(edge_pretest: pl.DataFrame) -> dg.AssetCheckResult:
     """Warn where the test before the search found nothing, or did not run."""
     row = edge_pretest.row(0, named=True)
@@ -71,13 +58,6 @@ def something_to_find(edge_pretest: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(
-    asset="strategy_configs",
-    partitions_def=DAILY,
-    blocking=True,
-    description="Every document carries passed evidence of every stage before what it has earned: nothing passes by "
-    "default.",
-)
 def evidence_complete(
     context: dg.AssetCheckExecutionContext,
     strategy_configs: pl.DataFrame,
@@ -106,12 +86,6 @@ def evidence_complete(
     )
 
 
-@dg.asset_check(
-    asset="strategy_configs",
-    partitions_def=DAILY,
-    blocking=True,
-    description="Every document reads back to what its checksum, identity and schema version say.",
-)
 def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     """Read every document back from its stored form."""
     broken = []
@@ -127,7 +101,7 @@ def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
+def _gate_check(asset: str, stage: Stage, days: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
     """Return the check of one stage's gates on an asset whose rows are verdicts, or that wrote all of them.
 
     It warns where no candidate passed all gates of the stage that decide something.
@@ -136,7 +110,7 @@ def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         name=f"{stage}_gates",
         asset=asset,
-        partitions_def=DAILY,
+        partitions_def=days,
         description=f"Gates of the stage {stage}: some candidate passes all of them that decide something.",
     )
     def check(
@@ -162,13 +136,42 @@ def gate_check(asset: str, stage: Stage) -> dg.AssetChecksDefinition:
     return check
 
 
-CHECKS = [
-    data_quality,
-    something_to_find,
-    *(gate_check("backtest_validation", stage) for stage in BACKTEST),
-    *(gate_check("replay_validation", stage) for stage in REPLAY),
-    *(gate_check("testnet_validation", stage) for stage in TESTNET),
-    *(gate_check("validated_strategies", stage) for stage in DECISION),
-    evidence_complete,
-    config_intact,
-]
+def checks_on(days: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+    """Return all checks but those of tables, on assets with these partitions."""
+    return [
+        dg.asset_check(
+            asset="market_panel",
+            partitions_def=days,
+            blocking=True,
+            description="Candles are sound enough to evolve on: all bars together, the newest day, and every symbol.",
+        )(data_quality),
+        dg.asset_check(
+            asset="edge_pretest",
+            partitions_def=days,
+            description="There may be something to find: random strategies do better here than where nothing can be "
+            "found. Where it fails, what the search finds is unproven.",
+        )(something_to_find),
+        *(
+            _gate_check(asset, stage, days)
+            for asset, stages in (
+                ("backtest_validation", BACKTEST),
+                ("replay_validation", REPLAY),
+                ("testnet_validation", TESTNET),
+                ("validated_strategies", DECISION),
+            )
+            for stage in stages
+        ),
+        dg.asset_check(
+            asset="strategy_configs",
+            partitions_def=days,
+            blocking=True,
+            description="Every document carries passed evidence of every stage before what it has earned: nothing "
+            "passes by default.",
+        )(evidence_complete),
+        dg.asset_check(
+            asset="strategy_configs",
+            partitions_def=days,
+            blocking=True,
+            description="Every document reads back to what its checksum, identity and schema version say.",
+        )(config_intact),
+    ]

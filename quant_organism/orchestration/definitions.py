@@ -1,5 +1,7 @@
 """One factory of definitions for the web UI, the command line and the tests."""
 
+import os
+
 import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
@@ -10,10 +12,12 @@ from quant_organism.orchestration.assets.operations import cycle_report, evidenc
 from quant_organism.orchestration.assets.replay import replays_of_the_day, testnet_validation
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
-from quant_organism.orchestration.checks import CHECKS
+from quant_organism.orchestration.checks import checks_on
+from quant_organism.orchestration.home import FOLDER_VARIABLE
 from quant_organism.orchestration.io_manager import lake_io_manager
 from quant_organism.orchestration.jobs import JOBS, nightly
 from quant_organism.orchestration.logs import LOGGERS
+from quant_organism.orchestration.partitions import on_days
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -40,27 +44,31 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
     """
     data_dir = settings.data_dir.resolve()
     market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
+    days = market.partitions()
     return dg.Definitions(
-        assets=with_columns(
-            [
-                market_data,
-                panel_of_the_day,
-                edge_pretest,
-                search_of_the_day,
-                strategy_archive,
-                gates_of_the_backtest,
-                replays_of_the_day,
-                testnet_validation,
-                significance_of_search,
-                decision_of_the_day,
-                documents_of_survivors,
-                evidence_days,
-                deployed_configs,
-                tear_sheets_of_survivors,
-                cycle_report,
-            ]
+        assets=on_days(
+            days,
+            with_columns(
+                [
+                    market_data,
+                    panel_of_the_day,
+                    edge_pretest,
+                    search_of_the_day,
+                    strategy_archive,
+                    gates_of_the_backtest,
+                    replays_of_the_day,
+                    testnet_validation,
+                    significance_of_search,
+                    decision_of_the_day,
+                    documents_of_survivors,
+                    evidence_days,
+                    deployed_configs,
+                    tear_sheets_of_survivors,
+                    cycle_report,
+                ]
+            ),
         ),
-        asset_checks=[*CHECKS, *(table_check(table) for table in CHECKED)],
+        asset_checks=[*checks_on(days), *(table_check(table, days) for table in CHECKED)],
         jobs=JOBS,
         schedules=[nightly],
         sensors=[re_evolution],
@@ -84,4 +92,6 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Definitions for the web UI and the daemon, from environment and settings file."""
+    if FOLDER_VARIABLE in os.environ:
+        os.chdir(os.environ[FOLDER_VARIABLE])
     return build_definitions(load_settings())

@@ -197,7 +197,7 @@ class Driver:
             What the source or the lake raised.
         """
         for day in (days.first, days.last):
-            partition_key(day)
+            partition_key(self._market.partitions(), day)
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
 
@@ -249,7 +249,7 @@ class Driver:
     def _refuse_early(self, days: Days) -> None:
         """Raise what makes a search impossible before anything is fetched for it."""
         for day in (days.first, days.last):
-            partition_key(day)
+            partition_key(self._market.partitions(), day)
         _ = self._search.spec
 
     @contextmanager
@@ -281,7 +281,7 @@ class Driver:
             )
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
-        except dg.DagsterError as error:
+        except (dg.DagsterError, dg.Failure) as error:
             raise explained(error, instance, run_id) from error
 
     def _log_file(self, name: str) -> Path:

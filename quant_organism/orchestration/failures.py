@@ -1,10 +1,17 @@
 """What went wrong inside a run, in words of ours rather than Dagster's."""
 
-from typing import Final
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 import dagster as dg
 
 from quant_organism.errors import DataQualityError, IntegrityError, QuantOrganismError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _REMEDIES: Final = {
     "data_quality": "see the days and reasons with: quant-organism data quality",
@@ -13,7 +20,40 @@ _REMEDIES: Final = {
 }
 
 
-def explained(error: dg.DagsterError, instance: dg.DagsterInstance, run_id: str) -> BaseException:
+@contextmanager
+def said_first() -> Iterator[None]:
+    """Have the web UI show what a person can mend, where and how, first and alone, rather than beneath a traceback."""
+    try:
+        yield
+    except QuantOrganismError as error:
+        said = {"where": error.where, "remedy": error.remedy}
+        raise dg.Failure(
+            description=str(error),
+            metadata={"what": error.what, **{name: text for name, text in said.items() if text}},
+            allow_retries=False,
+        ) from None
+
+
+def plainly(body: Callable[P, R]) -> Callable[P, R]:
+    """Return an asset's body whose failures are `said_first`."""
+    if inspect.isgeneratorfunction(body):
+
+        @wraps(body)
+        def generates(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+            with said_first():
+                yield from body(*args, **kwargs)
+
+        return generates  # type: ignore[return-value]
+
+    @wraps(body)
+    def returns(*args: P.args, **kwargs: P.kwargs) -> R:
+        with said_first():
+            return body(*args, **kwargs)
+
+    return returns
+
+
+def explained(error: dg.DagsterError | dg.Failure, instance: dg.DagsterInstance, run_id: str) -> BaseException:
     """Return the error of ours that stopped a run, what its blocking check found, or Dagster's own error."""
     cause: BaseException | None = error
     while cause is not None:

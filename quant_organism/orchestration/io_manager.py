@@ -10,6 +10,7 @@ import polars as pl
 from quant_organism.market.stored import StoredTable
 from quant_organism.market.table import BY_CYCLE
 from quant_organism.monitoring.tables import table_named
+from quant_organism.orchestration.failures import said_first
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -43,8 +44,9 @@ class LakeIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
         """Write the frame of the one partition that was materialised."""
         day = date.fromisoformat(context.partition_key)
-        stored, shown = self._of_day(context.asset_key, day)
-        path = stored.write(obj, market=self.market.id, interval=self.market.interval, day=day)
+        with said_first():
+            stored, shown = self._of_day(context.asset_key, day)
+            path = stored.write(obj, market=self.market.id, interval=self.market.interval, day=day)
         context.add_output_metadata(
             {"rows": obj.height, "stored at": dg.MetadataValue.path(str(path)), "market": self.market.id, **shown}
         )
@@ -53,10 +55,11 @@ class LakeIOManager(dg.IOManager):
         """Read one partition; of a range of them, or of all there are, the latest cycle of each day."""
         span = context.asset_partition_key_range if context.has_asset_partitions else None
         start, end = (date.fromisoformat(span.start), date.fromisoformat(span.end)) if span else (None, None)
-        stored = self.lake.open().table(table_named(context.asset_key.path[-1]))
-        if start is not None and start == end:
-            stored, _ = self._of_day(context.asset_key, start)
-        return stored.read(market=self.market.id, interval=self.market.interval, start=start, end=end)
+        with said_first():
+            stored = self.lake.open().table(table_named(context.asset_key.path[-1]))
+            if start is not None and start == end:
+                stored, _ = self._of_day(context.asset_key, start)
+            return stored.read(market=self.market.id, interval=self.market.interval, start=start, end=end)
 
     def _of_day(self, asset: dg.AssetKey, day: date) -> tuple[StoredTable, dict[str, Any]]:
         """Return where an asset's days are, and what the web UI shows of the cycle."""

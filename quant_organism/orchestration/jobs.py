@@ -6,9 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from quant_organism.orchestration.partitions import range_tags
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, launch_config
-from quant_organism.settings import MAX_LOOKBACK_DAYS
 from quant_organism.validation.draws import derived_seed
 from quant_organism.validation.holdout import week_of
 
@@ -53,27 +51,20 @@ MARKS: Final = ("candles", "funding", "sentiment", "evidence_days")
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night at 00:30 UTC: the newest complete day's data, and the marks of all watched strategies; in "
-    "the first night of an ISO week the official cycle as well. Days missed before it are fetched first.",
+    "the first night of an ISO week the official cycle as well. Days missed before it are fetched with it.",
 )
 def nightly(
     context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource, search: SearchResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for the newest complete day, after the market data that are missing before it; weekly for a cycle."""
+    """Ask for the newest complete day, which brings the market data that are missing before it; weekly for a cycle."""
     yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
-    first, last = market.open().span(market.bars)
+    _, last = market.open().span(market.bars)
     day, store = min(yesterday, last), lake.open()
     cycles = store.days("cycles", market=market.id, interval=market.interval)
     if cycles and cycles[-1] >= day:
         yield dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {cycles[-1]} has run already.")
         return
     official = official_day(cycles, day)
-    missing = _first_missing_day(market, lake, first, day)
-    if missing < day:
-        yield dg.RunRequest(
-            run_key=f"history {market.id} {market.interval} {missing} {day}",
-            asset_selection=[dg.AssetKey(name) for name in ("candles", "funding", "sentiment")],
-            tags=range_tags(missing, day),
-        )
     if official is None:
         seed = derived_seed(market.id, ",".join(market.symbols or ()), market.interval, str(week_of(day)))
         yield dg.RunRequest(
@@ -92,11 +83,3 @@ def nightly(
 def official_day(cycles: Iterable[date], day: date) -> date | None:
     """Return the first day of a day's ISO week that has a cycle, none where there is none yet."""
     return min((other for other in cycles if week_of(other) == week_of(day)), default=None)
-
-
-def _first_missing_day(market: MarketResource, lake: LakeResource, first: date, day: date) -> date:
-    """Return the first day of the lookback that the lake lacks; `day` itself if it lacks nothing before."""
-    begin = max(first, day - timedelta(days=(market.lookback_days or MAX_LOOKBACK_DAYS) - 1))
-    held = set(lake.open().days("candles", market=market.id, interval=market.interval))
-    wanted = (begin + timedelta(days=n) for n in range((day - begin).days))
-    return next((missing for missing in wanted if missing not in held), day)

@@ -22,7 +22,7 @@ def table(frame: pl.DataFrame) -> dg.TableMetadataValue | dg.TextMetadataValue:
 
 def number(value: float | None) -> float | str:
     """Return a number that a plot can show; a word where it is undefined."""
-    return "undefined" if value is None or math.isnan(value) else round(float(value), 4)
+    return round(float(value), 4) if value is not None and math.isfinite(value) else "undefined"
 
 
 def file(path: Path | None) -> dg.PathMetadataValue | dg.TextMetadataValue:
@@ -32,7 +32,7 @@ def file(path: Path | None) -> dg.PathMetadataValue | dg.TextMetadataValue:
 
 def _cell(value: object) -> str | int | float | bool | None:
     if isinstance(value, float):
-        return round(value, 4)
+        return round(value, 4) if math.isfinite(value) else None  # NaN is no JSON: a browser drops the whole row
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return value if isinstance(value, str | int | bool | None) else str(value)

@@ -1,6 +1,7 @@
-"""Partitions: one per UTC day, all symbols inside."""
+"""Partitions: one per UTC day of the market's own span, all symbols inside."""
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Final
 
 import dagster as dg
@@ -9,8 +10,11 @@ from quant_organism.errors import InputError
 
 FIRST_DAY: Final = date(2015, 1, 1)
 
+VENUES_BEGAN: Final = date(2023, 1, 1)
+"""No venue that is asked for candles has any from before."""
+
 DAILY: Final = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=0)
-"""A day's partition exists from the end of that day on."""
+"""What assets are declared with, until `on_days` gives them those of a market. A day is there once it has ended."""
 
 
 def lookback(days: int) -> dg.TimeWindowPartitionMapping:
@@ -18,20 +22,41 @@ def lookback(days: int) -> dg.TimeWindowPartitionMapping:
     return dg.TimeWindowPartitionMapping(start_offset=-(days - 1), allow_nonexistent_upstream_partitions=True)
 
 
-def partition_key(day: date) -> str:
+def market_days(first: date, last: date | None) -> dg.DailyPartitionsDefinition:
+    """Return the days of a market's own span, both ends included.
+
+    Parameters
+    ----------
+    first
+        First day with data.
+    last
+        Last complete day; None where a new one is complete every night.
+    """
+    end = None if last is None else (last + timedelta(days=1)).isoformat()
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_date=end, timezone="UTC")
+
+
+def on_days(days: dg.PartitionsDefinition[str], assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """Return assets whose partitions are these days and no others."""
+    moved = dg.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=days), assets)
+    return [asset for asset in moved if isinstance(asset, dg.AssetsDefinition)]
+
+
+def partition_key(days: dg.DailyPartitionsDefinition, day: date) -> str:
     """Return the key of a day's partition.
 
     Raises
     ------
     InputError
-        The day is not over yet, or lies before the first partition.
+        The day is not among the days: it is not over yet, or lies outside the market's span.
     """
-    last = DAILY.get_last_partition_key() or FIRST_DAY.isoformat()
-    if not FIRST_DAY.isoformat() <= day.isoformat() <= last:
+    first, last = (
+        day.isoformat() if key is None else key
+        for key in (days.get_first_partition_key(), days.get_last_partition_key())
+    )
+    if not first <= day.isoformat() <= last:
         raise InputError(
-            f"there is no partition {day}",
-            where="date",
-            remedy=f"choose a complete UTC day from {FIRST_DAY} to {last}",
+            f"there is no partition {day}", where="date", remedy=f"choose a complete UTC day from {first} to {last}"
         )
     return day.isoformat()
 

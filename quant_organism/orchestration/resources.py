@@ -7,7 +7,7 @@ other rooms.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, get_args, get_origin
 
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, PanelTables, SignificancePlan, SplitPanel
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.cycles import CycleIndex
@@ -28,8 +28,16 @@ from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
 from quant_organism.orchestration.home import COMMAND_TAG
+from quant_organism.orchestration.partitions import DAILY, VENUES_BEGAN, market_days
 from quant_organism.orchestration.run_lock import run_lock
-from quant_organism.settings import AccountSettings, MarketSettings, SearchSettings, Settings, ValidationSettings
+from quant_organism.settings import (
+    MAX_LOOKBACK_DAYS,
+    AccountSettings,
+    MarketSettings,
+    SearchSettings,
+    Settings,
+    ValidationSettings,
+)
 from quant_organism.validation.profile import Profile
 
 
@@ -147,6 +155,27 @@ class MarketResource(_MarketConfiguration):  # type: ignore[misc]
     def bars(self) -> Interval:
         """Length of a bar."""
         return Interval.parse(self.interval)
+
+    def partitions(self) -> dg.DailyPartitionsDefinition:
+        """Return the days of the market's own span.
+
+        A venue is not asked for its own: it has a new day every night. A market that cannot be read has all days, so
+        that the web UI opens, and what is materialised says why.
+        """
+        if self.source == "hyperliquid":
+            return market_days(VENUES_BEGAN, None)
+        try:
+            return market_days(*self.open().span(self.bars))
+        except (QuantOrganismError, OSError):
+            return DAILY
+
+    def first_missing(self, lake: Lake, day: date) -> date:
+        """Return the first day of a day's lookback that the lake lacks candles of; the day itself if it lacks none."""
+        first, _ = self.open().span(self.bars)
+        begin = max(first, day - timedelta(days=(self.lookback_days or MAX_LOOKBACK_DAYS) - 1))
+        held = set(lake.days("candles", market=self.id, interval=self.interval))
+        wanted = (begin + timedelta(days=n) for n in range((day - begin).days))
+        return next((missing for missing in wanted if missing not in held), day)
 
     def _open(self) -> CandleSource:
         if self.source == "files":

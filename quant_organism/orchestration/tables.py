@@ -110,16 +110,23 @@ def outputs_of(
         yield dg.Output(frame, output_name=table.dataset, metadata=dict(metadata.get(table, {})))
 
 
-def table_check(table: type[Table]) -> dg.AssetChecksDefinition:
+def table_check(table: type[Table], days: dg.PartitionsDefinition[str] = DAILY) -> dg.AssetChecksDefinition:
     """Return the blocking check that what is stored of a table's partition is as the table says: columns, nulls, keys.
 
     It reads the file, so that it also holds for what was written by another version or changed by somebody since.
+
+    Parameters
+    ----------
+    table
+        Whose asset is checked.
+    days
+        The partitions of that asset.
     """
 
     @dg.asset_check(
         name="as_described",
         asset=table.dataset,
-        partitions_def=DAILY,
+        partitions_def=days,
         blocking=True,
         description=f"Columns and types, no missing values, keys: version {table.version} of the table.",
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from quant_organism.errors import BusyError, InputError
 from quant_organism.monitoring.health import Finding, judged
 from quant_organism.orchestration.home import (
+    FOLDER_VARIABLE,
     INSTANCE_YAML,
     damaged_databases,
     environment,
@@ -57,8 +58,10 @@ def serve(
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
     own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
     own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
+    # Started at home, for `dagster dev` reads an .env file of its folder, and that may name another home.
+    own[FOLDER_VARIABLE] = str(Path.cwd())
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with subprocess.Popen(command, env=own) as server:
+    with subprocess.Popen(command, env=own, cwd=home) as server:
         try:
             if _answers(server, f"http://{host}:{port}/server_info"):
                 announce(f"\nThe web UI is on http://{host}:{port}/asset-groups (Ctrl-C stops it)\n")

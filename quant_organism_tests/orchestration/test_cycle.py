@@ -1,5 +1,6 @@
 """One cycle, from days of candles to documents in the shadow pool."""
 
+import math
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import polars as pl
 import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.errors import IntegrityError
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
@@ -136,7 +136,7 @@ def test_candles_that_changed_since_the_panel_was_made_are_refused(ingested: Wor
     altered = candles.with_columns(pl.col("volume") + 1.0)
     lake(workshop).write("candles", altered, market=workshop.market.id, interval="1h", day=FIRST)
     job = workshop.definitions.resolve_job_def("evolution_cycle")
-    with pytest.raises(IntegrityError, match="changed since the panel"):
+    with pytest.raises(dg.Failure, match="changed since the panel"):
         job.execute_in_process(
             instance=workshop.instance,
             partition_key=LAST.isoformat(),
@@ -166,3 +166,49 @@ def test_another_seed_of_the_same_day_leaves_every_record_report_and_tear_sheet_
         assert f'url={second}/report.html"' in link.read_text()
         assert read(workshop, "cycles")["seed"].to_list() == [5]
         assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))
+
+
+def test_no_number_that_a_cycle_shows_is_undefined(finished: Workshop) -> None:
+    """NaN and infinity are no JSON: the web UI drops every row of a table that has one."""
+    cells = [
+        cell
+        for run in finished.instance.get_runs()
+        for entry in finished.instance.all_logs(run.run_id)
+        if (event := entry.dagster_event) is not None
+        for shown in _shown(event)
+        for cell in _cells(shown)
+    ]
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    assert None in cells  # what is undefined in a table is an empty cell
+    assert len(numbers) > 100
+    assert all(math.isfinite(number) for number in numbers)
+
+
+def _shown(event: dg.DagsterEvent) -> list[dg.MetadataValue]:
+    if event.is_step_materialization:
+        return list(event.step_materialization_data.materialization.metadata.values())
+    if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return list(event.asset_check_evaluation_data.metadata.values())
+    return []
+
+
+def _cells(value: dg.MetadataValue) -> list[object]:
+    if isinstance(value, dg.TableMetadataValue):
+        return [cell for record in value.records for cell in record.data.values()]
+    return [value.value]
+
+
+def test_a_failure_says_what_where_and_what_to_do_and_shows_no_traceback_of_its_causes(evolved: Workshop) -> None:
+    job = evolved.definitions.resolve_job_def("evolution_cycle")
+    chosen = evolved.together("backtest_validation")
+    asked = {"partition_key": LAST.isoformat(), "asset_selection": chosen, "raise_on_error": False}
+    failed = job.execute_in_process(instance=evolved.instance, **asked)
+    failure = failed.failure_data_for_node("backtest_validation")
+    assert failure is not None
+    assert failure.error is not None
+    assert failure.user_failure_data is not None
+    said = {name: value.value for name, value in failure.user_failure_data.metadata.items()}
+    assert f"no cycle of {LAST} was begun" in str(said["what"])
+    assert said["remedy"].startswith("materialise market_panel")
+    assert failure.error.message.startswith("dagster._core.definitions.events.Failure: market world-tiny")
+    assert failure.error.cause is None

@@ -1,5 +1,6 @@
 """The asset graph that a person sees."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +8,11 @@ import pytest
 
 from quant_organism.monitoring.tables import table_named
 from quant_organism.orchestration.definitions import build_definitions, defs
-from quant_organism.settings import Settings
+from quant_organism.orchestration.partitions import DAILY
+from quant_organism.orchestration.resources import MarketResource
+from quant_organism.settings import MarketSettings, Settings
 from quant_organism.validation.gauntlet import BACKTEST, DECISION, REPLAY, TESTNET
+from quant_organism_tests.tiny import FIRST, LAST, settings
 
 MARKET = {"candles", "funding", "sentiment"}
 SEARCHED = {"market_panel", "edge_pretest"}
@@ -98,13 +102,28 @@ def test_every_asset_but_the_report_shows_the_columns_of_its_table_and_those_of_
     assert checked == made - {"candles", "funding", "sentiment", "evidence_days"}
 
 
-def test_every_asset_has_one_partition_per_complete_utc_day(definitions: dg.Definitions) -> None:
+def test_every_asset_and_check_has_the_days_of_the_market_and_no_others(tmp_path: Path) -> None:
+    definitions = build_definitions(settings(tmp_path))
     graph = definitions.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    keys = [*graph.get_all_asset_keys(), *graph.asset_check_keys]
+    assert len(keys) > len(GRAPH)
+    for key in keys:
         partitions = graph.get(key).partitions_def
         assert isinstance(partitions, dg.DailyPartitionsDefinition)
-        assert partitions.get_first_partition_key() == "2015-01-01"
+        assert (partitions.get_first_partition_key(), partitions.get_last_partition_key()) == (str(FIRST), str(LAST))
         assert partitions.timezone == "UTC"
+
+
+def test_a_venue_has_a_new_day_every_night_and_is_not_asked_for_it() -> None:
+    market = MarketSettings(source="hyperliquid", base_url="http://127.0.0.1:9")
+    days = MarketResource.of(market).partitions()
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    assert (days.get_first_partition_key(), days.get_last_partition_key()) == ("2023-01-01", str(yesterday))
+
+
+def test_a_market_that_cannot_be_read_has_all_days_so_that_the_web_ui_opens(tmp_path: Path) -> None:
+    market = MarketSettings(source="files", path=tmp_path / "nowhere")
+    assert MarketResource.of(market).partitions() == DAILY
 
 
 def test_a_panel_depends_on_two_years_of_candles_and_on_nothing_later(definitions: dg.Definitions) -> None:

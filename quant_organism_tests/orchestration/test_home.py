@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.events import EngineEventData
+from dotenv import dotenv_values
 
 from quant_organism.errors import BusyError, StorageError
 from quant_organism.orchestration.home import (
@@ -92,6 +93,15 @@ def test_a_home_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path: P
     with pytest.raises(StorageError, match="cannot be written") as caught:
         prepare_home(tmp_path / "file")
     assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_dagster_s_own_commands_find_the_home_of_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", str(REPOSITORY))
+    said = dotenv_values(REPOSITORY / ".env")
+    home = Path(str(said["DAGSTER_HOME"]))
+    assert home.is_absolute()
+    assert (home / "dagster.yaml").read_text(encoding="utf-8") == INSTANCE_YAML
+    assert said["DAGSTER_DISABLE_TELEMETRY"] == "1"
 
 
 def test_an_instance_has_telemetry_off_and_runs_one_thing_at_a_time(tmp_path: Path) -> None:

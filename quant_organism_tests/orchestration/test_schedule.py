@@ -9,7 +9,7 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.lake import Lake
 from quant_organism.orchestration.jobs import MARKS, nightly
-from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
+from quant_organism_tests.tiny import FIRST, LAST, Workshop
 
 
 def evaluate(workshop: Workshop, now: datetime) -> ScheduleExecutionData:
@@ -31,23 +31,20 @@ def test_every_night_at_half_past_midnight_utc() -> None:
     assert nightly.default_status == dg.DefaultScheduleStatus.RUNNING
 
 
-def test_the_first_night_asks_for_the_history_and_then_for_the_cycle(workshop: Workshop) -> None:
-    history, cycle = evaluate(workshop, night(16)).run_requests
-    assert history.tags["dagster/asset_partition_range_start"] == FIRST.isoformat()
-    assert history.tags["dagster/asset_partition_range_end"] == "2024-04-15"
-    assert {key.to_user_string() for key in history.asset_selection} == {"candles", "funding", "sentiment"}
+def test_a_night_asks_for_the_cycle_of_the_newest_complete_day(workshop: Workshop) -> None:
+    (cycle,) = evaluate(workshop, night(16)).run_requests
     assert cycle.partition_key == "2024-04-15"
 
 
-def test_with_history_there_a_night_asks_for_the_new_day_alone(evolved: Workshop) -> None:
-    (cycle,) = evaluate(evolved, night(EARLIER.day + 2)).run_requests
-    assert cycle.partition_key == "2024-04-16"
-
-
-def test_nights_that_were_missed_are_fetched_before_the_cycle(evolved: Workshop) -> None:
-    history, cycle = evaluate(evolved, night(EARLIER.day + 6)).run_requests
-    assert history.tags["dagster/asset_partition_range_start"] == "2024-04-16"
-    assert cycle.partition_key == "2024-04-20"
+def test_a_day_brings_the_days_before_it_that_the_lake_lacks(evolved: Workshop) -> None:
+    """Four nights were missed; those that are there already are not materialised again."""
+    job = evolved.definitions.resolve_job_def("ingest_market_data")
+    assert job.execute_in_process(instance=evolved.instance, partition_key="2024-04-20").success
+    fetched = {f"2024-04-{day}" for day in range(16, 21)}
+    for name in ("candles", "funding"):
+        assert evolved.instance.get_materialized_partitions(dg.AssetKey(name)) == fetched
+    lake = Lake(evolved.settings.data_dir / "lake")
+    assert lake.days("candles", market=evolved.market.id, interval="1h")[-1] == date(2024, 4, 20)
 
 
 def test_a_market_that_ended_is_evolved_on_its_last_day_once(finished: Workshop, workshop: Workshop) -> None:

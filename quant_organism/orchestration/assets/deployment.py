@@ -12,6 +12,7 @@ from quant_organism.cycle.stages import deploy_survivors, write_documents
 from quant_organism.deployment import DEPLOYED, AccountTable, DocumentTable
 from quant_organism.evolution import read_candidates
 from quant_organism.market import Table
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -41,6 +42,7 @@ _SHOWN: Final = ("annual_return", "max_drawdown", "sharpe", "sharpe_sleeves", "t
     ),
     partitions_def=DAILY,
 )
+@plainly
 def documents_of_survivors(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -75,6 +77,7 @@ def documents_of_survivors(
 
 # Seats that the marks of the day have freed are free for the newcomers of its night.
 @dg.asset(group_name="deployment", partitions_def=DAILY, deps=["evidence_days"], kinds={"json", "parquet"})
+@plainly
 def deployed_configs(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

@@ -19,6 +19,7 @@ from quant_organism.evolution import (
     RejectedTable,
     summarise,
 )
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -59,6 +60,7 @@ SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD"
     ),
     partitions_def=DAILY,
 )
+@plainly
 def search_of_the_day(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -87,6 +89,7 @@ def search_of_the_day(
 
 
 @dg.asset(group_name="evolution", partitions_def=DAILY, kinds={"parquet"})
+@plainly
 def strategy_archive(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

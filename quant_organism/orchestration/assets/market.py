@@ -20,6 +20,7 @@ from quant_organism.market import (
     summarise,
 )
 from quant_organism.market.ingest import IngestReport, ingest
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY, lookback
 from quant_organism.orchestration.resources import (
@@ -60,8 +61,10 @@ SENTIMENT = dg.AssetSpec(
     specs=[CANDLES, FUNDING, SENTIMENT],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    description="Ingest candles, funding and sentiment of a day, or of a range of days in one run.",
+    description="Ingest candles, funding and sentiment of a range of days in one run. A single day brings those of its "
+    "lookback that the lake lacks.",
 )
+@plainly
 def market_data(
     context: dg.AssetExecutionContext,
     market: MarketResource,
@@ -69,8 +72,11 @@ def market_data(
     duckdb: DuckDBResource,
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Ingest a range of days of one market into the lake."""
+    """Ingest a range of days of one market into the lake; for a single day, what the lake lacks before it too."""
     store, start, end = lake.open(), *(date.fromisoformat(key) for key in context.partition_key_range)
+    asked = start
+    if start == end:
+        start = market.first_missing(store, end)
     report = ingest(
         market.open(),
         store,
@@ -83,7 +89,10 @@ def market_data(
     for ingested in (CandleTable, FundingTable, SentimentTable):
         for row in _count_rows(duckdb, lake, ingested, report):
             day = str(row.pop("date"))
-            context.add_asset_metadata(row, asset_key=ingested.dataset, partition_key=day)
+            if day < asked.isoformat():
+                context.log_event(dg.AssetMaterialization(ingested.dataset, partition=day, metadata=row))
+            else:
+                context.add_asset_metadata(row, asset_key=ingested.dataset, partition_key=day)
         yield dg.MaterializeResult(ingested.dataset, metadata={"market": market.id})
 
 
@@ -108,6 +117,7 @@ def market_data(
         dg.AssetDep(name, partition_mapping=lookback(MAX_LOOKBACK_DAYS)) for name in ("candles", "funding", "sentiment")
     ],
 )
+@plainly
 def panel_of_the_day(
     context: dg.AssetExecutionContext,
     market: MarketResource,
@@ -140,7 +150,7 @@ def panel_of_the_day(
 
 def _count_rows(
     duckdb: DuckDBResource, lake: LakeResource, kind: type[Table], report: IngestReport
-) -> list[dict[str, object]]:
+) -> list[dict[str, str | int]]:
     """Return one row per day that was ingested: `date`, `rows`, and `symbols` where the table has any.
 
     Files may come without funding or sentiment, and there are no rows then.
@@ -159,4 +169,4 @@ def _count_rows(
     values = {"market": report.market, "start": report.start, "end": report.end}
     with lake_views(duckdb, lake, [kind]) as views:
         found: pl.DataFrame = views.sql(query, params=values | ({"interval": interval} if interval else {})).pl()
-    return found.to_dicts()
+    return found.with_columns(pl.col("date").cast(pl.String)).to_dicts()

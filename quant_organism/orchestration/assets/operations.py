@@ -11,6 +11,7 @@ from quant_organism.evolution import read_candidates
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
 from quant_organism.monitoring.tear_sheet import tear_sheet
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import file, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -28,6 +29,7 @@ _SHEETS = "tear_sheets"
 
 
 @dg.asset(group_name="operations", partitions_def=DAILY, deps=["candles", "funding"], kinds={"numba", "parquet"})
+@plainly
 def evidence_days(
     context: dg.AssetExecutionContext,
     market: MarketResource,
@@ -62,6 +64,7 @@ def evidence_days(
 
 
 @dg.asset(name=_SHEETS, group_name="operations", partitions_def=DAILY, kinds={"numba", "html"})
+@plainly
 def tear_sheets_of_survivors(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -112,6 +115,7 @@ def tear_sheets_of_survivors(
 
 
 @dg.asset(group_name="operations", partitions_def=DAILY, kinds={"html", "json"})
+@plainly
 def cycle_report(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

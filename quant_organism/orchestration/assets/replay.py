@@ -8,6 +8,7 @@ import polars as pl
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import judge_by_replay, judge_on_testnet
 from quant_organism.market import Table
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -36,6 +37,7 @@ from quant_organism.validation import ReplayTable, VerdictAfterReplayTable, look
     ),
     partitions_def=DAILY,
 )
+@plainly
 def replays_of_the_day(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -66,6 +68,7 @@ def replays_of_the_day(
 
 
 @dg.asset(group_name="validation", partitions_def=DAILY, kinds={"parquet"})
+@plainly
 def testnet_validation(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

@@ -5,6 +5,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import ask_pretest, measure_luck
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -18,6 +19,7 @@ from quant_organism.validation import NotRun, PretestResult, SearchSignificance,
 
 
 @dg.asset(group_name="validation", partitions_def=DAILY, kinds={"numba", "parquet"})
+@plainly
 def edge_pretest(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -46,6 +48,7 @@ def edge_pretest(
     partitions_def=DAILY,
     kinds={"numba", "parquet"},
 )
+@plainly
 def significance_of_search(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,

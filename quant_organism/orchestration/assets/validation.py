@@ -9,6 +9,7 @@ import polars as pl
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import decide, judge_by_backtest
 from quant_organism.market import Table
+from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
@@ -45,6 +46,7 @@ from quant_organism.validation import (
     ),
     partitions_def=DAILY,
 )
+@plainly
 def gates_of_the_backtest(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
@@ -85,6 +87,7 @@ def gates_of_the_backtest(
     ),
     partitions_def=DAILY,
 )
+@plainly
 def decision_of_the_day(
     context: dg.AssetExecutionContext,
     market_panel: pl.DataFrame,
