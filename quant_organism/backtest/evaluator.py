@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.cross_section.book import ASSET
+from quant_organism.backtest.cross_section.walk import walk_genome
 from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation, committee_evaluation
 from quant_organism.backtest.exposure import Exposures, exposures_of
 from quant_organism.backtest.metrics import PATH_METRICS, market_metrics, reduce_paths, return_metrics, trade_metrics
@@ -27,6 +29,7 @@ from quant_organism.backtest.population import (
     check_columns,
     groups_of,
     participation,
+    ranking_places,
     trade_group,
     write_targets,
 )
@@ -126,7 +129,7 @@ class Evaluator:
             raise InputError("the population is empty", remedy="give at least one genome")
         window = self._window(panel, costs, start, stop, delay_bars)
         check_columns(genomes, panel)
-        takes_part = None if assets is None else participation(assets, panel)
+        takes_part = None if assets is None else participation(assets, panel, genomes)
         groups = groups_of(batches_of(genomes, window), window, self.threads)
         totals = np.empty((len(genomes), panel.n_assets, layout.N_TOTALS))
         daily = np.empty((len(genomes), window.day_starts.size))
@@ -157,16 +160,38 @@ class Evaluator:
             finally:
                 desks.put(desk)
 
+        def rank(place: int) -> None:
+            book = walk_genome(genomes[place], window, gains=asset_daily_returns)
+            totals[place][window.ranked.order] = book.totals
+            reduced, daily[[place]] = reduce_paths(
+                book.returns[None], window.bars_per_year, window.market_returns, window.day_starts
+            )
+            for name, values in reduced.items():
+                metrics[name][place] = values[0]
+            metrics["time_in_market"][place] = book.held.mean()
+            if paths is not None:
+                paths[place] = book.returns
+            if by_asset is not None:
+                by_asset[place][window.ranked.order] = reduce_paths(
+                    book.gains.T, window.bars_per_year, window.market_returns, window.day_starts
+                )[1]
+
+        ranking = ranking_places(genomes)
+        if ranking:
+            _ = window.ranked
         _ = window.sleeves, window.market_returns  # before threads ask for them
         with ThreadPoolExecutor(self.threads) as executor:
             if len(groups) > 1 and takes_part is None:
                 list(executor.map(bank_maker(groups, window), window.traded_assets))
             list(executor.map(trade, groups))
+            list(executor.map(rank, ranking))
+        by_sleeve = _asset_metrics(totals, window)
+        by_sleeve["sharpe"][ranking] = np.nan
         return Evaluation(
             genomes=genomes,
             symbols=panel.symbols,
             metrics=metrics | _pooled_metrics(totals, window),
-            asset_metrics=_asset_metrics(totals, window),
+            asset_metrics=by_sleeve,
             days=window.days,
             daily_returns=daily,
             bar_returns=paths,
@@ -224,7 +249,7 @@ class Evaluator:
         genomes = tuple(population)
         window = self._window(panel, costs, start, stop)
         check_columns(genomes, panel)
-        return exposures_of(genomes, window, None if assets is None else participation(assets, panel))
+        return exposures_of(genomes, window, None if assets is None else participation(assets, panel, genomes))
 
     def trades(
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
@@ -233,6 +258,12 @@ class Evaluator:
         window = self._window(panel, costs, start, stop)
         check_columns([genome], panel)
         records, times = {}, {}
+        if ranking_places([genome]):
+            trades = walk_genome(genome, window).trades
+            for place, asset in enumerate(window.ranked.order.tolist()):
+                symbol = panel.symbols[asset]
+                records[symbol], times[symbol] = trades[trades[:, ASSET] == place], panel.times
+            return trade_list(records, times)
         for asset in window.traded_assets:
             sleeve, record, _ = self._walk(genome, window, asset)
             symbol = panel.symbols[asset]
@@ -248,7 +279,9 @@ class Evaluator:
         evaluation = self.evaluate([genome], panel, costs, start=start, stop=stop, bar_returns=True)
         if evaluation.bar_returns is not None:
             returns[:, 0] = evaluation.bar_returns[0]
-        for asset in window.traded_assets:
+        if ranking_places([genome]):
+            returns[:, 1 + window.ranked.order] = walk_genome(genome, window, gains=True).gains
+        for asset in [] if ranking_places([genome]) else window.traded_assets:
             sleeve, _, gains = self._walk(genome, window, asset)
             returns[sleeve.window_rows, 1 + asset] = gains
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.backtest.population import Banks, BatchGroup, batches_of, write_targets
+from quant_organism.backtest.cross_section.walk import walk_genome
+from quant_organism.backtest.population import Banks, BatchGroup, batches_of, ranking_places, write_targets
 from quant_organism.backtest.sleeve_state import (
     BAR,
     BEST,
@@ -59,7 +60,8 @@ class Exposures:
         (T + 1, P): side x weight x |target| / close of the decision, fixed while the trade lasts.
     stops, targets
         Prices at which the sleeve leaves within each bar, NaN where it holds nothing, shape (T, P); the stop is the
-        nearest of fixed stop, trailing stop and liquidation.
+        nearest of fixed stop, trailing stop and liquidation. A book has none: its stops guard an account against
+        disaster alone, and it has no targets.
     returns
         Portfolio return of each genome in each bar, shape (G, T).
     """
@@ -104,7 +106,7 @@ def exposures_of(
     columns: list[tuple[int, int, Floats, Floats, Floats]] = []
     for asset in window.assets_by_symbol:
         wanted = np.ones(count, dtype=np.bool_) if takes_part is None else np.ascontiguousarray(takes_part[:, asset])
-        if not wanted.any() or not window.panel.valid[: window.stop, asset].any():
+        if not batches or not wanted.any() or not window.panel.valid[: window.stop, asset].any():
             continue
         sleeve = window.sleeves.get(asset) or window.sleeve(asset)
         banks = Banks.of(sleeve, group, window.store)
@@ -120,8 +122,18 @@ def exposures_of(
             own = units[places], stops[places], goals[places], returns[places]
             expose_population(targets, sleeve.bars, batch.risk, sleeve.friction, window.start, wanted[places], *own)
             units[places], stops[places], goals[places], returns[places] = own
-        held = np.flatnonzero(wanted).tolist()
+        held = [place for place in np.sort(group.places).tolist() if wanted[place]]
         columns += [(place, asset, units[place], stops[place], goals[place]) for place in held]
+    for place in ranking_places(genomes):
+        book = walk_genome(genomes[place], window, units=True)
+        returns[place] = book.returns
+        columns += [
+            (place, asset, book.units[:, column], book.guards[:, column], np.full(bars, np.nan))
+            for column, asset in enumerate(window.ranked.order.tolist())
+            if window.panel.valid[: window.stop, asset].any()
+        ]
+    standing = {asset: rank for rank, asset in enumerate(window.assets_by_symbol)}
+    columns.sort(key=lambda column: (standing[column[1]], column[0]))
     numbers, assets, inside, below, above = zip(*columns, strict=True) if columns else ((), (), (), (), ())
     return Exposures(
         np.array(numbers, dtype=np.int64),

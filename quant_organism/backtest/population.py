@@ -105,11 +105,15 @@ def kind_of(genome: Genome) -> tuple[str, bool]:
 
 
 def batches_of(genomes: Sequence[Genome], window: EvaluationWindow) -> list[GenomeBatch]:
-    """Collect genomes by kind and cut them into batches; neighbours read the same indicators where they can."""
+    """Collect genomes by kind and cut them into batches; neighbours read the same indicators where they can.
+
+    Those that rank the assets are left out: they trade books (`cross_section.walk`).
+    """
     size = max(8, math.ceil(_BATCH_CELLS / window.stop))
     by_kind: dict[tuple[str, bool], list[int]] = {}
     for place, genome in enumerate(genomes):
-        by_kind.setdefault(kind_of(genome), []).append(place)
+        if not get_family(genome.family).ranks:
+            by_kind.setdefault(kind_of(genome), []).append(place)
     batches = []
     for kind in sorted(by_kind):
         periods = [spec.name for spec in get_family(kind[0]).own_genes if spec.kind == "int"]
@@ -160,6 +164,8 @@ class BatchGroup:
 
 def groups_of(batches: Sequence[GenomeBatch], window: EvaluationWindow, threads: int) -> list[BatchGroup]:
     """Collect neighbouring batches."""
+    if not batches:
+        return []
     largest = max(batch.size for batch in batches)
     size = max(1, min(_GROUP_CELLS // (largest * window.stop), len(batches) // (_GROUPS_OF_A_THREAD * threads)))
     return [BatchGroup(batches[begin : begin + size]) for begin in range(0, len(batches), size)]
@@ -355,14 +361,26 @@ def write_targets(batch: GenomeBatch, sleeve: Sleeve, banks: Banks, targets: Tar
         targets.counts[genome] = np.searchsorted(changes, last, side="right")
 
 
-def participation(assets: Sequence[Sequence[str]], panel: Panel) -> NDArray[np.bool_]:
+def ranking_places(genomes: Sequence[Genome]) -> list[int]:
+    """Return the places of the genomes that rank the assets of a panel."""
+    return [place for place, genome in enumerate(genomes) if get_family(genome.family).ranks]
+
+
+def participation(assets: Sequence[Sequence[str]], panel: Panel, genomes: Sequence[Genome]) -> NDArray[np.bool_]:
     """Tell which assets each portfolio takes part in, shape (G, N); no symbol at all means all of the panel.
 
     Raises
     ------
     InputError
-        A symbol that the panel does not have.
+        A symbol that the panel does not have, or a restriction of a genome that ranks all of them.
     """
+    for place in ranking_places(genomes):
+        if assets[place]:
+            raise InputError(
+                f"it ranks all assets of a panel, and cannot be restricted to {', '.join(assets[place])}",
+                where=f"genome {genomes[place].id}",
+                remedy="leave the assets out, or evaluate it on a panel of these alone",
+            )
     unknown = sorted({symbol for symbols in assets for symbol in symbols} - set(panel.symbols))
     if unknown:
         raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.cross_section.walk import RankedMarket
 from quant_organism.backtest.kernel import AHEAD
 from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
 from quant_organism.errors import InputError
@@ -172,6 +173,11 @@ class EvaluationWindow:
             total += np.where(known, self.asset_returns[:, asset], 0.0)
             listed += known
         return np.asarray(total / np.maximum(listed, 1.0))
+
+    @cached_property
+    def ranked(self) -> RankedMarket:
+        """The window as genomes see it that rank the assets."""
+        return RankedMarket.of(self.panel, self.costs, self.start, self.stop, self.asset_returns)
 
     def _long_returns(self, rows: NDArray[np.int64], asset: int) -> NDArray[np.float64]:
         close = self.panel.close[rows, asset]
