@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.costs import Costs
-from quant_organism.backtest.cross_section.walk import RankedMarket
 from quant_organism.backtest.kernel import AHEAD
 from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
+from quant_organism.backtest.ranked_market import RankedMarket
 from quant_organism.errors import InputError
 from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
