@@ -24,8 +24,9 @@ from quant_organism.deployment import Provenance, StrategyConfig
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome, evolving_families, random_genome
 from quant_organism.trading import TraderLedger
-from quant_organism.trading.records import LedgerRecord
-from quant_organism.trading.replaying import backtest_lane, panel_assets, panel_bars
+from quant_organism.trading.parity import backtest_lane
+from quant_organism.trading.records import LedgerOrder, LedgerRecord
+from quant_organism.trading.replaying import panel_assets, panel_bars
 from quant_organism.trading.starting import SessionSpec, begin_session
 
 ASSETS, HISTORY_DAYS, TRADED_DAYS, COMMITTEES, PORTFOLIO = 3, 60, 28, 10, 20
@@ -116,6 +117,7 @@ def _replayed(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedg
         for bar in panel_bars(market, FillModel.of(costs), start):
             timed.begun = time.perf_counter()
             trader.on_bar(bar)
+        written = ledger.read(LedgerOrder, account=trader.main.account.account)
         ledger.close()
-    found = backtest_lane(trader.main, spec, market, start)
+    found = backtest_lane(trader.main, spec, market, start, written)
     return timed, found.is_equal, found.orders

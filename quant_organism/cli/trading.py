@@ -290,7 +290,7 @@ def _live(
     from quant_organism.trading.ledger import TraderLedger
     from quant_organism.trading.paper import trade_live
     from quant_organism.trading.preparing import prepare_live
-    from quant_organism.venue import info_of, open_feed
+    from quant_organism.venue import BASE_URLS, info_of, open_feed
 
     market, is_demo = settings.market, demonstrated is not None
     proxy = market.proxy if account is None else settings.venue.proxy
@@ -319,6 +319,7 @@ def _live(
             documents=None if demonstrated is None else [(demonstrated, "trades")],
             mode=mode,
             account=account,
+            is_real_time=url in BASE_URLS.values(),
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with told_of_closes(quiet=quiet, live=True) as told:

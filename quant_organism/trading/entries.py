@@ -121,6 +121,17 @@ class ConditionBars:
             for name, values in columns.items():
                 values.append(float(getattr(row, name)[place]) if row.valid[place] else np.nan)
 
+    def explained(self, symbol: str) -> Explanation:
+        """Return which conditions held in a symbol at the last close, and on which values.
+
+        Raises
+        ------
+        InputError
+            It has no bar there.
+        """
+        columns = self._rows[self._symbols.index(symbol)]
+        return explain(self._genome, columns, len(columns["close"]) - 1)
+
     def case(self, symbol: str, price: float) -> EntryCase:
         """Return the entry in a symbol that has a bar at the last close.
 
@@ -129,8 +140,7 @@ class ConditionBars:
         InputError
             It has no bar there.
         """
-        columns = self._rows[self._symbols.index(symbol)]
-        found = explain(self._genome, columns, len(columns["close"]) - 1)
+        columns, found = self._rows[self._symbols.index(symbol)], self.explained(symbol)
         genes, closes = self._genome.genes, [close for close in columns["close"] if close == close]
         macd, macd_signal = _compared_macd(found)
         return EntryCase(

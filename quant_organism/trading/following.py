@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from quant_organism.backtest import Costs, MarketRow
-from quant_organism.backtest.account import LegKey, LegLevels, VirtualStream, member_name
+from quant_organism.backtest.account import LegKey, LegLevels, MarketWeather, VirtualStream, member_name
 from quant_organism.deployment import StrategyConfig
 from quant_organism.errors import InputError
 from quant_organism.market import Interval
 from quant_organism.market.panel import Panel
-from quant_organism.strategies import FittedModels
+from quant_organism.strategies import COLUMNS, Committee, FittedModels, get_family
 from quant_organism.trading.entries import ConditionBars, EntryCase
 from quant_organism.trading.records import Role
 
@@ -73,6 +73,9 @@ class FollowedStrategy:
             {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
         )
         self._bars = ConditionBars.of(document.committee, own)
+        self._columns = _columns_read(document.committee)
+        self.not_evaluated = self._unseen(MarketRow.of(own, own.n_bars - 1))
+        """Of each symbol that could not be evaluated at the last close why not."""
         self.virtual_return = 0.0
         """Of its virtual book in the last bar."""
         self.restraint = self._stream.close(since_ms, {}).restraint
@@ -103,8 +106,45 @@ class FollowedStrategy:
         self._stream.advance(own)
         if self._bars is not None:
             self._bars.advance(own)
+        self.not_evaluated = self._unseen(own)
         close = self._stream.close(row.time, {})
         self.virtual_return, self.restraint = close.virtual_return, close.restraint
+
+    @property
+    def weather(self) -> MarketWeather:
+        """The weather of its market, and where the breakers of it stand."""
+        return self._stream.weather
+
+    def evaluated(self, symbol: str) -> dict[str, Any]:
+        """Return what its rule evaluated in a symbol at the last close.
+
+        Returns
+        -------
+        dict
+            Of a document of conditions each condition by where it stands: what is compared, both values and whether it
+            holds; of every other committee each member that may trade the symbol: its weight, and what it wants as a
+            share of the equity. Values that are not there yet are none.
+        """
+        if symbol in self.not_evaluated:
+            return {}
+        if self._bars is not None:
+            return {
+                found.path: {
+                    "condition": str(found.condition),
+                    "left": found.left if np.isfinite(found.left) else None,
+                    "right": found.right if np.isfinite(found.right) else None,
+                    "status": found.status,
+                }
+                for rule in self._bars.explained(symbol).rules
+                for found in rule.conditions
+            }
+        price = self._closes[symbol]
+        wanted = {(member, name): units * price for (_, member, name), units in self.units.items()}
+        return {
+            member: {"weight": weight, "target": wanted.get((member, symbol), 0.0)}
+            for member, weight, assets in self._weights
+            if not assets or symbol in assets
+        }
 
     def entry_case(self, symbol: str, price: float) -> EntryCase | None:
         """Return the entry that it wants in a symbol with a bar at the last close; none but of condition documents."""
@@ -121,9 +161,27 @@ class FollowedStrategy:
             net += weight * float(np.sign(sides.get((member, symbol), 0.0)))
         return abs(net) / gross if gross > 0.0 else 0.0
 
+    def _unseen(self, row: MarketRow) -> dict[str, str]:
+        # Symbols without a bar, and those of whose bar something is unknown that a member reads; and keep their closes.
+        self._closes = dict(zip(self.symbols, row.close.tolist(), strict=True))
+        known = row.valid & np.all([np.isfinite(getattr(row, name)) for name in self._columns], axis=0)
+        found: dict[str, str] = {}
+        for place in np.flatnonzero(~known).tolist():
+            unknown = [name for name in self._columns if not np.isfinite(getattr(row, name)[place])]
+            is_void = row.valid[place] and unknown
+            found[self.symbols[place]] = f"unknown in its bar: {', '.join(unknown)}" if is_void else "no bar has closed"
+        return found
+
     @property
     def _weights(self) -> list[tuple[str, float, tuple[str, ...]]]:
         return [(member_name(member), member.weight, member.assets) for member in self.document.committee.members]
+
+
+def _columns_read(committee: Committee) -> tuple[str, ...]:
+    # Of a bar, by any member.
+    genomes = [member.genome for member in committee.members]
+    read = {name for genome in genomes for name in get_family(genome.family).columns_of(genome.genes)}
+    return tuple(name for name in COLUMNS if name in read)
 
 
 def panel_of(panel: Panel, symbols: Sequence[str]) -> Panel:

@@ -32,7 +32,7 @@ from quant_organism.trading.breakers import (
 )
 from quant_organism.trading.kill import KillFlag
 from quant_organism.trading.pipeline import Allowance, CloseStanding
-from quant_organism.trading.records import LedgerBreaker, StepVerdict
+from quant_organism.trading.records import LedgerBreaker, LedgerReading, StepVerdict
 
 WATCHED_ORDERS = 50
 """So many of the last orders count for the share of refusals."""
@@ -72,8 +72,26 @@ class ReadingSource(Protocol):
 
 
 def no_readings(standing: CloseStanding, /) -> Readings:
-    """Return that nothing is known: for a replay of bars alone."""
+    """Return that nothing is known."""
     return Readings()
+
+
+def bar_readings(fear_greed: Callable[[int], float | None]) -> ReadingSource:
+    """Return the readings of bars that are handed in, where there is no venue: their age, and the index of the mood.
+
+    Parameters
+    ----------
+    fear_greed
+        Returns the index known at a close, none where there is none.
+    """
+
+    def read(standing: CloseStanding, /) -> Readings:
+        return Readings(
+            data_age_bars=max(standing.received_ms - standing.close.time, 0) / standing.interval_ms,
+            fear_greed=fear_greed(standing.close.time),
+        )
+
+    return read
 
 
 def liquidation_used(standing: CloseStanding) -> float | None:
@@ -136,7 +154,8 @@ class RiskGuard:
 
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
         """Hold back what open and half-open breakers do, and say so."""
-        numbers, time = self._numbers(standing), standing.close.time
+        read, time = self.readings(standing), standing.close.time
+        numbers = self._numbers(read, standing)
         restraint, verdicts, events = left.restraint, self._of_weather(standing), []
         for rule in self.rules:
             before = self.states.get(rule.name, BreakerState())
@@ -174,6 +193,7 @@ class RiskGuard:
             restraint=restraint,
             verdicts=(*left.verdicts, *verdicts),
             breakers=(*left.breakers, *events),
+            readings=(*left.readings, _noted(read, standing)),
         )
 
     def state(self) -> Mapping[str, Any]:
@@ -186,25 +206,27 @@ class RiskGuard:
 
     def _of_weather(self, standing: CloseStanding) -> list[StepVerdict]:
         # What the bars alone hold back came with the close; it is said here, where people look for it.
-        held = standing.close.restraint
-        if held == Restraint():
-            return []
         return [
             StepVerdict(
                 session=standing.session,
                 close_ms=standing.close.time,
                 decision_id="",
                 step=self.name,
-                subject=standing.account.account,
+                subject=name,
                 passes=False,
-                number=min(held),
-                bound=1.0,
-                reason=f"{MARKET_VOLATILITY.name} or {MARKET_CORRELATION.name} is open",
+                number=state.value,
+                bound=rule.bound,
+                reason=f"{rule.name} is {state.phase}",
             )
+            for name, weather in sorted(standing.weather.items())
+            for rule, state in (
+                (MARKET_VOLATILITY, weather.volatility),
+                (MARKET_CORRELATION, weather.correlation),
+            )
+            if state.phase != "closed"
         ]
 
-    def _numbers(self, standing: CloseStanding) -> dict[str, float | None]:
-        read = self.readings(standing)
+    def _numbers(self, read: Readings, standing: CloseStanding) -> dict[str, float | None]:
         mood = read.fear_greed
         return {
             STALE_DATA.name: read.data_age_bars,
@@ -259,6 +281,25 @@ class Governor:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Do nothing."""
+
+
+def _noted(read: Readings, standing: CloseStanding) -> LedgerReading:
+    looks = [weather.reading for _, weather in sorted(standing.weather.items())]
+    closest = max(looks, key=lambda look: -1.0 if look.correlation is None else look.correlation, default=None)
+    return LedgerReading(
+        session=standing.session,
+        close_ms=standing.close.time,
+        account=standing.account.account,
+        data_age_bars=read.data_age_bars,
+        clock_skew_s=read.clock_skew_s,
+        rejected=read.rejected,
+        silent_lines=read.silent_lines,
+        fear_greed=read.fear_greed,
+        liquidation_used=liquidation_used(standing),
+        volatility=max((look.volatility for look in looks if look.volatility is not None), default=None),
+        correlation=None if closest is None else closest.correlation,
+        usual_correlation=None if closest is None else closest.usual_correlation,
+    )
 
 
 def _shown(value: float | None) -> str:

@@ -6,7 +6,6 @@ and booked by the same code and of which nothing is ever sent.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -24,18 +23,17 @@ from quant_organism.backtest.account import (
     tightest,
 )
 from quant_organism.trading.closes import close_of, close_to_dict, part_of_bar
+from quant_organism.trading.deciding import DecidingAccount, decide
 from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.execution import Execution
 from quant_organism.trading.following import FollowedStrategy
 from quant_organism.trading.noting import noted, planned
 from quant_organism.trading.pipeline import Allowance, CloseStanding, Pair, Pipeline
 from quant_organism.trading.records import (
-    DecisionKind,
     LedgerRecord,
     LedgerSession,
     Role,
     StepVerdict,
-    StrategySignal,
     TradeDecision,
 )
 
@@ -72,6 +70,8 @@ class AccountLane:
         until the strategy decides anew.
     entered
         Close of the last entry of each strategy and symbol.
+    silent
+        Of each strategy and symbol that could not be evaluated at the last close why not.
     pending
         Plan that the bar which is now forming carries out.
     """
@@ -86,6 +86,7 @@ class AccountLane:
     granted: dict[LegKey, float] = field(default_factory=dict)
     withheld: dict[LegKey, tuple[float, float]] = field(default_factory=dict)
     entered: dict[Pair, int] = field(default_factory=dict)
+    silent: dict[Pair, str] = field(default_factory=dict)
     pending: Plan | None = None
 
     def levels(self, opens: Mapping[str, float], /) -> dict[LegKey, LegLevels]:
@@ -136,7 +137,20 @@ class AccountLane:
         close = AccountClose(
             time, known, units, shares, self._virtual_return(shares), restraint=tightest(self._restraints())
         )
-        signals, decisions = self._decisions(close, received_ms)
+        signals, decisions, self.silent = decide(
+            [self.strategies[name] for name in sorted(self.strategies)],
+            close,
+            self._wanted(),
+            self.silent,
+            DecidingAccount(
+                self.session.session,
+                self.role,
+                self.interval_ms,
+                self.account.risk.scale,
+                (self.account.risk.base or self.account.equity()) / 1e6,
+                max(received_ms - time, 0),
+            ),
+        )
         cooling, verdicts = self._cooling(decisions)
         standing = CloseStanding(
             self.session.session,
@@ -148,6 +162,8 @@ class AccountLane:
             {name: strategy.virtual_return for name, strategy in self.strategies.items()},
             self._cases(decisions),
             tuple(sorted(self.granted)),
+            received_ms,
+            {name: strategy.weather for name, strategy in self.strategies.items()},
         )
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))
@@ -172,6 +188,7 @@ class AccountLane:
             *signals,
             *final,
             *left.verdicts,
+            *left.readings,
             *left.breakers,
             *planned(self.session.session, made, self.account, sorted(self.strategies)),
         ]
@@ -182,6 +199,7 @@ class AccountLane:
             "close": None if self.pending is None else close_to_dict(self.pending.close),
             "withheld": [[*key, *pair] for key, pair in sorted(self.withheld.items())],
             "entered": [[*pair, time] for pair, time in sorted(self.entered.items())],
+            "silent": [[*pair, reason] for pair, reason in sorted(self.silent.items())],
             "pipeline": self.pipeline.state(),
             "execution": self.execution.state(),
         }
@@ -190,6 +208,8 @@ class AccountLane:
         """Take up what `state` returned; the plan of the last close is made again, the same to the last bit."""
         self.withheld = {(a, b, c): (wanted, kept) for a, b, c, wanted, kept in state["withheld"]}
         self.entered = {(strategy, symbol): time for strategy, symbol, time in state["entered"]}
+        # A ledger that was begun before this was kept has none.
+        self.silent = {(strategy, symbol): reason for strategy, symbol, reason in state.get("silent", [])}
         self.pipeline.restore(state["pipeline"])
         self.execution.restore(state["execution"])
         if state["close"] is not None:
@@ -212,76 +232,9 @@ class AccountLane:
     def _restraints(self) -> list[Restraint]:
         return [self.strategies[name].restraint for name in sorted(self.strategies)]
 
-    def _decisions(self, close: AccountClose, received_ms: int) -> tuple[list[StrategySignal], list[TradeDecision]]:
-        # Of each strategy and symbol whose wanted units have changed since the last close.
-        signals: list[StrategySignal] = []
-        decisions: list[TradeDecision] = []
-        base = (self.account.risk.base or self.account.equity()) / 1e6
-        scale = self.account.risk.scale
-        for name in sorted(self.strategies):
-            strategy = self.strategies[name]
-            own = {key: units for key, units in close.units.items() if key[0] == name}
-            for symbol in sorted({key[2] for key in {*own, *self._wanted(name)} if key[2] in close.prices}):
-                after = {key: units for key, units in own.items() if key[2] == symbol}
-                before = {key: units for key, units in self._wanted(name).items() if key[2] == symbol}
-                if after == before:
-                    continue
-                price = close.prices[symbol]
-                target, was = (price * _net(legs) for legs in (after, before))
-                strength = strategy.agreement(symbol)
-                side = (target > 0.0) - (target < 0.0)
-                signals.append(self._signal(close.time, name, symbol, side, strength, target, received_ms))
-                levels = [strategy.levels({symbol: price})[key] for key in sorted(after)]
-                stop, goal = _nearest([each.stop for each in levels], side), _nearest([e.target for e in levels], -side)
-                for kind, of, wanted in _kinds(was, target):
-                    decisions.append(
-                        TradeDecision(
-                            session=self.session.session,
-                            close_ms=close.time,
-                            decision_id=decision_id(name, symbol, close.time, kind),
-                            strategy=name,
-                            symbol=symbol,
-                            role=self.role,
-                            kind=kind,
-                            side="LONG" if of > 0.0 else "SHORT",
-                            confidence=1.0 if kind == "exit" else strength,
-                            size_usd=abs(wanted) * close.shares[name] * scale * base,
-                            target=wanted,
-                            before=was,
-                            reference_price=price,
-                            stop_price=None if kind == "exit" else stop,
-                            take_profit_price=None if kind == "exit" else goal,
-                            regime="",
-                            risk_mode="",
-                            expires_ms=close.time + self.interval_ms,
-                            cloid="",
-                            correlation_id=f"{self.session.session}-{close.time}",
-                            is_allowed=True,
-                            reason=_in_words(len(before), len(after)),
-                        )
-                    )
-        return signals, decisions
-
-    def _wanted(self, strategy: str) -> dict[LegKey, float]:
-        # What a strategy wanted at the last close: what was granted, or what was withheld.
-        wanted = {key: units for key, units in self.granted.items() if key[0] == strategy}
-        return wanted | {key: pair[0] for key, pair in self.withheld.items() if key[0] == strategy}
-
-    def _signal(
-        self, time: int, strategy: str, symbol: str, side: int, strength: float, target: float, received_ms: int
-    ) -> StrategySignal:
-        return StrategySignal(
-            session=self.session.session,
-            close_ms=time,
-            strategy=strategy,
-            symbol=symbol,
-            side=side,
-            strength=strength,
-            target=target,
-            conditions={},
-            data_age_ms=max(received_ms - time, 0),
-            not_evaluated="",
-        )
+    def _wanted(self) -> dict[LegKey, float]:
+        # What strategies wanted at the last close: what was granted, or what was withheld.
+        return self.granted | {key: pair[0] for key, pair in self.withheld.items()}
 
     def _cooling(self, decisions: Sequence[TradeDecision]) -> tuple[dict[Pair, str], list[StepVerdict]]:
         # Entries that come too soon after the last of the same strategy in the same symbol, or from one that leaves.
@@ -355,47 +308,15 @@ class AccountLane:
         return replace(
             decision,
             cloid="" if order is None else order.cloid,
+            risk_mode=left.risk_mode,
             is_allowed=reason is None,
             reason=decision.reason if reason is None else reason,
         )
 
 
-def decision_id(strategy: str, symbol: str, time: int, kind: DecisionKind) -> str:
-    """Return the identity of a decision: the first 32 hex digits of a SHA-256."""
-    return hashlib.sha256(f"{strategy}|{symbol}|{time}|{kind}".encode()).hexdigest()[:32]
-
-
 def rules_for(strategies: int) -> AccountRules:
     """Return the rules of an account that so many strategies trade."""
     return AccountRules.alone() if strategies == 1 else AccountRules()
-
-
-def _kinds(before: float, after: float) -> list[tuple[DecisionKind, float, float]]:
-    # Kind, the position that it is about, and the position wanted then.
-    if before * after < 0.0:
-        return [("exit", before, 0.0), ("enter", after, after)]
-    if before == 0.0:
-        return [("enter", after, after)]
-    return [("exit", before, 0.0)] if after == 0.0 else [("adjust", after, after)]
-
-
-def _net(legs: Mapping[LegKey, float]) -> float:
-    total = 0.0
-    for key in sorted(legs):
-        total += legs[key]
-    return total
-
-
-def _nearest(levels: Sequence[float], side: int) -> float | None:
-    # Of levels below a long (side 1) the highest, of those above it (side -1) the lowest.
-    known = [level for level in levels if level == level]
-    if not known:
-        return None
-    return max(known) if side > 0 else min(known)
-
-
-def _in_words(before: int, after: int) -> str:
-    return f"legs in a trade: {after}, before: {before}"
 
 
 def _factors(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, float]:

@@ -6,7 +6,7 @@ that after some patience the others go on without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from quant_organism.market.funding import align_funding, settlement_ms
 from quant_organism.market.panel import Panel
 from quant_organism.trading.records import LedgerBar
 from quant_organism.trading.runtime import TradedBar
-from quant_organism.venue import AskInfo, Bar
+from quant_organism.venue import AskInfo, Bar, Feed
 
 _ROWS_KEPT: Final = 600
 """Bars that unknown funding is told from: some days of hours, and of minutes a few settlements."""
@@ -152,6 +152,39 @@ class Settlements:
             if moment <= close_ms:
                 self._counted_ms[symbol] = max(self._counted_ms[symbol], moment)
         return dict(zip(self._symbols, rate[0].tolist(), strict=True)), paid
+
+
+class FeedInstruments:
+    """What a session reads of the feed that brings its bars: the venue's time, and whether it brings any.
+
+    Parameters
+    ----------
+    wall_ms
+        This machine's clock, UTC milliseconds.
+    """
+
+    def __init__(self, wall_ms: Callable[[], int]) -> None:
+        self._wall_ms = wall_ms
+        self._feed: Feed | None = None
+
+    def follow(self, feed: Feed) -> None:
+        """Read from this feed."""
+        self._feed = feed
+
+    def received_ms(self, close_ms: int) -> int:
+        """Return when a bar that closes then and is here now has come, by the venue's clock."""
+        shown = None if self._feed is None else self._feed.venue_ms()
+        return close_ms if shown is None else max(shown, close_ms)
+
+    def skew_s(self) -> float | None:
+        """Return the venue's clock less this machine's, a frame's way included; none before there was a frame."""
+        shown = None if self._feed is None else self._feed.venue_ms()
+        return None if shown is None else (shown - self._wall_ms()) / 1e3
+
+    def silent_lines(self) -> int:
+        """Return 1 where the socket has been lost and is not open again, else 0."""
+        status = None if self._feed is None else self._feed.status
+        return int(status is not None and status.connections > 0 and not status.is_connected)
 
 
 class LiveMarket:

@@ -10,7 +10,14 @@ from typing import Final, Protocol
 from quant_organism.backtest.account import FillModel
 from quant_organism.market.panel import Panel
 from quant_organism.trading.ledger import TraderLedger
-from quant_organism.trading.live_bars import BarCollector, LiveMarket, Settlements, extended, ledger_bars
+from quant_organism.trading.live_bars import (
+    BarCollector,
+    FeedInstruments,
+    LiveMarket,
+    Settlements,
+    extended,
+    ledger_bars,
+)
 from quant_organism.trading.records import LedgerBar, LedgerSession
 from quant_organism.trading.runtime import CloseReport, Trader, Watcher
 from quant_organism.trading.starting import SessionSpec, begin_session, last_close, resumable, resume_session
@@ -54,6 +61,8 @@ class LiveSession:
         As in `BarCollector`.
     fear_greed
         Returns the index known at a close, none where there is none.
+    instruments
+        What is read of the feed.
     """
 
     ledger: TraderLedger
@@ -65,6 +74,7 @@ class LiveSession:
     clock: TraderClock
     patience_s: float = 6.0
     fear_greed: Callable[[int], float | None] = lambda close_ms: None
+    instruments: FeedInstruments
 
 
 async def trade_live(
@@ -139,6 +149,7 @@ class _Running:
         elif self.next_ms >= self.first_close_ms:
             self._begin(self.next_ms)
         feed = session.feed(self.next_ms)
+        session.instruments.follow(feed)
 
         async def collect() -> None:
             async for event in feed.events():
@@ -184,8 +195,16 @@ class _Running:
         session, close_ms = self.session, open_ms + self.step
         await asyncio.to_thread(self.settlements.fetch, close_ms)  # the socket is read meanwhile
         rate, paid = self.settlements.of_bar(open_ms, session.spec.interval)
+        # What was missed is caught up with as if it had come in time.
+        is_new = close_ms > session.now_ms
         rows = ledger_bars(
-            self.number, open_ms, bars, rate, paid, fear_greed=session.fear_greed(close_ms), received_ms=close_ms
+            self.number,
+            open_ms,
+            bars,
+            rate,
+            paid,
+            fear_greed=session.fear_greed(close_ms),
+            received_ms=session.instruments.received_ms(close_ms) if is_new else close_ms,
         )
         if self.trader is None:
             self.warm += rows

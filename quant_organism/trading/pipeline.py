@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from quant_organism.backtest.account import AccountBook, AccountClose, LegKey, Restraint
+from quant_organism.backtest.account import AccountBook, AccountClose, LegKey, MarketWeather, Restraint
 from quant_organism.errors import InputError
 from quant_organism.strategies.handwritten.sizing import Entry
 from quant_organism.trading.entries import EntryCase
-from quant_organism.trading.records import LedgerBreaker, Mode, StepVerdict, TradeDecision
+from quant_organism.trading.records import LedgerBreaker, LedgerReading, Mode, StepVerdict, TradeDecision
 
 STEPS = ("policy", "risk guard", "portfolio", "governor")
 """The steps before the plan, in their order."""
@@ -46,6 +46,10 @@ class CloseStanding:
         Entries of condition documents, by the identity of the decision.
     held
         Legs that are in a trade since before this close.
+    received_ms
+        When the last bar came, by the venue's clock; the close where bars are read.
+    weather
+        Of each strategy that of its market, as it is at this close.
     """
 
     session: int
@@ -57,6 +61,8 @@ class CloseStanding:
     virtual_returns: Mapping[str, float] = field(default_factory=dict)
     cases: Mapping[str, EntryCase] = field(default_factory=dict)
     held: Sequence[LegKey] = ()
+    received_ms: int = 0
+    weather: Mapping[str, MarketWeather] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,10 @@ class Allowance:
         Breakers that have changed their state at this close.
     entries
         Confidence and size of the entries that were judged as their documents say, by the identity of the decision.
+    readings
+        What the guard read.
+    risk_mode
+        Of the policy in force; empty without one.
     """
 
     shares: Mapping[str, float]
@@ -88,6 +98,8 @@ class Allowance:
     verdicts: tuple[StepVerdict, ...] = ()
     breakers: tuple[LedgerBreaker, ...] = ()
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    readings: tuple[LedgerReading, ...] = ()
+    risk_mode: str = ""
 
 
 class PipelineStep(Protocol):

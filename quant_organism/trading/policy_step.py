@@ -39,7 +39,7 @@ class PolicyStep:
         version = self.current()
         is_simulated = standing.mode in ("replay", "paper")
         policy = version.policy if version is not None else Policy() if is_simulated else _NOTHING
-        left = _capped(standing, left, policy)
+        left = _capped(standing, replace(left, risk_mode=policy.risk_mode), policy)
         left = _barred(standing, left, policy)
         left = _judged(standing, left, policy)
         return _netted(standing, left, policy)

@@ -19,10 +19,10 @@ from quant_organism.market.ingest import ingest
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.sentiment import align_sentiment
 from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
-from quant_organism.trading.guard import Governor, Readings, RiskGuard
+from quant_organism.trading.guard import Governor, Readings, RiskGuard, bar_readings
 from quant_organism.trading.kill import flag_raised, kill_file
 from quant_organism.trading.ledger import TraderLedger
-from quant_organism.trading.live_bars import Settlements, extended
+from quant_organism.trading.live_bars import FeedInstruments, Settlements, extended
 from quant_organism.trading.paper import LiveSession, TraderClock
 from quant_organism.trading.pipeline import CloseStanding, Pipeline
 from quant_organism.trading.policy_step import PolicyStep
@@ -138,6 +138,7 @@ def prepare_live(
     patience_s: float = 6.0,
     mode: Mode = "paper",
     account: VenueAccount | None = None,
+    is_real_time: bool = True,
 ) -> tuple[LiveSession, DocumentWatcher | None]:
     """Return a session on a venue's live bars, and who follows the documents while it runs.
 
@@ -161,6 +162,9 @@ def prepare_live(
         What becomes of orders.
     account
         Where they are sent; none: on paper, fills are modelled.
+    is_real_time
+        Whether an hour of the venue takes an hour; where it does not, neither the age of bars nor clocks nor a line
+        that is lost for a second say anything.
 
     Raises
     ------
@@ -186,8 +190,13 @@ def prepare_live(
     def index_at(close_ms: int) -> float | None:
         return _index_at(lake, market, close_ms, interval)
 
+    instruments, of_bars = FeedInstruments(clock.wall_ms), bar_readings(index_at)
+
     def readings(standing: CloseStanding, /) -> Readings:
-        return Readings(fear_greed=index_at(standing.close.time))
+        read = of_bars(standing)
+        if not is_real_time:
+            return replace(read, data_age_bars=None)
+        return replace(read, clock_skew_s=instruments.skew_s(), silent_lines=instruments.silent_lines())
 
     spec = SessionSpec(
         mode=mode,
@@ -230,6 +239,7 @@ def prepare_live(
         clock=clock,
         patience_s=patience_s,
         fear_greed=index_at,
+        instruments=instruments,
     )
     if documents is not None:
         return session, None

@@ -157,9 +157,10 @@ class StrategySignal(LedgerRecord):
     target
         Position wanted, as a share of the strategy's equity, negative when short.
     conditions
-        Value and status of each condition, for strategies that have any.
+        What the rule evaluated (`FollowedStrategy.evaluated`): of a document its conditions with both values and
+        whether they hold, else what each member wants.
     data_age_ms
-        How old the newest bar was.
+        How long after the close the bar had come, by the venue's clock.
     not_evaluated
         Why nothing could be evaluated; empty where it could.
     """
@@ -269,6 +270,37 @@ class StepVerdict(LedgerRecord):
     number: float | None
     bound: float | None
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerReading(LedgerRecord):
+    """What the risk guard read at a close, and the weather of the market; what is not known is none.
+
+    Parameters
+    ----------
+    data_age_bars, clock_skew_s, rejected, silent_lines, fear_greed
+        As in `Readings`.
+    liquidation_used
+        Largest part of a position's way from its cost to liquidation that is used up.
+    volatility, correlation, usual_correlation
+        Over a day, the largest among the markets of the strategies: the first over its median of 30 days, the others as
+        the mean of all pairs and its median.
+    """
+
+    table: ClassVar[str] = "readings"
+
+    session: int
+    close_ms: int
+    account: str
+    data_age_bars: float | None
+    clock_skew_s: float | None
+    rejected: float | None
+    silent_lines: int
+    fear_greed: float | None
+    liquidation_used: float | None
+    volatility: float | None
+    correlation: float | None
+    usual_correlation: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -485,6 +517,7 @@ RECORDS: tuple[type[LedgerRecord], ...] = (
     StrategySignal,
     TradeDecision,
     StepVerdict,
+    LedgerReading,
     LedgerPlan,
     LedgerOrder,
     LedgerFill,

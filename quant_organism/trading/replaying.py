@@ -1,36 +1,30 @@
-"""A replay: days of the lake traded as fast as they are read, and whether the backtest made the same orders."""
+"""A replay: days of the lake traded as fast as they are read."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from quant_organism.backtest import Costs, MarketRow
 from quant_organism.backtest.account import (
     AccountMarket,
-    AccountSetting,
     FillModel,
     TradedAsset,
     traded_assets,
 )
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.trading.following import panel_of
-from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.runtime import CloseReport, TradedBar, Trader
 from quant_organism.trading.starting import (
     COMPLETE,
     SessionSpec,
     begin_session,
-    daily_before,
     last_close,
     resumable,
     resume_session,
-    virtual_of,
 )
 
 
@@ -102,49 +96,3 @@ def replay_session(
     if trader.last_close_ms >= int(panel.times[-1]) + panel.interval.milliseconds:
         trader.end(started_ms, COMPLETE)
     return trader
-
-
-@dataclass(frozen=True)
-class Parity:
-    """Whether a trader's account made the orders of the compiled backtest.
-
-    Parameters
-    ----------
-    account
-        Name of the account.
-    orders
-        Lines of orders that the backtest made.
-    trader_hash, backtest_hash
-        Digests H2 of both.
-    """
-
-    account: str
-    orders: int
-    trader_hash: str
-    backtest_hash: str
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether the two lists are equal, to the last order."""
-        return self.trader_hash == self.backtest_hash
-
-
-def backtest_lane(lane: AccountLane, spec: SessionSpec, panel: Panel, start: int) -> Parity:
-    """Walk the account of a lane that has traded rows `start` to the end of a panel, compiled, and compare the orders.
-
-    It says something of lanes whose strategies were there from the first close to the last, and whose pipeline has let
-    everything pass.
-    """
-    symbols = sorted(lane.account.assets)
-    own, model = panel_of(panel, symbols), FillModel.of(spec.costs)
-    setting = AccountSetting(
-        market=AccountMarket.of(own, model, start=start),
-        virtual=virtual_of(list(lane.strategies.values()), panel, spec.costs, lane.shares(), start=start),
-        costs=spec.costs,
-        model=model,
-        rules=rules_for(len(lane.strategies)),
-        sz_decimals={name: asset.sz_decimals for name, asset in lane.account.assets.items()},
-        daily_before=tuple(daily_before(lane, panel.window(0, start), spec.costs)),
-    )
-    run = setting.run(spec.capital_usd)
-    return Parity(lane.account.account, len(run.path.order_lines), lane.account.h2, run.account.h2)

@@ -11,7 +11,7 @@ from quant_organism.strategies import Committee
 from quant_organism.strategies.conditions.document import Condition, ConditionGroup, Document
 from quant_organism.strategies.handwritten.load import conditions_genome
 from quant_organism.strategies.handwritten.sizing import condition_margin, whole_dollars
-from quant_organism.trading import Pipeline, TradeDecision
+from quant_organism.trading import Pipeline, StrategySignal, TradeDecision
 from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.policy import Policy, RiskMode
 from quant_organism.trading.records import LedgerFill
@@ -117,4 +117,13 @@ def test_a_running_session_sizes_its_entries_by_their_document(tmp_path: Path) -
     largest = max(fill.notional for fill in book.read(LedgerFill) if fill.kind == "ioc")
     assert 200e6 < largest <= 1.05 * 300e6
     assert trader.last_close_ms > 0
+    entered = {(each.symbol, each.close_ms) for each in entries}
+    signals = [each for each in book.read(StrategySignal) if (each.symbol, each.close_ms) in entered]
+    assert len(signals) == len(entered)
+    found = [each for s in signals for path, each in s.conditions.items() if path.startswith("entry")]
+    assert {(each["condition"], each["right"]) for each in found} == {("RSI_14 < 35", 35.0)}
+    # A sleeve that was stopped out while the document stays long enters again without it.
+    assert all((each["status"] == "holds") == (each["left"] < 35.0) for each in found)
+    assert sum(each["status"] == "holds" for each in found) > len(found) / 2
+    assert {each.risk_mode for each in entries} == {"normal"}
     book.close()

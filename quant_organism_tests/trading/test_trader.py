@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from quant_organism.backtest.account import AccountBook, AccountFunding, FillMod
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.trading import LedgerReader, LevelsAtOpen, ModelledExecution
+from quant_organism.trading.parity import Parity, backtest_lane, first_difference
 from quant_organism.trading.records import (
     LedgerEquity,
     LedgerEvent,
@@ -27,7 +29,7 @@ from quant_organism.trading.records import (
     StrategySignal,
     TradeDecision,
 )
-from quant_organism.trading.replaying import backtest_lane, panel_bars, replay_session
+from quant_organism.trading.replaying import panel_bars, replay_session
 from quant_organism.trading.runtime import Trader
 from quant_organism.trading.starting import SessionSpec, begin_session, resume_session
 from quant_organism.venue import VenueError
@@ -48,6 +50,13 @@ def replayed(folder: Path, session: SessionSpec, panel: Panel, closes: int | Non
         book.close()
 
 
+def compared(trader: Trader, path: Path, session: SessionSpec, panel: Panel, name: str = "") -> Parity:
+    lane, reader = trader.lanes[name] if name else trader.main, LedgerReader(path)
+    written = reader.read(LedgerOrder, account=lane.account.account)
+    reader.close()
+    return backtest_lane(lane, session, panel, START, written)
+
+
 @pytest.fixture(scope="module")
 def session(panel: Panel) -> SessionSpec:
     watched = strategy(("donchian_breakout",))
@@ -63,11 +72,12 @@ def whole(panel: Panel, session: SessionSpec, tmp_path_factory: pytest.TempPathF
 def test_replay_makes_the_orders_of_the_backtest(
     whole: tuple[Trader, Path], session: SessionSpec, panel: Panel
 ) -> None:
-    trader, _ = whole
+    trader, path = whole
     assert [lane.role for lane in trader.lanes.values()] == ["trades", "shadow"]
-    for lane in trader.lanes.values():
-        found = backtest_lane(lane, session, panel, START)
+    for name in trader.lanes:
+        found = compared(trader, path, session, panel, name)
         assert found.is_equal
+        assert found.difference == ""
         assert found.orders > 40
 
 
@@ -75,19 +85,26 @@ def test_strategies_that_share_an_account_make_the_orders_of_the_backtest(panel:
     few = strategy(("donchian_breakout",), assets=2)
     session = spec(panel, [(strategy(), "trades"), (few, "trades")])
     trader = replayed(tmp_path, session, panel)
-    found = backtest_lane(trader.main, session, panel, START)
+    found = compared(trader, tmp_path / "ledger.sqlite", session, panel)
     assert found.is_equal
     assert found.orders > 40
     assert trader.main.account.rules.strategy_cap == 0.25
 
 
 def test_one_cent_of_difference_is_found(whole: tuple[Trader, Path], session: SessionSpec, panel: Panel) -> None:
-    trader, _ = whole
+    trader, path = whole
     dearer = replace(session, costs=replace(COSTS, slippage_bps=COSTS.slippage_bps + 20.0))
-    assert not backtest_lane(trader.main, dearer, panel, START).is_equal
+    found = compared(trader, path, dearer, panel)
+    assert not found.is_equal
+    order = r"(ioc of [+-][\d,]+ lots S\d at lot price \d+, planned at 2024-03-01 00:00 UTC)"
+    said = re.fullmatch(f"order 1: the trader {order}, the backtest {order}", found.difference)
+    assert said is not None
+    assert said[1] != said[2]
+    assert first_difference(["1|A|ioc|2|3"], ["1|A|ioc|2|3"]) == ""
+    assert first_difference([], ["1|A|stop|-2|3"]).startswith("order 1: the trader made none, the backtest stop of -2")
 
 
-def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path]) -> None:
+def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path], panel: Panel) -> None:
     trader, path = whole
     reader, account = LedgerReader(path), trader.main.account
     plans = reader.read(LedgerPlan, account=account.account)
@@ -96,7 +113,18 @@ def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path]) -> None:
     assert {decision.kind for decision in decisions} == {"enter", "exit", "adjust"}
     assert all(decision.is_allowed for decision in decisions)
     assert len({decision.decision_id for decision in decisions}) == len(decisions)
-    assert reader.read(StrategySignal)
+    signals = reader.read(StrategySignal)
+    votes = [signal.conditions for signal in signals if signal.target]
+    assert all(
+        signal.target == pytest.approx(sum(vote["target"] for vote in signal.conditions.values()))
+        for signal in signals
+        if not signal.not_evaluated
+    )
+    assert {len(vote) for vote in votes} == {1, 2}  # of the strategy that is watched, and of the two that trade
+    gaps = {(s.symbol, s.close_ms) for s in signals if s.not_evaluated == "no bar has closed" and not s.conditions}
+    first = {symbol: int(np.flatnonzero(~panel.valid[START:, place])[0]) for place, symbol in enumerate(panel.symbols)}
+    times = {symbol: int(panel.times[START + row]) + panel.interval.milliseconds for symbol, row in first.items()}
+    assert gaps == set(times.items())  # said once for each gap, however long it is
     cloids = {order.cloid for order in reader.read(LedgerOrder, account=account.account)}
     assert {decision.cloid for decision in decisions if decision.cloid} <= cloids
     fills = reader.read(LedgerFill, account=account.account)

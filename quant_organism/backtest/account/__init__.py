@@ -4,7 +4,16 @@
 What a strategy decides is the business of `strategies`; how orders reach the venue, that of `trading`.
 """
 
-from quant_organism.backtest.account.book import IOC, STOP, TARGET, AccountBook, LegKey, StandingOrder, SubAccount
+from quant_organism.backtest.account.book import (
+    IOC,
+    STOP,
+    TARGET,
+    AccountBook,
+    LegKey,
+    StandingOrder,
+    SubAccount,
+    order_line,
+)
 from quant_organism.backtest.account.breaker import BreakerRule, BreakerState, Phase
 from quant_organism.backtest.account.committee import (
     AccountRun,
@@ -57,6 +66,7 @@ from quant_organism.backtest.account.weather import (
     MARKET_CORRELATION,
     MARKET_VOLATILITY,
     MarketWeather,
+    WeatherReading,
     window_restraints,
 )
 from quant_organism.backtest.account.window import AccountMarket, VirtualWindow
@@ -111,6 +121,7 @@ __all__ = [
     "TradingHalted",
     "VirtualStream",
     "VirtualWindow",
+    "WeatherReading",
     "account_figures",
     "account_metrics",
     "book",
@@ -121,6 +132,7 @@ __all__ = [
     "cross_liquidation",
     "day_starts",
     "member_name",
+    "order_line",
     "plan",
     "plan_resting",
     "returns_of_days",

@@ -49,9 +49,10 @@ class VirtualStream:
     ) -> None:
         self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
         own, kept = virtual_costs(costs), models or FittedModels()
-        self._weather = MarketWeather(self.symbols, interval.milliseconds)
+        self.weather = MarketWeather(self.symbols, interval.milliseconds)
+        """Of the market of all symbols."""
         if history is not None:
-            self._weather.follow(history, history.n_bars)
+            self.weather.follow(history, history.n_bars)
         self._streams = {
             (name, member_name(member)): GenomeStream(
                 member.genome, self.symbols, interval, own, history=history, models=kept
@@ -75,7 +76,7 @@ class VirtualStream:
         total = 0.0
         for name in sorted(self.committees):
             total += stated[name] * self._virtual_return(name)
-        return AccountClose(time, prices, self.units(), stated, total, restraint=self._weather.restraint)
+        return AccountClose(time, prices, self.units(), stated, total, restraint=self.weather.restraint)
 
     def units(self) -> dict[LegKey, float]:
         """Return the virtual units of each leg that is in a trade."""
@@ -100,7 +101,7 @@ class VirtualStream:
 
     def advance(self, row: MarketRow) -> None:
         """Take all sleeves through a bar."""
-        self._weather.advance(row.time, row.close, row.valid)
+        self.weather.advance(row.time, row.close, row.valid)
         for stream in self._streams.values():
             stream.advance(row)
 

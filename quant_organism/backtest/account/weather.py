@@ -54,6 +54,22 @@ MARKET_CORRELATION: Final = BreakerRule(
 )
 
 
+class WeatherReading(NamedTuple):
+    """A look at a market; what is not known is none.
+
+    Parameters
+    ----------
+    volatility
+        Of a day, over its usual.
+    correlation, usual_correlation
+        Mean of all pairs over a day, and its median of 30 days.
+    """
+
+    volatility: float | None = None
+    correlation: float | None = None
+    usual_correlation: float | None = None
+
+
 class WeatherWindow(NamedTuple):
     """The latest looks at a market of N assets, S of them a day, H in the days that the usual is taken from.
 
@@ -126,6 +142,8 @@ class MarketWeather:
         self._window = WeatherWindow.empty(len(symbols), looks) if looks >= LEAST_RETURNS else None
         self.volatility, self.correlation = BreakerState(), BreakerState()
         """Where the two breakers stand."""
+        self.reading = WeatherReading()
+        """The last look."""
 
     @property
     def restraint(self) -> Restraint:
@@ -147,6 +165,7 @@ class MarketWeather:
             times = np.array([time + self._interval])
             readings = _follow(self._window, times, close[None, self._order], valid[None, self._order])
             self._move(time + self._interval, *readings[0].tolist())
+            self._read(readings)
         return self.restraint
 
     def follow(self, panel: Panel, stop: int) -> Floats:
@@ -161,12 +180,19 @@ class MarketWeather:
             self._move(time, *reading)
             if not self._is_closed:
                 held[row] = self.restraint
+        self._read(readings)
         return held
 
     @property
     def _is_closed(self) -> bool:
         states = (self.volatility, self.correlation)
         return all(state.phase == "closed" and state.beyond == 0 for state in states)
+
+    def _read(self, readings: Floats) -> None:
+        looks = np.flatnonzero(readings[:, 0])
+        if looks.size:
+            known = (None if value != value else value for value in readings[looks[-1], 1:].tolist())
+            self.reading = WeatherReading(*known)
 
     def _move(self, time: int, looked: float, ratio: float, correlation: float, usual: float) -> None:
         is_calm = not (ratio >= MARKET_VOLATILITY.bound or correlation >= MARKET_CORRELATION.bound)

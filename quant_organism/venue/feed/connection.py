@@ -139,6 +139,11 @@ class Feed:
         while (event := await self.queue.get()) is not None:
             yield event
 
+    def venue_ms(self) -> int | None:
+        """Return the venue's time as its frames have shown it, the true one is not earlier; none before the first."""
+        shown = self.core.venue_ms(self.now_ms())
+        return None if shown is None else round(shown)
+
     async def run(self) -> None:
         """Keep listening until cancelled."""
         failures = 0

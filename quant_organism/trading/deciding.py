@@ -1,0 +1,190 @@
+"""What strategies say at a close: signals where what they want has changed, and the decisions that follow. Pure.
+
+A signal also says what the rule evaluated, and where nothing could be evaluated, why not; it is written once, when that
+changes, and not at every close.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quant_organism.backtest.account import AccountClose, LegKey
+from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.records import DecisionKind, Role, StrategySignal, TradeDecision
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class DecidingAccount:
+    """For whom is decided.
+
+    Parameters
+    ----------
+    session, role
+        Whose decisions they are, and what becomes of them.
+    interval_ms
+        Length of a bar: a decision is void after it.
+    scale, base_usd
+        Risk scale, and the equity that sizes are shares of.
+    data_age_ms
+        How long after the close its bar had come.
+    """
+
+    session: int
+    role: Role
+    interval_ms: int
+    scale: float
+    base_usd: float
+    data_age_ms: int
+
+
+def decide(
+    strategies: Sequence[FollowedStrategy],
+    close: AccountClose,
+    wanted: Mapping[LegKey, float],
+    silent: Mapping[Pair, str],
+    account: DecidingAccount,
+) -> tuple[list[StrategySignal], list[TradeDecision], dict[Pair, str]]:
+    """Return signals and decisions of a close.
+
+    Parameters
+    ----------
+    strategies
+        By identity.
+    close
+        Prices, and the virtual units of all of them.
+    wanted
+        Units that they wanted at the last close.
+    silent
+        Of each strategy and symbol that could not be evaluated then why not.
+    account
+        For whom.
+
+    Returns
+    -------
+    tuple
+        Signals; decisions, in the order of strategy, symbol and kind; and who cannot be evaluated now.
+    """
+    signals: list[StrategySignal] = []
+    decisions: list[TradeDecision] = []
+    now_silent: dict[Pair, str] = {}
+    for strategy in strategies:
+        name = strategy.id
+        after, before = _by_symbol(close.units, name), _by_symbol(wanted, name)
+        unseen = strategy.not_evaluated
+        now_silent |= {(name, symbol): reason for symbol, reason in unseen.items()}
+        fallen = {symbol for symbol, reason in unseen.items() if silent.get((name, symbol)) != reason}
+        for symbol in sorted({*fallen, *((after.keys() | before.keys()) & close.prices.keys())}):
+            new, old = after.get(symbol, {}), before.get(symbol, {})
+            has_changed = new != old and symbol in close.prices
+            if not has_changed and symbol not in fallen:
+                continue
+            price = close.prices.get(symbol, 0.0)
+            target, was = price * _net(new), price * _net(old)
+            signals.append(_signal(strategy, symbol, close.time, target, account))
+            if has_changed:
+                decisions += _decisions(strategy, symbol, close, (was, target), (old, new), account)
+    return signals, decisions, now_silent
+
+
+def decision_id(strategy: str, symbol: str, time: int, kind: DecisionKind) -> str:
+    """Return the identity of a decision: the first 32 hex digits of a SHA-256."""
+    return hashlib.sha256(f"{strategy}|{symbol}|{time}|{kind}".encode()).hexdigest()[:32]
+
+
+def _signal(
+    strategy: FollowedStrategy, symbol: str, time: int, target: float, account: DecidingAccount
+) -> StrategySignal:
+    return StrategySignal(
+        session=account.session,
+        close_ms=time,
+        strategy=strategy.id,
+        symbol=symbol,
+        side=_sign(target),
+        strength=strategy.agreement(symbol),
+        target=target,
+        conditions=strategy.evaluated(symbol),
+        data_age_ms=account.data_age_ms,
+        not_evaluated=strategy.not_evaluated.get(symbol, ""),
+    )
+
+
+def _decisions(
+    strategy: FollowedStrategy,
+    symbol: str,
+    close: AccountClose,
+    targets: tuple[float, float],
+    legs: tuple[Mapping[LegKey, float], Mapping[LegKey, float]],
+    account: DecidingAccount,
+) -> list[TradeDecision]:
+    price, (was, target), (before, after) = close.prices[symbol], targets, legs
+    side = _sign(target)
+    levels = [strategy.levels({symbol: price})[key] for key in sorted(after)]
+    stop, goal = _nearest([each.stop for each in levels], side), _nearest([each.target for each in levels], -side)
+    strength = strategy.agreement(symbol)
+    return [
+        TradeDecision(
+            session=account.session,
+            close_ms=close.time,
+            decision_id=decision_id(strategy.id, symbol, close.time, kind),
+            strategy=strategy.id,
+            symbol=symbol,
+            role=account.role,
+            kind=kind,
+            side="LONG" if of > 0.0 else "SHORT",
+            confidence=1.0 if kind == "exit" else strength,
+            size_usd=abs(wanted) * close.shares[strategy.id] * account.scale * account.base_usd,
+            target=wanted,
+            before=was,
+            reference_price=price,
+            stop_price=None if kind == "exit" else stop,
+            take_profit_price=None if kind == "exit" else goal,
+            regime="",
+            risk_mode="",
+            expires_ms=close.time + account.interval_ms,
+            cloid="",
+            correlation_id=f"{account.session}-{close.time}",
+            is_allowed=True,
+            reason=f"legs in a trade: {len(after)}, before: {len(before)}",
+        )
+        for kind, of, wanted in _kinds(was, target)
+    ]
+
+
+def _kinds(before: float, after: float) -> list[tuple[DecisionKind, float, float]]:
+    # Kind, the position that it is about, and the position wanted then.
+    if before * after < 0.0:
+        return [("exit", before, 0.0), ("enter", after, after)]
+    if before == 0.0:
+        return [("enter", after, after)]
+    return [("exit", before, 0.0)] if after == 0.0 else [("adjust", after, after)]
+
+
+def _by_symbol(legs: Mapping[LegKey, float], strategy: str) -> dict[str, dict[LegKey, float]]:
+    found: dict[str, dict[LegKey, float]] = {}
+    for key, units in legs.items():
+        if key[0] == strategy:
+            found.setdefault(key[2], {})[key] = units
+    return found
+
+
+def _sign(value: float) -> int:
+    return (value > 0.0) - (value < 0.0)
+
+
+def _net(legs: Mapping[LegKey, float]) -> float:
+    total = 0.0
+    for key in sorted(legs):
+        total += legs[key]
+    return total
+
+
+def _nearest(levels: Sequence[float], side: int) -> float | None:
+    # Of levels below a long (side 1) the highest, of those above it (side -1) the lowest.
+    known = [level for level in levels if level == level]
+    if not known:
+        return None
+    return max(known) if side > 0 else min(known)
