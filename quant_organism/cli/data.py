@@ -1,5 +1,8 @@
 """`quant-organism data`: import candles, see what is there and how sound it is."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +12,7 @@ from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
+    from quant_organism.market.files import FileTally
     from quant_organism.market.lake import MarketEntry
 
 app = typer.Typer(help="Market data: import them, list them, judge their quality.", no_args_is_help=True)
@@ -17,46 +21,81 @@ app = typer.Typer(help="Market data: import them, list them, judge their quality
 @app.command(
     "import",
     cls=options.with_settings(
-        "market.name", "market.sentiment", "market.symbols", "market.interval", "market.repair", "data_dir"
+        "market.name",
+        "market.sentiment",
+        "market.symbols",
+        "market.interval",
+        "market.repair",
+        "market.columns",
+        "market.time_unit",
+        "data_dir",
     ),
 )
 def import_data(
     context: typer.Context,
     path: Annotated[
-        Path, typer.Argument(help="Folder or file: Parquet, freqtrade, Binance Vision, CryptoDataDownload.")
+        Path, typer.Argument(help="Folder or file: any CSV or Parquet of candles, freqtrade, Binance Vision, and more.")
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Import candles and funding of all days from files."""
+    """Import candles and funding of all days from files; every row is accounted for."""
     said = options.said(context).also("market.path", path)
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
+        from quant_organism.market.files import FileSource
         from quant_organism.orchestration.driver import Driver
 
         driver = Driver(settings, bars)
         days = driver.all_days()
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
         driver.ingest(days)
-    aside, notes = driver.source.set_aside().height, driver.source.notes()
-    summary = {
-        "market": driver.source.market,
-        "interval": settings.market.interval,
-        "first": days.first,
-        "last": days.last,
-        "set_aside": aside,
-        "notes": notes,
-    }
+        source = driver.source
+        assert isinstance(source, FileSource)
+        tallies = source.tally(settings.market.symbols, driver.interval, days.first, days.last)
+    aside, notes = source.set_aside().height, source.notes()
     if as_json:
-        print_json(summary)
-    else:
-        typer.echo(f"Imported {summary['market']} at {summary['interval']}: {days.first} to {days.last}.")
-        for note in notes:
-            typer.echo(f"- {note}")
-        if aside:
-            typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
-        follow = f"data quality --market {summary['market']} --interval {summary['interval']}"
-        typer.echo(f"\nNext: {said.command_line(follow, 'data_dir')}")
+        print_json(
+            {
+                "market": source.market,
+                "interval": driver.interval.name,
+                "first": days.first,
+                "last": days.last,
+                "set_aside": aside,
+                "notes": notes,
+                "read": sum(entry.read for entry in tallies),
+                "kept": sum(entry.kept for entry in tallies),
+                "files": [asdict(entry) for entry in tallies],
+            }
+        )
+        return
+    typer.echo(f"Imported {source.market} at {driver.interval}: {days.first} to {days.last}.")
+    _show_tallies(tallies)
+    for note in notes:
+        typer.echo(f"- {note}")
+    if aside:
+        typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
+    follow = f"data quality --market {source.market} --interval {driver.interval}"
+    typer.echo(f"\nNext: {said.command_line(follow, 'data_dir')}")
+
+
+def _show_tallies(tallies: "Sequence[FileTally]") -> None:
+    """Show what became of every row, and what the reasons mean."""
+    from quant_organism.market.files import ASIDE
+
+    rows = [(entry.file, entry.symbol, entry.kind, entry.read, entry.kept, _reasons(entry.aside)) for entry in tallies]
+    total: Counter[str] = Counter()
+    for entry in tallies:
+        total.update(entry.aside)
+    sums = ("all", "", "", sum(row[3] for row in rows), sum(row[4] for row in rows), _reasons(total))
+    print_table(("file", "symbol", "rows", "read", "kept", "left aside"), [*rows, *([sums] if len(rows) > 1 else [])])
+    for reason in sorted(total):
+        if reason in ASIDE:
+            typer.echo(f"  {reason}: {ASIDE[reason]}")
+
+
+def _reasons(aside: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(aside.items())) or "-"
 
 
 @app.command("list", cls=options.with_settings("data_dir"))
@@ -101,8 +140,6 @@ def quality(
     as_json: options.Json = False,
 ) -> None:
     """Score the candles of the lake per day and symbol, with the reasons."""
-    from dataclasses import asdict
-
     from quant_organism.cli.holdings import choose_candles
     from quant_organism.market.lake import Lake
     from quant_organism.market.manifest import assess_candles

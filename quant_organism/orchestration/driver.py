@@ -25,7 +25,8 @@ from quant_organism.evolution.tables import (
     PopulationTable,
     ProgressTable,
 )
-from quant_organism.market.schema import choose_symbols
+from quant_organism.market.files import FileSource
+from quant_organism.market.schema import Interval, choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
 from quant_organism.market.tables import PanelTable
@@ -133,6 +134,29 @@ class SearchOutcome:
     facts: dict[str, Any]
 
 
+def _with_interval_of_files(settings: Settings) -> Settings:
+    """Return the settings with the interval that files hold, where nobody said one and the default is not on offer.
+
+    Raises
+    ------
+    InputError
+        They hold several, and none is the default.
+    """
+    if settings.market.source != "files" or "interval" in settings.market.model_fields_set:
+        return settings
+    source = MarketResource.of(settings.market).open()
+    offered = [interval.name for interval in source.intervals()] if isinstance(source, FileSource) else []
+    if not offered or settings.market.interval in offered:
+        return settings
+    if len(offered) > 1:
+        raise InputError(
+            f"the files hold bars of {', '.join(offered)}",
+            where=str(settings.market.path),
+            remedy=f"choose with --interval {offered[-1]}",
+        )
+    return settings.model_copy(update={"market": settings.market.model_copy(update={"interval": offered[0]})})
+
+
 class Driver:
     """Runs jobs of one data folder, one command at a time.
 
@@ -145,11 +169,17 @@ class Driver:
     """
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
+        settings = _with_interval_of_files(settings)
         self._settings, self._progress = settings, progress
         self._market = MarketResource.of(settings.market, settings.data_dir)
         self._search, self._significance = SearchResource.of(settings), SignificanceResource.of(settings)
         self._lake = LakeResource(folder=str(settings.data_dir / "lake"))
         self._definitions = build_definitions(settings, progress=progress)
+
+    @property
+    def interval(self) -> Interval:
+        """Length of a bar: what was asked for, or else what the files hold."""
+        return self._market.bars
 
     @property
     def source(self) -> CandleSource:

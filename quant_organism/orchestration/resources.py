@@ -183,7 +183,13 @@ class MarketResource(_MarketConfiguration):  # type: ignore[misc]
 
             index = None if self.sentiment is None else Path(self.sentiment)
             return FileSource(
-                str(self.path), market=self.name, repair=self.repair, index=index, as_of=datetime.now(UTC)
+                str(self.path),
+                market=self.name,
+                repair=self.repair,
+                index=index,
+                as_of=datetime.now(UTC),
+                columns=self.columns or (),
+                time_unit=self.time_unit,
             )
         if self.source == "hyperliquid":
             return self._venue()

@@ -106,7 +106,14 @@ class MarketSettings(_Group):
         False, description="Set unusable rows of files aside, and list them."
     )
 
-    _split_symbols = field_validator("symbols", mode="before")(_split_text)
+    columns: Annotated[tuple[str, ...] | None, Flag(_MARKET, unsaid="their names tell")] = Field(
+        None, description="What columns of files are: time=Date,close=Last, by number where they have no names."
+    )
+    time_unit: Annotated[str | None, Flag(_MARKET, unsaid="the data tell")] = Field(
+        None, description="What times in files count: s, ms, us, ns, or how dates are written, such as %d/%m/%Y."
+    )
+
+    _split_symbols = field_validator("symbols", "columns", mode="before")(_split_text)
 
     @model_validator(mode="after")
     def _files_need_a_path(self) -> Self:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,12 +15,15 @@ from quant_organism.errors import InputError
 from quant_organism.market.files import FileSource
 from quant_organism.market.schema import Interval
 from quant_organism_tests.market.file_examples import (
+    START,
     download_lines,
     market,
+    rates,
     vision_lines,
     write_download,
     write_freqtrade,
     write_tidy,
+    write_trades,
     write_vision,
 )
 
@@ -120,3 +123,43 @@ def test_a_damaged_file_is_refused_in_words_or_meets_the_rules(
     assert folder in str(where)
     assert bars["timestamp"].is_sorted()
     assert bars.filter((pl.col("low") <= 0) | (pl.col("low") > pl.col("high")) | pl.col("close").is_nan()).is_empty()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    bars=st.integers(25, 110),
+    broken=st.sets(st.integers(0, 109), max_size=3),
+    doubled=st.booleans(),
+    days=st.integers(0, 3),
+    chosen=st.sampled_from([("BTC",), ("ETH",), ("BTC", "ETH")]),
+    closed=st.integers(30, 120),
+)
+def test_what_was_read_is_what_was_kept_and_what_was_left_aside(
+    bars: int, broken: set[int], doubled: bool, days: int, chosen: tuple[str, ...], closed: int
+) -> None:
+    row = pl.int_range(pl.len())
+    btc, eth = market("BTC", bars=bars, seed=1), market("ETH", bars=bars, seed=2)
+    spoilt = btc.with_columns(low=pl.when(row.is_in(sorted(broken)) & (row > 60)).then(0.0).otherwise("low"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        both = pl.concat([spoilt, eth, *([spoilt[:1]] if doubled else [])])
+        both.write_parquet(folder / "both.parquet")
+        write_tidy(folder, market("SOL", interval="1d"), "SOL.parquet")
+        write_trades(folder, "XRP_USDT-trades.json.gz")
+        for symbol in ("BTC", "DOGE"):
+            rates(hours=8).write_parquet(folder / f"{symbol}.funding.parquet")
+        source = FileSource(folder, repair=True, as_of=START + timedelta(hours=closed))
+        hour, (first, last) = Interval.parse("1h"), source.span(Interval.parse("1h"))
+        last = min(last, first + timedelta(days=days))
+        tallies = source.tally(chosen, hour, first, last)
+        candles = source.candles(chosen, hour, first, last)
+    assert all(entry.read == entry.kept + sum(entry.aside.values()) for entry in tallies)
+    of_both = [entry for entry in tallies if entry.file == "both.parquet"]
+    assert sum(entry.read for entry in of_both) == both.height
+    assert sum(entry.kept for entry in of_both) == candles.height
+    by_file = {(entry.file, entry.symbol): entry for entry in tallies}
+    assert (by_file["SOL.parquet", "SOL"].read, by_file["SOL.parquet", "SOL"].kept) == (48, 0)
+    assert by_file["SOL.parquet", "SOL"].aside["other_interval"] == 48 - by_file["SOL.parquet", "SOL"].aside["forming"]
+    assert by_file["DOGE.funding.parquet", "DOGE"].aside == {"no_candles": rates().height}
+    assert by_file["XRP_USDT-trades.json.gz", "XRP"].read == 4
+    assert any("SOL.parquet holds 1d bars" in note for note in source.notes())

@@ -4,5 +4,6 @@ What the files say is read and judged here; keeping it (the lake), scoring it (q
 """
 
 from quant_organism.market.files.source import FileSource
+from quant_organism.market.files.tally import ASIDE, FileTally
 
-__all__ = ["FileSource"]
+__all__ = ["ASIDE", "FileSource", "FileTally"]

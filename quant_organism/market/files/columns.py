@@ -1,5 +1,7 @@
 """Raw cells to typed columns: what can be read becomes a number, what cannot is said in the row's `unreadable`."""
 
+import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -27,26 +29,30 @@ def require_columns(found: Sequence[str], needed: Sequence[str], where: str) -> 
 # --- text files -------------------------------------------------------------------------------------------------
 
 
-def split_lines(text: str) -> pl.DataFrame:
-    """Split comma-separated text into ``row`` (1-based line) and ``fields``; lines without content are left out."""
+def split_lines(text: str, separator: str = ",") -> pl.DataFrame:
+    """Split separated text into ``row`` (1-based line) and ``fields``; lines without content are left out."""
     lines = pl.DataFrame({"line": text.split("\n")}, schema={"line": pl.String()})
-    return (
+    lines = (
         lines.with_row_index("row", offset=1)
         .with_columns(pl.col("row").cast(pl.Int64), pl.col("line").str.strip_chars("\r "))
         .filter(pl.col("line") != "")
         .rechunk()
-        .select("row", pl.col("line").str.split(",").list.eval(pl.element().str.strip_chars('" ')).alias("fields"))
     )
+    if lines.select(pl.col("line").str.contains(f'"[^"]*{re.escape(separator)}[^"]*"').any()).item():
+        parsed = [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for line in lines["line"]]
+        return lines.select("row", pl.Series("fields", parsed, dtype=pl.List(pl.String())))
+    fields = pl.col("line").str.split(separator).list.eval(pl.element().str.strip_chars('" '))
+    return lines.select("row", fields.alias("fields"))
 
 
-def pick_fields(lines: pl.DataFrame, positions: Mapping[str, int], width: int) -> pl.DataFrame:
+def pick_fields(lines: pl.DataFrame, positions: Mapping[str, int], width: int, *, prefix: str = "") -> pl.DataFrame:
     """Put fields into named text columns; a line that has not `width` fields is unreadable and gets nulls."""
     found = pl.col("fields").list.len()
     whole = found == width
     return lines.select(
         "row",
         *[
-            pl.when(whole).then(pl.col("fields").list.get(at, null_on_oob=True)).alias(name)
+            pl.when(whole).then(pl.col("fields").list.get(at, null_on_oob=True)).alias(prefix + name)
             for name, at in positions.items()
         ],
         pl.when(~whole).then(pl.format("the line has {} fields, expected {}", found, width)).alias("unreadable"),

@@ -5,6 +5,7 @@ Known quirks, put right and noted: the order, seconds and milliseconds in one co
 has both a Unix timestamp and a readable date, the two must agree (https://www.cryptodatadownload.com).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,19 +23,31 @@ _DATE_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %I:%M %p", "%Y-%m-%d")
 
 
 def claim(path: Path) -> Claim:
-    """Claim a CSV whose first line is the site's."""
+    """Claim a CSV whose first line is the site's, or, where a person has cut that off, the site's names of columns."""
     if path.suffix != ".csv":
         return None
     first = read_head(path).split(b"\n", 1)[0].lower()
-    return DataFile(path, FORMAT, "candles", _read) if b"cryptodatadownload" in first else None
+    named = _names(first.decode("utf-8", "replace").split(","))
+    ours = _is_of_the_site(first) or {"unix", "date", "symbol", "open"} <= set(named)
+    return DataFile(path, FORMAT, "candles", _read) if ours else None
+
+
+def _is_of_the_site(line: bytes) -> bool:
+    return b"cryptodatadownload" in line
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [cell.strip('\ufeff" \r').lower().removesuffix(" timestamp") for cell in cells]
 
 
 def _read(file: DataFile) -> FileTable:
-    lines = split_lines(read_text(file.path)).slice(1)
+    lines = split_lines(read_text(file.path))
+    if lines.height and _is_of_the_site(" ".join(lines["fields"][0]).lower().encode()):
+        lines = lines.slice(1)
     if lines.height < 2:
         raise InputError("the file has no rows", where=str(file.path), remedy="remove it, or download it again")
     where = f"{file.path}, line {lines['row'][0]}"
-    header = [name.lower().removesuffix(" timestamp") for name in lines["fields"][0].to_list()]
+    header = _names(lines["fields"][0].to_list())
     stamps = [name for name in ("unix", "date") if name in header] or ["unix"]
     require_columns(header, [*stamps, "symbol", *PRICES], where)
     lines = lines.slice(1)
@@ -74,7 +87,7 @@ def _symbol(pair: str, volume: str) -> str:
     return symbol_of_pair(pair)
 
 
-def _read_times(frame: pl.DataFrame, stamps: list[str], name: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _read_times(frame: pl.DataFrame, stamps: Sequence[str], name: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
     notes: list[str] = []
     if "date" in stamps:
         text = pl.col("date").str.replace(r"-(AM|PM)$", ":00 ${1}")

@@ -15,6 +15,7 @@ import polars as pl
 from quant_organism.errors import InputError
 from quant_organism.market.files.reading import cannot_read, read_head
 from quant_organism.market.files.table import Claim, DataFile, FileTable
+from quant_organism.market.files.tally import per_symbol
 
 FORMAT: Final = "Hyperliquid frames"
 
@@ -62,7 +63,9 @@ def _read(file: DataFile) -> FileTable:
         notes.append(f"{file.path.name}: {table.height - once.height} trades came twice and were taken once.")
     if not once["time"].drop_nulls().is_sorted():
         notes.append(f"{file.path.name}: trades were put in order of time.")
-    return FileTable(once.sort("time", maintain_order=True), "line", tuple(notes))
+    sent, taken = per_symbol(table), per_symbol(once)
+    repeated = {symbol: count - taken[symbol] for symbol, count in sent.items() if count > taken[symbol]}
+    return FileTable(once.sort("time", maintain_order=True), "line", tuple(notes), repeated)
 
 
 def _read_frame(text: bytes, line: int, path: Path, rows: list[tuple[Any, ...]], others: Counter[str]) -> None:

@@ -57,6 +57,42 @@ def read_head(path: Path, size: int = 4096) -> bytes:
         raise cannot_read(path, error) from error
 
 
+def read_head_text(path: Path, size: int = 65_536) -> str | None:
+    """Return the first whole lines of a text file, unpacked where it is packed; None where it is no UTF-8 text.
+
+    Raises
+    ------
+    InputError
+        The file is empty, cannot be read, or its packing is damaged.
+    """
+    if not read_head(path, 1):
+        raise InputError("the file is empty", where=str(path), remedy="remove it, or download it again")
+    if path.suffix in (".gz", ".zip"):
+        text: bytes = _unpacked_head(path, size)
+    else:
+        text = read_head(path, size)
+    whole = text if len(text) < size else text[: text.rfind(b"\n") + 1]
+    try:
+        return whole.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+def _unpacked_head(path: Path, size: int) -> bytes:
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as stream:
+                return stream.read(size)
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if not members:
+                return b""
+            with archive.open(members[0]) as member:
+                return member.read(size)
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
+        raise _damaged(path, path.suffix[1:], error) from error
+
+
 def read_columns(path: Path) -> pl.DataFrame:
     """Return the columns of a Parquet or feather (Arrow IPC) file.
 
@@ -66,7 +102,7 @@ def read_columns(path: Path) -> pl.DataFrame:
         The file is empty, cut off or not in the format that its name says.
     """
     data = read_bytes(path)
-    parquet = path.suffix == ".parquet"
+    parquet = path.suffix in (".parquet", ".pq")
     try:
         frame = pl.read_parquet(io.BytesIO(data)) if parquet else pl.read_ipc(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -104,7 +140,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a UTF-8 text file, or of the only member of a zip archive.
+    """Return the content of a UTF-8 text file, gzipped or not, or of the only member of a zip archive.
 
     Raises
     ------
@@ -114,6 +150,8 @@ def read_text(path: Path) -> str:
     data = read_bytes(path)
     if path.suffix == ".zip":
         data = _unzip(data, path)
+    elif path.suffix == ".gz":
+        data = _gunzip(data, path, MAX_FILE_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -125,14 +163,14 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _gunzip(data: bytes, path: Path) -> bytes:
+def _gunzip(data: bytes, path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            unpacked = stream.read(MAX_JSON_BYTES + 1)
+            unpacked = stream.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, "gzip", error) from error
-    if len(unpacked) > MAX_JSON_BYTES:
-        raise _too_large(path, MAX_JSON_BYTES)
+    if len(unpacked) > limit:
+        raise _too_large(path, limit)
     return unpacked
 
 

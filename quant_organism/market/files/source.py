@@ -1,7 +1,7 @@
 """`FileSource`: candles and funding from a folder of a person's own files, or from one file."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,9 +10,13 @@ from typing import Any, Final
 import polars as pl
 
 from quant_organism.errors import InputError
+from quant_organism.market.files.any_table import Hints
 from quant_organism.market.files.checks import Judged, judge_candles, judge_funding, judge_trades, without_forming
+from quant_organism.market.files.headers import parse_columns
 from quant_organism.market.files.recognise import find_files
 from quant_organism.market.files.table import INTERVALS, DataFile, Kind
+from quant_organism.market.files.tally import FileTally, Wanted, of_candles, of_funding, of_trades, per_symbol, tally
+from quant_organism.market.files.times import check_time_unit
 from quant_organism.market.schema import TIMESTAMP, Interval, check_market_id, choose_symbols, day_of, format_ms
 from quant_organism.market.sentiment import read_sentiment
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
@@ -24,6 +28,8 @@ _NOT_IN_AN_ID: Final = re.compile(r"[^a-z0-9_.-]+")
 class _Parsed:
     judged: Judged
     interval: Interval | None  # of candles
+    read: Mapping[str, int]  # rows of each symbol
+    repeated: Mapping[str, int]
 
 
 class FileSource:
@@ -44,6 +50,10 @@ class FileSource:
         File of a Fear & Greed index (see `market.sentiment.read_sentiment`); None: there is none.
     as_of
         Aware date-time; bars that close later are set aside as forming. None: every bar counts as closed.
+    columns
+        What columns are whose names do not tell, such as ``close=Last`` or, where columns have no names, ``close=5``.
+    time_unit
+        What timestamps count: s, ms, us or ns, or how dates are written (``%d/%m/%Y``); None: the data tell.
 
     Raises
     ------
@@ -59,11 +69,15 @@ class FileSource:
         repair: bool = False,
         index: Path | None = None,
         as_of: datetime | None = None,
+        columns: Sequence[str] = (),
+        time_unit: str | None = None,
     ) -> None:
         if as_of is not None and as_of.tzinfo is None:
             raise InputError(f"as_of {as_of} has no time zone", remedy="give it in UTC")
         self._path = Path(path).resolve()
-        self._files, self._folder_notes = find_files(self._path)
+        self._columns, self._time_unit = tuple(columns), time_unit
+        hints = Hints(parse_columns(columns), check_time_unit(time_unit))
+        self._files, self._folder_notes = find_files(self._path, hints)
         self._market = check_market_id(_default_market(self._path) if market is None else market)
         self._repair = repair
         self._sentiment = SentimentTable.empty() if index is None else read_sentiment(index)
@@ -83,7 +97,9 @@ class FileSource:
 
         `as_of` is left out: it is a clock's reading, and the same files stay the same market.
         """
-        return {
+        said: dict[str, Any] = {"columns": list(self._columns)} if self._columns else {}
+        said |= {"time_unit": self._time_unit} if self._time_unit else {}
+        return said | {
             "kind": "files",
             "path": str(self._path),
             "repair": self._repair,
@@ -159,7 +175,63 @@ class FileSource:
         """Return, in sentences, what was left aside in the folder and what was put right in the files."""
         alone = sorted(set(self._funding or ()) - set(self.symbols()))
         unused = [f"Funding of {', '.join(alone)} has no candles beside it and is not used."] if alone else []
-        return (*self._folder_notes, *[note for judged in self._judged_so_far() for note in judged.notes], *unused)
+        read = [note for judged in self._judged_so_far() for note in judged.notes]
+        return (*self._folder_notes, *read, *unused, *self._other_intervals())
+
+    def _other_intervals(self) -> list[str]:
+        """Say which files hold bars of a length that nobody has asked for so far."""
+        asked, others = set(self._series), []
+        for file in self._of_kind("candles"):
+            interval = file.interval or (self._parsed[file.path].interval if file.path in self._parsed else None)
+            if asked and interval is not None and interval not in asked:
+                others.append(f"{file.path.name} holds {interval} bars: import them with --interval {interval}.")
+        return others
+
+    def tally(self, symbols: Sequence[str] | None, interval: Interval, start: date, end: date) -> list[FileTally]:
+        """Return what an import of these symbols and days at this interval makes of every row, file by file.
+
+        A file whose name says another interval is not read for it, and has no tally; `notes` tell.
+
+        Raises
+        ------
+        InputError
+            As `candles` and `funding`.
+        """
+        wanted = Wanted(choose_symbols(symbols, self.symbols(), where=str(self._path)), start, end)
+        self._series_of(interval)
+        tallies: list[FileTally] = []
+        for file in self._files:
+            if file.kind == "candles" and file.interval not in (None, interval):
+                continue
+            parsed = self._read(file)
+            tallies += tally(
+                file.path.name,
+                file.kind,
+                parsed.read,
+                parsed.judged.set_aside,
+                parsed.judged.frame,
+                self._why_not(file, parsed, interval, wanted),
+                parsed.repeated,
+            )
+        return tallies
+
+    def _why_not(self, file: DataFile, parsed: _Parsed, interval: Interval, wanted: Wanted) -> pl.Expr:
+        if file.kind == "candles":
+            return of_candles(wanted, right_interval=parsed.interval == interval)
+        if file.kind == "funding":
+            return of_funding(wanted, self.symbols())
+        bars = self._bars.get((file.path, interval))
+        forming = SetAsideTable.empty() if bars is None else bars.set_aside
+        length = interval.milliseconds
+        bar = (pl.col("timestamp").dt.epoch("ms") // length * length).cast(TIMESTAMP)
+        candles = [other for other in self._of_kind("candles") if other.interval in (None, interval)]
+        with_candles = {
+            symbol
+            for other in candles
+            if self._read(other).interval == interval
+            for symbol in self._read(other).judged.frame["symbol"].unique()
+        }
+        return of_trades(wanted, bar, forming, with_candles)
 
     def _of_kind(self, *kinds: Kind) -> list[DataFile]:
         return [file for file in self._files if file.kind in kinds]
@@ -175,14 +247,15 @@ class FileSource:
 
     def _judge(self, file: DataFile) -> _Parsed:
         table = file.read(file)
+        counts = (per_symbol(table.frame), table.repeated)
         if file.kind == "funding":
-            return _Parsed(judge_funding(table, file, repair=self._repair), None)
+            return _Parsed(judge_funding(table, file, repair=self._repair), None, *counts)
         if file.kind == "trades":
-            return _Parsed(judge_trades(table, file, repair=self._repair), None)
+            return _Parsed(judge_trades(table, file, repair=self._repair), None, *counts)
         judged, interval = judge_candles(table, file, repair=self._repair)
         if self._as_of is not None:
             judged = without_forming(judged, interval, self._as_of, file.path.name)
-        return _Parsed(judged, interval)
+        return _Parsed(judged, interval, *counts)
 
     def _series_of(self, interval: Interval) -> dict[str, pl.DataFrame]:
         """Return the bars of each symbol: from candles, or from trades where there are no candles of this interval."""
@@ -199,7 +272,9 @@ class FileSource:
             raise InputError(
                 f"no {interval} bars here{closed}",
                 where=str(self._path),
-                remedy=f"there are {known} bars: choose them with --interval",
+                remedy=f"there are {known} bars: choose with --interval {self.intervals()[-1]}"
+                if self.intervals() and interval not in self.intervals()
+                else "wait until one has closed, or bring older files",
             )
         return self._series[interval]
 

@@ -1,8 +1,8 @@
 """What passes between the parts: a file claimed by a format, what its name says, and its rows, not yet judged."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -42,11 +42,14 @@ class FileTable:
         What ``row`` counts.
     notes
         Quirks of the format that were put right, one sentence each.
+    repeated
+        Symbol -> rows that the format wrote more than once and that `frame` has once.
     """
 
     frame: pl.DataFrame
     unit: Literal["line", "row"]
     notes: tuple[str, ...] = ()
+    repeated: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
