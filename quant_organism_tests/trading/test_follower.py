@@ -66,8 +66,7 @@ class Followed:
 
     def cut(self) -> None:
         """Break every socket."""
-        for transport in list(self.running.server.transports.values()):
-            transport.abort()
+        self.running.server.break_connections()
 
     def buy(self, name: str, usd: int = 100, *, sells: bool = False) -> None:
         """Trade some ETH at market."""

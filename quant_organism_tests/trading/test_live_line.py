@@ -57,8 +57,7 @@ def test_stops_that_fire_over_a_cut_line_are_booked_once(small_tape: Tape, tmp_p
                 hold(desk, symbol)
                 assert eventually(lambda: follower.standing().is_known)
                 if number != 1:
-                    for socket in list(running.server.transports.values()):
-                        socket.abort()
+                    running.server.break_connections()
                 asset = desk.manager.venue.listed(symbol).asset
                 listing = server.engine.venue.state.listings[asset]
                 server.engine.venue.set_prices({asset: (int(listing.mark * 0.94), listing.oracle)})

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -33,8 +35,20 @@ from quant_organism.venue.protocol import usd
 NORMAL_CLOSURE: Final = 1000
 
 
+def on_loop(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
+    """Act at once in the loop's own thread, soon where another thread asks for it: sockets belong to their loop."""
+    try:
+        is_own = asyncio.get_running_loop() is loop
+    except RuntimeError:  # a thread without a loop
+        is_own = False
+    if is_own:
+        act()
+    else:
+        loop.call_soon_threadsafe(act)
+
+
 class Socket:
-    """A connected client.
+    """A connected client. What is queued may come from any thread; it is sent by the loop that serves the client.
 
     Parameters
     ----------
@@ -58,11 +72,13 @@ class Socket:
         self.websocket, self._transport, self._injector, self._limit = websocket, transport, injector, queue_messages
         self.subscriptions: dict[SocketSubscription, None] = {}
         self.received: deque[float] = deque()
-        self.last_sent = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.last_sent = self._loop.time()
         self.is_silent = False
         self._waiting: deque[str] = deque()
         self._held: list[str] = []
         self._ready = asyncio.Event()
+        self._is_woken = False
         self._close_code: int | None = None
 
     @property
@@ -94,7 +110,7 @@ class Socket:
                 self._held, frames = [*self._held, *frames], []
             elif fault.kind == "delay_frame":
                 delay = fault.number("ms", 1_000) / 1000
-                asyncio.get_running_loop().call_later(delay, self.queue, list(frames))
+                on_loop(self._loop, partial(self._loop.call_later, delay, self.queue, list(frames)))
                 frames = []
         self.queue(frames)
 
@@ -105,33 +121,38 @@ class Socket:
         self._waiting.extend([*frames, *self._held])
         self._held = []
         if len(self._waiting) > self._limit:
-            self.close(NORMAL_CLOSURE)
-        self._ready.set()
+            self._close_code = NORMAL_CLOSURE
+        self._wake()
 
     def close(self, code: int) -> None:
         """Have the socket closed after what is being sent."""
         self._close_code = code
-        self._ready.set()
+        self._wake()
 
     def abort(self) -> None:
         """Reset the connection without a word."""
         if self._transport is not None:
-            self._transport.abort()
+            on_loop(self._loop, self._transport.abort)
 
     async def write(self) -> None:
         """Send what waits until the socket is closed."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._ready.wait()
             self._ready.clear()
+            self._is_woken = False  # before what waits is looked at: whoever queues later wakes it again
             while self._waiting and self._close_code is None:
                 await self.websocket.send_text(self._waiting.popleft())
-                self.last_sent = loop.time()
+                self.last_sent = self._loop.time()
             if self._close_code is not None:
                 if self.websocket.application_state != WebSocketState.DISCONNECTED:
                     with contextlib.suppress(RuntimeError):
                         await self.websocket.close(self._close_code)
                 return
+
+    def _wake(self) -> None:
+        if not self._is_woken:
+            self._is_woken = True
+            on_loop(self._loop, self._ready.set)
 
 
 class Hub:

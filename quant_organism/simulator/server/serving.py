@@ -44,8 +44,10 @@ def make_app(server: VenueServer) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        server.loop = asyncio.get_running_loop()
         ticking = asyncio.create_task(_tick(server))
         yield
+        server.loop = None
         ticking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ticking

@@ -16,7 +16,7 @@ from quant_organism.simulator.faults.plan import Fault, FaultPlan
 from quant_organism.simulator.server import info
 from quant_organism.simulator.server.actions import ActionDesk, WeightBucket
 from quant_organism.simulator.server.envelope import Envelope, read_envelope
-from quant_organism.simulator.server.hub import Hub
+from quant_organism.simulator.server.hub import Hub, on_loop
 from quant_organism.simulator.server.market_views import spot_tokens
 from quant_organism.simulator.spec import ServerSpec, VenueClock
 from quant_organism.venue.protocol import admission
@@ -55,6 +55,8 @@ class VenueServer:
         self.desk = ActionDesk(engine, self.spec, self.signing_time, self._refusal)
         self.transports: dict[tuple[str, int], asyncio.Transport] = {}
         """Of the connected clients, by their address: for faults that break connections."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Which serves the clients, while one does; a transport may be touched by its thread alone."""
         self._wall_ms = wall_ms
         self._buckets: dict[str, WeightBucket] = {}
         self._answers: dict[bytes, Any] = {}
@@ -117,6 +119,12 @@ class VenueServer:
             drifted = self.engine.now_ms * fault.number("ppm", 0.0) / 1e6 if fault.options.get("ppm") else 0.0
             now += int(fault.number("ms", 0.0) + drifted)
         return now
+
+    def break_connections(self) -> None:
+        """Reset the connections of all clients without a word; any thread may."""
+        if self.loop is not None:
+            for transport in list(self.transports.values()):
+                on_loop(self.loop, transport.abort)
 
     def _tell_clock(self, to_ms: int) -> None:
         """Tell the venue how far its other clock is ahead of its time, or will be when it reaches a time."""
@@ -218,8 +226,7 @@ class VenueServer:
                 errors.append(error)
                 continue
             if fault.kind == "restart":
-                for transport in list(self.transports.values()):
-                    transport.abort()
+                self.break_connections()
             if fault.kind == "revised_candle":
                 self.hub.publish_candles(market_faults.asset_of(self.engine, fault))
         return errors
