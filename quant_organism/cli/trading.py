@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quant_organism.market import Interval
     from quant_organism.settings import Settings
     from quant_organism.trading.exporting import LedgerExport
+    from quant_organism.trading.parity import Parity
     from quant_organism.trading.profiles import SessionProfile
     from quant_organism.trading.reading import LedgerReader, TraderStatus
     from quant_organism.trading.records import Mode
@@ -65,6 +66,10 @@ def start(
         str | None, typer.Option("--from", help="First day of a replay. (default: 90 days before its end)")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day of a replay. (default: the lake's)")] = None,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Replay by the account's rules alone, and compare with the backtest's orders."),
+    ] = False,
     bars: Annotated[int | None, typer.Option(min=1, help="End after so many closes. (default: with Ctrl-C)")] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Trade a strategy made for show, on a simulated market of its own.")
@@ -82,6 +87,7 @@ def start(
         raise InputError(f"no mode {mode!r}", where="option --mode", remedy=f"use one of {', '.join(_MODES)}")
     profile, settings = session_profile(session), options.said(context).settings()
     shown_in: Path | None = None
+    parity: Parity | None = None
     if demo:
         from quant_organism.trading.demonstration import DEMONSTRATION
 
@@ -91,10 +97,10 @@ def start(
         own = settings.model_copy(update={"data_dir": shown_in})
         status = _demonstration(own, profile, bars, quiet=as_json)
     elif mode == "replay":
-        status = _replay(settings, profile, strategy or [], (first, last), bars, quiet=as_json)
-    elif strategy or first or last:
+        status, parity = _replay(settings, profile, strategy or [], (first, last), bars, plain=plain, quiet=as_json)
+    elif strategy or first or last or plain:
         raise InputError(
-            "--strategy, --from and --to are of a replay; other sessions trade the documents by their stage",
+            "--strategy, --from, --to and --plain are of a replay; other sessions trade the documents by their stage",
             where="option --mode",
             remedy="add --mode replay, or promote the strategy",
         )
@@ -102,7 +108,7 @@ def start(
         status = _paper(settings, profile, bars, quiet=as_json)
     else:
         status = _sending(settings, profile, "mainnet" if mode == "mainnet" else "testnet", bars, quiet=as_json)
-    show_status(status, as_json=as_json)
+    show_status(status, parity, as_json=as_json)
     if shown_in is not None and not as_json:
         typer.echo(f"\nNext: {options.command_line('trade watch', {'--data-dir': shown_in})}")
 
@@ -172,17 +178,20 @@ def _replay(
     days: tuple[str | None, str | None],
     bars: int | None,
     *,
+    plain: bool,
     quiet: bool,
-) -> "TraderStatus":
-    from quant_organism.trading import LedgerReader, ledger_path
+) -> "tuple[TraderStatus, Parity | None]":
+    from quant_organism.trading import LedgerOrder, LedgerReader, ledger_path
     from quant_organism.trading.ledger import TraderLedger
+    from quant_organism.trading.parity import backtest_lane
     from quant_organism.trading.preparing import prepare_replay
     from quant_organism.trading.replaying import replay_session
 
     first, last = (options.parse_day(day) for day in days)
     prepared = prepare_replay(
-        settings.data_dir, profile, settings.account.equity_usd, strategies=ids, first=first, last=last
+        settings.data_dir, profile, settings.account.equity_usd, strategies=ids, first=first, last=last, is_plain=plain
     )
+    parity = None
     path = ledger_path(settings.data_dir, "replay")
     ledger = TraderLedger(path, survives_power_cut=False)
     try:
@@ -196,9 +205,12 @@ def _replay(
                 told=told,
                 closes=bars,
             )
+        if plain and trader.last_close_ms == int(prepared.panel.times[-1]) + prepared.spec.interval.milliseconds:
+            written = ledger.read(LedgerOrder, account=trader.session.account)
+            parity = backtest_lane(trader.main, prepared.spec, prepared.panel, prepared.start, written)
     finally:
         ledger.close()
-    return LedgerReader(path).status(trader.session.session)
+    return LedgerReader(path).status(trader.session.session), parity
 
 
 def _paper(settings: "Settings", profile: "SessionProfile", bars: int | None, *, quiet: bool) -> "TraderStatus":

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from quant_organism.trading.parity import Parity
     from quant_organism.trading.reading import TraderStatus
     from quant_organism.trading.runtime import CloseReport
 
 _LINES_SHOWN: Final = 12
 
 
-def show_status(status: "TraderStatus", *, as_json: bool) -> None:
-    """Print where a trader stands, as tables or as JSON."""
+def show_status(status: "TraderStatus", parity: "Parity | None" = None, *, as_json: bool) -> None:
+    """Print where a trader stands, and how its orders compare with a backtest's, as tables or as JSON."""
     from quant_organism.market import format_ms
     from quant_organism.trading import MICRO_USD
 
@@ -42,6 +43,8 @@ def show_status(status: "TraderStatus", *, as_json: bool) -> None:
         "fills": status.fills,
         "order_hash": status.h2,
     }
+    if parity is not None:
+        summary |= {"parity": parity.is_equal, "parity_difference": parity.difference}
     positions = [
         {
             "symbol": held.symbol,

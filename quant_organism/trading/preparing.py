@@ -61,6 +61,7 @@ def prepare_replay(
     strategies: Sequence[str] = (),
     first: date | None = None,
     last: date | None = None,
+    is_plain: bool = False,
 ) -> PreparedReplay:
     """Return a replay of documents over days of the lake.
 
@@ -74,6 +75,9 @@ def prepare_replay(
         Identities of who trades, whatever the stage; none: as the stages say.
     first, last
         Days that are traded; by default the last 90 of the lake.
+    is_plain
+        Whether the account's rules stand alone, as in the backtest of a candidate, so that the orders are its orders;
+        otherwise decisions pass policy, risk guard and portfolio as on paper.
 
     Raises
     ------
@@ -108,6 +112,19 @@ def prepare_replay(
     symbols = sorted({symbol for document, _ in documents for symbol in document.universe})
     panel = build_panel(lake, market, interval, end, (end - begin).days + 1 + history, symbols)
     start = history * interval.bars_per_day
+    named = {document.id: document for document, _ in documents}
+    policies = FilePolicyStore(policy_folder(data_dir))
+    policy = None if is_plain else policies.current()
+    mood = {
+        int(time) + interval.milliseconds: float(index)
+        for time, index in zip(panel.times, panel.fear_greed, strict=True)
+    }
+
+    def pipeline() -> Pipeline:
+        promises = DocumentPromises(named.__getitem__, lambda: panel.window(0, start), costs)
+        guard = RiskGuard(bar_readings(lambda close_ms: _finite(mood[close_ms])))
+        return Pipeline([PolicyStep(lambda: policy), guard, PortfolioStep(promises)])
+
     spec = SessionSpec(
         mode="replay",
         profile=profile.name,
@@ -119,7 +136,16 @@ def prepare_replay(
         documents=documents,
         history_days=history,
         history_end=(begin - timedelta(days=1)).isoformat(),
-        also=" ".join([begin.isoformat(), end.isoformat(), *(f"{each.id}:{role}" for each, role in documents)]),
+        policy_version="" if policy is None else str(policy.number),
+        also=" ".join(
+            [
+                begin.isoformat(),
+                end.isoformat(),
+                *(f"{each.id}:{role}" for each, role in documents),
+                "plain" if is_plain else f"policy {0 if policy is None else policy.number}",
+            ]
+        ),
+        pipeline=Pipeline if is_plain else pipeline,
     )
     return PreparedReplay(spec=spec, panel=panel, start=start)
 
@@ -291,4 +317,8 @@ def _index_at(lake: Lake, market: str, close_ms: int, interval: Interval) -> flo
         return None
     frame = table.read(market=market, start=days[0], end=days[-1])
     value = float(align_sentiment(frame, np.array([close_ms - interval.milliseconds]), interval)[0])
+    return _finite(value)
+
+
+def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

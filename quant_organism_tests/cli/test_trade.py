@@ -12,7 +12,10 @@ from quant_organism.market.ingest import ingest
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import Asset, WorldSpec
 from quant_organism.trading.demonstration import demonstration_document
+from quant_organism.trading.policy import Policy
+from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism_tests.cli.conftest import finish
+from quant_organism_tests.program import Caller
 
 WORLD = WorldSpec(
     name="replayed", start=date(2026, 1, 1), days=44, assets=(Asset(symbol="ONE"), Asset(symbol="TWO")), seed=3
@@ -41,6 +44,24 @@ def test_days_of_the_lake_are_replayed_in_parts_as_in_one_piece(replayed: tuple[
     assert again["session"] == rest["session"] + 1
     assert again["order_hash"] == rest["order_hash"] != ""
     assert {**again, "session": rest["session"]} == rest
+
+
+def test_a_plain_replay_makes_the_orders_of_the_backtest_and_a_policy_shapes_the_other(
+    replayed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, strategy = replayed
+    call = Caller(folder, monkeypatch, capfd)
+    command = ("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-02-08", "--to", "2026-02-10")
+    plain = orjson.loads(call(*command, "--plain", "--json").out)
+    assert (plain["parity"], plain["parity_difference"], plain["is_ended"]) == (True, "", True)
+    assert plain["orders"] > 0
+    store = FilePolicyStore(policy_folder(folder / "data"))
+    store.put(Policy(allowed_venues=("paper",)), author="test", reason="no replays", at_ms=0)
+    shaped = orjson.loads(call(*command, "--json").out)
+    assert "parity" not in shaped
+    assert (shaped["fills"], shaped["positions"]) == (0, [])
+    again = orjson.loads(call(*command, "--plain", "--json").out)
+    assert (again["parity"], again["order_hash"]) == (True, plain["order_hash"])
 
 
 def test_days_that_leave_no_history_are_refused_with_those_that_do(replayed: tuple[Path, str]) -> None:
