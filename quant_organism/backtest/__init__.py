@@ -10,7 +10,7 @@ from quant_organism.backtest.exposure import Exposures
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.metrics import path_metrics, reduce_paths
 from quant_organism.backtest.sleeves import HOURS_PER_YEAR, signal_bars
-from quant_organism.backtest.stream import GenomeStream
+from quant_organism.backtest.stream import GenomeStream, open_stream
 from quant_organism.backtest.trades import TradeList
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "GenomeStream",
     "MarketRow",
     "TradeList",
+    "open_stream",
     "path_metrics",
     "reduce_paths",
     "signal_bars",

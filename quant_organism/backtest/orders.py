@@ -76,6 +76,25 @@ class SleeveOrder:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one bar brought.
+
+    Parameters
+    ----------
+    fills
+        In the order of the assets, and within the bar.
+    orders
+        What stands for the next bar, decided at this close.
+    equity
+        Of each sleeve at its last close, shape (N,).
+    """
+
+    fills: tuple[SleeveFill, ...]
+    orders: tuple[SleeveOrder, ...]
+    equity: NDArray[np.float64]
+
+
 def fills_of(symbol: str, ledger: Ledger) -> list[SleeveFill]:
     """Return the fills of a bar in their order."""
     return [

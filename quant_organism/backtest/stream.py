@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from quant_organism.backtest import layout
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.allocation_stream import AllocationStream
 from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.cross_section.stream import BookStream
 from quant_organism.backtest.exposure import asset_levels, expose_assets
 from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.orders import SleeveFill, SleeveOrder, fills_of, orders_of
+from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
     CASH,
@@ -37,35 +37,35 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
 from quant_organism.market.sentiment import beyond
-from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream
+from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream, get_family
 from quant_organism.strategies.genome import gene_arrays
 
 _SCHEMA = 2
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What one bar brought.
+def open_stream(
+    genome: Genome,
+    symbols: Sequence[str],
+    interval: Interval,
+    costs: Costs,
+    *,
+    history: Panel | None = None,
+    models: FittedModels | None = None,
+) -> GenomeStream | BookStream:
+    """Return the stream of a genome: of its sleeves, or of its book where it ranks the assets.
 
-    Parameters
-    ----------
-    fills
-        In the order of the assets, and within the bar.
-    orders
-        What stands for the next bar, decided at this close.
-    equity
-        Of each sleeve at its last close, shape (N,).
+    Parameters and errors are those of `GenomeStream`.
     """
-
-    fills: tuple[SleeveFill, ...]
-    orders: tuple[SleeveOrder, ...]
-    equity: NDArray[np.float64]
+    if get_family(genome.family).ranks:
+        return BookStream(genome, symbols, interval, costs, history=history)
+    return GenomeStream(genome, symbols, interval, costs, history=history, models=models)
 
 
 class GenomeStream:
     """Trade one genome on N assets by the rules of docs/execution.md, one bar at a time.
 
-    Fed with the bars of a panel, it makes the trades of `Evaluator.trades`, to the last bit.
+    Fed with the bars of a panel, it makes the trades of `Evaluator.trades`, to the last bit. `open_stream` knows which
+    genomes trade so.
 
     Parameters
     ----------

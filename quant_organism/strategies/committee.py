@@ -16,6 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.families import get_family
 from quant_organism.strategies.genome import Genome
 
 MAX_MEMBERS = 30
@@ -38,7 +39,7 @@ class Member:
     Raises
     ------
     InputError
-        Symbols that are not sorted, or repeated.
+        Symbols that are not sorted, or repeated, or any where the genome ranks all assets of a panel.
     """
 
     weight: float
@@ -51,6 +52,12 @@ class Member:
                 f"the assets {', '.join(self.assets)} are not sorted, or repeated",
                 where=f"member {self.genome.id}",
                 remedy="use Committee.of",
+            )
+        if self.assets and get_family(self.genome.family).ranks:
+            raise InputError(
+                f"it ranks all assets of a panel, and cannot be restricted to {', '.join(self.assets)}",
+                where=f"member {self.genome.id}",
+                remedy="make it a member on all assets",
             )
 
     @property

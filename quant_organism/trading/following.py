@@ -96,6 +96,11 @@ class FollowedStrategy:
         """Virtual units per unit of equity of each leg that is in a trade (A1)."""
         return self._stream.units()
 
+    @property
+    def stopless(self) -> frozenset[tuple[str, str]]:
+        """Its members, as (strategy, member), that have no stops of their own (A7)."""
+        return self._stream.stopless
+
     def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
         """Return the levels of its legs in the bar that has just opened at these prices, USD."""
         return self._stream.levels(opens)

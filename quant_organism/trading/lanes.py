@@ -134,8 +134,9 @@ class AccountLane:
             units |= self.strategies[name].units
         known = {symbol: price for symbol, price in prices.items() if symbol in self.account.assets}
         shares = self.shares()
+        stopless = frozenset[tuple[str, str]]().union(*(each.stopless for each in self.strategies.values()))
         close = AccountClose(
-            time, known, units, shares, self._virtual_return(shares), restraint=tightest(self._restraints())
+            time, known, units, shares, self._virtual_return(shares), stopless, tightest(self._restraints())
         )
         signals, decisions, self.silent = decide(
             [self.strategies[name] for name in sorted(self.strategies)],

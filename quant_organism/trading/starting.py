@@ -329,6 +329,7 @@ def virtual_of(
         returns=np.concatenate([window.returns for window in windows], axis=1),
         shares=np.concatenate([window.shares for window in windows], axis=1),
         restraints=np.minimum.reduce([window.restraints for window in windows]),
+        stopless=frozenset[tuple[str, str]]().union(*(window.stopless for window in windows)),
         **columns,
     )
 

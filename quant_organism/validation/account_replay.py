@@ -25,6 +25,7 @@ from quant_organism.backtest.account import (
     member_name,
     plan,
     returns_of_days,
+    stopless_members,
     trade_account_bar,
     virtual_costs,
     window_restraints,
@@ -237,7 +238,7 @@ def _window(
     return VirtualWindow(
         strategies=(committee.id,),
         legs=tuple(sorted_legs),
-        stopless=frozenset(),
+        stopless=stopless_members({committee.id: committee}),
         units=units,
         stops=stops,
         targets=targets,

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, GenomeStream, MarketRow, TradeList
+from quant_organism.backtest import Costs, GenomeStream, MarketRow, TradeList, open_stream
 from quant_organism.errors import InputError
 from quant_organism.market import Panel
 from quant_organism.strategies import FittedModels, Genome
@@ -100,7 +100,7 @@ def replay_genome(
     if not 0 <= start < panel.n_bars:
         raise InputError(f"no period from bar {start} on in a panel of {panel.n_bars} bars")
     history = panel.window(0, start) if start else None
-    stream = GenomeStream(genome, panel.symbols, panel.interval, costs, history=history, models=models)
+    stream = open_stream(genome, panel.symbols, panel.interval, costs, history=history, models=models)
     equity = np.ones((panel.n_bars - start + 1, panel.n_assets))
     taken = [asset for asset, symbol in enumerate(panel.symbols) if not assets or symbol in assets]
     in_order = sorted(taken, key=panel.symbols.__getitem__)
@@ -120,7 +120,8 @@ def replay_genome(
         for asset in in_order:
             held.returns[place] += gains[asset]
     held.units[-1, taken] = stream.units[taken]
-    _mark_ends(equity, stream, panel.valid[start:])
+    if isinstance(stream, GenomeStream):
+        _mark_ends(equity, stream, panel.valid[start:])
     before, after = equity[:-1, taken], equity[1:, taken]
     returns = np.divide(after, before, out=np.ones_like(after), where=before > 0.0) - 1.0
     return GenomeReplay(stream.finish().restricted_to(assets), returns.sum(axis=1), held)

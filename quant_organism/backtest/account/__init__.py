@@ -24,6 +24,7 @@ from quant_organism.backtest.account.committee import (
     day_starts,
     member_name,
     returns_of_days,
+    stopless_members,
     virtual_costs,
     virtual_window,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "plan_resting",
     "returns_of_days",
     "smallest_equity",
+    "stopless_members",
     "tightest",
     "trade_account_bar",
     "traded_assets",

@@ -19,7 +19,7 @@ from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY
-from quant_organism.strategies import Committee
+from quant_organism.strategies import Committee, get_family
 from quant_organism.strategies.committee import Member
 
 Floats = NDArray[np.float64]
@@ -184,6 +184,16 @@ def member_name(member: Member) -> str:
     return "@".join([member.genome.hash, ",".join(member.assets)] if member.assets else [member.genome.hash])
 
 
+def stopless_members(committees: Mapping[str, Committee]) -> frozenset[tuple[str, str]]:
+    """Return the members, as (strategy, member), that have no stops of their own: those that rank assets (rule A7)."""
+    return frozenset(
+        (name, member_name(member))
+        for name, committee in committees.items()
+        for member in committee.members
+        if get_family(member.genome.family).ranks
+    )
+
+
 def virtual_costs(costs: Costs) -> Costs:
     """Return the costs of sleeves that are virtual: volume is limited by the account's own fills."""
     return replace(costs, max_participation=None, impact_bps=0.0)
@@ -235,7 +245,7 @@ def virtual_window(
     return VirtualWindow(
         strategies=tuple(sorted(committees)),
         legs=tuple(legs),
-        stopless=frozenset(),
+        stopless=stopless_members(committees),
         units=_side_by_side([columns[leg][0] for leg in legs], last - start + 1),
         stops=_side_by_side([columns[leg][1] for leg in legs], last - start),
         targets=_side_by_side([columns[leg][2] for leg in legs], last - start),

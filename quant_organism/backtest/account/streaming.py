@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from quant_organism.backtest.account.book import LegKey
-from quant_organism.backtest.account.committee import member_name, virtual_costs
+from quant_organism.backtest.account.committee import member_name, stopless_members, virtual_costs
 from quant_organism.backtest.account.plan import AccountClose
 from quant_organism.backtest.account.resting import LegLevels
 from quant_organism.backtest.account.weather import MarketWeather
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import GenomeStream
+from quant_organism.backtest.stream import open_stream
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Committee, FittedModels
@@ -54,7 +54,7 @@ class VirtualStream:
         if history is not None:
             self.weather.follow(history, history.n_bars)
         self._streams = {
-            (name, member_name(member)): GenomeStream(
+            (name, member_name(member)): open_stream(
                 member.genome, self.symbols, interval, own, history=history, models=kept
             )
             for name, member in self._members()
@@ -76,7 +76,12 @@ class VirtualStream:
         total = 0.0
         for name in sorted(self.committees):
             total += stated[name] * self._virtual_return(name)
-        return AccountClose(time, prices, self.units(), stated, total, restraint=self.weather.restraint)
+        return AccountClose(time, prices, self.units(), stated, total, self.stopless, restraint=self.weather.restraint)
+
+    @property
+    def stopless(self) -> frozenset[tuple[str, str]]:
+        """Members, as (strategy, member), that have no stops of their own."""
+        return stopless_members(self.committees)
 
     def units(self) -> dict[LegKey, float]:
         """Return the virtual units of each leg that is in a trade."""

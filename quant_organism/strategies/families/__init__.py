@@ -7,6 +7,7 @@ A family exists by being named here, once. What a family is stands in `strategie
 
 from __future__ import annotations
 
+from collections import ChainMap
 from difflib import get_close_matches
 
 from quant_organism.errors import InputError
@@ -56,7 +57,7 @@ _FAMILIES = {family.name: family for family in sorted((*_RULES, Composite(_RULES
 
 
 _RANKING = {family.name: family for family in rules.FAMILIES}
-_KNOWN: dict[str, StrategyFamily] = _FAMILIES | _RANKING
+_KNOWN: ChainMap[str, StrategyFamily] = ChainMap(_FAMILIES, dict(_RANKING))
 
 
 def family_names() -> tuple[str, ...]:
@@ -71,7 +72,7 @@ def ranking_family_names() -> tuple[str, ...]:
 
 def evolving_families() -> tuple[str, ...]:
     """Return the names of the families that take part in evolution unless others are chosen, sorted."""
-    return tuple(name for name, family in _KNOWN.items() if family.evolves)
+    return tuple(name for name in sorted(_KNOWN) if _KNOWN[name].evolves)
 
 
 def get_family(name: str) -> StrategyFamily:
@@ -85,5 +86,5 @@ def get_family(name: str) -> StrategyFamily:
     if name not in _KNOWN:
         near = get_close_matches(str(name), _KNOWN, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(_KNOWN)}")
+        raise InputError(f"unknown family {name!r}", remedy=f"{hint}known families: {', '.join(sorted(_KNOWN))}")
     return _KNOWN[name]

@@ -22,18 +22,13 @@ from quant_organism.backtest.cross_section.book import (
 )
 from quant_organism.errors import InputError
 from quant_organism.market import Panel
-from quant_organism.strategies import Genome, default_genome, random_genome, ranking_family_names
+from quant_organism.strategies import Genome, default_genome, ranking_family_names
 from quant_organism_tests.backtest.cross_section.reference import Book
+from quant_organism_tests.backtest.cross_section.test_stream import shuffled, sound
 from quant_organism_tests.backtest.markets import random_panel
 from quant_organism_tests.strategies.cross_section.test_decisions import market
 
 FAMILIES = ranking_family_names()
-
-
-def sound(name: str, seed: int) -> Genome:
-    """Return a random genome that leaves no asset out for its volume."""
-    genome = random_genome(np.random.default_rng(seed), name)
-    return replace(genome, genes=dict(genome.genes) | {"liquidity_share": 0.0})
 
 
 def check(genome: Genome, panel: Panel, costs: Costs, start: int, delay: int = 0) -> None:
@@ -158,14 +153,7 @@ def test_in_company_and_on_any_threads_a_genome_has_the_same_bits() -> None:
 
 def test_the_order_of_assets_changes_no_bit_of_a_book() -> None:
     panel, genome = market(4, bars=300), sound("xs_volume_shock", 2)
-    order = np.random.default_rng(1).permutation(panel.n_assets)
-    columns = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
-    moved = Panel.from_arrays(
-        symbols=[panel.symbols[place] for place in order],
-        interval=panel.interval,
-        times=panel.times,
-        **{key: getattr(panel, key)[:, order] for key in columns},
-    )
+    moved = shuffled(panel)
     found = [Evaluator(threads=1).evaluate([genome], p, Costs(), bar_returns=True) for p in (panel, moved)]
     assert found[0].bar_returns is not None
     assert found[1].bar_returns is not None
