@@ -4,12 +4,20 @@ import base64
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+STYLE: Final = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+SCRIPT: Final = (_TEMPLATES / "pages.js").read_text(encoding="utf-8")
+"""The one look of all pages, and the one script: tables that sort and filter, charts. Both are inside each page."""
+
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency", "parameter_neighbourhood"})
 """Gates whose numbers read better in per cent."""
 
@@ -58,7 +66,7 @@ def page(template: str, pictures: Mapping[str, bytes], **context: Any) -> bytes:
     pictures
         PNG files by name; the template finds them as `images`, ready for a source attribute.
     context
-        What the template reads besides, `style` excepted.
+        What the template reads besides, `style` and `script` excepted.
     """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -67,10 +75,22 @@ def page(template: str, pictures: Mapping[str, bytes], **context: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, percent=percent, measured=_measured, words=_words, shade=_shade)
+    environment.filters.update(
+        number=number, percent=percent, measured=_measured, words=_words, shade=_shade, data=_data, moment=moment
+    )
     images = {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()}
-    style = (_TEMPLATES / "report.css").read_text()
-    return environment.get_template(template).render(images=images, style=style, **context).encode()
+    looks = {"style": STYLE, "script": SCRIPT}
+    return environment.get_template(template).render(images=images, **looks, **context).encode()
+
+
+def moment(ms: int) -> str:
+    """Write a time in UTC milliseconds."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
+def _data(value: Any) -> Markup:
+    """Write what a script of the page reads, so that nothing in it ends the element that it stands in."""
+    return Markup(orjson.dumps(value).decode().replace("&", "\\u0026").replace("<", "\\u003c"))
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -111,6 +131,11 @@ class FigureRow:
     name: str
     label: str
     show: Callable[[float], str]
+
+
+def percent_2(value: float) -> str:
+    """Write a fraction in per cent with two decimals."""
+    return percent(value, 2)
 
 
 def whole(value: float) -> str:

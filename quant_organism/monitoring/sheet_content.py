@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from quant_organism.deployment import ExecutedStrategy
 from quant_organism.monitoring.content import ReportedGate, ReportedSpan
+from quant_organism.monitoring.sheet_trading import SheetTrading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,8 @@ class TearSheet:
         Verdicts in the order in which they were given.
     members
         Its genomes.
+    trading
+        What its account did, day by day and trade by trade; None: not looked at.
     """
 
     id: str
@@ -179,3 +182,4 @@ class TearSheet:
     regimes: Sequence[PartRow]
     gates: Sequence[ReportedGate]
     members: Sequence[MemberRow]
+    trading: SheetTrading | None = None

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from quant_organism.monitoring.content import Curve
-from quant_organism.monitoring.pages import ACCOUNT_ROWS, FigureRow, number, page, percent, whole
+from quant_organism.monitoring.pages import ACCOUNT_ROWS, FigureRow, number, page, percent, percent_2, whole
 from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, dress, equity_figure, png
 from quant_organism.monitoring.sheet_content import Cone, Neighbours, ShakeRow, TearSheet
 from quant_organism.resilience import write_files
@@ -36,6 +36,26 @@ _FIGURES: Final = (
     FigureRow("win_rate", "win rate", percent),
     FigureRow("turnover_per_year", "turnover a year, times equity", whole),
     FigureRow("exposure", "mean exposure", percent),
+)
+
+
+_RETURNS: Final = (
+    FigureRow("days_up", "days with a gain, of those that moved", percent),
+    FigureRow("best_day", "best day", percent_2),
+    FigureRow("worst_day", "worst day", percent_2),
+    FigureRow("mean_up", "mean gain of a day", percent_2),
+    FigureRow("mean_down", "mean loss of a day", percent_2),
+    FigureRow("value_at_risk", "value at risk, 95 % of days", percent_2),
+    FigureRow("expected_shortfall", "expected shortfall (CVaR), 95 %", percent_2),
+    FigureRow("skew", "skew", number),
+    FigureRow("excess_kurtosis", "excess kurtosis", number),
+    FigureRow("tail_ratio", "tail ratio, 95 %", number),
+    FigureRow("profit_factor", "profit factor (omega at 0)", number),
+    FigureRow("gain_to_pain", "gain to pain", number),
+    FigureRow("recovery_factor", "recovery factor", number),
+    FigureRow("ulcer_index", "ulcer index", percent_2),
+    FigureRow("days_under_water", "longest time under water, days", whole),
+    FigureRow("kelly", "fastest growth, times this account", number),
 )
 
 
@@ -69,6 +89,7 @@ def _page(sheet: TearSheet) -> bytes:
         months=_MONTHS,
         figures=_FIGURES,
         account=ACCOUNT_ROWS,
+        returns=_RETURNS,
         nan=math.nan,
     )
 

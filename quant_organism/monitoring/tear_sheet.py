@@ -23,6 +23,7 @@ from quant_organism.monitoring.sheet_content import (
     TearSheet,
     YearRow,
 )
+from quant_organism.monitoring.sheet_trading import SheetTrading
 from quant_organism.monitoring.tables import RobustnessTable
 from quant_organism.validation import Bands, Examination, NotRun, Part, Shake, equity_cone
 
@@ -64,6 +65,7 @@ def tear_sheet(
     returns: pl.DataFrame,
     account: ExecutedStrategy,
     seed: int,
+    trading: SheetTrading | None = None,
 ) -> TearSheet:
     """Gather the tear sheet of one candidate.
 
@@ -81,6 +83,8 @@ def tear_sheet(
         What an account executes of the strategy.
     seed
         Of the cone.
+    trading
+        What its account did; without, the page shows no trades.
     """
     own = returns.filter(pl.col("candidate") == candidate.id).sort("day")
     row = validated.filter(pl.col("candidate") == candidate.id).row(0, named=True)
@@ -125,6 +129,7 @@ def tear_sheet(
             MemberRow(id=member.genome.id, weight=member.weight, assets=member.assets)
             for member in sorted(candidate.committee.members, key=lambda m: (-m.weight, m.genome.id, m.assets))
         ],
+        trading=trading,
     )
 
 

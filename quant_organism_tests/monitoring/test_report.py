@@ -24,22 +24,28 @@ PICTURES = ["equity.png", "families.png", "genealogy.png", "pareto.png", "progre
 
 
 class Page(HTMLParser):
-    """Text, sources and tags of a page."""
+    """Text, sources and tags of a page, what its scripts run and what data they read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.words: list[str] = []
         self.sources: list[str] = []
         self.tags: set[str] = set()
+        self.run: list[str] = []
+        self.data: list[str] = []
+        self._kind = ""
         self.feed(path.read_text())
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        self._kind = dict(attrs).get("type", "")
         self.sources += [value for name, value in attrs if name in ("src", "href")]
 
     def handle_data(self, data):
-        if self.lasttag != "style":
+        if self.cdata_elem == "script":
+            (self.data if self._kind == "application/json" else self.run).append(data)
+        elif self.lasttag != "style":
             self.words.append(data)
 
 

@@ -1,6 +1,7 @@
 """The tear sheet says what a strategy did and how it bears being shaken, offline and in the same bytes again."""
 
 import dataclasses
+import json
 import math
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from quant_organism.deployment import execute_strategy
 from quant_organism.errors import StorageError
 from quant_organism.monitoring.cycle import spans_of
+from quant_organism.monitoring.pages import SCRIPT
 from quant_organism.monitoring.sheet_content import TearSheet
 from quant_organism.monitoring.sheet_page import write_tear_sheets
+from quant_organism.monitoring.sheet_trading import sheet_trading
 from quant_organism.monitoring.tables import RobustnessTable
 from quant_organism.monitoring.tear_sheet import shakes_frame, tear_sheet, years_of
 from quant_organism.validation.records import returns_frame
@@ -46,6 +49,9 @@ def sheet() -> TearSheet:
             candidate.committee, grounds.panel, grounds.splits, grounds.costs, 10_000.0, grounds.evaluator
         ),
         seed=0,
+        trading=sheet_trading(
+            candidate.committee, grounds.panel, grounds.splits, grounds.costs, 10_000.0, grounds.evaluator
+        ),
     )
 
 
@@ -56,7 +62,16 @@ def bare(sheet: TearSheet) -> TearSheet:
         dataclasses.replace(row, count=0, points=(), worst="nothing was traded", **unknown) for row in sheet.shakes
     ]
     figures = [dataclasses.replace(span, metrics=dict.fromkeys(span.metrics, math.nan)) for span in sheet.figures[:1]]
-    empty = {"days": (), "equity": (), "years": (), "cone": None, "neighbours": None, "assets": (), "regimes": ()}
+    empty = {
+        "days": (),
+        "equity": (),
+        "years": (),
+        "cone": None,
+        "neighbours": None,
+        "assets": (),
+        "regimes": (),
+        "trading": None,
+    }
     return dataclasses.replace(sheet, shakes=shakes, figures=figures, sharpe=math.nan, **empty)
 
 
@@ -75,8 +90,13 @@ def test_the_page_needs_nothing_but_itself_and_has_its_four_pictures(sheet: Tear
     page = Page(write_tear_sheets(tmp_path, [sheet])[sheet.id])
     assert len(page.sources) == 4
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
-    assert not page.tags & {"script", "link", "iframe"}
-    assert "http" not in page.text
+    assert not page.tags & {"link", "iframe"}
+    assert [script.strip() for script in page.run] == [SCRIPT.strip()]
+    assert "http" not in page.text + SCRIPT
+    equity, returns, candles = map(json.loads, page.data)
+    assert equity["panels"][0]["series"][0]["values"][-1] == pytest.approx(sheet.trading.unseen.equity_usd[-1])
+    assert sum(returns["counts"]) == len(sheet.trading.unseen.days)
+    assert len(candles["trades"]) == len(sheet.trading.trades)
 
 
 def test_the_reader_learns_what_it_earned_and_how_it_was_judged_and_shaken(sheet: TearSheet, tmp_path: Path) -> None:
@@ -154,7 +174,7 @@ def test_names_from_outside_stay_text(sheet: TearSheet, tmp_path: Path) -> None:
     row = dataclasses.replace(sheet.shakes[0], worst=hostile)
     changed = dataclasses.replace(sheet, market=hostile, assets=[part], shakes=[row], origin=hostile)
     page = Page(write_tear_sheets(tmp_path, [changed])[sheet.id])
-    assert "script" not in page.tags
+    assert [script.strip() for script in page.run] == [SCRIPT.strip()]
     assert page.text.count(hostile) >= 4
 
 

@@ -10,6 +10,7 @@ from quant_organism.deployment import mark_days, read_accounts
 from quant_organism.evolution import read_candidates
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
+from quant_organism.monitoring.sheet_trading import sheet_trading
 from quant_organism.monitoring.tear_sheet import tear_sheet
 from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import file, table
@@ -104,6 +105,9 @@ def tear_sheets_of_survivors(
                 returns=candidate_returns,
                 account=accounts[candidate.id],
                 seed=cycle.plan.seed,
+                trading=sheet_trading(
+                    candidate.committee, cycle.panel, cycle.splits, cycle.plan.costs, cycle.plan.equity_usd, evaluator
+                ),
             )
         )
     written = write_tear_sheets(reports.of_cycle(cycle) / _SHEETS, sheets)
