@@ -24,6 +24,7 @@ from quant_organism.evolution.candidates import choose_candidates
 from quant_organism.evolution.comparison import ENGINE, Contender, Unseen, standings
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import SearchResult, search
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market.panel import Panel
@@ -149,11 +150,11 @@ class World:
         }
 
     def _searched(self, method: str, spec: EvolutionSpec, families: tuple[str, ...], evaluations: int) -> SearchResult:
-        seed = np.random.SeedSequence(self.seed)
+        seed, source = np.random.SeedSequence(self.seed), GenomeSource(self.seen, Costs(), self.evaluator)
         if method == ENGINE:
-            return search(spec, families, self.executor, seed=seed)
+            return search(spec, families, self.executor, source=source, seed=seed)
         name = next(name for name in BASELINES if name == method)
-        return baseline_search(name, spec, families, self.executor, seed=seed, evaluations=evaluations)
+        return baseline_search(name, spec, families, self.executor, source=source, seed=seed, evaluations=evaluations)
 
     def _later_sharpe(self, committee: Committee) -> float:
         measured = self.evaluator.evaluate_committees([committee], self.panel, Costs(), start=self.seen.n_bars)

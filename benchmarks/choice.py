@@ -13,6 +13,7 @@ from quant_organism.evolution.candidates import choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.search import search
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
@@ -111,7 +112,8 @@ def results(kind: Kind, seed: int, evaluator: Evaluator) -> dict[str, dict[str, 
         spec = EvolutionSpec.model_validate(SEARCH.model_dump() | {"champions": 0} | fields)
         if spec.fitness not in searched:
             executor, names = ThreadExecutor(seen, costs, evaluator), spec.families or default_families(seen)
-            searched[spec.fitness] = search(spec, names, executor, seed=np.random.SeedSequence(seed)).trials
+            source, sequence = GenomeSource(seen, costs, evaluator), np.random.SeedSequence(seed)
+            searched[spec.fitness] = search(spec, names, executor, source=source, seed=sequence).trials
         candidates = choose_candidates(searched[spec.fitness], spec, seen, costs, evaluator)
         wanted = [c for c in candidates if (c.origin == "champion") == rule.startswith("champion")]
         if wanted:

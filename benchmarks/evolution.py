@@ -93,10 +93,10 @@ def cycle(islands: int, population: int, generations: int, assets: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ledger, checkpoint = TrialLedger(Path(folder)), Checkpoint(Path(folder) / "checkpoint", {"spec": spec.hash})
 
-        def count_trials(generation: int, evaluations: Sequence[Any]) -> None:
+        def count_trials(generation: int, evaluations: Sequence[Any], seen: Panel) -> None:
             identity = LedgerIdentity(
                 spec_hash=spec.hash,
-                panel_hash=panel.hash,
+                panel_hash=seen.hash,
                 costs_hash=costs.hash,
                 cycle="benchmark",
                 generation=generation,

@@ -107,7 +107,7 @@ def _common_table(_: str) -> str:
 
 
 def _genes(records: Sequence[dict[str, object]]) -> tuple[Sequence[str], list[list[object]]]:
-    columns = ("gene", "default", "allowed", "unit", "what it does")
+    columns = ("gene", "default", "allowed", "drawn from", "unit", "what it does")
     return columns, [[f"`{record['gene']}`", *(record[column] for column in columns[1:])] for record in records]
 
 

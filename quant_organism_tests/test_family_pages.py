@@ -45,7 +45,7 @@ def test_a_page_states_the_genes_of_the_register(family):
     assert refreshed(page) == text
     for spec in get_family(family).own_genes:
         assert f"| `{spec.name}` |" in text
-        assert f"| {spec.bounds} | {spec.unit} | {spec.description} |" in text
+        assert f"| {spec.bounds} | {spec.drawn_from} | {spec.unit} | {spec.description} |" in text
 
 
 @every_family

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,20 @@ class Evaluation:
     bar_returns: NDArray[np.float64] | None
     asset_daily_returns: NDArray[np.float64] | None
     behaviour: NDArray[np.uint64]
+
+    def rows(self, chosen: Sequence[int]) -> Evaluation:
+        """Return the evaluation of some of the genomes, by their places."""
+        rows = list(chosen)
+        return replace(
+            self,
+            genomes=tuple(self.genomes[row] for row in rows),
+            metrics={name: values[rows] for name, values in self.metrics.items()},
+            asset_metrics={name: values[rows] for name, values in self.asset_metrics.items()},
+            daily_returns=self.daily_returns[rows],
+            bar_returns=None if self.bar_returns is None else self.bar_returns[rows],
+            asset_daily_returns=None if self.asset_daily_returns is None else self.asset_daily_returns[rows],
+            behaviour=self.behaviour[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)

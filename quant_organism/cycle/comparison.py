@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.evolution.baselines import Baseline, baseline_search
@@ -15,6 +16,7 @@ from quant_organism.evolution.candidates import choose_candidates
 from quant_organism.evolution.comparison import ENGINE, Contender, Unseen, standings
 from quant_organism.evolution.proposers import takes_part_in_cma_es
 from quant_organism.evolution.records import read_candidates
+from quant_organism.evolution.source import SCREENED, GenomeSource
 from quant_organism.evolution.tables import CandidateTable, PopulationTable, RejectedTable
 from quant_organism.market.source import CandleSource
 from quant_organism.market.world.continuation import continued
@@ -69,7 +71,9 @@ def compare(
     """
     spec, seen, costs, evaluator = cycle.plan.spec, cycle.in_sample, cycle.plan.costs, cycle.compute.evaluator()
     population = cycle.read(PopulationTable)
-    evaluations = population.height + cycle.read(RejectedTable).height
+    # What was turned away on the short sample was no evaluation; random search turns away as much, beside its own.
+    flawed = cycle.read(RejectedTable).filter(~pl.col("kind").is_in(SCREENED))
+    evaluations = population.height + flawed.height
     feasible = int(population["feasible"].sum())
     contenders = [
         Contender.of(ENGINE, read_candidates(cycle.read(CandidateTable)), evaluations=evaluations, feasible=feasible)
@@ -84,6 +88,7 @@ def compare(
                 spec,
                 families,
                 executor,
+                source=GenomeSource(seen, costs, evaluator),
                 seed=np.random.SeedSequence(cycle.plan.seed),
                 evaluations=evaluations,
                 on_measured=partial(cycle.count_trials, baseline=name),

@@ -226,12 +226,17 @@ class Cycle:
         if result.search.is_complete and (checkpoint := self.checkpoint()) is not None:
             checkpoint.remove()
 
-    def count_trials(self, generation: int, evaluations: Sequence[Evaluation], *, baseline: str = "") -> None:
-        """Enter what this cycle's search, or a baseline beside it, evaluated in a generation in the trial ledger."""
+    def count_trials(
+        self, generation: int, evaluations: Sequence[Evaluation], panel: Panel, *, baseline: str = ""
+    ) -> None:
+        """Enter what this cycle's search, or a baseline beside it, evaluated on a panel in a generation in the ledger.
+
+        The panel is that of the in-sample days, or their short sample, on which genomes were turned away.
+        """
         cycle = f"{self.day.isoformat()}-{self.interval.name}-{self.id}"
         identity = LedgerIdentity(
             spec_hash=self.plan.spec.hash,
-            panel_hash=self.in_sample.hash,
+            panel_hash=panel.hash,
             costs_hash=self.plan.costs.hash,
             cycle=f"{cycle}-{baseline}" if baseline else cycle,
             generation=generation,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quant_organism.evolution.progress import Standing
     from quant_organism.evolution.proposers import takes_part_in_cma_es
     from quant_organism.evolution.records import read_candidates
+    from quant_organism.evolution.source import GenomeSource
     from quant_organism.evolution.spec import EvolutionSpec, Profile
     from quant_organism.evolution.tables import (
         TABLES,
@@ -58,6 +59,7 @@ __all__ = [
     "EvolutionSpec",
     "Executor",
     "FamilyProgressTable",
+    "GenomeSource",
     "LedgerIdentity",
     "LostBatchTable",
     "PopulationTable",
@@ -109,6 +111,7 @@ _HOMES = {
     "EliteTable": "tables",
     "EvolutionResult": "cycle",
     "EvolutionSpec": "spec",
+    "GenomeSource": "source",
     "Executor": "measuring",
     "FamilyProgressTable": "tables",
     "LedgerIdentity": "ledger_rows",

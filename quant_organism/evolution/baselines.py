@@ -14,10 +14,11 @@ from quant_organism.evolution.objectives import INFEASIBLE, is_on_front, objecti
 from quant_organism.evolution.progress import LostBatch, RejectedGenome, Spent
 from quant_organism.evolution.proposers import CmaEs, Proposer, RandomSearch, Tpe, takes_part_in_cma_es
 from quant_organism.evolution.search import OnMeasured, SearchResult, judged
+from quant_organism.evolution.source import GenomeSource, Screened
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook, Trials
 from quant_organism.evolution.variation import ModelMenu, Offspring
-from quant_organism.strategies import Genome
+from quant_organism.strategies import Flaw, Genome
 
 Baseline = Literal["random", "tpe", "cmaes"]
 
@@ -56,6 +57,7 @@ def baseline_search(
     families: Sequence[str],
     executor: Executor,
     *,
+    source: GenomeSource,
     seed: np.random.SeedSequence,
     evaluations: int,
     on_measured: OnMeasured | None = None,
@@ -77,6 +79,8 @@ def baseline_search(
         Families that take part; CMA-ES leaves those out whose genes are not all numbers or choices.
     executor
         Measures genomes on the in-sample panel.
+    source
+        Draws the genomes of random search, as it draws the engine's founders.
     seed
         Source of all randomness; of the same numbers as the search's that it is compared with.
     evaluations
@@ -90,25 +94,28 @@ def baseline_search(
         Without progress by generation or family, which are a matter of islands. A trial's generation is the round in
         which it was proposed. `stopped_by` says so when nothing new could be measured any more.
     """
-    run = _Run(spec, executor, evaluations, on_measured)
+    run = _Run(spec, executor, source, evaluations, on_measured)
     for_menu = seed.spawn(1)[0]
     rng = np.random.default_rng(for_menu.spawn(len(BASELINES))[BASELINES.index(name)])
     menu = ModelMenu(families, spec.models_per_family, np.random.default_rng(for_menu))
-    proposer = _proposer(name, spec, families, rng)
+    proposer = _proposer(name, spec, families, source, rng)
     without_news = 0
     while run.missing and without_news < _ROUNDS_WITHOUT_NEWS:
         before = run.missing
         asked = [menu.settled(genome, rng) for genome in proposer.ask()]
-        run.measure(asked, name)
+        run.measure(asked, name, proposer.screened)
+        proposer.screened = Screened()
         if run.missing:
             proposer.tell([run.worth.get(genome.hash, INFEASIBLE) for genome in asked])
         without_news = without_news + 1 if run.missing == before else 0
     return run.result("nothing new could be measured" if run.missing else None)
 
 
-def _proposer(name: Baseline, spec: EvolutionSpec, families: Sequence[str], rng: np.random.Generator) -> Proposer:
+def _proposer(
+    name: Baseline, spec: EvolutionSpec, families: Sequence[str], source: GenomeSource, rng: np.random.Generator
+) -> Proposer:
     if name == "random":
-        return RandomSearch(families, rng)
+        return RandomSearch(families, source, rng)
     return Tpe(families, rng, spec.strategies) if name == "tpe" else CmaEs(families, rng)
 
 
@@ -116,9 +123,14 @@ class _Run:
     """What has been measured for a method."""
 
     def __init__(
-        self, spec: EvolutionSpec, executor: Executor, evaluations: int, on_measured: OnMeasured | None
+        self,
+        spec: EvolutionSpec,
+        executor: Executor,
+        source: GenomeSource,
+        evaluations: int,
+        on_measured: OnMeasured | None,
     ) -> None:
-        self._spec, self._executor, self._on_measured = spec, executor, on_measured
+        self._spec, self._executor, self._source, self._on_measured = spec, executor, source, on_measured
         self._objectives = objectives_named(spec.objectives)
         self._book = TrialBook(len(self._objectives))
         self._rejected: list[RejectedGenome] = []
@@ -132,11 +144,14 @@ class _Run:
         """Evaluations that are left."""
         return self._evaluations - len(self.worth)
 
-    def measure(self, asked: Sequence[Genome], operator: str) -> None:
-        """Measure those that were not measured before, as far as the evaluations reach."""
+    def measure(self, asked: Sequence[Genome], operator: str, screened: Screened) -> None:
+        """Measure those that were not measured before, as far as the evaluations reach; note what was turned away."""
         new = {genome.hash: genome for genome in asked if genome.hash not in self.worth}
         brood = [Offspring(genome, (), operator) for genome in list(new.values())[: self.missing]]
         self._round += 1
+        self._reject(screened.rejected)
+        if screened.evaluations and self._source.sample is not None and self._on_measured is not None:
+            self._on_measured(self._round, screened.evaluations, self._source.sample)
         if not brood:
             return
         genomes = [offspring.genome for offspring in brood]
@@ -148,18 +163,20 @@ class _Run:
         self.worth.update(dict.fromkeys((genome.hash for genome in genomes), INFEASIBLE))
         sound = {genome.hash for genome in outcome.sound}
         others = [genome for genome in genomes if genome.hash not in sound]
-        self._rejected += [
-            RejectedGenome(genome.id, genome.hash, self._round, 0, flaw.kind, flaw.detail)
-            for genome, flaw in zip(others, outcome.flaws, strict=True)
-        ]
+        self._reject(list(zip(others, outcome.flaws, strict=True)))
         if outcome.evaluation is not None:
             objectives, feasible = judged(outcome.evaluation, self._book, self._spec, self._objectives)
             part = Trials.of(brood, outcome.evaluation, objectives, feasible, generation=self._round, island=0)
             self._book.add(part)
             if self._on_measured is not None:
-                self._on_measured(self._round, [outcome.evaluation])
+                self._on_measured(self._round, [outcome.evaluation], self._source.panel)
             worth = objectives[:, 0].tolist()
             self.worth.update(zip((genome.hash for genome in outcome.sound), worth, strict=True))
+
+    def _reject(self, flawed: Sequence[tuple[Genome, Flaw]]) -> None:
+        self._rejected += [
+            RejectedGenome(genome.id, genome.hash, self._round, 0, flaw.kind, flaw.detail) for genome, flaw in flawed
+        ]
 
     def result(self, stopped_by: str | None) -> SearchResult:
         """Return what has been found."""

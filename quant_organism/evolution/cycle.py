@@ -18,6 +18,7 @@ from quant_organism.evolution.objectives import objectives_named
 from quant_organism.evolution.progress import Spent, no_generation
 from quant_organism.evolution.records import candidates_frame, generations_frame, record_table, trials_frame
 from quant_organism.evolution.search import OnGeneration, OnMeasured, Progress, Saved, SearchResult, search
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
 from quant_organism.evolution.trials import Trials
@@ -44,7 +45,7 @@ class EvolutionResult:
     elites
         The best of each way to behave, as `archive.elites` returns them.
     rejected, lost
-        One row per genome that failed the birth checks, and one per batch that could not be measured.
+        One row per genome that was turned away, and one per batch that could not be measured.
     """
 
     search: SearchResult
@@ -94,6 +95,7 @@ def evolve(
         spec,
         spec.families or default_families(panel),
         executor or ThreadExecutor(panel, costs, evaluator),
+        source=GenomeSource(panel, costs, evaluator),
         seed=np.random.SeedSequence(seed),
         founders=founders,
         saved=saved,

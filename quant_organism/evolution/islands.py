@@ -10,15 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.evolution.selection import rank_and_crowding, tournament
+from quant_organism.evolution.source import GenomeSource, Screened
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook
 from quant_organism.evolution.variation import CROSSOVER, MUTATION, ModelMenu, Offspring, VariationRates, toolbox, vary
-from quant_organism.strategies import Genome, random_genome
+from quant_organism.strategies import Genome
 
 Numbers = NDArray[np.int64]
 
 FLOOR_SHARE = 0.25
 """Share of an island's seats that its families are sure of, in equal parts, for the first half of the generations."""
+
+FIRST_SHARE = 4 / 7
+"""Share of the vacant seats that the founding draws of all families in turn, before it favours some."""
+
+FAVOURED_SHARE = 0.25
+"""Share of all families that the other seats of the founding are drawn of."""
 
 LEAST_GAIN = 0.01
 """Relative growth of the hypervolume below which a generation has gained nothing."""
@@ -35,6 +42,15 @@ def family_groups(families: Sequence[str], islands: int) -> list[tuple[str, ...]
     return [tuple(families[(island * size + k) % len(families)] for k in range(size)) for island in range(islands)]
 
 
+def favourites(book: TrialBook) -> list[str]:
+    """Return the best quarter of the families that were tried, by the mean Sharpe ratio of the two best of each."""
+    names = np.array([genome.family for genome in book.genomes])
+    sharpe = np.where(book.feasible, book.metric("sharpe"), -np.inf)
+    best = {name: np.sort(sharpe[names == name])[-2:].mean() for name in sorted(set(names.tolist()))}
+    ranked = sorted((name for name in best if np.isfinite(best[name])), key=lambda name: -best[name])
+    return ranked[: max(1, round(FAVOURED_SHARE * len(best)))]
+
+
 class Island:
     """One population: what it wants measured next, and what it keeps of what was measured.
 
@@ -48,6 +64,8 @@ class Island:
         The families that found it; its immigrants come from them too.
     spec, menu
         How it searches, and the models that its genomes may carry.
+    source
+        Draws founders and immigrants.
     hypervolume
         Measures rows of objectives in minimisation form.
     rng
@@ -60,6 +78,7 @@ class Island:
         families: tuple[str, ...],
         spec: EvolutionSpec,
         menu: ModelMenu,
+        source: GenomeSource,
         hypervolume: Callable[[NDArray[np.float64]], float],
         rng: np.random.Generator,
     ) -> None:
@@ -67,7 +86,9 @@ class Island:
         self.members: Numbers = np.empty(0, dtype=np.int64)
         self.restarts = 0
         self.invited: list[Genome] = []
-        self._spec, self._menu, self._hypervolume, self._rng = spec, menu, hypervolume, rng
+        self.screened = Screened()
+        self._spec, self._menu, self._source = spec, menu, source
+        self._hypervolume, self._rng = hypervolume, rng
         self._rates = VariationRates(crossover_probability=spec.crossover_probability, mutation_rate=spec.mutation_rate)
         self._founding = True
         self._drawn = 0
@@ -86,8 +107,9 @@ class Island:
     def ask(self, book: TrialBook, generation: int, asked: set[str]) -> list[Offspring]:
         """Propose genomes that were not asked for before, parents as trial numbers.
 
-        In the founding, and after a restart, all vacant seats are drawn at random, the island's families in turn;
-        those who were invited come first.
+        The founding draws by the genes' priors, in two stages: most of the vacant seats of the island's families in
+        turn, the invited ones first; the others, once these are measured, of those of its families that are among the
+        best quarter of all, in turn. After a restart all vacant seats are drawn of its families in turn.
         Otherwise the brood has one genome for each seat that is not the elite's: the immigrants, and children of
         parents that won tournaments.
 
@@ -102,7 +124,14 @@ class Island:
         """
         if self._founding or not len(self.members):
             guests = self._guests(generation, asked)
-            return guests + self._newcomers("founder", self.vacant - len(guests), generation, asked)
+            wanted = self.vacant - len(guests)
+            if generation == 0 and not len(book):
+                wanted = min(wanted, max(len(self.families), round(FIRST_SHARE * wanted)))
+                return guests + self._newcomers("founder", wanted, generation, asked)
+            favoured = set(favourites(book)) if generation == 0 else set()
+            families = tuple(name for name in self.families if name in favoured) or self.families
+            operator = "favoured" if families != self.families else "founder"
+            return guests + self._newcomers(operator, wanted, generation, asked, families)
         brood = self._newcomers("immigrant", round(self._spec.immigrants * self._spec.brood), generation, asked)
         rank, crowding = rank_and_crowding(book.objectives[self.members])
         for _ in range(_ROUNDS_OF_DRAWING):
@@ -191,18 +220,17 @@ class Island:
         self.invited = []
         return guests
 
-    def _newcomers(self, operator: str, wanted: int, generation: int, asked: set[str]) -> list[Offspring]:
-        found: list[Offspring] = []
-        for _ in range(_ROUNDS_OF_DRAWING * wanted):
-            if len(found) == wanted:
-                break
-            family = self.families[self._drawn % len(self.families)]
-            self._drawn += 1
-            genome = self._menu.settled(random_genome(self._rng, family, generation=generation), self._rng)
-            if genome.hash not in asked:
-                asked.add(genome.hash)
-                found.append(Offspring(genome, (), operator))
-        return found
+    def _newcomers(
+        self, operator: str, wanted: int, generation: int, asked: set[str], families: Sequence[str] | None = None
+    ) -> list[Offspring]:
+        families = families or self.families
+        turns = [families[(self._drawn + place) % len(families)] for place in range(wanted)]
+        self._drawn += wanted
+        genomes, screened = self._source.draw(
+            turns, self._rng, generation=generation, asked=asked, settled=self._menu.settled
+        )
+        self.screened.add(screened)
+        return [Offspring(genome, (), operator) for genome in genomes]
 
     def _best(self, book: TrialBook, number: int) -> Numbers:
         if not len(self.members):

@@ -58,7 +58,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class RejectedGenome:
-    """A genome that failed the birth checks.
+    """A genome that was turned away, on the short sample or by the birth checks.
 
     Parameters
     ----------

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from quant_organism.strategies import COMMON_GENES, GeneSpec, GeneValue, Genome, get_family, random_genome
+from quant_organism.evolution.source import GenomeSource, Screened
+from quant_organism.strategies import COMMON_GENES, GeneSpec, GeneValue, Genome, get_family
 
 if TYPE_CHECKING:
     import optuna
@@ -28,7 +29,15 @@ _LARGEST_SEED = 2**31 - 1
 
 
 class Proposer(Protocol):
-    """Proposes genomes round after round."""
+    """Proposes genomes round after round.
+
+    Attributes
+    ----------
+    screened
+        What it turned away on the short sample, until somebody takes note.
+    """
+
+    screened: Screened
 
     def ask(self) -> list[Genome]:
         """Propose the genomes of a round; some may have been proposed before."""
@@ -40,25 +49,29 @@ class Proposer(Protocol):
 
 
 class RandomSearch:
-    """Random genomes, the families in turn, as the engine draws its founders.
+    """Random genomes, the families in turn, from the source that the engine draws its founders from.
 
     Parameters
     ----------
     families
         Families that take part.
-    rng
+    source
         Draws them.
+    rng
+        Its source of randomness.
     """
 
-    def __init__(self, families: Sequence[str], rng: np.random.Generator) -> None:
-        self._families, self._rng, self._drawn = families, rng, 0
+    def __init__(self, families: Sequence[str], source: GenomeSource, rng: np.random.Generator) -> None:
+        self._families, self._source, self._rng, self._drawn = families, source, rng, 0
+        self._asked: set[str] = set()
+        self.screened = Screened()
 
     def ask(self) -> list[Genome]:
-        """Draw genomes."""
-        genomes = []
-        for _ in range(ROUND):
-            genomes.append(random_genome(self._rng, self._families[self._drawn % len(self._families)]))
-            self._drawn += 1
+        """Draw genomes, none of them twice."""
+        turns = [self._families[(self._drawn + place) % len(self._families)] for place in range(ROUND)]
+        self._drawn += ROUND
+        genomes, screened = self._source.draw(turns, self._rng, asked=self._asked)
+        self.screened.add(screened)
         return genomes
 
     def tell(self, values: Sequence[float]) -> None:
@@ -94,6 +107,7 @@ class Tpe:
             seed=int(rng.integers(_LARGEST_SEED)), n_startup_trials=startup, constant_liar=True
         )
         self._study = optuna.create_study(sampler=sampler)
+        self.screened = Screened()
         self._asked: list[optuna.Trial] = []
 
     def ask(self) -> list[Genome]:
@@ -118,9 +132,10 @@ class Tpe:
         label = spec.name if spec.name in _SHARED else f"{family}.{spec.name}"
         if spec.kind == "choice":
             return str(trial.suggest_categorical(label, spec.choices))
+        by_ratios = spec.scale == "log" and spec.low > 0.0
         if spec.kind == "int":
-            return trial.suggest_int(label, int(spec.low), int(spec.high))
-        return trial.suggest_float(label, spec.low, spec.high)
+            return trial.suggest_int(label, int(spec.low), int(spec.high), log=by_ratios)
+        return trial.suggest_float(label, spec.low, spec.high, log=by_ratios)
 
 
 class CmaEs:
@@ -148,6 +163,7 @@ class CmaEs:
         self._rng = rng
         self._strategies = [_strategy(name, rng, middle=True) for name in self._families]
         self._asked: list[tuple[int, NDArray[np.float64]]] = []
+        self.screened = Screened()
 
     def ask(self) -> list[Genome]:
         """Draw a generation of each family; their genomes take turns."""

@@ -39,24 +39,27 @@ from quant_organism.evolution.progress import (
     reason_to_stop,
 )
 from quant_organism.evolution.records import read_records, read_trials, record_table, trial_table
+from quant_organism.evolution.source import GenomeSource, Screened
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import FamilyProgressTable, LostBatchTable, RejectedTable
 from quant_organism.evolution.trials import TrialBook, Trials
 from quant_organism.evolution.variation import ModelMenu, Offspring
-from quant_organism.strategies import Genome
+from quant_organism.market import Panel
+from quant_organism.strategies import Flaw, Genome
 
 Progress = Callable[[Standing], None]
 
 Saved = tuple[int, Mapping[str, Any], Mapping[str, pl.DataFrame]]
 """Generation, state and all rows of the tables, as a checkpoint returns them."""
 
-OnMeasured = Callable[[int, Sequence[Evaluation]], None]
-"""Called after each generation with its number and all evaluations that were made in it, before `OnGeneration`."""
+OnMeasured = Callable[[int, Sequence[Evaluation], Panel], None]
+"""Called after each generation, before `OnGeneration`, with its number, all evaluations that were made in it on the
+panel, and the panel; then, where any were turned away, with theirs on the short sample, and the sample."""
 
 OnGeneration = Callable[[int, dict[str, Any], dict[str, pl.DataFrame]], None]
 """Called after each generation with its number, the state as plain JSON, and the rows that are new in each table."""
 
-FOUNDING_ROUNDS = 4
+FOUNDING_ROUNDS = 5
 """How often an island asks for founders, until all its seats are taken."""
 
 Floats = NDArray[np.float64]
@@ -73,7 +76,8 @@ class SearchResult:
     generations, families
         One row of progress per generation, and one per generation, island and family.
     rejected, lost
-        The genomes that failed the birth checks, and the batches that could not be measured.
+        The genomes that were turned away, on the short sample or by the birth checks, and the batches that could not
+        be measured.
     spent
         What it took, as measured.
     stopped_by
@@ -106,6 +110,7 @@ def search(
     families: Sequence[str],
     executor: Executor,
     *,
+    source: GenomeSource,
     seed: np.random.SeedSequence,
     founders: Sequence[Genome] = (),
     saved: Saved | None = None,
@@ -128,6 +133,8 @@ def search(
         Families that take part.
     executor
         Measures genomes on the in-sample panel.
+    source
+        Draws founders and immigrants for the same panel.
     seed
         Source of all randomness.
     founders
@@ -144,7 +151,7 @@ def search(
     clock
         Seconds, for the budgets.
     """
-    run = _Run(spec, families, executor, seed, progress, clock)
+    run = _Run(spec, families, executor, source, seed, progress, clock)
     if saved is None:
         run.found(founders)
         run.end_generation(on_measured, on_generation)
@@ -168,18 +175,20 @@ class _Run:
         spec: EvolutionSpec,
         families: Sequence[str],
         executor: Executor,
+        source: GenomeSource,
         seed: np.random.SeedSequence,
         progress: Progress | None,
         clock: Callable[[], float],
     ) -> None:
-        self._spec, self._executor, self._progress, self._clock = spec, executor, progress, clock
+        self._spec, self._executor, self._source = spec, executor, source
+        self._progress, self._clock = progress, clock
         self._objectives = chosen = objectives_named(spec.objectives)
         self._book = TrialBook(len(self._objectives))
         for_menu, *for_islands = (np.random.default_rng(child) for child in seed.spawn(1 + spec.islands))
         menu = ModelMenu(families, spec.models_per_family, for_menu)
         # Not of itself: a search that its islands refer to would keep its indicators until the collector comes by.
         self._islands = [
-            Island(number, group, spec, menu, lambda points: hypervolume(points, chosen), rng)
+            Island(number, group, spec, menu, source, lambda points: hypervolume(points, chosen), rng)
             for number, (group, rng) in enumerate(zip(family_groups(families, spec.islands), for_islands, strict=True))
         ]
         self._asked: set[str] = set()
@@ -189,6 +198,7 @@ class _Run:
         self._lost: list[LostBatch] = []
         self._new_trials: list[Trials] = []
         self._new_evaluations: list[Evaluation] = []
+        self._new_screened: list[Evaluation] = []
         self._new_rejected, self._new_lost = 0, 0
         self._evaluations, self._busy_seconds = 0, 0.0
         self._seconds, self._last_seconds = 0.0, 0.0
@@ -241,11 +251,14 @@ class _Run:
         self._last_seconds, self._began = now - self._began, now
         self._seconds += self._last_seconds
         if on_measured is not None:
-            on_measured(self.generation, self._new_evaluations)
+            on_measured(self.generation, self._new_evaluations, self._source.panel)
+            if self._new_screened and self._source.sample is not None:
+                on_measured(self.generation, self._new_screened, self._source.sample)
         if on_generation is not None:
             on_generation(self.generation, self._state(), self._new_rows(families))
         self._new_trials.clear()
         self._new_evaluations.clear()
+        self._new_screened.clear()
         self._new_rejected, self._new_lost = len(self._rejected), len(self._lost)
 
     def restore(self, generation: int, state: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> None:
@@ -282,6 +295,11 @@ class _Run:
     def _measure(self) -> None:
         """Have measured what the islands ask for, and tell them in their order."""
         broods = [island.ask(self._book, self.generation, self._asked) for island in self._islands]
+        for island in self._islands:
+            for genome, flaw in island.screened.rejected:
+                self._reject(genome, flaw, island.number)
+            self._new_screened += island.screened.evaluations
+            island.screened = Screened()
         asking = [number for number, brood in enumerate(broods) if brood]
         outcomes: dict[int, Measured | BatchFailure] = {}
         self._report(len(asking), 0)
@@ -302,9 +320,7 @@ class _Run:
         sound = {genome.hash for genome in outcome.sound}
         others = [offspring.genome for offspring in brood if offspring.genome.hash not in sound]
         for genome, flaw in zip(others, outcome.flaws, strict=True):
-            self._rejected.append(
-                RejectedGenome(genome.id, genome.hash, self.generation, island.number, flaw.kind, flaw.detail)
-            )
+            self._reject(genome, flaw, island.number)
         born = np.empty(0, dtype=np.int64)
         if outcome.evaluation is not None:
             objectives, feasible = judged(outcome.evaluation, self._book, self._spec, self._objectives)
@@ -320,6 +336,9 @@ class _Run:
             self._new_evaluations.append(outcome.evaluation)
             born = self._book.add(part)
         island.tell(self._book, born, self.generation)
+
+    def _reject(self, genome: Genome, flaw: Flaw, island: int) -> None:
+        self._rejected.append(RejectedGenome(genome.id, genome.hash, self.generation, island, flaw.kind, flaw.detail))
 
     def _migrate(self) -> None:
         leaving = [island.emigrants(self._book) for island in self._islands]

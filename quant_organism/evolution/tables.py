@@ -92,7 +92,9 @@ class PopulationTable(Table, dataset="evolved_population", partitions=BY_CYCLE, 
     family = Column(pl.String(), "family of the genome")
     generation = Column(pl.Int64(), "generation for which it was measured")
     island = Column(pl.Int64(), "island for which it was measured")
-    operator = Column(pl.String(), "what made it: `founder`, `immigrant`, `archive`, or an operator of variation")
+    operator = Column(
+        pl.String(), "what made it: `founder`, `favoured`, `immigrant`, `archive`, or an operator of variation"
+    )
     mother = Column(pl.Int64(), "trial number of a parent", nullable=True)
     father = Column(pl.Int64(), "trial number of the other parent", nullable=True)
     metrics = Columns(_metrics())
@@ -108,7 +110,9 @@ class ProgressTable(Table, dataset="search_progress", partitions=BY_CYCLE, writt
 
     generation = Column(pl.Int64(), "number of the generation, from 0", key=True)
     trials = Column(pl.Int64(), "unique genomes measured so far", unit="trials")
-    rejected = Column(pl.Int64(), "genomes that failed the birth checks so far", unit="genomes")
+    rejected = Column(
+        pl.Int64(), "genomes turned away on the short sample or by the birth checks so far", unit="genomes"
+    )
     lost_batches = Column(pl.Int64(), "batches that could not be measured so far", unit="batches")
     restarts = Column(pl.Int64(), "restarts of islands so far")
     feasible = Column(pl.Int64(), "feasible trials so far", unit="trials")
@@ -130,7 +134,7 @@ class FamilyProgressTable(Table, dataset="search_families", partitions=BY_CYCLE,
 
 
 class RejectedTable(Table, dataset="rejected", partitions=BY_CYCLE, written_by="evolved_population"):
-    """One genome that failed the birth checks."""
+    """One genome that was turned away: on the short sample of a search's last days, or by the birth checks."""
 
     genome = Column(pl.String(), "its identity")
     hash = Column(pl.String(), "its SHA-256", key=True)

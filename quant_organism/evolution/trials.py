@@ -34,7 +34,8 @@ class Trials:
     parents
         int64 (n, 2): trial numbers of its parents; -1 where there is none.
     operator
-        Length n: what made it: `founder`, `immigrant`, `archive`, or one of the operators of `variation`.
+        Length n: what made it: `founder`, `favoured` (a founder of a family that did well among the first ones),
+        `immigrant`, `archive`, or one of the operators of `variation`.
     metrics
         In-sample metrics of the whole portfolio, each float64 (n,).
     asset_sharpe

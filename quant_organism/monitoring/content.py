@@ -96,7 +96,8 @@ class LineageRow:
     generation
         In which it was measured.
     operator
-        What made it: `founder`, `immigrant`, `archive` (handed in by the cycle before), `crossover` or `mutation`.
+        What made it: `founder`, `favoured`, `immigrant`, `archive` (handed in by the cycle before), `crossover` or
+        `mutation`.
     mother, father
         Trial numbers of its parents; None where there is none. A child is always of its mother's family.
     sharpe

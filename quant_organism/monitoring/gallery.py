@@ -124,6 +124,7 @@ def _gene_record(spec: GeneSpec) -> dict[str, Any]:
         "kind": spec.kind,
         "default": described_default(spec),
         "allowed": spec.bounds,
+        "drawn from": spec.drawn_from,
         "unit": spec.unit,
         "what it does": spec.description,
     }

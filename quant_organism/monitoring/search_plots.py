@@ -15,6 +15,7 @@ from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, 
 
 _MADE_BY: Final = {
     "founder": ("o", "drawn at random, founding or restart"),
+    "favoured": ("s", "drawn at random, of a family favoured by the first founders"),
     "immigrant": ("o", "drawn at random, immigrant"),
     "archive": ("*", "archive of the cycle before"),
     "crossover": ("D", "crossover"),

@@ -13,6 +13,7 @@ from quant_organism.strategies.gene_rows import GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue, Structure
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
+from quant_organism.strategies.sampler import GenomeSampler
 from quant_organism.strategies.signals import FittedModels, SignalStream, signal
 from quant_organism.strategies.store import IndicatorStore
 
@@ -27,6 +28,7 @@ __all__ = [
     "GeneSpec",
     "GeneValue",
     "Genome",
+    "GenomeSampler",
     "Histories",
     "IndicatorStore",
     "Member",

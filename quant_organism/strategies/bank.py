@@ -7,6 +7,7 @@ per bar, and what is there is not made again.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.indicators.indicator import GrowingWorkshop, GrowthMemory, Indicator, Needs, Workshop
@@ -37,6 +38,13 @@ class IndicatorBank:
         if not table.holds(keys).all():
             raise KeyError(f"{indicator.name} was not built for all of the keys {np.unique(keys)}")
         return table.rows, table.places_of(keys)
+
+
+def row_of(bars: AssetBars, indicator: Indicator, key: int) -> NDArray[np.float64]:
+    """Return one row of an indicator over the bars of an asset, shape (n,), nan before its first value."""
+    keys = np.array([key], dtype=np.int64)
+    rows, _ = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
+    return np.asarray(rows[0], dtype=np.float64)
 
 
 class GrowingBank(IndicatorBank):

@@ -2,6 +2,7 @@
 
 from quant_organism.market import LONGEST_HOLDING_HOURS
 from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.priors import NeutralPrior, RangePrior
 
 TRAILING_STOP_OFF_BELOW = 0.005
 """A trailing stop nearer than this fraction is switched off."""
@@ -13,6 +14,7 @@ RISK_GENES = (
         default=0.03,
         low=0.01,
         high=0.15,
+        prior=RangePrior(0.05, 0.15),
         unit="fraction of the entry price",
         description="adverse move from the entry that closes the position",
     ),
@@ -22,6 +24,7 @@ RISK_GENES = (
         default=0.06,
         low=0.02,
         high=0.30,
+        prior=NeutralPrior(0.30, 0.5, RangePrior(0.10, 0.30)),
         unit="fraction of the entry price",
         description="favourable move from the entry that closes the position",
     ),
@@ -31,6 +34,7 @@ RISK_GENES = (
         default=0.0,
         low=0.0,
         high=0.15,
+        prior=NeutralPrior(0.0, 0.7, RangePrior(0.06, 0.15)),
         unit="fraction of the best price",
         description="retreat from the best price of earlier bars that closes the position; below 0.005 it is off",
     ),
@@ -49,6 +53,8 @@ RISK_GENES = (
         default=72,
         low=4,
         high=LONGEST_HOLDING_HOURS,
+        scale="log",
+        prior=NeutralPrior(LONGEST_HOLDING_HOURS, 0.5, RangePrior(120, LONGEST_HOLDING_HOURS)),
         unit="hours",
         description="time after which the position is closed at the next open",
     ),
@@ -58,6 +64,7 @@ RISK_GENES = (
         default=0.10,
         low=0.05,
         high=0.20,
+        prior=NeutralPrior(0.20),
         unit="fraction of the highest equity",
         description="drawdown of a sleeve from which on it enters nothing new",
     ),
@@ -109,6 +116,7 @@ REGIME_GENES = (
         default=2.3,
         low=1.0,
         high=3.0,
+        prior=NeutralPrior(3.0),
         unit="ratio",
         description="multiple of its usual volatility above which nothing new is entered",
     ),
@@ -118,6 +126,7 @@ REGIME_GENES = (
         default=0.3,
         low=0.0,
         high=1.0,
+        prior=NeutralPrior(0.0),
         unit="share",
         description="how much smaller longs are entered in extreme greed, and shorts in extreme fear",
     ),

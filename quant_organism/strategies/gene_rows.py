@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.families import family_names, get_family, ranking_family_names
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import GeneSpec, GeneValue, off_scale, on_scale
 from quant_organism.strategies.genome import Genome
 
 _NUMBERS = ("int", "float")
@@ -36,6 +36,8 @@ class GeneLayout:
         bool (F,): which families rank assets; the others are of the other kind.
     common
         int64 (F,): how many of its columns a family shares with all of its kind.
+    shift
+        float64 (F, L): what is added before the logarithm of columns on a log scale, nan where the scale is linear.
     """
 
     families: tuple[str, ...]
@@ -47,6 +49,17 @@ class GeneLayout:
     present: NDArray[np.bool_]
     ranks: NDArray[np.bool_]
     common: NDArray[np.int64]
+    shift: NDArray[np.float64]
+
+    @cached_property
+    def low_place(self) -> NDArray[np.float64]:
+        """Where the lower bounds stand on their scales, (F, L)."""
+        return on_scale(self.low, self.shift)
+
+    @cached_property
+    def high_place(self) -> NDArray[np.float64]:
+        """Where the upper bounds stand on their scales, (F, L)."""
+        return on_scale(self.high, self.shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +109,11 @@ class GeneRows:
     def __len__(self) -> int:
         return len(self.kind)
 
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Where the numbers stand on the scales of their genes, float64 (n, L): logarithms on a log scale."""
+        return on_scale(self.numbers, self.layout.shift[self.kind])
+
     @cached_property
     def layout(self) -> GeneLayout:
         """What stands in the columns."""
@@ -104,6 +122,11 @@ class GeneRows:
     def take(self, rows: NDArray[np.int64]) -> GeneRows:
         """Return some of the rows, in the order of `rows`, int64 (k,)."""
         return GeneRows(self.kind[rows], self.numbers[rows], tuple(self.others[row] for row in rows))
+
+    def moved(self, places: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the numbers, those in `where` moved to other places of their scales, (n, L)."""
+        low, high = self.layout.low[self.kind], self.layout.high[self.kind]
+        return np.where(where, np.clip(off_scale(places, self.layout.shift[self.kind]), low, high), self.numbers)
 
     def genomes(self, generation: int) -> list[Genome]:
         """Return the rows as genomes, genes that contradict each other repaired."""
@@ -123,13 +146,14 @@ def _layout(names: tuple[str, ...]) -> GeneLayout:
     genes = [(*family.common_genes, *family.own_genes) for family in families]
     numbers = tuple(tuple(spec for spec in specs if spec.kind in _NUMBERS) for specs in genes)
     shape = len(names), max(map(len, numbers))
-    low, high = np.zeros(shape), np.ones(shape)
+    low, high, shift = np.zeros(shape), np.ones(shape), np.full(shape, np.nan)
     whole, present = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for kind, specs in enumerate(numbers):
         for column, spec in enumerate(specs):
             low[kind, column], high[kind, column] = spec.low, spec.high
+            shift[kind, column] = spec.shift if spec.scale == "log" else np.nan
             whole[kind, column], present[kind, column] = spec.kind == "int", True
     others = tuple(tuple(spec for spec in specs if spec.kind not in _NUMBERS) for specs in genes)
     ranks = np.array([family.ranks for family in families])
     common = np.array([sum(spec.kind in _NUMBERS for spec in family.common_genes) for family in families])
-    return GeneLayout(names, numbers, others, low, high, whole, present, ranks, common)
+    return GeneLayout(names, numbers, others, low, high, whole, present, ranks, common, shift)

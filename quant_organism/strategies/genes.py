@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.priors import Prior, RangePrior
 from quant_organism.strategies.real_coded import polynomial_mutation, whole_beyond
 
 Structure = tuple["Structure | int | float | str | bool", ...]
@@ -18,8 +20,14 @@ Structure = tuple["Structure | int | float | str | bool", ...]
 
 GeneValue = int | float | str | Structure
 
+Scale = Literal["linear", "log"]
+"""In which steps a number moves and its bounds are filled: of equal differences, or of equal ratios."""
+
 SIGNIFICANT_DIGITS = 10
 """Float genes carry this many significant digits, so that equal identity means equal behaviour."""
+
+_SMALLEST_STEP = 0.01
+"""Share of its highest value below which a gene on a log scale moves by differences, where 0 is allowed."""
 
 _ETA = 5.0
 """Distribution index of a single number's mutation, inside a structure: a mean step of a seventh of its range."""
@@ -73,6 +81,10 @@ class GeneSpec:
         Allowed values of a choice gene.
     grammar
         What the values of a structural gene obey.
+    scale
+        Of an int or float gene: how it moves, and how its prior is spread.
+    prior
+        From which part of its bounds founders and immigrants are drawn; None: from all of them, evenly on its scale.
     unit
         Unit of the value: bars, fraction, hours, ...
     description
@@ -86,8 +98,22 @@ class GeneSpec:
     high: float = 0.0
     choices: tuple[str, ...] = ()
     grammar: Grammar | None = None
+    scale: Scale = "linear"
+    prior: Prior | None = None
     unit: str
     description: str
+
+    @property
+    def shift(self) -> float:
+        """What is added before the logarithm is taken: nothing, but where 0 is allowed."""
+        return 0.0 if self.low > 0.0 else _SMALLEST_STEP * self.high
+
+    @property
+    def drawn_from(self) -> str:
+        """Say the prior in words, for tables."""
+        if self.kind in ("choice", "structure") and self.prior is None:
+            return "any" if self.kind == "choice" else "the grammar"
+        return (self.prior or RangePrior(self.low, self.high)).describe(self.scale)
 
     @property
     def bounds(self) -> str:
@@ -134,7 +160,7 @@ class GeneSpec:
         return _canonical_float(number)
 
     def draw(self, rng: np.random.Generator) -> GeneValue:
-        """Draw a value, uniformly where it has bounds or choices."""
+        """Draw any value that is allowed, whatever the prior: uniformly where it has bounds or choices."""
         if self.grammar is not None:
             return self.grammar.draw(rng)
         if self.kind == "choice":
@@ -142,6 +168,20 @@ class GeneSpec:
         if self.kind == "int":
             return int(rng.integers(int(self.low), int(self.high) + 1))
         return _canonical_float(float(rng.uniform(self.low, self.high)))
+
+    def draw_from(self, span: RangePrior, rng: np.random.Generator) -> GeneValue:
+        """Draw an int or float evenly on the gene's scale between two values."""
+        low, high = span.low, span.high + (self.kind == "int")
+        ends = np.log([low, high]) if self.scale == "log" else np.array([low, high])
+        drawn = float(rng.uniform(*ends))
+        return self.fitted(float(np.exp(drawn)) if self.scale == "log" else drawn, down=True)
+
+    def fitted(self, number: float, *, down: bool = False) -> GeneValue:
+        """Return the nearest allowed value of an int or float gene; an int is rounded, `down` always to the lower."""
+        if self.kind == "int":
+            number = math.floor(number) if down else round(number)
+            return int(min(max(number, self.low), self.high))
+        return _canonical_float(min(max(number, self.low), self.high))
 
     def perturb(self, value: GeneValue, rng: np.random.Generator) -> GeneValue:
         """Draw a neighbour of `value`: a step of polynomial mutation, an int by at least one, or another choice."""
@@ -156,6 +196,22 @@ class GeneSpec:
         if self.kind == "int":
             return int(whole_beyond(before, moved, high)[0])
         return _canonical_float(float(moved[0]))
+
+
+def on_scale(values: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where values stand on the scale of their gene: its logarithm after `shift`, nan for a linear scale."""
+    shift = np.broadcast_to(shift, values.shape)
+    places = values.copy()
+    np.log(values + shift, out=places, where=~np.isnan(shift))
+    return places
+
+
+def off_scale(places: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values that stand at these places of their scale."""
+    shift = np.broadcast_to(shift, places.shape)
+    values = places.copy()
+    np.exp(places, out=values, where=~np.isnan(shift))
+    return np.asarray(values - np.nan_to_num(shift))
 
 
 def _canonical_float(number: float) -> float:

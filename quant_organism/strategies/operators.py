@@ -29,7 +29,10 @@ def default_genome(family: str) -> Genome:
 
 
 def random_genome(rng: np.random.Generator, family: str | None = None, *, generation: int = 0) -> Genome:
-    """Draw every gene uniformly from its bounds, and the family from those that evolve when none is given."""
+    """Draw every gene uniformly from its bounds, whatever its prior, and the family from those that evolve by default.
+
+    A search draws by `GenomeSampler`; this reaches every corner of what is allowed.
+    """
     if family is None:
         names = evolving_families()
         family = names[int(rng.integers(len(names)))]
@@ -42,7 +45,8 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
 
     Each shared gene takes part with probability one half: numbers by simulated binary crossover, ints then rounded up
     or down at the odds of their fraction; choices change places; structures exchange parts. Two families share the
-    numbers that are common to their kind alone, one that ranks assets and one that does not nothing.
+    numbers that are common to their kind alone, one that ranks assets and one that does not nothing. Genes on a log
+    scale cross and mutate by ratios.
 
     Parameters
     ----------
@@ -57,16 +61,18 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
     common = np.where(layout.ranks[a.kind] == layout.ranks[b.kind], layout.common[a.kind], 0)
     shared = layout.present[a.kind] & (kin[:, None] | (np.arange(layout.low.shape[1]) < common[:, None]))
     where = shared & (rng.random(shared.shape) < _CROSSED_SHARE)
-    low, high, ints = layout.low[a.kind], layout.high[a.kind], where & layout.whole[a.kind]
-    first, second = simulated_binary_crossover(a.numbers, b.numbers, low, high, eta=eta, where=where, rng=rng)
+    where &= a.numbers != b.numbers
+    low, high, ints = layout.low_place[a.kind], layout.high_place[a.kind], where & layout.whole[a.kind]
+    one, other = simulated_binary_crossover(a.places, b.places, low, high, eta=eta, where=where, rng=rng)
+    first, second = a.moved(one, where), b.moved(other, where)
     first[ints], second[ints] = whole_near(first[ints], rng), whole_near(second[ints], rng)
     first_others, second_others = list(a.others), list(b.others)
     for row in np.flatnonzero(kin):
         for spec in layout.others[a.kind[row]]:
             if rng.random() < _CROSSED_SHARE:
-                one, other = _exchanged(spec, a.others[row][spec.name], b.others[row][spec.name], rng)
-                first_others[row] = first_others[row] | {spec.name: one}
-                second_others[row] = second_others[row] | {spec.name: other}
+                left, right = _exchanged(spec, a.others[row][spec.name], b.others[row][spec.name], rng)
+                first_others[row] = first_others[row] | {spec.name: left}
+                second_others[row] = second_others[row] | {spec.name: right}
     return (
         replace(a, numbers=first, others=tuple(first_others)),
         replace(b, numbers=second, others=tuple(second_others)),
@@ -78,7 +84,8 @@ def mutate(
 ) -> GeneRows:
     """Move each gene with probability `rate`.
 
-    Numbers move by polynomial mutation, ints by at least one; choices become another choice, structures a neighbour.
+    Numbers move by polynomial mutation on their scale, ints by at least one; choices become another choice, structures
+    a neighbour.
 
     Parameters
     ----------
@@ -100,10 +107,10 @@ def mutate(
     chosen = some_of(np.concatenate([layout.present[kind], beside], axis=1), rate, at_least_one, rng)
     width = layout.low.shape[1]
     where, beside = chosen[:, :width], chosen[:, width:]
-    low, high = layout.low[kind], layout.high[kind]
-    numbers = polynomial_mutation(rows.numbers, low, high, eta=eta, where=where, rng=rng)
+    low, high = layout.low_place[kind], layout.high_place[kind]
+    numbers = rows.moved(polynomial_mutation(rows.places, low, high, eta=eta, where=where, rng=rng), where)
     ints = where & layout.whole[kind]
-    numbers[ints] = whole_beyond(rows.numbers[ints], numbers[ints], high[ints])
+    numbers[ints] = whole_beyond(rows.numbers[ints], numbers[ints], layout.high[kind][ints])
     others = list(rows.others)
     for row, place in np.argwhere(beside):
         spec = layout.others[kind[row]][place]

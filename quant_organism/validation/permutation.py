@@ -21,6 +21,7 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution import (
     EdgeEvidence,
     EvolutionSpec,
+    GenomeSource,
     choose_candidates,
     composition,
     default_families,
@@ -85,7 +86,8 @@ class SearchOnNulls:
         evaluator = Evaluator(threads=self.threads)
         where = {"workers": self.workers, "batch_seconds": self.batch_seconds}
         with open_executor(self.executor, panel, self.costs, evaluator, **where) as executor:  # type: ignore[arg-type]
-            found = search(self.spec, self.spec.families or (), executor, seed=seed)
+            source = GenomeSource(panel, self.costs, evaluator)
+            found = search(self.spec, self.spec.families or (), executor, source=source, seed=seed)
         candidates = choose_candidates(found.trials, self.spec, panel, self.costs, evaluator)
         statistics = {COMMITTEE: math.nan, **{f"{_CHAMPION}{k + 1}": math.nan for k in range(self.spec.champions)}}
         if candidates:

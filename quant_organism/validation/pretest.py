@@ -1,7 +1,9 @@
 """Is there anything to find? Random strategies on the market and on copies of it in which nothing can be found.
 
-The question comes before any search: if a few hundred random strategies of all families do no better here than where
-nothing is to be found, a search would find its own luck. It costs one evaluation of the same strategies per copy.
+The question comes before any search: if a few random strategies of each family do no better here than where nothing is
+to be found, a search would find its own luck. On each copy they are drawn afresh, from the priors of that copy and by
+the same random numbers, and turned away where they hardly trade or cost too much there: the market and its copies are
+treated alike, so the p-value is exact.
 
 Two statistics look at different things. The best family's ensemble (the mean of all its strategies, none chosen) sees
 an edge that assets share. The mean Sharpe ratio of the best hundredth of all units, a unit being a strategy on all
@@ -21,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluation, Evaluator
-from quant_organism.evolution import EdgeEvidence
+from quant_organism.evolution import EdgeEvidence, GenomeSource
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import MIN_DAYS, Panel
-from quant_organism.strategies import Genome, get_family, random_genome
+from quant_organism.strategies import Genome, get_family
 from quant_organism.validation.draws import Statistics, in_order
 from quant_organism.validation.nulls import draw_null
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
@@ -58,7 +60,7 @@ class PretestResult:
     draws, undefined
         Copies that were looked at, and those of them on which the statistic was undefined; they count as lower.
     genomes
-        Random strategies, the same on every copy.
+        Random strategies on the market and on every copy.
     best_family
         The family whose ensemble stands out most.
     ensemble_sharpe
@@ -133,10 +135,11 @@ class RandomStrategies:
     min_trades: int
     seed: int
 
-    def population(self) -> list[Genome]:
-        """Return the strategies."""
+    def population(self, panel: Panel) -> list[Genome]:
+        """Return the strategies that are drawn for the market itself or for a copy, from the same random numbers."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_STREAM,)))
-        return [random_genome(rng, self.families[i % len(self.families)]) for i in range(self.genomes)]
+        turns = [self.families[place % len(self.families)] for place in range(self.genomes)]
+        return GenomeSource(panel, self.costs, Evaluator(threads=self.threads)).draw(turns, rng)[0]
 
     def __call__(self, draw: int) -> Statistics:
         """Return the statistics on the market itself (draw 0) or on a copy."""
@@ -144,9 +147,8 @@ class RandomStrategies:
         if draw:
             seed = np.random.SeedSequence(self.seed, spawn_key=(_STREAM, draw))
             panel = draw_null(panel, "mean_preserving", seed, charge_funding=self.costs.charge_funding)
-        return statistics(
-            Evaluator(threads=self.threads).evaluate(self.population(), panel, self.costs), self.min_trades
-        )
+        population = self.population(panel)
+        return statistics(Evaluator(threads=self.threads).evaluate(population, panel, self.costs), self.min_trades)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ class PretestTable(Table, dataset="edge_pretest", partitions=BY_CYCLE, written_b
         pl.Float64(), "share of the copies on which the statistic was lower", unit="fraction", nullable=True
     )
     draws = Column(pl.Int64(), "copies of the market that were looked at", unit="copies", nullable=True)
-    genomes = Column(pl.Int64(), "random strategies, the same on every copy", unit="genomes", nullable=True)
+    genomes = Column(pl.Int64(), "random strategies on the market and on every copy", unit="genomes", nullable=True)
     best_family = Column(pl.String(), "family whose ensemble stands out most", nullable=True)
     top_sharpe = Column(pl.Float64(), "mean of the best units on the market itself", unit=_SHARPE, nullable=True)
     sentence = Column(pl.String(), "the answer in a sentence, or why there is none")

@@ -23,6 +23,7 @@ from quant_organism.evolution.archive import (
 )
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.tables import ArchiveTable
 from quant_organism_tests.panels import trending_panel
 
@@ -30,7 +31,8 @@ from quant_organism_tests.panels import trending_panel
 @pytest.fixture(scope="module")
 def trials(panel, spec, costs, evaluator):
     executor = ThreadExecutor(panel, costs, evaluator)
-    return search(spec, spec.families, executor, seed=np.random.SeedSequence(3)).trials
+    source = GenomeSource(panel, costs, evaluator)
+    return search(spec, spec.families, executor, source=source, seed=np.random.SeedSequence(3)).trials
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from quant_organism.evolution.candidates import choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import BatchFailure
 from quant_organism.evolution.proposers import CmaEs, RandomSearch, Tpe
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.strategies import default_genome, get_family
 
 FAMILIES = ("atr_stop_loss", "composite", "donchian_breakout", "ema_crossover", "funding_rate_carry", "rsi_filter")
@@ -19,7 +20,10 @@ EVALUATIONS = 130
 def searched(name, panel, spec, costs, *, seed=3, threads=2, **more):
     executor = ThreadExecutor(panel, costs, Evaluator(threads=threads))
     sequence = np.random.SeedSequence(seed)
-    return baseline_search(name, spec, FAMILIES, executor, seed=sequence, evaluations=EVALUATIONS, **more)
+    source = GenomeSource(panel, costs, Evaluator(threads=threads))
+    return baseline_search(
+        name, spec, FAMILIES, executor, source=source, seed=sequence, evaluations=EVALUATIONS, **more
+    )
 
 
 @pytest.fixture(scope="module", params=BASELINES)
@@ -35,14 +39,17 @@ def told():
 @pytest.fixture(scope="module")
 def result(name, panel, spec, costs, told):
     told.clear()
-    return searched(name, panel, spec, costs, on_measured=lambda number, done: told.append((number, done)))
+    return searched(
+        name, panel, spec, costs, on_measured=lambda number, done, seen: told.append((number, done, seen.hash))
+    )
 
 
-def test_each_evaluation_is_of_another_genome_and_all_are_counted(result, told):
+def test_each_evaluation_is_of_another_genome_and_all_are_counted(result, told, panel):
     hashes = [genome.hash for genome in result.trials.genomes] + [flaw.hash for flaw in result.rejected]
     assert len(hashes) == len(set(hashes)) == result.spent.evaluations == EVALUATIONS
-    assert [genome for _, done in told for part in done for genome in part.genomes] == list(result.trials.genomes)
-    assert [number for number, _ in told] == sorted({number for number, _ in told})
+    assert [genome for _, done, _ in told for part in done for genome in part.genomes] == list(result.trials.genomes)
+    assert [number for number, _, _ in told] == sorted({number for number, _, _ in told})
+    assert {seen for _, _, seen in told} == {panel.hash}
 
 
 def test_equal_seeds_give_equal_trials_on_any_number_of_threads(name, panel, spec, costs, result):
@@ -74,14 +81,17 @@ def test_the_same_final_choice_can_be_made(result, panel, spec, costs, evaluator
     assert champion.committee.members[0].genome == best
 
 
-def test_lost_batches_end_a_search_that_gets_nothing_measured(name, spec):
+def test_lost_batches_end_a_search_that_gets_nothing_measured(name, spec, panel, costs, evaluator):
     class Broken:
         workers = 1
 
         def measure(self, batches):
             yield 0, BatchFailure("the worker ran out of memory")
 
-    found = baseline_search(name, spec, FAMILIES, Broken(), seed=np.random.SeedSequence(0), evaluations=50)
+    source = GenomeSource(panel, costs, evaluator)
+    found = baseline_search(
+        name, spec, FAMILIES, Broken(), source=source, seed=np.random.SeedSequence(0), evaluations=50
+    )
     assert (len(found.trials), found.spent.evaluations) == (0, 0)
     assert found.stopped_by == "nothing new could be measured"
     assert {batch.reason for batch in found.lost} == {"the worker ran out of memory"}
@@ -106,9 +116,10 @@ def best_after(proposer, evaluations, target):
 
 
 @pytest.mark.parametrize("make", [CmaEs, lambda families, rng: Tpe(families, rng, 30)], ids=["cmaes", "tpe"])
-def test_a_bowl_over_the_genes_of_one_family_is_descended(make):
+def test_a_bowl_over_the_genes_of_one_family_is_descended(make, panel, costs, evaluator):
     families, target = ("ema_crossover", "rsi_filter"), default_genome("ema_crossover")
-    by_chance = best_after(RandomSearch(families, np.random.default_rng(0)), 200, target)
+    source = GenomeSource(panel, costs, evaluator)
+    by_chance = best_after(RandomSearch(families, source, np.random.default_rng(0)), 200, target)
     assert best_after(make(families, np.random.default_rng(0)), 200, target) < 0.7 * by_chance
 
 

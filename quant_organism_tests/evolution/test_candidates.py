@@ -6,6 +6,7 @@ import pytest
 from quant_organism.evolution.candidates import ORIGINS, WITHOUT_EVIDENCE, EdgeEvidence, choose_candidates, composition
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
+from quant_organism.evolution.source import GenomeSource
 
 MODES = tuple(ORIGINS)
 
@@ -13,7 +14,8 @@ MODES = tuple(ORIGINS)
 @pytest.fixture(scope="module")
 def trials(panel, spec, costs, evaluator):
     executor = ThreadExecutor(panel, costs, evaluator)
-    return search(spec, spec.families, executor, seed=np.random.SeedSequence(3)).trials
+    source = GenomeSource(panel, costs, evaluator)
+    return search(spec, spec.families, executor, source=source, seed=np.random.SeedSequence(3)).trials
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_organism.evolution.islands import Island, family_groups
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.evolution.islands import FIRST_SHARE, Island, family_groups, favourites
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import METRICS, TrialBook, Trials
 from quant_organism.evolution.variation import ModelMenu, Offspring
 from quant_organism.strategies import default_genome, get_family, random_genome
+from quant_organism_tests.panels import trending_panel
 
 FAMILIES = ("ema_crossover", "rsi_filter")
 SPEC = EvolutionSpec(families=FAMILIES, islands=1, population=16, generations=8, restart_after=3)
+SOURCE = GenomeSource(trending_panel(days=40), Costs(), Evaluator(threads=1))
 
 
 def new_island(spec: EvolutionSpec = SPEC, seed: int = 1) -> Island:
     menu = ModelMenu(FAMILIES, 2, np.random.default_rng(0))
-    return Island(0, FAMILIES, spec, menu, lambda rows: float(-rows.min(initial=0.0)), np.random.default_rng(seed))
+    return Island(
+        0, FAMILIES, spec, menu, SOURCE, lambda rows: float(-rows.min(initial=0.0)), np.random.default_rng(seed)
+    )
 
 
 def measured(offspring, generation, sharpe, behaviour=None) -> Trials:
@@ -49,8 +55,10 @@ def measured(offspring, generation, sharpe, behaviour=None) -> Trials:
 
 def founded(island: Island) -> tuple[TrialBook, set[str]]:
     book, asked = TrialBook(2), set()
-    founders = island.ask(book, 0, asked)
-    island.tell(book, book.add(measured(founders, 0, np.arange(len(founders)))), 0)
+    for _ in range(2):
+        founders = island.ask(book, 0, asked)
+        island.tell(book, book.add(measured(founders, 0, len(book) + np.arange(len(founders)))), 0)
+    assert not island.vacant
     island.close(book)
     return book, asked
 
@@ -64,11 +72,27 @@ def test_every_family_founds_an_island_and_every_island_has_two_families(n_famil
     assert all(len(set(group)) == len(group) >= min(2, n_families) for group in groups)
 
 
-def test_founders_come_from_the_families_in_turn_and_take_all_seats():
-    founders = new_island().ask(TrialBook(2), 0, set())
-    assert [founder.genome.family for founder in founders] == list(FAMILIES) * 8
-    assert {founder.operator for founder in founders} == {"founder"}
-    assert all(founder.parents == () for founder in founders)
+def test_most_founders_come_from_the_families_in_turn_and_the_others_from_the_best_of_them():
+    island, book, asked = new_island(), TrialBook(2), set()
+    first = island.ask(book, 0, asked)
+    assert len(first) == round(FIRST_SHARE * 16)
+    assert [founder.genome.family for founder in first] == (list(FAMILIES) * 8)[: len(first)]
+    assert {founder.operator for founder in first} == {"founder"}
+    sharpe = [2.0 if founder.genome.family == "rsi_filter" else 1.0 for founder in first]
+    island.tell(book, book.add(measured(first, 0, sharpe)), 0)
+    second = island.ask(book, 0, asked)
+    assert len(second) == 16 - len(first)
+    assert {(founder.genome.family, founder.operator) for founder in second} == {("rsi_filter", "favoured")}
+    assert all(founder.parents == () for founder in first + second)
+
+
+def test_families_are_ranked_by_their_two_best_and_a_quarter_is_favoured():
+    book, rng = TrialBook(2), np.random.default_rng(0)
+    names = [name for name in ("ema_crossover", "rsi_filter", "donchian_breakout", "vwap_reversion") for _ in range(3)]
+    offspring = [Offspring(random_genome(rng, name), (), "founder") for name in names]
+    # One lucky genome is beaten by two good ones.
+    book.add(measured(offspring, 0, [3.0, -9.0, -9.0, 1.0, 1.0, 1.0, 2.0, 1.9, -9.0, 0.0, 0.0, 0.0]))
+    assert favourites(book) == ["donchian_breakout"]
 
 
 def test_a_brood_leaves_the_elite_its_seats():
@@ -108,9 +132,10 @@ def test_trials_that_behave_alike_take_one_seat_and_the_elder_keeps_it():
     island = new_island()
     book, asked = TrialBook(2), set()
     founders = island.ask(book, 0, asked)
-    island.tell(book, book.add(measured(founders, 0, np.ones(16), behaviour=np.arange(16) // 4)), 0)
-    assert island.members.tolist() == [0, 4, 8, 12]
-    assert island.vacant == 12
+    assert len(founders) == 9
+    island.tell(book, book.add(measured(founders, 0, np.ones(9), behaviour=np.arange(9) // 3)), 0)
+    assert island.members.tolist() == [0, 3, 6]
+    assert island.vacant == 13
 
 
 def test_a_worse_family_keeps_its_floor_in_the_first_half_and_no_longer():
@@ -118,7 +143,7 @@ def test_a_worse_family_keeps_its_floor_in_the_first_half_and_no_longer():
         island = new_island()
         book, asked = TrialBook(2), set()
         founders = island.ask(book, 0, asked)
-        sharpe = np.array([5.0 if f.genome.family == "ema_crossover" else -5.0 for f in founders]) + np.arange(16) / 99
+        sharpe = [(5.0 if f.genome.family == "ema_crossover" else -5.0) + k / 99 for k, f in enumerate(founders)]
         island.tell(book, book.add(measured(founders, 0, sharpe)), 0)
         rng = np.random.default_rng(9)
         newborn = [Offspring(random_genome(rng, "ema_crossover"), (), "immigrant") for _ in range(16)]

@@ -16,6 +16,7 @@ from quant_organism.evolution.measuring import BatchFailure, Workbench
 from quant_organism.evolution.objectives import objective_matrix, objectives_named
 from quant_organism.evolution.records import read_candidates
 from quant_organism.evolution.search import search
+from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import NO_PARENT, Trials
 from quant_organism.strategies import default_genome, random_genome
@@ -109,7 +110,8 @@ def test_another_seed_gives_another_search(panel, spec, costs, evaluator, result
 def test_every_trial_is_listed_once_and_counted(panel, spec, costs, evaluator):
     told: list[tuple[int, int]] = []
 
-    def count_them(generation, evaluations):
+    def count_them(generation, evaluations, seen):
+        assert seen is panel
         told.append((generation, sum(len(evaluation.genomes) for evaluation in evaluations)))
 
     result = evolve(panel, spec, costs, evaluator, seed=3, on_measured=count_them)
@@ -279,6 +281,7 @@ def ticking(panel, spec, costs, evaluator):
             spec.model_copy(update=budget),
             RULES,
             bench,
+            source=GenomeSource(panel, costs, evaluator),
             seed=np.random.SeedSequence(3),
             clock=lambda: 3600.0 * next(hours),
         )
@@ -315,6 +318,7 @@ def test_what_hours_cut_short_is_incomplete_and_goes_on_without_them_to_the_same
             limited,
             limited.families or (),
             executor,
+            source=GenomeSource(panel, costs, evaluator),
             seed=np.random.SeedSequence(3),
             on_generation=checkpoint.save,
             clock=lambda: 3600.0 * next(hours),

@@ -1,4 +1,4 @@
-"""Bounds, defaults and warm-ups of all families are those of a table that changes only on purpose."""
+"""Bounds, priors, defaults and warm-ups of all families are those of a table that changes only on purpose."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ DECLARED = Path(__file__).with_name("declared_genes.txt")
 
 def of_gene(gene: GeneSpec) -> str:
     bounds = "|".join(gene.choices) if gene.kind == "choice" else f"{gene.low} to {gene.high}"
-    return f"  {gene.name} {gene.kind} {gene.default!r} of {bounds} in {gene.unit}"
+    return f"  {gene.name} {gene.kind} {gene.default!r} of {bounds} in {gene.unit}, drawn {gene.drawn_from}"
 
 
 def of_family(family: StrategyFamily) -> Iterator[str]:

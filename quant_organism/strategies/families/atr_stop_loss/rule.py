@@ -11,6 +11,7 @@ from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.extremes import CLOSE_BREAKOUT
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volatility import ATR, LOG_ATR_RATIO
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -28,7 +29,9 @@ class AtrStopLoss(StrategyFamily):
             kind="int",
             default=14,
             low=5,
-            high=30,
+            high=120,
+            scale="log",
+            prior=RangePrior(20, 120),
             unit="bars",
             description="period of the average true range, and of the entry channel of closes",
         ),
@@ -38,6 +41,7 @@ class AtrStopLoss(StrategyFamily):
             default=2.0,
             low=1.0,
             high=4.0,
+            prior=RangePrior(2.0, 4.0),
             unit="x average true range",
             description="distance of the first stop from the entry close",
         ),
@@ -47,6 +51,7 @@ class AtrStopLoss(StrategyFamily):
             default=3.0,
             low=0.5,
             high=5.0,
+            prior=RangePrior(2.5, 5.0),
             unit="x average true range",
             description="distance of the trailing stop from the best close",
         ),

@@ -10,6 +10,7 @@ from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.dispersion import BANDWIDTH_RANK, Z_SCORE
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -27,7 +28,9 @@ class BollingerBands(StrategyFamily):
             kind="int",
             default=20,
             low=10,
-            high=40,
+            high=160,
+            scale="log",
+            prior=RangePrior(20, 160),
             unit="bars",
             description="window of mean and deviation",
         ),
@@ -37,6 +40,7 @@ class BollingerBands(StrategyFamily):
             default=2.0,
             low=1.0,
             high=2.5,
+            prior=RangePrior(1.5, 2.5),
             unit="standard deviations",
             description="distance of the bands from the mean",
         ),

@@ -12,6 +12,7 @@ from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.extremes import PREVIOUS_HIGH, PREVIOUS_LOW
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volume import PREVIOUS_MEAN_VOLUME
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -23,7 +24,15 @@ class DonchianBreakout(StrategyFamily):
     columns = ("high", "low", "close", "volume")
     own_genes = (
         GeneSpec(
-            name="channel_period", kind="int", default=20, low=10, high=55, unit="bars", description="entry channel"
+            name="channel_period",
+            kind="int",
+            default=20,
+            low=10,
+            high=168,
+            scale="log",
+            prior=RangePrior(20, 168),
+            unit="bars",
+            description="entry channel",
         ),
         GeneSpec(
             name="breakout_threshold",
@@ -31,6 +40,8 @@ class DonchianBreakout(StrategyFamily):
             default=0.001,
             low=0.0,
             high=0.02,
+            scale="log",
+            prior=RangePrior(1e-4, 0.006),
             unit="fraction of price",
             description="how far beyond the channel a close must be",
         ),
@@ -40,6 +51,7 @@ class DonchianBreakout(StrategyFamily):
             default=1.0,
             low=0.0,
             high=3.0,
+            prior=RangePrior(0.0, 1.5),
             unit="x mean volume of the channel's bars",
             description="least volume of the breaking bar; 0 is off",
         ),
@@ -49,6 +61,7 @@ class DonchianBreakout(StrategyFamily):
             default=2,
             low=0,
             high=10,
+            prior=RangePrior(0, 4),
             unit="bars",
             description="bars that must close beyond the broken level before entry; 0 enters at once",
         ),
@@ -67,6 +80,7 @@ class DonchianBreakout(StrategyFamily):
             default=0.5,
             low=0.25,
             high=1.0,
+            prior=RangePrior(0.4, 1.0),
             unit="fraction of the channel",
             description="length of the exit channel",
         ),

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import IndicatorBank, row_of
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.ema_crossover.kernel import ema_crossover_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.indicators.averages import EMA, RATE_OF_CHANGE
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.priors import QuantilePrior
 from quant_organism.strategies.targets import Targets
+
+
+def _change(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    return np.abs(row_of(bars, RATE_OF_CHANGE, genes["fast_ema_period"]))
+
+
+def _gap(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    fast, slow = (row_of(bars, EMA, genes[name]) for name in ("fast_ema_period", "slow_ema_period"))
+    return np.abs(fast / slow - 1.0)
 
 
 class EmaCrossover(StrategyFamily):
@@ -26,7 +38,8 @@ class EmaCrossover(StrategyFamily):
             kind="int",
             default=12,
             low=5,
-            high=15,
+            high=40,
+            scale="log",
             unit="bars",
             description="period of the fast average, also the span of the momentum test",
         ),
@@ -35,7 +48,8 @@ class EmaCrossover(StrategyFamily):
             kind="int",
             default=26,
             low=18,
-            high=34,
+            high=120,
+            scale="log",
             unit="bars",
             description="period of the slow average",
         ),
@@ -45,6 +59,7 @@ class EmaCrossover(StrategyFamily):
             default=0.005,
             low=0.0,
             high=0.05,
+            prior=QuantilePrior(_change, "abs(change)", ("fast_ema_period",), 0.3, 0.95),
             unit="fraction",
             description="least rate of change over the fast period",
         ),
@@ -54,6 +69,7 @@ class EmaCrossover(StrategyFamily):
             default=0.001,
             low=0.0,
             high=0.02,
+            prior=QuantilePrior(_gap, "abs(gap)", ("fast_ema_period", "slow_ema_period"), 0.0, 0.8),
             unit="fraction",
             description="least gap between the averages",
         ),
@@ -62,6 +78,11 @@ class EmaCrossover(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar on which the slow average exists."""
         return int(genes["slow_ema_period"]) - 1
+
+    def repair(self, genes: Genes) -> dict[str, GeneValue]:
+        """Return genes whose fast average is the faster one."""
+        fast, slow = sorted((int(genes["fast_ema_period"]), int(genes["slow_ema_period"])))
+        return {**genes, "fast_ema_period": fast, "slow_ema_period": max(slow, fast + 1)}
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name both averages and the rate of change."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import IndicatorBank, row_of
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.funding_rate_carry.kernel import funding_rate_carry_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.averages import MEAN_FUNDING_RATE
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.priors import QuantilePrior, RangePrior
 from quant_organism.strategies.targets import Targets
+
+
+def _mean_rate(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    return np.abs(row_of(bars, MEAN_FUNDING_RATE, genes["funding_persistence"]))
 
 
 class FundingRateCarry(StrategyFamily):
@@ -30,11 +37,23 @@ class FundingRateCarry(StrategyFamily):
             default=0.00003,
             low=0.000005,
             high=0.0005,
+            scale="log",
+            prior=QuantilePrior(
+                _mean_rate, "abs(mean rate over `funding_persistence`)", ("funding_persistence",), 0.5, 0.97
+            ),
             unit="fraction per hour",
             description="least expected rate, of either sign, that is worth a position",
         ),
         GeneSpec(
-            name="carry_duration", kind="int", default=24, low=1, high=72, unit="hours", description="longest hold"
+            name="carry_duration",
+            kind="int",
+            default=24,
+            low=1,
+            high=72,
+            scale="log",
+            prior=RangePrior(12, 72),
+            unit="hours",
+            description="longest hold",
         ),
         GeneSpec(
             name="rate_momentum",
@@ -51,6 +70,7 @@ class FundingRateCarry(StrategyFamily):
             default=0.5,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.0, 0.6),
             unit="x threshold",
             description="a position ends when the mean rate it receives falls below this",
         ),
@@ -60,6 +80,7 @@ class FundingRateCarry(StrategyFamily):
             default=4,
             low=1,
             high=24,
+            scale="log",
             unit="hours",
             description="window of the mean rate",
         ),

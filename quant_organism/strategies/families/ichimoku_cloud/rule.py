@@ -7,9 +7,10 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.ichimoku_cloud.kernel import ichimoku_cloud_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.indicators.extremes import MIDRANGE
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.priors import MultiplePrior, RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -26,7 +27,9 @@ class IchimokuCloud(StrategyFamily):
             kind="int",
             default=9,
             low=7,
-            high=12,
+            high=48,
+            scale="log",
+            prior=RangePrior(10, 48),
             unit="bars",
             description="window of the fast line",
         ),
@@ -35,7 +38,9 @@ class IchimokuCloud(StrategyFamily):
             kind="int",
             default=26,
             low=20,
-            high=34,
+            high=136,
+            scale="log",
+            prior=MultiplePrior("tenkan_period", 2.6, 3.0),
             unit="bars",
             description="window of the slow line, also the displacement of cloud and lagging comparison",
         ),
@@ -44,7 +49,9 @@ class IchimokuCloud(StrategyFamily):
             kind="int",
             default=52,
             low=40,
-            high=80,
+            high=320,
+            scale="log",
+            prior=MultiplePrior("kijun_period", 2.1, 2.4),
             unit="bars",
             description="window of the cloud's slow side",
         ),
@@ -54,6 +61,7 @@ class IchimokuCloud(StrategyFamily):
             default=0.6,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.4, 1.0),
             unit="weight",
             description="weight of price against the cloud; the two lines have the rest",
         ),
@@ -63,6 +71,7 @@ class IchimokuCloud(StrategyFamily):
             default=0.4,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.0, 0.4),
             unit="weight",
             description="weight of the lagging comparison against both",
         ),
@@ -71,6 +80,11 @@ class IchimokuCloud(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar with a whole cloud in force."""
         return int(genes["senkou_span_b_period"]) + int(genes["kijun_period"]) - 1
+
+    def repair(self, genes: Genes) -> dict[str, GeneValue]:
+        """Return genes whose windows stand in their order."""
+        names = ("tenkan_period", "kijun_period", "senkou_span_b_period")
+        return {**genes, **dict(zip(names, sorted(int(genes[name]) for name in names), strict=True))}
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the middle lines of all three windows."""

@@ -5,17 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import IndicatorBank, row_of
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.nadaraya_watson.kernel import nadaraya_watson_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.indicators.averages import KERNEL_REGRESSION
+from quant_organism.strategies.indicators.averages import EMA, KERNEL_REGRESSION
 from quant_organism.strategies.indicators.indicator import Needs, pair
 from quant_organism.strategies.indicators.volatility import VOLATILITY_RATIO
+from quant_organism.strategies.priors import QuantilePrior, RangePrior
 from quant_organism.strategies.targets import Targets
 
 KERNELS = ("gaussian", "epanechnikov")
 """In the order of `averages.GAUSSIAN` and `averages.EPANECHNIKOV`."""
+
+
+def _slope(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    # An average of the same memory stands in for the regression, which costs a hundred times more.
+    average, half = row_of(bars, EMA, genes["bandwidth"]), (genes["bandwidth"] + 1) // 2
+    return np.abs(average[half:] / average[:-half] - 1.0)
 
 
 class NadarayaWatson(StrategyFamily):
@@ -31,6 +39,8 @@ class NadarayaWatson(StrategyFamily):
             default=10,
             low=3,
             high=40,
+            scale="log",
+            prior=RangePrior(5, 40),
             unit="bars",
             description="width of the kernel; the slope is taken over half of it",
         ),
@@ -48,6 +58,7 @@ class NadarayaWatson(StrategyFamily):
             default=0.003,
             low=0.0,
             high=0.02,
+            prior=QuantilePrior(_slope, "abs(change of an EMA over half of `bandwidth`)", ("bandwidth",), 0.5, 0.97),
             unit="fraction",
             description="least change of the line over half the bandwidth",
         ),

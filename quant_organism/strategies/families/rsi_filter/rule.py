@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import IndicatorBank, row_of
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.rsi_filter.kernel import rsi_filter_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.oscillators import RSI, RSI_DIVERGENCE
+from quant_organism.strategies.priors import NeutralPrior, QuantilePrior
 from quant_organism.strategies.targets import Targets
 
 TREND_MODE = 1
 """Index of trend_filter among the choices of operation_mode."""
+
+
+def _index(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    return row_of(bars, RSI, genes["rsi_period"])
 
 
 class RsiFilter(StrategyFamily):
@@ -26,7 +33,14 @@ class RsiFilter(StrategyFamily):
     memory = "direction"
     own_genes = (
         GeneSpec(
-            name="rsi_period", kind="int", default=14, low=5, high=30, unit="bars", description="period of the index"
+            name="rsi_period",
+            kind="int",
+            default=14,
+            low=5,
+            high=30,
+            scale="log",
+            unit="bars",
+            description="period of the index",
         ),
         GeneSpec(
             name="oversold_threshold",
@@ -34,6 +48,7 @@ class RsiFilter(StrategyFamily):
             default=30.0,
             low=15.0,
             high=35.0,
+            prior=QuantilePrior(_index, "the index", ("rsi_period",), 0.01, 0.12, tail="lower"),
             unit="RSI points",
             description="long at or below",
         ),
@@ -43,6 +58,7 @@ class RsiFilter(StrategyFamily):
             default=70.0,
             low=65.0,
             high=85.0,
+            prior=QuantilePrior(_index, "the index", ("rsi_period",), 0.88, 0.99, tail="upper"),
             unit="RSI points",
             description="short at or above",
         ),
@@ -51,6 +67,7 @@ class RsiFilter(StrategyFamily):
             kind="choice",
             default="reversion",
             choices=("reversion", "trend_filter"),
+            prior=NeutralPrior("reversion", 0.9),
             unit="mode",
             description="trend_filter takes longs only above the average of five periods, shorts only below",
         ),

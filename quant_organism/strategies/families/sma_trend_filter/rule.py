@@ -11,6 +11,7 @@ from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.trend import CLOSES_ABOVE_SMA, CLOSES_BELOW_SMA, EFFICIENCY_RATIO
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -28,6 +29,7 @@ class SmaTrendFilter(StrategyFamily):
             default=50,
             low=10,
             high=80,
+            scale="log",
             unit="bars",
             description="period of the fast average",
         ),
@@ -37,6 +39,7 @@ class SmaTrendFilter(StrategyFamily):
             default=200,
             low=100,
             high=300,
+            scale="log",
             unit="bars",
             description="period of the slow average",
         ),
@@ -55,6 +58,7 @@ class SmaTrendFilter(StrategyFamily):
             default=0.4,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.0, 0.7),
             unit="x 0.5 of efficiency ratio",
             description="least straightness of the move at entry",
         ),
@@ -64,6 +68,7 @@ class SmaTrendFilter(StrategyFamily):
             default=0.5,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.0, 0.8),
             unit="share of closes",
             description="least share of closes beyond the fast average at entry",
         ),

@@ -11,6 +11,7 @@ from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs, pair
 from quant_organism.strategies.indicators.oscillators import STOCHASTIC_CROSSING, STOCHASTIC_DIVERGENCE, STOCHASTIC_K
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 
@@ -27,7 +28,9 @@ class StochasticOscillator(StrategyFamily):
             kind="int",
             default=14,
             low=5,
-            high=30,
+            high=120,
+            scale="log",
+            prior=RangePrior(20, 120),
             unit="bars",
             description="window of highs and lows, also of the divergence",
         ),
@@ -36,7 +39,9 @@ class StochasticOscillator(StrategyFamily):
             kind="int",
             default=3,
             low=2,
-            high=7,
+            high=20,
+            scale="log",
+            prior=RangePrior(3, 20),
             unit="bars",
             description="smoothing of %D",
         ),
@@ -46,6 +51,7 @@ class StochasticOscillator(StrategyFamily):
             default=80.0,
             low=70.0,
             high=90.0,
+            prior=RangePrior(78.0, 90.0),
             unit="points of %K",
             description="zone for shorts, exit of longs",
         ),
@@ -55,6 +61,7 @@ class StochasticOscillator(StrategyFamily):
             default=20.0,
             low=10.0,
             high=30.0,
+            prior=RangePrior(10.0, 22.0),
             unit="points of %K",
             description="zone for longs, exit of shorts",
         ),
@@ -64,6 +71,7 @@ class StochasticOscillator(StrategyFamily):
             default=0.5,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.0, 0.6),
             unit="x 20 points of %K",
             description="widens the zone when price and %K diverge",
         ),

@@ -10,6 +10,7 @@ from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volatility import LOG_RETURN_DEVIATION
+from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
 
 HOURS_PER_YEAR = 8760.0
@@ -29,7 +30,9 @@ class VolatilityScaling(StrategyFamily):
             kind="int",
             default=20,
             low=10,
-            high=40,
+            high=150,
+            scale="log",
+            prior=RangePrior(30, 150),
             unit="bars",
             description="short window of volatility and direction; the long one is four times as long",
         ),
@@ -66,6 +69,7 @@ class VolatilityScaling(StrategyFamily):
             default=0.3,
             low=0.0,
             high=1.0,
+            prior=RangePrior(0.6, 1.0),
             unit="weight",
             description="weight of the long window's direction against the short one's",
         ),

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.bank import IndicatorBank, row_of
+from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.vwap_reversion.kernel import vwap_reversion_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.trend import EFFICIENCY_RATIO
 from quant_organism.strategies.indicators.volume import PREVIOUS_MEAN_VOLUME, VWAP, VWAP_DEVIATION
+from quant_organism.strategies.priors import QuantilePrior, RangePrior
 from quant_organism.strategies.targets import Targets
+
+
+def _distance(bars: AssetBars, genes: Genes) -> NDArray[np.float64]:
+    return np.abs(bars.close / row_of(bars, VWAP, genes["vwap_period"]) - 1.0)
 
 
 class VwapReversion(StrategyFamily):
@@ -28,6 +35,8 @@ class VwapReversion(StrategyFamily):
             default=50,
             low=10,
             high=200,
+            scale="log",
+            prior=RangePrior(20, 200),
             unit="bars",
             description="window of weighted price, mean volume and efficiency ratio",
         ),
@@ -37,6 +46,7 @@ class VwapReversion(StrategyFamily):
             default=0.008,
             low=0.0,
             high=0.03,
+            prior=QuantilePrior(_distance, "abs(close / weighted price - 1)", ("vwap_period",), 0.5, 0.97),
             unit="fraction of weighted price",
             description="least distance of the close",
         ),
@@ -46,6 +56,7 @@ class VwapReversion(StrategyFamily):
             default=1.0,
             low=0.0,
             high=2.5,
+            prior=RangePrior(0.0, 1.2),
             unit="x mean volume of the window before",
             description="least volume of the entering bar; 0 is off",
         ),
@@ -55,6 +66,7 @@ class VwapReversion(StrategyFamily):
             default=2.0,
             low=0.5,
             high=4.0,
+            prior=RangePrior(0.5, 2.5),
             unit="volume-weighted standard deviations",
             description="least distance of the close",
         ),
