@@ -26,6 +26,7 @@ app = typer.Typer(help="Market data: import them, list them, judge their quality
         "market.symbols",
         "market.interval",
         "market.repair",
+        "market.require_funding",
         "market.columns",
         "market.time_unit",
         "data_dir",
@@ -43,15 +44,25 @@ def import_data(
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
+        from quant_organism.errors import InputError
         from quant_organism.market.files import FileSource
+        from quant_organism.market.funding import UNKNOWN_FUNDING
         from quant_organism.orchestration.driver import Driver
 
         driver = Driver(settings, bars)
         days = driver.all_days()
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
-        driver.ingest(days)
         source = driver.source
         assert isinstance(source, FileSource)
+        names = settings.market.symbols or source.symbols()
+        unfunded = sorted({*names} - {*source.funding(names, days.first, days.last)["symbol"].unique()})
+        if unfunded and settings.market.require_funding:
+            raise InputError(
+                f"no funding of {', '.join(unfunded)}",
+                where=str(path),
+                remedy="put files of funding beside the candles, or leave out --require-funding",
+            )
+        driver.ingest(days)
         tallies = source.tally(settings.market.symbols, driver.interval, days.first, days.last)
     aside, notes = source.set_aside().height, source.notes()
     if as_json:
@@ -63,6 +74,7 @@ def import_data(
                 "last": days.last,
                 "set_aside": aside,
                 "notes": notes,
+                "without_funding": unfunded,
                 "read": sum(entry.read for entry in tallies),
                 "kept": sum(entry.kept for entry in tallies),
                 "files": [asdict(entry) for entry in tallies],
@@ -73,6 +85,11 @@ def import_data(
     _show_tallies(tallies)
     for note in notes:
         typer.echo(f"- {note}")
+    if unfunded:
+        typer.echo(
+            f"NO FUNDING of {', '.join(unfunded)}: perpetuals pay it. Where it is unknown, accounts are charged "
+            f"{UNKNOWN_FUNDING:.5%} an hour, long or short; --require-funding refuses such markets."
+        )
     if aside:
         typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
     follow = f"data quality --market {source.market} --interval {driver.interval}"
@@ -164,13 +181,15 @@ def quality(
         print_json({"market": held.market, "interval": held.interval, "scores": scores, "worst_days": days.to_dicts()})
         return
     print_table(
-        ("part", "bars expected", "defective", "score", "reasons"),
-        [(s["of"], s["expected"], s["defective"], s["score"], s["reasons"]) for s in scores],
+        ("part", "bars expected", "defective", "score", "funding known", "reasons"),
+        [(s["of"], s["expected"], s["defective"], s["score"], s["funding"], s["reasons"]) for s in scores],
         title=f"{held.market} at {held.interval}, {held.first} to {held.last}",
     )
     if days.height:
         shown = days.select("day", "symbol", "bars", "expected", "score", "reasons")
         print_table(shown.columns, shown.iter_rows(), title="Worst days")
+    for sentence in summary.funding_gaps():
+        typer.echo(sentence)
 
 
 @app.command("migrate", cls=options.with_settings("data_dir"))

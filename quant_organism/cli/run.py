@@ -79,6 +79,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "deployed": [decision["id"] for decision in outcome.deployed],
         "decisions": outcome.decisions.to_dicts(),
         "luck": outcome.luck,
+        "funding": outcome.funding,
         "stopped": outcome.stopped,
         "report": {file.name: str(file) for file in sorted(outcome.report.iterdir())},
     }
@@ -111,7 +112,7 @@ def _show(outcome: "CycleOutcome") -> None:
             [(s["candidate"], s["origin"], f"{s['stage']} {s['gate']}", s["reason"]) for s in outcome.stopped],
             title="Stopped at their first gate",
         )
-    for sentence in outcome.luck:
+    for sentence in (*outcome.luck, *outcome.funding):
         typer.echo(sentence)
     for file in sorted(outcome.report.iterdir()):
         typer.echo(f"{_CALLED.get(file.name, file.name):<12} {file}")

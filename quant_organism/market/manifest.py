@@ -9,9 +9,10 @@ import polars as pl
 
 from quant_organism.errors import IntegrityError
 from quant_organism.market.lake import Lake
-from quant_organism.market.panel import Panel, build_panel
+from quant_organism.market.panel import FUNDING_RUN_IN, Panel, build_panel
 from quant_organism.market.quality import assess
 from quant_organism.market.schema import TIMESTAMP, Interval
+from quant_organism.market.tables import FundingTable, PanelTable
 
 
 def assess_candles(
@@ -32,10 +33,13 @@ def assess_candles(
     candles = lake.read("candles", market=market, interval=interval.name, start=start, end=end)
     held = [day for day in lake.days("set_aside", market=market) if start <= day <= end]
     set_aside = lake.read("set_aside", market=market, start=held[0], end=held[-1]) if held else None
+    settlements = lake.table(FundingTable)
+    paid = [day for day in settlements.days(market=market) if start - FUNDING_RUN_IN <= day <= end]
+    funding = settlements.read(market=market, start=paid[0], end=paid[-1]) if paid else FundingTable.empty()
     if symbols is not None:
         chosen = pl.col("symbol").is_in(symbols)
         candles, set_aside = candles.filter(chosen), None if set_aside is None else set_aside.filter(chosen)
-    return assess(candles, interval, set_aside=set_aside)
+    return assess(candles, interval, set_aside=set_aside, funding=funding)
 
 
 def describe_panel(panel: Panel, assessment: pl.DataFrame) -> pl.DataFrame:
@@ -52,20 +56,23 @@ def describe_panel(panel: Panel, assessment: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         One row per symbol: `symbol`, `first_bar`, `last_bar` (UTC), `bars`, `coverage` (share of valid bars between
-        the two), `score` (data quality), and, the same in every row, `panel_days` and `panel_hash`.
+        the two), `score` (data quality), `funding` (share of bars with a known rate), and, the same in every row,
+        `panel_days` and `panel_hash`.
     """
     rows = []
     for column, symbol in enumerate(panel.symbols):
         valid = np.flatnonzero(panel.valid[:, column])
         first, last = int(valid[0]), int(valid[-1])
         moments = [datetime.fromtimestamp(int(panel.times[bar]) / 1000, UTC) for bar in (first, last)]
-        rows.append((symbol, *moments, len(valid), len(valid) / (last - first + 1)))
+        funded = float(np.isfinite(panel.funding_rate[valid, column]).mean())
+        rows.append((symbol, *moments, len(valid), len(valid) / (last - first + 1), funded))
     schema: dict[str, Any] = {
         "symbol": pl.Utf8,
         "first_bar": TIMESTAMP,
         "last_bar": TIMESTAMP,
         "bars": pl.Int64,
         "coverage": pl.Float64,
+        "funding": pl.Float64,
     }
     scores = assessment.group_by("symbol").agg(score=1.0 - pl.col("defective").sum() / pl.col("expected").sum())
     return (
@@ -74,6 +81,7 @@ def describe_panel(panel: Panel, assessment: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             panel_days=pl.lit(panel.n_bars // panel.interval.bars_per_day, pl.Int64), panel_hash=pl.lit(panel.hash)
         )
+        .select(PanelTable.schema.names())
     )
 
 

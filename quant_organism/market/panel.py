@@ -24,7 +24,8 @@ MAX_LOOKBACK_DAYS: Final = 730
 """Days that a panel looks back at most, unless more are asked for."""
 
 _INDEX_RUN_IN: Final = timedelta(hours=MAX_AGE_HOURS)
-_FUNDING_RUN_IN: Final = timedelta(days=2)  # for the rate in force, and its period, at the first bar
+FUNDING_RUN_IN: Final = timedelta(days=2)
+"""What is read of funding before a panel, for the rate in force, and its period, at the first bar."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,8 @@ class Panel:
         (T, N) float64; NaN where not valid. Volume in base units.
     funding_rate
         (T, N) float64, fraction per HOUR in force and known at the bar's close, carried forward from the last
-        settlement; NaN before an asset's first one.
+        settlement, the mean of those in a bar that holds several; NaN where unknown: before an asset's first one, and
+        where two that were due have not come.
     funding_paid
         (T, N) float64, sum of the settlement fractions that a holder through the bar pays at stamps in (open, close].
     valid
@@ -287,9 +289,9 @@ def build_panel(
             remedy="see what is wrong with the data: quant-organism data quality",
         )
     settlements, published = lake.table(FundingTable), lake.table(SentimentTable)
-    held = [day for day in settlements.days(market=market) if start - _FUNDING_RUN_IN <= day <= end]
+    held = [day for day in settlements.days(market=market) if start - FUNDING_RUN_IN <= day <= end]
     funding = settlements.read(market=market, start=held[0], end=held[-1]) if held else FundingTable.empty()
-    rate, paid = align_funding(funding, names, times, interval)
+    rate, paid = align_funding(funding, names, times, interval, usable)
     index = [day for day in published.days(market=market) if start - _INDEX_RUN_IN <= day <= end]
     sentiment = published.read(market=market, start=index[0], end=index[-1]) if index else SentimentTable.empty()
     return Panel.from_arrays(

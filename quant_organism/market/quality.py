@@ -12,9 +12,10 @@ from typing import Final
 import polars as pl
 
 from quant_organism.errors import InputError
+from quant_organism.market.funding import UNKNOWN_FUNDING, funding_coverage
 from quant_organism.market.row_rules import BAR_RULES
 from quant_organism.market.schema import MS_PER_DAY, TIMESTAMP, Interval
-from quant_organism.market.tables import REASONS, CandleQualityTable, DefectTable
+from quant_organism.market.tables import REASONS, CandleQualityTable, DefectTable, FundingTable
 
 MIN_QUALITY: Final = 0.95
 
@@ -109,15 +110,22 @@ def assess(
     set_aside: pl.DataFrame | None = None,
     listed: Listed | None = None,
     as_of: datetime | None = None,
+    funding: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Score every day of every symbol; parameters as `defects`.
+
+    Parameters
+    ----------
+    funding
+        By `FundingTable`, also of the days before; None: what is known of funding is not looked at.
 
     Returns
     -------
     DataFrame
         One row per (day, symbol) with a bar expected, sorted: `day`, `symbol`, `bars` (there), `expected`,
         `defective` (expected bars with any defect), `score` = 1 - defective / expected, one count per reason of
-        `REASONS`, and `reasons`, the counts above 0 as text.
+        `REASONS`, `reasons`, the counts above 0 as text, and `funding`, the share of its bars on which the funding
+        rate is known (null where it was not looked at or there is no bar); it does not touch the score.
     """
     if candles.is_empty():
         return CandleQualityTable.empty()
@@ -130,8 +138,11 @@ def assess(
         pl.col("timestamp").filter(on_grid).n_unique().cast(pl.Int64).alias("defective"),
         *[(pl.col("reason") == reason).sum().cast(pl.Int64).alias(reason) for reason in REASONS],
     )
+    rates = candles.clear() if funding is None else candles
+    known = funding_coverage(rates, FundingTable.empty() if funding is None else funding, interval)
     return (
-        per_day.join(bars, on=["symbol", "day"], how="left")
+        per_day.join(known, on=["symbol", "day"], how="left")
+        .join(bars, on=["symbol", "day"], how="left")
         .join(counts, on=["symbol", "day"], how="left")
         .with_columns(pl.col("bars", "defective", *REASONS).fill_null(0))
         .rechunk()
@@ -248,12 +259,13 @@ def _grid(bars: pl.DataFrame, interval: Interval, listed: Listed | None) -> pl.D
 
 @dataclass(frozen=True)
 class Score:
-    """The quality of a part of the market, each bar weighing the same."""
+    """The quality of a part of the market, each bar weighing the same; `funding` is the share of bars with a rate."""
 
     of: str
     expected: int
     defective: int
     reasons: str
+    funding: float | None
 
     @property
     def score(self) -> float:
@@ -282,13 +294,29 @@ class QualitySummary:
     symbols: tuple[Score, ...]
     days: tuple[Score, ...]
 
-    def blocking_reasons(self, min_quality: float = MIN_QUALITY) -> list[str]:
+    def funding_gaps(self, least: float = MIN_QUALITY) -> list[str]:
+        """Return a sentence on symbols whose funding is known on a smaller share of their bars than `least`."""
+        poor = [(symbol.of, symbol.funding) for symbol in self.symbols if (symbol.funding or 0.0) < least]
+        if any(symbol.funding is None for symbol in self.symbols):
+            return []
+        without = sorted(name for name, share in poor if not share)
+        partly = [f"Funding of {name} is known on {share:.2%} of its bars" for name, share in sorted(poor) if share]
+        named = [f"No funding of {', '.join(without)} is known", *partly] if without else partly
+        return [
+            f"{what}: a perpetual pays it, so accounts are charged {UNKNOWN_FUNDING:.5%} an hour, long or short, where "
+            "it is unknown."
+            for what in named
+        ]
+
+    def blocking_reasons(self, min_quality: float = MIN_QUALITY, *, require_funding: bool = False) -> list[str]:
         """Return why nothing should be evolved on these bars, one sentence each; empty where all is well.
 
         Parameters
         ----------
         min_quality
             Least score in [0, 1] of all bars, of the newest day, and of each symbol over its life.
+        require_funding
+            Whether funding, too, has to be known on that share of each symbol's bars.
         """
         parts = [
             (self.overall, "repair the data or choose other symbols"),
@@ -300,7 +328,7 @@ class QualitySummary:
             f"defective ({part.reasons}); {remedy}."
             for part, remedy in parts
             if part.score < min_quality
-        ]
+        ] + (self.funding_gaps(min_quality) if require_funding else [])
 
 
 def summarise(assessment: pl.DataFrame) -> QualitySummary:
@@ -326,9 +354,13 @@ def summarise(assessment: pl.DataFrame) -> QualitySummary:
 def _scores(assessment: pl.DataFrame, key: str) -> tuple[Score, ...]:
     sums = (
         assessment.group_by(of=pl.col(key).cast(pl.String))
-        .agg(pl.col("expected", "defective", *REASONS).sum())
+        .agg(
+            pl.col("expected", "defective", *REASONS).sum(),
+            funding=(pl.col("funding") * pl.col("bars")).sum()
+            / pl.col("bars").filter(pl.col("funding").is_not_null()).sum(),
+        )
         .sort(-pl.col("defective") / pl.col("expected"), "of")
         .rechunk()
-        .select("of", "expected", "defective", reasons=_reasons_text())
+        .select("of", "expected", "defective", reasons=_reasons_text(), funding=pl.col("funding").fill_nan(None))
     )
     return tuple(Score(**row) for row in sums.iter_rows(named=True))

@@ -68,7 +68,7 @@ class SetAsideTable(Table, dataset="set_aside", partitions=BY_MARKET, written_by
     detail = Column(pl.String(), "what was found, for a person")
 
 
-class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_CYCLE, written_by="market_panel"):
+class CandleQualityTable(Table, dataset="candle_quality", version=2, partitions=BY_CYCLE, written_by="market_panel"):
     """One symbol on one day of a cycle's panel, with a bar expected: how sound its bars are."""
 
     day = Column(pl.Date(), "the day", unit="UTC", key=True)
@@ -81,9 +81,16 @@ class CandleQualityTable(Table, dataset="candle_quality", partitions=BY_CYCLE, w
         {reason: Column(pl.Int64(), f"defects of the kind `{reason}`", unit="bars") for reason in REASONS}
     )
     reasons = Column(pl.String(), "the counts above 0, as text")
+    funding = Column(
+        pl.Float64(),
+        "share of its bars on which the funding rate is known; missing without bars and in older files",
+        unit="fraction",
+        nullable=True,
+        since=2,
+    )
 
 
-class PanelTable(Table, dataset="market_panel", partitions=BY_CYCLE, written_by="market_panel"):
+class PanelTable(Table, dataset="market_panel", version=2, partitions=BY_CYCLE, written_by="market_panel"):
     """One symbol of a cycle's panel."""
 
     symbol = Column(pl.String(), "the asset", key=True)
@@ -92,6 +99,13 @@ class PanelTable(Table, dataset="market_panel", partitions=BY_CYCLE, written_by=
     bars = Column(pl.Int64(), "valid bars", unit="bars")
     coverage = Column(pl.Float64(), "share of valid bars between the first and the last", unit="fraction")
     score = Column(pl.Float64(), "data quality of its bars", unit="fraction")
+    funding = Column(
+        pl.Float64(),
+        "share of its bars on which the funding rate is known; missing in older files",
+        unit="fraction",
+        nullable=True,
+        since=2,
+    )
     panel_days = Column(pl.Int64(), "length of the panel, the same in every row", unit="days")
     panel_hash = Column(pl.String(), "SHA-256 of the panel's arrays, the same in every row")
 

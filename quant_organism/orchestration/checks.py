@@ -32,15 +32,17 @@ def data_quality(
     day = date.fromisoformat(context.partition_key)
     assessment = read_at_hand(CandleQualityTable, day, market, lake, search, significance)
     summary = summarise(assessment)
-    reasons = summary.blocking_reasons(market.min_quality)
+    reasons = summary.blocking_reasons(market.min_quality, require_funding=market.require_funding)
+    sound = f"all {summary.overall.expected} bars score {summary.overall.score:.2%}"
     worst = assessment.filter(pl.col("score") < 1).sort("score", "day", "symbol")
     return dg.AssetCheckResult(
         passed=not reasons,
-        description="\n".join(reasons) or f"all {summary.overall.expected} bars score {summary.overall.score:.2%}",
+        description="\n".join(reasons or [sound, *summary.funding_gaps(market.min_quality)]),
         metadata={
             "score of all bars": number(summary.overall.score),
             "score of the newest day": number(summary.newest_day.score),
             "least accepted": market.min_quality,
+            "share of bars with known funding": number(summary.overall.funding or 0.0),
             "worst days": shown(worst.select("day", "symbol", "bars", "expected", "score", "reasons")),
         },
     )

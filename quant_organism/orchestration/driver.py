@@ -26,10 +26,11 @@ from quant_organism.evolution.tables import (
     ProgressTable,
 )
 from quant_organism.market.files import FileSource
+from quant_organism.market.quality import summarise
 from quant_organism.market.schema import Interval, choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
-from quant_organism.market.tables import PanelTable
+from quant_organism.market.tables import CandleQualityTable, PanelTable
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import explained
@@ -74,6 +75,8 @@ class CycleOutcome:
         Whether anything was searched at all.
     luck
         Whether there was anything to find, and whether what was found is more than luck, a sentence each.
+    funding
+        Sentences on symbols whose funding is not known throughout; empty where all is.
     report
         Folder of the report.
     """
@@ -87,6 +90,7 @@ class CycleOutcome:
     decisions: pl.DataFrame
     searched: bool
     luck: list[str]
+    funding: list[str]
     report: Path
 
     @property
@@ -338,6 +342,7 @@ class Driver:
             decisions=self._read(DecisionTable, day),
             searched=not self._read(PopulationTable, day).is_empty(),
             luck=sentences(self._read(PretestTable, day), self._read(SignificanceTable, day)),
+            funding=summarise(self._read(CandleQualityTable, day)).funding_gaps(self._settings.market.min_quality),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat() / cycle,
         )
 

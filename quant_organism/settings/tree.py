@@ -102,6 +102,9 @@ class MarketSettings(_Group):
         None, ge=0, description="Another market of the same world."
     )
     min_quality: Annotated[float, Flag(_MARKET)] = Field(0.95, ge=0, le=1, description="Least share of sound bars.")
+    require_funding: Annotated[bool, Flag(_MARKET)] = Field(
+        False, description="Refuse symbols whose funding is known on fewer bars than --min-quality says."
+    )
     repair: Annotated[bool, Flag(_MARKET)] = Field(
         False, description="Set unusable rows of files aside, and list them."
     )

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_organism.market.funding import align_funding, settlement_day
-from quant_organism.market.schema import Interval
+from quant_organism.market.funding import align_funding, funding_coverage, settlement_day
+from quant_organism.market.schema import TIMESTAMP, Interval
 from quant_organism_tests.market.frames import funding
 
 MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -76,10 +76,47 @@ def test_before_the_second_settlement_no_rate_is_known_but_the_first_is_paid() -
     np.testing.assert_array_equal(rate, [NAN, NAN, 0.3, 0.3])
 
 
-def test_a_long_bar_pays_the_sum_and_knows_the_last_rate() -> None:
+def test_a_long_bar_pays_the_sum_and_knows_the_mean_rate() -> None:
     rate, paid = aligned(hours(*range(9)), [1.0] * 8 + [3.0], n_bars=2, interval="4h")
     assert paid == [4.0, 6.0]
-    assert rate == [1.0, 3.0]
+    assert rate == [1.0, 1.5]
+
+
+def test_the_sign_of_a_day_is_that_of_its_mean_not_of_its_last_settlement() -> None:
+    rate, paid = aligned(hours(0, 8, 16, 24), [0.1, 0.8, 0.8, -0.8], n_bars=1, interval="1d")
+    assert paid == pytest.approx([0.8])
+    assert rate == pytest.approx([0.8 / 24])
+
+
+def test_a_rate_ages_out_once_two_settlements_are_missing() -> None:
+    rate, paid = aligned(hours(-8, 0, 8), [0.8, 0.8, 1.6], n_bars=40)
+    assert paid == [0.0] * 7 + [1.6] + [0.0] * 32
+    assert rate[:7] == [0.1] * 7
+    assert rate[7:24] == [0.2] * 17  # closes at 08:00 to 24:00: the settlement at 16:00 is missing, 24:00 just now
+    assert np.isnan(rate[24:]).all()
+    back, _ = aligned(hours(-8, 0, 8, 32), [0.8, 0.8, 1.6, 2.4], n_bars=40)
+    assert back[31:] == pytest.approx([0.3] * 9)
+
+
+def test_a_feed_of_hours_ages_out_in_long_bars_too() -> None:
+    rate, _ = aligned(hours(*range(-2, 9)), [1.0] * 11, n_bars=4, interval="4h")
+    np.testing.assert_array_equal(rate, [1.0, 1.0, NAN, NAN])
+
+
+def test_where_there_is_no_bar_a_rate_does_not_age() -> None:
+    times = int(MIDNIGHT.timestamp() * 1000) + np.arange(6) * 3_600_000
+    valid = np.array([True, True, True, False, True, False])[:, None]
+    frame = funding("A", hours(-1, 0, 1), [0.1, 0.1, 0.1])
+    rate, _ = align_funding(frame, ("A",), times, Interval.parse("1h"), valid)
+    np.testing.assert_array_equal(rate[:, 0], [0.1, 0.1, 0.1, 0.1, NAN, 0.1])
+
+
+def test_coverage_is_the_share_of_bars_with_a_known_rate() -> None:
+    stamps = [MIDNIGHT + timedelta(hours=hour) for hour in range(48)]
+    candles = pl.DataFrame({"symbol": ["A"] * 48 + ["B"] * 48, "timestamp": stamps * 2}).cast({"timestamp": TIMESTAMP})
+    settled = funding("A", hours(-1, 0, *range(1, 31)), [0.1] * 32)
+    found = funding_coverage(candles, settled, Interval.parse("1h")).sort("symbol", "day")
+    assert found["funding"].to_list() == [1.0, 8 / 24, 0.0, 0.0]  # the last settlement at 30:00 holds until 32:00
 
 
 def test_a_short_bar_pays_only_what_closes_it() -> None:

@@ -25,6 +25,7 @@ from quant_organism.backtest.account.plan import Plan
 from quant_organism.backtest.account.resting import LegLevels, plan_resting
 from quant_organism.backtest.costs import Costs
 from quant_organism.errors import InputError
+from quant_organism.market.funding import UNKNOWN_FUNDING
 
 Door = Callable[[AccountBook, object], None]
 """Books an event into an account, as `book` does."""
@@ -74,7 +75,7 @@ class FillModel:
     max_participation: float | None = DEFAULT_PARTICIPATION
     impact: float = 0.0
     charge_funding: bool = True
-    unknown_funding: float = 0.0000125
+    unknown_funding: float = UNKNOWN_FUNDING
 
     def __post_init__(self) -> None:
         for open_bps, stop_bps in ((self.open_slippage_bps, self.stop_slippage_bps), *self.own_slippage_bps.values()):

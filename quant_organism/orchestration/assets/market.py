@@ -139,6 +139,7 @@ def panel_of_the_day(
         "days": panel.n_bars // panel.interval.bars_per_day,
         "data quality": number(overall.score),
         "share of valid bars": number(float(panel.valid.mean())),
+        "share of bars with known funding": number(overall.funding or 0.0),
         "share of bars with a Fear & Greed index": number(float(np.isfinite(panel.fear_greed).mean())),
         "panel hash": panel.hash[:12],
         "symbols": table(manifest.drop(PanelTable.panel_hash, PanelTable.panel_days)),
