@@ -9,9 +9,13 @@ from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quant_organism.deployment import TraderDays
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.moves import Move
     from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.market import Lake
     from quant_organism.strategies import Genome
 
 _MEMBERS_SHOWN = 10
@@ -120,22 +124,20 @@ def archive(
     typer.echo(f"{id} is retired: {reason}")
 
 
-@app.command(cls=options.with_settings("data_dir"))
+@app.command(cls=options.with_settings("data_dir", "account"))
 def move(
     context: typer.Context,
     id: Id,
     stage: Annotated[str, typer.Argument(help="Where to: shadow, paper, testnet, canary, live, decaying, retired.")],
     reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
-    capital_share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="For a canary: share of the capital that it gets.")
-    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Say yes to a move, as a person: what is booked has to open it, else it says what is lacking."""
     from datetime import UTC, datetime
 
+    from quant_organism.deployment.booking import book_moves
     from quant_organism.deployment.lifecycle import records_of, rulings
-    from quant_organism.deployment.marks import book_moves, known_of
+    from quant_organism.deployment.marks import known_of
     from quant_organism.deployment.moves import approval
     from quant_organism.deployment.stages import STAGES, timestamp
     from quant_organism.errors import InputError
@@ -146,22 +148,25 @@ def move(
     if to is None:
         raise InputError(f"no stage {stage!r}", where="STAGE", remedy=f"use one of {', '.join(STAGES)}")
     repository = _repository(context)
-    lake = Lake(options.said(context).settings().data_dir / "lake")
+    settings = options.said(context).settings()
+    lake = Lake(settings.data_dir / "lake")
     document = repository.load(id)
     records = [approval(reason)]
     if to != "retired":
-        known = known_of(lake, repository, id, now=timestamp(datetime.now(UTC)))
+        known = known_of(
+            lake,
+            repository,
+            id,
+            now=timestamp(datetime.now(UTC)),
+            equity_usd=settings.account.equity_usd,
+            trader=_trader_days(lake, document.provenance.market, document.interval),
+        )
         numbers = {**known.numbers, "approved": 1.0}
-        if capital_share is not None:
-            numbers["capital_share"] = capital_share
         ways = rulings(document.stage, numbers, to=to)
         if ways:
             best = min(ways, key=lambda way: len(way.refusals))
-            said = {"approved": records[0].source}
-            records = [
-                record.model_copy(update={"source": said.get(record.kind, record.source)})
-                for record in records_of(best.rule, numbers, source=known.source, n=known.n)
-            ]
+            sources = {**known.sources, "approved": records[0].source}
+            records = list(records_of(best.rule, numbers, source=known.source, n=known.n, sources=sources))
     moved = repository.move(id, to, reason=reason, records=records, by="person")
     book_moves(lake, [moved], market=moved.provenance.market, interval=Interval.parse(moved.interval))
     if as_json:
@@ -229,7 +234,7 @@ def summary(context: typer.Context, as_json: options.Json = False) -> None:
         typer.echo(f"unreadable: {problem['path']}: {problem['what']}", err=True)
 
 
-@app.command(cls=options.with_settings("data_dir"))
+@app.command(cls=options.with_settings("data_dir", "account"))
 def performance(
     context: typer.Context,
     id: Id,
@@ -239,15 +244,24 @@ def performance(
     """Show what a strategy earned since its birth, the evidence of it, and what every next stage still asks for."""
     from datetime import UTC, datetime
 
+    from quant_organism.deployment.booking import read_rows
     from quant_organism.deployment.lifecycle import rulings
-    from quant_organism.deployment.marks import known_of, read_rows
+    from quant_organism.deployment.marks import known_of
     from quant_organism.deployment.stages import timestamp
     from quant_organism.deployment.tables import EvidenceDayTable
     from quant_organism.market.lake import Lake
 
-    lake, repository = Lake(options.said(context).settings().data_dir / "lake"), _repository(context)
+    settings = options.said(context).settings()
+    lake, repository = Lake(settings.data_dir / "lake"), _repository(context)
     document = repository.load(id)
-    known = known_of(lake, repository, id, now=timestamp(datetime.now(UTC)))
+    known = known_of(
+        lake,
+        repository,
+        id,
+        now=timestamp(datetime.now(UTC)),
+        equity_usd=settings.account.equity_usd,
+        trader=_trader_days(lake, document.provenance.market, document.interval),
+    )
     rows = read_rows(lake, EvidenceDayTable, market=document.provenance.market, interval=document.interval)
     own = rows.filter(rows[EvidenceDayTable.id] == id).sort("date")
     ways = rulings(document.stage, known.numbers)
@@ -273,15 +287,19 @@ def mark(
     as_json: options.Json = False,
 ) -> None:
     """Book what every watched strategy earned on each new day, and take the moves that the evidence opens."""
+    from functools import partial
+
     from quant_organism.deployment.marks import mark_all
     from quant_organism.market.lake import Lake
 
     settings = options.said(context).settings()
+    lake = Lake(settings.data_dir / "lake")
     found = mark_all(
-        Lake(settings.data_dir / "lake"),
+        lake,
         _repository(context),
         equity_usd=settings.account.equity_usd,
         through=options.parse_day(through),
+        trader=partial(_trader_days, lake),
     )
     rows = [
         (market, interval, len(one.days), one.rows, "\n".join(f"{day} {m.id}: {m.rule.name}" for day, m in one.moves))
@@ -373,6 +391,12 @@ def _repository(context: typer.Context) -> "StrategyRepository":
     from quant_organism.deployment.repository import StrategyRepository
 
     return StrategyRepository(options.said(context).settings().data_dir / "strategies")
+
+
+def _trader_days(lake: "Lake", market: str, interval: str) -> "Mapping[str, TraderDays]":
+    from quant_organism.trading import trader_days
+
+    return trader_days(lake, market=market, interval=interval)
 
 
 def _row(document: "StrategyConfig") -> dict[str, object]:

@@ -17,10 +17,10 @@ import polars as pl
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.documents import documents_frame
 from quant_organism.deployment.birth import birth_rows, born_documents, earned, scored_returns, survivors
+from quant_organism.deployment.booking import book_births, book_moves
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, pool_at
 from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
-from quant_organism.deployment.marks import book_births, book_moves
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import nearest_of
 from quant_organism.deployment.tables import AccountTable, DecisionTable, DocumentTable

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
     from quant_organism.deployment.tables import TABLES, AccountTable, DecisionTable, DocumentTable
+    from quant_organism.deployment.trader_days import TraderDay, TraderDays
 
 __all__ = [
     "DEPLOYED",
@@ -35,6 +36,8 @@ __all__ = [
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
+    "TraderDay",
+    "TraderDays",
     "accounts_frame",
     "all_documents",
     "birth_panel",
@@ -62,6 +65,8 @@ _HOMES = {
     "Provenance": "records",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",
+    "TraderDay": "trader_days",
+    "TraderDays": "trader_days",
     "accounts_frame": "executed",
     "all_documents": "deploy",
     "birth_panel": "executed",

@@ -186,6 +186,7 @@ def birth_rows(
                 BirthTable.trade_parity: numbers.get("trade_parity"),
                 BirthTable.perturbations: numbers.get("perturbations"),
                 BirthTable.near_living: entry["near_living"],
+                BirthTable.judged_from: first_unseen,
             }
         )
     return rows

@@ -24,6 +24,15 @@ WEALTH_FOR_THE_NIGHT_STRICT: Final = 2.679521
 
 WEALTH_FOR_PAPER: Final = 12.0
 WEALTH_FOR_MONEY: Final = 20.0
+WEALTH_TO_CHALLENGE: Final = 10.0
+"""Wealth of the bet on a pair from which on the newcomer takes the seat."""
+
+HARD_DRAWDOWN: Final = 0.2
+"""Loss from its highest equity that ends a strategy: twice the one at which an account closes everything."""
+
+LEAST_CANARY: Final = 0.01
+"""Share of the capital that a canary gets at least; more where the strategy needs more to be carried out."""
+
 FALSE_DISCOVERIES: Final = 0.2
 """q: share of false discoveries among those that reach full money."""
 
@@ -146,7 +155,7 @@ RULES: Final[tuple[MoveRule, ...]] = (
     MoveRule("shortfall", SEATED, "decaying", _needs(("shortfall", "above", 25.0))),
     MoveRule("size factor", SEATED, "decaying", _needs(("low_factor_days", "at least", 30))),
     MoveRule("drawdown", SEATED, "decaying", _needs(("drawdown_share", "above", 1.0))),
-    MoveRule("beaten by a twin", SEATED, "decaying", _needs(("challenger_wealth", "at least", 10.0))),
+    MoveRule("beaten by a twin", SEATED, "decaying", _needs(("challenger_wealth", "at least", WEALTH_TO_CHALLENGE))),
     MoveRule(
         "recovered",
         ("decaying",),
@@ -201,7 +210,7 @@ RULES: Final[tuple[MoveRule, ...]] = (
         "paper",
         (
             *_needs(
-                ("paired_wealth", "at least", 10.0),
+                ("paired_wealth", "at least", WEALTH_TO_CHALLENGE),
                 ("near_holder", "above", LIKE_SEATED),
                 ("near_holder", "at most", LIKE_LIVING),
             ),
@@ -307,7 +316,12 @@ def rulings(
 
 
 def records_of(
-    rule: MoveRule, numbers: Mapping[Kind, float], *, source: str, n: Mapping[Kind, int] | None = None
+    rule: MoveRule,
+    numbers: Mapping[Kind, float],
+    *,
+    source: str,
+    n: Mapping[Kind, int] | None = None,
+    sources: Mapping[Kind, str] | None = None,
 ) -> tuple[EvidenceRecord, ...]:
     """Return the records that a move by a rule carries: each number with its bound.
 
@@ -321,15 +335,17 @@ def records_of(
         Hash of the rows that the numbers come from.
     n
         How many observations a number rests on, 1 where nothing is said.
+    sources
+        Of the numbers that come from other rows.
     """
-    counts = n or {}
+    counts, others = n or {}, sources or {}
     return tuple(
         EvidenceRecord(
             kind=requirement.kind,
             value=numbers[requirement.kind],
             bound=requirement.bound,
             n=counts.get(requirement.kind, 1),
-            source=source,
+            source=others.get(requirement.kind, source),
         )
         for requirement in rule.requirements
         if requirement.kind in numbers

@@ -6,31 +6,31 @@ missing and leaves the rest as it is, byte by byte.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.account import committee_run
+from quant_organism.backtest.account import committee_run, day_starts
+from quant_organism.deployment.booking import append_rows, book_moves, read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import all_documents
-from quant_organism.deployment.lifecycle import records_of
-from quant_organism.deployment.live_evidence import LiveEvidence, Promise
+from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of
 from quant_organism.deployment.moves import Kind, source_of
-from quant_organism.deployment.pool import Life, TakenMove, night
+from quant_organism.deployment.pairs import PairedBets
+from quant_organism.deployment.pool import TakenMove, discoveries_from, night
 from quant_organism.deployment.repository import StrategyRepository
-from quant_organism.deployment.stages import DEPLOYED, timestamp
-from quant_organism.deployment.tables import BirthTable, EvidenceDayTable, MoveTable
-from quant_organism.errors import InputError, IntegrityError
+from quant_organism.deployment.stages import DEPLOYED, Stage, timestamp
+from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
+from quant_organism.deployment.trader_days import TraderDays
+from quant_organism.deployment.watched import WatchedStrategy, take_in, watched_strategies
+from quant_organism.errors import InputError
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.schema import MS_PER_DAY, Interval, day_start_ms
-from quant_organism.market.table import Table
 from quant_organism.market.tables import CandleTable
 
 HISTORY_DAYS: Final = 180
@@ -61,67 +61,6 @@ class Marked:
     moves: tuple[tuple[date, TakenMove], ...]
 
 
-@dataclass(eq=False)
-class _Strategy:
-    """A document, its birth, and its days so far."""
-
-    document: StrategyConfig
-    birth: Mapping[str, Any]
-    promise: Promise
-    evidence: LiveEvidence
-    rows: str = ""
-    last: date | None = None
-    stage: str = ""
-    returns: Mapping[date, float] = field(default_factory=dict)
-
-    @classmethod
-    def at_birth(cls, document: StrategyConfig, birth: Mapping[str, Any]) -> _Strategy:
-        promise = Promise(birth[BirthTable.deviation], birth[BirthTable.sharpe])
-        return cls(document, birth, promise, LiveEvidence.born(promise, birth[BirthTable.starting_wealth]))
-
-    def book(self, day: date, stage: str, net_return: float, source: str) -> dict[str, Any]:
-        """Take a day in and return its row."""
-        if (self.stage, stage) == ("decaying", "shadow"):
-            self.evidence = self.evidence.restarted()
-        self.evidence = self.evidence.after(net_return, self.promise)
-        said = f"{self.rows}|{self.document.id}|{day}|{stage}|{net_return!r}|{source}"
-        self.rows, self.last, self.stage = hashlib.sha256(said.encode()).hexdigest(), day, stage
-        state = self.evidence
-        return {
-            EvidenceDayTable.id: self.document.id,
-            EvidenceDayTable.stage: stage,
-            EvidenceDayTable.source: source,
-            EvidenceDayTable.recorded: net_return == net_return,
-            EvidenceDayTable.net_return: _known(net_return),
-            EvidenceDayTable.deviation: _known(state.deviation),
-            EvidenceDayTable.standardised: _known(state.standardised),
-            EvidenceDayTable.wealth: state.wealth,
-            EvidenceDayTable.fresh_wealth: state.fresh_wealth,
-            EvidenceDayTable.recent_sum: state.recent_sum,
-            EvidenceDayTable.shortfall: state.shortfall,
-            EvidenceDayTable.factor: state.factor,
-            EvidenceDayTable.fresh_days: state.fresh_days,
-            EvidenceDayTable.rows: self.rows,
-        }
-
-    def life(self, day: date) -> Life:
-        """Return it at the end of a day."""
-        known: dict[Kind, float] = {}
-        for kind in ("pretest_p", "search_p", "unseen_p", "trade_parity", "perturbations"):
-            if self.birth[kind] is not None:
-                known[kind] = self.birth[kind]
-        known["old_days"] = float(self.birth[BirthTable.credit] != "no old days")
-        return Life(
-            id=self.document.id,
-            stage=self.document.stage,
-            since=datetime.fromisoformat(self.document.entered_stage).toordinal(),
-            born=self.birth[BirthTable.first_day].toordinal(),
-            promise=self.promise,
-            evidence=self.evidence,
-            known=known,
-        )
-
-
 def mark_days(
     lake: Lake,
     repository: StrategyRepository,
@@ -132,7 +71,7 @@ def mark_days(
     equity_usd: float,
     costs: Costs | None = None,
     evaluator: Evaluator | None = None,
-    ledger: Mapping[str, Mapping[date, float]] | None = None,
+    trader: Mapping[str, TraderDays] | None = None,
 ) -> Marked:
     """Book every day that is not booked yet, and after each let every strategy take the way that it opens.
 
@@ -148,9 +87,9 @@ def mark_days(
         Of the account that runs each strategy alone.
     costs, evaluator
         Of the sleeves; keeps indicators from call to call.
-    ledger
-        Net daily returns that the trader has booked, by strategy: from paper on they stand in place of simulated ones,
-        and where a strategy has any, a day that is missing in them has no record.
+    trader
+        Days that the trader has booked, by strategy: from the first of them on they stand in place of simulated ones
+        while it is on paper or beyond, and a day that is missing in them has no record.
 
     Raises
     ------
@@ -159,40 +98,44 @@ def mark_days(
     """
     own_costs, engine = costs or Costs(), evaluator or Evaluator()
     where = {"market": market, "interval": interval.name}
-    strategies = _strategies(lake, repository, market, interval, through)
+    strategies = watched_strategies(lake, repository, market, interval, through, trader)
     stored = read_rows(lake, EvidenceDayTable, **where)
-    _take_in(strategies, stored)
+    take_in(strategies, stored)
     held = set(lake.table(CandleTable).days(**where))
     newest = max((one.last for one in strategies.values() if one.last is not None), default=date.min)
     todo = sorted(
         {
             day
             for one in strategies.values()
-            for day in _days(_next_day(one), through)
+            for day in _days(one.next_day, through)
             if day in held or day < max(held, default=date.min)
         }
     )
     for one in strategies.values():
-        if todo and _next_day(one) <= todo[-1] and _lives(one.document, _next_day(one)):
-            one.returns = _account_returns(one, lake, market, interval, todo[-1], equity_usd, own_costs, engine)
+        if todo and one.next_day <= todo[-1] and _lives(one.document, one.next_day):
+            one.returns, one.scales = _account(one, lake, market, interval, todo[-1], equity_usd, own_costs, engine)
+    bets = PairedBets()
     moves: list[tuple[date, TakenMove]] = []
     added = 0
     for day in todo:
         rows = []
-        for id, one in sorted(strategies.items()):
-            if _next_day(one) <= day and (stage := _lives(one.document, day)):
-                booked = (ledger or {}).get(id, {}) if stage not in ("shadow", "decaying") else {}
-                source = "ledger" if booked else "account"
-                rows.append(one.book(day, stage, (booked or one.returns).get(day, float("nan")), source))
-        added += _append(lake, EvidenceDayTable, rows, day, **where)
+        for _, one in sorted(strategies.items()):
+            if one.next_day <= day and (stage := _lives(one.document, day)):
+                rows.append(one.book(day, stage, *one.earned(day, stage)))
+        added += append_rows(lake, EvidenceDayTable, rows, day, **where)
         if day > newest:
-            moves += _move(strategies, repository, day, lake, market, interval, own_costs, engine)
+            moves += _move(strategies, repository, day, lake, market, interval, own_costs, engine, bets)
     book_moves(lake, all_documents(repository), market=market, interval=interval)
     return Marked(tuple(todo), added, tuple(moves))
 
 
 def mark_all(
-    lake: Lake, repository: StrategyRepository, *, equity_usd: float, through: date | None = None
+    lake: Lake,
+    repository: StrategyRepository,
+    *,
+    equity_usd: float,
+    through: date | None = None,
+    trader: Callable[[str, str], Mapping[str, TraderDays]] | None = None,
 ) -> dict[tuple[str, str], Marked]:
     """Mark every market that has strategies, up to its newest candles or an earlier day; by market and interval.
 
@@ -202,6 +145,8 @@ def mark_all(
         As for `mark_days`.
     through
         Last day; None: the newest of each market.
+    trader
+        Returns the days that the trader has booked in a market on bars of an interval, by strategy.
     """
     found = {}
     evaluator = Evaluator()
@@ -218,6 +163,7 @@ def mark_all(
                 through=last,
                 equity_usd=equity_usd,
                 evaluator=evaluator,
+                trader=trader(market, name) if trader else None,
             )
     return found
 
@@ -232,17 +178,37 @@ class Known:
         What the table of moves asks for, the days in its stage by the clock.
     n
         Observations that a number rests on.
-    source
-        Hash of its booked days.
+    source, sources
+        Hash of its booked days, and of other rows that a number comes from.
     """
 
     numbers: Mapping[Kind, float]
     n: Mapping[Kind, int]
     source: str
+    sources: Mapping[Kind, str]
 
 
-def known_of(lake: Lake, repository: StrategyRepository, id: str, *, now: str) -> Known:
+def known_of(
+    lake: Lake,
+    repository: StrategyRepository,
+    id: str,
+    *,
+    now: str,
+    equity_usd: float | None = None,
+    trader: Mapping[str, TraderDays] | None = None,
+) -> Known:
     """Return what is known of a strategy by its booked days.
+
+    Parameters
+    ----------
+    lake, repository, id
+        Births and days; the documents; who.
+    now
+        The moment.
+    equity_usd
+        Of the account that a canary would have a part of; none: what it asks for is not known.
+    trader
+        As for `mark_days`.
 
     Raises
     ------
@@ -253,96 +219,35 @@ def known_of(lake: Lake, repository: StrategyRepository, id: str, *, now: str) -
     """
     document = repository.load(id)
     market, interval = document.provenance.market, Interval.parse(document.interval)
-    strategies = _strategies(lake, repository, market, interval, date.max)
+    strategies = watched_strategies(lake, repository, market, interval, date.max, trader)
     if id not in strategies:
         raise InputError(
             "it was never watched, so nothing is booked of it", where=id, remedy="see why with: strategies show"
         )
     one = strategies[id]
-    _take_in({id: one}, read_rows(lake, EvidenceDayTable, market=market, interval=interval.name))
-    today = datetime.fromisoformat(timestamp(now)).toordinal()
-    numbers = one.life(date.min).numbers(today) | {"stage_days": document.days_in_stage(now)}
-    return Known(numbers, _counts(one.evidence.fresh_days), source_of(one.rows.encode()))
+    take_in(strategies, read_rows(lake, EvidenceDayTable, market=market, interval=interval.name))
+    day = datetime.fromisoformat(timestamp(now)).date()
+    lives = {name: other.life(day) for name, other in strategies.items()}
+    numbers = lives[id].numbers(day.toordinal()) | {"stage_days": document.days_in_stage(now)}
+    numbers["discovery"] = one.evidence.wealth / discoveries_from(lives, day.toordinal())
+    share = canary_share(document, equity_usd)
+    if share is not None:
+        numbers["capital_share"] = share
+    return Known(numbers, one.counts(day), source_of(one.rows.encode()), one.sources(day))
 
 
-def book_moves(lake: Lake, documents: Sequence[StrategyConfig], *, market: str, interval: Interval) -> int:
-    """Enter the moves of documents in the lake, those that are not there yet; return how many rows were added."""
-    by_day: dict[date, list[dict[str, Any]]] = {}
-    for document in documents:
-        if document.provenance.market != market or document.interval != interval.name:
-            continue
-        for move in document.history[1:]:
-            whole = {
-                MoveTable.id: document.id,
-                MoveTable.at: move.at,
-                MoveTable.start: move.from_stage,
-                MoveTable.end: move.to_stage,
-                MoveTable.rule: move.rule,
-                MoveTable.by: move.by,
-                MoveTable.reason: move.reason,
-            }
-            numbers = {record.kind: record for record in move.records}
-            by_day.setdefault(date.fromisoformat(move.at[:10]), []).extend(
-                whole | {"kind": kind, "value": r.value, "bound": r.bound, "n": r.n, "source": r.source}
-                for kind, r in numbers.items()
-            )
-            if not numbers:
-                empty = {"kind": "", "value": None, "bound": None, "n": 0, "source": ""}
-                by_day[date.fromisoformat(move.at[:10])].append(whole | empty)
-    where = {"market": market, "interval": interval.name}
-    return sum(_append(lake, MoveTable, rows, day, **where) for day, rows in sorted(by_day.items()))
+def canary_share(document: StrategyConfig, equity_usd: float | None) -> float | None:
+    """Return the share of the capital that a canary needs: the least there is, or what its smallest equity comes to.
+
+    None where the capital is not known, or no equity that was tried carries the strategy out.
+    """
+    if equity_usd is None or document.account is None or document.account.min_equity_usd is None:
+        return None
+    return max(LEAST_CANARY, document.account.min_equity_usd / equity_usd)
 
 
-def book_births(lake: Lake, rows: Sequence[Mapping[str, Any]], *, day: date, market: str, interval: Interval) -> int:
-    """Enter births of a cycle of a day in the lake, those that are not there yet; return how many were added."""
-    return _append(lake, BirthTable, rows, day, market=market, interval=interval.name)
-
-
-def read_rows(lake: Lake, table: type[Table], *, market: str, interval: str) -> pl.DataFrame:
-    """Return all rows of a table of a market with their `date`, none where there are none."""
-    stored = lake.table(table)
-    parts = [
-        stored.read_day(day, market=market, interval=interval).with_columns(pl.lit(day).alias("date"))
-        for day in stored.days(market=market, interval=interval)
-    ]
-    empty = table.empty().with_columns(pl.lit(None, dtype=pl.Date).alias("date"))
-    return pl.concat([empty, *parts])
-
-
-def _strategies(
-    lake: Lake, repository: StrategyRepository, market: str, interval: Interval, through: date
-) -> dict[str, _Strategy]:
-    documents = {document.id: document for document in all_documents(repository)}
-    births = read_rows(lake, BirthTable, market=market, interval=interval.name)
-    found: dict[str, _Strategy] = {}
-    for row in births.iter_rows(named=True):
-        id = row[BirthTable.id]
-        if id in documents and id not in found and row[BirthTable.first_day] <= through:
-            found[id] = _Strategy.at_birth(documents[id], row)
-    return found
-
-
-def _take_in(strategies: Mapping[str, _Strategy], stored: pl.DataFrame) -> None:
-    """Compute the evidence of stored days again, and compare it with what is stored."""
-    for row in stored.sort("date").iter_rows(named=True):
-        one = strategies.get(row[EvidenceDayTable.id])
-        if one is None:
-            continue
-        value = row[EvidenceDayTable.net_return]
-        again = one.book(
-            row["date"], row[EvidenceDayTable.stage], float("nan") if value is None else value, row["source"]
-        )
-        if any(again[name] != row[name] for name in (EvidenceDayTable.rows, EvidenceDayTable.wealth)):
-            raise IntegrityError(
-                f"the day {row['date']} of {one.document.id} is not what its days give: wealth {row['wealth']}, "
-                f"but {again[EvidenceDayTable.wealth]} follows",
-                where=f"{EvidenceDayTable.dataset}, {row['date']}",
-                remedy="bring the files of these days back from a copy",
-            )
-
-
-def _account_returns(
-    one: _Strategy,
+def _account(
+    one: WatchedStrategy,
     lake: Lake,
     market: str,
     interval: Interval,
@@ -350,8 +255,11 @@ def _account_returns(
     equity_usd: float,
     costs: Costs,
     evaluator: Evaluator,
-) -> dict[date, float]:
-    """Return the net return of every day since birth that has bars, of an account that trades the strategy alone."""
+) -> tuple[dict[date, float], dict[date, float]]:
+    """Return what an account that trades the strategy alone earned since its birth, and its risk scale, by day.
+
+    Days without bars are in neither.
+    """
     first = one.birth[BirthTable.first_day]
     panel = _panel(lake, market, interval, last, (last - first).days + 1 + HISTORY_DAYS, one.document.universe)
     start = int(np.searchsorted(panel.times, day_start_ms(first)))
@@ -361,11 +269,13 @@ def _account_returns(
     quoted = panel.valid.any(axis=1)
     days = panel.times // MS_PER_DAY * MS_PER_DAY
     has_bars = set(days[quoted].tolist())
-    return {
-        datetime.fromtimestamp(day / 1000, UTC).date(): float(value)
-        for day, value in zip(run.days.tolist(), run.daily_returns.tolist(), strict=True)
-        if day in has_bars
-    }
+    scales = run.path.scale[day_starts(run.path.times)]
+    returns, known = {}, {}
+    for day, value, scale in zip(run.days.tolist(), run.daily_returns.tolist(), scales.tolist(), strict=True):
+        if day in has_bars:
+            when = datetime.fromtimestamp(day / 1000, UTC).date()
+            returns[when], known[when] = float(value), float(scale)
+    return returns, known
 
 
 def _panel(lake: Lake, market: str, interval: Interval, last: date, days: int, universe: tuple[str, ...]) -> Panel:
@@ -375,7 +285,7 @@ def _panel(lake: Lake, market: str, interval: Interval, last: date, days: int, u
 
 
 def _move(
-    strategies: Mapping[str, _Strategy],
+    strategies: Mapping[str, WatchedStrategy],
     repository: StrategyRepository,
     day: date,
     lake: Lake,
@@ -383,6 +293,7 @@ def _move(
     interval: Interval,
     costs: Costs,
     evaluator: Evaluator,
+    bets: PairedBets,
 ) -> list[tuple[date, TakenMove]]:
     """Let the strategies take their ways after a day, and write them down."""
     at = timestamp(day + timedelta(days=1))
@@ -397,18 +308,17 @@ def _move(
             kept.update(_correlations(strategies, day, lake, market, interval, costs, evaluator))
         return kept.get((left, right))
 
+    def paired(newcomer: str, holder: str) -> float | None:
+        return bets.wealth((newcomer, holder), strategies[newcomer].days, strategies[holder].days)
+
     taken = []
-    for move in night(lives, alike, (day + timedelta(days=1)).toordinal())[1]:
+    for move in night(lives, alike, (day + timedelta(days=1)).toordinal(), paired=paired)[1]:
         one = strategies[move.id]
-        days = one.evidence.fresh_days
-        records = records_of(move.rule, move.numbers, source=source_of(one.rows.encode()), n=_counts(days))
+        source = source_of(one.rows.encode())
+        records = records_of(move.rule, move.numbers, source=source, n=one.counts(day), sources=one.sources(day))
         one.document = repository.move(move.id, move.rule.end, at=at, reason=_reason(move), records=records)
         taken.append((day, move))
     return taken
-
-
-def _counts(days: int) -> dict[Kind, int]:
-    return dict.fromkeys(("wealth", "fresh_wealth", "recent_sum", "shortfall", "size_factor", "fresh_days"), days)
 
 
 def _reason(move: TakenMove) -> str:
@@ -418,7 +328,7 @@ def _reason(move: TakenMove) -> str:
 
 
 def _correlations(
-    strategies: Mapping[str, _Strategy],
+    strategies: Mapping[str, WatchedStrategy],
     day: date,
     lake: Lake,
     market: str,
@@ -442,35 +352,11 @@ def _correlations(
     return found
 
 
-def _lives(document: StrategyConfig, day: date) -> str | None:
+def _lives(document: StrategyConfig, day: date) -> Stage | None:
     """Return the stage of a strategy on a day, none where it was not watched."""
     stage = document.stage_at(timestamp(day))
     return stage if stage in DEPLOYED else None
 
 
-def _next_day(one: _Strategy) -> date:
-    first: date = one.birth[BirthTable.first_day]
-    return first if one.last is None else one.last + timedelta(days=1)
-
-
 def _days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def _known(value: float) -> float | None:
-    return value if value == value else None
-
-
-def _append(
-    lake: Lake, table: type[Table], rows: Sequence[Mapping[str, Any]], day: date, *, market: str, interval: str
-) -> int:
-    """Add rows whose key a day does not have yet; those that are there stay as they are."""
-    if not rows:
-        return 0
-    stored = lake.table(table)
-    is_held = day in stored.days(market=market, interval=interval)
-    before = stored.read_day(day, market=market, interval=interval) if is_held else table.empty()
-    new = table.frame([dict(row) for row in rows]).join(before, on=list(table.key), how="anti")
-    if new.height:
-        stored.write(pl.concat([before, new]).sort(table.key), market=market, interval=interval, day=day)
-    return new.height

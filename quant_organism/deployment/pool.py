@@ -13,6 +13,7 @@ from quant_organism.deployment.lifecycle import (
     FALSE_DISCOVERIES,
     SEATED,
     WEALTH_FOR_MONEY,
+    WEALTH_TO_CHALLENGE,
     MoveRule,
     next_move,
 )
@@ -24,6 +25,9 @@ from quant_organism.validation.statistics.sequential import discovery_bound
 
 Alike = Callable[[str, str], float | None]
 """Correlation of the daily returns of two strategies; none where one of them does not vary."""
+
+Paired = Callable[[str, str], float | None]
+"""Wealth of the bet that the first does better than the second; none before their first day together."""
 
 _AT_BEST: Final[Mapping[Kind, float]] = {
     "near_living": -1.0,
@@ -124,6 +128,7 @@ def night(
     alike: Alike,
     today: int,
     *,
+    paired: Paired = lambda newcomer, holder: None,
     approves: Callable[[Life], MoveRule | None] = lambda life: None,
 ) -> tuple[dict[str, Life], list[TakenMove]]:
     """Let every living strategy take the way that its evidence opens; at most one each.
@@ -138,6 +143,8 @@ def night(
         Of two identities.
     today
         Number of the day.
+    paired
+        Of a standby and the holder of its seat; none: nobody challenges.
     approves
         The way that a person lets a strategy take; none: nobody is asked.
 
@@ -148,6 +155,8 @@ def night(
     """
     now, moves = dict(lives), []
     bound = discoveries_from(lives, today)
+    challenges = _challenges(lives, alike, paired, today)
+    challenged = dict(challenges.values())
     order = sorted(
         (life for life in lives.values() if life.stage in DEPLOYED),
         key=lambda life: (life.stage not in SEATED, -life.evidence.wealth, life.id),
@@ -156,6 +165,10 @@ def night(
         numbers = life.numbers(today)
         if life.evidence.wealth >= WEALTH_FOR_MONEY:
             numbers["discovery"] = life.evidence.wealth / bound
+        if life.id in challenges:
+            numbers["paired_wealth"] = challenges[life.id][1]
+        if life.id in challenged:
+            numbers["challenger_wealth"] = challenged[life.id]
         rule = next_move(life.stage, numbers)
         if life.stage == "shadow" and rule is None and next_move("shadow", {**numbers, **_AT_BEST}) is not None:
             numbers.update(around(life, now, alike).numbers)
@@ -166,6 +179,30 @@ def night(
             moves.append(TakenMove(life.id, life.stage, rule, numbers))
             now[life.id] = life.moved(rule.end, today)
     return now, moves
+
+
+def _challenges(lives: Mapping[str, Life], alike: Alike, paired: Paired, today: int) -> dict[str, tuple[str, float]]:
+    """Return the standbys that have won the bet against the holder of their seat and may take it: whom, and the bet.
+
+    Of several that would take the same seat the one that won most; a holder is not driven out for one that could not
+    sit down.
+    """
+    found: dict[str, tuple[str, float]] = {}
+    for newcomer in (life for life in lives.values() if life.stage == "shadow"):
+        for holder in (life for life in lives.values() if life.stage in SEATED):
+            wealth = paired(newcomer.id, holder.id)
+            if wealth is None or wealth < WEALTH_TO_CHALLENGE:
+                continue
+            seen = around(newcomer, {**lives, holder.id: holder.moved("decaying", today)}, alike)
+            numbers: dict[Kind, float] = {**newcomer.numbers(today), **seen.numbers, "paired_wealth": wealth}
+            rule = next_move("shadow", numbers)
+            if seen.holder == holder.id and rule is not None and rule.name in ("standby", "challenge"):
+                found[newcomer.id] = holder.id, wealth
+    best = {
+        holder: max((wealth, id) for id, (other, wealth) in found.items() if other == holder)
+        for holder, _ in found.values()
+    }
+    return {id: (holder, wealth) for holder, (wealth, id) in best.items()}
 
 
 def discoveries_from(lives: Mapping[str, Life], today: int) -> float:

@@ -89,7 +89,7 @@ class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, writ
     reason = Column(pl.String(), "why, in a sentence with numbers")
 
 
-class BirthTable(Table, dataset="births", partitions=BY_INTERVAL, written_by="deployed_configs"):
+class BirthTable(Table, dataset="births", partitions=BY_INTERVAL, written_by="deployed_configs", version=2):
     """One strategy that began to be watched: what its evidence starts from. Rows are never taken back."""
 
     id = Column(pl.String(), "identity of the strategy", key=True)
@@ -110,6 +110,13 @@ class BirthTable(Table, dataset="births", partitions=BY_INTERVAL, written_by="de
     trade_parity = Column(pl.Float64(), "share of its replays that made the backtest's trades", nullable=True)
     perturbations = Column(pl.Float64(), "share of the gates that shake it that it passed", nullable=True)
     near_living = Column(pl.Float64(), "largest correlation with a strategy that lived then; -1 with none")
+    judged_from = Column(
+        pl.Date(),
+        "first of the cycle's days that judged it: its returns from there on in `candidate_returns` are its promise; "
+        "missing in older files",
+        nullable=True,
+        since=2,
+    )
 
 
 class EvidenceDayTable(Table, dataset="evidence_days", partitions=BY_INTERVAL, written_by="evidence_days"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from quant_organism.trading.ledger import TraderLedger, ledger_path
     from quant_organism.trading.live import LiveExecution
+    from quant_organism.trading.performing import trader_days
     from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
     from quant_organism.trading.reading import MICRO_USD, HeldPosition, LedgerReader, TraderStatus, held_positions
     from quant_organism.trading.records import (
@@ -90,6 +91,7 @@ __all__ = [
     "TraderStatus",
     "held_positions",
     "ledger_path",
+    "trader_days",
 ]
 
 _HOMES = {
@@ -137,6 +139,7 @@ _HOMES = {
     "TraderStatus": "reading",
     "held_positions": "reading",
     "ledger_path": "ledger",
+    "trader_days": "performing",
 }
 
 # A look at the ledger shall not load what trades.

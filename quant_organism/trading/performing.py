@@ -11,7 +11,8 @@ from typing import Final
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import IOC, LIQUIDATED, STOP, FillModel
-from quant_organism.market import Interval, day_of
+from quant_organism.deployment import TraderDay
+from quant_organism.market import Interval, Lake, day_of
 from quant_organism.trading.breakers import LINES, LIQUIDATION, REJECTIONS
 from quant_organism.trading.reading import MICRO_USD, LedgerReader
 from quant_organism.trading.records import (
@@ -23,6 +24,7 @@ from quant_organism.trading.records import (
     LedgerSession,
     TradeDecision,
 )
+from quant_organism.trading.tables import LivePerformanceTable
 
 SENDING: Final = ("testnet", "mainnet")
 """Modes in which orders are sent, and books compared with a venue."""
@@ -191,6 +193,36 @@ class _SessionFacts:
                 return False
             state = is_unknown
         return not state
+
+
+def trader_days(lake: Lake, *, market: str, interval: str) -> dict[str, dict[date, tuple[TraderDay, ...]]]:
+    """Return the days that were exported of strategies that trade, by strategy.
+
+    Days that an earlier version exported are left out: they do not say what mode they were of.
+    """
+    stored = lake.table(LivePerformanceTable)
+    found: dict[str, dict[date, tuple[TraderDay, ...]]] = defaultdict(dict)
+    whole = Interval.parse(interval).bars_per_day
+    for day in stored.days(market=market, interval=interval):
+        for row in stored.read_day(day, market=market, interval=interval).iter_rows(named=True):
+            if row[LivePerformanceTable.role] != "trades" or row[LivePerformanceTable.mode] is None:
+                continue
+            booked = TraderDay(
+                account=row[LivePerformanceTable.account],
+                mode=row[LivePerformanceTable.mode],
+                is_whole=row[LivePerformanceTable.closes] == whole,
+                account_return=row[LivePerformanceTable.daily_return],
+                weight=row[LivePerformanceTable.weight],
+                closed_trades=row[LivePerformanceTable.closed_trades],
+                paid_slippage_usd=row[LivePerformanceTable.fill_slippage],
+                model_slippage_usd=row[LivePerformanceTable.model_slippage],
+                breakers=row[LivePerformanceTable.breakers],
+                liquidations=row[LivePerformanceTable.liquidations],
+                is_reconciled=row[LivePerformanceTable.reconciled],
+            )
+            own = found[row[LivePerformanceTable.strategy]]
+            own[day] = (*own.get(day, ()), booked)
+    return dict(found)
 
 
 def day_of_close(close_ms: int) -> date:

@@ -24,6 +24,7 @@ from quant_organism.orchestration.resources import (
     StrategiesResource,
     open_cycle,
 )
+from quant_organism.trading import trader_days
 from quant_organism.validation import Subject, examine
 
 _SHEETS = "tear_sheets"
@@ -42,14 +43,15 @@ def evidence_days(
 
     Days that are booked stay as they are.
     """
-    day = date.fromisoformat(context.partition_key)
+    day, opened = date.fromisoformat(context.partition_key), lake.open()
     marked = mark_days(
-        lake.open(),
+        opened,
         strategies.open(),
         market=market.id,
         interval=market.bars,
         through=day,
         equity_usd=search.equity_usd,
+        trader=trader_days(opened, market=market.id, interval=market.bars.name),
     )
     rows = [
         {"day": when, "strategy": move.id, "from": move.start, "to": move.rule.end, "rule": move.rule.name}
