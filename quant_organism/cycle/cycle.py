@@ -67,6 +67,8 @@ class Cycle:
         What it is computed with.
     begun
         Row of `cycles` that was written when it began, for one that goes on; None: it begins now.
+    trials_of
+        Name that its trials are entered under in the ledger; empty: its day, interval and identity.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class Cycle:
     data: SplitPanel
     compute: Compute = field(default_factory=Compute)
     begun: pl.DataFrame | None = None
+    trials_of: str = ""
 
     def __post_init__(self) -> None:
         if self.begun is not None and (panel := self.begun[0, CycleTable.panel_hash]) != self.panel.hash:
@@ -233,7 +236,7 @@ class Cycle:
 
         The panel is that of the in-sample days, or their short sample, on which genomes were turned away.
         """
-        cycle = f"{self.day.isoformat()}-{self.interval.name}-{self.id}"
+        cycle = self.trials_of or f"{self.day.isoformat()}-{self.interval.name}-{self.id}"
         identity = LedgerIdentity(
             spec_hash=self.plan.spec.hash,
             panel_hash=panel.hash,

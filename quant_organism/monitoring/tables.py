@@ -14,6 +14,7 @@ from quant_organism.market.table import BY_CYCLE, Column, Table
 from quant_organism.market.tables import TABLES as MARKET
 from quant_organism.trading.tables import TABLES as TRADING
 from quant_organism.validation.tables import TABLES as VALIDATION
+from quant_organism.workflows.tables import TABLES as WORKFLOWS
 
 
 class RobustnessTable(Table, dataset="tear_sheets", partitions=BY_CYCLE, written_by="tear_sheets"):
@@ -36,6 +37,7 @@ ROOMS: Final[dict[str, tuple[type[Table], ...]]] = {
     "validation": VALIDATION,
     "deployment": DEPLOYMENT,
     "trading": TRADING,
+    "workflows": WORKFLOWS,
     "monitoring": (RobustnessTable,),
 }
 """Tables by the room that describes them."""

@@ -95,7 +95,7 @@ KINDS: Final[Mapping[str, PatternKind]] = MappingProxyType(
             _STRATEGY_KEYS | _DAYS | {"mode"},
         ),
         "validation": PatternKind(
-            "judge by the gates of a profile", _STRATEGY_KEYS | {"gates", "every_gate"}, winners=True
+            "judge by the gates of a profile", _STRATEGY_KEYS | {"gates", "every_gate", "significance"}, winners=True
         ),
         "deployment": PatternKind(
             "write documents of those that passed, and let the best into the shadow pool",

@@ -1,0 +1,95 @@
+"""Patterns about decisions rather than returns: signal_generation, signal_replay."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quant_organism.market import Panel, Span
+from quant_organism.strategies import Committee, IndicatorStore, signal
+from quant_organism.validation.replay import Replay, replay_committee
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.validation.triple import periods_of
+from quant_organism.workflows.inputs import PhaseInputs
+from quant_organism.workflows.outcome import PhaseOutcome, result_rows
+from quant_organism.workflows.spec import PhaseSpec
+from quant_organism.workflows.tables import WorkflowSignalTable
+
+_COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate")
+_STORE_BYTES = 64 * 2**20
+
+
+def signal_generation(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
+    """Write down every change of what strategies want to hold; what came of it is not looked at."""
+    points, span = list(inputs.points()), inputs.span
+    panel, store = inputs.data.panel.window(0, span.stop), IndicatorStore(_STORE_BYTES)
+    frames = [WorkflowSignalTable.empty()]
+    for place, point in enumerate(points):
+        for asset, symbol in enumerate(panel.symbols):
+            wanted = _target(point.committee, panel, asset, store)[span.start :]
+            changes = np.flatnonzero(np.diff(wanted, prepend=0.0))
+            frames.append(
+                pl.DataFrame(
+                    {
+                        "phase": [inputs.phase.name] * changes.size,
+                        "strategy": [point.committee.id] * changes.size,
+                        "symbol": [symbol] * changes.size,
+                        "timestamp": panel.times[span.start :][changes],
+                        "target": wanted[changes],
+                    }
+                ).cast(WorkflowSignalTable.schema)
+            )
+        inputs.progress(inputs.phase.name, place + 1, len(points), point.committee.id)
+    signals = pl.concat(frames)
+    counts = dict(signals.group_by("strategy").len().iter_rows())
+    rows = [
+        inputs.row(point, {}, rank=place, note=f"{counts.get(point.committee.id, 0):,} changes of target")
+        for place, point in enumerate(points, 1)
+    ]
+    return PhaseOutcome(result_rows(rows), strategies=len(points), tables={WorkflowSignalTable: signals})
+
+
+def signal_replay(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
+    """Trade bar by bar, and compare trades and orders with the backtest's."""
+    points, rows = list(inputs.points()), []
+    found: list[Replay | NotRun] = []
+
+    def show() -> bytes:
+        span = inputs.span
+        periods = periods_of(spec.mode, Span(span.name, span.start, span.stop), inputs.interval.bars_per_day)
+        for place, point in enumerate(points):
+            found.append(
+                periods
+                if isinstance(periods, NotRun)
+                else replay_committee(
+                    point.committee,
+                    inputs.data.panel,
+                    inputs.phase.costs,
+                    periods,
+                    equity_usd=inputs.plan.spec.equity_usd,
+                )
+            )
+            inputs.progress(inputs.phase.name, place + 1, len(points), point.committee.id)
+        return "".join(r.reason if isinstance(r, NotRun) else f"{r.trade_hash}{r.order_hash}" for r in found).encode()
+
+    inputs.look(points, show)
+    for rank, (point, replay) in enumerate(zip(points, found, strict=True), 1):
+        if isinstance(replay, NotRun):
+            rows.append(inputs.row(point, {}, rank=rank, feasible=False, note=f"not run: {replay.reason}"))
+            continue
+        numbers = {"sharpe": replay.mean_sharpe, "trades": float(sum(replay.trades))}
+        note = replay.difference or f"{replay.equal} of {replay.compared} trade lists are equal"
+        rows.append(inputs.row(point, numbers, rank=rank, passed=replay.is_equal, note=note))
+    return PhaseOutcome(result_rows(rows), strategies=len(points))
+
+
+def _target(committee: Committee, panel: Panel, asset: int, store: IndicatorStore) -> NDArray[np.float64]:
+    columns = {name: np.where(panel.valid[:, asset], getattr(panel, name)[:, asset], np.nan) for name in _COLUMNS}
+    numbers = panel.times // panel.interval.milliseconds
+    wanted = np.zeros(panel.n_bars)
+    for member in committee.members:
+        if not member.assets or panel.symbols[asset] in member.assets:
+            own = signal(member.genome, columns, bar_hours=panel.interval.hours, numbers=numbers, store=store)
+            wanted += member.weight * own
+    return wanted
