@@ -19,7 +19,7 @@ from quant_organism.cycle.documents import documents_frame
 from quant_organism.deployment.birth import birth_rows, born_documents, earned, scored_returns, survivors
 from quant_organism.deployment.booking import book_births, book_moves
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, pool_at
+from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, judged_lately, pool_at
 from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import nearest_of
@@ -392,14 +392,25 @@ def deploy_survivors(
     with repository.writing():
         pool = pool_at(repository, provenance, interval, at=at)
         dead = dead_lately(repository, provenance, interval, at=at)
-        committees = list({d.id: d.committee for d in [*documents, *pool, *dead]}.values())
+        judged = judged_lately(cycle.lake, cycle.market, interval, cycle.day)
+        known = judged | {d.id: d.committee for d in [*documents, *pool, *dead]}
+        committees = list(known.values())
         returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
         register, panel_hash = HoldoutRegister(cycle.lake.root), cycle.panel.hash
         look_at = partial(register.opening_of, cycle.market, panel_hash)
         gone = {d.id for d in dead}
         near = {d.id: nearest_of(d.id, gone - {d.id}, returns) for d in documents}
         how_far = earned(reviewed, look_at, near)
-        result = deploy(repository, documents, returns, cycle=provenance, interval=interval, at=at, earned=how_far)
+        result = deploy(
+            repository,
+            documents,
+            returns,
+            cycle=provenance,
+            interval=interval,
+            at=at,
+            earned=how_far,
+            judged=judged,
+        )
         significance, born = cycle.read(SignificanceTable), cycle.day + timedelta(days=1)
         births = birth_rows(
             result.documents,

@@ -1,14 +1,16 @@
 """The deployment step of a cycle: write the survivors' documents and let the best of them into the shadow pool."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.deployment.config import StrategyConfig
-from quant_organism.deployment.lifecycle import SEATED, MoveRule, next_move, records_of, rulings
+from quant_organism.deployment.lifecycle import JUDGED_DAYS, SEATED, MoveRule, next_move, records_of, rulings
 from quant_organism.deployment.live_evidence import DEAD_LATELY_DAYS
 from quant_organism.deployment.moves import LONGEST_TEXT, Kind
 from quant_organism.deployment.records import Provenance
@@ -16,6 +18,16 @@ from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import PoolAround, PoolDecision, neighbours
 from quant_organism.deployment.stages import DEPLOYED, Stage, timestamp
 from quant_organism.errors import IntegrityError
+from quant_organism.evolution import CandidateTable, read_candidates
+from quant_organism.market import Lake
+from quant_organism.market.tables import CycleIndexTable
+from quant_organism.strategies import Committee
+from quant_organism.validation import VerdictTable
+
+LOOK: Final = "holdout_mean"
+"""Gate that is the one look: its value is the p-value of the unseen days."""
+
+LOOK_FAILED: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,40 @@ def dead_lately(repository: StrategyRepository, cycle: Provenance, interval: str
     return found
 
 
+def judged_lately(lake: Lake, market: str, interval: str, day: date) -> dict[str, Committee]:
+    """Return the candidates of earlier days whose one look failed within `JUDGED_DAYS`, by identity.
+
+    Neither they nor near copies of them may be offered again.
+
+    Parameters
+    ----------
+    lake, market, interval
+        Verdicts and candidates of the cycles there.
+    day
+        Of the cycle that is about to deploy; only what was judged before it counts.
+    """
+    where, index = {"market": market, "interval": interval}, lake.table(CycleIndexTable)
+    found: dict[str, Committee] = {}
+    for when in index.days(**where):
+        if not 0 < (day - when).days <= JUDGED_DAYS:
+            continue
+        for cycle in index.read_day(when, **where)[CycleIndexTable.cycle].sort():
+            verdicts, candidates = (lake.table(table, cycle=cycle) for table in (VerdictTable, CandidateTable))
+            if when not in verdicts.days(**where) or when not in candidates.days(**where):
+                continue
+            failed = set(
+                verdicts.read_day(when, **where).filter(
+                    pl.col(VerdictTable.gate) == LOOK,
+                    pl.col(VerdictTable.status) != "not_run",
+                    pl.col(VerdictTable.value) > LOOK_FAILED,
+                )[VerdictTable.candidate]
+            )
+            if failed:
+                made = read_candidates(candidates.read_day(when, **where))
+                found |= {candidate.id: candidate.committee for candidate in made if candidate.id in failed}
+    return found
+
+
 def deploy(
     repository: StrategyRepository,
     survivors: Sequence[StrategyConfig],
@@ -118,6 +164,7 @@ def deploy(
     interval: str,
     at: str,
     earned: Mapping[str, Earned],
+    judged: Collection[str] = (),
 ) -> DeploymentResult:
     """Save a cycle's survivors as born and move the chosen ones to the shadow pool, the proven of them on to paper.
 
@@ -133,13 +180,15 @@ def deploy(
     survivors
         Documents at birth, of this cycle; may be empty.
     returns
-        Net daily returns on common days, of the survivors and of `pool_at`.
+        Net daily returns on common days, of the survivors, of `pool_at` and of those judged lately.
     cycle, interval
         The cycle that deploys, and the bars it trades on.
     at
         The moment that moves are stamped with.
     earned
         How far each survivor may go.
+    judged
+        Who failed its look lately, as `judged_lately` says.
 
     Raises
     ------
@@ -165,7 +214,7 @@ def deploy(
         for document in sorted(candidates, key=lambda d: (-d.fitness, d.id)):
             if document.id in pool:
                 continue
-            moved, decision = _placed(document, earned[document.id], pool, returns, at)
+            moved, decision = _placed(document, earned[document.id], pool, returns, at, judged)
             chosen.append(decision)
             if moved.stage in DEPLOYED:
                 pool[document.id] = moved.stage
@@ -185,9 +234,10 @@ def _placed(
     pool: Mapping[str, Stage],
     returns: Mapping[str, NDArray[np.float64]],
     at: str,
+    judged: Collection[str],
 ) -> tuple[StrategyConfig, PoolDecision]:
     """Move a document at birth as far as the table lets it in the same night, and say why no further."""
-    around = neighbours(document.id, pool, returns)
+    around = neighbours(document.id, pool, returns, judged=judged)
     numbers = {**earned.numbers, **around.numbers}
     if (first := next_move("born", numbers)) is None or first.end != "shadow":
         nearest = min(rulings("born", numbers, to="shadow"), key=lambda ruling: len(ruling.refusals))

@@ -1,16 +1,23 @@
 """A cycle deploys its survivors; again it deploys the same bytes; what others have done since it leaves alone."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quant_organism.deployment.deploy import Earned, dead_lately, deploy, pool_at
+from quant_organism.deployment.deploy import Earned, dead_lately, deploy, judged_lately, pool_at
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import nearest_of
 from quant_organism.errors import IntegrityError
+from quant_organism.evolution import Candidate, CandidateTable
+from quant_organism.evolution.records import candidates_frame
+from quant_organism.market import Lake
+from quant_organism.market.tables import CycleIndexTable
+from quant_organism.validation import VerdictTable
 from quant_organism_tests.deployment.documents import (
     SOURCE,
+    committee,
     document,
     enough,
     observation,
@@ -252,3 +259,31 @@ def test_an_unreadable_document_stops_the_step_before_it_writes(repository):
         deploy(repository, survivors(SECOND, [5]), {}, cycle=SECOND, interval="1h", at=SECOND.date, earned={})
     assert path.name in caught.value.what
     assert snapshot(repository.root) == before
+
+
+def test_who_failed_its_look_is_remembered_for_ninety_days_and_near_copies_of_it_are_not_born(repository, tmp_path):
+    found = survivors(SECOND, range(2))
+    copied, own = found
+    returns = returns_of(found)
+    returns["judged"] = returns[copied.id] + np.random.default_rng(9).normal(0, 0.001, 200)
+    earned = {config.id: UNPROVEN for config in found}
+    result = deploy(
+        repository, found, returns, cycle=SECOND, interval="1h", at=SECOND.date, earned=earned, judged={"judged"}
+    )
+    assert {config.id: config.stage for config in result.documents} == {copied.id: "born", own.id: "shadow"}
+    assert any("near_judged is 0.99" in decision.reason for decision in result.decisions)
+
+    lake, failed, passed = Lake(tmp_path / "lake"), committee(1, 3), committee(1, 4)
+    day = date(2025, 3, 1)
+    made = candidates_frame([Candidate(one, "elite") for one in (failed, passed)])
+    where = {"market": "world-demo-0a1b2c", "interval": "1h"}
+    lake.table(CandidateTable, cycle="c").write(made, **where, day=day)
+    verdicts = [
+        (one.id, "elite", "light", "h", "holdout", "holdout_mean", ["shadow"], status, p, 0.5, 100, "said")
+        for one, p, status in ((failed, 0.51, "failed"), (passed, 0.5, "passed"))
+    ]
+    lake.table(VerdictTable, cycle="c").write(VerdictTable.frame(verdicts), **where, day=day)
+    lake.table(CycleIndexTable).write(CycleIndexTable.frame([("c", "p", 7, True)]), **where, day=day)
+    for days, ids in ((0, set()), (1, {failed.id}), (90, {failed.id}), (91, set())):
+        lately = judged_lately(lake, "world-demo-0a1b2c", "1h", day + timedelta(days=days))
+        assert set(lately) == ids
