@@ -57,6 +57,9 @@ class Evaluator:
         Look at stops from the bar after entry on only (rule 17): for comparison with engines that do so.
     memory_bytes
         Ceiling of the indicators and fitted models that are kept from call to call.
+    ranked_on
+        Panel on which genomes that rank assets are evaluated in place of the one given: on markets without an edge
+        each kind has its own copy. Of the same bars, times and symbols.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Evaluator:
     threads: int = 2
     stops_from_next_bar: bool = False
     memory_bytes: int = 768 * 2**20
+    ranked_on: Panel | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -81,6 +85,10 @@ class Evaluator:
 
     @cached_property
     def _windows(self) -> dict[tuple[str, str, int, int, int], EvaluationWindow]:
+        return {}
+
+    @cached_property
+    def _ranked_windows(self) -> dict[tuple[str, str, int, int, int], EvaluationWindow]:
         return {}
 
     def evaluate(
@@ -161,10 +169,10 @@ class Evaluator:
                 desks.put(desk)
 
         def rank(place: int) -> None:
-            book = walk_genome(genomes[place], window, gains=asset_daily_returns)
-            totals[place][window.ranked.order] = book.totals
+            book = walk_genome(genomes[place], elsewhere, gains=asset_daily_returns)
+            totals[place][elsewhere.ranked.order] = book.totals
             reduced, daily[[place]] = reduce_paths(
-                book.returns[None], window.bars_per_year, window.market_returns, window.day_starts
+                book.returns[None], elsewhere.bars_per_year, elsewhere.market_returns, elsewhere.day_starts
             )
             for name, values in reduced.items():
                 metrics[name][place] = values[0]
@@ -172,13 +180,15 @@ class Evaluator:
             if paths is not None:
                 paths[place] = book.returns
             if by_asset is not None:
-                by_asset[place][window.ranked.order] = reduce_paths(
-                    book.gains.T, window.bars_per_year, window.market_returns, window.day_starts
+                by_asset[place][elsewhere.ranked.order] = reduce_paths(
+                    book.gains.T, elsewhere.bars_per_year, elsewhere.market_returns, elsewhere.day_starts
                 )[1]
 
-        ranking = ranking_places(genomes)
+        ranking, elsewhere = ranking_places(genomes), window
         if ranking:
-            _ = window.ranked
+            if self.ranked_on is not None:
+                elsewhere = self._window(self.ranked_on, costs, start, stop, delay_bars, self._ranked_windows)
+            _ = elsewhere.ranked, elsewhere.market_returns
         _ = window.sleeves, window.market_returns  # before threads ask for them
         with ThreadPoolExecutor(self.threads) as executor:
             if len(groups) > 1 and takes_part is None:
@@ -288,19 +298,26 @@ class Evaluator:
         return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
 
     def _window(
-        self, panel: Panel, costs: Costs, start: int, stop: int | None, delay_bars: int = 0
+        self,
+        panel: Panel,
+        costs: Costs,
+        start: int,
+        stop: int | None,
+        delay_bars: int = 0,
+        windows: dict[tuple[str, str, int, int, int], EvaluationWindow] | None = None,
     ) -> EvaluationWindow:
         if delay_bars < 0:
             raise InputError(f"delay_bars is {delay_bars}, expected at least 0")
         last = panel.n_bars if stop is None else stop
         name = (panel.hash, costs.hash, start, last, delay_bars)
-        known = self._windows.get(name)
+        windows = self._windows if windows is None else windows
+        known = windows.get(name)
         if known is None:
             check_panel(panel, start, last)
             known = EvaluationWindow(panel, costs, start, last, self.store, self.stops_from_next_bar, delay_bars)
             # Only the latest: a search asks for the same one again and again.
-            self._windows.clear()
-            self._windows[name] = known
+            windows.clear()
+            windows[name] = known
         return known
 
     def _walk(self, genome: Genome, window: EvaluationWindow, asset: int) -> tuple[Sleeve, Floats, Floats]:

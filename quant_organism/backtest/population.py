@@ -19,6 +19,7 @@ from quant_organism.market.schema import Interval
 from quant_organism.strategies import AssetBars, Genome, IndicatorStore, StrategyFamily, get_family
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.common_genes import TRAILING_STOP_OFF_BELOW
+from quant_organism.strategies.cross_section.weights import FEWEST_ASSETS
 from quant_organism.strategies.family import GeneArrays
 from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.indicators.indicator import Indicator, Needs
@@ -331,13 +332,21 @@ def indicator_needs(batches: Iterable[GenomeBatch]) -> Needs:
 
 
 def check_columns(genomes: Iterable[Genome], panel: Panel) -> None:
-    """Refuse genomes that read a column which the panel does not have.
+    """Refuse genomes that read what the panel does not have.
 
     Raises
     ------
     InputError
-        If a genome needs funding rates and no asset has any.
+        If a genome needs funding rates and no asset has any, or ranks assets of which there are too few.
     """
+    genomes = list(genomes)
+    ranking = sorted({genomes[place].family for place in ranking_places(genomes)})
+    if ranking and panel.n_assets < FEWEST_ASSETS:
+        raise InputError(
+            f"{', '.join(ranking)} ranks at least {FEWEST_ASSETS} assets, but the panel has {panel.n_assets}",
+            where=f"market {panel.market}",
+            remedy="trade more assets, or leave the family out",
+        )
     blind = sorted({genome.family for genome in genomes if kind_of(genome)[1]})
     if blind and not np.isfinite(panel.funding_rate).any():
         raise InputError(

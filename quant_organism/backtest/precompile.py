@@ -18,7 +18,7 @@ from quant_organism.backtest.account import committee_setting
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import GenomeStream
+from quant_organism.backtest.stream import GenomeStream, open_stream
 from quant_organism.market.panel import Panel
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
@@ -32,6 +32,7 @@ from quant_organism.strategies import (
     random_genome,
     signal,
 )
+from quant_organism.strategies.cross_section.weights import FEWEST_ASSETS
 
 _DAYS, _ASSETS, _GENOMES = 60, 2, 8
 _PROCESSES = 2
@@ -45,7 +46,7 @@ def compile_all() -> None:
     Exception
         What a kernel raises that cannot be compiled or called.
     """
-    parts: list[Callable[[], None]] = [_trade, *(partial(_signal, name) for name in family_names())]
+    parts: list[Callable[[], None]] = [_trade, _rank, *(partial(_signal, name) for name in family_names())]
     with ProcessPoolExecutor(min(_PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for compiled in [pool.submit(part) for part in parts]:
             compiled.result()
@@ -63,6 +64,16 @@ def _trade() -> None:
     committee_setting(Committee.of([genome]), market, Costs(), daily_before=[0.01, -0.01] * 15).run(10_000.0)
 
 
+def _rank() -> None:
+    # So few bars that nothing is held yet: that compiles no less.
+    genome, market = default_genome("xs_momentum"), _market(FEWEST_ASSETS)
+    Evaluator(threads=1).evaluate([genome], market, Costs())
+    last = market.n_bars - 2
+    stream = open_stream(genome, market.symbols, market.interval, Costs(), history=market.window(0, last))
+    for row in range(last, market.n_bars):
+        stream.step(MarketRow.of(market, row))
+
+
 def _signal(family: str) -> None:
     # Several genomes, for indicators and models that only some choices ask for.
     market, rng, models = _market(), np.random.default_rng(0), IndicatorStore(2**26)
@@ -72,9 +83,9 @@ def _signal(family: str) -> None:
 
 
 @cache
-def _market() -> Panel:
+def _market(assets: int = _ASSETS) -> Panel:
     world = load_world("null")
-    spec = world.model_copy(update={"days": _DAYS, "assets": world.assets[:_ASSETS]})
+    spec = world.model_copy(update={"days": _DAYS, "assets": world.assets[:assets]})
     return continued(WorldSource(spec, spec.seed), tuple(asset.symbol for asset in spec.assets), days=0).panel
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import COMMON_GENES, GeneSpec, Genome, Structure, get_family
+from quant_organism.strategies import GeneSpec, Genome, Structure, get_family
 
 Fitness = Literal["plain", "smoothed", "asset_median"]
 """`plain`: the portfolio's Sharpe ratio. `smoothed`: its mean over the nearest neighbours among the genomes evaluated.
-`asset_median`: the median over assets of the Sharpe ratios of the genome's sleeves alone."""
+`asset_median`: the median over assets of the Sharpe ratios of the genome's sleeves alone; `sharpe` where it ranks
+assets."""
 
 TURNOVER_UNIT = 1_000.0
 """Turnover a year by which the turnover penalty counts."""
@@ -52,7 +53,9 @@ def fitness(
     if name == "smoothed":
         return smoothed(genomes, sharpe, neighbours)
     if name == "asset_median":
-        return asset_median(asset_sharpe)
+        # Those that rank assets have no sleeves whose median could be taken.
+        ranks = np.array([get_family(genome.family).ranks for genome in genomes], dtype=np.bool_)
+        return np.where(ranks, sharpe, asset_median(asset_sharpe))
     return sharpe
 
 
@@ -118,9 +121,8 @@ def complexity(genomes: Sequence[Genome]) -> Floats:
     Each of its family's own genes is one, a structure as many as it has nodes. Genes that all genomes carry are left
     out.
     """
-    common = {spec.name for spec in COMMON_GENES}
     return np.array(
-        [sum(_nodes(value) for name, value in genome.genes.items() if name not in common) for genome in genomes],
+        [sum(_nodes(genome.genes[spec.name]) for spec in get_family(genome.family).own_genes) for genome in genomes],
         dtype=np.float64,
     )
 

@@ -6,14 +6,23 @@ import numpy as np
 
 from quant_organism.backtest import signal_bars
 from quant_organism.market import Panel
-from quant_organism.strategies import Flaw, Genome, IndicatorStore, check_birth, evolving_families, get_family
+from quant_organism.strategies import (
+    SAMPLE_BARS,
+    Flaw,
+    Genome,
+    IndicatorStore,
+    check_birth,
+    check_ranked_birth,
+    evolving_families,
+    get_family,
+)
 
 _SAMPLES = 3
 _STORE_BYTES = 64 * 2**20
 
 
 class Nursery:
-    """Checks genomes on the bars of the assets with the longest histories.
+    """Checks genomes on the bars of the assets with the longest histories, those that rank assets on all of them.
 
     Parameters
     ----------
@@ -24,13 +33,17 @@ class Nursery:
     def __init__(self, panel: Panel) -> None:
         longest = sorted(range(panel.n_assets), key=lambda a: (-int(panel.valid[:, a].sum()), panel.symbols[a]))
         self._samples = [signal_bars(panel, asset, panel.n_bars) for asset in longest[:_SAMPLES]]
+        self._latest = panel.window(max(panel.n_bars - SAMPLE_BARS, 0), panel.n_bars)
         self._store = IndicatorStore(_STORE_BYTES)
         self._verdicts: dict[str, Flaw | None] = {}
 
     def check(self, genome: Genome) -> Flaw | None:
         """Return what is wrong with a genome, None if it is sound; each is checked once."""
         if genome.hash not in self._verdicts:
-            self._verdicts[genome.hash] = check_birth(genome, self._samples, self._store)
+            ranks = get_family(genome.family).ranks
+            self._verdicts[genome.hash] = (
+                check_ranked_birth(genome, self._latest) if ranks else check_birth(genome, self._samples, self._store)
+            )
         return self._verdicts[genome.hash]
 
 

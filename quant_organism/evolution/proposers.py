@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from quant_organism.evolution.source import GenomeSource, Screened
-from quant_organism.strategies import COMMON_GENES, GeneSpec, GeneValue, Genome, get_family
+from quant_organism.strategies import GeneSpec, GeneValue, Genome, get_family
 
 if TYPE_CHECKING:
     import optuna
@@ -24,7 +24,6 @@ ROUND = 50
 TPE_ROUND = 10
 """Genomes that TPE proposes between two updates of its model."""
 
-_SHARED = frozenset(spec.name for spec in COMMON_GENES)
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -129,7 +128,8 @@ class Tpe:
     def _value(self, trial: optuna.Trial, family: str, spec: GeneSpec) -> GeneValue:
         if spec.grammar is not None:
             return spec.draw(self._rng)
-        label = spec.name if spec.name in _SHARED else f"{family}.{spec.name}"
+        common = spec in get_family(family).common_genes
+        label = spec.name if common else f"{family}.{spec.name}"
         if spec.kind == "choice":
             return str(trial.suggest_categorical(label, spec.choices))
         by_ratios = spec.scale == "log" and spec.low > 0.0

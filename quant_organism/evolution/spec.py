@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from quant_organism.errors import InputError
 from quant_organism.evolution.fitness import Fitness
 from quant_organism.evolution.objectives import DEFAULT_OBJECTIVES, objectives_named
-from quant_organism.strategies import family_names
+from quant_organism.strategies import family_names, ranking_family_names
 
 Profile = Literal["smoke", "standard", "full"]
 
@@ -130,12 +130,13 @@ class EvolutionSpec(BaseModel):
             return self
         if not self.families:
             raise InputError("no family is named", where="families", remedy="name some, or leave the key out for all")
-        unknown = sorted(set(self.families) - set(family_names()))
+        known = (*family_names(), *ranking_family_names())
+        unknown = sorted(set(self.families) - set(known))
         if unknown:
             raise InputError(
                 f"unknown families {', '.join(unknown)}",
                 where="families",
-                remedy=f"choose from {', '.join(family_names())}",
+                remedy=f"choose from {', '.join(known)}",
             )
         return self
 

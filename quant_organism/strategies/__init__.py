@@ -4,7 +4,7 @@ No orders, no costs, no equity: those belong to `backtest`.
 """
 
 from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
-from quant_organism.strategies.birth import Flaw, check_birth
+from quant_organism.strategies.birth import SAMPLE_BARS, Flaw, check_birth, check_ranked_birth
 from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.families import evolving_families, family_names, get_family, ranking_family_names
@@ -20,6 +20,7 @@ from quant_organism.strategies.store import IndicatorStore
 __all__ = [
     "COLUMNS",
     "COMMON_GENES",
+    "SAMPLE_BARS",
     "AssetBars",
     "Committee",
     "FittedModels",
@@ -36,6 +37,7 @@ __all__ = [
     "StrategyFamily",
     "Structure",
     "check_birth",
+    "check_ranked_birth",
     "crossover",
     "default_genome",
     "evolving_families",

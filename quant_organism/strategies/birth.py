@@ -6,6 +6,7 @@ earns in a backtest what it can never earn afterwards; one that never speaks onl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quant_organism.market import Panel
 from quant_organism.strategies.bars import AssetBars
+from quant_organism.strategies.cross_section.family import CrossSectionFamily
+from quant_organism.strategies.cross_section.history import CrossSectionBars
 from quant_organism.strategies.families import get_family
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.signals import target_of
@@ -79,6 +83,57 @@ def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorSt
         if target.any():
             return _first_flaw(genome, seen, target, store)
     return Flaw(genome.id, SILENT, f"no target on {len(samples)} samples of up to {SAMPLE_BARS} bars")
+
+
+def check_ranked_birth(genome: Genome, panel: Panel) -> Flaw | None:
+    """Return what is wrong with a genome that ranks the assets of a panel, or None.
+
+    The same is asked of its decisions: bars cut off right after one leave all weights up to there as they were, nothing
+    is held before an asset's warm-up could be over, and without the first hundred bars the sides in the last third are
+    the same, but for a tenth.
+
+    Parameters
+    ----------
+    genome
+        Of a family that ranks.
+    panel
+        The sample; `SAMPLE_BARS` rows are asked for the last question too.
+    """
+    rows, weights = _decided(genome, panel, panel.n_bars)
+    firing = np.flatnonzero(weights.any(axis=0))
+    if not firing.size:
+        return Flaw(genome.id, SILENT, f"it never holds anything on {panel.n_bars} bars of {panel.n_assets} assets")
+    for cut in rows[firing[np.unique(np.linspace(0, firing.size - 1, _CUTS).astype(int))]]:
+        known = _decided(genome, panel, int(cut) + 1)[1]
+        differing = np.flatnonzero((known != weights[:, : known.shape[1]]).any(axis=0))
+        if differing.size:
+            bar = rows[differing[0]]
+            return Flaw(genome.id, LOOKS_AHEAD, f"bar {bar} of its sample changes when bar {cut + 1} comes")
+    warmup = math.ceil(get_family(genome.family).warmup(genome.genes) / panel.interval.hours)
+    if rows[firing[0]] < warmup:
+        return Flaw(
+            genome.id, SPEAKS_EARLY, f"bar {rows[firing[0]]} of its sample, but the warm-up lasts {warmup} bars"
+        )
+    if panel.n_bars < SAMPLE_BARS:
+        return None
+    late_rows, late = _decided(genome, panel.window(_DROPPED_BARS, panel.n_bars), panel.n_bars - _DROPPED_BARS)
+    shared = min(int(np.count_nonzero(rows >= 2 * panel.n_bars // 3)), late_rows.size)
+    differs = np.sign(late[:, late_rows.size - shared :]) != np.sign(weights[:, rows.size - shared :])
+    if shared and float(np.mean(differs)) > _TOLERANCE:
+        return Flaw(
+            genome.id,
+            HANGS_ON_THE_START,
+            f"{np.mean(differs):.0%} of later sides change without the first {_DROPPED_BARS} bars",
+        )
+    return None
+
+
+def _decided(genome: Genome, panel: Panel, stop: int) -> tuple[NDArray[np.int64], Floats]:
+    # Rows on which a genome decides before `stop`, and the weights that it decides on, shape (N, D).
+    family, bars = get_family(genome.family), CrossSectionBars.of(panel, stop)
+    assert isinstance(family, CrossSectionFamily)
+    rows = np.flatnonzero(family.decides(genome.genes, bars.numbers, panel.interval.hours))
+    return rows, family.weights(bars.view(rows), genome.genes)
 
 
 def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: IndicatorStore | None) -> Flaw | None:

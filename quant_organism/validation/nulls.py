@@ -4,10 +4,15 @@ The size of each bar stays, and with it volatility and its clusters; the assets 
 correlation stays; listings, gaps, volume, funding rates, time stamps and the Fear & Greed index stay where they are.
 What goes is the link between what was known before a bar and where the bar went. It is exact where the returns of a
 bar are symmetric around their mean given their size, and approximate otherwise.
+
+Families that rank assets against each other have a null of their own: there every asset's bar is turned over around its
+beta's share of the market's, so that the market's path stays, bar by bar, and what goes is what an asset does beyond
+it. A flip around each asset's own mean would leave them every static tilt towards what rose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -15,6 +20,7 @@ from numpy.typing import NDArray
 
 from quant_organism.errors import InputError
 from quant_organism.market import Panel
+from quant_organism.strategies import get_family
 
 Floats = NDArray[np.float64]
 Signs = NDArray[np.int8]
@@ -37,6 +43,43 @@ class BarReturns(NamedTuple):
     high: Floats
     low: Floats
     close: Floats
+
+
+class NullCopies(NamedTuple):
+    """A market in which nothing is to be found.
+
+    Parameters
+    ----------
+    panel
+        For families that decide asset by asset; for all where there are no others.
+    ranked
+        For families that rank assets, where the search has both kinds; one sign a bar serves both copies.
+    """
+
+    panel: Panel
+    ranked: Panel | None
+
+
+def draw_copies(
+    panel: Panel, kind: NullKind, seed: np.random.SeedSequence, families: Sequence[str], *, charge_funding: bool = True
+) -> NullCopies:
+    """Return the copies on which a search of these families finds nothing, each kind of family on that of its null.
+
+    Parameters
+    ----------
+    panel, kind, seed, charge_funding
+        As in `draw_null`; the kind is that of families that decide asset by asset, and says how long signs last.
+    families
+        Names of those that are searched.
+    """
+    ranks = {get_family(name).ranks for name in families}
+    if True not in ranks:
+        return NullCopies(draw_null(panel, kind, seed, charge_funding=charge_funding), None)
+    signs = draw_signs(panel.n_bars, np.random.default_rng(seed), block_bars=_BLOCK_BARS[kind])
+    ranked = residual_flipped(panel, signs, charge_funding=charge_funding)
+    if False not in ranks:
+        return NullCopies(ranked, None)
+    return NullCopies(draw_null(panel, kind, seed, charge_funding=charge_funding), ranked)
 
 
 def draw_null(panel: Panel, kind: NullKind, seed: np.random.SeedSequence, *, charge_funding: bool = True) -> Panel:
@@ -79,10 +122,7 @@ def sign_flipped(panel: Panel, signs: Signs, *, keep_mean: bool = True, charge_f
     A bar's returns against the close before are limited to -50 % and +100 %, which a mirrored crash may exceed.
     Simple returns, not log returns: mirrored log returns would pay every long position half the variance.
     """
-    if signs.shape != (panel.n_bars,):
-        raise InputError(f"signs have shape {signs.shape}, expected ({panel.n_bars},), one for each bar")
-    if not np.isin(signs, (-1, 1)).all():
-        raise InputError("a sign is neither 1 nor -1", remedy="use draw_signs")
+    _check_signs(panel, signs)
     prices = {name: getattr(panel, name).copy() for name in ("open", "high", "low", "close")}
     for asset in range(panel.n_assets):
         rows = np.flatnonzero(panel.valid[:, asset])
@@ -100,17 +140,86 @@ def sign_flipped(panel: Panel, signs: Signs, *, keep_mean: bool = True, charge_f
         prices["close"][rows, asset] = close
         for name in ("open", "high", "low"):
             prices[name][rows[1:], asset] = close[:-1] * (1.0 + getattr(turned, name))
+    return _rebuilt(panel, prices)
+
+
+def residual_flipped(panel: Panel, signs: Signs, *, charge_funding: bool = True) -> Panel:
+    """Return a panel on which what assets do beyond their beta's share of the market is turned over.
+
+    Every return after funding is mirrored around beta times the market's return of that bar, where the sign is -1. The
+    market is the mean of the assets with a bar here and one before; their returns keep it, bar by bar, where the betas'
+    mean is 1, and the size and correlation of what they do beyond it. All alpha goes, that of static tilts too. The
+    gap of an open is mirrored around 0: orders that fill at the next open would know the bar's market move else. High
+    and low are mirrored with the close, and widened over open and close.
+
+    Parameters and errors are those of `sign_flipped`.
+    """
+    _check_signs(panel, signs)
+    prices = {name: getattr(panel, name).copy() for name in ("open", "high", "low", "close")}
+    gains = np.full(panel.close.shape, np.nan)
+    paid = panel.funding_paid if charge_funding else np.zeros_like(panel.funding_paid)
+    own_rows = [np.flatnonzero(panel.valid[:, asset]) for asset in range(panel.n_assets)]
+    for asset, rows in enumerate(own_rows):
+        grown = panel.close[rows[1:], asset] / panel.close[rows[:-1], asset]
+        gains[rows[1:], asset] = grown * (1.0 - paid[rows[1:], asset]) - 1.0
+    market = _market_gains(panel, gains)
+    for asset, rows in enumerate(own_rows):
+        if rows.size < 2:
+            continue
+        own = {name: values[rows, asset] for name, values in prices.items()}
+        before = own["close"][:-1]
+        returns = BarReturns(**{name: values[1:] / before - 1.0 for name, values in own.items()})
+        common, spent = market[rows[1:]], paid[rows[1:], asset]
+        squares = float(common @ common)
+        beta = float(gains[rows[1:], asset] @ common) / squares if squares > 0.0 else 0.0
+        down = signs[rows[1:]] < 0
+        turned = _mirrored(returns, (1.0 + beta * common) / (1.0 - spent) - 1.0, down)
+        opened = np.where(down, np.clip(-returns.open, _LOWEST_RETURN, _HIGHEST_RETURN), turned.open)
+        turned = BarReturns(
+            open=opened,
+            high=np.maximum(turned.high, np.maximum(opened, turned.close)),
+            low=np.minimum(turned.low, np.minimum(opened, turned.close)),
+            close=turned.close,
+        )
+        close = np.cumprod(np.concatenate([own["close"][:1], 1.0 + turned.close]))
+        prices["close"][rows, asset] = close
+        for name in ("open", "high", "low"):
+            prices[name][rows[1:], asset] = close[:-1] * (1.0 + getattr(turned, name))
+    return _rebuilt(panel, prices)
+
+
+def _market_gains(panel: Panel, gains: Floats) -> Floats:
+    # Mean over the assets with a bar here and at the step before, in the order of their symbols; 0 without any.
+    total, listed = np.zeros(panel.n_bars), np.zeros(panel.n_bars)
+    both = panel.valid & np.vstack([np.zeros((1, panel.n_assets), dtype=np.bool_), panel.valid[:-1]])
+    for asset in sorted(range(panel.n_assets), key=panel.symbols.__getitem__):
+        total += np.where(both[:, asset], gains[:, asset], 0.0)
+        listed += both[:, asset]
+    return np.asarray(total / np.maximum(listed, 1.0))
+
+
+def _check_signs(panel: Panel, signs: Signs) -> None:
+    if signs.shape != (panel.n_bars,):
+        raise InputError(f"signs have shape {signs.shape}, expected ({panel.n_bars},), one for each bar")
+    if not np.isin(signs, (-1, 1)).all():
+        raise InputError("a sign is neither 1 nor -1", remedy="use draw_signs")
+
+
+def _rebuilt(panel: Panel, prices: dict[str, Floats]) -> Panel:
     return Panel.from_arrays(
         symbols=panel.symbols,
         interval=panel.interval,
         times=panel.times,
+        open=prices["open"],
+        high=prices["high"],
+        low=prices["low"],
+        close=prices["close"],
         volume=panel.volume,
         funding_rate=panel.funding_rate,
         funding_paid=panel.funding_paid,
         valid=panel.valid,
         fear_greed=panel.fear_greed,
         market=panel.market,
-        **prices,
     )
 
 

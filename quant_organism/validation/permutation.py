@@ -31,7 +31,7 @@ from quant_organism.evolution.search import search
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
 from quant_organism.validation.draws import LOST, Remembered, Statistics, in_order
-from quant_organism.validation.nulls import NullKind, draw_null
+from quant_organism.validation.nulls import NullKind, draw_copies
 from quant_organism.validation.pretest import rule_families, unfit_for_nulls
 from quant_organism.validation.statistics.evidence import NotRun, require
 from quant_organism.validation.statistics.p_values import SimulatedP, simulated_p_value
@@ -62,7 +62,7 @@ class SearchOnNulls:
     seed
         Of the search; that of each rerun, and of the signs, is spawned from it.
     kind
-        Which null.
+        Which null, for families that decide asset by asset; those that rank assets have their own (`draw_copies`).
     executor, workers, batch_seconds
         As `open_executor` takes them.
     """
@@ -79,15 +79,16 @@ class SearchOnNulls:
 
     def __call__(self, draw: int) -> Statistics:
         """Search the market itself (draw 0) or a copy, and return the net in-sample Sharpe ratio of what came of it."""
-        panel, seed = self.panel, np.random.SeedSequence(self.seed)
+        panel, ranked, seed = self.panel, None, np.random.SeedSequence(self.seed)
+        families = self.spec.families or ()
         if draw:
             signs, seed = np.random.SeedSequence(self.seed, spawn_key=(_STREAM, draw)).spawn(2)
-            panel = draw_null(panel, self.kind, signs, charge_funding=self.costs.charge_funding)
-        evaluator = Evaluator(threads=self.threads)
+            panel, ranked = draw_copies(panel, self.kind, signs, families, charge_funding=self.costs.charge_funding)
+        evaluator = Evaluator(threads=self.threads, ranked_on=ranked)
         where = {"workers": self.workers, "batch_seconds": self.batch_seconds}
         with open_executor(self.executor, panel, self.costs, evaluator, **where) as executor:  # type: ignore[arg-type]
             source = GenomeSource(panel, self.costs, evaluator)
-            found = search(self.spec, self.spec.families or (), executor, source=source, seed=seed)
+            found = search(self.spec, families, executor, source=source, seed=seed)
         candidates = choose_candidates(found.trials, self.spec, panel, self.costs, evaluator)
         statistics = {COMMITTEE: math.nan, **{f"{_CHAMPION}{k + 1}": math.nan for k in range(self.spec.champions)}}
         if candidates:

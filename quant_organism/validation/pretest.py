@@ -28,7 +28,7 @@ from quant_organism.kernels.closure import code_identity
 from quant_organism.market import MIN_DAYS, Panel
 from quant_organism.strategies import Genome, get_family
 from quant_organism.validation.draws import Statistics, in_order
-from quant_organism.validation.nulls import draw_null
+from quant_organism.validation.nulls import draw_copies
 from quant_organism.validation.statistics.evidence import NotRun, require, too_few
 from quant_organism.validation.statistics.p_values import simulated_p_value
 
@@ -143,12 +143,13 @@ class RandomStrategies:
 
     def __call__(self, draw: int) -> Statistics:
         """Return the statistics on the market itself (draw 0) or on a copy."""
-        panel = self.panel
+        panel, ranked = self.panel, None
         if draw:
             seed = np.random.SeedSequence(self.seed, spawn_key=(_STREAM, draw))
-            panel = draw_null(panel, "mean_preserving", seed, charge_funding=self.costs.charge_funding)
-        population = self.population(panel)
-        return statistics(Evaluator(threads=self.threads).evaluate(population, panel, self.costs), self.min_trades)
+            charged = self.costs.charge_funding
+            panel, ranked = draw_copies(panel, "mean_preserving", seed, self.families, charge_funding=charged)
+        evaluator = Evaluator(threads=self.threads, ranked_on=ranked)
+        return statistics(evaluator.evaluate(self.population(panel), panel, self.costs), self.min_trades)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -40,6 +40,7 @@ def rebalance_gene(low: int, high: int, default: int) -> GeneSpec:
         default=default,
         low=low,
         high=high,
+        scale="log",
         unit="hours",
         description="time between decisions, rounded up to whole bars",
     )
