@@ -139,4 +139,4 @@ def test_the_pretest_counts_a_family_that_ranks_on_its_own_null() -> None:
     alone = RandomStrategies(panel, (DIRECTIONAL,), Costs(), 1, genomes=8, min_trades=1, seed=3)
     assert np.isfinite(found[f"ensemble {RANKING}"])
     assert found[f"ensemble {RANKING}"] != market[f"ensemble {RANKING}"]
-    assert alone.population() != both.population()
+    assert alone.population(panel) != both.population(panel)

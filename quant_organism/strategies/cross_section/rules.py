@@ -23,7 +23,16 @@ _DAY_HOURS: Final = 24
 
 
 def _hours(name: str, low: int, high: int, default: int, description: str) -> GeneSpec:
-    return GeneSpec(name=name, kind="int", default=default, low=low, high=high, unit="hours", description=description)
+    return GeneSpec(
+        name=name,
+        kind="int",
+        default=default,
+        low=low,
+        high=high,
+        scale="log" if low > 0 else "linear",
+        unit="hours",
+        description=description,
+    )
 
 
 _SKIP = _hours("skip", 0, 48, 0, "latest hours that the window leaves out")
