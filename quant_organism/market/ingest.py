@@ -49,6 +49,8 @@ class IngestReport:
         Values of the Fear & Greed index that it delivered; 0 where it has none.
     files_written
         Files of the lake that changed; the others already held the same bytes.
+    changed
+        Days whose candles, funding or sentiment changed, in order.
     """
 
     market: str
@@ -61,6 +63,7 @@ class IngestReport:
     set_aside: int
     sentiment: int
     files_written: int
+    changed: tuple[date, ...]
 
 
 def ingest(
@@ -123,6 +126,7 @@ class _Ingestion:
         self._interval = interval
         self._symbols = symbols
         self._files_written = 0
+        self._changed: set[date] = set()
 
     def run(self, start: date, end: date, progress: Progress | None) -> IngestReport:
         n_days = (end - start).days + 1
@@ -149,6 +153,7 @@ class _Ingestion:
             set_aside=set_aside,
             sentiment=sentiment,
             files_written=self._files_written,
+            changed=tuple(sorted(self._changed)),
         )
 
     def _candles(self, start: date, end: date) -> pl.DataFrame:
@@ -178,7 +183,7 @@ class _Ingestion:
         )
         held = [day for day in self._lake.table(SentimentTable).days(market=market) if start <= day <= end]
         frames = dict.fromkeys(held, frame.clear()) | {day: rows for (day,), rows in by_day.items()}
-        self._files_written += self._lake.table(SentimentTable).write_days(frames, market=market)
+        self._count(self._lake.table(SentimentTable).replace_days(frames, market=market))
         return frame.height
 
     def _set_aside(self, start: date, end: date) -> int:
@@ -205,7 +210,12 @@ class _Ingestion:
         merged = pl.concat(kept).sort("timestamp", "symbol", maintain_order=True)
         by_day = merged.partition_by("day", as_dict=True, include_key=False, maintain_order=True)
         frames = dict.fromkeys(held, rows.clear()) | {day: frame for (day,), frame in by_day.items()}
-        self._files_written += stored.write_days(frames, market=market, interval=interval)
+        changed = stored.replace_days(frames, market=market, interval=interval)
+        self._count(changed, of_the_day=table is not SetAsideTable)
+
+    def _count(self, changed: Sequence[date], *, of_the_day: bool = True) -> None:
+        self._files_written += len(changed)
+        self._changed.update(changed if of_the_day else ())
 
 
 def _spans(start: date, end: date, n_days: int) -> Iterator[tuple[date, date]]:

@@ -15,7 +15,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.schema import Interval, check_market_id
 from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, BY_MARKET, Table
 from quant_organism.market.tables import CycleIndexTable
-from quant_organism.resilience.files import write_files
+from quant_organism.resilience.files import write_changed
 
 VERSION: Final = "schema_version"
 """Name in a file's metadata under which the version of its table stands; a file without is of version 1."""
@@ -128,6 +128,15 @@ class StoredTable:
     def write_days(self, frames: Mapping[date, pl.DataFrame], *, market: str, interval: str | None = None) -> int:
         """Write many days as `write` does one, in the order of their dates; return how many files changed.
 
+        Errors as `replace_days`.
+        """
+        return len(self.replace_days(frames, market=market, interval=interval))
+
+    def replace_days(
+        self, frames: Mapping[date, pl.DataFrame], *, market: str, interval: str | None = None
+    ) -> list[date]:
+        """Write many days as `write` does one, in the order of their dates; return those whose files changed.
+
         Each day is whole or untouched, not all the days together: after a crash the first ones are written.
 
         Raises
@@ -136,7 +145,8 @@ class StoredTable:
             As `write`.
         """
         paths = {day: self.path(market=market, day=day, interval=interval) for day in sorted(frames)}
-        return write_files((path, encode(self._table, frames[day])) for day, path in paths.items())
+        written = set(write_changed((path, encode(self._table, frames[day])) for day, path in paths.items()))
+        return [day for day, path in paths.items() if path in written]
 
     def read(
         self, *, market: str, interval: str | None = None, start: date | None = None, end: date | None = None

@@ -26,11 +26,12 @@ from quant_organism.evolution.tables import (
     ProgressTable,
 )
 from quant_organism.market.files import FileSource
+from quant_organism.market.ingest import ingest
 from quant_organism.market.quality import summarise
 from quant_organism.market.schema import Interval, choose_symbols
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
-from quant_organism.market.tables import CandleQualityTable, PanelTable
+from quant_organism.market.tables import CandleQualityTable, CandleTable, PanelTable
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import explained
@@ -293,7 +294,35 @@ class Driver:
             yield instance
 
     def _ingest(self, instance: dg.DagsterInstance, days: Days) -> None:
-        self._execute(instance, "ingest_market_data", days.last, tags=range_tags(days.first, days.last))
+        """Bring the days into the lake; those that the instance has not on record yet, or that changed, as a run.
+
+        Days that are on record are compared with the source beside Dagster: a record of each, night after night, would
+        make its home grow by the whole lookback.
+        """
+        begin = self._first_unrecorded(instance, days)
+        if begin > days.first:
+            market = self._settings.market
+            recorded = ingest(
+                self.source,
+                self._lake.open(),
+                self._market.bars,
+                days.first,
+                begin - timedelta(days=1),
+                market.symbols,
+                progress=lambda done, total: self._progress("Known days", done, total, ""),
+            )
+            begin = min([begin, *recorded.changed])
+        if begin <= days.last:
+            self._execute(instance, "ingest_market_data", days.last, tags=range_tags(begin, days.last))
+
+    def _first_unrecorded(self, instance: dg.DagsterInstance, days: Days) -> date:
+        """Return the first day that the lake does not hold or the instance has no record of; the day after, if none."""
+        held = set(self._lake.open().table(CandleTable).days(market=self.source.market, interval=self._market.interval))
+        recorded = instance.get_materialized_partitions(dg.AssetKey(CandleTable.dataset))
+        day = days.first
+        while day <= days.last and day in held and day.isoformat() in recorded:
+            day += timedelta(days=1)
+        return day
 
     def _execute(
         self,

@@ -41,7 +41,12 @@ def write_file(path: Path, content: bytes) -> bool:
 
 
 def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
-    """Make each path hold its content, file by file; return how many had to be written.
+    """Make each path hold its content, file by file; return how many had to be written. As `write_changed`."""
+    return len(write_changed(files))
+
+
+def write_changed(files: Iterable[tuple[Path, bytes]]) -> list[Path]:
+    """Make each path hold its content, file by file; return those that had to be written.
 
     Each file appears whole or not at all. Folders are flushed once at the end, not once a file.
 
@@ -51,7 +56,7 @@ def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
         A folder cannot be written (full, read-only, not a folder); its file is then what it was before.
     """
     changed: dict[Path, None] = {}  # folders whose entries changed, in order
-    written = 0
+    written: list[Path] = []
     folder = Path()
     try:
         for path, content in files:
@@ -62,7 +67,7 @@ def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
                 continue
             _replace(path, content)
             changed[folder] = None
-            written += 1
+            written.append(path)
         flush_folders(changed)
     except OSError as error:
         raise storage_error(error, folder) from error

@@ -1,0 +1,73 @@
+"""What a command brings into the lake, and what it leaves on record: a day once, and again only where it changed."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from quant_organism.market.lake import Lake
+from quant_organism.orchestration.driver import Days, Driver
+from quant_organism.orchestration.home import open_instance
+from quant_organism.settings import MarketSettings, Settings
+from quant_organism_tests.market.file_examples import START, market, write_tidy
+
+FIRST = START.date()
+BARS = market(bars=24 * 6)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    candles = tmp_path / "candles"
+    candles.mkdir()
+    write_tidy(candles, BARS)
+    return candles
+
+
+def ingested(folder: Path, n_days: int) -> list[str]:
+    """Ingest the first days of a folder as commands do, and return the days put on record meanwhile."""
+    data = folder.parent / "data"
+    before = records(data)
+    driver = Driver(
+        Settings(data_dir=data, profile="smoke", market=MarketSettings(source="files", path=folder)),
+        lambda *_: None,
+    )
+    driver.ingest(Days(FIRST, FIRST + timedelta(days=n_days - 1)))
+    return sorted(records(data)[len(before) :])
+
+
+def records(data: Path) -> list[str]:
+    """Return the days of which candles were ever put on record, one entry for each time, oldest first."""
+    data.mkdir(exist_ok=True)
+    with open_instance(data) as instance:
+        found = instance.fetch_materializations(dg.AssetKey("candles"), limit=1000, ascending=True).records
+        return [str(record.partition_key) for record in found]
+
+
+def day(number: int) -> str:
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
+def test_a_night_puts_its_own_day_on_record_and_no_other(folder: Path) -> None:
+    assert ingested(folder, 3) == [day(0), day(1), day(2)]
+    assert ingested(folder, 4) == [day(3)]
+    assert ingested(folder, 4) == []
+    assert ingested(folder, 6) == [day(4), day(5)]
+
+
+def test_a_day_that_the_source_changed_is_brought_in_and_put_on_record_again(folder: Path) -> None:
+    assert len(ingested(folder, 4)) == 4
+    changed = BARS.with_columns(volume=pl.when(pl.int_range(pl.len()) == 50).then(77.0).otherwise("volume"))
+    write_tidy(folder, changed)
+    assert ingested(folder, 4) == [day(2), day(3)]
+    held = Lake(folder.parent / "data" / "lake").read("candles", market="files-candles", interval="1h")
+    assert held["volume"][50] == 77.0
+
+
+def test_a_day_that_the_lake_lost_is_brought_in_again(folder: Path) -> None:
+    assert len(ingested(folder, 3)) == 3
+    (part,) = (folder.parent / "data" / "lake" / "candles").rglob(f"date={day(1)}/*.parquet")
+    part.unlink()
+    assert ingested(folder, 3) == [day(1), day(2)]
+    assert part.exists()
