@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import path_metrics
 from quant_organism.market import MS_PER_DAY, Panel
-from quant_organism.validation.robustness.stress import restricted, traded_assets
+from quant_organism.validation.robustness.stress import ranking_members, restricted, traded_assets
 from quant_organism.validation.robustness.subject import Shake, Subject, of_members, without_models
 from quant_organism.validation.statistics.cross_validation import GROUPS, TEST_GROUPS, purged_splits
 from quant_organism.validation.statistics.evidence import NotRun, too_few
@@ -48,9 +49,12 @@ class Part:
 def by_asset(subject: Subject) -> tuple[Part, ...]:
     """Measure the strategy on each asset that it trades alone, in the order of the symbols.
 
-    Its positions are those that it has among the others (rule 19 of docs/execution.md).
+    Its positions are those that it has among the others (rule 19 of docs/execution.md); of members that rank assets it
+    is what the asset brought to their books.
     """
     traded = traded_assets(subject)
+    if ranking_members(subject):
+        return tuple(_brought(subject, traded))
     seen = subject.measure([of_members(restricted(subject, [symbol])) for symbol in traded])
     return tuple(
         Part(
@@ -60,6 +64,29 @@ def by_asset(subject: Subject) -> tuple[Part, ...]:
         )
         for row, symbol in enumerate(traded)
     )
+
+
+def _brought(subject: Subject, traded: Sequence[str]) -> Iterator[Part]:
+    # Of each asset the members' returns on it, weighted as far as they trade it.
+    panel, ranking = subject.panel, ranking_members(subject)
+    books = []
+    for member in ranking:
+        paths = subject.evaluator.equity(member.genome, panel, subject.costs, start=subject.start)
+        before = np.vstack([np.ones((1, panel.n_assets)), paths.sleeves[:-1]])
+        books.append(np.divide(paths.sleeves, before, out=np.ones_like(before), where=before > 0.0) - 1.0)
+    bars_per_year = DAYS_A_YEAR * panel.interval.bars_per_day
+    for symbol in traded:
+        others = restricted(subject, [symbol])
+        total = sum(member.weight for member in (*ranking, *others))
+        returns = np.zeros(panel.n_bars - subject.start)
+        for member, book in zip(ranking, books, strict=True):
+            returns += member.weight / total * book[:, panel.symbols.index(symbol)]
+        if others:
+            share = sum(member.weight for member in others) / total
+            returns += share * subject.measure([of_members(others)]).bar_returns[0]
+        found = path_metrics(returns, bars_per_year)
+        names = ("sharpe", "total_return", "max_drawdown")
+        yield Part(symbol, len(subject.measured.days), *(float(found[name][0]) for name in names))
 
 
 def by_regime(subject: Subject) -> tuple[Part, ...]:

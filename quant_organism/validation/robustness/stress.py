@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest import Costs
-from quant_organism.market import MS_PER_HOUR
-from quant_organism.strategies import Member
+from quant_organism.market import MS_PER_HOUR, Panel
+from quant_organism.strategies import Member, get_family
 from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
 from quant_organism.validation.statistics.evidence import NotRun
 
@@ -99,16 +99,51 @@ def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shak
 
 
 def asset_left_out(subject: Subject) -> Shake | NotRun:
-    """Measure a strategy without each asset that it trades, by turns; its positions in the others stay as they are."""
+    """Measure a strategy without each asset that it trades, by turns; its positions in the others stay as they are.
+
+    Members that rank assets do so as if the one left out had never had a bar.
+    """
     if (idle := subject.idle) is not None:
         return idle
     traded = traded_assets(subject)
     if len(traded) < 2:
         return NotRun(f"needs 2 assets to leave one out, trades {len(traded)}")
     without = [restricted(subject, [other for other in traded if other != symbol]) for symbol in traded]
-    seen = subject.measure([of_members(members) for members in without]).metrics
     names = [f"without {symbol}" for symbol in traded]
-    return Shake.seen(subject, names, seen["sharpe"], seen["max_drawdown"])
+    ranking = ranking_members(subject)
+    if not ranking:
+        seen = subject.measure([of_members(members) for members in without]).metrics
+        return Shake.seen(subject, names, seen["sharpe"], seen["max_drawdown"])
+    sharpe, drawdown = np.empty(len(traded)), np.empty(len(traded))
+    for place, (symbol, members) in enumerate(zip(traded, without, strict=True)):
+        evaluator = replace(subject.evaluator, ranked_on=without_asset(subject.panel, symbol))
+        seen = replace(subject, evaluator=evaluator).measure([of_members([*members, *ranking])]).metrics
+        sharpe[place], drawdown[place] = seen["sharpe"][0], seen["max_drawdown"][0]
+    return Shake.seen(subject, names, sharpe, drawdown)
+
+
+def ranking_members(subject: Subject) -> list[Member]:
+    """Return the members that rank the assets of the panel, which cannot be restricted to some."""
+    return [member for member in subject.committee.members if get_family(member.genome.family).ranks]
+
+
+def without_asset(panel: Panel, symbol: str) -> Panel:
+    """Return the panel as if an asset had never had a bar."""
+    return Panel.from_arrays(
+        symbols=panel.symbols,
+        interval=panel.interval,
+        times=panel.times,
+        open=panel.open,
+        high=panel.high,
+        low=panel.low,
+        close=panel.close,
+        volume=panel.volume,
+        funding_rate=panel.funding_rate,
+        funding_paid=panel.funding_paid,
+        valid=panel.valid & (np.array(panel.symbols) != symbol),
+        fear_greed=panel.fear_greed,
+        market=panel.market,
+    )
 
 
 def traded_assets(subject: Subject) -> tuple[str, ...]:
@@ -122,9 +157,11 @@ def traded_assets(subject: Subject) -> tuple[str, ...]:
 
 
 def restricted(subject: Subject, symbols: Sequence[str]) -> list[Member]:
-    """Return the members on some assets only; without those that trade none of them."""
-    kept = []
+    """Return the members on some assets only; without those that trade none of them, and those that rank assets."""
+    kept, ranking = [], ranking_members(subject)
     for member in subject.committee.members:
+        if member in ranking:
+            continue
         assets = tuple(symbol for symbol in symbols if not member.assets or symbol in member.assets)
         if assets:
             kept.append(Member(member.weight, member.genome, assets))
