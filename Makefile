@@ -27,7 +27,7 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 
 test: setup  ## all tests
 	@bash .ci/chromium
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(LONG_TESTS) quant_organism_tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 15 $(LONG_TESTS) quant_organism_tests
 
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
