@@ -12,13 +12,11 @@ from quant_organism.deployment.moves import approval
 from quant_organism.deployment.tables import MoveTable
 from quant_organism.deployment.trader_days import stage_facts
 from quant_organism.errors import InputError
-from quant_organism.strategies import Committee
-from quant_organism_tests.deployment.watching import Place, genomes
+from quant_organism_tests.deployment.watching import Place, crossovers
 
 BORN = date(2024, 2, 15)
-HOLDER = Committee.of(genomes("ema_crossover", 0, 3)[:1])
-TWIN = Committee.of(genomes("ema_crossover", 0, 3))
-"""Correlates with the holder by 0.84 on the tiny world, and earns on it."""
+HOLDER, TWIN = crossovers(1), crossovers(3)
+"""The twin correlates with the holder by 0.84 on the tiny world, and earns on it."""
 
 GOOD = np.random.default_rng(5).normal(0.001, 0.01, 120).tolist()
 """Daily returns that judged a strategy."""
