@@ -1,39 +1,90 @@
 """`quant-organism judge`: a strategy made elsewhere before the same court."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from quant_organism.cli import options
-from quant_organism.cli.output import print_json, print_table
+from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
-    from quant_organism.judge import JudgedPage
+    import datetime as dt
 
-SETTINGS: Final = ("data_dir",)
+    from quant_organism.judge import CallableSpec, DocumentSpec, JudgedPage
+
+SETTINGS: Final = ("data_dir", "market", "threads")
 
 
 def judge(
-    source: Annotated[str, typer.Argument(help="YAML file that says what is judged, as docs/judge.md shows it.")],
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(help="YAML file that says what is judged (docs/judge.md), or a shipped example."),
+    ],
+    date: options.CycleDay = None,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Run a callable without walls, with all that you may do yourself.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Judge a strategy that was made elsewhere: how likely luck shows as much, and what would overturn the verdict."""
-    from quant_organism.judge import TrialReturns, judge_trials, load_spec
+    from quant_organism.judge import TableSpec, TrialReturns, judge_trials, load_spec
 
+    said = options.said(context)
+    day = options.parse_day(date)
     spec, folder = load_spec(source)
-    page = judge_trials(
-        TrialReturns.read(folder / spec.table),
-        spec.chosen,
-        name=spec.name,
-        tried=spec.tried,
-        unseen_from=spec.unseen_from,
-        days_per_year=spec.days_per_year,
-        seed=spec.seed,
-    )
+    if isinstance(spec, TableSpec):
+        page = judge_trials(
+            TrialReturns.read(folder / spec.table),
+            spec.chosen,
+            name=spec.name,
+            tried=spec.tried,
+            unseen_from=spec.unseen_from,
+            days_per_year=spec.days_per_year,
+            seed=spec.seed,
+        )
+    else:
+        page = _heard(said, spec, folder, day, trusted=trusted)
     if as_json:
         print_json(page.document)
     else:
         _show(page)
+
+
+def _heard(
+    said: options.Said, spec: "CallableSpec | DocumentSpec", folder: Path, day: "dt.date | None", *, trusted: bool
+) -> "JudgedPage":
+    from quant_organism.judge import CallableSpec, Court, ended_assets, judge_strategy
+
+    strategy = spec.strategy(folder, trusted=trusted) if isinstance(spec, CallableSpec) else spec.strategy(folder)
+    settings = said.settings()
+    with progress_bars() as bars:
+        bars("Start", 0, 1, "loading")
+        from quant_organism.cycle import Panels
+        from quant_organism.market import Interval, Lake, build_panel
+        from quant_organism.orchestration.driver import Driver
+
+        driver = Driver(settings, bars)
+        days = driver.days(day)
+        bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        driver.ingest(days)
+        lake, bar = Lake(settings.data_dir / "lake"), Interval.parse(settings.market.interval)
+        lookback = (days.last - days.first).days + 1
+        where = (lake, driver.source.market, bar, days.last)
+        made = Panels().make(*where, lookback_days=lookback, symbols=settings.market.symbols)
+        made.require_quality(settings.market.min_quality)
+        everything = made.panel if settings.market.symbols is None else build_panel(*where, lookback, None)
+        court = Court(
+            lake=lake,
+            panel=made.panel,
+            seed=spec.seed,
+            copies=spec.copies,
+            processes=settings.worker_threads,
+            left_out=tuple(symbol for symbol in ended_assets(everything) if symbol not in made.panel.symbols),
+            progress=bars,
+        )
+        return judge_strategy(court, strategy, tried=spec.tried)
 
 
 def _show(page: "JudgedPage") -> None:

@@ -76,7 +76,20 @@ class TrialLedger:
         if not evaluations:
             return AppendResult(0, 0)
         hashes = [genome.hash for evaluation in evaluations for genome in evaluation.genomes]
-        rows = trial_rows(evaluations, identity)
+        return self.append_rows(trial_rows(evaluations, identity), hashes, identity)
+
+    def append_rows(self, rows: pl.DataFrame, hashes: Sequence[str], identity: LedgerIdentity) -> AppendResult:
+        """Record trials that are rows already; otherwise as `append`.
+
+        Parameters
+        ----------
+        rows
+            By `TrialTable`, one for each trial, in the order of their hashes.
+        hashes
+            Of all that was handed in, repetitions included.
+        identity
+            Where they come from.
+        """
         folder = self._folder / f"panel_hash={identity.panel_hash}" / f"costs_hash={identity.costs_hash}"
         part = folder / f"cycle={identity.cycle}" / _part_name(hashes, identity)
         with alone_in(folder, "appending trials"):

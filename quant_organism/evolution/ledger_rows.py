@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -101,6 +101,21 @@ def trial_rows(evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> p
         "behaviour": np.concatenate([evaluation.behaviour for evaluation in evaluations]),
         "sketch": sketches,
     }
+    return completed(columns, days, identity)
+
+
+def completed(columns: Mapping[str, Any], days: NDArray[np.int64], identity: LedgerIdentity) -> pl.DataFrame:
+    """Return rows of the ledger from the columns that differ from trial to trial, one per hash, in their order.
+
+    Parameters
+    ----------
+    columns
+        By `TrialTable`, each of length G; what is undefined is nan.
+    days
+        First millisecond of each UTC day, shape (D,).
+    identity
+        Where they come from.
+    """
     constants = {
         "panel_hash": identity.panel_hash,
         "costs_hash": identity.costs_hash,

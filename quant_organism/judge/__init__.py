@@ -6,19 +6,52 @@ What a gate measures belongs to `validation`, what an account trades to `backtes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quant_organism.judge.court import Court
+    from quant_organism.judge.hearing import judge_strategy
+    from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
     from quant_organism.judge.page import JudgedPage
-    from quant_organism.judge.spec import JudgeSpec, TableSpec, load_spec
+    from quant_organism.judge.parameters import trials_of
+    from quant_organism.judge.proof import ended_assets
+    from quant_organism.judge.sandbox import SandboxLimits, StrategySource
+    from quant_organism.judge.spec import CallableSpec, DocumentSpec, JudgeSpec, TableSpec, load_spec
     from quant_organism.judge.trial_table import TrialReturns, judge_trials
 
-__all__ = ["JudgeSpec", "JudgedPage", "TableSpec", "TrialReturns", "judge_trials", "load_spec"]
+__all__ = [
+    "CallableSpec",
+    "CallableStrategy",
+    "Court",
+    "DocumentSpec",
+    "DocumentStrategy",
+    "JudgeSpec",
+    "JudgedPage",
+    "SandboxLimits",
+    "StrategySource",
+    "TableSpec",
+    "TrialReturns",
+    "ended_assets",
+    "judge_strategy",
+    "judge_trials",
+    "load_spec",
+    "trials_of",
+]
 
 _HOMES = {
+    "CallableSpec": "spec",
+    "CallableStrategy": "outside",
+    "Court": "court",
+    "DocumentSpec": "spec",
+    "DocumentStrategy": "outside",
     "JudgeSpec": "spec",
     "JudgedPage": "page",
+    "SandboxLimits": "sandbox",
+    "StrategySource": "sandbox",
     "TableSpec": "spec",
     "TrialReturns": "trial_table",
+    "ended_assets": "proof",
+    "judge_strategy": "hearing",
     "judge_trials": "trial_table",
     "load_spec": "spec",
+    "trials_of": "parameters",
 }
 
 # Help loads neither the statistics nor the kernels beneath them.

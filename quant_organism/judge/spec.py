@@ -9,6 +9,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.proposals import genome_of
+from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
+from quant_organism.judge.parameters import MOST_TRIALS, ParameterRange, ParameterValue, trials_of
+from quant_organism.judge.sandbox import SandboxLimits, StrategySource
+from quant_organism.strategies import Committee
 from quant_organism.strategies.handwritten.load import MAX_BYTES, parse
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -57,11 +62,93 @@ class TableSpec(JudgedDocument):
     days_per_year: int = Field(365, ge=200, le=366)
 
 
-JudgeSpec = Annotated[TableSpec, Field(discriminator="kind")]
-_SPEC: Final[TypeAdapter[TableSpec]] = TypeAdapter(TableSpec)
+class CourtDocument(JudgedDocument):
+    """What every document says of a strategy that can be run.
+
+    Parameters
+    ----------
+    file
+        The strategy, beside the document where the path is relative.
+    copies
+        Copies of the market on which the whole search is repeated: 19 reach 0.05, 99 reach 0.01.
+    """
+
+    file: str
+    copies: int = Field(99, ge=19, le=9_999)
 
 
-def load_spec(source: str) -> tuple[TableSpec, Path]:
+class CallableSpec(CourtDocument):
+    """A Python callable, or a search over its parameters.
+
+    Parameters
+    ----------
+    function
+        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets).
+    parameters
+        By name a value, a list of values, or a range (`low`, `high`, `step`). More than one combination is a search.
+    budget
+        Most trials of the search; all combinations where it holds them.
+    seconds, memory_mb
+        Limits of one call.
+    """
+
+    kind: Literal["callable"]
+    function: str = Field("signal", pattern="^[A-Za-z_][A-Za-z0-9_]*$")
+    parameters: dict[str, ParameterRange | list[ParameterValue] | ParameterValue] = Field(default_factory=dict)
+    budget: int | None = Field(None, ge=1, le=MOST_TRIALS)
+    seconds: float = Field(120.0, gt=0, le=3_600)
+    memory_mb: int = Field(4_096, ge=512, le=65_536)
+
+    def strategy(self, folder: Path, *, trusted: bool = False) -> CallableStrategy:
+        """Return the strategy that this declares.
+
+        Parameters
+        ----------
+        folder
+            That its path is of.
+        trusted
+            Run it without walls.
+        """
+        path = folder / self.file
+        limits = SandboxLimits(seconds=self.seconds, memory_mb=self.memory_mb)
+        source = StrategySource(path=path, function=self.function, limits=limits, trusted=trusted)
+        trials = trials_of(self.parameters, self.budget, self.seed)
+        return CallableStrategy(self.name or path.stem, source, trials)
+
+
+class DocumentSpec(CourtDocument):
+    """A condition document, or a genome or tree as it is stored: `{family, genes}`."""
+
+    kind: Literal["document"]
+
+    def strategy(self, folder: Path) -> DocumentStrategy:
+        """Return the strategy that this declares.
+
+        Raises
+        ------
+        InputError
+            The file is no such document; what is wrong and where is said.
+        """
+        path = folder / self.file
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror}", where=str(path), remedy="give a condition document or a genome"
+            ) from None
+        try:
+            genome = genome_of(parse(content, as_json=path.suffix == ".json"))
+        except InputError as error:
+            raise InputError(error.what, where=f"{path}: {error.where or 'document'}", remedy=error.remedy) from None
+        return DocumentStrategy(self.name or path.stem, Committee.of([genome]))
+
+
+JudgeSpec = TableSpec | CallableSpec | DocumentSpec
+_SPEC: Final[TypeAdapter[JudgeSpec]] = TypeAdapter(Annotated[JudgeSpec, Field(discriminator="kind")])
+
+
+def load_spec(source: str) -> tuple[JudgeSpec, Path]:
     """Return what a YAML file, or a shipped example of that name, declares, and the folder that its paths are of.
 
     Raises

@@ -1,0 +1,267 @@
+"""Trials of proposers from outside: whoever proposes, every proposal is a trial in the ledger.
+
+A proposer is asked for descriptions and told what each was worth on the days that a search may see; nothing here ever
+holds another day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.errors import InputError
+from quant_organism.evolution.ledger import AppendResult, TrialLedger
+from quant_organism.evolution.ledger_rows import LedgerIdentity, completed
+from quant_organism.evolution.sketch import return_moments, sketch
+from quant_organism.market import Panel
+from quant_organism.strategies import Genome
+from quant_organism.strategies.handwritten import load_conditions
+
+EXTERNAL: Final = "external"
+"""Family of trials that are no genomes, in the ledger."""
+
+_ROUND: Final = 50
+_LONGEST_FILE: Final = 16 * 2**20
+
+Description = Mapping[str, Any]
+"""A strategy in plain values: a genome (`family`, `genes`) or a condition document (`entry`, `exit`, ...)."""
+
+
+@dataclass(frozen=True)
+class ProposalResult:
+    """What a proposer is told of one of its proposals.
+
+    Attributes
+    ----------
+    description
+        As it was proposed.
+    identity
+        Of the genome that it describes; empty where it describes none.
+    sharpe, max_drawdown, trades
+        Net and annual on the days that a search may see; nan and 0 where it was refused.
+    refused
+        Why it describes no strategy; empty where it does.
+    """
+
+    description: Description
+    identity: str
+    sharpe: float
+    max_drawdown: float
+    trades: int
+    refused: str = ""
+
+
+class OutsideProposer(Protocol):
+    """Proposes strategies that it describes, and learns what they were worth."""
+
+    def ask(self, n: int) -> Sequence[Description]:
+        """Propose at most `n` strategies; none: there are no more."""
+        ...
+
+    def tell(self, results: Sequence[ProposalResult]) -> None:
+        """Learn what the proposals of the last round were worth, in their order."""
+        ...
+
+
+class FileProposals:
+    """Proposals that stand in a file, one JSON object a line, as a language model would write them.
+
+    Parameters
+    ----------
+    path
+        The file; empty lines are passed over.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or is larger than any list of proposals, or a line is no JSON object; it is named.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror}", where=str(path), remedy="give a file of one JSON object a line"
+            ) from None
+        if len(text) > _LONGEST_FILE:
+            raise InputError(f"more than {_LONGEST_FILE} bytes", where=str(path), remedy="split it")
+        self._waiting: list[Description] = []
+        self.results: list[ProposalResult] = []
+        """Everything that was told, in order."""
+        for number, line in enumerate(text.splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"not JSON: {error}", where=f"{path}, line {number}", remedy="correct it") from None
+            if not isinstance(found, dict):
+                raise InputError("not a JSON object", where=f"{path}, line {number}", remedy="write one a line")
+            self._waiting.append(found)
+
+    def ask(self, n: int) -> Sequence[Description]:
+        """Hand out the next lines."""
+        handed, self._waiting = self._waiting[:n], self._waiting[n:]
+        return handed
+
+    def tell(self, results: Sequence[ProposalResult]) -> None:
+        """Keep what was told."""
+        self.results.extend(results)
+
+
+def genome_of(description: Description) -> Genome:
+    """Return the genome that a description means: `{family, genes}`, or a condition document.
+
+    Raises
+    ------
+    InputError
+        It describes no strategy; what is wrong and where is said.
+    """
+    if not isinstance(description, Mapping):
+        raise InputError(f"a {type(description).__name__} describes no strategy", remedy="give a mapping of fields")
+    if "family" not in description:
+        return load_conditions(json.dumps(dict(description)))
+    unknown = sorted(set(description) - {"family", "genes"})
+    family, genes = description["family"], description.get("genes", {})
+    if unknown or not isinstance(family, str) or not isinstance(genes, Mapping):
+        raise InputError(
+            f"a genome is described by family and genes{f', not by {unknown[0]}' if unknown else ''}",
+            where="proposal",
+            remedy="see `quant-organism families` for names and genes",
+        )
+    from quant_organism.strategies import default_genome
+
+    return Genome(family, dict(default_genome(family).genes) | dict(genes))
+
+
+def listen(
+    proposer: OutsideProposer,
+    panel: Panel,
+    costs: Costs,
+    ledger: TrialLedger,
+    identity: LedgerIdentity,
+    *,
+    budget: int,
+    evaluator: Evaluator | None = None,
+) -> list[ProposalResult]:
+    """Ask a proposer until it has no more to say or the budget is spent, and enter all that it proposed in the ledger.
+
+    Parameters
+    ----------
+    proposer
+        Is told of the panel's days and of no others.
+    panel
+        In sample only: what is not here cannot be seen.
+    costs, evaluator
+        As for any search.
+    ledger, identity
+        Where trials are counted; the generation counts up from that of the identity.
+    budget
+        Most proposals, refused ones included.
+
+    Raises
+    ------
+    InputError
+        A proposer that hands in more than it was asked for.
+    """
+    told: list[ProposalResult] = []
+    measure = (evaluator or Evaluator()).evaluate
+    generation = identity.generation
+    while len(told) < budget:
+        wanted = min(_ROUND, budget - len(told))
+        proposals = list(proposer.ask(wanted))
+        if not proposals:
+            break
+        if len(proposals) > wanted:
+            raise InputError(
+                f"{len(proposals)} proposals where {wanted} were asked for", where="ask", remedy="propose at most n"
+            )
+        read = [_read(description) for description in proposals]
+        genomes = list({genome.hash: genome for genome in read if isinstance(genome, Genome)}.values())
+        worth: dict[str, tuple[float, float, int]] = {}
+        if genomes:
+            evaluation = measure(genomes, panel, costs)
+            fields = {name: getattr(identity, name) for name in LedgerIdentity.__dataclass_fields__}
+            ledger.append([evaluation], LedgerIdentity(**fields | {"generation": generation}))
+            columns = (evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades"))
+            worth = dict(zip((genome.hash for genome in genomes), zip(*columns, strict=True), strict=True))
+        results = [
+            ProposalResult(description, "", float("nan"), float("nan"), 0, genome)
+            if isinstance(genome, str)
+            else ProposalResult(description, genome.id, *worth[genome.hash])
+            for description, genome in zip(proposals, read, strict=True)
+        ]
+        proposer.tell(results)
+        told += results
+        generation += 1
+    return told
+
+
+def _read(description: Description) -> Genome | str:
+    try:
+        return genome_of(description)
+    except InputError as error:
+        return str(error)
+
+
+@dataclass(frozen=True, eq=False)
+class ExternalTrials:
+    """Trials that are no genomes: callables with parameters, whatever made them.
+
+    Parameters
+    ----------
+    hashes
+        SHA-256 in hex of what each is: source and parameters, G.
+    days
+        First millisecond of each UTC day, shape (D,).
+    daily_returns
+        Net, float64 (G, D).
+    sharpe, turnover
+        Annual, float64 (G,).
+    trades
+        Changes of position, int64 (G,).
+    positions
+        Digest of what each held, uint64 (G,): equal for trials that did the same.
+    """
+
+    hashes: tuple[str, ...]
+    days: NDArray[np.int64]
+    daily_returns: NDArray[np.float64]
+    sharpe: NDArray[np.float64]
+    turnover: NDArray[np.float64]
+    trades: NDArray[np.int64]
+    positions: NDArray[np.uint64]
+
+    def record(self, ledger: TrialLedger, identity: LedgerIdentity) -> AppendResult:
+        """Enter them in a ledger; errors as `TrialLedger.append`."""
+        moments = return_moments(self.daily_returns)
+        columns = {
+            "genome_hash": list(self.hashes),
+            "family": [EXTERNAL] * len(self.hashes),
+            "mean": moments.mean,
+            "std": moments.std,
+            "skew": moments.skew,
+            "kurtosis": moments.kurtosis,
+            "autocorrelation": moments.autocorrelation,
+            "sharpe": self.sharpe,
+            "turnover_per_year": self.turnover,
+            "trades": self.trades,
+            "behaviour": self.positions,
+            "sketch": [row.tobytes() if row.any() else None for row in sketch(self.daily_returns)],
+        }
+        rows = completed(columns, self.days, identity)
+        return ledger.append_rows(rows, list(self.hashes), identity)
+
+
+def positions_digest(units: NDArray[np.float64]) -> int:
+    """Return 64 bits that tell positions over time apart, of units of any shape."""
+    return int.from_bytes(hashlib.sha256(np.ascontiguousarray(units).tobytes()).digest()[:8], "big")

@@ -1,0 +1,1 @@
+"""Strategies as other people write them, judged by their names: `quant-organism judge moving_average_stop`."""

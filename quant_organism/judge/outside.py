@@ -1,0 +1,304 @@
+"""Strategies from outside as the court sees them: something that puts one strategy forward on any panel it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import VirtualWindow, virtual_window
+from quant_organism.evolution import DAYS_A_YEAR
+from quant_organism.evolution.proposals import positions_digest
+from quant_organism.judge.parameters import Parameters
+from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
+from quant_organism.judge.sandbox import StrategyProcess, StrategySource
+from quant_organism.market import Panel, Span
+from quant_organism.strategies import Committee
+from quant_organism.validation import NotRun, Shake, Subject
+from quant_organism.validation.robustness.made_markets import noisy, price_noise
+from quant_organism.validation.robustness.stress import (
+    COST_FACTOR,
+    LATE_BARS,
+    LATER_HOURS,
+    asset_left_out,
+    dearer,
+    dearer_trading,
+    late_execution,
+    later_start,
+)
+
+Floats = NDArray[np.float64]
+
+NOISY_MARKETS = 10
+"""Markets with disturbed closes that a callable is asked on again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """What a search tried on a panel.
+
+    Attributes
+    ----------
+    parameters
+        Of each trial, G.
+    daily
+        Net daily returns of the virtual book, float64 (G, D).
+    turnover, trades, digests
+        Of each: notional traded a year in equities, changes of position, digest of the units.
+    """
+
+    parameters: tuple[Parameters, ...]
+    daily: Floats
+    turnover: Floats
+    trades: NDArray[np.int64]
+    digests: tuple[int, ...]
+
+    @property
+    def sharpes(self) -> Floats:
+        """Annual Sharpe ratios, float64 (G,)."""
+        return np.array([annual_sharpe(row) for row in self.daily])
+
+    @property
+    def best(self) -> int:
+        """The one that is put forward: the best Sharpe ratio, ties by order."""
+        return int(np.argmax(self.sharpes))
+
+
+class OutsideStrategy(Protocol):
+    """One strategy on any panel, after whatever search it takes; all of it is a function of the panel."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it was handed in as."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 in hex of all that decides what it does."""
+        ...
+
+    @property
+    def n_trials(self) -> int:
+        """Trials that its search takes on a panel."""
+        ...
+
+    def hash_of(self, parameters: Parameters) -> str:
+        """Return the identity of one trial, whatever search it is of."""
+        ...
+
+    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
+        """Try all of its trials on a panel."""
+        ...
+
+    def best_sharpe(self, panel: Panel, costs: Costs) -> float:
+        """Return the annual Sharpe ratio of what its whole search puts forward on a panel."""
+        ...
+
+
+@dataclass(frozen=True)
+class CallableStrategy:
+    """A callable, with the parameters that are tried on a panel; the best of them is put forward.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    source
+        Its file.
+    trials
+        Parameters to try; one of them: it is taken as it is.
+    """
+
+    name: str
+    source: StrategySource
+    trials: tuple[Parameters, ...]
+    kind: str = "callable"
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of its source, its function and its trials."""
+        told = json.dumps([dict(trial) for trial in self.trials], sort_keys=True)
+        return _digest(self.source_hash, self.source.function, told)
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of its file."""
+        return hashlib.sha256(self.source.read()).hexdigest()
+
+    @property
+    def n_trials(self) -> int:
+        """Trials on a panel."""
+        return len(self.trials)
+
+    def hash_of(self, parameters: Parameters) -> str:
+        """Return the identity of one trial, whatever search it is of."""
+        return _digest(self.source_hash, self.source.function, json.dumps(dict(parameters), sort_keys=True))
+
+    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
+        """Try all trials on a panel."""
+        daily, turnover, trades, digests = [], [], [], []
+        with StrategyProcess(self.source) as process:
+            process.show(panel)
+            for trial in self.trials:
+                window = follow(process.targets(trial), panel, costs, strategy=self.name)
+                daily.append(daily_returns(window, panel, 0, panel.n_bars))
+                changes = np.diff(window.units, axis=0)
+                turnover.append(_turnover(changes, panel))
+                trades.append(int(np.count_nonzero(changes)))
+                digests.append(positions_digest(window.units))
+        return Attempts(
+            self.trials, np.array(daily), np.array(turnover), np.array(trades, dtype=np.int64), tuple(digests)
+        )
+
+    def best_sharpe(self, panel: Panel, costs: Costs) -> float:
+        """Return the best Sharpe ratio of all trials on a panel."""
+        return float(self.attempts(panel, costs).sharpes.max())
+
+    def targets(self, panel: Panel, parameters: Parameters) -> Floats:
+        """Return the targets of one trial on a panel, float64 (T, N)."""
+        with StrategyProcess(self.source) as process:
+            process.show(panel)
+            return process.targets(parameters)
+
+    def shaken(
+        self, panel: Panel, targets: Floats, parameters: Parameters, costs: Costs, seed: int
+    ) -> dict[str, Shakes | NotRun]:
+        """Return what one trial earns on a panel under each change, by the gate that asks.
+
+        Parameters
+        ----------
+        panel, targets
+            The days that were seen, and the targets on them, float64 (T, N).
+        parameters, costs, seed
+            The trial, what trading costs, and the seed of the noise.
+        """
+        bars = panel.n_bars
+
+        def earned(wanted: Floats, market: Panel = panel, charged: Costs = costs) -> float:
+            return annual_sharpe(
+                daily_returns(follow(wanted, market, charged, strategy=self.name), market, 0, market.n_bars)
+            )
+
+        late = np.concatenate([np.zeros((LATE_BARS, panel.n_assets)), targets[:-LATE_BARS]])
+        found: dict[str, Shakes | NotRun] = {
+            "dearer_trading": {f"costs x {COST_FACTOR:g}": earned(targets, charged=dearer(costs, COST_FACTOR))},
+            "late_execution": {f"{LATE_BARS} bar late": earned(late)},
+        }
+        if panel.n_assets > 1:
+            left = {}
+            for asset, symbol in enumerate(panel.symbols):
+                without = targets.copy()
+                without[:, asset] = 0.0
+                left[f"without {symbol}"] = earned(without)
+            found["asset_left_out"] = left
+        later, noise = {}, {}
+        with StrategyProcess(self.source) as process:
+            for hours in LATER_HOURS:
+                shift = int(hours // panel.interval.hours)
+                if shift:
+                    cut = panel.window(shift, bars)
+                    process.show(cut)
+                    later[f"{hours} h later"] = earned(process.targets(parameters), cut)
+            for number in range(NOISY_MARKETS):
+                market = noisy(panel, np.random.default_rng([seed, number]))
+                process.show(market)
+                noise[f"noise {number}"] = earned(process.targets(parameters), market)
+        return found | ({"later_start": later} if later else {}) | {"price_noise": noise}
+
+
+Shakes = Mapping[str, float]
+"""Annual Sharpe ratio under each change, by what was changed."""
+
+
+@dataclass(frozen=True)
+class DocumentStrategy:
+    """A condition document or a tree, as it is: a committee of one genome.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    committee
+        The genome.
+    kind
+        What it was handed in as.
+    """
+
+    name: str
+    committee: Committee
+    kind: str = "conditions"
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the genomes."""
+        return _digest(*(member.genome.hash for member in self.committee.members))
+
+    @property
+    def n_trials(self) -> int:
+        """One: it is taken as it is."""
+        return 1
+
+    def window(self, panel: Panel, costs: Costs, start: int, stop: int) -> VirtualWindow:
+        """Return what it holds over rows `start` to `stop`; it enters them flat."""
+        return virtual_window({self.name: self.committee}, panel, costs, start=start, stop=stop)
+
+    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
+        """Try it on a panel."""
+        window = self.window(panel, costs, 0, panel.n_bars)
+        changes = np.diff(window.units, axis=0)
+        price = panel.close[:, [panel.symbols.index(symbol) for _, _, symbol in window.legs]]
+        return Attempts(
+            ({},),
+            daily_returns(window, panel, 0, panel.n_bars)[None],
+            np.array([_a_year(np.nansum(np.abs(changes) * price), panel)]),
+            np.array([np.count_nonzero(changes)], dtype=np.int64),
+            (positions_digest(window.units),),
+        )
+
+    def hash_of(self, parameters: Parameters) -> str:
+        """Return its identity; it has no parameters."""
+        return self.identity
+
+    def best_sharpe(self, panel: Panel, costs: Costs) -> float:
+        """Return its annual Sharpe ratio on a panel."""
+        return annual_sharpe(daily_returns(self.window(panel, costs, 0, panel.n_bars), panel, 0, panel.n_bars))
+
+    def shaken(self, panel: Panel, costs: Costs, seed: int) -> dict[str, Shakes | NotRun]:
+        """Return what it earns on a panel under each change, by the gate that asks."""
+        subject = Subject.of(self.committee, panel, Span("in_sample", 0, panel.n_bars), costs, Evaluator())
+        made = {
+            "dearer_trading": dearer_trading(subject),
+            "late_execution": late_execution(subject),
+            "asset_left_out": asset_left_out(subject),
+            "later_start": later_start(subject),
+            "price_noise": price_noise(subject, seed=seed, draws=NOISY_MARKETS),
+        }
+        return {gate: _by_name(shake) if isinstance(shake, Shake) else shake for gate, shake in made.items()}
+
+
+def _by_name(shake: Shake) -> Shakes:
+    return dict(zip(shake.changes, shake.sharpe.tolist(), strict=True))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _turnover(changes: Floats, panel: Panel) -> float:
+    order = sorted(range(panel.n_assets), key=panel.symbols.__getitem__)
+    return _a_year(float(np.nansum(np.abs(changes) * panel.close[:, order])), panel)
+
+
+def _a_year(traded: float, panel: Panel) -> float:
+    return traded / (panel.n_bars / panel.interval.bars_per_day) * DAYS_A_YEAR

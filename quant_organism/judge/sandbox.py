@@ -1,0 +1,284 @@
+"""A strategy's file in a process of its own: without network, files and neighbours, within limits, and by one wire."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_organism.errors import InputError
+from quant_organism.judge.child import ARRAYS
+from quant_organism.judge.confined import REFUSED
+from quant_organism.judge.parameters import Parameters
+from quant_organism.market import Panel
+
+Floats = NDArray[np.float64]
+
+_HERE: Final = Path(__file__).parent
+_START_SECONDS: Final = 120.0
+_LONGEST_ERROR: Final = 64 * 2**10
+_PIECE: Final = 2**20
+_LONGEST_SOURCE: Final = 2**20
+_SYSTEM: Final = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/dev/zero")
+
+
+class ForbiddenFile(InputError):
+    """A strategy wanted to read a file that is no part of the panel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxLimits:
+    """What a strategy may use.
+
+    Parameters
+    ----------
+    seconds
+        Wall clock of one call. It ends a run that would not end, and decides no figure.
+    memory_mb
+        Address space, libraries included.
+    """
+
+    seconds: float = 120.0
+    memory_mb: int = 4_096
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySource:
+    """A strategy's file and the function in it that is called.
+
+    Parameters
+    ----------
+    path
+        The file.
+    function
+        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets).
+    limits
+        What it may use.
+    trusted
+        Run it without walls, as the user who asks; limits hold all the same.
+    """
+
+    path: Path
+    function: str = "signal"
+    limits: SandboxLimits = SandboxLimits()
+    trusted: bool = False
+
+    def read(self) -> bytes:
+        """Return the file.
+
+        Raises
+        ------
+        InputError
+            It cannot be read, or is larger than any strategy.
+        """
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(_LONGEST_SOURCE + 1)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror}", where=str(self.path), remedy="give the path of a Python file"
+            ) from None
+        if len(content) > _LONGEST_SOURCE:
+            raise InputError(
+                f"more than {_LONGEST_SOURCE} bytes",
+                where=str(self.path),
+                remedy="a strategy is rules, not data: leave tables out of it",
+            )
+        return content
+
+
+class StrategyProcess:
+    """A strategy that is loaded and waits for calls; use it with `with`.
+
+    Parameters
+    ----------
+    source
+        The strategy.
+
+    Raises
+    ------
+    InputError
+        The kernel does not let it be shut in and it is not trusted, or its file cannot be loaded.
+    """
+
+    def __init__(self, source: StrategySource) -> None:
+        self._source = source
+        content = source.read()
+        self._folder = tempfile.TemporaryDirectory(prefix="judge-")
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._shape: tuple[int, int] | None = None
+        place = Path(self._folder.name)
+        (place / "root").mkdir()
+        # A copy: what was hashed is what runs.
+        own, inside = place / source.path.name, f"/strategy/{source.path.name}"
+        own.write_bytes(content)
+        if source.trusted:
+            inside = str(own)
+        child = str(_HERE / "child.py") if source.trusted else "/judge/child.py"
+        orders = {
+            "command": [sys.executable, "-I", "-B", child, inside, source.function],
+            "environment": _environment(),
+            "memory": source.limits.memory_mb * 2**20,
+            "parent": os.getpid(),
+            "trusted": source.trusted,
+            "root": str(place / "root"),
+            "shown": _shown() | {str(own): inside, str(_HERE / "child.py"): "/judge/child.py"},
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_HERE / "confined.py"), json.dumps(orders)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            start_new_session=True,
+        )
+        try:
+            self._reply(_START_SECONDS, 0, b"R")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def show(self, panel: Panel) -> None:
+        """Hand a panel in; calls that follow are about it."""
+        stored = io.BytesIO()
+        arrays: dict[str, Any] = {name: getattr(panel, name) for name in (*ARRAYS, "times", "valid", "fear_greed")}
+        np.savez(stored, symbols=np.array(panel.symbols), interval_hours=np.float64(panel.interval.hours), **arrays)
+        self._shape = (panel.n_bars, panel.n_assets)
+        self._send(b"P", stored.getvalue())
+
+    def targets(self, parameters: Parameters) -> Floats:
+        """Return the targets for the panel that was shown last, float64 (T, N), 0 where an asset has no bar.
+
+        Raises
+        ------
+        InputError
+            The strategy raised an error, answered something else than targets, took too long, or was ended; where and
+            why is said.
+        """
+        assert self._shape is not None
+        self._send(b"C", json.dumps(dict(parameters)).encode())
+        content = self._reply(self._source.limits.seconds, 8 * self._shape[0] * self._shape[1], b"T")
+        targets = np.frombuffer(content, dtype="<f8").reshape(self._shape).astype(np.float64)
+        if not (np.abs(targets) <= 1.0).all():
+            raise self._error("its targets are not all within -1 and 1")
+        return targets
+
+    def close(self) -> None:
+        """End the process and all that it started; nothing of it stays."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def _send(self, letter: bytes, content: bytes) -> None:
+        assert self._process.stdin is not None
+        frame = memoryview(letter + len(content).to_bytes(8, "little") + content)
+        pipe, until = self._process.stdin.fileno(), time.monotonic() + self._source.limits.seconds
+        os.set_blocking(pipe, False)
+        while frame:
+            if not select.select([], [pipe], [], max(until - time.monotonic(), 0.0))[1]:
+                raise self._error(self._late())
+            try:
+                frame = frame[os.write(pipe, frame[:_PIECE]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise self._error(self._ended()) from None
+
+    def _reply(self, seconds: float, size: int, wanted: bytes) -> bytes:
+        until = time.monotonic() + seconds
+        head = self._take(9, until)
+        letter, length = head[:1], int.from_bytes(head[1:], "little")
+        if letter == wanted and length == size:
+            return self._take(size, until)
+        if letter != b"E" or length > _LONGEST_ERROR:
+            raise self._error("it answered something that is no targets")
+        raise self._told(self._take(length, until))
+
+    def _take(self, size: int, until: float) -> bytes:
+        assert self._process.stdout is not None
+        pipe, pieces, missing = self._process.stdout.fileno(), [], size
+        while missing:
+            if not select.select([pipe], [], [], max(until - time.monotonic(), 0.0))[0]:
+                raise self._error(self._late())
+            piece = os.read(pipe, min(missing, _PIECE))
+            if not piece:
+                raise self._error(self._ended())
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _told(self, content: bytes) -> InputError:
+        try:
+            document = json.loads(content)
+            kind, text, line = str(document["type"]), str(document["text"]), document["line"]
+        except (ValueError, KeyError, TypeError):
+            return self._error("it answered something that is no error")
+        if kind == ForbiddenFile.__name__:
+            raise ForbiddenFile(
+                text, where=str(self._source.path), remedy="leave the file out; the panel is all there is"
+            )
+        what = f"{kind}: {text}" if text else kind
+        if kind == "MemoryError":
+            what = f"it asks for more than the {self._source.limits.memory_mb:,} MB of memory that it may have"
+        return self._error(what, line if isinstance(line, int) else None)
+
+    def _late(self) -> str:
+        return f"it did not come back within {self._source.limits.seconds:g} seconds"
+
+    def _ended(self) -> str:
+        status = self._process.wait(timeout=_START_SECONDS)
+        self._errors.seek(0)
+        said = self._errors.read(_LONGEST_ERROR).decode(errors="replace").strip()
+        if status == REFUSED and not self._source.trusted:
+            raise InputError(
+                f"this machine does not let a process be shut in ({said})",
+                where=str(self._source.path),
+                remedy="allow user namespaces, or run code that you trust with --trusted",
+            )
+        lines = said.splitlines()
+        return f"its process ended by itself or was killed{f': {lines[-1]}' if lines else f', status {status}'}"
+
+    def _error(self, what: str, line: int | None = None) -> InputError:
+        where = f"{self._source.path}{f', line {line}' if line is not None else ''}"
+        return InputError(what, where=where, remedy="mend the strategy; nothing was recorded of this run")
+
+
+def _environment() -> dict[str, str]:
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return dict.fromkeys(threads, "1") | {"HOME": "/tmp", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def _shown() -> dict[str, str]:
+    # Each folder once, at its own place; the interpreter may be linked from one of them into another.
+    program = Path(sys.executable)
+    wanted = [*map(Path, _SYSTEM), Path(sys.prefix), Path(sys.base_prefix), program.resolve().parent.parent]
+    shown: list[Path] = []
+    for path in sorted({path for path in wanted if path.exists()}, key=lambda path: len(path.parts)):
+        if not any(path == other or path.is_relative_to(other) for other in shown):
+            shown.append(path)
+    return {str(path): str(path) for path in shown}

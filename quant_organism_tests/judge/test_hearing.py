@@ -1,0 +1,152 @@
+"""The whole way of a strategy: its search, copies, shakes, the ledger, and the unseen days on record."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quant_organism.backtest import Costs
+from quant_organism.backtest.account import AccountMarket, FillModel
+from quant_organism.errors import InputError
+from quant_organism.evolution import TrialLedger
+from quant_organism.judge import (
+    CallableStrategy,
+    Court,
+    DocumentStrategy,
+    JudgedPage,
+    StrategySource,
+    judge_strategy,
+    trials_of,
+)
+from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
+from quant_organism.market import Lake, Panel
+from quant_organism.strategies import Committee, default_genome
+from quant_organism.validation import HoldoutRegister
+from quant_organism_tests.judge.conftest import FOLLOW, market
+
+Write = Callable[..., StrategySource]
+
+
+def court(folder: Path, panel: Panel, *, copies: int = 1) -> Court:
+    return Court(lake=Lake(folder / "lake"), panel=panel, copies=copies)
+
+
+def verdict(page: JudgedPage, gate: str):
+    return next(each for each in page.verdicts if each.gate == gate)
+
+
+def test_a_strong_edge_is_looked_at_on_the_unseen_days_once(write: Write, tmp_path: Path) -> None:
+    panel = market(edge=0.35, seed=3)
+    held = court(tmp_path, panel, copies=9)
+    strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [12, 24]}, None, 0))
+    page = judge_strategy(held, strategy)
+    assert page.outcome != "falls", page.sentence
+    assert verdict(page, "copies").value == pytest.approx(0.1)
+    assert [account.equity_usd for account in page.accounts] == [1_000.0, 10_000.0, 100_000.0]
+    opened = HoldoutRegister(held.lake.root).frame("made")
+    assert opened["event"].to_list() == ["opened", "read"]
+    assert opened["candidates"][0].to_list() == [f"external_{strategy.identity[:8]}"]
+    again = judge_strategy(held, strategy)
+    assert again.document == page.document
+    assert HoldoutRegister(held.lake.root).frame("made").height == 2
+
+
+def test_without_an_edge_no_look_is_spent_and_every_trial_counts(write: Write, tmp_path: Path) -> None:
+    held = court(tmp_path, market(seed=5))
+    strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [6, 12, 24]}, None, 0))
+    page = judge_strategy(held, strategy)
+    assert page.outcome == "falls"
+    assert HoldoutRegister(held.lake.root).frame("made").is_empty()
+    assert "sealed" in page.unsaid["unseen_days"]
+    trials = TrialLedger(held.lake.root).frame()
+    assert trials["family"].to_list() == ["external"] * 3
+    assert held.in_ledger() == 3
+
+
+def test_a_second_search_that_is_not_declared_is_caught(write: Write, tmp_path: Path) -> None:
+    held = court(tmp_path, market(seed=5))
+    source = write(FOLLOW)
+    held.record(
+        strategy := CallableStrategy("wide", source, trials_of({"bars": list(range(4, 44))}, None, 0)),
+        strategy.attempts(held.seen, held.costs),
+    )
+    one = CallableStrategy("narrow", source, ({"bars": 50},))
+    claimed = judge_strategy(held, one, tried=1)
+    assert claimed.outcome == "falls"
+    assert "41 of outside strategies" in verdict(claimed, "declared_trials").reason
+    assert claimed.trials == 41
+    honest = judge_strategy(held, one)
+    assert verdict(honest, "declared_trials").status == "passed"
+    assert honest.trials == 41
+
+
+def test_a_cheat_is_told_of_and_nothing_else_is_asked(write: Write, tmp_path: Path) -> None:
+    source = write(
+        """
+        import numpy as np
+
+        def signal(panel):
+            peek = np.zeros(panel.close.shape)
+            peek[:-1] = np.sign(panel.close[1:] - panel.close[:-1])
+            return peek
+        """
+    )
+    held = court(tmp_path, market(seed=5))
+    page = judge_strategy(held, CallableStrategy("peek", source, ({},)))
+    assert page.outcome == "falls"
+    assert "future_bar: looks up to 1 bars ahead" in page.sentence
+    assert {each.gate for each in page.verdicts}.isdisjoint({"copies", "deflated_sharpe", "holdout_mean"})
+    assert held.in_ledger() == 1
+
+
+def test_fewer_trials_than_its_own_search_takes_are_refused(write: Write, tmp_path: Path) -> None:
+    strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [6, 12]}, None, 0))
+    with pytest.raises(InputError, match="its own search takes 2"):
+        judge_strategy(court(tmp_path, market()), strategy, tried=1)
+
+
+def test_a_document_is_judged_as_it_is(tmp_path: Path) -> None:
+    strategy = DocumentStrategy("cross", Committee.of([default_genome("ema_crossover")]))
+    page = judge_strategy(court(tmp_path, market(seed=1)), strategy)
+    assert page.kind == "conditions"
+    assert {"copies", "dearer_trading", "price_noise", "late_execution"} <= {each.gate for each in page.verdicts}
+
+
+def test_virtual_units_earn_what_their_positions_do() -> None:
+    """A long of everything earns the mean of what all assets did since, less costs, and no position earns nothing."""
+    panel = market(seed=2, bars=480)
+    free = replace(Costs(), taker_fee=0.0, slippage_bps=0.0)
+    window = follow(np.ones(panel.close.shape), panel, free, strategy="all")
+    grown = panel.close[-1] / panel.close[0] - panel.open[1] / panel.close[0]
+    assert window.virtual_returns.sum() == pytest.approx(float(grown.mean()))
+    dear = follow(np.ones(panel.close.shape), panel, Costs(), strategy="all")
+    assert dear.virtual_returns.sum() < window.virtual_returns.sum()
+    assert not follow(np.zeros(panel.close.shape), panel, Costs(), strategy="none").virtual_returns.any()
+
+
+def test_units_change_with_targets_alone_and_end_with_their_asset() -> None:
+    panel = market(seed=2, bars=480, ended=1)
+    targets = np.where(np.arange(480)[:, None] < 200, 1.0, -0.5) * np.ones(panel.close.shape)
+    window = follow(targets, panel, Costs(), strategy="turn")
+    units = window.units[1:]
+    assert np.count_nonzero(np.diff(units[:, 0])) == 1
+    assert units[0, 0] == pytest.approx(1.0 / (4 * panel.close[0, 0]))
+    assert units[200, 0] == pytest.approx(-0.5 / (4 * panel.close[200, 0]))
+    assert not units[240:, 3].any()
+    AccountMarket.of(panel, FillModel.of(Costs()))
+    assert daily_returns(window.part(0, 480), panel, 0, 480).size == 20
+
+
+def test_what_later_bars_do_changes_nothing_before() -> None:
+    panel, rng = market(seed=2, bars=480), np.random.default_rng(0)
+    targets = rng.uniform(-1.0, 1.0, panel.close.shape)
+    whole = follow(targets, panel, Costs(), strategy="s")
+    cut = follow(targets[:300], panel.window(0, 300), Costs(), strategy="s")
+    np.testing.assert_array_equal(whole.units[:301], cut.units)
+    np.testing.assert_array_equal(whole.returns[:301], cut.returns)
+
+
+def test_nothing_earned_is_a_ratio_of_nothing() -> None:
+    assert annual_sharpe(np.zeros(30)) == 0.0
