@@ -2,7 +2,7 @@
 
 import typer
 
-from quant_organism.cli import kill, options, policy, trade_watch, trading
+from quant_organism.cli import kill, options, policy, sources, trade_watch, trading
 
 app = typer.Typer(
     cls=trading.StartsByDefault,
@@ -16,4 +16,6 @@ app.command("kill", cls=options.with_settings("venue.network", "data_dir"))(kill
 app.command("rearm", cls=options.with_settings("data_dir"))(kill.rearm)
 app.command("watch", cls=options.with_settings("data_dir"))(trade_watch.watch)
 app.command("metrics", cls=options.with_settings("data_dir"))(trade_watch.metrics)
+app.command("door", cls=options.with_settings("data_dir"))(sources.door)
 app.add_typer(policy.app, name="policy")
+app.add_typer(sources.app, name="source")

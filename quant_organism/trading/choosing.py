@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from quant_organism.backtest import Costs
+from quant_organism.backtest.account import RiskState
 from quant_organism.deployment import StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
-from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.following import Followed, FollowedStrategy
+from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.records import LedgerRecord, Mode, Role
 from quant_organism.trading.runtime import Trader
+from quant_organism.trading.starting import daily_before
 
 TRADED: Final[Mapping[Mode, tuple[str, ...]]] = {
     "replay": ("paper", "testnet", "canary", "live"),
@@ -100,7 +103,7 @@ class DocumentWatcher:
     def __call__(self, close_ms: int, trader: Trader) -> list[LedgerRecord]:
         """Bring a trader's strategies in line with the folder; return what is to be written down of it."""
         records: list[LedgerRecord] = []
-        for id, strategy in trader.strategies.items():
+        for id, strategy in _documents(trader).items():
             if strategy.is_leaving and not strategy.units:
                 records.append(trader.leave(id, "its document is no longer followed, and it is flat"))
         seen = _signature(self._repository.root / "active")
@@ -113,7 +116,7 @@ class DocumentWatcher:
             trader.note("documents", f"nobody joins or leaves: {error.what}", level="warning")
             return records
         wanted = {document.id: (document, role) for document, role in chosen}
-        for id, strategy in trader.strategies.items():
+        for id, strategy in _documents(trader).items():
             was, strategy.is_leaving = strategy.is_leaving, wanted.get(id, (None, ""))[1] != strategy.role
             if strategy.is_leaving and not was:
                 trader.note("leaving", f"{id} makes no entries any more, and leaves once it is flat")
@@ -126,14 +129,21 @@ class DocumentWatcher:
         return chosen_documents(self._repository.load_all().documents, self._profile, self._mode)
 
     def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
+        history = self._bars_until(close_ms)
         try:
-            strategy = FollowedStrategy(
-                document, role, self._costs, self._bars_until(close_ms), since_ms=close_ms, models=self._models
-            )
+            strategy = FollowedStrategy(document, role, self._costs, history, since_ms=close_ms, models=self._models)
         except InputError as error:
             trader.note("documents", f"{document.id} cannot join: {error.what}", level="warning")
             return []
-        return [trader.join(strategy, f"its document has come, in stage {document.stage}")]
+        joined = trader.join(strategy, f"its document has come, in stage {document.stage}")
+        if role == "shadow":  # an account of its own, which knows its risk scale from the first close
+            lane = trader.lane_of(strategy.id)
+            lane.account.risk = RiskState.seeded(daily_before(lane, history, self._costs), lane.account.rules)
+        return [joined]
+
+
+def _documents(trader: Trader) -> dict[str, Followed]:
+    return {name: strategy for name, strategy in trader.strategies.items() if not name.startswith(OUTSIDE)}
 
 
 def _signature(folder: Path) -> tuple[tuple[str, int], ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from quant_organism.backtest.account import AccountClose, LegKey
-from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.following import Followed
 from quant_organism.trading.records import DecisionKind, Role, StrategySignal, TradeDecision
 
 Pair = tuple[str, str]
@@ -42,7 +42,7 @@ class DecidingAccount:
 
 
 def decide(
-    strategies: Sequence[FollowedStrategy],
+    strategies: Sequence[Followed],
     close: AccountClose,
     wanted: Mapping[LegKey, float],
     silent: Mapping[Pair, str],
@@ -95,9 +95,7 @@ def decision_id(strategy: str, symbol: str, time: int, kind: DecisionKind) -> st
     return hashlib.sha256(f"{strategy}|{symbol}|{time}|{kind}".encode()).hexdigest()[:32]
 
 
-def _signal(
-    strategy: FollowedStrategy, symbol: str, time: int, target: float, account: DecidingAccount
-) -> StrategySignal:
+def _signal(strategy: Followed, symbol: str, time: int, target: float, account: DecidingAccount) -> StrategySignal:
     return StrategySignal(
         session=account.session,
         close_ms=time,
@@ -113,7 +111,7 @@ def _signal(
 
 
 def _decisions(
-    strategy: FollowedStrategy,
+    strategy: Followed,
     symbol: str,
     close: AccountClose,
     targets: tuple[float, float],

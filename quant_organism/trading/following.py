@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from quant_organism.backtest import Costs, MarketRow
-from quant_organism.backtest.account import LegKey, LegLevels, MarketWeather, VirtualStream, member_name
+from quant_organism.backtest.account import LegKey, LegLevels, MarketWeather, Restraint, VirtualStream, member_name
 from quant_organism.deployment import StrategyConfig
 from quant_organism.errors import InputError
 from quant_organism.market import Interval
@@ -20,6 +19,81 @@ from quant_organism.trading.entries import ConditionBars, EntryCase
 from quant_organism.trading.records import Role
 
 _COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate", "funding_paid", "valid")
+
+
+class Followed(Protocol):
+    """Who wants positions bar by bar: a strategy of a document, or a source of signals."""
+
+    symbols: tuple[str, ...]
+    since_ms: int
+    is_leaving: bool
+    virtual_return: float
+    not_evaluated: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """Its identity."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """What becomes of its decisions."""
+        ...
+
+    @property
+    def stage(self) -> str:
+        """How far it has come."""
+        ...
+
+    @property
+    def stored(self) -> str:
+        """What it is, as it is written down."""
+        ...
+
+    @property
+    def largest_share(self) -> float:
+        """Of the equity that it may have."""
+        ...
+
+    @property
+    def units(self) -> dict[LegKey, float]:
+        """Virtual units per unit of equity of each leg that is in a trade (A1)."""
+        ...
+
+    @property
+    def restraint(self) -> Restraint:
+        """What the weather of its market holds back at the last close."""
+        ...
+
+    @property
+    def weather(self) -> MarketWeather:
+        """The weather of its market."""
+        ...
+
+    @property
+    def stopless(self) -> frozenset[tuple[str, str]]:
+        """Its members, as (strategy, member), that have no stops of their own (A7)."""
+        ...
+
+    def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
+        """Return the levels of its legs in the bar that has just opened at these prices, USD."""
+        ...
+
+    def advance(self, row: MarketRow, symbols: Sequence[str]) -> None:
+        """Take it through a bar of some symbols, its own among them."""
+        ...
+
+    def agreement(self, symbol: str) -> float:
+        """Return how sure it is of what it wants of a symbol, 0 to 1."""
+        ...
+
+    def evaluated(self, symbol: str) -> dict[str, Any]:
+        """Return what it evaluated in a symbol at the last close."""
+        ...
+
+    def entry_case(self, symbol: str, price: float) -> EntryCase | None:
+        """Return the entry that it wants, where a document names its size."""
+        ...
 
 
 class FollowedStrategy:
@@ -64,7 +138,8 @@ class FollowedStrategy:
                 where=document.id,
                 remedy="start a session of its interval and symbols",
             )
-        self.document, self.role, self.since_ms = document, role, since_ms
+        self.document, self.since_ms = document, since_ms
+        self._role = role
         self.symbols = document.universe
         self.is_leaving = False
         """Whether it makes no entries any more, and leaves once it is flat."""
@@ -78,8 +153,6 @@ class FollowedStrategy:
         """Of each symbol that could not be evaluated at the last close why not."""
         self.virtual_return = 0.0
         """Of its virtual book in the last bar."""
-        self.restraint = self._stream.close(since_ms, {}).restraint
-        """What the weather of its market holds back at the last close."""
 
     @property
     def id(self) -> str:
@@ -87,9 +160,24 @@ class FollowedStrategy:
         return self.document.id
 
     @property
-    def document_hash(self) -> str:
-        """SHA-256 (hex) of the document's stored form."""
-        return hashlib.sha256(self.document.to_json()).hexdigest()
+    def role(self) -> Role:
+        """What becomes of its decisions."""
+        return self._role
+
+    @property
+    def stage(self) -> str:
+        """Of its document."""
+        return self.document.stage
+
+    @property
+    def stored(self) -> str:
+        """Its document's stored form."""
+        return self.document.to_json().decode()
+
+    @property
+    def largest_share(self) -> float:
+        """Of the equity that it may have: all that the session leaves it."""
+        return 1.0
 
     @property
     def units(self) -> dict[LegKey, float]:
@@ -112,13 +200,17 @@ class FollowedStrategy:
         if self._bars is not None:
             self._bars.advance(own)
         self.not_evaluated = self._unseen(own)
-        close = self._stream.close(row.time, {})
-        self.virtual_return, self.restraint = close.virtual_return, close.restraint
+        self.virtual_return = self._stream.close(row.time, {}).virtual_return
 
     @property
     def weather(self) -> MarketWeather:
         """The weather of its market, and where the breakers of it stand."""
         return self._stream.weather
+
+    @property
+    def restraint(self) -> Restraint:
+        """What the weather of its market holds back at the last close."""
+        return self.weather.restraint
 
     def evaluated(self, symbol: str) -> dict[str, Any]:
         """Return what its rule evaluated in a symbol at the last close.

@@ -26,8 +26,9 @@ from quant_organism.trading.closes import close_of, close_to_dict, part_of_bar
 from quant_organism.trading.deciding import DecidingAccount, decide
 from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.execution import Execution
-from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.following import Followed
 from quant_organism.trading.noting import noted, planned
+from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.pipeline import Allowance, CloseStanding, Pair, Pipeline
 from quant_organism.trading.records import (
     LedgerRecord,
@@ -82,7 +83,7 @@ class AccountLane:
     execution: Execution
     pipeline: Pipeline
     interval_ms: int
-    strategies: dict[str, FollowedStrategy] = field(default_factory=dict)
+    strategies: dict[str, Followed] = field(default_factory=dict)
     granted: dict[LegKey, float] = field(default_factory=dict)
     withheld: dict[LegKey, tuple[float, float]] = field(default_factory=dict)
     entered: dict[Pair, int] = field(default_factory=dict)
@@ -219,10 +220,18 @@ class AccountLane:
             self.pending = plan(self.account, close)
 
     def shares(self) -> dict[str, float]:
-        """Return the equity that each strategy has before the pipeline: all of it alone, else an equal part."""
-        count = len(self.strategies)
-        share = 1.0 if count == 1 else min(1.0 / count, LARGEST_SHARE) if count else 0.0
-        return dict.fromkeys(sorted(self.strategies), share)
+        """Return the equity that each strategy has before the pipeline: all of it alone, else an equal part.
+
+        Other sources have what their limits say, and take nothing away from the documents' parts.
+        """
+        count = self.documents
+        share = 1.0 if count <= 1 else min(1.0 / count, LARGEST_SHARE)
+        return {name: min(share, self.strategies[name].largest_share) for name in sorted(self.strategies)}
+
+    @property
+    def documents(self) -> int:
+        """How many of those who trade it are documents' strategies."""
+        return sum(not name.startswith(OUTSIDE) for name in self.strategies)
 
     def _virtual_return(self, shares: Mapping[str, float]) -> float:
         total = 0.0
@@ -317,7 +326,7 @@ class AccountLane:
 
 def rules_for(strategies: int) -> AccountRules:
     """Return the rules of an account that so many strategies trade."""
-    return AccountRules.alone() if strategies == 1 else AccountRules()
+    return AccountRules.alone() if strategies <= 1 else AccountRules()
 
 
 def _factors(decisions: Sequence[TradeDecision], left: Allowance) -> dict[Pair, float]:

@@ -12,7 +12,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.trading.following import panel_of
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.records import LedgerOrder
-from quant_organism.trading.starting import SessionSpec, daily_before, virtual_of
+from quant_organism.trading.starting import SessionSpec, daily_before, documents_of, virtual_of
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def backtest_lane(
     own, model = panel_of(panel, symbols), FillModel.of(spec.costs)
     setting = AccountSetting(
         market=AccountMarket.of(own, model, start=start),
-        virtual=virtual_of(list(lane.strategies.values()), panel, spec.costs, lane.shares(), start=start),
+        virtual=virtual_of(documents_of(lane), panel, spec.costs, lane.shares(), start=start),
         costs=spec.costs,
         model=model,
-        rules=rules_for(len(lane.strategies)),
+        rules=rules_for(lane.documents),
         sz_decimals={name: asset.sz_decimals for name, asset in lane.account.assets.items()},
         daily_before=tuple(daily_before(lane, panel.window(0, start), spec.costs)),
     )

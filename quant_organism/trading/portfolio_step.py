@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quant_organism.market import MS_PER_DAY
+from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.pipeline import Allowance, CloseStanding
 from quant_organism.trading.portfolio import (
     LARGEST_SHARE,
@@ -72,10 +73,12 @@ class PortfolioStep:
                 self.growth[strategy] = self.growth.get(strategy, 1.0) * (1.0 + earned)
         if begins and at_midnight:
             self._end_day(today - 1)
-        if begins or self.shares.keys() != left.shares.keys():
-            self._allocate(left.shares)
+        # Other sources promise nothing that could be scored: their own limits stand.
+        scored = {name: share for name, share in left.shares.items() if not name.startswith(OUTSIDE)}
+        if begins or self.shares.keys() != scored.keys():
+            self._allocate(scored)
             self.day = today
-        shares = {name: min(share, self.shares[name]) for name, share in left.shares.items()}
+        shares = {name: min(share, self.shares.get(name, share)) for name, share in left.shares.items()}
         verdicts = tuple(
             StepVerdict(
                 session=standing.session,

@@ -23,6 +23,8 @@ from quant_organism.trading.guard import Governor, Readings, RiskGuard, bar_read
 from quant_organism.trading.kill import flag_raised, kill_file
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.live_bars import FeedInstruments, Settlements, extended
+from quant_organism.trading.outside import OUTSIDE, SourceStore
+from quant_organism.trading.outside_watch import SignalWatcher
 from quant_organism.trading.paper import LiveSession, TraderClock
 from quant_organism.trading.pipeline import CloseStanding, Pipeline
 from quant_organism.trading.policy_step import PolicyStep
@@ -30,8 +32,17 @@ from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism.trading.portfolio_step import PortfolioStep
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.promises import DocumentPromises
-from quant_organism.trading.records import LedgerBar, LedgerSession, LedgerStrategy, Mode, Role
+from quant_organism.trading.records import (
+    LedgerBar,
+    LedgerOutsideSignal,
+    LedgerRecord,
+    LedgerSession,
+    LedgerStrategy,
+    Mode,
+    Role,
+)
 from quant_organism.trading.replaying import panel_assets
+from quant_organism.trading.runtime import Trader, Watcher
 from quant_organism.trading.sending import VenueAccount
 from quant_organism.trading.starting import SessionSpec, resumable
 from quant_organism.venue import AskInfo, Feed, HyperliquidSource, market_name
@@ -165,8 +176,8 @@ def prepare_live(
     mode: Mode = "paper",
     account: VenueAccount | None = None,
     is_real_time: bool = True,
-) -> tuple[LiveSession, DocumentWatcher | None]:
-    """Return a session on a venue's live bars, and who follows the documents while it runs.
+) -> tuple[LiveSession, Watcher | None]:
+    """Return a session on a venue's live bars, and who follows documents and other sources' signals while it runs.
 
     Whole days that the lake lacks are taken from the venue first.
 
@@ -274,7 +285,13 @@ def prepare_live(
         number = ledger.next_session() - 1
         return extended(history, ledger.read(LedgerBar, session=number), close_ms)
 
-    return session, DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until)
+    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until)
+    signals_come = SignalWatcher(SourceStore.of(data_dir), costs, bars_until, ledger.read(LedgerOutsideSignal))
+
+    def watch(close_ms: int, trader: Trader) -> list[LedgerRecord]:
+        return [*documents_come(close_ms, trader), *signals_come(close_ms, trader)]
+
+    return session, watch
 
 
 def _as_begun(
@@ -282,7 +299,11 @@ def _as_begun(
 ) -> SessionSpec:
     # A session that goes on keeps the symbols and the history that it began with.
     joined = ledger.read(LedgerStrategy, session=begun.session)
-    universes = (StrategyConfig.from_json(each.document.encode(), where=each.strategy).universe for each in joined)
+    universes = (
+        StrategyConfig.from_json(each.document.encode(), where=each.strategy).universe
+        for each in joined
+        if not each.strategy.startswith(OUTSIDE)
+    )
     symbols = sorted({symbol for universe in universes for symbol in universe})
     return replace(
         spec,

@@ -273,6 +273,34 @@ class StepVerdict(LedgerRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LedgerOutsideSignal(LedgerRecord):
+    """A line of another source's inbox, taken at a close or refused.
+
+    Parameters
+    ----------
+    source
+        Its name.
+    end
+        Bytes of the inbox that have been read with it.
+    signal
+        As it was read; empty where it could not be.
+    is_accepted, reason
+        Whether it counts from this close on, and why not.
+    """
+
+    table: ClassVar[str] = "outside_signals"
+
+    session: int
+    close_ms: int
+    source: str
+    end: int
+    signal_id: str
+    signal: Mapping[str, Any]
+    is_accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LedgerReading(LedgerRecord):
     """What the risk guard read at a close, and the weather of the market; what is not known is none.
 
@@ -514,6 +542,7 @@ RECORDS: tuple[type[LedgerRecord], ...] = (
     LedgerSessionEnd,
     LedgerStrategy,
     LedgerBar,
+    LedgerOutsideSignal,
     StrategySignal,
     TradeDecision,
     StepVerdict,

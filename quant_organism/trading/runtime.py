@@ -7,6 +7,7 @@ venue: bars and execution are handed in, so that a replay, a paper trader and a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from quant_organism.backtest import MarketRow
 from quant_organism.backtest.account import AccountBar, TradedAsset
 from quant_organism.errors import InputError
 from quant_organism.market import Interval, format_ms
-from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.following import Followed
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.orders import NotFlat
@@ -96,7 +97,7 @@ class Trader:
     symbols: tuple[str, ...]
     interval: Interval
     lanes: dict[str, AccountLane]
-    opens_lane: Callable[[FollowedStrategy], AccountLane]
+    opens_lane: Callable[[Followed], AccountLane]
     assets: Mapping[str, TradedAsset]
     keeps_bars: bool = False
     watcher: Watcher | None = None
@@ -110,11 +111,11 @@ class Trader:
         return self.lanes[self.session.account]
 
     @property
-    def strategies(self) -> dict[str, FollowedStrategy]:
+    def strategies(self) -> dict[str, Followed]:
         """All that are followed, by identity."""
         return {name: strategy for lane in self.lanes.values() for name, strategy in lane.strategies.items()}
 
-    def join(self, strategy: FollowedStrategy, reason: str) -> LedgerStrategy:
+    def join(self, strategy: Followed, reason: str) -> LedgerStrategy:
         """Take a strategy in, and return the record of it."""
         if strategy.role == "trades":
             lane = self.main
@@ -123,17 +124,21 @@ class Trader:
             lane = self.opens_lane(strategy)
             self.lanes[lane.account.account] = lane
         lane.strategies[strategy.id] = strategy
-        lane.account.rules = rules_for(len(lane.strategies))
+        lane.account.rules = rules_for(lane.documents)
         return self._membership(strategy, joins=True, reason=reason)
+
+    def lane_of(self, id: str) -> AccountLane:
+        """Return the lane of a strategy that is followed."""
+        return next(lane for lane in self.lanes.values() if id in lane.strategies)
 
     def leave(self, id: str, reason: str) -> LedgerStrategy:
         """Let go of a strategy; what it holds is closed by the next plan."""
-        lane = next(lane for lane in self.lanes.values() if id in lane.strategies)
+        lane = self.lane_of(id)
         strategy = lane.strategies.pop(id)
         if lane.role == "shadow":
             del self.lanes[lane.account.account]
         elif lane.strategies:
-            lane.account.rules = rules_for(len(lane.strategies))
+            lane.account.rules = rules_for(lane.documents)
         return self._membership(strategy, joins=False, reason=reason)
 
     def note(self, kind: str, text: str, *, level: str = "info", at_ms: int | None = None) -> None:
@@ -246,16 +251,16 @@ class Trader:
         }
         return states | {name: lane.account.to_dict() for name, lane in self.lanes.items()}
 
-    def _membership(self, strategy: FollowedStrategy, *, joins: bool, reason: str) -> LedgerStrategy:
+    def _membership(self, strategy: Followed, *, joins: bool, reason: str) -> LedgerStrategy:
         return LedgerStrategy(
             session=self.session.session,
             close_ms=strategy.since_ms if joins else self.last_close_ms,
             strategy=strategy.id,
             role=strategy.role,
-            stage=strategy.document.stage,
+            stage=strategy.stage,
             joins=joins,
-            document_hash=strategy.document_hash,
-            document=strategy.document.to_json().decode(),
+            document_hash=hashlib.sha256(strategy.stored.encode()).hexdigest(),
+            document=strategy.stored,
             reason=reason,
         )
 

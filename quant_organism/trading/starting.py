@@ -7,6 +7,7 @@ the ledger. A session that has been killed loses nothing but the bar that was no
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,12 +30,15 @@ from quant_organism.market import MS_PER_DAY, Interval, format_ms
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
 from quant_organism.trading.execution import Execution, ModelledExecution
-from quant_organism.trading.following import FollowedStrategy, panel_of
+from quant_organism.trading.following import Followed, FollowedStrategy, panel_of
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.outside import OUTSIDE, OutsideSignal, SignalSource
+from quant_organism.trading.outside_strategy import OutsideStrategy
 from quant_organism.trading.pipeline import Pipeline
 from quant_organism.trading.records import (
     LedgerFlow,
+    LedgerOutsideSignal,
     LedgerRecord,
     LedgerSession,
     LedgerSessionEnd,
@@ -228,8 +232,15 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
     accounts = {name: _account(ledger, name) for name in state["lanes"]}
     trader = _trader(ledger, spec, session, accounts[session.account])
     for joined in _members(ledger.read(LedgerStrategy, session=session.session)):
-        document = StrategyConfig.from_json(joined.document.encode(), where=f"{ledger.path}, {joined.strategy}")
         row = int(np.searchsorted(closes, joined.close_ms, side="right"))
+        if joined.strategy.startswith(OUTSIDE):
+            source = resumed_source(joined, ledger, spec.costs, known, row)
+            if joined.strategy in state["leaving"]:
+                source.is_leaving = True
+                source.want_nothing()
+            trader.join(source, joined.reason)
+            continue
+        document = StrategyConfig.from_json(joined.document.encode(), where=f"{ledger.path}, {joined.strategy}")
         followed = FollowedStrategy(
             document,
             joined.role,
@@ -252,7 +263,7 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
 def _trader(ledger: TraderLedger, spec: SessionSpec, session: LedgerSession, account: AccountBook) -> Trader:
     modelled = ModelledExecution(FillModel.of(spec.costs))
 
-    def opens_lane(strategy: FollowedStrategy) -> AccountLane:
+    def opens_lane(strategy: Followed) -> AccountLane:
         book = AccountBook.opened(
             f"{session.account}/{strategy.id}",
             rules_for(1),
@@ -292,6 +303,24 @@ def _account(ledger: TraderLedger, name: str) -> AccountBook:
     if state is None:
         raise IntegrityError(f"the account {name} has no state", where=str(ledger.path), remedy="begin anew")
     return AccountBook.from_dict(state)
+
+
+def resumed_source(
+    joined: LedgerStrategy, ledger: TraderLedger, costs: Costs, known: Panel, row: int
+) -> OutsideStrategy:
+    """Return a source as it stood at the last of some bars: what it was taken at its word for is in the ledger."""
+    source = SignalSource.model_validate_json(joined.document)
+    strategy = OutsideStrategy(source, costs, known.window(0, row), since_ms=joined.close_ms)
+    taken: defaultdict[int, list[OutsideSignal]] = defaultdict(list)
+    for record in ledger.read(LedgerOutsideSignal, session=joined.session, source=source.name, is_accepted=1):
+        taken[record.close_ms].append(OutsideSignal.model_validate_json(orjson.dumps(record.signal)))
+    for signal in taken[joined.close_ms]:
+        strategy.take(signal)
+    for place in range(row, known.n_bars):
+        strategy.advance(MarketRow.of(known, place), known.symbols)
+        for signal in taken[int(known.times[place]) + known.interval.milliseconds]:
+            strategy.take(signal)
+    return strategy
 
 
 def virtual_of(
@@ -334,9 +363,14 @@ def virtual_of(
     )
 
 
+def documents_of(lane: AccountLane) -> list[FollowedStrategy]:
+    """Return the documents' strategies of a lane: what they hold follows from the bars alone."""
+    return [strategy for strategy in lane.strategies.values() if isinstance(strategy, FollowedStrategy)]
+
+
 def daily_before(lane: AccountLane, history: Panel, costs: Costs) -> list[float]:
     """Return what a lane's virtual book would have returned on each UTC day of a history."""
-    virtual = virtual_of(list(lane.strategies.values()), history, costs, lane.shares())
+    virtual = virtual_of(documents_of(lane), history, costs, lane.shares())
     days = history.times // MS_PER_DAY
     starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
     daily: list[float] = (np.multiply.reduceat(1.0 + virtual.virtual_returns[1:], starts) - 1.0).tolist()

@@ -57,6 +57,7 @@ def test_a_profile_takes_so_many() -> None:
 def test_documents_come_and_go_while_it_trades_and_a_restart_knows(tmp_path: Path) -> None:
     panel, repository = market(holes=False), StrategyRepository(tmp_path / "strategies")
     first, second = at_stage(strategy(), "paper"), at_stage(strategy(("donchian_breakout",)), "paper")
+    third = at_stage(strategy(("bollinger_bands",)), "shadow")
     repository.save(first)
     session = replace(spec(panel, [(first, "trades")]), mode="paper")
     book = ledger(tmp_path)
@@ -77,8 +78,10 @@ def test_documents_come_and_go_while_it_trades_and_a_restart_knows(tmp_path: Pat
     for bar in bars[:30]:
         trader.on_bar(bar)
     repository.save(second)
+    repository.save(third)
     trader.on_bar(bars[30])
-    assert set(trader.strategies) == {first.id, second.id}
+    assert set(trader.strategies) == {first.id, second.id, third.id}
+    assert trader.lane_of(third.id).account.risk.scale > 0.0  # it is not flat until its account is thirty days old
     assert trader.main.account.rules.strategy_cap == 0.25
     for bar in bars[31:60]:
         trader.on_bar(bar)
@@ -92,6 +95,7 @@ def test_documents_come_and_go_while_it_trades_and_a_restart_knows(tmp_path: Pat
     assert [(record.strategy, record.joins) for record in book.read(LedgerStrategy)] == [
         (first.id, True),
         (second.id, True),
+        (third.id, True),
         (first.id, False),
     ]
     assert [event.kind for event in book.read(LedgerEvent)] == ["leaving"]
