@@ -15,7 +15,7 @@ from quant_organism.deployment.lifecycle import RULES
 from quant_organism.deployment.moves import KINDS
 from quant_organism.monitoring.gallery import family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
-from quant_organism.strategies import family_names
+from quant_organism.strategies import family_names, ranking_family_names
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.gate_table import COLUMNS, gate_rows
 from quant_organism_tests.table_pages import TABLES, table_page
@@ -47,7 +47,7 @@ def picture(family: str) -> bytes:
 
 
 def _family_table(_: str) -> str:
-    records = [family_record(name) for name in family_names()]
+    records = [family_record(name) for name in (*family_names(), *ranking_family_names())]
     return _table(
         ("family", "type", "logic", "reads", "warm-up, bars", "evolves"),
         (
@@ -90,10 +90,15 @@ def _kind_table(_: str) -> str:
 
 def _facts(family: str) -> str:
     record = family_record(family)
-    output = "a conviction in [-1, 1]" if record["output"] == "conviction" else "a state of -1, 0 or +1"
+    output = {
+        "book": "a weight for every asset",
+        "conviction": "a conviction in [-1, 1]",
+        "state": "a state of -1, 0 or +1",
+    }[record["output"]]
+    bars = "hours" if record["output"] == "book" else "bars"
     return (
         f"Type {record['type']}. Reads {', '.join(record['columns'])}; gives {output}. "
-        f"Warm-up with default genes: {record['warmup_bars']} bars. "
+        f"Warm-up with default genes: {record['warmup_bars']} {bars}. "
         f"Evolves {'by default' if record['evolves'] else 'only if chosen'}."
     )
 
@@ -104,6 +109,10 @@ def _gene_table(family: str) -> str:
 
 def _common_table(_: str) -> str:
     return _table(*_genes(family_record(family_names()[0])["common_genes"]))
+
+
+def _book_table(_: str) -> str:
+    return _table(*_genes(family_record(ranking_family_names()[0])["common_genes"]))
 
 
 def _genes(records: Sequence[dict[str, object]]) -> tuple[Sequence[str], list[list[object]]]:
@@ -117,6 +126,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 BLOCKS: dict[str, Callable[[str], str]] = {
+    "book genes": _book_table,
     "families": _family_table,
     "common genes": _common_table,
     "facts": _facts,
@@ -132,5 +142,5 @@ if __name__ == "__main__":
     TABLES.write_text(table_page())
     for page in (INDEX, GATES, LIFE, *sorted(PAGES.glob("*.md"))):
         page.write_text(refreshed(page))
-    for name in family_names():
+    for name in (*family_names(), *ranking_family_names()):
         (PICTURES / f"{name}.png").write_bytes(picture(name))

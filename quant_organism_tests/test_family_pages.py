@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quant_organism.strategies import family_names, get_family, random_genome
+from quant_organism.strategies import family_names, get_family, random_genome, ranking_family_names
 from quant_organism_tests.family_pages import GATES, INDEX, LIFE, PAGES, PICTURES, picture, refreshed
 
 MOST_BYTES = 60 * 1024
-every_family = pytest.mark.parametrize("family", family_names())
+NAMES = sorted((*family_names(), *ranking_family_names()))
+every_family = pytest.mark.parametrize("family", NAMES)
 
 
 def test_there_is_a_page_for_each_family_and_for_nothing_else():
-    assert sorted(page.stem for page in PAGES.glob("*")) == list(family_names())
-    assert sorted(page.stem for page in PICTURES.glob("*")) == list(family_names())
+    assert sorted(page.stem for page in PAGES.glob("*")) == NAMES
+    assert sorted(page.stem for page in PICTURES.glob("*")) == NAMES
 
 
-@pytest.mark.parametrize("block", ["families", "common genes"])
+@pytest.mark.parametrize("block", ["families", "common genes", "book genes"])
 def test_the_index_lists_what_is_registered(block):
     assert f"<!-- {block} -->" in INDEX.read_text()
     assert refreshed(INDEX) == INDEX.read_text()

@@ -17,9 +17,9 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
     if context.invoked_subcommand is not None:
         return
     from quant_organism.monitoring import family_record
-    from quant_organism.strategies import family_names
+    from quant_organism.strategies import family_names, ranking_family_names
 
-    records = [family_record(name) for name in family_names()]
+    records = [family_record(name) for name in (*family_names(), *ranking_family_names())]
     if as_json:
         print_json({"families": records})
         return
@@ -63,7 +63,7 @@ def show(
         f"reads {', '.join(record['columns'])}; gives a {record['output']}; "
         f"may trade from bar {record['warmup_bars']} on (default genes)\n"
     )
-    for title, genes in (("Genes", record["genes"]), ("Genes of every family", record["common_genes"])):
+    for title, genes in (("Genes", record["genes"]), ("Genes of every family of its kind", record["common_genes"])):
         columns = [column for column in genes[0] if column != "kind"]
         print_table(columns, [[gene[column] for column in columns] for gene in genes], title=title)
     if plot is not None:

@@ -7,7 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies import COMMON_GENES, GeneSpec, default_genome, get_family, signal
+from quant_organism.market import Interval, Panel
+from quant_organism.strategies import GeneSpec, default_genome, get_family, signal
+from quant_organism.strategies.cross_section.family import CrossSectionFamily
+from quant_organism.strategies.cross_section.history import CrossSectionBars
 
 Floats = NDArray[np.float64]
 
@@ -16,6 +19,10 @@ _STRETCH: Final = 60
 """Bars for which the market keeps its character."""
 
 _SEEDS: Final = 40
+
+_RANKED_ASSETS: Final = 7
+_TURN: Final = 400
+"""Bars after which each asset of a ranked market has the character of its neighbour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,34 @@ class Showcase:
     funding_rate: Floats | None
 
 
+@dataclass(frozen=True, eq=False)
+class RankedShowcase:
+    """A family's reference genome on a made market whose assets it ranks.
+
+    Parameters
+    ----------
+    family
+        Its name.
+    genes
+        Each gene of its own with its value, as text.
+    symbols
+        The N assets.
+    close
+        Closes, shape (n, N).
+    weights
+        Share of equity wanted of each asset at each close, shape (n, N).
+    warmup
+        First bar on which it may hold anything.
+    """
+
+    family: str
+    genes: tuple[str, ...]
+    symbols: tuple[str, ...]
+    close: Floats
+    weights: Floats
+    warmup: int
+
+
 def family_record(name: str) -> dict[str, Any]:
     """Return what there is to say about a family, as plain values.
 
@@ -60,16 +95,18 @@ def family_record(name: str) -> dict[str, Any]:
         "type": family.seed_type,
         "evolves": family.evolves,
         "columns": list(family.columns),
-        "output": "conviction" if family.conviction else "state",
+        "output": "book" if family.ranks else "conviction" if family.conviction else "state",
         "warmup_bars": family.warmup(default_genome(name).genes),
         "logic": (type(family).__doc__ or "").strip().splitlines()[0],
         "genes": [_gene_record(spec) for spec in family.own_genes],
-        "common_genes": [_gene_record(spec) for spec in COMMON_GENES],
+        "common_genes": [_gene_record(spec) for spec in family.common_genes],
     }
 
 
-def showcase(name: str) -> Showcase:
+def showcase(name: str) -> Showcase | RankedShowcase:
     """Return the first of a few seeded markets on which a family's reference genome holds both sides, or else one.
+
+    Families that rank assets are shown on one market of several.
 
     Raises
     ------
@@ -79,6 +116,13 @@ def showcase(name: str) -> Showcase:
     genome, family = default_genome(name), get_family(name)
     warmup = family.warmup(genome.genes)
     genes = tuple(f"{spec.name} = {described_default(spec)}" for spec in family.own_genes)
+    if isinstance(family, CrossSectionFamily):
+        panel = ranked_market(warmup + 2 * _SHOWN_BARS)
+        bars = CrossSectionBars.of(panel)
+        rows = np.flatnonzero(family.decides(genome.genes, bars.numbers, panel.interval.hours))
+        decided = np.vstack([np.zeros((1, panel.n_assets)), family.weights(bars.view(rows), genome.genes).T])
+        weights = decided[np.searchsorted(rows, np.arange(panel.n_bars), side="right")]
+        return RankedShowcase(name, genes, panel.symbols, panel.close, weights, warmup)
     shown: Showcase | None = None
     for seed in range(_SEEDS):
         columns = changing_market(seed, warmup + _SHOWN_BARS)
@@ -90,6 +134,31 @@ def showcase(name: str) -> Showcase:
             shown = made
     assert shown is not None
     return shown
+
+
+def ranked_market(bars: int) -> Panel:
+    """Return hourly bars of seven assets that take turns in rising, in restlessness, in volume and in funding."""
+    rng = np.random.default_rng(5)
+    shape, turn = (bars, _RANKED_ASSETS), np.arange(bars)[:, None] / _TURN + np.arange(_RANKED_ASSETS)
+    phase = 2.0 * np.pi * turn / _RANKED_ASSETS
+    sizes = 0.004 * (1.0 + 0.6 * np.sin(phase + 1.0))
+    common = 0.003 * rng.standard_normal((bars, 1))
+    moves = common + sizes * rng.standard_normal(shape) + 0.0004 * np.sin(phase)
+    close = 100.0 * np.exp(np.cumsum(moves, axis=0))
+    opens = np.vstack([np.full((1, _RANKED_ASSETS), 100.0), close[:-1]])
+    rate = 2e-5 * (1.0 + 2.0 * np.cos(phase))
+    return Panel.from_arrays(
+        symbols=[chr(ord("A") + place) for place in range(_RANKED_ASSETS)],
+        interval=Interval.parse("1h"),
+        times=Interval.parse("1h").milliseconds * np.arange(bars, dtype=np.int64),
+        open=opens,
+        high=np.maximum(opens, close),
+        low=np.minimum(opens, close),
+        close=close,
+        volume=1_000.0 * np.exp(0.8 * np.sin(2.0 * phase) + 0.3 * rng.standard_normal(shape)),
+        funding_rate=rate,
+        funding_paid=rate,
+    )
 
 
 def changing_market(seed: int, bars: int) -> Mapping[str, Floats]:

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from quant_organism.monitoring.content import Curve, PopulationPoint, ReportedSpan
-from quant_organism.monitoring.gallery import Showcase
+from quant_organism.monitoring.gallery import RankedShowcase, Showcase
 
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A")
 """Okabe and Ito's colours without yellow, which vanishes on white."""
@@ -134,17 +134,53 @@ def pareto_figure(points: Sequence[PopulationPoint]) -> Figure:
     return figure
 
 
-def showcase_figure(shown: Showcase) -> Figure:
+def showcase_figure(shown: Showcase | RankedShowcase) -> Figure:
+    """Draw what a family holds on a made market: of one asset, or of all that it ranks."""
+    return _ranked_figure(shown) if isinstance(shown, RankedShowcase) else _target_figure(shown)
+
+
+def _showcase_title(shown: Showcase | RankedShowcase, what: str) -> list[str]:
+    genes = "; ".join(shown.genes).replace("\n", "; ").replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    return [f"{shown.family}, default genes, on a made market; {what}", *wrap(genes, _TITLE_CHARACTERS)]
+
+
+def _ranked_figure(shown: RankedShowcase) -> Figure:
+    """Draw the closes of all assets since the warm-up, and beneath what is wanted of each, stacked by side."""
+    title = _showcase_title(shown, "weights wanted")
+    figure = Figure(figsize=(WIDTH_IN, 4.6 + 0.14 * len(title)), dpi=DPI, layout="constrained")
+    price, weight = figure.subplots(2, 1, sharex=True, height_ratios=(5, 4))
+    first = max(0, shown.warmup - _LEAD_IN)
+    bars = np.arange(first, len(shown.close))
+    for axes in (price, weight):
+        dress(axes)
+        axes.axvline(shown.warmup, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+    above, below = np.zeros(bars.size), np.zeros(bars.size)
+    for place, symbol in enumerate(shown.symbols):
+        colour, own = PALETTE[place % len(PALETTE)], shown.weights[first:, place]
+        close = shown.close[first:, place]
+        price.plot(bars, 100.0 * close / close[0], color=colour, linewidth=1.2, label=symbol)
+        for side, base in ((1.0, above), (-1.0, below)):
+            top = base + np.where(side * own > 0.0, own, 0.0)
+            weight.fill_between(bars, base, top, step="post", color=colour, alpha=0.75, linewidth=0)
+            base[:] = top
+    weight.axhline(0.0, color=INK, linewidth=0.9)
+    price.set_title("\n".join(title), loc="left", color=FAINT, fontsize=8.5)
+    price.set_ylabel("close (first = 100)", color=INK, fontsize=10)
+    weight.set_ylabel("weights\n(share of equity)", color=INK, fontsize=10)
+    weight.set_xlabel(f"bar (1 h); first possible decision on bar {shown.warmup}", color=INK, fontsize=10)
+    weight.set_xlim(bars[0], bars[-1])
+    figure.align_ylabels()
+    figure.legend(loc="outside lower center", ncols=len(shown.symbols), frameon=False, fontsize=9)
+    return figure
+
+
+def _target_figure(shown: Showcase) -> Figure:
     """Draw the closes with the targets behind them, and the targets beneath; the warm-up is left out but its end.
 
     Long is blue and points up, short is vermilion and points down. Where the family reads funding, the rate is drawn
     between the two.
     """
-    genes = "; ".join(shown.genes).replace("\n", "; ").replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
-    title = [
-        f"{shown.family}, default genes, on a made market; targets before any stop",
-        *wrap(genes, _TITLE_CHARACTERS),
-    ]
+    title = _showcase_title(shown, "targets before any stop")
     ratios = (4, 1) if shown.funding_rate is None else (4, 1, 1)
     height = 3.6 + 0.14 * len(title) + 0.9 * (len(ratios) - 1)
     figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI, layout="constrained")

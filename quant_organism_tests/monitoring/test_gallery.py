@@ -6,10 +6,10 @@ from matplotlib.image import imread
 
 from quant_organism.monitoring.gallery import changing_market, family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
-from quant_organism.strategies import family_names, get_family
+from quant_organism.strategies import family_names, get_family, ranking_family_names
 
 
-@pytest.mark.parametrize("family", family_names())
+@pytest.mark.parametrize("family", [*family_names(), *ranking_family_names()])
 def test_a_record_tells_every_gene_with_its_bounds(family):
     record, known = family_record(family), get_family(family)
     assert record["family"] == family
@@ -27,6 +27,18 @@ def test_every_family_is_shown_on_a_market_that_it_trades(family):
     assert shown.target.any()
     assert not shown.target[: shown.warmup].any()
     np.testing.assert_array_equal(showcase(family).target, shown.target)
+
+
+@pytest.mark.parametrize("family", ranking_family_names())
+def test_every_family_that_ranks_holds_both_sides_of_its_market(family):
+    shown = showcase(family)
+    assert not shown.weights[: shown.warmup].any()
+    held = shown.weights[shown.warmup + 48 :]
+    assert np.abs(held).sum(axis=1) == pytest.approx(1.0)
+    assert (held > 0.0).any(axis=1).all()
+    price, weight = showcase_figure(shown).axes
+    assert [line.get_label() for line in price.lines[1:]] == list(shown.symbols)
+    assert len(weight.collections) == 2 * len(shown.symbols)
 
 
 def test_the_made_market_is_a_possible_one():
