@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.audit.edges import edges
-from quant_organism.audit.worlds import RANGES, World
+from quant_organism.audit.worlds import RANGES, Market, World
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.baselines import baseline_search
 from quant_organism.evolution.candidates import choose_candidates
@@ -51,6 +51,7 @@ FORMER_HIGHEST = {
 """Upper bounds before priors, where they are wider now."""
 
 UNIFORM, PRIORS, STAGED = "uniform", "priors", "two stages"
+ENGINE, RANDOM = "engine", "random search"
 
 
 class UniformSource(GenomeSource):
@@ -95,6 +96,8 @@ class Size:
         Of the test before a search.
     first_seed
         Counted from the first of the tuning seeds.
+    population, generations
+        Of the engine's one island, which is compared with random search at as many evaluations.
     """
 
     pools: tuple[int, ...] = (96,)
@@ -105,6 +108,8 @@ class Size:
     strategies: int = 48
     copies: int = 19
     first_seed: int = 60_100
+    population: int = 50
+    generations: int = 8
 
     def worlds(self) -> list[World]:
         """Return all worlds, kinds in turn, so that a study that was interrupted saw something of each."""
@@ -131,11 +136,29 @@ def pool(source: GenomeSource, panel: Panel, count: int, name: str, seed: int) -
 
 def later_sharpe(world: World, size: Size, name: str, count: int) -> dict[str, float]:
     """Return what committee and champion of a pool show in the sample and earn after it, and how the pool is made."""
-    market, evaluator, costs = world.market(size.seen_days, size.later_days), Evaluator(threads=1), Costs()
-    seen = market.given
-    source = SOURCES[PRIORS if name == STAGED else name](seen, costs, evaluator)
-    found = pool(source, seen, count, name, world.seed)
-    spec = EvolutionSpec(families=FAMILIES, islands=1, population=count, generations=0, champions=1, choice="pooled")
+    market, evaluator = world.market(size.seen_days, size.later_days), Evaluator(threads=1)
+    source = SOURCES[PRIORS if name == STAGED else name](market.given, Costs(), evaluator)
+    return judged(pool(source, market.given, count, name, world.seed), market, evaluator)
+
+
+def bred(world: World, size: Size) -> dict[str, dict[str, float]]:
+    """Return the same of the engine, and of random search with as many evaluations from the same source."""
+    market, evaluator = world.market(size.seen_days, size.later_days), Evaluator(threads=1)
+    seen, sequence = market.given, np.random.SeedSequence(world.seed)
+    spec = EvolutionSpec(families=FAMILIES, islands=1, population=size.population, generations=size.generations)
+    executor = ThreadExecutor(seen, Costs(), evaluator)
+    source = GenomeSource(seen, Costs(), evaluator)
+    engine = search(spec, FAMILIES, executor, source=source, seed=sequence)
+    other = baseline_search(
+        "random", spec, FAMILIES, executor, source=source, seed=sequence, evaluations=engine.spent.evaluations
+    )
+    return {ENGINE: judged(engine, market, evaluator), RANDOM: judged(other, market, evaluator)}
+
+
+def judged(found: SearchResult, market: Market, evaluator: Evaluator) -> dict[str, float]:
+    """Return what the final choice of a search shows in the sample and earns after it, and what its trials are like."""
+    seen, costs = market.given, Costs()
+    spec = EvolutionSpec(families=FAMILIES, champions=1, choice="pooled")
     metrics = found.trials.metrics
     drag = metrics["turnover_per_year"] * (costs.taker_fee + costs.slippage)
     drag = np.divide(drag, metrics["volatility"], out=np.zeros(len(drag)), where=metrics["volatility"] > 0.0)
@@ -182,7 +205,8 @@ def measure(size: Size, folder: Path) -> dict[World, dict[str, Any]]:
                 for count in size.pools
             }
             tables = {name: pretest_table(world, size, name) for name in SOURCES}
-            write_file(path, json.dumps({"pools": pools, "pretest": tables}).encode())
+            compared_searches = bred(world, size)
+            write_file(path, json.dumps({"pools": pools | compared_searches, "pretest": tables}).encode())
         rows[world] = json.loads(path.read_bytes())
     return rows
 
@@ -197,7 +221,7 @@ def summary(size: Size, rows: dict[World, dict[str, Any]]) -> list[dict[str, Any
         "carry": [world for world in rows if world.edge is not None and world.edge.family == "carry"],
         "none": [world for world in rows if world.edge is None],
     }
-    names = [f"{name}, {count}" for count in size.pools for name in (UNIFORM, PRIORS, STAGED)]
+    names = [f"{name}, {count}" for count in size.pools for name in (UNIFORM, PRIORS, STAGED)] + [ENGINE, RANDOM]
     for group, worlds in groups.items():
         if len(worlds) < 2:
             continue
@@ -212,6 +236,11 @@ def summary(size: Size, rows: dict[World, dict[str, Any]]) -> list[dict[str, Any
             old, new, staged = (later[f"{name}, {count}"] for name in (UNIFORM, PRIORS, STAGED))
             found.append(_row(f"{group}: {count}, priors - uniform", new - old, "paired"))
             found.append(_row(f"{group}: {count}, two stages - priors", staged - new, "paired"))
+        in_sample = {name: np.array([row.get("committee in sample", 0.0) for row in of[name]]) for name in names}
+        found.append(
+            _row(f"{group}: engine - random search, in sample", in_sample[ENGINE] - in_sample[RANDOM], "paired")
+        )
+        found.append(_row(f"{group}: engine - random search, later", later[ENGINE] - later[RANDOM], "paired"))
         for name in SOURCES:
             ps = np.array([_p_value(rows[world]["pretest"][name], size.strategies) for world in worlds])
             note = f"mean p {ps.mean():.2f}; {size.strategies} strategies, {size.copies} copies"

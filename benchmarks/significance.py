@@ -59,7 +59,7 @@ def run() -> list[dict[str, Any]]:
     done = [time.perf_counter() for _ in in_order(searched, draws, cores)]
     each = (done[-1] - done[cores - 1]) / (len(draws) - cores)  # the first of each process load and compile
     families = rule_families(default_families(panel))
-    strategies = RandomStrategies(panel, families, Costs(), threads=cores, genomes=500, min_trades=30, seed=0)
+    strategies = RandomStrategies(panel, families, Costs(), threads=cores, genomes=52, min_trades=30, seed=0)
     strategies(1)
     pretest_wall, pretest_cpu = _seconds(strategies)
     what = f"standard search, {len(families)} rule families ({len(left_out)} fitted ones left out)"

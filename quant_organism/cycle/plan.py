@@ -29,7 +29,7 @@ class SignificancePlan:
     Parameters
     ----------
     strategies
-        Random strategies of the test before the search.
+        Random strategies of the test before the search; two to four of each family suffice, and copies tell more.
     copies
         Copies of the market, in which nothing can be found, that they are measured on as well.
     searches
@@ -38,8 +38,8 @@ class SignificancePlan:
         Minutes after which no repetition is begun; what is missing is marked, and made by the next run. None: no limit.
     """
 
-    strategies: int = 500
-    copies: int = 39
+    strategies: int = 52
+    copies: int = 99
     searches: int = 19
     minutes: float | None = None
 
@@ -58,9 +58,9 @@ class SignificancePlan:
 
 
 _PROFILES: Final[dict[str, dict[str, Any]]] = {
-    "smoke": {"strategies": 100, "copies": 19, "searches": 9},
-    "standard": {"strategies": 500, "copies": 39, "searches": 19},
-    "full": {"strategies": 1_000, "copies": 99, "searches": 99},
+    "smoke": {"strategies": 26, "copies": 39, "searches": 9},
+    "standard": {"strategies": 52, "copies": 99, "searches": 19},
+    "full": {"strategies": 52, "copies": 99, "searches": 99},
 }
 
 

@@ -297,8 +297,8 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
 class SignificanceResource(dg.ConfigurableResource[None]):
     """How it is asked whether there is anything to find, and whether what was found is more than luck."""
 
-    strategies: int = Field(500, description="Random strategies of the test before the search.")
-    copies: int = Field(39, description="Copies of the market without anything to find that they are measured on.")
+    strategies: int = Field(52, description="Random strategies of the test before the search.")
+    copies: int = Field(99, description="Copies of the market without anything to find that they are measured on.")
     searches: int = Field(19, description="Copies that the whole search is repeated on.")
     minutes: float | None = Field(
         None, description="Minutes after which no repetition is begun; what is missing is marked. Empty: no limit."

@@ -62,10 +62,11 @@ class Flaw:
 def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorStore | None = None) -> Flaw | None:
     """Return what is wrong with a genome, or None.
 
-    On the first sample with a target: cutting the bars off right after a target changed must leave every target up to
-    there as it was; no target comes before the warm-up; and without the first hundred bars the direction in the last
-    third is the same, but for a tenth of its bars (a position remembers more than indicators do). On a sample that is
-    shorter than `SAMPLE_BARS` the last is not asked: too little would be left to tell.
+    On the first sample with a target: cutting the bars off right after a target changed, at some changes all over the
+    sample and at those right before its largest moves, must leave every target up to there as it was; no target comes
+    before the warm-up; and without the first hundred bars the direction in the last third is the same, but for a tenth
+    of its bars (a position remembers more than indicators do). On a sample that is shorter than `SAMPLE_BARS` the last
+    is not asked: too little would be left to tell.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def _decided(genome: Genome, panel: Panel, stop: int) -> tuple[NDArray[np.int64]
 
 def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: IndicatorStore | None) -> Flaw | None:
     changes = np.flatnonzero(np.diff(target, prepend=0.0))
-    for change in changes[np.unique(np.linspace(0, changes.size - 1, _CUTS).astype(int))]:
+    for change in _cuts(changes, bars.close):
         known = target_of(genome, _part(bars, slice(0, change + 1)), store)
         differing = np.flatnonzero(known != target[: change + 1])
         if differing.size:
@@ -158,6 +159,15 @@ def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: Indicato
             f"{differing_share:.0%} of later directions change without the first {_DROPPED_BARS} bars",
         )
     return None
+
+
+def _cuts(changes: NDArray[np.int64], close: Floats) -> NDArray[np.int64]:
+    # Changes all over the sample, and those that were followed by the largest moves: who knows a bar to come only now
+    # and then knows one that pays.
+    spread = changes[np.unique(np.linspace(0, changes.size - 1, _CUTS).astype(int))]
+    followed = changes[changes < close.size - 1]
+    moves = np.abs(np.log(close[followed + 1] / close[followed]))
+    return np.union1d(spread, followed[np.argsort(-moves, kind="stable")[:_CUTS]])
 
 
 def _readable(bars: AssetBars, columns: Sequence[str]) -> AssetBars:

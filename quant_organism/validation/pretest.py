@@ -203,8 +203,10 @@ def pretest(
     InputError
         There is no draw, or no strategy.
     """
-    require(draws >= 1, f"{draws} draws are none", "39 are usual, 99 better")
-    require(strategies.genomes >= 1, f"{strategies.genomes} random strategies are none", "500 are usual")
+    require(draws >= 1, f"{draws} draws are none", "99 are usual")
+    require(
+        strategies.genomes >= 1, f"{strategies.genomes} random strategies are none", "four of each family are usual"
+    )
     if (unfit := unfit_for_nulls(strategies.panel, strategies.families)) is not None:
         return unfit
     # The market itself comes first and alone: where kernels have to be compiled, that happens once.

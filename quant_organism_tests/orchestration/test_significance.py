@@ -170,5 +170,5 @@ def test_each_profile_spends_what_fits_it(tmp_path: Path) -> None:
 
     smoke = SignificanceResource.of(Settings(profile="smoke"))
     full = SignificanceResource.of(Settings(profile="full", significance=SignificanceSettings(minutes=2)))
-    assert (smoke.copies, full.copies) == (19, 99)
+    assert (smoke.copies, full.copies) == (39, 99)
     assert (smoke.minutes, full.minutes) == (None, 2)

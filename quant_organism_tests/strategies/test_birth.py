@@ -59,6 +59,12 @@ def fits_all(close: np.ndarray) -> np.ndarray:
     return np.sign(slope * steps)
 
 
+def peeks_at_crashes(close: np.ndarray) -> np.ndarray:
+    """Compare two averages, but stand on the right side of a move of more than 3 %: one bar in three hundred."""
+    moves = np.diff(np.log(close), append=np.log(close[-1]))
+    return np.where(np.abs(moves) > 0.03, np.sign(moves), honest(close))
+
+
 def hasty(close: np.ndarray) -> np.ndarray:
     """Compare two averages before the slower one is complete."""
     return np.sign(mean(close, 5, 0) - mean(close, 40, 0))
@@ -115,6 +121,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Target, int],
     [
         (peeks, 0, LOOKS_AHEAD),
         (centred, 10, LOOKS_AHEAD),
+        (peeks_at_crashes, 0, LOOKS_AHEAD),
         (fits_all, 1, LOOKS_AHEAD),
         (hasty, 40, SPEAKS_EARLY),
         (anchored, 0, HANGS_ON_THE_START),
