@@ -79,9 +79,14 @@ def test_several_intervals_share_a_folder(tmp_path: Path) -> None:
     assert [interval.name for interval in source.intervals()] == ["1m", "1h", "1d"]
     for name in ("1m", "1h", "1d"):
         assert_frame_equal(read(source, Interval.parse(name)), market(interval=name))
-    with pytest.raises(InputError, match="no 4h bars here") as error:
-        read(source, Interval.parse("4h"))
-    assert "1m, 1h, 1d" in str(error.value.remedy)
+
+
+def test_longer_bars_are_no_source_of_shorter_ones(tmp_path: Path) -> None:
+    write_tidy(tmp_path, market(interval="4h"), "BTC-4h.parquet")
+    write_tidy(tmp_path, market(interval="1d"), "BTC-1d.parquet")
+    with pytest.raises(InputError, match="no 1h bars here") as error:
+        read(FileSource(tmp_path))
+    assert "4h, 1d bars: choose with --interval 1d" in str(error.value.remedy)
 
 
 @pytest.mark.parametrize(

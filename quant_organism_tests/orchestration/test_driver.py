@@ -4,14 +4,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
 from quant_organism.market.lake import Lake
+from quant_organism.market.panel import build_panel
+from quant_organism.market.schema import Interval
 from quant_organism.orchestration.driver import Days, Driver
 from quant_organism.orchestration.home import open_instance
 from quant_organism.settings import MarketSettings, Settings
-from quant_organism_tests.market.file_examples import START, market, write_tidy
+from quant_organism.settings.tree import IntervalName
+from quant_organism_tests.market.file_examples import START, market, rates, write_tidy
 
 FIRST = START.date()
 BARS = market(bars=24 * 6)
@@ -25,12 +29,12 @@ def folder(tmp_path: Path) -> Path:
     return candles
 
 
-def ingested(folder: Path, n_days: int) -> list[str]:
+def ingested(folder: Path, n_days: int, interval: IntervalName = "1h") -> list[str]:
     """Ingest the first days of a folder as commands do, and return the days put on record meanwhile."""
     data = folder.parent / "data"
     before = records(data)
     driver = Driver(
-        Settings(data_dir=data, profile="smoke", market=MarketSettings(source="files", path=folder)),
+        Settings(data_dir=data, profile="smoke", market=MarketSettings(source="files", path=folder, interval=interval)),
         lambda *_: None,
     )
     driver.ingest(Days(FIRST, FIRST + timedelta(days=n_days - 1)))
@@ -71,3 +75,16 @@ def test_a_day_that_the_lake_lost_is_brought_in_again(folder: Path) -> None:
     part.unlink()
     assert ingested(folder, 3) == [day(1), day(2)]
     assert part.exists()
+
+
+def test_hours_on_disk_make_a_panel_of_four_hours_beside_that_of_hours(folder: Path) -> None:
+    rates(count=20).write_parquet(folder / "BTC.funding.parquet")
+    assert len(ingested(folder, 4)) == 4
+    ingested(folder, 4, "4h")
+    lake, end = Lake(folder.parent / "data" / "lake"), FIRST + timedelta(days=3)
+    hours = build_panel(lake, "files-candles", Interval.parse("1h"), end, 3, None)
+    long = build_panel(lake, "files-candles", Interval.parse("4h"), end, 3, None)
+    assert long.close[:, 0].tolist() == hours.close[3::4, 0].tolist()
+    assert long.open[:, 0].tolist() == hours.open[::4, 0].tolist()
+    assert long.funding_paid.sum() == pytest.approx(hours.funding_paid.sum())
+    np.testing.assert_array_equal(long.funding_rate[:, 0], hours.funding_rate[3::4, 0])

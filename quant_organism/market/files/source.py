@@ -1,7 +1,7 @@
 """`FileSource`: candles and funding from a folder of a person's own files, or from one file."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,19 @@ from quant_organism.market.files.checks import Judged, judge_candles, judge_fund
 from quant_organism.market.files.headers import parse_columns
 from quant_organism.market.files.recognise import find_files
 from quant_organism.market.files.table import INTERVALS, DataFile, Kind
-from quant_organism.market.files.tally import FileTally, Wanted, of_candles, of_funding, of_trades, per_symbol, tally
+from quant_organism.market.files.tally import (
+    FileTally,
+    Wanted,
+    of_candles,
+    of_funding,
+    of_parts,
+    of_trades,
+    per_symbol,
+    tally,
+)
 from quant_organism.market.files.times import check_time_unit
-from quant_organism.market.schema import TIMESTAMP, Interval, check_market_id, choose_symbols, day_of, format_ms
+from quant_organism.market.resample import divides, make_longer_bars, open_of_longer
+from quant_organism.market.schema import Interval, check_market_id, choose_symbols, day_of, format_ms
 from quant_organism.market.sentiment import read_sentiment
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 
@@ -86,6 +96,7 @@ class FileSource:
         self._bars: dict[tuple[Path, Interval], Judged] = {}
         self._series: dict[Interval, dict[str, pl.DataFrame]] = {}
         self._funding: dict[str, pl.DataFrame] | None = None
+        self._made: dict[tuple[str, Interval], tuple[Interval, pl.DataFrame]] = {}  # of which bars, and what lacks some
 
     @property
     def market(self) -> str:
@@ -176,7 +187,15 @@ class FileSource:
         alone = sorted(set(self._funding or ()) - set(self.symbols()))
         unused = [f"Funding of {', '.join(alone)} has no candles beside it and is not used."] if alone else []
         read = [note for judged in self._judged_so_far() for note in judged.notes]
-        return (*self._folder_notes, *read, *unused, *self._other_intervals())
+        return (*self._folder_notes, *read, *unused, *self._longer_bars(), *self._other_intervals())
+
+    def _longer_bars(self) -> list[str]:
+        """Say which bars are made of shorter ones, and how many could not be."""
+        notes = []
+        for (symbol, interval), (shorter, incomplete) in sorted(self._made.items()):
+            lacking = f"; {incomplete.height} lack some of them and were left aside" if incomplete.height else ""
+            notes.append(f"{symbol}: {interval} bars are made of {shorter} bars{lacking}.")
+        return notes
 
     def _other_intervals(self) -> list[str]:
         """Say which files hold bars of a length that nobody has asked for so far."""
@@ -201,7 +220,8 @@ class FileSource:
         self._series_of(interval)
         tallies: list[FileTally] = []
         for file in self._files:
-            if file.kind == "candles" and file.interval not in (None, interval):
+            bases = {shorter for (_, longer), (shorter, _) in self._made.items() if longer == interval}
+            if file.kind == "candles" and file.interval not in (None, interval, *bases):
                 continue
             parsed = self._read(file)
             tallies += tally(
@@ -217,13 +237,17 @@ class FileSource:
 
     def _why_not(self, file: DataFile, parsed: _Parsed, interval: Interval, wanted: Wanted) -> pl.Expr:
         if file.kind == "candles":
-            return of_candles(wanted, right_interval=parsed.interval == interval)
+            if parsed.interval == interval:
+                return of_candles(wanted)
+            bases = {symbol: base for symbol in wanted.symbols if (base := self._made.get((symbol, interval)))}
+            parts = {
+                symbol: incomplete for symbol, (shorter, incomplete) in bases.items() if shorter == parsed.interval
+            }
+            return of_parts(wanted, interval, parts)
         if file.kind == "funding":
             return of_funding(wanted, self.symbols())
         bars = self._bars.get((file.path, interval))
         forming = SetAsideTable.empty() if bars is None else bars.set_aside
-        length = interval.milliseconds
-        bar = (pl.col("timestamp").dt.epoch("ms") // length * length).cast(TIMESTAMP)
         candles = [other for other in self._of_kind("candles") if other.interval in (None, interval)]
         with_candles = {
             symbol
@@ -231,7 +255,7 @@ class FileSource:
             if self._read(other).interval == interval
             for symbol in self._read(other).judged.frame["symbol"].unique()
         }
-        return of_trades(wanted, bar, forming, with_candles)
+        return of_trades(wanted, open_of_longer(interval), forming, with_candles)
 
     def _of_kind(self, *kinds: Kind) -> list[DataFile]:
         return [file for file in self._files if file.kind in kinds]
@@ -265,7 +289,7 @@ class FileSource:
                 (file, self._read(file).judged.frame) for file in candles if self._read(file).interval == interval
             )
             of_trades = _joined((file, self._bars_of(file, interval)) for file in self._of_kind("trades"))
-            self._series[interval] = of_trades | series
+            self._series[interval] = of_trades | self._made_longer(interval, {*of_trades, *series}) | series
         if not self._series[interval]:
             known = ", ".join(known.name for known in self.intervals())
             closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M UTC}"
@@ -277,6 +301,21 @@ class FileSource:
                 else "wait until one has closed, or bring older files",
             )
         return self._series[interval]
+
+    def _made_longer(self, interval: Interval, there: Collection[str]) -> dict[str, pl.DataFrame]:
+        """Return bars made of shorter ones, of the symbols that no file has bars of this length of."""
+        made: dict[str, pl.DataFrame] = {}
+        missing = {*self.symbols()} - {*there}
+        if not missing:
+            return made
+        for shorter in reversed([known for known in self.intervals() if divides(known, interval)]):
+            base = self._series_of(shorter)
+            for symbol in sorted(missing & {*base}):
+                longer = make_longer_bars(base[symbol], shorter, interval)
+                made[symbol] = longer.bars
+                self._made[symbol, interval] = (shorter, longer.incomplete)
+            missing -= {*made}
+        return {symbol: bars for symbol, bars in made.items() if bars.height}
 
     def _bars_of(self, file: DataFile, interval: Interval) -> pl.DataFrame:
         key = (file.path, interval)
@@ -348,9 +387,8 @@ def bars_of_trades(trades: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     interval
         Length of the bars.
     """
-    length = interval.milliseconds
     return (
-        trades.with_columns((pl.col("timestamp").dt.epoch("ms") // length * length).cast(TIMESTAMP))
+        trades.with_columns(open_of_longer(interval))
         .group_by("timestamp", "symbol", maintain_order=True)
         .agg(
             open=pl.col("price").first(),

@@ -9,9 +9,12 @@ import polars as pl
 
 from quant_organism.market.files.table import Kind
 from quant_organism.market.funding import settlement_day
+from quant_organism.market.resample import open_of_longer
+from quant_organism.market.schema import Interval
 
 ASIDE: Final[Mapping[str, str]] = {
     "incomplete_day": "on a day that has not all its bars yet, or outside the days imported",
+    "incomplete_bar": "in a longer bar that lacks some of its parts",
     "other_interval": "bars of another length",
     "other_symbol": "a symbol that was not asked for",
     "no_candles": "funding of a symbol without candles",
@@ -117,11 +120,21 @@ def tally(
     ]
 
 
-def of_candles(wanted: Wanted, *, right_interval: bool) -> pl.Expr:
-    """Return why candles are not kept."""
-    if not right_interval:
-        return pl.lit("other_interval")
+def of_candles(wanted: Wanted) -> pl.Expr:
+    """Return why candles of the interval imported are not kept."""
     return _outside(wanted, pl.col("timestamp").dt.date())
+
+
+def of_parts(wanted: Wanted, interval: Interval, incomplete: Mapping[str, pl.DataFrame]) -> pl.Expr:
+    """Return why shorter candles are in no bar of `interval`: symbols made of them -> their bars that are not whole."""
+    lacking = [
+        pl.when((pl.col("symbol") == symbol) & open_of_longer(interval).is_in(bars["timestamp"].to_list())).then(
+            pl.lit("incomplete_bar")
+        )
+        for symbol, bars in incomplete.items()
+    ]
+    other = pl.when(~pl.col("symbol").is_in(list(incomplete))).then(pl.lit("other_interval"))
+    return pl.coalesce(other, *lacking, _outside(wanted, pl.col("timestamp").dt.date()))
 
 
 def of_funding(wanted: Wanted, traded: Collection[str]) -> pl.Expr:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from quant_organism.errors import InputError
+from quant_organism.market.resample import make_longer_bars
 from quant_organism.market.schema import MS_PER_DAY, MS_PER_HOUR, TIMESTAMP, Interval, choose_symbols, day_start_ms
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable, SetAsideTable
 from quant_organism.market.world.spec import WorldSpec
@@ -17,7 +18,7 @@ from quant_organism.market.world.spec import WorldSpec
 if TYPE_CHECKING:
     from quant_organism.market.world.generator import WorldBars
 
-_INTERVAL = "1h"
+_HOUR = Interval.parse("1h")
 
 
 class WorldSource:
@@ -56,8 +57,13 @@ class WorldSource:
         return self.spec.start, self.spec.end
 
     def candles(self, symbols: Sequence[str], interval: Interval, start: date, end: date) -> pl.DataFrame:
-        """Return the bars that open on the days `start` to `end`, sorted by time and symbol."""
+        """Return the bars that open on the days `start` to `end`, sorted by time and symbol.
+
+        Bars of more than an hour are made of hours; those that lack some are left out.
+        """
         self._check(interval)
+        if interval != _HOUR:
+            return make_longer_bars(self.candles(symbols, _HOUR, start, end), _HOUR, interval).bars
         bars, columns = self.bars, self._columns(symbols)
         rows = (bars.times >= day_start_ms(start)) & (bars.times < day_start_ms(end) + MS_PER_DAY)
         names = ("open", "high", "low", "close", "volume")
@@ -105,11 +111,11 @@ class WorldSource:
         return [position[name] for name in names]
 
     def _check(self, interval: Interval) -> None:
-        if interval.name != _INTERVAL:
+        if interval < _HOUR:
             raise InputError(
-                f"simulated markets have bars of {_INTERVAL}, not {interval}",
+                f"simulated markets have bars of {_HOUR}, not {interval}",
                 where=f"world {self.spec.name}",
-                remedy=f"use --interval {_INTERVAL}",
+                remedy=f"use --interval {_HOUR} or a longer one",
             )
 
     def _tidy(
