@@ -278,6 +278,27 @@ def performance(
     )
 
 
+@app.command(cls=options.with_settings("data_dir"))
+def postmortem(context: typer.Context, id: Id, as_json: options.Json = False) -> None:
+    """Show the death report of a strategy that held a seat: what it promised, what it did, which assumption broke."""
+    from quant_organism.deployment.booking import read_rows
+    from quant_organism.deployment.postmortem import postmortem_of
+    from quant_organism.deployment.tables import PostmortemTable
+    from quant_organism.market.lake import Lake
+
+    lake, document = Lake(options.said(context).settings().data_dir / "lake"), _repository(context).load(id)
+    rows = read_rows(lake, PostmortemTable, market=document.provenance.market, interval=document.interval)
+    report = postmortem_of(rows, id)
+    if as_json:
+        print_json(report)
+        return
+    meanings = {column.name: column.meaning for column in PostmortemTable.columns}
+    shown = [
+        (name, "-" if value is None else value, meanings.get(name, "retired on")) for name, value in report.items()
+    ]
+    print_table(("what", "is", "that is"), shown)
+
+
 @app.command(cls=options.with_settings("data_dir", "account"))
 def mark(
     context: typer.Context,

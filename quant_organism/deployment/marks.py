@@ -22,6 +22,7 @@ from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of
 from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.pairs import PairedBets
 from quant_organism.deployment.pool import TakenMove, discoveries_from, night
+from quant_organism.deployment.postmortem import book_postmortems
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.stages import DEPLOYED, Stage, timestamp
 from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
@@ -125,7 +126,12 @@ def mark_days(
         added += append_rows(lake, EvidenceDayTable, rows, day, **where)
         if day > newest:
             moves += _move(strategies, repository, day, lake, market, interval, own_costs, engine, bets)
-    book_moves(lake, all_documents(repository), market=market, interval=interval)
+    documents = {document.id: document for document in all_documents(repository)}
+    book_moves(lake, list(documents.values()), market=market, interval=interval)
+    for id, one in strategies.items():
+        one.document = documents[id]
+    booked = read_rows(lake, EvidenceDayTable, **where)
+    book_postmortems(lake, strategies.values(), booked, market=market, interval=interval)
     return Marked(tuple(todo), added, tuple(moves))
 
 

@@ -155,6 +155,51 @@ class MoveTable(Table, dataset="moves", partitions=BY_INTERVAL, written_by="depl
     source = Column(pl.String(), "hash of the rows that it was computed from")
 
 
+class PostmortemTable(Table, dataset="strategy_postmortems", partitions=BY_INTERVAL, written_by="evidence_days"):
+    """One strategy that held a seat and was retired on the day: what it had promised, what it did, and what broke."""
+
+    id = Column(pl.String(), "identity of the strategy", key=True)
+    cycle = Column(pl.String(), "cycle that bore it")
+    families = Column(pl.String(), "families of its genomes, with commas between")
+    first_day = Column(pl.Date(), "first day that judged it")
+    rule = Column(pl.String(), "way of the table of moves by which it was retired")
+    cause = Column(
+        pl.String(), "assumption that broke: `hard limit`, `execution`, `edge gone`, `luck`, `person` or `not known`"
+    )
+    reason = Column(pl.String(), "of its last move, in a sentence")
+    promised_sharpe = Column(pl.Float64(), "what it was validated to earn", unit=_SHARPE)
+    earned_sharpe = Column(pl.Float64(), "what it earned since", unit=_SHARPE, nullable=True)
+    promised_deviation = Column(pl.Float64(), "d0: of its daily returns when it was judged", unit="fraction")
+    earned_deviation = Column(pl.Float64(), "of its daily returns since", unit="fraction", nullable=True)
+    total_return = Column(pl.Float64(), "since its birth, net", unit="fraction")
+    max_drawdown = Column(pl.Float64(), "since its birth", unit="fraction of equity")
+    drawdown_bound = Column(
+        pl.Float64(),
+        "99 % quantile of the largest drawdown of a kept promise in as many days",
+        unit="fraction of equity",
+        nullable=True,
+    )
+    luck = Column(
+        pl.Float64(),
+        "share of paths of a kept promise that did no better; missing where they cannot be made",
+        unit="fraction",
+        nullable=True,
+    )
+    first_below = Column(pl.Date(), "first day on which fewer than 5 % of them did no better", nullable=True)
+    starting_wealth = Column(pl.Float64(), "W0", unit="e-value")
+    wealth = Column(pl.Float64(), "W at its end", unit="e-value")
+    days = Column(pl.Int64(), "days with a record", unit="days")
+    missing_days = Column(pl.Int64(), "days without", unit="days")
+    seated_days = Column(pl.Int64(), "days on paper or beyond", unit="days")
+    decaying_days = Column(pl.Int64(), "days in decaying", unit="days")
+    trader_days = Column(pl.Int64(), "days that a trader booked", unit="days")
+    closed_trades = Column(pl.Int64(), "trades closed on them", unit="trades", nullable=True)
+    slippage_ratio = Column(pl.Float64(), "slippage over that of the model on them", nullable=True)
+    breakers = Column(pl.Int64(), "breakers that fired while it held anything", nullable=True)
+    no_credit_until = Column(pl.Date(), "until when near copies of it get no credit for days before their birth")
+    rows = Column(pl.String(), "hash over all of its days")
+
+
 TABLES: Final[tuple[type[Table], ...]] = (
     DocumentTable,
     AccountTable,
@@ -162,4 +207,5 @@ TABLES: Final[tuple[type[Table], ...]] = (
     BirthTable,
     EvidenceDayTable,
     MoveTable,
+    PostmortemTable,
 )

@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from quant_organism.deployment.bands import ReturnBand
 from quant_organism.deployment.lifecycle import records_of, rulings
-from quant_organism.deployment.moves import approval
-from quant_organism.deployment.tables import MoveTable
+from quant_organism.deployment.live_evidence import Promise
+from quant_organism.deployment.moves import Move, approval
+from quant_organism.deployment.postmortem import cause_of, postmortem_of
+from quant_organism.deployment.tables import MoveTable, PostmortemTable
 from quant_organism.deployment.trader_days import stage_facts
 from quant_organism.errors import InputError
 from quant_organism_tests.deployment.watching import Place, crossovers
@@ -195,6 +198,52 @@ def test_who_is_decaying_recovers_after_thirty_days_or_ends_after_ninety(tmp_pat
     assert taken(place, place.ids[0]) == ("decaying", "shortfall")
     place.mark(date(2024, 1, 3) + timedelta(days=89))
     assert taken(place, place.ids[0]) == ("retired", "decay expired")
+
+
+def test_whoever_held_a_seat_gets_a_death_report_once_and_nobody_else(tmp_path, market):
+    place, id = on_paper(tmp_path, market)
+    never = place.bear(TWIN)
+    for number in range(1, 13):
+        place.book(id, day(number), account_return=-0.0004, paid_slippage_usd=2.5, is_whole=number != 3)
+    place.mark(day(12))
+    assert place.rows(PostmortemTable).is_empty()
+    for each in (id, never):
+        place.repository.archive(each, "no more of it", at=day(13).isoformat())
+    place.mark(day(13))
+    report = postmortem_of(place.rows(PostmortemTable), id)
+    own = place.rows().filter(id=id).sort("date")
+    band = ReturnBand(id, np.array(GOOD), Promise(float(np.std(GOOD, ddof=1)), 1.5))
+    assert (report["days"], report["missing_days"], report["seated_days"]) == (11, 1, 12)
+    assert (report["closed_trades"], report["slippage_ratio"], report["trader_days"]) == (36, 2.5, 12)
+    assert report["cause"] == "execution"
+    assert report["luck"] == band.rank(own["recent_sum"][-1], 11)
+    ranks = [band.rank(total, n) for n, total in enumerate(own.filter(recorded=True)["recent_sum"].to_list(), 1)]
+    first = next((n for n, rank in enumerate(ranks) if rank < 0.05), None)
+    assert report["first_below"] == (None if first is None else own.filter(recorded=True)["date"][first])
+    assert report["total_return"] == pytest.approx(float((1 + own["net_return"]).product()) - 1)
+    assert report["no_credit_until"] == day(13) + timedelta(days=292)
+    with pytest.raises(InputError, match="no death report"):
+        postmortem_of(place.rows(PostmortemTable), never)
+    place.mark(day(15))
+    assert place.rows(PostmortemTable).height == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "by", "slippage", "breakers", "luck", "cause"),
+    [
+        ("hard limit", "machine", 3.0, 1, 0.0, "hard limit"),
+        ("decay expired", "machine", 2.1, 0, 0.0, "execution"),
+        ("decay expired", "machine", 2.0, 1, 0.5, "execution"),
+        ("decay expired", "machine", 2.0, 0, 0.049, "edge gone"),
+        ("by a person", "person", None, None, 0.01, "edge gone"),
+        ("by a person", "person", None, None, 0.05, "person"),
+        ("decay expired", "machine", None, None, 0.05, "luck"),
+        ("decay expired", "machine", None, None, None, "not known"),
+    ],
+)
+def test_the_cause_of_a_death_is_the_first_that_the_numbers_show(rule, by, slippage, breakers, luck, cause):
+    end = Move(at="2024-03-01", from_stage="paper", to_stage="retired", rule=rule, by=by, reason="r")
+    assert cause_of(end, slippage, breakers, luck) == cause
 
 
 def yes(place: Place, id: str, to, now: datetime) -> None:
