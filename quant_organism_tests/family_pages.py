@@ -19,6 +19,7 @@ from quant_organism.strategies import family_names, ranking_family_names
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.gate_table import COLUMNS, gate_rows
 from quant_organism_tests.table_pages import TABLES, table_page
+from quant_organism_tests.workflow_pages import write_pages
 
 INDEX = REPOSITORY / "docs" / "families.md"
 LIFE = REPOSITORY / "docs" / "strategy-documents.md"
@@ -140,6 +141,7 @@ BLOCKS: dict[str, Callable[[str], str]] = {
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
     TABLES.write_text(table_page())
+    write_pages()
     for page in (INDEX, GATES, LIFE, *sorted(PAGES.glob("*.md"))):
         page.write_text(refreshed(page))
     for name in (*family_names(), *ranking_family_names()):

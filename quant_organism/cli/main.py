@@ -25,6 +25,7 @@ from quant_organism.cli import (
     trade,
     ui,
     venue,
+    workflow,
 )
 from quant_organism.cli.options import CYCLE, with_settings
 from quant_organism.cli.output import Stopped
@@ -53,6 +54,7 @@ app.add_typer(exchange.app, name="exchange")
 app.command("follow", cls=with_settings(*follow.SETTINGS))(follow.follow)
 app.add_typer(keys.app, name="keys")
 app.add_typer(trade.app, name="trade")
+app.add_typer(workflow.app, name="workflow")
 app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue)
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)

@@ -29,6 +29,7 @@ from quant_organism.orchestration.resources import (
 )
 from quant_organism.orchestration.sensors import re_evolution
 from quant_organism.orchestration.tables import CHECKED, in_memory, table_check, with_columns
+from quant_organism.orchestration.workflows import workflow_definitions, workflow_files
 from quant_organism.settings import Settings, load_settings
 
 
@@ -91,7 +92,9 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Definitions for the web UI and the daemon, from environment and settings file."""
+    """Definitions for the web UI and the daemon, from environment and settings file, with the folder's workflows."""
     if FOLDER_VARIABLE in os.environ:
         os.chdir(os.environ[FOLDER_VARIABLE])
-    return build_definitions(load_settings())
+    settings = load_settings()
+    own = workflow_definitions(workflow_files(settings.data_dir), settings)
+    return dg.Definitions.merge(build_definitions(settings), own)

@@ -427,3 +427,15 @@ def _explained(error: ValidationError) -> InputError:
     return InputError(
         f"{first['msg']}{shown}" if first["type"] != "unknown_key" else "no such key", where=where, remedy=remedy
     )
+
+
+def gallery() -> dict[str, Path]:
+    """Return the workflows that are shipped, by name."""
+    folder = Path(__file__).parent / "gallery"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def workflow_path(source: str) -> Path:
+    """Return a workflow's file, by its path or by the name of a shipped one."""
+    shipped = gallery()
+    return shipped[source] if source in shipped and not Path(source).exists() else Path(source)

@@ -29,6 +29,12 @@ WIDE: Final[dict[str, Any]] = {
 }
 PROOF: Final[dict[str, Any]] = {"name": "proof", "type": "walk_forward", "inherit_best_from": "wide", "top": 3}
 
+CHECKED: Final[dict[str, Any]] = {
+    "name": "gates",
+    "type": "analysis",
+    "checks": [{"name": "found", "phase": "wide", "metric": "strategies", "at_least": 5}],
+}
+
 
 def place_in(folder: Path, *, days: int = 120, **how: Any) -> Workplace:
     """Return a place in a folder, on some days of a market with trends; its clock counts the times that it is asked."""
