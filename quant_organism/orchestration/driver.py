@@ -28,7 +28,7 @@ from quant_organism.evolution.tables import (
 from quant_organism.market.files import FileSource
 from quant_organism.market.ingest import ingest
 from quant_organism.market.quality import summarise
-from quant_organism.market.schema import Interval, choose_symbols
+from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
 from quant_organism.market.tables import CandleQualityTable, CandleTable, PanelTable
@@ -37,7 +37,7 @@ from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.logs import to_file
-from quant_organism.orchestration.partitions import partition_key, range_tags
+from quant_organism.orchestration.partitions import Days, all_days_of, days_of, partition_key, range_tags
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -48,18 +48,10 @@ from quant_organism.orchestration.resources import (
     read_at_hand,
 )
 from quant_organism.orchestration.run_lock import run_lock
-from quant_organism.settings import MAX_LOOKBACK_DAYS, Settings
+from quant_organism.settings import Settings
 from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
 from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
-
-
-@dataclass(frozen=True)
-class Days:
-    """The day of a cycle and the first day of history that it looks at."""
-
-    first: date
-    last: date
 
 
 @dataclass(frozen=True)
@@ -199,29 +191,11 @@ class Driver:
         InputError
             The market has no data on that day, or not enough before it, or a symbol is unknown.
         """
-        known, wanted = self.all_days(), self._settings.market.lookback_days
-        first, last = known.first, known.last
-        day = last if day is None else day
-        if not first <= day <= last:
-            raise InputError(
-                f"there are no complete data of {day}",
-                where=f"market {self.source.market}",
-                remedy=f"choose a --date from {first} to {last}",
-            )
-        begin = day - timedelta(days=(wanted or MAX_LOOKBACK_DAYS) - 1)
-        if wanted is not None and begin < first:
-            raise InputError(
-                f"a lookback of {wanted} days before {day} begins on {begin}, but the data begin on {first}",
-                where=f"market {self.source.market}",
-                remedy=f"use --lookback-days {(day - first).days + 1} or less, or a later --date",
-            )
-        return Days(max(first, begin), day)
+        return days_of(self.source, self._market.bars, self._settings.market, day)
 
     def all_days(self) -> Days:
         """Return the first and last complete day of the market."""
-        market = self._settings.market
-        choose_symbols(market.symbols, self.source.symbols(), where=f"market {self.source.market}")
-        return Days(*self.source.span(self._market.bars))
+        return all_days_of(self.source, self._market.bars, self._settings.market)
 
     def ingest(self, days: Days) -> None:
         """Bring candles and funding of a range of days into the lake, as one run.

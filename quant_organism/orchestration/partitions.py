@@ -1,12 +1,15 @@
 """Partitions: one per UTC day of the market's own span, all symbols inside."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import dagster as dg
 
 from quant_organism.errors import InputError
+from quant_organism.market import CandleSource, Interval, choose_symbols
+from quant_organism.settings import MAX_LOOKBACK_DAYS, MarketSettings
 
 FIRST_DAY: Final = date(2015, 1, 1)
 
@@ -67,3 +70,44 @@ def range_tags(first: date, last: date) -> dict[str, str]:
         "dagster/asset_partition_range_start": first.isoformat(),
         "dagster/asset_partition_range_end": last.isoformat(),
     }
+
+
+@dataclass(frozen=True)
+class Days:
+    """The day of a cycle and the first day of history that it looks at."""
+
+    first: date
+    last: date
+
+
+def days_of(source: CandleSource, interval: Interval, market: MarketSettings, day: date | None) -> Days:
+    """Return the days of a cycle: `day`, or the newest complete one, and the lookback before it.
+
+    Raises
+    ------
+    InputError
+        The market has no data on that day, or not enough before it, or a symbol is unknown.
+    """
+    known, wanted = all_days_of(source, interval, market), market.lookback_days
+    first, last = known.first, known.last
+    day = last if day is None else day
+    if not first <= day <= last:
+        raise InputError(
+            f"there are no complete data of {day}",
+            where=f"market {source.market}",
+            remedy=f"choose a --date from {first} to {last}",
+        )
+    begin = day - timedelta(days=(wanted or MAX_LOOKBACK_DAYS) - 1)
+    if wanted is not None and begin < first:
+        raise InputError(
+            f"a lookback of {wanted} days before {day} begins on {begin}, but the data begin on {first}",
+            where=f"market {source.market}",
+            remedy=f"use --lookback-days {(day - first).days + 1} or less, or a later --date",
+        )
+    return Days(max(first, begin), day)
+
+
+def all_days_of(source: CandleSource, interval: Interval, market: MarketSettings) -> Days:
+    """Return the first and last complete day of a market; an `InputError` where it lacks a symbol."""
+    choose_symbols(market.symbols, source.symbols(), where=f"market {source.market}")
+    return Days(*source.span(interval))

@@ -19,6 +19,7 @@ from quant_organism.errors import InputError
 from quant_organism.market import Lake
 from quant_organism.market.ingest import ingest
 from quant_organism.market.migration import migrate
+from quant_organism.orchestration.partitions import days_of
 from quant_organism.orchestration.resources import LakeResource, MarketResource, log_progress
 from quant_organism.resilience import write_file
 from quant_organism.settings import MarketSettings, Settings, load_settings
@@ -134,12 +135,10 @@ def workplace(
     DataQualityError
         Its candles are not sound enough.
     """
-    from quant_organism.orchestration.driver import Driver
-
     settings = opened.settings
-    days = Driver(settings, progress).days(day)
     market = MarketResource.of(settings.market, settings.data_dir)
     lake, source = Lake(settings.data_dir.resolve() / "lake"), market.open()
+    days = days_of(source, market.bars, settings.market, day)
     migrate(lake.root)
     symbols = settings.market.symbols
     ingest(

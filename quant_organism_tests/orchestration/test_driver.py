@@ -11,8 +11,9 @@ import pytest
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
 from quant_organism.market.schema import Interval
-from quant_organism.orchestration.driver import Days, Driver
+from quant_organism.orchestration.driver import Driver
 from quant_organism.orchestration.home import open_instance
+from quant_organism.orchestration.partitions import Days
 from quant_organism.settings import MarketSettings, Settings
 from quant_organism.settings.tree import IntervalName
 from quant_organism_tests.market.file_examples import START, market, rates, write_tidy
