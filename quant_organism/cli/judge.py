@@ -1,5 +1,6 @@
 """`quant-organism judge`: a strategy made elsewhere before the same court."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +12,7 @@ from quant_organism.cli.output import print_json, print_table, progress_bars
 if TYPE_CHECKING:
     import datetime as dt
 
-    from quant_organism.judge import CallableSpec, DocumentSpec, JudgedPage
+    from quant_organism.judge import CallableSpec, DocumentSpec, JudgedPage, ProposalsSpec
 
 SETTINGS: Final = ("data_dir", "market", "threads")
 
@@ -53,11 +54,20 @@ def judge(
 
 
 def _heard(
-    said: options.Said, spec: "CallableSpec | DocumentSpec", folder: Path, day: "dt.date | None", *, trusted: bool
+    said: options.Said,
+    spec: "CallableSpec | DocumentSpec | ProposalsSpec",
+    folder: Path,
+    day: "dt.date | None",
+    *,
+    trusted: bool,
 ) -> "JudgedPage":
-    from quant_organism.judge import CallableSpec, Court, ended_assets, judge_strategy
+    from quant_organism.judge import CallableSpec, Court, ProposalsSpec, ended_assets, judge_strategy
 
-    strategy = spec.strategy(folder, trusted=trusted) if isinstance(spec, CallableSpec) else spec.strategy(folder)
+    proposer = strategy = None
+    if isinstance(spec, ProposalsSpec):
+        proposer = spec.proposer(folder)
+    else:
+        strategy = spec.strategy(folder, trusted=trusted) if isinstance(spec, CallableSpec) else spec.strategy(folder)
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
@@ -84,7 +94,13 @@ def _heard(
             left_out=tuple(symbol for symbol in ended_assets(everything) if symbol not in made.panel.symbols),
             progress=bars,
         )
-        return judge_strategy(court, strategy, tried=spec.tried)
+        if strategy is not None:
+            return judge_strategy(court, strategy, tried=spec.tried)
+        assert isinstance(spec, ProposalsSpec)
+        assert proposer is not None
+        proposed, refused = court.listen(proposer, spec.budget, name=spec.name or Path(spec.file).stem)
+        page = judge_strategy(court, proposed, tried=spec.tried)
+        return replace(page, facts={**page.facts, "refused": refused})
 
 
 def _show(page: "JudgedPage") -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quant_organism.evolution.measuring import Executor
     from quant_organism.evolution.nursery import default_families
     from quant_organism.evolution.progress import Standing
+    from quant_organism.evolution.proposals import FileProposals, OutsideProposer, ProposalResult, listen
     from quant_organism.evolution.proposers import takes_part_in_cma_es
     from quant_organism.evolution.records import read_candidates
     from quant_organism.evolution.source import GenomeSource
@@ -59,12 +60,15 @@ __all__ = [
     "EvolutionSpec",
     "Executor",
     "FamilyProgressTable",
+    "FileProposals",
     "GenomeSource",
     "LedgerIdentity",
     "LostBatchTable",
+    "OutsideProposer",
     "PopulationTable",
     "Profile",
     "ProgressTable",
+    "ProposalResult",
     "RejectedTable",
     "Standing",
     "TrialLedger",
@@ -81,6 +85,7 @@ __all__ = [
     "expected_luck",
     "expected_maximum",
     "founders_from",
+    "listen",
     "luck_sentence",
     "merge",
     "open_executor",
@@ -111,14 +116,17 @@ _HOMES = {
     "EliteTable": "tables",
     "EvolutionResult": "cycle",
     "EvolutionSpec": "spec",
-    "GenomeSource": "source",
     "Executor": "measuring",
     "FamilyProgressTable": "tables",
+    "FileProposals": "proposals",
+    "GenomeSource": "source",
     "LedgerIdentity": "ledger_rows",
     "LostBatchTable": "tables",
+    "OutsideProposer": "proposals",
     "PopulationTable": "tables",
     "Profile": "spec",
     "ProgressTable": "tables",
+    "ProposalResult": "proposals",
     "RejectedTable": "tables",
     "Standing": "progress",
     "TrialLedger": "ledger",
@@ -135,6 +143,7 @@ _HOMES = {
     "expected_luck": "budget",
     "expected_maximum": "budget",
     "founders_from": "archive",
+    "listen": "proposals",
     "luck_sentence": "budget",
     "merge": "archive",
     "open_executor": "executors",

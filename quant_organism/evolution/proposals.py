@@ -43,8 +43,8 @@ class ProposalResult:
     ----------
     description
         As it was proposed.
-    identity
-        Of the genome that it describes; empty where it describes none.
+    genome
+        That it describes; None where it describes none.
     sharpe, max_drawdown, trades
         Net and annual on the days that a search may see; nan and 0 where it was refused.
     refused
@@ -52,7 +52,7 @@ class ProposalResult:
     """
 
     description: Description
-    identity: str
+    genome: Genome | None
     sharpe: float
     max_drawdown: float
     trades: int
@@ -195,9 +195,9 @@ def listen(
             columns = (evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades"))
             worth = dict(zip((genome.hash for genome in genomes), zip(*columns, strict=True), strict=True))
         results = [
-            ProposalResult(description, "", float("nan"), float("nan"), 0, genome)
+            ProposalResult(description, None, float("nan"), float("nan"), 0, genome)
             if isinstance(genome, str)
-            else ProposalResult(description, genome.id, *worth[genome.hash])
+            else ProposalResult(description, genome, *worth[genome.hash])
             for description, genome in zip(proposals, read, strict=True)
         ]
         proposer.tell(results)

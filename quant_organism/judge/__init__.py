@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quant_organism.judge.parameters import trials_of
     from quant_organism.judge.proof import ended_assets
     from quant_organism.judge.sandbox import SandboxLimits, StrategySource
-    from quant_organism.judge.spec import CallableSpec, DocumentSpec, JudgeSpec, TableSpec, load_spec
+    from quant_organism.judge.spec import CallableSpec, DocumentSpec, JudgeSpec, ProposalsSpec, TableSpec, load_spec
     from quant_organism.judge.trial_table import TrialReturns, judge_trials
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "DocumentStrategy",
     "JudgeSpec",
     "JudgedPage",
+    "ProposalsSpec",
     "SandboxLimits",
     "StrategySource",
     "TableSpec",
@@ -43,6 +44,7 @@ _HOMES = {
     "DocumentStrategy": "outside",
     "JudgeSpec": "spec",
     "JudgedPage": "page",
+    "ProposalsSpec": "spec",
     "SandboxLimits": "sandbox",
     "StrategySource": "sandbox",
     "TableSpec": "spec",

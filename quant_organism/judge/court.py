@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,10 +10,11 @@ from functools import cached_property
 import numpy as np
 
 from quant_organism.backtest import Costs
+from quant_organism.errors import InputError
 from quant_organism.evolution import LedgerIdentity, TrialLedger
-from quant_organism.evolution.proposals import EXTERNAL, ExternalTrials
+from quant_organism.evolution.proposals import EXTERNAL, ExternalTrials, OutsideProposer, listen
 from quant_organism.judge.copies import Strategy
-from quant_organism.judge.outside import Attempts
+from quant_organism.judge.outside import Attempts, DocumentStrategy
 from quant_organism.market import MS_PER_DAY, Lake, Panel, Splits, split
 
 
@@ -65,6 +67,48 @@ class Court:
             ["genome_hash", "family"], market=self.panel.market, overlapping=span, until=span[1]
         )
         return rows.filter(family=EXTERNAL)["genome_hash"].n_unique()
+
+    def listen(self, proposer: OutsideProposer, budget: int, *, name: str) -> tuple[DocumentStrategy, list[str]]:
+        """Hear a proposer out on the days that a search may see, and return all that it proposed as one search.
+
+        Parameters
+        ----------
+        proposer
+            Is told what each of its proposals was worth there.
+        budget
+            Most proposals.
+        name
+            What the search is called.
+
+        Returns
+        -------
+        strategy, refused
+            What it proposed, each once, and why the others describe no strategy.
+
+        Raises
+        ------
+        InputError
+            Nothing that it proposed describes a strategy.
+        """
+        ledger = TrialLedger(self.lake.root)
+        identity = LedgerIdentity(
+            spec_hash=hashlib.sha256(name.encode()).hexdigest(),
+            panel_hash=self.seen.hash,
+            costs_hash=self.costs.hash,
+            cycle="proposals",
+            generation=0,
+            market=self.panel.market,
+        )
+        told = listen(proposer, self.seen, self.costs, ledger, identity, budget=budget)
+        genomes = {result.genome.hash: result.genome for result in told if result.genome is not None}
+        refused = [result.refused for result in told if result.genome is None]
+        if not genomes:
+            raise InputError(
+                f"none of {len(told)} proposals describes a strategy{f': {refused[0]}' if refused else ''}",
+                where=name,
+                remedy="write a condition document or a genome on each line",
+            )
+        return DocumentStrategy(name, tuple(genomes.values()), "proposals"), refused
 
     def record(self, strategy: Strategy, attempts: Attempts) -> None:
         """Enter all trials of a strategy's search in the ledger."""

@@ -153,7 +153,7 @@ class _Hearing:
             facts={
                 "market": court.panel.market,
                 "parameters": dict(self.chosen),
-                "identity": self.strategy.identity,
+                "identity": self.strategy.hash_of(self.chosen),
                 "seen_days": int(self.daily.size),
                 "sharpe": annual_sharpe(self.daily),
                 "search_trials": self.strategy.n_trials,
@@ -253,7 +253,7 @@ class _Hearing:
             assert proof.targets is not None
             made = self.strategy.shaken(court.seen, proof.targets, self.chosen, court.costs, court.seed)
         else:
-            made = self.strategy.shaken(court.seen, court.costs, court.seed)
+            made = self.strategy.shaken(self.chosen, court.seen, court.costs, court.seed)
         court.progress("Shakes", 1, 1, "costs, delays, noise")
         for gate in _SHAKES:
             shakes = made.get(gate, NotRun("nothing of the kind can be changed here"))
@@ -283,7 +283,7 @@ class _Hearing:
             whole = follow(proof.targets, panel, court.costs, strategy=self.strategy.name)
             window = whole.part(unseen.start, unseen.stop)
         else:
-            window = self.strategy.window(panel, court.costs, unseen.start, unseen.stop)
+            window = self.strategy.window(self.chosen, panel, court.costs, unseen.start, unseen.stop)
         self.setting = self._setting(window, panel)
         self.run = self.setting.run(EQUITY_USD)
         register.close(panel, opening, hashlib.sha256(self.run.path.equity.tobytes()).digest())

@@ -19,7 +19,7 @@ from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
 from quant_organism.judge.sandbox import StrategyProcess, StrategySource
 from quant_organism.market import Panel, Span
-from quant_organism.strategies import Committee
+from quant_organism.strategies import Committee, Genome
 from quant_organism.validation import NotRun, Shake, Subject
 from quant_organism.validation.robustness.made_markets import noisy, price_noise
 from quant_organism.validation.robustness.stress import (
@@ -34,6 +34,11 @@ from quant_organism.validation.robustness.stress import (
 )
 
 Floats = NDArray[np.float64]
+
+Shakes = Mapping[str, float]
+"""Annual Sharpe ratio under each change, by what was changed."""
+
+_GENOME = "genome"
 
 NOISY_MARKETS = 10
 """Markets with disturbed closes that a callable is asked on again."""
@@ -217,66 +222,66 @@ class CallableStrategy:
         return found | ({"later_start": later} if later else {}) | {"price_noise": noise}
 
 
-Shakes = Mapping[str, float]
-"""Annual Sharpe ratio under each change, by what was changed."""
-
-
 @dataclass(frozen=True)
 class DocumentStrategy:
-    """A condition document or a tree, as it is: a committee of one genome.
+    """Condition documents, trees or other genomes as they are; of several the best on a panel is put forward.
 
     Parameters
     ----------
     name
         What it is called.
-    committee
-        The genome.
+    genomes
+        Each once.
     kind
-        What it was handed in as.
+        What they were handed in as.
     """
 
     name: str
-    committee: Committee
-    kind: str = "conditions"
+    genomes: tuple[Genome, ...]
+    kind: str = "document"
 
     @property
     def identity(self) -> str:
         """SHA-256 of the genomes."""
-        return _digest(*(member.genome.hash for member in self.committee.members))
+        return _digest(*(genome.hash for genome in self.genomes))
 
     @property
     def n_trials(self) -> int:
-        """One: it is taken as it is."""
-        return 1
-
-    def window(self, panel: Panel, costs: Costs, start: int, stop: int) -> VirtualWindow:
-        """Return what it holds over rows `start` to `stop`; it enters them flat."""
-        return virtual_window({self.name: self.committee}, panel, costs, start=start, stop=stop)
-
-    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
-        """Try it on a panel."""
-        window = self.window(panel, costs, 0, panel.n_bars)
-        changes = np.diff(window.units, axis=0)
-        price = panel.close[:, [panel.symbols.index(symbol) for _, _, symbol in window.legs]]
-        return Attempts(
-            ({},),
-            daily_returns(window, panel, 0, panel.n_bars)[None],
-            np.array([_a_year(np.nansum(np.abs(changes) * price), panel)]),
-            np.array([np.count_nonzero(changes)], dtype=np.int64),
-            (positions_digest(window.units),),
-        )
+        """Genomes that are measured on a panel."""
+        return len(self.genomes)
 
     def hash_of(self, parameters: Parameters) -> str:
-        """Return its identity; it has no parameters."""
-        return self.identity
+        """Return the hash of the genome that is meant."""
+        return self.genome_of(parameters).hash
+
+    def genome_of(self, parameters: Parameters) -> Genome:
+        """Return the genome that is meant."""
+        return next(genome for genome in self.genomes if genome.id == parameters[_GENOME])
+
+    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
+        """Measure all of them on a panel."""
+        found = Evaluator().evaluate(list(self.genomes), panel, costs)
+        return Attempts(
+            tuple({_GENOME: genome.id} for genome in self.genomes),
+            found.daily_returns,
+            found.metrics["turnover_per_year"],
+            found.metrics["trades"].astype(np.int64),
+            tuple(int(digest) for digest in found.behaviour),
+        )
 
     def best_sharpe(self, panel: Panel, costs: Costs) -> float:
-        """Return its annual Sharpe ratio on a panel."""
-        return annual_sharpe(daily_returns(self.window(panel, costs, 0, panel.n_bars), panel, 0, panel.n_bars))
+        """Return the best annual Sharpe ratio on a panel."""
+        return float(self.attempts(panel, costs).sharpes.max())
 
-    def shaken(self, panel: Panel, costs: Costs, seed: int) -> dict[str, Shakes | NotRun]:
-        """Return what it earns on a panel under each change, by the gate that asks."""
-        subject = Subject.of(self.committee, panel, Span("in_sample", 0, panel.n_bars), costs, Evaluator())
+    def window(self, parameters: Parameters, panel: Panel, costs: Costs, start: int, stop: int) -> VirtualWindow:
+        """Return what a genome holds over rows `start` to `stop`; it enters them flat."""
+        committee = Committee.of([self.genome_of(parameters)])
+        return virtual_window({self.name: committee}, panel, costs, start=start, stop=stop)
+
+    def shaken(self, parameters: Parameters, panel: Panel, costs: Costs, seed: int) -> dict[str, Shakes | NotRun]:
+        """Return what a genome earns on a panel under each change, by the gate that asks."""
+        committee = Committee.of([self.genome_of(parameters)])
+        subject = Subject.of(committee, panel, Span("in_sample", 0, panel.n_bars), costs, Evaluator())
         made = {
             "dearer_trading": dearer_trading(subject),
             "late_execution": late_execution(subject),

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from quant_organism.errors import InputError
-from quant_organism.evolution.proposals import genome_of
+from quant_organism.evolution.proposals import FileProposals, genome_of
 from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
 from quant_organism.judge.parameters import MOST_TRIALS, ParameterRange, ParameterValue, trials_of
 from quant_organism.judge.sandbox import SandboxLimits, StrategySource
-from quant_organism.strategies import Committee
 from quant_organism.strategies.handwritten.load import MAX_BYTES, parse
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -141,10 +140,27 @@ class DocumentSpec(CourtDocument):
             genome = genome_of(parse(content, as_json=path.suffix == ".json"))
         except InputError as error:
             raise InputError(error.what, where=f"{path}: {error.where or 'document'}", remedy=error.remedy) from None
-        return DocumentStrategy(self.name or path.stem, Committee.of([genome]))
+        return DocumentStrategy(self.name or path.stem, (genome,))
 
 
-JudgeSpec = TableSpec | CallableSpec | DocumentSpec
+class ProposalsSpec(CourtDocument):
+    """Proposals in a file, one JSON object a line: condition documents or genomes, the best of which is judged.
+
+    Parameters
+    ----------
+    budget
+        Most lines that are read.
+    """
+
+    kind: Literal["proposals"]
+    budget: int = Field(1_000, ge=1, le=MOST_TRIALS)
+
+    def proposer(self, folder: Path) -> FileProposals:
+        """Return who proposes."""
+        return FileProposals(folder / self.file)
+
+
+JudgeSpec = TableSpec | CallableSpec | DocumentSpec | ProposalsSpec
 _SPEC: Final[TypeAdapter[JudgeSpec]] = TypeAdapter(Annotated[JudgeSpec, Field(discriminator="kind")])
 
 

@@ -1,6 +1,6 @@
 """The whole way of a strategy: its search, copies, shakes, the ledger, and the unseen days on record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from quant_organism.backtest import Costs
 from quant_organism.backtest.account import AccountMarket, FillModel
 from quant_organism.errors import InputError
 from quant_organism.evolution import TrialLedger
+from quant_organism.evolution.proposals import ProposalResult
 from quant_organism.judge import (
     CallableStrategy,
     Court,
@@ -22,7 +23,7 @@ from quant_organism.judge import (
 )
 from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
 from quant_organism.market import Lake, Panel
-from quant_organism.strategies import Committee, default_genome
+from quant_organism.strategies import default_genome
 from quant_organism.validation import HoldoutRegister
 from quant_organism_tests.judge.conftest import FOLLOW, market
 
@@ -108,10 +109,47 @@ def test_fewer_trials_than_its_own_search_takes_are_refused(write: Write, tmp_pa
 
 
 def test_a_document_is_judged_as_it_is(tmp_path: Path) -> None:
-    strategy = DocumentStrategy("cross", Committee.of([default_genome("ema_crossover")]))
+    strategy = DocumentStrategy("cross", (default_genome("ema_crossover"),))
     page = judge_strategy(court(tmp_path, market(seed=1)), strategy)
-    assert page.kind == "conditions"
+    assert page.kind == "document"
     assert {"copies", "dearer_trading", "price_noise", "late_execution"} <= {each.gate for each in page.verdicts}
+
+
+class Listening:
+    """Proposes two genomes, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.waiting = [{"family": "ema_crossover"}, {"family": "rsi_filter"}, {"family": "crystal_ball"}]
+        self.told: list[ProposalResult] = []
+
+    def ask(self, n: int) -> list[dict[str, str]]:
+        handed, self.waiting = self.waiting[:n], self.waiting[n:]
+        return handed
+
+    def tell(self, results: Sequence[ProposalResult]) -> None:
+        self.told.extend(results)
+
+
+def test_a_proposer_never_learns_of_an_unseen_day(tmp_path: Path) -> None:
+    panel = market(seed=4)
+    held = court(tmp_path / "one", panel)
+    stop = held.splits.in_sample.stop
+    prices = {name: getattr(panel, name).copy() for name in ("open", "high", "low", "close")}
+    for values in prices.values():
+        values[stop:] *= 3.0
+    others = {name: getattr(panel, name) for name in ("symbols", "interval", "times", "volume", "valid", "market")}
+    altered = court(tmp_path / "other", Panel.from_arrays(**others, **prices))
+    told = []
+    for each in (held, altered):
+        proposer = Listening()
+        strategy, refused = each.listen(proposer, 10, name="both")
+        assert strategy.n_trials == 2
+        assert len(refused) == 1
+        told.append([(result.sharpe, result.trades) for result in proposer.told[:2]])
+    assert told[0] == told[1]
+    page = judge_strategy(held, strategy)
+    assert page.trials == 2
+    assert page.facts["search_trials"] == 2
 
 
 def test_virtual_units_earn_what_their_positions_do() -> None:

@@ -1,0 +1,60 @@
+"""What docs/judge.md shows: its documents are read, its strategy answers, its proposer is heard."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quant_organism.judge import CallableSpec, Court, StrategySource, load_spec
+from quant_organism.judge.sandbox import StrategyProcess
+from quant_organism.judge.spec import EXAMPLES
+from quant_organism.market import Lake
+from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.judge.conftest import market
+
+PAGE = (REPOSITORY / "docs" / "judge.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks("yaml"), ids=lambda text: text.splitlines()[0])
+def test_a_shown_document_is_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "judge.yaml"
+    path.write_text(text)
+    spec, folder = load_spec(str(path))
+    assert f"kind: {spec.kind}" in text
+    assert folder == tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
+def test_a_shipped_example_is_judged_by_its_name(name: str) -> None:
+    spec, folder = load_spec(name)
+    assert (folder / spec.file).is_file()
+
+
+def test_the_shown_strategy_answers(write: Callable[..., StrategySource]) -> None:
+    panel = market(bars=240)
+    with StrategyProcess(write(next(text for text in blocks("python") if "def signal" in text))) as process:
+        process.show(panel)
+        assert process.targets({"bars": 12}).any()
+
+
+def test_the_shipped_template_answers_within_its_walls() -> None:
+    spec, folder = load_spec("moving_average_stop")
+    assert isinstance(spec, CallableSpec)
+    panel = market(bars=480, edge=0.3)
+    strategy = spec.strategy(folder, trusted=True)
+    assert strategy.n_trials == 8
+    held = strategy.targets(panel, strategy.trials[0])
+    assert {-1.0, 0.0, 1.0} == set(held.ravel().tolist())
+
+
+def test_the_shown_proposer_is_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    court = Court(lake=Lake(tmp_path / "lake"), panel=market(edge=0.1))
+    known = {"path": EXAMPLES / "proposals.jsonl", "court": court}
+    exec(next(text for text in blocks("python") if "FileProposals" in text), known)
+    assert len(known["refused"]) == 1
+    assert capsys.readouterr().out.count("\n") >= 5
