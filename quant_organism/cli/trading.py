@@ -30,6 +30,8 @@ SETTINGS: Final = ("market.base_url", "venue.network", "account.equity_usd", "da
 
 _MODES: Final = ("replay", "paper", "testnet", "mainnet")
 _DEMO_PATIENCE_S: Final = 0.5
+_SILENT_S: Final = 300.0
+"""After so long without a beat a trader that sends orders is taken for hung: longer than the slowest close."""
 _NO_LIMIT: Final = 1_000_000
 
 
@@ -223,9 +225,11 @@ def _sending(
     settings: "Settings", profile: "SessionProfile", mode: "Mode", bars: int | None, *, quiet: bool
 ) -> "TraderStatus":
     from quant_organism.cli.venue import access_plan
+    from quant_organism.trading.orders.dead_man import Watchdog
     from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
     from quant_organism.trading.sending import check_policy, journal_path, venue_account
     from quant_organism.venue import open_account
+    from quant_organism.venue.access import signing_wallet
 
     network = settings.venue.network
     if (network == "mainnet") != (mode == "mainnet"):
@@ -239,9 +243,13 @@ def _sending(
     if mode == "mainnet":
         _confirm(settings.venue.account_address or "")
     venue = open_account(plan)
+
+    def watchdog() -> Watchdog:
+        return Watchdog(venue.transport.spec, plan.signers, _SILENT_S, signing_wallet(plan))
+
     try:
         path, seconds = journal_path(settings.data_dir, mode), settings.venue.visibility_seconds
-        with venue_account(venue, path, visibility_seconds=seconds) as account:
+        with venue_account(venue, path, visibility_seconds=seconds, opens_watchdog=watchdog) as account:
             url = venue.transport.spec.base_url
             return _live(settings, profile, url, bars, quiet=quiet, mode=mode, account=account)
     finally:

@@ -28,6 +28,7 @@ from quant_organism.backtest.account import (
     PlanSent,
     RestingSent,
     StandingOrder,
+    TradingHalted,
     book,
     plan_resting,
 )
@@ -208,6 +209,7 @@ class LiveExecution:
             As `begin`.
         """
         self._ask()
+        self._hear_listings(account)
         return self._carried_out(account, made, levels)
 
     def differences(self, account: AccountBook) -> dict[str, tuple[int, int]]:
@@ -255,6 +257,16 @@ class LiveExecution:
         self.manager.settle()
         self.manager.sync_fills()
         self.manager.sync_flows()
+
+    def _hear_listings(self, account: AccountBook) -> None:
+        """Read anew what is listed, and book which symbols trade no more, or again."""
+        venue = self.manager.venue
+        venue.refresh_listings()
+        for symbol in sorted(account.assets):
+            is_gone = venue.listed(symbol).is_delisted
+            if is_gone != (symbol in account.gone):
+                log.warning("account %s: %s is %s", account.account, symbol, "delisted" if is_gone else "listed again")
+                self._book(account, TradingHalted(symbol, resumed=not is_gone))
 
     def _send(self, account: AccountBook, made: Plan) -> None:
         is_late = self._is_late(made)
@@ -334,6 +346,9 @@ class LiveExecution:
         cloids = {(change.symbol, change.kind): change.cloid for change in due.changes}
         failures: list[NotFlat] = []
         for symbol in sorted({*account.resting, *account.positions, *self._resting_symbols(account)}):
+            if symbol in account.gone:  # nothing can rest there, and nothing be closed: what is held counts in caps
+                self._bare.pop(symbol, None)
+                continue
             is_hopeless = self._stand(account, symbol, cloids)
             if symbol not in account.positions or self._is_protected(account, symbol):
                 self._bare.pop(symbol, None)

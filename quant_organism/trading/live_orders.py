@@ -11,6 +11,7 @@ from quant_organism.backtest.account import (
     DELEVERAGED,
     IOC,
     LIQUIDATED,
+    SETTLED,
     STOP,
     TARGET,
     AccountBook,
@@ -143,6 +144,8 @@ def fill_event(account: AccountBook, fill: Fill, record: OrderRecord | None) -> 
     elif kind in (STOP, TARGET) and record is not None:
         level = record.order.px if record.order.trigger is None else record.order.trigger.px
         aimed = micro(level.scaleb(-asset.sz_decimals))
+    elif record is None and fill.coin in account.gone:
+        kind = SETTLED  # the venue's doing: nobody trades there any more
     elif fill.is_liquidation:
         kind = LIQUIDATED
     elif record is None and fill.liquidation_method is not None:

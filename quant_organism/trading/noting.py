@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quant_organism.backtest.account import AccountBook, AccountFill, AccountFunding, Plan, RestingSent
+from quant_organism.backtest.account import AccountBook, AccountFill, AccountFunding, Plan, RestingSent, TradingHalted
 from quant_organism.trading.records import (
     LedgerEquity,
+    LedgerEvent,
     LedgerFill,
     LedgerFlow,
     LedgerOrder,
@@ -116,6 +117,17 @@ def noted(events: Sequence[object], session: int, made: Plan, account: AccountBo
             )
         elif isinstance(event, AccountFunding):
             records.append(LedgerFlow(**common, kind="funding", symbol=event.symbol, amount=-event.paid))
+        elif isinstance(event, TradingHalted):
+            records.append(
+                LedgerEvent(
+                    session=session,
+                    at_ms=made.close.time,
+                    close_ms=made.close.time,
+                    level="warning",
+                    kind="listing",
+                    text=f"{event.symbol} trades {'again' if event.resumed else 'no more; what is held counts'}",
+                )
+            )
         elif isinstance(event, RestingSent):
             for change in event.plan.changes:
                 asset, order = account.assets[change.symbol], change.order

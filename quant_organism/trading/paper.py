@@ -63,6 +63,8 @@ class LiveSession:
         Returns the index known at a close, none where there is none.
     instruments
         What is read of the feed.
+    beat
+        Called every second or so, between decisions, to show that the session lives.
     """
 
     ledger: TraderLedger
@@ -75,6 +77,7 @@ class LiveSession:
     patience_s: float = 6.0
     fear_greed: Callable[[int], float | None] = lambda close_ms: None
     instruments: FeedInstruments
+    beat: Callable[[], None] = lambda: None
 
 
 async def trade_live(
@@ -188,6 +191,7 @@ class _Running:
         now_s = self.session.clock.monotonic_s()
         if self.trader is not None and now_s >= self.watched_s + _WATCH_S:
             self.watched_s = now_s
+            self.session.beat()
             async with self.deciding:
                 await asyncio.to_thread(self.trader.watch)  # the socket is read meanwhile
 

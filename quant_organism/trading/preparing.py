@@ -277,6 +277,7 @@ def prepare_live(
         patience_s=patience_s,
         fear_greed=index_at,
         instruments=instruments,
+        **({} if account is None else {"beat": account.beat}),
     )
     if documents is not None:
         return session, None

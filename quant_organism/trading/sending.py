@@ -1,14 +1,15 @@
 """An account at a venue that a session sends its orders to: opened, compared, followed; and what the guard reads of it.
 
-Everything that rests for an account is a stop or a target that only reduces. So nothing is cancelled when the trader
-dies: its positions stay protected, and `quant-organism trade kill` needs nothing of it.
+Everything that rests for an account is a stop or a target that only reduces. So a trader that dies leaves its positions
+protected, and `quant-organism trade kill` needs nothing of it. A watchdog ends one that hangs, and cancels what could
+open or grow a position; the venue's own switch is not used, since it would take the stops too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from quant_organism.trading.follower import AccountFollower
 from quant_organism.trading.guard import WATCHED_ORDERS, Readings, ReadingSource
 from quant_organism.trading.live import LATE_MS, LiveExecution
 from quant_organism.trading.orders import Journal, OrderManager
+from quant_organism.trading.orders.dead_man import Minder, Watchdog
 from quant_organism.trading.orders.states import OrderRecord
 from quant_organism.trading.pipeline import CloseStanding
 from quant_organism.trading.policy import PolicyVersion
@@ -38,12 +40,15 @@ class VenueAccount:
         Carries out plans there.
     now_ms
         The venue's time.
+    beat
+        Shows the watchdog that the session lives.
     """
 
     manager: OrderManager
     follower: AccountFollower
     execution: LiveExecution
     now_ms: Callable[[], int]
+    beat: Callable[[], None] = lambda: None
 
     def readings(self, interval: Interval, fear_greed: Callable[[int], float | None]) -> ReadingSource:
         """Return what the risk guard reads at each close.
@@ -78,6 +83,7 @@ def venue_account(
     line: LineSpec | None = None,
     now_ms: Callable[[], int] | None = None,
     late_ms: int = LATE_MS,
+    opens_watchdog: Callable[[], Watchdog] | None = None,
 ) -> Iterator[VenueAccount]:
     """Open an account for sending, and close it again; its orders stay.
 
@@ -95,6 +101,8 @@ def venue_account(
         The venue's time; none: as its answers show it.
     late_ms
         So long after its close a plan's orders are still sent.
+    opens_watchdog
+        Starts the process that minds the account; none: nobody does.
 
     Raises
     ------
@@ -116,7 +124,15 @@ def venue_account(
                     remedy="look at what was done by hand; start again once the venue shows what the journal says",
                 )
             execution = LiveExecution(manager, now_ms=now_ms, late_ms=late_ms)
-            yield VenueAccount(manager, follower, execution, now_ms or venue.venue_ms)
+            opened = VenueAccount(manager, follower, execution, now_ms or venue.venue_ms)
+            if opens_watchdog is None:
+                yield opened
+            else:
+                minder = Minder(opens_watchdog)
+                try:
+                    yield replace(opened, beat=minder.beat)
+                finally:
+                    minder.release()
         finally:
             follower.close()
     finally:

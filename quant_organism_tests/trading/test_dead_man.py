@@ -1,6 +1,8 @@
 """What minds the orders of a trader that has died or hangs."""
 
 import multiprocessing
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import pytest
 
 from quant_organism.errors import BusyError, InputError
-from quant_organism.trading.orders.dead_man import DeadMan, Watchdog, cancel_all
+from quant_organism.trading.orders import dead_man
+from quant_organism.trading.orders.dead_man import DeadMan, Minder, Watchdog, cancel_all
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.venue import wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
@@ -78,6 +81,31 @@ def test_a_watchdog_that_is_sent_home_leaves_orders_alone(server: LoopbackVenue,
     watchdog.release()
     assert len(server.account.open_oids) == 1
     close(manager)
+
+
+def test_a_watchdog_that_has_gone_is_followed_by_another_and_one_that_hangs_holds_nobody_up(
+    server: LoopbackVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_man, "_RELEASE_SECONDS", 0.2)
+    opened: list[Watchdog] = []
+
+    def opens() -> Watchdog:
+        opened.append(Watchdog(spec(server.url), tmp_path / "signers", 30.0, wallet_of(KEY)))
+        return opened[-1]
+
+    minder = Minder(opens)
+    minder.beat()
+    os.kill(opened[0].pid, signal.SIGKILL)
+
+    def is_another() -> bool:
+        minder.beat()
+        return len(opened) == 2
+
+    assert eventually(is_another)
+    os.kill(opened[1].pid, signal.SIGSTOP)
+    minder.release()
+    with pytest.raises(ProcessLookupError):
+        os.kill(opened[1].pid, 0)
 
 
 def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:

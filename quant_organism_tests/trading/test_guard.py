@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant_organism.backtest.account import AccountClose, BreakerRule, BreakerState, Restraint
+from quant_organism.backtest.account import (
+    MARKET_CORRELATION,
+    MARKET_VOLATILITY,
+    AccountClose,
+    BreakerRule,
+    BreakerState,
+    Restraint,
+)
 from quant_organism.errors import InputError
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
 from quant_organism.trading.breakers import (
@@ -72,8 +79,13 @@ def test_a_breaker_opens_only_on_a_number_and_closes_only_after_a_calm_trial(
         assert BreakerState.from_dict(json.loads(json.dumps(after.to_dict()))) == after
 
 
-@given(rules, st.floats(0.0, 200.0), numbers)
+@given(st.sampled_from((*GUARD_RULES, MARKET_VOLATILITY, MARKET_CORRELATION)), st.floats(), numbers)
 def test_what_evolves_is_only_tighter(rule: BreakerRule, bound: float, values: list[float | None]) -> None:
+    """Whatever number evolution hands in, at no check of any course is less held back than by the ceiling."""
+    if bound != bound:
+        with pytest.raises(InputError, match="no number"):
+            rule.tightened(bound=bound)
+        return
     tighter = rule.tightened(bound=bound)
     assert tighter.bound <= rule.bound
     assert tighter.release <= rule.release

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from quant_organism.backtest.account import (
     Plan,
     PlanSent,
     RiskState,
+    TradingHalted,
     book,
     plan,
 )
@@ -168,6 +169,39 @@ def desk(small_tape: Tape, tmp_path: Path) -> Iterator[Desk]:
         world.connect()
         yield world
         close(world.manager)
+
+
+def test_what_is_delisted_is_booked_held_and_not_traded_any_more(desk: Desk) -> None:
+    """The venue ends an asset's orders; nothing is sent there from then on, and the others are traded and protected."""
+    for _ in range(4):
+        desk.step()
+        desk.pass_ms(HOUR)
+    assert desk.account.positions
+    symbol = sorted(desk.account.positions)[0]
+    asset = desk.manager.venue.listed(symbol).asset
+    listing = desk.engine.venue.state.listings[asset]
+    listing.instrument = replace(listing.instrument, is_delisted=True)
+    desk.engine.venue.delist(asset)
+    held, sent = desk.account.positions[symbol], len(desk.there.history)
+    events = desk.step()
+    assert [event for event in events if isinstance(event, TradingHalted)] == [TradingHalted(symbol)]
+    desk.pass_ms(HOUR)
+    later = desk.step()
+    assert not any(isinstance(event, TradingHalted) for event in later)
+    assert desk.account.gone == {symbol}
+    assert desk.account.positions[symbol] == held
+    assert desk.made is not None
+    assert symbol not in {order.symbol for order in desk.made.orders}
+    assert len(desk.there.history) > sent
+    state = desk.engine.venue.state
+    resting = [state.orders[oid] for oid in desk.there.open_oids]
+    stops = {
+        state.listings[each.asset].instrument.name for each in resting if each.trigger and each.trigger.tpsl == "sl"
+    }
+    assert stops == set(desk.account.positions) - {symbol}
+    assert desk.live.differences(desk.account) == {}
+    again = AccountBook.from_dict(json.loads(json.dumps(desk.account.to_dict())))
+    assert again.gone == {symbol}
 
 
 def test_a_day_of_plans_is_the_venues_to_the_micro_usd(desk: Desk) -> None:

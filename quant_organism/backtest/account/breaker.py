@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from quant_organism.backtest.account.risk import Restraint
+from quant_organism.errors import InputError
 
 Phase = Literal["closed", "open", "half-open"]
 
@@ -49,7 +50,15 @@ class BreakerRule:
     trial: Restraint = _HALF_ENTRY
 
     def tightened(self, *, bound: float) -> BreakerRule:
-        """Return the rule with another bound, as evolution may want one: never a looser one than this."""
+        """Return the rule with another bound, as evolution may want one: never a looser one than this.
+
+        Raises
+        ------
+        InputError
+            The bound is no number, and nothing would ever reach it.
+        """
+        if bound != bound:
+            raise InputError("a bound that is no number", where=f"breaker {self.name}", remedy="give a number")
         tighter = min(bound, self.bound)
         return replace(self, bound=tighter, release=min(self.release, tighter))
 

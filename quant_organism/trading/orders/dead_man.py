@@ -142,6 +142,11 @@ class Watchdog:
             raise RuntimeError("a watchdog without a pipe")
         return self._process.stdin
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def beat(self) -> None:
         """Say that all is well.
 
@@ -168,6 +173,31 @@ class Watchdog:
         except subprocess.TimeoutExpired:  # it was sent home: what does not go has nothing left to do
             self._process.kill()
             self._process.wait(_RELEASE_SECONDS)
+
+
+class Minder:
+    """Keeps a watchdog at hand: one that has gone is followed by another.
+
+    Parameters
+    ----------
+    opens
+        Starts a watchdog.
+    """
+
+    def __init__(self, opens: Callable[[], Watchdog]) -> None:
+        self._opens, self._watchdog = opens, opens()
+
+    def beat(self) -> None:
+        """Say that all is well, to another watchdog if the last one is gone."""
+        try:
+            self._watchdog.beat()
+        except InputError:
+            self._watchdog.release()
+            self._watchdog = self._opens()
+
+    def release(self) -> None:
+        """Send it home."""
+        self._watchdog.release()
 
 
 def watch(pipe: int, silent_seconds: float) -> Literal["released", "died", "silent"]:
