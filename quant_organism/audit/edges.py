@@ -29,8 +29,10 @@ _FITTING: Final[dict[PlantFamily, frozenset[str]]] = {
     "breakout": _TREND,
     "reversion": frozenset({"mean_reversion"}),
     "carry": frozenset({"carry"}),
+    "relative_momentum": frozenset({"momentum"}),
+    "relative_carry": frozenset({"carry"}),
 }
-"""Seed types of the families that fit each edge."""
+"""Seed types of the families that fit each edge; of the relative ones, those alone that rank assets."""
 
 
 class Edge(BaseModel):
@@ -65,7 +67,9 @@ class Edge(BaseModel):
 
     def fits(self, family: str) -> bool:
         """Tell whether a family of strategies is made for such an edge."""
-        return get_family(family).seed_type in _FITTING[self.family]
+        known = get_family(family)
+        relative = self.family.startswith("relative_")
+        return known.seed_type in _FITTING[self.family] and (known.ranks or not relative)
 
     def right_share(self, committee: Committee) -> float:
         """Return the share of a committee's weight on families that are made for such an edge."""

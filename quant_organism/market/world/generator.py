@@ -14,6 +14,8 @@ from quant_organism.market.world.kernel import (
     BREAKOUT,
     CARRY,
     MOMENTUM,
+    RELATIVE_CARRY,
+    RELATIVE_MOMENTUM,
     REVERSION,
     simulate,
 )
@@ -24,12 +26,20 @@ _TAIL = 4.5
 _BRIDGE_STEPS = 12
 _BRIDGE_SD = 1.15
 _HALF_LIFE_BARS = 48.0
+_RELATIVE_HALF_LIFE_BARS = 240.0
 _MOOD_DAYS = 30
 
 # Streams: each has its own numbers, so that what one component draws never shifts another's. A new one goes last.
-_FACTOR, _OWN, _JUMPS, _COMMON_JUMP, _LEVEL, _PREMIUM, _MOMENTUM, _REVERSION, _BRIDGE, _VOLUME = range(10)
+_FACTOR, _OWN, _JUMPS, _COMMON_JUMP, _LEVEL, _PREMIUM, _MOMENTUM, _REVERSION, _BRIDGE, _VOLUME, _RELATIVE = range(11)
 
-_ROWS = {"momentum": MOMENTUM, "breakout": BREAKOUT, "carry": CARRY, "reversion": REVERSION}
+_ROWS = {
+    "momentum": MOMENTUM,
+    "breakout": BREAKOUT,
+    "carry": CARRY,
+    "reversion": REVERSION,
+    "relative_momentum": RELATIVE_MOMENTUM,
+    "relative_carry": RELATIVE_CARRY,
+}
 
 Floats = NDArray[np.float64]
 _Draw = Callable[[np.random.Generator, int], Floats]
@@ -113,6 +123,9 @@ def generate(spec: WorldSpec, seed: int) -> tuple[WorldBars, WorldTruth]:
         each(_PREMIUM, _normal),
         each(_MOMENTUM, _latent),
         each(_REVERSION, _normal),
+        _beside_the_others(each(_RELATIVE, _slow_latent))
+        if any(plant.family == "relative_momentum" for plant in spec.plants)
+        else np.zeros((n_bars, n_assets)),
         _strengths(spec, times),
     )
     kept = slice(BURN_IN_BARS, None)
@@ -163,9 +176,19 @@ def _pairs(rng: np.random.Generator, bars: int) -> tuple[Floats, Floats]:
     return uniform[:, 0], ndtri(uniform[:, 1])
 
 
-def _latent(rng: np.random.Generator, bars: int) -> Floats:
-    """Draw an AR(1) of unit variance whose memory halves in 48 bars."""
-    keeps = 2.0 ** (-1.0 / _HALF_LIFE_BARS)
+def _beside_the_others(states: Floats) -> Floats:
+    """Return states less their mean over the assets in each bar, (B, N)."""
+    return np.asarray(states - states.mean(axis=1, keepdims=True))
+
+
+def _slow_latent(rng: np.random.Generator, bars: int) -> Floats:
+    """Draw an AR(1) of unit variance whose memory halves in ten days."""
+    return _latent(rng, bars, _RELATIVE_HALF_LIFE_BARS)
+
+
+def _latent(rng: np.random.Generator, bars: int, half_life: float = _HALF_LIFE_BARS) -> Floats:
+    """Draw an AR(1) of unit variance whose memory halves in so many bars."""
+    keeps = 2.0 ** (-1.0 / half_life)
     state, path = rng.standard_normal(), np.empty(bars)
     noise = np.sqrt(1.0 - keeps**2) * rng.standard_normal(bars)
     for t in range(bars):

@@ -15,7 +15,7 @@ _ALPHA, _GAMMA, _BETA = 0.05, 0.03, 0.90
 _JUMP_MEAN = 5.0 * -0.2 / 900.0
 """Mean of the common jump, taken out again so that a market without an edge does not drift."""
 
-MOMENTUM, BREAKOUT, CARRY, REVERSION = 0, 1, 2, 3
+MOMENTUM, BREAKOUT, CARRY, REVERSION, RELATIVE_MOMENTUM, RELATIVE_CARRY = 0, 1, 2, 3, 4, 5
 """Rows of the strengths."""
 
 _BREAKOUT_BARS = 48
@@ -34,6 +34,7 @@ def simulate(
     premium_noise: NDArray[np.float64],
     momentum: NDArray[np.float64],
     reversion_noise: NDArray[np.float64],
+    relative: NDArray[np.float64],
     strength: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Walk through B bars of N assets.
@@ -46,10 +47,10 @@ def simulate(
         Hour-of-week multiplier of volatility, (B,).
     factor, common_jump, log_volatility_noise
         Common shocks, (B,).
-    own, jumps, premium_noise, momentum, reversion_noise
-        Shocks of each asset, (B, N); `momentum` is the latent state itself.
+    own, jumps, premium_noise, momentum, reversion_noise, relative
+        Shocks of each asset, (B, N); `momentum` and `relative` are latent states themselves.
     strength
-        Strength of each plant, (4, B, N).
+        Strength of each plant, (6, B, N).
 
     Returns
     -------
@@ -74,6 +75,9 @@ def simulate(
     root = np.sqrt(COMMON)
     own_root = np.sqrt(1.0 - COMMON)
     for t in range(bars):
+        mean_premium = 0.0
+        for a in range(assets):
+            mean_premium += premium[a] / assets
         for a in range(assets):
             unit = BASE_SD * multiplier[a]
             sd = unit * np.sqrt(h[a]) * np.exp(level - 0.09) * season[t]
@@ -82,6 +86,7 @@ def simulate(
             edge = sd * (
                 strength[0, t, a] * momentum[t, a] + strength[1, t, a] * side[a] - strength[2, t, a] * premium[a]
             )
+            edge += sd * (strength[4, t, a] * relative[t, a] - strength[5, t, a] * (premium[a] - mean_premium))
             noise = sd * (shock - root * _JUMP_MEAN)
             k = strength[3, t, a]
             if k > 0.0:

@@ -17,7 +17,7 @@ _SPECS: Final = Path(__file__).parent / "specs"
 _Date = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2200, 1, 1))]
 _Listed = Field(strict=False)  # YAML has lists, not tuples; what is in them stays strict
 
-PlantFamily = Literal["momentum", "reversion", "breakout", "carry"]
+PlantFamily = Literal["momentum", "reversion", "breakout", "carry", "relative_momentum", "relative_carry"]
 
 
 class _Part(BaseModel):
@@ -54,7 +54,8 @@ class Plant(_Part):
     family
         `momentum`: mean k sd s, s a latent AR(1) with a half-life of 48 hours; `reversion`: a log-price component with
         shocks k sd that halves in 24 hours; `breakout`: mean k sd for 48 hours after a close beyond the previous 48;
-        `carry`: mean -k sd p, p the funding premium.
+        `carry`: mean -k sd p, p the funding premium; `relative_momentum`: mean k sd s, s a latent AR(1) with a
+        half-life of 240 hours less its mean over all assets; `relative_carry`: mean -k sd p, p less its mean over all.
     strength
         The k above; 0 is no edge.
     symbols
