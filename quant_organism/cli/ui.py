@@ -1,6 +1,6 @@
 """`quant-organism ui` and `doctor`: the Dagster web UI and its daemon, and whether everything is in place for them."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -11,13 +11,21 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 3000
 
 
-def ui(context: typer.Context, port: options.Port = PORT) -> None:
-    """Start the web UI, with the schedule and the sensor, until Ctrl-C."""
+def ui(
+    context: typer.Context,
+    port: options.Port = PORT,
+    site_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the report site on 127.0.0.1. (default: the next one)"),
+    ] = None,
+) -> None:
+    """Start the web UI, with the schedule and the sensor, and the report site beside it, until Ctrl-C."""
     from quant_organism.orchestration.web import serve
     from quant_organism.settings import as_environment
 
     said = options.said(context)
-    raise typer.Exit(serve(said.settings(), as_environment(said.complete), HOST, port, announce=typer.echo))
+    where = (HOST, port, site_port or (port + 1 if port < 65535 else port - 1))
+    raise typer.Exit(serve(said.settings(), as_environment(said.complete), *where, announce=typer.echo))
 
 
 def doctor(context: typer.Context, port: options.Port = PORT, as_json: options.Json = False) -> None:

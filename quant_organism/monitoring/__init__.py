@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from quant_organism.monitoring.report import write_link, write_report
     from quant_organism.monitoring.runs import RunComparison, StoredRun, choose_run, compare_runs, stored_runs
     from quant_organism.monitoring.sheet_page import write_tear_sheets
+    from quant_organism.monitoring.site import serving_site
     from quant_organism.monitoring.tables import TABLES, table_named
     from quant_organism.monitoring.tear_sheet import shakes_frame
 
@@ -25,6 +26,7 @@ __all__ = [
     "family_record",
     "judged",
     "png",
+    "serving_site",
     "shakes_frame",
     "showcase",
     "showcase_figure",
@@ -48,6 +50,7 @@ _HOMES = {
     "family_record": "gallery",
     "judged": "health",
     "png": "plots",
+    "serving_site": "site",
     "shakes_frame": "tear_sheet",
     "showcase": "gallery",
     "showcase_figure": "plots",

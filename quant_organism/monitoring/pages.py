@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any, Final
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from quant_organism.monitoring.content import ReportedGate
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,8 +23,40 @@ SCRIPT: Final = (_TEMPLATES / "pages.js").read_text(encoding="utf-8")
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency", "parameter_neighbourhood"})
 """Gates whose numbers read better in per cent."""
 
+_AT_MOST: Final = frozenset(
+    {
+        "max_drawdown",
+        "luck",
+        "holdout_mean",
+        "pretest",
+        "search_luck",
+        "backtest_overfitting",
+        "trial_budget",
+        "predictive_ability",
+        "trade_skip",
+        "resampled_days",
+        "resampled_bars",
+        "day_unions",
+        "second_opinion",
+    }
+)
+"""Gates that ask for no more than their bound."""
+
+_ABOVE: Final = frozenset(
+    {"price_noise", "dearer_trading", "late_execution", "later_start", "asset_left_out", "longer_bars"}
+)
+"""Gates that ask for more than it; all others ask for no less."""
+
+_UNITS: Final = {"trades": " trades", "trade_parity": " of all", "decision": " times the stake"}
+"""What a gate's number counts, where its name does not say."""
+
 _SPELLED = {
-    "sharpe": "Sharpe ratio",
+    "sharpe": "Sharpe ratio a year",
+    "trades": "closed trades",
+    "max_drawdown": "maximum drawdown",
+    "consistency": "twelfths with a gain",
+    "positive_windows": "windows with a gain",
+    "backtest_overfitting": "probability of overfitting",
     "luck": "chance of luck (Sharpe ratio)",
     "holdout_mean": "chance of luck (mean return)",
     "search_luck": "chance of luck, whole search",
@@ -76,7 +110,15 @@ def page(template: str, pictures: Mapping[str, bytes], **context: Any) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, percent=percent, measured=_measured, words=_words, shade=_shade, data=_data, moment=moment
+        number=number,
+        percent=percent,
+        measured=_measured,
+        words=_words,
+        shade=_shade,
+        data=_data,
+        moment=moment,
+        figure=_figure,
+        bound=bound,
     )
     images = {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()}
     looks = {"style": STYLE, "script": SCRIPT}
@@ -112,6 +154,39 @@ def _measured(value: float, gate: str) -> str:
     if value.is_integer():
         return f"{value:,.0f}"
     return f"{value:.2g}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def _figure(value: object) -> str:
+    """Write whatever a comparison holds; a dash where there is nothing."""
+    if isinstance(value, float):
+        return number(value) if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def bound(gate: ReportedGate) -> str:
+    """Write what a gate asks for: its sign, its number, and the unit."""
+    sign = "≤" if gate.gate in _AT_MOST else ">" if gate.gate in _ABOVE else "≥"
+    if not math.isfinite(gate.threshold):
+        return "–"
+    return f"{sign} {_measured(gate.threshold, gate.gate)}{_UNITS.get(gate.gate, '')}"
+
+
+def gate_names(gates: Sequence[ReportedGate]) -> list[str]:
+    """Return what readers call gates, each by a name of its own: two of a kind differ in what they stand before."""
+    kinds = [(gate.stage, gate.gate) for gate in gates]
+    names = []
+    for gate, kind in zip(gates, kinds, strict=True):
+        name = _words(gate.gate)
+        if kinds.count(kind) > 1:
+            name += f", before {' and '.join(gate.needed_for)}" if gate.needed_for else ", for information"
+        names.append(name)
+    return names
+
+
+def missing_of(gates: Sequence[ReportedGate]) -> list[tuple[str, ReportedGate]]:
+    """Return the gates that keep something from a stage of life, with their names."""
+    named = zip(gate_names(gates), gates, strict=True)
+    return [(name, gate) for name, gate in named if gate.needed_for and gate.status != "passed"]
 
 
 def _words(name: str) -> str:

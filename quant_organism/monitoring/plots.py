@@ -50,14 +50,15 @@ def equity_figure(days: Sequence[str], curves: Sequence[Curve], spans: Sequence[
     """
     figure = Figure(figsize=(WIDTH_IN, 5.0 + 0.11 * len(curves)), dpi=DPI, layout="constrained")
     equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
+    days, holes = _with_holes(days)
     times = _numbers(days)
     order = sorted(range(len(curves)), key=lambda i: curves[i].highlighted)
     highlighted = [i for i in range(len(curves)) if curves[i].highlighted]
     plain = [i for i in range(len(curves)) if not curves[i].highlighted]
     for i in order:
         curve = curves[i]
-        values = np.asarray(curve.values, dtype=np.float64)
-        below = values / np.maximum.accumulate(np.maximum(values, 1.0)) - 1.0
+        values = np.insert(np.asarray(curve.values, dtype=np.float64), holes, np.nan)
+        below = values / np.fmax.accumulate(np.fmax(values, 1.0)) - 1.0
         rank = (highlighted if curve.highlighted else plain).index(i)
         colours = (INK, *PALETTE) if curve.highlighted else PALETTE[len(highlighted) :] or PALETTE
         colour = colours[rank % len(colours)]
@@ -217,6 +218,17 @@ def _target_figure(shown: Showcase) -> Figure:
     figure.align_ylabels()
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
+
+
+def _with_holes(days: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return days with one more before each that does not follow the one before it, and the places of these.
+
+    A line through days that belong to no span would show what nobody measured.
+    """
+    numbers = _numbers(days)
+    holes = (np.flatnonzero(np.diff(numbers) > 1) + 1).tolist()
+    whole = np.insert(numbers, holes, numbers[holes] - 1).astype("datetime64[D]").astype(str)
+    return whole.tolist(), holes
 
 
 def _numbers(days: Sequence[str]) -> NDArray[np.float64]:

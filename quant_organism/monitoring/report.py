@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from quant_organism.monitoring.content import CandidateRow, CycleReport, LineageRow
 from quant_organism.monitoring.lineage import family_order, founder_of
-from quant_organism.monitoring.pages import ACCOUNT_ROWS, page
+from quant_organism.monitoring.pages import ACCOUNT_ROWS, gate_names, page
 from quant_organism.monitoring.plots import equity_figure, pareto_figure, png
 from quant_organism.monitoring.search_plots import families_figure, genealogy_figure, progress_figure
 from quant_organism.resilience.files import remove_files, storage_error, write_file, write_files
@@ -134,9 +134,21 @@ def _kin(genealogy: Sequence[LineageRow]) -> list[dict[str, Any]]:
 
 
 def _gate_rows(candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
-    """Return one row per gate: the gate with its bound, whether it begins a stage, and each candidate's verdict."""
+    """Return one row per gate: its name and bound, each candidate's verdict, and the heading that begins with it.
+
+    What keeps somebody from a stage of life stands first.
+    """
+    if not candidates:
+        return []
+    columns = zip(*(candidate.gates for candidate in candidates), strict=True)
     rows: list[dict[str, Any]] = []
-    for gates in zip(*(candidate.gates for candidate in candidates), strict=True):
-        begins = not rows or rows[-1]["gate"].stage != gates[0].stage
-        rows.append({"gate": gates[0], "begins": begins, "verdicts": gates})
+    for name, gates in zip(gate_names(candidates[0].gates), columns, strict=True):
+        missing = bool(gates[0].needed_for) and any(gate.status != "passed" for gate in gates)
+        rows.append({"name": name, "gate": gates[0], "missing": missing, "verdicts": gates})
+    rows.sort(key=lambda row: not row["missing"])
+    heading = ""
+    for row in rows:
+        own = "what is missing" if row["missing"] else row["gate"].stage
+        row["heading"] = own if own != heading else ""
+        heading = own
     return rows

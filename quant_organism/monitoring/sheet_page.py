@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from quant_organism.monitoring.content import Curve
-from quant_organism.monitoring.pages import ACCOUNT_ROWS, FigureRow, number, page, percent, percent_2, whole
+from quant_organism.monitoring.pages import (
+    ACCOUNT_ROWS,
+    FigureRow,
+    gate_names,
+    missing_of,
+    number,
+    page,
+    percent,
+    percent_2,
+    whole,
+)
 from quant_organism.monitoring.plots import DPI, FAINT, INK, PALETTE, WIDTH_IN, dress, equity_figure, png
 from quant_organism.monitoring.sheet_content import Cone, Neighbours, ShakeRow, TearSheet
 from quant_organism.resilience import write_files
@@ -84,6 +94,8 @@ def _page(sheet: TearSheet) -> bytes:
         "tear_sheet.html",
         _pictures(sheet),
         sheet=sheet,
+        names=gate_names(sheet.gates),
+        missing=missing_of(sheet.gates),
         passed=sum(gate.status == "passed" for gate in deciding),
         deciding=len(deciding),
         months=_MONTHS,

@@ -44,6 +44,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
         Told what is going on while assets materialise; the run's log by default.
     """
     data_dir = settings.data_dir.resolve()
+    site = settings.site_url.rstrip("/")
     market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
     days = market.partitions()
     return dg.Definitions(
@@ -80,7 +81,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             "search": SearchResource.of(settings),
             "significance": SignificanceResource.of(settings),
             "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
-            "reports": ReportsResource(folder=str(data_dir / "reports")),
+            "reports": ReportsResource(folder=str(data_dir / "reports"), site=site),
             "panels": Panels(),
             "progress": progress,
             "io_manager": lake_io_manager,

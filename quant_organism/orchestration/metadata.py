@@ -1,6 +1,7 @@
 """Numbers, small tables and files as Dagster metadata, so that the web UI plots and shows them."""
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def table(frame: pl.DataFrame) -> dg.TableMetadataValue | dg.TextMetadataValue:
 def number(value: float | None) -> float | str:
     """Return a number that a plot can show; a word where it is undefined."""
     return round(float(value), 4) if value is not None and math.isfinite(value) else "undefined"
+
+
+def page(address: str, name: str) -> dg.MarkdownMetadataValue:
+    """Show a link to a page of the report site."""
+    return dg.MetadataValue.md(f"[{name}]({address})")
+
+
+def pictures(addresses: Mapping[str, str], page: str) -> dg.MarkdownMetadataValue | dg.TextMetadataValue:
+    """Show pictures of the report site by their names, each a link to the page that they stand on."""
+    if not addresses:
+        return dg.MetadataValue.text("none")
+    return dg.MetadataValue.md("\n\n".join(f"[![{name}]({at})]({page})" for name, at in addresses.items()))
 
 
 def file(path: Path | None) -> dg.PathMetadataValue | dg.TextMetadataValue:

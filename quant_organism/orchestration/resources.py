@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, get_args, get_origin
+from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
@@ -122,10 +123,15 @@ class ReportsResource(dg.ConfigurableResource[Path]):
     """The folder of reports and plots."""
 
     folder: str = Field(description="Folder of reports: market, interval, date and cycle inside.")
+    site: str = Field("http://127.0.0.1:3001", description="Address of the report site.")
 
     def of_cycle(self, cycle: Cycle) -> Path:
         """Return the folder of one cycle's report."""
         return Path(self.folder) / cycle.market / cycle.interval.name / cycle.day.isoformat() / cycle.id
+
+    def address(self, path: Path) -> str:
+        """Return where the report site shows a file of the folder."""
+        return f"{self.site}/reports/{quote(path.relative_to(self.folder).as_posix())}"
 
 
 class MarketResource(_MarketConfiguration):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from quant_organism.errors import BusyError, InputError
+from quant_organism.monitoring import serving_site
 from quant_organism.monitoring.health import Finding, judged
 from quant_organism.orchestration.home import (
     FOLDER_VARIABLE,
@@ -28,9 +29,15 @@ from quant_organism.settings import PREFIX, Settings
 
 
 def serve(
-    settings: Settings, variables: Mapping[str, str], host: str, port: int, *, announce: Callable[[str], object]
+    settings: Settings,
+    variables: Mapping[str, str],
+    host: str,
+    port: int,
+    site_port: int,
+    *,
+    announce: Callable[[str], object],
 ) -> int:
-    """Run web server and daemon until they end, or until Ctrl-C or SIGTERM; return the exit code.
+    """Run web server, daemon and report site until they end, or until Ctrl-C or SIGTERM; return the exit code.
 
     Parameters
     ----------
@@ -38,33 +45,40 @@ def serve(
         Of the data folder.
     variables
         The settings' options as environment variables, for the processes that load the definitions.
-    host, port
-        Where to listen.
+    host, port, site_port
+        Where to listen, the report site on a port of its own.
     announce
         Told what a person should know.
 
     Raises
     ------
     InputError
-        The port is taken.
+        A port is taken.
     """
-    if not is_free(host, port):
-        raise InputError(f"port {port} is in use", where=host, remedy="choose another one with --port")
+    for taken, option in ((port, "--port"), (site_port, "--site-port")):
+        if not is_free(host, taken):
+            raise InputError(f"port {taken} is in use", where=host, remedy=f"choose another one with {option}")
     home = prepare_home(settings.data_dir)
     with open_instance(settings.data_dir) as instance, suppress(BusyError), run_lock(settings.data_dir):
         settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
-    folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve())}
+    site = f"http://{host}:{site_port}"
+    folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()), f"{PREFIX}SITE_URL": site}
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
     own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
     own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
     # Started at home, for `dagster dev` reads an .env file of its folder, and that may name another home.
     own[FOLDER_VARIABLE] = str(Path.cwd())
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with subprocess.Popen(command, env=own, cwd=home) as server:
+    with (
+        serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}"),
+        subprocess.Popen(command, env=own, cwd=home) as server,
+    ):
         try:
             if _answers(server, f"http://{host}:{port}/server_info"):
-                announce(f"\nThe web UI is on http://{host}:{port}/asset-groups (Ctrl-C stops it)\n")
+                announce(
+                    f"\nThe web UI is on http://{host}:{port}/asset-groups, reports are on {site} (Ctrl-C stops both)\n"
+                )
             # Not `wait`: a signal that another thread of this process takes would not wake it.
             while server.poll() is None:
                 time.sleep(0.2)

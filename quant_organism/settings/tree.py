@@ -275,6 +275,11 @@ class Settings(_Group):
     batch_seconds: Annotated[float | None, Flag(_WHERE, unsaid="never")] = Field(
         None, gt=0, description="Seconds after which Ray stops a batch."
     )
+    site_url: str = Field(
+        "http://127.0.0.1:3001",
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$",
+        description="Address of the report site that links in the web UI lead to; `quant-organism ui` serves it there.",
+    )
     market: MarketSettings = MarketSettings()
     search: SearchSettings = SearchSettings()
     significance: SignificanceSettings = SignificanceSettings()

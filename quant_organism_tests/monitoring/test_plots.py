@@ -90,3 +90,13 @@ def test_pictures_are_wide_enough_for_a_page_of_800_pixels_and_not_cut(tmp_path)
     assert border.min() == 1.0
     again = dataclasses.replace(report)
     assert png(equity_figure(again.curve_days, again.curves, again.spans)) == path.read_bytes()
+
+
+def test_no_line_is_drawn_through_days_that_are_missing():
+    days = ["2024-01-01", "2024-01-02", "2024-01-09", "2024-01-10"]
+    figure = equity_figure(days, [Curve(id="a", values=[1.1, 1.0, 1.2, 1.3])], [])
+    for axes, values in zip(figure.axes, ([1.1, 1.0, 1.2, 1.3], [0.0, 1 / 1.1 - 1.0, 0.0, 0.0, 0.0]), strict=True):
+        drawn = axes.lines[0].get_ydata()
+        assert np.isnan(drawn).tolist() == [False, False, True, False, False]
+        assert drawn[0] == pytest.approx(values[0])
+        assert drawn[-1] == pytest.approx(values[-1])

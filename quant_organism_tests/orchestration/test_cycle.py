@@ -92,11 +92,15 @@ def test_everything_found_names_the_data_and_the_search_it_comes_from(finished: 
 def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Workshop) -> None:
     shown = latest(finished, "cycle_report")
     folder = report_folder(finished)
-    assert shown["report"] == str(folder / "report.html")
+    address = f"http://127.0.0.1:3001/reports/{folder.relative_to(finished.settings.data_dir / 'reports')}"
+    assert shown["report"] == f"[open the report]({address}/report.html)"
+    assert shown["report file"] == str(folder / "report.html")
     pictures = {f"{name}.png" for name in ("equity", "pareto", "progress", "families", "genealogy")}
     assert f'url={folder.name}/report.html"' in (folder.parent / "report.html").read_text()
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "tear_sheets", *pictures}
-    assert all(shown[f"{name} plot"] == str(folder / f"{name}.png") for name in ("progress", "families", "genealogy"))
+    drawn = str(shown["pictures"])
+    assert all(f"({address}/{name}.png)]({address}/report.html)" in drawn for name in ("equity", "pareto", "families"))
+    assert "base64" not in drawn
 
 
 def test_each_survivor_has_a_tear_sheet_that_the_report_leads_to(finished: Workshop) -> None:
@@ -106,7 +110,7 @@ def test_each_survivor_has_a_tear_sheet_that_the_report_leads_to(finished: Works
     assert {path.stem for path in (folder / "tear_sheets").iterdir()} == survivors
     shown, report = latest(finished, "tear_sheets"), (folder / "report.html").read_text()
     for name in survivors:
-        assert shown[f"tear sheet of {name}"] == str(folder / "tear_sheets" / f"{name}.html")
+        assert str(shown[f"tear sheet of {name}"]).endswith(f"/{folder.name}/tear_sheets/{name}.html)")
         assert f'href="tear_sheets/{name}.html"' in report
     shaken = read(finished, "tear_sheets")
     assert set(shaken["candidate"]) == survivors

@@ -185,4 +185,4 @@ def test_a_taken_port_is_named_before_anything_starts(finished: Workshop) -> Non
         taken.listen()
         port = int(taken.getsockname()[1])
         with pytest.raises(InputError, match=f"port {port} is in use"):
-            serve(finished.settings, {}, "127.0.0.1", port, announce=print)
+            serve(finished.settings, {}, "127.0.0.1", port, free_port(), announce=print)

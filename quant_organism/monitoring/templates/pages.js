@@ -136,7 +136,7 @@
 
   class Lines extends Canvas {
     constructor(figure, data) {
-      super(figure, data.panels.reduce((sum, panel) => sum + (panel.height || 150) + 26, 22));
+      super(figure, data.panels.reduce((sum, panel) => sum + (panel.height || 150) + 40, 12));
       this.data = data;
       this.hidden = new Set();
       this.all = [data.times[0], data.times[data.times.length - 1] + DAY];
@@ -155,7 +155,7 @@
         cursor = first;
         for (let k = first; k <= last; k += 1) if (Math.abs(times[k] - t) < Math.abs(times[cursor] - t)) cursor = k;
       }
-      let top = 18, rank = 0;
+      let top = 20, rank = 0;
       const said = [];
       for (const panel of panels) {
         const bottom = top + (panel.height || 150);
@@ -213,9 +213,9 @@
         this.selection(pen, top, bottom);
         pen.restore();
         pen.lineWidth = 1;
-        pen.fillStyle = colour("--soft"); pen.textAlign = "left"; pen.textBaseline = "top";
-        if (panel.title) pen.fillText(panel.title, this.left + 6, top + 4);
-        top = bottom + 26;
+        pen.fillStyle = colour("--soft"); pen.textAlign = "left"; pen.textBaseline = "bottom";
+        if (panel.title) pen.fillText(panel.title, this.left, top - 4);
+        top = bottom + 40;
       }
       const at = cursor === null ? last : cursor;
       this.say([[dated(times[at]), null], ...said.map(([one, shade, panel]) => [`${one.name} ${written(one.values[at], panel.unit)}`, shade, () => {

@@ -13,11 +13,12 @@ from quant_organism.deployment import DEPLOYED, AccountTable, DocumentTable
 from quant_organism.evolution import read_candidates
 from quant_organism.market import Table
 from quant_organism.orchestration.failures import plainly
-from quant_organism.orchestration.metadata import number, table
+from quant_organism.orchestration.metadata import number, page, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
+    ReportsResource,
     SearchResource,
     SignificanceResource,
     StrategiesResource,
@@ -53,6 +54,7 @@ def documents_of_survivors(
     lake: LakeResource,
     search: SearchResource,
     significance: SignificanceResource,
+    reports: ReportsResource,
     panels: dg.ResourceParam[Panels],
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.Output[pl.DataFrame]]:
@@ -65,6 +67,7 @@ def documents_of_survivors(
         DocumentTable: {
             "documents": len(documented.documents),
             "best fitness": number(max((document.fitness for document in documented.documents), default=None)),
+            "strategies": page(f"{reports.site}/strategies", "all documents"),
             "documents of this cycle": table(frames[DocumentTable].drop(DocumentTable.document)),
         },
         AccountTable: {
@@ -91,6 +94,7 @@ def deployed_configs(
     significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
     strategies: StrategiesResource,
+    reports: ReportsResource,
 ) -> pl.DataFrame:
     """Who enters the shadow pool, and who goes on to paper trading: the best survivors that are not too alike.
 
@@ -103,6 +107,7 @@ def deployed_configs(
     entered, decisions = deployed.result.deployed, deployed.table
     context.add_output_metadata(
         {
+            "pool": page(f"{reports.site}/pool", "equity, correlation and stages"),
             "deployed": len(entered),
             "on paper": sum(document.stage == "paper" for document in entered),
             "in the pool": int(decisions["stage"].is_in(list(DEPLOYED)).sum()),

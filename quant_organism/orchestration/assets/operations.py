@@ -13,7 +13,7 @@ from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_
 from quant_organism.monitoring.sheet_trading import sheet_trading
 from quant_organism.monitoring.tear_sheet import tear_sheet
 from quant_organism.orchestration.failures import plainly
-from quant_organism.orchestration.metadata import file, table
+from quant_organism.orchestration.metadata import file, page, pictures, table
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import (
     LakeResource,
@@ -115,8 +115,8 @@ def tear_sheets_of_survivors(
     written = write_tear_sheets(reports.of_cycle(cycle) / _SHEETS, sheets)
     progress("Tear sheets", 1, 1, f"{len(written)} written")
     shaken = shakes_frame(sheets)
-    pages: dict[str, dg.MetadataValue] = {f"tear sheet of {name}": file(path) for name, path in written.items()}
-    context.add_output_metadata({"survivors": len(written), "shaken": table(shaken), **pages})
+    pages = {f"tear sheet of {name}": page(reports.address(path), "open") for name, path in written.items()}
+    context.add_output_metadata({**pages, "survivors": len(written), "shaken": table(shaken)})
     return shaken
 
 
@@ -165,18 +165,17 @@ def cycle_report(
         tear_sheets={name: f"{_SHEETS}/{name}.html" for name in tear_sheets["candidate"].unique()},
     )
     written = write_report(reports.of_cycle(cycle), report)
+    here, drawn = reports.address(written.html), (written.equity, written.pareto, written.progress, written.families)
     if cycle.is_latest:
         write_link(written.html.parent.parent / written.html.name, f"{cycle.id}/{written.html.name}")
     return dg.MaterializeResult(
         metadata={
             "cycle": cycle.id,
             "summary": dg.MetadataValue.md("\n\n".join([f"**{report.title}**", *report.summary])),
-            "report": file(written.html),
+            "report": page(here, "open the report"),
+            "all cycles": page(f"{reports.site}/", "what changed, and every cycle"),
+            "pictures": pictures({path.stem: reports.address(path) for path in drawn if path is not None}, here),
+            "report file": file(written.html),
             "report data": file(written.json),
-            "equity plot": file(written.equity),
-            "Pareto plot": file(written.pareto),
-            "progress plot": file(written.progress),
-            "families plot": file(written.families),
-            "genealogy plot": file(written.genealogy),
         }
     )

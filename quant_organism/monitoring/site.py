@@ -1,0 +1,205 @@
+"""The report site: a few pages on a loopback port beside the web UI. It reads the data folder and changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from quant_organism.errors import InputError, QuantOrganismError
+from quant_organism.monitoring import site_content as content
+from quant_organism.monitoring.pages import SCRIPT, page
+from quant_organism.monitoring.runs import choose_run, compare_runs, stored_runs
+
+_KINDS: Final = {".html": "text/html; charset=utf-8", ".png": "image/png", ".json": "application/json"}
+_START_SECONDS: Final = 30.0
+
+# The one script of the pages is named by its hash, so that nothing else runs; styles stand in the pages.
+_SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(f"\n{SCRIPT}".encode()).digest()).decode()
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; style-src 'unsafe-inline'; img-src 'self' data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-site",  # the web UI on the other port shows the pictures
+    "Cache-Control": "no-cache",
+}
+
+
+def report_site(data_dir: Path, dagster: str) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    data_dir
+        The data folder.
+    dagster
+        Address of the web UI, such as ``http://127.0.0.1:3000``, which pages lead back to.
+    """
+
+    def show(template: str, here: str, **known: Any) -> Response:
+        return HTMLResponse(page(template, {}, dagster=dagster, here=here, **known))
+
+    def index(request: Request) -> Response:
+        runs = content.cycles_of(data_dir)
+        changes = content.changes(data_dir, runs)
+        return show("site_index.html", "cycles", rows=[(run, run.summary()) for run in runs], changes=changes)
+
+    def pool(request: Request) -> Response:
+        return show("site_pool.html", "pool", pool=content.pool_of(data_dir))
+
+    def strategies(request: Request) -> Response:
+        return show("site_strategies.html", "strategies", documents=content.documents_of(data_dir))
+
+    def strategy(request: Request) -> Response:
+        id = request.path_params["id"]
+        document = next((one for one in content.documents_of(data_dir) if one.id == id), None)
+        if document is None:
+            raise HTTPException(404)
+        known = {
+            "chart": content.strategy_chart(data_dir, document),
+            "sheets": content.sheets_of(data_dir, document.id),
+        }
+        return show("site_strategy.html", "strategies", document=document, **known)
+
+    def compare(request: Request) -> Response:
+        runs = stored_runs(data_dir)
+        asked = [request.query_params.get(name, "") for name in ("a", "b")]
+        chosen, problem = None, ""
+        if all(asked):
+            try:
+                a, b = (choose_run(runs, name) for name in asked)
+                chosen = (a, b, compare_runs(a, b))
+            except InputError as error:
+                problem = str(error)
+        return show("site_compare.html", "compare", runs=runs[::-1], asked=asked, chosen=chosen, problem=problem)
+
+    def audits(request: Request) -> Response:
+        return show("site_audits.html", "audits", audits=content.audits_of(data_dir))
+
+    def report(request: Request) -> Response:
+        path = _inside(data_dir / "reports", request.path_params["path"])
+        if path.suffix != ".html":
+            return Response(path.read_bytes(), media_type=_KINDS[path.suffix])
+        asset = "tear_sheets" if path.parent.name == "tear_sheets" else "cycle_report"
+        return _with_navigation(path, "cycles", f"{dagster}/assets/{asset}")
+
+    def audit(request: Request) -> Response:
+        path = _inside(data_dir / "audits", request.path_params["path"])
+        if path.suffix != ".html":
+            return Response(path.read_bytes(), media_type=_KINDS[path.suffix])
+        return _with_navigation(path, "audits", dagster)
+
+    def _with_navigation(path: Path, here: str, back: str) -> Response:
+        bar = page("site_bar.html", {}, dagster=back, here=here)
+        return HTMLResponse(path.read_bytes().replace(b"<main>", bar + b"<main>", 1))
+
+    found: dict[str, Callable[[Request], Response]] = {
+        "/": index,
+        "/pool": pool,
+        "/strategies": strategies,
+        "/strategies/{id}": strategy,
+        "/compare": compare,
+        "/audits": audits,
+        "/reports/{path:path}": report,
+        "/audits/{path:path}": audit,
+    }
+
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        what = "There is no such page." if status == 404 else "Only looking is possible here."
+        if isinstance(error, QuantOrganismError):
+            what = str(error)
+        return HTMLResponse(page("site_error.html", {}, dagster=dagster, here="", what=what), status_code=status)
+
+    app = Starlette(
+        routes=[Route(path, _in_thread(answer), methods=["GET"]) for path, answer in found.items()],
+        middleware=[
+            Middleware(_Guarded),
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+        ],
+        exception_handlers={HTTPException: refused, QuantOrganismError: refused},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(answer, request)
+
+    return endpoint
+
+
+def _inside(root: Path, asked: str) -> Path:
+    """Return a file of a folder; what leads out of it, or is no page, picture or data, is not there."""
+    try:
+        path = (root / asked).resolve(strict=True)
+    except (OSError, ValueError):
+        raise HTTPException(404) from None
+    if not path.is_relative_to(root.resolve()) or path.suffix not in _KINDS or not path.is_file():
+        raise HTTPException(404)
+    return path
+
+
+class _Guarded:
+    """Puts the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+@contextmanager
+def serving_site(data_dir: Path, host: str, port: int, dagster: str) -> Iterator[str]:
+    """Serve the report site in a thread of its own for as long as it lasts; yield its address.
+
+    Raises
+    ------
+    InputError
+        It did not begin to listen.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(report_site(data_dir, dagster), host=host, port=port, log_level="error", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, name="report-site", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise InputError(
+                f"the report site cannot listen on port {port}", where=host, remedy="choose another --port"
+            )
+        time.sleep(0.02)
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10.0)

@@ -1,0 +1,182 @@
+"""The report site, on a real port over a finished cycle: its pages, what it refuses, and how a browser sees it."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from quant_organism.monitoring.site import HEADERS, serving_site
+from quant_organism_tests.finished import finished_run
+
+DAGSTER = "http://127.0.0.1:3000"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def get(address: str, *, method: str = "GET", host: str | None = None) -> Answer:
+    request = urllib.request.Request(address, method=method, headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=50) as answer:
+            return Answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.headers, error.read())
+
+
+def raw(site: str, target: str) -> int:
+    """Return the status of a path that is sent as it is: clients tidy dots away before they ask."""
+    where = urllib.parse.urlsplit(site)
+    with socket.create_connection((where.hostname, where.port), timeout=50) as line:
+        line.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        return int(line.recv(4096).split(b" ")[1])
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Path:
+    return finished_run().data_dir
+
+
+@pytest.fixture(scope="module")
+def site(data_dir: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with serving_site(data_dir, "127.0.0.1", port, DAGSTER) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def pages(site: str, data_dir: Path) -> dict[str, Answer]:
+    """Return every page by its path: those that the index leads to, one of each kind."""
+    reports = sorted((data_dir / "reports").glob("*/*/*/*/report.html"))
+    sheets = sorted((data_dir / "reports").glob("*/*/*/*/tear_sheets/*.html"))
+    (document, *_) = sorted((data_dir / "strategies" / "active").glob("*.json"))
+    born = json.loads(document.read_text())["provenance"]
+    name = f"{born['market']}/{born['date']}"
+    compared = urllib.parse.urlencode({"a": name, "b": name})
+    files = [f"/reports/{path.relative_to(data_dir / 'reports')}" for path in (*reports, *sheets)]
+    paths = ["/", "/pool", "/strategies", f"/strategies/{document.stem}", f"/compare?{compared}", "/audits", *files]
+    return {path: get(site + path) for path in paths}
+
+
+def test_every_page_is_there_with_its_security_headers_and_loads_nothing_from_elsewhere(
+    pages: dict[str, Answer], site: str
+) -> None:
+    for path, page in pages.items():
+        assert page.status == 200, path
+        assert {name: page.headers[name] for name in HEADERS} == HEADERS
+        loaded = re.findall(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="([^"]*)"', page.text)
+        assert all(source.startswith(("/reports/", "data:image/png;base64,")) for source in loaded), path
+        assert "<title>" in page.text
+        assert f'href="{DAGSTER}' in page.text  # each leads back
+        for link in re.findall(r'href="(/[^"]*)"', page.text):
+            assert get(site + link.replace("&amp;", "&")).status == 200, (path, link)
+
+
+def test_pages_say_what_is_at_rest(pages: dict[str, Answer], data_dir: Path) -> None:
+    (document, *_) = sorted((data_dir / "strategies" / "active").glob("*.json"))
+    stored = json.loads(document.read_text())
+    assert stored["id"] in pages["/strategies"].text
+    assert f"{stored['fitness']:.2f}" in pages[f"/strategies/{stored['id']}"].text
+    assert stored["provenance"]["date"] in pages["/"].text
+    (report,) = (data_dir / "reports").glob("*/*/*/*/report.html")
+    assert report.parent.name in pages["/"].text
+    (text,) = re.findall(r'<script type="application/json">(.*?)</script>', pages[f"/strategies/{stored['id']}"].text)
+    chart = json.loads(text)
+    (equity,) = chart["panels"][0]["series"]
+    assert equity["name"] == stored["id"]
+    # An account of the unseen days alone: the days are those of its figures at birth.
+    assert equity["values"][-1] - 1.0 == pytest.approx(stored["account"]["total_return"], abs=1e-4)
+    counted = re.findall(r"<dt>(\w+)</dt><dd>(\d+)</dd>", pages["/pool"].text)
+    assert dict(counted)[stored["stage"]] == "1"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/reports/../strategies/active/x.json",
+        "/reports/%2e%2e/lake/layout.json",
+        "/reports/..%2flake%2flayout.json",
+        "/reports/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/reports//etc/passwd",
+        "/reports/%2fetc%2fpasswd",
+        "/reports/..\\lake\\layout.json",
+        "/reports/%00.html",
+        "/reports/" + "a" * 5000 + ".html",
+        "/audits/..%2flake%2flayout.json",
+        "/reports/",
+        "/reports",
+        "/strategies/..%2f..%2flake",
+    ],
+)
+def test_nothing_outside_the_folder_of_reports_is_served(target: str, site: str, data_dir: Path) -> None:
+    assert (data_dir / "lake" / "layout.json").exists()
+    assert raw(site, target) == 404
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "secret.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "reports" / "link.json").symlink_to(tmp_path / "secret.json")
+    (tmp_path / "reports" / "kept.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "reports" / "other.sqlite").write_text("", encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with serving_site(tmp_path, "127.0.0.1", port, DAGSTER) as site:
+        found = {name: get(f"{site}/reports/{name}").status for name in ("kept.json", "link.json", "other.sqlite")}
+        assert found == {"kept.json": 200, "link.json": 404, "other.sqlite": 404}
+        # A folder in which nothing has run has pages too.
+        for path in ("/", "/pool", "/strategies", "/compare", "/audits"):
+            assert get(site + path).status == 200
+
+
+def test_only_looking_is_possible_and_only_from_this_machine(site: str) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert get(f"{site}/", method=method).status == 405
+    assert get(f"{site}/", host="evil.example").status == 400
+
+
+def test_a_comparison_with_what_is_not_there_says_so(site: str) -> None:
+    page = get(f"{site}/compare?a=nobody&b=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert page.status == 200
+    assert "there is no cycle" in page.text
+    assert "<script>alert" not in page.text
+
+
+def test_a_browser_draws_the_charts_at_the_width_of_a_phone(
+    site: str, pages: dict[str, Answer], tmp_path: Path
+) -> None:
+    """One look for all: the tear sheet has every kind of chart, and the scripts say whether they ran."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    (sheet, *_) = [path for path in pages if "/tear_sheets/" in path]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=400,900", "--virtual-time-budget=4000"]
+    look = [chromium, *flags, "--dump-dom", site + sheet]
+    dom = subprocess.run(look, capture_output=True, text=True, timeout=150, check=True).stdout
+    assert re.search(r'<html[^>]*class="moves"', dom)  # the script ran to its end, so the policy let it
+    charts = re.findall(r"<figure[^>]*data-chart[^>]*>", dom)
+    assert len(charts) == 3
+    assert all("live" in chart for chart in charts)
+    assert dom.count("<canvas") == 3
+    assert 'type="search"' in dom
