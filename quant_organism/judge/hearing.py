@@ -34,7 +34,7 @@ from quant_organism.judge.luck import LEAST, luck_of
 from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
 from quant_organism.judge.page import JudgedPage, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
-from quant_organism.judge.positions import annual_sharpe, follow
+from quant_organism.judge.positions import annual_sharpe, follow, restrained
 from quant_organism.judge.proof import GATES as CHEATS
 from quant_organism.judge.proof import Proof, prove, survivors
 from quant_organism.kernels.closure import code_identity
@@ -281,7 +281,7 @@ class _Hearing:
             if proof.targets is None or not proof.is_clean:
                 return
             whole = follow(proof.targets, panel, court.costs, strategy=self.strategy.name)
-            window = whole.part(unseen.start, unseen.stop)
+            window = restrained(whole, panel, unseen.start, unseen.stop)
         else:
             window = self.strategy.window(self.chosen, panel, court.costs, unseen.start, unseen.stop)
         self.setting = self._setting(window, panel)
@@ -339,7 +339,7 @@ class _Hearing:
         """Return the least number of trials at which what stands on their number would fall; None: none is known."""
         found: list[int] = []
         if self.overturned_kinds is not None:
-            found.append(max(self.overturned_kinds - self.kinds_more, 1))
+            found.append(self.overturned_kinds - self.kinds_more if self.overturned_kinds > 1 else 1)
         if self.p_copies is not None and self.p_copies.p_value < 1.0:
             own = self.strategy.n_trials
             most = MOST_SEARCH_P
@@ -365,6 +365,8 @@ class _Hearing:
             said += "; no number of trials that anybody runs would overturn it."
         elif overturned > self.counted:
             said += f"; {overturned:,} trials would overturn it."
+        elif overturned == 1:
+            said += "; it would not stand if nothing else had ever been tried."
         else:
             said += f"; it would have borne {overturned - 1:,}."
         closing = {

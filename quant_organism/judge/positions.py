@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ def follow(targets: Floats, panel: Panel, costs: Costs, *, strategy: str) -> Vir
 
     A target of 1 is an N-th of the equity in the asset, N being all assets of the panel. It is turned into units at the
     close at which it changes, filled at the next open, and held until it changes again; in a gap what is held stays.
+    What holds an account back is left out (`restrained`): it takes longer than all else.
 
     Parameters
     ----------
@@ -62,8 +64,12 @@ def follow(targets: Floats, panel: Panel, costs: Costs, *, strategy: str) -> Vir
         targets=np.full((bars, assets), np.nan),
         returns=gained[:, None],
         shares=np.ones((bars + 1, 1)),
-        restraints=window_restraints(panel, 0, bars),
     )
+
+
+def restrained(window: VirtualWindow, panel: Panel, start: int, stop: int) -> VirtualWindow:
+    """Return rows `start` to `stop` of a window of the whole panel, with what holds an account back there."""
+    return replace(window.part(start, stop), restraints=window_restraints(panel, start, stop))
 
 
 def _followed(targets: Floats, panel: Panel, asset: int, rate: float, *, charge_funding: bool) -> tuple[Floats, Floats]:

@@ -59,6 +59,8 @@ def test_without_an_edge_no_look_is_spent_and_every_trial_counts(write: Write, t
     strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [6, 12, 24]}, None, 0))
     page = judge_strategy(held, strategy)
     assert page.outcome == "falls"
+    assert page.overturned_at == 1
+    assert "if nothing else had ever been tried" in page.sentence
     assert HoldoutRegister(held.lake.root).frame("made").is_empty()
     assert "sealed" in page.unsaid["unseen_days"]
     trials = TrialLedger(held.lake.root).frame()
