@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from quant_organism.backtest.account import AccountClose
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, StorageError
 from quant_organism.market import Interval, WorldSource, load_world
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.strategies import Committee, default_genome
 from quant_organism.trading.orders.states import OrderRecord
-from quant_organism.trading.paper import trade_live
+from quant_organism.trading.paper import LiveSession, trade_live
 from quant_organism.trading.pipeline import CloseStanding, Pipeline
 from quant_organism.trading.policy import Policy
 from quant_organism.trading.policy_step import PolicyStep
@@ -25,9 +26,10 @@ from quant_organism.trading.preparing import prepare_live
 from quant_organism.trading.profiles import session_profile
 from quant_organism.trading.records import LedgerFill, LedgerPlan, Mode
 from quant_organism.trading.runtime import CloseReport
-from quant_organism.trading.sending import check_policy, journal_path, rejected_share, venue_account
+from quant_organism.trading.sending import VenueAccount, check_policy, journal_path, rejected_share, venue_account
 from quant_organism.venue import connect, info_of, open_feed, wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
+from quant_organism_tests.chaos.disk import full_disk
 from quant_organism_tests.deployment.documents import document
 from quant_organism_tests.trading.sessions import ledger
 from quant_organism_tests.trading.test_follower import LINE
@@ -36,6 +38,7 @@ from quant_organism_tests.trading.trader import ADDRESS, KEY, D, eventually, new
 HOUR = Interval.parse("1h")
 SYMBOLS = ("SIM-ASH", "SIM-BAY", "SIM-BOX")
 CLOSES = 8
+PATIENCE_S = 10.0
 
 
 class WallClock:
@@ -50,13 +53,40 @@ class WallClock:
         return time.time_ns() // 1_000_000
 
 
+class Pacer:
+    """Lets the venue's time pass: an hour goes by once the trader has decided on the last, however long that takes."""
+
+    def __init__(self, running: RunningVenue, told: list[CloseReport]) -> None:
+        self._server, self._told = running.server, told
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        self._thread.join(60.0)
+
+    def _run(self) -> None:
+        engine = self._server.engine
+        while not self._enough.wait(0.02):
+            hour, seen = engine.now_ms // HOUR.milliseconds, len(self._told)
+            self._server.step(engine.now_ms + HOUR.milliseconds // 10)
+            if engine.now_ms // HOUR.milliseconds > hour:
+                self._server.step(engine.now_ms + HOUR.milliseconds // 10)
+                end = time.monotonic() + PATIENCE_S
+                while len(self._told) == seen and time.monotonic() < end and not self._enough.wait(0.02):
+                    pass
+
+
 def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
     engine = open_engine(
         WorldSource(load_world("demo")), HOUR, symbols=SYMBOLS, future_days=180, spec=MarketSpec(ticks_per_bar=10)
     )
     engine.deposit(ADDRESS, 10_000_000_000)
     limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
-    with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 3_600.0, time.monotonic), limits)) as running:
+    with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 0.0, time.monotonic), limits)) as running:
         venue = connect(spec(running.url), wallet_of(KEY), tmp_path / "signers")
         # this machine's requests are not what is tested here
         venue.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
@@ -72,7 +102,7 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
             visibility_seconds=1.0,
             line=LINE,
             now_ms=lambda: engine.now_ms,
-            late_ms=24 * HOUR.milliseconds,
+            late_ms=180 * 24 * HOUR.milliseconds,
         )
         with opened as account_at_venue:
             session, _ = prepare_live(
@@ -91,12 +121,13 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
                 mode="testnet",
                 account=account_at_venue,
             )
-            # An hour passes each second here, so that the guard would find all data stale.
+            # An hour passes in a moment here, so that the guard would find all data stale.
             allowed = replace(session.spec, pipeline=lambda: Pipeline([PolicyStep(policies.current)]))
             session = replace(session, spec=allowed)
             told: list[CloseReport] = []
             trading = trade_live(session, told=told.append, closes=CLOSES)
-            trader = asyncio.run(asyncio.wait_for(trading, 300.0))
+            with Pacer(running, told):
+                trader = asyncio.run(asyncio.wait_for(trading, 300.0))
             account, live = trader.main.account, account_at_venue.execution
 
             def is_the_venues() -> bool:
@@ -119,8 +150,31 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
             assert (read.fear_greed, read.silent_lines) == (42.0, 0)
             assert read.clock_skew_s is not None
             assert read.clock_skew_s < 5.0
+            check_full_disk(replace(session, now_ms=engine.now_ms), account_at_venue, running)
         book.close()
         venue.close()
+
+
+def check_full_disk(session: LiveSession, account: VenueAccount, running: RunningVenue) -> None:
+    """Where the ledger cannot be written nothing is sent, the session ends saying so, and what is held is protected."""
+
+    engine = running.server.engine
+
+    def entered() -> set[str]:
+        return {record.order.cloid for record in account.manager.journal.orders() if not record.order.reduce_only}
+
+    def is_protected() -> bool:
+        there, state = engine.venue.state.accounts[ADDRESS], engine.venue.state
+        resting = [state.orders[oid] for oid in list(there.open_oids)]
+        stops = {order.asset: order.sz for order in resting if order.trigger and order.trigger.tpsl == "sl"}
+        return all(stops.get(asset) == abs(held.szi) for asset, held in there.positions())
+
+    before, told = entered(), list[CloseReport]()
+    with Pacer(running, told), full_disk(), pytest.raises(StorageError):
+        asyncio.run(asyncio.wait_for(trade_live(session, told=told.append, closes=3), 300.0))
+    assert told == []
+    assert entered() == before
+    assert eventually(is_protected)
 
 
 @pytest.mark.parametrize(
