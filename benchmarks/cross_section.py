@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ class Trial:
 
     def panel(self) -> Panel:
         """Draw it."""
-        assets = [{"symbol": f"S{n:02d}", "volatility": 0.8 + 0.08 * n} for n in range(ASSETS)]
-        assets[-1]["listed"] = "2023-06-01"
+        assets: list[dict[str, Any]] = [{"symbol": f"S{n:02d}", "volatility": 0.8 + 0.08 * n} for n in range(ASSETS)]
+        assets[-1]["listed"] = date(2023, 6, 1)
         plants = []
         if self.planted:
             family, strength, _ = PLANTS[self.planted]
