@@ -21,7 +21,7 @@ def judge(
     context: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(help="YAML file that says what is judged (docs/judge.md), or a shipped example."),
+        typer.Argument(help="YAML file (docs/judge.md), Python file with a callable, or a shipped example."),
     ],
     date: options.CycleDay = None,
     trusted: Annotated[
@@ -131,4 +131,6 @@ def _show(page: "JudgedPage") -> None:
         )
     if page.unsaid:
         print_table(("cannot be said", "why"), page.unsaid.items())
+    if parameters := page.facts.get("parameters"):
+        typer.echo(f"put forward: {', '.join(f'{name} {value}' for name, value in parameters.items())}\n")
     typer.echo(page.sentence)

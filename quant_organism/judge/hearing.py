@@ -30,13 +30,14 @@ from quant_organism.backtest.account import (
 from quant_organism.errors import InputError
 from quant_organism.judge.copies import SHARPE, OnCopies, Strategy
 from quant_organism.judge.court import Court
-from quant_organism.judge.luck import LEAST, luck_of
+from quant_organism.judge.luck import LEAST, among_searches, luck_of
 from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
 from quant_organism.judge.page import JudgedPage, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe, follow, restrained
 from quant_organism.judge.proof import GATES as CHEATS
 from quant_organism.judge.proof import Proof, prove, survivors
+from quant_organism.judge.sandbox import ForbiddenFile
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
 from quant_organism.validation import (
@@ -92,12 +93,30 @@ def judge_strategy(court: Court, strategy: Strategy, *, tried: int | None = None
             f"{tried} tried, but its own search takes {strategy.n_trials}", where="tried", remedy="count every one"
         )
     court.progress("Search", 0, 1, f"{strategy.n_trials} trials")
-    attempts = strategy.attempts(court.seen, court.costs)
+    try:
+        attempts = strategy.attempts(court.seen, court.costs)
+    except ForbiddenFile as caught:
+        return _caught(strategy, caught)
     court.record(strategy, attempts)
     court.progress("Search", 1, 1, f"{strategy.n_trials} trials")
     chosen, daily = attempts.parameters[attempts.best], attempts.daily[attempts.best]
     case = _Hearing(court, strategy, attempts, chosen, daily, tried)
     return case.page()
+
+
+def _caught(strategy: Strategy, caught: ForbiddenFile) -> JudgedPage:
+    verdict = Verdict("in_sample", "future_file", "failed", 1.0, 0.0, 1, f"it {caught.what}")
+    return JudgedPage(
+        name=strategy.name,
+        kind=strategy.kind,
+        outcome="falls",
+        sentence=f"{strategy.name} falls before luck is asked about: future_file: {verdict.reason}.",
+        trials=strategy.n_trials,
+        overturned_at=1,
+        verdicts=(verdict,),
+        decisive=CHEATS,
+        unsaid={"everything_else": "it was not let near the file, so that it has no targets"},
+    )
 
 
 @dataclass(eq=False)
@@ -237,7 +256,7 @@ class _Hearing:
             return
         self.p_copies = simulated
         searches = self.counted / self.strategy.n_trials
-        p_value = _repeated(simulated.p_value, searches)
+        p_value = among_searches(simulated.p_value, searches)
         reason = (
             f"{'the whole search' if self.strategy.n_trials > 1 else 'it'} shows {sharpe:.2f} on the market and "
             f"{float(np.median(made)):.2f} (median) on {simulated.draws} copies without an edge: p = "
@@ -333,7 +352,7 @@ class _Hearing:
     def _wealth(self, trials: float) -> float:
         assert self.p_copies is not None
         assert self.p_unseen is not None
-        return starting_wealth(_repeated(self.p_copies.p_value, trials / self.strategy.n_trials), self.p_unseen)
+        return starting_wealth(among_searches(self.p_copies.p_value, trials / self.strategy.n_trials), self.p_unseen)
 
     def _overturned_at(self) -> int | None:
         """Return the least number of trials at which what stands on their number would fall; None: none is known."""
@@ -358,8 +377,8 @@ class _Hearing:
         overturned = self._overturned_at()
         p_value = next((v.value for v in self.verdicts if v.gate == "copies" and v.status != "not_run"), math.nan)
         said = (
-            f"The Sharpe ratio of {sharpe:.2f} that {name} shows on {self.daily.size} days, luck shows with "
-            f"probability {p_value:.2g} after {self.counted:,} trials"
+            f"The Sharpe ratio of {sharpe:.2f} that {name} shows on {self.daily.size} days, luck shows on "
+            f"copies of the market with probability {p_value:.2g} after {self.counted:,} trials"
         )
         if overturned is None:
             said += "; no number of trials that anybody runs would overturn it."
@@ -384,10 +403,3 @@ class _Hearing:
             unsaid["unseen_days"] = "they stay sealed: it fell on the days that were seen, and no look was spent"
             unsaid["accounts"] = "they are shown of the unseen days"
         return unsaid
-
-
-def _repeated(p_value: float, times: float) -> float:
-    """Return the chance that the best of several such searches shows as much (Sidak); of one, its own."""
-    if times <= 1.0 or p_value >= 1.0:
-        return p_value
-    return float(-np.expm1(times * np.log1p(-p_value)))

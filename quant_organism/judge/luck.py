@@ -83,3 +83,10 @@ def luck_of(returns: Floats, trials: int) -> LuckAmongTrials | NotRun:
 
     overturned = 1 + bisect_left(range(1, MOST_TRIALS + 1), True, key=falls)
     return LuckAmongTrials(1.0 - deflated, trials, overturned if overturned <= MOST_TRIALS else None)
+
+
+def among_searches(p_value: float, times: float) -> float:
+    """Return the chance that the best of several such searches shows as much (Sidak); of one, its own."""
+    if times <= 1.0 or p_value >= 1.0:
+        return p_value
+    return float(-np.expm1(times * np.log1p(-p_value)))

@@ -167,12 +167,16 @@ _SPEC: Final[TypeAdapter[JudgeSpec]] = TypeAdapter(Annotated[JudgeSpec, Field(di
 def load_spec(source: str) -> tuple[JudgeSpec, Path]:
     """Return what a YAML file, or a shipped example of that name, declares, and the folder that its paths are of.
 
+    The path of a Python file means a callable in it, with everything else as by default.
+
     Raises
     ------
     InputError
         The file cannot be read, is no YAML or refers to itself, or a field is unknown, missing or of the wrong kind;
         the message names file and field.
     """
+    if source.endswith(".py"):
+        return CallableSpec(kind="callable", file=Path(source).name), Path(source).parent
     shipped = EXAMPLES / f"{source}.yaml"
     path = shipped if source.isidentifier() and shipped.is_file() else Path(source)
     try:

@@ -104,6 +104,13 @@ def test_a_cheat_is_told_of_and_nothing_else_is_asked(write: Write, tmp_path: Pa
     assert held.in_ledger() == 1
 
 
+def test_a_file_from_the_future_is_named_on_the_page(write: Write, tmp_path: Path) -> None:
+    source = write("def signal(panel):\n    return open('/data/next_year.csv').read()\n")
+    page = judge_strategy(court(tmp_path, market()), CallableStrategy("read", source, ({},)))
+    assert page.outcome == "falls"
+    assert "future_file: it reads the file /data/next_year.csv" in page.sentence
+
+
 def test_fewer_trials_than_its_own_search_takes_are_refused(write: Write, tmp_path: Path) -> None:
     strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [6, 12]}, None, 0))
     with pytest.raises(InputError, match="its own search takes 2"):

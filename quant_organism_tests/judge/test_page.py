@@ -35,6 +35,12 @@ def test_a_shipped_example_is_judged_by_its_name(name: str) -> None:
     assert (folder / spec.file).is_file()
 
 
+def test_a_python_file_is_a_callable_with_everything_else_by_default(tmp_path: Path) -> None:
+    spec, folder = load_spec(str(tmp_path / "mine.py"))
+    assert spec == CallableSpec(kind="callable", file="mine.py")
+    assert folder == tmp_path
+
+
 def test_the_shown_strategy_answers(write: Callable[..., StrategySource]) -> None:
     panel = market(bars=240)
     with StrategyProcess(write(next(text for text in blocks("python") if "def signal" in text))) as process:
