@@ -22,6 +22,7 @@ from quant_organism.strategies.cross_section.weights import Weighing, Weighting,
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.priors import NeutralPrior
 from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
@@ -88,6 +89,7 @@ BOOK_GENES: Final = (
         default=0.0,
         low=0.0,
         high=0.5,
+        prior=NeutralPrior(0.0, share=0.5),
         unit="share of the assets",
         description="least traded of the week that are left out",
     ),
