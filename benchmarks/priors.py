@@ -91,11 +91,11 @@ class Size:
     seen_days, later_days
         Days in the sample, and after it.
     planted, nulls
-        Worlds of each edge and strength, and worlds without an edge.
+        Worlds of each edge and strength in each set, and worlds without an edge in the first and second set.
     strategies, copies
         Of the test before a search.
-    first_seed
-        Counted from the first of the tuning seeds.
+    sets
+        First seed of each set, counted from the first of the tuning seeds: one was looked at, one confirmed.
     population, generations
         Of the engine's one island, which is compared with random search at as many evaluations.
     """
@@ -104,23 +104,21 @@ class Size:
     seen_days: int = 540
     later_days: int = 730
     planted: int = 2
-    nulls: int = 16
+    nulls: tuple[int, ...] = (16, 48)
     strategies: int = 48
     copies: int = 19
-    first_seed: int = 60_100
+    sets: tuple[int, ...] = (60_100, 80_100)
     population: int = 50
     generations: int = 8
 
     def worlds(self) -> list[World]:
         """Return all worlds, kinds in turn, so that a study that was interrupted saw something of each."""
-        first = RANGES["tuning"] + self.first_seed
-        turns: list[list[World]] = [
-            [World("planted", first + 100 * place + n, edge) for n in range(self.planted)]
-            for place, edge in enumerate(edges())
-        ]
-        for place in range(len(edges())):
-            part = range(place, self.nulls, len(edges()))
-            turns.append([World("null", first + 5_000 + n) for n in part])
+        turns: list[list[World]] = []
+        for begin, nulls in zip(self.sets, self.nulls, strict=True):
+            first = RANGES["tuning"] + begin
+            for place, edge in enumerate(edges()):
+                turns.append([World("planted", first + 100 * place + n, edge) for n in range(self.planted)])
+            turns.append([World("null", first + 5_000 + n) for n in range(nulls)])
         longest = max(len(turn) for turn in turns)
         return [turn[n] for n in range(longest) for turn in turns if n < len(turn)]
 

@@ -22,7 +22,8 @@ from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
 
 TREND = ("donchian_breakout", "ema_crossover", "sma_trend_filter")
-FADE = ("bollinger_bands", "rsi_filter", "vwap_reversion")
+# Not bollinger_bands: with the long windows that it may have, it follows breakouts as much as it fades.
+FADE = ("rsi_filter", "stochastic_oscillator", "vwap_reversion")
 SPEC = EvolutionSpec(families=(*TREND, *FADE), islands=3, population=24, generations=4, min_trades=10)
 
 START = date(2024, 1, 1)

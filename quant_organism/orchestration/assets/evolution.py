@@ -143,7 +143,7 @@ def _metadata(result: EvolutionResult, spec: EvolutionSpec) -> dict[str, Any]:
         "search seconds": number(spent.seconds),
         **({} if cost is None else {"search cost in USD": number(cost)}),
         "ended by": result.search.ending,
-        "failed the birth checks": table(result.rejected["kind"].value_counts(sort=True)),
+        "turned away, by reason": table(result.rejected["kind"].value_counts(sort=True)),
         "lost batches": table(result.lost),
         "search by generation": table(result.generations),
     }
