@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.checking import refuse_early
 from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
@@ -40,8 +41,19 @@ def import_data(
     as_json: options.Json = False,
 ) -> None:
     """Import candles and funding of all days from files; every row is accounted for."""
-    said = options.said(context).also("market.path", path)
+    bring_in(options.said(context).also("market.path", path), as_json=as_json)
+
+
+def bring_in(said: options.Said, *, as_json: bool) -> None:
+    """Import the files of the market that is said, and show what became of every row.
+
+    Raises
+    ------
+    InputError
+        The files cannot be used.
+    """
     settings = said.settings()
+    refuse_early(settings)
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.errors import InputError
@@ -59,7 +71,7 @@ def import_data(
         if unfunded and settings.market.require_funding:
             raise InputError(
                 f"no funding of {', '.join(unfunded)}",
-                where=str(path),
+                where=str(settings.market.path),
                 remedy="put files of funding beside the candles, or leave out --require-funding",
             )
         driver.ingest(days)
@@ -122,23 +134,24 @@ def list_data(context: typer.Context, as_json: options.Json = False) -> None:
 
     entries = Lake(options.said(context).settings().data_dir / "lake").markets()
     held = [(entry, holding) for entry in entries for holding in entry.holdings]
+    cycles = {(e.market, h.interval): h.n_days for e, h in held if h.dataset == "evolved_population"}
+    rows = [
+        {
+            "market": entry.market,
+            "interval": holding.interval,
+            "first": holding.first,
+            "last": holding.last,
+            "days": holding.n_days,
+            "cycles": cycles.get((entry.market, holding.interval), 0),
+            "from": _origin(entry),
+        }
+        for entry, holding in held
+        if holding.dataset == "candles"
+    ]
     if as_json:
-        rows = [
-            {"market": e.market, "source": e.source, "dataset": h.dataset, "interval": h.interval or ""}
-            | {"first": h.first, "last": h.last, "days": h.n_days}
-            for e, h in held
-        ]
         print_json(rows)
-    elif held:
-        cycles = {(e.market, h.interval): h.n_days for e, h in held if h.dataset == "evolved_population"}
-        print_table(
-            ("market", "interval", "first", "last", "days", "cycles", "from"),
-            [
-                (e.market, h.interval, h.first, h.last, h.n_days, cycles.get((e.market, h.interval), 0), _origin(e))
-                for e, h in held
-                if h.dataset == "candles"
-            ],
-        )
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
     else:
         typer.echo("The lake is empty. Fill it with: quant-organism data import PATH, or quant-organism run")
 

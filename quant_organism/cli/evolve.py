@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.checking import refuse_early
 from quant_organism.cli.output import print_json, print_table, progress_bars
 from quant_organism.errors import InputError
 
@@ -37,6 +38,7 @@ def evolve(
     settings, day = said.settings(), options.parse_day(date)
     if strategies is not None:
         settings = said.also("search.islands", _islands(strategies, settings)).settings()
+    refuse_early(settings)
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.orchestration.driver import Driver

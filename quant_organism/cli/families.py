@@ -8,14 +8,12 @@ import typer
 from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table
 
-app = typer.Typer(help="Strategy families: list them, look at one and at what it does.", invoke_without_command=True)
+app = typer.Typer(help="Strategy families: list them, look at one and at what it does.", no_args_is_help=True)
 
 
-@app.callback()
-def list_families(context: typer.Context, as_json: options.Json = False) -> None:
+@app.command("list")
+def list_families(as_json: options.Json = False) -> None:
     """List all families with their genes and their logic."""
-    if context.invoked_subcommand is not None:
-        return
     from quant_organism.monitoring import family_record
     from quant_organism.strategies import family_names, ranking_family_names
 
@@ -39,7 +37,7 @@ def list_families(context: typer.Context, as_json: options.Json = False) -> None
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name, as `families` lists it.")],
+    name: Annotated[str, typer.Argument(help="Name, as `families list` shows it.")],
     plot: Annotated[
         Path | None, typer.Option(help="Draw the default genome's positions on a made market into this PNG file.")
     ] = None,

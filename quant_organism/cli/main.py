@@ -35,7 +35,6 @@ app = typer.Typer(
     name="quant-organism",
     help="Breed trading strategies for crypto perpetuals, and tell honestly which of them are more than luck.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -166,7 +166,13 @@ def _identifier(option: "Option") -> str:
 
 def _parameter(option: "Option") -> inspect.Parameter:
     kind: Any = bool if option.kind is bool else option.kind | None
-    flag = typer.Option(option.flag, help=option.help, rich_help_panel=option.panel)
+    flag = typer.Option(
+        option.flag,
+        help=option.help,
+        rich_help_panel=option.panel,
+        metavar="|".join(option.choices) or None,
+        autocompletion=(lambda: list(option.choices)) if option.choices else None,
+    )
     return inspect.Parameter(
         _identifier(option),
         inspect.Parameter.KEYWORD_ONLY,
@@ -180,7 +186,7 @@ def split_symbols(text: str) -> list[str]:
     return [symbol.strip() for symbol in text.split(",") if symbol.strip()]
 
 
-def parse_day(text: str | None) -> date | None:
+def parse_day(text: str | None, *, option: str = "--date") -> date | None:
     """Return the day that an option names.
 
     Raises
@@ -192,7 +198,7 @@ def parse_day(text: str | None) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{text!r} is not a day: {error}", where="option --date", remedy="write it as YYYY-MM-DD"
+            f"{text!r} is not a day: {error}", where=f"option {option}", remedy="write it as YYYY-MM-DD"
         ) from None
 
 

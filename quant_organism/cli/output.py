@@ -5,15 +5,18 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
+
+from quant_organism.errors import QuantOrganismError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _WIDTH_OF_A_FILE: Final = 140
-_WIDTH_OF_BARS_IN_A_FILE: Final = 120
+_TENTHS: Final = 10
+"""Lines that a log has of one thing that goes on, at most, beside its first and last and those with news."""
 
 
 class Stopped(Exception):
@@ -28,8 +31,10 @@ def print_json(document: Any) -> None:
     typer.echo(orjson.dumps(document, option=options, default=str), nl=False)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Print rows under their column names; numbers to the right."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, widest: int | None = None
+) -> None:
+    """Print rows under their column names; numbers to the right, texts cut to `widest` characters if that is given."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -41,8 +46,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         numeric = bool(shown) and all(isinstance(row[index], int | float) or row[index] is None for row in shown)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
     for row in shown:
-        table.add_row(*[Text(_text(value)) for value in row])
-    Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE).print(table)
+        table.add_row(*[Text(_cut(_text(value), widest)) for value in row])
+    narrow = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    Console(width=None if narrow else _WIDTH_OF_A_FILE).print(table)
+
+
+def _cut(text: str, widest: int | None) -> str:
+    one_line = text if widest is None else " ".join(text.split())
+    return one_line if widest is None or len(one_line) <= widest else one_line[: widest - 1] + "…"
 
 
 def _text(value: Any) -> str:
@@ -67,12 +78,37 @@ class ProgressLines:
         self._display.update(self._tasks[what], completed=done, total=total, note=note)
 
 
+class ProgressLog:
+    """A line with the time at once whenever a thing begins, ends, or has come on by a tenth.
+
+    Parameters
+    ----------
+    stream
+        Where the lines go; each is flushed.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        import structlog
+
+        stamp = structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True)
+        lines = structlog.processors.LogfmtRenderer(key_order=["timestamp", "event"], drop_missing=True)
+        self._log = structlog.wrap_logger(structlog.PrintLogger(stream), processors=[stamp, lines])
+        self._shown: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, what: str, done: int, total: int, note: str) -> None:
+        """Report that `done` of `total` steps of `what` are finished."""
+        reached = (_TENTHS * done // total if total else 0, total)
+        if self._shown.get(what) != reached:
+            self._shown[what] = reached
+            self._log.info(what, done=done, total=total, **({"note": note} if note else {}))
+
+
 @contextmanager
-def progress_bars() -> Iterator[ProgressLines]:
-    """Show progress bars while something runs.
+def progress_bars() -> Iterator[ProgressLines | ProgressLog]:
+    """Show how things go on while something runs: bars at a terminal, lines with the time elsewhere.
 
     Dagster redirects the standard streams of the process into files while a step runs; the bars go to a copy of
-    standard error that it does not know.
+    standard error that it does not know. Bars vanish where an error follows, so that it alone is seen.
 
     Raises
     ------
@@ -83,17 +119,24 @@ def progress_bars() -> Iterator[ProgressLines]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as stream:
-        display = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_BARS_IN_A_FILE),
-        )
         try:
+            if not stream.isatty():
+                yield ProgressLog(stream)
+                return
+            display = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description:<12}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=Console(file=stream),
+            )
             with display:
-                yield ProgressLines(display)
+                try:
+                    yield ProgressLines(display)
+                except QuantOrganismError:
+                    display.live.transient = True
+                    raise
         except KeyboardInterrupt as interrupt:
             raise Stopped from interrupt

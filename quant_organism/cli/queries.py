@@ -1,8 +1,9 @@
 """`quant-organism sql` and `trials`: questions to the lake, and to the ledger of everything that was ever tried."""
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,17 +12,49 @@ from quant_organism.cli.output import print_json, print_table
 
 app = typer.Typer(help="The trial ledger: everything that was ever tried.", no_args_is_help=True)
 
+
+class AnswerForm(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
 Query = Annotated[str, typer.Argument(help="One query; each dataset of the lake is a view.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+Csv = Annotated[bool, typer.Option("--csv", help="The same as --format csv.")]
+Form = Annotated[
+    AnswerForm | None, typer.Option("--format", help="How to print the rows. (default: table)", show_default=False)
+]
+
+_WIDEST_CELL: Final = 60
 
 
-def sql(context: typer.Context, query: Query, as_json: options.Json = False, csv: Csv = False) -> None:
+def sql(
+    context: typer.Context, query: Query, form: Form = None, as_json: options.Json = False, csv: Csv = False
+) -> None:
     """Ask the lake a question in SQL. Reads only; nothing is ever changed."""
-    answer(options.said(context).settings().data_dir / "lake", query, as_json=as_json, csv=csv)
+    answer(options.said(context).settings().data_dir / "lake", query, _form(form, as_json=as_json, csv=csv))
 
 
-def answer(lake: Path, query: str, *, as_json: bool, csv: bool) -> None:
-    """Print what a lake answers to a query.
+def _form(form: AnswerForm | None, *, as_json: bool, csv: bool) -> AnswerForm:
+    """Return how to print; `--json` and `--csv` are short for two of the forms.
+
+    Raises
+    ------
+    InputError
+        Two different forms were named.
+    """
+    from quant_organism.errors import InputError
+
+    named = {form, AnswerForm.JSON if as_json else None, AnswerForm.CSV if csv else None} - {None}
+    if len(named) > 1:
+        raise InputError("two forms are named", where="--format, --json, --csv", remedy="leave all but one out")
+    return next((one for one in named if one is not None), AnswerForm.TABLE)
+
+
+def answer(lake: Path, query: str, form: AnswerForm) -> None:
+    """Print what a lake answers to a query; long cells of a table are cut, those of the other forms never.
 
     Raises
     ------
@@ -32,12 +65,12 @@ def answer(lake: Path, query: str, *, as_json: bool, csv: bool) -> None:
     from quant_organism.monitoring.tables import TABLES
 
     frame = ask(connect(lake, TABLES), query)
-    if as_json:
+    if form is AnswerForm.JSON:
         print_json(frame.to_dicts())
-    elif csv:
+    elif form is AnswerForm.CSV:
         typer.echo(frame.write_csv(), nl=False)
     else:
-        print_table(frame.columns, frame.iter_rows())
+        print_table(frame.columns, frame.iter_rows(), widest=_WIDEST_CELL)
         typer.echo("1 row" if frame.height == 1 else f"{frame.height:,} rows")
 
 
@@ -84,7 +117,9 @@ def summary(
 
 
 @app.command("sql", cls=options.with_settings("data_dir"))
-def sql_of_trials(context: typer.Context, query: Query, as_json: options.Json = False, csv: Csv = False) -> None:
+def sql_of_trials(
+    context: typer.Context, query: Query, form: Form = None, as_json: options.Json = False, csv: Csv = False
+) -> None:
     """Ask the ledger a question in SQL: the view is `trials`. Reads only; nothing is ever changed."""
     from quant_organism.errors import InputError
     from quant_organism.evolution.tables import TrialTable
@@ -92,4 +127,4 @@ def sql_of_trials(context: typer.Context, query: Query, as_json: options.Json = 
     root = options.said(context).settings().data_dir / "lake"
     if not (root / TrialTable.dataset).exists():
         raise InputError("the ledger holds no trials", where=str(root), remedy="run a search: quant-organism run")
-    answer(root, query, as_json=as_json, csv=csv)
+    answer(root, query, _form(form, as_json=as_json, csv=csv))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from quant_organism.cli import options
+from quant_organism.cli.checking import refuse_early
 from quant_organism.cli.output import print_json, print_table, progress_bars
 from quant_organism.errors import InputError
 
@@ -47,6 +48,7 @@ def run(
             raise InputError("a budget for what is to be finished", remedy="leave out --resume-copies or --budget")
         without_limit = settings.significance.model_copy(update={"minutes": None})
         settings = settings.model_copy(update={"significance": without_limit})
+    refuse_early(settings)
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.orchestration.driver import Driver

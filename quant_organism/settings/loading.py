@@ -1,12 +1,15 @@
 """Where a setting comes from: what was said before the environment before the TOML file before the defaults."""
 
+import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from quant_organism.errors import InputError
 from quant_organism.settings.tree import Settings, flag_of, group_of
@@ -102,7 +105,18 @@ def _explained(
     if first["type"] == "value_error":
         what, _, remedy = str(first["msg"]).removeprefix("Value error, ").partition("; ")
         return InputError(what, where=where, remedy=remedy)
-    return InputError(f"{first['msg']}, not {first['input']!r}", where=where, remedy="correct the value")
+    return InputError(f"{first['msg']}, not {first['input']!r}", where=where, remedy=_remedy(first))
+
+
+def _remedy(found: ErrorDetails) -> str:
+    """Say which value to give: the nearest, where only some are allowed."""
+    expected = str(found.get("ctx", {}).get("expected", ""))
+    if found["type"] != "literal_error":
+        return "correct the value"
+    near = difflib.get_close_matches(
+        str(found["input"]), [text.strip("'") for text in re.findall(r"'[^']*'", expected)], 1
+    )
+    return f"did you mean {near[0]}? " + f"choose {expected}" if near else f"choose {expected}"
 
 
 def _origin(

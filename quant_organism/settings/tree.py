@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -260,7 +260,7 @@ class Settings(_Group):
     )
     families: Annotated[tuple[str, ...] | None, Flag(_SEARCH, unsaid="all that evolve")] = Field(
         None,
-        description="Families that are searched, separated by commas; `quant-organism families` lists them.",
+        description="Families that are searched, separated by commas; `quant-organism families list` shows them.",
     )
     seed: Annotated[int, Flag(_SEARCH)] = Field(0, ge=0, description="Seed of the search.")
     threads: Annotated[int | None, Flag(_SEARCH, unsaid="one per core")] = Field(
@@ -325,6 +325,8 @@ class Option:
         Type of what is typed; texts that stand for anything else are read by the settings.
     help
         What it is, and what holds where nothing is said.
+    choices
+        The only values that it takes; empty where it takes others.
     """
 
     key: tuple[str, ...]
@@ -332,6 +334,7 @@ class Option:
     panel: str | None
     kind: type[bool] | type[int] | type[float] | type[Path] | type[str]
     help: str
+    choices: tuple[str, ...] = ()
 
 
 def group_of(name: str) -> type[BaseModel] | None:
@@ -385,4 +388,6 @@ def _option(name: str, field: FieldInfo) -> Option | None:
     kind = next((kind for kind in (bool, int, float, Path) if kind in kinds), str)
     unsaid = flag.unsaid or (None if kind is bool or field.default is None else str(field.default))
     text = f"{field.description} (default: {unsaid})" if unsaid else str(field.description)
-    return Option(key, flag.name or f"--{key[-1].replace('_', '-')}", flag.panel, kind, text)
+    literals = [kind for kind in kinds if get_origin(kind) is Literal]
+    choices = tuple(str(choice) for choice in (get_args(literals[0]) if literals else kinds) if isinstance(choice, str))
+    return Option(key, flag.name or f"--{key[-1].replace('_', '-')}", flag.panel, kind, text, choices)

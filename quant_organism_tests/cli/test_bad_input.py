@@ -19,7 +19,7 @@ CASES = {
     "lookback beyond the limit": (["--lookback-days", "731"], ["--lookback-days", "730"]),
     "lookback too short": (["--lookback-days", "20"], ["20 days", "at least 90"]),
     "unknown interval": (["--interval", "7h"], ["--interval", "'7h'"]),
-    "interval that the market does not have": (["--interval", "4h"], ["1h", "4h"]),
+    "interval that the market does not have": (["--interval", "30m"], ["1h", "30m"]),
     "unknown profile": (["--profile", "huge"], ["--profile", "'huge'", "smoke"]),
     "unknown family": (["--families", "ema_crossover,ema_cros"], ["unknown families ema_cros", "ema_crossover"]),
     "unknown source": (["--source", "ftp"], ["--source", "'ftp'"]),

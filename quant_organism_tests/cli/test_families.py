@@ -13,10 +13,10 @@ Call = Callable[..., Said]
 
 
 def test_every_family_is_listed_with_its_genes(call: Call) -> None:
-    said = call("families")
+    said = call("families", "list")
     assert said.code == 0
     assert [name for name in NAMES if name not in said.out] == []
-    records = json.loads(call("families", "--json").out)["families"]
+    records = json.loads(call("families", "list", "--json").out)["families"]
     assert [record["family"] for record in records] == NAMES
     for record in records:
         assert [gene["gene"] for gene in record["genes"]] == [s.name for s in get_family(record["family"]).own_genes]

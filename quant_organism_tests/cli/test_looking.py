@@ -153,6 +153,22 @@ def test_sql_answers_as_table_json_and_csv(call: Call, finished_run: Finished) -
     text = call("sql", query, "--csv", "--data-dir", finished_run.data_dir).out
     assert [row["symbol"] for row in csv.DictReader(io.StringIO(text))] == ["SIM-ONE", "SIM-SIX", "SIM-TWO"]
     assert "3 rows" in call("sql", query, "--data-dir", finished_run.data_dir).out
+    assert asked(call, finished_run, "sql", query, "--format", "json") == rows
+    assert call("sql", query, "--format", "csv", "--data-dir", finished_run.data_dir).out == text
+    assert call("sql", query, "--format", "csv", "--json", "--data-dir", finished_run.data_dir).code == 2
+
+
+def test_long_cells_are_cut_in_tables_alone_and_tables_keep_to_the_width(
+    call: Call, finished_run: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    query = "select 7 as n, repeat('abc ', 90) as plan"
+    shown = call("sql", query, "--data-dir", finished_run.data_dir).out
+    assert max(map(len, shown.splitlines())) <= 70
+    assert "…" in shown
+    assert len(shown.splitlines()) < 8
+    whole = call("sql", query, "--format", "csv", "--data-dir", finished_run.data_dir).out
+    assert whole.count("abc") == 90
 
 
 @pytest.mark.parametrize(
@@ -175,9 +191,10 @@ def test_sql_changes_nothing_and_says_what_there_is(query: str, call: Call, fini
 
 
 def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
-    held = {row["dataset"]: row for row in asked(call, finished_run, "data", "list")}
-    assert held["candles"]["days"] == 120
-    assert held["deployed_configs"]["last"] == LAST.isoformat()
+    (held,) = asked(call, finished_run, "data", "list")
+    assert (held["days"], held["cycles"], held["interval"], held["last"]) == (120, 1, "1h", LAST.isoformat())
+    table = call("data", "list", "--data-dir", finished_run.data_dir).out
+    assert [str(value) in table for value in held.values()] == [True] * len(held)
     judged = asked(call, finished_run, "data", "quality")
     assert {score["of"] for score in judged["scores"]} == {"the market", "SIM-ONE", "SIM-SIX", "SIM-TWO"}  # type: ignore[call-overload]
     assert all(0.95 < score["score"] <= 1 for score in judged["scores"])  # type: ignore[call-overload]
