@@ -14,6 +14,7 @@ from quant_organism.cli import (
     evolve,
     exchange,
     families,
+    fetch,
     follow,
     judge,
     keys,
@@ -43,6 +44,7 @@ app.command("evolve", cls=with_settings(*evolve.SETTINGS))(evolve.evolve)
 app.command("audit", cls=with_settings("data_dir"))(audit.audit)
 app.command("judge", cls=with_settings(*judge.SETTINGS))(judge.judge)
 app.add_typer(archive.app, name="archive")
+data.app.command("fetch", cls=with_settings(*fetch.SETTINGS))(fetch.fetch)
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(runs.app, name="runs")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from quant_organism.venue.client.outcomes import Accepted, Outcome, Rejected, Unknown, Why
     from quant_organism.venue.client.requests import NewOrder, Trigger, order_wire, quantised_price, quantised_size
     from quant_organism.venue.client.transport import AskInfo, VenueError, info_of
+    from quant_organism.venue.download import CcxtExchange, DownloadPlan, download_history, open_ccxt
     from quant_organism.venue.feed.account_news import HeardNews, account_feed, read_news
     from quant_organism.venue.feed.bars import Bar
     from quant_organism.venue.feed.connection import Feed, LineSpec
@@ -47,8 +48,10 @@ __all__ = [
     "AskInfo",
     "Bar",
     "CashFlow",
+    "CcxtExchange",
     "CoinContext",
     "DepthSnapshot",
+    "DownloadPlan",
     "FeeRates",
     "Feed",
     "FeedCore",
@@ -87,11 +90,13 @@ __all__ = [
     "account_feed",
     "checked_network",
     "connect",
+    "download_history",
     "fetch_fear_greed",
     "follow_bars",
     "info_of",
     "market_name",
     "open_account",
+    "open_ccxt",
     "open_feed",
     "order_wire",
     "quantised_price",
@@ -120,6 +125,10 @@ _HOMES = {
     "BASE_URLS": "client.network",
     "Bar": "feed.bars",
     "CashFlow": "client.flows",
+    "CcxtExchange": "download",
+    "DownloadPlan": "download",
+    "download_history": "download",
+    "open_ccxt": "download",
     "FUNDING": "client.flows",
     "Feed": "feed.connection",
     "FeedCore": "feed.core",
