@@ -1,4 +1,4 @@
-"""`quant-organism families`: the gallery of strategy families."""
+"""`quant-organism families list|show`: the gallery of strategy families."""
 
 from pathlib import Path
 from typing import Annotated

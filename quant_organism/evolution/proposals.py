@@ -136,7 +136,7 @@ def genome_of(description: Description) -> Genome:
         raise InputError(
             f"a genome is described by family and genes{f', not by {unknown[0]}' if unknown else ''}",
             where="proposal",
-            remedy="see `quant-organism families` for names and genes",
+            remedy="see `quant-organism families list` for names and genes",
         )
     from quant_organism.strategies import default_genome
 
