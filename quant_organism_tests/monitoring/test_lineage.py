@@ -27,7 +27,7 @@ def test_every_line_leads_to_one_without_a_mother_and_stays_in_its_family(rows):
     for row in rows:
         assert row.mother is None or by_trial[row.mother].family == row.family
         founder = founder_of(row, by_trial)
-        assert founder.operator in ("founder", "immigrant", "archive")
+        assert founder.operator in ("founder", "favoured", "immigrant", "archive")
         assert founder.generation <= row.generation
 
 
