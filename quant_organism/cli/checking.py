@@ -18,7 +18,8 @@ def refuse_early(settings: "Settings") -> None:
     Raises
     ------
     InputError
-        A path of candles or of an index, a family or a world that there is not; near names are told.
+        A path of candles or of an index, a family, a world or a profile of gates that there is not; near names are
+        told.
     """
     market = settings.market
     for flag, path in (("--path", market.path), ("--sentiment", market.sentiment)):
@@ -32,6 +33,9 @@ def refuse_early(settings: "Settings") -> None:
         load_world(market.world)
     if settings.families:
         _refuse_families(settings.families)
+    from quant_organism.validation import Profile
+
+    Profile.load(settings.validation.gates)
 
 
 def _refuse_families(names: tuple[str, ...]) -> None:

@@ -48,7 +48,8 @@ def _from_hyperliquid(said: options.Said, since: date | None, *, as_json: bool) 
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
-        from quant_organism.orchestration.driver import Days, Driver
+        from quant_organism.orchestration.driver import Driver
+        from quant_organism.orchestration.partitions import Days
 
         driver = Driver(settings, bars)
         known = driver.all_days()

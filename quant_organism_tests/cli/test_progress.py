@@ -35,6 +35,7 @@ def test_wrong_input_is_refused_before_anything_is_loaded(call: Call, tmp_path: 
         ("evolve", "--families", "momentm"): "did you mean",
         ("data", "import", "candels"): "did you mean candles?",
         ("run", "--world", "atlantis"): "demo",
+        ("run", "--gates", "hard"): "choose light, full, strict",
         ("run", "--interval", "3h"): "choose '1m'",
         ("run", "--profile", "smok"): "did you mean smoke?",
     }
