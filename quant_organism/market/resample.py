@@ -14,7 +14,7 @@ from quant_organism.market.tables import CandleTable
 
 
 @dataclass(frozen=True)
-class LongerBars:
+class AggregatedBars:
     """Bars made of shorter ones.
 
     Parameters
@@ -40,7 +40,7 @@ def open_of_longer(interval: Interval) -> pl.Expr:
     return (pl.col("timestamp").dt.epoch("ms") // length * length).cast(TIMESTAMP)
 
 
-def make_longer_bars(candles: pl.DataFrame, shorter: Interval, interval: Interval) -> LongerBars:
+def make_longer_bars(candles: pl.DataFrame, shorter: Interval, interval: Interval) -> AggregatedBars:
     """Make bars of `interval` of sound candles.
 
     Parameters
@@ -75,7 +75,7 @@ def make_longer_bars(candles: pl.DataFrame, shorter: Interval, interval: Interva
         .sort("timestamp", "symbol")
     )
     whole = pl.col("parts") == interval.milliseconds // shorter.milliseconds
-    return LongerBars(
+    return AggregatedBars(
         bars=made.filter(whole).select(CandleTable.schema.names()),
         incomplete=made.filter(~whole).select("symbol", "timestamp"),
     )

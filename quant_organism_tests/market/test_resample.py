@@ -62,7 +62,7 @@ def test_lengths_that_do_not_divide_are_refused() -> None:
 def test_files_of_hours_have_longer_bars_and_every_hour_is_accounted_for(tmp_path: Path) -> None:
     hours = market(bars=54).filter(pl.int_range(pl.len()) != 9)  # 08:00 lacks an hour; 54 hours end within a day
     write_tidy(tmp_path, hours)
-    write_tidy(tmp_path, market("ETH", interval="4h", bars=12), "ETH-4h.parquet")
+    write_tidy(tmp_path, market("ETH", interval="2h", bars=24), "ETH-2h.parquet")
     source = FileSource(tmp_path, as_of=START + timedelta(hours=53, minutes=30))
     first, last = source.span(FOUR)
     assert (first, last) == (START.date(), date(2024, 3, 2))
@@ -75,6 +75,16 @@ def test_files_of_hours_have_longer_bars_and_every_hour_is_accounted_for(tmp_pat
     assert tallies["BTC"].aside == {"forming": 1, "incomplete_bar": 4, "incomplete_day": 4}
     assert tallies["BTC"].read == 53
     assert "BTC: 4h bars are made of 1h bars; 2 lack some of them and were left aside." in source.notes()
+    assert "ETH: 4h bars are made of 2h bars." in source.notes()
+
+
+def test_where_a_folder_has_bars_of_that_length_none_are_made(tmp_path: Path) -> None:
+    write_tidy(tmp_path, market(), "BTC.parquet")
+    write_tidy(tmp_path, market("ETH", interval="4h"), "ETH-4h.parquet")
+    source = FileSource(tmp_path)
+    first, last = source.span(FOUR)
+    assert source.candles(source.symbols(), FOUR, first, last)["symbol"].unique().to_list() == ["ETH"]
+    assert source.tally(None, FOUR, first, last)[0].aside == {"other_interval": 48}
 
 
 def test_a_world_has_longer_bars(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`FileSource`: candles and funding from a folder of a person's own files, or from one file."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -289,7 +289,7 @@ class FileSource:
                 (file, self._read(file).judged.frame) for file in candles if self._read(file).interval == interval
             )
             of_trades = _joined((file, self._bars_of(file, interval)) for file in self._of_kind("trades"))
-            self._series[interval] = of_trades | self._made_longer(interval, {*of_trades, *series}) | series
+            self._series[interval] = (of_trades | series) or self._made_longer(interval)
         if not self._series[interval]:
             known = ", ".join(known.name for known in self.intervals())
             closed = "" if self._as_of is None else f" that closed by {self._as_of:%Y-%m-%d %H:%M UTC}"
@@ -302,19 +302,15 @@ class FileSource:
             )
         return self._series[interval]
 
-    def _made_longer(self, interval: Interval, there: Collection[str]) -> dict[str, pl.DataFrame]:
-        """Return bars made of shorter ones, of the symbols that no file has bars of this length of."""
+    def _made_longer(self, interval: Interval) -> dict[str, pl.DataFrame]:
+        """Return bars made of the longest shorter ones that there are of each symbol."""
         made: dict[str, pl.DataFrame] = {}
-        missing = {*self.symbols()} - {*there}
-        if not missing:
-            return made
         for shorter in reversed([known for known in self.intervals() if divides(known, interval)]):
             base = self._series_of(shorter)
-            for symbol in sorted(missing & {*base}):
+            for symbol in sorted({*base} - {*made}):
                 longer = make_longer_bars(base[symbol], shorter, interval)
                 made[symbol] = longer.bars
                 self._made[symbol, interval] = (shorter, longer.incomplete)
-            missing -= {*made}
         return {symbol: bars for symbol, bars in made.items() if bars.height}
 
     def _bars_of(self, file: DataFile, interval: Interval) -> pl.DataFrame:
