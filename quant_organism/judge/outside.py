@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,42 +72,6 @@ class Attempts:
     def best(self) -> int:
         """The one that is put forward: the best Sharpe ratio, ties by order."""
         return int(np.argmax(self.sharpes))
-
-
-class OutsideStrategy(Protocol):
-    """One strategy on any panel, after whatever search it takes; all of it is a function of the panel."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """What it was handed in as."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """SHA-256 in hex of all that decides what it does."""
-        ...
-
-    @property
-    def n_trials(self) -> int:
-        """Trials that its search takes on a panel."""
-        ...
-
-    def hash_of(self, parameters: Parameters) -> str:
-        """Return the identity of one trial, whatever search it is of."""
-        ...
-
-    def attempts(self, panel: Panel, costs: Costs) -> Attempts:
-        """Try all of its trials on a panel."""
-        ...
-
-    def best_sharpe(self, panel: Panel, costs: Costs) -> float:
-        """Return the annual Sharpe ratio of what its whole search puts forward on a panel."""
-        ...
 
 
 @dataclass(frozen=True)
