@@ -122,6 +122,16 @@ class MemberRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FamilyPart:
+    """One family of a committee: how many of its genomes, their weight together, and what they do in a sentence."""
+
+    family: str
+    genomes: int
+    weight: float
+    logic: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TearSheet:
     """Everything that one page says about one strategy.
 
@@ -157,6 +167,8 @@ class TearSheet:
         Verdicts in the order in which they were given.
     members
         Its genomes.
+    families
+        What they are, the heaviest first.
     trading
         What its account did, day by day and trade by trade; None: not looked at.
     """
@@ -182,4 +194,5 @@ class TearSheet:
     regimes: Sequence[PartRow]
     gates: Sequence[ReportedGate]
     members: Sequence[MemberRow]
+    families: Sequence[FamilyPart] = ()
     trading: SheetTrading | None = None

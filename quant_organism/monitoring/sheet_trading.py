@@ -105,6 +105,8 @@ class SheetTrading:
         Both spans.
     trades, assets, sides, reasons, members
         Of the unseen days: every position, and what its profit came from.
+    in_market, assets_at_once
+        Share of the closes of the unseen days at which anything is held, and in how many assets on average then.
     candles
         Bars of the assets that were traded most, by symbol: `t` (open, UTC milliseconds), `o`, `h`, `l`, `c`.
     bar_ms
@@ -120,8 +122,26 @@ class SheetTrading:
     sides: Sequence[ProfitPart]
     reasons: Sequence[ProfitPart]
     members: Sequence[ProfitPart]
+    in_market: float
+    assets_at_once: float
     candles: Mapping[str, Mapping[str, Sequence[float]]]
     bar_ms: int
+
+    @property
+    def week(self) -> tuple[str, list[AccountTrade]]:
+        """The Monday of an ordinary week of the unseen days, and the positions opened in it.
+
+        Ordinary is the week whose profit of positions opened in it is the median of all weeks with any.
+        """
+        weeks: dict[int, list[AccountTrade]] = {}
+        for trade in self.trades:
+            # The first of January 1970 was a Thursday.
+            weeks.setdefault((trade.opened // MS_PER_DAY + 3) // 7, []).append(trade)
+        if not weeks:
+            return "", []
+        ranked = sorted(weeks, key=lambda week: (math.fsum(trade.pnl_usd for trade in weeks[week]), week))
+        week = ranked[(len(ranked) - 1) // 2]
+        return _day((7 * week - 3) * MS_PER_DAY), sorted(weeks[week], key=lambda trade: (trade.opened, trade.symbol))
 
     @property
     def total(self) -> ProfitPart:
@@ -248,9 +268,21 @@ def sheet_trading(
         sides=profit_by_side(trades),
         reasons=profit_by_reason(trades),
         members=profit_by_member(run),
+        in_market=float((run.path.gross > 0.0).mean()),
+        assets_at_once=_assets_at_once(trades, run),
         candles=candles,
         bar_ms=bar_ms,
     )
+
+
+def _assets_at_once(trades: Sequence[AccountTrade], run: AccountRun) -> float:
+    """Return in how many assets a position is held on average, over the closes at which there is any."""
+    times = run.path.times
+    held = np.zeros(times.size)
+    for trade in trades:
+        # Opened within the bar that begins there, it is there at its close, and gone at the close of the last bar.
+        held[np.searchsorted(times, trade.opened, "right") : np.searchsorted(times, trade.closed, "right")] += 1.0
+    return float(held[held > 0].mean()) if held.any() else 0.0
 
 
 def _span(label: str, run: AccountRun, close: Floats, *, unseen: bool) -> TradedSpan:

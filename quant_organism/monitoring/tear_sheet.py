@@ -13,8 +13,10 @@ from quant_organism.deployment import ExecutedStrategy, Provenance
 from quant_organism.evolution import ORIGINS, Candidate
 from quant_organism.market import Interval
 from quant_organism.monitoring.content import ReportedGate, ReportedSpan
+from quant_organism.monitoring.gallery import family_record
 from quant_organism.monitoring.sheet_content import (
     Cone,
+    FamilyPart,
     MemberRow,
     Neighbours,
     PartRow,
@@ -129,8 +131,24 @@ def tear_sheet(
             MemberRow(id=member.genome.id, weight=member.weight, assets=member.assets)
             for member in sorted(candidate.committee.members, key=lambda m: (-m.weight, m.genome.id, m.assets))
         ],
+        families=_families(candidate),
         trading=trading,
     )
+
+
+def _families(candidate: Candidate) -> list[FamilyPart]:
+    """Return the families of a committee, the heaviest first."""
+    members = candidate.committee.members
+    parts = [
+        FamilyPart(
+            family=name,
+            genomes=sum(member.genome.family == name for member in members),
+            weight=math.fsum(member.weight for member in members if member.genome.family == name),
+            logic=family_record(name)["logic"],
+        )
+        for name in sorted({member.genome.family for member in members})
+    ]
+    return sorted(parts, key=lambda part: (-part.weight, part.family))
 
 
 def shakes_frame(sheets: Sequence[TearSheet]) -> pl.DataFrame:

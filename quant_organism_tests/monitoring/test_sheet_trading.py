@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -88,6 +89,34 @@ def test_no_line_is_drawn_through_days_that_belong_to_no_span(told: SheetTrading
     apart = dataclasses.replace(told.unseen, days=[told.seen.days[-1] + 86_400_000, *told.unseen.days[1:]])
     joined = dataclasses.replace(told, unseen=apart).equity_chart()
     assert len(joined["times"]) == len(told.seen.days) + len(told.unseen.days)
+
+
+def test_an_ordinary_week_is_the_one_in_the_middle(told: SheetTrading) -> None:
+    monday, week = told.week
+    first = datetime.fromisoformat(f"{monday}T00:00:00+00:00")
+    assert first.weekday() == 0
+    opened = [datetime.fromtimestamp(trade.opened / 1000, UTC) for trade in told.trades]
+    weeks: dict[tuple[int, int], float] = {}
+    for when, trade in zip(opened, told.trades, strict=True):
+        weeks[when.isocalendar()[:2]] = weeks.get(when.isocalendar()[:2], 0.0) + trade.pnl_usd
+    own = weeks[first.isocalendar()[:2]]
+    assert own == pytest.approx(math.fsum(trade.pnl_usd for trade in week))
+    assert sum(profit < own - 1e-9 for profit in weeks.values()) <= len(weeks) // 2
+    assert sum(profit > own + 1e-9 for profit in weeks.values()) <= len(weeks) // 2
+
+
+def test_time_in_the_market_is_that_of_the_account(told: SheetTrading) -> None:
+    found = edge()
+    committee, splits, costs = found.survivors[0].candidate.committee, found.splits, found.grounds.costs
+    seen, span = splits.in_sample, splits.unseen
+    before = committee_run(committee, found.panel, costs, 10_000.0, start=seen.start, stop=seen.stop)
+    run = committee_run(committee, found.panel, costs, 10_000.0, start=span.start, stop=span.stop, after=before)
+    lots = np.zeros((run.path.times.size, len(run.path.symbols)))
+    for fill in run.path.fills:
+        lots[fill[0] + 1 :, fill[1]] += fill[3]  # row, asset, lots bought
+    assert told.in_market == pytest.approx(float((lots != 0).any(axis=1).mean()))
+    some = (lots != 0).sum(axis=1)
+    assert told.assets_at_once == pytest.approx(float(some[some > 0].mean()))
 
 
 def test_candles_are_bars_of_the_unseen_days(told: SheetTrading) -> None:
