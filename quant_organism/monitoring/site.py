@@ -40,7 +40,7 @@ HEADERS: Final = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-site",  # the web UI on the other port shows the pictures
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
 
@@ -162,7 +162,10 @@ def _inside(root: Path, asked: str) -> Path:
 
 
 class _Guarded:
-    """Puts the security headers on every answer."""
+    """Puts the security headers on every answer; pictures alone may be shown by pages of another origin.
+
+    The web UI on the other port shows them, and to a browser two ports of an address without a name are not one site.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -170,7 +173,9 @@ class _Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                shown = (b"content-type", _KINDS[".png"].encode()) in message["headers"]
+                own = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if shown else {})
+                headers = [(name.lower().encode(), value.encode()) for name, value in own.items()]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 

@@ -5,12 +5,15 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -160,6 +163,27 @@ def test_a_comparison_with_what_is_not_there_says_so(site: str) -> None:
     assert page.status == 200
     assert "there is no cycle" in page.text
     assert "<script>alert" not in page.text
+
+
+def test_a_page_on_another_port_shows_the_pictures_as_the_web_ui_does(
+    site: str, data_dir: Path, tmp_path: Path
+) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    (picture,) = (data_dir / "reports").glob("*/*/*/*/equity.png")
+    source = f"{site}/reports/{picture.relative_to(data_dir / 'reports')}"
+    html = f"<img src='{source}' onload=\"document.title='shown'\" onerror=\"document.title='blocked'\">"
+    (tmp_path / "index.html").write_text(html, encoding="utf-8")
+    answers = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), answers) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=4000", "--dump-dom"]
+        look = [chromium, *flags, f"http://127.0.0.1:{other.server_port}/index.html"]
+        dom = subprocess.run(look, capture_output=True, text=True, timeout=50, check=True).stdout
+        other.shutdown()
+    assert "<title>shown</title>" in dom
 
 
 def test_a_browser_draws_the_charts_at_the_width_of_a_phone(
