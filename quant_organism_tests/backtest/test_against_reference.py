@@ -175,7 +175,7 @@ def test_metrics_follow_from_the_paths_of_the_reference(case: Case) -> None:
 @pytest.mark.parametrize("stops_from_next_bar", [False, True])
 def test_positions_are_liquidated_and_taken_over_as_in_the_reference(stops_from_next_bar: bool) -> None:
     reasons, taken_over = Counter(), 0
-    for seed in range(12):
+    for seed in range(14, 25):
         leverage = (20, 30, 50)[seed % 3]
         tiers = ((0.0, leverage), (3e5, leverage // 2), (9e5, 5))
         costs = Costs(leverage=leverage, margin_tiers={"S0": tiers}, default_tiers=tiers[:1], capital_usd=1e7)
