@@ -340,6 +340,9 @@ class LiveExecution:
 
     def _rest(self, account: AccountBook, levels: LevelsAtOpen) -> None:
         """Have the resting orders at the venue be those that the positions ask for, or close the positions."""
+        if self._has_filled_unheard(account):
+            self.manager.sync_fills()
+            self._take(account)
         due = plan_resting(account, levels(self._opens))
         if due.changes:
             self._book(account, RestingSent(due))
@@ -410,6 +413,25 @@ class LiveExecution:
         return order is not None and any(
             record.state == "open" and stands_as(asset, record, order)
             for record in self._standing(account, symbol, STOP)
+        )
+
+    def _has_filled_unheard(self, account: AccountBook) -> bool:
+        """Tell whether a wanted order is known to have filled before its fills are: that word may come first."""
+        missing = [
+            (symbol, kind, order)
+            for symbol, wanted in account.resting.items()
+            for kind, order in wanted.items()
+            if not self._standing(account, symbol, kind)
+        ]
+        if not missing:
+            return False
+        filled = [record for record in self.manager.journal.orders() if record.state == "filled"]
+        return any(
+            record.order.coin == symbol
+            and kind_of(record, account.account) == kind
+            and stands_as(account.assets[symbol], record, order)
+            for symbol, kind, order in missing
+            for record in filled
         )
 
     def _close(self, account: AccountBook, symbol: str) -> None:

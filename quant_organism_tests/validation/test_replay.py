@@ -308,7 +308,9 @@ def test_a_period_outside_the_panel_is_refused() -> None:
 
 def test_one_bar_and_no_trades_are_defined() -> None:
     genome = eager("ema_crossover")
-    still = Genome(genome.family, dict(genome.genes) | {"momentum_threshold": 0.05, "trend_filter": 0.02})
+    still = Genome(
+        genome.family, dict(genome.genes) | {"fast_ema_period": 5, "momentum_threshold": 0.05, "trend_filter": 0.02}
+    )
     panel = trending_panel(days=60)
     one = replayed(Committee.of([genome]), panel, COSTS, (Span("one bar", 1439, 1440),))
     assert one.equal == 1
@@ -339,4 +341,4 @@ def test_the_first_difference_is_told() -> None:
     place = next(n for n, (a, b) in enumerate(zip(whole.frame.rows(), part.frame.rows(), strict=False)) if a != b)
     told = first_difference(whole, part)
     assert told.startswith(f"trade {place + 1}: the replay made ")
-    assert told.endswith("by open")
+    assert told.endswith(f" by {part.frame['reason'][place]}")
