@@ -12,6 +12,9 @@ import pytest
 
 from quant_organism.cli.main import main
 
+_OF_A_TERMINAL: Final = ("COLUMNS", "LINES")
+"""Readline leaves the size of a terminal to the processes of a test run; no test stands at one."""
+
 PROGRAM: Final = Path(sys.executable).with_name("quant-organism")
 
 
@@ -27,7 +30,8 @@ class Said:
 def activated() -> dict[str, str]:
     """Return this process's environment with the program on the path, and one thread for it: tests run side by side."""
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    return {"QUANT_ORGANISM_THREADS": "1", **os.environ, "PATH": path}
+    inherited = {name: value for name, value in os.environ.items() if name not in _OF_A_TERMINAL}
+    return {"QUANT_ORGANISM_THREADS": "1", **inherited, "PATH": path}
 
 
 def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
@@ -65,6 +69,8 @@ class Caller:
         patch.chdir(folder)
         for name in ("PATH", "QUANT_ORGANISM_THREADS"):
             patch.setenv(name, activated()[name])
+        for name in _OF_A_TERMINAL:
+            patch.delenv(name, raising=False)
         for name in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "DAGSTER_EVENT_BATCH_SIZE"):
             patch.setenv(name, "")
 
