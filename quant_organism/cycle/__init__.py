@@ -7,18 +7,20 @@ what people read of a cycle belongs to `monitoring`.
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.panels import Panels, PanelTables, SplitPanel
 from quant_organism.cycle.plan import Compute, CyclePlan, SignificancePlan
-from quant_organism.cycle.run import CycleResult, run_cycle
+from quant_organism.cycle.run import CycleResult, JudgedCandidates, judge_candidates, run_cycle
 
 __all__ = [
     "Compute",
     "Cycle",
     "CyclePlan",
     "CycleResult",
+    "JudgedCandidates",
     "PanelTables",
     "Panels",
     "Progress",
     "SignificancePlan",
     "SplitPanel",
+    "judge_candidates",
     "no_progress",
     "run_cycle",
 ]

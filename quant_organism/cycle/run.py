@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.stages import (
     Deployed,
     Documented,
+    Judgements,
     LuckMeasured,
     Pretested,
     Searched,
@@ -29,6 +30,7 @@ from quant_organism.cycle.stages import (
 )
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import DecisionTable
+from quant_organism.evolution.candidates import Candidate
 from quant_organism.evolution.tables import ArchiveTable
 from quant_organism.validation.gauntlet import Review
 from quant_organism.validation.records import read_reviewed
@@ -108,13 +110,74 @@ def run_cycle(
     cycle.write(ArchiveTable, archive)
     cycle.search_stored(searched.result)
 
-    repeated: list[LuckMeasured] = []
-    grounds = cycle.grounds(
+    judged = judge_candidates(
+        cycle,
         searched.result.candidate_members,
         searched.result.population,
-        pretest=pretested.table,
-        significance=lambda: repeated[0].table,
+        pretested.table,
+        lambda judgements: measure_luck(cycle, pretested.table, judgements, progress),
+        progress=progress,
+        during=during,
     )
+    decided = judged.decided
+    validated = decided.beside[StandingTable]
+    with during("deployment"):
+        reviewed = read_reviewed(judged.candidates, validated, decided.verdicts)
+        documented = write_documents(cycle, reviewed, progress)
+        for table, frame in documented.tables.items():
+            cycle.write(table, frame)
+        deployed = deploy_survivors(cycle, repository, documented.documents, reviewed)
+    cycle.write(DecisionTable, deployed.table)
+    return CycleResult(pretested, searched, archive, decided, judged.luck, documented, deployed)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedCandidates:
+    """What the gates said of candidates.
+
+    Attributes
+    ----------
+    candidates
+        Who was judged.
+    metrics
+        Their figures on each span.
+    decided
+        All gates' verdicts, and who stands where.
+    luck
+        What the repetitions of the search showed.
+    """
+
+    candidates: Sequence[Candidate]
+    metrics: pl.DataFrame
+    decided: StageReviews
+    luck: LuckMeasured
+
+
+def judge_candidates(
+    cycle: Cycle,
+    members: pl.DataFrame,
+    population: pl.DataFrame,
+    pretest: pl.DataFrame,
+    measure: Callable[[Judgements], LuckMeasured],
+    *,
+    progress: Progress = no_progress,
+    during: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
+) -> JudgedCandidates:
+    """Judge candidates by backtest, replay and testnet, measure luck, decide; store the verdicts of every stage.
+
+    Parameters
+    ----------
+    cycle
+        Where, on what, and how.
+    members, population, pretest
+        As the search and the test before it store them.
+    measure
+        Measures luck for those who stand after the backtest.
+    progress, during
+        As for `run_cycle`: `gates` and `repetitions`.
+    """
+    measured: list[LuckMeasured] = []
+    grounds = cycle.grounds(members, population, pretest=pretest, significance=lambda: measured[0].table)
     with during("gates"):
         backtest = judge_by_backtest(cycle, grounds, progress)
         replay = judge_by_replay(cycle, grounds, backtest.judgements, progress)
@@ -128,18 +191,11 @@ def run_cycle(
         for table, frame in judged.beside.items():
             cycle.write(table, frame)
     with during("repetitions"):
-        repeated.append(measure_luck(cycle, pretested.table, backtest.judgements, progress))
-    cycle.write(SignificanceTable, repeated[0].table)
+        measured.append(measure(backtest.judgements))
+    cycle.write(SignificanceTable, measured[0].table)
+    metrics = backtest.beside[CandidateMetricTable]
     with during("gates"):
-        decided = decide(cycle, grounds, backtest.beside[CandidateMetricTable], testnet.judgements)
-    validated = decided.beside[StandingTable]
+        decided = decide(cycle, grounds, metrics, testnet.judgements)
     cycle.write(VerdictTable, decided.verdicts)
-    cycle.write(StandingTable, validated)
-    with during("deployment"):
-        reviewed = read_reviewed(grounds.candidates, validated, decided.verdicts)
-        documented = write_documents(cycle, reviewed, progress)
-        for table, frame in documented.tables.items():
-            cycle.write(table, frame)
-        deployed = deploy_survivors(cycle, repository, documented.documents, reviewed)
-    cycle.write(DecisionTable, deployed.table)
-    return CycleResult(pretested, searched, archive, decided, repeated[0], documented, deployed)
+    cycle.write(StandingTable, decided.beside[StandingTable])
+    return JudgedCandidates(grounds.candidates, metrics, decided, measured[0])

@@ -5,15 +5,11 @@ from __future__ import annotations
 import orjson
 import polars as pl
 
-from quant_organism.cycle import Cycle, SignificancePlan
+from quant_organism.cycle import Cycle, SignificancePlan, judge_candidates
 from quant_organism.cycle.stages import (
     LuckMeasured,
     ask_pretest,
-    decide,
     deploy_survivors,
-    judge_by_backtest,
-    judge_by_replay,
-    judge_on_testnet,
     measure_luck,
     write_documents,
 )
@@ -29,16 +25,7 @@ from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import read_reviewed
 from quant_organism.validation.significance_records import significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.tables import (
-    CandidateMetricTable,
-    PretestTable,
-    SignificanceTable,
-    StandingTable,
-    VerdictAfterBacktestTable,
-    VerdictAfterReplayTable,
-    VerdictAfterTestnetTable,
-    VerdictTable,
-)
+from quant_organism.validation.tables import PretestTable, StandingTable, VerdictTable
 from quant_organism.workflows.checks import evolution_spec, gates_of
 from quant_organism.workflows.inputs import PhaseInputs
 from quant_organism.workflows.outcome import PhaseOutcome, PhaseWinner, result_rows
@@ -61,38 +48,28 @@ def validation(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     cycle.write(PretestTable, pretested)
     cycle.write(CandidateTable, members)
     cycle.write(PopulationTable, population)
-    measured: list[LuckMeasured] = []
-    grounds = cycle.grounds(members, population, pretest=pretested, significance=lambda: measured[0].table)
-    backtest = judge_by_backtest(cycle, grounds, inputs.progress)
-    replay = judge_by_replay(cycle, grounds, backtest.judgements, inputs.progress)
-    testnet = judge_on_testnet(cycle, grounds, replay.judgements)
-    for verdicts, judged in (
-        (VerdictAfterBacktestTable, backtest),
-        (VerdictAfterReplayTable, replay),
-        (VerdictAfterTestnetTable, testnet),
-    ):
-        cycle.write(verdicts, judged.verdicts)
-        for table, frame in judged.beside.items():
-            cycle.write(table, frame)
-    measured.append(
-        measure_luck(cycle, pretested, backtest.judgements, inputs.progress)
-        if bred
-        else LuckMeasured(_NOT_REPEATED, significance_frame(_NOT_REPEATED))
+    judged = judge_candidates(
+        cycle,
+        members,
+        population,
+        pretested,
+        lambda judgements: (
+            measure_luck(cycle, pretested, judgements, inputs.progress)
+            if bred
+            else LuckMeasured(_NOT_REPEATED, significance_frame(_NOT_REPEATED))
+        ),
+        progress=inputs.progress,
     )
-    cycle.write(SignificanceTable, measured[0].table)
-    decided = decide(cycle, grounds, backtest.beside[CandidateMetricTable], testnet.judgements)
-    standings = decided.beside[StandingTable]
-    cycle.write(VerdictTable, decided.verdicts)
-    cycle.write(StandingTable, standings)
+    standings = judged.decided.beside[StandingTable]
     rows, winners = [], []
     scores = dict(zip(standings["candidate"], standings["score"], strict=True))
-    for rank, review in enumerate(sorted(decided.reviews, key=_standing_first), 1):
+    for rank, review in enumerate(sorted(judged.decided.reviews, key=_standing_first), 1):
         point, score = points[review.candidate.id], float(scores[review.candidate.id])
         passed = review.standing != "fallen"
         rows.append(
             inputs.row(
                 point,
-                _unseen_metrics(backtest.beside[CandidateMetricTable], review.candidate.id),
+                _unseen_metrics(judged.metrics, review.candidate.id),
                 rank=rank,
                 objective=score,
                 passed=passed,
