@@ -17,7 +17,6 @@ from quant_organism.evolution.source import GenomeSource
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import Trials
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
 from quant_organism.strategies import Committee, Genome
@@ -82,10 +81,7 @@ class Kind:
     def panel(self, days: int, seed: int) -> Panel:
         """Draw a market of this sort."""
         bars, _ = generate(WorldSpec(name="choice", days=days, assets=ASSETS, plants=self.plants), seed)
-        columns = {name: getattr(bars, name) for name in ("symbols", "times", "open", "high", "low", "close", "volume")}
-        return Panel.from_arrays(
-            **columns, interval=Interval.parse("1h"), funding_rate=bars.funding_rate, funding_paid=bars.funding_rate
-        )
+        return bars.panel()
 
 
 def kinds() -> list[Kind]:

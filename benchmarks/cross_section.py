@@ -20,7 +20,6 @@ from quant_organism.audit.worlds import RANGES
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
-from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSpec
 from quant_organism.market.world.generator import generate
 from quant_organism.resilience.files import write_file
@@ -58,19 +57,7 @@ class Trial:
             plants = [{"family": family, "strength": strength}]
         spec = WorldSpec.model_validate({"name": "ranked", "days": DAYS, "assets": assets, "plants": plants})
         bars, _ = generate(spec, self.seed)
-        return Panel.from_arrays(
-            symbols=bars.symbols,
-            interval=Interval.parse("1h"),
-            times=bars.times,
-            open=bars.open,
-            high=bars.high,
-            low=bars.low,
-            close=bars.close,
-            volume=bars.volume,
-            funding_rate=bars.funding_rate,
-            funding_paid=bars.funding_rate,
-            valid=bars.present,
-        )
+        return bars.panel()
 
     def measured(self) -> dict[str, Any]:
         """Return the ensembles' Sharpe ratios here, (families,), and on the copies of each null, (copies, families)."""

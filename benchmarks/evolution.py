@@ -26,7 +26,6 @@ from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.evolution.measuring import BatchFailure, Measured
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, WorldSpec
 from quant_organism.strategies import Genome
@@ -78,10 +77,7 @@ def market(assets: int) -> Panel:
     """Return a simulated market without an edge."""
     listed = tuple(Asset(symbol=f"SIM-{n:02d}", volatility=1.0 + 0.1 * (n % 8)) for n in range(assets))
     bars, _ = generate(WorldSpec(name="evolution", days=DAYS, assets=listed), 1)
-    columns = {name: getattr(bars, name) for name in ("symbols", "times", "open", "high", "low", "close", "volume")}
-    return Panel.from_arrays(
-        **columns, interval=Interval.parse("1h"), funding_rate=bars.funding_rate, funding_paid=bars.funding_rate
-    )
+    return bars.panel()
 
 
 def cycle(islands: int, population: int, generations: int, assets: int) -> None:

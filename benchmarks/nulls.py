@@ -11,8 +11,7 @@ from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
 from quant_organism.cycle.stages import decide, judge_by_backtest, judge_by_replay, search
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.lake import Lake
-from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval, day_of
+from quant_organism.market.schema import day_of
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
 from quant_organism.validation.case import Case
@@ -30,18 +29,7 @@ THREADS = 2
 def _cycle(spec: WorldSpec, seed: int) -> tuple[list[Review], dict[str, float]]:
     """Return what the candidates of one world have earned by the light profile, and the Sharpe ratios of the first."""
     bars, _ = generate(spec, seed)
-    panel = Panel.from_arrays(
-        symbols=bars.symbols,
-        interval=Interval.parse("1h"),
-        times=bars.times,
-        open=bars.open,
-        high=bars.high,
-        low=bars.low,
-        close=bars.close,
-        volume=bars.volume,
-        funding_rate=bars.funding_rate,
-        funding_paid=bars.funding_rate,
-    )
+    panel = bars.panel()
     with TemporaryDirectory() as place:
         cycle = Cycle(
             plan=CyclePlan(spec=EvolutionSpec.profile("standard"), gates=Profile.load("light"), every_gate=True),

@@ -25,7 +25,7 @@ from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import PopulationTable
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval, day_of
+from quant_organism.market.schema import day_of
 from quant_organism.market.world import WorldSpec, load_world
 from quant_organism.market.world.generator import generate
 from quant_organism.strategies import Committee, Genome, evolving_families, get_family, random_genome
@@ -116,15 +116,4 @@ def _world(plant: dict[str, Any] | None, seed: int) -> Panel:
     content = load_world("null").model_dump()
     content |= {"days": 365, "assets": content["assets"][:4], "plants": [plant] if plant else []}
     bars, _ = generate(WorldSpec.model_validate(content), seed)
-    return Panel.from_arrays(
-        symbols=bars.symbols,
-        interval=Interval.parse("1h"),
-        times=bars.times,
-        open=bars.open,
-        high=bars.high,
-        low=bars.low,
-        close=bars.close,
-        volume=bars.volume,
-        funding_rate=bars.funding_rate,
-        funding_paid=bars.funding_rate,
-    )
+    return bars.panel()

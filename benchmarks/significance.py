@@ -17,7 +17,6 @@ from quant_organism.backtest import Costs
 from quant_organism.evolution.nursery import default_families
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
 from quant_organism.market.splits import split
 from quant_organism.market.world import load_world
 from quant_organism.market.world.generator import generate
@@ -33,18 +32,7 @@ DRAWS = 99
 def in_sample(world: str, seed: int) -> Panel:
     """Return the in-sample span of a world."""
     bars, _ = generate(load_world(world), seed)
-    panel = Panel.from_arrays(
-        symbols=bars.symbols,
-        interval=Interval.parse("1h"),
-        times=bars.times,
-        open=bars.open,
-        high=bars.high,
-        low=bars.low,
-        close=bars.close,
-        volume=bars.volume,
-        funding_rate=bars.funding_rate,
-        funding_paid=bars.funding_rate,
-    )
+    panel = bars.panel()
     return panel.window(0, split(panel.n_bars, panel.interval).in_sample.stop)
 
 

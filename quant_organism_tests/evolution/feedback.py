@@ -16,7 +16,6 @@ from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import ArchiveTable
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval
 from quant_organism.market.splits import split
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
@@ -77,10 +76,7 @@ def world(first: Plant, second: Plant, assets: int = 4) -> WorldSpec:
 def market(spec: WorldSpec, seed: int) -> Panel:
     """Draw the market."""
     bars, _ = generate(spec, seed)
-    columns = {name: getattr(bars, name) for name in ("symbols", "times", "open", "high", "low", "close", "volume")}
-    return Panel.from_arrays(
-        **columns, interval=Interval.parse("1h"), funding_rate=bars.funding_rate, funding_paid=bars.funding_rate
-    )
+    return bars.panel()
 
 
 def weeks(panel: Panel, second: tuple[str, ...], *, warm: bool = True) -> Iterator[Week]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from quant_organism.market.schema import MS_PER_HOUR, day_start_ms
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import MS_PER_HOUR, Interval, day_start_ms
 from quant_organism.market.world.kernel import (
     BASE_SD,
     BREAKOUT,
@@ -75,6 +76,22 @@ class WorldBars:
     funding_rate: Floats
     present: NDArray[np.bool_]
     fear_greed: Floats
+
+    def panel(self) -> Panel:
+        """Return the hours as a panel, without the mood: what a search sees where nobody stores the days."""
+        return Panel.from_arrays(
+            symbols=self.symbols,
+            interval=Interval.parse("1h"),
+            times=self.times,
+            open=self.open,
+            high=self.high,
+            low=self.low,
+            close=self.close,
+            volume=self.volume,
+            funding_rate=self.funding_rate,
+            funding_paid=self.funding_rate,
+            valid=self.present,
+        )
 
 
 @dataclass(frozen=True, eq=False)

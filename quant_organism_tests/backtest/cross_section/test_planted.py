@@ -7,7 +7,7 @@ import pytest
 
 from quant_organism.audit.edges import Edge
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.market import Interval, Panel
+from quant_organism.market import Panel
 from quant_organism.market.world import WorldSpec
 from quant_organism.market.world.generator import generate
 from quant_organism.strategies import default_genome
@@ -22,18 +22,7 @@ def spec_of(**more: object) -> WorldSpec:
 def panel_of(spec: WorldSpec, seed: int) -> Panel:
     """Draw a world."""
     bars, _ = generate(spec, seed)
-    return Panel.from_arrays(
-        symbols=bars.symbols,
-        interval=Interval.parse("1h"),
-        times=bars.times,
-        open=bars.open,
-        high=bars.high,
-        low=bars.low,
-        close=bars.close,
-        volume=bars.volume,
-        funding_rate=bars.funding_rate,
-        funding_paid=bars.funding_rate,
-    )
+    return bars.panel()
 
 
 @pytest.mark.parametrize(
