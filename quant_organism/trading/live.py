@@ -417,15 +417,17 @@ class LiveExecution:
 
     def _has_filled_unheard(self, account: AccountBook) -> bool:
         """Tell whether a wanted order is known to have filled before its fills are: that word may come first."""
+        journal = self.manager.journal
+        stand = {(each.order.coin, kind_of(each, account.account)) for each in journal.orders(live_only=True)}
         missing = [
             (symbol, kind, order)
             for symbol, wanted in account.resting.items()
             for kind, order in wanted.items()
-            if not self._standing(account, symbol, kind)
+            if (symbol, kind) not in stand
         ]
         if not missing:
             return False
-        filled = [record for record in self.manager.journal.orders() if record.state == "filled"]
+        filled = [record for record in journal.orders() if record.state == "filled"]
         return any(
             record.order.coin == symbol
             and kind_of(record, account.account) == kind

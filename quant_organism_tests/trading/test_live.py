@@ -141,6 +141,18 @@ class Desk:
         made = self.made or plan(self.account, AccountClose(0, {}, {}, {}))
         return self.live.watch(self.account, made, self.levels)
 
+    def asked(self) -> list[str]:
+        """Return what the venue is asked from now on, as it is asked."""
+        transport, asked = self.manager.venue.transport, []  # type: ignore[attr-defined, var-annotated]
+        original = transport._post
+
+        def post(path: str, body: Any, where: str) -> Any:
+            asked.append(where)
+            return original(path, body, where)
+
+        transport._post = post
+        return asked
+
     def pass_ms(self, milliseconds: int) -> None:
         """Let the venue's time pass."""
         self.running.server.step(self.engine.now_ms + milliseconds)
@@ -337,6 +349,31 @@ def test_a_stop_that_fires_is_booked_with_its_level_and_leaves_nothing_resting(d
     assert {(fill.kind, fill.aimed) for fill in fills} == {(STOP, level)}
     assert desk.account.positions == {}
     assert desk.account.resting == {}
+    desk.check()
+
+
+def test_a_stop_that_is_known_to_have_filled_before_its_fill_is_neither_placed_anew_nor_closed_again(
+    desk: Desk,
+) -> None:
+    """The venue tells of an order and of its fill in two messages; the trader may look between them."""
+    hold(desk)
+    (stop,) = (record for record in desk.manager.journal.orders(live_only=True) if record.order.trigger is not None)
+    asset = desk.manager.venue.listed("ETH").asset
+    mark = desk.engine.venue.state.listings[asset].mark
+    desk.engine.venue.set_prices({asset: (int(mark * 0.94), mark)})
+    shown = desk.manager.venue.order_status(stop.order.cloid)
+    assert shown is not None
+    assert shown.standing == "filled"
+    desk.manager.hear_order(shown)
+    before = len(desk.manager.journal.orders())
+    asked = desk.asked()
+    fills = [event for event in desk.watch() if isinstance(event, AccountFill)]
+    assert {fill.kind for fill in fills} == {STOP}
+    assert asked == ["info userFillsByTime", "exchange cancelByCloid", "info orderStatus"]  # then the target goes
+    assert len(desk.manager.journal.orders()) == before
+    asked.clear()
+    desk.watch()
+    assert asked == []
     desk.check()
 
 
