@@ -29,12 +29,12 @@ from quant_organism.validation.nulls import draw_copies, draw_null
 FOLDER = Path(__file__).resolve().parent / "results" / "cross_section"
 FAMILIES = ("xs_momentum", "xs_carry", "xs_low_risk", "xs_reversal")
 ASSETS, DAYS, GENOMES, COPIES, PROCESSES = 10, 365, 4, 19, 2
-NULL_WORLDS, PLANTED_WORLDS = 12, 4
+NULL_WORLDS, PLANTED_WORLDS = 8, 3
 PLANTS = {
-    "momentum, weak": ("relative_momentum", 0.012, "xs_momentum"),
-    "momentum, strong": ("relative_momentum", 0.022, "xs_momentum"),
-    "carry, weak": ("relative_carry", 0.013, "xs_carry"),
-    "carry, strong": ("relative_carry", 0.026, "xs_carry"),
+    "momentum, weak": ("relative_momentum", 0.04, "xs_momentum"),
+    "momentum, strong": ("relative_momentum", 0.08, "xs_momentum"),
+    "carry, weak": ("relative_carry", 0.03, "xs_carry"),
+    "carry, strong": ("relative_carry", 0.06, "xs_carry"),
 }
 NULLS = ("residual flip", "mean-preserving flip")
 LEVELS = (0.05, 0.1)
