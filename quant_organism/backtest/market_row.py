@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quant_organism.errors import InputError
 from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import format_ms
+from quant_organism.market.schema import Interval, format_ms
 
 _PRICES = ("open", "high", "low", "close", "volume", "funding_rate")
 
@@ -83,6 +83,44 @@ class MarketRow:
                 where=f"{symbols[asset]} at {format_ms(self.time)}",
                 remedy="mark it as not valid, or repair it at its source",
             )
+
+
+def next_number(row: MarketRow, symbols: Sequence[str], interval: Interval, last: int | None) -> int:
+    """Return the number of a bar that a stream is fed, counted from 1970, after it was checked.
+
+    Parameters
+    ----------
+    row, symbols, interval
+        The bar, and what it should be of.
+    last
+        Number of the bar before; none: it is the first.
+
+    Raises
+    ------
+    InputError
+        The bar is not on the time grid, not later than the last, or not a possible one.
+    """
+    row.check(symbols)
+    number, rest = divmod(row.time, interval.milliseconds)
+    if rest:
+        raise InputError(f"bars of {interval} do not open at this time", where=format_ms(row.time))
+    if last is not None and number <= last:
+        raise InputError(
+            f"the bar is not later than the last, {format_ms(last * interval.milliseconds)}",
+            where=format_ms(row.time),
+            remedy="feed each bar once, in order",
+        )
+    return number
+
+
+def check_history(history: Panel, symbols: Sequence[str], interval: Interval) -> None:
+    """Refuse bars before the first of a stream that are of other assets or another interval."""
+    if history.symbols != tuple(symbols) or history.interval != interval:
+        raise InputError(
+            f"the history holds {', '.join(history.symbols)} at {history.interval}, expected "
+            f"{', '.join(symbols)} at {interval}",
+            where="history of a stream",
+        )
 
 
 @compiled

@@ -14,7 +14,7 @@ from quant_organism.backtest.allocation_stream import AllocationStream
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.cross_section.stream import BookStream
 from quant_organism.backtest.exposure import asset_levels, expose_assets
-from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.market_row import MarketRow, check_history, next_number
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
@@ -35,7 +35,7 @@ from quant_organism.backtest.step_assets import decide_assets, decision_of, trad
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval, format_ms
+from quant_organism.market.schema import Interval
 from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream, get_family
 from quant_organism.strategies.genome import gene_arrays
@@ -138,8 +138,7 @@ class GenomeStream:
 
     def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
-        number = row.time // self.interval.milliseconds
-        self._check(row, number)
+        number = next_number(row, self.symbols, self.interval, self._last_number)
         before = self.equity
         fills = self._trade(row, number)
         self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
@@ -296,12 +295,7 @@ class GenomeStream:
             yield [*trades, *ledger.trades[: ledger.counts[0]]], state
 
     def _warm_up(self, history: Panel) -> None:
-        if history.symbols != self.symbols or history.interval != self.interval:
-            raise InputError(
-                f"the history holds {', '.join(history.symbols)} at {history.interval}, expected "
-                f"{', '.join(self.symbols)} at {self.interval}",
-                where="history of a stream",
-            )
+        check_history(history, self.symbols, self.interval)
         check_columns([self.genome], history)
         numbers = history.times // self.interval.milliseconds
         self._last_number = int(numbers[-1])
@@ -324,18 +318,6 @@ class GenomeStream:
             alone = np.arange(len(self.symbols)) == asset
             self._decide(found, int(rows[-1]), alone, history.fear_greed[rows[-1]])
             self._expose(int(numbers[rows[-1]]), history.close[rows[-1]], alone)
-
-    def _check(self, row: MarketRow, number: int) -> None:
-        row.check(self.symbols)
-        if row.time % self.interval.milliseconds:
-            raise InputError(f"bars of {self.interval} do not open at this time", where=format_ms(row.time))
-        if self._last_number is not None and number <= self._last_number:
-            last = format_ms(self._last_number * self.interval.milliseconds)
-            raise InputError(
-                f"the bar is not later than the last, {last}",
-                where=format_ms(row.time),
-                remedy="feed each bar once, in order",
-            )
 
     def _listed(self, trades: Sequence[Sequence[NDArray[np.float64]]]) -> TradeList:
         records, times = {}, {}

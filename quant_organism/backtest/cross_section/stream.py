@@ -31,13 +31,12 @@ from quant_organism.backtest.cross_section.book import (
 )
 from quant_organism.backtest.cross_section.walk import book_friction, ranking_family
 from quant_organism.backtest.layout import ENTRY_BAR, EXIT_BAR
-from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.market_row import MarketRow, check_history, next_number
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step
 from quant_organism.backtest.ranked_market import latest_marks
 from quant_organism.backtest.trades import TradeList, trade_list
-from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
-from quant_organism.market.schema import Interval, format_ms
+from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome
 from quant_organism.strategies.cross_section.history import CrossSectionHistory, CrossSectionView
 
@@ -113,8 +112,7 @@ class BookStream:
 
     def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone."""
-        number = row.time // self.interval.milliseconds
-        self._check(row, number)
+        number = next_number(row, self.symbols, self.interval, self._last_number)
         order, valid = self._order, row.valid[self._order]
         numbers = np.array([number], dtype=np.int64)
         decides = bool(self._family.decides(self.genome.genes, numbers, self.interval.hours)[0])
@@ -203,12 +201,7 @@ class BookStream:
         decide_book(self._equity, weights, self._band, self._book)
 
     def _warm_up(self, history: Panel) -> None:
-        if history.symbols != self.symbols or history.interval != self.interval:
-            raise InputError(
-                f"the history holds {', '.join(history.symbols)} at {history.interval}, expected "
-                f"{', '.join(self.symbols)} at {self.interval}",
-                where="history of a stream",
-            )
+        check_history(history, self.symbols, self.interval)
         numbers = history.times // self.interval.milliseconds
         order = self._order
         close, volume, rate, paid = (
@@ -224,18 +217,6 @@ class BookStream:
         self._last_number = int(numbers[-1])
         if self._family.decides(self.genome.genes, numbers[-1:], self.interval.hours)[0]:
             self._decide(ends[-1], valid[-1])
-
-    def _check(self, row: MarketRow, number: int) -> None:
-        row.check(self.symbols)
-        if row.time % self.interval.milliseconds:
-            raise InputError(f"bars of {self.interval} do not open at this time", where=format_ms(row.time))
-        if self._last_number is not None and number <= self._last_number:
-            last = format_ms(self._last_number * self.interval.milliseconds)
-            raise InputError(
-                f"the bar is not later than the last, {last}",
-                where=format_ms(row.time),
-                remedy="feed each bar once, in order",
-            )
 
     def _listed(self, trades: Sequence[Floats]) -> TradeList:
         table = np.array(trades).reshape(-1, N_BOOK_TRADE)
