@@ -32,8 +32,8 @@ test: setup  ## all tests
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
 
-laws: setup  ## the laws of the account over 20,000 random plans
-	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q quant_organism_tests/backtest/account/test_laws.py
+laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans
+	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile fresh quant_organism_tests
 
 mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
 	@$(BIN)/python -m quant_organism_tests.mutants $(ROOM) --n $(N) --seed $(SEED)

@@ -71,6 +71,8 @@ def literal(genome: Genome, columns: Columns) -> Floats:
         index[t] = 100 * (close[t] - lowest) / (highest - lowest) if highest > lowest else 50.0
 
     def mean(t: int) -> float:
+        if t < d - 1:
+            return np.nan
         last = window(index, t, d)
         return float(last[0] if (last == last[0]).all() else last.mean())
 
