@@ -3,23 +3,26 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final, Literal
 
+import polars as pl
 from packaging.requirements import Requirement
 
 from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market import Lake
+from quant_organism.market.stored import read_parts
+from quant_organism.resilience import damage_of
 from quant_organism.validation import HoldoutRegister
-from quant_organism.validation.tables import OpeningTable
+from quant_organism.validation.tables import CandidateMetricTable, OpeningTable
 
 LEAST_FREE_BYTES: Final = 1_000_000_000
 WANTED_MEMORY_BYTES: Final = 2_000_000_000
-_DAMAGED_SHOWN: Final = 3
+_SHOWN: Final = 3
 
 State = Literal["ok", "note", "broken"]
 
@@ -52,6 +55,7 @@ def examine(data_dir: Path) -> list[Finding]:
         _strategies(data_dir / "strategies"),
         _markets(data_dir / "lake"),
         _files(data_dir / "lake"),
+        _databases(data_dir / "trader"),
         _looks(data_dir),
     ]
 
@@ -129,22 +133,39 @@ def _files(folder: Path) -> Finding:
             read_metadata(path)
         except (ArrowException, OSError) as error:
             damaged.append(f"{path}: {str(error).splitlines()[0]}")
-    shown = "; ".join(damaged[:_DAMAGED_SHOWN]) + (
-        f"; and {len(damaged) - _DAMAGED_SHOWN} more" if len(damaged) > _DAMAGED_SHOWN else ""
-    )
     return judged(
         "files of the lake",
-        shown or f"whole: {count}",
+        _some(damaged) or f"whole: {count}",
         not damaged,
         "broken",
         "delete what is damaged; import candles, funding and sentiment of these days again, and repeat the cycle",
     )
 
 
+def _databases(folder: Path) -> Finding:
+    """Read every page of the trader's ledgers and journals of orders."""
+    paths = sorted(folder.glob("*.sqlite"))
+    damaged = "; ".join(f"{path}: {damage}" for path in paths if (damage := damage_of(path)))
+    return judged(
+        "trader's files",
+        damaged or (f"whole: {len(paths)}" if paths else "none yet"),
+        not damaged,
+        "broken",
+        "keep what is damaged, and bring the whole data folder back with: quant-organism restore; "
+        "what the venue did since is asked of it by the next session of: quant-organism trade",
+    )
+
+
 def _looks(data_dir: Path) -> Finding:
-    """Compare the register of looks at unseen days with itself and with the strategies that were judged by them."""
+    """Compare the register of looks at unseen days with itself, with what was looked at, and with strategies."""
     register, lost = HoldoutRegister(data_dir / "lake"), []
     try:
+        for folder in sorted((data_dir / "lake" / CandidateMetricTable.dataset).glob("market=*")):
+            market = folder.name.removeprefix("market=")
+            looked_at = read_parts(CandidateMetricTable, sorted(folder.rglob("*.parquet"))).filter("looked_at")
+            named = register.frame(market)["candidates"].explode()
+            seen = looked_at.filter(~pl.col("candidate").is_in(named.implode()))["candidate"].unique().sort()
+            lost += [f"the look that judged {candidate}" for candidate in seen]
         for folder in sorted((data_dir / "lake" / OpeningTable.dataset).glob("market=*")):
             market = folder.name.removeprefix("market=")
             opened = register.frame(market).filter(event="opened")["opening"].sort().to_list()
@@ -155,17 +176,24 @@ def _looks(data_dir: Path) -> Finding:
                 try:
                     register.check_opened(born.market, born.panel_hash, document.id)
                 except InputError:
-                    lost.append(f"the look that judged {document.id}")
+                    if (look := f"the look that judged {document.id}") not in lost:
+                        lost.append(look)
     except QuantOrganismError as error:
         return Finding("register of looks", f"{error.where}: {error.what}", "broken", error.remedy or "")
     return judged(
         "register of looks",
-        f"missing: {'; '.join(lost)}" if lost else "complete",
+        f"missing: {_some(lost)}" if lost else "complete",
         not lost,
         "broken",
         f"bring {data_dir / 'lake' / OpeningTable.dataset} back from a backup: without it nobody knows how often "
         "unseen days were looked at",
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return "; ".join(names[:_SHOWN]) + more
 
 
 def judged(what: str, found: str, good: bool, otherwise: State, remedy: str) -> Finding:

@@ -3,9 +3,8 @@
 import glob
 import json
 import os
-import sqlite3
+import time
 from collections.abc import Collection, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ import dagster as dg
 
 from quant_organism.errors import BusyError, InputError, IntegrityError, StorageError
 from quant_organism.orchestration.run_lock import is_computing
-from quant_organism.resilience.files import write_file
+from quant_organism.resilience import damage_of, write_file
 
 COMMAND_TAG: Final = "quant_organism/command"
 """On runs that a command executes inside its own process, with the data folder's run lock held."""
@@ -24,9 +23,10 @@ FOLDER_VARIABLE: Final = "ORGANISM_FOLDER"
 _WITH_A_PROCESS: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 _EVENTS_PER_BATCH: Final = 4096
-_PATIENCE_S: Final = 5.0
 _ALWAYS_OPEN: Final = frozenset({"runs.db", "index.db", "schedules.db"})
 _QUICK_BYTES: Final = 100_000_000
+_LAUNCH_S: Final = 60.0
+"""A run that was launched this short a time ago may not have said yet which process it is in."""
 
 INSTANCE_YAML: Final = """\
 # Settings of the Dagster instance behind the web UI. Written by quant-organism; edits are kept.
@@ -156,22 +156,8 @@ def damaged_databases(home: Path, *, names: Collection[str] | None = None) -> di
         Only files of these names, and of large ones only whether they can be opened; default: all, every page.
     """
     paths = [path for path in sorted(home.rglob("*.db")) if names is None or path.name in names]
-    found = {path: _damage(path, every_page=names is None or path.stat().st_size < _QUICK_BYTES) for path in paths}
+    found = {path: damage_of(path, every_page=names is None or path.stat().st_size < _QUICK_BYTES) for path in paths}
     return {path: damage for path, damage in found.items() if damage}
-
-
-def _damage(path: Path, *, every_page: bool) -> str:
-    if path.stat().st_size == 0:
-        return ""  # made, and nothing in it yet
-    question = "PRAGMA quick_check(1)" if every_page else "SELECT 'ok' FROM sqlite_master LIMIT 1"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)) as database:
-            found = str(database.execute(question).fetchone()[0])
-    except sqlite3.OperationalError:
-        return ""  # busy, or its journal cannot be replayed by who only reads: whoever writes will see
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def settle_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -191,7 +177,7 @@ def settle_runs(instance: dg.DagsterInstance) -> list[str]:
     """
     settled = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_WITH_A_PROCESS)):
-        if COMMAND_TAG not in run.tags and _is_alive(instance, run.run_id):
+        if COMMAND_TAG not in run.tags and _is_alive(instance, run):
             raise BusyError(
                 f"run {run.run_id[:8]} ({run.job_name}) is in progress in the web UI",
                 where=instance.root_directory,
@@ -218,16 +204,16 @@ def is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: P
         return True
     if run.status not in _WITH_A_PROCESS:
         return False
-    return is_computing(data_dir) if COMMAND_TAG in run.tags else _is_alive(instance, run.run_id)
+    return is_computing(data_dir) if COMMAND_TAG in run.tags else _is_alive(instance, run)
 
 
-def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
+def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Tell whether the process that last reported on a run still exists; it was handed this home, another was not."""
-    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     reports = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
     pids = [report["pid"].value for report in reports if "pid" in report]
     if not pids:
-        return False
+        return run.status is dg.DagsterRunStatus.STARTING and _was_just_launched(instance, run)
     try:
         handed = Path(f"/proc/{pids[-1]}/environ").read_bytes().split(b"\0")
     except PermissionError:
@@ -235,3 +221,8 @@ def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
     except OSError:
         return False
     return f"DAGSTER_HOME={instance.root_directory}".encode() in handed
+
+
+def _was_just_launched(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    record = instance.get_run_record_by_id(run.run_id)
+    return record is not None and 0.0 <= time.time() - record.update_timestamp.timestamp() < _LAUNCH_S

@@ -1,4 +1,5 @@
-"""Parts that any room may use to survive trouble: files that are replaced whole or not at all, one writer in a folder.
+"""Parts that any room may use to survive trouble: files that are replaced whole or not at all, one writer in a folder,
+databases that are copied while somebody writes them.
 
 Nothing here knows what is in the files.
 """
@@ -6,6 +7,7 @@ Nothing here knows what is in the files.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quant_organism.resilience.databases import copy_database, damage_of, is_database
     from quant_organism.resilience.files import (
         abandoned_files,
         flush_folders,
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "abandoned_files",
     "alone_in",
+    "copy_database",
+    "damage_of",
     "flush_folders",
+    "is_database",
     "remove_files",
     "replace_files",
     "storage_error",
@@ -31,7 +36,10 @@ __all__ = [
 _HOMES = {
     "abandoned_files": "files",
     "alone_in": "locks",
+    "copy_database": "databases",
+    "damage_of": "databases",
     "flush_folders": "files",
+    "is_database": "databases",
     "remove_files": "files",
     "replace_files": "files",
     "storage_error": "files",

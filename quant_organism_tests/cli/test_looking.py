@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from quant_organism.trading.ledger import TraderLedger, ledger_path
 from quant_organism_tests.finished import Finished
 from quant_organism_tests.program import Said
 from quant_organism_tests.tiny import LAST
@@ -274,9 +275,31 @@ def forgotten(data_dir: Path) -> Path:
     return folder
 
 
+def forgotten_where_nobody_survived(data_dir: Path) -> Path:
+    """Delete the register of a cycle that let nobody into the pool."""
+    shutil.rmtree(data_dir / "strategies")
+    return forgotten(data_dir)
+
+
+def overwritten(data_dir: Path) -> Path:
+    """Write over the pages of a trader's ledger."""
+    path = ledger_path(data_dir, "paper")
+    TraderLedger(path).close()
+    whole = bytearray(path.read_bytes())
+    whole[4096:] = b"?" * (len(whole) - 4096)
+    path.write_bytes(bytes(whole))
+    return path
+
+
 @pytest.mark.parametrize(
     ("harm", "what"),
-    [(truncated, "files of the lake"), (zeroed, "Dagster databases"), (forgotten, "register of looks")],
+    [
+        (truncated, "files of the lake"),
+        (zeroed, "Dagster databases"),
+        (overwritten, "trader's files"),
+        (forgotten, "register of looks"),
+        (forgotten_where_nobody_survived, "register of looks"),
+    ],
 )
 def test_the_doctor_finds_what_was_damaged_at_rest(
     call: Call, finished_run: Finished, tmp_path: Path, harm: Callable[[Path], Path], what: str

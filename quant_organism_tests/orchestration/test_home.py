@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -152,6 +153,18 @@ def test_a_living_run_of_the_web_ui_is_left_alone_and_named(tmp_path: Path, aliv
         with pytest.raises(BusyError, match=run[:8]):
             settle_runs(instance)
         assert status(instance, run) == dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_was_just_launched_has_not_said_yet_which_process_it_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_instance(tmp_path) as instance:
+        run = instance.create_run_for_job(idle, status=dg.DagsterRunStatus.STARTING)
+        with pytest.raises(BusyError, match=run.run_id[:8]):
+            settle_runs(instance)
+        later = time.time() + 120
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert settle_runs(instance) == [run.run_id]
 
 
 def test_what_is_in_progress(tmp_path: Path, alive: subprocess.Popen[bytes]) -> None:
