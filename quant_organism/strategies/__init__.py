@@ -7,7 +7,13 @@ from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.birth import SAMPLE_BARS, Flaw, check_birth, check_ranked_birth
 from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.common_genes import COMMON_GENES
-from quant_organism.strategies.families import evolving_families, family_names, get_family, ranking_family_names
+from quant_organism.strategies.families import (
+    configurable_families,
+    evolving_families,
+    family_names,
+    get_family,
+    ranking_family_names,
+)
 from quant_organism.strategies.family import StrategyFamily
 from quant_organism.strategies.gene_rows import GeneRows
 from quant_organism.strategies.genes import GeneSpec, GeneValue, Structure
@@ -38,6 +44,7 @@ __all__ = [
     "Structure",
     "check_birth",
     "check_ranked_birth",
+    "configurable_families",
     "crossover",
     "default_genome",
     "evolving_families",

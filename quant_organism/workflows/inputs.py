@@ -163,7 +163,7 @@ class PhaseInputs:
             yield point
             return
         base = type(template)(template.name, template.type, template.known, template.build, dict(point.parameters))
-        size = point.committee.genomes[0].genes["position_size"]
+        size = point.committee.genomes[0].genes.get("position_size")
         for other in grid_points([base], {base.name: self.phase.axes[base.name]}, [], None, self.plan.spec.equity_usd):
             parameters = {**other.parameters, **({"position_size": size} if point.sizer else {})}
             yield TradedPoint(point.name, other.parameters, point.sizer, base.build(parameters), point.note)

@@ -16,7 +16,7 @@ import orjson
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
 from quant_organism.market.splits import Span, Splits
-from quant_organism.strategies import Committee
+from quant_organism.strategies import Committee, ranking_family_names
 from quant_organism.workflows.checks import check_aggregation, check_evolution, check_keys, check_pattern
 from quant_organism.workflows.kinds import KINDS, SHARES, PatternKind
 from quant_organism.workflows.spec import (
@@ -33,6 +33,7 @@ from quant_organism.workflows.strategies import (
     StoredStrategy,
     Template,
     axes_of,
+    check_sized,
     count_points,
     template_of,
 )
@@ -356,6 +357,9 @@ def _axes(
         template.name: axes_of(template, phase.optimization.parameters, place, ranges=ranges) for template in templates
     }
     if phase.risk is not None:
+        for template in templates:
+            if template.type in ranking_family_names():
+                check_sized(template.name, template.type, f"{where}.risk.position_sizers")
         for owner, own in found.items():
             if "position_size" in own:
                 raise InputError(

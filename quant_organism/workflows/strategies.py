@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import COMMON_GENES, Committee, Genome, default_genome, family_names, get_family
+from quant_organism.strategies import COMMON_GENES, Committee, Genome, configurable_families, default_genome, get_family
 from quant_organism.strategies.conditions.configured import PLAIN_TYPES
 from quant_organism.strategies.families.composite.rule import Composite
 from quant_organism.strategies.handwritten import configured, load_conditions
@@ -105,7 +105,7 @@ def template_of(entry: StrategyEntry, where: str, folder: Path, stored: StoredSt
     InputError
         The type, a parameter or a value is not known; the message names the path and the nearest name.
     """
-    types = (*family_names(), *PLAIN_TYPES, STORED)
+    types = (*configurable_families(), *PLAIN_TYPES, _CONDITIONS, STORED)
     for key, kind in (("document", _CONDITIONS), ("id", STORED)):
         if getattr(entry, key) is not None and entry.type != kind:
             raise InputError(
@@ -123,7 +123,7 @@ def template_of(entry: StrategyEntry, where: str, folder: Path, stored: StoredSt
     elif entry.type in PLAIN_TYPES:
         known = (*_PLAIN[entry.type], *_COMMON)
         template = Template(entry.name, entry.type, known, partial(_configured, entry.type), dict(entry.parameters))
-    elif entry.type in family_names():
+    elif entry.type in configurable_families():
         known = tuple(spec.name for spec in get_family(entry.type).genes)
         template = Template(entry.name, entry.type, known, partial(_configured, entry.type), dict(entry.parameters))
     else:
@@ -182,6 +182,22 @@ def axes_of(template: Template, parameters: Mapping[str, Any], where: str, *, ra
     return axes
 
 
+def check_sized(strategy: str, family: str, where: str | None = None) -> None:
+    """Refuse sizes of a strategy whose family has none.
+
+    Raises
+    ------
+    InputError
+        The family ranks the assets of a panel: its book has the size that its weights add up to.
+    """
+    if get_family(family).ranks:
+        raise InputError(
+            f"{strategy} ranks assets ({family}), and its book is of one size",
+            where=where,
+            remedy="leave the sizers out for it",
+        )
+
+
 def count_points(axes: Iterable[Mapping[str, Any]], sizers: int, *, together: bool) -> int:
     """Count the points of a grid: of strategies side by side their sum, of those that are made one their product."""
     each = [math.prod(len(values) for values in own.values()) for own in axes]
@@ -237,9 +253,18 @@ def random_points(
 
 
 def sized(point: TradedPoint, sizers: Sequence[SizerSpec], equity_usd: float) -> Iterator[TradedPoint]:
-    """Yield a point with each sizer; as it is without any. A size beyond the gene's bounds is capped, and noted."""
+    """Yield a point with each sizer; as it is without any. A size beyond the gene's bounds is capped, and noted.
+
+    Raises
+    ------
+    InputError
+        A strategy that ranks the assets of a panel is to be sized.
+    """
     if not sizers:
         yield point
+    else:
+        for genome in point.committee.genomes:
+            check_sized(point.name, genome.family)
     for sizer in sizers:
         asked = (sizer.percentage or 0.0) / 100.0 if sizer.type == "percentage" else (sizer.size or 0.0) / equity_usd
         share = min(max(asked, _SIZE.low), _SIZE.high)
@@ -379,7 +404,7 @@ def _drawn(template: Template, axes: Mapping[str, Any], rng: np.random.Generator
             parameters[name] = int(rng.integers(low, high + 1)) if whole else float(rng.uniform(low, high))
         else:
             parameters[name] = values[int(rng.integers(len(values)))]
-    if not axes and template.type in family_names():
+    if not axes and template.type in configurable_families():
         family = get_family(template.type)
         drawn = {spec.name: spec.draw(rng) for spec in family.own_genes if spec.grammar is None}
         whole_genes = family.repair({**default_genome(template.type).genes, **parameters, **drawn})

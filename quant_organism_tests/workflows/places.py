@@ -13,7 +13,7 @@ from quant_organism.market import Lake
 from quant_organism.workflows.plan import WorkflowPlan, plan_workflow
 from quant_organism.workflows.run import WorkflowRun, Workplace, run_workflow
 from quant_organism.workflows.spec import parse_workflow
-from quant_organism_tests.panels import trending_panel
+from quant_organism_tests.panels import ASSETS, trending_panel
 
 ID: Final = "workflow_20260102_030405_0000abcd"
 OTHER: Final = "workflow_20260102_030406_0000abce"
@@ -36,10 +36,10 @@ CHECKED: Final[dict[str, Any]] = {
 }
 
 
-def place_in(folder: Path, *, days: int = 120, **how: Any) -> Workplace:
+def place_in(folder: Path, *, days: int = 120, assets: int = ASSETS, **how: Any) -> Workplace:
     """Return a place in a folder, on some days of a market with trends; its clock counts the times that it is asked."""
     ticks = count()
-    panel = trending_panel(days=days, drift=0.0015)
+    panel = trending_panel(days=days, assets=assets, drift=0.0015)
     return Workplace(
         lake=Lake(folder / "lake"),
         market=panel.market,

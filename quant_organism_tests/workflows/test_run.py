@@ -1,5 +1,6 @@
 """A run of a workflow: each phase gives what the direct call gives, and whoever kills it finds the same bytes later."""
 
+import json
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -17,7 +18,9 @@ from quant_organism.errors import InputError
 from quant_organism.evolution import EvolutionSpec, evolve
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.tables import PopulationTable
-from quant_organism.strategies import Committee, Genome, default_genome
+from quant_organism.strategies import Committee, Genome, default_genome, get_family
+from quant_organism.strategies.cross_section.family import CrossSectionFamily
+from quant_organism.strategies.cross_section.history import CrossSectionBars
 from quant_organism.strategies.handwritten import configured
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.significance_records import read_evidence
@@ -137,6 +140,36 @@ def test_signals_are_what_the_replay_trades() -> None:
     assert signals["symbol"].unique().sort().to_list() == list(run.place.data.panel.symbols)
     assert set(signals["target"]) <= {-1.0, 0.0, 1.0}
     assert results(run, "bars")["passed"].to_list() == [True]
+
+
+def test_a_family_that_ranks_is_tried_and_its_signals_are_its_weights(tmp_path: Path) -> None:
+    ranks = {"name": "ranks", "type": "xs_momentum", "parameters": {"rebalance_hours": 24}}
+    tried = {
+        "name": "tried",
+        "type": "optimization",
+        "strategies": [ranks],
+        "optimization": {"parameters": {"ranks.lookback": [168, 240]}},
+    }
+    signals = {"name": "signals", "type": "signal_generation", "inherit_best_from": "tried"}
+    run = lived(place_in(tmp_path, assets=6), tried, signals)
+    best, panel = results(run, "tried").row(0, named=True), run.place.data.panel
+    genes = {
+        **default_genome("xs_momentum").genes,
+        "rebalance_hours": 24,
+        "lookback": json.loads(best["parameters"])["lookback"],
+    }
+    genome = Genome("xs_momentum", genes)
+    direct = Evaluator(threads=1).evaluate([genome], run.place.data.in_sample, Costs())
+    assert (best["strategy"], best["sharpe"]) == (genome.id, direct.metrics["sharpe"][0])
+    family = get_family("xs_momentum")
+    assert isinstance(family, CrossSectionFamily)
+    rows = np.flatnonzero(panel.times // 3_600_000 % 24 == 0)
+    weights = family.weights(CrossSectionBars.of(panel).view(rows), genes).T
+    written = run.store.read(WorkflowSignalTable)
+    assert set(written["symbol"]) == set(panel.symbols)
+    for row in written.iter_rows(named=True):
+        decision = np.searchsorted(panel.times[rows], row["timestamp"], side="right") - 1
+        assert row["target"] == weights[decision, sorted(panel.symbols).index(row["symbol"])]
 
 
 def files_of(run: WorkflowRun) -> dict[str, bytes]:

@@ -76,6 +76,13 @@ WRONG: list[tuple[str, list[dict[str, Any]], dict[str, Any], str, str]] = [
     ("two strategies", [grid(strategies=[TWO[0], TWO[0]])], {}, "phases[0]", "two strategies are called channel"),
     ("two sizers", [grid(risk={"position_sizers": GRID["risk"]["position_sizers"] * 2})], {}, "phases[0]", "two pos"),
     ("strategy type", [strategy(type="donchian")], {}, "strategies[0].type", "no strategy type 'donchian'"),
+    (
+        "sizes of a book",
+        [grid(strategies=[{"name": "channel", "type": "xs_momentum"}], optimization={})],
+        {},
+        "phases[0].risk.position_sizers",
+        "channel ranks assets (xs_momentum)",
+    ),
     ("gene", [strategy(parameters={"chanel_period": 20})], {}, "parameters.chanel_period", "did you mean channel_per"),
     ("gene's value", [strategy(parameters={"stop_loss": 0.9})], {}, "strategies[0].parameters", "stop_loss is 0.9"),
     ("plain parameter", [strategy(type="momentum", parameters={"loopback": 9})], {}, "parameters", "mean lookback"),

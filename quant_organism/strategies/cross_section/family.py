@@ -15,6 +15,7 @@ from quant_organism.strategies.cross_section.history import (
     BETA_HOURS,
     LIQUIDITY_HOURS,
     VOLATILITY_HOURS,
+    CrossSectionBars,
     CrossSectionView,
     Summed,
 )
@@ -179,6 +180,12 @@ class CrossSectionFamily(StrategyFamily):
         )
         sigma, beta = view.volatility(VOLATILITY_HOURS), view.beta()
         return book_weights(self.scores(view, genes), eligible, sigma, beta, received, weighing)
+
+    def wanted(self, bars: CrossSectionBars, genes: Genes, bar_hours: float) -> Floats:
+        """Return what is wanted of each asset at each close, as last decided and 0 before, shape (T, N)."""
+        decided = np.flatnonzero(self.decides(genes, bars.numbers, bar_hours))
+        weights = np.vstack([np.zeros((1, bars.ends.shape[1])), self.weights(bars.view(decided), genes).T])
+        return weights[np.searchsorted(decided, np.arange(bars.numbers.size), side="right")]
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name no indicator: a cross-section reads all assets at once."""

@@ -70,6 +70,11 @@ def ranking_family_names() -> tuple[str, ...]:
     return tuple(_RANKING)
 
 
+def configurable_families() -> tuple[str, ...]:
+    """Return the names of the families whose genes alone make a strategy, sorted: all but hand-written conditions."""
+    return tuple(name for name in sorted(_KNOWN) if name != conditions.FAMILY.name)
+
+
 def evolving_families() -> tuple[str, ...]:
     """Return the names of the families that take part in evolution unless others are chosen, sorted."""
     return tuple(name for name in sorted(_KNOWN) if _KNOWN[name].evolves)

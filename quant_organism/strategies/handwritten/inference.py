@@ -11,7 +11,7 @@ from quant_organism.strategies.conditions import fields
 from quant_organism.strategies.conditions.configured import PLAIN_TYPES, read_configured
 from quant_organism.strategies.conditions.document import read_document, split_stops
 from quant_organism.strategies.conditions.rules import document_rules
-from quant_organism.strategies.families import family_names, get_family
+from quant_organism.strategies.families import configurable_families, get_family
 from quant_organism.strategies.genome import Genome, gene_arrays
 from quant_organism.strategies.indicators.indicator import unpair
 from quant_organism.strategies.operators import default_genome
@@ -83,10 +83,8 @@ def configured(type: str, parameters: Mapping[str, Any] | None = None) -> Genome
     if type in PLAIN_TYPES:
         plain = read_configured(type, given)
         return Genome(_CONDITIONS, {**default_genome(_CONDITIONS).genes, "document": plain.structure})
-    if type not in family_names() or type == _CONDITIONS:
-        known = [*PLAIN_TYPES, *(name for name in family_names() if name != _CONDITIONS)]
-        raise InputError(
-            f"unknown type {fields.shown(type)}", where="type", remedy=f"types are {', '.join(sorted(known))}"
-        )
+    if type not in configurable_families():
+        known = sorted([*PLAIN_TYPES, *configurable_families()])
+        raise InputError(f"unknown type {fields.shown(type)}", where="type", remedy=f"types are {', '.join(known)}")
     found = fields.mapping(given, "parameters", optional=[spec.name for spec in get_family(type).genes])
     return Genome(type, {**default_genome(type).genes, **found})

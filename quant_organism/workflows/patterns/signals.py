@@ -7,7 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.market import Panel, Span
-from quant_organism.strategies import Committee, IndicatorStore, signal
+from quant_organism.strategies import Committee, Genome, IndicatorStore, get_family, signal
+from quant_organism.strategies.cross_section.family import CrossSectionFamily
+from quant_organism.strategies.cross_section.history import CrossSectionBars
 from quant_organism.validation.replay import Replay, replay_committee
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.triple import periods_of
@@ -26,8 +28,8 @@ def signal_generation(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     panel, store = inputs.data.panel.window(0, span.stop), IndicatorStore(_STORE_BYTES)
     frames = [WorkflowSignalTable.empty()]
     for place, point in enumerate(points):
-        for asset, symbol in enumerate(panel.symbols):
-            wanted = _target(point.committee, panel, asset, store)[span.start :]
+        targets = _targets(point.committee, panel, store)[span.start :]
+        for symbol, wanted in zip(panel.symbols, targets.T, strict=True):
             changes = np.flatnonzero(np.diff(wanted, prepend=0.0))
             frames.append(
                 pl.DataFrame(
@@ -84,12 +86,23 @@ def signal_replay(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     return PhaseOutcome(result_rows(rows), strategies=len(points))
 
 
-def _target(committee: Committee, panel: Panel, asset: int, store: IndicatorStore) -> NDArray[np.float64]:
+def _targets(committee: Committee, panel: Panel, store: IndicatorStore) -> NDArray[np.float64]:
+    """Return what a committee wants of each asset at each close, shape (T, N)."""
+    wanted = np.zeros(panel.valid.shape)
+    for member in committee.members:
+        family = get_family(member.genome.family)
+        if isinstance(family, CrossSectionFamily):
+            order = sorted(range(panel.n_assets), key=panel.symbols.__getitem__)
+            held = family.wanted(CrossSectionBars.of(panel), member.genome.genes, panel.interval.hours)
+            wanted[:, order] += member.weight * held
+            continue
+        for asset, symbol in enumerate(panel.symbols):
+            if not member.assets or symbol in member.assets:
+                wanted[:, asset] += member.weight * _target(member.genome, panel, asset, store)
+    return wanted
+
+
+def _target(genome: Genome, panel: Panel, asset: int, store: IndicatorStore) -> NDArray[np.float64]:
     columns = {name: np.where(panel.valid[:, asset], getattr(panel, name)[:, asset], np.nan) for name in _COLUMNS}
     numbers = panel.times // panel.interval.milliseconds
-    wanted = np.zeros(panel.n_bars)
-    for member in committee.members:
-        if not member.assets or panel.symbols[asset] in member.assets:
-            own = signal(member.genome, columns, bar_hours=panel.interval.hours, numbers=numbers, store=store)
-            wanted += member.weight * own
-    return wanted
+    return signal(genome, columns, bar_hours=panel.interval.hours, numbers=numbers, store=store)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import Genome, default_genome, evolving_families, get_family, signal
+from quant_organism.strategies import (
+    Genome,
+    default_genome,
+    evolving_families,
+    get_family,
+    ranking_family_names,
+    signal,
+)
 from quant_organism.strategies.handwritten import configured, infer
 from quant_organism_tests.strategies.conditions.documents import DOCUMENT, compare, simple
 from quant_organism_tests.strategies.scenarios import bars, noisy, runs
@@ -43,7 +50,7 @@ def test_needs(type: str, parameters: dict[str, Any], indicators: tuple[str, ...
     assert found.history == history
 
 
-@pytest.mark.parametrize("family", evolving_families())
+@pytest.mark.parametrize("family", [*evolving_families(), *ranking_family_names()])
 def test_a_family_needs_one_bar_more_than_its_warm_up(family: str) -> None:
     assert infer(family).history == get_family(family).warmup(default_genome(family).genes) + 1
 
