@@ -167,7 +167,7 @@ def test_a_family_that_ranks_is_tried_and_its_signals_are_its_weights(tmp_path: 
     weights = family.weights(CrossSectionBars.of(panel).view(rows), genes).T
     written = run.store.read(WorkflowSignalTable)
     assert set(written["symbol"]) == set(panel.symbols)
-    for row in written.iter_rows(named=True):
+    for row in written.with_columns(pl.col("timestamp").dt.epoch("ms")).iter_rows(named=True):
         decision = np.searchsorted(panel.times[rows], row["timestamp"], side="right") - 1
         assert row["target"] == weights[decision, sorted(panel.symbols).index(row["symbol"])]
 
