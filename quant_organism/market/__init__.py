@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from quant_organism.market.manifest import assess_candles, describe_panel, rebuild_panel
     from quant_organism.market.panel import Panel, build_panel
     from quant_organism.market.quality import summarise
+    from quant_organism.market.regimes import MODULES, RegimeModule, StoredRegimes, store_regimes
     from quant_organism.market.schema import (
         MS_PER_DAY,
         MS_PER_HOUR,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         FundingTable,
         LiveCandleTable,
         PanelTable,
+        RegimeTable,
         SentimentTable,
         SetAsideTable,
     )
@@ -48,6 +50,7 @@ __all__ = [
     "BY_INTERVAL",
     "LONGEST_HOLDING_HOURS",
     "MIN_DAYS",
+    "MODULES",
     "MS_PER_DAY",
     "MS_PER_HOUR",
     "TABLES",
@@ -70,10 +73,13 @@ __all__ = [
     "PanelTable",
     "Plant",
     "PlantFamily",
+    "RegimeModule",
+    "RegimeTable",
     "SentimentTable",
     "SetAsideTable",
     "Span",
     "Splits",
+    "StoredRegimes",
     "StoredTable",
     "Table",
     "WorldSource",
@@ -94,6 +100,7 @@ __all__ = [
     "read_sentiment",
     "rebuild_panel",
     "split",
+    "store_regimes",
     "summarise",
 ]
 
@@ -102,6 +109,7 @@ _HOMES = {
     "BY_INTERVAL": "table",
     "LONGEST_HOLDING_HOURS": "splits",
     "MIN_DAYS": "splits",
+    "MODULES": "regimes",
     "MS_PER_DAY": "schema",
     "MS_PER_HOUR": "schema",
     "TABLES": "tables",
@@ -124,10 +132,13 @@ _HOMES = {
     "PanelTable": "tables",
     "Plant": "world.spec",
     "PlantFamily": "world.spec",
+    "RegimeModule": "regimes",
+    "RegimeTable": "tables",
     "SentimentTable": "tables",
     "SetAsideTable": "tables",
     "Span": "splits",
     "Splits": "splits",
+    "StoredRegimes": "regimes",
     "StoredTable": "stored",
     "Table": "table",
     "WorldSource": "world.source",
@@ -148,6 +159,7 @@ _HOMES = {
     "read_sentiment": "sentiment",
     "rebuild_panel": "manifest",
     "split": "splits",
+    "store_regimes": "regimes",
     "summarise": "quality",
 }
 

@@ -57,6 +57,16 @@ class SentimentTable(Table, dataset="sentiment", partitions=BY_MARKET, written_b
     fear_greed = Column(pl.Float64(), "0 is fear, 100 is greed", unit="points")
 
 
+class RegimeTable(Table, dataset="market_regime", partitions=BY_INTERVAL, written_by="market_regime"):
+    """One factor of the market on a day, told by that day and those before it alone."""
+
+    module = Column(pl.String(), "the factor: volatility, trend, correlation, volume, dominance or mood", key=True)
+    label = Column(pl.String(), "what it was, such as `calm` or `turbulent`; it leaves a band before it changes")
+    value = Column(pl.Float64(), "its number, as docs/regimes.md says for each factor")
+    days = Column(pl.Int64(), "days in a row with this label, this one included", unit="days")
+    module_version = Column(pl.Int64(), "goes up with every change of what the module means")
+
+
 class SetAsideTable(Table, dataset="set_aside", partitions=BY_MARKET, written_by="quant-organism data import --repair"):
     """One input row that was not usable; those without a readable date lie under 1970-01-01."""
 
@@ -133,6 +143,7 @@ TABLES: Final[tuple[type[Table], ...]] = (
     LiveCandleTable,
     FundingTable,
     SentimentTable,
+    RegimeTable,
     SetAsideTable,
     CandleQualityTable,
     PanelTable,

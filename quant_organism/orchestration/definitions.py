@@ -7,7 +7,7 @@ import dagster as dg
 from quant_organism.cycle import Panels, Progress
 from quant_organism.orchestration.assets.deployment import deployed_configs, documents_of_survivors
 from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
-from quant_organism.orchestration.assets.market import market_data, panel_of_the_day
+from quant_organism.orchestration.assets.market import market_data, market_regime, panel_of_the_day
 from quant_organism.orchestration.assets.operations import cycle_report, evidence_days, tear_sheets_of_survivors
 from quant_organism.orchestration.assets.replay import replays_of_the_day, testnet_validation
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
@@ -53,6 +53,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             with_columns(
                 [
                     market_data,
+                    market_regime,
                     panel_of_the_day,
                     edge_pretest,
                     search_of_the_day,

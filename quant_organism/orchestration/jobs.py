@@ -41,7 +41,7 @@ nightly_evolution = dg.define_asset_job(
 JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_evolution]
 
 
-MARKS: Final = ("candles", "funding", "sentiment", "evidence_days")
+MARKS: Final = ("candles", "funding", "sentiment", "market_regime", "evidence_days")
 """What every night makes; the cycle that opens unseen days and bears strategies is made in a week's first alone."""
 
 

@@ -31,6 +31,8 @@ class DecidingAccount:
         Risk scale, and the equity that sizes are shares of.
     data_age_ms
         How long after the close its bar had come.
+    regime
+        Of the market, as it was known at the close; empty where it is not.
     """
 
     session: int
@@ -39,6 +41,7 @@ class DecidingAccount:
     scale: float
     base_usd: float
     data_age_ms: int
+    regime: str
 
 
 def decide(
@@ -140,7 +143,7 @@ def _decisions(
             reference_price=price,
             stop_price=None if kind == "exit" else stop,
             take_profit_price=None if kind == "exit" else goal,
-            regime="",
+            regime=account.regime,
             risk_mode="",
             expires_ms=close.time + account.interval_ms,
             cloid="",

@@ -6,7 +6,7 @@ and booked by the same code and of which nothing is ever sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -62,6 +62,8 @@ class AccountLane:
         What decisions pass before they are planned.
     interval_ms
         Length of a bar.
+    regime
+        Says of which kind the market is at a close; empty where it is not known.
     strategies
         By identity.
     granted
@@ -83,6 +85,7 @@ class AccountLane:
     execution: Execution
     pipeline: Pipeline
     interval_ms: int
+    regime: Callable[[int], str]
     strategies: dict[str, Followed] = field(default_factory=dict)
     granted: dict[LegKey, float] = field(default_factory=dict)
     withheld: dict[LegKey, tuple[float, float]] = field(default_factory=dict)
@@ -151,6 +154,7 @@ class AccountLane:
                 self.account.risk.scale,
                 (self.account.risk.base or self.account.equity()) / 1e6,
                 max(received_ms - time, 0),
+                self.regime(time),
             ),
         )
         cooling, verdicts = self._cooling(decisions)

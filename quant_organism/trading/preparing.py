@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs
 from quant_organism.backtest.account import TradedAsset
 from quant_organism.deployment import StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError
-from quant_organism.market import CandleTable, Interval, Lake, SentimentTable
+from quant_organism.market import CandleTable, Interval, Lake, SentimentTable, StoredRegimes
 from quant_organism.market.ingest import ingest
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.sentiment import align_sentiment
@@ -157,6 +157,7 @@ def prepare_replay(
             ]
         ),
         pipeline=Pipeline if is_plain else pipeline,
+        regime=StoredRegimes(lake, market, interval),
     )
     return PreparedReplay(spec=spec, panel=panel, start=start)
 
@@ -256,6 +257,7 @@ def prepare_live(
             ]
         ),
         keeps_bars=True,
+        regime=StoredRegimes(lake, market, interval),
         execution=None if account is None else account.execution,
     )
     begun = resumable(ledger, spec)

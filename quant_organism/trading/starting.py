@@ -80,6 +80,8 @@ class SessionSpec:
         Makes what decisions pass; none: everything passes.
     keeps_bars
         As in `Trader`.
+    regime
+        Says of which kind the market is at a close, for the decisions' records; empty where it is not known.
     """
 
     mode: Mode
@@ -97,6 +99,7 @@ class SessionSpec:
     execution: Execution | None = None
     pipeline: Callable[[], Pipeline] = Pipeline
     keeps_bars: bool = False
+    regime: Callable[[int], str] = lambda close_ms: ""
     models: FittedModels = field(default_factory=FittedModels)
 
     @property
@@ -270,10 +273,10 @@ def _trader(ledger: TraderLedger, spec: SessionSpec, session: LedgerSession, acc
             {name: spec.assets[name] for name in strategy.symbols},
             spec.capital_micro,
         )
-        return AccountLane(session, "shadow", book, modelled, Pipeline(), spec.interval.milliseconds)
+        return AccountLane(session, "shadow", book, modelled, Pipeline(), spec.interval.milliseconds, spec.regime)
 
     main = AccountLane(
-        session, "trades", account, spec.execution or modelled, spec.pipeline(), spec.interval.milliseconds
+        session, "trades", account, spec.execution or modelled, spec.pipeline(), spec.interval.milliseconds, spec.regime
     )
     return Trader(
         ledger,

@@ -49,7 +49,7 @@ def test_poor_data_stop_the_cycle_before_the_search_and_say_why(gappy: Workshop,
     with copy_of(gappy, tmp_path) as workshop:
         result = workshop.cycle()
         assert not result.success
-        assert materialized(result) == {"market_panel", "candle_quality", "cycles", "evidence_days"}
+        assert materialized(result) == {"market_panel", "candle_quality", "cycles", "market_regime", "evidence_days"}
         assert "SIM-ONE scores 86.11%, below 95%" in failed_checks(result)["data_quality"]
         assert "gap 400" in failed_checks(result)["data_quality"]
 

@@ -21,6 +21,7 @@ SURVIVED = {"market_panel", "candidates", "validated_strategies", "validation_ve
 GRAPH = {
     **{name: ("market", set()) for name in MARKET},
     **dict.fromkeys(("market_panel", "candle_quality"), ("market", MARKET)),
+    "market_regime": ("market", {"candles", "sentiment"}),
     "edge_pretest": ("validation", {"market_panel"}),
     "evolved_population": ("evolution", SEARCHED),
     "search_progress": ("evolution", SEARCHED),
@@ -99,7 +100,7 @@ def test_every_asset_but_the_report_shows_the_columns_of_its_table_and_those_of_
         shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
         assert [column.name for column in shown.columns] == table_named(name).schema.names()
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "as_described"}
-    assert checked == made - {"candles", "funding", "sentiment", "evidence_days"}
+    assert checked == made - {"candles", "funding", "sentiment", "market_regime", "evidence_days"}
 
 
 def test_every_asset_and_check_has_the_days_of_the_market_and_no_others(tmp_path: Path) -> None:

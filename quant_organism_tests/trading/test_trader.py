@@ -60,7 +60,7 @@ def compared(trader: Trader, path: Path, session: SessionSpec, panel: Panel, nam
 @pytest.fixture(scope="module")
 def session(panel: Panel) -> SessionSpec:
     watched = strategy(("donchian_breakout",))
-    return spec(panel, [(strategy(), "trades"), (watched, "shadow")])
+    return spec(panel, [(strategy(), "trades"), (watched, "shadow")], regime="known at {}".format)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,7 @@ def test_every_step_stands_in_the_ledger(whole: tuple[Trader, Path], panel: Pane
     assert len(plans) == 15 * 24 + 1
     decisions = reader.read(TradeDecision, role="trades")
     assert {decision.kind for decision in decisions} == {"enter", "exit", "adjust"}
+    assert all(decision.regime == f"known at {decision.close_ms}" for decision in decisions)
     assert all(decision.is_allowed for decision in decisions)
     assert len({decision.decision_id for decision in decisions}) == len(decisions)
     signals = reader.read(StrategySignal)

@@ -17,6 +17,7 @@ from quant_organism.market import (
     PanelTable,
     SentimentTable,
     Table,
+    store_regimes,
     summarise,
 )
 from quant_organism.market.ingest import IngestReport, ingest
@@ -147,6 +148,20 @@ def panel_of_the_day(
     cycle = begin_cycle(made, context.partition_key, market, lake, search, significance)
     frames = {PanelTable: manifest, CandleQualityTable: made.quality, CycleTable: cycle.record}
     yield from outputs_of(frames, {PanelTable: shown})
+
+
+@dg.asset(group_name=_GROUP, partitions_def=DAILY, deps=["candles", "sentiment"], kinds={"numpy", "parquet"})
+@plainly
+def market_regime(
+    context: dg.AssetExecutionContext, market: MarketResource, lake: LakeResource
+) -> dg.MaterializeResult[None]:
+    """What kind of day it was: volatility, trend, correlation, volume, dominance, mood, told without what followed.
+
+    One row per factor that is known; earlier days of the lake that have none are made with it.
+    """
+    day = date.fromisoformat(context.partition_key)
+    told = store_regimes(lake.open(), market.id, market.bars, day)
+    return dg.MaterializeResult(metadata={"regime": table(told.filter(pl.col("date") == day).drop("date"))})
 
 
 def _count_rows(
