@@ -10,6 +10,7 @@ from quant_organism import __version__
 from quant_organism.cli import (
     archive,
     audit,
+    backup,
     data,
     evolve,
     exchange,
@@ -60,6 +61,8 @@ app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)
 app.command("doctor", cls=with_settings("data_dir"))(ui.doctor)
+app.command("backup", cls=with_settings("data_dir"))(backup.backup)
+app.command("restore", cls=with_settings("data_dir"))(backup.restore)
 
 
 def _show_version(wanted: bool) -> None:

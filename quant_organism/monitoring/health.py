@@ -151,8 +151,8 @@ def _databases(folder: Path) -> Finding:
         damaged or (f"whole: {len(paths)}" if paths else "none yet"),
         not damaged,
         "broken",
-        "keep what is damaged, and bring it back from a backup: what the venue did since is asked of it by the next "
-        "session of: quant-organism trade",
+        "keep what is damaged, and bring it back from a backup (quant-organism restore): what the venue did since is "
+        "asked of it by the next session of: quant-organism trade",
     )
 
 

@@ -7,6 +7,7 @@ Nothing here knows what is in the files.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quant_organism.resilience.backup import Backup, back_up, restore
     from quant_organism.resilience.databases import copy_database, damage_of, is_database
     from quant_organism.resilience.files import (
         abandoned_files,
@@ -20,28 +21,34 @@ if TYPE_CHECKING:
     from quant_organism.resilience.locks import alone_in
 
 __all__ = [
+    "Backup",
     "abandoned_files",
     "alone_in",
+    "back_up",
     "copy_database",
     "damage_of",
     "flush_folders",
     "is_database",
     "remove_files",
     "replace_files",
+    "restore",
     "storage_error",
     "write_file",
     "write_files",
 ]
 
 _HOMES = {
+    "Backup": "backup",
     "abandoned_files": "files",
     "alone_in": "locks",
+    "back_up": "backup",
     "copy_database": "databases",
     "damage_of": "databases",
     "flush_folders": "files",
     "is_database": "databases",
     "remove_files": "files",
     "replace_files": "files",
+    "restore": "backup",
     "storage_error": "files",
     "write_file": "files",
     "write_files": "files",

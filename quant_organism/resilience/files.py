@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from quant_organism.errors import StorageError
 
 _PREFIX: Final = ".writing-"
 _STAGED: Final = ".tmp"
+
+PASSING: Final = re.compile(rf"{re.escape(_PREFIX)}.*|\..*{re.escape(_STAGED)}|.*\.lock", re.DOTALL)
+"""Names of what comes and goes in a folder: locks, and files that are being written."""
 
 _REMEDIES: Final = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose another folder"),

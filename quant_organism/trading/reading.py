@@ -27,6 +27,7 @@ from quant_organism.trading.records import (
     LedgerSession,
     LedgerSessionEnd,
 )
+from quant_organism.trading.store import is_newer
 
 R = TypeVar("R", bound=LedgerRecord)
 MICRO_USD: Final = 1_000_000
@@ -124,15 +125,19 @@ class LedgerReader:
         if not has_tables:  # it is just being made
             self._db.close()
             raise _nothing_yet(path)
-        if facts.get("kind") != "trader" or facts.get("schema_version") != str(SCHEMA_VERSION):
+        known = {"kind": "trader", "schema_version": str(SCHEMA_VERSION)}
+        if any(facts.get(name) != value for name, value in known.items()):
             self._db.close()
-            is_older = facts.get("kind") == "trader" and facts.get("schema_version") in UPGRADES
+            remedy = "read it with the program that wrote it"
+            if facts.get("kind") == "trader" and facts.get("schema_version") in UPGRADES:
+                remedy = "the next session of `quant-organism trade` brings it up to date"
             raise IntegrityError(
-                f"it holds {facts}, expected a trader's ledger of version {SCHEMA_VERSION}",
+                f"it was written by a newer version of quant-organism (schema version {facts['schema_version']}, this "
+                f"one reads {SCHEMA_VERSION})"
+                if is_newer(facts, known)
+                else f"it holds {facts}, expected a trader's ledger of version {SCHEMA_VERSION}",
                 where=str(path),
-                remedy="the next session of `quant-organism trade` brings it up to date"
-                if is_older
-                else "read it with the program that wrote it",
+                remedy=remedy,
             )
 
     def close(self) -> None:

@@ -249,6 +249,13 @@ class Store:
             raise
         if any(facts.get(name) != value for name, value in self._facts.items()):
             db.close()
+            if is_newer(facts, self._facts):
+                raise IntegrityError(
+                    f"this {self._kind} was written by a newer version of quant-organism (schema version "
+                    f"{facts[_VERSION]}, this one reads up to {self._facts[_VERSION]}); nothing was changed",
+                    where=str(self.path),
+                    remedy="use the newer version, or restore a backup from before it",
+                )
             said = {name: facts.get(name) for name in self._facts}
             raise IntegrityError(f"it holds {said}, not {self._facts}", where=str(self.path), remedy="name another one")
         return db
@@ -277,6 +284,13 @@ class Store:
 
 
 _ONLY_EXITS: Final = "free some space; until then orders that only reduce, cancels and flattening are possible"
+
+
+def is_newer(facts: Mapping[str, str], known: Mapping[str, str]) -> bool:
+    """Tell whether the facts of a file are those of a later schema version than the known ones, and the same else."""
+    found, mine = facts.get(_VERSION, ""), known[_VERSION]
+    same = all(facts.get(name) == value for name, value in known.items() if name != _VERSION)
+    return same and found.isdecimal() and int(found) > int(mine)
 
 
 def _facts_of(db: sqlite3.Connection) -> dict[str, str]:

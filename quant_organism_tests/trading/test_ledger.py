@@ -201,6 +201,19 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_its_trader_and_n
     reader.close()
 
 
+def test_a_ledger_of_a_newer_version_is_refused_by_name_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    TraderLedger(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE facts SET value = '99' WHERE name = 'schema_version'")
+    before = path.read_bytes()
+    for opened in (TraderLedger, LedgerReader):
+        with pytest.raises(IntegrityError, match=r"newer version of quant-organism .schema version 99") as refused:
+            opened(path)
+        assert refused.value.where == str(path)
+    assert path.read_bytes() == before
+
+
 def test_replays_have_a_ledger_of_their_own(tmp_path: Path) -> None:
     assert ledger_path(tmp_path, "replay") != ledger_path(tmp_path, "paper") == ledger_path(tmp_path, "mainnet")
 
