@@ -12,7 +12,7 @@ from quant_organism.cli.output import print_json, print_table, progress_bars
 if TYPE_CHECKING:
     import datetime as dt
 
-    from quant_organism.judge import CallableSpec, DocumentSpec, JudgedPage, ProposalsSpec
+    from quant_organism.judge import CallableSpec, DocumentSpec, FreqtradeSpec, JudgedPage, ProposalsSpec
 
 SETTINGS: Final = ("data_dir", "market", "threads")
 
@@ -21,11 +21,13 @@ def judge(
     context: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(help="YAML file (docs/judge.md), Python file with a callable, or a shipped example."),
+        typer.Argument(
+            help="YAML file (docs/judge.md), Python file with a callable or of freqtrade, or a shipped example."
+        ),
     ],
     date: options.CycleDay = None,
     trusted: Annotated[
-        bool, typer.Option("--trusted", help="Run a callable without walls, with all that you may do yourself.")
+        bool, typer.Option("--trusted", help="Run a Python file without walls, with all that you may do yourself.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -55,19 +57,19 @@ def judge(
 
 def _heard(
     said: options.Said,
-    spec: "CallableSpec | DocumentSpec | ProposalsSpec",
+    spec: "CallableSpec | FreqtradeSpec | DocumentSpec | ProposalsSpec",
     folder: Path,
     day: "dt.date | None",
     *,
     trusted: bool,
 ) -> "JudgedPage":
-    from quant_organism.judge import CallableSpec, Court, ProposalsSpec, ended_assets, judge_strategy
+    from quant_organism.judge import Court, DocumentSpec, ProposalsSpec, ended_assets, judge_strategy
 
     proposer = strategy = None
     if isinstance(spec, ProposalsSpec):
         proposer = spec.proposer(folder)
     else:
-        strategy = spec.strategy(folder, trusted=trusted) if isinstance(spec, CallableSpec) else spec.strategy(folder)
+        strategy = spec.strategy(folder) if isinstance(spec, DocumentSpec) else spec.strategy(folder, trusted=trusted)
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")

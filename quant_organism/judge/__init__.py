@@ -1,4 +1,4 @@
-"""Strategies made elsewhere before the same court: tables of trials, callables, searches, documents.
+"""Strategies made elsewhere before the same court: tables of trials, callables, freqtrade files, searches, documents.
 
 What a gate measures belongs to `validation`, what an account trades to `backtest`; nothing here is bred.
 """
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from quant_organism.judge.parameters import trials_of
     from quant_organism.judge.proof import ended_assets
     from quant_organism.judge.sandbox import SandboxLimits, StrategySource
-    from quant_organism.judge.spec import CallableSpec, DocumentSpec, JudgeSpec, ProposalsSpec, TableSpec, load_spec
+    from quant_organism.judge.spec import (
+        CallableSpec,
+        DocumentSpec,
+        FreqtradeSpec,
+        JudgeSpec,
+        ProposalsSpec,
+        TableSpec,
+        load_spec,
+    )
     from quant_organism.judge.trial_table import TrialReturns, judge_trials
 
 __all__ = [
@@ -22,6 +30,7 @@ __all__ = [
     "Court",
     "DocumentSpec",
     "DocumentStrategy",
+    "FreqtradeSpec",
     "JudgeSpec",
     "JudgedPage",
     "ProposalsSpec",
@@ -42,6 +51,7 @@ _HOMES = {
     "Court": "court",
     "DocumentSpec": "spec",
     "DocumentStrategy": "outside",
+    "FreqtradeSpec": "spec",
     "JudgeSpec": "spec",
     "JudgedPage": "page",
     "ProposalsSpec": "spec",

@@ -1,8 +1,8 @@
 """Run as a program, shut in: load the strategy's file, and answer calls with targets. It needs NumPy and no more.
 
 Frames are a letter, a length of eight bytes, and so many bytes. In come panels (`P`, an npz of plain arrays) and calls
-(`C`, parameters as JSON); out go `R` once the strategy is loaded, targets (`T`, float64 of shape (T, N) as they lie)
-and errors (`E`, JSON).
+(`C`, parameters as JSON); out go `R` once the strategy is loaded, with the rules that it declares as JSON, answers
+(`T`, float64 of shape (T, N) as they lie: targets, or the signals of a freqtrade file) and errors (`E`, JSON).
 """
 
 from __future__ import annotations
@@ -115,14 +115,28 @@ def describe(error: BaseException, own: str) -> bytes:
     return json.dumps(document).encode()
 
 
-def main(own: str, function: str) -> None:
-    """Load the strategy and answer until nobody asks any more."""
+def stand_in() -> Any:
+    """Return what takes the place of freqtrade, as it lies beside this file."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "freqtrade_stand_in.py")
+    spec = importlib.util.spec_from_file_location("freqtrade_stand_in", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.install()
+    return module
+
+
+def main(own: str, form: str, name: str) -> None:
+    """Load the strategy, a function or a class of freqtrade by its name, and answer until nobody asks any more."""
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     # Whatever a strategy prints goes where errors go, and cannot be taken for a reply.
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    freqtrade = stand_in() if form == "freqtrade" else None
     refuse_files(own)
+    rules: dict[str, Any] = {}
     try:
         spec = importlib.util.spec_from_file_location("strategy", own)
         assert spec is not None
@@ -130,13 +144,17 @@ def main(own: str, function: str) -> None:
         module = importlib.util.module_from_spec(spec)
         sys.modules["strategy"] = module
         spec.loader.exec_module(module)
-        strategy = getattr(module, function, None)
-        if not builtins.callable(strategy):
-            raise AttributeError(f"no function {function}(panel) in the file")
+        if freqtrade is not None:
+            strategy, rules = freqtrade.adopt(module, name)
+        else:
+            strategy = getattr(module, name, None)
+            if not builtins.callable(strategy):
+                raise AttributeError(f"no function {name}(panel) in the file")
+        declared = json.dumps(rules, default=float).encode()
     except BaseException as error:
         write(replies, b"E", describe(error, own))
         return
-    write(replies, b"R", b"")
+    write(replies, b"R", declared)
     view: MarketView | None = None
     while True:
         letter, content = read(requests)
@@ -149,12 +167,13 @@ def main(own: str, function: str) -> None:
         try:
             assert view is not None
             shape = view.close.shape  # type: ignore[attr-defined]
-            targets = targets_of(strategy(view, **json.loads(content)), shape)
+            answer = strategy(view, **json.loads(content))
+            content = (targets_of(answer, shape) if freqtrade is None else answer).tobytes()
         except BaseException as error:
             write(replies, b"E", describe(error, own))
         else:
-            write(replies, b"T", targets.tobytes())
+            write(replies, b"T", content)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], sys.argv[3])

@@ -121,10 +121,11 @@ def shut_in(root: str, shown: dict[str, str], machine: Machine) -> None:
             file.write(text)
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", root, "tmpfs", NOSUID | NODEV, "size=4m,mode=0755")
-    for source, target in sorted(shown.items(), key=lambda entry: entry[1]):
-        show(source, root + target)
+    # What is shown may lie under /tmp itself: a checkout there, with its interpreter.
     os.makedirs(f"{root}/tmp")
     mount("tmpfs", f"{root}/tmp", "tmpfs", NOSUID | NODEV, "size=16m,mode=0700,nr_inodes=1024")
+    for source, target in sorted(shown.items(), key=lambda entry: entry[1]):
+        show(source, root + target)
     seal(root, recursive=False)
     os.chdir(root)
     checked(_C.syscall(ctypes.c_long(machine.pivot_root), b".", b"."), "pivot_root")

@@ -34,9 +34,9 @@ from quant_organism.judge.luck import LEAST, among_searches, luck_of
 from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
 from quant_organism.judge.page import JudgedPage, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
-from quant_organism.judge.positions import annual_sharpe, follow, restrained
+from quant_organism.judge.positions import annual_sharpe, restrained
 from quant_organism.judge.proof import GATES as CHEATS
-from quant_organism.judge.proof import Proof, prove, survivors
+from quant_organism.judge.proof import Proof, prove, sides_of, survivors
 from quant_organism.judge.sandbox import ForbiddenFile
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
@@ -115,7 +115,7 @@ def _caught(strategy: Strategy, caught: ForbiddenFile) -> JudgedPage:
         overturned_at=1,
         verdicts=(verdict,),
         decisive=CHEATS,
-        unsaid={"everything_else": "it was not let near the file, so that it has no targets"},
+        unsaid={"everything_else": "it was not let near the file, so that it gave no answer"},
     )
 
 
@@ -189,9 +189,11 @@ class _Hearing:
         return [*gates, "holdout_mean", "account", "decision"] if unseen else gates
 
     def _with_universe(self, proof: Proof) -> list[Verdict]:
-        if proof.targets is None or not self.court.left_out:
+        assert isinstance(self.strategy, CallableStrategy)
+        if proof.answer is None or not self.court.left_out:
             return list(proof.verdicts)
-        universe = survivors(proof.targets, self.court.seen, self.court.left_out)
+        sides = sides_of(self.strategy.source, proof.answer)
+        universe = survivors(sides, self.court.seen, self.court.left_out)
         return [universe if verdict.gate == universe.gate else verdict for verdict in proof.verdicts]
 
     def _declared(self) -> Verdict:
@@ -269,8 +271,8 @@ class _Hearing:
         court.progress("Shakes", 0, 1, "costs, delays, noise")
         if isinstance(self.strategy, CallableStrategy):
             assert proof is not None
-            assert proof.targets is not None
-            made = self.strategy.shaken(court.seen, proof.targets, self.chosen, court.costs, court.seed)
+            assert proof.answer is not None
+            made = self.strategy.shaken(court.seen, proof.answer, self.chosen, court.costs, court.seed)
         else:
             made = self.strategy.shaken(self.chosen, court.seen, court.costs, court.seed)
         court.progress("Shakes", 1, 1, "costs, delays, noise")
@@ -297,9 +299,9 @@ class _Hearing:
             if not proof.is_clean:
                 kept = [verdict for verdict in self.verdicts if verdict.gate not in CHEATS]
                 self.verdicts = [*self._with_universe(proof), *kept]
-            if proof.targets is None or not proof.is_clean:
+            if proof.answer is None or not proof.is_clean:
                 return
-            whole = follow(proof.targets, panel, court.costs, strategy=self.strategy.name)
+            whole = self.strategy.window(proof.answer, panel, court.costs)
             window = restrained(whole, panel, unseen.start, unseen.stop)
         else:
             window = self.strategy.window(self.chosen, panel, court.costs, unseen.start, unseen.stop)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from quant_organism.evolution.proposals import positions_digest
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
 from quant_organism.judge.sandbox import StrategyProcess, StrategySource
+from quant_organism.judge.trade_rules import TradeRules
 from quant_organism.market import Panel, Span
 from quant_organism.strategies import Committee, Genome
 from quant_organism.validation import NotRun, Shake, Subject
@@ -76,7 +78,7 @@ class Attempts:
 
 @dataclass(frozen=True)
 class CallableStrategy:
-    """A callable, with the parameters that are tried on a panel; the best of them is put forward.
+    """A callable or a freqtrade file, with the parameters that are tried on a panel; the best is put forward.
 
     Parameters
     ----------
@@ -91,7 +93,19 @@ class CallableStrategy:
     name: str
     source: StrategySource
     trials: tuple[Parameters, ...]
-    kind: str = "callable"
+
+    @property
+    def kind(self) -> str:
+        """What it was handed in as."""
+        return self.source.form
+
+    @cached_property
+    def rules(self) -> TradeRules | None:
+        """What the class of a freqtrade file declares about its exits; none of a callable."""
+        if self.source.form == "callable":
+            return None
+        with StrategyProcess(self.source) as process:
+            return TradeRules.of(process.declared, where=str(self.source.path))
 
     @property
     def identity(self) -> str:
@@ -119,7 +133,7 @@ class CallableStrategy:
         with StrategyProcess(self.source) as process:
             process.show(panel)
             for trial in self.trials:
-                window = follow(process.targets(trial), panel, costs, strategy=self.name)
+                window = self.window(process.answer(trial), panel, costs)
                 daily.append(daily_returns(window, panel, 0, panel.n_bars))
                 changes = np.diff(window.units, axis=0)
                 turnover.append(_turnover(changes, panel))
@@ -133,40 +147,37 @@ class CallableStrategy:
         """Return the best Sharpe ratio of all trials on a panel."""
         return float(self.attempts(panel, costs).sharpes.max())
 
-    def targets(self, panel: Panel, parameters: Parameters) -> Floats:
-        """Return the targets of one trial on a panel, float64 (T, N)."""
-        with StrategyProcess(self.source) as process:
-            process.show(panel)
-            return process.targets(parameters)
+    def window(self, answer: Floats, panel: Panel, costs: Costs) -> VirtualWindow:
+        """Return what it holds over a panel, by its answer there, float64 (T, N)."""
+        wanted = answer if self.rules is None else self.rules.trades(answer, panel, costs)
+        return follow(wanted, panel, costs, strategy=self.name)
 
     def shaken(
-        self, panel: Panel, targets: Floats, parameters: Parameters, costs: Costs, seed: int
+        self, panel: Panel, answer: Floats, parameters: Parameters, costs: Costs, seed: int
     ) -> dict[str, Shakes | NotRun]:
         """Return what one trial earns on a panel under each change, by the gate that asks.
 
         Parameters
         ----------
-        panel, targets
-            The days that were seen, and the targets on them, float64 (T, N).
+        panel, answer
+            The days that were seen, and its answer on them, float64 (T, N).
         parameters, costs, seed
             The trial, what trading costs, and the seed of the noise.
         """
         bars = panel.n_bars
 
-        def earned(wanted: Floats, market: Panel = panel, charged: Costs = costs) -> float:
-            return annual_sharpe(
-                daily_returns(follow(wanted, market, charged, strategy=self.name), market, 0, market.n_bars)
-            )
+        def earned(said: Floats, market: Panel = panel, charged: Costs = costs) -> float:
+            return annual_sharpe(daily_returns(self.window(said, market, charged), market, 0, market.n_bars))
 
-        late = np.concatenate([np.zeros((LATE_BARS, panel.n_assets)), targets[:-LATE_BARS]])
+        late = np.concatenate([np.zeros((LATE_BARS, panel.n_assets)), answer[:-LATE_BARS]])
         found: dict[str, Shakes | NotRun] = {
-            "dearer_trading": {f"costs x {COST_FACTOR:g}": earned(targets, charged=dearer(costs, COST_FACTOR))},
+            "dearer_trading": {f"costs x {COST_FACTOR:g}": earned(answer, charged=dearer(costs, COST_FACTOR))},
             "late_execution": {f"{LATE_BARS} bar late": earned(late)},
         }
         if panel.n_assets > 1:
             left = {}
             for asset, symbol in enumerate(panel.symbols):
-                without = targets.copy()
+                without = answer.copy()
                 without[:, asset] = 0.0
                 left[f"without {symbol}"] = earned(without)
             found["asset_left_out"] = left
@@ -177,11 +188,11 @@ class CallableStrategy:
                 if shift:
                     cut = panel.window(shift, bars)
                     process.show(cut)
-                    later[f"{hours} h later"] = earned(process.targets(parameters), cut)
+                    later[f"{hours} h later"] = earned(process.answer(parameters), cut)
             for number in range(NOISY_MARKETS):
                 market = noisy(panel, np.random.default_rng([seed, number]))
                 process.show(market)
-                noise[f"noise {number}"] = earned(process.targets(parameters), market)
+                noise[f"noise {number}"] = earned(process.answer(parameters), market)
         return found | ({"later_start": later} if later else {}) | {"price_noise": noise}
 
 

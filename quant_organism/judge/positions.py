@@ -12,6 +12,7 @@ from quant_organism.backtest import Costs
 from quant_organism.backtest.account import VirtualWindow, compounded, day_starts, virtual_costs, window_restraints
 from quant_organism.errors import InputError
 from quant_organism.evolution import DAYS_A_YEAR
+from quant_organism.judge.trade_rules import Trades
 from quant_organism.market import Panel
 
 Floats = NDArray[np.float64]
@@ -23,17 +24,18 @@ ENDED_HOURS: Final = 24
 """An asset without a bar for so long at the panel's end is not traded any more."""
 
 
-def follow(targets: Floats, panel: Panel, costs: Costs, *, strategy: str) -> VirtualWindow:
-    """Return what targets hold over a panel.
+def follow(wanted: Floats | Trades, panel: Panel, costs: Costs, *, strategy: str) -> VirtualWindow:
+    """Return what targets, or trades with levels of their own, hold over a panel.
 
     A target of 1 is an N-th of the equity in the asset, N being all assets of the panel. It is turned into units at the
     close at which it changes, filled at the next open, and held until it changes again; in a gap what is held stays.
+    Where a level was reached within a bar, what is wanted at its close is decided anew.
     What holds an account back is left out (`restrained`): it takes longer than all else.
 
     Parameters
     ----------
-    targets
-        Wanted positions in [-1, 1], each decided at its bar's close, float64 (T, N).
+    wanted
+        Targets: positions in [-1, 1], each decided at its bar's close, float64 (T, N). Or trades.
     panel, costs
         The market and the costs of the virtual book; limits on volume are left to the account's own fills.
     strategy
@@ -45,14 +47,16 @@ def follow(targets: Floats, panel: Panel, costs: Costs, *, strategy: str) -> Vir
         Targets of another shape.
     """
     bars, assets = panel.valid.shape
+    none = np.full((bars, assets), np.nan)
+    trades = wanted if isinstance(wanted, Trades) else Trades(wanted, none, none, none)
+    targets = trades.targets
     if targets.shape != (bars, assets):
         raise InputError(f"targets have shape {targets.shape}, expected {(bars, assets)} (bars, assets)")
     order = sorted(range(assets), key=panel.symbols.__getitem__)
     units, gained = np.zeros((bars + 1, assets)), np.zeros(bars + 1)
     own = virtual_costs(costs)
-    rate = own.taker_fee + own.slippage_bps / 10_000.0
     for place, asset in enumerate(order):
-        held, earned = _followed(targets[:, asset], panel, asset, rate, charge_funding=own.charge_funding)
+        held, earned = _followed(trades, panel, asset, own)
         units[1:, place] = held
         gained[1:] += earned
     return VirtualWindow(
@@ -60,8 +64,8 @@ def follow(targets: Floats, panel: Panel, costs: Costs, *, strategy: str) -> Vir
         legs=tuple((strategy, MEMBER, panel.symbols[asset]) for asset in order),
         stopless=frozenset(),
         units=units,
-        stops=np.full((bars, assets), np.nan),
-        targets=np.full((bars, assets), np.nan),
+        stops=trades.stops[:, order],
+        targets=trades.limits[:, order],
         returns=gained[:, None],
         shares=np.ones((bars + 1, 1)),
     )
@@ -72,7 +76,7 @@ def restrained(window: VirtualWindow, panel: Panel, start: int, stop: int) -> Vi
     return replace(window.part(start, stop), restraints=window_restraints(panel, start, stop))
 
 
-def _followed(targets: Floats, panel: Panel, asset: int, rate: float, *, charge_funding: bool) -> tuple[Floats, Floats]:
+def _followed(trades: Trades, panel: Panel, asset: int, costs: Costs) -> tuple[Floats, Floats]:
     # Units after each close, and what each bar earned after costs, per unit of equity; both (T,).
     bars = panel.n_bars
     held, earned = np.zeros(bars), np.zeros(bars)
@@ -80,21 +84,28 @@ def _followed(targets: Floats, panel: Panel, asset: int, rate: float, *, charge_
     if rows.size == 0:
         return held, earned
     opens, close = panel.open[rows, asset], panel.close[rows, asset]
-    wanted = targets[rows].copy()
+    wanted, exits = trades.targets[rows, asset].copy(), trades.exits[rows, asset]
     if (bars - 1 - rows[-1]) * panel.interval.hours >= ENDED_HOURS:
         wanted[-1] = 0.0
-    changed = np.diff(wanted, prepend=0.0) != 0.0
+    left = np.isfinite(exits)
+    changed = (np.diff(wanted, prepend=0.0) != 0.0) | left
     latest = np.maximum.accumulate(np.where(changed, np.arange(rows.size), 0))
     units = wanted[latest] / (panel.n_assets * close[latest])
     before = np.concatenate([[0.0], units[:-1]])  # what was decided at the close before, filled at this open
-    older = np.concatenate([[0.0, 0.0], units[:-2]])[: rows.size]
+    kept = np.where(left, 0.0, before)  # what is still held at this close
+    older = np.concatenate([[0.0], kept[:-1]])
     last_close = np.concatenate([opens[:1], close[:-1]])
-    paid = panel.funding_paid[rows, asset] if charge_funding else 0.0
+    rate = costs.taker_fee + costs.slippage_bps / 10_000.0
+    # A target is a limit order; a stop is by market.
+    with np.errstate(invalid="ignore"):
+        at_limit = before * (exits - trades.stops[rows, asset]) > 0.0
+    leaving = np.where(at_limit, costs.maker_fee, rate) * np.nan_to_num(exits)
+    paid = panel.funding_paid[rows, asset] if costs.charge_funding else 0.0
     earned[rows] = (
-        before * (close - opens)
+        before * (np.where(left, exits, close) - opens)
         + older * (opens - last_close)
         - np.abs(before - older) * opens * rate
-        - before * close * paid
+        - np.where(left, np.abs(before) * leaving, kept * close * paid)
     )
     held[rows] = units
     gaps = np.maximum.accumulate(np.where(panel.valid[:, asset], np.arange(bars), -1))

@@ -13,6 +13,7 @@ from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import ENDED_HOURS
 from quant_organism.judge.sandbox import ForbiddenFile, StrategyProcess, StrategySource
 from quant_organism.market import MS_PER_DAY, Panel
+from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT
 from quant_organism.validation import Verdict
 from quant_organism.validation.verdict import at_most
 
@@ -21,7 +22,7 @@ CUTS: Final = 24
 third where it was most right."""
 
 TOLERANCE: Final = 1e-6
-"""Difference of two targets that is rounding."""
+"""Difference of two answers that is rounding."""
 
 CALENDAR_DAYS: Final = 28 * 365 + 7
 """Days after which days of the week, months and leap years come again."""
@@ -38,17 +39,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Proof:
-    """What a strategy was found to know, and the targets that it gave.
+    """What a strategy was found to know, and the answer that it gave.
 
     Attributes
     ----------
-    targets
-        For the whole panel, float64 (T, N); none where it was stopped.
+    answer
+        For the whole panel, targets or signals, float64 (T, N); none where it was stopped.
     verdicts
         `future_bar`, `whole_sample`, `future_file`, `survivor_universe`, `repeatable`.
     """
 
-    targets: Floats | None
+    answer: Floats | None
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -82,14 +83,15 @@ def prove(source: StrategySource, parameters: Parameters, panel: Panel, *, cuts:
     try:
         with StrategyProcess(source) as process:
             process.show(panel)
-            whole = process.targets(parameters)
-        places = cuts_of(panel, whole, cuts)
+            whole = process.answer(parameters)
+        sides = sides_of(source, whole)
+        places = cuts_of(panel, sides, cuts)
         distance = 0
         with StrategyProcess(source) as process:
             for cut in places:
                 process.show(panel.window(0, cut))
                 try:
-                    seen = process.targets(parameters)
+                    seen = process.answer(parameters)
                 except InputError as error:
                     what = f"on the first {cut:,} of {panel.n_bars:,} bars: {error.what}"
                     raise type(error)(what, where=error.where, remedy=error.remedy) from None
@@ -97,12 +99,12 @@ def prove(source: StrategySource, parameters: Parameters, panel: Panel, *, cuts:
                 if differing.size:
                     distance = max(distance, cut - int(differing[0]))
             process.show(panel)
-            again = process.targets(parameters)
+            again = process.answer(parameters)
         with StrategyProcess(source) as process:
             process.show(_elsewhere(panel, days=CALENDAR_DAYS))
-            earlier = process.targets(parameters)
+            earlier = process.answer(parameters)
             process.show(_elsewhere(panel, factor=PRICE_FACTOR))
-            scaled = process.targets(parameters)
+            scaled = process.answer(parameters)
     except ForbiddenFile as caught:
         return Proof(None, (_failed("future_file", f"it {caught.what}", 1),))
     near = max(_NEAR_BARS, int(_NEAR_SHARE * panel.n_bars))
@@ -129,9 +131,18 @@ def prove(source: StrategySource, parameters: Parameters, panel: Panel, *, cuts:
             panel.n_bars,
         ),
         _count("repeatable", repeated, f"asked again, it gave other targets for {repeated:,} bars", panel.n_bars),
-        survivors(whole, panel),
+        survivors(sides, panel),
     ]
     return Proof(whole, tuple(verdicts))
+
+
+def sides_of(source: StrategySource, answer: Floats) -> Floats:
+    """Return what an answer wants to hold, as far as its bars say it: of signals the side that each enters."""
+    if source.form == "callable":
+        return answer
+    signals = answer.astype(np.int64)
+    sides: Floats = (signals & ENTER_LONG != 0).astype(np.float64) - (signals & ENTER_SHORT != 0)
+    return sides
 
 
 def cuts_of(panel: Panel, targets: Floats, count: int) -> list[int]:

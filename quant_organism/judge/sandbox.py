@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,13 @@ from quant_organism.market import Panel
 
 Floats = NDArray[np.float64]
 
+Form = Literal["callable", "freqtrade"]
+"""How a file says what it wants: by a function of a panel, or by a class as freqtrade has it."""
+
 _HERE: Final = Path(__file__).parent
+_CHILD: Final = ("child.py", "freqtrade_stand_in.py")
 _START_SECONDS: Final = 120.0
+_SIGNALS: Final = np.arange(16)
 _LONGEST_ERROR: Final = 64 * 2**10
 _PIECE: Final = 2**20
 _LONGEST_SOURCE: Final = 2**20
@@ -56,14 +61,17 @@ class SandboxLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySource:
-    """A strategy's file and the function in it that is called.
+    """A strategy's file and what in it is called.
 
     Parameters
     ----------
     path
         The file.
     function
-        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets).
+        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets). Of a freqtrade file the name
+        of the class; empty: its only one.
+    form
+        How the file says what it wants.
     limits
         What it may use.
     trusted
@@ -72,6 +80,7 @@ class StrategySource:
 
     path: Path
     function: str = "signal"
+    form: Form = "callable"
     limits: SandboxLimits = SandboxLimits()
     trusted: bool = False
 
@@ -111,6 +120,11 @@ class StrategyProcess:
     ------
     InputError
         The kernel does not let it be shut in and it is not trusted, or its file cannot be loaded.
+
+    Attributes
+    ----------
+    declared
+        Rules that the class of a freqtrade file declares, by name.
     """
 
     def __init__(self, source: StrategySource) -> None:
@@ -126,15 +140,16 @@ class StrategyProcess:
         own.write_bytes(content)
         if source.trusted:
             inside = str(own)
-        child = str(_HERE / "child.py") if source.trusted else "/judge/child.py"
+        program = _HERE if source.trusted else Path("/judge")
+        parts = {str(_HERE / name): str(program / name) for name in _CHILD}
         orders = {
-            "command": [sys.executable, "-I", "-B", child, inside, source.function],
+            "command": [sys.executable, "-I", "-B", str(program / _CHILD[0]), inside, source.form, source.function],
             "environment": _environment(),
             "memory": source.limits.memory_mb * 2**20,
             "parent": os.getpid(),
             "trusted": source.trusted,
             "root": str(place / "root"),
-            "shown": _shown() | {str(own): inside, str(_HERE / "child.py"): "/judge/child.py"},
+            "shown": _shown() | {str(own): inside, **parts},
         }
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_HERE / "confined.py"), json.dumps(orders)],
@@ -145,7 +160,7 @@ class StrategyProcess:
             start_new_session=True,
         )
         try:
-            self._reply(_START_SECONDS, 0, b"R")
+            self.declared: dict[str, Any] = self._declared(self._reply(_START_SECONDS, None, b"R"))
         except BaseException:
             self.close()
             raise
@@ -166,22 +181,24 @@ class StrategyProcess:
         self._shape = (panel.n_bars, panel.n_assets)
         self._send(b"P", stored.getvalue())
 
-    def targets(self, parameters: Parameters) -> Floats:
-        """Return the targets for the panel that was shown last, float64 (T, N), 0 where an asset has no bar.
+    def answer(self, parameters: Parameters) -> Floats:
+        """Return the answer for the panel that was shown last, float64 (T, N): targets, or signals of a freqtrade file.
 
         Raises
         ------
         InputError
-            The strategy raised an error, answered something else than targets, took too long, or was ended; where and
+            The strategy raised an error, answered something else than was asked, took too long, or was ended; where and
             why is said.
         """
         assert self._shape is not None
         self._send(b"C", json.dumps(dict(parameters)).encode())
         content = self._reply(self._source.limits.seconds, 8 * self._shape[0] * self._shape[1], b"T")
-        targets = np.frombuffer(content, dtype="<f8").reshape(self._shape).astype(np.float64)
-        if not (np.abs(targets) <= 1.0).all():
+        answer = np.frombuffer(content, dtype="<f8").reshape(self._shape).astype(np.float64)
+        if self._source.form == "callable" and not (np.abs(answer) <= 1.0).all():
             raise self._error("its targets are not all within -1 and 1")
-        return targets
+        if self._source.form == "freqtrade" and not np.isin(answer, _SIGNALS).all():
+            raise self._error("it answered something that is no signals")
+        return answer
 
     def close(self) -> None:
         """End the process and all that it started; nothing of it stays."""
@@ -209,12 +226,12 @@ class StrategyProcess:
             except BrokenPipeError:
                 raise self._error(self._ended()) from None
 
-    def _reply(self, seconds: float, size: int, wanted: bytes) -> bytes:
+    def _reply(self, seconds: float, size: int | None, wanted: bytes) -> bytes:
         until = time.monotonic() + seconds
         head = self._take(9, until)
         letter, length = head[:1], int.from_bytes(head[1:], "little")
-        if letter == wanted and length == size:
-            return self._take(size, until)
+        if letter == wanted and (length == size or (size is None and length <= _LONGEST_ERROR)):
+            return self._take(length, until)
         if letter != b"E" or length > _LONGEST_ERROR:
             raise self._error("it answered something that is no targets")
         raise self._told(self._take(length, until))
@@ -232,6 +249,15 @@ class StrategyProcess:
             missing -= len(piece)
         return b"".join(pieces)
 
+    def _declared(self, content: bytes) -> dict[str, Any]:
+        try:
+            declared = json.loads(content)
+        except ValueError:
+            declared = None
+        if not isinstance(declared, dict):
+            raise self._error("it answered something that is no rules")
+        return declared
+
     def _told(self, content: bytes) -> InputError:
         try:
             document = json.loads(content)
@@ -243,7 +269,12 @@ class StrategyProcess:
                 text, where=str(self._source.path), remedy="leave the file out; the panel is all there is"
             )
         what = f"{kind}: {text}" if text else kind
-        if kind == "MemoryError":
+        if kind == "Refused":
+            what = text
+        elif kind == "ModuleNotFoundError":
+            remedy = "install it into this environment (talib is in the package TA-Lib), or leave it out"
+            return InputError(text, where=self._place(line if isinstance(line, int) else None), remedy=remedy)
+        elif kind == "MemoryError":
             what = f"it asks for more than the {self._source.limits.memory_mb:,} MB of memory that it may have"
         return self._error(what, line if isinstance(line, int) else None)
 
@@ -263,9 +294,11 @@ class StrategyProcess:
         lines = said.splitlines()
         return f"its process ended by itself or was killed{f': {lines[-1]}' if lines else f', status {status}'}"
 
+    def _place(self, line: int | None) -> str:
+        return f"{self._source.path}{f', line {line}' if line is not None else ''}"
+
     def _error(self, what: str, line: int | None = None) -> InputError:
-        where = f"{self._source.path}{f', line {line}' if line is not None else ''}"
-        return InputError(what, where=where, remedy="mend the strategy; nothing was recorded of this run")
+        return InputError(what, where=self._place(line), remedy="mend the strategy; nothing was recorded of this run")
 
 
 def _environment() -> dict[str, str]:

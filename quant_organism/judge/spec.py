@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -12,7 +13,7 @@ from quant_organism.errors import InputError
 from quant_organism.evolution.proposals import FileProposals, genome_of
 from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
 from quant_organism.judge.parameters import MOST_TRIALS, ParameterRange, ParameterValue, trials_of
-from quant_organism.judge.sandbox import SandboxLimits, StrategySource
+from quant_organism.judge.sandbox import Form, SandboxLimits, StrategySource
 from quant_organism.strategies.handwritten.load import MAX_BYTES, parse
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -76,13 +77,11 @@ class CourtDocument(JudgedDocument):
     copies: int = Field(99, ge=19, le=9_999)
 
 
-class CallableSpec(CourtDocument):
-    """A Python callable, or a search over its parameters.
+class SandboxedDocument(CourtDocument):
+    """What every document says of a strategy that is code: it runs shut in.
 
     Parameters
     ----------
-    function
-        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets).
     parameters
         By name a value, a list of values, or a range (`low`, `high`, `step`). More than one combination is a search.
     budget
@@ -91,12 +90,30 @@ class CallableSpec(CourtDocument):
         Limits of one call.
     """
 
-    kind: Literal["callable"]
-    function: str = Field("signal", pattern="^[A-Za-z_][A-Za-z0-9_]*$")
     parameters: dict[str, ParameterRange | list[ParameterValue] | ParameterValue] = Field(default_factory=dict)
     budget: int | None = Field(None, ge=1, le=MOST_TRIALS)
     seconds: float = Field(120.0, gt=0, le=3_600)
     memory_mb: int = Field(4_096, ge=512, le=65_536)
+
+    def _strategy(self, folder: Path, form: Form, function: str, *, trusted: bool) -> CallableStrategy:
+        path = folder / self.file
+        limits = SandboxLimits(seconds=self.seconds, memory_mb=self.memory_mb)
+        source = StrategySource(path=path, function=function, form=form, limits=limits, trusted=trusted)
+        trials = trials_of(self.parameters, self.budget, self.seed)
+        return CallableStrategy(self.name or path.stem, source, trials)
+
+
+class CallableSpec(SandboxedDocument):
+    """A Python callable, or a search over its parameters.
+
+    Parameters
+    ----------
+    function
+        `function(panel, **parameters)` returns targets in [-1, 1] of shape (bars, assets).
+    """
+
+    kind: Literal["callable"]
+    function: str = Field("signal", pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 
     def strategy(self, folder: Path, *, trusted: bool = False) -> CallableStrategy:
         """Return the strategy that this declares.
@@ -108,11 +125,24 @@ class CallableSpec(CourtDocument):
         trusted
             Run it without walls.
         """
-        path = folder / self.file
-        limits = SandboxLimits(seconds=self.seconds, memory_mb=self.memory_mb)
-        source = StrategySource(path=path, function=self.function, limits=limits, trusted=trusted)
-        trials = trials_of(self.parameters, self.budget, self.seed)
-        return CallableStrategy(self.name or path.stem, source, trials)
+        return self._strategy(folder, "callable", self.function, trusted=trusted)
+
+
+class FreqtradeSpec(SandboxedDocument):
+    """A freqtrade file, or a search over the parameters that its class declares.
+
+    Parameters
+    ----------
+    strategy_class
+        Which class, where the file holds several.
+    """
+
+    kind: Literal["freqtrade"]
+    strategy_class: str = Field("", pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")
+
+    def strategy(self, folder: Path, *, trusted: bool = False) -> CallableStrategy:
+        """Return the strategy that this declares; arguments as of a callable."""
+        return self._strategy(folder, "freqtrade", self.strategy_class, trusted=trusted)
 
 
 class DocumentSpec(CourtDocument):
@@ -160,14 +190,14 @@ class ProposalsSpec(CourtDocument):
         return FileProposals(folder / self.file)
 
 
-JudgeSpec = TableSpec | CallableSpec | DocumentSpec | ProposalsSpec
+JudgeSpec = TableSpec | CallableSpec | FreqtradeSpec | DocumentSpec | ProposalsSpec
 _SPEC: Final[TypeAdapter[JudgeSpec]] = TypeAdapter(Annotated[JudgeSpec, Field(discriminator="kind")])
 
 
 def load_spec(source: str) -> tuple[JudgeSpec, Path]:
     """Return what a YAML file, or a shipped example of that name, declares, and the folder that its paths are of.
 
-    The path of a Python file means a callable in it, with everything else as by default.
+    The path of a Python file means the freqtrade class in it, or else a callable, with everything else by default.
 
     Raises
     ------
@@ -176,7 +206,10 @@ def load_spec(source: str) -> tuple[JudgeSpec, Path]:
         the message names file and field.
     """
     if source.endswith(".py"):
-        return CallableSpec(kind="callable", file=Path(source).name), Path(source).parent
+        path = Path(source)
+        if _is_freqtrade(StrategySource(path=path).read()):
+            return FreqtradeSpec(kind="freqtrade", file=path.name), path.parent
+        return CallableSpec(kind="callable", file=path.name), path.parent
     shipped = EXAMPLES / f"{source}.yaml"
     path = shipped if source.isidentifier() and shipped.is_file() else Path(source)
     try:
@@ -201,3 +234,12 @@ def load_spec(source: str) -> tuple[JudgeSpec, Path]:
             where=f"{source}: {place or 'document'}",
             remedy="see docs/judge.md for every field",
         ) from None
+
+
+def _is_freqtrade(content: bytes) -> bool:
+    try:
+        parsed = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # who loads it says what is wrong
+    bases = [base for each in parsed.body if isinstance(each, ast.ClassDef) for base in each.bases]
+    return any(getattr(base, "id", getattr(base, "attr", "")) == "IStrategy" for base in bases)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_a_shipped_example_is_judged_by_its_name(name: str) -> None:
 
 
 def test_a_python_file_is_a_callable_with_everything_else_by_default(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def signal(panel):\n    return 0 * panel.close\n")
     spec, folder = load_spec(str(tmp_path / "mine.py"))
     assert spec == CallableSpec(kind="callable", file="mine.py")
     assert folder == tmp_path
@@ -45,7 +47,14 @@ def test_the_shown_strategy_answers(write: Callable[..., StrategySource]) -> Non
     panel = market(bars=240)
     with StrategyProcess(write(next(text for text in blocks("python") if "def signal" in text))) as process:
         process.show(panel)
-        assert process.targets({"bars": 12}).any()
+        assert process.answer({"bars": 12}).any()
+
+
+def test_the_shown_file_of_freqtrade_answers(write: Callable[..., StrategySource]) -> None:
+    shown = write(next(text for text in blocks("python") if "IStrategy" in text))
+    with StrategyProcess(replace(shown, form="freqtrade", function="Dip")) as process:
+        process.show(market(bars=240))
+        assert process.answer({"span": 10}).any()
 
 
 def test_the_shipped_template_answers_within_its_walls() -> None:
@@ -54,7 +63,9 @@ def test_the_shipped_template_answers_within_its_walls() -> None:
     panel = market(bars=480, edge=0.3)
     strategy = spec.strategy(folder, trusted=True)
     assert strategy.n_trials == 8
-    held = strategy.targets(panel, strategy.trials[0])
+    with StrategyProcess(strategy.source) as process:
+        process.show(panel)
+        held = process.answer(strategy.trials[0])
     assert {-1.0, 0.0, 1.0} == set(held.ravel().tolist())
 
 

@@ -20,7 +20,7 @@ PANEL = market(bars=240)
 def ask(source: StrategySource) -> np.ndarray:
     with StrategyProcess(source) as process:
         process.show(PANEL)
-        return process.targets({})
+        return process.answer({})
 
 
 def test_targets_come_back_as_they_were_given(write: Write) -> None:
