@@ -161,21 +161,29 @@ def median(ordered: NDArray[np.float64]) -> float:
 @compiled
 def replace(ordered: NDArray[np.float64], old: float, new: float) -> None:
     """Let one value of an ascending array leave and one enter."""
+    place = _first_not_below(ordered, old)
+    if new > old:
+        end = _first_not_below(ordered, new) - 1
+        for k in range(place, end):
+            ordered[k] = ordered[k + 1]
+    else:
+        end = _first_not_below(ordered, new)
+        for k in range(place, end, -1):
+            ordered[k] = ordered[k - 1]
+    ordered[end] = new
+
+
+@compiled
+def _first_not_below(ordered: NDArray[np.float64], value: float) -> int:
     # For `np.searchsorted` numba would compile nine functions.
     place, end = 0, ordered.size
     while place < end:
         middle = (place + end) // 2
-        if ordered[middle] < old:
+        if ordered[middle] < value:
             place = middle + 1
         else:
             end = middle
-    while place + 1 < ordered.size and ordered[place + 1] < new:
-        ordered[place] = ordered[place + 1]
-        place += 1
-    while place > 0 and ordered[place - 1] > new:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = new
+    return place
 
 
 def rolling_median(x: NDArray[np.float64], window: int) -> NDArray[np.float64]:

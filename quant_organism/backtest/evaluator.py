@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ from quant_organism.strategies import Committee, Genome, IndicatorStore
 from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
+Work = TypeVar("Work")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,11 +192,10 @@ class Evaluator:
                 elsewhere = self._window(self.ranked_on, costs, start, stop, delay_bars, self._ranked_windows)
             _ = elsewhere.ranked, elsewhere.market_returns
         _ = window.sleeves, window.market_returns  # before threads ask for them
-        with ThreadPoolExecutor(self.threads) as executor:
-            if len(groups) > 1 and takes_part is None:
-                list(executor.map(bank_maker(groups, window), window.traded_assets))
-            list(executor.map(trade, groups))
-            list(executor.map(rank, ranking))
+        if len(groups) > 1 and takes_part is None:
+            self._each(bank_maker(groups, window), window.traded_assets)
+        self._each(trade, groups)
+        self._each(rank, ranking)
         by_sleeve = _asset_metrics(totals, window)
         by_sleeve["sharpe"][ranking] = np.nan
         return Evaluation(
@@ -296,6 +297,15 @@ class Evaluator:
             returns[sleeve.window_rows, 1 + asset] = gains
         equity = np.asarray(np.cumprod(np.maximum(1.0 + returns, 0.0), axis=0), dtype=np.float64)
         return EquityPaths(times=window.times, symbols=panel.symbols, portfolio=equity[:, 0], sleeves=equity[:, 1:])
+
+    def _each(self, work: Callable[[Work], None], parts: Sequence[Work]) -> None:
+        # Starting threads and handing work to them takes longer than a small generation: one thread is the caller's.
+        if self.threads == 1 or len(parts) < 2:
+            for part in parts:
+                work(part)
+            return
+        with ThreadPoolExecutor(self.threads) as executor:
+            list(executor.map(work, parts))
 
     def _window(
         self,

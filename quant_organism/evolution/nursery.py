@@ -8,9 +8,11 @@ from quant_organism.backtest import signal_bars
 from quant_organism.market import Panel
 from quant_organism.strategies import (
     SAMPLE_BARS,
+    AssetBars,
     Flaw,
     Genome,
     IndicatorStore,
+    birth_sample,
     check_birth,
     check_ranked_birth,
     evolving_families,
@@ -34,17 +36,25 @@ class Nursery:
         longest = sorted(range(panel.n_assets), key=lambda a: (-int(panel.valid[:, a].sum()), panel.symbols[a]))
         self._samples = [signal_bars(panel, asset, panel.n_bars) for asset in longest[:_SAMPLES]]
         self._latest = panel.window(max(panel.n_bars - SAMPLE_BARS, 0), panel.n_bars)
+        self._seen: dict[tuple[str, ...], list[AssetBars]] = {}
         self._store = IndicatorStore(_STORE_BYTES)
         self._verdicts: dict[str, Flaw | None] = {}
 
     def check(self, genome: Genome) -> Flaw | None:
         """Return what is wrong with a genome, None if it is sound; each is checked once."""
         if genome.hash not in self._verdicts:
-            ranks = get_family(genome.family).ranks
+            family = get_family(genome.family)
             self._verdicts[genome.hash] = (
-                check_ranked_birth(genome, self._latest) if ranks else check_birth(genome, self._samples, self._store)
+                check_ranked_birth(genome, self._latest)
+                if family.ranks
+                else check_birth(genome, self._readable(family.columns_of(genome.genes)), self._store)
             )
         return self._verdicts[genome.hash]
+
+    def _readable(self, columns: tuple[str, ...]) -> list[AssetBars]:
+        if columns not in self._seen:
+            self._seen[columns] = [birth_sample(bars, columns) for bars in self._samples]
+        return self._seen[columns]
 
 
 def default_families(panel: Panel) -> list[str]:

@@ -4,7 +4,7 @@ No orders, no costs, no equity: those belong to `backtest`.
 """
 
 from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
-from quant_organism.strategies.birth import SAMPLE_BARS, Flaw, check_birth, check_ranked_birth
+from quant_organism.strategies.birth import SAMPLE_BARS, Flaw, birth_sample, check_birth, check_ranked_birth
 from quant_organism.strategies.committee import Committee, Member
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.families import (
@@ -42,6 +42,7 @@ __all__ = [
     "SignalStream",
     "StrategyFamily",
     "Structure",
+    "birth_sample",
     "check_birth",
     "check_ranked_birth",
     "configurable_families",

@@ -30,7 +30,7 @@ class IndicatorBank:
     def __init__(self, bars: AssetBars, needs: Needs, store: IndicatorStore | None = None) -> None:
         self.bars = bars
         workshop = Workshop(bars, store)
-        self._tables = {indicator: workshop.table(indicator, np.unique(keys)) for indicator, keys in needs.items()}
+        self._tables = {indicator: workshop.table(indicator, _distinct(keys)) for indicator, keys in needs.items()}
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
@@ -38,6 +38,16 @@ class IndicatorBank:
         if not table.holds(keys).all():
             raise KeyError(f"{indicator.name} was not built for all of the keys {np.unique(keys)}")
         return table.rows, table.places_of(keys)
+
+
+def _distinct(keys: Keys) -> Keys:
+    # `np.unique` takes longer than a short row to make.
+    if keys.size < 2:
+        return keys
+    ordered = np.sort(keys)
+    first = np.ones(ordered.size, dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def row_of(bars: AssetBars, indicator: Indicator, key: int) -> NDArray[np.float64]:

@@ -56,17 +56,17 @@ class AssetBars(NamedTuple):
         }
         return self._replace(**kept, asset=f"{self.asset}, {name}")
 
-    def since(self, begin: int) -> AssetBars:
-        """Return the bars from number `begin` on, without names."""
+    def since(self, begin: int, end: int | None = None) -> AssetBars:
+        """Return the bars from number `begin` on, those from number `end` on left out, without names."""
         opens, high, low, close, volume, funding_rate, numbers, bar_hours, _, _ = self
         return AssetBars(
-            opens[begin:],
-            high[begin:],
-            low[begin:],
-            close[begin:],
-            volume[begin:],
-            funding_rate[begin:],
-            numbers[begin:],
+            opens[begin:end],
+            high[begin:end],
+            low[begin:end],
+            close[begin:end],
+            volume[begin:end],
+            funding_rate[begin:end],
+            numbers[begin:end],
             bar_hours,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,8 @@ from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.cross_section.family import CrossSectionFamily
 from quant_organism.strategies.cross_section.history import CrossSectionBars
 from quant_organism.strategies.families import get_family
+from quant_organism.strategies.family import GenomeTargets
 from quant_organism.strategies.genome import Genome
-from quant_organism.strategies.signals import target_of
 from quant_organism.strategies.store import IndicatorStore
 
 SAMPLE_BARS = 2_400
@@ -77,13 +76,21 @@ def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorSt
     store
         Keeps fitted models, so that equal fits are made once.
     """
-    columns = get_family(genome.family).columns_of(genome.genes)
+    family = get_family(genome.family)
+    columns, targets = family.columns_of(genome.genes), GenomeTargets(family, genome.genes, store)
     for bars in samples:
-        seen = _readable(bars, columns)
-        target = target_of(genome, seen, store)
-        if target.any():
-            return _first_flaw(genome, seen, target, store)
+        seen = birth_sample(bars, columns)
+        if targets.target(seen).any():
+            return _first_flaw(genome, seen, targets)
     return Flaw(genome.id, SILENT, f"no target on {len(samples)} samples of up to {SAMPLE_BARS} bars")
+
+
+def birth_sample(bars: AssetBars, columns: Sequence[str]) -> AssetBars:
+    """Return the latest bars on which all columns that a genome reads are known, `SAMPLE_BARS` at most, unnamed."""
+    known = np.all([np.isfinite(getattr(bars, name)) for name in columns], axis=0)
+    if known.size <= SAMPLE_BARS and known.all():
+        return bars.since(0)
+    return bars.part(np.flatnonzero(known)[-SAMPLE_BARS:], "sample").since(0)
 
 
 def check_ranked_birth(genome: Genome, panel: Panel) -> Flaw | None:
@@ -137,11 +144,15 @@ def _decided(genome: Genome, panel: Panel, stop: int) -> tuple[NDArray[np.int64]
     return rows, family.weights(bars.view(rows), genome.genes)
 
 
-def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: IndicatorStore | None) -> Flaw | None:
+def _first_flaw(genome: Genome, bars: AssetBars, targets: GenomeTargets) -> Flaw | None:
+    whole = targets.over(bars).copied()
+    target = whole.expanded(0, bars.numbers.size)
     changes = np.flatnonzero(np.diff(target, prepend=0.0))
-    for change in _cuts(changes, bars.close):
-        known = target_of(genome, _part(bars, slice(0, change + 1)), store)
-        differing = np.flatnonzero(known != target[: change + 1])
+    for change in _cuts(changes, bars.close).tolist():
+        known = targets.over(bars.since(0, change + 1))
+        if known.changes_as(whole, 0, change):
+            continue
+        differing = np.flatnonzero(known.expanded(0, change + 1) != target[: change + 1])
         if differing.size:
             return Flaw(genome.id, LOOKS_AHEAD, f"bar {differing[0]} of its sample changes when bar {change + 1} comes")
     warmup = get_family(genome.family).warmup(genome.genes)
@@ -149,7 +160,7 @@ def _first_flaw(genome: Genome, bars: AssetBars, target: Floats, store: Indicato
         return Flaw(genome.id, SPEAKS_EARLY, f"bar {changes[0]} of its sample, but the warm-up lasts {warmup} bars")
     if target.size < SAMPLE_BARS:
         return None
-    late = target_of(genome, _part(bars, slice(_DROPPED_BARS, None)), store)
+    late = targets.target(bars.since(_DROPPED_BARS))
     last_third = slice(-(target.size // 3), None)
     differing_share = float(np.mean(np.sign(late[last_third]) != np.sign(target[last_third])))
     if differing_share > _TOLERANCE:
@@ -168,13 +179,3 @@ def _cuts(changes: NDArray[np.int64], close: Floats) -> NDArray[np.int64]:
     followed = changes[changes < close.size - 1]
     moves = np.abs(np.log(close[followed + 1] / close[followed]))
     return np.union1d(spread, followed[np.argsort(-moves, kind="stable")[:_CUTS]])
-
-
-def _readable(bars: AssetBars, columns: Sequence[str]) -> AssetBars:
-    # The bars on which all columns that the genome reads are known, the latest of them.
-    known = np.all([np.isfinite(getattr(bars, name)) for name in columns], axis=0)
-    return _part(bars, np.flatnonzero(known)[-SAMPLE_BARS:])
-
-
-def _part(bars: AssetBars, rows: Any) -> AssetBars:
-    return bars.part(rows, "sample")._replace(market="", asset="")

@@ -141,10 +141,38 @@ class StrategyFamily(ABC):
 
     def target(self, genes: Genes, bars: AssetBars, store: IndicatorStore | None = None) -> NDArray[np.float64]:
         """Return the target of one genome over valid bars, shape (n,); a store keeps models for the next call."""
-        arrays = self.arrays([genes])
-        targets = Targets.empty(1, bars.numbers.size, conviction=self.conviction)
-        self.targets(IndicatorBank(bars, self.indicators(arrays), store), arrays, targets)
-        return targets.expanded(0, bars.numbers.size)
+        return GenomeTargets(self, genes, store).target(bars)
+
+
+class GenomeTargets:
+    """The targets of one genome over any bars; what follows from its genes alone is made once.
+
+    Parameters
+    ----------
+    family
+        The family.
+    genes
+        The genome's genes.
+    store
+        Keeps models for the next call.
+    """
+
+    def __init__(self, family: StrategyFamily, genes: Genes, store: IndicatorStore | None = None) -> None:
+        self._family, self._store = family, store
+        self._genes = family.arrays([genes])
+        self._needs = family.indicators(self._genes)
+        self._targets = Targets.empty(1, 0, conviction=family.conviction)
+
+    def over(self, bars: AssetBars) -> Targets:
+        """Return the targets over valid bars; the next call writes over them."""
+        if bars.numbers.size > self._targets.bars.shape[1]:
+            self._targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
+        self._family.targets(IndicatorBank(bars, self._needs, self._store), self._genes, self._targets)
+        return self._targets
+
+    def target(self, bars: AssetBars) -> NDArray[np.float64]:
+        """Return the target on each of some valid bars, shape (n,)."""
+        return self.over(bars).expanded(0, bars.numbers.size)
 
 
 class LastTarget:

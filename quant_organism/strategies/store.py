@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Keys = NDArray[np.int64]
 Rows = NDArray[Any]
 Arrays = tuple[NDArray[Any], ...]
+
+_ROOM: Final = 4
 
 
 class IndicatorTable(NamedTuple):
@@ -42,11 +44,11 @@ class IndicatorTable(NamedTuple):
         """Return whether the row of each key is here."""
         if self.keys.size == 0:
             return np.zeros(keys.size, dtype=np.bool_)
-        return np.asarray(self.keys[np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)] == keys)
+        return np.asarray(self.keys.take(self.keys.searchsorted(keys), mode="clip") == keys)
 
     def places_of(self, keys: Keys) -> Keys:
         """Return where the row of each key stands; all must be here."""
-        return self.places[np.searchsorted(self.keys, keys)]
+        return self.places[self.keys.searchsorted(keys)]
 
 
 class IndicatorStore:
@@ -116,12 +118,13 @@ class IndicatorStore:
             return table
 
     def _extended(self, place: tuple[str, str, str], before: Rows, rows: Rows) -> Rows:
-        # Banks that read the rows of before are not disturbed: new ones are written behind them, in room that grows
-        # by a quarter when it is used up.
+        # Banks that read the rows of before are not disturbed: new ones are written behind them. Room that is used up
+        # is followed by four times as much: what nobody has written to takes addresses and no memory, while each move
+        # costs a copy and the first touch of new memory.
         count = len(before) + len(rows)
         room = self._rooms[place]
         if count > len(room):
-            room = np.empty((count + count // 4, *rows.shape[1:]), rows.dtype)
+            room = np.empty((_ROOM * count, *rows.shape[1:]), rows.dtype)
             room[: len(before)] = before
             self._rooms[place] = room
         room[len(before) : count] = rows

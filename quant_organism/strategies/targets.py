@@ -81,6 +81,31 @@ class Targets(NamedTuple):
             self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions, self.held[:genomes]
         )
 
+    def copied(self) -> Targets:
+        """Return the changes that have been written, in arrays of their own."""
+        most = int(self.counts.max(initial=0))
+        counts, bars, sides, convictions, held = self
+        return Targets(
+            counts.copy(), bars[:, :most].copy(), sides[:, :most].copy(), convictions[:, :most].copy(), held.copy()
+        )
+
+    def changes_as(self, other: Targets, genome: int, bar: int) -> bool:
+        """Tell whether all changes of a genome here are, entry by entry, those of another's up to some bar.
+
+        Where they are not, the targets may be the same nevertheless: `expanded` tells.
+        """
+        count = int(self.counts[genome])
+        if count != other.bars[genome, : other.counts[genome]].searchsorted(bar, side="right"):
+            return False
+        return all(
+            bool((mine[genome, :count] == theirs[genome, :count]).all())
+            for mine, theirs in (
+                (self.bars, other.bars),
+                (self.sides, other.sides),
+                (self.convictions, other.convictions),
+            )
+        )
+
     def last(self, genome: int, bars: int) -> tuple[int, int, float]:
         """Return the directions of one genome at the last two of so many bars, and its target at the last."""
         count, held = int(self.counts[genome]), int(self.held[genome])

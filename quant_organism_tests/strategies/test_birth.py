@@ -21,7 +21,9 @@ from quant_organism.strategies import (
 )
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.birth import HANGS_ON_THE_START, LOOKS_AHEAD, SILENT, SPEAKS_EARLY
+from quant_organism.strategies.family import GenomeTargets
 from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.signals import target_of
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.strategies.scenarios import sideways
 
@@ -157,3 +159,64 @@ def test_a_genome_silent_on_one_market_is_tried_on_the_next() -> None:
     assert silent is not None
     assert silent.kind == SILENT
     assert check_birth(genome, [resting, flat]) is None
+
+
+def anew(genome: Genome, bars: AssetBars) -> tuple[str, str] | None:
+    """Return kind and detail of a genome's first flaw on a sample, every target made anew and compared bar by bar."""
+    target = target_of(genome, bars)
+    changes = np.flatnonzero(np.diff(target, prepend=0.0))
+    if not changes.size:
+        return SILENT, "no target on 1 samples of up to 2400 bars"
+    spread = changes[np.unique(np.linspace(0, changes.size - 1, 3).astype(int))]
+    followed = changes[changes < bars.close.size - 1]
+    moves = np.abs(np.log(bars.close[followed + 1] / bars.close[followed]))
+    for cut in np.union1d(spread, followed[np.argsort(-moves, kind="stable")[:3]]):
+        differing = np.flatnonzero(target_of(genome, bars.since(0, int(cut) + 1)) != target[: cut + 1])
+        if differing.size:
+            return LOOKS_AHEAD, f"bar {differing[0]} of its sample changes when bar {cut + 1} comes"
+    warmup = get_family(genome.family).warmup(genome.genes)
+    if changes[0] < warmup:
+        return SPEAKS_EARLY, f"bar {changes[0]} of its sample, but the warm-up lasts {warmup} bars"
+    late, third = target_of(genome, bars.since(100)), bars.close.size // 3
+    share = float(np.mean(np.sign(late[-third:]) != np.sign(target[-third:])))
+    return (
+        (HANGS_ON_THE_START, f"{share:.0%} of later directions change without the first 100 bars")
+        if share > 0.1
+        else None
+    )
+
+
+@pytest.mark.parametrize("target", [peeks, centred, peeks_at_crashes, fits_all, hasty, anchored, honest, mute])
+def test_the_check_of_a_planted_family_is_the_one_that_makes_every_target_anew(planted: Any, target: Target) -> None:
+    genome = planted(target, 40)
+    for seed in range(3):
+        flaw = check_birth(genome, [sample(seed)])
+        assert (None if flaw is None else (flaw.kind, flaw.detail)) == anew(genome, sample(seed))
+
+
+@pytest.mark.parametrize("name", [n for n in family_names() if get_family(n).seed_type != "ml_classifier"])
+def test_the_targets_of_one_genome_over_one_part_of_the_bars_after_another_are_those_made_anew(name: str) -> None:
+    rng, bars = np.random.default_rng(5), sample(1)
+    for _ in range(3):
+        genome = random_genome(rng, name)
+        targets = GenomeTargets(get_family(name), genome.genes)
+        whole = targets.over(bars).copied()
+        for end in (2_400, 1_700, 40, 900):
+            part = bars.since(0, end)
+            known = targets.over(part)
+            assert known.changes_as(whole, 0, end - 1)
+            np.testing.assert_array_equal(known.expanded(0, end), target_of(genome, part))
+        np.testing.assert_array_equal(targets.target(bars.since(100)), target_of(genome, bars.since(100)))
+
+
+def test_changes_that_differ_in_one_entry_or_number_are_not_the_same() -> None:
+    whole = Targets.empty(1, 4, conviction=True)
+    whole.counts[0] = 3
+    whole.bars[0, :3], whole.sides[0, :3], whole.convictions[0, :3] = [5, 9, 12], [1, 0, -1], [0.5, 1.0, 0.25]
+    first_two = whole.copied()
+    first_two.counts[0] = 2
+    assert [first_two.changes_as(whole, 0, bar) for bar in (8, 9, 11, 12)] == [False, True, True, False]
+    for entries, value in ((first_two.bars, 8), (first_two.sides, -1), (first_two.convictions, 0.75)):
+        before, entries[0, 1] = entries[0, 1], value
+        assert not first_two.changes_as(whole, 0, 11)
+        entries[0, 1] = before

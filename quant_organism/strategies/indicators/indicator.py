@@ -101,15 +101,17 @@ class Workshop:
         return self.store.remember(key, make)
 
     def table(self, indicator: Indicator, keys: Keys) -> IndicatorTable:
-        """Return at least the rows of the given keys, each once."""
+        """Return at least the rows of the given keys, each once and in ascending order."""
+        if not self._keeps:
+            return IndicatorTable(keys, np.arange(keys.size), self.make(indicator, keys))
         market, asset, name = self.bars.market, self.bars.asset, indicator.name
-        kept = self.store.table(market, asset, name) if self._keeps else None
+        kept = self.store.table(market, asset, name)
         here = np.zeros(keys.size, dtype=np.bool_) if kept is None else kept.holds(keys)
         if kept is not None and here.all():
             return kept
         known, missing = keys[here], keys[~here]
         made = self.make(indicator, missing)
-        everything = self.store.keep_table(market, asset, name, missing, made) if self._keeps else None
+        everything = self.store.keep_table(market, asset, name, missing, made)
         if everything is not None:
             return everything
         if kept is None or known.size == 0:

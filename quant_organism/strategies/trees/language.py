@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.family import LastTarget, StrategyFamily
+from quant_organism.strategies.family import GeneArrays, LastTarget, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop, last_bar
+from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Needs, Onward, Workshop, last_bar
 from quant_organism.strategies.store import Keys, Rows
 from quant_organism.strategies.targets import Targets
 from quant_organism.strategies.trees.primitives import CONSTANTS, FAMILY, PRIMITIVES, Read, Tree, constants
@@ -57,19 +58,24 @@ class Language:
 
 
 def _sign_of(voters: Sequence[StrategyFamily]) -> Indicator:
+    @cache
+    def reference(place: int) -> tuple[StrategyFamily, GeneArrays, Needs]:
+        genes = voters[place].arrays([voters[place].default_genes])
+        return voters[place], genes, voters[place].indicators(genes)
+
     def rows(shop: Workshop, places: Keys) -> Rows:
         # What the signs are made of is not kept.
         n = shop.bars.numbers.size
-        references = [(voters[place], voters[place].arrays([voters[place].default_genes])) for place in places.tolist()]
+        references = [reference(place) for place in places.tolist()]
         needs: dict[Indicator, list[Keys]] = {}
-        for family, genes in references:
-            for indicator, keys in family.indicators(genes).items():
+        for _, _, own in references:
+            for indicator, keys in own.items():
                 needs.setdefault(indicator, []).append(keys)
         bars = shop.bars._replace(market="")
         joined = {indicator: np.concatenate(keys) for indicator, keys in needs.items()}
         bank = IndicatorBank(bars, joined, shop.store)
         signs = np.empty((places.size, n), dtype=np.int8)
-        for row, (family, genes) in zip(signs, references, strict=True):
+        for row, (family, genes, _) in zip(signs, references, strict=True):
             targets = Targets.empty(1, n, conviction=family.conviction)
             family.targets(bank, genes, targets)
             row[:] = np.sign(targets.expanded(0, n))
