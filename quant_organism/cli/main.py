@@ -17,6 +17,7 @@ from quant_organism.cli import (
     families,
     fetch,
     follow,
+    health,
     judge,
     keys,
     queries,
@@ -60,6 +61,7 @@ app.add_typer(workflow.app, name="workflow")
 app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue)
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)
+app.command("health", cls=with_settings(*health.SETTINGS))(health.health)
 app.command("doctor", cls=with_settings("data_dir"))(ui.doctor)
 app.command("backup", cls=with_settings("data_dir"))(backup.backup)
 app.command("restore", cls=with_settings("data_dir"))(backup.restore)

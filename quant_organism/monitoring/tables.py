@@ -1,4 +1,4 @@
-"""Every dataset of the lake in one list, rooms in the order of their work, and the dataset of this room."""
+"""Every dataset of the lake in one list, rooms in the order of their work, and the datasets of this room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import polars as pl
 from quant_organism.deployment.tables import TABLES as DEPLOYMENT
 from quant_organism.errors import InputError
 from quant_organism.evolution.tables import TABLES as EVOLUTION
-from quant_organism.market.table import BY_CYCLE, Column, Table
+from quant_organism.market.schema import TIMESTAMP
+from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, Column, Table
 from quant_organism.market.tables import TABLES as MARKET
 from quant_organism.trading.tables import TABLES as TRADING
 from quant_organism.validation.tables import TABLES as VALIDATION
@@ -31,6 +32,21 @@ class RobustnessTable(Table, dataset="tear_sheets", partitions=BY_CYCLE, written
     worst = Column(pl.String(), "the worst change in words, or why the test was not run")
 
 
+class SystemHealthTable(Table, dataset="system_health", partitions=BY_INTERVAL, written_by="system_health"):
+    """One component of the installation at one measurement of its health, by the UTC day on which it was measured."""
+
+    measured = Column(TIMESTAMP, "when all components were measured", unit="UTC", key=True)
+    component = Column(pl.String(), "what was measured", key=True)
+    status = Column(pl.String(), "`ok`, `degraded`, `failed`, `unknown` or `unused`")
+    value = Column(pl.Float64(), "the measured value; missing where nothing was measured", nullable=True)
+    unit = Column(pl.String(), "of the value")
+    age_s = Column(pl.Float64(), "how old the value was", unit="s", nullable=True)
+    found = Column(pl.String(), "what was found, for a person")
+    remedy = Column(pl.String(), "what to do; empty where nothing is to be done")
+    score = Column(pl.Float64(), "of all components, the same in every row", unit="fraction", nullable=True)
+    level = Column(pl.String(), "what the score is called, the same in every row")
+
+
 ROOMS: Final[dict[str, tuple[type[Table], ...]]] = {
     "market": MARKET,
     "evolution": EVOLUTION,
@@ -38,7 +54,7 @@ ROOMS: Final[dict[str, tuple[type[Table], ...]]] = {
     "deployment": DEPLOYMENT,
     "trading": TRADING,
     "workflows": WORKFLOWS,
-    "monitoring": (RobustnessTable,),
+    "monitoring": (RobustnessTable, SystemHealthTable),
 }
 """Tables by the room that describes them."""
 

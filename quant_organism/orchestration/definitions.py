@@ -13,6 +13,7 @@ from quant_organism.orchestration.assets.replay import replays_of_the_day, testn
 from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
 from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
 from quant_organism.orchestration.checks import checks_on
+from quant_organism.orchestration.health import DataFolderResource, health_snapshot, health_watch, recorded_health
 from quant_organism.orchestration.home import FOLDER_VARIABLE
 from quant_organism.orchestration.io_manager import lake_io_manager
 from quant_organism.orchestration.jobs import JOBS, nightly
@@ -48,36 +49,40 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
     market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
     days = market.partitions()
     return dg.Definitions(
-        assets=on_days(
-            days,
-            with_columns(
-                [
-                    market_data,
-                    market_regime,
-                    panel_of_the_day,
-                    edge_pretest,
-                    search_of_the_day,
-                    strategy_archive,
-                    gates_of_the_backtest,
-                    replays_of_the_day,
-                    testnet_validation,
-                    significance_of_search,
-                    decision_of_the_day,
-                    documents_of_survivors,
-                    evidence_days,
-                    deployed_configs,
-                    tear_sheets_of_survivors,
-                    cycle_report,
-                ]
+        assets=[
+            *on_days(
+                days,
+                with_columns(
+                    [
+                        market_data,
+                        market_regime,
+                        panel_of_the_day,
+                        edge_pretest,
+                        search_of_the_day,
+                        strategy_archive,
+                        gates_of_the_backtest,
+                        replays_of_the_day,
+                        testnet_validation,
+                        significance_of_search,
+                        decision_of_the_day,
+                        documents_of_survivors,
+                        evidence_days,
+                        deployed_configs,
+                        tear_sheets_of_survivors,
+                        cycle_report,
+                    ]
+                ),
             ),
-        ),
+            *with_columns([recorded_health]),
+        ],
         asset_checks=[*checks_on(days), *(table_check(table, days) for table in CHECKED)],
-        jobs=JOBS,
-        schedules=[nightly],
+        jobs=[*JOBS, health_snapshot],
+        schedules=[nightly, health_watch],
         sensors=[re_evolution],
         resources={
             "market": market,
             "lake": lake,
+            "data_folder": DataFolderResource(folder=str(data_dir)),
             "duckdb": in_memory(),
             "search": SearchResource.of(settings),
             "significance": SignificanceResource.of(settings),

@@ -12,6 +12,11 @@ from quant_organism.validation.holdout import week_of
 
 MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
 
+NIGHTLY: Final = "nightly_evolution"
+
+OF_A_DAY: Final = dg.AssetSelection.all() - dg.AssetSelection.assets("system_health")
+"""All that is made of a day of the market; health is of this moment, and has a job of its own."""
+
 SEARCH: Final = dg.AssetSelection.assets("market_panel", "edge_pretest", "evolved_population")
 
 ingest_market_data = dg.define_asset_job(
@@ -28,13 +33,13 @@ evolution_search = dg.define_asset_job(
 
 evolution_cycle = dg.define_asset_job(
     "evolution_cycle",
-    selection=dg.AssetSelection.all() - MARKET_DATA,
+    selection=OF_A_DAY - MARKET_DATA,
     description="One cycle on market data that are in the lake already: all that follows candles and funding.",
 )
 
 nightly_evolution = dg.define_asset_job(
-    "nightly_evolution",
-    selection=dg.AssetSelection.all(),
+    NIGHTLY,
+    selection=OF_A_DAY,
     description="A day's market data, marks, and the cycle on them; the schedule asks for all of it once a week.",
 )
 
