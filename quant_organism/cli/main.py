@@ -21,6 +21,7 @@ from quant_organism.cli import (
     judge,
     keys,
     queries,
+    regions,
     replay,
     run,
     runs,
@@ -49,6 +50,7 @@ app.add_typer(archive.app, name="archive")
 data.app.command("fetch", cls=with_settings(*fetch.SETTINGS))(fetch.fetch)
 app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
+app.add_typer(regions.app, name="regions")
 app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.command("replay", cls=with_settings("data_dir"))(replay.replay)

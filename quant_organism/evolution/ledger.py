@@ -109,6 +109,7 @@ class TrialLedger:
         *,
         market: str | None = None,
         panel_hash: str | None = None,
+        cycle: str | None = None,
         overlapping: tuple[int, int] | None = None,
         until: int | None = None,
     ) -> pl.DataFrame:
@@ -118,8 +119,8 @@ class TrialLedger:
         ----------
         columns
             Of `TrialTable`; all by default.
-        market, panel_hash
-            Only of this market, of this panel.
+        market, panel_hash, cycle
+            Only of this market, of this panel, first tried by the run of this name.
         overlapping
             Only of panels with a day in this span: first and last moment, UTC milliseconds.
         until
@@ -137,7 +138,7 @@ class TrialLedger:
             chosen &= (pl.col("first_day") <= day_of(overlapping[1])) & (pl.col("last_day") >= day_of(overlapping[0]))
         if until is not None:
             chosen &= pl.col("last_day") <= day_of(until)
-        return read_parts(self._parts(panel_hash), columns or TrialTable.schema.names(), chosen)
+        return read_parts(self._parts(panel_hash, cycle), columns or TrialTable.schema.names(), chosen)
 
     def n_trials(
         self,
@@ -178,8 +179,9 @@ class TrialLedger:
         """
         return sum(_met_again(part) for part in self._parts(None))
 
-    def _parts(self, panel_hash: str | None) -> list[Path]:
-        return sorted(self._folder.glob(f"panel_hash={panel_hash or '*'}/costs_hash=*/cycle=*/*.parquet"))
+    def _parts(self, panel_hash: str | None, cycle: str | None = None) -> list[Path]:
+        pattern = f"panel_hash={panel_hash or '*'}/costs_hash=*/cycle={cycle or '*'}/*.parquet"
+        return sorted(self._folder.glob(pattern))
 
 
 class _Known:

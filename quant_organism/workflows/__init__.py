@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from quant_organism.workflows.store import WorkflowStore, choose_workflow, correlation_id, stored_workflows
     from quant_organism.workflows.tables import (
         TABLES,
+        MinedPatternTable,
         WorkflowCheckTable,
         WorkflowPhaseTable,
         WorkflowResultTable,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "TABLES",
+    "MinedPatternTable",
     "PhaseInputs",
     "PhaseOutcome",
     "PhasePlan",
@@ -50,6 +52,7 @@ __all__ = [
 _HOMES = {
     "KINDS": "kinds",
     "TABLES": "tables",
+    "MinedPatternTable": "tables",
     "PhaseInputs": "inputs",
     "PhaseOutcome": "outcome",
     "PhasePlan": "plan",

@@ -118,10 +118,60 @@ class WorkflowCheckTable(Table, dataset="workflow_checks", partitions=BY_WORKFLO
     passed = Column(pl.Boolean(), "whether it keeps within the bound; none where there is no bound", nullable=True)
 
 
+def _of_part(part: str, where: str, *, nullable: bool) -> dict[str, Column]:
+    described = (
+        ("trials", pl.Int64(), f"trials inside, {where}", "trials"),
+        ("clusters", pl.Int64(), f"clusters of like trials inside, {where}: what counts as one", "clusters"),
+        ("runs", pl.Int64(), f"runs that they are of, {where}", "runs"),
+        ("markets", pl.Int64(), f"markets that they are of, {where}", "markets"),
+        ("sharpe", pl.Float64(), f"mean over the clusters inside, {where}", _UNITS["sharpe"]),
+        ("effect", pl.Float64(), f"that less the same of the trials beside, {where}", _UNITS["sharpe"]),
+        ("low", pl.Float64(), f"lower end of its 95 % interval, {where}", _UNITS["sharpe"]),
+        ("high", pl.Float64(), f"upper end of its 95 % interval, {where}", _UNITS["sharpe"]),
+        ("confidence", pl.Float64(), f"share of the clusters inside that earned net of costs, {where}", "fraction"),
+        ("first_day", pl.Date(), f"first day that they were measured on, {where}", "UTC"),
+        ("last_day", pl.Date(), f"last day of the same, {where}", "UTC"),
+    )
+    return {
+        f"{part}_{name}": Column(kind, meaning, unit=unit, nullable=nullable) for name, kind, meaning, unit in described
+    }
+
+
+class MinedPatternTable(
+    Table, dataset="mined_patterns", partitions=("interval", "date"), written_by="quant-organism regions mine"
+):
+    """One region of parameters that stood out in past runs, and what other days say about it."""
+
+    id = Column(pl.String(), "eight digits of the SHA-256 of family and ranges", key=True)
+    family = Column(pl.String(), "the family")
+    ranges = Column(
+        pl.String(), "ranges of its genes, both ends inside, null where open; empty: all of them", unit="JSON"
+    )
+    status = Column(
+        pl.String(),
+        "`found`, `confirmed` or `refuted` on other days; `stale` where these are long ago or days since lost",
+    )
+    looked_at = Column(pl.Int64(), "regions that the mining tested", unit="regions")
+    found = Columns(_of_part("found", "on the days on which it was found", nullable=False))
+    found_p = Column(pl.Float64(), "chance that luck alone shows that", unit="probability")
+    found_q = Column(pl.Float64(), "the same after Benjamini and Yekutieli over all that were tested", unit="q-value")
+    again = Columns(_of_part("again", "on other days", nullable=True))
+    again_p = Column(
+        pl.Float64(),
+        "chance that luck alone shows that, after Holm over all patterns",
+        unit="probability",
+        nullable=True,
+    )
+    live_strategies = Column(pl.Int64(), "strategies mostly inside that were watched since", unit="strategies")
+    live_days = Column(pl.Int64(), "days of theirs, none of which found it", unit="days")
+    live_sharpe = Column(pl.Float64(), "of these days", unit=_UNITS["sharpe"], nullable=True)
+
+
 TABLES: Final[tuple[type[Table], ...]] = (
     WorkflowRunTable,
     WorkflowPhaseTable,
     WorkflowResultTable,
     WorkflowSignalTable,
     WorkflowCheckTable,
+    MinedPatternTable,
 )
