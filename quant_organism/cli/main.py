@@ -14,6 +14,7 @@ from quant_organism.cli import (
     data,
     evolve,
     exchange,
+    export,
     families,
     fetch,
     follow,
@@ -52,6 +53,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(families.app, name="families")
 app.add_typer(regions.app, name="regions")
 app.add_typer(runs.app, name="runs")
+strategies.app.command("export", cls=with_settings("data_dir"))(export.export)
 app.add_typer(strategies.app, name="strategies")
 app.command("replay", cls=with_settings("data_dir"))(replay.replay)
 app.add_typer(queries.app, name="trials")

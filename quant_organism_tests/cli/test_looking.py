@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.trading.ledger import TraderLedger, ledger_path
+from quant_organism_tests.deployment.documents import committee, document
 from quant_organism_tests.finished import Finished
 from quant_organism_tests.program import Said
 from quant_organism_tests.tiny import LAST
@@ -41,6 +43,33 @@ def test_a_strategy_is_shown_with_members_evidence_and_life(call: Call, finished
     assert all(word in said.out for word in (best, "Members", "Evidence", "walk_forward", "Life", "born"))
     document = json.loads(call("strategies", "show", best, "--json", "--data-dir", finished_run.data_dir).out)
     assert document["id"] == best
+
+
+@pytest.mark.parametrize("to", ["python", "freqtrade"])
+def test_a_strategy_is_written_for_other_programs_and_over_nothing(call: Call, tmp_path: Path, to: str) -> None:
+    made = document(strategy=committee(2, family="ema_crossover"))
+    StrategyRepository(tmp_path / "data" / "strategies").save(made)
+    arguments = ("strategies", "export", made.id, "--to", to, "--output", tmp_path / "out.py", "--data-dir", "data")
+    said = call(*arguments)
+    assert (said.code, said.out.splitlines()[0]) == (0, f"{made.id} is in {tmp_path / 'out.py'}")
+    assert made.id in (tmp_path / "out.py").read_text()
+    assert call(*arguments).code == 0  # again: the same
+    (tmp_path / "out.py").write_bytes(b"mine")
+    refused = call(*arguments)
+    assert (refused.code, (tmp_path / "out.py").read_bytes()) == (2, b"mine")
+    assert "another file" in refused.err
+
+
+def test_signals_of_a_strategy_cover_its_universe(call: Call, finished_run: Finished, tmp_path: Path) -> None:
+    best, *_ = (row["id"] for row in asked(call, finished_run, "strategies", "list")["strategies"])  # type: ignore[call-overload]
+    universe = asked(call, finished_run, "strategies", "show", best)["universe"]  # type: ignore[call-overload]
+    path = tmp_path / "signals.csv"
+    written: Any = asked(call, finished_run, "strategies", "export", best, "--to", "csv", "--output", str(path))
+    assert written == {"id": best, "to": "csv", "path": str(path)}
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["symbol"] for row in rows} == set(universe)
+    assert max(abs(float(row["target"])) for row in rows) > 0
 
 
 def test_the_life_of_a_strategy_is_told_and_two_are_compared(call: Call, finished_run: Finished) -> None:
