@@ -1,5 +1,6 @@
 """`quant-organism trade watch` and `trade metrics`: a trader as it is seen, by a person and by Prometheus."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -50,14 +51,13 @@ def metrics(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 9464,
     of_replay: OfReplay = False,
 ) -> None:
-    """Serve the trader's figures to Prometheus on 127.0.0.1, until Ctrl-C; beside the trader, or without it."""
-    from quant_organism.monitoring.trader_metrics import serve_metrics
-    from quant_organism.trading import ledger_path
+    """Serve metrics, /healthz and /readyz of a trader on 127.0.0.1, until Ctrl-C; beside the trader, or without it."""
+    from threading import Event
 
-    path = ledger_path(options.said(context).settings().data_dir, "replay" if of_replay else "paper")
-    server, thread = serve_metrics(path, port)
-    typer.echo(f"Metrics of {path} on http://127.0.0.1:{port}/metrics; end with Ctrl-C")
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        server.shutdown()
+    from quant_organism.monitoring.status_server import serving_status
+
+    data_dir = options.said(context).settings().data_dir
+    with suppress(KeyboardInterrupt), serving_status(data_dir, "replay" if of_replay else "paper", port):
+        where = f"http://127.0.0.1:{port}"
+        typer.echo(f"Metrics of {data_dir} on {where}/metrics, health on {where}/healthz; end with Ctrl-C")
+        Event().wait()

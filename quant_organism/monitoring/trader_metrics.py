@@ -2,117 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from threading import Thread
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from quant_organism.errors import InputError, QuantOrganismError
-from quant_organism.trading import MICRO_USD, LedgerReader, TraderStatus
+from quant_organism.errors import QuantOrganismError
+from quant_organism.market import Interval
+from quant_organism.monitoring.components import disk_health, trader_health
+from quant_organism.trading import (
+    MICRO_USD,
+    LedgerBar,
+    LedgerReader,
+    LedgerReading,
+    Mode,
+    TraderStatus,
+    ledger_path,
+)
+from quant_organism.trading.kill import flag_raised, kill_file
 
-LOOPBACK: Final = "127.0.0.1"
+MOST_SERIES: Final = 50
+"""Strategies or symbols that a metric tells apart, the largest; the others together are `other`."""
+
+_OTHER: Final = "other"
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
+_STATUSES: Final = {"ok": 0, "degraded": 1, "failed": 2, "unknown": 3}
 _PREFIX: Final = "quant_organism_trader"
 
 
 class TraderMetrics(Collector):
-    """Answers a scrape with where the trader stands at its last whole close.
+    """Answers a scrape with where the trader stands at its last whole close, and how each of its components is.
 
-    `quant_organism_trader_up` is 0 where the ledger cannot be read, and then nothing else is said: what is not known
+    `quant_organism_trader_up` is 0 where the ledger cannot be read, and then nothing of it is said: what is not known
     is not shown as it was.
 
     Parameters
     ----------
-    path
-        The ledger.
+    data_dir
+        The data folder.
+    mode
+        Whose ledger.
+    now_ms
+        UTC milliseconds.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, data_dir: Path, mode: Mode, now_ms: Callable[[], int]) -> None:
+        self._data_dir, self._path, self._now_ms = data_dir, ledger_path(data_dir, mode), now_ms
+        self._trades = mode != "replay"
 
     def collect(self) -> Iterable[Metric]:
         """Return all metrics."""
         up = GaugeMetricFamily(f"{_PREFIX}_up", "Whether the ledger could be read.")
+        found: list[Metric] = [up]
         try:
             reader = LedgerReader(self._path)
             try:
-                status = reader.status()
+                found += _of(reader, reader.status(), self._now_ms())
             finally:
                 reader.close()
         except QuantOrganismError:
             up.add_metric([], 0.0)
-            return [up]
-        up.add_metric([], 1.0)
-        return [up, *_of(status)]
+        else:
+            up.add_metric([], 1.0)
+        return [*found, *self._health()] if self._trades else found
+
+    def _health(self) -> Iterator[Metric]:
+        name = f"{_PREFIX}_component_status"
+        statuses = GaugeMetricFamily(name, "0 ok, 1 degraded, 2 failed, 3 unknown.", labels=["component"])
+        for one in (*trader_health(self._data_dir, self._now_ms()), disk_health(self._data_dir)):
+            if one.status != "unused":
+                statuses.add_metric([one.component], float(_STATUSES[one.status]))
+        yield statuses
+        killed = flag_raised(kill_file(self._data_dir)) is not None
+        yield _gauge("killed", "Whether the kill switch was pulled.", float(killed))
 
 
-def trader_registry(path: Path) -> CollectorRegistry:
-    """Return a registry with the trader's metrics and no others."""
+def trader_registry(data_dir: Path, mode: Mode, now_ms: Callable[[], int]) -> CollectorRegistry:
+    """Return a registry with the trader's metrics and no others; parameters as of `TraderMetrics`."""
     registry = CollectorRegistry()
-    registry.register(TraderMetrics(path))
+    registry.register(TraderMetrics(data_dir, mode, now_ms))
     return registry
 
 
-def serve_metrics(path: Path, port: int) -> tuple[WSGIServer, Thread]:
-    """Answer scrapes on 127.0.0.1, from a thread of its own; return the server and the thread.
-
-    Parameters
-    ----------
-    path
-        The ledger; it may begin later.
-    port
-        0: one that is free.
-
-    Raises
-    ------
-    InputError
-        The port is taken.
-    """
-    try:
-        return start_http_server(port, addr=LOOPBACK, registry=trader_registry(path))
-    except OSError as error:
-        raise InputError(f"port {port} cannot be used: {error}", where=LOOPBACK, remedy="choose another one") from error
-
-
-def _of(status: TraderStatus) -> Iterator[Metric]:
+def _of(reader: LedgerReader, status: TraderStatus, now_ms: int) -> Iterator[Metric]:
     session = status.session
     yield _gauge(
         "session_info", "Session, mode, profile and interval.", 1.0,
         session=str(session.session), mode=session.mode, profile=session.profile, interval=session.interval,
     )  # fmt: skip
+    closes: dict[str, float] = {}
     yield _gauge("session_ended", "Whether the session ended in order.", float(status.is_ended))
     if status.close_ms is not None:
         yield _gauge("last_close_timestamp_seconds", "Last close that was decided at.", status.close_ms / 1e3)
+        yield _gauge("data_age_seconds", "How old the last close is.", (now_ms - status.close_ms) / 1e3)
+        opened = status.close_ms - Interval.parse(session.interval).milliseconds
+        bars = reader.read(LedgerBar, session=session.session, open_ms=opened)
+        closes = {bar.symbol: bar.close for bar in bars}
+        if bars:
+            slowest = max(bar.received_ms for bar in bars) - status.close_ms
+            yield _gauge("feed_delay_seconds", "How long after its close the latest bar came last.", slowest / 1e3)
     if status.equity is not None:
         yield _gauge("equity_usd", "Equity at the last close.", status.equity.equity / MICRO_USD)
         yield _gauge("capital_usd", "Capital that was paid in.", status.equity.capital / MICRO_USD)
         yield _gauge("gross_usd", "Notional of all positions.", status.equity.gross / MICRO_USD)
         yield _gauge("drawdown_ratio", "Drawdown from the peak at closes.", status.equity.drawdown)
-    for name, help_text, count in (
-        ("decisions", "Decisions of strategies that trade.", status.decisions),
-        ("orders", "Orders that were sent or set.", status.orders),
-        ("fills", "Fills.", status.fills),
-    ):
-        counter = CounterMetricFamily(f"{_PREFIX}_{name}", help_text)
-        counter.add_metric([], float(count))
-        yield counter
-    positions = GaugeMetricFamily(f"{_PREFIX}_position_units", "Net position.", labels=["symbol"])
-    for held in status.positions:
-        positions.add_metric([held.symbol], held.size)
-    yield positions
-    profits = GaugeMetricFamily(f"{_PREFIX}_profit_usd", "Earned by a strategy.", labels=["strategy"])
-    for profit in status.profits:
-        profits.add_metric([profit.strategy], profit.profit / MICRO_USD)
-    yield profits
-    breakers = GaugeMetricFamily(f"{_PREFIX}_breaker", "0 closed, 1 half-open, 2 open.", labels=["name"])
-    for breaker in status.breakers:
-        breakers.add_metric([breaker.name], float(_STATES[breaker.state]))
-    yield breakers
+    for read in reader.read(LedgerReading, latest=1, session=session.session, account=session.account):
+        yield _gauge("silent_lines", "Lines that did not answer at the last close.", float(read.silent_lines))
+        if read.clock_skew_s is not None:
+            yield _gauge("clock_skew_seconds", "This machine's clock against the venue's.", read.clock_skew_s)
+        if read.rejected is not None:
+            yield _gauge("rejected_ratio", "Share of the last orders that were refused.", read.rejected)
+    yield from _counted(reader, status)
+    exposure = _largest({one.symbol: one.size * closes.get(one.symbol, one.entry_price) for one in status.positions})
+    units = {one.symbol: one.size for one in status.positions if one.symbol in exposure}
+    yield _family("position_units", "Net position.", "symbol", units)
+    yield _family("exposure_usd", "Net notional at the last close, or at the entry.", "symbol", exposure)
+    earned = {one.strategy: one.profit / MICRO_USD for one in status.profits}
+    yield _family("profit_usd", "Earned by a strategy.", "strategy", _largest(earned))
+    states = {one.name: float(_STATES[one.state]) for one in status.breakers}
+    yield _family("breaker", "0 closed, 1 half-open, 2 open.", "name", states)
+
+
+def _counted(reader: LedgerReader, status: TraderStatus) -> Iterator[Metric]:
+    session, account = status.session.session, status.session.account
+    decisions = CounterMetricFamily(
+        f"{_PREFIX}_decisions",
+        "Decisions of strategies that trade, let pass or refused.",
+        labels=["strategy", "verdict"],
+    )
+    for passed, verdict in ((True, "passed"), (False, "refused")):
+        found = {name: float(n) for (name, was), n in reader.decided(session).items() if was is passed}
+        for name, count in _largest(found).items():
+            decisions.add_metric([name, verdict], count)
+    yield decisions
+    orders = CounterMetricFamily(f"{_PREFIX}_orders", "Orders that were sent or set.", labels=["kind"])
+    for kind, count in reader.ordered(session, account).items():
+        orders.add_metric([kind], float(count))
+    yield orders
+    fills = CounterMetricFamily(f"{_PREFIX}_fills", "Fills.")
+    fills.add_metric([], float(status.fills))
+    yield fills
+
+
+def _largest(values: Mapping[str, float]) -> dict[str, float]:
+    """Return what is largest by size, and the sum of the others: strategies come and go, and series stay for ever."""
+    names = sorted(values, key=lambda name: (-abs(values[name]), name))
+    others = sum(values[name] for name in names[MOST_SERIES:])
+    return {name: values[name] for name in names[:MOST_SERIES]} | ({_OTHER: others} if len(names) > MOST_SERIES else {})
+
+
+def _family(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"{_PREFIX}_{name}", help_text, labels=[label])
+    for value_of, value in values.items():
+        family.add_metric([value_of], value)
+    return family
 
 
 def _gauge(name: str, help_text: str, value: float, **labels: str) -> Metric:

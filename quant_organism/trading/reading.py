@@ -219,6 +219,22 @@ class LedgerReader:
         """Return the latest state of each breaker of a session."""
         return self._newest(LedgerBreaker, "name", "session = ?", session)
 
+    def decided(self, session: int) -> dict[tuple[str, bool], int]:
+        """Return how many decisions of each strategy that trades every step let pass, and how many not."""
+        statement = (
+            "SELECT strategy, is_allowed, count(*) FROM decisions WHERE session = ? AND role = 'trades' "
+            "GROUP BY strategy, is_allowed ORDER BY strategy, is_allowed"
+        )
+        return {(name, bool(passed)): int(n) for name, passed, n in self._db.execute(statement, (session,))}
+
+    def ordered(self, session: int, account: str) -> dict[str, int]:
+        """Return how many orders of each kind were sent or set."""
+        statement = (
+            "SELECT kind, count(*) FROM orders WHERE session = ? AND account = ? AND lots != 0 "
+            "GROUP BY kind ORDER BY kind"
+        )
+        return {kind: int(n) for kind, n in self._db.execute(statement, (session, account))}
+
     def status(self, session: int | None = None) -> TraderStatus:
         """Return where a session stands, the latest by default.
 

@@ -1,4 +1,4 @@
-"""A trader as it is seen: as of any close, in a terminal, and by Prometheus."""
+"""A trader as it is seen: as of any close, and in a terminal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
-from prometheus_client import generate_latest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Static
 
 from quant_organism.errors import InputError
 from quant_organism.monitoring.trader_dashboard import TraderDashboard
-from quant_organism.monitoring.trader_metrics import serve_metrics, trader_registry
 from quant_organism.monitoring.trader_view import TraderHistory
 from quant_organism.trading import (
     LedgerBar,
@@ -337,36 +334,3 @@ def test_a_trader_that_is_silent_is_said_to_be(ledger: TraderLedger) -> None:
 
     asyncio.run(look())
     reader.close()
-
-
-def test_prometheus_is_told_the_same(ledger: TraderLedger) -> None:
-    scraped = generate_latest(trader_registry(ledger.path)).decode()
-    lines = dict(line.rsplit(" ", 1) for line in scraped.splitlines() if not line.startswith("#"))
-    prefix = "quant_organism_trader"
-    assert lines[f"{prefix}_up"] == "1.0"
-    assert lines[f"{prefix}_equity_usd"] == "10029.0"
-    assert lines[f"{prefix}_fills_total"] == "2.0"
-    assert lines[f'{prefix}_position_units{{symbol="BTC"}}'] == "0.05"
-    assert lines[f'{prefix}_breaker{{name="daily_loss"}}'] == "2.0"
-    assert float(lines[f"{prefix}_last_close_timestamp_seconds"]) == CLOSES[-1] / 1e3
-
-
-def test_scrapes_are_answered_on_loopback_alone(ledger: TraderLedger) -> None:
-    server, thread = serve_metrics(ledger.path, 0)
-    try:
-        address, port = server.server_address[:2]
-        assert address == "127.0.0.1"
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            assert b"quant_organism_trader_equity_usd 10029.0" in answer.read()
-        with pytest.raises(InputError, match=f"port {port}"):
-            serve_metrics(ledger.path, int(port))
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def test_without_a_ledger_nothing_is_claimed(tmp_path: Path) -> None:
-    scraped = generate_latest(trader_registry(tmp_path / "none.sqlite")).decode()
-    values = [line for line in scraped.splitlines() if not line.startswith("#")]
-    assert values == ["quant_organism_trader_up 0.0"]

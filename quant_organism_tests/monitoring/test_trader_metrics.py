@@ -1,0 +1,218 @@
+"""What Prometheus and a supervisor are told of a trader, and that shipped rules and board ask for what is told."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from quant_organism.errors import InputError
+from quant_organism.monitoring import trader_metrics
+from quant_organism.monitoring.status_server import serving_status, status_application
+from quant_organism.monitoring.trader_metrics import MOST_SERIES, trader_registry
+from quant_organism.trading import LedgerBar, LedgerBreaker, LedgerOrder, LedgerProfit
+from quant_organism.trading.kill import kill_file
+from quant_organism_tests.monitoring.test_trader_dashboard import decision
+from quant_organism_tests.monitoring.trading_ledger import CLOSE, HOUR, TradedFolder, traded
+
+PREFIX: Final = "quant_organism_trader_"
+SHIPPED: Final = Path(trader_metrics.__file__).parent / "prometheus"
+SOON: Final = CLOSE + 60_000
+
+
+def scraped(data_dir: Path, now_ms: int = SOON) -> dict[str, float]:
+    """Return each series by its name and labels."""
+    text = generate_latest(trader_registry(data_dir, "paper", lambda: now_ms)).decode()
+    return {
+        sample.name.removeprefix(PREFIX) + "".join(f" {value}" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> TradedFolder:
+    """Return a trader with something of everything that is told."""
+    made = traded(tmp_path, rejected=0.04)
+    bar = LedgerBar(
+        session=1, open_ms=CLOSE - HOUR, symbol="BTC", open=100.0, high=110.0, low=99.0, close=110.0, volume=5.0,
+        funding_rate=None, funding_paid=0.0, fear_greed=None, received_ms=CLOSE + 350,
+    )  # fmt: skip
+    order = LedgerOrder(
+        session=1, close_ms=CLOSE, account="paper-1", symbol="BTC", kind="ioc", lots=50, level=1, size=0.05,
+        price=100.0, reduces=False, cloid="x",
+    )  # fmt: skip
+    made.write(
+        bar,
+        order,
+        replace(order, kind="stop", lots=-50),
+        replace(order, kind="stop", lots=0),  # taken away
+        decision(CLOSE, "enter", 0.3),
+        replace(decision(CLOSE, "adjust", 0.4), decision_id="2", is_allowed=False),
+        LedgerBreaker(session=1, close_ms=CLOSE, name="daily_loss", state="open", value=0.1, bound=0.05, reason=""),
+        LedgerProfit(session=1, close_ms=CLOSE, account="paper-1", strategy="s", profit=7_000_000, gross=0, share=None),
+    )
+    return made
+
+
+def test_prometheus_is_told_where_the_trader_stands(folder: TradedFolder) -> None:
+    told, strategy = scraped(folder.data_dir), "ema_crossover_3_1a2b3c4d"
+    assert {name: told[name] for name in ("up", "killed", "data_age_seconds", "feed_delay_seconds")} == {
+        "up": 1.0,
+        "killed": 0.0,
+        "data_age_seconds": 60.0,
+        "feed_delay_seconds": 0.35,
+    }
+    assert (told[f"decisions_total {strategy} passed"], told[f"decisions_total {strategy} refused"]) == (1.0, 1.0)
+    assert (told["orders_total ioc"], told["orders_total stop"], told["fills_total"]) == (1.0, 1.0, 1.0)
+    assert (told["equity_usd"], told["drawdown_ratio"], told["profit_usd s"]) == (10_000.0, 0.01, 7.0)
+    assert (told["position_units BTC"], told["exposure_usd BTC"]) == (0.05, pytest.approx(5.5))
+    assert (told["rejected_ratio"], told["clock_skew_seconds"], told["silent_lines"]) == (0.04, 0.02, 0.0)
+    assert (told["breaker daily_loss"], told["component_status feed"]) == (2.0, 0.0)
+
+
+def test_a_stale_trader_and_a_kill_are_told(folder: TradedFolder) -> None:
+    kill_file(folder.data_dir).write_text("{")
+    told = scraped(folder.data_dir, CLOSE + 2 * HOUR)
+    assert told["killed"] == 1.0
+    assert [told[f"component_status {name}"] for name in ("feed", "venue", "ledger", "risk")] == [2.0, 3.0, 0.0, 2.0]
+
+
+def test_however_many_strategies_there_were_the_series_are_few(folder: TradedFolder) -> None:
+    profits = [
+        LedgerProfit(
+            session=1, close_ms=CLOSE, account="paper-1", strategy=f"s{n}", profit=n * 1_000_000, gross=0, share=None
+        )
+        for n in range(MOST_SERIES + 5)
+    ]
+    folder.write(*profits)
+    told = {name: value for name, value in scraped(folder.data_dir).items() if name.startswith("profit_usd")}
+    assert len(told) == MOST_SERIES + 1
+    assert told["profit_usd other"] == 0 + 1 + 2 + 3 + 4 + 5
+    assert sum(told.values()) == 7 + sum(range(MOST_SERIES + 5))
+
+
+def test_without_a_ledger_nothing_is_claimed(tmp_path: Path) -> None:
+    told = scraped(tmp_path)
+    assert told.keys() == {"up", "killed", "component_status disk"}
+    assert told["up"] == 0.0
+
+
+def asked(port: int, path: str, method: str = "GET", host: str | None = None) -> tuple[int, bytes]:
+    """Ask a server of this machine, under its own name or another."""
+    line = HTTPConnection("127.0.0.1", port, timeout=10)
+    line.request(method, path, headers={"Host": host or f"127.0.0.1:{port}"})
+    answer = line.getresponse()
+    found = (answer.status, answer.read())
+    line.close()
+    return found
+
+
+def test_a_real_server_answers_this_machine_alone_and_only_to_look(folder: TradedFolder) -> None:
+    with serving_status(folder.data_dir, "paper", 0) as port:
+        status, body = asked(port, "/metrics")
+        assert (status, b"quant_organism_trader_equity_usd 10000.0" in body) == (200, True)
+        assert asked(port, "/healthz")[0] == 503  # its last close is of 2026-01-02
+        assert asked(port, "/elsewhere")[0] == 404
+        assert asked(port, "/metrics", "POST")[0] == 405
+        assert asked(port, "/metrics", host="somewhere.example:80")[0] == 403
+        with pytest.raises(InputError, match=f"port {port}"), serving_status(folder.data_dir, "paper", port):
+            pass
+
+
+def answered(data_dir: Path, path: str, now_ms: int) -> tuple[str, Any]:
+    """Return the line of status and the document of an answer at some time."""
+    lines: list[str] = []
+    application = status_application(data_dir, "paper", lambda: now_ms)
+    request = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "HTTP_HOST": "localhost:9464"}
+    body = b"".join(application(request, lambda status, headers: lines.append(status)))
+    return lines[0], json.loads(body)
+
+
+def test_a_trader_lives_while_closes_come_and_is_ready_while_nothing_failed(folder: TradedFolder) -> None:
+    def both(now_ms: int) -> list[bool]:
+        return [answered(folder.data_dir, path, now_ms)[0] == "200 OK" for path in ("/healthz", "/readyz")]
+
+    assert both(SOON) == [True, True]
+    assert both(CLOSE + HOUR + 301_000) == [True, False]  # a close is late: what the venue says is not known
+    assert both(CLOSE + 2 * HOUR) == [False, False]
+    kill_file(folder.data_dir).write_text("{")
+    assert both(SOON) == [True, False]
+    assert answered(folder.data_dir, "/readyz", SOON)[1]["risk"]["status"] == "failed"
+    kill_file(folder.data_dir).unlink()
+    folder.end()
+    assert both(SOON) == [False, False]
+
+
+def queried(expressions: list[str]) -> set[str]:
+    """Return the names of the trader's metrics in expressions."""
+    return {name for text in expressions for name in re.findall(rf"{PREFIX}\w+", text)}
+
+
+def test_board_and_rules_ask_for_nothing_that_is_not_told_and_the_board_for_what_moves(folder: TradedFolder) -> None:
+    text = generate_latest(trader_registry(folder.data_dir, "paper", lambda: SOON)).decode()
+    told = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+    board = json.loads((SHIPPED / "board.json").read_text())
+    shown = queried([target["expr"] for panel in board["panels"] for target in panel["targets"]])
+    rules = yaml.safe_load((SHIPPED / "rules.yaml").read_text())
+    alerts = queried([rule["expr"] for group in rules["groups"] for rule in group["rules"]])
+    assert shown | alerts <= told
+    described = {"session_info", "session_ended", "last_close_timestamp_seconds", "gross_usd", "position_units"}
+    assert {name.removeprefix(PREFIX) for name in told - shown} == described
+    places = [panel["gridPos"] for panel in board["panels"]]
+    cells = [
+        (x, y) for at in places for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert len({panel["id"] for panel in board["panels"]}) == len(places)
+
+
+RULE_TESTS: Final = """\
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: quant_organism_trader_up, values: '1x10'}}
+      - {{series: 'quant_organism_trader_component_status{{component="feed"}}', values: '0x4 2x10'}}
+      - {{series: quant_organism_trader_drawdown_ratio, values: '0.05x4 0.11x10'}}
+    alert_rule_test:
+      - {{eval_time: 4m, alertname: TraderComponentFailed}}
+      - {{eval_time: 4m, alertname: TraderDrawdown}}
+      - eval_time: 8m
+        alertname: TraderComponentFailed
+        exp_alerts:
+          - exp_labels: {{severity: critical, component: feed}}
+            exp_annotations: {{summary: 'feed failed, or is not known.', remedy: quant-organism health}}
+      - eval_time: 8m
+        alertname: TraderDrawdown
+        exp_alerts:
+          - exp_labels: {{severity: warning}}
+            exp_annotations: {{summary: The account is 11% below its peak., remedy: quant-organism trade watch}}
+"""
+
+
+def test_prometheus_itself_takes_the_rules_and_they_fire(tmp_path: Path) -> None:
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not installed (Debian: apt install prometheus)")
+    subprocess.run([promtool, "check", "rules", SHIPPED / "rules.yaml"], check=True, capture_output=True)
+    written = tmp_path / "tests.yaml"
+    written.write_text(RULE_TESTS.format(rules=SHIPPED / "rules.yaml"))
+    tested = subprocess.run([promtool, "test", "rules", written], capture_output=True, text=True)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_what_is_told_is_text_that_prometheus_takes(folder: TradedFolder) -> None:
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not installed (Debian: apt install prometheus)")
+    text = generate_latest(trader_registry(folder.data_dir, "paper", lambda: SOON))
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
