@@ -1,7 +1,8 @@
 """The pictures of a search: how far it came, which families held its seats, and who descends from whom."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from textwrap import fill
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -177,4 +178,33 @@ def genealogy_figure(rows: Sequence[LineageRow]) -> Figure:
         if operator in seen
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def regions_figure(patterns: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the effect of each pattern where it was found and, beneath, on other days, with 95 % intervals.
+
+    Parameters
+    ----------
+    patterns
+        At least one, by `MinedPatternTable`, and `region` in words.
+    """
+    figure = Figure(figsize=(WIDTH_IN, 1.2 + 0.6 * len(patterns)), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    dress(axes)
+    for place, one in enumerate(patterns):
+        for part, offset, colour, marker in (("found", -0.13, PALETTE[6], "o"), ("again", 0.13, PALETTE[0], "D")):
+            effect, low, high = (one[f"{part}_{name}"] for name in ("effect", "low", "high"))
+            if effect is not None:
+                axes.plot([low, high], [place + offset] * 2, color=colour, linewidth=1.6)
+                axes.plot([effect], [place + offset], marker, color=colour, markersize=6)
+    axes.set_yticks(range(len(patterns)), [fill(f"{one['region']} ({one['status']})", 46) for one in patterns])
+    axes.set_ylim(len(patterns) - 0.5, -0.5)
+    axes.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1)
+    axes.set_xlabel("Sharpe ratio a year, inside less beside", color=INK, fontsize=10)
+    handles = [
+        Line2D([], [], color=PALETTE[6], marker="o", label="where it was found"),
+        Line2D([], [], color=PALETTE[0], marker="D", label="on other days"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure

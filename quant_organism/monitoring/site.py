@@ -6,9 +6,10 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import uvicorn
@@ -25,10 +26,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.monitoring import site_content as content
 from quant_organism.monitoring.pages import SCRIPT, page
+from quant_organism.monitoring.plots import png
 from quant_organism.monitoring.runs import choose_run, compare_runs, stored_runs
+from quant_organism.monitoring.search_plots import regions_figure
 
 _KINDS: Final = {".html": "text/html; charset=utf-8", ".png": "image/png", ".json": "application/json"}
 _START_SECONDS: Final = 30.0
+_NO_PICTURES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 # The one script of the pages is named by its hash, so that nothing else runs; styles stand in the pages.
 _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(f"\n{SCRIPT}".encode()).digest()).decode()
@@ -56,8 +60,8 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         Address of the web UI, such as ``http://127.0.0.1:3000``, which pages lead back to.
     """
 
-    def show(template: str, here: str, **known: Any) -> Response:
-        return HTMLResponse(page(template, {}, dagster=dagster, here=here, **known))
+    def show(template: str, here: str, pictures: Mapping[str, bytes] = _NO_PICTURES, /, **known: Any) -> Response:
+        return HTMLResponse(page(template, pictures, dagster=dagster, here=here, **known))
 
     def index(request: Request) -> Response:
         runs = content.cycles_of(data_dir)
@@ -93,6 +97,11 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
                 problem = str(error)
         return show("site_compare.html", "compare", runs=runs[::-1], asked=asked, chosen=chosen, problem=problem)
 
+    def regions(request: Request) -> Response:
+        patterns = content.regions_of(data_dir)
+        pictures = {"regions": png(regions_figure(patterns))} if patterns else _NO_PICTURES
+        return show("site_regions.html", "regions", pictures, patterns=patterns)
+
     def audits(request: Request) -> Response:
         return show("site_audits.html", "audits", audits=content.audits_of(data_dir))
 
@@ -119,6 +128,7 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         "/strategies": strategies,
         "/strategies/{id}": strategy,
         "/compare": compare,
+        "/regions": regions,
         "/audits": audits,
         "/reports/{path:path}": report,
         "/audits/{path:path}": audit,

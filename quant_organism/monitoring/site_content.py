@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import orjson
 import polars as pl
 
 from quant_organism.deployment import DEPLOYED, STAGES, StrategyConfig, StrategyRepository
@@ -17,6 +18,7 @@ from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.runs import StoredRun, compare_runs, stored_runs
 from quant_organism.validation import CandidateReturnTable
+from quant_organism.workflows.mining import Region, stored_patterns
 
 MOST_CYCLES: Final = 60
 _LEAST_DAYS: Final = 20
@@ -133,6 +135,12 @@ def sheets_of(data_dir: Path, id: str) -> list[Path]:
     """Return the tear sheets of a strategy, newest first, from the folder of reports on."""
     reports = data_dir / "reports"
     return sorted((path.relative_to(reports) for path in reports.glob(f"*/*/*/*/tear_sheets/{id}.html")), reverse=True)
+
+
+def regions_of(data_dir: Path) -> list[dict[str, Any]]:
+    """Return the patterns of the latest mining by `MinedPatternTable`, and `region`, each in words."""
+    rows = stored_patterns(Lake(data_dir / "lake")).to_dicts()
+    return [{**row, "region": str(Region.read(row["family"], orjson.loads(row["ranges"])))} for row in rows]
 
 
 def audits_of(data_dir: Path) -> list[tuple[Path, str]]:

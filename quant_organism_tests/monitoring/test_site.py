@@ -11,14 +11,19 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from email.message import Message
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
+from quant_organism.market.stored import encode
 from quant_organism.monitoring.site import HEADERS, serving_site
+from quant_organism.workflows import MinedPatternTable
 from quant_organism_tests.finished import finished_run
 
 DAGSTER = "http://127.0.0.1:3000"
@@ -148,8 +153,33 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> 
         found = {name: get(f"{site}/reports/{name}").status for name in ("kept.json", "link.json", "other.sqlite")}
         assert found == {"kept.json": 200, "link.json": 404, "other.sqlite": 404}
         # A folder in which nothing has run has pages too.
-        for path in ("/", "/pool", "/strategies", "/compare", "/audits"):
+        for path in ("/", "/pool", "/strategies", "/compare", "/regions", "/audits"):
             assert get(site + path).status == 200
+
+
+def test_the_page_of_regions_shows_every_pattern_and_a_picture(tmp_path: Path) -> None:
+    figures = {f"{part}_{name}": 1.0 for part in ("found", "again") for name in ("effect", "low", "high", "sharpe")}
+    row: dict[str, Any] = {
+        **{name: 3 if kind == pl.Int64 else 0.5 for name, kind in MinedPatternTable.schema.items()},
+        **{name: date(2025, 1, 1) for name, kind in MinedPatternTable.schema.items() if kind == pl.Date},
+        **figures,
+        "status": "confirmed",
+    }
+    one = {**row, "id": "aaaa", "family": "rsi_filter", "ranges": '{"rsi_period":[null,14.0]}'}
+    unasked = {name: None for name in row if name.startswith("again_")}
+    two = {**row, "id": "bbbb", "family": "<b>", "ranges": "{}", "status": "found", **unasked}
+    folder = tmp_path / "lake" / MinedPatternTable.dataset / "interval=1h" / "date=2025-01-01"
+    folder.mkdir(parents=True)
+    (folder / "part.parquet").write_bytes(encode(MinedPatternTable, MinedPatternTable.frame([one, two])))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with serving_site(tmp_path, "127.0.0.1", port, DAGSTER) as site:
+        text = get(f"{site}/regions").text
+    assert "rsi_filter: rsi_period to 14" in text
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text
+    assert 'src="data:image/png;base64,' in text
 
 
 def test_only_looking_is_possible_and_only_from_this_machine(site: str) -> None:

@@ -1,0 +1,203 @@
+"""What a workflow adds to the work that its phases do, and how fast the records of one run are found among a million.
+
+A phase and the direct call that it stands for are measured in turn, in CPU seconds, each from nothing: an evaluator and
+a folder of its own. Beside the call a phase enters every genome in the trial ledger, writes its results, and keeps a
+checkpoint. A search enters its genomes in the ledger either way. Queries are wall time, the least of several.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from benchmarks.evaluator import row
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
+from quant_organism.cycle.stages import search
+from quant_organism.deployment import StrategyRepository
+from quant_organism.evolution import EvolutionSpec
+from quant_organism.market import Lake, Panel, day_of
+from quant_organism.market.query import ask, connect
+from quant_organism.market.stored import encode
+from quant_organism.market.world import load_world
+from quant_organism.market.world.generator import generate
+from quant_organism.resilience import write_files
+from quant_organism.strategies import Genome, default_genome
+from quant_organism.validation.profile import Profile
+from quant_organism.validation.significance_records import pretest_frame
+from quant_organism.validation.statistics.evidence import NotRun
+from quant_organism.workflows import (
+    TABLES,
+    WorkflowResultTable,
+    WorkflowStore,
+    Workplace,
+    correlation_id,
+    parse_workflow,
+    plan_workflow,
+    run_workflow,
+)
+
+REPEATS: Final = 5
+RUNS: Final = 1_000
+ROWS: Final = 1_000
+QUERIES: Final = 20
+PERIODS: Final = tuple(range(20, 100, 2))
+EXITS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SEARCH: Final = EvolutionSpec(families=("donchian_breakout", "rsi_filter"), islands=2, population=30, generations=4)
+BEGUN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure phases against direct calls, then queries."""
+    panel = generate(load_world("demo"), 0)[0].panel()
+    grid = {
+        "name": "grid",
+        "type": "optimization",
+        "strategies": [{"name": "channel", "type": "donchian_breakout"}],
+        "optimization": {"parameters": {"channel.channel_period": PERIODS, "channel.exit_period_ratio": EXITS}},
+    }
+    evolution = {
+        "name": "bred",
+        "type": "optimization",
+        "method": "evolution",
+        "evolution": SEARCH.model_dump(include={"families", "islands", "population", "generations"}, mode="json"),
+    }
+    points = len(PERIODS) * len(EXITS)
+    return [
+        *overhead(f"grid of {points}", lambda: evaluated(panel), lambda: phase(panel, grid)),
+        *overhead("search", lambda: bred(panel), lambda: phase(panel, evolution)),
+        *queries(),
+    ]
+
+
+def overhead(name: str, direct: Callable[[], None], through: Callable[[], None]) -> list[dict[str, Any]]:
+    """Return what a call takes directly, and how much longer its phase takes."""
+    direct()
+    through()
+    pairs = [(seconds(direct), seconds(through)) for _ in range(REPEATS)]
+    alone, added = (statistics.median(values) for values in ([a for a, _ in pairs], [b / a - 1 for a, b in pairs]))
+    worst = max(b / a - 1 for a, b in pairs)
+    return [
+        row(f"{name}: direct", alone, "s", f"CPU, median of {REPEATS}, in turn with the phase"),
+        row(f"{name}: overhead of the phase", added, "share", f"median of {REPEATS} pairs, the worst {worst:.3f}"),
+    ]
+
+
+def evaluated(panel: Panel) -> None:
+    """Measure the grid's genomes as the phase does, on the days that a search may see."""
+    default = default_genome("donchian_breakout")
+    genes = [{"channel_period": period, "exit_period_ratio": ratio} for period in PERIODS for ratio in EXITS]
+    genomes = [Genome(default.family, {**default.genes, **some}) for some in genes]
+    span = SplitPanel(panel).splits.in_sample
+    evaluator = Evaluator(threads=1)
+    for first in range(0, len(genomes), 256):
+        evaluator.evaluate(
+            genomes[first : first + 256], panel.window(0, span.stop), Costs(), start=span.start, stop=span.stop
+        )
+
+
+def bred(panel: Panel) -> None:
+    """Search as a cycle does."""
+    with tempfile.TemporaryDirectory() as folder:
+        cycle = Cycle(
+            plan=CyclePlan(spec=SEARCH, gates=Profile.load("light")),
+            lake=Lake(Path(folder) / "lake"),
+            market=panel.market,
+            interval=panel.interval,
+            day=day_of(int(panel.times[-1])),
+            data=SplitPanel(panel),
+            compute=Compute(threads=1),
+        )
+        cycle.begin()
+        for table, frame in search(cycle, pretest_frame(NotRun("not asked for"))).tables.items():
+            cycle.write(table, frame)
+
+
+def phase(panel: Panel, document: dict[str, Any]) -> None:
+    """Run a workflow of one phase."""
+    source = json.dumps({"workflow": {"name": "bench", "phases": [document]}}).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        place = Workplace(
+            lake=Lake(root / "lake"),
+            market=panel.market,
+            interval=panel.interval,
+            data=SplitPanel(panel),
+            folder=root / "runs",
+            repository=StrategyRepository(root / "strategies"),
+            compute=Compute(threads=1),
+            clock=time.monotonic,
+            now=lambda: BEGUN,
+        )
+        done = run_workflow(plan_workflow(parse_workflow(source), root), source, correlation_id(BEGUN, bytes(4)), place)
+        assert not done.failed, done.failed[0].note
+
+
+def queries() -> list[dict[str, Any]]:
+    """Return how long the results of one run take to be read among those of all runs."""
+    rng = np.random.default_rng(0)
+    ids = [correlation_id(BEGUN + timedelta(hours=n), rng.bytes(4)) for n in range(RUNS)]
+    asked = ids[RUNS // 2]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        frame = results(rng)
+        write_files((part(root, id), encode(WorkflowResultTable, frame)) for id in ids)
+        store = WorkflowStore(root, root / "runs", asked)
+        views = connect(root, TABLES)
+        sql = f"select * from workflow_results where workflow = '{asked}'"
+        assert ask(views, sql).height == store.read(WorkflowResultTable).height == ROWS
+        by_path, by_sql = (least(query) for query in (lambda: store.read(WorkflowResultTable), lambda: ask(views, sql)))
+        whole = least(lambda: ask(connect(root, TABLES), sql))
+    note = f"{ROWS:,} results of one run of {RUNS:,}, a million rows in all; least of {QUERIES}"
+    return [
+        row("by correlation id, from Python", by_path, "ms", note),
+        row("by correlation id, in SQL", by_sql, "ms", note),
+        row("by correlation id, connecting first", whole, "ms", note),
+    ]
+
+
+def results(rng: np.random.Generator) -> pl.DataFrame:
+    """Return the results of a phase."""
+    columns = {}
+    for name, kind in WorkflowResultTable.schema.items():
+        if kind == pl.Float64:
+            columns[name] = pl.Series(name, rng.standard_normal(ROWS))
+        elif kind == pl.String:
+            columns[name] = pl.Series(name, ["grid" if name == "phase" else "all" if name == "part" else "-"] * ROWS)
+        elif kind == pl.Boolean:
+            columns[name] = pl.Series(name, [True] * ROWS)
+        else:
+            columns[name] = pl.Series(name, range(1, ROWS + 1), dtype=kind)
+    return pl.DataFrame(columns)
+
+
+def part(root: Path, id: str) -> Path:
+    """Return the file of a run's only phase."""
+    day = date(int(id[9:13]), int(id[13:15]), int(id[15:17]))
+    return root / WorkflowResultTable.dataset / f"date={day.isoformat()}" / f"workflow={id}" / "grid.parquet"
+
+
+def seconds(task: Callable[[], None]) -> float:
+    """Return the CPU seconds of a task."""
+    began = time.process_time()
+    task()
+    return time.process_time() - began
+
+
+def least(task: Callable[[], object]) -> float:
+    """Return the milliseconds of a query, the least of several."""
+    taken = []
+    for _ in range(QUERIES):
+        began = time.perf_counter()
+        task()
+        taken.append(time.perf_counter() - began)
+    return 1_000.0 * min(taken)
