@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ from quant_organism.strategies.targets import Targets
 
 Floats = NDArray[np.float64]
 Work = TypeVar("Work")
+
+_WINDOWS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -325,8 +327,9 @@ class Evaluator:
         if known is None:
             check_panel(panel, start, last)
             known = EvaluationWindow(panel, costs, start, last, self.store, self.stops_from_next_bar, delay_bars)
-            # Only the latest: a search asks for the same one again and again.
-            windows.clear()
+            # Only the two latest: a search asks for its panel and for a short sample of it, in turn.
+            while len(windows) >= _WINDOWS:
+                del windows[next(iter(windows))]
             windows[name] = known
         return known
 

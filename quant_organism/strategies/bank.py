@@ -1,7 +1,7 @@
 """The indicator bank: every (indicator, key) pair that a population reads on one asset, made once.
 
-A bank is handed the indicators that it makes. One kind is built from all bars at once; the other grows by one column
-per bar, and what is there is not made again.
+A bank is handed the indicators that it makes. One kind is built from all bars at once, another again and again on other
+stretches of them; the third grows by one column per bar, and what is there is not made again.
 """
 
 from __future__ import annotations
@@ -55,6 +55,37 @@ def row_of(bars: AssetBars, indicator: Indicator, key: int) -> NDArray[np.float6
     keys = np.array([key], dtype=np.int64)
     rows, _ = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
     return np.asarray(rows[0], dtype=np.float64)
+
+
+class RepeatedBank(IndicatorBank):
+    """Indicators of the same few keys on one stretch of bars after another; where each row stands is looked up once.
+
+    Parameters
+    ----------
+    needs
+        Keys in use per indicator, as for an `IndicatorBank`.
+    store
+        Keeps the models of learning families.
+    """
+
+    def __init__(self, needs: Needs, store: IndicatorStore | None = None) -> None:
+        self._needs = {indicator: _distinct(keys) for indicator, keys in needs.items()}
+        self._store = store
+        self._made: dict[Indicator, Rows] = {}
+        self._places: dict[tuple[Indicator, bytes], Keys] = {}
+
+    def turn_to(self, bars: AssetBars) -> None:
+        """Make all rows on other bars."""
+        self.bars = bars
+        workshop = Workshop(bars, self._store)
+        self._made = {indicator: workshop.make(indicator, keys) for indicator, keys in self._needs.items()}
+
+    def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
+        """Return rows (K, n) of an indicator and the row number of each of the given keys."""
+        place = (indicator, keys.tobytes())
+        if place not in self._places:
+            self._places[place] = np.searchsorted(self._needs[indicator], keys)
+        return self._made[indicator], self._places[place]
 
 
 class GrowingBank(IndicatorBank):

@@ -21,6 +21,7 @@ from quant_organism.strategies.families import get_family
 from quant_organism.strategies.family import GenomeTargets
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.store import IndicatorStore
+from quant_organism.strategies.targets import Targets
 
 SAMPLE_BARS = 2_400
 """AssetBars of a sample: enough for the longest warm-up of a fitted family, and as much again."""
@@ -80,8 +81,9 @@ def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorSt
     columns, targets = family.columns_of(genome.genes), GenomeTargets(family, genome.genes, store)
     for bars in samples:
         seen = birth_sample(bars, columns)
-        if targets.target(seen).any():
-            return _first_flaw(genome, seen, targets)
+        whole = targets.over(seen)
+        if (target := whole.expanded(0, seen.numbers.size)).any():
+            return _first_flaw(genome, seen, targets, whole.copied(), target)
     return Flaw(genome.id, SILENT, f"no target on {len(samples)} samples of up to {SAMPLE_BARS} bars")
 
 
@@ -144,9 +146,7 @@ def _decided(genome: Genome, panel: Panel, stop: int) -> tuple[NDArray[np.int64]
     return rows, family.weights(bars.view(rows), genome.genes)
 
 
-def _first_flaw(genome: Genome, bars: AssetBars, targets: GenomeTargets) -> Flaw | None:
-    whole = targets.over(bars).copied()
-    target = whole.expanded(0, bars.numbers.size)
+def _first_flaw(genome: Genome, bars: AssetBars, targets: GenomeTargets, whole: Targets, target: Floats) -> Flaw | None:
     changes = np.flatnonzero(np.diff(target, prepend=0.0))
     for change in _cuts(changes, bars.close).tolist():
         known = targets.over(bars.since(0, change + 1))

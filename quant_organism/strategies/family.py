@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import GrowingBank, IndicatorBank
+from quant_organism.strategies.bank import GrowingBank, IndicatorBank, RepeatedBank
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.genes import GeneSpec, GeneValue
@@ -158,16 +158,17 @@ class GenomeTargets:
     """
 
     def __init__(self, family: StrategyFamily, genes: Genes, store: IndicatorStore | None = None) -> None:
-        self._family, self._store = family, store
+        self._family = family
         self._genes = family.arrays([genes])
-        self._needs = family.indicators(self._genes)
+        self._bank = RepeatedBank(family.indicators(self._genes), store)
         self._targets = Targets.empty(1, 0, conviction=family.conviction)
 
     def over(self, bars: AssetBars) -> Targets:
         """Return the targets over valid bars; the next call writes over them."""
         if bars.numbers.size > self._targets.bars.shape[1]:
             self._targets = Targets.empty(1, bars.numbers.size, conviction=self._family.conviction)
-        self._family.targets(IndicatorBank(bars, self._needs, self._store), self._genes, self._targets)
+        self._bank.turn_to(bars)
+        self._family.targets(self._bank, self._genes, self._targets)
         return self._targets
 
     def target(self, bars: AssetBars) -> NDArray[np.float64]:
