@@ -1,5 +1,8 @@
 """Files of freqtrade: their signals through the sandbox, their rules as trades, and what cannot be followed."""
 
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +20,7 @@ from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import follow
 from quant_organism.judge.proof import prove
 from quant_organism.judge.sandbox import StrategyProcess
-from quant_organism.judge.trade_rules import TradeRules
+from quant_organism.judge.trade_rules import TradeRules, Trades
 from quant_organism.market import Interval, Panel
 from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 from quant_organism_tests.judge.conftest import HOUR_MS, market
@@ -366,3 +369,46 @@ def test_a_python_file_of_freqtrade_is_known_by_its_class(tmp_path: Path) -> Non
     spec, folder = load_spec(str(path))
     assert spec == FreqtradeSpec(kind="freqtrade", file="dip.py")
     assert isinstance(spec.strategy(folder), CallableStrategy)
+
+
+def closed(panel: Panel, trades: Trades) -> dict[tuple[int, int], tuple[int, float, int, float]]:
+    """Return by asset and entry what each closed trade was: side, entry price, time and price of the exit."""
+    found = {}
+    for asset in range(panel.n_assets):
+        side, entered, entry = 0, 0, NAN
+        for t in range(1, panel.n_bars):
+            wanted = int(trades.targets[t - 1, asset])
+            now, price = int(panel.times[t]), float(panel.open[t, asset])
+            if side and wanted != side:
+                found[asset, entered] = (side, entry, now, price)
+            if wanted != side:
+                side, entered, entry = wanted, now, price
+            if np.isfinite(trades.exits[t, asset]):
+                found[asset, entered] = (side, entry, now, float(trades.exits[t, asset]))
+                side = 0
+    return found
+
+
+def test_the_trades_are_those_of_freqtrade_itself(write: Write, tmp_path: Path) -> None:
+    python = os.environ.get("FREQTRADE_PYTHON")
+    if python is None:
+        pytest.skip("FREQTRADE_PYTHON names no Python of an environment that has freqtrade")
+    panel = market(bars=24 * 90)
+    source = of_freqtrade(write(DIP))
+    window = {name: getattr(panel, name) for name in ("times", "open", "high", "low", "close", "volume")}
+    np.savez(tmp_path / "bars.npz", **window)
+    script = Path(__file__).with_name("freqtrade_backtest.py")
+    told = tmp_path / "trades.json"
+    subprocess.run([python, script, source.path, tmp_path / "bars.npz", told], check=True, cwd=tmp_path)
+    # What is still open at the end freqtrade closes there.
+    theirs = [trade for trade in json.loads(told.read_text()) if trade["reason"] != "force_exit"]
+    rules = CallableStrategy("dip", source, ({},)).rules
+    assert rules is not None
+    ours = closed(panel, rules.trades(ask(source, panel, {}), panel, Costs()))
+    assert len(theirs) > 300
+    assert {trade["reason"] for trade in theirs} == {"exit_signal", "stop_loss", "roi"}
+    assert {(trade["asset"], trade["entered"]) for trade in theirs} == set(ours)
+    for trade in theirs:
+        side, entry, left, price = ours[trade["asset"], trade["entered"]]
+        assert (trade["side"], trade["left"]) == (side, left)
+        assert (trade["entry"], trade["exit"]) == pytest.approx((entry, price), rel=1e-9)
