@@ -8,6 +8,7 @@ import typer
 
 from quant_organism import __version__
 from quant_organism.cli import (
+    alerts,
     archive,
     audit,
     backup,
@@ -65,6 +66,7 @@ app.add_typer(workflow.app, name="workflow")
 app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue)
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)
+app.add_typer(alerts.app, name="alerts")
 app.command("health", cls=with_settings(*health.SETTINGS))(health.health)
 app.command("doctor", cls=with_settings("data_dir"))(ui.doctor)
 app.command("backup", cls=with_settings("data_dir"))(backup.backup)

@@ -100,6 +100,21 @@ def trader_health(data_dir: Path, now_ms: int) -> list[ComponentHealth]:
         reader.close()
 
 
+def open_breakers(data_dir: Path) -> list[str]:
+    """Return the names of the trader's breakers that are open; none where no ledger can be read or it has ended."""
+    try:
+        reader = LedgerReader(ledger_path(data_dir, "paper"))
+    except QuantOrganismError:
+        return []
+    try:
+        status = reader.status()
+        return [] if status.is_ended else [one.name for one in status.breakers if one.state == "open"]
+    except QuantOrganismError:
+        return []
+    finally:
+        reader.close()
+
+
 def _without_ledger(name: str, path: Path) -> ComponentHealth:
     return ComponentHealth(
         name, "unknown", f"orders were sent, and there is no ledger at {path}", remedy="bring it back from a backup"

@@ -7,8 +7,9 @@ from typing import Final
 
 import dagster as dg
 
-from quant_organism.errors import QuantOrganismError
+from quant_organism.errors import IntegrityError, QuantOrganismError
 from quant_organism.market import Lake
+from quant_organism.monitoring.alerts.book import alerts_health
 from quant_organism.monitoring.components import (
     ComponentHealth,
     disk_health,
@@ -61,6 +62,7 @@ def measure_health(
             *_of_market(Lake(data_dir / "lake"), market, instance, now),
             strategies_health(data_dir, now_ms),
             _dagster(instance, now_ms / 1e3),
+            alerts_health(data_dir, now_ms),
         ),
     )
 
@@ -70,8 +72,14 @@ def health_of(settings: Settings) -> SystemHealth:
     market, data_dir = MarketResource.of(settings.market, settings.data_dir), settings.data_dir
     if not (data_dir / "dagster_home" / "dagster.yaml").exists():
         return measure_health(data_dir, market, None, datetime.now(UTC))
-    with open_instance(data_dir) as instance:
-        return measure_health(data_dir, market, instance, datetime.now(UTC))
+    try:
+        with open_instance(data_dir) as instance:
+            return measure_health(data_dir, market, instance, datetime.now(UTC))
+    except IntegrityError as error:
+        found = measure_health(data_dir, market, None, datetime.now(UTC))
+        damaged = ComponentHealth("dagster", "failed", error.what, remedy=error.remedy or "")
+        others = (one for one in found.components if one.component != damaged.component)
+        return SystemHealth(found.at_ms, (*others, damaged))
 
 
 def due_day(market: MarketResource, now: datetime) -> date:

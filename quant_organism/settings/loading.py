@@ -18,7 +18,12 @@ PREFIX: Final = "QUANT_ORGANISM_"
 CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
 DEFAULT_FILE: Final = "quant_organism.toml"
 
-_SECRETS: Final = ("passphrase", "private_key")
+_SECRETS: Final = (
+    ("venue", "passphrase"),
+    ("venue", "private_key"),
+    ("alerts", "webhook_url"),
+    ("alerts", "smtp_password"),
+)
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
@@ -76,13 +81,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}", where=str(path), remedy="correct the line") from error
-    venue = written.get("venue")
-    for secret in _SECRETS:
-        if isinstance(venue, Mapping) and secret in venue:
+    for group, secret in _SECRETS:
+        said = written.get(group)
+        if isinstance(said, Mapping) and secret in said:
             raise InputError(
                 "a secret stands in a file",
-                where=f"{path}: venue.{secret}",
-                remedy=f"remove it there, and set {PREFIX}VENUE__{secret.upper()} where it is needed",
+                where=f"{path}: {group}.{secret}",
+                remedy=f"remove it there, and set {PREFIX}{group.upper()}__{secret.upper()} where it is needed",
             )
     return written
 

@@ -251,6 +251,31 @@ class VenueSettings(_Group):
     breaker_seconds: float = Field(15.0, gt=0, description="For how long it is left alone then.")
 
 
+class AlertSettings(_Group):
+    """Who hears of what is alarming, and how often."""
+
+    webhook_url: SecretStr | None = Field(
+        None, description="Where alerts are posted as JSON; from the environment, never from a file. Empty: nowhere."
+    )
+    smtp_host: str | None = Field(None, description="Who takes mail. Empty: none is sent.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls or tls; none on this machine alone."
+    )
+    smtp_user: str | None = Field(None, description="Name at the mail server. Empty: it asks for none.")
+    smtp_password: SecretStr | None = Field(
+        None, description="Password at the mail server; from the environment, never from a file."
+    )
+    smtp_from: str | None = Field(None, description="Address that mail comes from.")
+    smtp_to: tuple[str, ...] = Field((), description="Addresses that mail goes to, separated by commas.")
+    max_drawdown: float = Field(0.1, gt=0, lt=1, description="Drawdown of the trader above which somebody must hear.")
+    repeat_hours: float = Field(6.0, gt=0, description="How often an alert that lasts is told again.")
+    escalate_minutes: float = Field(60.0, gt=0, description="After so long a warning becomes critical.")
+    heartbeat_hours: float = Field(24.0, gt=0, description="How often it is told that the watch is alive.")
+
+    _split_receivers = field_validator("smtp_to", mode="before")(_split_text)
+
+
 class Settings(_Group):
     """Everything that can be set; made by `load_settings`."""
 
@@ -286,6 +311,7 @@ class Settings(_Group):
     validation: ValidationSettings = ValidationSettings()
     account: AccountSettings = AccountSettings()
     venue: VenueSettings = VenueSettings()
+    alerts: AlertSettings = AlertSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
 

@@ -1,0 +1,1 @@
+"""Alerts: what somebody must hear of, when it is told again, and by which channels. Nothing here mends anything."""
