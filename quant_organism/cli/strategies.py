@@ -135,14 +135,10 @@ def move(
     """Say yes to a move, as a person: what is booked has to open it, else it says what is lacking."""
     from datetime import UTC, datetime
 
-    from quant_organism.deployment.booking import book_moves
-    from quant_organism.deployment.lifecycle import records_of, rulings
-    from quant_organism.deployment.marks import known_of
-    from quant_organism.deployment.moves import approval
+    from quant_organism.deployment.marks import move_by_person
     from quant_organism.deployment.stages import STAGES, timestamp
     from quant_organism.errors import InputError
     from quant_organism.market.lake import Lake
-    from quant_organism.market.schema import Interval
 
     to = next((name for name in STAGES if name == stage), None)
     if to is None:
@@ -151,24 +147,16 @@ def move(
     settings = options.said(context).settings()
     lake = Lake(settings.data_dir / "lake")
     document = repository.load(id)
-    records = [approval(reason)]
-    if to != "retired":
-        known = known_of(
-            lake,
-            repository,
-            id,
-            now=timestamp(datetime.now(UTC)),
-            equity_usd=settings.account.equity_usd,
-            trader=_trader_days(lake, document.provenance.market, document.interval),
-        )
-        numbers = {**known.numbers, "approved": 1.0}
-        ways = rulings(document.stage, numbers, to=to)
-        if ways:
-            best = min(ways, key=lambda way: len(way.refusals))
-            sources = {**known.sources, "approved": records[0].source}
-            records = list(records_of(best.rule, numbers, source=known.source, n=known.n, sources=sources))
-    moved = repository.move(id, to, reason=reason, records=records, by="person")
-    book_moves(lake, [moved], market=moved.provenance.market, interval=Interval.parse(moved.interval))
+    moved = move_by_person(
+        lake,
+        repository,
+        id,
+        to,
+        reason=reason,
+        now=timestamp(datetime.now(UTC)),
+        equity_usd=settings.account.equity_usd,
+        trader=_trader_days(lake, document.provenance.market, document.interval),
+    )
     if as_json:
         print_json({"id": id, **moved.history[-1].model_dump(by_alias=True)})
         return

@@ -50,6 +50,17 @@ SEATED: Final[tuple[Stage, ...]] = ("paper", "testnet", "canary", "live")
 """Stages that take a seat: paper and beyond."""
 
 
+def meets(value: float | None, relation: Relation, bound: float) -> bool:
+    """Tell whether a number keeps a bound; never where it is not known (none, nan)."""
+    if value is None:
+        return False
+    if relation == "at least":
+        return value >= bound
+    if relation == "at most":
+        return value <= bound
+    return value > bound if relation == "above" else value < bound
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One number and its bound."""
@@ -60,13 +71,7 @@ class Requirement:
 
     def met_by(self, value: float | None) -> bool:
         """Tell whether a number meets it; never where it is not known (none, nan)."""
-        if value is None:
-            return False
-        if self.relation == "at least":
-            return value >= self.bound
-        if self.relation == "at most":
-            return value <= self.bound
-        return value > self.bound if self.relation == "above" else value < self.bound
+        return meets(value, self.relation, self.bound)
 
     def refusal(self, value: float | None) -> str:
         """Say by name why it is not met."""

@@ -18,8 +18,8 @@ from quant_organism.backtest.account import committee_run, day_starts
 from quant_organism.deployment.booking import append_rows, book_moves, read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import all_documents
-from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of
-from quant_organism.deployment.moves import Kind, source_of
+from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of, rulings
+from quant_organism.deployment.moves import Kind, approval, source_of
 from quant_organism.deployment.pairs import PairedBets
 from quant_organism.deployment.pool import TakenMove, discoveries_from, night
 from quant_organism.deployment.postmortem import book_postmortems
@@ -240,6 +240,44 @@ def known_of(
     if share is not None:
         numbers["capital_share"] = share
     return Known(numbers, one.counts(day), source_of(one.rows.encode()), one.sources(day))
+
+
+def move_by_person(
+    lake: Lake,
+    repository: StrategyRepository,
+    id: str,
+    to: Stage,
+    *,
+    reason: str,
+    now: str,
+    equity_usd: float,
+    trader: Mapping[str, TraderDays] | None = None,
+) -> StrategyConfig:
+    """Take a move as a person who says yes, and book it; return the document after it.
+
+    Parameters
+    ----------
+    lake, repository, id, now, equity_usd, trader
+        As for `known_of`.
+    to, reason
+        Where to, and why.
+
+    Raises
+    ------
+    InputError
+        What is booked does not open the way: everything that it lacks is named.
+    """
+    document, records = repository.load(id), [approval(reason)]
+    if to != "retired":
+        known = known_of(lake, repository, id, now=now, equity_usd=equity_usd, trader=trader)
+        numbers = {**known.numbers, "approved": 1.0}
+        if ways := rulings(document.stage, numbers, to=to):
+            best = min(ways, key=lambda way: len(way.refusals))
+            sources = {**known.sources, "approved": records[0].source}
+            records = list(records_of(best.rule, numbers, source=known.source, n=known.n, sources=sources))
+    moved = repository.move(id, to, reason=reason, records=records, by="person")
+    book_moves(lake, [moved], market=moved.provenance.market, interval=Interval.parse(moved.interval))
+    return moved
 
 
 def canary_share(document: StrategyConfig, equity_usd: float | None) -> float | None:

@@ -200,6 +200,47 @@ class PostmortemTable(Table, dataset="strategy_postmortems", partitions=BY_INTER
     rows = Column(pl.String(), "hash over all of its days")
 
 
+class DeploymentDecisionTable(
+    Table, dataset="deployment_decisions", partitions=BY_INTERVAL, written_by="deployment_decisions"
+):
+    """One decision after a day's marks, by `decision_rules.yaml`. Rows are never changed; answers stand elsewhere."""
+
+    id = Column(pl.String(), "of kind, subject, day, rule and value", key=True)
+    type = Column(
+        pl.String(),
+        "`pool_size`, `approval`, `retirement`, `emergency_stop`, `risk_adjustment` or `session`",
+    )
+    subject = Column(pl.String(), "the strategy, or `account`")
+    value = Column(pl.String(), "what was decided, or is asked: a stage, a number, a mode")
+    alternatives = Column(pl.String(), "what else it could have been, with commas between")
+    rule = Column(pl.String(), "rule, way of the table of moves, or figure that decided")
+    rules_version = Column(pl.Int64(), "of the file of rules")
+    inputs = Column(pl.String(), "every figure with error, bound and source", unit="JSON")
+    confidence = Column(
+        pl.Float64(),
+        "least probability that a figure is on its side of its bound, by its own standard error; missing where one is "
+        "not known",
+        unit="probability",
+        nullable=True,
+    )
+    urgency = Column(pl.String(), "`routine`, `today` or `now`")
+    needs_person = Column(pl.Boolean(), "whether a person is asked")
+    valid_until = Column(pl.Date(), "last day for an answer", nullable=True)
+    otherwise = Column(pl.String(), "what holds where nobody answers; empty where nobody is asked")
+
+
+class DecisionAnswerTable(
+    Table, dataset="decision_answers", partitions=BY_INTERVAL, written_by="quant-organism decisions"
+):
+    """What a person answered to a decision, on the day of the answer. Rows are never changed."""
+
+    id = Column(pl.String(), "the decision", key=True)
+    answer = Column(pl.String(), "`approve` or `reject`")
+    reason = Column(pl.String(), "why, in a sentence")
+    at = Column(pl.String(), "when, UTC")
+    outcome = Column(pl.String(), "what was done about it")
+
+
 TABLES: Final[tuple[type[Table], ...]] = (
     DocumentTable,
     AccountTable,
@@ -208,4 +249,6 @@ TABLES: Final[tuple[type[Table], ...]] = (
     EvidenceDayTable,
     MoveTable,
     PostmortemTable,
+    DeploymentDecisionTable,
+    DecisionAnswerTable,
 )
