@@ -11,8 +11,10 @@ from quant_organism.cli import (
     alerts,
     archive,
     audit,
+    backfill,
     backup,
     data,
+    decisions,
     evolve,
     exchange,
     export,
@@ -45,12 +47,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", cls=with_settings(*run.SETTINGS))(run.run)
+app.command("backfill", cls=with_settings(*backfill.SETTINGS))(backfill.backfill)
 app.command("evolve", cls=with_settings(*evolve.SETTINGS))(evolve.evolve)
 app.command("audit", cls=with_settings("data_dir"))(audit.audit)
 app.command("judge", cls=with_settings(*judge.SETTINGS))(judge.judge)
 app.add_typer(archive.app, name="archive")
 data.app.command("fetch", cls=with_settings(*fetch.SETTINGS))(fetch.fetch)
 app.add_typer(data.app, name="data")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(families.app, name="families")
 app.add_typer(regions.app, name="regions")
 app.add_typer(runs.app, name="runs")

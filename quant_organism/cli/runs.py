@@ -11,7 +11,7 @@ from quant_organism.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from quant_organism.monitoring import RunComparison, StoredRun
 
-app = typer.Typer(help="Cycles that are kept: list them, compare two.", no_args_is_help=True)
+app = typer.Typer(help="Cycles that are kept: list them, compare two, sum up a month.", no_args_is_help=True)
 
 Name = Annotated[
     str, typer.Argument(help="A cycle as `runs list` shows it, or how it begins; DATE/CYCLE; or a date: its latest.")
@@ -67,6 +67,31 @@ def compare(context: typer.Context, a: Name, b: Name, as_json: options.Json = Fa
         return
     typer.echo(f"A  {first.name}\nB  {second.name}\n")
     _show(found)
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def month(
+    context: typer.Context,
+    month: Annotated[str | None, typer.Argument(help="Which month. (default: the newest)", metavar="YYYY-MM")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what happened in a month on every market: births, moves, deaths, and what was earned."""
+    from quant_organism.cli.backfill import show_life
+    from quant_organism.monitoring import life_of, months_of, span_named
+
+    data_dir = options.said(context).settings().data_dir
+    _stored(data_dir)
+    known = months_of(data_dir)
+    newest = max((months[0] for _, _, months in known if months), default=None)
+    chosen = month or newest
+    lives = [life_of(data_dir, span_named(market, bars.name, chosen)) for market, bars, _ in known if chosen]
+    if as_json:
+        print_json([life.document() for life in lives])
+        return
+    if not lives:
+        typer.echo("Nothing was born here yet. Breed strategies with: quant-organism run")
+    for life in lives:
+        show_life(life)
 
 
 def _show(found: "RunComparison") -> None:

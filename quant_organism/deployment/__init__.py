@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from quant_organism.deployment.records import Provenance
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
-    from quant_organism.deployment.tables import TABLES, AccountTable, DecisionTable, DocumentTable
+    from quant_organism.deployment.tables import (
+        TABLES,
+        AccountTable,
+        BirthTable,
+        DecisionTable,
+        DocumentTable,
+        EvidenceDayTable,
+        MoveTable,
+        PostmortemTable,
+    )
     from quant_organism.deployment.trader_days import TraderDay, TraderDays
 
 __all__ = [
@@ -28,11 +37,15 @@ __all__ = [
     "STAGES",
     "TABLES",
     "AccountTable",
+    "BirthTable",
     "DecisionTable",
     "DeploymentResult",
     "DocumentTable",
+    "EvidenceDayTable",
     "ExecutedStrategy",
     "Marked",
+    "MoveTable",
+    "PostmortemTable",
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
@@ -57,11 +70,15 @@ _HOMES = {
     "STAGES": "stages",
     "TABLES": "tables",
     "AccountTable": "tables",
+    "BirthTable": "tables",
     "DecisionTable": "tables",
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
+    "EvidenceDayTable": "tables",
     "ExecutedStrategy": "executed",
     "Marked": "marks",
+    "MoveTable": "tables",
+    "PostmortemTable": "tables",
     "Provenance": "records",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quant_organism.monitoring.cycle import cycle_report, spans_of
+    from quant_organism.monitoring.decision_figures import account_figures
     from quant_organism.monitoring.gallery import family_record, showcase
     from quant_organism.monitoring.health import Finding, examine, judged
+    from quant_organism.monitoring.life import Life, LifeSpan, life_of, months_of, span_named
     from quant_organism.monitoring.plots import png, showcase_figure
     from quant_organism.monitoring.report import write_link, write_report
     from quant_organism.monitoring.runs import RunComparison, StoredRun, choose_run, compare_runs, stored_runs
@@ -17,19 +19,25 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLES",
     "Finding",
+    "Life",
+    "LifeSpan",
     "RunComparison",
     "StoredRun",
+    "account_figures",
     "choose_run",
     "compare_runs",
     "cycle_report",
     "examine",
     "family_record",
     "judged",
+    "life_of",
+    "months_of",
     "png",
     "serving_site",
     "shakes_frame",
     "showcase",
     "showcase_figure",
+    "span_named",
     "spans_of",
     "stored_runs",
     "table_named",
@@ -41,19 +49,25 @@ __all__ = [
 _HOMES = {
     "TABLES": "tables",
     "Finding": "health",
+    "Life": "life",
+    "LifeSpan": "life",
     "RunComparison": "runs",
     "StoredRun": "runs",
+    "account_figures": "decision_figures",
     "choose_run": "runs",
     "compare_runs": "runs",
     "cycle_report": "cycle",
     "examine": "health",
     "family_record": "gallery",
     "judged": "health",
+    "life_of": "life",
+    "months_of": "life",
     "png": "plots",
     "serving_site": "site",
     "shakes_frame": "tear_sheet",
     "showcase": "gallery",
     "showcase_figure": "plots",
+    "span_named": "life",
     "spans_of": "cycle",
     "stored_runs": "runs",
     "table_named": "tables",

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.monitoring import site_content as content
+from quant_organism.monitoring.life import life_of, months_of, span_named
 from quant_organism.monitoring.pages import SCRIPT, page
 from quant_organism.monitoring.plots import png
 from quant_organism.monitoring.runs import choose_run, compare_runs, stored_runs
@@ -85,6 +86,17 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         }
         return show("site_strategy.html", "strategies", document=document, **known)
 
+    def lives(request: Request) -> Response:
+        return show("site_lives.html", "months", markets=months_of(data_dir))
+
+    def life(request: Request) -> Response:
+        asked = request.path_params
+        try:
+            told = life_of(data_dir, span_named(asked["market"], asked["interval"], asked["span"]))
+        except InputError:
+            raise HTTPException(404) from None
+        return show("site_life.html", "months", life=told, chart=content.life_chart(told))
+
     def compare(request: Request) -> Response:
         runs = stored_runs(data_dir)
         asked = [request.query_params.get(name, "") for name in ("a", "b")]
@@ -127,6 +139,8 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         "/pool": pool,
         "/strategies": strategies,
         "/strategies/{id}": strategy,
+        "/life": lives,
+        "/life/{market}/{interval}/{span}": life,
         "/compare": compare,
         "/regions": regions,
         "/audits": audits,

@@ -16,6 +16,7 @@ from quant_organism.deployment import DEPLOYED, STAGES, StrategyConfig, Strategy
 from quant_organism.deployment.tables import EvidenceDayTable, MoveTable
 from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table, split
 from quant_organism.monitoring.cycle import spans_of
+from quant_organism.monitoring.life import Life
 from quant_organism.monitoring.runs import StoredRun, compare_runs, stored_runs
 from quant_organism.validation import CandidateReturnTable
 from quant_organism.workflows.mining import Region, stored_patterns
@@ -182,6 +183,12 @@ def _unseen_returns(data_dir: Path, document: StrategyConfig) -> pl.DataFrame:
             rows.filter(pl.col("id") == document.id, pl.col("recorded")).select(pl.lit(day).alias("day"), "net_return")
         )
     return pl.concat(since).unique("day", keep="first").sort("day")
+
+
+def life_chart(life: Life) -> Mapping[str, Any]:
+    """Return the equity of the two accounts of a span of days, as the page draws it; empty without any day."""
+    shown = {name: life.days.select("day", net_return=name) for name in ("account", "shadow")}
+    return _equity_chart(shown) if life.days.height else {}
 
 
 def _equity_chart(returns: Mapping[str, pl.DataFrame]) -> dict[str, Any]:

@@ -5,7 +5,11 @@ import os
 import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
-from quant_organism.orchestration.assets.deployment import deployed_configs, documents_of_survivors
+from quant_organism.orchestration.assets.deployment import (
+    deployed_configs,
+    deployment_decisions,
+    documents_of_survivors,
+)
 from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
 from quant_organism.orchestration.assets.market import market_data, market_regime, panel_of_the_day
 from quant_organism.orchestration.assets.operations import cycle_report, evidence_days, tear_sheets_of_survivors
@@ -68,6 +72,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
                         documents_of_survivors,
                         evidence_days,
                         deployed_configs,
+                        deployment_decisions,
                         tear_sheets_of_survivors,
                         cycle_report,
                     ]

@@ -36,6 +36,7 @@ from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
+from quant_organism.orchestration.jobs import MARKET_DATA, MARKS
 from quant_organism.orchestration.logs import to_file
 from quant_organism.orchestration.partitions import Days, all_days_of, days_of, partition_key, range_tags
 from quant_organism.orchestration.resources import (
@@ -226,6 +227,17 @@ class Driver:
             self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())
             return self._outcome(days.last)
 
+    def cycle_at_rest(self, day: date) -> None:
+        """Materialise the cycle of a day on market data that are in the lake already; errors as `cycle`."""
+        with run_lock(self._settings.data_dir), self._instance() as instance:
+            self._execute(instance, "evolution_cycle", day, partition_key=day.isoformat())
+
+    def mark(self, day: date) -> None:
+        """Book every day of all watched strategies up to a day, with its regime, on data that are in the lake."""
+        marks = [dg.AssetKey(name) for name in MARKS if name not in MARKET_DATA]
+        with run_lock(self._settings.data_dir), self._instance() as instance:
+            self._execute(instance, "evolution_cycle", day, partition_key=day.isoformat(), assets=marks)
+
     def search(self, days: Days) -> SearchOutcome:
         """Ingest the lookback as one run, then search on it for its last day.
 
@@ -306,6 +318,7 @@ class Driver:
         *,
         partition_key: str | None = None,
         tags: Mapping[str, str] | None = None,
+        assets: Sequence[dg.AssetKey] | None = None,
     ) -> None:
         run_id = str(uuid4())
         try:
@@ -313,6 +326,7 @@ class Driver:
                 instance=instance,
                 run_id=run_id,
                 partition_key=partition_key,
+                asset_selection=assets,
                 tags={COMMAND_TAG: "quant-organism", **(tags or {})},
                 run_config=to_file(self._log_file(f"{self.source.market}-{day}-{job}.log")),
             )

@@ -1,6 +1,6 @@
 """Jobs: which assets are materialised together, and what the nightly schedule asks for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, timedelta
 from typing import Final
 
@@ -10,7 +10,8 @@ from quant_organism.orchestration.resources import LakeResource, MarketResource,
 from quant_organism.validation.draws import derived_seed
 from quant_organism.validation.holdout import week_of
 
-MARKET_DATA: Final = dg.AssetSelection.assets("candles", "funding", "sentiment")
+MARKET_DATA: Final = ("candles", "funding", "sentiment")
+"""What is brought into the lake."""
 
 NIGHTLY: Final = "nightly_evolution"
 
@@ -21,7 +22,7 @@ SEARCH: Final = dg.AssetSelection.assets("market_panel", "edge_pretest", "evolve
 
 ingest_market_data = dg.define_asset_job(
     "ingest_market_data",
-    selection=MARKET_DATA,
+    selection=dg.AssetSelection.assets(*MARKET_DATA),
     description="Candles and funding of a day, or of a range of days in one run.",
 )
 
@@ -33,7 +34,7 @@ evolution_search = dg.define_asset_job(
 
 evolution_cycle = dg.define_asset_job(
     "evolution_cycle",
-    selection=OF_A_DAY - MARKET_DATA,
+    selection=OF_A_DAY - dg.AssetSelection.assets(*MARKET_DATA),
     description="One cycle on market data that are in the lake already: all that follows candles and funding.",
 )
 
@@ -46,7 +47,7 @@ nightly_evolution = dg.define_asset_job(
 JOBS: Final = [ingest_market_data, evolution_search, evolution_cycle, nightly_evolution]
 
 
-MARKS: Final = ("candles", "funding", "sentiment", "market_regime", "evidence_days")
+MARKS: Final = (*MARKET_DATA, "market_regime", "evidence_days", "deployment_decisions")
 """What every night makes; the cycle that opens unseen days and bears strategies is made in a week's first alone."""
 
 
@@ -71,7 +72,7 @@ def nightly(
         return
     official = official_day(cycles, day)
     if official is None:
-        seed = derived_seed(market.id, ",".join(market.symbols or ()), market.interval, str(week_of(day)))
+        seed = official_seed(market.id, market.symbols, market.interval, day)
         yield dg.RunRequest(
             run_key=f"nightly {market.id} {market.interval} {day}",
             partition_key=day.isoformat(),
@@ -88,3 +89,8 @@ def nightly(
 def official_day(cycles: Iterable[date], day: date) -> date | None:
     """Return the first day of a day's ISO week that has a cycle, none where there is none yet."""
     return min((other for other in cycles if week_of(other) == week_of(day)), default=None)
+
+
+def official_seed(market: str, symbols: Sequence[str] | None, interval: str, day: date) -> int:
+    """Return the seed of the official cycle of a day's ISO week: of market, symbols, bars and week alone."""
+    return derived_seed(market, ",".join(symbols or ()), interval, str(week_of(day)))

@@ -81,7 +81,19 @@ def pages(site: str, data_dir: Path) -> dict[str, Answer]:
     name = f"{born['market']}/{born['date']}"
     compared = urllib.parse.urlencode({"a": name, "b": name})
     files = [f"/reports/{path.relative_to(data_dir / 'reports')}" for path in (*reports, *sheets)]
-    paths = ["/", "/pool", "/strategies", f"/strategies/{document.stem}", f"/compare?{compared}", "/audits", *files]
+    month = f"/life/{born['market']}/1h/{born['date'][:7]}"
+    paths = [
+        "/life",
+        month,
+        f"{month}..{born['date'][:7]}",
+        "/",
+        "/pool",
+        "/strategies",
+        f"/strategies/{document.stem}",
+        f"/compare?{compared}",
+        "/audits",
+        *files,
+    ]
     return {path: get(site + path) for path in paths}
 
 
@@ -133,6 +145,9 @@ def test_pages_say_what_is_at_rest(pages: dict[str, Answer], data_dir: Path) -> 
         "/reports/",
         "/reports",
         "/strategies/..%2f..%2flake",
+        "/life/..%2f..%2flake/1h/2024-01",
+        "/life/made/..%2f/2024-01",
+        "/life/made/1h/2024-13",
     ],
 )
 def test_nothing_outside_the_folder_of_reports_is_served(target: str, site: str, data_dir: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from quant_organism.monitoring.tables import table_named
 from quant_organism.orchestration.definitions import build_definitions, defs
+from quant_organism.orchestration.jobs import MARKS
 from quant_organism.orchestration.partitions import DAILY
 from quant_organism.orchestration.resources import MarketResource
 from quant_organism.settings import MarketSettings, Settings
@@ -46,6 +47,7 @@ GRAPH = {
     **dict.fromkeys(("strategy_configs", "strategy_accounts"), ("deployment", SURVIVED)),
     "evidence_days": ("operations", {"candles", "funding"}),
     "deployed_configs": ("deployment", SURVIVED | {"strategy_configs", "evidence_days"}),
+    "deployment_decisions": ("deployment", {"deployed_configs", "evidence_days", "market_regime"}),
     "tear_sheets": ("operations", SURVIVED | {"candidate_returns", "strategy_accounts"}),
     "cycle_report": (
         "operations",
@@ -101,7 +103,7 @@ def test_every_asset_but_the_report_shows_the_columns_of_its_table_and_those_of_
         shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
         assert [column.name for column in shown.columns] == table_named(name).schema.names()
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "as_described"}
-    assert checked == made - {"candles", "funding", "sentiment", "market_regime", "evidence_days", "system_health"}
+    assert checked == made - {*MARKS, "system_health"}
 
 
 def test_every_asset_and_check_has_the_days_of_the_market_and_no_others(tmp_path: Path) -> None:

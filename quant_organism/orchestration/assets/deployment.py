@@ -1,6 +1,7 @@
 """Group deployment: documents of the survivors, and who of them enters the shadow pool."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -10,8 +11,10 @@ from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.documents import read_documents
 from quant_organism.cycle.stages import deploy_survivors, write_documents
 from quant_organism.deployment import DEPLOYED, AccountTable, DocumentTable
+from quant_organism.deployment.decisions import Figure, decide_days
 from quant_organism.evolution import read_candidates
 from quant_organism.market import Table
+from quant_organism.monitoring import LifeSpan, account_figures
 from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, page, table
 from quant_organism.orchestration.partitions import DAILY
@@ -25,9 +28,14 @@ from quant_organism.orchestration.resources import (
     open_cycle,
 )
 from quant_organism.orchestration.tables import outputs_of, table_outputs
+from quant_organism.trading import trader_days
+from quant_organism.trading.policy_store import FilePolicyStore, policy_folder, take_stricter_mode
 from quant_organism.validation import read_reviewed
 
 _SHOWN: Final = ("annual_return", "max_drawdown", "sharpe", "sharpe_sleeves", "tracking_error", "orders_per_day")
+
+_PRESENT: Final = timedelta(days=2)
+"""Age of a day up to which its decisions are about now: those of a backfill change no policy."""
 
 
 @dg.multi_asset(
@@ -116,3 +124,55 @@ def deployed_configs(
         }
     )
     return decisions
+
+
+@dg.asset(
+    group_name="deployment",
+    partitions_def=DAILY,
+    deps=["deployed_configs", "evidence_days", "market_regime"],
+    kinds={"parquet"},
+)
+@plainly
+def deployment_decisions(
+    context: dg.AssetExecutionContext,
+    market: MarketResource,
+    lake: LakeResource,
+    search: SearchResource,
+    strategies: StrategiesResource,
+) -> dg.MaterializeResult[None]:
+    """What was decided after each new day, by rules in one file, and what a person is asked.
+
+    Moves are those of the table of moves. A stricter risk mode is put in force at once; a looser one is asked for.
+    """
+    day, opened = date.fromisoformat(context.partition_key), lake.open()
+    policies = FilePolicyStore(policy_folder(lake.data_dir))
+    policy = policies.current()
+
+    def figures_of(last: date) -> Mapping[str, Figure]:
+        year = LifeSpan(market.id, market.bars, last - timedelta(days=364), last)
+        return account_figures(lake.data_dir, year, search.equity_usd)
+
+    booked = decide_days(
+        opened,
+        strategies.open(),
+        figures_of,
+        market=market.id,
+        interval=market.bars,
+        through=day,
+        equity_usd=search.equity_usd,
+        trader=trader_days(opened, market=market.id, interval=market.bars.name),
+        in_force={} if policy is None else {"risk_adjustment": policy.policy.risk_mode},
+    )
+    now = datetime.now(UTC)
+    if policy is not None and now.date() - day <= _PRESENT:
+        take_stricter_mode(policies, policy, booked, at_ms=int(now.timestamp() * 1000))
+    rows = [(each.type, each.subject, each.value, each.rule, each.urgency, each.needs_person) for each in booked]
+    names = ["type", "subject", "value", "rule", "urgency", "needs_person"]
+    shown = pl.DataFrame(rows, schema=names, orient="row")
+    return dg.MaterializeResult(
+        metadata={
+            "decisions": len(booked),
+            "asked of a person": int(shown["needs_person"].sum() or 0),
+            "all": table(shown),
+        }
+    )
