@@ -25,12 +25,16 @@ Reason = Annotated[str, typer.Option(help="Why, in one sentence; it is kept.")]
 def list_decisions(
     context: typer.Context,
     only_open: Annotated[bool, typer.Option("--open", help="Only what waits for a person.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what was decided again as on the day before.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Only the newest so many.")] = 30,
     as_json: options.Json = False,
 ) -> None:
-    """List decisions, newest first, with how they stand; what a person is asked stands first."""
+    """List what was decided anew, newest first, with how it stands; what a person is asked stands first."""
     rows = _stored(options.said(context).settings().data_dir)
-    chosen = [row for row in rows if row["state"] == "open" or not only_open][:limit]
+    shown = rows if everything or only_open else _changes(rows)
+    chosen = [row for row in shown if row["state"] == "open" or not only_open][:limit]
     if as_json:
         print_json(chosen)
         return
@@ -73,6 +77,18 @@ def reject(context: typer.Context, id: Id, reason: Reason, as_json: options.Json
     data_dir = options.said(context).settings().data_dir
     row = _open(data_dir, id)
     _answer(data_dir, row, "reject", reason, row["otherwise"], as_json=as_json)
+
+
+def _changes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the decisions that are not those of the day before once more, in the order of the rows."""
+    last: dict[tuple[str, ...], tuple[str, str]] = {}
+    kept = set()
+    for row in sorted(rows, key=lambda row: row["date"]):
+        about, decided = (row["market"], row["interval"], row["type"], row["subject"]), (row["value"], row["rule"])
+        if row["needs_person"] or last.get(about) != decided:
+            kept.add(row["id"])
+        last[about] = decided
+    return [row for row in rows if row["id"] in kept]
 
 
 def _carried_out(settings: "Settings", row: dict[str, Any], reason: str) -> str:

@@ -51,7 +51,7 @@ def account_figures(data_dir: Path, span: LifeSpan, equity_usd: float) -> dict[s
     if today.height and (diversity := _diversity(weighted, today[EvidenceDayTable.id].to_list())) is not None:
         figures["diversity"] = Figure(diversity, source=_EVIDENCE)
     if seated.height:
-        figures["health"] = Figure(float(seated[EvidenceDayTable.factor].to_numpy().mean()), source=_EVIDENCE)
+        figures["size_factor"] = Figure(float(seated[EvidenceDayTable.factor].to_numpy().mean()), source=_EVIDENCE)
         figures |= _of_returns(days["account"].to_numpy(), days["seated"].to_numpy() > 0)
     stored = Lake(data_dir / "lake").table(RegimeTable)
     if stored.path(market=span.market, interval=span.interval.name, day=span.last).exists():

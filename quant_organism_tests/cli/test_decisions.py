@@ -68,6 +68,15 @@ def test_what_is_no_decision_is_refused(call: Call, store: FilePolicyStore, id: 
     assert "no decisions begin with" in said.err
 
 
+def test_what_is_decided_again_is_listed_once(call: Call, store: FilePolicyStore, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    for seats, age in ((10.0, 3), (10.0, 2), (4.0, 0)):
+        pool = decide("pool_size", ACCOUNT, {"seats": Figure(seats)}, today - timedelta(days=age))
+        book_decisions(Lake(tmp_path / "data" / "lake"), [pool], pool.day, market="made", interval=Interval.parse("1h"))
+    assert [row["value"] for row in listed(call) if row["type"] == "pool_size"] == ["4", "10"]
+    assert [row["value"] for row in listed(call, "--all") if row["type"] == "pool_size"] == ["4", "10", "10", "10"]
+
+
 def test_an_empty_folder_says_where_decisions_come_from(call: Call) -> None:
     assert "marks of a night make them" in call("decisions", "list").out
     assert "Nothing waits" in call("decisions", "list", "--open").out

@@ -79,7 +79,7 @@ def test_the_pool_is_as_large_as_its_least_figure(values: dict[str, float]) -> N
 
 
 def test_confidence_is_the_distance_from_the_bound_in_standard_errors() -> None:
-    quiet = {"drawdown": Figure(0.0), "health": Figure(1.0), "worst_day_in_100": Figure(0.01)}
+    quiet = {"drawdown": Figure(0.0), "size_factor": Figure(1.0), "worst_day_in_100": Figure(0.01)}
     calm = {"quiet_days": Figure(120.0), "turbulent": Figure(0.0), "sharpe": Figure(2.0, 0.8)}
     decided = decide("risk_adjustment", ACCOUNT, quiet | calm, DAY)
     assert decided.value == "aggressive"
@@ -165,7 +165,7 @@ def test_a_question_is_asked_once_and_stands_until_it_is_answered_or_lapses(tmp_
     assert ask(DAY + timedelta(days=7)) == []
     (row,) = stored_decisions(lake, DAY + timedelta(days=7))
     assert (row["id"], row["state"], row["market"]) == (asked.id, "open", "made")
-    assert [each["input"] for each in row["inputs"]][:2] == ["drawdown", "health"]
+    assert [each["input"] for each in row["inputs"]][:2] == ["drawdown", "size_factor"]
     assert stored_decisions(lake, DAY + timedelta(days=8))[0]["state"] == "lapsed"
     answer = {"id": asked.id, "answer": "reject", "reason": "no", "at": "2024-05-07T00:00:00Z", "outcome": "defensive"}
     append_rows(lake, DecisionAnswerTable, [answer], DAY, market="made", interval="1h")
