@@ -29,6 +29,7 @@ from quant_organism.cli import (
     replay,
     run,
     runs,
+    services,
     strategies,
     trade,
     ui,
@@ -71,6 +72,7 @@ app.command("venue", cls=with_settings("venue.network", "data_dir"))(venue.venue
 app.command("sql", cls=with_settings("data_dir"))(queries.sql)
 app.command("ui", cls=with_settings(*CYCLE))(ui.ui)
 app.add_typer(alerts.app, name="alerts")
+app.command("services", cls=with_settings("data_dir"))(services.services)
 app.command("health", cls=with_settings(*health.SETTINGS))(health.health)
 app.command("doctor", cls=with_settings("data_dir"))(ui.doctor)
 app.command("backup", cls=with_settings("data_dir"))(backup.backup)

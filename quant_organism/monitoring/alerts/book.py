@@ -197,7 +197,7 @@ def alerts_health(data_dir: Path, now_ms: int) -> ComponentHealth:
         remedy = "mend the channel, then: quant-organism alerts test"
         return ComponentHealth("alerts", "failed", told or "some wait", waiting, "notices waiting", age, remedy)
     if set(state.get("waiting", {})) <= {"log"}:
-        remedy = "set alerts.webhook_url or alerts.smtp_host, then: quant-organism alerts test"
+        remedy = "set QUANT_ORGANISM_ALERTS__WEBHOOK_URL or alerts.smtp_host, then: quant-organism alerts test"
         return ComponentHealth("alerts", "degraded", "only the log is told", 0, "notices waiting", age, remedy)
     return ComponentHealth("alerts", "ok", "every channel took what was told", 0, "notices waiting", age)
 
