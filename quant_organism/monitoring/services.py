@@ -188,6 +188,7 @@ WantedBy=timers.target
 
 
 def _common(installation: Installation, *writable: Path) -> str:
+    paths = " ".join(f'"{_escaped(path)}"' for path in writable)
     return f"""\
 User={installation.user}
 WorkingDirectory={_escaped(installation.folder)}
@@ -195,7 +196,7 @@ EnvironmentFile=-{SECRETS}
 CacheDirectory={_CACHE}
 Environment=NUMBA_CACHE_DIR=/var/cache/{_CACHE} MPLCONFIGDIR=/var/cache/{_CACHE}
 UMask=0077
-ReadWritePaths={" ".join(f'"{_escaped(path)}"' for path in writable)}
+ReadWritePaths={paths}
 {_HARDENED}"""
 
 
