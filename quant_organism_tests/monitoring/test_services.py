@@ -57,9 +57,8 @@ def test_systemd_takes_every_unit(installation: Installation, tmp_path: Path) ->
 def test_services_own_nothing_but_the_data_folder_and_all_that_is_wanted_is_there(installation: Installation) -> None:
     made = units(installation)
     services = {name: unit["Service"] for name, unit in made.items() if name.endswith(".service")}
-    data, backups = (
-        f'"{path}"'.replace("%", "%%").replace("$", "$$") for path in (installation.data_dir, installation.backups)
-    )
+    folders = (installation.data_dir, installation.backups)
+    data, backups = (f'"{path}"'.replace("%", "%%") for path in folders)
     for name, service in services.items():
         assert (service["User"], service["UMask"], service["ProtectSystem"]) == ("daemon", "0077", "strict")
         assert service["ReadWritePaths"] == (f"{data} {backups}" if "backup" in name else data)
