@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos conformance pages clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -54,6 +54,9 @@ audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 w
 
 chaos: setup  ## faults against traders and their feed: ten minutes; PART=session|line|kills|breakers; SEEDS=200 for as many seeds
 	@$(BIN)/python -m quant_organism_tests.chaos $(PART) $(if $(SEEDS),--seeds $(SEEDS))
+
+drill: setup  ## a data folder is backed up while it is traded in, lost, brought back, reconciled, and goes on with its next cycle
+	@$(BIN)/python -m quant_organism_tests.drill
 
 conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
 	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)

@@ -144,7 +144,7 @@ def _files(folder: Path) -> Finding:
 
 def _databases(folder: Path) -> Finding:
     """Read every page of the trader's ledgers and journals of orders."""
-    paths = sorted(folder.glob("*.sqlite"))
+    paths = sorted(folder.rglob("*.sqlite"))
     damaged = "; ".join(f"{path}: {damage}" for path in paths if (damage := damage_of(path)))
     return judged(
         "trader's files",

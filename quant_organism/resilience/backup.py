@@ -15,6 +15,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from quant_organism.errors import BusyError, InputError, IntegrityError, StorageError
-from quant_organism.resilience.databases import copy_database, damage_of, is_database
+from quant_organism.resilience.databases import copy_database, is_database
 from quant_organism.resilience.files import PASSING, flush_folders, storage_error
 
 MANIFEST: Final = "manifest.json"
@@ -33,6 +34,8 @@ MANIFEST_VERSION: Final = 1
 _FILES: Final = "files"
 _STAGED: Final = ".restoring"
 _PASSES: Final = 20
+_PAUSE_S: Final = 0.05
+"""Before the second pass; before each further one so much longer: what is written in bursts rests in between."""
 _BLOCK: Final = 1 << 20
 _BESIDE_A_DATABASE: Final = ("-wal", "-shm", "-journal")
 _SHOWN: Final = 3
@@ -150,6 +153,7 @@ def back_up(
     leave_out: Collection[str] = (),
     at_any_moment: Collection[str] = (),
     progress: _Said = lambda what, done, total, note: None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Backup:
     """Copy a folder that others may be writing in; return the backup, which is whole or not there.
 
@@ -164,8 +168,8 @@ def back_up(
     leave_out, at_any_moment
         Names in the folder that are not copied, and names that are copied first and need not show the same moment as
         the rest, since they are written all the time.
-    progress
-        Told how far it is.
+    progress, sleep
+        Told how far it is; waits between passes.
 
     Raises
     ------
@@ -193,13 +197,13 @@ def back_up(
     try:
         with _partial(target) as partial:
             copier = _Copier(folder, partial / _FILES, progress)
-            made_at = copier.run(at_any_moment, leave_out)
+            made_at = copier.run(at_any_moment, leave_out, sleep)
             made = _write_manifest(partial, program, made_at, copier.files.values())
             os.sync()
             partial.rename(target)
             flush_folders([target.parent])
     except OSError as error:
-        raise storage_error(error, target) from error
+        raise storage_error(error, Path(error.filename or target)) from error
     return replace(made, folder=target)
 
 
@@ -245,7 +249,7 @@ def restore(path: Path, folder: Path, *, progress: _Said = lambda what, done, to
         _move_into(staged, folder)
         os.sync()
     except OSError as error:
-        raise storage_error(error, folder) from error
+        raise storage_error(error, Path(error.filename or folder)) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     progress("Restore", len(backup.files), len(backup.files), "")
@@ -259,12 +263,13 @@ class _Copier:
         self._folder, self._target, self._progress = folder, target, progress
         self.files: dict[str, BackedUpFile] = {}
 
-    def run(self, loose: Collection[str], leave_out: Collection[str]) -> datetime:
+    def run(self, loose: Collection[str], leave_out: Collection[str], sleep: Callable[[float], object]) -> datetime:
         """Copy what is loose once, and the rest until nothing changes any more; return the moment that this shows."""
         once = {name for name in loose if name not in leave_out}
         self._copy(_scan(self._folder, only=once), {})
         copied: dict[str, _Signature] = {}
-        for _ in range(_PASSES):
+        for number in range(_PASSES):
+            sleep(number * _PAUSE_S)
             begun, seen = datetime.now(UTC), _scan(self._folder, without={*leave_out, *once})
             if seen == copied:
                 return begun
@@ -318,7 +323,8 @@ def _scan(folder: Path, *, only: Collection[str] | None = None, without: Collect
                 for end in _BESIDE_A_DATABASE:
                     if f"{name}{end}" in together:
                         with contextlib.suppress(FileNotFoundError):
-                            signature += _signature(here / f"{name}{end}")
+                            journal = _signature(here / f"{name}{end}")
+                            signature += journal if journal[1] else ()
                 found[str((here / name).relative_to(folder))] = signature
     return found
 
@@ -336,13 +342,6 @@ def _copied(source: Path, target: Path, name: str) -> BackedUpFile:
     if not is_database(source):
         return _copied_as_it_is(source, target, name)
     copy_database(source, target)
-    damage = damage_of(target)
-    if damage:
-        raise IntegrityError(
-            f"the database is damaged, and nothing was backed up: {damage}",
-            where=str(source),
-            remedy="see what to do with: quant-organism doctor",
-        )
     return BackedUpFile(name, target.stat().st_size, _digest(target))
 
 

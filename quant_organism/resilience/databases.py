@@ -7,10 +7,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from quant_organism.errors import BusyError, IntegrityError
+from quant_organism.errors import BusyError, IntegrityError, StorageError
 from quant_organism.resilience.files import flush_folders
 
 _PATIENCE_S: Final = 5.0
+_EVERY_PAGE: Final = "PRAGMA quick_check(1)"
 _HEADER: Final = b"SQLite format 3\0"
 
 
@@ -32,16 +33,14 @@ def damage_of(path: Path, *, every_page: bool = True) -> str:
     """
     if path.stat().st_size == 0:
         return ""  # made, and nothing in it yet
-    question = "PRAGMA quick_check(1)" if every_page else "SELECT 'ok' FROM sqlite_master LIMIT 1"
+    question = _EVERY_PAGE if every_page else "SELECT 'ok' FROM sqlite_master LIMIT 1"
     try:
         with contextlib.closing(_reading(path)) as database:
-            row = database.execute(question).fetchone()
+            return _answer(database, question)
     except sqlite3.OperationalError:
         return ""  # busy, or its journal cannot be replayed by who only reads: whoever writes will see
     except sqlite3.DatabaseError as error:
         return str(error)
-    found = "ok" if row is None else str(row[0])
-    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -53,13 +52,19 @@ def copy_database(source: Path, target: Path) -> None:
         Somebody keeps it locked.
     IntegrityError
         It is damaged.
+    StorageError
+        The disk is full.
     """
     target.unlink(missing_ok=True)
     try:
         with contextlib.closing(_reading(source)) as one, contextlib.closing(sqlite3.connect(target)) as other:
             one.backup(other)
-            other.execute("PRAGMA journal_mode = DELETE")
+            damage = _answer(other, _EVERY_PAGE)
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise StorageError(
+                f"the copy cannot be written: {error}", where=str(target), remedy="free some space, or see to the disk"
+            ) from error
         raise BusyError(
             f"the database cannot be read: {error}", where=str(source), remedy="try again in a moment"
         ) from error
@@ -67,10 +72,20 @@ def copy_database(source: Path, target: Path) -> None:
         raise IntegrityError(
             f"the database is damaged: {error}", where=str(source), remedy="see what else is: quant-organism doctor"
         ) from error
+    if damage:
+        raise IntegrityError(
+            f"the database is damaged: {damage}", where=str(source), remedy="see what else is: quant-organism doctor"
+        )
     shutil.copymode(source, target)
     with target.open("rb") as file:
         os.fsync(file.fileno())
     flush_folders([target.parent])
+
+
+def _answer(database: sqlite3.Connection, question: str) -> str:
+    row = database.execute(question).fetchone()
+    found = "ok" if row is None else str(row[0])
+    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def _reading(path: Path) -> sqlite3.Connection:

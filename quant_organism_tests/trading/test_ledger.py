@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from dataclasses import fields, replace
+from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from quant_organism.trading import (
 )
 from quant_organism.trading.ledger import of_row, to_row
 
+OLD = Path(__file__).parent / "old_ledgers"
 SESSION = LedgerSession(
     session=1,
     mode="paper",
@@ -181,20 +183,21 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_its_trader_and_not_by_a_reader(tmp_path: Path) -> None:
+    """The file was written by the first version that traded, with one row in each of its tables."""
     path = tmp_path / "ledger.sqlite"
-    TraderLedger(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE profits DROP COLUMN share")
-        db.execute("INSERT INTO profits VALUES (1, 2, 'paper-1', 'x', 3, 4)")
-        db.execute("UPDATE facts SET value = '1' WHERE name = 'schema_version'")
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript((OLD / "version_1.sql").read_text(encoding="utf-8"))
     with pytest.raises(IntegrityError, match="version 2") as refused:
         LedgerReader(path)
     assert "brings it up to date" in (refused.value.remedy or "")
     ledger = TraderLedger(path)
     new = LedgerProfit(session=1, close_ms=5, account="paper-1", strategy="x", profit=6, gross=7, share=0.25)
     ledger.write([new])
-    old = replace(new, close_ms=2, profit=3, gross=4, share=None)
-    assert ledger.read(LedgerProfit) == [old, new]
+    assert ledger.state("paper") == {"x": 1}
+    rows = {kind.table: len(ledger.read(kind)) for kind in RECORDS}
+    assert rows == {kind.table: 1 for kind in RECORDS} | {"profits": 2, "readings": 0, "outside_signals": 0}
+    old, _ = ledger.read(LedgerProfit)
+    assert (old.profit, old.gross, old.share) == (5, 6, None)
     ledger.close()
     reader = LedgerReader(path)
     assert reader.read(LedgerProfit) == [old, new]
