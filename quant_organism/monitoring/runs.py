@@ -221,7 +221,7 @@ def compare_runs(a: StoredRun, b: StoredRun) -> RunComparison:
     """Return what sets two cycles apart."""
     first, second = _facts(a), _facts(b)
     names = dict.fromkeys((*first, *second))
-    ours, theirs = _figures(a), _figures(b)
+    ours, theirs = figures_of(a), figures_of(b)
     passed = (_passed(a), _passed(b))
     standings = [{row["candidate"]: row for row in run.read(StandingTable).iter_rows(named=True)} for run in (a, b)]
     written = [set(run.read(DocumentTable)[DocumentTable.id]) for run in (a, b)]
@@ -271,7 +271,7 @@ def _asks(gate: Mapping[str, Any]) -> str:
     return " ".join([gate["gate"], *said])
 
 
-def _figures(run: StoredRun) -> dict[str, Any]:
+def figures_of(run: StoredRun) -> dict[str, Any]:
     """Return counts, best statistics and p-values of a cycle; missing where a stage has not run."""
     summary, last = run.summary(), run.read(ProgressTable).tail(1)
     feasible = run.read(PopulationTable).filter("feasible")

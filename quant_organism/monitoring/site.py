@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -37,6 +38,8 @@ _NO_PICTURES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 # The one script of the pages is named by its hash, so that nothing else runs; styles stand in the pages.
 _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(f"\n{SCRIPT}".encode()).digest()).decode()
+
+_OWN_SCRIPT: Final = re.compile(rb"<script>\n.*?</script>", re.DOTALL)
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -107,7 +110,15 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
                 chosen = (a, b, compare_runs(a, b))
             except InputError as error:
                 problem = str(error)
-        return show("site_compare.html", "compare", runs=runs[::-1], asked=asked, chosen=chosen, problem=problem)
+        known = {"runs": runs[::-1], "asked": asked, "chosen": chosen, "problem": problem}
+        profiles = content.profiles_of(content.cycles_of(data_dir))
+        return show("site_compare.html", "compare", profiles=profiles, medians=content.PROFILE_MEDIANS, **known)
+
+    def side_by_side(request: Request) -> Response:
+        asked = request.query_params.getlist("id")
+        known = {"most": content.MOST_COMPARED, "asked": len(asked)}
+        found = content.compare_strategies(data_dir, asked)
+        return show("site_side_by_side.html", "strategies", found=found, **known)
 
     def regions(request: Request) -> Response:
         patterns = content.regions_of(data_dir)
@@ -132,7 +143,9 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
 
     def _with_navigation(path: Path, here: str, back: str) -> Response:
         bar = page("site_bar.html", {}, dagster=back, here=here)
-        return HTMLResponse(path.read_bytes().replace(b"<main>", bar + b"<main>", 1))
+        shown = path.read_bytes().replace(b"<main>", bar + b"<main>", 1)
+        # A page of an earlier version moves by today's script: no other may run.
+        return HTMLResponse(_OWN_SCRIPT.sub(lambda _: f"<script>\n{SCRIPT}</script>".encode(), shown))
 
     found: dict[str, Callable[[Request], Response]] = {
         "/": index,
@@ -143,6 +156,7 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         "/life/{market}/{interval}/{span}": life,
         "/compare": compare,
         "/regions": regions,
+        "/compare/strategies": side_by_side,
         "/audits": audits,
         "/reports/{path:path}": report,
         "/audits/{path:path}": audit,

@@ -17,11 +17,19 @@ from quant_organism.deployment.tables import EvidenceDayTable, MoveTable
 from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table, split
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.life import Life
-from quant_organism.monitoring.runs import StoredRun, compare_runs, stored_runs
+from quant_organism.monitoring.runs import StoredRun, compare_runs, figures_of, stored_runs
 from quant_organism.validation import CandidateReturnTable
 from quant_organism.workflows.mining import Region, stored_patterns
 
 MOST_CYCLES: Final = 60
+MOST_COMPARED: Final = 8
+PROFILE_MEDIANS: Final = (
+    "trials",
+    "best Sharpe ratio in sample",
+    "best Sharpe ratio on unseen days",
+    "p-value before the search",
+    "p-value of the whole search",
+)
 _LEAST_DAYS: Final = 20
 _MS_PER_DAY: Final = 86_400_000
 
@@ -66,6 +74,31 @@ class PoolView:
 
     documents: Sequence[StrategyConfig]
     stages: Mapping[str, int]
+    chart: Mapping[str, Any]
+    correlation: Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True)
+class StrategyComparison:
+    """Strategies side by side.
+
+    Attributes
+    ----------
+    documents
+        The strategies, in the order in which they were asked for.
+    missing
+        Identities that no document has.
+    facts
+        What each is and what was measured of it: name, and a value per strategy, None where there is none.
+    chart
+        Equity of each on the days that judge it, as the page draws it; empty without any day.
+    correlation
+        As in `PoolView`.
+    """
+
+    documents: Sequence[StrategyConfig]
+    missing: Sequence[str]
+    facts: Sequence[tuple[str, Sequence[Any]]]
     chart: Mapping[str, Any]
     correlation: Sequence[Sequence[float | None]]
 
@@ -116,14 +149,92 @@ def pool_of(data_dir: Path) -> PoolView:
     """Return the strategies that are watched or trade, with what they earned on the days that judge them."""
     documents = documents_of(data_dir)
     alive = [document for document in documents if document.stage in DEPLOYED]
-    returns = {document.id: _unseen_returns(data_dir, document) for document in alive}
-    known = {id: frame for id, frame in returns.items() if frame.height}
+    chart, correlation = _side_by_side(data_dir, alive)
     return PoolView(
         documents=alive,
         stages={stage: sum(document.stage == stage for document in documents) for stage in STAGES},
-        chart=_equity_chart(known),
-        correlation=[[_correlation(known.get(a.id), known.get(b.id)) for b in alive] for a in alive],
+        chart=chart,
+        correlation=correlation,
     )
+
+
+def compare_strategies(data_dir: Path, ids: Sequence[str]) -> StrategyComparison:
+    """Return up to `MOST_COMPARED` strategies side by side."""
+    known = {document.id: document for document in documents_of(data_dir)}
+    asked = list(dict.fromkeys(ids))[:MOST_COMPARED]
+    chosen = [known[id] for id in asked if id in known]
+    chart, correlation = _side_by_side(data_dir, chosen)
+    facts = [_strategy_facts(document) for document in chosen]
+    return StrategyComparison(
+        documents=chosen,
+        missing=[id for id in asked if id not in known],
+        facts=[(name, [of.get(name) for of in facts]) for name in dict.fromkeys(name for of in facts for name in of)],
+        chart=chart,
+        correlation=correlation,
+    )
+
+
+def profiles_of(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
+    """Return what came of the cycles of each market, profile and set of gates: counts, and medians of their figures."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for run in runs:
+        row = run.summary()
+        key = (row["market"], row["interval"], row["profile"] or "–", row["gates"] or "–")
+        groups.setdefault(key, []).append(figures_of(run))
+    named = ("market", "interval", "profile", "gates")
+    return [
+        dict(zip(named, key, strict=True))
+        | {"cycles": len(found), "finished": sum(one["state"] == "complete" for one in found)}
+        | {name: sum(one[name] or 0 for one in found) for name in ("survivors", "proven", "deployed")}
+        | {name: _median([one[name] for one in found]) for name in PROFILE_MEDIANS}
+        for key, found in sorted(groups.items())
+    ]
+
+
+def _median(values: Sequence[float | None]) -> float | int | None:
+    known = [value for value in values if value is not None]
+    middle = float(np.median(known)) if known else None
+    return int(middle) if middle is not None and middle.is_integer() else middle
+
+
+def _strategy_facts(document: StrategyConfig) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "stage": document.stage,
+        "market": document.provenance.market,
+        "bars": document.interval,
+        "born": document.provenance.date,
+        "cycle": document.provenance.cycle,
+        "families": ", ".join(document.families),
+        "genomes": len(document.committee.members),
+        "assets": len(document.universe),
+        "Sharpe ratio, unseen days": document.fitness,
+    }
+    if document.account is not None:
+        own = document.account
+        facts |= {"return": _per_cent(own.total_return), "max drawdown": _per_cent(own.max_drawdown)}
+        facts |= {"costs": _per_cent(own.costs), "orders a day": own.orders_per_day, "from, USD": own.min_equity_usd}
+    for stage, record in document.evidence.items():
+        facts[stage.replace("_", " ")] = record.status
+    if document.performance:
+        latest = document.performance[-1]
+        facts |= {"days since birth": latest.days, "Sharpe ratio since": latest.sharpe}
+        facts |= {"return since": _per_cent(latest.total_return)}
+    return facts
+
+
+def _per_cent(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.1f} %"
+
+
+def _side_by_side(
+    data_dir: Path, documents: Sequence[StrategyConfig]
+) -> tuple[Mapping[str, Any], list[list[float | None]]]:
+    """Return the equity of strategies as a page draws it, and the correlation of their daily returns."""
+    returns = {document.id: _unseen_returns(data_dir, document) for document in documents}
+    known = {id: frame for id, frame in returns.items() if frame.height}
+    return _equity_chart(known), [
+        [_correlation(known.get(a.id), known.get(b.id)) for b in documents] for a in documents
+    ]
 
 
 def strategy_chart(data_dir: Path, document: StrategyConfig) -> Mapping[str, Any]:

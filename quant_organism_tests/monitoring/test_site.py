@@ -21,9 +21,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from quant_organism.evolution import PopulationTable
 from quant_organism.market.stored import encode
+from quant_organism.monitoring.pages import SCRIPT
+from quant_organism.monitoring.runs import stored_runs
 from quant_organism.monitoring.site import HEADERS, serving_site
+from quant_organism.validation import StandingTable
 from quant_organism.workflows import MinedPatternTable
+from quant_organism_tests.browser import browsing
 from quant_organism_tests.finished import finished_run
 
 DAGSTER = "http://127.0.0.1:3000"
@@ -80,6 +85,7 @@ def pages(site: str, data_dir: Path) -> dict[str, Answer]:
     born = json.loads(document.read_text())["provenance"]
     name = f"{born['market']}/{born['date']}"
     compared = urllib.parse.urlencode({"a": name, "b": name})
+    beside = urllib.parse.urlencode([("id", document.stem), ("id", "nobody")])
     files = [f"/reports/{path.relative_to(data_dir / 'reports')}" for path in (*reports, *sheets)]
     month = f"/life/{born['market']}/1h/{born['date'][:7]}"
     paths = [
@@ -91,6 +97,7 @@ def pages(site: str, data_dir: Path) -> dict[str, Answer]:
         "/strategies",
         f"/strategies/{document.stem}",
         f"/compare?{compared}",
+        f"/compare/strategies?{beside}",
         "/audits",
         *files,
     ]
@@ -127,6 +134,44 @@ def test_pages_say_what_is_at_rest(pages: dict[str, Answer], data_dir: Path) -> 
     assert equity["values"][-1] - 1.0 == pytest.approx(stored["account"]["total_return"], abs=1e-4)
     counted = re.findall(r"<dt>(\w+)</dt><dd>(\d+)</dd>", pages["/pool"].text)
     assert dict(counted)[stored["stage"]] == "1"
+
+
+def test_strategies_stand_side_by_side_and_who_is_not_there_is_named(pages: dict[str, Answer], data_dir: Path) -> None:
+    (page,) = [answer.text for path, answer in pages.items() if path.startswith("/compare/strategies")]
+    (document, *_) = sorted((data_dir / "strategies" / "active").glob("*.json"))
+    stored = json.loads(document.read_text())
+    assert "There is no document of nobody" in page
+    rows = dict(re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td></tr>", page))
+    assert rows["Sharpe ratio, unseen days"] == f"{stored['fitness']:.2f}"
+    assert rows["return"] == f"{100 * stored['account']['total_return']:.1f} %"
+    assert (rows["stage"], rows["born"]) == (stored["stage"], stored["provenance"]["date"])
+    (text,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert [one["name"] for one in json.loads(text)["panels"][0]["series"]] == [stored["id"]]
+
+
+def test_profiles_are_counted_with_what_came_of_them(pages: dict[str, Answer], data_dir: Path) -> None:
+    (page,) = [answer.text for path, answer in pages.items() if path.startswith("/compare?")]
+    (run,) = stored_runs(data_dir)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page.partition("<h2>Profiles</h2>")[2])
+    summary = run.summary()
+    assert cells[:5] == [summary["market"], summary["interval"], summary["profile"], summary["gates"], "1"]
+    proven = run.read(StandingTable).filter(standing="paper").height
+    assert cells[6:9] == [str(summary["survivors"]), str(proven), str(summary["deployed"])]
+    assert cells[9] == f"{run.read(PopulationTable).height:,}"
+
+
+def test_a_stored_page_of_an_earlier_version_moves_by_todays_script(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    old = '<main><script type="application/json">{"a": 1}</script></main><script>\nalert("of old")</script>'
+    (tmp_path / "reports" / "old.html").write_text(old, encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with serving_site(tmp_path, "127.0.0.1", port, DAGSTER) as site:
+        page = get(f"{site}/reports/old.html").text
+    assert "of old" not in page
+    assert f"<script>\n{SCRIPT}</script>" in page
+    assert '{"a": 1}' in page
 
 
 @pytest.mark.parametrize(
@@ -168,7 +213,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> 
         found = {name: get(f"{site}/reports/{name}").status for name in ("kept.json", "link.json", "other.sqlite")}
         assert found == {"kept.json": 200, "link.json": 404, "other.sqlite": 404}
         # A folder in which nothing has run has pages too.
-        for path in ("/", "/pool", "/strategies", "/compare", "/regions", "/audits"):
+        for path in ("/", "/pool", "/strategies", "/compare", "/compare/strategies", "/regions", "/audits"):
             assert get(site + path).status == 200
 
 
@@ -249,3 +294,28 @@ def test_a_browser_draws_the_charts_at_the_width_of_a_phone(
     assert all("live" in chart for chart in charts)
     assert dom.count("<canvas") == 3
     assert 'type="search"' in dom
+
+
+def test_a_person_filters_by_a_number_ticks_and_compares(site: str, data_dir: Path, tmp_path: Path) -> None:
+    (document, *_) = sorted((data_dir / "strategies" / "active").glob("*.json"))
+    fitness = json.loads(document.read_text())["fitness"]
+    count = len(list((data_dir / "strategies").glob("*/*.json")))
+    filtered = """(text => {
+        const box = document.querySelector("input[type=search]");
+        box.value = text;
+        box.dispatchEvent(new Event("input"));
+        const shown = [...document.querySelectorAll("tbody tr")].filter(row => !row.hidden);
+        return shown.map(row => row.cells[0].innerText.trim());
+    })"""
+    with browsing(tmp_path) as browser:
+        browser.look(width=1200, height=900)
+        browser.go(f"{site}/strategies")
+        browser.wait("document.documentElement.className === 'moves'")
+        assert document.stem in browser.run(f"{filtered}('sharpe>{fitness - 0.1:.2f}')")
+        assert document.stem not in browser.run(f"{filtered}('sharpe<{fitness - 0.1:.2f}')")
+        assert browser.run(f"{filtered}('nobody>1')") == []  # no such column: a plain word
+        assert len(browser.run(f"{filtered}('')")) == count
+        browser.run(f"document.querySelector('input[value={document.stem}]').click()")
+        browser.click("Compare the ticked ones")
+        browser.wait("document.title.startsWith('Side by side') && document.querySelector('canvas') !== null")
+        assert browser.run("document.querySelector('.beside thead').innerText.trim()") == document.stem

@@ -1,7 +1,9 @@
 // What makes pages move: tables that sort and filter, charts of lines, candles and bars. No library, nothing is fetched.
 "use strict";
 (() => {
-  const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a7a7a"];
+  const LIGHT = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a7a7a"];
+  const DARK = ["#4fa8e0", "#ff8a4c", "#2fc79a", "#dfa3c5", "#8fd0f7", "#f0b429", "#a7a7a7"];
+  const palette = () => (matchMedia("(prefers-color-scheme: dark)").matches ? DARK : LIGHT);
   const DAY = 86400000;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
@@ -185,7 +187,7 @@
         pen.save();
         pen.beginPath(); pen.rect(this.left, top - 1, this.width - this.left - this.right, bottom - top + 2); pen.clip();
         for (const one of panel.series) {
-          const shade = one.ink ? colour("--ink") : PALETTE[rank % PALETTE.length];
+          const shade = one.ink ? colour("--ink") : palette()[rank % LIGHT.length];
           if (!one.ink) rank += 1;
           said.push([one, shade, panel]);
           if (this.hidden.has(one.name)) continue;
@@ -287,7 +289,7 @@
       const place = this.valueAxis(pen, low, high, top, bottom, "price");
       pen.save();
       pen.beginPath(); pen.rect(this.left, top, this.width - this.left - this.right, bottom - top); pen.clip();
-      const [up, down] = [PALETTE[0], PALETTE[1]];
+      const [up, down] = palette();
       for (const trade of trades) {
         const shade = trade.side === "long" ? up : down;
         pen.fillStyle = shade; pen.globalAlpha = 0.09;
@@ -344,7 +346,7 @@
         const [a, b] = [this.place(edges[k]), this.place(edges[k + 1])];
         const over = this.at !== null && this.at !== undefined && this.at >= a && this.at < b;
         if (over) chosen = k;
-        pen.fillStyle = edges[k] + edges[k + 1] >= 0 ? PALETTE[0] : PALETTE[1];
+        pen.fillStyle = edges[k] + edges[k + 1] >= 0 ? palette()[0] : palette()[1];
         pen.globalAlpha = over ? 1 : 0.75;
         pen.fillRect(a + 0.5, place(count), Math.max(b - a - 1, 1), bottom - place(count));
         pen.globalAlpha = 1;
@@ -355,8 +357,11 @@
         const x = this.place(mark.at);
         pen.strokeStyle = colour("--ink"); pen.setLineDash([4, 3]);
         pen.beginPath(); pen.moveTo(x, top); pen.lineTo(x, bottom); pen.stroke(); pen.setLineDash([]);
-        pen.fillStyle = colour("--ink"); pen.textAlign = "right"; pen.textBaseline = "bottom";
-        pen.fillText(mark.label, x - 3, top + 14 * (1 + (marks.indexOf(mark) % 2)));
+        pen.fillStyle = colour("--ink"); pen.textBaseline = "bottom";
+        // The leftmost stands left of its line, the others right of theirs: no label lies on another's line.
+        const leftmost = marks.every((other) => other.at >= mark.at);
+        pen.textAlign = leftmost ? "right" : "left";
+        pen.fillText(mark.label, leftmost ? x - 3 : x + 3, top + 14 * (1 + (marks.indexOf(mark) % 2)));
       }
       this.say([[chosen === null ? `${counts.reduce((a, b) => a + b, 0)} days` : `${counts[chosen]} days from ${written(edges[chosen], "percent")} to ${written(edges[chosen + 1], "percent")}`, null]]);
     }
@@ -388,12 +393,20 @@
     tools.className = "tools";
     tools.append(box, count);
     (table.closest(".scroll") || table).before(tools);
+    // `sharpe>1` asks for the number that stands in the first column with that word in its name; null: it is a plain word.
+    const bounded = (row, word) => {
+      const [, name, sign, bound] = word.match(/^([a-z]+)([<>])(-?[\d.]+)$/) || [];
+      const k = name === undefined ? -1 : heads.findIndex((head) => head.textContent.toLowerCase().includes(name));
+      if (k < 0) return null;
+      const found = parseFloat(row.cells[k].textContent.replaceAll(",", ""));
+      return sign === ">" ? found > Number(bound) : found < Number(bound);
+    };
     const look = () => {
       const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
       let seen = 0;
       for (const row of body.rows) {
         const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
+        row.hidden = !words.every((word) => bounded(row, word) ?? text.includes(word));
         seen += row.hidden ? 0 : 1;
       }
       count.textContent = `${seen} of ${body.rows.length}`;
