@@ -67,7 +67,7 @@ SWITCHES = {
 MINUTES = {"m": 1, "h": 60, "d": 1_440, "w": 10_080}
 
 
-class Refused(Exception):
+class NotExpressible(Exception):
     """The strategy asks for something that the court cannot follow."""
 
 
@@ -81,7 +81,7 @@ class _Absent:
         return False
 
     def __getattr__(self, name: str) -> Any:
-        raise Refused(f"it asks {self._name}.{name}, and there is none here: use the columns of its own frame alone")
+        raise NotExpressible(f"it asks {self._name}.{name}, and there is none here: use its own frame alone")
 
 
 class _Unused(type):
@@ -90,10 +90,10 @@ class _Unused(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise Refused(f"it asks {cls.__name__}.{name}, and there is none here: leave it out")
+        raise NotExpressible(f"it asks {cls.__name__}.{name}, and there is none here: leave it out")
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        raise Refused(f"it uses {cls.__name__}, which is not of its own frame: use the columns of its own frame alone")
+        raise NotExpressible(f"it uses {cls.__name__}, which is not of its own frame: use its own frame alone")
 
 
 class IStrategy:
@@ -271,7 +271,7 @@ def adopt(module: ModuleType, name: str) -> tuple[Callable[..., NDArray[np.float
 
     Raises
     ------
-    Refused
+    NotExpressible
         There is no such class, or it asks for what cannot be followed.
     """
     found = {
@@ -280,9 +280,10 @@ def adopt(module: ModuleType, name: str) -> tuple[Callable[..., NDArray[np.float
         if isinstance(value, type) and issubclass(value, IStrategy) and value.__module__ == module.__name__
     }
     if name and name not in found:
-        raise Refused(f"no class {name} of IStrategy in the file, which has {', '.join(found) or 'none'}")
+        raise NotExpressible(f"no class {name} of IStrategy in the file, which has {', '.join(found) or 'none'}")
     if not name and len(found) != 1:
-        raise Refused(f"the file has {len(found)} classes of IStrategy ({', '.join(found)}): say which by `strategy`")
+        names = ", ".join(found)
+        raise NotExpressible(f"the file has {len(found)} classes of IStrategy ({names}): say which by `strategy_class`")
     strategy = found[name] if name else next(iter(found.values()))
     _check(strategy)
     rules = {rule: getattr(strategy, rule) for rule in RULES}
@@ -297,18 +298,18 @@ def adopt(module: ModuleType, name: str) -> tuple[Callable[..., NDArray[np.float
 def _check(strategy: type[IStrategy]) -> None:
     for name in ("stoploss", "timeframe"):
         if not hasattr(strategy, name):
-            raise Refused(f"it declares no {name}: every strategy says it")
+            raise NotExpressible(f"it declares no {name}: every strategy says it")
     if strategy.INTERFACE_VERSION < 3 or hasattr(strategy, "populate_buy_trend"):
-        raise Refused("it is of an older interface: name its methods and columns as version 3 does")
+        raise NotExpressible("it is of an older interface: name its methods and columns as version 3 does")
     for name, instead in HOOKS.items():
         if hasattr(strategy, name):
-            raise Refused(f"{name} decides by code of its own, which cannot be followed: {instead}")
+            raise NotExpressible(f"{name} decides by code of its own, which cannot be followed: {instead}")
     for name, instead in SWITCHES.items():
         if getattr(strategy, name):
-            raise Refused(f"{name} cannot be followed: {instead}")
+            raise NotExpressible(f"{name} cannot be followed: {instead}")
     for kind in ("entry", "exit"):
         if (said := strategy.order_types.get(kind, "market")) != "market":
-            raise Refused(f"order_types.{kind} is {said}, and the court trades by market: say market")
+            raise NotExpressible(f"order_types.{kind} is {said}, and the court trades by market: say market")
 
 
 def _made(strategy: type[IStrategy], parameters: dict[str, Any]) -> IStrategy:
@@ -320,10 +321,10 @@ def _made(strategy: type[IStrategy], parameters: dict[str, Any]) -> IStrategy:
             left |= values
     made = strategy({"timeframe": strategy.timeframe, "stake_currency": "USDC"})  # type: ignore[attr-defined]
     if pairs := made.informative_pairs():
-        raise Refused(f"informative_pairs names {pairs[0]}, and there are no other candles: use its own frame alone")
+        raise NotExpressible(f"informative_pairs names {pairs[0]}, and there are no others: use its own frame alone")
     declared = {name for name in dir(strategy) if isinstance(getattr(strategy, name), Parameter)}
     if strange := sorted(set(parameters) - declared):
-        raise Refused(f"{strange[0]} is no parameter of it, which has {', '.join(sorted(declared)) or 'none'}")
+        raise NotExpressible(f"{strange[0]} is no parameter of it, which has {', '.join(sorted(declared)) or 'none'}")
     for name in declared:
         kept = getattr(strategy, name)
         own = object.__new__(type(kept))
@@ -340,7 +341,7 @@ def signals(strategy: type[IStrategy], view: Any, parameters: dict[str, Any]) ->
 
     minutes = timeframe_to_minutes(strategy.timeframe)  # type: ignore[attr-defined]
     if minutes != view.interval_hours * 60:
-        raise Refused(
+        raise NotExpressible(
             f"it declares a timeframe of {minutes} minutes, and the market's bars have "
             f"{view.interval_hours * 60:g}: judge it on such bars, as by --interval"
         )
@@ -357,7 +358,7 @@ def signals(strategy: type[IStrategy], view: Any, parameters: dict[str, Any]) ->
         for step in (made.populate_indicators, made.populate_entry_trend, made.populate_exit_trend):
             frame = step(frame, told)
             if frame is None or len(frame) != len(rows) or not (frame["date"].to_numpy() == dates.to_numpy()).all():
-                raise Refused(f"{step.__name__} does not return the frame that it was given, row by row")
+                raise NotExpressible(f"{step.__name__} does not return the frame that it was given, row by row")
         bits = np.zeros(len(rows), dtype=np.int64)
         for name, bit in SIGNALS.items():
             if name in frame.columns:

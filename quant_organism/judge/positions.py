@@ -12,7 +12,7 @@ from quant_organism.backtest import Costs
 from quant_organism.backtest.account import VirtualWindow, compounded, day_starts, virtual_costs, window_restraints
 from quant_organism.errors import InputError
 from quant_organism.evolution import DAYS_A_YEAR
-from quant_organism.judge.trade_rules import Trades
+from quant_organism.judge.trade_rules import RuledTrades
 from quant_organism.market import Panel
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ ENDED_HOURS: Final = 24
 """An asset without a bar for so long at the panel's end is not traded any more."""
 
 
-def follow(wanted: Floats | Trades, panel: Panel, costs: Costs, *, strategy: str) -> VirtualWindow:
+def follow(wanted: Floats | RuledTrades, panel: Panel, costs: Costs, *, strategy: str) -> VirtualWindow:
     """Return what targets, or trades with levels of their own, hold over a panel.
 
     A target of 1 is an N-th of the equity in the asset, N being all assets of the panel. It is turned into units at the
@@ -48,7 +48,7 @@ def follow(wanted: Floats | Trades, panel: Panel, costs: Costs, *, strategy: str
     """
     bars, assets = panel.valid.shape
     none = np.full((bars, assets), np.nan)
-    trades = wanted if isinstance(wanted, Trades) else Trades(wanted, none, none, none)
+    trades = wanted if isinstance(wanted, RuledTrades) else RuledTrades(wanted, none, none, none)
     targets = trades.targets
     if targets.shape != (bars, assets):
         raise InputError(f"targets have shape {targets.shape}, expected {(bars, assets)} (bars, assets)")
@@ -76,7 +76,7 @@ def restrained(window: VirtualWindow, panel: Panel, start: int, stop: int) -> Vi
     return replace(window.part(start, stop), restraints=window_restraints(panel, start, stop))
 
 
-def _followed(trades: Trades, panel: Panel, asset: int, costs: Costs) -> tuple[Floats, Floats]:
+def _followed(trades: RuledTrades, panel: Panel, asset: int, costs: Costs) -> tuple[Floats, Floats]:
     # Units after each close, and what each bar earned after costs, per unit of equity; both (T,).
     bars = panel.n_bars
     held, earned = np.zeros(bars), np.zeros(bars)

@@ -269,10 +269,12 @@ class StrategyProcess:
                 text, where=str(self._source.path), remedy="leave the file out; the panel is all there is"
             )
         what = f"{kind}: {text}" if text else kind
-        if kind == "Refused":
+        if kind == "NotExpressible":
             what = text
         elif kind == "ModuleNotFoundError":
             remedy = "install it into this environment (talib is in the package TA-Lib), or leave it out"
+            if "'freqtrade" in text:
+                remedy = "leave it out: freqtrade is not run here, and docs/judge.md lists what stands in for it"
             return InputError(text, where=self._place(line if isinstance(line, int) else None), remedy=remedy)
         elif kind == "MemoryError":
             what = f"it asks for more than the {self._source.limits.memory_mb:,} MB of memory that it may have"

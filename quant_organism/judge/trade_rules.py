@@ -24,7 +24,7 @@ _Ratio = Annotated[float, Field(ge=-1.0, le=1_000.0, allow_inf_nan=False)]
 _MINUTE_MS = 60_000
 
 
-class Trades(NamedTuple):
+class RuledTrades(NamedTuple):
     """What a strategy holds, and where it leaves within bars.
 
     Attributes
@@ -91,7 +91,7 @@ class TradeRules(BaseModel):
             what = f"{name}: {first['msg']}, not {str(first['input'])[:60]!r}"
             raise InputError(what, where=where, remedy="declare it as freqtrade documents it") from None
 
-    def trades(self, signals: Floats, panel: Panel, costs: Costs) -> Trades:
+    def trades(self, signals: Floats, panel: Panel, costs: Costs) -> RuledTrades:
         """Return what the signals of a panel come to.
 
         Parameters
@@ -104,7 +104,7 @@ class TradeRules(BaseModel):
             Their taker fee counts in returns after fees.
         """
         shape = panel.valid.shape
-        made = Trades(np.zeros(shape), *(np.full(shape, np.nan) for _ in range(3)))
+        made = RuledTrades(np.zeros(shape), *(np.full(shape, np.nan) for _ in range(3)))
         rules = self._packed(costs.taker_fee)
         heeded = 15 if self.can_short else ENTER_LONG | EXIT_LONG
         for asset in range(panel.n_assets):
@@ -192,7 +192,7 @@ def _trade(
     rules: _Rules,
     outcome: Floats,
 ) -> None:
-    """Write the trades of one asset over its n bars: rows of `Trades`, shape (4, n)."""
+    """Write the trades of one asset over its n bars: rows of `RuledTrades`, shape (4, n)."""
     side = wanted = 0
     entry = stop = 0.0
     entered = times[0] if times.size else 0

@@ -15,12 +15,12 @@ import pytest
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
 from quant_organism.judge import CallableStrategy, FreqtradeSpec, StrategySource, load_spec
-from quant_organism.judge.freqtrade_stand_in import IStrategy, Parameter, Refused, adopt
+from quant_organism.judge.freqtrade_stand_in import IStrategy, NotExpressible, Parameter, adopt
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import follow
 from quant_organism.judge.proof import prove
 from quant_organism.judge.sandbox import StrategyProcess
-from quant_organism.judge.trade_rules import TradeRules, Trades
+from quant_organism.judge.trade_rules import RuledTrades, TradeRules
 from quant_organism.market import Interval, Panel
 from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 from quant_organism_tests.judge.conftest import HOUR_MS, market
@@ -297,6 +297,11 @@ def test_a_file_that_looks_ahead_is_caught(write: Write) -> None:
             {},
             "No module named 'talib",
         ),
+        (
+            ("import freqtrade.vendor", "import freqtrade.rpc\n    import freqtrade.vendor"),
+            {},
+            "freqtrade is not run here",
+        ),
         (('"1h"', '"5m"'), {}, "timeframe of 5 minutes"),
         (("return []", "return [('ETH/USDC', '1h')]"), {}, "informative_pairs"),
         (("", ""), {"slow": 3}, "slow is no parameter of it, which has span, width"),
@@ -342,16 +347,16 @@ def adopted(body: str, name: str = ""):
     ],
 )
 def test_what_cannot_be_followed_is_refused_by_name(line: str, found: str) -> None:
-    with pytest.raises(Refused, match=found):
+    with pytest.raises(NotExpressible, match=found):
         adopted(f"class S(IStrategy):\n    timeframe = '1h'\n    stoploss = -0.1\n    {line}\n")
 
 
 def test_of_several_classes_one_is_named() -> None:
     two = "class A(IStrategy):\n    timeframe, stoploss = '1h', -0.1\nclass B(A):\n    stoploss = -0.2\n"
-    with pytest.raises(Refused, match=r"2 classes of IStrategy \(A, B\)"):
+    with pytest.raises(NotExpressible, match=r"2 classes of IStrategy \(A, B\)"):
         adopted(two)
     assert adopted(two, "B")[1]["stoploss"] == -0.2
-    with pytest.raises(Refused, match="no class C"):
+    with pytest.raises(NotExpressible, match="no class C"):
         adopted(two, "C")
 
 
@@ -371,7 +376,7 @@ def test_a_python_file_of_freqtrade_is_known_by_its_class(tmp_path: Path) -> Non
     assert isinstance(spec.strategy(folder), CallableStrategy)
 
 
-def closed(panel: Panel, trades: Trades) -> dict[tuple[int, int], tuple[int, float, int, float]]:
+def closed(panel: Panel, trades: RuledTrades) -> dict[tuple[int, int], tuple[int, float, int, float]]:
     """Return by asset and entry what each closed trade was: side, entry price, time and price of the exit."""
     found = {}
     for asset in range(panel.n_assets):
