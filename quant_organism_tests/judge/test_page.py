@@ -5,16 +5,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quant_organism.judge import CallableSpec, Court, StrategySource, load_spec
 from quant_organism.judge.sandbox import StrategyProcess
 from quant_organism.judge.spec import EXAMPLES
-from quant_organism.market import Lake
+from quant_organism.market import Lake, Panel
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.judge.conftest import market
 
 PAGE = (REPOSITORY / "docs" / "judge.md").read_text()
+
+
+class Seen:
+    """A panel as a callable is handed it."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.interval_hours = panel.interval.hours
+        for name in ("times", "valid", "open", "high", "low", "close", "volume"):
+            setattr(self, name, getattr(panel, name))
 
 
 def blocks(language: str) -> list[str]:
@@ -67,6 +77,20 @@ def test_the_shipped_template_answers_within_its_walls() -> None:
         process.show(panel)
         held = process.answer(strategy.trials[0])
     assert {-1.0, 0.0, 1.0} == set(held.ravel().tolist())
+
+
+def test_the_shipped_trees_learn_from_the_past_alone() -> None:
+    from quant_organism.judge.examples.boosted_trees import signal
+
+    panel = market(bars=24 * 112)
+    whole = signal(Seen(panel))
+    for cut in (24 * 91, 24 * 100 + 7):
+        np.testing.assert_array_equal(signal(Seen(panel.window(0, cut))), whole[:cut])
+    assert np.abs(whole).max() <= 1.0
+    # Thirty days of windows and sixty of examples come first; then a position a day.
+    changes = np.flatnonzero(np.diff(whole, axis=0).any(axis=1)) + 1
+    assert changes[0] >= 24 * 90 - 1
+    assert set(((changes + 1) % 24).tolist()) == {0}
 
 
 def test_the_shown_proposer_is_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
