@@ -126,6 +126,10 @@ def same_content(one: Path, other: Path) -> list[str]:
     return sorted(name for name in held[0].keys() | held[1].keys() if held[0].get(name) != held[1].get(name))
 
 
+def _held(positions: dict[str, Decimal]) -> str:
+    return ", ".join(f"{size} {coin}" for coin, size in sorted(positions.items())) or "nothing"
+
+
 def main() -> int:
     """Rehearse it whole, show what came of it, and return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="drill-"))
@@ -148,7 +152,11 @@ def main() -> int:
             set(found.after[0].recovered) == lost,
             f"{len(found.sent)} sent, {len(lost)} of them not in the backup",
         ),
-        ("books", found.books == found.venue and found.after[1].is_clean, f"{found.books}, the venue {found.venue}"),
+        (
+            "books",
+            found.books == found.venue and found.after[1].is_clean,
+            f"journal: {_held(found.books)}; venue: {_held(found.venue)}",
+        ),
         ("next cycle", not differences, ", ".join(differences[:3]) or "the same bytes in both folders"),
     ]
     print_table(("step", "good", "found"), [(what, "yes" if good else "NO", text) for what, good, text in steps])
