@@ -7,6 +7,7 @@ is `unused`, and does not count.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -96,6 +97,10 @@ def trader_health(data_dir: Path, now_ms: int) -> list[ComponentHealth]:
         ]
     except QuantOrganismError as error:
         return [ComponentHealth(name, "unknown", error.what, remedy=error.remedy or "") for name in names]
+    except sqlite3.DatabaseError as error:
+        found = [ComponentHealth(name, "unknown", "the ledger cannot be read") for name in names if name != "ledger"]
+        remedy = "stop the trader, keep a copy of the ledger, and see what is damaged: quant-organism doctor"
+        return [ComponentHealth("ledger", "failed", f"{path}: {error}", remedy=remedy), *found]
     finally:
         reader.close()
 
@@ -109,7 +114,7 @@ def open_breakers(data_dir: Path) -> list[str]:
     try:
         status = reader.status()
         return [] if status.is_ended else [one.name for one in status.breakers if one.state == "open"]
-    except QuantOrganismError:
+    except (QuantOrganismError, sqlite3.DatabaseError):
         return []
     finally:
         reader.close()

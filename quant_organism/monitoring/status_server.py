@@ -27,8 +27,8 @@ _WELL: Final = ("ok", "degraded")
 def status_application(data_dir: Path, mode: Mode, now_ms: Callable[[], int]) -> Callable[..., Iterable[bytes]]:
     """Return the application: `/metrics`, `/healthz` and `/readyz`, to be asked by GET under a name of this machine.
 
-    `/healthz` answers 200 while closes come and the ledger is whole: a supervisor may start a trader again that it
-    answers 503 of. `/readyz` answers 200 while nothing of the trader failed, is unknown or was ended. Both say in JSON
+    `/healthz` answers 200 while closes come and the ledger is whole; where it answers 503, a supervisor may start the
+    trader again. `/readyz` answers 200 while nothing of the trader failed, is unknown or was ended. Both say in JSON
     how each component is.
 
     Parameters
@@ -45,7 +45,7 @@ def status_application(data_dir: Path, mode: Mode, now_ms: Callable[[], int]) ->
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if environ.get("HTTP_HOST", "").rpartition(":")[0] not in _HOSTS:
+        if environ.get("HTTP_HOST", "").partition(":")[0] not in _HOSTS:
             return _answer(start_response, "403 Forbidden", {"error": "only this machine is answered"})
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _answer(start_response, "405 Method Not Allowed", {"error": "only looking is possible here"})

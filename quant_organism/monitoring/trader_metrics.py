@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -56,18 +57,18 @@ class TraderMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all metrics."""
         up = GaugeMetricFamily(f"{_PREFIX}_up", "Whether the ledger could be read.")
-        found: list[Metric] = [up]
         try:
             reader = LedgerReader(self._path)
             try:
-                found += _of(reader, reader.status(), self._now_ms())
+                found = list(_of(reader, reader.status(), self._now_ms()))
             finally:
                 reader.close()
-        except QuantOrganismError:
+        except (QuantOrganismError, sqlite3.DatabaseError):
+            found = []
             up.add_metric([], 0.0)
         else:
             up.add_metric([], 1.0)
-        return [*found, *self._health()] if self._trades else found
+        return [up, *found, *self._health()] if self._trades else [up, *found]
 
     def _health(self) -> Iterator[Metric]:
         name = f"{_PREFIX}_component_status"

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from quant_organism.deployment import StrategyRepository
 from quant_organism.market import Lake
@@ -16,6 +17,7 @@ from quant_organism.market.tables import REASONS, CandleQualityTable, CandleTabl
 from quant_organism.monitoring import components
 from quant_organism.monitoring.components import ComponentHealth, Status
 from quant_organism.monitoring.system_health import LEVELS, TRADER, WEIGHTS, SystemHealth, last_recorded, record
+from quant_organism.monitoring.trader_metrics import trader_registry
 from quant_organism.trading.breakers import LIQUIDATION, REJECTIONS
 from quant_organism.trading.kill import KillFlag, kill_file, raise_flag
 from quant_organism_tests.deployment.documents import records
@@ -85,6 +87,18 @@ def test_a_ledger_that_is_no_database_has_failed_and_the_rest_is_unknown(tmp_pat
     folder = traded(tmp_path)
     folder.path.write_bytes(b"no database at all" * 100)
     assert ill(tmp_path) == {**dict.fromkeys(TRADER, "unknown"), "ledger": "failed"}
+
+
+def test_pages_of_a_ledger_that_were_written_over_are_seen_by_health_and_by_metrics(tmp_path: Path) -> None:
+    path = traded(tmp_path).path
+    with path.open("r+b") as file:  # the first page says that it is a ledger; the others say what is in it
+        file.seek(4_096)
+        file.write(bytes(path.stat().st_size - 4_096))
+    assert ill(tmp_path) == {**dict.fromkeys(TRADER, "unknown"), "ledger": "failed"}
+    assert components.open_breakers(tmp_path) == []
+    told = generate_latest(trader_registry(tmp_path, "paper", lambda: SOON)).decode()
+    assert "quant_organism_trader_up 0.0" in told
+    assert "equity_usd" not in told
 
 
 def test_orders_without_a_ledger_are_unknown_and_not_unused(tmp_path: Path) -> None:
