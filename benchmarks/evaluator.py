@@ -1,21 +1,9 @@
-"""The population evaluator beside vectorbt on the same bars, genomes and costs, on one core, in one run.
+"""How fast populations are evaluated, in seconds of one core, which do not depend on what else the machine does.
 
-Both simulate and deliver total return, Sharpe ratio, maximum drawdown, win rate, number of trades and turnover, and
-both are measured all-in: from prices, signals included. The evaluator also charges funding, sizes by conviction,
-liquidity, calm and momentum, and delivers a portfolio with daily returns per genome. vectorbt simulates 300 columns of
-one size in one call, which is how it is fastest; its signals are those of `benchmarks.vectorbt_signals`, which hold the
-side that the evaluator holds on all but a thousandth of the bars, or nothing is measured. The fitted families hand
-vectorbt finished signals: fitting would be all that is seen. What each family takes with finished signals stands beside
-it.
-
-vectorbt asks the system for new memory in every call, and what that takes depends on what the process did before. So
-each family is measured in a process of its own that does nothing else, as a user's script would. What vectorbt takes
-without the system's part stands beside it: that is the least it could take if all memory were at hand.
-
-Every repetition is a new generation of random genomes on a market that the evaluator knows from the one before, as in
-a search; what the first generation took, indicators included, stands beside it. Fits of learning families are kept
-from generation to generation. rule_families leaves them out where sizes are measured: there a fit would be all that is
-seen. Work on one core is measured in seconds of that core, so that what else the machine does counts for neither.
+What a search sees comes first: generations of random genomes of all rule-based families together, few of which share
+an indicator, on a market that the evaluator knows from the generations before, and on one that it has never seen, as
+every copy of the significance test is. Then come what two threads make of it, the largest size of the documents, and
+what the first process after an installation spends on compiling. Strategy-bars are genomes x assets x bars.
 """
 
 from __future__ import annotations
@@ -28,152 +16,75 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.errors import IntegrityError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import (
-    COLUMNS,
-    Genome,
-    IndicatorStore,
-    evolving_families,
-    get_family,
-    random_genome,
-    signal,
-)
-
-Floats = NDArray[np.float64]
-Orders = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
 
 ROOT = Path(__file__).resolve().parent.parent
-BARS, ASSETS, GENOMES, COLUMNS_AT_ONCE, REPEATS = 8_760, 16, 1_000, 300, 3
-LEAST_AGREEMENT = 0.999
+BARS, ASSETS, REPEATS = 8_760, 16, 3
+MIXED_BARS, MIXED_ASSETS, GENERATIONS = 17_520, 8, 4
 COSTS = Costs(slippage_bps=0.0, maker_fee=0.00045)
 LARGE = {"genomes": 1_000, "assets": 50, "bars": 8_760}
 
 
 def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
-    market = panel(BARS, ASSETS)
-    rows, ratios, finished = [], {}, {}
-    for name in evolving_families():
-        ours, first = family_seconds(name, market)
-        measure = f"from benchmarks.evaluator import vectorbt_alone; vectorbt_alone({name!r})"
-        theirs, at_hand, simulation = json.loads(in_new_process(measure))
-        ratios[name], finished[name] = theirs / ours, simulation / ours
-        speeds = [BARS / seconds / 1e6 for seconds in (ours, first, theirs, at_hand, simulation)]
-        note = (
-            "{:.0f} (first generation {:.0f}) against {:.2f} million strategy-bars per second, "
-            "{:.2f} with memory kept, {:.2f} with finished signals"
-        )
-        rows.append(row(f"speedup_vs_vectorbt_{name}", ratios[name], "x", note.format(*speeds)))
-    size = f"{GENOMES} genomes x {ASSETS} assets x {BARS} bars, {COLUMNS_AT_ONCE} columns; medians of {REPEATS}"
-    rows.append(
-        row("speedup_vs_vectorbt_mean", statistics.mean(ratios.values()), "x", f"over families, one core: {size}")
-    )
-    rows.append(
-        row(
-            "speedup_vs_vectorbt_mean_finished_signals",
-            statistics.mean(finished.values()),
-            "x",
-            "the same if vectorbt is handed the signals of all families and the evaluator makes its own",
-        )
-    )
-    rows.append(row("speedup_vs_vectorbt_min", min(ratios.values()), "x", min(ratios, key=ratios.__getitem__)))
-    rows.append(row("speedup_vs_vectorbt_ema", ratios["ema_crossover"], "x", "the family most often compared"))
-    rows.append(thread_scaling(market))
+    rows = mixed()
+    rows.append(thread_scaling(panel(BARS, ASSETS)))
     large = json.loads(in_new_process(f"from benchmarks.evaluator import large; large(**{LARGE})"))
     size = "{genomes:,} genomes of all rule-based families x {assets} assets x {bars:,} bars".format(**LARGE)
     rows.append(row("seconds_1000x50x8760", large["seconds"], "s", f"{size}, one thread, indicators included; bar 5"))
     rows.append(row("peak_mb_1000x50x8760", large["peak_mb"], "MB", "largest resident size of that process; bar 1500"))
     with tempfile.TemporaryDirectory() as cache:
         begin = "from benchmarks.evaluator import begin; begin()"
-        first, warm = (seconds(lambda: in_new_process(begin, NUMBA_CACHE_DIR=cache)) for _ in range(2))
-    rows.append(row("first_compile_s", first, "s", "a process with one evaluation and an empty kernel cache; bar 30"))
-    rows.append(row("warm_start_s", warm, "s", "the same in a new process with the kernels cached; bar 1"))
+        spent = [cpu_seconds()]
+        for _ in range(2):
+            in_new_process(begin, NUMBA_CACHE_DIR=cache)
+            spent.append(cpu_seconds())
+    first, warm = np.diff(spent).tolist()
+    note = "a process with one evaluation and an empty kernel cache; bar 8"
+    rows.append(row("first_compile_s", first, "CPU s", note))
+    rows.append(row("warm_start_s", warm, "CPU s", "the same in a new process with the kernels cached; bar 1"))
     return rows
 
 
-def family_seconds(name: str, market: Panel) -> tuple[float, float]:
-    """Return seconds per genome and asset, and what they were in the first generation."""
-    rng, one = np.random.default_rng(1), Evaluator(threads=1)
-    generations = [population(name, rng) for _ in range(REPEATS + 2)]
-    one.evaluate(generations[-1][:8], market.window(0, 2000), COSTS)
-    took = [core_seconds(lambda genomes=genomes: one.evaluate(genomes, market, COSTS)) for genomes in generations[:-1]]
-    sleeves = GENOMES * ASSETS
-    return statistics.median(took[1:]) / sleeves, took[0] / sleeves
-
-
-def vectorbt_alone(name: str) -> None:
-    """Print what vectorbt takes, in seconds per genome on one asset, as JSON.
-
-    In all, without the system's part, and in all with finished signals, which a fitted family always has.
-    """
-    from benchmarks.vectorbt_signals import directions
-
-    rng, market, models = np.random.default_rng(1), panel(BARS, ASSETS), IndicatorStore(2**28)
-    generations = [population(name, rng)[:COLUMNS_AT_ONCE] for _ in range(REPEATS + 1)]
-    columns = first_asset(market)
-    if not is_fitted(name):
-        check_directions(generations[0], market)
-    took = []
-    for genomes in generations:
-        sides = np.sign(targets(genomes, market, models)).astype(np.int8) if is_fitted(name) else None
-        began = core_times()
-        orders = orders_of_sides(directions(genomes, columns) if sides is None else sides)
-        decided = core_times()
-        vectorbt_metrics(genomes, market, orders)
-        ended = core_times()
-        took.append((sum(ended - began), (ended - began)[0], sum(ended - decided)))
-    # The first call compiles.
-    medians = [statistics.median(column) / COLUMNS_AT_ONCE for column in zip(*took[1:], strict=True)]
-    sys.stdout.write(json.dumps(medians))
-
-
-def check_directions(genomes: list[Genome], market: Panel) -> None:
-    """Refuse to compare unless the sides made for vectorbt are the evaluator's on almost all bars.
-
-    Raises
-    ------
-    IntegrityError
-        If they agree on a smaller share of bars than `LEAST_AGREEMENT`.
-    """
-    from benchmarks.vectorbt_signals import directions
-
-    wanted = np.sign(targets(genomes, market))
-    agreement = float(np.mean(directions(genomes, first_asset(market)) == wanted))
-    if agreement < LEAST_AGREEMENT:
-        raise IntegrityError(
-            f"vectorbt would hold the evaluator's side on {agreement:.4%} of bars, expected {LEAST_AGREEMENT:.1%}",
-            where=f"benchmarks/vectorbt_signals/families.py, {genomes[0].family}",
-            remedy="let both decide by the same rule",
-        )
-
-
-def population(name: str, rng: np.random.Generator) -> list[Genome]:
-    """Return a generation of random genomes; those of a fitted family share four models."""
-    genomes = [random_genome(rng, name) for _ in range(GENOMES)]
-    if not is_fitted(name):
-        return genomes
-    models = [random_genome(np.random.default_rng(k), name) for k in range(4)]
-    shared = get_family(name).model_genes
+def mixed() -> list[dict[str, Any]]:
+    """Return the speed of mixed generations, each as a median, in millions of strategy-bars per second of one core."""
+    market, names, rng = panel(MIXED_BARS, MIXED_ASSETS), rule_families(), np.random.default_rng(4)
+    small, big = (
+        [[random_genome(rng, name) for name in names for _ in range(each)] for _ in range(GENERATIONS + 1)]
+        for each in (8, 40)
+    )
+    Evaluator(threads=1).evaluate(big[-1], market.window(0, 2_000), COSTS)
+    new, known = zip(*(_generations(small[turn:] + small[:turn], market) for turn in range(REPEATS)), strict=True)
+    size = f"genomes of {len(names)} families x {MIXED_ASSETS} assets x {MIXED_BARS:,} bars, one core"
+    then = f"generations 2 to {GENERATIONS + 1}"
     return [
-        Genome(name, {**genome.genes, **{gene: models[k % 4].genes[gene] for gene in shared}})
-        for k, genome in enumerate(genomes)
+        row(
+            "mixed_104_known_msb",
+            statistics.median(chain.from_iterable(known)),
+            "M/s",
+            f"{len(small[0])} {size}, {then}",
+        ),
+        row("mixed_104_new_msb", statistics.median(new), "M/s", "the same on a market never seen"),
+        row("mixed_520_known_msb", statistics.median(_generations(big, market)[1]), "M/s", f"{len(big[0])} {size}"),
     ]
 
 
-def is_fitted(name: str) -> bool:
-    """Say whether the genomes of a family are models that must be fitted."""
-    return get_family(name).seed_type == "ml_classifier"
+def _generations(generations: list[list[Genome]], market: Panel) -> tuple[float, list[float]]:
+    # The first generation's speed, and those of the others, by an evaluator that knows nothing yet.
+    one = Evaluator(threads=1)
+    took = [core_seconds(lambda genomes=genomes: one.evaluate(genomes, market, COSTS)) for genomes in generations]
+    first, *others = (len(generations[0]) * market.close.size / 1e6 / seconds for seconds in took)
+    return first, others
 
 
 def thread_scaling(market: Panel) -> dict[str, Any]:
@@ -194,6 +105,11 @@ def thread_scaling(market: Panel) -> dict[str, Any]:
 def rule_families() -> list[str]:
     """Return the families that evolve and are not fitted."""
     return [name for name in evolving_families() if not is_fitted(name)]
+
+
+def is_fitted(name: str) -> bool:
+    """Say whether the genomes of a family are models that must be fitted."""
+    return get_family(name).seed_type == "ml_classifier"
 
 
 def large(genomes: int, assets: int, bars: int) -> None:
@@ -245,74 +161,6 @@ def panel(bars: int, assets: int) -> Panel:
     )
 
 
-def first_asset(market: Panel) -> dict[str, Floats]:
-    """Return the columns that strategies read of the first asset, each of shape (bars,)."""
-    return {name: np.ascontiguousarray(getattr(market, name)[:, 0]) for name in COLUMNS}
-
-
-def targets(genomes: list[Genome], market: Panel, store: IndicatorStore | None = None) -> Floats:
-    """Return the signals of genomes on the first asset, shape (bars, genomes)."""
-    columns = first_asset(market)
-    return np.array([signal(genome, columns, store=store) for genome in genomes]).T
-
-
-def orders_of_sides(sides: NDArray[Any]) -> Orders:
-    """Return what sides decided at closes order at the open of each bar.
-
-    Entries, exits, short entries and short exits only where the side changes, so that a stopped trade is not entered
-    again before the signal is given anew; shape (bars, genomes).
-    """
-    held, before = np.zeros_like(sides), np.zeros_like(sides)
-    held[1:], before[2:] = sides[:-1], sides[:-2]
-    return (
-        (held > 0) & (before <= 0),
-        (held <= 0) & (before > 0),
-        (held < 0) & (before >= 0),
-        (held >= 0) & (before < 0),
-    )
-
-
-def vectorbt_metrics(genomes: list[Genome], market: Panel, orders: Orders) -> tuple[Any, ...]:
-    """Trade the orders of all genomes on the first asset in one `from_signals` call and extract the metrics."""
-    import pandas as pd
-    import vectorbt
-
-    columns = {name: getattr(market, name)[:, 0] for name in ("open", "high", "low", "close")}
-    entries, exits, short_entries, short_exits = map(pd.DataFrame, orders)
-    opens, high, low, close = (pd.Series(columns[name]) for name in ("open", "high", "low", "close"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        portfolio = vectorbt.Portfolio.from_signals(
-            open=opens,
-            high=high,
-            low=low,
-            close=close,
-            price=opens,
-            entries=entries,
-            exits=exits,
-            short_entries=short_entries,
-            short_exits=short_exits,
-            size=np.array([[genome.genes["position_size"] for genome in genomes]]),
-            size_type="value",
-            fees=COSTS.taker_fee,
-            sl_stop=np.array([[genome.genes["stop_loss"] for genome in genomes]]),
-            tp_stop=np.array([[genome.genes["take_profit"] for genome in genomes]]),
-            init_cash=1.0,
-            freq="1h",
-        )
-        filled, value = portfolio.orders.records, portfolio.value().to_numpy()
-        bar, column = filled["idx"].to_numpy(), filled["col"].to_numpy()
-        traded = filled["size"].to_numpy() * filled["price"].to_numpy() / value[np.maximum(bar - 1, 0), column]
-        return (
-            portfolio.total_return(),
-            portfolio.sharpe_ratio(),
-            portfolio.max_drawdown(),
-            portfolio.trades.win_rate(),
-            portfolio.trades.count(),
-            np.bincount(column, traded, len(genomes)),
-        )
-
-
 def seconds(work: Callable[[], object]) -> float:
     """Return the duration of some work."""
     began = time.perf_counter()
@@ -327,10 +175,10 @@ def core_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def core_times() -> Floats:
-    """Return for how many seconds this process has kept a core busy so far: its own part and the system's."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return np.array([used.ru_utime, used.ru_stime])
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of the children that have ended."""
+    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def row(metric: str, value: float, unit: str, note: str) -> dict[str, Any]:

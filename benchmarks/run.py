@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.evaluator import ROOT, row
+from benchmarks.evaluator import ROOT, cpu_seconds, row
 from quant_organism.backtest.precompile import compile_all
 from quant_organism.orchestration.driver import Driver
 from quant_organism.settings import load_settings
@@ -71,12 +70,6 @@ def _rows(state: str, note: str, **environment: str) -> list[dict[str, Any]]:
             for name, seconds in stages.items()
         ),
     ]
-
-
-def cpu_seconds() -> float:
-    """Return the CPU seconds of this process and of the children that have ended."""
-    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def demo(folder: Path) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 Keys = NDArray[np.int64]
 Rows = NDArray[Any]
 Arrays = tuple[NDArray[Any], ...]
-
-_ROOM: Final = 4
 
 
 class IndicatorTable(NamedTuple):
@@ -118,13 +116,12 @@ class IndicatorStore:
             return table
 
     def _extended(self, place: tuple[str, str, str], before: Rows, rows: Rows) -> Rows:
-        # Banks that read the rows of before are not disturbed: new ones are written behind them. Room that is used up
-        # is followed by four times as much: what nobody has written to takes addresses and no memory, while each move
-        # costs a copy and the first touch of new memory.
+        # Banks that read the rows of before are not disturbed: new ones are written behind them, in room that grows
+        # by a quarter when it is used up.
         count = len(before) + len(rows)
         room = self._rooms[place]
         if count > len(room):
-            room = np.empty((_ROOM * count, *rows.shape[1:]), rows.dtype)
+            room = np.empty((count + count // 4, *rows.shape[1:]), rows.dtype)
             room[: len(before)] = before
             self._rooms[place] = room
         room[len(before) : count] = rows
