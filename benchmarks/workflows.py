@@ -21,8 +21,8 @@ import polars as pl
 
 from benchmarks.evaluator import row
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
-from quant_organism.cycle.stages import search
+from quant_organism.cycle import Compute, Cycle, CyclePlan, SignificancePlan, SplitPanel
+from quant_organism.cycle.stages import ask_pretest, search
 from quant_organism.deployment import StrategyRepository
 from quant_organism.evolution import EvolutionSpec
 from quant_organism.market import Lake, Panel, day_of
@@ -33,8 +33,6 @@ from quant_organism.market.world.generator import generate
 from quant_organism.resilience import write_files
 from quant_organism.strategies import Genome, default_genome
 from quant_organism.validation.profile import Profile
-from quant_organism.validation.significance_records import pretest_frame
-from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.workflows import (
     TABLES,
     WorkflowResultTable,
@@ -46,7 +44,7 @@ from quant_organism.workflows import (
     run_workflow,
 )
 
-REPEATS: Final = 5
+REPEATS: Final = 3
 RUNS: Final = 1_000
 ROWS: Final = 1_000
 QUERIES: Final = 20
@@ -106,10 +104,10 @@ def evaluated(panel: Panel) -> None:
 
 
 def bred(panel: Panel) -> None:
-    """Search as a cycle does."""
+    """Test before the search, and search, as a cycle does."""
     with tempfile.TemporaryDirectory() as folder:
         cycle = Cycle(
-            plan=CyclePlan(spec=SEARCH, gates=Profile.load("light")),
+            plan=CyclePlan(spec=SEARCH, gates=Profile.load("light"), significance=SignificancePlan.profile("smoke")),
             lake=Lake(Path(folder) / "lake"),
             market=panel.market,
             interval=panel.interval,
@@ -118,7 +116,8 @@ def bred(panel: Panel) -> None:
             compute=Compute(threads=1),
         )
         cycle.begin()
-        for table, frame in search(cycle, pretest_frame(NotRun("not asked for"))).tables.items():
+        pretested = ask_pretest(cycle).table
+        for table, frame in search(cycle, pretested).tables.items():
             cycle.write(table, frame)
 
 

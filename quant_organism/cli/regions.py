@@ -88,6 +88,42 @@ def show(
     )
 
 
+@app.command(cls=options.with_settings("data_dir"))
+def gates(context: typer.Context, as_json: options.Json = False) -> None:
+    """Count at which gates candidates of each family fall, beside all other candidates."""
+    from dataclasses import asdict
+
+    from quant_organism.market import Lake
+    from quant_organism.workflows.mining import count_falls, intervals_of, read_judged
+
+    lake = Lake(options.said(context).settings().data_dir / "lake")
+    counted = {interval: count_falls(read_judged(lake, interval)) for interval in intervals_of(lake)}
+    if as_json:
+        print_json(
+            [
+                {"bars": interval, **asdict(one), "interval": list(one.interval)}
+                for interval, rows in counted.items()
+                for one in rows
+            ]
+        )
+        return
+    if not any(counted.values()):
+        typer.echo("No candidate has fallen yet.")
+        return
+    for interval, rows in counted.items():
+        print_table(
+            ("family", "gate", "judged", "fell", "share", "95 %", "others", "q"),
+            [
+                [
+                    *(one.family, one.gate, one.judged, one.fell, f"{one.fell / one.judged:.0%}"),
+                    *(f"{one.interval.low:.0%} to {one.interval.high:.0%}", one.others, one.q_value),
+                ]
+                for one in rows
+            ],
+            title=f"Where candidates fall first, bars of {interval}",
+        )
+
+
 def _list(lake: Any, *, as_json: bool) -> None:
     from quant_organism.workflows.mining import stored_patterns
 

@@ -83,7 +83,7 @@ def cycle_report(
         market=provenance.market,
         date=provenance.date,
         interval=interval.name,
-        provenance=provenance.model_dump(),
+        provenance={"cycle": provenance.cycle, **provenance.model_dump()},
         summary=[
             *_summary(panel, interval, population, candidates, deployed),
             *_executed(accounts),

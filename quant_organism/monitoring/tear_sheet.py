@@ -102,7 +102,7 @@ def tear_sheet(
         market=provenance.market,
         date=provenance.date,
         interval=interval.name,
-        provenance=provenance.model_dump(),
+        provenance={"cycle": provenance.cycle, **provenance.model_dump()},
         summary=[
             *_summary(examination, metrics, account.unseen.equity_usd),
             f"What it has earned: {row['standing']}. {_sentence(row['why'])}",

@@ -41,6 +41,9 @@ from quant_organism.settings import (
 )
 from quant_organism.validation.profile import Profile
 
+CYCLE_TAG: Final = "quant_organism/cycle"
+"""On runs that begin a cycle: market, day and identity under which its records are kept."""
+
 
 def _configuration(name: str, *fields: Mapping[str, FieldInfo]) -> Any:
     """Return a resource whose fields are settings: the same names, defaults and words, as types that Dagster shows."""

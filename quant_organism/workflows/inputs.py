@@ -36,6 +36,9 @@ from quant_organism.workflows.strategies import TradedPoint, grid_points, joined
 BATCH: Final = 256
 """Strategies that are measured at once."""
 
+MOST_KEPT: Final = 4_096
+"""Strategies of a phase that are kept once they are made."""
+
 MEASURED_BY: Final = "quant_organism.workflows.inputs"
 
 Floats = NDArray[np.float64]
@@ -131,7 +134,18 @@ class PhaseInputs:
         return sum(self._appended)
 
     def points(self) -> Iterator[TradedPoint]:
-        """Yield the strategies of the phase: its own grid, or its winners with what the phase changes about them."""
+        """Yield the strategies of the phase: its own grid, or its winners with what the phase changes about them.
+
+        A large grid is made again whenever it is asked for, rather than kept.
+        """
+        expected = self.phase.points * max(1, len(self.winners))
+        yield from self._kept_points if expected <= MOST_KEPT else self._made_points()
+
+    @cached_property
+    def _kept_points(self) -> list[TradedPoint]:
+        return list(self._made_points())
+
+    def _made_points(self) -> Iterator[TradedPoint]:
         spec, equity = self.phase.spec, self.plan.spec.equity_usd
         sizers = spec.risk.position_sizers if spec.risk else []
         if self.parent is not None:

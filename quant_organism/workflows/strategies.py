@@ -368,7 +368,8 @@ def _configured(kind: str, parameters: Mapping[str, Any]) -> Committee:
     plain = kind in PLAIN_TYPES
     own = {name: value for name, value in parameters.items() if not plain or name not in _COMMON}
     common = {name: value for name, value in parameters.items() if plain and name in _COMMON}
-    return _changed(configured(kind, own), common)
+    genome = configured(kind, own)
+    return _changed(genome, common) if common else Committee.of([genome])
 
 
 def _built(template: Template, parameters: Mapping[str, Any], where: str) -> Committee:

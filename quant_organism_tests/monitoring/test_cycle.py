@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from quant_organism.evolution.budget import luck_sentence
+from quant_organism.market import cycle_id
 from quant_organism.monitoring.content import CycleReport
 from quant_organism.monitoring.cycle import _curves, cycle_report
 from quant_organism.monitoring.report import write_report
@@ -63,6 +64,10 @@ def test_the_headline_says_what_happened(good, bad):
     assert good.title == f"1 of {len(good.candidates)} candidates entered the shadow pool, unproven"
     assert bad.title.startswith("Nothing survived")
     assert "Nothing was deployed" in " ".join(bad.summary)
+
+
+def test_the_report_names_the_cycle_under_which_records_are_kept(good):
+    assert good.provenance["cycle"] == cycle_id("ab" * 32, SPEC.hash, 0)
 
 
 def test_the_reader_learns_what_an_unproven_survivor_lacks_and_what_decided_for_a_proven_one(good):

@@ -1,5 +1,6 @@
 """One cycle, from days of candles to documents in the shadow pool."""
 
+import json
 import math
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import build_panel
-from quant_organism.orchestration.resources import launch_config
+from quant_organism.orchestration.resources import CYCLE_TAG, launch_config
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, FIRST, LAST, Workshop
 
@@ -170,6 +171,13 @@ def test_another_seed_of_the_same_day_leaves_every_record_report_and_tear_sheet_
         assert f'url={second}/report.html"' in link.read_text()
         assert read(workshop, "cycles")["seed"].to_list() == [5]
         assert not read(workshop, "evolved_population").equals(read(finished, "evolved_population"))
+
+
+def test_a_run_and_its_report_name_the_cycle(finished: Workshop) -> None:
+    folder = report_folder(finished)
+    tags = [run.tags.get(CYCLE_TAG) for run in finished.instance.get_runs(dg.RunsFilter(job_name="evolution_cycle"))]
+    assert f"{finished.market.id}/{LAST.isoformat()}/{folder.name}" in tags
+    assert json.loads((folder / "report.json").read_bytes())["provenance"]["cycle"] == folder.name
 
 
 def test_no_number_that_a_cycle_shows_is_undefined(finished: Workshop) -> None:

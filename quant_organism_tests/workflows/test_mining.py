@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
+from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 
 from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
@@ -24,17 +26,21 @@ from quant_organism.evolution.sketch import return_moments, sketch
 from quant_organism.evolution.tables import CandidateTable, PopulationTable, TrialTable
 from quant_organism.market import Lake
 from quant_organism.strategies import default_genome
+from quant_organism.validation.tables import VerdictTable
 from quant_organism.workflows.mining import (
     DrawnTrials,
     GeneRange,
     Region,
     WatchedReturns,
+    count_falls,
     mine,
     mine_lake,
     read_drawn,
+    read_judged,
     read_watched,
     stored_patterns,
 )
+from quant_organism.workflows.mining.falls import JudgedCandidate
 from quant_organism.workflows.mining.live import live_figures
 from quant_organism.workflows.mining.patterns import CONFIRMED_AT, FOUND_AT, MOST_PATTERNS, parts_of
 from quant_organism.workflows.mining.regions import TrialSpace, candidate_regions
@@ -310,6 +316,69 @@ def test_commands_mine_list_and_show(
     wrong = call("regions", "show", "nobody")
     assert wrong.code == 2
     assert first["id"] in wrong.err
+
+
+def test_falls_are_counted_run_by_run() -> None:
+    """As statsmodels tests tables of several strata; a run in which everybody falls says nothing."""
+    rng = np.random.default_rng(0)
+    judged = [
+        JudgedCandidate(
+            f"run{run}", f"c{run}-{n}", "a" if n < 6 else "b", "dear" if rng.random() < (0.7 if n < 6 else 0.3) else ""
+        )
+        for run in range(4)
+        for n in range(12)
+    ]
+    (first, second) = count_falls(judged)
+    tables = []
+    for run in range(4):
+        of_run = [one for one in judged if one.run == f"run{run}"]
+        cells = Counter((one.family, one.gate) for one in of_run)
+        tables.append(np.array([[cells[family, gate] for gate in ("dear", "")] for family in ("a", "b")]))
+    reference = StratifiedTable(tables).test_null_odds().pvalue
+    assert first.q_value == pytest.approx(min(1.0, reference * 1.5), rel=1e-9)  # two equal p-values: 1 + 1/2
+    assert {first.family, second.family} == {"a", "b"}
+    a = first if first.family == "a" else second
+    assert (a.judged, a.fell) == (24, sum(one.gate == "dear" for one in judged if one.family == "a"))
+    assert a.others == np.mean([one.gate == "dear" for one in judged if one.family == "b"])
+    everybody = [JudgedCandidate("storm", f"s{n}", "a", "dear") for n in range(20)]
+    again = next(one for one in count_falls([*judged, *everybody]) if one.family == "a")
+    assert (again.fell - a.fell, again.q_value) == (20, pytest.approx(a.q_value))
+    assert count_falls([]) == []
+
+
+def test_a_candidate_falls_at_its_first_gate_that_decides(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = [
+        ("one", "told", [], "failed"),
+        ("one", "trades", ["shadow"], "passed"),
+        ("one", "luck", ["shadow"], "failed"),
+        ("one", "late", ["paper"], "failed"),
+        ("two", "trades", ["shadow"], "passed"),
+    ]
+    blank = {
+        name: 0 if kind == pl.Int64 else 0.0 if kind == pl.Float64 else "-"
+        for name, kind in VerdictTable.schema.items()
+    }
+    frame = VerdictTable.frame(
+        [
+            {**blank, "candidate": name, "gate": gate, "needed_for": needed, "status": status}
+            for name, gate, needed, status in rows
+        ]
+    )
+    members = CandidateTable.frame(
+        [
+            ("one", "best", 0, 1.0, [], "a", "{}"),
+            ("two", "best", 0, 0.5, [], "a", "{}"),
+            ("two", "best", 1, 0.5, [], "b", "{}"),
+        ]
+    )
+    for day in (FIRST, FIRST + timedelta(days=1)):  # judged twice, counted once
+        where = {"market": "made", "interval": "1h", "day": day}
+        lake.table(VerdictTable, cycle="c").write(frame, **where)
+        lake.table(CandidateTable, cycle="c").write(members, **where)
+    found = {(one.candidate, one.family, one.gate) for one in read_judged(lake, "1h")}
+    assert found == {("one", "a", "luck"), ("two", "mixed", "")}
+    assert len(read_judged(lake, "1h")) == 2
 
 
 def test_strategies_that_were_watched_speak_for_the_region_that_holds_most_of_them(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY, lookback
 from quant_organism.orchestration.resources import (
+    CYCLE_TAG,
     LakeResource,
     MarketResource,
     SearchResource,
@@ -146,6 +147,7 @@ def panel_of_the_day(
         "symbols": table(manifest.drop(PanelTable.panel_hash, PanelTable.panel_days)),
     }
     cycle = begin_cycle(made, context.partition_key, market, lake, search, significance)
+    context.instance.add_run_tags(context.run.run_id, {CYCLE_TAG: cycle.provenance.cycle_id})
     frames = {PanelTable: manifest, CandleQualityTable: made.quality, CycleTable: cycle.record}
     yield from outputs_of(frames, {PanelTable: shown})
 

@@ -87,4 +87,4 @@ def configured(type: str, parameters: Mapping[str, Any] | None = None) -> Genome
         known = sorted([*PLAIN_TYPES, *configurable_families()])
         raise InputError(f"unknown type {fields.shown(type)}", where="type", remedy=f"types are {', '.join(known)}")
     found = fields.mapping(given, "parameters", optional=[spec.name for spec in get_family(type).genes])
-    return Genome(type, {**default_genome(type).genes, **found})
+    return Genome(type, {**get_family(type).default_genes, **found})

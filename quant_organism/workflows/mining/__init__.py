@@ -5,20 +5,25 @@ It reads what runs left at rest and changes nothing of it; what a search makes o
 
 from quant_organism.market import Lake
 from quant_organism.workflows.mining.drawn import DrawnTrials, intervals_of, read_drawn
+from quant_organism.workflows.mining.falls import GateFalls, count_falls, read_judged
 from quant_organism.workflows.mining.live import WatchedReturns, read_watched
 from quant_organism.workflows.mining.patterns import Mining, Pattern, mine, stored_patterns, write_patterns
 from quant_organism.workflows.mining.regions import GeneRange, Region
 
 __all__ = [
     "DrawnTrials",
+    "GateFalls",
     "GeneRange",
     "Mining",
     "Pattern",
     "Region",
     "WatchedReturns",
+    "count_falls",
+    "intervals_of",
     "mine",
     "mine_lake",
     "read_drawn",
+    "read_judged",
     "read_watched",
     "stored_patterns",
 ]

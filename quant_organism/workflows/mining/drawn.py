@@ -116,7 +116,8 @@ def read_drawn(lake: Lake, interval: str) -> DrawnTrials:
     frames, genes = [], []
     for run, market, drawn in _runs(lake, interval):
         known = ledger.frame(_LEDGER, cycle=run).filter(pl.col("std") > 0, pl.col("sketch").is_not_null())
-        rows = known.with_columns(key=pl.col("genome_hash").str.head(_HASH_IN_ID)).join(
+        width = len(drawn["key"][0]) if drawn.height else 0  # a grid's results keep no more than the first digits
+        rows = known.with_columns(key=pl.col("genome_hash").str.head(width)).join(
             drawn, on="key", maintain_order="left"
         )
         if market not in simulated:
@@ -182,8 +183,8 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
             orjson.dumps(orjson.loads(text)["genes"], option=orjson.OPT_SORT_KEYS).decode()
             for text in rows[PopulationTable.genome]
         ]
-        key, family = pl.col(PopulationTable.hash).str.head(_HASH_IN_ID), pl.col(PopulationTable.family)
-        drawn = rows.select(key=key, family=family, genes=pl.Series(genes, dtype=pl.String()))
+        texts = pl.Series(genes, dtype=pl.String())
+        drawn = rows.select(key=PopulationTable.hash, family=PopulationTable.family, genes=texts)
         yield named.get(cycle, f"{day}-{interval}-{cycle}"), market, drawn
 
 

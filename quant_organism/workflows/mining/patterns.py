@@ -262,8 +262,9 @@ def stored_patterns(lake: Lake) -> pl.DataFrame:
         A file is damaged; it is named.
     """
     frames = [MinedPatternTable.empty().with_columns(interval=pl.lit("", pl.String), date=pl.lit(None, pl.Date))[:0]]
-    for folder in sorted((lake.root / MinedPatternTable.dataset).glob("interval=*")):
-        *_, latest = sorted(folder.glob("date=*/part.parquet"))
-        day, interval = date.fromisoformat(latest.parent.name.partition("=")[2]), folder.name.partition("=")[2]
-        frames.append(read_parts(MinedPatternTable, [latest]).with_columns(interval=pl.lit(interval), date=pl.lit(day)))
+    parts = sorted((lake.root / MinedPatternTable.dataset).glob("interval=*/date=*/part.parquet"))
+    latest = {part.parts[-3].partition("=")[2]: part for part in parts}  # of each interval the last one
+    for interval, part in latest.items():
+        day = date.fromisoformat(part.parts[-2].partition("=")[2])
+        frames.append(read_parts(MinedPatternTable, [part]).with_columns(interval=pl.lit(interval), date=pl.lit(day)))
     return pl.concat(frames)

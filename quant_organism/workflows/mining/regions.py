@@ -247,7 +247,7 @@ def candidate_regions(space: TrialSpace) -> Iterator[LookedAt]:
         figures = space.figures(own, ~own)
         if figures is not None:
             yield LookedAt(whole, own, figures)
-        single = [(one, np.array([one.holds(genes) for genes in trials.genes]) & own) for one in _ranges(trials, own)]
+        single = [(one, _held(one, trials, own)) for one in _ranges(trials, own)]
         seen = {own.tobytes()}
         best = [LookedAt(whole, own, figures)] if figures is not None else []
         grown: list[tuple[Region, Mask]] = [(whole, own)]
@@ -267,6 +267,13 @@ def candidate_regions(space: TrialSpace) -> Iterator[LookedAt]:
             yield from found
             best = sorted(found, key=lambda each: each.figures.p_value)[:BEAM]
             grown = [(each.region, each.inside) for each in best]
+
+
+def _held(one: GeneRange, trials: DrawnTrials, own: Mask) -> Mask:
+    held = np.zeros(len(trials), dtype=np.bool_)
+    places = np.flatnonzero(own)
+    held[places] = [one.holds(trials.genes[place]) for place in places]
+    return held
 
 
 def _ranges(trials: DrawnTrials, own: Mask) -> Iterator[GeneRange]:
