@@ -1,10 +1,11 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
 # Files with few tests that take minutes: begun last, they would leave a core idle at the end.
 LONG_TESTS := $(addprefix quant_organism_tests/,orchestration audit test_documentation.py)
+DATA := data
 N := 20
 SEED := 0
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -63,6 +64,10 @@ conformance: setup  ## other people's clients on the local exchange, in environm
 
 pages: setup  ## gene tables and pictures of docs/families, after a family has changed
 	@$(BIN)/python -m quant_organism_tests.family_pages
+
+pictures: setup  ## pictures of the report site in docs/images, after its looks have changed: make pictures DATA=data
+	@bash .ci/chromium
+	@$(BIN)/python -m quant_organism_tests.pictures $(DATA)
 
 clean:  ## remove the environment and everything that runs have made
 	rm -rf .venv data/lake data/strategies data/reports data/logs data/demonstration

@@ -36,6 +36,13 @@ def test_the_table_of_moves_is_that_of_the_machine(block):
     assert refreshed(LIFE) == LIFE.read_text()
 
 
+def test_every_picture_of_the_docs_is_small_and_shown():
+    shown = "".join(page.read_text() for page in (*PAGES.parent.glob("*.md"), PAGES.parent.parent / "README.md"))
+    pictures = sorted(PICTURES.parent.glob("*.png"))
+    assert {picture.name: picture.stat().st_size for picture in pictures if picture.stat().st_size > 150 * 1024} == {}
+    assert [picture.name for picture in pictures if f"images/{picture.name})" not in shown] == []
+
+
 @every_family
 def test_a_page_states_the_genes_of_the_register(family):
     page = PAGES / f"{family}.md"

@@ -309,14 +309,13 @@ def _equity_chart(returns: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     series, falls = [], []
     for id, frame in returns.items():
         equity = (1 + frame["net_return"]).cum_prod()
-        below = equity / pl.Series([1.0, *equity]).cum_max()[1:] - 1
+        fall = equity / pl.Series([1.0, *equity]).cum_max()[1:] - 1
         path = days.join(
-            frame.select("day").with_columns(equity=equity, below=below), on="day", how="left", maintain_order="left"
+            frame.select("day").with_columns(equity=equity, below=fall), on="day", how="left", maintain_order="left"
         )
         series.append({"name": id, "values": path["equity"].round(5).to_list(), "ink": len(returns) == 1})
-        falls.append(
-            {"name": f"drawdown of {id}", "values": path["below"].round(5).to_list(), "ink": len(returns) == 1}
-        )
+        below = path["below"].round(5).to_list()
+        falls.append({"name": f"drawdown of {id}", "of": id, "values": below, "ink": len(returns) == 1})
     return {
         "times": [(day - date(1970, 1, 1)).days * _MS_PER_DAY for day in days["day"]],
         "bands": [],

@@ -157,7 +157,8 @@
         cursor = first;
         for (let k = first; k <= last; k += 1) if (Math.abs(times[k] - t) < Math.abs(times[cursor] - t)) cursor = k;
       }
-      let top = 20, rank = 0;
+      let top = 20;
+      const ranks = new Map();
       const said = [];
       for (const panel of panels) {
         const bottom = top + (panel.height || 150);
@@ -187,25 +188,29 @@
         pen.save();
         pen.beginPath(); pen.rect(this.left, top - 1, this.width - this.left - this.right, bottom - top + 2); pen.clip();
         for (const one of panel.series) {
-          const shade = one.ink ? colour("--ink") : palette()[rank % LIGHT.length];
-          if (!one.ink) rank += 1;
+          // What belongs to another series has its colour.
+          const owner = one.of || one.name;
+          if (!one.ink && !ranks.has(owner)) ranks.set(owner, ranks.size);
+          const shade = one.ink ? colour("--ink") : palette()[ranks.get(owner) % LIGHT.length];
           said.push([one, shade, panel]);
           if (this.hidden.has(one.name)) continue;
           pen.strokeStyle = shade; pen.lineWidth = one.ink ? 1.8 : 1.3;
-          pen.beginPath();
-          let open = false, began = 0;
+          const line = new Path2D(), area = new Path2D();
+          let open = false, began = 0, reached = 0;
+          const end = () => {
+            if (open) { area.lineTo(reached, place(0)); area.lineTo(began, place(0)); area.closePath(); }
+            open = false;
+          };
           for (let k = Math.max(first - 1, 0); k <= Math.min(last + 1, times.length - 1); k += 1) {
             const v = one.values[k];
-            if (v === null) { open = false; continue; }
+            if (v === null) { end(); continue; }
             const [x, y] = [this.place(times[k]), place(v)];
-            if (open) pen.lineTo(x, y); else { pen.moveTo(x, y); began = x; }
-            open = true;
+            if (open) { line.lineTo(x, y); area.lineTo(x, y); } else { line.moveTo(x, y); area.moveTo(x, y); began = x; }
+            [open, reached] = [true, x];
           }
-          pen.stroke();
-          if (one.fill) {
-            pen.lineTo(this.place(times[last]), place(0)); pen.lineTo(began, place(0)); pen.closePath();
-            pen.globalAlpha = 0.18; pen.fillStyle = shade; pen.fill(); pen.globalAlpha = 1;
-          }
+          end();
+          pen.stroke(line);
+          if (one.fill) { pen.globalAlpha = 0.18; pen.fillStyle = shade; pen.fill(area); pen.globalAlpha = 1; }
         }
         if (cursor !== null) {
           const x = this.place(times[cursor]);

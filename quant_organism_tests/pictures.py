@@ -1,0 +1,61 @@
+"""Pictures of the report site for the docs, taken from a data folder in which runs have been.
+
+``python -m quant_organism_tests.pictures DATA_DIR`` (`make pictures`) writes `docs/images/`, 256 colours each.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from PIL import Image
+
+from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.monitoring.site import serving_site
+from quant_organism_tests.browser import Browser, browsing
+from quant_organism_tests.conftest import REPOSITORY
+
+PICTURES: Final = REPOSITORY / "docs" / "images"
+_MOST_BESIDE: Final = 3
+
+
+def take(browser: Browser, address: str, path: Path, *, height: int, until: str) -> None:
+    """Write a picture of a page, 1100 pixels wide, once something is true of it."""
+    browser.look(width=1100, height=height)
+    browser.go(address)
+    browser.wait(f"document.readyState === 'complete' && document.documentElement.className === 'moves' && {until}")
+    buffer = io.BytesIO()
+    shown = Image.open(io.BytesIO(browser.picture()))
+    shown.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(buffer, "png", optimize=True)
+    path.write_bytes(buffer.getvalue())
+    print(f"{path.relative_to(REPOSITORY)}  {len(buffer.getvalue()) // 1024} KB")  # noqa: T201
+
+
+def main(data_dir: Path) -> None:
+    """Take all pictures; a data folder without a strategy that has a tear sheet is refused."""
+    best = StrategyRepository(data_dir / "strategies").load_all().documents
+    sheets = sorted((data_dir / "reports").glob("*/*/*/*/tear_sheets/*.html"))
+    if not best or not sheets:
+        sys.exit(f"{data_dir} holds no strategy with a tear sheet: quant-organism run")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    beside = urlencode([("id", document.id) for document in best[:_MOST_BESIDE]])
+    sheet = sheets[-1].relative_to(data_dir / "reports")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving_site(data_dir, "127.0.0.1", port, "http://127.0.0.1:3000") as site,
+        browsing(Path(folder)) as browser,
+    ):
+        drawn = "document.querySelector('canvas') !== null"
+        take(browser, f"{site}/compare/strategies?{beside}", PICTURES / "compare.png", height=1250, until=drawn)
+        take(browser, f"{site}/reports/{sheet}", PICTURES / "tear-sheet.png", height=1500, until=drawn)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
