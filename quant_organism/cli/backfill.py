@@ -9,7 +9,7 @@ from quant_organism.cli.checking import refuse_early
 from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
-    from quant_organism.monitoring import Life
+    from quant_organism.monitoring import LifeRecord
 
 SETTINGS: Final = (*(name for name in options.CYCLE if name != "seed"), "validation", "account")
 
@@ -46,7 +46,7 @@ def backfill(
     typer.echo(f"\nNext: {said.command_line('ui', *SETTINGS)}, and on the report site {address}")
 
 
-def show_life(life: "Life") -> None:
+def show_life(life: "LifeRecord") -> None:
     """Print what happened in a span of days: its months, its moves, and what the account earned by regime."""
     total = life.total
     rows = [*life.months, total] if len(life.months) > 1 else [total]

@@ -72,7 +72,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Condition(_Document):
+class FigureCondition(_Document):
     """One figure and its bound."""
 
     input: str = Field(min_length=1)
@@ -99,7 +99,7 @@ class DecisionRule(_Document):
 
     name: str = Field(min_length=1)
     value: str = Field(min_length=1)
-    when: tuple[Condition, ...] = Field(min_length=1)
+    when: tuple[FigureCondition, ...] = Field(min_length=1)
 
 
 class RulesOfType(_Document):
@@ -144,9 +144,8 @@ class RulesOfType(_Document):
         if unknown := named - set(self.values):
             raise ValueError(f"{', '.join(sorted(unknown))} not among the values {', '.join(self.values)}")
         known = {rule.name: rule.by for rule in RULES}
-        for by, names in (("person", self.person_ways), ("machine", ())):
-            if strange := [name for name in names if known.get(name) != by]:
-                raise ValueError(f"no way of a {by} is called {', '.join(strange)}")
+        if strange := [name for name in self.person_ways if known.get(name) != "person"]:
+            raise ValueError(f"no way of a person is called {', '.join(strange)}")
         if strange := [name for name in self.ways if name not in known]:
             raise ValueError(f"no way of the table of moves is called {', '.join(strange)}")
         return self
@@ -188,7 +187,7 @@ def shipped_rules() -> DecisionRules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class DeploymentDecision:
     """What was decided on a day; fields as in `DeploymentDecisionTable`."""
 
     type: DecisionType
@@ -238,7 +237,7 @@ def decide(
     *,
     rules: DecisionRules | None = None,
     in_force: str | None = None,
-) -> Decision:
+) -> DeploymentDecision:
     """Return the decision of a kind that reads figures: by its least figure, or by the first rule that holds.
 
     Parameters
@@ -264,10 +263,9 @@ def decide(
         tried = own.rules if held is None else own.rules[: own.rules.index(held) + 1]
         inputs = [_input(each, figures) for rule in tried for each in rule.when]
         confidence = _sure(held, tried, figures)
-    place = own.values.index if own.values else len
-    is_looser = in_force in own.values and place(value) > place(in_force)
+    is_looser = in_force in own.values and own.values.index(value) > own.values.index(in_force)
     asks = is_looser or (value in own.person_values and value != in_force)
-    return Decision(
+    return DeploymentDecision(
         type=kind,
         subject=subject,
         day=day,
@@ -284,7 +282,9 @@ def decide(
     )
 
 
-def decisions_of_moves(moves: pl.DataFrame, day: date, *, rules: DecisionRules | None = None) -> list[Decision]:
+def decisions_of_moves(
+    moves: pl.DataFrame, day: date, *, rules: DecisionRules | None = None
+) -> list[DeploymentDecision]:
     """Return the moves of a day as decisions that were taken: approvals and retirements.
 
     Parameters
@@ -309,7 +309,7 @@ def decisions_of_moves(moves: pl.DataFrame, day: date, *, rules: DecisionRules |
 
 def asked_of_a_person(
     id: str, stage: Stage, known: Known, day: date, *, rules: DecisionRules | None = None
-) -> list[Decision]:
+) -> list[DeploymentDecision]:
     """Return the questions whether a strategy may take a way that lacks nothing but a person's yes.
 
     Parameters
@@ -330,8 +330,8 @@ def asked_of_a_person(
 
 
 def book_decisions(
-    lake: Lake, decisions: Sequence[Decision], day: date, *, market: str, interval: Interval
-) -> list[Decision]:
+    lake: Lake, decisions: Sequence[DeploymentDecision], day: date, *, market: str, interval: Interval
+) -> list[DeploymentDecision]:
     """Enter the decisions of a day in the lake, those that are not there yet, and return those that now are.
 
     A question that a person was asked, and that is neither answered nor lapsed, is not asked again.
@@ -357,19 +357,19 @@ def _of_way(
     rules: DecisionRules,
     *,
     is_taken: bool,
-) -> Decision:
+) -> DeploymentDecision:
     kind: DecisionType = "retirement" if way.name in rules.retirement.ways else "approval"
     own = rules.of(kind)
     figures = {
         name: Figure(value, _error(name, value, counts.get(name, 0)), "moves") for name, value in numbers.items()
     }
     conditions = [
-        Condition(input=each.kind, relation=each.relation, bound=each.bound)
+        FigureCondition(input=each.kind, relation=each.relation, bound=each.bound)
         for each in way.requirements
         if is_taken or each.kind != "approved"
     ]
     sure = [each.confidence(figures) for each in conditions]
-    return Decision(
+    return DeploymentDecision(
         type=kind,
         subject=id,
         day=day,
@@ -397,7 +397,7 @@ def decide_days(
     equity_usd: float,
     trader: Mapping[str, TraderDays] | None = None,
     in_force: Mapping[DecisionType, str] | None = None,
-) -> list[Decision]:
+) -> list[DeploymentDecision]:
     """Decide after every day with marks that has no decisions yet, and return those that were booked.
 
     Parameters
@@ -416,7 +416,7 @@ def decide_days(
         Answers that hold now, by kind.
     """
     where = {"market": market, "interval": interval.name}
-    booked: list[Decision] = []
+    booked: list[DeploymentDecision] = []
     moves = read_rows(lake, MoveTable, **where)
     for day in sorted(set(moves["date"])):
         taken = decisions_of_moves(moves.filter(pl.col("date") == day), day)
@@ -522,7 +522,7 @@ def _error(kind: str, value: float | None, n: int) -> float | None:
     return None if value is None or n <= 1 else math.sqrt(value * (1.0 - value) / n)
 
 
-def _input(condition: Condition, figures: Mapping[str, Figure]) -> Mapping[str, Any]:
+def _input(condition: FigureCondition, figures: Mapping[str, Figure]) -> Mapping[str, Any]:
     figure = figures.get(condition.input, Figure(None))
     return {
         "input": condition.input,

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from quant_organism.monitoring.decision_figures import account_figures
     from quant_organism.monitoring.gallery import family_record, showcase
     from quant_organism.monitoring.health import Finding, examine, judged
-    from quant_organism.monitoring.life import Life, LifeSpan, life_of, months_of, span_named
+    from quant_organism.monitoring.life import LifeRecord, LifeSpan, life_of, months_of, span_named
     from quant_organism.monitoring.plots import png, showcase_figure
     from quant_organism.monitoring.report import write_link, write_report
     from quant_organism.monitoring.runs import RunComparison, StoredRun, choose_run, compare_runs, stored_runs
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLES",
     "Finding",
-    "Life",
+    "LifeRecord",
     "LifeSpan",
     "RunComparison",
     "StoredRun",
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "TABLES": "tables",
     "Finding": "health",
-    "Life": "life",
+    "LifeRecord": "life",
     "LifeSpan": "life",
     "RunComparison": "runs",
     "StoredRun": "runs",

@@ -70,7 +70,7 @@ def _days(name: str) -> tuple[date, date]:
 
 
 @dataclass(frozen=True, eq=False)
-class Life:
+class LifeRecord:
     """What happened in a span of days.
 
     Attributes
@@ -153,7 +153,7 @@ class Life:
         }
 
 
-def life_of(data_dir: Path, span: LifeSpan) -> Life:
+def life_of(data_dir: Path, span: LifeSpan) -> LifeRecord:
     """Gather what the records of a data folder say of a span of days."""
     first, last = span.first, span.last
     births = rows_of(data_dir, BirthTable, span, until=last).filter(pl.col("day") >= first)
@@ -163,7 +163,7 @@ def life_of(data_dir: Path, span: LifeSpan) -> Life:
     weighted, days = accounts_of(evidence)
     days = days.filter(pl.col("day") >= first)
     regimes = rows_of(data_dir, RegimeTable, span, until=last)
-    return Life(
+    return LifeRecord(
         span=span,
         cycles=_cycles(data_dir, span),
         births=births.sort("day", "id"),

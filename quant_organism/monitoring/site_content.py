@@ -16,7 +16,7 @@ from quant_organism.deployment import DEPLOYED, STAGES, StrategyConfig, Strategy
 from quant_organism.deployment.tables import EvidenceDayTable, MoveTable
 from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table, split
 from quant_organism.monitoring.cycle import spans_of
-from quant_organism.monitoring.life import Life
+from quant_organism.monitoring.life import LifeRecord
 from quant_organism.monitoring.runs import StoredRun, compare_runs, figures_of, stored_runs
 from quant_organism.validation import CandidateReturnTable
 from quant_organism.workflows.mining import Region, stored_patterns
@@ -296,7 +296,7 @@ def _unseen_returns(data_dir: Path, document: StrategyConfig) -> pl.DataFrame:
     return pl.concat(since).unique("day", keep="first").sort("day")
 
 
-def life_chart(life: Life) -> Mapping[str, Any]:
+def life_chart(life: LifeRecord) -> Mapping[str, Any]:
     """Return the equity of the two accounts of a span of days, as the page draws it; empty without any day."""
     shown = {name: life.days.select("day", net_return=name) for name in ("account", "shadow")}
     return _equity_chart(shown) if life.days.height else {}

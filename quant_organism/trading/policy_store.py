@@ -15,7 +15,7 @@ from quant_organism.resilience import alone_in, write_file
 from quant_organism.trading.policy import Policy, PolicyVersion, changes_between
 
 if TYPE_CHECKING:
-    from quant_organism.deployment.decisions import Decision
+    from quant_organism.deployment.decisions import DeploymentDecision
 
 _REMEDY: Final = "restore the file from a copy; until then nothing is entered"
 
@@ -119,7 +119,7 @@ class FilePolicyStore:
 
 
 def take_stricter_mode(
-    store: FilePolicyStore, policy: PolicyVersion, decisions: Sequence[Decision], *, at_ms: int
+    store: FilePolicyStore, policy: PolicyVersion, decisions: Sequence[DeploymentDecision], *, at_ms: int
 ) -> PolicyVersion:
     """Put the newest decided risk mode in force where nobody has to be asked; return the policy that then holds.
 

@@ -16,9 +16,9 @@ from quant_organism.deployment.booking import append_rows
 from quant_organism.deployment.decisions import (
     ACCOUNT,
     ACCOUNT_KINDS,
-    Condition,
     DecisionRules,
     Figure,
+    FigureCondition,
     asked_of_a_person,
     book_decisions,
     decide,
@@ -41,7 +41,7 @@ FIRING = [
 ]
 
 
-def beyond(condition: Condition, *, by: float) -> Figure:
+def beyond(condition: FigureCondition, *, by: float) -> Figure:
     """Return a figure on the good side of a bound, or with a negative distance on the other."""
     return Figure(condition.bound + (by if condition.relation in ("at least", "above") else -by))
 

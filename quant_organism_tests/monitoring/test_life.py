@@ -11,7 +11,7 @@ from quant_organism.deployment import BirthTable, EvidenceDayTable, MoveTable, P
 from quant_organism.errors import InputError
 from quant_organism.market import Interval, Lake, RegimeTable, Table
 from quant_organism.monitoring import life_of, months_of, span_named
-from quant_organism.monitoring.life import Life
+from quant_organism.monitoring.life import LifeRecord
 from quant_organism.monitoring.site_content import life_chart
 
 FIRST = date(2024, 4, 21)
@@ -58,7 +58,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(data_dir: Path, name: str) -> Life:
+def told(data_dir: Path, name: str) -> LifeRecord:
     """Return the life of the made market over some days."""
     return life_of(data_dir, span_named("made", "1h", name))
 
