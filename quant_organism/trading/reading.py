@@ -7,11 +7,11 @@ between two questions: each sees what the last whole close has left.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from quant_organism.backtest.account import AccountBook
 from quant_organism.errors import InputError, IntegrityError
@@ -121,7 +121,7 @@ class LedgerReader:
             facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall()) if has_tables else {}
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise IntegrityError(f"not a ledger: {error}", where=str(path), remedy="name another file") from error
+            raise _damaged(path, error) from error
         if not has_tables:  # it is just being made
             self._db.close()
             raise _nothing_yet(path)
@@ -143,6 +143,14 @@ class LedgerReader:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def _ask(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -168,19 +176,19 @@ class LedgerReader:
         statement, values = selection(kind, equals)
         if latest is not None:
             statement, values = f"{statement} DESC LIMIT ?", [*values, latest]
-        found = [of_row(kind, row) for row in self._db.execute(statement, values)]
+        found = [of_row(kind, row) for row in self._ask(statement, values)]
         return found if latest is None else found[::-1]
 
     def after(self, kind: type[R], place: int, *, limit: int = 1_000) -> tuple[list[R], int]:
         """Return the records of a table that came after a place, and the place to ask from next time; 0: the first."""
         statement = f"SELECT rowid, {', '.join(columns(kind))} FROM {kind.table} WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        rows = self._db.execute(statement, (place, limit)).fetchall()
+        rows = self._ask(statement, (place, limit))
         return [of_row(kind, row[1:]) for row in rows], rows[-1][0] if rows else place
 
     def account(self, name: str) -> AccountBook | None:
         """Return the whole state of an account at the last close, or none."""
-        row = self._db.execute("SELECT state FROM states WHERE name = ?", (name,)).fetchone()
-        return None if row is None else AccountBook.from_dict(unpacked(row[0], name, self.path))
+        rows = self._ask("SELECT state FROM states WHERE name = ?", (name,))
+        return AccountBook.from_dict(unpacked(rows[0][0], name, self.path)) if rows else None
 
     def session(self, number: int | None = None) -> LedgerSession:
         """Return a session, the latest by default.
@@ -225,7 +233,7 @@ class LedgerReader:
             "SELECT strategy, is_allowed, count(*) FROM decisions WHERE session = ? AND role = 'trades' "
             "GROUP BY strategy, is_allowed ORDER BY strategy, is_allowed"
         )
-        return {(name, bool(passed)): int(n) for name, passed, n in self._db.execute(statement, (session,))}
+        return {(name, bool(passed)): int(n) for name, passed, n in self._ask(statement, (session,))}
 
     def ordered(self, session: int, account: str) -> dict[str, int]:
         """Return how many orders of each kind were sent or set."""
@@ -233,7 +241,7 @@ class LedgerReader:
             "SELECT kind, count(*) FROM orders WHERE session = ? AND account = ? AND lots != 0 "
             "GROUP BY kind ORDER BY kind"
         )
-        return {kind: int(n) for kind, n in self._db.execute(statement, (session, account))}
+        return {kind: int(n) for kind, n in self._ask(statement, (session, account))}
 
     def status(self, session: int | None = None) -> TraderStatus:
         """Return where a session stands, the latest by default.
@@ -267,10 +275,10 @@ class LedgerReader:
     def _newest(self, kind: type[R], of_each: str, where: str, *values: object) -> tuple[R, ...]:
         newest = f"SELECT max(rowid) FROM {kind.table} WHERE {where} GROUP BY {of_each}"
         statement = f"SELECT {', '.join(columns(kind))} FROM {kind.table} WHERE rowid IN ({newest}) ORDER BY {of_each}"
-        return tuple(of_row(kind, row) for row in self._db.execute(statement, values))
+        return tuple(of_row(kind, row) for row in self._ask(statement, values))
 
     def _count(self, of: str, *values: object) -> int:
-        return int(self._db.execute(f"SELECT count(*) FROM {of}", values).fetchone()[0])
+        return int(self._ask(f"SELECT count(*) FROM {of}", values)[0][0])
 
     def _digest(self, account: str) -> str:
         state = self.account(account)
@@ -294,6 +302,14 @@ def held_positions(fills: Iterable[LedgerFill]) -> tuple[HeldPosition, ...]:
         else:
             costs[symbol] = costs.get(symbol, 0.0) + paid
     return tuple(HeldPosition(name, lots[name], sizes[name], costs[name]) for name in sorted(lots) if lots[name])
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> IntegrityError:
+    return IntegrityError(
+        f"not a ledger, or a damaged one: {error}",
+        where=str(path),
+        remedy="see what else is damaged, and what to do: quant-organism doctor",
+    )
 
 
 def _nothing_yet(path: Path) -> InputError:

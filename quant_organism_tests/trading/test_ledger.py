@@ -182,6 +182,23 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
         TraderLedger(tmp_path / "text")
 
 
+def test_a_page_that_was_overwritten_is_named_by_whoever_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = TraderLedger(path)
+    ledger.write([SESSION, fill(1, 1)])
+    ledger.close()
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'fills'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (page - 1) * size] + b"?" * size + whole[page * size :])
+    reader = LedgerReader(path)
+    with pytest.raises(IntegrityError, match="damaged one") as refused:
+        reader.read(LedgerFill)
+    reader.close()
+    assert (refused.value.where, "doctor" in (refused.value.remedy or "")) == (str(path), True)
+
+
 def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_its_trader_and_not_by_a_reader(tmp_path: Path) -> None:
     """The file was written by the first version that traded, with one row in each of its tables."""
     path = tmp_path / "ledger.sqlite"
