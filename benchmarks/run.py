@@ -34,9 +34,9 @@ class StageClock:
         self._now, self._last = cpu_seconds(), "Start"
 
     def __call__(self, what: str, done: int, total: int, note: str) -> None:
-        """Take what was spent since the last call: the stage's if it is still the same, else in between."""
+        """Take what was spent since the last call: the stage's, unless it only begins."""
         before, self._now = self._now, cpu_seconds()
-        self.seconds[what if what == self._last else BETWEEN] += self._now - before
+        self.seconds[what if done or what == self._last else BETWEEN] += self._now - before
         self._last = what if done < total else BETWEEN
 
 
@@ -78,7 +78,7 @@ def demo(folder: Path) -> dict[str, float]:
     clock.seconds["Imports"] = cpu_seconds()
     driver = Driver(load_settings({"data_dir": folder, "market": {"world": "demo"}}), clock)
     driver.cycle(driver.days(None))
-    clock(BETWEEN, 1, 1, "")
+    clock(BETWEEN, 0, 1, "")
     return dict(clock.seconds)
 
 
