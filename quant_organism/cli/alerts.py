@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Tell somebody what is alarming, and try the channels.", no_args_is_help=True)
 
 
-@app.command("watch", cls=options.with_settings("data_dir", "market"))
+@app.command("watch", cls=options.with_settings("data_dir", "alerts", "market"))
 def watch(
     context: typer.Context,
     every: Annotated[float, typer.Option(min=1.0, help="Seconds between two looks.")] = 60.0,

@@ -268,7 +268,9 @@ class AlertSettings(_Group):
     )
     smtp_from: str | None = Field(None, description="Address that mail comes from.")
     smtp_to: tuple[str, ...] = Field((), description="Addresses that mail goes to, separated by commas.")
-    max_drawdown: float = Field(0.1, gt=0, lt=1, description="Drawdown of the trader above which somebody must hear.")
+    max_drawdown: Annotated[float, Flag("Alerts")] = Field(
+        0.1, gt=0, lt=1, description="Drawdown of the trader above which somebody must hear."
+    )
     repeat_hours: float = Field(6.0, gt=0, description="How often an alert that lasts is told again.")
     escalate_minutes: float = Field(60.0, gt=0, description="After so long a warning becomes critical.")
     heartbeat_hours: float = Field(24.0, gt=0, description="How often it is told that the watch is alive.")
