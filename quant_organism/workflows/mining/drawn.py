@@ -167,12 +167,12 @@ _NONE: Final = pl.DataFrame(
 
 def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Yield the name of each run in the ledger, its market, and what it drew: `key`, `family`, `genes` as JSON."""
-    named = {}
+    named: dict[str, str] = {}
     for row in stored_workflows(lake.root).iter_rows(named=True):
         store = WorkflowStore(lake.root, lake.root, row["workflow"])
         phases = store.read(WorkflowPhaseTable)
         for phase, cycle in phases.select(WorkflowPhaseTable.phase, WorkflowPhaseTable.cycle).iter_rows():
-            named[cycle] = f"{row['workflow']}.{phase}"
+            named.setdefault(cycle, f"{row['workflow']}.{phase}")  # the first run of a search has its trials
         if row[WorkflowRunTable.interval] == interval:
             for phase, drawn in _grids(phases, store):
                 yield f"{row['workflow']}.{phase}", row[WorkflowRunTable.market], drawn
