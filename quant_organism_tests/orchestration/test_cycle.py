@@ -177,7 +177,7 @@ def test_a_run_and_its_report_name_the_cycle(finished: Workshop) -> None:
     folder = report_folder(finished)
     tags = [run.tags.get(CYCLE_TAG) for run in finished.instance.get_runs(dg.RunsFilter(job_name="evolution_cycle"))]
     assert f"{finished.market.id}/{LAST.isoformat()}/{folder.name}" in tags
-    assert json.loads((folder / "report.json").read_bytes())["provenance"]["cycle"] == folder.name
+    assert json.loads((folder / "report.json").read_bytes())["report"]["provenance"]["cycle"] == folder.name
 
 
 def test_no_number_that_a_cycle_shows_is_undefined(finished: Workshop) -> None:
