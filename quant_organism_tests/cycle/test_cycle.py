@@ -87,7 +87,15 @@ def files_of(folder: Path, *, without: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def test_assets_and_plain_python_leave_the_same_lake(plain: Path, assets: Path) -> None:
-    beside = ("market_panel", "candle_quality", "tear_sheets", "holdout_openings", "layout.json", "layout.lock")
+    beside = (
+        "market_panel",
+        "market_regime",
+        "candle_quality",
+        "tear_sheets",
+        "holdout_openings",
+        "layout.json",
+        "layout.lock",
+    )
     by_hand, materialised = (files_of(folder / "lake", without=beside) for folder in (plain, assets))
     assert by_hand.keys() == materialised.keys()
     assert [path for path in by_hand if by_hand[path] != materialised[path]] == []
