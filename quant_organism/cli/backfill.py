@@ -86,4 +86,6 @@ _COLUMNS: Final = (
 
 
 def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.2%}" if name in ("account", "account_drawdown", "shadow") else str(value)

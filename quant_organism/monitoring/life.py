@@ -105,7 +105,7 @@ class LifeRecord:
 
     @cached_property
     def months(self) -> list[dict[str, Any]]:
-        """A row per month of the span: its counts, and what the two accounts earned in it."""
+        """A row per month of the span: its counts, and what the two accounts earned in it; None without a day's marks."""
         first, last = self.span.first, self.span.last
         numbers = range(12 * first.year + first.month - 1, 12 * last.year + last.month)
         return [self._row(f"{number // 12:04d}-{number % 12 + 1:02d}") for number in numbers]
@@ -268,11 +268,13 @@ def rows_of(data_dir: Path, table: type[Table], span: LifeSpan, *, until: date) 
     return pl.concat([table.empty().with_columns(day=pl.lit(None, dtype=pl.Date)), *parts])
 
 
-def _compounded(returns: pl.Series) -> float:
-    return float(np.prod(1.0 + returns.to_numpy()) - 1.0)
+def _compounded(returns: pl.Series) -> float | None:
+    return None if returns.is_empty() else float(np.prod(1.0 + returns.to_numpy()) - 1.0)
 
 
-def _drawdown(returns: pl.Series) -> float:
+def _drawdown(returns: pl.Series) -> float | None:
+    if returns.is_empty():
+        return None
     equity = np.cumprod(np.concatenate([[1.0], 1.0 + returns.to_numpy()]))
     return float((1.0 - equity / np.maximum.accumulate(equity)).max())
 

@@ -140,9 +140,11 @@ def number(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}" if math.isfinite(value) else "–"
 
 
-def percent(value: float, digits: int = 1) -> str:
+def percent(value: float | None, digits: int = 1) -> str:
     """Write a fraction in per cent; a dash where there is none."""
-    return f"{round(100 * value, digits) + 0.0:.{digits}f} %" if math.isfinite(value) else "–"
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{round(100 * value, digits) + 0.0:.{digits}f} %"
 
 
 def _measured(value: float, gate: str) -> str:

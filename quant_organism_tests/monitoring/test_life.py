@@ -99,7 +99,7 @@ def test_a_day_belongs_to_the_regime_that_was_known_when_it_began(data_dir: Path
 def test_a_span_without_records_is_empty(data_dir: Path) -> None:
     nothing = told(data_dir, "2023-01")
     assert nothing.total["days"] == nothing.total["born"] == 0
-    assert nothing.total["account"] == 0.0
+    assert nothing.total["account"] is None
     assert life_chart(nothing) == {}
     assert life_of(data_dir, span_named("other", "1h", "2024-04")).moves.is_empty()
 
