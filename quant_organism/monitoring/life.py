@@ -105,7 +105,7 @@ class LifeRecord:
 
     @cached_property
     def months(self) -> list[dict[str, Any]]:
-        """A row per month of the span: its counts, and what the two accounts earned in it; None without a day's marks."""
+        """A row per month of the span: its counts, and what the two accounts earned, None without a day's marks."""
         first, last = self.span.first, self.span.last
         numbers = range(12 * first.year + first.month - 1, 12 * last.year + last.month)
         return [self._row(f"{number // 12:04d}-{number % 12 + 1:02d}") for number in numbers]
