@@ -176,10 +176,17 @@ class MarketWeather:
         times = panel.times[:stop] + self._interval
         close, valid = panel.close[:stop][:, self._order], panel.valid[:stop][:, self._order]
         readings = _follow(self._window, times, close, valid)
-        for row, (time, reading) in enumerate(zip(times.tolist(), readings.tolist(), strict=True)):
-            self._move(time, *reading)
+        beyond = (readings[:, 1] >= MARKET_VOLATILITY.bound) | (readings[:, 2] >= MARKET_CORRELATION.bound)
+        stormy, row = np.append(np.flatnonzero(beyond), stop), 0
+        while True:
+            if self._is_closed:  # nothing moves before the next storm
+                row = int(stormy[np.searchsorted(stormy, row)])
+            if row == stop:
+                break
+            self._move(int(times[row]), *readings[row].tolist())
             if not self._is_closed:
                 held[row] = self.restraint
+            row += 1
         self._read(readings)
         return held
 
