@@ -23,6 +23,7 @@ from quant_organism.validation.gauntlet import Review, run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import metrics_frame, summary_frame, verdicts_frame
+from quant_organism.validation.rehearsal import Rehearses
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
 from quant_organism_tests.kept import kept
@@ -98,6 +99,7 @@ def grounds_of(
     *,
     trials: Trials,
     search_p: float | None = None,
+    rehearses: Rehearses | None = None,
 ) -> Grounds:
     """Return grounds on days that nobody has opened before, for a search with this p-value."""
     known = {"committee": NotRun("not repeated") if search_p is None else PValue(search_p, 99)}
@@ -113,6 +115,7 @@ def grounds_of(
         read_trials=lambda: TrialRecord.of(trials),
         find_significance=lambda: known,
         pretest=PValue(0.01, 99),
+        rehearses=rehearses,
     )
 
 

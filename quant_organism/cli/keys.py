@@ -1,7 +1,6 @@
 """`quant-organism keys`: agent wallets, encrypted; nothing here ever shows one."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,14 +44,10 @@ def list_keys(context: typer.Context, as_json: options.Json = False) -> None:
 
 def keystore(settings: "Settings") -> "Keystore":
     """Return the keystore of the data folder."""
+    from quant_organism.orchestration.access import keystore_folder
     from quant_organism.venue import Keystore
 
     return Keystore(keystore_folder(settings))
-
-
-def keystore_folder(settings: "Settings") -> Path:
-    """Return where encrypted keys are kept."""
-    return settings.data_dir / "keystore"
 
 
 def passphrase_of(settings: "Settings", *, confirm: bool = False) -> str:

@@ -48,31 +48,8 @@ def venue(context: typer.Context, as_json: options.Json = False) -> None:
 
 
 def access_plan(settings: "Settings", named_network: str | None = None) -> "AccessPlan":
-    """Return what settings and command line say of the venue, for the venue's own rules to judge."""
-    from quant_organism.cli.keys import keystore_folder, passphrase_of
-    from quant_organism.venue import AccessPlan, Limits
+    """Return what settings and command line say of the venue; the keystore's passphrase is asked for here."""
+    from quant_organism.cli.keys import passphrase_of
+    from quant_organism.orchestration import access
 
-    venue = settings.venue
-    return AccessPlan(
-        network=venue.network,
-        named_network=named_network,
-        account_address=venue.account_address,
-        confirm_mainnet=venue.confirm_mainnet,
-        key=venue.key,
-        private_key=None if venue.private_key is None else venue.private_key.get_secret_value,
-        keystore=keystore_folder(settings),
-        signers=settings.data_dir / "trader" / "signers",
-        passphrase=lambda: passphrase_of(settings),
-        base_url=venue.base_url,
-        proxy=venue.proxy,
-        connect_seconds=venue.connect_seconds,
-        read_seconds=venue.read_seconds,
-        action_seconds=venue.action_seconds,
-        limits=Limits(
-            ip_weight_per_minute=venue.ip_weight_per_minute,
-            ip_burst_weight=venue.ip_burst_weight,
-            info_attempts=venue.info_attempts,
-            breaker_failures=venue.breaker_failures,
-            breaker_seconds=venue.breaker_seconds,
-        ),
-    )
+    return access.access_plan(settings, named_network, passphrase=lambda: passphrase_of(settings))

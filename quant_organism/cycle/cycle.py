@@ -39,6 +39,7 @@ from quant_organism.strategies import Genome
 from quant_organism.validation.case import Grounds
 from quant_organism.validation.draws import DrawStore
 from quant_organism.validation.holdout import HoldoutRegister
+from quant_organism.validation.rehearsal import Rehearses
 from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.significance_records import read_p_values, read_pretest
 from quant_organism.validation.trial_record import TrialRecord
@@ -69,6 +70,8 @@ class Cycle:
         Row of `cycles` that was written when it began, for one that goes on; None: it begins now.
     trials_of
         Name that its trials are entered under in the ledger; empty: its day, interval and identity.
+    rehearses
+        Carries orders of candidates out at a venue; none where no venue is configured.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class Cycle:
     compute: Compute = field(default_factory=Compute)
     begun: pl.DataFrame | None = None
     trials_of: str = ""
+    rehearses: Rehearses | None = None
 
     def __post_init__(self) -> None:
         if self.begun is not None and (panel := self.begun[0, CycleTable.panel_hash]) != self.panel.hash:
@@ -191,6 +195,7 @@ class Cycle:
             pretest=read_pretest(pretest),
             equity_usd=self.plan.equity_usd,
             replays=ReplayStore(self.lake.root),
+            rehearses=self.rehearses,
         )
         if admitted:
             grounds.admit([candidate for candidate in judged if candidate.id in set(admitted)])

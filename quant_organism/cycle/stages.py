@@ -261,7 +261,7 @@ def judge_by_replay(
 
 
 def judge_on_testnet(cycle: Cycle, grounds: Grounds, before: Judgements) -> StageReviews:
-    """Judge what candidates earned on a testnet, `not_run` where there is none."""
+    """Judge how a venue carries out what candidates decided last, `not_run` where none is configured."""
     return _judged(cycle, grounds, TESTNET, before)
 
 

@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
+from quant_organism.orchestration.access import VenueRehearsals
 from quant_organism.orchestration.assets.deployment import (
     deployed_configs,
     deployment_decisions,
@@ -94,6 +95,7 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
             "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
             "reports": ReportsResource(folder=str(data_dir / "reports"), site=site),
             "panels": Panels(),
+            "rehearsals": VenueRehearsals(settings),
             "progress": progress,
             "io_manager": lake_io_manager,
         },

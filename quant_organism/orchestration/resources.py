@@ -28,6 +28,7 @@ from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
+from quant_organism.orchestration.access import VenueRehearsals
 from quant_organism.orchestration.home import COMMAND_TAG
 from quant_organism.orchestration.partitions import DAILY, VENUES_BEGAN, market_days
 from quant_organism.orchestration.run_lock import run_lock
@@ -373,6 +374,7 @@ def open_cycle(
     search: SearchResource,
     significance: SignificanceResource,
     panels: Panels,
+    rehearsals: VenueRehearsals | None = None,
 ) -> Cycle:
     """Return the cycle of a partition that was begun last by the settings at hand, on the panel that it began on.
 
@@ -384,6 +386,8 @@ def open_cycle(
         Where, and how.
     panels
         Keeps the panel from asset to asset.
+    rehearsals
+        Of candidates at a venue, for those who ask for them.
     """
     store, day = lake.open(), date.fromisoformat(partition)
     id = cycle_at_hand(day, market, lake, search, significance)
@@ -397,6 +401,7 @@ def open_cycle(
         data=panels.open(manifest, store, market=market.id, interval=market.bars, day=day),
         compute=search.compute,
         begun=begun,
+        rehearses=rehearsals if rehearsals is not None and rehearsals.is_configured else None,
     )
 
 

@@ -249,6 +249,9 @@ class VenueSettings(_Group):
     info_attempts: int = Field(4, ge=1, description="How often a question is asked.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row after which the venue is left alone.")
     breaker_seconds: float = Field(15.0, gt=0, description="For how long it is left alone then.")
+    rehearsal_minutes: float = Field(
+        30.0, ge=2, le=24 * 60, description="How long a cycle rehearses a candidate's orders, never with real money."
+    )
 
 
 class AlertSettings(_Group):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         summary_frame,
         verdicts_frame,
     )
+    from quant_organism.validation.rehearsal import Rehearses, VenueRehearsal
     from quant_organism.validation.replay import Replay, replay_committee
     from quant_organism.validation.replay_records import modes_of, replays_frame
     from quant_organism.validation.replay_store import ReplayStore
@@ -101,6 +102,7 @@ __all__ = [
     "PretestTable",
     "Profile",
     "RandomStrategies",
+    "Rehearses",
     "Remembered",
     "Replay",
     "ReplayStore",
@@ -116,6 +118,7 @@ __all__ = [
     "StandingTable",
     "Subject",
     "TrialRecord",
+    "VenueRehearsal",
     "Verdict",
     "VerdictAfterBacktestTable",
     "VerdictAfterReplayTable",
@@ -170,6 +173,8 @@ _HOMES = {
     "Judgement": "gauntlet",
     "MeanTest": "statistics.bootstrap",
     "NotRun": "statistics.evidence",
+    "Rehearses": "rehearsal",
+    "VenueRehearsal": "rehearsal",
     "PValue": "case",
     "Pace": "genome_replay",
     "Part": "robustness.breakdown",

@@ -21,6 +21,7 @@ from quant_organism.evolution import Candidate
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel, Span, Splits
 from quant_organism.validation.holdout import HoldoutRegister, Opening
+from quant_organism.validation.rehearsal import Rehearses
 from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.trial_record import TrialRecord
@@ -95,6 +96,8 @@ class Grounds:
         Of the account in which candidates are judged on the unseen days.
     replays
         Keeps what was replayed; without it, an interrupted replay begins anew.
+    rehearses
+        Carries orders out at a venue; none where no venue is configured.
     """
 
     panel: Panel
@@ -110,6 +113,7 @@ class Grounds:
     pretest: PValue | NotRun
     equity_usd: float = EQUITY_USD
     replays: ReplayStore | None = None
+    rehearses: Rehearses | None = None
     _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
 

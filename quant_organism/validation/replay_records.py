@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import polars as pl
 
 from quant_organism.validation.case import Case
-from quant_organism.validation.gates.replay import replay_of, triple_of
+from quant_organism.validation.gates.replay import replay_of
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.tables import ReplayTable
-from quant_organism.validation.triple import PERIODS, Mode
+from quant_organism.validation.triple import NO_VENUE, PERIODS, Mode, triple_score
 
 
 def modes_of(profile: Profile) -> tuple[Mode, ...]:
@@ -29,7 +29,7 @@ def replays_frame(cases: Iterable[Case], modes: Iterable[Mode]) -> pl.DataFrame:
             found = replay_of(case, mode)
             if isinstance(found, NotRun):
                 continue
-            score = triple_of(case, mode)
+            score = triple_score(case.metrics("holdout"), found, NO_VENUE)
             rows += [
                 (
                     case.candidate.id,

@@ -24,7 +24,7 @@ WEIGHTS: Final[Mapping[StageName, float]] = MappingProxyType({"backtest": 0.5, "
 
 BACKTEST_SHARPE, MOST_DRAWDOWN, WIN_RATE = 1.0, 0.15, 0.4
 REPLAY_SHARPE, CONSISTENCY = 0.8, 0.6
-TESTNET_SHARPE = 0.5
+TESTNET_SCORE = 0.5
 OVERALL = 0.7
 
 NO_VENUE: Final = NotRun("no venue configured")
@@ -87,13 +87,13 @@ def triple_score(metrics: Mapping[str, float], replay: Replay | NotRun, testnet:
     replay
         The replay, or why there is none.
     testnet
-        Sharpe ratio of what was traded on a testnet, or why nothing was.
+        Score of the rehearsal at a venue, or why there was none.
     """
     return TripleScore(
         {
             "backtest": NotRun("nothing was traded") if math.isnan(metrics["sharpe"]) else score_backtest(metrics),
             "replay": replay if isinstance(replay, NotRun) else score_replay(replay),
-            "testnet": testnet if isinstance(testnet, NotRun) else _share(testnet, TESTNET_SHARPE),
+            "testnet": testnet if isinstance(testnet, NotRun) else _share(testnet, TESTNET_SCORE),
         }
     )
 

@@ -24,7 +24,10 @@ DEFAULTS = {
     "trade_parity": {"mode": "fast"},
     "replay_sharpe": {"mode": "fast", "at_least": 0.8},
     "replay_consistency": {"mode": "fast", "at_least": 0.6},
-    "testnet_sharpe": {"at_least": 0.5},
+    "testnet_books": {"at_most": 0.01},
+    "testnet_slippage": {"at_most": 2.0},
+    "testnet_latency": {"at_most": 150.0},
+    "testnet_score": {"at_least": 0.5},
     "triple_validation": {"mode": "fast", "at_least": 0.7},
 }
 NEEDED = {
@@ -70,7 +73,10 @@ BOUNDS = {
     ("day_unions", "at_most"): SHARE,
     ("replay_sharpe", "at_least"): (-9, 9, float("-inf"), float("inf")),
     ("replay_consistency", "at_least"): SHARE,
-    ("testnet_sharpe", "at_least"): (-9, 9, float("-inf"), float("inf")),
+    ("testnet_books", "at_most"): (0, 9, -0.01, float("inf")),
+    ("testnet_slippage", "at_most"): (1e-9, 9, 0, float("inf")),
+    ("testnet_latency", "at_most"): (1e-9, 9, 0, float("inf")),
+    ("testnet_score", "at_least"): (1e-9, 1, 0, 1.01),
     ("triple_validation", "at_least"): (1e-9, 1, 0, 1.01),
     ("luck", "at_most"): (1e-9, 1 - 1e-9, 0, 1),
     ("holdout_mean", "at_most"): (1e-9, 1 - 1e-9, 0, 1),

@@ -42,7 +42,7 @@ PROFILE = Profile.of(
             {"gate": "replay_consistency", "mode": "fast"},
             {"gate": "triple_validation", "mode": "fast"},
         ],
-        "information": [{"gate": "testnet_sharpe"}],
+        "information": [{"gate": "testnet_orders"}],
     }
 )
 
@@ -140,7 +140,7 @@ def test_gates_tell_what_the_replay_showed(looked_at) -> None:
     assert score.status == "passed"
     assert "of at most 0.8: " in score.reason
     assert "testnet not run (no venue configured)" in score.reason
-    testnet = found["testnet_sharpe", ()]
+    testnet = found["testnet_orders", ()]
     assert (testnet.status, testnet.reason) == ("not_run", "no venue configured")
     assert review.standing == "paper"
 

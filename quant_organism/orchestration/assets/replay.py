@@ -8,6 +8,7 @@ import polars as pl
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import judge_by_replay, judge_on_testnet
 from quant_organism.market import Table
+from quant_organism.orchestration.access import VenueRehearsals
 from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import table
 from quant_organism.orchestration.partitions import DAILY
@@ -81,12 +82,13 @@ def testnet_validation(
     search: SearchResource,
     significance: SignificanceResource,
     panels: dg.ResourceParam[Panels],
+    rehearsals: dg.ResourceParam[VenueRehearsals],
 ) -> pl.DataFrame:
-    """What candidates earned on a testnet, `not_run` where no venue is configured, and what all three stages come to.
+    """How a venue carries out what candidates decided last, `not_run` where none is configured, and all three stages.
 
     One row per candidate and gate, those of `replay_validation` first.
     """
-    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
+    cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels, rehearsals)
     admitted = looked_at(candidate_metrics)
     grounds = cycle.grounds(candidates, evolved_population, admitted=admitted)
     verdicts = judge_on_testnet(cycle, grounds, read_judgements(replay_validation, cycle.plan.gates)).verdicts

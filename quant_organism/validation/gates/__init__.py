@@ -6,10 +6,10 @@ and the decision are the gauntlet's (`validation/gauntlet.py`).
 
 from typing import Final
 
-from quant_organism.validation.gates import overfitting, replay, robustness, significance, thresholds
+from quant_organism.validation.gates import overfitting, replay, robustness, significance, testnet, thresholds
 from quant_organism.validation.gates.gate import Gate
 
 GATES: Final[tuple[type[Gate], ...]] = tuple(
-    gate for file in (thresholds, overfitting, robustness, replay, significance) for gate in file.GATES
+    gate for file in (thresholds, overfitting, robustness, replay, testnet, significance) for gate in file.GATES
 )
 """Every kind of gate."""

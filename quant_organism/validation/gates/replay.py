@@ -1,4 +1,4 @@
-"""Gates on what was computed once, computed another way: bar by bar, by vectorbt, and all stages together."""
+"""Gates on what was computed once, computed another way: bar by bar, and by vectorbt."""
 
 from __future__ import annotations
 
@@ -11,17 +11,7 @@ from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.replay import Replay, replay_committee
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.triple import (
-    CONSISTENCY,
-    NO_VENUE,
-    OVERALL,
-    REPLAY_SHARPE,
-    TESTNET_SHARPE,
-    Mode,
-    TripleScore,
-    periods_of,
-    triple_score,
-)
+from quant_organism.validation.triple import CONSISTENCY, REPLAY_SHARPE, Mode, periods_of
 from quant_organism.validation.verdict import Stage, Status, Verdict
 
 
@@ -151,68 +141,6 @@ class SecondOpinionOnBooks(Gate):
         return Verdict(self.stage, self.name, status, opinion.equity_difference, self.threshold, fills, reason)
 
 
-class SharpeOnTestnet(Gate):
-    """The Sharpe ratio of what was traded on a testnet.
-
-    Parameters
-    ----------
-    at_least
-        Least ratio.
-    """
-
-    kind: ClassVar[str] = "testnet_sharpe"
-
-    at_least: float = Field(TESTNET_SHARPE, allow_inf_nan=False)
-
-    @property
-    def stage(self) -> Stage:
-        """Testnet."""
-        return "testnet"
-
-    @property
-    def threshold(self) -> float:
-        """The least ratio."""
-        return self.at_least
-
-    def judge(self, case: Case) -> Verdict:
-        """Say why nothing was traded."""
-        return self.without(NO_VENUE.reason)
-
-
-class TripleValidation(_ReplayGate):
-    """The weighted score of backtest, replay and testnet; a stage that did not run adds nothing.
-
-    Parameters
-    ----------
-    mode
-        How much is replayed.
-    at_least
-        Least score.
-    """
-
-    kind: ClassVar[str] = "triple_validation"
-
-    at_least: float = Field(OVERALL, gt=0, le=1)
-
-    @property
-    def stage(self) -> Stage:
-        """Testnet: the last of the three."""
-        return "testnet"
-
-    @property
-    def threshold(self) -> float:
-        """The least score."""
-        return self.at_least
-
-    def judge(self, case: Case) -> Verdict:
-        """Weigh the stages."""
-        score = triple_of(case, self.mode)
-        status: Status = "passed" if score.overall >= self.at_least else "failed"
-        ran = sum(not isinstance(stage, NotRun) for stage in score.stages.values())
-        reason = f"{score.sentence}; at least {self.at_least:.3g} needed"
-        return Verdict(self.stage, self.name, status, score.overall, self.threshold, ran, reason)
-
-
 def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
     """Return the replay of a candidate, made when it is first asked for.
 
@@ -240,16 +168,9 @@ def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
     return case.once(("replay", mode), make)
 
 
-def triple_of(case: Case, mode: Mode) -> TripleScore:
-    """Return a candidate's score over all three stages."""
-    return triple_score(case.metrics("holdout"), replay_of(case, mode), NO_VENUE)
-
-
 GATES: Final[tuple[type[Gate], ...]] = (
     TradeParity,
     ReplaySharpe,
     ReplayConsistency,
     SecondOpinionOnBooks,
-    SharpeOnTestnet,
-    TripleValidation,
 )
