@@ -178,13 +178,9 @@ class TestANewGate:
         gates = tmp_path / "quant_organism" / "validation" / "gates"
         (code,) = re.findall(r"^```python\n# \S+/worst_day.py\n(.*?)^```", section_of(self.HEADING), re.M | re.S)
         (gates / "worst_day.py").write_text(code)
-        face = (
-            (gates / "__init__.py")
-            .read_text()
-            .replace("significance, thresholds\n", "significance, thresholds, worst_day\n")
-        )
+        face = (gates / "__init__.py").read_text().replace("testnet, thresholds\n", "testnet, thresholds, worst_day\n")
         (gates / "__init__.py").write_text(
-            face.replace("replay, significance) for", "replay, significance, worst_day) for")
+            face.replace("testnet, significance) for", "testnet, significance, worst_day) for")
         )
         (declared,) = re.findall(r"^```yaml\n(.*?)^```", section_of(self.HEADING), re.M | re.S)
         light = (tmp_path / "quant_organism/validation/profiles/light.yaml").read_text().split("information:")[0]
