@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures docs clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -62,13 +62,16 @@ drill: setup  ## a data folder is backed up while it is traded in, lost, brought
 conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
 	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)
 
-pages: setup  ## gene tables and pictures of docs/families, after a family has changed
+pages: setup  ## what of docs/ follows from the code: commands, tables, families with their pictures, gates, workflows
 	@$(BIN)/python -m quant_organism_tests.family_pages
 
 pictures: setup  ## pictures of the report site in docs/images, after its looks have changed: make pictures DATA=data
 	@bash .ci/chromium
 	@$(BIN)/python -m quant_organism_tests.pictures $(DATA)
 
+docs: setup  ## the documentation as a site, strictly, in site/; .venv/bin/mkdocs serve shows it on http://127.0.0.1:8000
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 clean:  ## remove the environment and everything that runs have made
-	rm -rf .venv data/lake data/strategies data/reports data/logs data/demonstration
+	rm -rf .venv site data/lake data/strategies data/reports data/logs data/demonstration
 	find data/dagster_home -mindepth 1 -not -name dagster.yaml -delete

@@ -16,6 +16,7 @@ from quant_organism.deployment.moves import KINDS
 from quant_organism.monitoring.gallery import family_record, showcase
 from quant_organism.monitoring.plots import png, showcase_figure
 from quant_organism.strategies import family_names, ranking_family_names
+from quant_organism_tests.cli_page import COMMANDS, command_page
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.gate_table import COLUMNS, gate_rows
 from quant_organism_tests.table_pages import TABLES, table_page
@@ -140,6 +141,7 @@ BLOCKS: dict[str, Callable[[str], str]] = {
 
 if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
+    COMMANDS.write_text(command_page())
     TABLES.write_text(table_page())
     write_pages()
     for page in (INDEX, GATES, LIFE, *sorted(PAGES.glob("*.md"))):
