@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures docs clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -72,6 +72,12 @@ pictures: setup  ## pictures of the report site in docs/images, after its looks 
 docs: setup  ## the documentation as a site, strictly, in site/; .venv/bin/mkdocs serve shows it on http://127.0.0.1:8000
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+sbom: setup  ## every locked package with digests, licence and needs, as CycloneDX: sbom.json
+	@$(BIN)/python -m quant_organism_tests.sbom sbom.json
+
+audit-deps: setup  ## known vulnerabilities of the locked packages; needs the network, and fails without it
+	@bash .ci/audit-dependencies
+
 clean:  ## remove the environment and everything that runs have made
-	rm -rf .venv site data/lake data/strategies data/reports data/logs data/demonstration
+	rm -rf .venv site sbom.json data/lake data/strategies data/reports data/logs data/demonstration
 	find data/dagster_home -mindepth 1 -not -name dagster.yaml -delete
