@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,8 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
 ) -> None:
     """Measure health again and again, and tell what is alarming, until Ctrl-C; one line for each notice."""
+    from quant_organism.deployment.decisions import waiting_decisions
+    from quant_organism.market import Lake
     from quant_organism.monitoring.alerts.book import AlertBook, AlertTimes, alerts_folder
     from quant_organism.monitoring.alerts.rules import alerts_of
     from quant_organism.monitoring.components import open_breakers
@@ -43,6 +46,7 @@ def watch(
                     max_drawdown=chosen.max_drawdown,
                     breakers=open_breakers(folder),
                     is_killed=flag_raised(kill_file(folder)) is not None,
+                    waiting=waiting_decisions(Lake(folder / "lake"), datetime.now(UTC).date()),
                 )
                 for notice in book.look(found, health.at_ms, health.level):
                     typer.echo(f"{notice.headline}: {notice.text}")
@@ -59,7 +63,6 @@ def watch(
 def list_alerts(context: typer.Context, as_json: options.Json = False) -> None:
     """Show the alerts that last, as the watch saw them last."""
     from dataclasses import asdict
-    from datetime import UTC, datetime
 
     from quant_organism.monitoring.alerts.book import AlertBook, AlertTimes, alerts_folder
 

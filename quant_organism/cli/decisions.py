@@ -136,14 +136,19 @@ def _answer(
     as_json: bool,
 ) -> None:
     from quant_organism.deployment.booking import append_rows
+    from quant_organism.deployment.effects import book_action
     from quant_organism.deployment.stages import timestamp
     from quant_organism.deployment.tables import DecisionAnswerTable
-    from quant_organism.market.lake import Lake
+    from quant_organism.market import Interval, Lake
 
     now = datetime.now(UTC)
     given = {"id": row["id"], "answer": answer, "reason": reason, "at": timestamp(now), "outcome": outcome}
     lake, where = Lake(data_dir / "lake"), {"market": row["market"], "interval": row["interval"]}
     append_rows(lake, DecisionAnswerTable, [given], now.date(), **where)
+    if answer == "approve":
+        interval = Interval.parse(row["interval"])
+        by, day = getpass.getuser(), now.date()
+        book_action(lake, row, day, by=by, what=outcome, market=row["market"], interval=interval)
     if as_json:
         print_json(given)
         return

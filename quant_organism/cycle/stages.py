@@ -20,6 +20,7 @@ from quant_organism.deployment.birth import birth_rows, born_documents, earned, 
 from quant_organism.deployment.booking import book_births, book_moves
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, judged_lately, pool_at
+from quant_organism.deployment.effects import closed_seats
 from quant_organism.deployment.executed import ExecutedStrategy, accounts_frame, execute_strategy
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import nearest_of
@@ -410,6 +411,13 @@ def deploy_survivors(
             at=at,
             earned=how_far,
             judged=judged,
+            closed_seats=closed_seats(
+                cycle.lake,
+                cycle.day,
+                market=cycle.market,
+                interval=cycle.interval,
+                by=f"deployment of {cycle.day} {cycle.id}",
+            ),
         )
         significance, born = cycle.read(SignificanceTable), cycle.day + timedelta(days=1)
         births = birth_rows(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.birth import born_documents, earned, scored_returns
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
+    from quant_organism.deployment.effects import DecisionType, acted_upon, acting_decision, book_action
     from quant_organism.deployment.executed import (
         ExecutedStrategy,
         accounts_frame,
@@ -39,6 +40,7 @@ __all__ = [
     "AccountTable",
     "BirthTable",
     "DecisionTable",
+    "DecisionType",
     "DeploymentResult",
     "DocumentTable",
     "EvidenceDayTable",
@@ -52,8 +54,11 @@ __all__ = [
     "TraderDay",
     "TraderDays",
     "accounts_frame",
+    "acted_upon",
+    "acting_decision",
     "all_documents",
     "birth_panel",
+    "book_action",
     "born_documents",
     "earned",
     "execute_strategy",
@@ -72,6 +77,7 @@ _HOMES = {
     "AccountTable": "tables",
     "BirthTable": "tables",
     "DecisionTable": "tables",
+    "DecisionType": "effects",
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
     "EvidenceDayTable": "tables",
@@ -85,8 +91,11 @@ _HOMES = {
     "TraderDay": "trader_days",
     "TraderDays": "trader_days",
     "accounts_frame": "executed",
+    "acted_upon": "effects",
+    "acting_decision": "effects",
     "all_documents": "deploy",
     "birth_panel": "executed",
+    "book_action": "effects",
     "born_documents": "birth",
     "earned": "birth",
     "execute_strategy": "executed",

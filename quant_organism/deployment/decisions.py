@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quant_organism.deployment.booking import append_rows, read_rows
+from quant_organism.deployment.effects import ACCOUNT, DecisionType, state_of
 from quant_organism.deployment.lifecycle import MONEY, RULES, MoveRule, Relation, meets, rulings
 from quant_organism.deployment.marks import Known, known_of
 from quant_organism.deployment.repository import StrategyRepository
@@ -36,11 +37,7 @@ from quant_organism.deployment.trader_days import TraderDays
 from quant_organism.market.lake import Lake
 from quant_organism.market.schema import Interval
 
-DecisionType = Literal["pool_size", "approval", "retirement", "emergency_stop", "risk_adjustment", "session"]
 Urgency = Literal["routine", "today", "now"]
-
-ACCOUNT: Final = "account"
-"""Subject of decisions that are about no single strategy."""
 
 ACCOUNT_KINDS: Final[tuple[DecisionType, ...]] = ("pool_size", "emergency_stop", "risk_adjustment", "session")
 """Kinds that read figures of the account, in the order in which they are taken."""
@@ -438,26 +435,6 @@ def decide_days(
     return booked
 
 
-def state_of(decision: Mapping[str, Any], answers: pl.DataFrame, today: date) -> str:
-    """Return how a decision stands: `taken`, `open`, `approve`, `reject`, or `lapsed` without an answer.
-
-    Parameters
-    ----------
-    decision
-        A row by `DeploymentDecisionTable`.
-    answers
-        By `DecisionAnswerTable`.
-    today
-        The day.
-    """
-    given = answers.filter(pl.col(DecisionAnswerTable.id) == decision[DeploymentDecisionTable.id])
-    if given.height:
-        return str(given[0, DecisionAnswerTable.answer])
-    if not decision[DeploymentDecisionTable.needs_person]:
-        return "taken"
-    return "lapsed" if today > decision[DeploymentDecisionTable.valid_until] else "open"
-
-
 def stored_decisions(lake: Lake, today: date) -> list[dict[str, Any]]:
     """Return all decisions with `market`, `interval`, `date` and `state`; open ones first, then the newest.
 
@@ -477,6 +454,11 @@ def stored_decisions(lake: Lake, today: date) -> list[dict[str, Any]]:
             where = {"market": market, "interval": interval, "state": state_of(row, answers, today)}
             found.append({**row, **where, DeploymentDecisionTable.inputs: inputs})
     return sorted(found, key=lambda row: (row["state"] != "open", -row["date"].toordinal(), row["type"], row["id"]))
+
+
+def waiting_decisions(lake: Lake, today: date) -> list[dict[str, Any]]:
+    """Return the decisions that wait for a person's word on a day, as `stored_decisions` returns them."""
+    return [row for row in stored_decisions(lake, today) if row["state"] == "open"]
 
 
 def _least(own: RulesOfType, figures: Mapping[str, Figure]) -> tuple[str, str, list[Mapping[str, Any]], float | None]:

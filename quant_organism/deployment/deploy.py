@@ -165,6 +165,7 @@ def deploy(
     at: str,
     earned: Mapping[str, Earned],
     judged: Collection[str] = (),
+    closed_seats: int = 0,
 ) -> DeploymentResult:
     """Save a cycle's survivors as born and move the chosen ones to the shadow pool, the proven of them on to paper.
 
@@ -189,6 +190,8 @@ def deploy(
         How far each survivor may go.
     judged
         Who failed its look lately, as `judged_lately` says.
+    closed_seats
+        Seats on paper that nobody may take.
 
     Raises
     ------
@@ -214,7 +217,7 @@ def deploy(
         for document in sorted(candidates, key=lambda d: (-d.fitness, d.id)):
             if document.id in pool:
                 continue
-            moved, decision = _placed(document, earned[document.id], pool, returns, at, judged)
+            moved, decision = _placed(document, earned[document.id], pool, returns, at, judged, closed_seats)
             chosen.append(decision)
             if moved.stage in DEPLOYED:
                 pool[document.id] = moved.stage
@@ -235,9 +238,10 @@ def _placed(
     returns: Mapping[str, NDArray[np.float64]],
     at: str,
     judged: Collection[str],
+    closed_seats: int,
 ) -> tuple[StrategyConfig, PoolDecision]:
     """Move a document at birth as far as the table lets it in the same night, and say why no further."""
-    around = neighbours(document.id, pool, returns, judged=judged)
+    around = neighbours(document.id, pool, returns, judged=judged, closed_seats=closed_seats)
     numbers = {**earned.numbers, **around.numbers}
     if (first := next_move("born", numbers)) is None or first.end != "shadow":
         nearest = min(rulings("born", numbers, to="shadow"), key=lambda ruling: len(ruling.refusals))

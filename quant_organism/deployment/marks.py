@@ -18,6 +18,7 @@ from quant_organism.backtest.account import committee_run, day_starts
 from quant_organism.deployment.booking import append_rows, book_moves, read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import all_documents
+from quant_organism.deployment.effects import closed_seats
 from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of, rulings
 from quant_organism.deployment.moves import Kind, approval, source_of
 from quant_organism.deployment.pairs import PairedBets
@@ -355,8 +356,10 @@ def _move(
     def paired(newcomer: str, holder: str) -> float | None:
         return bets.wealth((newcomer, holder), strategies[newcomer].days, strategies[holder].days)
 
-    taken = []
-    for move in night(lives, alike, (day + timedelta(days=1)).toordinal(), paired=paired)[1]:
+    # Decisions follow the marks of their day: the newest that this night knows is that of the day before.
+    closed = closed_seats(lake, day, market=market, interval=interval, by=f"marks of {day}")
+    taken, tomorrow = [], day + timedelta(days=1)
+    for move in night(lives, alike, tomorrow.toordinal(), paired=paired, closed_seats=closed)[1]:
         one = strategies[move.id]
         source = source_of(one.rows.encode())
         records = records_of(move.rule, move.numbers, source=source, n=one.counts(day), sources=one.sources(day))

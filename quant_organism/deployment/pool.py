@@ -106,7 +106,11 @@ class TakenMove:
 
 
 def around(
-    life: Life, lives: Mapping[str, Life], alike: Alike, judged: Mapping[str, float] | None = None
+    life: Life,
+    lives: Mapping[str, Life],
+    alike: Alike,
+    judged: Mapping[str, float] | None = None,
+    closed_seats: int = 0,
 ) -> PoolAround:
     """Return the pool around one of its lives, or around a newcomer.
 
@@ -118,9 +122,11 @@ def around(
         Of two identities.
     judged
         Correlations with those who failed their look lately.
+    closed_seats
+        As in `PoolAround.of`.
     """
     others = {other.id: other.stage for other in lives.values() if other.id != life.id and other.stage in DEPLOYED}
-    return PoolAround.of(others, {other: alike(life.id, other) for other in others}, judged or {})
+    return PoolAround.of(others, {other: alike(life.id, other) for other in others}, judged or {}, closed_seats)
 
 
 def night(
@@ -130,6 +136,7 @@ def night(
     *,
     paired: Paired = lambda newcomer, holder: None,
     approves: Callable[[Life], MoveRule | None] = lambda life: None,
+    closed_seats: int = 0,
 ) -> tuple[dict[str, Life], list[TakenMove]]:
     """Let every living strategy take the way that its evidence opens; at most one each.
 
@@ -147,6 +154,8 @@ def night(
         Of a standby and the holder of its seat; none: nobody challenges.
     approves
         The way that a person lets a strategy take; none: nobody is asked.
+    closed_seats
+        As in `PoolAround.of`.
 
     Returns
     -------
@@ -155,7 +164,7 @@ def night(
     """
     now, moves = dict(lives), []
     bound = discoveries_from(lives, today)
-    challenges = _challenges(lives, alike, paired, today)
+    challenges = _challenges(lives, alike, paired, today, closed_seats)
     challenged = dict(challenges.values())
     order = sorted(
         (life for life in lives.values() if life.stage in DEPLOYED),
@@ -171,7 +180,7 @@ def night(
             numbers["challenger_wealth"] = challenged[life.id]
         rule = next_move(life.stage, numbers)
         if life.stage == "shadow" and rule is None and next_move("shadow", {**numbers, **_AT_BEST}) is not None:
-            numbers.update(around(life, now, alike).numbers)
+            numbers.update(around(life, now, alike, closed_seats=closed_seats).numbers)
             rule = next_move("shadow", numbers)
         if rule is None:
             rule = approves(replace(life, known=numbers))
@@ -181,7 +190,9 @@ def night(
     return now, moves
 
 
-def _challenges(lives: Mapping[str, Life], alike: Alike, paired: Paired, today: int) -> dict[str, tuple[str, float]]:
+def _challenges(
+    lives: Mapping[str, Life], alike: Alike, paired: Paired, today: int, closed_seats: int
+) -> dict[str, tuple[str, float]]:
     """Return the standbys that have won the bet against the holder of their seat and may take it: whom, and the bet.
 
     Of several that would take the same seat the one that won most; a holder is not driven out for one that could not
@@ -193,7 +204,8 @@ def _challenges(lives: Mapping[str, Life], alike: Alike, paired: Paired, today: 
             wealth = paired(newcomer.id, holder.id)
             if wealth is None or wealth < WEALTH_TO_CHALLENGE:
                 continue
-            seen = around(newcomer, {**lives, holder.id: holder.moved("decaying", today)}, alike)
+            without = {**lives, holder.id: holder.moved("decaying", today)}
+            seen = around(newcomer, without, alike, closed_seats=closed_seats)
             numbers: dict[Kind, float] = {**newcomer.numbers(today), **seen.numbers, "paired_wealth": wealth}
             rule = next_move("shadow", numbers)
             if seen.holder == holder.id and rule is not None and rule.name in ("standby", "challenge"):

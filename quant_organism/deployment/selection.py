@@ -63,7 +63,11 @@ class PoolAround:
 
     @classmethod
     def of(
-        cls, others: Mapping[str, Stage], alike: Mapping[str, float | None] | None, judged: Mapping[str, float]
+        cls,
+        others: Mapping[str, Stage],
+        alike: Mapping[str, float | None] | None,
+        judged: Mapping[str, float],
+        closed_seats: int = 0,
     ) -> Self:
         """Sum up a pool.
 
@@ -75,10 +79,12 @@ class PoolAround:
             Correlations with them, none where they do not vary; None: its own returns do not vary.
         judged
             Correlations with those who failed their look lately.
+        closed_seats
+            Seats that nobody may take; they count as taken.
         """
         numbers: dict[Kind, float] = {"in_shadow": sum(stage == "shadow" for stage in others.values())}
         seated = [other for other, stage in others.items() if stage in SEATED]
-        numbers["seated"] = len(seated)
+        numbers["seated"] = len(seated) + closed_seats
         if alike is None:
             return cls(numbers, None, None)
         near = {other: value for other, value in alike.items() if value is not None}
@@ -104,6 +110,7 @@ def neighbours(
     returns: Mapping[str, NDArray[np.float64]],
     *,
     judged: Collection[str] = (),
+    closed_seats: int = 0,
 ) -> PoolAround:
     """Compare a strategy with the pool.
 
@@ -117,6 +124,8 @@ def neighbours(
         Net daily returns of all of them and of those in `judged`, float64 (days,), all on the same days.
     judged
         Strategies that failed their look lately.
+    closed_seats
+        As in `PoolAround.of`.
 
     Raises
     ------
@@ -131,10 +140,13 @@ def neighbours(
         return _correlation(own, returns[other]) if _varies(own) and _varies(returns[other]) else None
 
     if not _varies(own):
-        return PoolAround.of(others, None, {})
+        return PoolAround.of(others, None, {}, closed_seats)
     found = ((other, alike(other)) for other in judged)
     return PoolAround.of(
-        others, {other: alike(other) for other in others}, {other: value for other, value in found if value is not None}
+        others,
+        {other: alike(other) for other in others},
+        {other: value for other, value in found if value is not None},
+        closed_seats,
     )
 
 

@@ -241,6 +241,16 @@ class DecisionAnswerTable(
     outcome = Column(pl.String(), "what was done about it")
 
 
+class DecisionActionTable(Table, dataset="decision_actions", partitions=BY_INTERVAL, written_by="deployment_decisions"):
+    """What was done about a decision, on the day on which it was done. Rows are never changed."""
+
+    id = Column(pl.String(), "the decision", key=True)
+    by = Column(pl.String(), "who did it: the engine, a night's marks, a cycle's deployment, a person", key=True)
+    type = Column(pl.String(), "as in `deployment_decisions`")
+    decided = Column(pl.Date(), "day of the decision")
+    what = Column(pl.String(), "done, in words")
+
+
 TABLES: Final[tuple[type[Table], ...]] = (
     DocumentTable,
     AccountTable,
@@ -251,4 +261,5 @@ TABLES: Final[tuple[type[Table], ...]] = (
     PostmortemTable,
     DeploymentDecisionTable,
     DecisionAnswerTable,
+    DecisionActionTable,
 )

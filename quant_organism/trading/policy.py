@@ -45,6 +45,8 @@ class Policy(BaseModel):
         Least confidence of an entry; a strategy's own minimum counts where it is higher.
     allowed_strategies, blocked_strategies, allowed_symbols, blocked_symbols
         Who may enter and where; without a list of allowed ones all may that are not blocked.
+    blocked_sessions
+        Profiles whose sessions may not enter.
     valid_from, valid_until
         Moments with their time zone; outside of them nothing is entered.
     max_orders_per_minute
@@ -72,6 +74,7 @@ class Policy(BaseModel):
     blocked_strategies: Names = ()
     allowed_symbols: Names | None = None
     blocked_symbols: Names = ()
+    blocked_sessions: tuple[Literal["scalping", "intraday", "swing"], ...] = ()
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | None = None
     max_orders_per_minute: int = Field(60, ge=0, le=6_000)

@@ -25,9 +25,12 @@ class PolicyStep:
     current
         Returns it at each close; where there is none, the free one of replay and paper trading is in force, and where
         real orders are sent, none may enter.
+    session
+        Profile of the session; empty: none that a policy could block.
     """
 
     current: Callable[[], PolicyVersion | None]
+    session: str = ""
 
     @property
     def name(self) -> str:
@@ -40,7 +43,7 @@ class PolicyStep:
         is_simulated = standing.mode in ("replay", "paper")
         policy = version.policy if version is not None else Policy() if is_simulated else _NOTHING
         left = _capped(standing, replace(left, risk_mode=policy.risk_mode), policy)
-        left = _barred(standing, left, policy)
+        left = _barred(standing, left, policy, self.session)
         left = _judged(standing, left, policy)
         return _netted(standing, left, policy)
 
@@ -66,7 +69,7 @@ def _capped(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
     return replace(left, shares=shares, restraint=held_back, verdicts=(*left.verdicts, *verdicts))
 
 
-def _barred(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowance:
+def _barred(standing: CloseStanding, left: Allowance, policy: Policy, session: str) -> Allowance:
     reason = ""
     if standing.mode not in policy.allowed_venues:
         reason = f"{standing.mode} is not among its venues"
@@ -74,6 +77,8 @@ def _barred(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
         reason = "it is not valid at this close"
     elif "ioc" not in policy.order_types:
         reason = "it allows no kind of order that enters"
+    elif session in policy.blocked_sessions:
+        reason = f"{session} sessions may not enter"
     verdicts, barred = [], set(left.barred)
     if reason:
         verdicts.append(_verdict(standing, standing.account.account, reason))

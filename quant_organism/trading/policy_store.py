@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 from pydantic import ValidationError
@@ -13,9 +13,6 @@ from pydantic import ValidationError
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.resilience import alone_in, write_file
 from quant_organism.trading.policy import Policy, PolicyVersion, changes_between
-
-if TYPE_CHECKING:
-    from quant_organism.deployment.decisions import DeploymentDecision
 
 _REMEDY: Final = "restore the file from a copy; until then nothing is entered"
 
@@ -116,31 +113,3 @@ class FilePolicyStore:
         if self._file(version.number) != file:
             raise IntegrityError(f"it says that it is version {version.number}", where=str(file), remedy=_REMEDY)
         return version
-
-
-def take_stricter_mode(
-    store: FilePolicyStore, policy: PolicyVersion, decisions: Sequence[DeploymentDecision], *, at_ms: int
-) -> PolicyVersion:
-    """Put the newest decided risk mode in force where nobody has to be asked; return the policy that then holds.
-
-    Parameters
-    ----------
-    store, policy
-        The policies, and the one that the decisions were taken under.
-    decisions
-        Those of other kinds, and those that wait for a person, change nothing.
-    at_ms
-        Wall clock.
-
-    Raises
-    ------
-    InputError, BusyError, StorageError
-        As `FilePolicyStore.put`.
-    """
-    own = [each for each in decisions if each.type == "risk_adjustment" and not each.needs_person]
-    if not own or own[-1].value == policy.policy.risk_mode:
-        return policy
-    decided = own[-1]
-    stricter = Policy.model_validate({**policy.policy.model_dump(), "risk_mode": decided.value})
-    reason = f"decision {decided.id}: {decided.rule}"
-    return store.put(stricter, author="decision engine", reason=reason, at_ms=at_ms, after=policy.number)

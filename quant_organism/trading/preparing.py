@@ -134,7 +134,7 @@ def prepare_replay(
     def pipeline() -> Pipeline:
         promises = DocumentPromises(named.__getitem__, lambda: panel.window(0, start), costs)
         guard = RiskGuard(bar_readings(lambda close_ms: _finite(mood[close_ms])))
-        return Pipeline([PolicyStep(lambda: policy), guard, PortfolioStep(promises)])
+        return Pipeline([PolicyStep(lambda: policy, profile.name), guard, PortfolioStep(promises)])
 
     spec = SessionSpec(
         mode="replay",
@@ -250,7 +250,7 @@ def prepare_live(
         policy_version="" if policy is None else str(policy.number),
         pipeline=lambda: Pipeline(
             [
-                PolicyStep(policies.current),
+                PolicyStep(policies.current, profile.name),
                 RiskGuard(readings if account is None else account.readings(interval, index_at)),
                 PortfolioStep(promises),
                 Governor(lambda: flag_raised(kill_file(data_dir))),

@@ -30,8 +30,6 @@ from quant_organism.deployment.lifecycle import RULES
 from quant_organism.deployment.marks import Known
 from quant_organism.deployment.tables import DecisionAnswerTable, DeploymentDecisionTable, MoveTable
 from quant_organism.market import Interval, Lake
-from quant_organism.trading.policy import Policy
-from quant_organism.trading.policy_store import FilePolicyStore, take_stricter_mode
 
 DAY = date(2024, 5, 6)
 HOUR = Interval.parse("1h")
@@ -95,16 +93,6 @@ def test_what_loosens_is_for_a_person_and_what_tightens_is_not() -> None:
     assert (up.value, up.needs_person, up.otherwise) == ("normal", True, "defensive")
     assert up.valid_until == DAY + timedelta(days=7)
     assert not decide("risk_adjustment", ACCOUNT, fine, DAY, in_force="normal").needs_person
-
-
-def test_a_stricter_mode_is_put_in_force_and_a_looser_one_is_not(tmp_path: Path) -> None:
-    store = FilePolicyStore(tmp_path)
-    first = store.put(Policy(max_gross=1.0), author="me", reason="", at_ms=0)
-    strict = decide("risk_adjustment", ACCOUNT, {"drawdown": Figure(0.08)}, DAY, in_force="normal")
-    second = take_stricter_mode(store, first, [strict], at_ms=1)
-    assert (second.policy.risk_mode, second.policy.max_gross) == ("defensive", 1.0)
-    loose = decide("risk_adjustment", ACCOUNT, {"drawdown": Figure(0.0)}, DAY, in_force="defensive")
-    assert take_stricter_mode(store, second, [loose], at_ms=2) == second == store.current()
 
 
 def test_a_person_is_asked_for_a_way_that_lacks_nothing_else() -> None:

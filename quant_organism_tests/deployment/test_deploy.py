@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quant_organism.deployment.booking import append_rows, read_rows
+from quant_organism.deployment.decisions import DeploymentDecision, Figure, book_decisions, decide
 from quant_organism.deployment.deploy import Earned, dead_lately, deploy, judged_lately, pool_at
+from quant_organism.deployment.effects import ACCOUNT, closed_seats
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.selection import nearest_of
+from quant_organism.deployment.tables import DecisionActionTable, DecisionAnswerTable
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution import Candidate, CandidateTable
 from quant_organism.evolution.records import candidates_frame
-from quant_organism.market import Lake
+from quant_organism.market import Interval, Lake
 from quant_organism.market.tables import CycleIndexTable
 from quant_organism.validation import VerdictTable
 from quant_organism_tests.deployment.documents import (
@@ -287,3 +291,49 @@ def test_who_failed_its_look_is_remembered_for_ninety_days_and_near_copies_of_it
     for days, ids in ((0, set()), (1, {failed.id}), (90, {failed.id}), (91, set())):
         lately = judged_lately(lake, "world-demo-0a1b2c", "1h", day + timedelta(days=days))
         assert set(lately) == ids
+
+
+def pool_decision(day: date, **figures: float) -> DeploymentDecision:
+    return decide("pool_size", ACCOUNT, {name: Figure(value) for name, value in figures.items()}, day)
+
+
+def test_the_decided_size_of_the_pool_keeps_the_next_cycle_from_seating_more(repository, tmp_path):
+    lake, hour, today = Lake(tmp_path / "lake"), Interval.parse("1h"), date(2025, 5, 30)
+    small = pool_decision(today - timedelta(days=1), seats=10.0, profile=5.0, capital=2.9, candidates=9.0)
+    book_decisions(lake, [small], small.day, market="made", interval=hour)
+    found = survivors(FIRST, range(4))
+    closed = closed_seats(lake, today, market="made", interval=hour, by="deployment of cycle a")
+    result = run(repository, FIRST, found, proven={config.id for config in found}, closed_seats=closed)
+    assert [config.stage for config in result.documents] == ["paper", "paper", "shadow", "shadow"]
+    seated = {record.kind: record for record in result.documents[1].history[-1].records}["seated"]
+    assert (seated.value, seated.bound) == (1 + closed, 10)  # one sits, eight seats are closed
+    done = read_rows(lake, DecisionActionTable, market="made", interval="1h")
+    assert done.select("id", "by", "type", "decided", "what").rows() == [
+        (small.id, "deployment of cycle a", "pool_size", small.day, "2 seats at most")
+    ]
+    assert closed_seats(lake, today, market="made", interval=hour, by="deployment of cycle a") == 8
+    assert read_rows(lake, DecisionActionTable, market="made", interval="1h").height == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "answer", "figures", "seats"),
+    [
+        (1, "", {"seats": 10.0, "profile": 3.0}, 3),
+        (3, "", {"seats": 10.0, "profile": 3.0}, 3),
+        (4, "", {"seats": 10.0, "profile": 3.0}, 10),  # stale
+        (0, "", {"seats": 10.0, "profile": 3.0}, 10),  # not known yet
+        (1, "reject", {"seats": 10.0, "profile": 3.0}, 10),
+        (1, "", {"seats": 10.0, "profile": 3.0, "diversity": 1.0, "candidates": 2.0}, 2),  # a newcomer adds itself
+        (1, "", {"seats": 10.0, "profile": 3.0, "diversity": 3.0}, 3),
+        (1, "", {"seats": 10.0, "candidates": 0.0}, 1),
+    ],
+)
+def test_a_decision_on_the_pools_size_acts_while_it_is_new(tmp_path, age, answer, figures, seats):
+    lake, hour, today = Lake(tmp_path / "lake"), Interval.parse("1h"), date(2025, 5, 30)
+    decision = pool_decision(today - timedelta(days=age), **figures)
+    book_decisions(lake, [decision], decision.day, market="made", interval=hour)
+    if answer:
+        given = {"id": decision.id, "answer": answer, "reason": "", "at": "", "outcome": ""}
+        append_rows(lake, DecisionAnswerTable, [given], decision.day, market="made", interval="1h")
+    assert closed_seats(lake, today, market="made", interval=hour, by="me") == 10 - seats
+    assert read_rows(lake, DecisionActionTable, market="made", interval="1h").height == (seats != 10)

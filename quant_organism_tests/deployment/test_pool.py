@@ -130,3 +130,10 @@ def test_the_simulated_years_are_a_function_of_their_seed():
     market = Market.drawn(3, 2.5)
     assert lived(market, 3) == lived(Market.drawn(3, 2.5), 3)
     assert lived(market, 3).money is not None
+
+
+def test_closed_seats_are_not_taken():
+    seated = [life(f"seat {n}", "paper", since=30) for n in range(3)]
+    lives = pool(life("a", wealth=13), life("b", wealth=14), *seated)
+    assert [move.id for move in night(lives, strangers, 30, closed_seats=6)[1]] == ["b"]
+    assert night(lives, strangers, 30, closed_seats=7)[1] == []

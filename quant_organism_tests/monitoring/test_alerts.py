@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ NOW = 1_767_225_600_000
 MINUTE, HOUR = 60_000, 3_600_000
 NOTICE = Notice(NOW, "raised", "disk", "warning", "Disk failed", "0.4 GB free", "free some space")
 DISK = Alert("disk", "warning", "Disk failed", "0.4 GB free", "free some space")
+ASKED = {
+    "id": "ab12",
+    "type": "risk_adjustment",
+    "subject": "account",
+    "value": "normal",
+    "valid_until": date(2026, 1, 8),
+    "otherwise": "defensive",
+}
 TIMES = AlertTimes(repeat_s=6 * 3_600, escalate_s=3_600, heartbeat_s=24 * 3_600)
 
 
@@ -62,6 +71,7 @@ def raised(health: SystemHealth, **also: Any) -> dict[str, str]:
         (measured(ledger="unknown"), {}, {"health": "critical", "ledger": "critical"}),
         (measured(), {"breakers": ["daily_loss"]}, {"breaker daily_loss": "warning"}),
         (measured(), {"is_killed": True}, {"kill": "critical"}),
+        (measured(), {"waiting": [ASKED]}, {"decision ab12": "warning"}),
         (measured(schedule="failed"), {}, {"schedule": "warning"}),
         (measured(quality="failed"), {}, {"quality": "warning"}),
         (measured(strategies="degraded"), {}, {"decay": "warning"}),
@@ -72,6 +82,12 @@ def test_each_trigger_raises_its_own_alert(
     health: SystemHealth, also: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert raised(health, **also) == expected
+
+
+def test_an_alert_says_what_waits_and_how_to_answer() -> None:
+    (alert,) = alerts_of(measured(), max_drawdown=0.1, waiting=[ASKED])
+    assert alert.text == "risk adjustment of account: normal? Until 2026-01-08, else defensive."
+    assert alert.remedy == "quant-organism decisions approve ab12 --reason ..., or reject"
 
 
 def test_every_component_that_fails_is_heard_of() -> None:

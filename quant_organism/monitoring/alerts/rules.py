@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from quant_organism.monitoring.system_health import TRADER, SystemHealth
 
@@ -33,7 +33,12 @@ class Alert:
 
 
 def alerts_of(
-    health: SystemHealth, *, max_drawdown: float, breakers: Sequence[str] = (), is_killed: bool = False
+    health: SystemHealth,
+    *,
+    max_drawdown: float,
+    breakers: Sequence[str] = (),
+    is_killed: bool = False,
+    waiting: Sequence[Mapping[str, Any]] = (),
 ) -> list[Alert]:
     """Return what is alarming, each cause once.
 
@@ -47,8 +52,17 @@ def alerts_of(
         Names of the trader's breakers that are open.
     is_killed
         Whether the kill switch was pulled.
+    waiting
+        Decisions that wait for a person's word, as `stored_decisions` returns them.
     """
-    return list(_alerts(health, max_drawdown, breakers, is_killed))
+    return [*_alerts(health, max_drawdown, breakers, is_killed), *map(_approval, waiting)]
+
+
+def _approval(decision: Mapping[str, Any]) -> Alert:
+    about, id = f"{decision['type'].replace('_', ' ')} of {decision['subject']}", decision["id"]
+    text = f"{about}: {decision['value']}? Until {decision['valid_until']}, else {decision['otherwise']}."
+    remedy = f"quant-organism decisions approve {id} --reason ..., or reject"
+    return Alert(f"decision {id}", "warning", "An approval is waiting", text, remedy)
 
 
 def _alerts(health: SystemHealth, max_drawdown: float, breakers: Sequence[str], is_killed: bool) -> Iterator[Alert]:

@@ -29,13 +29,11 @@ from quant_organism.orchestration.resources import (
 )
 from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.trading import trader_days
-from quant_organism.trading.policy_store import FilePolicyStore, policy_folder, take_stricter_mode
+from quant_organism.trading.decided import carry_out
+from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism.validation import read_reviewed
 
 _SHOWN: Final = ("annual_return", "max_drawdown", "sharpe", "sharpe_sleeves", "tracking_error", "orders_per_day")
-
-_PRESENT: Final = timedelta(days=2)
-"""Age of a day up to which its decisions are about now: those of a backfill change no policy."""
 
 
 @dg.multi_asset(
@@ -142,7 +140,8 @@ def deployment_decisions(
 ) -> dg.MaterializeResult[None]:
     """What was decided after each new day, by rules in one file, and what a person is asked.
 
-    Moves are those of the table of moves. A stricter risk mode is put in force at once; a looser one is asked for.
+    Moves are those of the table of moves. What acts is carried out at once: a stricter risk mode, sessions that may not
+    enter, an emergency stop.
     """
     day, opened = date.fromisoformat(context.partition_key), lake.open()
     policies = FilePolicyStore(policy_folder(lake.data_dir))
@@ -163,15 +162,14 @@ def deployment_decisions(
         trader=trader_days(opened, market=market.id, interval=market.bars.name),
         in_force={} if policy is None else {"risk_adjustment": policy.policy.risk_mode},
     )
-    now = datetime.now(UTC)
-    if policy is not None and now.date() - day <= _PRESENT:
-        take_stricter_mode(policies, policy, booked, at_ms=int(now.timestamp() * 1000))
+    done = carry_out(lake.data_dir, market=market.id, interval=market.bars, now=datetime.now(UTC))
     rows = [(each.type, each.subject, each.value, each.rule, each.urgency, each.needs_person) for each in booked]
     names = ["type", "subject", "value", "rule", "urgency", "needs_person"]
     shown = pl.DataFrame(rows, schema=names, orient="row")
     return dg.MaterializeResult(
         metadata={
             "decisions": len(booked),
+            "carried out": "; ".join(f"{each.type} {each.id}: {each.what}" for each in done) or "nothing",
             "asked of a person": int(shown["needs_person"].sum() or 0),
             "all": table(shown),
         }
