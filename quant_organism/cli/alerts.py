@@ -80,10 +80,11 @@ def list_alerts(context: typer.Context, as_json: options.Json = False) -> None:
             f"{datetime.fromtimestamp(one.since_ms / 1e3, UTC):%Y-%m-%d %H:%M}",
             one.text,
             one.remedy,
+            one.run,
         )
         for one in book.open.values()
     ]
-    print_table(("alert", "severity", "since, UTC", "what", "what to do"), rows)
+    print_table(("alert", "severity", "since, UTC", "what", "what to do", "run"), rows)
 
 
 @app.command("test", cls=options.with_settings("data_dir"))

@@ -1,4 +1,4 @@
-"""`quant-organism regions`: which regions of parameters earned in past runs, and whether other days agree."""
+"""`quant-organism regions`: which genes, assets and regimes of a family earned in past runs, and again later."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,7 +10,9 @@ from quant_organism.cli.output import print_json, print_table
 if TYPE_CHECKING:
     import polars as pl
 
-app = typer.Typer(help="Patterns of past runs: regions of parameters that earned.", no_args_is_help=True)
+app = typer.Typer(
+    help="Patterns of past runs: genes, assets and regimes of a family that earned.", no_args_is_help=True
+)
 
 _SHOWN: Final = ("id", "bars", "status", "region", "effect", "95 %", "q", "elsewhere", "p", "live days")
 _FIGURES: Final = (
@@ -36,7 +38,8 @@ def mine(context: typer.Context, as_json: options.Json = False) -> None:
     for interval, mining in minings.items():
         typer.echo(
             f"{interval}: {mining.looked_at:,} regions of {mining.trials:,} trials that were drawn at random; "
-            f"{mining.again:,} trials on other days could confirm them"
+            f"{mining.again:,} trials on other days could confirm them; "
+            f"{mining.measured} of {mining.panels} panels measured again by asset and regime"
         )
         if not mining.again:
             typer.echo("no runs on days of their own yet: what is found stays found")
@@ -150,8 +153,6 @@ def _rows(patterns: "pl.DataFrame") -> list[list[Any]]:
 
 
 def _region(row: dict[str, Any]) -> str:
-    import json
-
     from quant_organism.workflows.mining import Region
 
-    return str(Region.read(row["family"], json.loads(row["ranges"])))
+    return str(Region.read(row))

@@ -14,15 +14,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
+import orjson
 import polars as pl
 
 from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import QuantOrganismError
-from quant_organism.market import Interval, Lake
+from quant_organism.market import CycleIndex, Interval, Lake
 from quant_organism.market.tables import CandleQualityTable
 from quant_organism.trading import LedgerReader, LedgerReading, TraderStatus, ledger_path
 from quant_organism.trading.breakers import CLOCK_SKEW, LINES, LIQUIDATION, REJECTIONS, STALE_DATA
 from quant_organism.trading.kill import flag_raised, kill_file
+from quant_organism.workflows import WorkflowRunTable, stored_workflows
 
 Status = Literal["ok", "degraded", "failed", "unknown", "unused"]
 
@@ -55,6 +57,8 @@ class ComponentHealth:
         How old that is, seconds; none where nothing was measured.
     remedy
         What to do; empty when nothing is to be done.
+    run
+        Correlation id of the run that it is about, of a cycle or of a workflow; empty when it is about none.
     """
 
     component: str
@@ -64,6 +68,7 @@ class ComponentHealth:
     unit: str = ""
     age_s: float | None = None
     remedy: str = ""
+    run: str = ""
 
 
 def trader_health(data_dir: Path, now_ms: int) -> list[ComponentHealth]:
@@ -317,6 +322,7 @@ def quality_health(lake: Lake, market: str, interval: str, min_quality: float, n
         "fraction",
         age_of_day(days[-1], now_ms),
         "" if status == "ok" else "see which and why with: quant-organism data quality",
+        f"{market}/{days[-1]}/{CycleIndex(lake.root, market, Interval.parse(interval)).latest(days[-1])}",
     )
 
 
@@ -354,6 +360,35 @@ def search_health(lake: Lake, market: str, interval: str, due: date, now_ms: int
     remedy = "" if status == "ok" else "see what stopped it under Runs in the web UI, or: quant-organism run"
     return ComponentHealth(
         "search", status, f"the newest cycle is of {days[-1]}", behind, "days", age_of_day(days[-1], now_ms), remedy
+    )
+
+
+def workflows_health(lake: Lake, now_ms: int) -> ComponentHealth:
+    """Return whether the latest run of every workflow that runs by a schedule went through."""
+    try:
+        runs = stored_workflows(lake.root).sort(WorkflowRunTable.begun)
+    except QuantOrganismError as error:
+        return ComponentHealth("workflows", "unknown", error.what, remedy=error.remedy or "")
+    latest = runs.unique(WorkflowRunTable.name, keep="last", maintain_order=True)
+    scheduled = [
+        row for row in latest.iter_rows(named=True) if orjson.loads(row[WorkflowRunTable.spec]).get("schedule")
+    ]
+    if not scheduled:
+        return ComponentHealth("workflows", "unused", "none has run by a schedule")
+    failed = [row for row in scheduled if row[WorkflowRunTable.status] == "failed"]
+    newest = (failed or scheduled)[-1]
+    age = now_ms / _MS_PER_S - newest[WorkflowRunTable.begun].timestamp()
+    if not failed:
+        return ComponentHealth("workflows", "ok", f"{len(scheduled)} went through", 0, "failed workflows", age)
+    return ComponentHealth(
+        "workflows",
+        "failed",
+        f"failed: {', '.join(row[WorkflowRunTable.name] for row in failed)}",
+        len(failed),
+        "failed workflows",
+        age,
+        f"see why: quant-organism workflow show {newest['workflow']}",
+        newest["workflow"],
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import polars as pl
 
 from quant_organism.deployment import DEPLOYED, STAGES, StrategyConfig, StrategyRepository
@@ -252,7 +251,7 @@ def sheets_of(data_dir: Path, id: str) -> list[Path]:
 def regions_of(data_dir: Path) -> list[dict[str, Any]]:
     """Return the patterns of the latest mining by `MinedPatternTable`, and `region`, each in words."""
     rows = stored_patterns(Lake(data_dir / "lake")).to_dicts()
-    return [{**row, "region": str(Region.read(row["family"], orjson.loads(row["ranges"])))} for row in rows]
+    return [{**row, "region": str(Region.read(row))} for row in rows]
 
 
 def audits_of(data_dir: Path) -> list[tuple[Path, str]]:

@@ -38,6 +38,7 @@ WEIGHTS: Final = {
     "schedule": 2.0,
     "search": 1.0,
     "strategies": 1.0,
+    "workflows": 1.0,
     "dagster": 1.0,
     "alerts": 1.0,
 }

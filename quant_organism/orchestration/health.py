@@ -20,13 +20,14 @@ from quant_organism.monitoring.components import (
     strategies_health,
     trader_health,
     unknown_market,
+    workflows_health,
 )
 from quant_organism.monitoring.system_health import SystemHealth, last_recorded, record
 from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.home import open_instance
 from quant_organism.orchestration.jobs import NIGHTLY
 from quant_organism.orchestration.metadata import number, table
-from quant_organism.orchestration.resources import MarketResource
+from quant_organism.orchestration.resources import CYCLE_TAG, MarketResource
 from quant_organism.settings import Settings
 
 _NIGHT: Final = timedelta(hours=3, minutes=30)
@@ -61,6 +62,7 @@ def measure_health(
             lake_health(data_dir, now_ms),
             *_of_market(Lake(data_dir / "lake"), market, instance, now),
             strategies_health(data_dir, now_ms),
+            workflows_health(Lake(data_dir / "lake"), now_ms),
             _dagster(instance, now_ms / 1e3),
             alerts_health(data_dir, now_ms),
         ),
@@ -117,6 +119,7 @@ def _failed_night(instance: dg.DagsterInstance | None, now_s: float) -> Componen
         "nights missed",
         now_s - began.timestamp(),
         f"read why under Runs in the web UI, run {run.run_id[:8]}",
+        run.tags.get(CYCLE_TAG, ""),
     )
 
 

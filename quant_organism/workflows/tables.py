@@ -138,12 +138,21 @@ def _of_part(part: str, where: str, *, nullable: bool) -> dict[str, Column]:
 
 
 class MinedPatternTable(
-    Table, dataset="mined_patterns", partitions=("interval", "date"), written_by="quant-organism regions mine"
+    Table,
+    dataset="mined_patterns",
+    partitions=("interval", "date"),
+    written_by="quant-organism regions mine",
+    version=2,
 ):
-    """One region of parameters that stood out in past runs, and what other days say about it."""
+    """One region that stood out in past runs, genes, an asset or a regime of a family, and what other days say."""
 
-    id = Column(pl.String(), "eight digits of the SHA-256 of family and ranges", key=True)
+    id = Column(pl.String(), "eight digits of the SHA-256 of family, ranges, asset and regime", key=True)
     family = Column(pl.String(), "the family")
+    kind = Column(pl.String(), "`genes`, `asset` or `regime`", since=2, default="genes")
+    asset = Column(pl.String(), "the one asset; empty: all", since=2, default="")
+    regime = Column(
+        pl.String(), "factor and label of the day before, as in `market_regime`; empty: any", since=2, default=""
+    )
     ranges = Column(
         pl.String(), "ranges of its genes, both ends inside, null where open; empty: all of them", unit="JSON"
     )

@@ -75,6 +75,7 @@ def raised(health: SystemHealth, **also: Any) -> dict[str, str]:
         (measured(schedule="failed"), {}, {"schedule": "warning"}),
         (measured(quality="failed"), {}, {"quality": "warning"}),
         (measured(strategies="degraded"), {}, {"decay": "warning"}),
+        (measured(workflows="failed"), {}, {"workflows": "warning"}),
         (measured(alerts="failed", clock="degraded", disk="unused"), {}, {}),
     ],
 )
@@ -93,6 +94,25 @@ def test_an_alert_says_what_waits_and_how_to_answer() -> None:
 def test_every_component_that_fails_is_heard_of() -> None:
     for name in WEIGHTS.keys() - {"alerts"}:
         assert raised(measured(**{name: "failed"}))[name] == ("critical" if name in TRADER else "warning")
+
+
+def test_an_alert_names_the_run_that_it_is_about(tmp_path: Path) -> None:
+    """From the component to whoever is told, and to the end of it."""
+    run = "workflow_20260102_030405_0000abcd"
+    ill = [
+        replace(one, run=run) if one.component == "workflows" else one
+        for one in measured(workflows="failed").components
+    ]
+    alerts = alerts_of(SystemHealth(NOW, tuple(ill)), max_drawdown=0.1)
+    listener = Listener()
+    opened(tmp_path, listener).look(alerts, NOW, "degraded")
+    opened(tmp_path, listener).look([], NOW + MINUTE, "excellent")
+    told = [notice for notice in listener.heard if notice.key == "workflows"]
+    assert [(notice.kind, notice.run) for notice in told] == [("raised", run), ("resolved", run)]
+    assert told[0].body.splitlines()[-1] == f"Run: {run}"
+    channel = LogChannel(tmp_path / "log.jsonl")
+    channel.send(told[0])
+    assert json.loads(channel.path.read_text())["run"] == run
 
 
 def test_only_open_breakers_of_a_session_that_runs_alarm(tmp_path: Path) -> None:

@@ -225,18 +225,21 @@ def test_the_page_of_regions_shows_every_pattern_and_a_picture(tmp_path: Path) -
         **figures,
         "status": "confirmed",
     }
+    row |= {"kind": "genes", "asset": "", "regime": ""}
     one = {**row, "id": "aaaa", "family": "rsi_filter", "ranges": '{"rsi_period":[null,14.0]}'}
     unasked = {name: None for name in row if name.startswith("again_")}
     two = {**row, "id": "bbbb", "family": "<b>", "ranges": "{}", "status": "found", **unasked}
+    three = {**row, "id": "cccc", "family": "rsi_filter", "ranges": "{}", "kind": "regime", "regime": "mood: fear"}
     folder = tmp_path / "lake" / MinedPatternTable.dataset / "interval=1h" / "date=2025-01-01"
     folder.mkdir(parents=True)
-    (folder / "part.parquet").write_bytes(encode(MinedPatternTable, MinedPatternTable.frame([one, two])))
+    (folder / "part.parquet").write_bytes(encode(MinedPatternTable, MinedPatternTable.frame([one, two, three])))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     with serving_site(tmp_path, "127.0.0.1", port, DAGSTER) as site:
         text = get(f"{site}/regions").text
     assert "rsi_filter: rsi_period to 14" in text
+    assert "rsi_filter after mood: fear" in text
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
     assert 'src="data:image/png;base64,' in text

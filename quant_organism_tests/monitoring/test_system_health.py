@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
+import orjson
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from quant_organism.monitoring.system_health import LEVELS, TRADER, WEIGHTS, Sys
 from quant_organism.monitoring.trader_metrics import trader_registry
 from quant_organism.trading.breakers import LIQUIDATION, REJECTIONS
 from quant_organism.trading.kill import KillFlag, kill_file, raise_flag
+from quant_organism.workflows import WorkflowRunTable, WorkflowStore, correlation_id
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.monitoring.trading_ledger import CLOSE, FILL, HOUR, PLAN, traded
 from quant_organism_tests.trading.sessions import strategy
@@ -209,6 +212,7 @@ def test_quality_below_its_bound(tmp_path: Path, defective: int, status: Status)
     found = components.quality_health(lake, "made", "1h", 0.95, AT_ONCE)
     assert (found.status, found.value) == (status, 1 - defective / 240)
     assert found.age_s == 4 * 3_600
+    assert found.run == f"made/{DAY}/c"
     assert components.quality_health(lake, "other", "1h", 0.95, AT_ONCE).status == "unused"
 
 
@@ -218,6 +222,36 @@ def test_a_search_that_is_overdue(tmp_path: Path, behind: int, status: Status) -
     lake.write("cycles", CandleQualityTable.empty(), market="made", interval="1h", day=DAY)
     found = components.search_health(lake, "made", "1h", DAY + timedelta(days=behind), AT_ONCE)
     assert (found.status, found.value) == (status, behind)
+
+
+def run_of(lake: Lake, name: str, hour: int, status: str, schedule: str | None) -> str:
+    """Store a run of a workflow, and return its correlation id."""
+    begun = datetime(2025, 6, 1, hour, tzinfo=UTC)
+    id = correlation_id(begun, bytes(4))
+    blank = {
+        column: 0 if kind == pl.Int64 else 0.0 if kind == pl.Float64 else DAY if kind == pl.Date else "-"
+        for column, kind in WorkflowRunTable.schema.items()
+    }
+    spec = orjson.dumps({"name": name} if schedule is None else {"name": name, "schedule": schedule}).decode()
+    row = blank | {"name": name, "status": status, "begun": begun, "ended": begun, "spec": spec}
+    WorkflowStore(lake.root, lake.root / "runs", id).write(WorkflowRunTable, WorkflowRunTable.frame([row]))
+    return id
+
+
+def test_a_workflow_that_failed_by_its_schedule_is_named_until_it_goes_through(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert components.workflows_health(lake, AT_ONCE).status == "unused"
+    run_of(lake, "tried", 1, "failed", None)  # whoever started it saw it
+    assert components.workflows_health(lake, AT_ONCE).status == "unused"
+    failed = run_of(lake, "nightly", 2, "failed", "30 2 * * *")
+    found = components.workflows_health(lake, AT_ONCE)
+    assert (found.status, found.value, found.run) == ("failed", 1, failed)
+    assert failed in found.remedy
+    run_of(lake, "nightly", 3, "completed", "30 2 * * *")
+    assert (components.workflows_health(lake, AT_ONCE).status, components.workflows_health(lake, AT_ONCE).run) == (
+        "ok",
+        "",
+    )
 
 
 def test_documents_that_cannot_be_read_and_strategies_that_decay(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from quant_organism.monitoring.components import ComponentHealth
 from quant_organism.orchestration.health import due_day, health_watch, measure_health
 from quant_organism.orchestration.home import environment, open_instance
 from quant_organism.orchestration.jobs import NIGHTLY
-from quant_organism.orchestration.resources import MarketResource
+from quant_organism.orchestration.resources import CYCLE_TAG, MarketResource
 from quant_organism.settings import MarketSettings
 from quant_organism_tests.monitoring.trading_ledger import traded
 from quant_organism_tests.program import Caller
@@ -62,8 +62,9 @@ def test_a_night_that_failed_is_seen_until_one_goes_through(workshop: Workshop) 
 
     for op, expected in ((night, "failed"), (quiet_night, "ok")):
         job = dg.GraphDefinition(name=NIGHTLY, node_defs=[op]).to_job(executor_def=dg.in_process_executor)
-        job.execute_in_process(instance=workshop.instance, raise_on_error=False)
-        assert measured(workshop)["schedule"].status == expected
+        job.execute_in_process(instance=workshop.instance, raise_on_error=False, tags={CYCLE_TAG: "made/day/cycle"})
+        found = measured(workshop)["schedule"]
+        assert (found.status, found.run) == (expected, "made/day/cycle" if expected == "failed" else "")
     assert measured(workshop)["schedule"].found == f"candles to {LAST}"
 
 

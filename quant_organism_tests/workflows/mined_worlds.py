@@ -3,16 +3,22 @@
 Each market is searched in consecutive stretches of days by searches of their own, as cycles months apart would do.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from quant_organism.backtest import Costs
-from quant_organism.cycle import Compute, Cycle, CyclePlan, SplitPanel
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, PanelTables, SplitPanel
 from quant_organism.cycle.stages import search
 from quant_organism.evolution import EvolutionSpec
 from quant_organism.evolution.tables import PopulationTable
-from quant_organism.market import Lake, Panel, day_of
+from quant_organism.market import Interval, Lake, PanelTable
+from quant_organism.market.ingest import ingest
+from quant_organism.market.regimes import MODULES, DailyMarket, regime_frame, store_regimes
 from quant_organism.market.world.generator import generate
+from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import Asset, Plant, WorldSpec
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.significance_records import pretest_frame
@@ -36,25 +42,45 @@ def world(*plants: Plant, searches: int = SEARCHES, days: int = DAYS) -> WorldSp
     )
 
 
+def in_regime(spec: WorldSpec, seed: int, factor: str, label: str, plant: Plant) -> WorldSpec:
+    """Return a market whose edge is there on those days alone that follow a day with a label."""
+    panel = generate(spec, seed)[0].panel()
+    close = panel.close.reshape(spec.days, 24, -1)[:, -1]
+    returns = np.vstack([np.full((1, close.shape[1]), np.nan), close[1:] / close[:-1] - 1.0])
+    days = [spec.start + timedelta(days=n) for n in range(spec.days)]
+    market = DailyMarket(days, panel.symbols, returns, np.ones_like(returns), np.full(spec.days, np.nan))
+    rows = regime_frame(market, [one for one in MODULES if one.name == factor])
+    inside = {day + timedelta(days=1) for day in rows.filter(pl.col("label") == label)["date"]} & set(days)
+    first = sorted(day for day in inside if day - timedelta(days=1) not in inside)
+    after = sorted(day + timedelta(days=1) for day in inside if day + timedelta(days=1) not in inside)
+    plants = (plant.model_copy(update={"start": a, "end": b}) for a, b in zip(first, after, strict=True))
+    return spec.model_copy(update={"plants": tuple(plants)})
+
+
 def searched(spec: WorldSpec, seed: int, folder: Path, *, costs: Costs | None = None, days: int = DAYS) -> Lake:
-    """Search a market stretch by stretch, and return the lake that holds the records."""
-    lake, panel = Lake(folder / "lake"), generate(spec, seed)[0].panel()
-    for first in range(0, spec.days, days):
-        _search(lake, panel.window(first * 24, (first + days) * 24), costs or Costs(), seed=1_000 * seed + first)
+    """Search a market stretch by stretch, and return the lake that holds candles, regimes and the records."""
+    lake, source, interval = Lake(folder / "lake"), WorldSource(spec, seed), Interval.parse("1h")
+    ingest(source, lake, interval, spec.start, spec.end)
+    store_regimes(lake, source.market, interval, spec.end)
+    for last in range(days, spec.days + 1, days):
+        day = spec.start + timedelta(days=last - 1)
+        made = Panels().make(lake, source.market, interval, day, lookback_days=days)
+        _search(lake, made, day, costs or Costs(), seed=1_000 * seed + last - days)
     return lake
 
 
-def _search(lake: Lake, panel: Panel, costs: Costs, seed: int) -> None:
+def _search(lake: Lake, made: PanelTables, day: date, costs: Costs, seed: int) -> None:
     cycle = Cycle(
         plan=CyclePlan(spec=SPEC, gates=Profile.load("light"), seed=seed, costs=costs),
         lake=lake,
-        market="mined",
-        interval=panel.interval,
-        day=day_of(int(panel.times[-1])),
-        data=SplitPanel(panel),
+        market=made.panel.market,
+        interval=made.panel.interval,
+        day=day,
+        data=SplitPanel(made.panel),
         compute=Compute(threads=1),
     )
     cycle.begin()
+    cycle.write(PanelTable, made.manifest)
     found = search(cycle, pretest_frame(NotRun("the search alone is asked for")))
     cycle.write(PopulationTable, found.tables[PopulationTable])
     cycle.search_stored(found.result)

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kstest
+from scipy.stats import kstest, ttest_1samp, ttest_ind
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 
@@ -24,19 +24,21 @@ from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
 from quant_organism.evolution.records import genome_text
 from quant_organism.evolution.sketch import return_moments, sketch
 from quant_organism.evolution.tables import CandidateTable, PopulationTable, TrialTable
-from quant_organism.market import Lake
+from quant_organism.market import CandleTable, Lake, RegimeTable
 from quant_organism.strategies import default_genome
 from quant_organism.validation.tables import VerdictTable
 from quant_organism.workflows.mining import (
     DrawnTrials,
     GeneRange,
     Region,
+    SleevePanel,
     WatchedReturns,
     count_falls,
     mine,
     mine_lake,
     read_drawn,
     read_judged,
+    read_sleeves,
     read_watched,
     stored_patterns,
 )
@@ -44,6 +46,7 @@ from quant_organism.workflows.mining.falls import JudgedCandidate
 from quant_organism.workflows.mining.live import live_figures
 from quant_organism.workflows.mining.patterns import CONFIRMED_AT, FOUND_AT, MOST_PATTERNS, parts_of
 from quant_organism.workflows.mining.regions import TrialSpace, candidate_regions
+from quant_organism.workflows.mining.sleeves import read_regimes
 from quant_organism_tests.program import Caller
 from quant_organism_tests.workflows.mined_worlds import MOMENTUM, TREND, searched, world
 from quant_organism_tests.workflows.places import lived, place_in
@@ -110,7 +113,7 @@ def test_only_what_was_drawn_before_anything_was_known_is_a_trial() -> None:
     expected = (daily["mean"] / daily["std"] * math.sqrt(365)).sort()
     np.testing.assert_allclose(trials.rows["sharpe"].sort(), expected)
     assert trials.rows["run"].n_unique() == 2
-    assert set(trials.rows["timeline"]) == {""}  # nobody recorded that the market is simulated
+    assert set(trials.rows["timeline"]) == set(trials.rows["market"])  # a simulated market has its days for itself
 
 
 def test_points_of_a_grid_are_trials_too_and_those_of_heirs_are_not(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_what_was_confirmed_grows_stale_with_time_and_by_losses() -> None:
     for paths in returns:
         paths[:12] += 0.008
     trials = made(returns, periods(24), [0, DAYS], ["a"] * 24)
-    members = [(1.0, "a", {"period": 10, "kind": "a"})]
+    members = [(1.0, "a", {"period": 10, "kind": "a"}, [])]
     day = FIRST + timedelta(days=DAYS)
     loser = WatchedReturns("x", members, {day + timedelta(days=n): -0.3 for n in range(60)})
     assert mine(trials).patterns[0].status == "confirmed"
@@ -295,6 +298,145 @@ def test_a_planted_edge_is_found_and_kept_and_luck_is_not(tmp_path: Path) -> Non
     without = mine_lake(searched(world(searches=2), 0, tmp_path))
     assert not [pattern for pattern in without["1h"].patterns if pattern.status == "confirmed"]
     assert all(pattern.again_p is None or pattern.again_p > CONFIRMED_AT for pattern in without["1h"].patterns)
+
+
+def sleeves(
+    begins: int, edge: Mapping[str, float], seed: int, *, days: int = DAYS, trials: int = 6, regimes: Any = None
+) -> SleevePanel:
+    """Return what trials of two families did on three assets that share a market; `edge`: daily means by asset."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((3, days)) * 0.005
+    paths = shared + 0.01 * rng.standard_normal((trials, 3, days))
+    paths[: trials // 2] += np.array([edge.get(name, 0.0) for name in "XYZ"])[:, None]
+    return SleevePanel(
+        "made",
+        "",
+        [f"run{begins}"] * trials,
+        ["a"] * (trials // 2) + ["b"] * (trials - trials // 2),
+        ("X", "Y", "Z"),
+        tuple(FIRST + timedelta(days=begins + n) for n in range(days)),
+        paths,
+        paths.mean(axis=1),
+        regimes or {},
+    )
+
+
+def test_an_asset_is_tested_as_a_paired_difference() -> None:
+    """One trial: Student's test of its own daily returns, and of what they are more than those on other assets."""
+    panel = sleeves(0, {}, 3, trials=2)
+    one = next(each.figures for each in panel.slices() if each.region == Region("a", asset="Y"))
+    unit = panel.sleeves[0] / panel.sleeves[0].std(axis=1, ddof=1, keepdims=True)
+    difference = unit[1] - unit[[0, 2]].mean(axis=0)
+    assert one.effect / one.effect_error == pytest.approx(ttest_1samp(difference, 0.0).statistic)
+    assert one.sharpe / one.sharpe_error == pytest.approx(ttest_1samp(panel.sleeves[0, 1], 0.0).statistic)
+    assert one.effect == pytest.approx(difference.mean() * math.sqrt(365))
+    assert (one.trials, one.clusters, one.beside, one.n_days, one.freedom) == (1, 1, 2, DAYS, DAYS - 1)
+
+
+def test_a_regime_is_tested_against_the_other_days_of_its_factor() -> None:
+    """One trial: Welch's test of its days; what is not known of a day belongs to neither side."""
+    days = [FIRST + timedelta(days=n) for n in range(DAYS)]
+    regimes = {"volatility": {"calm": frozenset(days[10:50]), "turbulent": frozenset(days[50:])}}
+    panel = sleeves(0, {}, 4, trials=2, regimes=regimes)
+    found = {each.region: each for each in panel.slices() if each.region.regime}
+    assert {region.regime for region in found} == {"volatility: calm", "volatility: turbulent"}
+    one = found[Region("a", regime="volatility: calm")]
+    calm, other = panel.returns[0, 10:50], panel.returns[0, 50:]
+    test = ttest_ind(calm / calm.std(ddof=1), other / other.std(ddof=1), equal_var=False)
+    assert one.figures.effect / one.figures.effect_error == pytest.approx(test.statistic)
+    assert (one.figures.n_days, one.figures.freedom) == (40, 39)
+    assert one.inside.tolist() == [10 <= n < 50 for n in range(DAYS)]
+    few = {"volatility": {"calm": frozenset(days[:19]), "turbulent": frozenset(days[19:])}}
+    assert not [each for each in sleeves(0, {}, 4, regimes=few).slices() if each.region.regime]
+
+
+@pytest.mark.parametrize(
+    ("later", "status"), [({"Y": 0.008}, "confirmed"), ({"X": 0.008}, "refuted")], ids=["again", "elsewhere"]
+)
+def test_an_asset_is_found_on_some_days_and_confirmed_on_others(later: Mapping[str, float], status: str) -> None:
+    rng = np.random.default_rng(9)
+    trials = made([luck(rng, 24) for _ in range(2)], periods(24), [0, DAYS], ["a"] * 12 + ["b"] * 12)
+    panels = {"panel0": sleeves(0, {"Y": 0.008}, 1), "panel1": sleeves(DAYS, later, 2)}
+    slices = {panel: list(one.slices()) for panel, one in panels.items()}
+    mining = mine(trials, (), slices)
+    best = mining.patterns[0]
+    assert (best.region, best.status) == (Region("a", asset="Y"), status)
+    alone = mine(trials)
+    assert mining.looked_at == alone.looked_at + 6  # two families on three assets: all kinds are tests together
+    assert best.q_value >= best.found.p_value * mining.looked_at
+    assert (mining.panels, mining.measured, alone.measured) == (2, 2, 0)
+
+
+def test_regimes_of_the_same_days_are_one_pattern() -> None:
+    rng = np.random.default_rng(9)
+    trials = made([luck(rng, 24) for _ in range(2)], periods(24), [0, DAYS], ["a"] * 12 + ["b"] * 12)
+    slices = {}
+    for number in range(2):
+        days = [FIRST + timedelta(days=number * DAYS + n) for n in range(DAYS)]
+        halves = {"low": frozenset(days[:60]), "high": frozenset(days[60:])}
+        near = {"low": frozenset(days[:58]), "high": frozenset(days[58:])}
+        panel = sleeves(number * DAYS, {}, number, regimes={"mood": halves, "trend": near})
+        panel.returns[:3, :60] += 0.006
+        slices[f"panel{number}"] = list(panel.slices())
+    found = [pattern for pattern in mine(trials, (), slices).patterns if pattern.region.regime]
+    assert [pattern.status for pattern in found] == ["confirmed"]
+    assert found[0].region.family == "a"
+    assert found[0].region.regime.endswith("low")
+
+
+def test_what_was_drawn_is_measured_again_as_the_ledger_has_it() -> None:
+    lake = lake_with_an_edge()
+    trials = read_drawn(lake, "1h")
+    panels = dict(read_sleeves(lake, "1h", trials))
+    assert set(panels) == set(trials.panels)
+    for panel, places in trials.panels.items():
+        measured = return_moments(panels[panel].returns)
+        sharpes = measured.mean / measured.std * math.sqrt(365)
+        known = set(np.round(trials.rows["sharpe"].gather(places), 9))
+        assert set(np.round(sharpes, 9)) <= known
+        units = trials.rows[places].with_columns(cluster=trials.clusters[places]).n_unique(["family", "cluster"])
+        assert len(sharpes) == units < len(places)
+        assert panels[panel].sleeves.shape == (units, 4, len(panels[panel].days))
+
+
+def test_a_panel_whose_days_have_changed_is_left_out(tmp_path: Path) -> None:
+    copytree(lake_with_an_edge().root, tmp_path / "lake")
+    lake = Lake(tmp_path / "lake")
+    trials = read_drawn(lake, "1h")
+    day = trials.rows["first_day"].min()
+    assert isinstance(day, date)
+    market = trials.rows[0, "market"]
+    candles = lake.table(CandleTable)
+    rows = candles.read_day(day, market=market, interval="1h")
+    candles.write(rows.with_columns(pl.col("volume") * 2), market=market, interval="1h", day=day)
+    first = next(iter(trials.panels))
+    assert set(trials.panels) - {panel for panel, _ in read_sleeves(lake, "1h", trials)} == {first}
+
+
+def test_a_day_has_the_regime_of_the_day_before(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    row = {"module": "volatility", "value": 1.0, "days": 1, "module_version": 1}
+    for number, label in enumerate(["calm", "calm", "turbulent"]):
+        frame = RegimeTable.frame([row | {"label": label}])
+        lake.table(RegimeTable).write(frame, market="made", interval="1h", day=FIRST + timedelta(days=number))
+    after = [FIRST + timedelta(days=n) for n in (1, 2, 3)]
+    expected = {"volatility": {"calm": frozenset(after[:2]), "turbulent": frozenset(after[2:])}}
+    assert read_regimes(lake, "made", "1h") == expected
+    assert read_regimes(lake, "other", "1h") == {}
+
+
+def test_days_since_count_for_an_asset_or_a_regime_only_where_they_are_of_it() -> None:
+    days = {FIRST + timedelta(days=n): float(n) for n in range(4)}
+    regimes = {"volatility": {"calm": frozenset([FIRST + timedelta(days=1), FIRST + timedelta(days=3)])}}
+    whole = WatchedReturns("x", [(1.0, "a", {}, [])], days, regimes)
+    own = WatchedReturns("y", [(0.6, "a", {}, ["Y"]), (0.4, "a", {}, ["X"])], days, regimes)
+    before = FIRST - timedelta(days=1)
+    calm = live_figures([whole], Region("a", regime="volatility: calm"), before)
+    assert (calm.strategies, calm.days) == (1, 2)
+    assert calm.sharpe == pytest.approx(2.0 * math.sqrt(365))
+    assert live_figures([whole], Region("a", regime="volatility: turbulent"), before).days == 0
+    assert live_figures([whole, own], Region("a", asset="Y"), before).strategies == 1
+    assert live_figures([whole, own], Region("a"), before).strategies == 2
 
 
 def test_commands_mine_list_and_show(
@@ -422,4 +564,5 @@ def test_a_range_holds_its_ends(one: GeneRange, held: dict[str, Any], not_held: 
     assert not one.holds(not_held)
     region = Region("a", (one,))
     assert str(region) == f"a: {text}"
-    assert Region.read("a", region.document) == region
+    row = {"family": "a", "ranges": json.dumps(region.document), "asset": "", "regime": ""}
+    assert Region.read(row) == region

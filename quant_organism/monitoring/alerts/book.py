@@ -54,6 +54,7 @@ class OpenAlert:
     remedy: str
     since_ms: int
     told_ms: int
+    run: str = ""
 
 
 class AlertBook:
@@ -119,7 +120,7 @@ class AlertBook:
         due, now = [], {alert.key: alert for alert in alerts}
         for key in [key for key in self.open if key not in now]:
             over = self.open.pop(key)
-            due.append(Notice(now_ms, "resolved", key, "info", over.title, "It is over."))
+            due.append(Notice(now_ms, "resolved", key, "info", over.title, "It is over.", run=over.run))
         for key, alert in now.items():
             before = self.open.get(key)
             one = OpenAlert(**asdict(alert), since_ms=now_ms, told_ms=now_ms)
@@ -203,7 +204,7 @@ def alerts_health(data_dir: Path, now_ms: int) -> ComponentHealth:
 
 
 def _told(one: OpenAlert, kind: Literal["raised", "again", "escalated"], now_ms: int) -> Notice:
-    return Notice(now_ms, kind, one.key, one.severity, one.title, one.text, one.remedy)
+    return Notice(now_ms, kind, one.key, one.severity, one.title, one.text, one.remedy, one.run)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Notice:
         `info`, `warning` or `critical`.
     title, text, remedy
         In words; `remedy` is empty when nothing is to be done.
+    run
+        Correlation id of the run that it is about; empty when it is about none.
     """
 
     at_ms: int
@@ -57,6 +59,7 @@ class Notice:
     title: str
     text: str
     remedy: str = ""
+    run: str = ""
 
     @property
     def headline(self) -> str:
@@ -67,9 +70,8 @@ class Notice:
     def body(self) -> str:
         """All of it."""
         at = datetime.fromtimestamp(self.at_ms / 1e3, UTC)
-        return "\n".join(
-            [f"{at:%Y-%m-%d %H:%M:%S} UTC", self.text, *([f"What to do: {self.remedy}"] if self.remedy else [])]
-        )
+        more = [f"{name}: {text}" for name, text in (("What to do", self.remedy), ("Run", self.run)) if text]
+        return "\n".join([f"{at:%Y-%m-%d %H:%M:%S} UTC", self.text, *more])
 
 
 class DeliveryError(QuantOrganismError):
@@ -258,4 +260,5 @@ def _plain(notice: Notice) -> dict[str, str]:
         "title": notice.title,
         "found": notice.text,
         "remedy": notice.remedy,
+        "run": notice.run,
     }

@@ -23,6 +23,8 @@ class Alert:
         `warning` or `critical`.
     title, text, remedy
         In words.
+    run
+        Correlation id of the run that it is about; empty when it is about none.
     """
 
     key: str
@@ -30,6 +32,7 @@ class Alert:
     title: str
     text: str
     remedy: str
+    run: str = ""
 
 
 def alerts_of(
@@ -88,4 +91,4 @@ def _alerts(health: SystemHealth, max_drawdown: float, breakers: Sequence[str], 
         if one.status in ("failed", "unknown") and one.component != "alerts":
             title = f"{one.component.capitalize()} {'failed' if one.status == 'failed' else 'is not known'}"
             severity: Literal["warning", "critical"] = "critical" if one.component in TRADER else "warning"
-            yield Alert(one.component, severity, title, one.found, one.remedy)
+            yield Alert(one.component, severity, title, one.found, one.remedy, one.run)

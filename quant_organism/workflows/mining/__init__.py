@@ -1,4 +1,4 @@
-"""Patterns of past runs: which regions of parameters earned on some days, and again on others.
+"""Patterns of past runs: which parts of a family's genes, assets and days earned, and again on other days.
 
 It reads what runs left at rest and changes nothing of it; what a search makes of a pattern is not decided here.
 """
@@ -9,6 +9,7 @@ from quant_organism.workflows.mining.falls import GateFalls, count_falls, read_j
 from quant_organism.workflows.mining.live import WatchedReturns, read_watched
 from quant_organism.workflows.mining.patterns import Mining, Pattern, mine, stored_patterns, write_patterns
 from quant_organism.workflows.mining.regions import GeneRange, Region
+from quant_organism.workflows.mining.sleeves import SleevePanel, read_sleeves
 
 __all__ = [
     "DrawnTrials",
@@ -17,6 +18,7 @@ __all__ = [
     "Mining",
     "Pattern",
     "Region",
+    "SleevePanel",
     "WatchedReturns",
     "count_falls",
     "intervals_of",
@@ -24,6 +26,7 @@ __all__ = [
     "mine_lake",
     "read_drawn",
     "read_judged",
+    "read_sleeves",
     "read_watched",
     "stored_patterns",
 ]
@@ -41,6 +44,7 @@ def mine_lake(lake: Lake) -> dict[str, Mining]:
     for interval in intervals_of(lake):
         trials = read_drawn(lake, interval)
         if len(trials):
-            result[interval] = mine(trials, read_watched(lake, interval))
+            slices = {panel: list(sleeves.slices()) for panel, sleeves in read_sleeves(lake, interval, trials)}
+            result[interval] = mine(trials, read_watched(lake, interval), slices)
             write_patterns(lake, interval, result[interval], trials.newest)
     return result

@@ -46,7 +46,7 @@ class DrawnTrials:
     rows
         One row each: `panel`, `market`, `timeline`, `run`, `family`, `first_day`, `last_day`, `n_days`, and `sharpe`,
         the annual net Sharpe ratio of daily returns. Markets of one timeline share their days; simulated ones share
-        nothing.
+        nothing. Trials of a search have its `day` and `cycle` too, under which its panel is described.
     genes
         Of each.
     sketches
@@ -114,7 +114,7 @@ def read_drawn(lake: Lake, interval: str) -> DrawnTrials:
     """
     ledger, simulated = TrialLedger(lake.root), {}
     frames, genes = [], []
-    for run, market, drawn in _runs(lake, interval):
+    for run, market, day, cycle, drawn in _runs(lake, interval):
         known = ledger.frame(_LEDGER, cycle=run).filter(pl.col("std") > 0, pl.col("sketch").is_not_null())
         width = len(drawn["key"][0]) if drawn.height else 0  # a grid's results keep no more than the first digits
         rows = known.with_columns(key=pl.col("genome_hash").str.head(width)).join(
@@ -128,6 +128,8 @@ def read_drawn(lake: Lake, interval: str) -> DrawnTrials:
                 market=pl.lit(market),
                 timeline=pl.lit(market if simulated[market] else ""),
                 run=pl.lit(run),
+                day=pl.lit(day),
+                cycle=pl.lit(cycle),
                 family="family",
                 first_day="first_day",
                 last_day="last_day",
@@ -155,6 +157,8 @@ _NONE: Final = pl.DataFrame(
         "market": pl.String(),
         "timeline": pl.String(),
         "run": pl.String(),
+        "day": pl.String(),
+        "cycle": pl.String(),
         "family": pl.String(),
         "first_day": pl.Date(),
         "last_day": pl.Date(),
@@ -165,8 +169,8 @@ _NONE: Final = pl.DataFrame(
 )
 
 
-def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """Yield the name of each run in the ledger, its market, and what it drew: `key`, `family`, `genes` as JSON."""
+def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, str, str, pl.DataFrame]]:
+    """Yield each run's name in the ledger, market, day, cycle, and what it drew: `key`, `family`, `genes` as JSON."""
     named: dict[str, str] = {}
     for row in stored_workflows(lake.root).iter_rows(named=True):
         store = WorkflowStore(lake.root, lake.root, row["workflow"])
@@ -175,7 +179,7 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
             named.setdefault(cycle, f"{row['workflow']}.{phase}")  # the first run of a search has its trials
         if row[WorkflowRunTable.interval] == interval:
             for phase, drawn in _grids(phases, store):
-                yield f"{row['workflow']}.{phase}", row[WorkflowRunTable.market], drawn
+                yield f"{row['workflow']}.{phase}", row[WorkflowRunTable.market], "", "", drawn
     for part in sorted(lake.root.glob(f"{PopulationTable.dataset}/market=*/interval={interval}/date=*/cycle=*/*")):
         market, _, day, cycle = (level.partition("=")[2] for level in part.parts[-5:-1])
         rows = read_parts(PopulationTable, [part]).filter(pl.col(PopulationTable.operator).is_in(DRAWN_BY))
@@ -185,7 +189,7 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
         ]
         texts = pl.Series(genes, dtype=pl.String())
         drawn = rows.select(key=PopulationTable.hash, family=PopulationTable.family, genes=texts)
-        yield named.get(cycle, f"{day}-{interval}-{cycle}"), market, drawn
+        yield named.get(cycle, f"{day}-{interval}-{cycle}"), market, day, cycle, drawn
 
 
 def _grids(phases: pl.DataFrame, store: WorkflowStore) -> Iterator[tuple[str, pl.DataFrame]]:

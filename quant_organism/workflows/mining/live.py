@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from quant_organism.evolution.tables import CandidateTable
 from quant_organism.market import Lake
 from quant_organism.market.stored import read_parts
 from quant_organism.workflows.mining.regions import Region
+from quant_organism.workflows.mining.sleeves import RegimeDays, read_regimes
 
 MOSTLY: Final = 0.5
 """Share of a strategy's weight inside a region from which on it belongs to it."""
@@ -31,18 +32,32 @@ class WatchedReturns:
     id
         Its identity.
     members
-        Weight, family and genes of each genome.
+        Weight, family, genes, and the assets of each genome, none where it trades all.
     days
         Standardised return of each day since, of mean 0 and deviation 1 without an edge.
+    regimes
+        Of its market.
     """
 
     id: str
-    members: Sequence[tuple[float, str, Mapping[str, Any]]]
+    members: Sequence[tuple[float, str, Mapping[str, Any], Sequence[str]]]
     days: Mapping[date, float]
+    regimes: RegimeDays = field(default_factory=dict)
 
-    def lies_in(self, region: Region) -> bool:
-        """Tell whether most of it is inside a region."""
-        return sum(weight for weight, family, genes in self.members if region.holds(family, genes)) >= MOSTLY
+    def inside(self, region: Region) -> Mapping[date, float]:
+        """Return its days inside a region; none where most of it is something else."""
+        own = [
+            weight
+            for weight, family, genes, assets in self.members
+            if region.holds(family, genes) and (not region.asset or list(assets) == [region.asset])
+        ]
+        if sum(own) < MOSTLY:
+            return {}
+        if not region.regime:
+            return self.days
+        factor, _, label = region.regime.partition(": ")
+        began = self.regimes.get(factor, {}).get(label, frozenset())
+        return {day: value for day, value in self.days.items() if day in began}
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,7 @@ def read_watched(lake: Lake, interval: str) -> list[WatchedReturns]:
         births = read_parts(BirthTable, sorted(folder.glob("date=*/*.parquet")))
         lived = lake.root / EvidenceDayTable.dataset / f"market={market}" / f"interval={interval}"
         days: dict[str, dict[date, float]] = defaultdict(dict)
+        regimes = read_regimes(lake, market, interval) if births.height else {}
         for part in sorted(lived.glob("date=*/*.parquet")):
             day = date.fromisoformat(part.parent.name.removeprefix("date="))
             rows = read_parts(EvidenceDayTable, [part]).filter(EvidenceDayTable.recorded)
@@ -89,21 +105,21 @@ def read_watched(lake: Lake, interval: str) -> list[WatchedReturns]:
             parts = sorted(of_cycle.glob(f"date=*/cycle={cycle}/*.parquet"))
             own = read_parts(CandidateTable, parts).filter(pl.col(CandidateTable.candidate) == id)
             members = [
-                (weight, family, orjson.loads(genome)["genes"])
-                for weight, family, genome in own.select(
-                    CandidateTable.weight, CandidateTable.family, CandidateTable.genome
+                (weight, family, orjson.loads(genome)["genes"], assets)
+                for weight, family, genome, assets in own.select(
+                    CandidateTable.weight, CandidateTable.family, CandidateTable.genome, CandidateTable.assets
                 ).iter_rows()
             ]
-            result.append(WatchedReturns(id, members, days[id]))
+            result.append(WatchedReturns(id, members, days[id], regimes))
     return result
 
 
 def live_figures(watched: Sequence[WatchedReturns], region: Region, after: date) -> LiveFigures:
     """Return what the strategies of a region earned after a day, their mean on each day."""
-    inside = [one for one in watched if one.lies_in(region)]
+    inside = [days for one in watched if (days := one.inside(region))]
     by_day: dict[date, list[float]] = defaultdict(list)
-    for one in inside:
-        for day, value in one.days.items():
+    for days in inside:
+        for day, value in days.items():
             if day > after:
                 by_day[day].append(value)
     if not by_day:

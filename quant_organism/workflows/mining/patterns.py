@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -21,7 +22,15 @@ from quant_organism.resilience import write_file
 from quant_organism.validation.statistics.p_values import holm
 from quant_organism.workflows.mining.drawn import DrawnTrials
 from quant_organism.workflows.mining.live import LiveFigures, WatchedReturns, live_figures
-from quant_organism.workflows.mining.regions import LookedAt, Region, RegionFigures, TrialSpace, candidate_regions
+from quant_organism.workflows.mining.regions import (
+    LookedAt,
+    PanelSlice,
+    Region,
+    RegionFigures,
+    TrialSpace,
+    candidate_regions,
+    candidate_slices,
+)
 from quant_organism.workflows.tables import MinedPatternTable
 
 FOUND_AT: Final = 0.2
@@ -77,8 +86,9 @@ class Pattern:
 
     @property
     def id(self) -> str:
-        """Eight digits of the SHA-256 of family and ranges."""
-        content = orjson.dumps([self.region.family, self.region.document], option=orjson.OPT_SORT_KEYS)
+        """Eight digits of the SHA-256 of family, ranges, asset and regime."""
+        more = [text for text in (self.region.asset, self.region.regime) if text]
+        content = orjson.dumps([self.region.family, self.region.document, *more], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(content).hexdigest()[:8]
 
     @property
@@ -108,15 +118,23 @@ class Mining:
         Regions that were tested.
     trials, again
         How many trials they were found on, and how many on other days could confirm them.
+    panels, measured
+        How many panels these are of, and how many of them were measured again by asset and regime.
     """
 
     patterns: tuple[Pattern, ...]
     looked_at: int
     trials: int
     again: int
+    panels: int
+    measured: int
 
 
-def mine(trials: DrawnTrials, watched: Sequence[WatchedReturns] = ()) -> Mining:
+def mine(
+    trials: DrawnTrials,
+    watched: Sequence[WatchedReturns] = (),
+    slices: Mapping[str, Sequence[PanelSlice]] = MappingProxyType({}),
+) -> Mining:
     """Look for regions that earned beyond luck on earlier days, and ask later ones about them.
 
     Parameters
@@ -125,6 +143,8 @@ def mine(trials: DrawnTrials, watched: Sequence[WatchedReturns] = ()) -> Mining:
         Of bars of one length.
     watched
         What strategies earned that lived on bars of this length.
+    slices
+        By panel what families did on one asset or in one regime.
 
     Notes
     -----
@@ -133,13 +153,20 @@ def mine(trials: DrawnTrials, watched: Sequence[WatchedReturns] = ()) -> Mining:
     """
     early, late = parts_of(trials)
     first, second = trials.of(early), trials.of(late)
-    looked_at = list(candidate_regions(TrialSpace(first)))
+    slices_of = [[slices[panel] for panel in part.panels if panel in slices] for part in (first, second)]
+    looked_at = [*candidate_regions(TrialSpace(first)), *candidate_slices(slices_of[0])]
+    sizes = len(looked_at), len(first), len(second), len(trials.panels), len(slices)
     if not looked_at:
-        return Mining((), 0, len(first), len(second))
+        return Mining((), *sizes)
     q_values = false_discovery_control([one.figures.p_value for one in looked_at], method="by")
     chosen = _apart(looked_at, q_values)
-    space = TrialSpace(second)
-    again = [space.figures(one.region.inside(second), one.region.beside(second)) for one, _ in chosen]
+    space, others = TrialSpace(second), {one.region: one.figures for one in candidate_slices(slices_of[1])}
+    again = [
+        space.figures(one.region.inside(second), one.region.beside(second))
+        if one.region.kind == "genes"
+        else others.get(one.region)
+        for one, _ in chosen
+    ]
     tested = {place: figures.p_value for place, figures in enumerate(again) if figures is not None}
     adjusted = holm(np.array(list(tested.values()))).tolist() if tested else []
     p_values = dict(zip(tested, adjusted, strict=True))
@@ -155,7 +182,7 @@ def mine(trials: DrawnTrials, watched: Sequence[WatchedReturns] = ()) -> Mining:
         )
         for place, (one, q_value) in enumerate(chosen)
     )
-    return Mining(patterns, len(looked_at), len(first), len(second))
+    return Mining(patterns, *sizes)
 
 
 def parts_of(trials: DrawnTrials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -213,13 +240,20 @@ def _apart(looked_at: Sequence[LookedAt], q_values: NDArray[np.float64]) -> list
         one = looked_at[place]
         if q_values[place] > FOUND_AT or len(chosen) == MOST_PATTERNS:
             break
-        if all(_shared(one.inside, other.inside) <= MOST_SHARED for other, _ in chosen):
+        if all(_shared(one, other) <= MOST_SHARED for other, _ in chosen):
             chosen.append((one, float(q_values[place])))
     return chosen
 
 
-def _shared(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float((one & other).sum() / (one | other).sum())
+def _shared(one: LookedAt, other: LookedAt) -> float:
+    """Return which share of what either is of both are: of trials, or of a family's days; 0 of unlike kinds."""
+    if one.region.kind != other.region.kind or (
+        one.region.kind != "genes" and one.region.family != other.region.family
+    ):
+        return 0.0
+    if one.inside.size != other.inside.size:  # factors that not all panels know
+        return 0.0
+    return float((one.inside & other.inside).sum() / (one.inside | other.inside).sum())
 
 
 def patterns_frame(mining: Mining) -> pl.DataFrame:
@@ -232,7 +266,10 @@ def _row(mining: Mining, pattern: Pattern) -> dict[str, Any]:
     return {
         "id": pattern.id,
         "family": pattern.region.family,
+        "kind": pattern.region.kind,
         "ranges": orjson.dumps(pattern.region.document, option=orjson.OPT_SORT_KEYS).decode(),
+        "asset": pattern.region.asset,
+        "regime": pattern.region.regime,
         "status": pattern.status,
         "looked_at": mining.looked_at,
         **{name: getattr(found, name.removeprefix("found_")) for name in MinedPatternTable.found},

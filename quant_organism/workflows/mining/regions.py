@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
@@ -30,12 +31,13 @@ BEAM: Final = 8
 """Regions of a family that are narrowed further, the best of those with as many conditions."""
 
 _LEVEL: Final = 1.959963984540054
-_DAYS_A_YEAR: Final = 365.0
+DAYS_A_YEAR: Final = 365.0
 _FREEDOM: Final = SKETCH_BYTES - 1
 _SHARES: Final = (0.0, 1 / 3, 0.5, 2 / 3, 1.0)
 _RANGES: Final = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 4))
 
 Mask = NDArray[np.bool_]
+RegionKind = Literal["genes", "asset", "regime"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,29 @@ class GeneRange:
 
 @dataclass(frozen=True)
 class Region:
-    """A family, and ranges of its genes; without any it is the whole family, beside all others."""
+    """Part of what a family does: with some genes, on one asset, or on the days of one regime.
+
+    Parameters
+    ----------
+    family
+        Its name; alone it is the whole family, beside all others.
+    ranges
+        Of its genes.
+    asset
+        A symbol; empty: all.
+    regime
+        Factor and label of the day before, such as `volatility: calm`; empty: any.
+    """
 
     family: str
     ranges: tuple[GeneRange, ...] = ()
+    asset: str = ""
+    regime: str = ""
+
+    @property
+    def kind(self) -> RegionKind:
+        """What it is a part by."""
+        return "asset" if self.asset else "regime" if self.regime else "genes"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -95,16 +116,16 @@ class Region:
         return {one.gene: one.document for one in self.ranges}
 
     @classmethod
-    def read(cls, family: str, document: Mapping[str, Any]) -> Region:
-        """Return the region that `document` was made of."""
+    def read(cls, row: Mapping[str, Any]) -> Region:
+        """Return the region of a row by `MinedPatternTable`."""
         ranges = [
             GeneRange(gene, *value) if isinstance(value, list) else GeneRange(gene, value=value)
-            for gene, value in document.items()
+            for gene, value in orjson.loads(row["ranges"]).items()
         ]
-        return cls(family, tuple(ranges))
+        return cls(row["family"], tuple(ranges), row["asset"], row["regime"])
 
     def holds(self, family: str, genes: Mapping[str, Any]) -> bool:
-        """Tell whether a genome lies in it."""
+        """Tell whether a genome lies in it, on whatever asset and day."""
         return family == self.family and all(one.holds(genes) for one in self.ranges)
 
     def inside(self, trials: DrawnTrials) -> Mask:
@@ -120,7 +141,58 @@ class Region:
 
     def __str__(self) -> str:
         """Write it as people do."""
-        return f"{self.family}: {', '.join(map(str, self.ranges))}" if self.ranges else self.family
+        words = f"{self.family}: {', '.join(map(str, self.ranges))}" if self.ranges else self.family
+        return words + (f" on {self.asset}" if self.asset else "") + (f" after {self.regime}" if self.regime else "")
+
+
+@dataclass(frozen=True)
+class PanelFigures:
+    """What the trials of a region did on one panel, beside others of its days; Sharpe ratios are annual and net.
+
+    Attributes
+    ----------
+    market, timeline, first_day, last_day
+        Of the panel.
+    n_days
+        Days that count.
+    runs
+        That the trials inside are of.
+    trials, clusters, earned
+        How many lie inside, and clusters of them that earned.
+    beside
+        Clusters that they are compared with.
+    sharpe, effect
+        Mean over clusters inside, and that less the same of those beside.
+    sharpe_error, effect_error
+        Their standard errors.
+    freedom
+        Degrees of freedom that these errors are estimated with.
+    """
+
+    market: str
+    timeline: str
+    first_day: date
+    last_day: date
+    n_days: int
+    runs: frozenset[str]
+    trials: int
+    clusters: int
+    earned: int
+    beside: int
+    sharpe: float
+    effect: float
+    sharpe_error: float
+    effect_error: float
+    freedom: int
+
+
+@dataclass(frozen=True, eq=False)
+class PanelSlice:
+    """A family on one asset or in one regime of a panel: which assets (N,) or days (D,) these are, and figures."""
+
+    region: Region
+    inside: Mask
+    figures: PanelFigures
 
 
 @dataclass(frozen=True)
@@ -169,56 +241,53 @@ class TrialSpace:
 
     trials: DrawnTrials
     _panels: list[_PanelDays] = field(init=False, repr=False)
+    _sharpe: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows, panels = self.trials.rows, []
         for places in self.trials.panels.values():
             row = rows.row(int(places[0]), named=True)
-            panels.append(_PanelDays(places, row["timeline"], row["first_day"], row["last_day"], row["n_days"]))
+            days = row["first_day"], row["last_day"], row["n_days"]
+            panels.append(_PanelDays(places, row["market"], row["timeline"], *days))
         object.__setattr__(self, "_panels", panels)
+        object.__setattr__(self, "_sharpe", rows["sharpe"].to_numpy())
 
     def figures(self, inside: Mask, beside: Mask) -> RegionFigures | None:
         """Measure trials against others, both bool (n,); None where there are too few clusters of either."""
-        clusters, rows = self.trials.clusters, self.trials.rows
-        sharpe = rows["sharpe"].to_numpy()
         shared = [p for p in self._panels if inside[p.places].any() and beside[p.places].any()]
-        ours = np.concatenate([p.places[inside[p.places]] for p in shared]) if shared else np.empty(0, dtype=np.int64)
-        others = np.concatenate([p.places[beside[p.places]] for p in shared]) if shared else ours
-        if min(len(np.unique(clusters[ours])), len(np.unique(clusters[others]))) < LEAST_CLUSTERS:
-            return None
-        means, effects, of_mean, of_effect = np.empty((4, len(shared)))
-        for number, panel in enumerate(shared):
-            a, b = (_weights(panel.places, mask, clusters) for mask in (inside, beside))
-            paths = self.trials.directions[panel.places]
-            means[number], effects[number] = a @ sharpe[panel.places], (a - b) @ sharpe[panel.places]
-            of_mean[number], of_effect[number] = np.linalg.norm(a @ paths), np.linalg.norm((a - b) @ paths)
-        days = np.array([panel.n_days for panel in shared], dtype=np.float64)
-        weights = days / days.sum()
-        scale = np.sqrt(_DAYS_A_YEAR / days)
-        together = _together(shared)
-        mean, effect = float(weights @ means), float(weights @ effects)
-        mean_error, effect_error = (_error(weights * scale * size, together) for size in (of_mean, of_effect))
-        in_clusters = [float(sharpe[ours[clusters[ours] == number]].mean()) for number in np.unique(clusters[ours])]
-        mine = rows[ours]
-        return RegionFigures(
-            trials=len(ours),
-            clusters=len(in_clusters),
-            runs=mine["run"].n_unique(),
-            markets=mine["market"].n_unique(),
-            sharpe=mean,
-            effect=effect,
-            low=effect - _LEVEL * effect_error,
-            high=effect + _LEVEL * effect_error,
-            confidence=sum(value > 0 for value in in_clusters) / len(in_clusters),
-            p_value=max(_p_value(mean, mean_error), _p_value(effect, effect_error)),
-            first_day=min(panel.first_day for panel in shared),
-            last_day=max(panel.last_day for panel in shared),
+        return join_panels([self._on_panel(panel, inside, beside) for panel in shared])
+
+    def _on_panel(self, panel: _PanelDays, inside: Mask, beside: Mask) -> PanelFigures:
+        clusters, rows = self.trials.clusters, self.trials.rows
+        sharpe, paths = self._sharpe[panel.places], self.trials.directions[panel.places]
+        a, b = (_weights(panel.places, mask, clusters) for mask in (inside, beside))
+        own = inside[panel.places]
+        numbers, place = np.unique(clusters[panel.places][own], return_inverse=True)
+        means = np.bincount(place, sharpe[own]) / np.bincount(place)
+        scale = math.sqrt(DAYS_A_YEAR / panel.n_days)
+        return PanelFigures(
+            market=panel.market,
+            timeline=panel.timeline,
+            first_day=panel.first_day,
+            last_day=panel.last_day,
+            n_days=panel.n_days,
+            runs=frozenset(rows["run"].gather(panel.places[own])),
+            trials=int(own.sum()),
+            clusters=len(numbers),
+            earned=int((means > 0).sum()),
+            beside=len(np.unique(clusters[panel.places][beside[panel.places]])),
+            sharpe=float(a @ sharpe),
+            effect=float((a - b) @ sharpe),
+            sharpe_error=scale * float(np.linalg.norm(a @ paths)),
+            effect_error=scale * float(np.linalg.norm((a - b) @ paths)),
+            freedom=_FREEDOM,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _PanelDays:
     places: NDArray[np.int64]
+    market: str
     timeline: str
     first_day: date
     last_day: date
@@ -227,7 +296,7 @@ class _PanelDays:
 
 @dataclass(frozen=True, eq=False)
 class LookedAt:
-    """A region, which trials lie in it, and what they did."""
+    """A region, what it did, and which part of the whole it is: of the trials, of the assets, or of the days."""
 
     region: Region
     inside: Mask
@@ -269,6 +338,18 @@ def candidate_regions(space: TrialSpace) -> Iterator[LookedAt]:
             grown = [(each.region, each.inside) for each in best]
 
 
+def candidate_slices(panels: Sequence[Sequence[PanelSlice]]) -> Iterator[LookedAt]:
+    """Yield every family on one asset and in one regime, over the panels that know of it; all of them are tests."""
+    by_region: dict[Region, list[PanelSlice]] = {}
+    for slices in panels:
+        for one in slices:
+            by_region.setdefault(one.region, []).append(one)
+    for region, own in by_region.items():
+        figures = join_panels([one.figures for one in own])
+        if figures is not None:
+            yield LookedAt(region, np.concatenate([one.inside for one in own]), figures)
+
+
 def _held(one: GeneRange, trials: DrawnTrials, own: Mask) -> Mask:
     held = np.zeros(len(trials), dtype=np.bool_)
     places = np.flatnonzero(own)
@@ -302,7 +383,38 @@ def _weights(places: NDArray[np.int64], chosen: Mask, clusters: NDArray[np.int64
     return weights
 
 
-def _together(panels: Sequence[_PanelDays]) -> Floats:
+def join_panels(panels: Sequence[PanelFigures]) -> RegionFigures | None:
+    """Return what a region did on several panels; None where there are too few clusters inside or beside.
+
+    A panel weighs as many days as it has. Panels that share days are taken to be as lucky together as they can be.
+    """
+    clusters = sum(panel.clusters for panel in panels)
+    if min(clusters, sum(panel.beside for panel in panels)) < LEAST_CLUSTERS:
+        return None
+    days = np.array([panel.n_days for panel in panels], dtype=np.float64)
+    weights, together = days / days.sum(), _together(panels)
+    sharpe = float(weights @ [panel.sharpe for panel in panels])
+    effect = float(weights @ [panel.effect for panel in panels])
+    sharpe_error = _error(weights * [panel.sharpe_error for panel in panels], together)
+    effect_error = _error(weights * [panel.effect_error for panel in panels], together)
+    freedom = min(panel.freedom for panel in panels)
+    return RegionFigures(
+        trials=sum(panel.trials for panel in panels),
+        clusters=clusters,
+        runs=len(frozenset().union(*(panel.runs for panel in panels))),
+        markets=len({panel.market for panel in panels}),
+        sharpe=sharpe,
+        effect=effect,
+        low=effect - _LEVEL * effect_error,
+        high=effect + _LEVEL * effect_error,
+        confidence=sum(panel.earned for panel in panels) / clusters,
+        p_value=max(_p_value(sharpe, sharpe_error, freedom), _p_value(effect, effect_error, freedom)),
+        first_day=min(panel.first_day for panel in panels),
+        last_day=max(panel.last_day for panel in panels),
+    )
+
+
+def _together(panels: Sequence[PanelFigures]) -> Floats:
     """Return the largest correlation that the means of panels can have: by the days that they share."""
     result = np.eye(len(panels))
     for i, one in enumerate(panels):
@@ -317,6 +429,6 @@ def _error(sizes: Floats, together: Floats) -> float:
     return math.sqrt(float(sizes @ together @ sizes))
 
 
-def _p_value(value: float, error: float) -> float:
+def _p_value(value: float, error: float, freedom: int) -> float:
     tiny = float(np.finfo(np.float64).tiny)
-    return max(float(stdtr(_FREEDOM, -value / error)), tiny) if error > 0 else 1.0
+    return max(float(stdtr(freedom, -value / error)), tiny) if error > 0 else 1.0
