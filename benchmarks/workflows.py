@@ -2,17 +2,21 @@
 
 A phase and the direct call that it stands for are measured in turn, in CPU seconds, each from nothing: an evaluator and
 a folder of its own. Beside the call a phase enters every genome in the trial ledger, writes its results, and keeps a
-checkpoint. A search enters its genomes in the ledger either way. Queries are wall time, the least of several.
+checkpoint. A search enters its genomes in the ledger either way, so a grid is held against both: the evaluator alone,
+and the evaluator with the ledger. Queries are wall time, the least of several.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +29,8 @@ from quant_organism.cycle import Compute, Cycle, CyclePlan, SignificancePlan, Sp
 from quant_organism.cycle.stages import ask_pretest, search
 from quant_organism.deployment import StrategyRepository
 from quant_organism.evolution import EvolutionSpec
+from quant_organism.evolution.ledger import TrialLedger
+from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.market import Lake, Panel, day_of
 from quant_organism.market.query import ask, connect
 from quant_organism.market.stored import encode
@@ -43,13 +49,17 @@ from quant_organism.workflows import (
     plan_workflow,
     run_workflow,
 )
+from quant_organism.workflows.inputs import BATCH
 
 REPEATS: Final = 3
 RUNS: Final = 1_000
 ROWS: Final = 1_000
 QUERIES: Final = 20
-PERIODS: Final = tuple(range(20, 100, 2))
-EXITS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+GRIDS: Final = (
+    {"channel_period": list(range(20, 100, 2)), "exit_period_ratio": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]},
+    {"channel_period": list(range(20, 100)), "exit_period_ratio": [round(0.2 + 0.02 * n, 2) for n in range(30)]},
+)
+FAMILY: Final = "donchian_breakout"
 SEARCH: Final = EvolutionSpec(families=("donchian_breakout", "rsi_filter"), islands=2, population=30, generations=4)
 BEGUN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -57,24 +67,29 @@ BEGUN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def run() -> list[dict[str, Any]]:
     """Measure phases against direct calls, then queries."""
     panel = generate(load_world("demo"), 0)[0].panel()
-    grid = {
-        "name": "grid",
-        "type": "optimization",
-        "strategies": [{"name": "channel", "type": "donchian_breakout"}],
-        "optimization": {"parameters": {"channel.channel_period": PERIODS, "channel.exit_period_ratio": EXITS}},
-    }
     evolution = {
         "name": "bred",
         "type": "optimization",
         "method": "evolution",
         "evolution": SEARCH.model_dump(include={"families", "islands", "population", "generations"}, mode="json"),
     }
-    points = len(PERIODS) * len(EXITS)
-    return [
-        *overhead(f"grid of {points}", lambda: evaluated(panel), lambda: phase(panel, grid)),
-        *overhead("search", lambda: bred(panel), lambda: phase(panel, evolution)),
-        *queries(),
-    ]
+    rows = []
+    for axes in GRIDS:
+        name, document = f"grid of {math.prod(map(len, axes.values())):,}", grid(axes)
+        for beside, is_counted in (("", False), (" beside the ledger", True)):
+            direct = partial(evaluated, panel, axes, is_counted=is_counted)
+            rows += overhead(f"{name}{beside}", direct, partial(phase, panel, document))
+    return [*rows, *overhead("search", partial(bred, panel), partial(phase, panel, evolution)), *queries()]
+
+
+def grid(axes: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Return the phase that tries a grid."""
+    return {
+        "name": "grid",
+        "type": "optimization",
+        "strategies": [{"name": "channel", "type": FAMILY}],
+        "optimization": {"parameters": {f"channel.{name}": list(values) for name, values in axes.items()}},
+    }
 
 
 def overhead(name: str, direct: Callable[[], None], through: Callable[[], None]) -> list[dict[str, Any]]:
@@ -90,17 +105,26 @@ def overhead(name: str, direct: Callable[[], None], through: Callable[[], None])
     ]
 
 
-def evaluated(panel: Panel) -> None:
-    """Measure the grid's genomes as the phase does, on the days that a search may see."""
-    default = default_genome("donchian_breakout")
-    genes = [{"channel_period": period, "exit_period_ratio": ratio} for period in PERIODS for ratio in EXITS]
+def evaluated(panel: Panel, axes: Mapping[str, Sequence[float]], *, is_counted: bool) -> None:
+    """Measure the grid's genomes as the phase does, on the days that a search may see; with the ledger or without."""
+    default, costs = default_genome(FAMILY), Costs()
+    genes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     genomes = [Genome(default.family, {**default.genes, **some}) for some in genes]
     span = SplitPanel(panel).splits.in_sample
-    evaluator = Evaluator(threads=1)
-    for first in range(0, len(genomes), 256):
-        evaluator.evaluate(
-            genomes[first : first + 256], panel.window(0, span.stop), Costs(), start=span.start, stop=span.stop
-        )
+    evaluator, seen = Evaluator(threads=1), panel.window(0, span.stop)
+    with tempfile.TemporaryDirectory() as folder:
+        for first in range(0, len(genomes), BATCH):
+            found = evaluator.evaluate(genomes[first : first + BATCH], seen, costs, start=span.start, stop=span.stop)
+            if is_counted:
+                identity = LedgerIdentity(
+                    spec_hash=default.hash,
+                    panel_hash=panel.window(span.start, span.stop).hash,
+                    costs_hash=costs.hash,
+                    cycle="bench",
+                    generation=first,
+                    market=panel.market,
+                )
+                TrialLedger(Path(folder)).append([found], identity)
 
 
 def bred(panel: Panel) -> None:

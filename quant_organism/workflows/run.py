@@ -12,12 +12,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import orjson
+import polars as pl
 
 from quant_organism.cycle import Compute, Progress, SplitPanel, no_progress
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market import Interval, Lake, Panel, day_of
+from quant_organism.market import Interval, Lake, Panel, Table, day_of
 from quant_organism.resilience import write_file
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows.checks import gates_of
@@ -188,10 +189,10 @@ class WorkflowRun:
     def end(self) -> None:
         """Write down that the run has ended."""
         self._ended = self.place.now()
-        for state in self.states.values():
-            if state.status == "pending":
-                state.status, state.note = "skipped", "not asked for"
-        self._write()
+        pending = [state for state in self.states.values() if state.status == "pending"]
+        for state in pending:
+            state.status, state.note = "skipped", "not asked for"
+        self._write(phases=bool(pending))
 
     def _run(self, state: PhaseState, inputs: PhaseInputs) -> None:
         self._change(state, "in_progress")
@@ -284,11 +285,15 @@ class WorkflowRun:
     def _change(self, state: PhaseState, status: Status, *, note: str = "") -> None:
         state.status, state.note = status, note
         self.place.noted(status, f"{self.id}.{state.plan.name}")
-        self._write()
+        self._write(run=status != "in_progress")  # a phase that begins changes nothing of the run
 
-    def _write(self) -> None:
-        self.store.write(WorkflowPhaseTable, WorkflowPhaseTable.frame(self._phase_rows()))
-        self.store.write(WorkflowRunTable, WorkflowRunTable.frame([self._run_row()]))
+    def _write(self, *, phases: bool = True, run: bool = True) -> None:
+        frames: dict[type[Table], pl.DataFrame] = {}
+        if phases:
+            frames[WorkflowPhaseTable] = WorkflowPhaseTable.frame(self._phase_rows())
+        if run:
+            frames[WorkflowRunTable] = WorkflowRunTable.frame([self._run_row()])
+        self.store.write(frames)
 
     def _phase_rows(self) -> list[dict[str, Any]]:
         rows = []

@@ -84,9 +84,9 @@ class WorkflowStore:
         """The run's copy of its file."""
         return self._folder / SPEC
 
-    def write(self, table: type[Table], frame: pl.DataFrame) -> None:
-        """Store a table of the whole run."""
-        write_file(self._path(table, _WHOLE), encode(table, frame))
+    def write(self, frames: Mapping[type[Table], pl.DataFrame]) -> None:
+        """Store tables of the whole run."""
+        write_files((self._path(table, _WHOLE), encode(table, frame)) for table, frame in frames.items())
 
     def read(self, table: type[Table]) -> pl.DataFrame:
         """Return a table of the run; phases one after the other, empty where there is none."""

@@ -122,10 +122,11 @@ def template_of(entry: StrategyEntry, where: str, folder: Path, stored: StoredSt
         template = Template(entry.name, _CONDITIONS, known, partial(_changed, genome), dict(entry.parameters))
     elif entry.type in PLAIN_TYPES:
         known = (*_PLAIN[entry.type], *_COMMON)
-        template = Template(entry.name, entry.type, known, partial(_configured, entry.type), dict(entry.parameters))
+        template = Template(entry.name, entry.type, known, partial(_plain, entry.type), dict(entry.parameters))
     elif entry.type in configurable_families():
         known = tuple(spec.name for spec in get_family(entry.type).genes)
-        template = Template(entry.name, entry.type, known, partial(_configured, entry.type), dict(entry.parameters))
+        build = partial(_changed, default_genome(entry.type))
+        template = Template(entry.name, entry.type, known, build, dict(entry.parameters))
     else:
         raise InputError(f"no strategy type {entry.type!r}", where=f"{where}.type", remedy=nearest(entry.type, types))
     for name in entry.parameters:
@@ -364,10 +365,9 @@ def _changed(genome: Genome, parameters: Mapping[str, Any]) -> Committee:
     return Committee.of([Genome(genome.family, {**genome.genes, **parameters}, genome.generation)])
 
 
-def _configured(kind: str, parameters: Mapping[str, Any]) -> Committee:
-    plain = kind in PLAIN_TYPES
-    own = {name: value for name, value in parameters.items() if not plain or name not in _COMMON}
-    common = {name: value for name, value in parameters.items() if plain and name in _COMMON}
+def _plain(kind: str, parameters: Mapping[str, Any]) -> Committee:
+    own = {name: value for name, value in parameters.items() if name not in _COMMON}
+    common = {name: value for name, value in parameters.items() if name in _COMMON}
     genome = configured(kind, own)
     return _changed(genome, common) if common else Committee.of([genome])
 

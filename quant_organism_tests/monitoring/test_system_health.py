@@ -234,7 +234,7 @@ def run_of(lake: Lake, name: str, hour: int, status: str, schedule: str | None) 
     }
     spec = orjson.dumps({"name": name} if schedule is None else {"name": name, "schedule": schedule}).decode()
     row = blank | {"name": name, "status": status, "begun": begun, "ended": begun, "spec": spec}
-    WorkflowStore(lake.root, lake.root / "runs", id).write(WorkflowRunTable, WorkflowRunTable.frame([row]))
+    WorkflowStore(lake.root, lake.root / "runs", id).write({WorkflowRunTable: WorkflowRunTable.frame([row])})
     return id
 
 

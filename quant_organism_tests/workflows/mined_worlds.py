@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from quant_organism.backtest import Costs
-from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, PanelTables, SplitPanel
+from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SplitPanel
 from quant_organism.cycle.stages import search
 from quant_organism.evolution import EvolutionSpec
 from quant_organism.evolution.tables import PopulationTable
-from quant_organism.market import Interval, Lake, PanelTable
+from quant_organism.market import Interval, Lake, Panel, PanelTable, day_of
 from quant_organism.market.ingest import ingest
 from quant_organism.market.regimes import MODULES, DailyMarket, regime_frame, store_regimes
 from quant_organism.market.world.generator import generate
@@ -65,22 +65,26 @@ def searched(spec: WorldSpec, seed: int, folder: Path, *, costs: Costs | None = 
     for last in range(days, spec.days + 1, days):
         day = spec.start + timedelta(days=last - 1)
         made = Panels().make(lake, source.market, interval, day, lookback_days=days)
-        _search(lake, made, day, costs or Costs(), seed=1_000 * seed + last - days)
+        search_panel(lake, made.panel, seed=1_000 * seed + last - days, costs=costs, manifest=made.manifest)
     return lake
 
 
-def _search(lake: Lake, made: PanelTables, day: date, costs: Costs, seed: int) -> None:
+def search_panel(
+    lake: Lake, panel: Panel, *, seed: int, costs: Costs | None = None, manifest: pl.DataFrame | None = None
+) -> None:
+    """Search a panel, and leave the records of it in a lake; those of the panel too where its manifest is given."""
     cycle = Cycle(
-        plan=CyclePlan(spec=SPEC, gates=Profile.load("light"), seed=seed, costs=costs),
+        plan=CyclePlan(spec=SPEC, gates=Profile.load("light"), seed=seed, costs=costs or Costs()),
         lake=lake,
-        market=made.panel.market,
-        interval=made.panel.interval,
-        day=day,
-        data=SplitPanel(made.panel),
+        market=panel.market,
+        interval=panel.interval,
+        day=day_of(int(panel.times[-1])),
+        data=SplitPanel(panel),
         compute=Compute(threads=1),
     )
     cycle.begin()
-    cycle.write(PanelTable, made.manifest)
+    if manifest is not None:
+        cycle.write(PanelTable, manifest)
     found = search(cycle, pretest_frame(NotRun("the search alone is asked for")))
     cycle.write(PopulationTable, found.tables[PopulationTable])
     cycle.search_stored(found.result)
