@@ -8,11 +8,12 @@ import typer
 
 from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table, progress_bars
+from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from quant_organism.judge import CallableSpec, DocumentSpec, FreqtradeSpec, JudgedPage, ProposalsSpec
+    from quant_organism.judge import CallableSpec, DocumentSpec, FreqtradeSpec, JudgedPage, KeptStrategy, ProposalsSpec
 
 SETTINGS: Final = ("data_dir", "market", "threads")
 
@@ -29,6 +30,10 @@ def judge(
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Run a Python file without walls, with all that you may do yourself.")
     ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep code that stands: a document in the shadow pool, marked from tomorrow on."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Judge a strategy that was made elsewhere: how likely luck shows as much, and what would overturn the verdict."""
@@ -37,7 +42,12 @@ def judge(
     said = options.said(context)
     day = options.parse_day(date)
     spec, folder = load_spec(source)
+    kept: KeptStrategy | None = None
     if isinstance(spec, TableSpec):
+        if keep:
+            raise InputError(
+                "a table of trials holds no strategy that could live on", where="option --keep", remedy="judge its code"
+            )
         page = judge_trials(
             TrialReturns.read(folder / spec.table),
             spec.chosen,
@@ -48,11 +58,24 @@ def judge(
             seed=spec.seed,
         )
     else:
-        page = _heard(said, spec, folder, day, trusted=trusted)
+        page, kept = _heard(said, spec, folder, day, trusted=trusted, keep=keep)
     if as_json:
-        print_json(page.document)
-    else:
-        _show(page)
+        print_json(page.document | ({} if kept is None else {"kept": _told_of(kept)}))
+        return
+    _show(page)
+    if kept is not None and kept.document is not None:
+        typer.echo(f"kept as {kept.document.id}, in stage {kept.document.stage}: {kept.reason}")
+    elif kept is not None:
+        typer.echo(f"not kept: {kept.reason}")
+
+
+def _told_of(kept: "KeptStrategy") -> dict[str, object]:
+    document = kept.document
+    return {
+        "id": None if document is None else document.id,
+        "stage": None if document is None else document.stage,
+        "reason": kept.reason,
+    }
 
 
 def _heard(
@@ -62,8 +85,12 @@ def _heard(
     day: "dt.date | None",
     *,
     trusted: bool,
-) -> "JudgedPage":
-    from quant_organism.judge import Court, DocumentSpec, ProposalsSpec, ended_assets, judge_strategy
+    keep: bool,
+) -> "tuple[JudgedPage, KeptStrategy | None]":
+    from datetime import UTC, datetime
+
+    from quant_organism.deployment import StrategyRepository
+    from quant_organism.judge import Court, DocumentSpec, ProposalsSpec, ended_assets, judge_strategy, keep_survivor
 
     proposer = strategy = None
     if isinstance(spec, ProposalsSpec):
@@ -97,12 +124,15 @@ def _heard(
             progress=bars,
         )
         if strategy is not None:
-            return judge_strategy(court, strategy, tried=spec.tried)
-        assert isinstance(spec, ProposalsSpec)
-        assert proposer is not None
-        proposed, refused = court.listen(proposer, spec.budget, name=spec.name or Path(spec.file).stem)
-        page = judge_strategy(court, proposed, tried=spec.tried)
-        return replace(page, facts={**page.facts, "refused": refused})
+            page = judge_strategy(court, strategy, tried=spec.tried)
+        else:
+            assert isinstance(spec, ProposalsSpec)
+            assert proposer is not None
+            proposed, refused = court.listen(proposer, spec.budget, name=spec.name or Path(spec.file).stem)
+            page = judge_strategy(court, proposed, tried=spec.tried)
+            page = replace(page, facts={**page.facts, "refused": refused})
+        repository = StrategyRepository(settings.data_dir / "strategies")
+        return page, keep_survivor(court, page, made.manifest, repository, now=datetime.now(UTC)) if keep else None
 
 
 def _show(page: "JudgedPage") -> None:

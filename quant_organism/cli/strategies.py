@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.moves import Move
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.market import Lake
-    from quant_organism.strategies import Genome
+    from quant_organism.strategies import Committee, Genome
 
 _MEMBERS_SHOWN = 10
 
@@ -77,24 +77,10 @@ def show(
     born = document.provenance
     typer.echo(f"born {born.date} on {born.market}, {document.interval} bars, in cycle {born.cycle}")
     typer.echo(f"universe {', '.join(document.universe)}\n")
-    heaviest = sorted(document.committee.members, key=lambda member: -member.weight)
-    members = heaviest if full else heaviest[:_MEMBERS_SHOWN]
-    print_table(
-        ("weight", "genome", "assets", "genes" if full else "genes of its family"),
-        [
-            (
-                f"{member.weight:6.1%}",
-                member.genome.id,
-                ", ".join(member.assets) or "all",
-                _genes(member.genome, full=full),
-            )
-            for member in members
-        ],
-        title="Members",
-    )
-    if lighter := heaviest[len(members) :]:
-        share = sum(member.weight for member in lighter)
-        typer.echo(f"and {len(lighter)} lighter ones with {share:.1%} of the weight: --full shows all\n")
+    if document.external is None:
+        _show_members(document.committee, full=full)
+    else:
+        print_table(("what", "is"), document.external.in_words, title="Made elsewhere")
     print_table(
         ("stage", "status", "reason"),
         [(stage, record.status, record.reason.replace("; ", "\n")) for stage, record in document.evidence.items()],
@@ -299,28 +285,35 @@ def mark(
     from functools import partial
 
     from quant_organism.deployment.marks import mark_all
+    from quant_organism.judge import SandboxRunner
     from quant_organism.market.lake import Lake
 
     settings = options.said(context).settings()
     lake = Lake(settings.data_dir / "lake")
-    found = mark_all(
-        lake,
-        _repository(context),
-        equity_usd=settings.account.equity_usd,
-        through=options.parse_day(through),
-        trader=partial(_trader_days, lake),
-    )
+    with SandboxRunner(_repository(context)) as runner:
+        found = mark_all(
+            lake,
+            _repository(context),
+            equity_usd=settings.account.equity_usd,
+            through=options.parse_day(through),
+            trader=partial(_trader_days, lake),
+            runner=runner,
+        )
     rows = [
         (market, interval, len(one.days), one.rows, "\n".join(f"{day} {m.id}: {m.rule.name}" for day, m in one.moves))
         for (market, interval), one in found.items()
     ]
     columns = ("market", "interval", "days", "rows", "moves")
+    unmarked = {id: why for one in found.values() for id, why in one.unmarked.items()}
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif rows:
         print_table(columns, rows)
     else:
         typer.echo("No strategies here yet. Breed some with: quant-organism run")
+    for id, why in unmarked.items():
+        typer.echo(f"not marked: {id}: {why}", err=True)
+    raise typer.Exit(1 if unmarked else 0)
 
 
 @app.command(cls=options.with_settings("data_dir", "account"))
@@ -335,6 +328,7 @@ def account(
     """
     from quant_organism.backtest import Costs
     from quant_organism.deployment import birth_panel, execute_strategy
+    from quant_organism.judge import SandboxRunner
     from quant_organism.market.lake import Lake
     from quant_organism.market.splits import split
     from quant_organism.validation.holdout import HoldoutRegister
@@ -345,9 +339,11 @@ def account(
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     panel = birth_panel(document, Lake(folder / "lake"))
-    executed = execute_strategy(
-        document.committee, panel, split(panel.n_bars, panel.interval), Costs(), settings.account.equity_usd
-    )
+    splits, costs = split(panel.n_bars, panel.interval), Costs()
+    with SandboxRunner(_repository(context)) as runner:
+        code = document.external
+        strategy = document.committee if code is None else runner.ask(code, panel, costs).window
+        executed = execute_strategy(strategy, panel, splits, costs, settings.account.equity_usd)
     if as_json:
         print_json({"id": id, **executed.to_dict()})
         return
@@ -369,6 +365,27 @@ def account(
     typer.echo(f"Orders of the unseen days: {executed.order_hash}")
 
 
+def _show_members(committee: "Committee", *, full: bool) -> None:
+    heaviest = sorted(committee.members, key=lambda member: -member.weight)
+    members = heaviest if full else heaviest[:_MEMBERS_SHOWN]
+    print_table(
+        ("weight", "genome", "assets", "genes" if full else "genes of its family"),
+        [
+            (
+                f"{member.weight:6.1%}",
+                member.genome.id,
+                ", ".join(member.assets) or "all",
+                _genes(member.genome, full=full),
+            )
+            for member in members
+        ],
+        title="Members",
+    )
+    if lighter := heaviest[len(members) :]:
+        share = sum(member.weight for member in lighter)
+        typer.echo(f"and {len(lighter)} lighter ones with {share:.1%} of the weight: --full shows all\n")
+
+
 def _flat(document: "StrategyConfig") -> dict[str, object]:
     """Return what two documents are compared by, one value each."""
     fields: dict[str, object] = {
@@ -378,9 +395,12 @@ def _flat(document: "StrategyConfig") -> dict[str, object]:
         "universe": ", ".join(document.universe),
         **{f"born: {name}": value for name, value in document.provenance.model_dump().items()},
     }
-    for member in document.committee.members:
-        name = f"{member.genome.id} {', '.join(member.assets)}".strip()
-        fields[f"weight of {name}"] = round(member.weight, 6)
+    if document.external is not None:
+        fields |= {f"code: {name}": value for name, value in document.external.in_words}
+    else:
+        for member in document.committee.members:
+            name = f"{member.genome.id} {', '.join(member.assets)}".strip()
+            fields[f"weight of {name}"] = round(member.weight, 6)
     for stage, record in document.evidence.items():
         fields |= {f"{stage}: {name}": value for name, value in record.metrics.items()}
     return fields
@@ -413,7 +433,7 @@ def _row(document: "StrategyConfig") -> dict[str, object]:
         "id": document.id,
         "stage": document.stage,
         "fitness": document.fitness,
-        "genomes": len(document.committee.members),
+        "genomes": document.n_genomes,
         "families": ", ".join(document.families),
         "market": document.provenance.market,
         "interval": document.interval,

@@ -183,6 +183,8 @@ def _replay(
     plain: bool,
     quiet: bool,
 ) -> "tuple[TraderStatus, Parity | None]":
+    from quant_organism.deployment import StrategyRepository
+    from quant_organism.judge import CLOSE_SECONDS, SandboxRunner
     from quant_organism.trading import LedgerOrder, LedgerReader, ledger_path
     from quant_organism.trading.ledger import TraderLedger
     from quant_organism.trading.parity import backtest_lane
@@ -190,8 +192,16 @@ def _replay(
     from quant_organism.trading.replaying import replay_session
 
     first, last = (options.parse_day(day) for day in days)
+    runner = SandboxRunner(StrategyRepository(settings.data_dir / "strategies"), most_seconds=CLOSE_SECONDS)
     prepared = prepare_replay(
-        settings.data_dir, profile, settings.account.equity_usd, strategies=ids, first=first, last=last, is_plain=plain
+        settings.data_dir,
+        profile,
+        settings.account.equity_usd,
+        strategies=ids,
+        first=first,
+        last=last,
+        is_plain=plain,
+        runner=runner,
     )
     parity = None
     path = ledger_path(settings.data_dir, "replay")
@@ -211,6 +221,7 @@ def _replay(
             written = ledger.read(LedgerOrder, account=trader.session.account)
             parity = backtest_lane(trader.main, prepared.spec, prepared.panel, prepared.start, written)
     finally:
+        runner.close()
         ledger.close()
     return LedgerReader(path).status(trader.session.session), parity
 
@@ -305,6 +316,8 @@ def _live(
 ) -> "TraderStatus":
     import asyncio
 
+    from quant_organism.deployment import StrategyRepository
+    from quant_organism.judge import CLOSE_SECONDS, SandboxRunner
     from quant_organism.market import MS_PER_DAY
     from quant_organism.trading import LedgerReader, ledger_path
     from quant_organism.trading.ledger import TraderLedger
@@ -326,6 +339,7 @@ def _live(
 
     path = ledger_path(settings.data_dir, mode)
     ledger = TraderLedger(path)
+    runner = SandboxRunner(StrategyRepository(settings.data_dir / "strategies"), most_seconds=CLOSE_SECONDS)
     try:
         prepared, watcher = prepare_live(
             settings.data_dir,
@@ -340,6 +354,7 @@ def _live(
             mode=mode,
             account=account,
             is_real_time=url in BASE_URLS.values(),
+            runner=runner if account is None else None,
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with told_of_closes(quiet=quiet, live=True) as told:
@@ -353,6 +368,7 @@ def _live(
     except KeyboardInterrupt:
         pass  # the way to end it
     finally:
+        runner.close()
         ledger.close()
     _export_day(path, settings.data_dir)
     return LedgerReader(path).status()

@@ -10,10 +10,7 @@ from quant_organism.deployment.tables import DocumentTable
 
 def documents_frame(documents: Sequence[StrategyConfig]) -> pl.DataFrame:
     """Return one row per document: what identifies it, and its stored form as text."""
-    rows = [
-        (d.id, d.kind, ", ".join(d.families), len(d.committee.members), d.fitness, d.to_json().decode())
-        for d in documents
-    ]
+    rows = [(d.id, d.kind, ", ".join(d.families), d.n_genomes, d.fitness, d.to_json().decode()) for d in documents]
     return DocumentTable.frame(rows)
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.documents import documents_frame
-from quant_organism.deployment.birth import birth_rows, born_documents, earned, scored_returns, survivors
+from quant_organism.deployment.birth import birth_rows, born_documents, earned, pool_returns, survivors
 from quant_organism.deployment.booking import book_births, book_moves
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, judged_lately, pool_at
@@ -394,9 +394,8 @@ def deploy_survivors(
         pool = pool_at(repository, provenance, interval, at=at)
         dead = dead_lately(repository, provenance, interval, at=at)
         judged = judged_lately(cycle.lake, cycle.market, interval, cycle.day)
-        known = judged | {d.id: d.committee for d in [*documents, *pool, *dead]}
-        committees = list(known.values())
-        returns = scored_returns(committees, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
+        known = judged | {d.id: d for d in [*documents, *pool, *dead]}
+        returns = pool_returns(cycle.lake, known, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
         register, panel_hash = HoldoutRegister(cycle.lake.root), cycle.panel.hash
         look_at = partial(register.opening_of, cycle.market, panel_hash)
         gone = {d.id for d in dead}

@@ -6,7 +6,7 @@ Judging strategies belongs to `validation`, sending orders to `trading`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quant_organism.deployment.birth import born_documents, earned, scored_returns
+    from quant_organism.deployment.birth import born_documents, earned, pool_returns
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
     from quant_organism.deployment.effects import DecisionType, acted_upon, acting_decision, book_action
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
         execute_strategy,
         read_accounts,
     )
+    from quant_organism.deployment.external import (
+        ExternalAnswer,
+        ExternalRunner,
+        NobodyRuns,
+        account_run,
+        restrained,
+    )
     from quant_organism.deployment.marks import Marked, mark_all, mark_days
-    from quant_organism.deployment.records import Provenance
+    from quant_organism.deployment.records import ExternalStrategy, Provenance, external_hash, external_id
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
     from quant_organism.deployment.tables import (
@@ -45,14 +52,19 @@ __all__ = [
     "DocumentTable",
     "EvidenceDayTable",
     "ExecutedStrategy",
+    "ExternalAnswer",
+    "ExternalRunner",
+    "ExternalStrategy",
     "Marked",
     "MoveTable",
+    "NobodyRuns",
     "PostmortemTable",
     "Provenance",
     "StrategyConfig",
     "StrategyRepository",
     "TraderDay",
     "TraderDays",
+    "account_run",
     "accounts_frame",
     "acted_upon",
     "acting_decision",
@@ -62,34 +74,42 @@ __all__ = [
     "born_documents",
     "earned",
     "execute_strategy",
+    "external_hash",
+    "external_id",
     "mark_all",
     "mark_days",
     "pool_at",
+    "pool_returns",
     "read_accounts",
-    "scored_returns",
+    "restrained",
     "timestamp",
 ]
 
 _HOMES = {
-    "DEPLOYED": "stages",
-    "STAGES": "stages",
-    "TABLES": "tables",
     "AccountTable": "tables",
     "BirthTable": "tables",
+    "DEPLOYED": "stages",
     "DecisionTable": "tables",
     "DecisionType": "effects",
     "DeploymentResult": "deploy",
     "DocumentTable": "tables",
     "EvidenceDayTable": "tables",
     "ExecutedStrategy": "executed",
+    "ExternalAnswer": "external",
+    "ExternalRunner": "external",
+    "ExternalStrategy": "records",
     "Marked": "marks",
     "MoveTable": "tables",
+    "NobodyRuns": "external",
     "PostmortemTable": "tables",
     "Provenance": "records",
+    "STAGES": "stages",
     "StrategyConfig": "config",
     "StrategyRepository": "repository",
+    "TABLES": "tables",
     "TraderDay": "trader_days",
     "TraderDays": "trader_days",
+    "account_run": "external",
     "accounts_frame": "executed",
     "acted_upon": "effects",
     "acting_decision": "effects",
@@ -99,11 +119,14 @@ _HOMES = {
     "born_documents": "birth",
     "earned": "birth",
     "execute_strategy": "executed",
+    "external_hash": "records",
+    "external_id": "records",
     "mark_all": "marks",
     "mark_days": "marks",
     "pool_at": "deploy",
+    "pool_returns": "birth",
     "read_accounts": "executed",
-    "scored_returns": "birth",
+    "restrained": "external",
     "timestamp": "stages",
 }
 

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.deployment.booking import read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import Earned
 from quant_organism.deployment.executed import ExecutedStrategy
@@ -19,8 +20,8 @@ from quant_organism.deployment.moves import Kind, source_of
 from quant_organism.deployment.records import Provenance, StageEvidence
 from quant_organism.deployment.selection import NOBODY
 from quant_organism.deployment.stages import DEPLOYED
-from quant_organism.deployment.tables import BirthTable
-from quant_organism.market import Panel, Splits
+from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
+from quant_organism.market import MS_PER_DAY, Lake, Panel, Splits, day_of
 from quant_organism.strategies import Committee
 from quant_organism.validation import CandidateReturnTable, ReviewedCandidate, Stage, Verdict
 from quant_organism.validation.holdout import Opening
@@ -232,3 +233,62 @@ def scored_returns(
     ]
     joined = np.concatenate(spans, axis=1)
     return {committee.id: returns for committee, returns in zip(committees, joined, strict=True)}
+
+
+def pool_returns(
+    lake: Lake,
+    strategies: Mapping[str, Committee | StrategyConfig],
+    panel: Panel,
+    splits: Splits,
+    costs: Costs,
+    evaluator: Evaluator,
+) -> dict[str, NDArray[np.float64]]:
+    """Return net daily returns over the in-sample and unseen spans, by identity, on common days.
+
+    No code that was made elsewhere is run for it: of that the account's days that judged it count, and those that were
+    booked since; on any other it earned nothing.
+
+    Parameters
+    ----------
+    lake
+        Births and booked days.
+    strategies
+        Genomes, or documents, by identity.
+    panel, splits, costs, evaluator
+        As for `scored_returns`.
+    """
+    committees = {
+        id: one if isinstance(one, Committee) else one.committee
+        for id, one in strategies.items()
+        if isinstance(one, Committee) or one.external is None
+    }
+    found = scored_returns(list(committees.values()), panel, splits, costs, evaluator)
+    if len(committees) == len(strategies):
+        return found
+    spans = (splits.in_sample, splits.unseen)
+    numbers = np.concatenate([np.unique(panel.times[span.start : span.stop] // MS_PER_DAY) for span in spans])
+    days = [day_of(int(number) * MS_PER_DAY) for number in numbers]
+    for id, one in strategies.items():
+        if id not in committees:
+            assert isinstance(one, StrategyConfig)
+            known = booked_returns(lake, one)
+            found[id] = np.array([known.get(day, 0.0) for day in days])
+    return found
+
+
+def booked_returns(lake: Lake, document: StrategyConfig) -> dict[date, float]:
+    """Return what a strategy earned by day as the lake has it: on the days that judged it, and on those since."""
+    where = {"market": document.provenance.market, "interval": document.interval}
+    births = read_rows(lake, BirthTable, **where).filter(pl.col(BirthTable.id) == document.id)
+    found: dict[date, float] = {}
+    for birth in births.head(1).iter_rows(named=True):
+        judged = lake.table(CandidateReturnTable, cycle=birth[BirthTable.cycle])
+        day = date.fromisoformat(document.provenance.date)
+        if day in judged.days(**where):
+            rows = judged.read_day(day, **where)
+            own = rows.filter(pl.col(CandidateReturnTable.candidate) == document.id)
+            found |= dict(zip(own[CandidateReturnTable.day], own[CandidateReturnTable.net_return], strict=True))
+    marks = read_rows(lake, EvidenceDayTable, **where).filter(
+        pl.col(EvidenceDayTable.id) == document.id, pl.col(EvidenceDayTable.net_return).is_not_null()
+    )
+    return found | dict(zip(marks["date"], marks[EvidenceDayTable.net_return], strict=True))

@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, V
 from quant_organism.deployment.lifecycle import MONEY, RULES, check_move, ruling_on
 from quant_organism.deployment.moves import BEFORE_RECORDS, Actor, EvidenceRecord, Move
 from quant_organism.deployment.records import (
+    EXTERNAL_FAMILY,
     AccountAtBirth,
+    ExternalStrategy,
     Performance,
     PerformanceSummary,
     Provenance,
@@ -25,13 +27,16 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.strategies import Committee
 
 SCHEMA_VERSION: Final = "4"
-"""Version that documents are written in."""
+"""Version that documents of genomes are written in."""
 
-READ_VERSIONS: Final = ("1", "2", "3", SCHEMA_VERSION)
+EXTERNAL_VERSION: Final = "5"
+"""Version that documents of strategies made elsewhere are written in: it is newer than who knows genomes only."""
+
+READ_VERSIONS: Final = ("1", "2", "3", SCHEMA_VERSION, EXTERNAL_VERSION)
 """Versions that are read. 1 and 2 (2 where members were restricted to assets) called the stage `shadow` `testing`; the
 evidence of a move was a text before 4, and nothing was said of an account."""
 
-MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000}
+MAX_BYTES: Final = {"genome": 5_000, "committee": 22_000, "external": 9_000}
 """Largest document of each kind."""
 
 LISTED_PERFORMANCE: Final = 10
@@ -53,12 +58,12 @@ def _unique_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class StrategyConfig(BaseModel):
-    """One strategy, a genome or a committee of genomes, with its whole history. Changes return a new document.
+    """One strategy with its whole history: a genome, a committee of genomes, or code. Changes return a new document.
 
     Parameters
     ----------
-    committee
-        Genomes and weights; a single genome is a committee of one.
+    strategy
+        Genomes and weights, a single genome being a committee of one; or code that was made elsewhere.
     universe
         Symbols that it was bred and judged on, sorted.
     interval
@@ -84,7 +89,7 @@ class StrategyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    committee: InstanceOf[Committee]
+    strategy: InstanceOf[Committee] | ExternalStrategy
     universe: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique_symbols)]
     interval: str = Field(min_length=1)
     fitness: float = Field(allow_inf_nan=False)
@@ -108,6 +113,8 @@ class StrategyConfig(BaseModel):
             if not follows:
                 raise ValueError(f"the move to {move.to_stage} at {move.at} does not follow the one before it")
             _check_proven(move, None if self.earlier_moves and before is self.history[0] else before.at)
+        if self.external is not None and any(move.to_stage in MONEY for move in self.history):
+            raise ValueError("code that was made elsewhere is never moved to where orders are sent")
         if moments != sorted(moments) or observed != sorted(observed):
             raise ValueError("history and performance must be in time order")
         return self
@@ -115,7 +122,7 @@ class StrategyConfig(BaseModel):
     @classmethod
     def born(
         cls,
-        committee: Committee,
+        strategy: Committee | ExternalStrategy,
         *,
         universe: tuple[str, ...],
         interval: str,
@@ -130,7 +137,7 @@ class StrategyConfig(BaseModel):
 
         Parameters
         ----------
-        committee, universe, interval, fitness, provenance, evidence, account
+        strategy, universe, interval, fitness, provenance, evidence, account
             As the document's; the universe in any order.
         at
             Moment of birth.
@@ -143,7 +150,7 @@ class StrategyConfig(BaseModel):
             A value is not usable, or the document would be too large.
         """
         fields = {
-            "committee": committee,
+            "strategy": strategy,
             "universe": tuple(sorted(universe)),
             "interval": interval,
             "fitness": fitness,
@@ -152,29 +159,59 @@ class StrategyConfig(BaseModel):
             "account": account,
             "history": ({"at": at, "from": None, "to": "born", "rule": "birth", "reason": reason},),
         }
-        return _validated(cls, fields, committee.id)._fitted()
+        return _validated(cls, fields, strategy.id)._fitted()
 
     @model_validator(mode="after")
     def _members_within_universe(self) -> Self:
-        unknown = sorted({symbol for member in self.committee.members for symbol in member.assets} - set(self.universe))
+        members = () if isinstance(self.strategy, ExternalStrategy) else self.strategy.members
+        unknown = sorted({symbol for member in members for symbol in member.assets} - set(self.universe))
         if unknown:
             raise ValueError(f"members trade {', '.join(unknown)}, which the universe does not have")
         return self
 
     @property
+    def committee(self) -> Committee:
+        """Its genomes and their weights.
+
+        Raises
+        ------
+        InputError
+            It was made elsewhere, and has none.
+        """
+        if isinstance(self.strategy, ExternalStrategy):
+            raise InputError(
+                "it was made elsewhere: it is code, and has no genomes",
+                where=self.id,
+                remedy="it is watched, traded on paper and replayed as it is; take a strategy that was bred here",
+            )
+        return self.strategy
+
+    @property
+    def external(self) -> ExternalStrategy | None:
+        """Its code, where it was made elsewhere."""
+        return self.strategy if isinstance(self.strategy, ExternalStrategy) else None
+
+    @property
     def schema_version(self) -> str:
         """Version of the stored form."""
-        return SCHEMA_VERSION
+        return SCHEMA_VERSION if self.external is None else EXTERNAL_VERSION
 
     @property
     def id(self) -> str:
-        """Identity of what trades: ``{family}_{generation}_{hash8}`` or ``committee_{generation}_{hash8}``."""
-        return self.committee.id
+        """Identity of what trades: ``{family}_{generation}_{hash8}``, with `committee` or `external` as family."""
+        return self.strategy.id
 
     @property
-    def kind(self) -> Literal["genome", "committee"]:
-        """Whether one genome on all assets, or anything else."""
-        return "genome" if self.committee.is_genome else "committee"
+    def kind(self) -> Literal["genome", "committee", "external"]:
+        """Whether one genome on all assets, code, or anything else."""
+        if isinstance(self.strategy, ExternalStrategy):
+            return "external"
+        return "genome" if self.strategy.is_genome else "committee"
+
+    @property
+    def n_genomes(self) -> int:
+        """Number of its genomes, 0 where it was made elsewhere."""
+        return 0 if isinstance(self.strategy, ExternalStrategy) else len(self.strategy.members)
 
     @property
     def stage(self) -> Stage:
@@ -184,7 +221,9 @@ class StrategyConfig(BaseModel):
     @property
     def families(self) -> tuple[str, ...]:
         """Families of its genomes, sorted, each once."""
-        return tuple(sorted({genome.family for genome in self.committee.genomes}))
+        if isinstance(self.strategy, ExternalStrategy):
+            return (EXTERNAL_FAMILY,)
+        return tuple(sorted({genome.family for genome in self.strategy.genomes}))
 
     @property
     def last_active(self) -> str:
@@ -213,10 +252,16 @@ class StrategyConfig(BaseModel):
         Raises
         ------
         InputError
-            The table of moves does not have it, the records do not open it, the reason is missing, or it lies before
-            the last move.
+            The table of moves does not have it, the records do not open it, the reason is missing, it lies before
+            the last move, or leads code that was made elsewhere to where orders are sent.
         """
         moment = timestamp(at)
+        if self.external is not None and to in MONEY:
+            raise InputError(
+                f"it was made elsewhere, and nothing that sends orders runs such code: no move leads to {to}",
+                where=self.id,
+                remedy="it stays on paper; with money it trades where it was made",
+            )
         if moment < self.history[-1].at:
             raise InputError(
                 f"the move to {to} at {moment} lies before the last move, at {self.history[-1].at}",
@@ -282,8 +327,11 @@ class StrategyConfig(BaseModel):
         document = _migrated(_parsed(data, where))
         identity = {name: document.pop(name, None) for name in _IDENTITY}
         del document["checksum"]
-        committee = decode_members(document.pop("genes", None), document.pop("members", None), where)
-        config = _validated(cls, {**document, "committee": committee}, where, IntegrityError)
+        if identity["schema_version"] == EXTERNAL_VERSION:
+            strategy: Any = document.pop("external", None)
+        else:
+            strategy = decode_members(document.pop("genes", None), document.pop("members", None), where)
+        config = _validated(cls, {**document, "strategy": strategy}, where, IntegrityError)
         for name, stored in identity.items():
             actual = getattr(config, name)
             if stored != actual:
@@ -293,7 +341,11 @@ class StrategyConfig(BaseModel):
         return config
 
     def _document(self) -> dict[str, Any]:
-        genes, members = encode_members(self.committee)
+        if isinstance(self.strategy, ExternalStrategy):
+            content: dict[str, Any] = {"external": self.strategy.model_dump()}
+        else:
+            genes, members = encode_members(self.strategy)
+            content = {"genes": genes, "members": members}
         return {
             "schema_version": self.schema_version,
             "id": self.id,
@@ -303,8 +355,7 @@ class StrategyConfig(BaseModel):
             "interval": self.interval,
             "universe": list(self.universe),
             "provenance": self.provenance.model_dump(),
-            "genes": genes,
-            "members": members,
+            **content,
             "evidence": {stage: record.model_dump() for stage, record in self.evidence.items()},
             "account": self.account.model_dump() if self.account else None,
             "history": [_stored(move) for move in self.history],
@@ -323,9 +374,8 @@ class StrategyConfig(BaseModel):
             document = document._without_oldest_record()
         while len(document.history) > LISTED_MOVES:
             document = document._without_oldest_move()
-        structures = (
-            gene for genome in self.committee.genomes for gene in genome.genes.values() if isinstance(gene, tuple)
-        )
+        genomes = () if isinstance(self.strategy, ExternalStrategy) else self.strategy.genomes
+        structures = (gene for genome in genomes for gene in genome.genes.values() if isinstance(gene, tuple))
         limit = MAX_BYTES[self.kind] + sum(len(orjson.dumps(gene)) for gene in structures)
         while (size := len(document.to_json())) > limit:
             if len(document.performance) > 1:
@@ -360,7 +410,7 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
         raise IntegrityError("not a strategy document: it has no schema_version", where=where, remedy=_RESTORE)
     version = document["schema_version"]
     if version not in READ_VERSIONS:
-        newer = version.isdecimal() and int(version) > int(SCHEMA_VERSION)
+        newer = version.isdecimal() and int(version) > int(EXTERNAL_VERSION)
         raise IntegrityError(
             f"written by a {'newer' if newer else 'different'} version of quant-organism (schema version {version!r}, "
             f"this one reads {', '.join(READ_VERSIONS)}); nothing was changed",
@@ -380,7 +430,7 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
 
 def _migrated(document: dict[str, Any]) -> dict[str, Any]:
     """Return a checked document of any version that is read in the words of the present one."""
-    if document["schema_version"] == SCHEMA_VERSION:
+    if document["schema_version"] in (SCHEMA_VERSION, EXTERNAL_VERSION):
         return document
     moves = document.get("history")
     renamed = document if document["schema_version"] == "3" else _with_stages_renamed(document, "stage")

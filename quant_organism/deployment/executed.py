@@ -17,12 +17,13 @@ from quant_organism.backtest.account import (
     REFERENCE_USD,
     SIZES_USD,
     AccountFigures,
+    VirtualWindow,
     account_figures,
     capacity,
-    committee_run,
     smallest_equity,
 )
 from quant_organism.deployment.config import StrategyConfig
+from quant_organism.deployment.external import account_run
 from quant_organism.deployment.records import AccountAtBirth
 from quant_organism.deployment.tables import AccountTable
 from quant_organism.market.lake import Lake
@@ -107,7 +108,7 @@ class ExecutedStrategy:
 
 
 def execute_strategy(
-    committee: Committee,
+    strategy: Committee | VirtualWindow,
     panel: Panel,
     splits: Splits,
     costs: Costs,
@@ -121,8 +122,8 @@ def execute_strategy(
 
     Parameters
     ----------
-    committee
-        The strategy.
+    strategy
+        The strategy: its genomes, or what code wants on the whole panel.
     panel, splits
         The panel that it was judged on, whose unseen days have been opened.
     costs
@@ -133,9 +134,9 @@ def execute_strategy(
         Keeps indicators from call to call.
     """
     seen, span, kept = splits.in_sample, splits.unseen, evaluator or Evaluator()
-    before = committee_run(committee, panel, costs, equity_usd, start=seen.start, stop=seen.stop, evaluator=kept)
-    run = committee_run(
-        committee, panel, costs, equity_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
+    before = account_run(strategy, panel, costs, equity_usd, start=seen.start, stop=seen.stop, evaluator=kept)
+    run = account_run(
+        strategy, panel, costs, equity_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
     )
     reach = capacity(run.setting, panel, start=span.start, stop=span.stop)
     return ExecutedStrategy(

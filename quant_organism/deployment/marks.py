@@ -7,18 +7,20 @@ missing and leaves the rest as it is, byte by byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import numpy as np
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.account import committee_run, day_starts
+from quant_organism.backtest.account import VirtualWindow, day_starts
+from quant_organism.deployment.birth import booked_returns
 from quant_organism.deployment.booking import append_rows, book_moves, read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.effects import closed_seats
+from quant_organism.deployment.external import ExternalRunner, NobodyRuns, account_run
 from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of, rulings
 from quant_organism.deployment.moves import Kind, approval, source_of
 from quant_organism.deployment.pairs import PairedBets
@@ -29,11 +31,12 @@ from quant_organism.deployment.stages import DEPLOYED, Stage, timestamp
 from quant_organism.deployment.tables import BirthTable, EvidenceDayTable
 from quant_organism.deployment.trader_days import TraderDays
 from quant_organism.deployment.watched import WatchedStrategy, take_in, watched_strategies
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.lake import Lake
 from quant_organism.market.panel import Panel, build_panel
-from quant_organism.market.schema import MS_PER_DAY, Interval, day_start_ms
+from quant_organism.market.schema import MS_PER_DAY, Interval, day_of, day_start_ms
 from quant_organism.market.tables import CandleTable
+from quant_organism.strategies import Committee
 
 HISTORY_DAYS: Final = 180
 """Days before its first that a strategy is warmed up on, where there are so many."""
@@ -56,11 +59,14 @@ class Marked:
         How many.
     moves
         What happened, by day.
+    unmarked
+        Why code that was made elsewhere could not be run, by identity of the strategy: its days wait until it can.
     """
 
     days: tuple[date, ...]
     rows: int
     moves: tuple[tuple[date, TakenMove], ...]
+    unmarked: Mapping[str, str] = field(default_factory=dict)
 
 
 def mark_days(
@@ -74,6 +80,7 @@ def mark_days(
     costs: Costs | None = None,
     evaluator: Evaluator | None = None,
     trader: Mapping[str, TraderDays] | None = None,
+    runner: ExternalRunner | None = None,
 ) -> Marked:
     """Book every day that is not booked yet, and after each let every strategy take the way that it opens.
 
@@ -92,6 +99,8 @@ def mark_days(
     trader
         Days that the trader has booked, by strategy: from the first of them on they stand in place of simulated ones
         while it is on paper or beyond, and a day that is missing in them has no record.
+    runner
+        Runs code that was made elsewhere. What fails there is not marked, and keeps nobody else from it.
 
     Raises
     ------
@@ -113,16 +122,23 @@ def mark_days(
             if day in held or day < max(held, default=date.min)
         }
     )
-    for one in strategies.values():
+    runs, unmarked = runner or NobodyRuns(), dict[str, str]()
+    for id, one in strategies.items():
         if todo and one.next_day <= todo[-1] and _lives(one.document, one.next_day):
-            one.returns, one.scales = _account(one, lake, market, interval, todo[-1], equity_usd, own_costs, engine)
+            place = (lake, market, interval, todo[-1], equity_usd, own_costs, engine, runs)
+            try:
+                one.returns, one.scales = _account(one, *place)
+            except QuantOrganismError as error:
+                if one.document.external is None:
+                    raise
+                unmarked[id] = str(error)
     bets = PairedBets()
     moves: list[tuple[date, TakenMove]] = []
     added = 0
     for day in todo:
         rows = []
-        for _, one in sorted(strategies.items()):
-            if one.next_day <= day and (stage := _lives(one.document, day)):
+        for id, one in sorted(strategies.items()):
+            if id not in unmarked and one.next_day <= day and (stage := _lives(one.document, day)):
                 rows.append(one.book(day, stage, *one.earned(day, stage)))
         added += append_rows(lake, EvidenceDayTable, rows, day, **where)
         if day > newest:
@@ -133,7 +149,7 @@ def mark_days(
         one.document = documents[id]
     booked = read_rows(lake, EvidenceDayTable, **where)
     book_postmortems(lake, strategies.values(), booked, market=market, interval=interval)
-    return Marked(tuple(todo), added, tuple(moves))
+    return Marked(tuple(todo), added, tuple(moves), unmarked)
 
 
 def mark_all(
@@ -143,6 +159,7 @@ def mark_all(
     equity_usd: float,
     through: date | None = None,
     trader: Callable[[str, str], Mapping[str, TraderDays]] | None = None,
+    runner: ExternalRunner | None = None,
 ) -> dict[tuple[str, str], Marked]:
     """Mark every market that has strategies, up to its newest candles or an earlier day; by market and interval.
 
@@ -154,6 +171,8 @@ def mark_all(
         Last day; None: the newest of each market.
     trader
         Returns the days that the trader has booked in a market on bars of an interval, by strategy.
+    runner
+        As for `mark_days`.
     """
     found = {}
     evaluator = Evaluator()
@@ -171,6 +190,7 @@ def mark_all(
                 equity_usd=equity_usd,
                 evaluator=evaluator,
                 trader=trader(market, name) if trader else None,
+                runner=runner,
             )
     return found
 
@@ -300,6 +320,7 @@ def _account(
     equity_usd: float,
     costs: Costs,
     evaluator: Evaluator,
+    runner: ExternalRunner,
 ) -> tuple[dict[date, float], dict[date, float]]:
     """Return what an account that trades the strategy alone earned since its birth, and its risk scale, by day.
 
@@ -308,9 +329,12 @@ def _account(
     first = one.birth[BirthTable.first_day]
     panel = _panel(lake, market, interval, last, (last - first).days + 1 + HISTORY_DAYS, one.document.universe)
     start = int(np.searchsorted(panel.times, day_start_ms(first)))
-    committee = one.document.committee
-    before = committee_run(committee, panel, costs, equity_usd, stop=start, evaluator=evaluator) if start else None
-    run = committee_run(committee, panel, costs, equity_usd, start=start, after=before, evaluator=evaluator)
+    code = one.document.external
+    strategy: Committee | VirtualWindow = (
+        one.document.committee if code is None else runner.ask(code, panel, costs).window
+    )
+    before = account_run(strategy, panel, costs, equity_usd, stop=start, evaluator=evaluator) if start else None
+    run = account_run(strategy, panel, costs, equity_usd, start=start, after=before, evaluator=evaluator)
     quoted = panel.valid.any(axis=1)
     days = panel.times // MS_PER_DAY * MS_PER_DAY
     has_bars = set(days[quoted].tolist())
@@ -388,8 +412,16 @@ def _correlations(
     universe = tuple(sorted({symbol for id in living for symbol in strategies[id].document.universe}))
     panel = _panel(lake, market, interval, day, ALIKE_DAYS + HISTORY_DAYS, universe)
     start = max(0, panel.n_bars - ALIKE_DAYS * panel.interval.bars_per_day)
-    committees = [strategies[id].document.committee for id in living]
-    returns = evaluator.evaluate_committees(committees, panel, costs, start=start, stop=panel.n_bars).daily_returns
+    days = np.unique(panel.times[start:] // MS_PER_DAY) * MS_PER_DAY
+    returns = np.zeros((len(living), days.size))
+    bred = [place for place, id in enumerate(living) if strategies[id].document.external is None]
+    if bred:
+        committees = [strategies[living[place]].document.committee for place in bred]
+        made = evaluator.evaluate_committees(committees, panel, costs, start=start, stop=panel.n_bars)
+        returns[bred] = made.daily_returns
+    for place in set(range(len(living))) - set(bred):
+        known = booked_returns(lake, strategies[living[place]].document)
+        returns[place] = [known.get(day_of(int(when)), 0.0) for when in days]
     varies = returns.std(axis=1) > 0
     found: dict[tuple[str, str], float | None] = {}
     for i, left in enumerate(living):

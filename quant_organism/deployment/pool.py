@@ -11,6 +11,7 @@ import numpy as np
 from quant_organism.deployment.lifecycle import (
     BIRTHS_COUNTED_DAYS,
     FALSE_DISCOVERIES,
+    MONEY,
     SEATED,
     WEALTH_FOR_MONEY,
     WEALTH_TO_CHALLENGE,
@@ -57,6 +58,8 @@ class Life:
         What it was validated to do, and what it did.
     known
         Numbers of its birth, and whatever else is known of it, such as its trades.
+    may_send
+        Whether it may ever come to where orders are sent; code that was made elsewhere may not.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Life:
     promise: Promise
     evidence: LiveEvidence
     known: Mapping[Kind, float]
+    may_send: bool = True
 
     def after(self, net_return: float) -> Life:
         """Return it after a day; the dead earn nothing more."""
@@ -184,7 +188,7 @@ def night(
             rule = next_move("shadow", numbers)
         if rule is None:
             rule = approves(replace(life, known=numbers))
-        if rule is not None:
+        if rule is not None and (life.may_send or rule.end not in MONEY):
             moves.append(TakenMove(life.id, life.stage, rule, numbers))
             now[life.id] = life.moved(rule.end, today)
     return now, moves

@@ -1,10 +1,12 @@
-"""The parts of a strategy's document: origin, members, what validation measured, how it did afterwards."""
+"""The parts of a strategy's document: origin, members or code, what validation measured, how it did afterwards."""
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from quant_organism.deployment.stages import Timestamp
 from quant_organism.errors import IntegrityError, QuantOrganismError
@@ -217,6 +219,84 @@ class PerformanceSummary(_Record):
 
 def _defined(*values: float | None) -> list[float]:
     return [value for value in values if value is not None]
+
+
+EXTERNAL_FAMILY: Final = "external"
+"""What stands where others name the families of their genomes, here as in the ledger of trials."""
+
+_Parameter = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str
+
+
+class ExternalStrategy(_Record):
+    """Code that was judged and held: by its hash, with all that decides what it answers.
+
+    Parameters
+    ----------
+    name
+        What the judge's page called it.
+    form
+        A function of a panel, or a class as freqtrade has it.
+    function
+        Name of either in the file; empty: the only class of it.
+    source
+        SHA-256 (hex) of the file.
+    parameters
+        That the function is called with, or that the class has been set to.
+    rules
+        What the class of a freqtrade file declares of its exits; empty of a callable.
+    seconds, memory_mb
+        Limits of one call.
+    trusted
+        Whether it was judged, and therefore runs, without walls.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    form: Literal["callable", "freqtrade"]
+    function: str = Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")
+    source: str = Field(pattern=r"^[0-9a-f]{64}$")
+    parameters: Mapping[str, _Parameter] = {}
+    rules: Mapping[str, JsonValue] = {}
+    seconds: float = Field(gt=0, le=3_600)
+    memory_mb: int = Field(ge=512, le=65_536)
+    trusted: bool = False
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of file, function and parameters: the identity of the trial in the ledger."""
+        return external_hash(self.source, self.function, self.parameters)
+
+    @property
+    def id(self) -> str:
+        """Identity of the strategy, as those of genomes are made."""
+        return external_id(self.hash)
+
+    @property
+    def in_words(self) -> list[tuple[str, str]]:
+        """What people are shown of it, by name."""
+        called = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        return [
+            ("name", self.name),
+            ("form", self.form),
+            ("function", self.function or "the only class"),
+            ("source, SHA-256", self.source),
+            ("parameters", called or "none"),
+            *((name, str(value)) for name, value in self.rules.items()),
+            ("limits of a call", f"{self.seconds:g} s, {self.memory_mb:,} MB"),
+            ("runs", "without walls, as it was judged" if self.trusted else "behind walls"),
+        ]
+
+
+def external_hash(source: str, function: str, parameters: Mapping[str, Any]) -> str:
+    """Return the identity of code with its parameters, whatever search it is of: SHA-256, in hex."""
+    told = json.dumps(dict(parameters), sort_keys=True)
+    return hashlib.sha256("\n".join((source, function, told)).encode()).hexdigest()
+
+
+def external_id(hash: str) -> str:
+    """Return the strategy's identity from that of its code with its parameters."""
+    return f"{EXTERNAL_FAMILY}_0_{hash[:8]}"
 
 
 _MEMBER_FIELDS = {"weight", "family", "generation", "hash", "values"}

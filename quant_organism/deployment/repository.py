@@ -1,6 +1,7 @@
 """The folder of strategy documents: one JSON file each, safe against crashes and against other writers."""
 
 import contextlib
+import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,10 +18,18 @@ from quant_organism.deployment.moves import Actor, EvidenceRecord, approval
 from quant_organism.deployment.records import Performance
 from quant_organism.deployment.stages import Stage, timestamp
 from quant_organism.errors import BusyError, InputError, IntegrityError, QuantOrganismError
-from quant_organism.resilience import abandoned_files, flush_folders, remove_files, replace_files, storage_error
+from quant_organism.resilience import (
+    abandoned_files,
+    flush_folders,
+    remove_files,
+    replace_files,
+    storage_error,
+    write_file,
+)
 
 LEAST_FREE_BYTES: Final = 100_000_000
 
+_SOURCE = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[a-z0-9_]{1,80}_\d{1,9}_[0-9a-f]{8}")
 
 
@@ -29,7 +38,8 @@ class StrategyRepository:
 
     Any number of processes may read while one writes; writers wait for one another. A document is in `active/` until
     it is retired, then in `archive/`; should a crash leave it in both, the archived one counts and the next writer
-    clears the other away. A file that cannot be read is reported and never touched.
+    clears the other away. A file that cannot be read is reported and never touched. Code that was made elsewhere is
+    kept in `sources/`, each file under the SHA-256 of its content.
 
     Parameters
     ----------
@@ -83,6 +93,55 @@ class StrategyRepository:
             yield
         finally:
             self._lock.release()
+
+    def keep_source(self, content: bytes) -> str:
+        """Keep a file of code under the SHA-256 of its content, and return that.
+
+        Raises
+        ------
+        IntegrityError
+            Another content lies under that name; it is never overwritten.
+        StorageError
+            The folder cannot be written.
+        """
+        name = hashlib.sha256(content).hexdigest()
+        with self.writing():
+            if self.source_path(name).exists():
+                self.read_source(name)
+            else:
+                write_file(self.source_path(name), content)
+        return name
+
+    def source_path(self, name: str) -> Path:
+        """Return where the code of a SHA-256 is kept."""
+        if not _SOURCE.fullmatch(name):
+            raise InputError(f"{name!r} is no SHA-256 in hex", remedy="take it from the document")
+        return self.root / "sources" / f"{name}.py"
+
+    def read_source(self, name: str) -> bytes:
+        """Return the code of a SHA-256.
+
+        Raises
+        ------
+        IntegrityError
+            It is not there, or its content is not what was kept.
+        """
+        path = self.source_path(name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise IntegrityError(
+                f"the source that was judged cannot be read: {error.strerror}",
+                where=str(path),
+                remedy="bring it back from a copy: its SHA-256 is its name",
+            ) from None
+        if (actual := hashlib.sha256(content).hexdigest()) != name:
+            raise IntegrityError(
+                f"the source was changed after it was judged: its SHA-256 is {actual[:16]}…, judged was {name[:16]}…",
+                where=str(path),
+                remedy="bring it back from a copy, or have the changed one judged: it is another strategy",
+            )
+        return content
 
     def save(self, document: StrategyConfig) -> Path:
         """Write one document; see `save_many`."""
@@ -267,6 +326,11 @@ class StrategyRepository:
     def check(self) -> FolderCheck:
         """Try the folder: writable, 100 MB free, every file readable. No document is changed."""
         documents, problems = self._read_all(archived=True)
+        for name in sorted({each.external.source for each in documents if each.external and each.stage != "retired"}):
+            try:
+                self.read_source(name)
+            except IntegrityError as error:
+                problems.append(Problem(self.source_path(name), error.what, error.remedy or ""))
         writable = True
         try:
             with self.writing():

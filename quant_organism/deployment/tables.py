@@ -15,7 +15,7 @@ class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, writ
     """One strategy document at its birth."""
 
     id = Column(pl.String(), "identity of the strategy", key=True)
-    kind = Column(pl.String(), "one genome or a committee")
+    kind = Column(pl.String(), "one genome, a committee, or code that was made elsewhere")
     families = Column(pl.String(), "families of its genomes, with commas between")
     members = Column(pl.Int64(), "its genomes", unit="genomes")
     fitness = Column(pl.Float64(), "Sharpe ratio on all unseen days", unit="annual Sharpe ratio")

@@ -72,8 +72,8 @@ class WatchedStrategy:
     @cached_property
     def band(self) -> ReturnBand | None:
         """Paths of its own backtest; none where the returns that judged it are not to be found any more."""
-        born, first_day = self.document.provenance, self.birth[BirthTable.first_day]
-        day, judged_from = first_day - timedelta(days=1), self.birth[BirthTable.judged_from]
+        born, judged_from = self.document.provenance, self.birth[BirthTable.judged_from]
+        day = date.fromisoformat(born.date)
         stored = self.lake.table(CandidateReturnTable, cycle=self.birth[BirthTable.cycle])
         where = {"market": born.market, "interval": self.document.interval}
         if judged_from is None or day not in stored.days(**where):
@@ -143,6 +143,7 @@ class WatchedStrategy:
             promise=self.promise,
             evidence=self.evidence,
             known=known,
+            may_send=self.document.external is None,
         )
 
     def facts(self, day: date) -> StageFacts:

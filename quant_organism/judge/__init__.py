@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quant_organism.judge.court import Court
     from quant_organism.judge.hearing import judge_strategy
+    from quant_organism.judge.keeping import KeptStrategy, keep_survivor
     from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
     from quant_organism.judge.page import JudgedPage
     from quant_organism.judge.parameters import trials_of
     from quant_organism.judge.proof import ended_assets
+    from quant_organism.judge.running import CLOSE_SECONDS, SandboxRunner
     from quant_organism.judge.sandbox import SandboxLimits, StrategySource
     from quant_organism.judge.spec import (
         CallableSpec,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from quant_organism.judge.trial_table import TrialReturns, judge_trials
 
 __all__ = [
+    "CLOSE_SECONDS",
     "CallableSpec",
     "CallableStrategy",
     "Court",
@@ -33,19 +36,23 @@ __all__ = [
     "FreqtradeSpec",
     "JudgeSpec",
     "JudgedPage",
+    "KeptStrategy",
     "ProposalsSpec",
     "SandboxLimits",
+    "SandboxRunner",
     "StrategySource",
     "TableSpec",
     "TrialReturns",
     "ended_assets",
     "judge_strategy",
     "judge_trials",
+    "keep_survivor",
     "load_spec",
     "trials_of",
 ]
 
 _HOMES = {
+    "CLOSE_SECONDS": "running",
     "CallableSpec": "spec",
     "CallableStrategy": "outside",
     "Court": "court",
@@ -54,14 +61,17 @@ _HOMES = {
     "FreqtradeSpec": "spec",
     "JudgeSpec": "spec",
     "JudgedPage": "page",
+    "KeptStrategy": "keeping",
     "ProposalsSpec": "spec",
     "SandboxLimits": "sandbox",
+    "SandboxRunner": "running",
     "StrategySource": "sandbox",
     "TableSpec": "spec",
     "TrialReturns": "trial_table",
     "ended_assets": "proof",
     "judge_strategy": "hearing",
     "judge_trials": "trial_table",
+    "keep_survivor": "keeping",
     "load_spec": "spec",
     "trials_of": "parameters",
 }

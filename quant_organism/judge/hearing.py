@@ -27,14 +27,15 @@ from quant_organism.backtest.account import (
     VirtualWindow,
     account_figures,
 )
+from quant_organism.deployment import external_id, restrained
 from quant_organism.errors import InputError
 from quant_organism.judge.copies import SHARPE, OnCopies, Strategy
 from quant_organism.judge.court import Court
 from quant_organism.judge.luck import LEAST, among_searches, luck_of
 from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
-from quant_organism.judge.page import JudgedPage, outcome_of, why_not
+from quant_organism.judge.page import JudgedPage, Survivor, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
-from quant_organism.judge.positions import annual_sharpe, restrained
+from quant_organism.judge.positions import annual_sharpe
 from quant_organism.judge.proof import GATES as CHEATS
 from quant_organism.judge.proof import Proof, prove, sides_of, survivors
 from quant_organism.judge.sandbox import ForbiddenFile
@@ -92,6 +93,7 @@ def judge_strategy(court: Court, strategy: Strategy, *, tried: int | None = None
         raise InputError(
             f"{tried} tried, but its own search takes {strategy.n_trials}", where="tried", remedy="count every one"
         )
+    content = strategy.source.read() if isinstance(strategy, CallableStrategy) else b""
     court.progress("Search", 0, 1, f"{strategy.n_trials} trials")
     try:
         attempts = strategy.attempts(court.seen, court.costs)
@@ -100,7 +102,7 @@ def judge_strategy(court: Court, strategy: Strategy, *, tried: int | None = None
     court.record(strategy, attempts)
     court.progress("Search", 1, 1, f"{strategy.n_trials} trials")
     chosen, daily = attempts.parameters[attempts.best], attempts.daily[attempts.best]
-    case = _Hearing(court, strategy, attempts, chosen, daily, tried)
+    case = _Hearing(court, strategy, content, attempts, chosen, daily, tried)
     return case.page()
 
 
@@ -125,6 +127,7 @@ class _Hearing:
 
     court: Court
     strategy: Strategy
+    content: bytes
     attempts: Attempts
     chosen: Parameters
     daily: Floats
@@ -139,6 +142,7 @@ class _Hearing:
         self.overturned_kinds: int | None = None
         self.kinds_more = 0
         self.setting: AccountSetting | None = None
+        self.whole: VirtualWindow | None = None
 
     def page(self) -> JudgedPage:
         court, seen = self.court, self.court.seen
@@ -177,7 +181,13 @@ class _Hearing:
                 "sharpe": annual_sharpe(self.daily),
                 "search_trials": self.strategy.n_trials,
             },
+            survivor=self._survivor() if outcome == "stands" else None,
         )
+
+    def _survivor(self) -> Survivor | None:
+        if self.whole is None or not isinstance(self.strategy, CallableStrategy):
+            return None
+        return Survivor(self.strategy, self.chosen, self.content, self.whole)
 
     def _decisive(self, *, unseen: bool) -> list[str]:
         gates = list(CHEATS) if isinstance(self.strategy, CallableStrategy) else []
@@ -289,7 +299,7 @@ class _Hearing:
     def _open(self) -> None:
         court, unseen = self.court, self.court.splits.unseen
         register = HoldoutRegister(court.lake.root)
-        candidate = f"external_{self.strategy.identity[:8]}"
+        candidate = external_id(self.strategy.hash_of(self.chosen))
         measured_with = f"{court.costs.hash} {EQUITY_USD!r} USD {code_identity(__name__)}"
         reason = f"judging {self.strategy.name}, made elsewhere"
         opening = register.open(court.panel, unseen, [candidate], measured_with=measured_with, reason=reason)
@@ -301,8 +311,8 @@ class _Hearing:
                 self.verdicts = [*self._with_universe(proof), *kept]
             if proof.answer is None or not proof.is_clean:
                 return
-            whole = self.strategy.window(proof.answer, panel, court.costs)
-            window = restrained(whole, panel, unseen.start, unseen.stop)
+            self.whole = self.strategy.window(proof.answer, panel, court.costs)
+            window = restrained(self.whole, panel, unseen.start, unseen.stop)
         else:
             window = self.strategy.window(self.chosen, panel, court.costs, unseen.start, unseen.stop)
         self.setting = self._setting(window, panel)

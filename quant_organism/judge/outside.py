@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import VirtualWindow, virtual_window
+from quant_organism.deployment import external_hash
 from quant_organism.evolution import DAYS_A_YEAR
 from quant_organism.evolution.proposals import positions_digest
 from quant_organism.judge.parameters import Parameters
@@ -125,7 +126,7 @@ class CallableStrategy:
 
     def hash_of(self, parameters: Parameters) -> str:
         """Return the identity of one trial, whatever search it is of."""
-        return _digest(self.source_hash, self.source.function, json.dumps(dict(parameters), sort_keys=True))
+        return external_hash(self.source_hash, self.source.function, parameters)
 
     def attempts(self, panel: Panel, costs: Costs) -> Attempts:
         """Try all trials on a panel."""

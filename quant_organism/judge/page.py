@@ -6,12 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from quant_organism.backtest.account import AccountFigures
+from quant_organism.backtest.account import AccountFigures, VirtualWindow
+from quant_organism.judge.outside import CallableStrategy
+from quant_organism.judge.parameters import Parameters
 from quant_organism.validation import Verdict
 
 Outcome = Literal["stands", "unproven", "falls"]
 """`stands`: all that decides was asked and passed; `unproven`: some of it could not be asked; `falls`: some of it
 failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survivor:
+    """Code that stands.
+
+    Attributes
+    ----------
+    strategy, parameters
+        The search that put it forward, and its trial.
+    content
+        Its file as it was judged.
+    window
+        What it holds over all days of the court, those that its search did not see among them.
+    """
+
+    strategy: CallableStrategy
+    parameters: Parameters
+    content: bytes
+    window: VirtualWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +62,8 @@ class JudgedPage:
         What accounts of some sizes made of it on the days that it was judged on.
     facts
         Further figures by name.
+    survivor
+        The code that stands, and what it wants on all days of the court; none where it does not, or is no code.
     """
 
     name: str
@@ -53,6 +77,7 @@ class JudgedPage:
     unsaid: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[AccountFigures, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    survivor: Survivor | None = None
 
     @property
     def document(self) -> dict[str, Any]:

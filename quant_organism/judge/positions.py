@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs
-from quant_organism.backtest.account import VirtualWindow, compounded, day_starts, virtual_costs, window_restraints
+from quant_organism.backtest.account import VirtualWindow, compounded, day_starts, virtual_costs
 from quant_organism.errors import InputError
 from quant_organism.evolution import DAYS_A_YEAR
 from quant_organism.judge.trade_rules import RuledTrades
@@ -30,7 +29,7 @@ def follow(wanted: Floats | RuledTrades, panel: Panel, costs: Costs, *, strategy
     A target of 1 is an N-th of the equity in the asset, N being all assets of the panel. It is turned into units at the
     close at which it changes, filled at the next open, and held until it changes again; in a gap what is held stays.
     Where a level was reached within a bar, what is wanted at its close is decided anew.
-    What holds an account back is left out (`restrained`): it takes longer than all else.
+    What holds an account back is left out (`deployment.restrained`): it takes longer than all else.
 
     Parameters
     ----------
@@ -69,11 +68,6 @@ def follow(wanted: Floats | RuledTrades, panel: Panel, costs: Costs, *, strategy
         returns=gained[:, None],
         shares=np.ones((bars + 1, 1)),
     )
-
-
-def restrained(window: VirtualWindow, panel: Panel, start: int, stop: int) -> VirtualWindow:
-    """Return rows `start` to `stop` of a window of the whole panel, with what holds an account back there."""
-    return replace(window.part(start, stop), restraints=window_restraints(panel, start, stop))
 
 
 def _followed(trades: RuledTrades, panel: Panel, asset: int, costs: Costs) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -125,11 +126,14 @@ class StrategyProcess:
     ----------
     declared
         Rules that the class of a freqtrade file declares, by name.
+    source_hash
+        SHA-256 (hex) of the file as it was loaded.
     """
 
     def __init__(self, source: StrategySource) -> None:
         self._source = source
         content = source.read()
+        self.source_hash = hashlib.sha256(content).hexdigest()
         self._folder = tempfile.TemporaryDirectory(prefix="judge-")
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._shape: tuple[int, int] | None = None

@@ -117,6 +117,28 @@ class TradeRules(BaseModel):
                 values[rows, asset] = found
         return made
 
+    def next_levels(
+        self, signals: Floats, panel: Panel, costs: Costs, symbol: str, opened: float
+    ) -> tuple[float, float]:
+        """Return stop and limit of an asset in the bar after a panel's last, which has opened at a price; NaN: none.
+
+        Parameters
+        ----------
+        signals, panel, costs
+            As for `trades`.
+        symbol, opened
+            The asset, and its price, USD.
+        """
+        asset = panel.symbols.index(symbol)
+        rows = np.flatnonzero(panel.valid[:, asset])
+        heeded = 15 if self.can_short else ENTER_LONG | EXIT_LONG
+        wanted = np.append(signals[rows, asset].astype(np.int64) & heeded, 0)
+        prices = _Prices(*(np.append(getattr(panel, name)[rows, asset], opened) for name in _Prices._fields))
+        times = np.append(panel.times[rows], panel.times[-1] + panel.interval.milliseconds)
+        outcome = np.full((len(RuledTrades._fields), rows.size + 1), np.nan)
+        _trade(prices, times, panel.interval.milliseconds, wanted, self._packed(costs.taker_fee), outcome)
+        return float(outcome[1, -1]), float(outcome[2, -1])
+
     def _packed(self, fee: float) -> _Rules:
         steps = sorted(self.minimal_roi)
         return _Rules(

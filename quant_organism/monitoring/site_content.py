@@ -204,7 +204,7 @@ def _strategy_facts(document: StrategyConfig) -> dict[str, Any]:
         "born": document.provenance.date,
         "cycle": document.provenance.cycle,
         "families": ", ".join(document.families),
-        "genomes": len(document.committee.members),
+        "genomes": document.n_genomes,
         "assets": len(document.universe),
         "Sharpe ratio, unseen days": document.fitness,
     }

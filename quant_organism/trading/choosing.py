@@ -8,16 +8,16 @@ from typing import Final
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import RiskState
-from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
-from quant_organism.trading.following import Followed, FollowedStrategy
+from quant_organism.trading.following import Followed
 from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.records import LedgerRecord, Mode, Role
 from quant_organism.trading.runtime import Trader
-from quant_organism.trading.starting import daily_before
+from quant_organism.trading.starting import daily_before, follow_document
 
 TRADED: Final[Mapping[Mode, tuple[str, ...]]] = {
     "replay": ("paper", "testnet", "canary", "live"),
@@ -37,7 +37,8 @@ def chosen_documents(
     """Return the documents of a session and what becomes of the decisions of each, best first.
 
     All are of one interval, that of the best which trades; of those that trade there are no more than the profile
-    takes, of those that are watched no more than its pool factor says.
+    takes, of those that are watched no more than its pool factor says. Where orders are sent, no code that was made
+    elsewhere is run, not even to be watched.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def chosen_documents(
     InputError
         None of them trades in this mode, or none on bars of this profile.
     """
+    if mode in ("testnet", "mainnet"):
+        documents = [document for document in documents if document.external is None]
     traded = [document for document in documents if document.stage in TRADED[mode]]
     if not traded:
         stages = " or ".join(TRADED[mode])
@@ -85,6 +88,8 @@ class DocumentWatcher:
         Of the sleeves of those who join.
     bars_until
         Returns all bars of the session up to a close.
+    runner
+        Runs code that was made elsewhere.
     """
 
     def __init__(
@@ -95,9 +100,11 @@ class DocumentWatcher:
         costs: Costs,
         models: FittedModels,
         bars_until: Callable[[int], Panel],
+        runner: ExternalRunner | None = None,
     ) -> None:
         self._repository, self._profile, self._mode = repository, profile, mode
         self._costs, self._models, self._bars_until = costs, models, bars_until
+        self._runner = runner or NobodyRuns()
         self._seen: tuple[tuple[str, int], ...] | None = None
 
     def __call__(self, close_ms: int, trader: Trader) -> list[LedgerRecord]:
@@ -105,7 +112,8 @@ class DocumentWatcher:
         records: list[LedgerRecord] = []
         for id, strategy in _documents(trader).items():
             if strategy.is_leaving and not strategy.units:
-                records.append(trader.leave(id, "its document is no longer followed, and it is flat"))
+                why = "it has failed" if strategy.trouble else "its document is no longer followed"
+                records.append(trader.leave(id, f"{why}, and it is flat"))
         seen = _signature(self._repository.root / "active")
         if seen == self._seen:
             return records
@@ -131,9 +139,14 @@ class DocumentWatcher:
     def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
         history = self._bars_until(close_ms)
         try:
-            strategy = FollowedStrategy(document, role, self._costs, history, since_ms=close_ms, models=self._models)
+            strategy = follow_document(
+                document, role, self._costs, history, since_ms=close_ms, models=self._models, runner=self._runner
+            )
         except InputError as error:
             trader.note("documents", f"{document.id} cannot join: {error.what}", level="warning")
+            return []
+        if strategy.trouble:
+            trader.note("documents", f"{document.id} cannot join: {strategy.trouble}", level="error")
             return []
         joined = trader.join(strategy, f"its document has come, in stage {document.stage}")
         if role == "shadow":  # an account of its own, which knows its risk scale from the first close

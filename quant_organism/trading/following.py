@@ -9,7 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from quant_organism.backtest import Costs, MarketRow
-from quant_organism.backtest.account import LegKey, LegLevels, MarketWeather, Restraint, VirtualStream, member_name
+from quant_organism.backtest.account import (
+    LegKey,
+    LegLevels,
+    MarketWeather,
+    Restraint,
+    VirtualStream,
+    VirtualWindow,
+    member_name,
+    virtual_window,
+)
 from quant_organism.deployment import StrategyConfig
 from quant_organism.errors import InputError
 from quant_organism.market import Interval
@@ -29,6 +38,7 @@ class Followed(Protocol):
     is_leaving: bool
     virtual_return: float
     not_evaluated: dict[str, str]
+    trouble: str
 
     @property
     def id(self) -> str:
@@ -130,19 +140,14 @@ class FollowedStrategy:
         since_ms: int,
         models: FittedModels | None = None,
     ) -> None:
-        missing = sorted(set(document.universe) - set(history.symbols))
-        if missing or Interval.parse(document.interval) != history.interval:
-            raise InputError(
-                f"it trades {document.interval} bars of {', '.join(document.universe)}; here are {history.interval} "
-                f"bars without {', '.join(missing) or 'none of them'}",
-                where=document.id,
-                remedy="start a session of its interval and symbols",
-            )
+        check_market(document, history)
         self.document, self.since_ms = document, since_ms
         self._role = role
         self.symbols = document.universe
         self.is_leaving = False
         """Whether it makes no entries any more, and leaves once it is flat."""
+        self.trouble = ""
+        """Why it cannot go on: never, its rules are this program's own."""
         own = panel_of(history, self.symbols)
         self._stream = VirtualStream(
             {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
@@ -188,6 +193,11 @@ class FollowedStrategy:
     def stopless(self) -> frozenset[tuple[str, str]]:
         """Its members, as (strategy, member), that have no stops of their own (A7)."""
         return self._stream.stopless
+
+    def window(self, panel: Panel, costs: Costs, share: float, start: int, stop: int) -> VirtualWindow:
+        """Return what it wants on rows of a panel, with its share of the equity."""
+        own, shares = panel_of(panel, self.symbols), {self.id: share}
+        return virtual_window({self.id: self.document.committee}, own, costs, start=start, stop=stop, shares=shares)
 
     def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
         """Return the levels of its legs in the bar that has just opened at these prices, USD."""
@@ -279,6 +289,35 @@ def _columns_read(committee: Committee) -> tuple[str, ...]:
     genomes = [member.genome for member in committee.members]
     read = {name for genome in genomes for name in get_family(genome.family).columns_of(genome.genes)}
     return tuple(name for name in COLUMNS if name in read)
+
+
+def check_market(document: StrategyConfig, panel: Panel) -> None:
+    """Refuse a market that lacks a symbol of a document's universe, or has bars of another length."""
+    missing = sorted(set(document.universe) - set(panel.symbols))
+    if missing or Interval.parse(document.interval) != panel.interval:
+        raise InputError(
+            f"it trades {document.interval} bars of {', '.join(document.universe)}; here are {panel.interval} "
+            f"bars without {', '.join(missing) or 'none of them'}",
+            where=document.id,
+            remedy="start a session of its interval and symbols",
+        )
+
+
+def followed_by(panel: Panel, row: MarketRow) -> Panel:
+    """Return a panel with one more bar of its symbols; bars that are missing before it are gaps."""
+    step = panel.interval.milliseconds
+    begin = int(panel.times[-1]) + step
+    count = (row.time - begin) // step + 1
+    made: dict[str, Any] = {name: np.full((count, panel.n_assets), np.nan) for name in _COLUMNS[:6]}
+    made |= {"funding_paid": np.zeros((count, panel.n_assets)), "valid": np.zeros((count, panel.n_assets), dtype=bool)}
+    for name, values in made.items():
+        values[-1] = getattr(row, name)
+    for name in _COLUMNS[:5]:
+        made[name][-1, ~row.valid] = np.nan
+    made |= {"fear_greed": np.full(count, np.nan), "times": begin + step * np.arange(count)}
+    made["fear_greed"][-1] = row.fear_greed
+    joined: dict[str, Any] = {name: np.concatenate([getattr(panel, name), made[name]]) for name in made}
+    return replace(panel, **joined)
 
 
 def panel_of(panel: Panel, symbols: Sequence[str]) -> Panel:

@@ -60,6 +60,8 @@ class OutsideStrategy:
         self.symbols = tuple(sorted(source.symbols))
         self.is_leaving = False
         """Whether it is no source any more, and leaves once it is flat."""
+        self.trouble = ""
+        """Why it cannot go on: never, it is told what to want."""
         self.virtual_return = 0.0
         """Of its virtual book in the last bar."""
         self.not_evaluated: dict[str, str] = {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import TradedAsset
-from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError
 from quant_organism.market import CandleTable, Interval, Lake, SentimentTable, StoredRegimes
 from quant_organism.market.ingest import ingest
@@ -73,6 +73,7 @@ def prepare_replay(
     first: date | None = None,
     last: date | None = None,
     is_plain: bool = False,
+    runner: ExternalRunner | None = None,
 ) -> PreparedReplay:
     """Return a replay of documents over days of the lake.
 
@@ -89,6 +90,8 @@ def prepare_replay(
     is_plain
         Whether the account's rules stand alone, as in the backtest of a candidate, so that the orders are its orders;
         otherwise decisions pass policy, risk guard and portfolio as on paper.
+    runner
+        Runs code that was made elsewhere.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def prepare_replay(
     }
 
     def pipeline() -> Pipeline:
-        promises = DocumentPromises(named.__getitem__, lambda: panel.window(0, start), costs)
+        promises = DocumentPromises(named.__getitem__, lambda: panel.window(0, start), costs, runner)
         guard = RiskGuard(bar_readings(lambda close_ms: _finite(mood[close_ms])))
         return Pipeline([PolicyStep(lambda: policy, profile.name), guard, PortfolioStep(promises)])
 
@@ -158,6 +161,7 @@ def prepare_replay(
         ),
         pipeline=Pipeline if is_plain else pipeline,
         regime=StoredRegimes(lake, market, interval),
+        runner=runner or NobodyRuns(),
     )
     return PreparedReplay(spec=spec, panel=panel, start=start)
 
@@ -177,6 +181,7 @@ def prepare_live(
     mode: Mode = "paper",
     account: VenueAccount | None = None,
     is_real_time: bool = True,
+    runner: ExternalRunner | None = None,
 ) -> tuple[LiveSession, Watcher | None]:
     """Return a session on a venue's live bars, and who follows documents and other sources' signals while it runs.
 
@@ -203,6 +208,8 @@ def prepare_live(
     is_real_time
         Whether an hour of the venue takes an hour; where it does not, neither the age of bars nor clocks nor a line
         that is lost for a second say anything.
+    runner
+        Runs code that was made elsewhere.
 
     Raises
     ------
@@ -223,7 +230,9 @@ def prepare_live(
     policy = policies.current()
 
     named = {document.id: document for document, _ in chosen}
-    promises = DocumentPromises(lambda id: named[id] if id in named else repository.load(id), lambda: history, costs)
+    promises = DocumentPromises(
+        lambda id: named[id] if id in named else repository.load(id), lambda: history, costs, runner
+    )
 
     def index_at(close_ms: int) -> float | None:
         return _index_at(lake, market, close_ms, interval)
@@ -259,6 +268,7 @@ def prepare_live(
         keeps_bars=True,
         regime=StoredRegimes(lake, market, interval),
         execution=None if account is None else account.execution,
+        runner=runner or NobodyRuns(),
     )
     begun = resumable(ledger, spec)
     if begun is not None:
@@ -288,7 +298,7 @@ def prepare_live(
         number = ledger.next_session() - 1
         return extended(history, ledger.read(LedgerBar, session=number), close_ms)
 
-    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until)
+    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, spec.runner)
     signals_come = SignalWatcher(SourceStore.of(data_dir), costs, bars_until, ledger.read(LedgerOutsideSignal))
 
     def watch(close_ms: int, trader: Trader) -> list[LedgerRecord]:

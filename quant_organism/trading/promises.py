@@ -8,7 +8,8 @@ import numpy as np
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import virtual_window
-from quant_organism.deployment import StrategyConfig
+from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig
+from quant_organism.errors import QuantOrganismError
 from quant_organism.market import MS_PER_DAY
 from quant_organism.market.panel import Panel
 from quant_organism.trading.following import panel_of
@@ -27,14 +28,23 @@ class DocumentPromises:
         The bars before the session.
     costs
         Of the sleeves.
+    runner
+        Runs code that was made elsewhere.
     """
 
-    def __init__(self, document: Callable[[str], StrategyConfig], history: Callable[[], Panel], costs: Costs) -> None:
+    def __init__(
+        self,
+        document: Callable[[str], StrategyConfig],
+        history: Callable[[], Panel],
+        costs: Costs,
+        runner: ExternalRunner | None = None,
+    ) -> None:
         self._document, self._history, self._costs = document, history, costs
+        self._runner = runner or NobodyRuns()
         self._known: dict[str, StrategyPromise | None] = {}
 
     def __call__(self, strategy: str) -> StrategyPromise | None:
-        """Return what a strategy promises; none where its history has too few days.
+        """Return what a strategy promises; none where its history has too few days, or its code failed.
 
         Raises
         ------
@@ -47,7 +57,13 @@ class DocumentPromises:
 
     def _of(self, document: StrategyConfig) -> StrategyPromise | None:
         panel = panel_of(self._history(), document.universe)
-        window = virtual_window({document.id: document.committee}, panel, self._costs)
+        if document.external is None:
+            window = virtual_window({document.id: document.committee}, panel, self._costs)
+        else:
+            try:
+                window = self._runner.ask(document.external, panel, self._costs).window
+            except QuantOrganismError:  # whoever follows it says so, and it wants nothing
+                return None
         days = panel.times // MS_PER_DAY
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         if starts.size < LEAST_DAYS:

@@ -224,6 +224,10 @@ class Trader:
         self, time: int, prices: Mapping[str, float], received_ms: int, records: list[LedgerRecord]
     ) -> CloseReport:
         self.last_close_ms = time
+        for id, strategy in self.strategies.items():
+            if strategy.trouble and not strategy.is_leaving:
+                strategy.is_leaving = True
+                self.note("stopped", f"{id} wants nothing any more: {strategy.trouble}", level="error")
         if self.watcher is not None:
             records += self.watcher(time, self)
         for lane in self.lanes.values():

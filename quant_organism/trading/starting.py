@@ -22,15 +22,15 @@ from quant_organism.backtest.account import (
     RiskState,
     TradedAsset,
     VirtualWindow,
-    virtual_window,
 )
-from quant_organism.deployment import StrategyConfig
+from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market import MS_PER_DAY, Interval, format_ms
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
 from quant_organism.trading.execution import Execution, ModelledExecution
-from quant_organism.trading.following import Followed, FollowedStrategy, panel_of
+from quant_organism.trading.external import FollowedCode
+from quant_organism.trading.following import Followed, FollowedStrategy
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.outside import OUTSIDE, OutsideSignal, SignalSource
@@ -82,6 +82,10 @@ class SessionSpec:
         As in `Trader`.
     regime
         Says of which kind the market is at a close, for the decisions' records; empty where it is not known.
+    models
+        Keeps fitted models.
+    runner
+        Runs code that was made elsewhere.
     """
 
     mode: Mode
@@ -101,6 +105,7 @@ class SessionSpec:
     keeps_bars: bool = False
     regime: Callable[[int], str] = lambda close_ms: ""
     models: FittedModels = field(default_factory=FittedModels)
+    runner: ExternalRunner = field(default_factory=NobodyRuns)
 
     @property
     def identity(self) -> str:
@@ -142,7 +147,7 @@ def begin_session(
     Raises
     ------
     InputError
-        No strategy trades, or one asks for bars that are not there.
+        No strategy trades or can be asked, or one asks for bars that are not there.
     """
     if not any(role == "trades" for _, role in spec.documents):
         raise InputError("no strategy trades in this session", where=f"mode {spec.mode}", remedy=_nobody(spec.mode))
@@ -167,8 +172,15 @@ def begin_session(
     trader = _trader(ledger, spec, session, execution.open(session.account, rules_for(1), spec.capital_micro))
     records: list[LedgerRecord] = [session, *also]
     for document, role in spec.documents:
-        followed = FollowedStrategy(document, role, spec.costs, history, since_ms=close_ms, models=spec.models)
+        followed = follow_document(
+            document, role, spec.costs, history, since_ms=close_ms, models=spec.models, runner=spec.runner
+        )
         records.append(trader.join(followed, f"its stage is {document.stage}"))
+    if all(each.trouble for each in trader.main.strategies.values()):
+        raise InputError(
+            f"no strategy can trade: {'; '.join(each.trouble for each in trader.main.strategies.values())}",
+            where=f"mode {spec.mode}",
+        )
     for lane in trader.lanes.values():
         lane.account.risk = RiskState.seeded(daily_before(lane, history, spec.costs), lane.account.rules)
         paid_in = LedgerFlow(
@@ -244,23 +256,57 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
             trader.join(source, joined.reason)
             continue
         document = StrategyConfig.from_json(joined.document.encode(), where=f"{ledger.path}, {joined.strategy}")
-        followed = FollowedStrategy(
+        followed = follow_document(
             document,
             joined.role,
             spec.costs,
-            known.window(0, row),
+            known,
+            row,
             since_ms=joined.close_ms,
             models=spec.models,
+            runner=spec.runner,
         )
         followed.is_leaving = joined.strategy in state["leaving"]
         trader.join(followed, joined.reason)
-        for place in range(row, known.n_bars):
-            followed.advance(MarketRow.of(known, place), known.symbols)
     for name, lane in trader.lanes.items():
         lane.account = accounts[name]
         lane.restore(state["lanes"][name])
     trader.last_close_ms = int(state["close_ms"])
     return trader
+
+
+def follow_document(
+    document: StrategyConfig,
+    role: Role,
+    costs: Costs,
+    known: Panel,
+    row: int | None = None,
+    *,
+    since_ms: int,
+    models: FittedModels,
+    runner: ExternalRunner,
+) -> FollowedStrategy | FollowedCode:
+    """Return the strategy of a document as it stands at the last of some bars.
+
+    Parameters
+    ----------
+    document, role, costs, since_ms, models, runner
+        As for `FollowedStrategy` and `FollowedCode`.
+    known, row
+        Bars, and how many of them are its history; none: all.
+
+    Raises
+    ------
+    InputError
+        The bars lack a symbol of its universe, or are of another length.
+    """
+    if document.external is not None:  # what it wants now follows from all bars at once
+        return FollowedCode(document, role, costs, known, runner=runner, since_ms=since_ms)
+    first = known.n_bars if row is None else row
+    strategy = FollowedStrategy(document, role, costs, known.window(0, first), since_ms=since_ms, models=models)
+    for place in range(first, known.n_bars):
+        strategy.advance(MarketRow.of(known, place), known.symbols)
+    return strategy
 
 
 def _trader(ledger: TraderLedger, spec: SessionSpec, session: LedgerSession, account: AccountBook) -> Trader:
@@ -327,7 +373,7 @@ def resumed_source(
 
 
 def virtual_of(
-    strategies: Sequence[FollowedStrategy],
+    strategies: Sequence[FollowedStrategy | FollowedCode],
     panel: Panel,
     costs: Costs,
     shares: Mapping[str, float],
@@ -337,17 +383,8 @@ def virtual_of(
 ) -> VirtualWindow:
     """Return what strategies hold virtually over rows of a panel, each on the symbols that it was bred on."""
     by_name = sorted(strategies, key=lambda strategy: strategy.id)
-    windows = [
-        virtual_window(
-            {each.id: each.document.committee},
-            panel_of(panel, each.symbols),
-            costs,
-            start=start,
-            stop=stop,
-            shares={each.id: shares[each.id]},
-        )
-        for each in by_name
-    ]
+    last = panel.n_bars if stop is None else stop
+    windows = [each.window(panel, costs, shares[each.id], start, last) for each in by_name]
     legs = [leg for window in windows for leg in window.legs]
     order = sorted(range(len(legs)), key=lambda place: (legs[place][2], legs[place][0], legs[place][1]))
     columns: dict[str, Any] = {
@@ -366,9 +403,9 @@ def virtual_of(
     )
 
 
-def documents_of(lane: AccountLane) -> list[FollowedStrategy]:
+def documents_of(lane: AccountLane) -> list[FollowedStrategy | FollowedCode]:
     """Return the documents' strategies of a lane: what they hold follows from the bars alone."""
-    return [strategy for strategy in lane.strategies.values() if isinstance(strategy, FollowedStrategy)]
+    return [each for each in lane.strategies.values() if isinstance(each, FollowedStrategy | FollowedCode)]
 
 
 def daily_before(lane: AccountLane, history: Panel, costs: Costs) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.lifecycle import RULES, MoveRule, records_of
 from quant_organism.deployment.moves import EvidenceRecord, Kind
-from quant_organism.deployment.records import AccountAtBirth, Performance, Provenance, StageEvidence
+from quant_organism.deployment.records import AccountAtBirth, ExternalStrategy, Performance, Provenance, StageEvidence
 from quant_organism.strategies import Committee, evolving_families, random_genome
 
 METRICS = (
@@ -68,7 +68,9 @@ def committee(members: int, seed: int = 0, family: str | None = None) -> Committ
     return Committee.of(genomes, rng.uniform(0.5, 2.0, members))
 
 
-def document(seed: int = 0, *, members: int = 1, strategy: Committee | None = None, **changes: Any) -> StrategyConfig:
+def document(
+    seed: int = 0, *, members: int = 1, strategy: Committee | ExternalStrategy | None = None, **changes: Any
+) -> StrategyConfig:
     """Return a document at birth; equal arguments give equal documents."""
     fields = {
         "universe": UNIVERSE,

@@ -231,7 +231,7 @@ def test_unusable_values_at_birth_are_named(changes, found):
 
 def test_a_later_version_is_told_apart_before_anything_else_is_judged():
     with pytest.raises(IntegrityError, match=r"newer version.*nothing was changed") as caught:
-        read(tampered(document(), resealed=False, schema_version="5"))
+        read(tampered(document(), resealed=False, schema_version="6"))
     assert caught.value.remedy == "update quant-organism"
 
 

@@ -31,7 +31,7 @@ def break_every_way(active: Path) -> dict[str, str]:
     """Break one file in each way; return the expected complaint by file name."""
     torn, newer, altered = sorted(active.glob("*.json"))[:3]
     torn.write_bytes(torn.read_bytes()[:900])
-    newer.write_bytes(newer.read_bytes().replace(b'"schema_version":"4"', b'"schema_version":"5"'))
+    newer.write_bytes(newer.read_bytes().replace(b'"schema_version":"4"', b'"schema_version":"6"'))
     altered.write_bytes(altered.read_bytes().replace(b'"interval":"1h"', b'"interval":"4h"'))
     (active / "empty_0_00000000.json").write_bytes(b"")
     (active / "notes.json").write_text(json.dumps(["buy low", "sell high"]))

@@ -22,8 +22,10 @@ from quant_organism.judge.proof import prove
 from quant_organism.judge.sandbox import StrategyProcess
 from quant_organism.judge.trade_rules import RuledTrades, TradeRules
 from quant_organism.market import Interval, Panel
+from quant_organism.strategies import Committee, default_genome
+from quant_organism.strategies.export import Portrait, freqtrade_file
 from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
-from quant_organism_tests.judge.conftest import HOUR_MS, market
+from quant_organism_tests.judge.conftest import HOUR_MS, market, walls
 
 Write = Callable[..., StrategySource]
 FREE = replace(Costs(), taker_fee=0.0, maker_fee=0.0, slippage_bps=0.0)
@@ -349,6 +351,19 @@ def adopted(body: str, name: str = ""):
 def test_what_cannot_be_followed_is_refused_by_name(line: str, found: str) -> None:
     with pytest.raises(NotExpressible, match=found):
         adopted(f"class S(IStrategy):\n    timeframe = '1h'\n    stoploss = -0.1\n    {line}\n")
+
+
+def test_a_file_that_was_exported_here_is_refused_by_name(tmp_path: Path) -> None:
+    committee = Committee.of([default_genome("donchian_breakout")])
+    hours, origin = Interval.parse("1h"), "Born 2025-05-31 on the market tests."
+    path = tmp_path / "Exported.py"
+    path.write_text(freqtrade_file(Portrait(committee, ("A0",), hours, origin)))
+    spec, _ = load_spec(str(path))
+    assert isinstance(spec, FreqtradeSpec)
+    exported = spec.strategy(tmp_path, trusted=bool(walls()))
+    with pytest.raises(InputError, match=r"custom_exit decides by code of its own") as refused:
+        StrategyProcess(exported.source)
+    assert str(path) in str(refused.value)
 
 
 def test_of_several_classes_one_is_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import AccountMarket, FillModel
+from quant_organism.deployment import external_id
 from quant_organism.errors import InputError
 from quant_organism.evolution import TrialLedger
 from quant_organism.evolution.proposals import ProposalResult
@@ -48,7 +49,7 @@ def test_a_strong_edge_is_looked_at_on_the_unseen_days_once(write: Write, tmp_pa
     assert [account.equity_usd for account in page.accounts] == [1_000.0, 10_000.0, 100_000.0]
     opened = HoldoutRegister(held.lake.root).frame("made")
     assert opened["event"].to_list() == ["opened", "read"]
-    assert opened["candidates"][0].to_list() == [f"external_{strategy.identity[:8]}"]
+    assert opened["candidates"][0].to_list() == [external_id(page.facts["identity"])]
     again = judge_strategy(held, strategy)
     assert again.document == page.document
     assert HoldoutRegister(held.lake.root).frame("made").height == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quant_organism.evolution import TrialLedger
 from quant_organism.judge import CallableSpec, Court, StrategySource, load_spec
 from quant_organism.judge.sandbox import StrategyProcess
 from quant_organism.judge.spec import EXAMPLES
@@ -99,3 +100,14 @@ def test_the_shown_proposer_is_heard(tmp_path: Path, capsys: pytest.CaptureFixtu
     exec(next(text for text in blocks("python") if "FileProposals" in text), known)
     assert len(known["refused"]) == 1
     assert capsys.readouterr().out.count("\n") >= 5
+
+
+def test_the_shown_study_of_optuna_is_heard(tmp_path: Path) -> None:
+    court = Court(lake=Lake(tmp_path / "lake"), panel=market(edge=0.1))
+    known = {"court": court}
+    exec(next(text for text in blocks("python") if "optuna" in text), known)
+    searched = known["searched"]
+    assert 8 <= searched.n_trials <= 12
+    assert known["refused"] == []
+    rows = TrialLedger(court.lake.root).frame(["genome_hash", "family"], market="made", until=int(court.seen.times[-1]))
+    assert set(rows["genome_hash"]) == {genome.hash for genome in searched.genomes}

@@ -8,6 +8,7 @@ import polars as pl
 from quant_organism.cycle import Panels, Progress
 from quant_organism.deployment import mark_days, read_accounts
 from quant_organism.evolution import read_candidates
+from quant_organism.judge import SandboxRunner
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
 from quant_organism.monitoring.sheet_trading import sheet_trading
@@ -44,15 +45,19 @@ def evidence_days(
     Days that are booked stay as they are.
     """
     day, opened = date.fromisoformat(context.partition_key), lake.open()
-    marked = mark_days(
-        opened,
-        strategies.open(),
-        market=market.id,
-        interval=market.bars,
-        through=day,
-        equity_usd=search.equity_usd,
-        trader=trader_days(opened, market=market.id, interval=market.bars.name),
-    )
+    with SandboxRunner(strategies.open()) as runner:
+        marked = mark_days(
+            opened,
+            strategies.open(),
+            market=market.id,
+            interval=market.bars,
+            through=day,
+            equity_usd=search.equity_usd,
+            trader=trader_days(opened, market=market.id, interval=market.bars.name),
+            runner=runner,
+        )
+    for id, why in marked.unmarked.items():
+        context.log.error(f"not marked: {id}: {why}")
     rows = [
         {"day": when, "strategy": move.id, "from": move.start, "to": move.rule.end, "rule": move.rule.name}
         for when, move in marked.moves
@@ -62,6 +67,7 @@ def evidence_days(
             "days": len(marked.days),
             "rows": marked.rows,
             "moves": table(pl.DataFrame(rows)) if rows else "none",
+            "not marked": ", ".join(marked.unmarked) or "none",
         }
     )
 
