@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill postgres conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -28,6 +28,7 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 
 test: setup  ## all tests
 	@bash .ci/chromium
+	@bash .ci/postgres
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 15 $(LONG_TESTS) quant_organism_tests
 
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
@@ -58,6 +59,10 @@ chaos: setup  ## faults against traders and their feed: ten minutes; PART=sessio
 
 drill: setup  ## a data folder is backed up while it is traded in, lost, brought back, reconciled, and goes on with its next cycle
 	@$(BIN)/python -m quant_organism_tests.drill
+
+postgres: setup  ## Dagster's history moved from files into a PostgreSQL server, and a cycle there, killed once
+	@bash .ci/postgres
+	@$(BIN)/python -m quant_organism_tests.postgres
 
 conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
 	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)

@@ -1,6 +1,7 @@
 """The `quant-organism` command, started as a person would or called in this process, which has loaded what it needs."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -59,6 +60,13 @@ def finish(*arguments: str | Path, folder: Path) -> Said:
     with start(*arguments, folder=folder) as process:
         out, err = process.communicate(timeout=300)
         return Said(process.returncode, out, err)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Caller:

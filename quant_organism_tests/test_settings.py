@@ -53,6 +53,7 @@ def test_the_file_may_be_named_by_a_variable(folder: Path, monkeypatch: pytest.M
         ("[market]\nintervall = '1h'", ["quant_organism.toml: market.intervall", "interval"]),
         ("executor = 'thread'", ["quant_organism.toml: executor", "'thread'", "threads, ray, HOST:PORT"]),
         ("workers = 0", ["quant_organism.toml: workers", "0"]),
+        ("data_dir = 's3://bucket/organism'", ["quant_organism.toml: data_dir", "an address", "a folder on a disk"]),
         ("[market]\ninterval = '7h'", ["quant_organism.toml: market.interval", "'7h'"]),
         ("[market]\nlookback_days = 731", ["market.lookback_days", "730"]),
         ("[market]\nmin_quality = 95", ["market.min_quality", "95"]),

@@ -23,20 +23,31 @@ def backup(
     as_json: options.Json = False,
 ) -> None:
     """Copy the data folder as it is at one moment, whoever computes or trades in it; keys are left out."""
+    from quant_organism.orchestration.history import place_of
     from quant_organism.resilience import back_up
 
     data_dir, program = options.said(context).settings().data_dir, f"quant-organism {__version__}"
+    server = place_of(data_dir / "dagster_home")
     with progress_bars() as progress:
         made = back_up(
             data_dir, path, program=program, leave_out=_OWN, at_any_moment=_ALWAYS_WRITTEN, progress=progress
         )
-    facts = {"path": str(made.folder), "made_at": made.made_at, "files": len(made.files), "bytes": made.n_bytes}
+    server = place_of(data_dir / "dagster_home")
+    facts: dict[str, Any] = {
+        "path": str(made.folder),
+        "made_at": made.made_at,
+        "files": len(made.files),
+        "bytes": made.n_bytes,
+    }
+    facts["not_in_it"] = [server] if server else []
     if as_json:
         print_json(facts)
         return
     typer.echo(f"{path}: {len(made.files):,} files, {made.n_bytes / 1e6:,.1f} MB, as of {made.made_at}")
     if (data_dir / SECRETS).is_dir():
         typer.echo(f"Keys are not in it ({data_dir / SECRETS}): keep them elsewhere, or make new ones at the venue.")
+    if server:
+        typer.echo(f"Dagster's runs, events and schedules are not in it ({server}): back the server up, with pg_dump.")
     typer.echo(f"To bring it back: quant-organism restore {path} --data-dir FOLDER")
 
 

@@ -22,6 +22,7 @@ from quant_organism.cli import (
     fetch,
     follow,
     health,
+    history,
     judge,
     keys,
     queries,
@@ -78,6 +79,7 @@ app.command("health", cls=with_settings(*health.SETTINGS), rich_help_panel=OPERA
 app.command("doctor", cls=with_settings("data_dir"), rich_help_panel=OPERATE)(ui.doctor)
 app.command("backup", cls=with_settings("data_dir"), rich_help_panel=OPERATE)(backup.backup)
 app.command("restore", cls=with_settings("data_dir"), rich_help_panel=OPERATE)(backup.restore)
+app.add_typer(history.app, name="history", rich_help_panel=OPERATE)
 app.command("services", cls=with_settings("data_dir"), rich_help_panel=OPERATE)(services.services)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=OPERATE)
 

@@ -21,8 +21,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, CursorResult, Engine
 
-_INDEX: Final = ""
-"""Stands for the file of all runs, beside the runs' ids."""
+_INDEX: Final = "index"
+"""Stands for the file of all runs, beside the runs' ids; that of events of no run is empty."""
 
 _MOST_ENGINES: Final = 8
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.errors import InputError, IntegrityError, QuantOrganismError, StorageError
 from quant_organism.market import Lake
 from quant_organism.monitoring.alerts.book import alerts_health
 from quant_organism.monitoring.components import (
@@ -77,7 +77,7 @@ def health_of(settings: Settings) -> SystemHealth:
     try:
         with open_instance(data_dir) as instance:
             return measure_health(data_dir, market, instance, datetime.now(UTC))
-    except IntegrityError as error:
+    except (IntegrityError, InputError, StorageError) as error:  # damaged, or its server does not answer
         found = measure_health(data_dir, market, None, datetime.now(UTC))
         damaged = ComponentHealth("dagster", "failed", error.what, remedy=error.remedy or "")
         others = (one for one in found.components if one.component != damaged.component)

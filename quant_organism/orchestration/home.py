@@ -11,6 +11,7 @@ from typing import Final
 import dagster as dg
 
 from quant_organism.errors import BusyError, InputError, IntegrityError, StorageError
+from quant_organism.orchestration.history import SQLITE_SECTION, HistoryServer, variable_of
 from quant_organism.orchestration.run_lock import is_computing
 from quant_organism.resilience import damage_of, write_file
 
@@ -28,7 +29,7 @@ _QUICK_BYTES: Final = 100_000_000
 _LAUNCH_S: Final = 60.0
 """A run that was launched this short a time ago may not have said yet which process it is in."""
 
-INSTANCE_YAML: Final = """\
+INSTANCE_YAML: Final = f"""\
 # Settings of the Dagster instance behind the web UI. Written by quant-organism; edits are kept.
 
 telemetry:
@@ -41,15 +42,7 @@ concurrency:
   runs:
     max_concurrent_runs: 1
 
-# SQLite, with range backfills written in one transaction. For a shared instance, put a `storage: postgres:` section
-# in its place.
-event_log_storage:
-  module: quant_organism.orchestration
-  class: EventLog
-  config:
-    base_dir:
-      env: DAGSTER_HOME
-"""
+{SQLITE_SECTION}"""
 
 _MOVED: Final = {
     """\
@@ -58,9 +51,13 @@ _MOVED: Final = {
 """: """\
   module: quant_organism.orchestration
   class: EventLog
-"""
+""",
+    """\
+# SQLite, with range backfills written in one transaction. For a shared instance, put a `storage: postgres:` section
+# in its place.
+""": "".join(SQLITE_SECTION.splitlines(keepends=True)[:2]),
 }
-"""Names in the settings of older data folders, and what stands in their place."""
+"""What stands in the settings of older data folders, and what today stands in its place."""
 
 WORKSPACE_YAML: Final = """\
 # What Dagster's tools load: the definitions of quant_organism, as its settings describe them.
@@ -130,11 +127,13 @@ def open_instance(data_dir: Path) -> dg.DagsterInstance:
     Raises
     ------
     InputError, StorageError
-        As `prepare_home` does.
+        As `prepare_home` does, or the server of its history cannot be reached.
     IntegrityError
-        One of its databases is damaged.
+        One of its databases is damaged, or the server holds the history of another folder.
     """
     home = prepare_home(data_dir)
+    server = HistoryServer.of(home)
+    claimed = server is None or server.check()
     for path, damage in damaged_databases(home, names=_ALWAYS_OPEN).items():
         raise IntegrityError(
             f"a database of the Dagster instance is damaged: {damage}",
@@ -142,11 +141,15 @@ def open_instance(data_dir: Path) -> dg.DagsterInstance:
             remedy=f"move {home} away: history in the web UI begins anew then, and lake, documents and reports stay",
         )
     os.environ.update(environment(home))
-    return dg.DagsterInstance.from_config(str(home))
+    instance = dg.DagsterInstance.from_config(str(home))
+    if server is not None and not claimed:
+        with server.engine.begin() as connection:
+            server.claim(connection)
+    return instance
 
 
 def damaged_databases(home: Path, *, names: Collection[str] | None = None) -> dict[Path, str]:
-    """Return the SQLite files of a Dagster home that are damaged, each with what is wrong.
+    """Return the SQLite files of a Dagster home that are damaged, each with what is wrong; none where it reads none.
 
     Parameters
     ----------
@@ -155,6 +158,8 @@ def damaged_databases(home: Path, *, names: Collection[str] | None = None) -> di
     names
         Only files of these names, and of large ones only whether they can be opened; default: all, every page.
     """
+    if variable_of(home) is not None:
+        return {}
     paths = [path for path in sorted(home.rglob("*.db")) if names is None or path.name in names]
     found = {path: damage_of(path, every_page=names is None or path.stat().st_size < _QUICK_BYTES) for path in paths}
     return {path: damage for path, damage in found.items() if damage}

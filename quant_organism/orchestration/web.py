@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from quant_organism.errors import BusyError, InputError
+from quant_organism.errors import BusyError, InputError, QuantOrganismError
 from quant_organism.monitoring import serving_site
 from quant_organism.monitoring.health import Finding, judged
+from quant_organism.orchestration.history import POSTGRES_SECTION, SQLITE_SECTION, HistoryServer
 from quant_organism.orchestration.home import (
     FOLDER_VARIABLE,
     INSTANCE_YAML,
@@ -104,23 +105,38 @@ def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
 
 def examine_web(data_dir: Path, host: str, port: int) -> list[Finding]:
     """Return the findings on the Dagster instance of a data folder and on the port of its web UI."""
-    home = data_dir / "dagster_home" / "dagster.yaml"
-    if not home.exists():
-        instance = Finding("Dagster instance", "not there yet")
-    elif home.read_text(encoding="utf-8") == INSTANCE_YAML:
-        instance = Finding("Dagster instance", "settings as shipped, telemetry off")
-    else:
-        instance = Finding(
-            "Dagster instance", "settings were edited", "note", f"to have the shipped ones back, remove {home}"
-        )
-    damaged = "; ".join(f"{path}: {damage}" for path, damage in damaged_databases(home.parent).items())
-    databases = judged("Dagster databases", damaged or "whole", not damaged, "broken", f"move {home.parent} away")
+    home = data_dir / "dagster_home"
     free = is_free(host, port)
     return [
-        instance,
-        databases,
+        _instance(home / "dagster.yaml"),
+        _history(home),
         judged("web UI", f"port {port} on {host}", free, "note", f"port {port} is taken: use --port"),
     ]
+
+
+def _instance(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("Dagster instance", "not there yet")
+    written = path.read_text(encoding="utf-8")
+    if written == INSTANCE_YAML:
+        return Finding("Dagster instance", "settings as shipped, telemetry off")
+    if written == INSTANCE_YAML.replace(SQLITE_SECTION, POSTGRES_SECTION):
+        return Finding("Dagster instance", "settings as shipped for PostgreSQL, telemetry off")
+    remedy = f"to have the shipped ones back, remove {path}"
+    return Finding("Dagster instance", "settings were edited", "note", remedy)
+
+
+def _history(home: Path) -> Finding:
+    """Tell whether the databases of the instance are whole, or their server answers."""
+    try:
+        server = HistoryServer.of(home)
+        if server is not None:
+            server.check()
+            return Finding("Dagster databases", server.where)
+    except QuantOrganismError as error:
+        return Finding("Dagster databases", f"{error.where}: {error.what}", "broken", error.remedy or "")
+    damaged = "; ".join(f"{path}: {damage}" for path, damage in damaged_databases(home).items())
+    return judged("Dagster databases", damaged or "whole", not damaged, "broken", f"move {home} away")
 
 
 def is_free(host: str, port: int) -> bool:

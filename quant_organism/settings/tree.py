@@ -21,6 +21,7 @@ IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", 
 ProfileName = Literal["smoke", "standard", "full"]
 
 _BASE_URL: Final = re.compile(r"https?://[^/\s@]+")
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+:/")
 _EXECUTOR: Final = re.compile(r"threads|ray|(ray://)?[\w.-]+:\d+")
 
 
@@ -319,6 +320,13 @@ class Settings(_Group):
     alerts: AlertSettings = AlertSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _of_this_machine(cls, folder: Any) -> Any:
+        if _ADDRESS.match(str(folder)):
+            raise ValueError(f"data_dir is {str(folder)!r}, an address; name a folder on a disk, a bucket has no locks")
+        return folder
 
     @field_validator("families")
     @classmethod

@@ -100,6 +100,14 @@ def test_events_of_both_event_logs_lie_in_the_same_files(tmp_path: Path, monkeyp
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("left"))) == before
 
 
+def test_an_event_of_no_run_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with instance_in(tmp_path, monkeypatch, own=True) as instance:
+        for day in DAYS:
+            instance.report_runless_asset_event(dg.AssetMaterialization("left", partition=day.isoformat()))
+        records = instance.fetch_materializations(dg.AssetKey("left"), limit=10, ascending=True).records
+        assert [record.partition_key for record in records] == [day.isoformat() for day in DAYS]
+
+
 @pytest.mark.parametrize("engines", [1, 8])  # with one, no file's engine outlives a look at another
 def test_after_other_runs_and_after_everything_was_removed_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: int

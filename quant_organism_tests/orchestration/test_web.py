@@ -20,6 +20,7 @@ import pytest
 
 from quant_organism.errors import InputError
 from quant_organism.orchestration.web import serve
+from quant_organism_tests.program import free_port
 from quant_organism_tests.tiny import LAST, Workshop
 
 LAUNCH = """
@@ -53,12 +54,6 @@ query Result($asset: AssetKeyInput!, $partition: String!) {
   }
 }
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
