@@ -27,6 +27,14 @@ def judge(
         ),
     ],
     date: options.CycleDay = None,
+    tried: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many trials were really tried, this one included. (default: the document's)"),
+    ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(min=19, max=9_999, help="Copies of the market: 19 reach 0.05. (default: the document's, or 99)"),
+    ] = None,
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Run a Python file without walls, with all that you may do yourself.")
     ] = False,
@@ -43,10 +51,14 @@ def judge(
     day = options.parse_day(date)
     spec, folder = load_spec(source)
     kept: KeptStrategy | None = None
+    if tried is not None:
+        spec = spec.model_copy(update={"tried": tried})
     if isinstance(spec, TableSpec):
-        if keep:
+        if keep or copies is not None:
             raise InputError(
-                "a table of trials holds no strategy that could live on", where="option --keep", remedy="judge its code"
+                "a table of trials holds no strategy that could live on, or be tried on copies of the market",
+                where="option --keep" if keep else "option --copies",
+                remedy="judge its code",
             )
         page = judge_trials(
             TrialReturns.read(folder / spec.table),
@@ -58,6 +70,8 @@ def judge(
             seed=spec.seed,
         )
     else:
+        if copies is not None:
+            spec = spec.model_copy(update={"copies": copies})
         page, kept = _heard(said, spec, folder, day, trusted=trusted, keep=keep)
     if as_json:
         print_json(page.document | ({} if kept is None else {"kept": _told_of(kept)}))

@@ -32,6 +32,16 @@ def test_a_table_is_judged_on_one_page(call: Caller, tmp_path: Path) -> None:
     assert "after 70 trials" in said.out
 
 
+def test_options_stand_before_the_document(call: Caller, tmp_path: Path) -> None:
+    write_table(tmp_path)
+    assert "after 90 trials" in call("judge", "judge.yaml", "--tried", "90").out
+    for option in (["--keep"], ["--copies", "19"]):
+        refused = call("judge", "judge.yaml", *option)
+        assert refused.code == 2
+        assert "a table of trials holds no strategy" in refused.err
+        assert option[0] in refused.err
+
+
 def test_the_page_is_one_json_document(call: Caller, tmp_path: Path) -> None:
     write_table(tmp_path)
     page = json.loads(call("judge", "judge.yaml", "--json").out)

@@ -31,7 +31,7 @@ from quant_organism_tests.judge.conftest import market, walls
 from quant_organism_tests.judge.test_three_ways import CHANNEL, COSTS, FREQTRADE, GENES
 from quant_organism_tests.trading.sessions import START, ledger, spec
 
-DAYS = 10
+DAYS = 8
 """Days that are traded."""
 
 HOSTILE = """
@@ -146,36 +146,40 @@ def test_a_session_that_is_taken_up_goes_on_to_the_same_orders(
     assert again.main.account == whole.main.account
 
 
-@pytest.mark.parametrize(
-    ("evil", "said"),
-    [
-        ("while True: pass", "did not come back within 1 seconds"),
-        ("np.zeros(10**10)", "more than the 1,024 MB of memory"),
-        ("open('/home/prices.csv')", "/home/prices.csv"),
-        ("raise ValueError('tired')", "ValueError: tired"),
-    ],
-)
+EVILS = {
+    "while True: pass": "did not come back within 1 seconds",
+    "np.zeros(10**10)": "more than the 1,024 MB of memory",
+    "open('/home/prices.csv')": "/home/prices.csv",
+    "raise ValueError('tired')": "ValueError: tired",
+}
+
+
 def test_what_fails_is_stopped_alone(
-    evil: str, said: str, panel: Panel, repository: StrategyRepository, runner: SandboxRunner, tmp_path: Path
+    panel: Panel, repository: StrategyRepository, runner: SandboxRunner, tmp_path: Path
 ) -> None:
-    good = START + 24 * 2
-    hostile = kept(repository, panel, HOSTILE.format(good=good, evil=evil), seconds=1.0)
+    """Each of them fails a day after the one before; the bred strategy beside them trades on."""
+    fails = [START + 24 * day for day in range(1, 1 + len(EVILS))]
+    hostile = [
+        kept(repository, panel, HOSTILE.format(good=good, evil=evil), seconds=1.0)
+        for good, evil in zip(fails, EVILS, strict=True)
+    ]
     bred = twin(panel)
-    trader = replayed(tmp_path / "both", session_of(panel, runner, bred, hostile), panel)
+    trader = replayed(tmp_path / "both", session_of(panel, runner, bred, *hostile), panel)
     assert trader.last_close_ms == int(panel.times[-1]) + panel.interval.milliseconds
-    failed = int(panel.times[good]) + panel.interval.milliseconds
     reader = LedgerReader(tmp_path / "both" / "ledger.sqlite")
-    (event,) = reader.read(LedgerEvent, level="error")
-    assert event.close_ms == failed
-    assert hostile.id in event.text
-    assert said in event.text
-    decided = reader.read(TradeDecision)
-    assert {each.kind for each in decided if each.strategy == hostile.id and each.close_ms == failed} == {"exit"}
-    assert not any(each.strategy == hostile.id and each.close_ms > failed for each in decided)
-    assert sum(each.strategy == bred.id and each.close_ms > failed for each in decided) > 10
-    silent = [each for each in reader.read(StrategySignal) if each.strategy == hostile.id and each.not_evaluated]
-    assert [each.close_ms for each in silent] == [failed]
+    events, decided = reader.read(LedgerEvent, level="error"), reader.read(TradeDecision)
+    signals = [each for each in reader.read(StrategySignal) if each.not_evaluated]
     reader.close()
+    closes = [int(panel.times[row]) + panel.interval.milliseconds for row in fails]
+    assert [event.close_ms for event in events] == closes
+    for one, event, said in zip(hostile, events, EVILS.values(), strict=True):
+        assert one.id in event.text
+        assert said in event.text
+        own = [each for each in decided if each.strategy == one.id]
+        assert {each.kind for each in own if each.close_ms == event.close_ms} == {"exit"}
+        assert max(each.close_ms for each in own) == event.close_ms
+        assert [each.close_ms for each in signals if each.strategy == one.id] == [event.close_ms]
+    assert sum(each.strategy == bred.id and each.close_ms > closes[-1] for each in decided) > 5
 
 
 def test_a_changed_source_refuses_to_trade(

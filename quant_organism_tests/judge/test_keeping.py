@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +19,7 @@ import orjson
 import polars as pl
 import pytest
 
-from quant_organism.backtest import Costs
+from quant_organism.backtest import Costs, Evaluator
 from quant_organism.cycle import Panels
 from quant_organism.deployment import (
     BirthTable,
@@ -29,6 +31,7 @@ from quant_organism.deployment import (
     birth_panel,
     execute_strategy,
     mark_days,
+    pool_returns,
 )
 from quant_organism.deployment.booking import read_rows
 from quant_organism.errors import InputError, IntegrityError
@@ -48,6 +51,9 @@ from quant_organism.judge.page import Survivor
 from quant_organism.market import FundingTable, Interval, Lake, Panel, SentimentTable, SetAsideTable
 from quant_organism.market.ingest import ingest
 from quant_organism.market.schema import day_start_ms
+from quant_organism.market.splits import split
+from quant_organism.monitoring.site import serving_site
+from quant_organism.strategies import Committee, default_genome
 from quant_organism.validation import HoldoutRegister
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.judge.conftest import FOLLOW, market, walls
@@ -231,6 +237,14 @@ def test_its_days_are_marked_and_wait_while_its_source_is_changed(place: Place) 
     assert np.ptp(earned) > 0.0
     # The account of the marks begins 180 days before, this one with all days: its risk scale differs a little.
     assert np.corrcoef(earned, run.daily_returns)[0, 1] > 0.999
+    # A cycle compares its newcomers with it by what is booked, and runs no code for it.
+    bred = Committee.of([default_genome("ema_crossover")])
+    known = {document.id: place.repository.load(document.id), bred.id: bred}
+    splits = split(panel.n_bars, panel.interval)
+    returns = pool_returns(place.lake, known, panel, splits, Costs(), Evaluator(threads=1))
+    assert returns[document.id].shape == returns[bred.id].shape
+    np.testing.assert_array_equal(returns[document.id][-earned.size :], earned)
+    assert np.count_nonzero(returns[document.id]) > 0.8 * returns[document.id].size
 
 
 def test_what_does_not_stand_is_not_kept_and_why_is_said(place: Place) -> None:
@@ -294,3 +308,12 @@ def test_commands_show_it_or_refuse_it_by_name(place: Place, call: Caller) -> No
     assert document.id in refused.err
     marked = call("strategies", "mark")
     assert marked.code == 0, marked.err
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving_site(place.folder, "127.0.0.1", port, "http://127.0.0.1:1") as site:
+        for path in ("pool", "strategies", f"strategies/{document.id}", f"compare/strategies?id={document.id}"):
+            with urllib.request.urlopen(f"{site}/{path}", timeout=50) as answer:
+                shown_there = answer.read().decode()
+            assert document.id in shown_there
+            assert (document.external.source in shown_there) == (path == f"strategies/{document.id}")
