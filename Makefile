@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos drill postgres conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -56,6 +56,9 @@ audit-search: setup  ## the search against random search, TPE and CMA-ES on 60 w
 
 chaos: setup  ## faults against traders and their feed: ten minutes; PART=session|line|kills|breakers; SEEDS=200 for as many seeds
 	@$(BIN)/python -m quant_organism_tests.chaos $(PART) $(if $(SEEDS),--seeds $(SEEDS))
+
+soak: setup  ## a whole trader for 24 simulated hours: books, memory, threads, sockets; HOURS=168 STRATEGIES=20 FAULTS=1, or KILLS=100
+	@$(BIN)/python -m quant_organism_tests.chaos.soak $(if $(HOURS),--hours $(HOURS)) $(if $(STRATEGIES),--strategies $(STRATEGIES)) $(if $(FAULTS),--faults) $(if $(KILLS),--kills $(KILLS))
 
 drill: setup  ## a data folder is backed up while it is traded in, lost, brought back, reconciled, and goes on with its next cycle
 	@$(BIN)/python -m quant_organism_tests.drill

@@ -1,5 +1,6 @@
 """The rehearsal of faults, small: what `make chaos` does by the thousand must hold by the dozen at every change."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from quant_organism_tests.chaos.line import run_line
 from quant_organism_tests.chaos.plans import SESSION_KINDS, STREAM_KINDS
 from quant_organism_tests.chaos.seeds import SeedResult, run_seed
 from quant_organism_tests.chaos.session import open_session, run_session
+from quant_organism_tests.chaos.soak import SoakCount, SoakSample, run_soak
 
 SEED = 7
 
@@ -55,6 +57,21 @@ def test_no_bar_and_no_fill_is_lost_or_altered_when_the_line_is_cut(tmp_path: Pa
 def test_a_trader_killed_at_any_moment_is_taken_up_again(tmp_path: Path) -> None:
     count = run_kills(SEED, tmp_path, 5, nothing)
     assert count.kills == 5
+
+
+@pytest.mark.slow
+def test_a_whole_trader_keeps_the_venues_books_while_answers_are_lost(tmp_path: Path) -> None:
+    count = run_soak(SEED, tmp_path, 2, 3, nothing, faulty=True)
+    assert len(count.samples) == 2
+    assert min(count.decisions, count.orders, count.fills) > 0
+    assert not count.is_flat  # two closes do not tell
+
+
+def test_what_grows_is_not_flat() -> None:
+    level = SoakSample(300.0, 11, 20, 42)
+    assert SoakCount([level] * 8).is_flat
+    for field, more in (("resident_mb", 308.5), ("threads", 14), ("sockets", 25), ("files", 47)):
+        assert not SoakCount([level] * 7 + [replace(level, **{field: more})]).is_flat
 
 
 @pytest.mark.slow
