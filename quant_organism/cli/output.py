@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _WIDTH_OF_A_FILE: Final = 140
+_LEAST_COLUMN: Final = 12
+"""Characters that a column of an answer needs on average, or its words are broken into syllables."""
 _TENTHS: Final = 10
 """Lines that a log has of one thing that goes on, at most, beside its first and last and those with news."""
 
@@ -47,8 +49,23 @@ def print_table(
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
     for row in shown:
         table.add_row(*[Text(_cut(_text(value), widest)) for value in row])
-    narrow = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    Console(width=None if narrow else _WIDTH_OF_A_FILE).print(table)
+    Console(width=_width()).print(table)
+
+
+def print_records(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, widest: int) -> None:
+    """Print rows as a table; where so many columns have no room beside each other, each row as lines of its own."""
+    from rich.console import Console
+
+    if Console(width=_width()).width >= _LEAST_COLUMN * len(columns):
+        print_table(columns, rows, widest=widest)
+        return
+    for number, row in enumerate(rows, start=1):
+        print_table((f"row {number}", ""), zip(columns, row, strict=True), widest=widest)
+
+
+def _width() -> int | None:
+    """Return the characters of a line; None: those of the terminal, or what COLUMNS says."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else _WIDTH_OF_A_FILE
 
 
 def _cut(text: str, widest: int | None) -> str:

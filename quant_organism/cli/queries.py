@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from quant_organism.cli import options
-from quant_organism.cli.output import print_json, print_table
+from quant_organism.cli.output import print_json, print_records, print_table
 
 app = typer.Typer(help="The trial ledger: everything that was ever tried.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def answer(lake: Path, query: str, form: AnswerForm) -> None:
     elif form is AnswerForm.CSV:
         typer.echo(frame.write_csv(), nl=False)
     else:
-        print_table(frame.columns, frame.iter_rows(), widest=_WIDEST_CELL)
+        print_records(frame.columns, frame.iter_rows(), widest=_WIDEST_CELL)
         typer.echo("1 row" if frame.height == 1 else f"{frame.height:,} rows")
 
 

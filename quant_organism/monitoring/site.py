@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,8 @@ _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(f"\n{SCRIPT}".encode()).di
 
 _OWN_SCRIPT: Final = re.compile(rb"<script>\n.*?</script>", re.DOTALL)
 
+KeyPrefix = Callable[[str, str], Sequence[str]]
+
 HEADERS: Final = {
     "Content-Security-Policy": (
         f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; style-src 'unsafe-inline'; img-src 'self' data:; "
@@ -53,7 +55,12 @@ HEADERS: Final = {
 }
 
 
-def report_site(data_dir: Path, dagster: str) -> Starlette:
+def plain_names(market: str, interval: str) -> Sequence[str]:
+    """Return what the keys of a market's assets begin with where there is one market: nothing."""
+    return ()
+
+
+def report_site(data_dir: Path, dagster: str, key_prefix: KeyPrefix = plain_names) -> Starlette:
     """Return the application.
 
     Parameters
@@ -62,7 +69,12 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         The data folder.
     dagster
         Address of the web UI, such as ``http://127.0.0.1:3000``, which pages lead back to.
+    key_prefix
+        Tells by market and interval what the keys of its assets begin with there.
     """
+
+    def assets_of(market: str, interval: str) -> str:
+        return "/".join((dagster, "assets", *key_prefix(market, interval)))
 
     def show(template: str, here: str, pictures: Mapping[str, bytes] = _NO_PICTURES, /, **known: Any) -> Response:
         return HTMLResponse(page(template, pictures, dagster=dagster, here=here, **known))
@@ -86,6 +98,7 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         known = {
             "chart": content.strategy_chart(data_dir, document),
             "sheets": content.sheets_of(data_dir, document.id),
+            "assets": assets_of(document.provenance.market, document.interval),
         }
         return show("site_strategy.html", "strategies", document=document, **known)
 
@@ -98,7 +111,8 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
             told = life_of(data_dir, span_named(asked["market"], asked["interval"], asked["span"]))
         except InputError:
             raise HTTPException(404) from None
-        return show("site_life.html", "months", life=told, chart=content.life_chart(told))
+        assets = assets_of(asked["market"], asked["interval"])
+        return show("site_life.html", "months", life=told, chart=content.life_chart(told), assets=assets)
 
     def compare(request: Request) -> Response:
         runs = stored_runs(data_dir)
@@ -133,7 +147,9 @@ def report_site(data_dir: Path, dagster: str) -> Starlette:
         if path.suffix != ".html":
             return Response(path.read_bytes(), media_type=_KINDS[path.suffix])
         asset = "tear_sheets" if path.parent.name == "tear_sheets" else "cycle_report"
-        return _with_navigation(path, "cycles", f"{dagster}/assets/{asset}")
+        place = path.relative_to((data_dir / "reports").resolve()).parts
+        assets = assets_of(place[0], place[1]) if len(place) > 2 else f"{dagster}/assets"
+        return _with_navigation(path, "cycles", f"{assets}/{asset}")
 
     def audit(request: Request) -> Response:
         path = _inside(data_dir / "audits", request.path_params["path"])
@@ -221,7 +237,9 @@ class _Guarded:
 
 
 @contextmanager
-def serving_site(data_dir: Path, host: str, port: int, dagster: str) -> Iterator[str]:
+def serving_site(
+    data_dir: Path, host: str, port: int, dagster: str, key_prefix: KeyPrefix = plain_names
+) -> Iterator[str]:
     """Serve the report site in a thread of its own for as long as it lasts; yield its address.
 
     Raises
@@ -230,7 +248,9 @@ def serving_site(data_dir: Path, host: str, port: int, dagster: str) -> Iterator
         It did not begin to listen.
     """
     server = uvicorn.Server(
-        uvicorn.Config(report_site(data_dir, dagster), host=host, port=port, log_level="error", lifespan="off")
+        uvicorn.Config(
+            report_site(data_dir, dagster, key_prefix), host=host, port=port, log_level="error", lifespan="off"
+        )
     )
     thread = threading.Thread(target=server.run, name="report-site", daemon=True)
     thread.start()

@@ -1,5 +1,6 @@
 """Blocking checks: between market and evolution, between validation and deployment. One that fails stops the cycle."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
@@ -103,7 +104,7 @@ def config_intact(strategy_configs: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-def _gate_check(asset: str, stage: Stage, days: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+def _gate_check(asset: dg.AssetKey, stage: Stage, days: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
     """Return the check of one stage's gates on an asset whose rows are verdicts, or that wrote all of them.
 
     It warns where no candidate passed all gates of the stage that decide something.
@@ -123,7 +124,8 @@ def _gate_check(asset: str, stage: Stage, days: dg.PartitionsDefinition[str]) ->
         significance: SignificanceResource,
     ) -> dg.AssetCheckResult:
         day = date.fromisoformat(context.partition_key)
-        table = VerdictTable if asset == "validated_strategies" else table_named(asset)
+        name = asset.path[-1]
+        table = VerdictTable if name == "validated_strategies" else table_named(name)
         verdicts = read_at_hand(table, day, market, lake, search, significance)
         own = verdicts.filter(pl.col("stage") == stage)
         stopped = own.filter(pl.col("needed_for").list.len() > 0, pl.col("status") != "passed")
@@ -138,23 +140,27 @@ def _gate_check(asset: str, stage: Stage, days: dg.PartitionsDefinition[str]) ->
     return check
 
 
-def checks_on(days: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
-    """Return all checks but those of tables, on assets with these partitions."""
+def checks_on(days: dg.PartitionsDefinition[str], prefix: Sequence[str] = ()) -> list[dg.AssetChecksDefinition]:
+    """Return all checks but those of tables, on assets with these partitions, whose keys begin so."""
+
+    def key(name: str) -> dg.AssetKey:
+        return dg.AssetKey([*prefix, name])
+
     return [
         dg.asset_check(
-            asset="market_panel",
+            asset=key("market_panel"),
             partitions_def=days,
             blocking=True,
             description="Candles are sound enough to evolve on: all bars together, the newest day, and every symbol.",
         )(data_quality),
         dg.asset_check(
-            asset="edge_pretest",
+            asset=key("edge_pretest"),
             partitions_def=days,
             description="There may be something to find: random strategies do better here than where nothing can be "
             "found. Where it fails, what the search finds is unproven.",
         )(something_to_find),
         *(
-            _gate_check(asset, stage, days)
+            _gate_check(key(asset), stage, days)
             for asset, stages in (
                 ("backtest_validation", BACKTEST),
                 ("replay_validation", REPLAY),
@@ -164,14 +170,14 @@ def checks_on(days: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefiniti
             for stage in stages
         ),
         dg.asset_check(
-            asset="strategy_configs",
+            asset=key("strategy_configs"),
             partitions_def=days,
             blocking=True,
             description="Every document carries passed evidence of every stage before what it has earned: nothing "
             "passes by default.",
         )(evidence_complete),
         dg.asset_check(
-            asset="strategy_configs",
+            asset=key("strategy_configs"),
             partitions_def=days,
             blocking=True,
             description="Every document reads back to what its checksum, identity and schema version say.",

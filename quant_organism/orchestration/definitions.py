@@ -1,28 +1,30 @@
 """One factory of definitions for the web UI, the command line and the tests."""
 
 import os
+from collections.abc import Sequence
+from typing import Final
 
 import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
+from quant_organism.errors import QuantOrganismError
 from quant_organism.orchestration.access import VenueRehearsals
-from quant_organism.orchestration.assets.deployment import (
-    deployed_configs,
-    deployment_decisions,
-    documents_of_survivors,
+from quant_organism.orchestration.assets import (
+    deployment,
+    evolution,
+    market,
+    operations,
+    replay,
+    significance,
+    validation,
 )
-from quant_organism.orchestration.assets.evolution import search_of_the_day, strategy_archive
-from quant_organism.orchestration.assets.market import market_data, market_regime, panel_of_the_day
-from quant_organism.orchestration.assets.operations import cycle_report, evidence_days, tear_sheets_of_survivors
-from quant_organism.orchestration.assets.replay import replays_of_the_day, testnet_validation
-from quant_organism.orchestration.assets.significance import edge_pretest, significance_of_search
-from quant_organism.orchestration.assets.validation import decision_of_the_day, gates_of_the_backtest
 from quant_organism.orchestration.checks import checks_on
 from quant_organism.orchestration.health import DataFolderResource, health_snapshot, health_watch, recorded_health
 from quant_organism.orchestration.home import FOLDER_VARIABLE
 from quant_organism.orchestration.io_manager import lake_io_manager
-from quant_organism.orchestration.jobs import JOBS, nightly
+from quant_organism.orchestration.jobs import jobs_of, nightly_of
 from quant_organism.orchestration.logs import LOGGERS
+from quant_organism.orchestration.markets import in_own_groups, joined, with_interval_of_files
 from quant_organism.orchestration.partitions import on_days
 from quant_organism.orchestration.resources import (
     LakeResource,
@@ -33,60 +35,54 @@ from quant_organism.orchestration.resources import (
     StrategiesResource,
     log_progress,
 )
-from quant_organism.orchestration.sensors import re_evolution
+from quant_organism.orchestration.sensors import re_evolution_of
 from quant_organism.orchestration.tables import CHECKED, in_memory, table_check, with_columns
 from quant_organism.orchestration.workflows import workflow_definitions, workflow_files
 from quant_organism.settings import Settings, load_settings
 
+_ASSETS: Final = (market, evolution, validation, replay, significance, deployment, operations)
 
-def build_definitions(settings: Settings, *, progress: Progress = log_progress) -> dg.Definitions:
-    """Return all assets, checks, jobs, schedules and sensors, with resources as the settings say.
+
+def build_definitions(
+    settings: Settings,
+    *,
+    key_prefix: Sequence[str] = (),
+    at_hand: bool = True,
+    progress: Progress = log_progress,
+) -> dg.Definitions:
+    """Return all assets, checks, jobs, schedules and sensors of a market, with resources as the settings say.
 
     Parameters
     ----------
     settings
         Market, search, folders.
+    key_prefix
+        What the keys of the market's assets begin with: nothing, or its name and bars.
+    at_hand
+        Whether it is the market that the web UI was started with: its nights are on until somebody says otherwise, and
+        the health of the data folder stands beside it.
     progress
         Told what is going on while assets materialise; the run's log by default.
     """
     data_dir = settings.data_dir.resolve()
     site = settings.site_url.rstrip("/")
-    market, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
-    days = market.partitions()
+    source, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
+    days = source.partitions()
+    assets = dg.load_assets_from_modules(_ASSETS, key_prefix=list(key_prefix) or None)
+    own = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
+    nights = dg.DefaultScheduleStatus.RUNNING if at_hand else dg.DefaultScheduleStatus.STOPPED
+    watch = dg.DefaultSensorStatus.RUNNING if at_hand else dg.DefaultSensorStatus.STOPPED
     return dg.Definitions(
         assets=[
-            *on_days(
-                days,
-                with_columns(
-                    [
-                        market_data,
-                        market_regime,
-                        panel_of_the_day,
-                        edge_pretest,
-                        search_of_the_day,
-                        strategy_archive,
-                        gates_of_the_backtest,
-                        replays_of_the_day,
-                        testnet_validation,
-                        significance_of_search,
-                        decision_of_the_day,
-                        documents_of_survivors,
-                        evidence_days,
-                        deployed_configs,
-                        deployment_decisions,
-                        tear_sheets_of_survivors,
-                        cycle_report,
-                    ]
-                ),
-            ),
-            *with_columns([recorded_health]),
+            *on_days(days, in_own_groups(key_prefix, with_columns(own))),
+            *(with_columns([recorded_health]) if at_hand else []),
         ],
-        asset_checks=[*checks_on(days), *(table_check(table, days) for table in CHECKED)],
-        jobs=[*JOBS, health_snapshot],
-        schedules=[nightly, health_watch],
-        sensors=[re_evolution],
+        asset_checks=[*checks_on(days, key_prefix), *(table_check(table, days, key_prefix) for table in CHECKED)],
+        jobs=[*jobs_of(key_prefix), *([health_snapshot] if at_hand else [])],
+        schedules=[nightly_of(key_prefix, nights), *([health_watch] if at_hand else [])],
+        sensors=[re_evolution_of(watch)],
         resources={
-            "market": market,
+            "market": source,
             "lake": lake,
             "data_folder": DataFolderResource(folder=str(data_dir)),
             "duckdb": in_memory(),
@@ -104,11 +100,27 @@ def build_definitions(settings: Settings, *, progress: Progress = log_progress) 
     )
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
-    """Definitions for the web UI and the daemon, from environment and settings file, with the folder's workflows."""
+def settings_at_hand() -> Settings:
+    """Return what environment and settings file say, as from the folder that the web UI was started in."""
     if FOLDER_VARIABLE in os.environ:
         os.chdir(os.environ[FOLDER_VARIABLE])
-    settings = load_settings()
-    own = workflow_definitions(workflow_files(settings.data_dir), settings)
-    return dg.Definitions.merge(build_definitions(settings), own)
+    return load_settings()
+
+
+def with_workflows(definitions: dg.Definitions, settings: Settings) -> dg.Definitions:
+    """Return definitions with the workflows of the data folder."""
+    return dg.Definitions.merge(definitions, workflow_definitions(workflow_files(settings.data_dir), settings))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Definitions of the market of environment and settings file, for Dagster's own tools, with the folder's workflows.
+
+    A market that cannot be read has the plain names: the web UI opens, and what is materialised says why.
+    """
+    settings = settings_at_hand()
+    try:
+        settings, prefix = with_interval_of_files(settings), joined(settings).key_prefix
+    except (QuantOrganismError, OSError):
+        prefix = ()
+    return with_workflows(build_definitions(settings, key_prefix=prefix), settings)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,6 @@ from quant_organism.cycle.comparison import Comparison, compare
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import DecisionTable
-from quant_organism.errors import InputError
 from quant_organism.evolution.baselines import Baseline, baselines_named
 from quant_organism.evolution.tables import (
     CandidateTable,
@@ -25,7 +25,6 @@ from quant_organism.evolution.tables import (
     PopulationTable,
     ProgressTable,
 )
-from quant_organism.market.files import FileSource
 from quant_organism.market.ingest import ingest
 from quant_organism.market.quality import summarise
 from quant_organism.market.schema import Interval
@@ -38,6 +37,7 @@ from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.jobs import MARKET_DATA, MARKS
 from quant_organism.orchestration.logs import to_file
+from quant_organism.orchestration.markets import asset_keys, joined, with_interval_of_files
 from quant_organism.orchestration.partitions import Days, all_days_of, days_of, partition_key, range_tags
 from quant_organism.orchestration.resources import (
     LakeResource,
@@ -132,29 +132,6 @@ class SearchOutcome:
     facts: dict[str, Any]
 
 
-def _with_interval_of_files(settings: Settings) -> Settings:
-    """Return the settings with the interval that files hold, where nobody said one and the default is not on offer.
-
-    Raises
-    ------
-    InputError
-        They hold several, and none is the default.
-    """
-    if settings.market.source != "files" or "interval" in settings.market.model_fields_set:
-        return settings
-    source = MarketResource.of(settings.market).open()
-    offered = [interval.name for interval in source.intervals()] if isinstance(source, FileSource) else []
-    if not offered or settings.market.interval in offered:
-        return settings
-    if len(offered) > 1:
-        raise InputError(
-            f"the files hold bars of {', '.join(offered)}",
-            where=str(settings.market.path),
-            remedy=f"choose with --interval {offered[-1]}",
-        )
-    return settings.model_copy(update={"market": settings.market.model_copy(update={"interval": offered[0]})})
-
-
 class Driver:
     """Runs jobs of one data folder, one command at a time.
 
@@ -167,12 +144,20 @@ class Driver:
     """
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
-        settings = _with_interval_of_files(settings)
+        settings = with_interval_of_files(settings)
         self._settings, self._progress = settings, progress
         self._market = MarketResource.of(settings.market, settings.data_dir)
         self._search, self._significance = SearchResource.of(settings), SignificanceResource.of(settings)
         self._lake = LakeResource(folder=str(settings.data_dir / "lake"))
-        self._definitions = build_definitions(settings, progress=progress)
+
+    @cached_property
+    def _key_prefix(self) -> tuple[str, ...]:
+        """What the keys of the market's assets begin with; the web UI of the data folder knows it from now on."""
+        return joined(self._settings).key_prefix
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        return build_definitions(self._settings, key_prefix=self._key_prefix, progress=self._progress)
 
     @property
     def interval(self) -> Interval:
@@ -234,7 +219,7 @@ class Driver:
 
     def mark(self, day: date) -> None:
         """Book every day of all watched strategies up to a day, with its regime, on data that are in the lake."""
-        marks = [dg.AssetKey(name) for name in MARKS if name not in MARKET_DATA]
+        marks = asset_keys(self._key_prefix, (name for name in MARKS if name not in MARKET_DATA))
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._execute(instance, "evolution_cycle", day, partition_key=day.isoformat(), assets=marks)
 
@@ -251,7 +236,8 @@ class Driver:
             self._ingest(instance, days)
             key = days.last.isoformat()
             self._execute(instance, "evolution_search", days.last, partition_key=key)
-            event = instance.get_latest_materialization_event(dg.AssetKey("evolved_population"))
+            (population,) = asset_keys(self._key_prefix, [PopulationTable.dataset])
+            event = instance.get_latest_materialization_event(population)
             said = event.asset_materialization.metadata if event and event.asset_materialization else {}
             return self._search_outcome(days.last, {name: said[name].value for name in SEARCH_FACTS if name in said})
 
@@ -304,7 +290,8 @@ class Driver:
     def _first_unrecorded(self, instance: dg.DagsterInstance, days: Days) -> date:
         """Return the first day that the lake does not hold or the instance has no record of; the day after, if none."""
         held = set(self._lake.open().table(CandleTable).days(market=self.source.market, interval=self._market.interval))
-        recorded = instance.get_materialized_partitions(dg.AssetKey(CandleTable.dataset))
+        (candles,) = asset_keys(self._key_prefix, [CandleTable.dataset])
+        recorded = instance.get_materialized_partitions(candles)
         day = days.first
         while day <= days.last and day in held and day.isoformat() in recorded:
             day += timedelta(days=1)

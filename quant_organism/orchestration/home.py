@@ -1,7 +1,6 @@
 """The Dagster instance of a data folder: its settings, the environment it needs, and runs that died."""
 
 import glob
-import json
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -59,14 +58,6 @@ _MOVED: Final = {
 }
 """What stands in the settings of older data folders, and what today stands in its place."""
 
-WORKSPACE_YAML: Final = """\
-# What Dagster's tools load: the definitions of quant_organism, as its settings describe them.
-load_from:
-  - python_module:
-      module_name: quant_organism.orchestration.definitions
-      location_name: quant_organism
-"""
-
 
 def prepare_home(data_dir: Path) -> Path:
     """Make the Dagster home of a data folder and return it; settings that are there already stay as they are.
@@ -90,10 +81,6 @@ def prepare_home(data_dir: Path) -> Path:
         if not (home / "dagster.yaml").exists():
             (home / "dagster.yaml").write_text(INSTANCE_YAML, encoding="utf-8")
         _rename(home / "dagster.yaml")
-        # Modules are looked for here and not in the folder that the tools are started in; the home may have moved.
-        workspace = f"{WORKSPACE_YAML}      working_directory: {json.dumps(str(home))}\n".encode()
-        if not (home / "workspace.yaml").exists() or (home / "workspace.yaml").read_bytes() != workspace:
-            write_file(home / "workspace.yaml", workspace)
     except OSError as error:
         raise StorageError(
             f"the Dagster home cannot be written: {error.strerror}",

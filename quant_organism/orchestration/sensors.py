@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from quant_organism.deployment import StrategyConfig
 from quant_organism.orchestration.home import is_in_progress
-from quant_organism.orchestration.jobs import evolution_cycle, official_day
+from quant_organism.orchestration.jobs import CYCLE, official_day
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -45,16 +45,38 @@ class Cursor(BaseModel):
         return cls.model_validate_json(text) if text else cls()
 
 
-@dg.sensor(
-    job=evolution_cycle,
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description=(
-        "Asks for a cycle when market data have begun an ISO week that has none, or when a strategy was moved to "
-        "decaying: by its shortfall (CUSUM above 25, some 12 % false alarms a year), its size or its drawdown."
-    ),
-)
-def re_evolution(
+def re_evolution_of(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Return the sensor of a market.
+
+    Parameters
+    ----------
+    status
+        Whether it is on until somebody says otherwise.
+    """
+
+    @dg.sensor(
+        name="re_evolution",
+        job_name=CYCLE,
+        minimum_interval_seconds=60,
+        default_status=status,
+        description=(
+            "Asks for a cycle when market data have begun an ISO week that has none, or when a strategy was moved to "
+            "decaying: by its shortfall (CUSUM above 25, some 12 % false alarms a year), its size or its drawdown."
+        ),
+    )
+    def re_evolution(
+        context: dg.SensorEvaluationContext,
+        market: MarketResource,
+        lake: LakeResource,
+        strategies: StrategiesResource,
+        search: SearchResource,
+    ) -> dg.SensorResult:
+        return _asked_now(context, market, lake, strategies, search)
+
+    return re_evolution
+
+
+def _asked_now(
     context: dg.SensorEvaluationContext,
     market: MarketResource,
     lake: LakeResource,

@@ -110,7 +110,9 @@ def outputs_of(
         yield dg.Output(frame, output_name=table.dataset, metadata=dict(metadata.get(table, {})))
 
 
-def table_check(table: type[Table], days: dg.PartitionsDefinition[str] = DAILY) -> dg.AssetChecksDefinition:
+def table_check(
+    table: type[Table], days: dg.PartitionsDefinition[str] = DAILY, prefix: Sequence[str] = ()
+) -> dg.AssetChecksDefinition:
     """Return the blocking check that what is stored of a table's partition is as the table says: columns, nulls, keys.
 
     It reads the file, so that it also holds for what was written by another version or changed by somebody since.
@@ -121,11 +123,13 @@ def table_check(table: type[Table], days: dg.PartitionsDefinition[str] = DAILY) 
         Whose asset is checked.
     days
         The partitions of that asset.
+    prefix
+        What its key begins with.
     """
 
     @dg.asset_check(
         name="as_described",
-        asset=table.dataset,
+        asset=dg.AssetKey([*prefix, table.dataset]),
         partitions_def=days,
         blocking=True,
         description=f"Columns and types, no missing values, keys: version {table.version} of the table.",

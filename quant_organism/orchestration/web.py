@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from quant_organism.orchestration.home import (
     prepare_home,
     settle_runs,
 )
+from quant_organism.orchestration.markets import joined, markets_of, write_workspace
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import PREFIX, Settings
 
@@ -54,7 +55,7 @@ def serve(
     Raises
     ------
     InputError
-        A port is taken.
+        A port is taken, or the market cannot be read and was never worked on here.
     """
     for taken, option in ((port, "--port"), (site_port, "--site-port")):
         if not is_free(host, taken):
@@ -62,7 +63,9 @@ def serve(
     home = prepare_home(settings.data_dir)
     with open_instance(settings.data_dir) as instance, suppress(BusyError), run_lock(settings.data_dir):
         settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml"), "-h", host, "-p", str(port)]
+    joined(settings)
+    workspace, markets = write_workspace(settings.data_dir), markets_of(settings.data_dir)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", host, "-p", str(port)]
     site = f"http://{host}:{site_port}"
     folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()), f"{PREFIX}SITE_URL": site}
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
@@ -70,16 +73,23 @@ def serve(
     own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
     # Started at home, for `dagster dev` reads an .env file of its folder, and that may name another home.
     own[FOLDER_VARIABLE] = str(Path.cwd())
+
+    def prefix_of(market: str, interval: str) -> Sequence[str]:
+        known = (one for one in markets_of(settings.data_dir) if (one.market, one.interval) == (market, interval))
+        return next((one.key_prefix for one in known), ())
+
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
-        serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}"),
+        serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}", prefix_of),
         subprocess.Popen(command, env=own, cwd=home) as server,
     ):
         try:
             if _answers(server, f"http://{host}:{port}/server_info"):
                 announce(
-                    f"\nThe web UI is on http://{host}:{port}/asset-groups, reports are on {site} (Ctrl-C stops both)\n"
+                    f"\nThe web UI is on http://{host}:{port}/asset-groups, reports are on {site} (Ctrl-C stops both)"
                 )
+                if len(markets) > 1:
+                    announce("Markets: " + ", ".join(f"{known.market} {known.interval}" for known in markets))
             # Not `wait`: a signal that another thread of this process takes would not wake it.
             while server.poll() is None:
                 time.sleep(0.2)

@@ -7,6 +7,7 @@ from quant_organism.settings.loading import CONFIG_VARIABLE, DEFAULT_FILE, PREFI
 from quant_organism.settings.tree import (
     MAX_LOOKBACK_DAYS,
     AccountSettings,
+    IntervalName,
     MarketSettings,
     Option,
     SearchSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "MAX_LOOKBACK_DAYS",
     "PREFIX",
     "AccountSettings",
+    "IntervalName",
     "MarketSettings",
     "Option",
     "SearchSettings",

@@ -201,6 +201,16 @@ def test_long_cells_are_cut_in_tables_alone_and_tables_keep_to_the_width(
     assert whole.count("abc") == 90
 
 
+def test_where_columns_have_no_room_beside_each_other_each_row_has_lines_of_its_own(
+    call: Call, finished_run: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    columns = ", ".join(f"'value {n}' as column_{n}" for n in range(9))
+    lines = call("sql", f"select {columns}", "--data-dir", finished_run.data_dir).out.splitlines()
+    assert [line.split() for line in lines if "column_" in line] == [[f"column_{n}", "value", f"{n}"] for n in range(9)]
+    assert lines[-1] == "1 row"
+
+
 @pytest.mark.parametrize(
     "query",
     [

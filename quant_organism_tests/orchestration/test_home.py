@@ -10,7 +10,6 @@ from threading import Thread
 
 import dagster as dg
 import pytest
-import yaml
 from dagster._core.events import EngineEventData
 from dotenv import dotenv_values
 
@@ -18,12 +17,12 @@ from quant_organism.errors import BusyError, StorageError
 from quant_organism.orchestration.home import (
     COMMAND_TAG,
     INSTANCE_YAML,
-    WORKSPACE_YAML,
     is_in_progress,
     open_instance,
     prepare_home,
     settle_runs,
 )
+from quant_organism.orchestration.markets import WORKSPACE_YAML
 from quant_organism.orchestration.resources import LakeResource
 from quant_organism.orchestration.run_lock import run_lock
 
@@ -70,10 +69,6 @@ def test_a_home_is_made_once_and_edits_are_kept(tmp_path: Path) -> None:
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     prepare_home(tmp_path)
     assert (home / "dagster.yaml").read_text(encoding="utf-8") == "telemetry: {enabled: false}\n"
-    workspace = (home / "workspace.yaml").read_text(encoding="utf-8")
-    assert workspace.startswith(WORKSPACE_YAML)
-    loaded = yaml.safe_load(workspace)["load_from"][0]["python_module"]
-    assert (loaded["location_name"], loaded["working_directory"]) == ("quant_organism", str(home))
 
 
 def test_a_home_of_an_older_version_names_its_event_log_by_the_face(tmp_path: Path) -> None:

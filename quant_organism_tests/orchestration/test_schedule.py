@@ -8,8 +8,10 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.lake import Lake
-from quant_organism.orchestration.jobs import MARKS, nightly
+from quant_organism.orchestration.jobs import MARKS, nightly_of
 from quant_organism_tests.tiny import FIRST, LAST, Workshop
+
+nightly = nightly_of((), dg.DefaultScheduleStatus.RUNNING)
 
 
 def evaluate(workshop: Workshop, now: datetime) -> ScheduleExecutionData:

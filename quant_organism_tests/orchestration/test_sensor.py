@@ -14,7 +14,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.orchestration.home import COMMAND_TAG
 from quant_organism.orchestration.partitions import range_tags
 from quant_organism.orchestration.run_lock import run_lock
-from quant_organism.orchestration.sensors import re_evolution
+from quant_organism.orchestration.sensors import re_evolution_of
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, LAST, Workshop
@@ -24,7 +24,7 @@ def evaluate(workshop: Workshop, cursor: str | None = None) -> dg.SensorResult:
     with dg.build_sensor_context(
         instance=workshop.instance, cursor=cursor, resources=workshop.definitions.resources
     ) as context:
-        result = re_evolution(context)
+        result = re_evolution_of(dg.DefaultSensorStatus.RUNNING)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 

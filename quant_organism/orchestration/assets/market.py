@@ -88,14 +88,16 @@ def market_data(
         market.symbols,
         progress=lambda done, total: progress("Market data", done, total, ""),
     )
+    keys = {key.path[-1]: key for key in context.selected_asset_keys}
     for ingested in (CandleTable, FundingTable, SentimentTable):
+        key = keys[ingested.dataset]
         for row in _count_rows(duckdb, lake, ingested, report):
             day = str(row.pop("date"))
             if day < asked.isoformat():
-                context.log_event(dg.AssetMaterialization(ingested.dataset, partition=day, metadata=row))
+                context.log_event(dg.AssetMaterialization(key, partition=day, metadata=row))
             else:
-                context.add_asset_metadata(row, asset_key=ingested.dataset, partition_key=day)
-        yield dg.MaterializeResult(ingested.dataset, metadata={"market": market.id})
+                context.add_asset_metadata(row, asset_key=key, partition_key=day)
+        yield dg.MaterializeResult(key, metadata={"market": market.id})
 
 
 @dg.multi_asset(
