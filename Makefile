@@ -73,7 +73,7 @@ conformance: setup  ## other people's clients on the local exchange, in environm
 pages: setup  ## what of docs/ follows from the code: commands, tables, families with their pictures, gates, workflows
 	@$(BIN)/python -m quant_organism_tests.family_pages
 
-pictures: setup  ## pictures of the report site in docs/images, after its looks have changed: make pictures DATA=data
+pictures: setup  ## pictures of report site and web UI in docs/images, after their looks have changed: make pictures DATA=data
 	@bash .ci/chromium
 	@$(BIN)/python -m quant_organism_tests.pictures $(DATA)
 

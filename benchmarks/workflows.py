@@ -57,7 +57,7 @@ ROWS: Final = 1_000
 QUERIES: Final = 20
 GRIDS: Final = (
     {"channel_period": list(range(20, 100, 2)), "exit_period_ratio": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]},
-    {"channel_period": list(range(20, 100)), "exit_period_ratio": [round(0.2 + 0.02 * n, 2) for n in range(30)]},
+    {"channel_period": list(range(20, 100)), "exit_period_ratio": [round(0.25 + 0.02 * n, 2) for n in range(30)]},
 )
 FAMILY: Final = "donchian_breakout"
 SEARCH: Final = EvolutionSpec(families=("donchian_breakout", "rsi_filter"), islands=2, population=30, generations=4)

@@ -1,4 +1,4 @@
-"""Pictures of the report site for the docs, taken from a data folder in which runs have been.
+"""Pictures for the docs: the report site, from a data folder in which runs have been, and a workflow in the web UI.
 
 ``python -m quant_organism_tests.pictures DATA_DIR`` (`make pictures`) writes `docs/images/`, 256 colours each.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-import socket
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +17,11 @@ from PIL import Image
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.monitoring.site import serving_site
+from quant_organism.workflows.spec import gallery
 from quant_organism_tests.browser import Browser, browsing
 from quant_organism_tests.conftest import REPOSITORY
+from quant_organism_tests.program import free_port
+from quant_organism_tests.web_ui import serving_ui, workflow_page
 
 PICTURES: Final = REPOSITORY / "docs" / "images"
 _MOST_BESIDE: Final = 3
@@ -28,7 +31,7 @@ def take(browser: Browser, address: str, path: Path, *, height: int, until: str)
     """Write a picture of a page, 1100 pixels wide, once something is true of it."""
     browser.look(width=1100, height=height)
     browser.go(address)
-    browser.wait(f"document.readyState === 'complete' && document.documentElement.className === 'moves' && {until}")
+    browser.wait(f"document.readyState === 'complete' && {until}", seconds=300)
     buffer = io.BytesIO()
     shown = Image.open(io.BytesIO(browser.picture()))
     shown.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(buffer, "png", optimize=True)
@@ -42,9 +45,7 @@ def main(data_dir: Path) -> None:
     sheets = sorted((data_dir / "reports").glob("*/*/*/*/tear_sheets/*.html"))
     if not best or not sheets:
         sys.exit(f"{data_dir} holds no strategy with a tear sheet: quant-organism run")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     beside = urlencode([("id", document.id) for document in best[:_MOST_BESIDE]])
     sheet = sheets[-1].relative_to(data_dir / "reports")
     with (
@@ -52,9 +53,16 @@ def main(data_dir: Path) -> None:
         serving_site(data_dir, "127.0.0.1", port, "http://127.0.0.1:3000") as site,
         browsing(Path(folder)) as browser,
     ):
-        drawn = "document.querySelector('canvas') !== null"
+        drawn = "document.documentElement.className === 'moves' && document.querySelector('canvas') !== null"
         take(browser, f"{site}/compare/strategies?{beside}", PICTURES / "compare.png", height=1250, until=drawn)
         take(browser, f"{site}/reports/{sheet}", PICTURES / "tear-sheet.png", height=1500, until=drawn)
+    with tempfile.TemporaryDirectory() as folder:
+        workflows = Path(folder) / "data" / "workflows"
+        workflows.mkdir(parents=True)
+        shutil.copy(gallery()["nightly"], workflows)
+        with serving_ui(Path(folder), "--world", "demo") as web, browsing(Path(folder)) as browser:
+            drawn = "document.body.innerText.split('Never materialized').length > 3"
+            take(browser, f"{web}/{workflow_page('nightly')}", PICTURES / "workflow.png", height=480, until=drawn)
 
 
 if __name__ == "__main__":

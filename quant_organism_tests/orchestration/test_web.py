@@ -1,18 +1,14 @@
 """The web UI, started for real: a person materialises a partition and sees what came of it."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +16,10 @@ import pytest
 
 from quant_organism.errors import InputError
 from quant_organism.orchestration.web import serve
+from quant_organism.workflows.spec import gallery
 from quant_organism_tests.program import free_port
 from quant_organism_tests.tiny import LAST, Workshop
+from quant_organism_tests.web_ui import serving_ui, workflow_page
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -59,38 +57,15 @@ query Result($asset: AssetKeyInput!, $partition: String!) {
 @pytest.fixture(scope="module")
 def address(finished: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return where a web UI listens that shows a data folder with market data, but no panel yet."""
-    folder, port = tmp_path_factory.mktemp("web"), free_port()
+    folder = tmp_path_factory.mktemp("web")
     shutil.copytree(finished.settings.data_dir / "lake", folder / "data" / "lake")
     shutil.rmtree(folder / "data" / "lake" / "market_panel")
-    world = str(finished.settings.market.world)
+    (folder / "data" / "workflows").mkdir()
+    shutil.copy(gallery()["nightly"], folder / "data" / "workflows")
     # What lies in the folder that it is started in is nothing to the program.
     (folder / "polars.py").write_text("raise RuntimeError('imported from the folder')", encoding="utf-8")
-    command = [sys.executable, "-P", "-c", "from quant_organism.cli.main import main; main()", "ui"]
-    options = ["--port", str(port), "--world", world, "--profile", "smoke", "--data-dir", str(folder / "data")]
-    log = (folder / "ui.log").open("w", encoding="utf-8")
-    served = {"cwd": folder, "stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
-    with subprocess.Popen([*command, *options], **served) as server:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/server_info", server, folder / "ui.log")
-            yield f"http://127.0.0.1:{port}"
-            server.send_signal(signal.SIGTERM)  # to the program alone, as a service manager does: its children end too
-            assert server.wait(timeout=60) == 0
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
-            log.close()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.2)
-    pytest.fail(log.read_text(encoding="utf-8"))
+    with serving_ui(folder, "--world", str(finished.settings.market.world), "--profile", "smoke") as address:
+        yield address
 
 
 def ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
@@ -144,6 +119,7 @@ def test_a_partition_materialised_in_the_ui_shows_its_numbers_and_its_check(addr
         ("asset-groups", ["market", "evolution", "validation", "deployment", "operations"]),
         ("assets/market_panel", ["market_panel", "The aligned arrays that a cycle sees"]),
         ("automation", ["re_evolution", "nightly"]),
+        (workflow_page("nightly"), ["nightly__bred", "nightly__court", "nightly__pool"]),
     ],
 )
 def test_the_page_renders(page: str, words: list[str], address: str, tmp_path: Path) -> None:
