@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 import polars as pl
+from polars import selectors
 
 from quant_organism.market.stored import encode
 from quant_organism.market.table import Table
@@ -141,7 +142,4 @@ def digest_of(value: Any) -> str:
 
 def result_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """Return results as a frame; what is undefined is null."""
-    return WorkflowResultTable.frame(
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-        for row in rows
-    )
+    return WorkflowResultTable.frame(rows).with_columns(selectors.float().fill_nan(None))
