@@ -47,10 +47,13 @@ def evolve(
         baselines = driver.baselines([] if compare is None else compare.split(","))
         days = driver.days(day)
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        if (estimate := driver.estimate(days, search_only=True)) is not None:
+            bars("Estimate", 1, 1, estimate.sentence)
         outcome = driver.search(days)
         comparison = driver.compare(days.last, baselines) if baselines else None
     if as_json:
-        print_json(_document(outcome) | ({} if comparison is None else {"comparison": asdict(comparison)}))
+        document = {**_document(outcome), "estimate": estimate and asdict(estimate)}
+        print_json(document | ({} if comparison is None else {"comparison": asdict(comparison)}))
     else:
         _show(outcome)
         if comparison is not None:

@@ -1,5 +1,6 @@
 """`quant-organism run`: market data, search, validation, documents, deployment, report."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -56,9 +57,11 @@ def run(
         driver = Driver(settings, bars)
         days = driver.days(day)
         bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        if (estimate := driver.estimate(days)) is not None:
+            bars("Estimate", 1, 1, estimate.sentence)
         outcome = driver.cycle(days)
     if as_json:
-        print_json(_document(outcome))
+        print_json({**_document(outcome), "estimate": estimate and asdict(estimate)})
     else:
         _show(outcome)
         if outcome.deployed:

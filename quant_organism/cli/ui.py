@@ -18,6 +18,9 @@ def ui(
         int | None,
         typer.Option(min=1, max=65535, help="Port of the report site on 127.0.0.1. (default: the next one)"),
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Only to look at: nothing can be launched or changed, no daemon runs.")
+    ] = False,
 ) -> None:
     """Start the web UI, with the schedule and the sensor, and the report site beside it, until Ctrl-C."""
     from quant_organism.orchestration.web import serve
@@ -25,7 +28,8 @@ def ui(
 
     said = options.said(context)
     where = (HOST, port, site_port or (port + 1 if port < 65535 else port - 1))
-    raise typer.Exit(serve(said.settings(), as_environment(said.complete), *where, announce=typer.echo))
+    variables = as_environment(said.complete)
+    raise typer.Exit(serve(said.settings(), variables, *where, announce=typer.echo, read_only=read_only))
 
 
 def doctor(context: typer.Context, port: options.Port = PORT, as_json: options.Json = False) -> None:

@@ -1,5 +1,6 @@
 """Drive the assets from one process on the persistent instance, so that the web UI shows what a command did."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from quant_organism.market.table import Table
 from quant_organism.market.tables import CandleQualityTable, CandleTable, PanelTable
 from quant_organism.orchestration.assets.evolution import SEARCH_FACTS
 from quant_organism.orchestration.definitions import build_definitions
+from quant_organism.orchestration.estimates import SIZE_TAG, RunEstimate, estimated, size_of
 from quant_organism.orchestration.failures import explained
 from quant_organism.orchestration.home import COMMAND_TAG, open_instance, settle_runs
 from quant_organism.orchestration.jobs import MARKET_DATA, MARKS
@@ -209,7 +211,8 @@ class Driver:
         all_documents(StrategyRepository(self._settings.data_dir / "strategies"))
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
-            self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat())
+            tags = {SIZE_TAG: self._size(days)}
+            self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat(), tags=tags)
             return self._outcome(days.last)
 
     def cycle_at_rest(self, day: date) -> None:
@@ -235,11 +238,34 @@ class Driver:
         with run_lock(self._settings.data_dir), self._instance() as instance:
             self._ingest(instance, days)
             key = days.last.isoformat()
-            self._execute(instance, "evolution_search", days.last, partition_key=key)
+            self._execute(instance, "evolution_search", days.last, partition_key=key, tags={SIZE_TAG: self._size(days)})
             (population,) = asset_keys(self._key_prefix, [PopulationTable.dataset])
             event = instance.get_latest_materialization_event(population)
             said = event.asset_materialization.metadata if event and event.asset_materialization else {}
             return self._search_outcome(days.last, {name: said[name].value for name in SEARCH_FACTS if name in said})
+
+    def estimate(self, days: Days, *, search_only: bool = False) -> RunEstimate | None:
+        """Return what the cycle of these days, or its search alone, will take; None where none of its size has run.
+
+        Market data that are still to be brought in come on top.
+        """
+        settings = self._settings
+        job = "evolution_search" if search_only else "evolution_cycle"
+        price, workers = settings.search.cost_per_worker_hour_usd, self._workers
+        with open_instance(settings.data_dir) as instance:
+            return estimated(instance, job, self._size(days), price_usd=price, workers=workers)
+
+    @property
+    def _workers(self) -> int:
+        here = self._settings.executor == "threads"
+        return 1 if here else self._settings.workers or os.cpu_count() or 1
+
+    def _size(self, days: Days) -> str:
+        """Return the mark of how much work the cycle of some days is."""
+        symbols = self._settings.market.symbols or self.source.symbols()
+        plan = self._search.plan(self._significance.plan).hash
+        threads = self._settings.threads or os.cpu_count()
+        return size_of(plan, self.interval.name, (days.last - days.first).days, len(symbols), threads, self._workers)
 
     def compare(self, day: date, names: Sequence[Baseline]) -> Comparison:
         """Compare the search of a day, which is at rest, with other methods."""

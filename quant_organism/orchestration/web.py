@@ -38,6 +38,7 @@ def serve(
     site_port: int,
     *,
     announce: Callable[[str], object],
+    read_only: bool = False,
 ) -> int:
     """Run web server, daemon and report site until they end, or until Ctrl-C or SIGTERM; return the exit code.
 
@@ -51,6 +52,8 @@ def serve(
         Where to listen, the report site on a port of its own.
     announce
         Told what a person should know.
+    read_only
+        Whether the server refuses whatever changes anything; there is no daemon then, hence no schedule and no sensor.
 
     Raises
     ------
@@ -65,7 +68,8 @@ def serve(
         settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
     joined(settings)
     workspace, markets = write_workspace(settings.data_dir), markets_of(settings.data_dir)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", host, "-p", str(port)]
+    program = ["dagster_webserver", "--read-only"] if read_only else ["dagster", "dev"]
+    command = [sys.executable, "-m", *program, "-w", str(workspace), "-h", host, "-p", str(port)]
     site = f"http://{host}:{site_port}"
     folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()), f"{PREFIX}SITE_URL": site}
     # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.

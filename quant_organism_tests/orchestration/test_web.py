@@ -157,3 +157,15 @@ def test_a_taken_port_is_named_before_anything_starts(finished: Workshop) -> Non
         port = int(taken.getsockname()[1])
         with pytest.raises(InputError, match=f"port {port} is in use"):
             serve(finished.settings, {}, "127.0.0.1", port, free_port(), announce=print)
+
+
+def test_a_web_ui_to_look_at_shows_everything_and_changes_nothing(finished: Workshop, tmp_path: Path) -> None:
+    with serving_ui(tmp_path, "--read-only", "--world", str(finished.settings.market.world)) as where:
+        assert ask(where, "{ assetNodes { opName } }")["assetNodes"]
+        selector = {
+            "repositoryLocationName": "quant_organism",
+            "repositoryName": "__repository__",
+            "pipelineName": "evolution_cycle",
+        }
+        refused = ask(where, LAUNCH, params={"selector": selector, "runConfigData": {}, "mode": "default"})
+        assert refused["launchRun"]["__typename"] == "UnauthorizedError"
