@@ -38,6 +38,9 @@ _AT_MOST: Final = frozenset(
         "resampled_bars",
         "day_unions",
         "second_opinion",
+        "testnet_books",
+        "testnet_slippage",
+        "testnet_latency",
     }
 )
 """Gates that ask for no more than their bound."""

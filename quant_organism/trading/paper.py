@@ -134,6 +134,7 @@ class _Running:
         self.trader: Trader | None = None
         self.market: LiveMarket | None = None
         self.deciding = asyncio.Lock()
+        self.has_failed = False
         self.watched_s = session.clock.monotonic_s()
 
     async def run(self) -> Trader:
@@ -182,9 +183,15 @@ class _Running:
 
     async def _decide(self, collector: BarCollector) -> None:
         async with self.deciding:
-            for open_ms, bars in collector.complete(self.session.clock.monotonic_s()):
-                if self.left != 0:
-                    await self._take(open_ms, bars)
+            if self.has_failed:  # whoever failed tells why: nothing is decided on what it has left
+                return
+            try:
+                for open_ms, bars in collector.complete(self.session.clock.monotonic_s()):
+                    if self.left != 0:
+                        await self._take(open_ms, bars)
+            except BaseException:
+                self.has_failed = True
+                raise
 
     async def _watch(self) -> None:
         """See to what was sent and what rests, every second."""

@@ -31,8 +31,8 @@ from quant_organism_tests.judge.conftest import market, walls
 from quant_organism_tests.judge.test_three_ways import CHANNEL, COSTS, FREQTRADE, GENES
 from quant_organism_tests.trading.sessions import START, ledger, spec
 
-DAYS = 8
-"""Days that are traded."""
+DAYS = 10
+"""Days that are traded: a market whose code holds nothing where they begin, for its twin begins flat."""
 
 HOSTILE = """
     import numpy as np

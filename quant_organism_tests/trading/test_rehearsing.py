@@ -85,7 +85,9 @@ def test_orders_are_placed_and_booked_as_planned_and_nothing_is_left_open(desk: 
     assert (found.differences, found.gaps, found.gap_usd) == ((), (), 0.0)
     assert (found.equal_share, found.plans, found.minutes >= 3.0) == (1.0, len(WANTED) + 1, True)
     assert found.orders >= 7  # both ways in three coins, and all of it closed
-    assert found.orders - 1 <= found.filled <= found.orders == len(found.latencies_ms)  # an IOC may find nobody
+    assert found.orders - 1 <= found.filled <= found.orders  # an IOC may find nobody
+    # What is left of it is closed by an order that no plan has asked for.
+    assert found.orders <= len(found.latencies_ms) <= 2 * found.orders - found.filled
     assert found.latency_ms == pytest.approx(20.0)
     assert found.stated_usd > 0.0
     assert found.paid_usd > 0.0  # half of the spread, each time
