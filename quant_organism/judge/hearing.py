@@ -1,6 +1,6 @@
 """A hearing: a strategy that can be run, before copies of the market, perturbations, accounts and the unseen days.
 
-The order is that of cost: first whether it knows the future, then whether luck explains it, and only who has not fallen
+Before anything else it is asked whether it knows the future; then whether luck explains it, and only who has not fallen
 is looked at on the unseen days, once and on record.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ from quant_organism.judge.page import JudgedPage, Survivor, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe
 from quant_organism.judge.proof import GATES as CHEATS
-from quant_organism.judge.proof import Proof, prove, sides_of, survivors
+from quant_organism.judge.proof import Proof, opened_file, places_proven, prove, sides_of, survivors
 from quant_organism.judge.sandbox import ForbiddenFile
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
@@ -93,31 +93,41 @@ def judge_strategy(court: Court, strategy: Strategy, *, tried: int | None = None
         raise InputError(
             f"{tried} tried, but its own search takes {strategy.n_trials}", where="tried", remedy="count every one"
         )
-    content = strategy.source.read() if isinstance(strategy, CallableStrategy) else b""
+    content, proofs = b"", dict[int, Proof]()
+    if isinstance(strategy, CallableStrategy):
+        content = strategy.source.read()
+        places = places_proven(strategy.n_trials, court.seed)
+        for done, place in enumerate(places):
+            court.progress("Proof", done, len(places), "truncated panels")
+            proofs[place] = proof = prove(strategy.source, strategy.trials[place], court.seen)
+            if proof.knows_future:
+                return _caught(strategy, proof.verdicts, strategy.trials[place])
+        court.progress("Proof", len(places), len(places), "truncated panels")
     court.progress("Search", 0, 1, f"{strategy.n_trials} trials")
     try:
         attempts = strategy.attempts(court.seen, court.costs)
     except ForbiddenFile as caught:
-        return _caught(strategy, caught)
+        return _caught(strategy, (opened_file(caught),), {})
     court.record(strategy, attempts)
     court.progress("Search", 1, 1, f"{strategy.n_trials} trials")
-    chosen, daily = attempts.parameters[attempts.best], attempts.daily[attempts.best]
-    case = _Hearing(court, strategy, content, attempts, chosen, daily, tried)
-    return case.page()
+    return _Hearing(court, strategy, content, attempts, proofs, tried).page()
 
 
-def _caught(strategy: Strategy, caught: ForbiddenFile) -> JudgedPage:
-    verdict = Verdict("in_sample", "future_file", "failed", 1.0, 0.0, 1, f"it {caught.what}")
+def _caught(strategy: Strategy, verdicts: tuple[Verdict, ...], asked_with: Parameters) -> JudgedPage:
+    # Before its search, or amid it: no trial is in the ledger.
+    reasons = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts if verdict.status == "failed")
+    shown = ", ".join(f"{name} {value}" for name, value in asked_with.items()) if strategy.n_trials > 1 else ""
     return JudgedPage(
         name=strategy.name,
         kind=strategy.kind,
         outcome="falls",
-        sentence=f"{strategy.name} falls before luck is asked about: future_file: {verdict.reason}.",
+        sentence=f"{strategy.name} falls before luck is asked about: {f'with {shown}, ' if shown else ''}{reasons}.",
         trials=strategy.n_trials,
         overturned_at=1,
-        verdicts=(verdict,),
+        verdicts=verdicts,
         decisive=CHEATS,
-        unsaid={"everything_else": "it was not let near the file, so that it gave no answer"},
+        unsaid={"everything_else": "it was caught first: no trial is recorded, and no copy or unseen day was spent"},
+        facts={"caught_with": dict(asked_with)},
     )
 
 
@@ -129,11 +139,12 @@ class _Hearing:
     strategy: Strategy
     content: bytes
     attempts: Attempts
-    chosen: Parameters
-    daily: Floats
+    proofs: Mapping[int, Proof]
     tried: int | None
 
     def __post_init__(self) -> None:
+        best = self.attempts.best
+        self.chosen, self.daily = self.attempts.parameters[best], self.attempts.daily[best]
         self.verdicts: list[Verdict] = []
         self.counted = max(self.tried or 0, self.court.in_ledger(), self.strategy.n_trials)
         self.run: AccountRun | None = None
@@ -147,9 +158,9 @@ class _Hearing:
     def page(self) -> JudgedPage:
         court, seen = self.court, self.court.seen
         if isinstance(self.strategy, CallableStrategy):
-            court.progress("Proof", 0, 1, "truncated panels")
-            proof = prove(self.strategy.source, self.chosen, seen)
-            court.progress("Proof", 1, 1, "truncated panels")
+            court.progress("Proof", 0, 1, "the one that is put forward")
+            proof = self.proofs.get(self.attempts.best) or prove(self.strategy.source, self.chosen, seen)
+            court.progress("Proof", 1, 1, "the one that is put forward")
             self.verdicts += self._with_universe(proof)
         else:
             proof = None

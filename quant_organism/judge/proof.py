@@ -27,6 +27,9 @@ TOLERANCE: Final = 1e-6
 CALENDAR_DAYS: Final = 28 * 365 + 7
 """Days after which days of the week, months and leap years come again."""
 
+PLACES_BETWEEN: Final = 2
+"""Trials of a search, besides its first and its last, at which it is asked before it begins."""
+
 PRICE_FACTOR: Final = 2.0
 """Times by which prices are raised: a power of two, so that nothing is rounded but logarithms."""
 
@@ -57,8 +60,21 @@ class Proof:
         """Whether nothing was caught."""
         return all(verdict.status == "passed" for verdict in self.verdicts)
 
+    @property
+    def knows_future(self) -> bool:
+        """Whether anything was caught but its choice of assets, which other trials of a search may make differently."""
+        return any(verdict.status == "failed" and verdict.gate != _UNIVERSE for verdict in self.verdicts)
 
-GATES: Final = ("future_bar", "whole_sample", "future_file", "survivor_universe", "repeatable")
+
+_UNIVERSE: Final = "survivor_universe"
+GATES: Final = ("future_bar", "whole_sample", "future_file", _UNIVERSE, "repeatable")
+
+
+def places_proven(n_trials: int, seed: int) -> list[int]:
+    """Return the places of the trials at which a search is asked before it begins: both ends and some between."""
+    between = max(n_trials - 2, 0)
+    drawn = np.random.default_rng(seed).choice(between, min(PLACES_BETWEEN, between), replace=False)
+    return sorted({0, n_trials - 1, *(1 + drawn).tolist()})
 
 
 def prove(source: StrategySource, parameters: Parameters, panel: Panel, *, cuts: int = CUTS) -> Proof:
@@ -106,7 +122,7 @@ def prove(source: StrategySource, parameters: Parameters, panel: Panel, *, cuts:
             process.show(_elsewhere(panel, factor=PRICE_FACTOR))
             scaled = process.answer(parameters)
     except ForbiddenFile as caught:
-        return Proof(None, (_failed("future_file", f"it {caught.what}", 1),))
+        return Proof(None, (opened_file(caught),))
     near = max(_NEAR_BARS, int(_NEAR_SHARE * panel.n_bars))
     repeated = int((np.abs(again - whole) > TOLERANCE).any(axis=1).sum())
     remembered = [int((np.abs(other - whole) > TOLERANCE).any(axis=1).sum()) for other in (earlier, scaled)]
@@ -189,13 +205,18 @@ def survivors(targets: Floats, panel: Panel, left_out: tuple[str, ...] = ()) -> 
     alive = [symbol for symbol in panel.symbols if symbol not in ended]
     if left_out:
         said = f"the universe leaves out {', '.join(left_out)}, which ended before the panel does: it was chosen after"
-        return _failed("survivor_universe", said, len(left_out))
+        return _failed(_UNIVERSE, said, len(left_out))
     never = len(spared) if ended and spared == sorted(ended) and traded else 0
     said = (
         f"it never trades {', '.join(spared)}, which ended before the panel does, and trades "
         f"{len(traded & set(alive))} of the {len(alive)} that lived on"
     )
-    return _count("survivor_universe", never, said, len(ended))
+    return _count(_UNIVERSE, never, said, len(ended))
+
+
+def opened_file(caught: ForbiddenFile) -> Verdict:
+    """Return the verdict on a strategy that wanted to read a file."""
+    return _failed("future_file", f"it {caught.what}", 1)
 
 
 def _elsewhere(panel: Panel, *, days: int = 0, factor: float = 1.0) -> Panel:
@@ -219,7 +240,7 @@ def _count(gate: str, count: int, said: str, n_used: int) -> Verdict:
         "whole_sample": "no bar's targets change with bars far after it",
         "future_file": "it reads no file, and knows neither dates nor price levels",
         "repeatable": "asked again, it says the same",
-        "survivor_universe": "it does not spare what ended",
+        _UNIVERSE: "it does not spare what ended",
     }
     return at_most("in_sample", gate, float(count), 0.0, n_used, said if count else names[gate])
 

@@ -23,6 +23,7 @@ from quant_organism.judge import (
     trials_of,
 )
 from quant_organism.judge.positions import annual_sharpe, daily_returns, follow
+from quant_organism.judge.proof import places_proven
 from quant_organism.market import Lake, Panel
 from quant_organism.strategies import default_genome
 from quant_organism.validation import HoldoutRegister
@@ -86,23 +87,69 @@ def test_a_second_search_that_is_not_declared_is_caught(write: Write, tmp_path: 
     assert honest.trials == 41
 
 
-def test_a_cheat_is_told_of_and_nothing_else_is_asked(write: Write, tmp_path: Path) -> None:
-    source = write(
-        """
-        import numpy as np
+PEEK = """
+    import numpy as np
 
-        def signal(panel):
-            peek = np.zeros(panel.close.shape)
-            peek[:-1] = np.sign(panel.close[1:] - panel.close[:-1])
-            return peek
-        """
-    )
+    def signal(panel, bars=24, peeks_at=24):
+        close, moved = panel.close, np.zeros(panel.close.shape)
+        moved[bars:] = np.sign(close[bars:] - close[:-bars])
+        if bars == peeks_at:
+            moved[:-1] = np.sign(close[1:] - close[:-1])
+        return np.nan_to_num(moved)
+"""
+"""Follows, and knows the next bar where it is asked with one of its parameters."""
+
+PEEK_BEFORE_LARGE_MOVES = """
+    import numpy as np
+
+    def signal(panel, bars=24):
+        close, moved = panel.close, np.zeros(panel.close.shape)
+        moved[bars:] = np.sign(close[bars:] - close[:-bars])
+        next_move = np.zeros(close.shape)
+        next_move[:-1] = close[1:] / close[:-1] - 1.0
+        return np.where(np.abs(next_move) > 0.018, np.sign(next_move), np.nan_to_num(moved))
+"""
+
+SPACE = {"bars": [6, 12, 18, 24, 30, 36]}
+
+
+@pytest.mark.parametrize(
+    ("text", "space", "with_what"),
+    [
+        (PEEK, {}, ""),
+        (PEEK, {"bars": [6, 12], "peeks_at": [6, 12]}, "with bars 6, peeks_at 6, "),
+        (PEEK_BEFORE_LARGE_MOVES, SPACE, "with bars 6, "),
+    ],
+    ids=["always", "for some of its parameters", "before large moves alone"],
+)
+def test_a_cheat_is_told_of_before_a_trial_or_a_copy_is_spent(
+    write: Write, tmp_path: Path, text: str, space: dict[str, list[int]], with_what: str
+) -> None:
+    asked: list[str] = []
+    held = replace(court(tmp_path, market(seed=5)), progress=lambda what, done, total, note: asked.append(what))
+    page = judge_strategy(held, CallableStrategy("peek", write(text), trials_of(space, None, 0)))
+    assert page.outcome == "falls"
+    assert f"peek falls before luck is asked about: {with_what}future_bar: looks up to 1 bars ahead" in page.sentence
+    assert set(asked) == {"Proof"}
+    assert {each.gate for each in page.verdicts} == set(page.decisive)
+    assert held.in_ledger() == 0
+    assert not (tmp_path / "lake").exists()
+
+
+def test_who_peeks_for_one_of_many_parameters_is_caught_when_that_one_is_put_forward(
+    write: Write, tmp_path: Path
+) -> None:
+    trials = trials_of(SPACE, None, 0)
+    unproven = next(place for place in range(len(trials)) if place not in places_proven(len(trials), 0))
+    only = trials[unproven]["bars"]
     held = court(tmp_path, market(seed=5))
-    page = judge_strategy(held, CallableStrategy("peek", source, ({},)))
+    strategy = CallableStrategy("peek", write(PEEK), tuple({**trial, "peeks_at": only} for trial in trials))
+    page = judge_strategy(held, strategy)
+    assert page.facts["parameters"] == {"bars": only, "peeks_at": only}
     assert page.outcome == "falls"
     assert "future_bar: looks up to 1 bars ahead" in page.sentence
     assert {each.gate for each in page.verdicts}.isdisjoint({"copies", "deflated_sharpe", "holdout_mean"})
-    assert held.in_ledger() == 1
+    assert held.in_ledger() == len(trials)
 
 
 def test_a_file_from_the_future_is_named_on_the_page(write: Write, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quant_organism.judge import StrategySource
-from quant_organism.judge.proof import cuts_of, ended_assets, prove, survivors
+from quant_organism.judge.proof import cuts_of, ended_assets, places_proven, prove, survivors
 from quant_organism_tests.judge.conftest import FOLLOW, market
 
 Write = Callable[..., StrategySource]
@@ -106,3 +106,11 @@ def test_cuts_lie_before_the_moves_that_a_peek_would_use() -> None:
     assert 1 + int(0.2 * PANEL.n_bars) + int(late.argmax()) in cuts or 1 + int(moves.argmax()) in cuts
     assert cuts == sorted(set(cuts))
     assert cuts_of(replace(PANEL), targets, 24) == cuts
+
+
+def test_a_search_is_proven_at_both_ends_and_between() -> None:
+    assert [places_proven(count, 0) for count in (1, 2, 4)] == [[0], [0, 1], [0, 1, 2, 3]]
+    for seed in range(20):
+        places = places_proven(100, seed)
+        assert (len(places), places[0], places[-1]) == (4, 0, 99)
+    assert len({tuple(places_proven(100, seed)) for seed in range(20)}) > 1
