@@ -31,6 +31,17 @@ def judge(
         int | None,
         typer.Option(min=1, help="How many trials were really tried, this one included. (default: the document's)"),
     ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Try NAME=A,B,C or NAME=LOW:HIGH:STEP of a parameter of code; may be repeated. "
+            "(default: the document's)"
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most trials, drawn at random where the space holds more. (default: the document's)"),
+    ] = None,
     copies: Annotated[
         int | None,
         typer.Option(min=19, max=9_999, help="Copies of the market: 19 reach 0.05. (default: the document's, or 99)"),
@@ -45,12 +56,14 @@ def judge(
     as_json: options.Json = False,
 ) -> None:
     """Judge a strategy that was made elsewhere: how likely luck shows as much, and what would overturn the verdict."""
-    from quant_organism.judge import TableSpec, TrialReturns, judge_trials, load_spec
+    from quant_organism.judge import TableSpec, TrialReturns, judge_trials, load_spec, with_space
 
     said = options.said(context)
     day = options.parse_day(date)
     spec, folder = load_spec(source)
     kept: KeptStrategy | None = None
+    if space or budget is not None:
+        spec = with_space(spec, space or (), budget)
     if tried is not None:
         spec = spec.model_copy(update={"tried": tried})
     if isinstance(spec, TableSpec):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ProposalsSpec,
         TableSpec,
         load_spec,
+        with_space,
     )
     from quant_organism.judge.trial_table import TrialReturns, judge_trials
 
@@ -49,6 +50,7 @@ __all__ = [
     "keep_survivor",
     "load_spec",
     "trials_of",
+    "with_space",
 ]
 
 _HOMES = {
@@ -74,6 +76,7 @@ _HOMES = {
     "keep_survivor": "keeping",
     "load_spec": "spec",
     "trials_of": "parameters",
+    "with_space": "spec",
 }
 
 # Help loads neither the statistics nor the kernels beneath them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from quant_organism.errors import InputError
 from quant_organism.evolution.proposals import FileProposals, genome_of
 from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
-from quant_organism.judge.parameters import MOST_TRIALS, ParameterRange, ParameterValue, trials_of
+from quant_organism.judge.parameters import MOST_TRIALS, ParameterRange, ParameterValue, space_of, trials_of
 from quant_organism.judge.sandbox import Form, SandboxLimits, StrategySource
 from quant_organism.strategies.handwritten.load import MAX_BYTES, parse
 
@@ -223,9 +224,43 @@ def load_spec(source: str) -> tuple[JudgeSpec, Path]:
         ) from None
     try:
         document: Any = parse(text, as_json=False)
-        return _SPEC.validate_python(document), path.parent
     except InputError as error:
         raise InputError(error.what, where=f"{source}: {error.where or 'document'}", remedy=error.remedy) from None
+    return _validated(document, source), path.parent
+
+
+def with_space(spec: JudgeSpec, space: Sequence[str] = (), budget: int | None = None) -> JudgeSpec:
+    """Return a document with parameters and a budget that are said by options; they stand before its own.
+
+    Parameters
+    ----------
+    spec
+        The document.
+    space
+        As `parameters.space_of` takes them.
+    budget
+        Most trials; none: the document's.
+
+    Raises
+    ------
+    InputError
+        It has no parameters or no budget, or what is said would be refused in a document.
+    """
+    said: dict[str, Any] = {}
+    if space:
+        if not isinstance(spec, SandboxedDocument):
+            raise InputError(f"{spec.kind}: no code with parameters", where="option --space", remedy="leave it out")
+        said["parameters"] = {**spec.model_dump()["parameters"], **space_of(space)}
+    if budget is not None:
+        if not isinstance(spec, SandboxedDocument | ProposalsSpec):
+            raise InputError(f"{spec.kind}: no search", where="option --budget", remedy="leave it out")
+        said["budget"] = budget
+    return _validated(spec.model_dump() | said, "option --space" if space else "option --budget")
+
+
+def _validated(document: Any, source: str) -> JudgeSpec:
+    try:
+        return _SPEC.validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
