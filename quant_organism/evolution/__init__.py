@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quant_organism.evolution.measuring import Executor
     from quant_organism.evolution.nursery import default_families
     from quant_organism.evolution.progress import Standing
-    from quant_organism.evolution.proposals import FileProposals, OutsideProposer, ProposalResult, listen
+    from quant_organism.evolution.proposals import FileProposals, MeasuredGenomes, OutsideProposer, ProposalResult, listen
     from quant_organism.evolution.proposers import takes_part_in_cma_es
     from quant_organism.evolution.records import read_candidates
     from quant_organism.evolution.source import GenomeSource
@@ -64,6 +64,7 @@ __all__ = [
     "GenomeSource",
     "LedgerIdentity",
     "LostBatchTable",
+    "MeasuredGenomes",
     "OutsideProposer",
     "PopulationTable",
     "Profile",
@@ -122,6 +123,7 @@ _HOMES = {
     "GenomeSource": "source",
     "LedgerIdentity": "ledger_rows",
     "LostBatchTable": "tables",
+    "MeasuredGenomes": "proposals",
     "OutsideProposer": "proposals",
     "PopulationTable": "tables",
     "Profile": "spec",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -32,7 +32,8 @@ _ROUND: Final = 50
 _LONGEST_FILE: Final = 16 * 2**20
 
 Description = Mapping[str, Any]
-"""A strategy in plain values: a genome (`family`, `genes`) or a condition document (`entry`, `exit`, ...)."""
+"""A strategy in plain values: a genome (`family`, `genes`), a condition document (`entry`, `exit`, ...), or a point in
+the space of a callable (`parameters`)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ProposalResult:
     description
         As it was proposed.
     genome
-        That it describes; None where it describes none.
+        That it describes; None where it describes none, and of a callable.
     sharpe, max_drawdown, trades
         Net and annual on the days that a search may see; nan and 0 where it was refused.
     refused
@@ -143,28 +144,19 @@ def genome_of(description: Description) -> Genome:
     return Genome(family, dict(default_genome(family).genes) | dict(genes))
 
 
-def listen(
-    proposer: OutsideProposer,
-    panel: Panel,
-    costs: Costs,
-    ledger: TrialLedger,
-    identity: LedgerIdentity,
-    *,
-    budget: int,
-    evaluator: Evaluator | None = None,
-) -> list[ProposalResult]:
-    """Ask a proposer until it has no more to say or the budget is spent, and enter all that it proposed in the ledger.
+MeasureProposals = Callable[[Sequence[Description], int], list[ProposalResult]]
+"""Measures the proposals of a round, by its number, on the days that a search may see, each a trial in the ledger."""
+
+
+def listen(proposer: OutsideProposer, measure: MeasureProposals, *, budget: int) -> list[ProposalResult]:
+    """Ask a proposer until it has no more to say or the budget is spent, and tell it what each proposal was worth.
 
     Parameters
     ----------
     proposer
-        Is told of the panel's days and of no others.
-    panel
-        In sample only: what is not here cannot be seen.
-    costs, evaluator
-        As for any search.
-    ledger, identity
-        Where trials are counted; the generation counts up from that of the identity.
+        Who is asked.
+    measure
+        Measures what was proposed; of genomes `MeasuredGenomes` does.
     budget
         Most proposals, refused ones included.
 
@@ -174,8 +166,7 @@ def listen(
         A proposer that hands in more than it was asked for.
     """
     told: list[ProposalResult] = []
-    measure = (evaluator or Evaluator()).evaluate
-    generation = identity.generation
+    rounds = 0
     while len(told) < budget:
         wanted = min(_ROUND, budget - len(told))
         proposals = list(proposer.ask(wanted))
@@ -185,25 +176,54 @@ def listen(
             raise InputError(
                 f"{len(proposals)} proposals where {wanted} were asked for", where="ask", remedy="propose at most n"
             )
+        results = measure(proposals, rounds)
+        proposer.tell(results)
+        told += results
+        rounds += 1
+    return told
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeasuredGenomes:
+    """Measures proposals that describe genomes, and enters them in the ledger.
+
+    Parameters
+    ----------
+    panel
+        In sample only: what is not here cannot be seen.
+    costs, evaluator
+        As for any search.
+    ledger, identity
+        Where trials are counted; the generation counts up from that of the identity.
+    """
+
+    panel: Panel
+    costs: Costs
+    ledger: TrialLedger
+    identity: LedgerIdentity
+    evaluator: Evaluator = field(default_factory=Evaluator)
+
+    def __call__(self, proposals: Sequence[Description], number: int) -> list[ProposalResult]:
+        """Return what each was worth, or why it describes no strategy."""
         read = [_read(description) for description in proposals]
         genomes = list({genome.hash: genome for genome in read if isinstance(genome, Genome)}.values())
         worth: dict[str, tuple[float, float, int]] = {}
         if genomes:
-            evaluation = measure(genomes, panel, costs)
-            fields = {name: getattr(identity, name) for name in LedgerIdentity.__dataclass_fields__}
-            ledger.append([evaluation], LedgerIdentity(**fields | {"generation": generation}))
+            evaluation = self.evaluator.evaluate(genomes, self.panel, self.costs)
+            self.ledger.append([evaluation], replace(self.identity, generation=self.identity.generation + number))
             columns = (evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades"))
             worth = dict(zip((genome.hash for genome in genomes), zip(*columns, strict=True), strict=True))
-        results = [
-            ProposalResult(description, None, float("nan"), float("nan"), 0, genome)
+        return [
+            refused(description, genome)
             if isinstance(genome, str)
             else ProposalResult(description, genome, *worth[genome.hash])
             for description, genome in zip(proposals, read, strict=True)
         ]
-        proposer.tell(results)
-        told += results
-        generation += 1
-    return told
+
+
+def refused(description: Description, reason: str) -> ProposalResult:
+    """Return what a proposer is told of what describes no strategy."""
+    return ProposalResult(description, None, float("nan"), float("nan"), 0, reason)
 
 
 def _read(description: Description) -> Genome | str:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from quant_organism.judge.keeping import KeptStrategy, keep_survivor
     from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
     from quant_organism.judge.page import JudgedPage
-    from quant_organism.judge.parameters import trials_of
+    from quant_organism.judge.parameters import ParameterRange, trials_of
+    from quant_organism.judge.points import CallableSpace
     from quant_organism.judge.proof import ended_assets
     from quant_organism.judge.running import CLOSE_SECONDS, SandboxRunner
     from quant_organism.judge.sandbox import SandboxLimits, StrategySource
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLOSE_SECONDS",
+    "CallableSpace",
     "CallableSpec",
     "CallableStrategy",
     "Court",
@@ -38,6 +40,7 @@ __all__ = [
     "JudgeSpec",
     "JudgedPage",
     "KeptStrategy",
+    "ParameterRange",
     "ProposalsSpec",
     "SandboxLimits",
     "SandboxRunner",
@@ -55,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "CLOSE_SECONDS": "running",
+    "CallableSpace": "points",
     "CallableSpec": "spec",
     "CallableStrategy": "outside",
     "Court": "court",
@@ -64,6 +68,7 @@ _HOMES = {
     "JudgeSpec": "spec",
     "JudgedPage": "page",
     "KeptStrategy": "keeping",
+    "ParameterRange": "parameters",
     "ProposalsSpec": "spec",
     "SandboxLimits": "sandbox",
     "SandboxRunner": "running",

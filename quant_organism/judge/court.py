@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,9 +12,19 @@ import numpy as np
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
 from quant_organism.evolution import LedgerIdentity, TrialLedger
-from quant_organism.evolution.proposals import EXTERNAL, ExternalTrials, OutsideProposer, listen
+from quant_organism.evolution.proposals import (
+    EXTERNAL,
+    ExternalTrials,
+    MeasuredGenomes,
+    MeasureProposals,
+    OutsideProposer,
+    listen,
+)
 from quant_organism.judge.copies import Strategy
-from quant_organism.judge.outside import Attempts, DocumentStrategy
+from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
+from quant_organism.judge.parameters import trials_of
+from quant_organism.judge.points import CallableSpace, MeasuredPoints
+from quant_organism.judge.proof import places_proven, prove
 from quant_organism.market import MS_PER_DAY, Lake, Panel, Splits, split
 
 
@@ -68,7 +78,9 @@ class Court:
         )
         return rows.filter(family=EXTERNAL)["genome_hash"].n_unique()
 
-    def listen(self, proposer: OutsideProposer, budget: int, *, name: str) -> tuple[DocumentStrategy, list[str]]:
+    def listen(
+        self, proposer: OutsideProposer, budget: int, *, name: str, space: CallableSpace | None = None
+    ) -> tuple[Strategy, list[str]]:
         """Hear a proposer out on the days that a search may see, and return all that it proposed as one search.
 
         Parameters
@@ -79,6 +91,8 @@ class Court:
             Most proposals.
         name
             What the search is called.
+        space
+            The callable whose parameters are proposed, proven before anybody is asked; none: genomes are.
 
         Returns
         -------
@@ -88,30 +102,40 @@ class Court:
         Raises
         ------
         InputError
-            Nothing that it proposed describes a strategy.
+            Nothing that it proposed describes a strategy, or the callable failed or looks ahead.
         """
-        ledger = TrialLedger(self.lake.root)
-        identity = LedgerIdentity(
-            spec_hash=hashlib.sha256(name.encode()).hexdigest(),
-            panel_hash=self.seen.hash,
-            costs_hash=self.costs.hash,
-            cycle="proposals",
-            generation=0,
-            market=self.panel.market,
-        )
-        told = listen(proposer, self.seen, self.costs, ledger, identity, budget=budget)
-        genomes = {result.genome.hash: result.genome for result in told if result.genome is not None}
-        refused = [result.refused for result in told if result.genome is None]
-        if not genomes:
+        identity = self._identity(hashlib.sha256(name.encode()).hexdigest(), "proposals")
+        measure: MeasureProposals
+        if space is None:
+            ledger = TrialLedger(self.lake.root)
+            measure = MeasuredGenomes(panel=self.seen, costs=self.costs, ledger=ledger, identity=identity)
+        else:
+            self._require_proven(space, budget)
+
+            def record(strategy: CallableStrategy, attempts: Attempts, number: int) -> None:
+                self._enter(strategy, attempts, replace(identity, generation=number))
+
+            measure = MeasuredPoints(space=space, panel=self.seen, costs=self.costs, record=record)
+        told = listen(proposer, measure, budget=budget)
+        refused = [result.refused for result in told if result.refused]
+        if len(refused) == len(told):
             raise InputError(
                 f"none of {len(told)} proposals describes a strategy{f': {refused[0]}' if refused else ''}",
                 where=name,
-                remedy="write a condition document or a genome on each line",
+                remedy="write a condition document, a genome or a point of the callable's space each time",
             )
-        return DocumentStrategy(name, tuple(genomes.values()), "proposals"), refused
+        genomes = {result.genome.hash: result.genome for result in told if result.genome is not None}
+        if space is None:
+            return DocumentStrategy(name, tuple(genomes.values()), "proposals"), refused
+        points = [space.point_of(result.description) for result in told if not result.refused]
+        strategy = space.strategy(name, points)
+        return replace(strategy, trials=tuple({strategy.hash_of(each): each for each in points}.values())), refused
 
     def record(self, strategy: Strategy, attempts: Attempts) -> None:
         """Enter all trials of a strategy's search in the ledger."""
+        self._enter(strategy, attempts, self._identity(strategy.identity, f"judge-{strategy.identity[:16]}"))
+
+    def _enter(self, strategy: Strategy, attempts: Attempts, identity: LedgerIdentity) -> None:
         days = np.unique(self.seen.times // MS_PER_DAY) * MS_PER_DAY
         trials = ExternalTrials(
             hashes=tuple(strategy.hash_of(parameters) for parameters in attempts.parameters),
@@ -122,12 +146,26 @@ class Court:
             trades=attempts.trades,
             positions=np.array(attempts.digests, dtype=np.uint64),
         )
-        identity = LedgerIdentity(
-            spec_hash=strategy.identity,
+        trials.record(TrialLedger(self.lake.root), identity)
+
+    def _identity(self, spec_hash: str, cycle: str) -> LedgerIdentity:
+        return LedgerIdentity(
+            spec_hash=spec_hash,
             panel_hash=self.seen.hash,
             costs_hash=self.costs.hash,
-            cycle=f"judge-{strategy.identity[:16]}",
+            cycle=cycle,
             generation=0,
             market=self.panel.market,
         )
-        trials.record(TrialLedger(self.lake.root), identity)
+
+    def _require_proven(self, space: CallableSpace, budget: int) -> None:
+        trials = trials_of(space.space, budget, self.seed)
+        for place in places_proven(len(trials), self.seed):
+            proof = prove(space.source, trials[place], self.seen)
+            if proof.knows_future:
+                caught = next(verdict for verdict in proof.verdicts if verdict.status == "failed")
+                raise InputError(
+                    f"{caught.gate}: with {dict(trials[place])}, {caught.reason}",
+                    where=str(space.source.path),
+                    remedy="mend it first; nobody was asked, and nothing was recorded",
+                )

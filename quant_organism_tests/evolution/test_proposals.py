@@ -9,7 +9,7 @@ import pytest
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
 from quant_organism.evolution import LedgerIdentity, TrialLedger
-from quant_organism.evolution.proposals import FileProposals, ProposalResult, genome_of, listen
+from quant_organism.evolution.proposals import FileProposals, MeasuredGenomes, ProposalResult, genome_of, listen
 from quant_organism.judge.spec import EXAMPLES
 from quant_organism_tests.judge.conftest import market
 
@@ -17,6 +17,10 @@ PANEL = market(bars=24 * 60, edge=0.1)
 IDENTITY = LedgerIdentity(
     spec_hash="0" * 64, panel_hash=PANEL.hash, costs_hash=Costs().hash, cycle="proposals", generation=0, market="made"
 )
+
+
+def measuring(ledger: TrialLedger) -> MeasuredGenomes:
+    return MeasuredGenomes(panel=PANEL, costs=Costs(), ledger=ledger, identity=IDENTITY)
 
 
 class Repeating:
@@ -34,7 +38,7 @@ class Repeating:
 
 def test_proposals_of_a_file_are_measured_and_each_is_a_trial(tmp_path: Path) -> None:
     ledger, proposer = TrialLedger(tmp_path), FileProposals(EXAMPLES / "proposals.jsonl")
-    told = listen(proposer, PANEL, Costs(), ledger, IDENTITY, budget=100)
+    told = listen(proposer, measuring(ledger), budget=100)
     assert proposer.results == told
     assert [result.refused != "" for result in told] == [False, False, False, False, True]
     assert "crystal_ball" in told[-1].refused
@@ -44,7 +48,7 @@ def test_proposals_of_a_file_are_measured_and_each_is_a_trial(tmp_path: Path) ->
 
 def test_a_budget_ends_what_would_not_end_and_repetition_is_one_trial(tmp_path: Path) -> None:
     ledger, proposer = TrialLedger(tmp_path), Repeating()
-    told = listen(proposer, PANEL, Costs(), ledger, IDENTITY, budget=5)
+    told = listen(proposer, measuring(ledger), budget=5)
     assert len(told) == len(proposer.told) == 5
     assert ledger.n_trials() == 2
     assert told[0].sharpe == told[2].sharpe
@@ -56,7 +60,7 @@ def test_more_proposals_than_were_asked_for_are_refused(tmp_path: Path) -> None:
             return [{"family": "ema_crossover"}] * (n + 1)
 
     with pytest.raises(InputError, match="3 proposals where 2 were asked for"):
-        listen(Eager(), PANEL, Costs(), TrialLedger(tmp_path), IDENTITY, budget=2)
+        listen(Eager(), measuring(TrialLedger(tmp_path)), budget=2)
 
 
 @pytest.mark.parametrize(

@@ -111,3 +111,18 @@ def test_the_shown_study_of_optuna_is_heard(tmp_path: Path) -> None:
     assert known["refused"] == []
     rows = TrialLedger(court.lake.root).frame(["genome_hash", "family"], market="made", until=int(court.seen.times[-1]))
     assert set(rows["genome_hash"]) == {genome.hash for genome in searched.genomes}
+
+
+def test_the_shown_study_over_a_callable_is_heard(write: Callable[..., StrategySource], tmp_path: Path) -> None:
+    source = write(next(text for text in blocks("python") if "def signal" in text))
+    court = Court(lake=Lake(tmp_path / "lake"), panel=market(bars=24 * 95, edge=0.1))
+    parzen = next(text for text in blocks("python") if "optuna" in text).split("\nsearched")[0]
+    shown = next(text for text in blocks("python") if "CallableSpace" in text)
+    known = {"court": court, "file": source.path}
+    if source.trusted:  # a machine without walls
+        shown = shown.replace("(path=file)", "(path=file, trusted=True)")
+    exec(parzen + shown, known)
+    tried = {trial["bars"] for trial in known["points"].trials}
+    assert tried <= set(range(12, 73))
+    assert 6 <= len(tried) == court.in_ledger()
+    assert known["refused"] == []
