@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from quant_organism.evolution.measuring import Executor
     from quant_organism.evolution.nursery import default_families
     from quant_organism.evolution.progress import Standing
-    from quant_organism.evolution.proposals import FileProposals, MeasuredGenomes, OutsideProposer, ProposalResult, listen
+    from quant_organism.evolution.proposals import (
+        FileProposals,
+        MeasuredGenomes,
+        OutsideProposer,
+        ProposalResult,
+        listen,
+    )
     from quant_organism.evolution.proposers import takes_part_in_cma_es
     from quant_organism.evolution.records import read_candidates
     from quant_organism.evolution.source import GenomeSource
