@@ -26,8 +26,8 @@ def real_frames(market: Path) -> Frames:
 
 
 def values(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """Return a column as the kernels want it."""
-    return np.ascontiguousarray(frame[column].to_numpy(dtype=np.float64))
+    """Return a column as banks hand it to the kernels: to be written to, or each would be compiled once more."""
+    return np.array(frame[column], dtype=np.float64)
 
 
 def rolling_mean(x: pd.Series, period: int) -> pd.Series:

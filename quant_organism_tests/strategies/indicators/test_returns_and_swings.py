@@ -34,7 +34,7 @@ def market(name: str, folder: Path) -> Columns:
     if name == "random":
         return noisy(3)
     bars = pl.read_parquet(folder / "binance_perp_1h" / f"{name}.parquet").head(3000)
-    columns = {column: bars[column].to_numpy() for column in ("open", "high", "low", "close", "volume")}
+    columns = {column: bars[column].to_numpy(writable=True) for column in ("open", "high", "low", "close", "volume")}
     return columns | {"funding_rate": noisy(5, bars.height)["funding_rate"]}
 
 

@@ -81,7 +81,9 @@ def expected(frame: pd.DataFrame) -> list[pd.Series]:
 
 def check(frames: list[pd.DataFrame]) -> None:
     for frame in frames:
-        found = features_of({name: frame[name].to_numpy(float) for name in ("open", "high", "low", "close", "volume")})
+        found = features_of(
+            {name: np.array(frame[name], dtype=float) for name in ("open", "high", "low", "close", "volume")}
+        )
         for row, series in zip(found, expected(frame), strict=True):
             np.testing.assert_allclose(row[FIRST_BAR:], series.to_numpy()[FIRST_BAR:], rtol=1e-10, atol=1e-13)
 

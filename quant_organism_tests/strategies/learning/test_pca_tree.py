@@ -66,7 +66,7 @@ def test_leaf_levels_are_quantiles_of_the_leaves_of_a_regression_tree(seed: int,
     trained, asked = theirs.apply(components[:250]), theirs.apply(components)
     quantiles = [0.25, 0.5, 0.75]
     expected = [np.quantile(returns[trained == node], quantiles) for node in asked]
-    found = np.empty((3, 300))
+    found = np.empty((3, 400))[:, 100:]
     ours = project(features, 100, 400, tree.moments, tree.axes)
     leaves = find_leaves(ours, tree.thresholds, tree.links)
     write_leaf_levels(ours, leaves, leaf_quantiles(tree.returns, tree.spans, np.array(quantiles)), found)
@@ -83,7 +83,7 @@ def test_line_levels_are_quantile_regressions_on_components_and_prediction(alpha
     assert status[0] == FITTED
     ours = project(features, 100, 400, tree.moments, tree.axes)
     leaves = find_leaves(ours, tree.thresholds, tree.links)
-    found = np.empty((3, 300))
+    found = np.empty((3, 400))[:, 100:]
     write_line_levels(ours, leaves, tree.values, lines, found)
     unit = returns.std()
     regressors = np.column_stack([sklearn_components(rows, features[:, 100:], 3), tree.values[leaves] / unit])
@@ -111,7 +111,7 @@ def test_rows_that_are_not_finite_are_refused_and_told_nothing() -> None:
     features[3, 390] = np.nan
     components = project(features, 380, 400, tree.moments, tree.axes)
     leaves = find_leaves(components, tree.thresholds, tree.links)
-    levels, lines = np.full((3, 20), 7.0), fit_lines(tree, rows, returns, GENES._replace(method="linear"))[0]
+    levels, lines = np.full((3, 400), 7.0)[:, 380:], fit_lines(tree, rows, returns, GENES._replace(method="linear"))[0]
     for write in (
         lambda: write_leaf_levels(
             components, leaves, leaf_quantiles(tree.returns, tree.spans, np.array([0.2, 0.5, 0.8])), levels

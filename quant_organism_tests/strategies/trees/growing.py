@@ -57,7 +57,7 @@ conditions = st.recursive(_CONDITIONS, _grown, max_leaves=6)
 
 def bank_of(trees: Sequence[Tree], columns: Mapping[str, ArrayLike]) -> IndicatorBank:
     """Return what trees read of the given columns."""
-    arrays = {name: np.asarray(column, dtype=float) for name, column in columns.items()}
+    arrays = {name: np.array(column, dtype=float) for name, column in columns.items()}
     n = arrays["close"].size
     bars = AssetBars(**({"funding_rate": np.full(n, np.nan)} | arrays), numbers=np.arange(n), bar_hours=1.0)
     return IndicatorBank(bars, indicators_of(LANGUAGE, trees))
