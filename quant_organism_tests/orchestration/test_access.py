@@ -42,6 +42,7 @@ def rehearsals(folder: Path, venue: RunningVenue, **said: Any) -> VenueRehearsal
         "private_key": KEY,
         "visibility_seconds": 1.0,
         "rehearsal_minutes": 2.0,
+        "ip_burst_weight": 1_150,  # what it asks in two minutes of the venue is asked within seconds
         **said,
     }
     engine = venue.server.engine
