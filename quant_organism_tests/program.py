@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pytest
@@ -35,11 +37,14 @@ def activated() -> dict[str, str]:
     return {"QUANT_ORGANISM_THREADS": "1", **inherited, "PATH": path}
 
 
-def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
-    """Start the program in a folder."""
+def start(
+    *arguments: str | Path, folder: Path, environment: Mapping[str, str] = MappingProxyType({}), umask: int = -1
+) -> subprocess.Popen[str]:
+    """Start the program in a folder, with more in its environment and another umask if said so."""
     command = [str(PROGRAM), *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=activated(), stdout=pipe, stderr=pipe, text=True)
+    around = {**activated(), **environment}
+    return subprocess.Popen(command, cwd=folder, env=around, umask=umask, stdout=pipe, stderr=pipe, text=True)
 
 
 def first_line(process: subprocess.Popen[str], seconds: float = 120.0) -> str:
@@ -55,9 +60,11 @@ def first_line(process: subprocess.Popen[str], seconds: float = 120.0) -> str:
     return line
 
 
-def finish(*arguments: str | Path, folder: Path) -> Said:
-    """Run the program in a folder to its end."""
-    with start(*arguments, folder=folder) as process:
+def finish(
+    *arguments: str | Path, folder: Path, environment: Mapping[str, str] = MappingProxyType({}), umask: int = -1
+) -> Said:
+    """Run the program in a folder to its end, started by `start`."""
+    with start(*arguments, folder=folder, environment=environment, umask=umask) as process:
         out, err = process.communicate(timeout=300)
         return Said(process.returncode, out, err)
 

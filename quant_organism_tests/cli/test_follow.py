@@ -1,7 +1,7 @@
 """`quant-organism follow`: bars of a venue's trades into the lake while they happen."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from quant_organism.market.lake import Lake
 from quant_organism.market.tables import CandleTable, LiveCandleTable
 from quant_organism.venue import market_name
 from quant_organism_tests.chaos.market import COINS, chaos_venue
-from quant_organism_tests.program import finish, first_line, start
+from quant_organism_tests.program import Said, finish, first_line, start
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_ctrl_c_ends_it_and_keeps_what_was_shown(url: str, tmp_path: Path) -> No
     assert first[2] == "ETH"
 
 
-def test_a_coin_that_is_not_listed_is_refused(url: str, tmp_path: Path) -> None:
-    said = finish("follow", "--base-url", url, "--symbols", "NOPE", folder=tmp_path)
+def test_a_coin_that_is_not_listed_is_refused(url: str, call: Callable[..., Said]) -> None:
+    said = call("follow", "--base-url", url, "--symbols", "NOPE")
     assert said.code == 2
     assert "the venue lists no 'NOPE'" in said.err

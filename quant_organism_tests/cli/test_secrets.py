@@ -14,14 +14,9 @@ import polars as pl
 import pytest
 import zstandard
 
-from quant_organism.venue import wallet_of
+from quant_organism_tests.cli.over_the_wire import ADDRESSES, KEYS, PASSPHRASE, over_the_wire
 from quant_organism_tests.program import PROGRAM, Said, finish, first_line, start
 from quant_organism_tests.tiny import write_world
-
-KEYS = {name: "0x" + pair * 32 for name, pair in (("kept", "3e"), ("given", "c7"))}
-"""One comes out of the keystore, the other out of the environment; both are of accounts with money."""
-PASSPHRASE = "correct horse battery staple"
-ADDRESSES = {name: wallet_of(key).address for name, key in KEYS.items()}
 
 
 def needles() -> list[bytes]:
@@ -118,17 +113,11 @@ def test_after_a_whole_session_no_file_holds_a_key(
             assert refused.code != 0
             said += [text for each in (*shown, refused) for text in (each.out, each.err)]
             said += [session.stdout, session.stderr]
-        monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
-        ran = call(
-            *("run", "--source", "hyperliquid", "--base-url", url, "--market", "venue"),
-            *("--profile", "smoke", "--threads", "1"),
-        )
-        assert ran.code == 0, ran.err
-        said += [ran.out, ran.err]
     finally:
         serving.terminate()
         said += [text or "" for text in serving.communicate(timeout=30)]
     (tmp_path / "said.txt").write_text("\n".join(said))
-    files = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    cycle = over_the_wire().folder
+    files = {path.suffix for folder in (tmp_path, cycle) for path in folder.rglob("*") if path.is_file()}
     assert {".json", ".sqlite", ".db", ".parquet", ".html", ".log", ".txt", ".zst"} <= files
-    assert leaks(tmp_path) == []
+    assert leaks(tmp_path) + leaks(cycle) == []

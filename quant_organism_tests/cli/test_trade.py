@@ -33,14 +33,17 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, document.id
 
 
-def test_days_of_the_lake_are_replayed_in_parts_as_in_one_piece(replayed: tuple[Path, str]) -> None:
+def test_days_of_the_lake_are_replayed_in_parts_as_in_one_piece(
+    replayed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, strategy = replayed
+    call = Caller(folder, monkeypatch, capfd)
     command = ("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-02-08", "--to", "2026-02-11")
     part = orjson.loads(finish(*command, "--bars", "40", "--json", folder=folder).out)
     assert not part["is_ended"]
-    rest = orjson.loads(finish(*command, "--json", folder=folder).out)
+    rest = orjson.loads(call(*command, "--json").out)
     assert (rest["session"], rest["close"], rest["is_ended"]) == (part["session"], "2026-02-12 00:00 UTC", True)
-    again = orjson.loads(finish(*command, "--json", folder=folder).out)
+    again = orjson.loads(call(*command, "--json").out)
     assert again["session"] == rest["session"] + 1
     assert again["order_hash"] == rest["order_hash"] != ""
     assert {**again, "session": rest["session"]} == rest
@@ -64,8 +67,11 @@ def test_a_plain_replay_makes_the_orders_of_the_backtest_and_a_policy_shapes_the
     assert (again["parity"], again["order_hash"]) == (True, plain["order_hash"])
 
 
-def test_days_that_leave_no_history_are_refused_with_those_that_do(replayed: tuple[Path, str]) -> None:
+def test_days_that_leave_no_history_are_refused_with_those_that_do(
+    replayed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, strategy = replayed
-    said = finish("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-01-20", folder=folder)
+    call = Caller(folder, monkeypatch, capfd)
+    said = call("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-01-20")
     assert said.code == 2
     assert "2026-02-05 to 2026-02-13" in said.err
