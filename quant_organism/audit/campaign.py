@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.worlds import World
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
-from quant_organism.resilience import write_file
+from quant_organism.resilience import return_freed_memory, write_file
 from quant_organism.validation import in_order
 
 
@@ -96,14 +95,3 @@ class Campaign:
         """Return what came of the worlds that are done so far, in their order."""
         paths = [self.place / f"{world.name}.json" for world in self.worlds]
         return [Outcome.read(path) for path in paths if path.exists()]
-
-
-def return_freed_memory() -> None:
-    """Give the operating system the memory that was freed; without glibc this does nothing.
-
-    glibc keeps what lies between living blocks: after many large computations of different sizes a process holds
-    several times what it uses.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -51,6 +51,7 @@ from quant_organism.orchestration.resources import (
     read_at_hand,
 )
 from quant_organism.orchestration.run_lock import run_lock
+from quant_organism.resilience import return_freed_memory
 from quant_organism.settings import Settings
 from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
@@ -151,6 +152,7 @@ class Driver:
         self._market = MarketResource.of(settings.market, settings.data_dir)
         self._search, self._significance = SearchResource.of(settings), SignificanceResource.of(settings)
         self._lake = LakeResource(folder=str(settings.data_dir / "lake"))
+        self._has_run = False
 
     @cached_property
     def _key_prefix(self) -> tuple[str, ...]:
@@ -287,6 +289,9 @@ class Driver:
 
     @contextmanager
     def _instance(self) -> Iterator[dg.DagsterInstance]:
+        if self._has_run:
+            return_freed_memory()  # of the runs before: each leaves some 20 MB that refers to itself
+        self._has_run = True
         with open_instance(self._settings.data_dir) as instance:
             settle_runs(instance)
             yield instance

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         write_files,
     )
     from quant_organism.resilience.locks import alone_in
+    from quant_organism.resilience.memory import return_freed_memory
 
 __all__ = [
     "Backup",
@@ -32,6 +33,7 @@ __all__ = [
     "remove_files",
     "replace_files",
     "restore",
+    "return_freed_memory",
     "storage_error",
     "write_file",
     "write_files",
@@ -49,6 +51,7 @@ _HOMES = {
     "remove_files": "files",
     "replace_files": "files",
     "restore": "backup",
+    "return_freed_memory": "memory",
     "storage_error": "files",
     "write_file": "files",
     "write_files": "files",

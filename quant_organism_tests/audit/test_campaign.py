@@ -1,7 +1,5 @@
-"""An audit goes on where it was interrupted, gives the same whatever runs beside what, and holds what it uses."""
+"""An audit goes on where it was interrupted and gives the same whatever runs beside what."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +13,6 @@ from quant_organism.validation import draws
 from quant_organism_tests.audit.outcomes import NULL, STRONG
 from quant_organism_tests.audit.small import BRIEF, SMALL, campaign
 from quant_organism_tests.panels import trending_panel
-
-SCATTERED = """
-from pathlib import Path
-from quant_organism.audit.campaign import return_freed_memory
-
-def held_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
-
-blocks = [bytes([1]) * 60_000 for _ in range(5_000)]
-kept = blocks[::100]
-del blocks
-before = held_mb()
-return_freed_memory()
-print(before - held_mb())
-"""
 
 
 def without_costs(outcome: Outcome) -> Outcome:
@@ -93,8 +76,3 @@ def test_a_real_market_turned_over_is_a_world_without_days_after_it(tmp_path: Pa
 def test_a_flipped_world_needs_a_real_market(tmp_path: Path):
     with pytest.raises(InputError, match="there is none"):
         Campaign(SMALL, (World("flipped", 1),), tmp_path).run()
-
-
-def test_memory_between_living_blocks_goes_back_to_the_system():
-    given_back = subprocess.run([sys.executable, "-c", SCATTERED], capture_output=True, text=True, check=True).stdout
-    assert float(given_back) > 200
