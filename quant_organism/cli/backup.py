@@ -12,7 +12,7 @@ from quant_organism.cli.output import print_json, progress_bars
 SECRETS: Final = "keystore"
 """What no backup holds: it may lie anywhere, and a key is made anew at the venue."""
 
-_OWN: Final = {SECRETS, "run.pid"}
+_OWN: Final = {SECRETS, "run.pid", "lines.json"}
 _ALWAYS_WRITTEN: Final = {"dagster_home", "logs"}
 """What the web UI writes every few seconds; the lake does not hang on it."""
 

@@ -1,4 +1,4 @@
-"""The trader's figures for Prometheus, read from its ledger by a process of its own: it outlives the trader."""
+"""The trader's figures for Prometheus, read by a process of its own, which outlives it, from what it leaves at rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from quant_organism.errors import QuantOrganismError
@@ -19,14 +19,21 @@ from quant_organism.trading import (
     LedgerBar,
     LedgerReader,
     LedgerReading,
+    LinesAtRest,
     Mode,
     TraderStatus,
     ledger_path,
+    lines_file,
+    read_lines,
 )
 from quant_organism.trading.kill import flag_raised, kill_file
+from quant_organism.venue import DOUBLINGS
 
 MOST_SERIES: Final = 50
 """Strategies or symbols that a metric tells apart, the largest; the others together are `other`."""
+
+LINES_KNOWN_S: Final = 60.0
+"""Figures of lines that are older say nothing of now, but for how long nothing was heard."""
 
 _OTHER: Final = "other"
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
@@ -35,7 +42,7 @@ _PREFIX: Final = "quant_organism_trader"
 
 
 class TraderMetrics(Collector):
-    """Answers a scrape with where the trader stands at its last whole close, and how each of its components is.
+    """Answers a scrape with where the trader stands at its last whole close, how its components are, and its lines.
 
     `quant_organism_trader_up` is 0 where the ledger cannot be read, and then nothing of it is said: what is not known
     is not shown as it was.
@@ -68,7 +75,16 @@ class TraderMetrics(Collector):
             up.add_metric([], 0.0)
         else:
             up.add_metric([], 1.0)
-        return [up, *found, *self._health()] if self._trades else [up, *found]
+        return [up, *found, *self._health(), *self._lines()] if self._trades else [up, *found]
+
+    def _lines(self) -> Iterator[Metric]:
+        now_ms, at_rest = self._now_ms(), read_lines(lines_file(self._data_dir))
+        if at_rest is not None:
+            silent = {name: at_rest.silent_s(name, now_ms) for name in at_rest.lines}
+            heard = {name: seconds for name, seconds in silent.items() if seconds is not None}
+            yield _family("feed_silent_seconds", "Since the last frame of a line.", "line", heard)
+            if (now_ms - at_rest.written_ms) / 1e3 <= LINES_KNOWN_S:
+                yield from _of_lines(at_rest)
 
     def _health(self) -> Iterator[Metric]:
         name = f"{_PREFIX}_component_status"
@@ -146,6 +162,32 @@ def _counted(reader: LedgerReader, status: TraderStatus) -> Iterator[Metric]:
     fills = CounterMetricFamily(f"{_PREFIX}_fills", "Fills.")
     fills.add_metric([], float(status.fills))
     yield fills
+
+
+def _of_lines(at_rest: LinesAtRest) -> Iterator[Metric]:
+    lines = at_rest.lines
+    connected = {name: float(line.is_connected) for name, line in lines.items()}
+    yield _family("feed_connected", "Whether a line has an open socket.", "line", connected)
+    reconnects = CounterMetricFamily(
+        f"{_PREFIX}_feed_reconnects", "Sockets that were opened after the first.", labels=["line"]
+    )
+    dropped = CounterMetricFamily(f"{_PREFIX}_feed_dropped", "Quotes that nobody took in time.", labels=["line"])
+    frames = CounterMetricFamily(f"{_PREFIX}_feed_frames", "Frames that came.", labels=["line", "channel"])
+    gaps = CounterMetricFamily(f"{_PREFIX}_feed_gaps_closed", "Gaps that were closed.", labels=["line", "kind"])
+    latency = HistogramMetricFamily(
+        f"{_PREFIX}_feed_latency_seconds", "From an event's stamp to the arrival of its frame.", labels=["line"]
+    )
+    for name, line in lines.items():
+        reconnects.add_metric([name], float(line.reconnects))
+        dropped.add_metric([name], float(line.dropped))
+        for channel, count in _largest({channel: float(number) for channel, number in line.frames.items()}).items():
+            frames.add_metric([name, channel], count)
+        for kind, count in line.gaps_closed.items():
+            gaps.add_metric([name, kind], float(count))
+        if line.latency is not None:
+            within = [(str(2**n / 1e6), float(count)) for n, count in zip(DOUBLINGS, line.latency.within, strict=True)]
+            latency.add_metric([name], [*within, ("+Inf", float(line.latency.count))], line.latency.total_s)
+    yield from (reconnects, dropped, frames, gaps, latency)
 
 
 def _largest(values: Mapping[str, float]) -> dict[str, float]:

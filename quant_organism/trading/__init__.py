@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OrderEnded,
     )
     from quant_organism.trading.ledger import TraderLedger, ledger_path
+    from quant_organism.trading.lines import LineKeeper, LinesAtRest, lines_file, read_lines
     from quant_organism.trading.live import LiveExecution
     from quant_organism.trading.performing import trader_days
     from quant_organism.trading.pipeline import Allowance, CloseStanding, Pipeline, PipelineStep
@@ -78,8 +79,10 @@ __all__ = [
     "LedgerSessionEnd",
     "LedgerStrategy",
     "LevelsAtOpen",
+    "LineKeeper",
     "LineLost",
     "LineRestored",
+    "LinesAtRest",
     "LiveExecution",
     "Mode",
     "ModelledExecution",
@@ -93,10 +96,16 @@ __all__ = [
     "TraderStatus",
     "held_positions",
     "ledger_path",
+    "lines_file",
+    "read_lines",
     "trader_days",
 ]
 
 _HOMES = {
+    "LineKeeper": "lines",
+    "LinesAtRest": "lines",
+    "lines_file": "lines",
+    "read_lines": "lines",
     "LiveExecution": "live",
     "AccountFollower": "follower",
     "AccountSnapshot": "follower",

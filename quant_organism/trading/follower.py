@@ -25,6 +25,7 @@ from quant_organism.venue import (
     AccountState,
     CashFlow,
     Feed,
+    FeedFigures,
     Fill,
     Fills,
     OrderUpdates,
@@ -234,6 +235,10 @@ class AccountFollower:
     def compare_soon(self) -> None:
         """Have books and venue compared at once, and not only when it is time."""
         self._odd.set()
+
+    def figures(self) -> FeedFigures:
+        """Return what came of its feed so far, in numbers."""
+        return self._feed.figures()
 
     def standing(self) -> AccountSnapshot:
         """Return what is known now."""

@@ -20,7 +20,7 @@ from quant_organism.market.funding import align_funding, settlement_ms
 from quant_organism.market.panel import Panel
 from quant_organism.trading.records import LedgerBar
 from quant_organism.trading.runtime import TradedBar
-from quant_organism.venue import AskInfo, Bar, Feed
+from quant_organism.venue import AskInfo, Bar, Feed, FeedFigures
 
 _ROWS_KEPT: Final = 600
 """Bars that unknown funding is told from: some days of hours, and of minutes a few settlements."""
@@ -180,6 +180,10 @@ class FeedInstruments:
         """Return the venue's clock less this machine's, a frame's way included; none before there was a frame."""
         shown = None if self._feed is None else self._feed.venue_ms()
         return None if shown is None else (shown - self._wall_ms()) / 1e3
+
+    def figures(self) -> FeedFigures | None:
+        """Return what came of the feed so far, in numbers; none before it is followed."""
+        return None if self._feed is None else self._feed.figures()
 
     def silent_lines(self) -> int:
         """Return 1 where the socket has been lost and is not open again, else 0."""

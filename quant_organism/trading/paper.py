@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from quant_organism.backtest.account import FillModel
 from quant_organism.market.panel import Panel
 from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.lines import LineKeeper
 from quant_organism.trading.live_bars import (
     BarCollector,
     FeedInstruments,
@@ -63,6 +64,8 @@ class LiveSession:
         Returns the index known at a close, none where there is none.
     instruments
         What is read of the feed.
+    lines
+        Leaves at rest how the lines are.
     beat
         Called every second or so, between decisions, to show that the session lives.
     """
@@ -77,6 +80,7 @@ class LiveSession:
     patience_s: float = 6.0
     fear_greed: Callable[[int], float | None] = lambda close_ms: None
     instruments: FeedInstruments
+    lines: LineKeeper
     beat: Callable[[], None] = lambda: None
 
 
@@ -161,7 +165,7 @@ class _Running:
                     collector.add(event, session.clock.monotonic_s())
                     await self._decide(collector)
 
-        tasks = [asyncio.create_task(feed.run()), asyncio.create_task(collect())]
+        tasks = [asyncio.create_task(work) for work in (feed.run(), collect(), session.lines.keep())]
         try:
             while self.left != 0:
                 done, _ = await asyncio.wait(tasks, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)

@@ -22,6 +22,7 @@ from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
 from quant_organism.trading.guard import Governor, Readings, RiskGuard, bar_readings
 from quant_organism.trading.kill import flag_raised, kill_file
 from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.lines import LineKeeper, lines_file
 from quant_organism.trading.live_bars import FeedInstruments, Settlements, extended
 from quant_organism.trading.outside import OUTSIDE, SourceStore
 from quant_organism.trading.outside_watch import SignalWatcher
@@ -238,6 +239,7 @@ def prepare_live(
         return _index_at(lake, market, close_ms, interval)
 
     instruments, of_bars = FeedInstruments(clock.wall_ms), bar_readings(index_at)
+    figures = {"market": instruments.figures} | ({} if account is None else {"account": account.follower.figures})
 
     def readings(standing: CloseStanding, /) -> Readings:
         read = of_bars(standing)
@@ -289,6 +291,7 @@ def prepare_live(
         patience_s=patience_s,
         fear_greed=index_at,
         instruments=instruments,
+        lines=LineKeeper(lines_file(data_dir), figures, clock.wall_ms, is_real_time=is_real_time),
         **({} if account is None else {"beat": account.beat}),
     )
     if documents is not None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quant_organism.venue.feed.bars import Bar
     from quant_organism.venue.feed.connection import Feed, LineSpec
     from quant_organism.venue.feed.core import FeedCore, Reconciled
+    from quant_organism.venue.feed.figures import DOUBLINGS, FeedFigures, LatencyFigures
     from quant_organism.venue.feed.following import follow_bars, open_feed
     from quant_organism.venue.feed.messages import AccountNews, Fills, OrderUpdates
     from quant_organism.venue.feed.plan import FeedPlan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE_URLS",
+    "DOUBLINGS",
     "FUNDING",
     "Accepted",
     "AccessPlan",
@@ -55,6 +57,7 @@ __all__ = [
     "FeeRates",
     "Feed",
     "FeedCore",
+    "FeedFigures",
     "FeedPlan",
     "Fence",
     "Fill",
@@ -64,6 +67,7 @@ __all__ = [
     "HyperliquidSource",
     "HyperliquidVenue",
     "Keystore",
+    "LatencyFigures",
     "Limits",
     "LineSpec",
     "Listed",
@@ -131,7 +135,10 @@ _HOMES = {
     "open_ccxt": "download",
     "FUNDING": "client.flows",
     "Feed": "feed.connection",
+    "DOUBLINGS": "feed.figures",
     "FeedCore": "feed.core",
+    "FeedFigures": "feed.figures",
+    "LatencyFigures": "feed.figures",
     "FeedPlan": "feed.plan",
     "Fence": "client.hyperliquid",
     "Fill": "client.account",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from quant_organism.trading.ledger import TraderLedger, ledger_path
+from quant_organism.trading.lines import lines_file
 from quant_organism_tests.finished import Finished
 from quant_organism_tests.program import Said
 
@@ -31,6 +32,7 @@ def test_all_but_keys_is_backed_up_under_a_trader_and_the_doctor_finds_the_resto
     (data_dir / "keystore").mkdir()
     (data_dir / "keystore" / "agent.json").write_text("{}", encoding="utf-8")
     ledger = TraderLedger(ledger_path(data_dir, "paper"))  # a trader holds it
+    lines_file(data_dir).write_text("{}", encoding="utf-8")
     said = call("backup", tmp_path / "backup", "--json")
     ledger.close()
     assert said.code == 0

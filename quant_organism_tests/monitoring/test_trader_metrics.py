@@ -13,19 +13,46 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import TypeAdapter
 
 from quant_organism.errors import InputError
 from quant_organism.monitoring import trader_metrics
 from quant_organism.monitoring.status_server import serving_status, status_application
 from quant_organism.monitoring.trader_metrics import MOST_SERIES, trader_registry
-from quant_organism.trading import LedgerBar, LedgerBreaker, LedgerOrder, LedgerProfit
+from quant_organism.trading import LedgerBar, LedgerBreaker, LedgerOrder, LedgerProfit, LinesAtRest, lines_file
 from quant_organism.trading.kill import kill_file
+from quant_organism.venue import DOUBLINGS, FeedFigures, LatencyFigures
 from quant_organism_tests.monitoring.test_trader_dashboard import decision
 from quant_organism_tests.monitoring.trading_ledger import CLOSE, HOUR, TradedFolder, traded
 
 PREFIX: Final = "quant_organism_trader_"
 SHIPPED: Final = Path(trader_metrics.__file__).parent / "prometheus"
 SOON: Final = CLOSE + 60_000
+
+
+LINES: Final = LinesAtRest(
+    SOON,
+    {
+        "market": FeedFigures(
+            connections=3,
+            is_connected=True,
+            silent_s=0.25,
+            frames={"trades": 40, "bbo": 400, "pong": 2},
+            latency=LatencyFigures(tuple(min(place * 50, 430) for place in range(len(DOUBLINGS))), 430, 21.5),
+            gaps_closed={"bars": 6, "account": 0},
+            dropped=7,
+        ),
+        "account": FeedFigures(
+            connections=0,
+            is_connected=False,
+            silent_s=None,
+            frames={},
+            latency=None,
+            gaps_closed={"bars": 0, "account": 0},
+            dropped=0,
+        ),
+    },
+)
 
 
 def scraped(data_dir: Path, now_ms: int = SOON) -> dict[str, float]:
@@ -60,6 +87,7 @@ def folder(tmp_path: Path) -> TradedFolder:
         LedgerBreaker(session=1, close_ms=CLOSE, name="daily_loss", state="open", value=0.1, bound=0.05, reason=""),
         LedgerProfit(session=1, close_ms=CLOSE, account="paper-1", strategy="s", profit=7_000_000, gross=0, share=None),
     )
+    lines_file(tmp_path).write_bytes(TypeAdapter(LinesAtRest).dump_json(LINES))
     return made
 
 
@@ -77,6 +105,47 @@ def test_prometheus_is_told_where_the_trader_stands(folder: TradedFolder) -> Non
     assert (told["position_units BTC"], told["exposure_usd BTC"]) == (0.05, pytest.approx(5.5))
     assert (told["rejected_ratio"], told["clock_skew_seconds"], told["silent_lines"]) == (0.04, 0.02, 0.0)
     assert (told["breaker daily_loss"], told["component_status feed"]) == (2.0, 0.0)
+
+
+def test_prometheus_is_told_how_the_lines_are(folder: TradedFolder) -> None:
+    told = scraped(folder.data_dir, SOON + 2_000)
+    lines = {name.removeprefix("feed_"): value for name, value in told.items() if name.startswith("feed_")}
+    assert {name: value for name, value in lines.items() if not name.startswith("latency_seconds_bucket")} == {
+        "delay_seconds": 0.35,
+        "silent_seconds market": 2.25,  # and nothing of the account: it was never heard
+        "connected market": 1.0,
+        "connected account": 0.0,
+        "reconnects_total market": 2.0,
+        "reconnects_total account": 0.0,
+        "dropped_total market": 7.0,
+        "dropped_total account": 0.0,
+        "frames_total trades market": 40.0,
+        "frames_total bbo market": 400.0,
+        "frames_total pong market": 2.0,
+        "gaps_closed_total bars market": 6.0,
+        "gaps_closed_total account market": 0.0,
+        "gaps_closed_total bars account": 0.0,
+        "gaps_closed_total account account": 0.0,
+        "latency_seconds_count market": 430.0,
+        "latency_seconds_sum market": 21.5,
+    }
+    buckets = {name: value for name, value in lines.items() if name.startswith("latency_seconds_bucket")}
+    assert len(buckets) == len(DOUBLINGS) + 1
+    assert buckets["latency_seconds_bucket 0.001024 market"] == 0.0
+    assert buckets["latency_seconds_bucket 0.004096 market"] == 100.0
+    assert buckets["latency_seconds_bucket +Inf market"] == 430.0
+
+
+def test_of_a_trader_that_died_only_its_silence_is_told(folder: TradedFolder) -> None:
+    told = scraped(folder.data_dir, SOON + 600_000)
+    assert {name: value for name, value in told.items() if name.startswith("feed_") and "delay" not in name} == {
+        "feed_silent_seconds market": 600.25
+    }
+    path = lines_file(folder.data_dir)
+    of_another_version = path.read_bytes().replace(b'"within":[0,', b'"within":[')
+    for damaged in (b'{"written_ms": 1', of_another_version):
+        path.write_bytes(damaged)
+        assert not any("feed_silent" in name for name in scraped(folder.data_dir, SOON))
 
 
 def test_a_stale_trader_and_a_kill_are_told(folder: TradedFolder) -> None:
@@ -184,7 +253,36 @@ tests:
       - {{series: quant_organism_trader_up, values: '1x10'}}
       - {{series: 'quant_organism_trader_component_status{{component="feed"}}', values: '0x4 2x10'}}
       - {{series: quant_organism_trader_drawdown_ratio, values: '0.05x4 0.11x10'}}
+      - {{series: 'quant_organism_trader_feed_silent_seconds{{line="market"}}', values: '30x4 30+60x10'}}
+      - {{series: 'quant_organism_trader_feed_reconnects_total{{line="account"}}', values: '0x15 0+1x15'}}
+      - {{series: '{latency}{{line="market",le="2.097152"}}', values: '0+50x30'}}
+      - {{series: '{latency}{{line="market",le="4.194304"}}', values: '0+60x30'}}
+      - {{series: '{latency}{{line="market",le="+Inf"}}', values: '0+60x30'}}
     alert_rule_test:
+      - {{eval_time: 5m, alertname: FeedSilent}}
+      - {{eval_time: 14m, alertname: FeedReconnects}}
+      - {{eval_time: 9m, alertname: FeedSlow}}
+      - eval_time: 8m
+        alertname: FeedSilent
+        exp_alerts:
+          - exp_labels: {{severity: critical, line: market}}
+            exp_annotations:
+              summary: Nothing has come over the line market for 3m 30s.
+              remedy: quant-organism trade status
+      - eval_time: 28m
+        alertname: FeedReconnects
+        exp_alerts:
+          - exp_labels: {{severity: warning, line: account}}
+            exp_annotations:
+              summary: The line account was lost 12 times in a quarter of an hour.
+              remedy: look at the network; the trader connects again and asks for what it missed
+      - eval_time: 20m
+        alertname: FeedSlow
+        exp_alerts:
+          - exp_labels: {{severity: warning, line: market}}
+            exp_annotations:
+              summary: Of a hundred events on the line market one is 4.068s old or older when it comes.
+              remedy: look at the network, the load of this machine, and its clock
       - {{eval_time: 4m, alertname: TraderComponentFailed}}
       - {{eval_time: 4m, alertname: TraderDrawdown}}
       - eval_time: 8m
@@ -205,7 +303,8 @@ def test_prometheus_itself_takes_the_rules_and_they_fire(tmp_path: Path) -> None
         pytest.skip("promtool is not installed (Debian: apt install prometheus)")
     subprocess.run([promtool, "check", "rules", SHIPPED / "rules.yaml"], check=True, capture_output=True)
     written = tmp_path / "tests.yaml"
-    written.write_text(RULE_TESTS.format(rules=SHIPPED / "rules.yaml"))
+    latency = "quant_organism_trader_feed_latency_seconds_bucket"
+    written.write_text(RULE_TESTS.format(rules=SHIPPED / "rules.yaml", latency=latency))
     tested = subprocess.run([promtool, "test", "rules", written], capture_output=True, text=True)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 

@@ -16,6 +16,7 @@ from quant_organism.errors import InputError, StorageError
 from quant_organism.market import Interval, WorldSource, load_world
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.strategies import Committee, default_genome
+from quant_organism.trading import LinesAtRest, lines, lines_file, read_lines
 from quant_organism.trading.orders.states import OrderRecord
 from quant_organism.trading.paper import LiveSession, trade_live
 from quant_organism.trading.pipeline import CloseStanding, Pipeline
@@ -80,7 +81,8 @@ class Pacer:
                     pass
 
 
-def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
+def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "EVERY_S", 0.05)
     engine = open_engine(
         WorldSource(load_world("demo")), HOUR, symbols=SYMBOLS, future_days=180, spec=MarketSpec(ticks_per_bar=10)
     )
@@ -125,7 +127,17 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
             allowed = replace(session.spec, pipeline=lambda: Pipeline([PolicyStep(policies.current)]))
             session = replace(session, spec=allowed)
             told: list[CloseReport] = []
-            trading = trade_live(session, told=told.append, closes=CLOSES)
+            at_rest: list[LinesAtRest] = []
+
+            def hear(report: CloseReport) -> None:
+                told.append(report)
+                if (left := read_lines(lines_file(tmp_path / "data"))) is not None:
+                    at_rest.append(left)
+                if len(told) == 2:
+                    for transport in list(running.server.transports.values()):
+                        transport.abort()
+
+            trading = trade_live(session, told=hear, closes=CLOSES)
             with Pacer(running, told):
                 trader = asyncio.run(asyncio.wait_for(trading, 300.0))
             account, live = trader.main.account, account_at_venue.execution
@@ -135,6 +147,8 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
                 return live.differences(account) == {}
 
             assert eventually(is_the_venues)
+            check_lines_at_rest(at_rest[0], at_rest[-1])
+            assert read_lines(lines_file(tmp_path / "data")) is None  # it has ended
             seen = account_at_venue.follower.standing()
             check_journal_is_venue(account_at_venue.manager, engine.venue, engine.venue.state.accounts[ADDRESS])
             assert set(seen.unprotected) == set()
@@ -153,6 +167,22 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path) -> None:
             check_full_disk(replace(session, now_ms=engine.now_ms), account_at_venue, running)
         book.close()
         venue.close()
+
+
+def check_lines_at_rest(first: LinesAtRest, last: LinesAtRest) -> None:
+    """Both lines were cut once: they were opened again, and what they had missed was fetched."""
+    assert {name: line.reconnects for name, line in first.lines.items()} == {"market": 0, "account": 0}
+    assert {name: line.reconnects for name, line in last.lines.items()} == {"market": 1, "account": 1}
+    market, account = last.lines["market"], last.lines["account"]
+    assert market.is_connected
+    assert account.is_connected
+    assert market.frames["trades"] > first.lines["market"].frames["trades"] > 0
+    assert account.frames["orderUpdates"] > 0
+    assert market.gaps_closed["bars"] > first.lines["market"].gaps_closed["bars"]
+    assert account.gaps_closed["account"] == 2  # what was before the first socket is asked for as well
+    silent = last.silent_s("market", last.written_ms + 1_000)
+    assert silent is not None
+    assert 1.0 <= silent < 1.0 + PATIENCE_S
 
 
 def check_full_disk(session: LiveSession, account: VenueAccount, running: RunningVenue) -> None:

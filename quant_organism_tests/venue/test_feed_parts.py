@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,13 +16,20 @@ from quant_organism.market.schema import Interval, day_start_ms
 from quant_organism.market.tables import CandleTable, LiveCandleTable
 from quant_organism.venue.feed.bars import Bar
 from quant_organism.venue.feed.core import FeedCore, Reconciled
+from quant_organism.venue.feed.figures import channel_of, event_of
 from quant_organism.venue.feed.following import write_bars
 from quant_organism.venue.feed.messages import (
+    AccountNews,
     Acknowledged,
     BestQuote,
+    Book,
+    FillReport,
     Fills,
+    Message,
     Mids,
+    Pong,
     Refused,
+    Trade,
     Trades,
     Unreadable,
     VenueCandle,
@@ -30,7 +38,7 @@ from quant_organism.venue.feed.messages import (
 )
 from quant_organism.venue.feed.plan import FeedPlan, Subscription
 from quant_organism.venue.feed.questions import Question, Seen
-from quant_organism.venue.feed.queue import EventQueue, LatencyHistogram
+from quant_organism.venue.feed.queue import ALL, EventQueue, LatencyHistogram
 from quant_organism.venue.feed.recording import Recorder, read_lines, recorded_files
 from quant_organism.venue.feed.watchdog import LineWatchdog, Ping, Reconnect, Resubscribe, WatchSpec
 
@@ -267,6 +275,36 @@ def test_quantiles_are_within_a_tenth(durations: list[float]) -> None:
         histogram.add(seconds)
     assert max(durations) <= histogram.quantile(1.0) * 1.0001
     assert histogram.quantile(1.0) <= max(durations) * 1.1
+
+
+def test_what_ends_before_a_power_of_two_is_counted_exactly() -> None:
+    histogram = LatencyHistogram()
+    for microseconds in (-5.0, 0.5, 1_000.0, 1_023.0, 1_025.0, 2_049.0, 1e13):
+        histogram.add(microseconds / 1e6)
+    assert [histogram.within(doublings) for doublings in (1, 10, 11, 12, ALL)] == [2, 4, 5, 6, 7]
+    assert histogram.total_s == pytest.approx((0.5 + 1_000 + 1_023 + 1_025 + 2_049 + 1e13) / 1e6)
+
+
+def test_every_message_came_by_a_channel_and_the_newest_event_of_some_is_known() -> None:
+    at = [FillReport(time_ms, "BTC", 1, 1, {}) for time_ms in (5, 9)]
+    news = AccountNews("userFundings", USER, {})
+    known = {
+        "trades": (Trades("BTC", [Trade(3, 1, 1.0, 1.0), Trade(4, 2, 1.0, 1.0)]), ("BTC", 4)),
+        "bbo": (BestQuote("BTC", 7, None, None), ("BTC", 7)),
+        "l2Book": (Book("BTC", 8, [], []), ("BTC", 8)),
+        "userFills": (Fills(USER, at), (USER, 9)),
+        "user": (Fills("", at), ("", 9)),
+    }
+    silent: dict[str, Message] = {"userFundings": news, "pong": Pong(), "unreadable": Unreadable("not_json")}
+    assert {name: channel_of(message) for name, (message, _) in known.items()} == {name: name for name in known}
+    assert {name: event_of(message) for name, (message, _) in known.items()} == {n: e for n, (_, e) in known.items()}
+    assert {name: (channel_of(message), event_of(message)) for name, message in silent.items()} == {
+        name: (name, None) for name in silent
+    }
+    assert event_of(Fills(USER, at, is_snapshot=True)) is event_of(Trades("BTC", [], 1)) is None
+    for kind in get_args(Message):
+        if kind is not AccountNews:
+            assert channel_of(kind.__new__(kind) if kind is not Fills else Fills(USER, []))
 
 
 def test_bars_go_into_the_lake_once_and_a_revision_takes_their_place(tmp_path: Path) -> None:

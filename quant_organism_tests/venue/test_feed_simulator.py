@@ -12,6 +12,7 @@ from quant_organism.market.schema import MS_PER_DAY, Interval, day_of, day_start
 from quant_organism.market.world import load_world
 from quant_organism.market.world.source import WorldSource
 from quant_organism.simulator import Engine, RunningVenue, ServerSpec, VenueClock, VenueServer, read_tape
+from quant_organism.venue import DOUBLINGS, FeedFigures
 from quant_organism.venue.client.transport import info_of
 from quant_organism.venue.feed.bars import Bar
 from quant_organism.venue.feed.connection import Feed, LineSpec
@@ -22,6 +23,9 @@ from quant_organism_tests.tiny import FIRST, LAST, write_world
 
 HOUR, MINUTE = Interval.parse("1h"), Interval.parse("1m")
 SPEED = 120
+AHEAD_MS = 4_000
+"""How far this machine's clock is ahead of the venue's."""
+
 COINS = ("SIM-ONE", "SIM-TWO")
 
 
@@ -49,9 +53,16 @@ def test_bars_of_the_stream_are_the_venues_candles_with_disconnects_in_between(v
         check_seconds=0.05,
     )
     bars: list[Bar] = []
+    feed = Feed(
+        venue.url,
+        plan,
+        ask,
+        rng=np.random.default_rng(0),
+        line=line,
+        wall_ms=lambda: venue.server.clock.now_ms() + AHEAD_MS,
+    )
 
     async def listen() -> None:
-        feed = Feed(venue.url, plan, ask, rng=np.random.default_rng(0), line=line)
         running = asyncio.create_task(feed.run())
         cutting = asyncio.create_task(cut())
         try:
@@ -73,6 +84,7 @@ def test_bars_of_the_stream_are_the_venues_candles_with_disconnects_in_between(v
                 transport.abort()
 
     asyncio.run(listen())
+    check_figures(feed.figures())
     for coin in COINS:
         mine = [bar for bar in bars if bar.coin == coin]
         span = {"startTime": mine[0].open_ms, "endTime": mine[-1].open_ms}
@@ -81,6 +93,24 @@ def test_bars_of_the_stream_are_the_venues_candles_with_disconnects_in_between(v
         last = {b.open_ms: (b.open_ms, b.open, b.high, b.low, b.close, b.volume, b.trades) for b in mine}
         assert list(last.values()) == theirs
     assert {bar.origin for bar in bars} == {"trades", "venue"}
+
+
+def check_figures(figures: FeedFigures) -> None:
+    """Three sockets were cut: each counts as a reconnect, and what they would have brought was asked for."""
+    assert (figures.connections, figures.reconnects, figures.is_connected) == (4, 3, False)
+    assert {"trades", "l2Book", "candle", "subscriptionResponse"} <= figures.frames.keys()
+    assert figures.gaps_closed["bars"] >= 3
+    assert figures.gaps_closed["account"] == figures.dropped == 0
+    assert figures.silent_s is not None
+    assert figures.silent_s < 60.0
+    latency = figures.latency
+    assert latency is not None
+    firsts = 2 * len(COINS) * figures.connections
+    assert 0 < latency.count <= figures.frames["trades"] + figures.frames["l2Book"]
+    assert latency.count >= figures.frames["trades"] + figures.frames["l2Book"] - firsts
+    assert list(latency.within) == sorted(latency.within)
+    assert dict(zip(DOUBLINGS, latency.within, strict=True))[21] == 0  # none is younger than the clock is ahead
+    assert latency.total_s >= latency.count * AHEAD_MS / 1e3
 
 
 def test_the_source_gives_the_history_of_the_venue(venue: RunningVenue, tmp_path: Path) -> None:

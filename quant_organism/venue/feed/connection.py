@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from quant_organism.errors import QuantOrganismError
 from quant_organism.venue.client.transport import AskInfo
 from quant_organism.venue.feed.core import FeedCore, FeedEvent
+from quant_organism.venue.feed.figures import FeedFigures, LatencyFigures, channel_of, event_of
 from quant_organism.venue.feed.messages import Acknowledged, Book, Message, Mids, Pong, Refused
 from quant_organism.venue.feed.plan import FeedPlan, Subscription
 from quant_organism.venue.feed.questions import Question
@@ -79,6 +80,14 @@ class FeedStatus:
         Whether a socket is open now.
     round_trip_s
         Seconds from the last ping to its pong; None: there was none yet on this socket.
+    frames
+        Frames that came, by channel.
+    heard_s
+        When the last of them came, by the feed's own clock; None: there was none yet.
+    latency
+        From what happened at the venue, by its stamp, to the arrival of the frame that says so, by this machine's
+        clock: of trades, quotes, books and fills. The first frame of a stream tells of what was before, and is not
+        counted.
     """
 
     connections: int = 0
@@ -88,6 +97,9 @@ class FeedStatus:
     handling: LatencyHistogram = field(default_factory=LatencyHistogram)
     is_connected: bool = False
     round_trip_s: float | None = None
+    frames: Counter[str] = field(default_factory=Counter)
+    heard_s: float | None = None
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
 
 
 def socket_url(base_url: str) -> str:
@@ -112,6 +124,8 @@ class Feed:
         Writes down what comes in; none: nothing is kept.
     rng
         Draws the waits between tries to connect.
+    wall_ms
+        This machine's clock, UTC milliseconds, which the venue's stamps are held against.
     """
 
     def __init__(
@@ -123,9 +137,10 @@ class Feed:
         rng: np.random.Generator,
         line: LineSpec | None = None,
         recorder: Recorder | None = None,
+        wall_ms: Callable[[], float] = lambda: time.time() * 1000,
     ) -> None:
         self._url, self._plan, self._ask, self._rng = socket_url(base_url), plan, ask, rng
-        self._line, self._recorder = line or LineSpec(), recorder
+        self._line, self._recorder, self._wall_ms = line or LineSpec(), recorder, wall_ms
         self.core = FeedCore(plan)
         self.status = FeedStatus()
         self.queue = EventQueue(self._line.queue_events)
@@ -143,6 +158,19 @@ class Feed:
         """Return the venue's time as its frames have shown it, the true one is not earlier; none before the first."""
         shown = self.core.venue_ms(self.now_ms())
         return None if shown is None else round(shown)
+
+    def figures(self) -> FeedFigures:
+        """Return what came of it so far, in numbers; from any thread."""
+        status, counts = self.status, self.core.counts
+        return FeedFigures(
+            connections=status.connections,
+            is_connected=status.is_connected,
+            silent_s=None if status.heard_s is None else self.now_s() - status.heard_s,
+            frames=dict(status.frames),
+            latency=LatencyFigures.of(status.latency),
+            gaps_closed={"bars": counts["gaps_of_bars"], "account": counts["gaps_of_accounts"]},
+            dropped=self.queue.dropped.total(),
+        )
 
     async def run(self) -> None:
         """Keep listening until cancelled."""
@@ -249,6 +277,8 @@ class _Session:
             for subscription in feed._plan.subscriptions()
             if subscription.type in feed._line.watch.freshness_seconds
         }
+        self._begun: set[tuple[str, str]] = set()
+        """Streams that have sent something since they were subscribed to."""
 
     async def live(self) -> str:
         feed = self._feed
@@ -291,12 +321,24 @@ class _Session:
             if feed._recorder is not None:
                 feed._recorder.write(arrived_ms, "frame", frame.decode(errors="replace"))
             message, events = take(frame, arrived_ms)
+            self._count(message)
             self._tell_watchdog(message)
             if events:
                 waited = await feed.deliver(events)
                 if waited:
                     dog.excuse(waited)
             feed.status.handling.add((now_ms() - arrived_ms) / 1000)
+
+    def _count(self, message: Message) -> None:
+        status, channel = self._feed.status, channel_of(message)
+        status.frames[channel] += 1
+        status.heard_s = self._feed.now_s()
+        if (event := event_of(message)) is not None:
+            coin, time_ms = event
+            if (channel, coin) in self._begun:
+                status.latency.add((self._feed._wall_ms() - time_ms) / 1000)
+            else:
+                self._begun.add((channel, coin))
 
     def _tell_watchdog(self, message: Message) -> None:
         match message:
@@ -341,6 +383,7 @@ class _Session:
     async def _again(self, verdict: Resubscribe) -> bool:
         feed, subscription = self._feed, verdict.subscription
         feed.status.resubscribed["silent" if verdict.was_silent else "no_ack"] += 1
+        self._begun.discard((subscription.type, subscription.coin))
         feed.core.silenced(subscription)
         feed.note("silenced", subscription.wire())
         if verdict.was_silent and not await self._send({"method": "unsubscribe", "subscription": subscription.wire()}):

@@ -376,6 +376,7 @@ class FeedCore:
                 candles = candles_of(answer, coin, interval)
                 builder.answer(candles, question.first_ms, question.last_ms)
                 self.counts["candles_asked"] += len(candles)
+                self.counts["gaps_of_bars"] += 1
                 return [*builder.leaving()]
             case "fills":
                 return self._take_asked_fills(question, answer)
@@ -392,6 +393,7 @@ class FeedCore:
             return []
         told = [row for each in self.plan.order_dexs() for row in state.open_orders[each]]
         state.open_orders = {}
+        self.counts["gaps_of_accounts"] += 1
         return [Reconciled(name, told)]
 
     def _take_asked_fills(self, question: Question, answer: Any) -> list[FeedEvent]:

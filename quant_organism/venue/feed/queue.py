@@ -12,8 +12,11 @@ from typing import Final
 from quant_organism.venue.feed.core import FeedEvent
 from quant_organism.venue.feed.messages import AssetContext, BestQuote, Book, Mids
 
+ALL: Final = 40
+"""Doublings of a microsecond that are told apart, some twelve days: what is longer counts as that."""
+
 _PER_DOUBLING: Final = 8
-_BUCKETS: Final = 40 * _PER_DOUBLING
+_BUCKETS: Final = ALL * _PER_DOUBLING
 _REPLACEABLE = (Book, BestQuote, Mids, AssetContext)
 
 
@@ -22,13 +25,15 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self.count = 0
+        self.total_s = 0.0
         self._buckets = [0] * _BUCKETS
 
     def add(self, seconds: float) -> None:
-        """Count a duration."""
+        """Count a duration; one below nothing, by clocks that differ, counts as none."""
         place = int(math.log2(max(seconds, 1e-6) * 1e6) * _PER_DOUBLING)
         self._buckets[min(place, _BUCKETS - 1)] += 1
         self.count += 1
+        self.total_s += max(seconds, 0.0)
 
     def quantile(self, share: float) -> float:
         """Return the duration in seconds that this share of all does not exceed; NaN where there is none."""
@@ -38,6 +43,10 @@ class LatencyHistogram:
             if count and before >= rank:
                 return float(2 ** ((place + 1) / _PER_DOUBLING) * 1e-6)
         return math.nan
+
+    def within(self, doublings: int) -> int:
+        """Return how many durations are shorter than `2**doublings` microseconds, which is where a bucket ends."""
+        return sum(self._buckets[: doublings * _PER_DOUBLING])
 
     def summary(self) -> dict[str, float]:
         """Return count, median, p99 and highest, in seconds."""
