@@ -10,6 +10,7 @@ Dagster offers no public way to do this: the file leans on five private names of
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Self
 
@@ -57,6 +58,12 @@ class EventLog(SqliteEventLogStorage):
                 if len(self._engines) > _MOST_ENGINES:
                     del self._engines[next(iter(self._engines))]  # whose turn is the longest ago
                 yield connection
+
+    def files_of(self, run_id: str) -> list[Path]:
+        """Return the files that hold the events of one run alone, its database last; those of assets are elsewhere."""
+        database = self.path_for_shard(run_id)
+        paths = [Path(f"{database}{end}") for end in ("-wal", "-shm", "-journal", "")]
+        return [path for path in paths if path.is_file()]
 
     def wipe(self) -> None:
         """Remove all events, and forget the files."""
