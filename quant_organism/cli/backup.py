@@ -32,7 +32,6 @@ def backup(
         made = back_up(
             data_dir, path, program=program, leave_out=_OWN, at_any_moment=_ALWAYS_WRITTEN, progress=progress
         )
-    server = place_of(data_dir / "dagster_home")
     facts: dict[str, Any] = {
         "path": str(made.folder),
         "made_at": made.made_at,

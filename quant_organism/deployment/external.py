@@ -11,11 +11,8 @@ from typing import Protocol
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import (
-    AccountMarket,
-    AccountRules,
     AccountRun,
     AccountSetting,
-    FillModel,
     LegKey,
     LegLevels,
     VirtualWindow,
@@ -98,17 +95,10 @@ def account_run(
         return committee_run(
             strategy, panel, costs, equity_usd, start=start, stop=stop, after=after, evaluator=evaluator
         )
-    last, model = panel.n_bars if stop is None else stop, FillModel.of(costs)
-    setting = AccountSetting(
-        market=AccountMarket.of(panel, model, start=start, stop=last),
-        virtual=restrained(strategy, panel, start, last),
-        costs=costs,
-        model=model,
-        rules=AccountRules.alone(),
-        sz_decimals={},
-        daily_before=() if after is None else tuple(after.virtual_daily_returns.tolist()),
-    )
-    return setting.run(equity_usd)
+    last = panel.n_bars if stop is None else stop
+    before = () if after is None else after.virtual_daily_returns.tolist()
+    window = restrained(strategy, panel, start, last)
+    return AccountSetting.of(window, panel, costs, start=start, stop=last, daily_before=before).run(equity_usd)
 
 
 def restrained(whole: VirtualWindow, panel: Panel, start: int, stop: int) -> VirtualWindow:

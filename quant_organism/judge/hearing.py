@@ -19,11 +19,8 @@ from quant_organism.backtest.account import (
     EQUITY_USD,
     SIZES_USD,
     AccountFigures,
-    AccountMarket,
-    AccountRules,
     AccountRun,
     AccountSetting,
-    FillModel,
     VirtualWindow,
     account_figures,
 )
@@ -357,15 +354,9 @@ class _Hearing:
         self.verdicts.append(at_least("significance", "decision", wealth, WEALTH, len(returns), reason))
 
     def _setting(self, window: VirtualWindow, panel: Panel) -> AccountSetting:
-        unseen, model = self.court.splits.unseen, FillModel.of(self.court.costs)
-        return AccountSetting(
-            market=AccountMarket.of(panel, model, start=unseen.start, stop=unseen.stop),
-            virtual=window,
-            costs=self.court.costs,
-            model=model,
-            rules=AccountRules.alone(),
-            sz_decimals={},
-            daily_before=tuple(self.daily.tolist()),
+        unseen, before = self.court.splits.unseen, self.daily.tolist()
+        return AccountSetting.of(
+            window, panel, self.court.costs, start=unseen.start, stop=unseen.stop, daily_before=before
         )
 
     def _accounts(self) -> tuple[AccountFigures, ...]:

@@ -17,11 +17,11 @@ from quant_organism.backtest.account import LegKey, LegLevels, MarketWeather, Re
 from quant_organism.deployment import ExternalAnswer, ExternalRunner, ExternalStrategy, StrategyConfig, restrained
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.panel import Panel
-from quant_organism.trading.following import check_market, followed_by, panel_of, row_of
+from quant_organism.trading.following import FollowedDocument, followed_by, panel_of, row_of
 from quant_organism.trading.records import Role
 
 
-class FollowedCode:
+class FollowedCode(FollowedDocument):
     """Code bar by bar, on the symbols that it was judged on.
 
     Parameters
@@ -55,48 +55,14 @@ class FollowedCode:
         runner: ExternalRunner,
         since_ms: int,
     ) -> None:
-        check_market(document, known)
-        self.document, self.code, self.since_ms = document, _code_of(document), since_ms
-        self._role, self._costs, self._runner = role, costs, runner
-        self.symbols = document.universe
-        self.is_leaving = False
-        """Whether it makes no entries any more, and leaves once it is flat."""
-        self.trouble = ""
-        """Why it could not be asked; from then on it wants nothing."""
-        self.virtual_return = 0.0
-        """Of its virtual book in the last bar."""
+        super().__init__(document, role, known, since_ms=since_ms)
+        self.code = _code_of(document)
+        self._costs, self._runner = costs, runner
         self._panel = panel_of(known, self.symbols)
         self.weather = MarketWeather(self.symbols, known.interval.milliseconds)
         self.weather.follow(self._panel, self._panel.n_bars)
-        self.not_evaluated: dict[str, str] = {}
-        """Of each symbol that could not be evaluated at the last close why not."""
         self._answer: ExternalAnswer | None = None
         self._ask()
-
-    @property
-    def id(self) -> str:
-        """The strategy's identity."""
-        return self.document.id
-
-    @property
-    def role(self) -> Role:
-        """What becomes of its decisions."""
-        return self._role
-
-    @property
-    def stage(self) -> str:
-        """Of its document."""
-        return self.document.stage
-
-    @property
-    def stored(self) -> str:
-        """Its document's stored form; its code is not in it."""
-        return self.document.to_json().decode()
-
-    @property
-    def largest_share(self) -> float:
-        """Of the equity that it may have: all that the session leaves it."""
-        return 1.0
 
     @property
     def stopless(self) -> frozenset[tuple[str, str]]:

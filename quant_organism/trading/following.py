@@ -106,7 +106,67 @@ class Followed(Protocol):
         ...
 
 
-class FollowedStrategy:
+class FollowedDocument:
+    """What the followed of a document have in common: its identity and stage, its role, its symbols.
+
+    Parameters
+    ----------
+    document
+        What trades.
+    role
+        What becomes of its decisions.
+    panel
+        The session's market.
+    since_ms
+        The close at which it joins.
+
+    Raises
+    ------
+    InputError
+        The market lacks a symbol of its universe, or has bars of another length.
+    """
+
+    def __init__(self, document: StrategyConfig, role: Role, panel: Panel, *, since_ms: int) -> None:
+        _check_market(document, panel)
+        self.document, self.since_ms = document, since_ms
+        self._role = role
+        self.symbols = document.universe
+        self.is_leaving = False
+        """Whether it makes no entries any more, and leaves once it is flat."""
+        self.trouble = ""
+        """Why it cannot go on: never where its rules are this program's own."""
+        self.virtual_return = 0.0
+        """Of its virtual book in the last bar."""
+        self.not_evaluated: dict[str, str] = {}
+        """Of each symbol that could not be evaluated at the last close why not."""
+
+    @property
+    def id(self) -> str:
+        """The strategy's identity."""
+        return self.document.id
+
+    @property
+    def role(self) -> Role:
+        """What becomes of its decisions."""
+        return self._role
+
+    @property
+    def stage(self) -> str:
+        """Of its document."""
+        return self.document.stage
+
+    @property
+    def stored(self) -> str:
+        """Its document's stored form; code is not in it."""
+        return self.document.to_json().decode()
+
+    @property
+    def largest_share(self) -> float:
+        """Of the equity that it may have: all that the session leaves it."""
+        return 1.0
+
+
+class FollowedStrategy(FollowedDocument):
     """A strategy bar by bar, on the symbols that it was bred on.
 
     Parameters
@@ -140,14 +200,7 @@ class FollowedStrategy:
         since_ms: int,
         models: FittedModels | None = None,
     ) -> None:
-        check_market(document, history)
-        self.document, self.since_ms = document, since_ms
-        self._role = role
-        self.symbols = document.universe
-        self.is_leaving = False
-        """Whether it makes no entries any more, and leaves once it is flat."""
-        self.trouble = ""
-        """Why it cannot go on: never, its rules are this program's own."""
+        super().__init__(document, role, history, since_ms=since_ms)
         own = panel_of(history, self.symbols)
         self._stream = VirtualStream(
             {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
@@ -155,34 +208,6 @@ class FollowedStrategy:
         self._bars = ConditionBars.of(document.committee, own)
         self._columns = _columns_read(document.committee)
         self.not_evaluated = self._unseen(MarketRow.of(own, own.n_bars - 1))
-        """Of each symbol that could not be evaluated at the last close why not."""
-        self.virtual_return = 0.0
-        """Of its virtual book in the last bar."""
-
-    @property
-    def id(self) -> str:
-        """The strategy's identity."""
-        return self.document.id
-
-    @property
-    def role(self) -> Role:
-        """What becomes of its decisions."""
-        return self._role
-
-    @property
-    def stage(self) -> str:
-        """Of its document."""
-        return self.document.stage
-
-    @property
-    def stored(self) -> str:
-        """Its document's stored form."""
-        return self.document.to_json().decode()
-
-    @property
-    def largest_share(self) -> float:
-        """Of the equity that it may have: all that the session leaves it."""
-        return 1.0
 
     @property
     def units(self) -> dict[LegKey, float]:
@@ -291,7 +316,7 @@ def _columns_read(committee: Committee) -> tuple[str, ...]:
     return tuple(name for name in COLUMNS if name in read)
 
 
-def check_market(document: StrategyConfig, panel: Panel) -> None:
+def _check_market(document: StrategyConfig, panel: Panel) -> None:
     """Refuse a market that lacks a symbol of a document's universe, or has bars of another length."""
     missing = sorted(set(document.universe) - set(panel.symbols))
     if missing or Interval.parse(document.interval) != panel.interval:

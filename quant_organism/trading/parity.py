@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from quant_organism.backtest.account import AccountMarket, AccountSetting, FillModel, order_line
+from quant_organism.backtest.account import AccountSetting, order_line
 from quant_organism.market import format_ms
 from quant_organism.market.panel import Panel
 from quant_organism.trading.following import panel_of
@@ -61,15 +61,14 @@ def backtest_lane(
         Orders of the lane's account in the ledger, in the order of writing.
     """
     symbols = sorted(lane.account.assets)
-    own, model = panel_of(panel, symbols), FillModel.of(spec.costs)
-    setting = AccountSetting(
-        market=AccountMarket.of(own, model, start=start),
-        virtual=virtual_of(documents_of(lane), panel, spec.costs, lane.shares(), start=start),
-        costs=spec.costs,
-        model=model,
+    setting = AccountSetting.of(
+        virtual_of(documents_of(lane), panel, spec.costs, lane.shares(), start=start),
+        panel_of(panel, symbols),
+        spec.costs,
+        start=start,
         rules=rules_for(lane.documents),
         sz_decimals={name: asset.sz_decimals for name, asset in lane.account.assets.items()},
-        daily_before=tuple(daily_before(lane, panel.window(0, start), spec.costs)),
+        daily_before=daily_before(lane, panel.window(0, start), spec.costs),
     )
     run = setting.run(spec.capital_usd)
     lines, mine, theirs = run.path.order_lines, lane.account.h2, run.account.h2

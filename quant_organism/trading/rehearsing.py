@@ -56,7 +56,7 @@ _NO_BAR: Final = AccountBar(0, {}, {}, {}, {}, {}, {}, {}, {})
 
 
 class _TimedVenue:
-    """A venue that notes how long it takes to answer each order of a plan."""
+    """A venue that notes how long it takes to answer each order that takes."""
 
     def __init__(self, venue: Venue, clock: Callable[[], float]) -> None:
         self._venue, self._clock = venue, clock

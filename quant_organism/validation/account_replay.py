@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator, path_metrics
 from quant_organism.backtest.account import (
-    AccountMarket,
-    AccountRules,
     AccountSetting,
-    FillModel,
     VirtualWindow,
     compounded,
     day_starts,
@@ -181,14 +178,12 @@ def replay_account(
     past = np.zeros(before[0].size)
     for number in order:
         past += committee.members[number].weight * before[number]
-    model = FillModel.of(costs)
-    setting = AccountSetting(
-        market=AccountMarket.of(panel, model, start=span.start, stop=span.stop),
-        virtual=_window(committee, held, order, panel, span),
-        costs=costs,
-        model=model,
-        rules=AccountRules.alone(),
-        sz_decimals={},
+    setting = AccountSetting.of(
+        _window(committee, held, order, panel, span),
+        panel,
+        costs,
+        start=span.start,
+        stop=span.stop,
         daily_before=_by_day(past, panel.times[span.start - past.size : span.start + 1]),
     )
     times, equity, fills, order_hash, lines = _bar_by_bar(setting, equity_usd)

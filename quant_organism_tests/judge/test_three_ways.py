@@ -11,10 +11,8 @@ from quant_organism.backtest.account import (
     IOC,
     STOP,
     TARGET,
-    AccountMarket,
     AccountRun,
     AccountSetting,
-    FillModel,
     VirtualWindow,
     virtual_window,
 )
@@ -121,17 +119,8 @@ def window_of(source: StrategySource, panel: Panel) -> VirtualWindow:
 def run_of(window: VirtualWindow, panel: Panel, *, share: float) -> AccountRun:
     # The risk scale stays where these days put it, so that it divides by what the book is larger.
     days = share / SHARE * np.random.default_rng(0).normal(0.0, 0.006, 60)
-    model = FillModel.of(COSTS)
-    setting = AccountSetting(
-        market=AccountMarket.of(panel, model),
-        virtual=window,
-        costs=COSTS,
-        model=model,
-        rules=AccountRules.alone()._replace(scale_band=0.99),
-        sz_decimals={},
-        daily_before=tuple(days.tolist()),
-    )
-    return setting.run(10_000.0)
+    rules = AccountRules.alone()._replace(scale_band=0.99)
+    return AccountSetting.of(window, panel, COSTS, rules=rules, daily_before=days.tolist()).run(10_000.0)
 
 
 def lines(run: AccountRun, *kinds: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -21,15 +22,16 @@ from quant_organism.market.panel import build_panel
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.trading import LedgerReader, LedgerSession, LedgerStrategy, ledger_path
 from quant_organism.trading.demonstration import demonstration_document
-from quant_organism.trading.live_bars import BarCollector, Settlements, extended
+from quant_organism.trading.live_bars import BarCollector, FeedInstruments, Settlements, extended
+from quant_organism.trading.paper import LiveSession, trade_live
 from quant_organism.trading.profiles import PROFILES, session_profile
 from quant_organism.trading.records import LedgerBar, LedgerEvent, LedgerPlan
 from quant_organism.trading.replaying import replay_session
 from quant_organism.trading.starting import SessionSpec
-from quant_organism.venue import Bar
+from quant_organism.venue import Bar, Feed
 from quant_organism_tests.cli.conftest import finish, start
 from quant_organism_tests.deployment.documents import records
-from quant_organism_tests.trading.sessions import ledger
+from quant_organism_tests.trading.sessions import START, ledger, market, spec, strategy
 from quant_organism_tests.trading.trader import eventually
 
 HOUR = Interval.parse("1h")
@@ -84,6 +86,64 @@ def test_funding_is_paid_once_also_where_it_comes_late() -> None:
             held_back.clear()
     assert paid == pytest.approx([0.0002, 0.0, 0.0003 + 0.0004, 0.0005])
     assert rate["A"] == pytest.approx(0.0005)
+
+
+class BarsAtHand:
+    """A feed of bars that are there at once."""
+
+    def __init__(self, bars: Sequence[Bar]) -> None:
+        self.bars = bars
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def events(self) -> AsyncIterator[Bar]:
+        for each in self.bars:
+            yield each
+        await asyncio.Event().wait()
+
+
+class ClockByHand:
+    """A clock that a test moves."""
+
+    now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def wall_ms(self) -> int:
+        return 0
+
+
+def test_after_a_close_that_failed_nothing_more_is_decided_and_its_reason_is_told(tmp_path: Path) -> None:
+    """The next bar is due as well by then, and who looks for due bars every moment waits already for its turn."""
+    history = market(holes=False).window(0, START)
+    step, clock, asked = HOUR.milliseconds, ClockByHand(), 0
+    first = int(history.times[-1]) + step
+
+    def ask(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        clock.now_s = 100.0
+        time.sleep(0.2)  # in a thread of its own
+        raise InputError(f"no answer to question {asked}")
+
+    brought = [bar("S0", first), bar("S0", first + step), bar("S1", first), bar("S2", first)]
+    book = ledger(tmp_path)
+    session = LiveSession(
+        ledger=book,
+        spec=spec(history, [(strategy(), "trades")], mode="paper"),
+        history=history,
+        feed=lambda _: cast(Feed, BarsAtHand(brought)),
+        settlements=lambda begin: Settlements(ask, history.symbols, begin),
+        now_ms=first,
+        clock=clock,
+        instruments=FeedInstruments(clock.wall_ms),
+    )
+    with pytest.raises(InputError, match="question 1"):
+        asyncio.run(trade_live(session, told=lambda report: None))
+    book.close()
+    assert asked == 1
 
 
 SYMBOLS = ("SIM-ASH", "SIM-BAY", "SIM-BOX")

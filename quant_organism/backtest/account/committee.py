@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +52,42 @@ class AccountSetting:
     rules: AccountRules
     sz_decimals: Mapping[str, int]
     daily_before: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        virtual: VirtualWindow,
+        panel: Panel,
+        costs: Costs,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        rules: AccountRules | None = None,
+        model: FillModel | None = None,
+        sz_decimals: Mapping[str, int] | None = None,
+        daily_before: Iterable[float] = (),
+    ) -> AccountSetting:
+        """Return what accounts share that hold these virtual positions on rows `start` to `stop` of a panel.
+
+        Parameters
+        ----------
+        virtual
+            Of these rows.
+        panel, costs, sz_decimals, daily_before
+            As in the class.
+        rules, model
+            Default: those of an account with one strategy, and the fills of the costs.
+        """
+        fills = model or FillModel.of(costs)
+        return cls(
+            market=AccountMarket.of(panel, fills, start=start, stop=stop),
+            virtual=virtual,
+            costs=costs,
+            model=fills,
+            rules=rules or AccountRules.alone(),
+            sz_decimals=sz_decimals or {},
+            daily_before=tuple(daily_before),
+        )
 
     def opened(self, capital_usd: float, name: str = "backtest") -> AccountBook:
         """Return an account of so much capital before the window's first plan."""
@@ -279,15 +315,16 @@ def committee_setting(
     sz_decimals, daily_before
         As in `AccountSetting`.
     """
-    fills = model or FillModel.of(costs)
-    return AccountSetting(
-        market=AccountMarket.of(panel, fills, start=start, stop=stop),
-        virtual=virtual_window({committee.id: committee}, panel, costs, start=start, stop=stop, evaluator=evaluator),
-        costs=costs,
-        model=fills,
-        rules=rules or AccountRules.alone(),
-        sz_decimals=sz_decimals or {},
-        daily_before=tuple(daily_before),
+    return AccountSetting.of(
+        virtual_window({committee.id: committee}, panel, costs, start=start, stop=stop, evaluator=evaluator),
+        panel,
+        costs,
+        start=start,
+        stop=stop,
+        rules=rules,
+        model=model,
+        sz_decimals=sz_decimals,
+        daily_before=daily_before,
     )
 
 
