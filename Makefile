@@ -34,8 +34,9 @@ test: setup  ## all tests
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
 
-laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans
+laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans; 20 kills
 	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile fresh quant_organism_tests
+	@KILLS=20 AUDIT_WORLDS=6 $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 1800 quant_organism_tests/evolution/test_kill_and_resume.py quant_organism_tests/audit/test_small_audit.py
 
 mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
 	@$(BIN)/python -m quant_organism_tests.mutants $(ROOM) --n $(N) --seed $(SEED)

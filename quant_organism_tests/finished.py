@@ -1,6 +1,9 @@
 """Cycles on the tiny market that have run to their end, made once for all files and workers; look, do not touch."""
 
 import hashlib
+import json
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +12,14 @@ from typing import Final
 import dagster as dg
 
 from quant_organism_tests.kept import kept_folder
-from quant_organism_tests.program import finish
+from quant_organism_tests.program import finish, start
 from quant_organism_tests.tiny import EARLIER, FIRST, WORLD, Workshop, settings, write_world
 
+MOMENTS: Final = ("candles", "candidates", "strategies/active")
+"""Datasets and folders; a run is killed when there is the first file of one."""
+_FAR_AWAY: Final = {"TZ": "Asia/Kathmandu"}
 _OUT: Final = "out.txt"
+_TORN: Final = "torn.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,59 @@ def finished_run() -> Finished:
 
     folder = _kept("finished", run)
     return Finished(folder, (folder / _OUT).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run that was killed several times before it went through.
+
+    Attributes
+    ----------
+    data_dir
+        Its data folder.
+    torn
+        For each moment at which it was killed, the files that were then other than those of the finished run.
+    """
+
+    data_dir: Path
+    torn: dict[str, list[str]]
+
+
+def killed_far_away() -> Resumed:
+    """Return the finished run as a service far away makes it, in another zone under umask 0077, killed on its way."""
+
+    def run(folder: Path) -> None:
+        command = ("run", "--world", write_world(folder), "--profile", "smoke", "--threads", "1")
+        whole = contents(finished_run().data_dir)
+        torn = {}
+        for moment in MOMENTS:
+            with start(*command, folder=folder, environment=_FAR_AWAY, umask=0o077) as process:
+                wait_for(folder / "data", moment, process)
+                process.kill()
+            left = contents(folder / "data")
+            torn[moment] = [name for name in left if name in whole and left[name] != whole[name]]
+        said = finish(*command, folder=folder, environment=_FAR_AWAY, umask=0o077)
+        assert said.code == 0, said.err
+        (folder / _TORN).write_text(json.dumps(torn), encoding="utf-8")
+
+    folder = _kept("-".join(("killed", *MOMENTS)).replace("/", "-"), run)
+    return Resumed(folder / "data", json.loads((folder / _TORN).read_text(encoding="utf-8")))
+
+
+def contents(data_dir: Path) -> dict[str, bytes]:
+    """Return everything that must not depend on when and how often it was computed."""
+    folders = [data_dir / "lake", data_dir / "strategies", data_dir / "reports"]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in files if not path.name.endswith(".lock") and "holdout_openings" not in path.parts]
+    return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
+
+
+def wait_for(data_dir: Path, name: str, process: subprocess.Popen[str]) -> None:
+    """Return as soon as there is a file of that dataset or folder; a process that ends before is a failure."""
+    folder = data_dir / name if "/" in name or name == "reports" else data_dir / "lake" / name
+    while not any(path.is_file() for path in folder.rglob("*")):
+        assert process.poll() is None, f"it ended before {name} appeared"
+        time.sleep(0.01)
 
 
 def data_of_an_earlier_day() -> Path:

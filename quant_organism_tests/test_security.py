@@ -1,18 +1,13 @@
 """The page on security names tests that exist, and what of the machine must not matter does not."""
 
 import ast
-import os
 import re
 import stat
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from quant_organism_tests.conftest import REPOSITORY
-from quant_organism_tests.finished import finished_run
-from quant_organism_tests.program import PROGRAM
-from quant_organism_tests.tiny import write_world
+from quant_organism_tests.finished import finished_run, killed_far_away
 
 PAGE = REPOSITORY / "docs" / "security.md"
 TESTS = REPOSITORY / "quant_organism_tests"
@@ -28,20 +23,9 @@ def test_every_defence_names_a_test_that_exists() -> None:
     assert [(file, name) for file, name in named if name not in there[file]] == []
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the data folder of the finished run, run again as a service far away does: another zone, umask 0077."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    command = [PROGRAM, "run", "--world", str(write_world(folder)), "--profile", "smoke"]
-    there = os.environ | {"TZ": "Asia/Kathmandu"}
-    ran = subprocess.run(command, cwd=folder, env=there, umask=0o077, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return folder / "data"
-
-
 @pytest.mark.slow
-def test_a_time_zone_changes_no_byte(elsewhere: Path) -> None:
-    here = finished_run().data_dir
+def test_a_time_zone_changes_no_byte() -> None:
+    here, elsewhere = finished_run().data_dir, killed_far_away().data_dir
     with_moments = {"holdout_openings", "holdout_register"}
     files = [path.relative_to(here) for path in sorted(here.rglob("*")) if path.is_file()]
     lake = [path for path in files if path.parts[0] in ("lake", "strategies") and not with_moments & set(path.parts)]
@@ -50,6 +34,7 @@ def test_a_time_zone_changes_no_byte(elsewhere: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_cycle_leaves_is_the_owners_alone_under_the_services_umask(elsewhere: Path) -> None:
+def test_what_a_cycle_leaves_is_the_owners_alone_under_the_services_umask() -> None:
+    elsewhere = killed_far_away().data_dir
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [elsewhere, *elsewhere.rglob("*")]}
     assert [str(path) for path, mode in modes.items() if mode & 0o077] == []

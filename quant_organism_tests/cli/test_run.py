@@ -1,20 +1,19 @@
 """`quant-organism run`, as a person and as a program use it."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.orchestration.home import open_instance
-from quant_organism_tests.finished import Finished
+from quant_organism_tests.finished import MOMENTS, Finished, contents, killed_far_away, wait_for
 from quant_organism_tests.program import Said, start
 from quant_organism_tests.tiny import FIRST, LAST, write_world
 
@@ -27,14 +26,6 @@ assets:
   - {symbol: SIM-TWO, volatility: 1.4}
 seed: 3
 """
-
-
-def contents(data_dir: Path) -> dict[str, bytes]:
-    """Return everything that must not depend on when and how often it was computed."""
-    folders = [data_dir / "lake", data_dir / "strategies", data_dir / "reports"]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if not path.name.endswith(".lock") and "holdout_openings" not in path.parts]
-    return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
 
 
 def test_a_run_ends_with_who_survived_where_the_report_is_and_what_to_type_next(finished_run: Finished) -> None:
@@ -101,35 +92,21 @@ def test_of_two_at_once_one_is_refused_and_told_who_computes(tmp_path: Path) -> 
     assert f"process {winner.pid}" in refusal["what"]
 
 
-def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(
-    call: Callable[..., Said], finished_run: Finished, tmp_path: Path
-) -> None:
-    command = ("run", "--world", finished_run.world, "--profile", "smoke", "--threads", "1")
-    whole = contents(finished_run.data_dir)
-    for moment in ("candles", "candidates", "strategies/active"):
-        with start(*command, folder=tmp_path) as process:
-            _wait_for(tmp_path / "data", moment, process)
-            os.kill(process.pid, signal.SIGKILL)
-        left = contents(tmp_path / "data")
-        torn = [name for name in left if name in whole and left[name] != whole[name]]
-        assert torn == [], f"killed when {moment} appeared"
-    assert call(*command).code == 0
-    assert contents(tmp_path / "data") == whole
-    with open_instance(tmp_path / "data") as instance:
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_torn_and_the_rerun_equals(finished_run: Finished, tmp_path: Path) -> None:
+    killed = killed_far_away()
+    assert killed.torn == {moment: [] for moment in MOMENTS}
+    assert contents(killed.data_dir) == contents(finished_run.data_dir)
+    shutil.copytree(killed.data_dir / "dagster_home", tmp_path / "dagster_home")
+    with open_instance(tmp_path) as instance:
+        assert instance.get_runs_count() > len(MOMENTS)
         in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
         assert instance.get_runs_count(in_progress) == 0
 
 
-def _wait_for(data_dir: Path, name: str, process: subprocess.Popen[str]) -> None:
-    """Return as soon as there is a file of that dataset or folder, or the process ended."""
-    folder = data_dir / name if "/" in name or name == "reports" else data_dir / "lake" / name
-    while process.poll() is None and not any(path.is_file() for path in folder.rglob("*")):
-        time.sleep(0.01)
-
-
 def test_ctrl_c_says_how_to_go_on_and_leaves_no_run_behind(finished_run: Finished, tmp_path: Path) -> None:
     with start("run", "--world", finished_run.world, "--profile", "smoke", folder=tmp_path) as process:
-        _wait_for(tmp_path / "data", "market_panel", process)
+        wait_for(tmp_path / "data", "market_panel", process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
