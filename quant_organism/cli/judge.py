@@ -53,10 +53,14 @@ def judge(
         bool,
         typer.Option("--keep", help="Keep code that stands: a document in the shadow pool, marked from tomorrow on."),
     ] = False,
+    freqtrade: Annotated[
+        Path | None,
+        typer.Option(help="Python of an environment that has freqtrade: say how many of its own trades are equal."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Judge a strategy that was made elsewhere: how likely luck shows as much, and what would overturn the verdict."""
-    from quant_organism.judge import TableSpec, TrialReturns, judge_trials, load_spec, with_space
+    from quant_organism.judge import FreqtradeSpec, TableSpec, TrialReturns, judge_trials, load_spec, with_space
 
     said = options.said(context)
     day = options.parse_day(date)
@@ -66,6 +70,8 @@ def judge(
         spec = with_space(spec, space or (), budget)
     if tried is not None:
         spec = spec.model_copy(update={"tried": tried})
+    if freqtrade is not None and not isinstance(spec, FreqtradeSpec):
+        raise InputError(f"{spec.kind}: no file of freqtrade", where="option --freqtrade", remedy="leave it out")
     if isinstance(spec, TableSpec):
         if keep or copies is not None:
             raise InputError(
@@ -85,7 +91,7 @@ def judge(
     else:
         if copies is not None:
             spec = spec.model_copy(update={"copies": copies})
-        page, kept = _heard(said, spec, folder, day, trusted=trusted, keep=keep)
+        page, kept = _heard(said, spec, folder, day, trusted=trusted, keep=keep, freqtrade=freqtrade)
     if as_json:
         print_json(page.document | ({} if kept is None else {"kept": _told_of(kept)}))
         return
@@ -113,17 +119,28 @@ def _heard(
     *,
     trusted: bool,
     keep: bool,
+    freqtrade: Path | None,
 ) -> "tuple[JudgedPage, KeptStrategy | None]":
     from datetime import UTC, datetime
 
     from quant_organism.deployment import StrategyRepository
-    from quant_organism.judge import Court, DocumentSpec, ProposalsSpec, ended_assets, judge_strategy, keep_survivor
+    from quant_organism.judge import (
+        CallableStrategy,
+        Court,
+        DocumentSpec,
+        FreqtradePython,
+        ProposalsSpec,
+        ended_assets,
+        judge_strategy,
+        keep_survivor,
+    )
 
     proposer = strategy = None
     if isinstance(spec, ProposalsSpec):
         proposer = spec.proposer(folder)
     else:
         strategy = spec.strategy(folder) if isinstance(spec, DocumentSpec) else spec.strategy(folder, trusted=trusted)
+    own = None if freqtrade is None else FreqtradePython.of(freqtrade)
     settings = said.settings()
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
@@ -158,6 +175,17 @@ def _heard(
             proposed, refused = court.listen(proposer, spec.budget, name=spec.name or Path(spec.file).stem)
             page = judge_strategy(court, proposed, tried=spec.tried)
             page = replace(page, facts={**page.facts, "refused": refused})
+        if own is not None:
+            assert isinstance(strategy, CallableStrategy)
+            bars("Freqtrade", 0, 1, "its own backtest")
+            trial = page.facts.get("parameters", page.facts.get("caught_with", {}))
+            try:
+                compared = own.compare(strategy, trial, court.seen, court.costs)
+            except InputError as error:
+                page = replace(page, unsaid={**page.unsaid, "freqtrade": f"{error.what} ({error.where})"})
+            else:
+                page = replace(page, facts={**page.facts, "freqtrade": compared.document})
+            bars("Freqtrade", 1, 1, "its own backtest")
         repository = StrategyRepository(settings.data_dir / "strategies")
         return page, keep_survivor(court, page, made.manifest, repository, now=datetime.now(UTC)) if keep else None
 
@@ -192,4 +220,6 @@ def _show(page: "JudgedPage") -> None:
         print_table(("cannot be said", "why"), page.unsaid.items())
     if parameters := page.facts.get("parameters"):
         typer.echo(f"put forward: {', '.join(f'{name} {value}' for name, value in parameters.items())}\n")
+    if compared := page.facts.get("freqtrade"):
+        typer.echo(f"{compared['sentence']}\n")
     typer.echo(page.sentence)

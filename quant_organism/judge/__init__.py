@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quant_organism.judge.court import Court
+    from quant_organism.judge.freqtrade_trades import FreqtradePython
     from quant_organism.judge.hearing import judge_strategy
     from quant_organism.judge.keeping import KeptStrategy, keep_survivor
     from quant_organism.judge.outside import CallableStrategy, DocumentStrategy
@@ -36,6 +37,7 @@ __all__ = [
     "Court",
     "DocumentSpec",
     "DocumentStrategy",
+    "FreqtradePython",
     "FreqtradeSpec",
     "JudgeSpec",
     "JudgedPage",
@@ -64,6 +66,7 @@ _HOMES = {
     "Court": "court",
     "DocumentSpec": "spec",
     "DocumentStrategy": "outside",
+    "FreqtradePython": "freqtrade_trades",
     "FreqtradeSpec": "spec",
     "JudgeSpec": "spec",
     "JudgedPage": "page",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -145,18 +146,10 @@ class StrategyProcess:
         if source.trusted:
             inside = str(own)
         program = _HERE if source.trusted else Path("/judge")
+        command = [sys.executable, "-I", "-B", str(program / _CHILD[0]), inside, source.form, source.function]
         parts = {str(_HERE / name): str(program / name) for name in _CHILD}
-        orders = {
-            "command": [sys.executable, "-I", "-B", str(program / _CHILD[0]), inside, source.form, source.function],
-            "environment": _environment(),
-            "memory": source.limits.memory_mb * 2**20,
-            "parent": os.getpid(),
-            "trusted": source.trusted,
-            "root": str(place / "root"),
-            "shown": _shown() | {str(own): inside, **parts},
-        }
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_HERE / "confined.py"), json.dumps(orders)],
+            confined(command, source, place / "root", shown_of(sys.executable) | {str(own): inside, **parts}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -292,11 +285,7 @@ class StrategyProcess:
         self._errors.seek(0)
         said = self._errors.read(_LONGEST_ERROR).decode(errors="replace").strip()
         if status == REFUSED and not self._source.trusted:
-            raise InputError(
-                f"this machine does not let a process be shut in ({said})",
-                where=str(self._source.path),
-                remedy="allow user namespaces, or run code that you trust with --trusted",
-            )
+            raise not_shut_in(said, self._source.path)
         lines = said.splitlines()
         return f"its process ended by itself or was killed{f': {lines[-1]}' if lines else f', status {status}'}"
 
@@ -307,15 +296,46 @@ class StrategyProcess:
         return InputError(what, where=self._place(line), remedy="mend the strategy; nothing was recorded of this run")
 
 
-def _environment() -> dict[str, str]:
+def not_shut_in(said: str, path: Path) -> InputError:
+    """Return the error of a kernel that builds no walls."""
+    return InputError(
+        f"this machine does not let a process be shut in ({said})",
+        where=str(path),
+        remedy="allow user namespaces, or run code that you trust with --trusted",
+    )
+
+
+def confined(command: Sequence[str], source: StrategySource, root: Path, shown: Mapping[str, str]) -> list[str]:
+    """Return the command that runs another one shut in, within the limits of a strategy; as the user if it is trusted.
+
+    Parameters
+    ----------
+    command
+        Program and arguments, as the child sees their paths.
+    source
+        Whose limits.
+    root
+        An empty folder.
+    shown
+        Files and folders by path on the machine, and their paths for the child.
+    """
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return dict.fromkeys(threads, "1") | {"HOME": "/tmp", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    orders = {
+        "command": list(command),
+        "environment": dict.fromkeys(threads, "1") | {"HOME": "/tmp", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        "memory": source.limits.memory_mb * 2**20,
+        "parent": os.getpid(),
+        "trusted": source.trusted,
+        "root": str(root),
+        "shown": dict(shown),
+    }
+    return [sys.executable, "-I", "-S", str(_HERE / "confined.py"), json.dumps(orders)]
 
 
-def _shown() -> dict[str, str]:
-    # Each folder once, at its own place; the interpreter may be linked from one of them into another.
-    program = Path(sys.executable)
-    wanted = [*map(Path, _SYSTEM), Path(sys.prefix), Path(sys.base_prefix), program.resolve().parent.parent]
+def shown_of(program: str, prefixes: Sequence[str] = (sys.prefix, sys.base_prefix)) -> dict[str, str]:
+    """Return what a Python needs to see of the machine, each folder once and at its own place."""
+    # The interpreter may be linked from one of them into another.
+    wanted = [*map(Path, (*_SYSTEM, *prefixes)), Path(program).resolve().parent.parent]
     shown: list[Path] = []
     for path in sorted({path for path in wanted if path.exists()}, key=lambda path: len(path.parts)):
         if not any(path == other or path.is_relative_to(other) for other in shown):

@@ -54,3 +54,14 @@ def test_a_missing_document_is_an_error_that_says_what_to_do(call: Caller) -> No
     said = call("judge", "nowhere.yaml")
     assert said.code == 2
     assert "nowhere.yaml" in said.err
+
+
+def test_only_a_file_of_freqtrade_is_compared_with_freqtrade(call: Caller, tmp_path: Path) -> None:
+    write_table(tmp_path)
+    refused = call("judge", "judge.yaml", "--freqtrade", "python")
+    assert refused.code == 2
+    assert "table: no file of freqtrade" in refused.err
+    (tmp_path / "Dip.py").write_text("class Dip(IStrategy):\n    pass\n")
+    refused = call("judge", "Dip.py", "--freqtrade", "nowhere/python")
+    assert refused.code == 2
+    assert "no Python that has freqtrade" in refused.err

@@ -1,8 +1,7 @@
 """Files of freqtrade: their signals through the sandbox, their rules as trades, and what cannot be followed."""
 
-import json
 import os
-import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,14 @@ import pytest
 
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
-from quant_organism.judge import CallableStrategy, FreqtradeSpec, StrategySource, load_spec
+from quant_organism.judge import CallableStrategy, FreqtradePython, FreqtradeSpec, StrategySource, load_spec
 from quant_organism.judge.freqtrade_stand_in import IStrategy, NotExpressible, Parameter, adopt
+from quant_organism.judge.freqtrade_trades import ClosedTrade, closed_trades, compared
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import follow
 from quant_organism.judge.proof import prove
 from quant_organism.judge.sandbox import StrategyProcess
-from quant_organism.judge.trade_rules import RuledTrades, TradeRules
+from quant_organism.judge.trade_rules import TradeRules
 from quant_organism.market import Interval, Panel
 from quant_organism.strategies import Committee, default_genome
 from quant_organism.strategies.export import Portrait, freqtrade_file
@@ -391,44 +391,90 @@ def test_a_python_file_of_freqtrade_is_known_by_its_class(tmp_path: Path) -> Non
     assert isinstance(spec.strategy(folder), CallableStrategy)
 
 
-def closed(panel: Panel, trades: RuledTrades) -> dict[tuple[int, int], tuple[int, float, int, float]]:
-    """Return by asset and entry what each closed trade was: side, entry price, time and price of the exit."""
-    found = {}
-    for asset in range(panel.n_assets):
-        side, entered, entry = 0, 0, NAN
-        for t in range(1, panel.n_bars):
-            wanted = int(trades.targets[t - 1, asset])
-            now, price = int(panel.times[t]), float(panel.open[t, asset])
-            if side and wanted != side:
-                found[asset, entered] = (side, entry, now, price)
-            if wanted != side:
-                side, entered, entry = wanted, now, price
-            if np.isfinite(trades.exits[t, asset]):
-                found[asset, entered] = (side, entry, now, float(trades.exits[t, asset]))
-                side = 0
-    return found
+def trade(symbol: str, hour: int, *, side: int = 1, exit: float = 101.0, lasts: int = 3) -> ClosedTrade:
+    start = 1_640_995_200_000
+    return ClosedTrade(symbol, side, start + hour * HOUR_MS, 100.0, start + (hour + lasts) * HOUR_MS, exit)
 
 
-def test_the_trades_are_those_of_freqtrade_itself(write: Write, tmp_path: Path) -> None:
+def test_trades_are_compared_by_entry_and_the_first_that_differs_is_named() -> None:
+    theirs = [trade("A", 0), trade("B", 1), trade("A", 5, side=-1), trade("B", 7)]
+    same = compared("1.0", theirs, [replace(each, exit=each.exit * (1 + 1e-10)) for each in theirs])
+    assert (same.theirs, same.ours, same.equal, same.first_different) == (4, 4, 4, "")
+    assert same.sentence == "4 of 4 closed trades of freqtrade 1.0 are the same here."
+    ours = [trade("B", 7), trade("B", 1, exit=101.001), trade("A", 0), trade("B", 5)]
+    other = compared("1.0", theirs, ours)
+    assert (other.theirs, other.ours, other.equal) == (4, 4, 2)
+    assert other.first_different == (
+        "B: freqtrade long from 2022-01-01 01:00 at 100 to 2022-01-01 04:00 at 101, "
+        "here long from 2022-01-01 01:00 at 100 to 2022-01-01 04:00 at 101.001"
+    )
+    late = compared("1.0", theirs[:1], [trade("A", 0), trade("A", 9, lasts=1)])
+    assert "1 of 1" in late.sentence
+    assert "where there are 2; the first that is not: A: freqtrade none, here long" in late.sentence
+
+
+@pytest.mark.parametrize("changed", [{"side": -1}, {"exit": 101.00001}, {"lasts": 4}])
+def test_a_trade_is_the_same_in_all_or_not_at_all(changed: dict[str, float]) -> None:
+    assert trade("A", 0).is_same(trade("A", 0))
+    assert not trade("A", 0).is_same(trade("A", 0, **changed))
+
+
+def test_closed_trades_are_those_that_levels_and_signals_end() -> None:
+    rows = [*flat(3), (95, 96, 89, 92), *flat(2), (100, 104, 100, 103), *flat(2)]
+    signals = np.zeros((len(rows), 1))
+    signals[[0, 4, 6]] = [[ENTER_LONG], [ENTER_SHORT], [EXIT_SHORT]]
+    panel = bars(rows)
+    rules = TradeRules.of({"stoploss": -0.1, "can_short": True}, where="here")
+    found = closed_trades(panel, rules.trades(signals, panel, FREE))
+    hours = [((each.entered - int(panel.times[0])) // HOUR_MS, (each.left - each.entered) // HOUR_MS) for each in found]
+    assert hours == [(1, 2), (5, 2)]
+    assert [(each.side, each.entry, each.exit) for each in found] == [(1, 100.0, pytest.approx(90)), (-1, 100.0, 100.0)]
+
+
+def test_a_python_without_freqtrade_is_refused_with_what_it_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No module named 'freqtrade'") as refused:
+        FreqtradePython.of(Path(sys.executable))
+    assert "environment of its own" in str(refused.value.remedy)
+    with pytest.raises(InputError, match="no Python that has freqtrade"):
+        FreqtradePython.of(tmp_path / "nowhere")
+
+
+def test_a_backtest_that_fails_or_answers_nonsense_is_told(write: Write, monkeypatch, tmp_path: Path) -> None:
+    """With another Python's own reasons: this one, which has no freqtrade."""
+    own = FreqtradePython(Path(sys.executable), sys.executable, (sys.prefix, sys.base_prefix))
+    source, panel = of_freqtrade(write(DIP)), market(bars=120)
+    strategy = CallableStrategy("dip", source, ({},))
+    with pytest.raises(InputError, match="its backtest failed: ModuleNotFoundError: No module named 'freqtrade'"):
+        own.compare(strategy, {}, panel, Costs())
+    other = tmp_path / "other.py"
+    for answer in ("[]", '{"version": "1", "trades": [{"asset": 9}]}', "not json"):
+        other.write_text(f"print({answer!r})")
+        monkeypatch.setattr("quant_organism.judge.freqtrade_trades._SCRIPT", other)
+        with pytest.raises(InputError, match="it answered something that is no trades"):
+            own.compare(strategy, {}, panel, Costs())
+
+
+def freqtrade_python() -> FreqtradePython:
     python = os.environ.get("FREQTRADE_PYTHON")
     if python is None:
         pytest.skip("FREQTRADE_PYTHON names no Python of an environment that has freqtrade")
-    panel = market(bars=24 * 90)
-    source = of_freqtrade(write(DIP))
-    window = {name: getattr(panel, name) for name in ("times", "open", "high", "low", "close", "volume")}
-    np.savez(tmp_path / "bars.npz", **window)
-    script = Path(__file__).with_name("freqtrade_backtest.py")
-    told = tmp_path / "trades.json"
-    subprocess.run([python, script, source.path, tmp_path / "bars.npz", told], check=True, cwd=tmp_path)
-    # What is still open at the end freqtrade closes there.
-    theirs = [trade for trade in json.loads(told.read_text()) if trade["reason"] != "force_exit"]
-    rules = CallableStrategy("dip", source, ({},)).rules
-    assert rules is not None
-    ours = closed(panel, rules.trades(ask(source, panel, {}), panel, Costs()))
-    assert len(theirs) > 300
-    assert {trade["reason"] for trade in theirs} == {"exit_signal", "stop_loss", "roi"}
-    assert {(trade["asset"], trade["entered"]) for trade in theirs} == set(ours)
-    for trade in theirs:
-        side, entry, left, price = ours[trade["asset"], trade["entered"]]
-        assert (trade["side"], trade["left"]) == (side, left)
-        assert (trade["entry"], trade["exit"]) == pytest.approx((entry, price), rel=1e-9)
+    return FreqtradePython.of(Path(python))
+
+
+def test_the_trades_are_those_of_freqtrade_itself(write: Write) -> None:
+    """Of bars whose opens are often their extremes, where a price that is rounded lies beyond its bar."""
+    own, panel = freqtrade_python(), market(bars=24 * 90)
+    high, low = np.maximum(panel.open, panel.close), np.minimum(panel.open, panel.close)
+    strategy = CallableStrategy("dip", of_freqtrade(write(DIP)), ({},))
+    compared_with = own.compare(strategy, {"span": 12}, replace(panel, high=high, low=low), Costs())
+    assert compared_with.theirs == compared_with.ours == compared_with.equal > 300
+    assert compared_with.first_different == ""
+
+
+def test_where_a_trailing_stop_differs_from_freqtrade_the_first_trade_is_named(write: Write) -> None:
+    trailing = "stoploss = -0.02\n        trailing_stop, trailing_stop_positive = True, 0.01"
+    own, panel = freqtrade_python(), market(bars=24 * 90)
+    strategy = CallableStrategy("dip", of_freqtrade(write(DIP.replace("stoploss = -0.02", trailing))), ({},))
+    compared_with = own.compare(strategy, {}, panel, Costs())
+    assert 0 < compared_with.equal < compared_with.theirs
+    assert "freqtrade long from" in compared_with.first_different or "freqtrade short" in compared_with.first_different

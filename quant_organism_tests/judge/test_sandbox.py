@@ -135,7 +135,7 @@ def test_where_the_kernel_has_no_walls_it_is_refused_unless_trusted(write: Write
     if not walls():
         # The same refusal as on such a machine: the program that shuts itself in cannot.
         monkeypatch.setattr("quant_organism.judge.sandbox._SYSTEM", ("/usr", "/lib", "/nowhere"))
-        monkeypatch.setattr("quant_organism.judge.sandbox._shown", lambda: {"/nowhere": "/nowhere"})
+        monkeypatch.setattr("quant_organism.judge.sandbox.shown_of", lambda program: {"/nowhere": "/nowhere"})
     source = replace(write(FOLLOW), trusted=False)
     with pytest.raises(InputError, match="does not let a process be shut in") as refused:
         ask(source)
