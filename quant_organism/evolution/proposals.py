@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.errors import InputError
 from quant_organism.evolution.ledger import AppendResult, TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity, completed
@@ -145,7 +145,7 @@ def genome_of(description: Description) -> Genome:
 
 
 MeasureProposals = Callable[[Sequence[Description], int], list[ProposalResult]]
-"""Measures the proposals of a round, by its number, on the days that a search may see, each a trial in the ledger."""
+"""Measures the proposals of a round, by its number, on the days that a search may see."""
 
 
 def listen(proposer: OutsideProposer, measure: MeasureProposals, *, budget: int) -> list[ProposalResult]:
@@ -185,7 +185,7 @@ def listen(proposer: OutsideProposer, measure: MeasureProposals, *, budget: int)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MeasuredGenomes:
-    """Measures proposals that describe genomes, and enters them in the ledger.
+    """Measures proposals that describe genomes.
 
     Parameters
     ----------
@@ -193,15 +193,14 @@ class MeasuredGenomes:
         In sample only: what is not here cannot be seen.
     costs, evaluator
         As for any search.
-    ledger, identity
-        Where trials are counted; the generation counts up from that of the identity.
+    record
+        Enters what was tried in the ledger, with the number of the round; none: on a copy of the market.
     """
 
     panel: Panel
     costs: Costs
-    ledger: TrialLedger
-    identity: LedgerIdentity
     evaluator: Evaluator = field(default_factory=Evaluator)
+    record: Callable[[Evaluation, int], None] | None = None
 
     def __call__(self, proposals: Sequence[Description], number: int) -> list[ProposalResult]:
         """Return what each was worth, or why it describes no strategy."""
@@ -210,7 +209,8 @@ class MeasuredGenomes:
         worth: dict[str, tuple[float, float, int]] = {}
         if genomes:
             evaluation = self.evaluator.evaluate(genomes, self.panel, self.costs)
-            self.ledger.append([evaluation], replace(self.identity, generation=self.identity.generation + number))
+            if self.record is not None:
+                self.record(evaluation, number)
             columns = (evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades"))
             worth = dict(zip((genome.hash for genome in genomes), zip(*columns, strict=True), strict=True))
         return [

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from quant_organism.backtest import Costs
+from quant_organism.backtest import Costs, Evaluation
 from quant_organism.errors import InputError
 from quant_organism.evolution import LedgerIdentity, TrialLedger
 from quant_organism.evolution.proposals import (
     EXTERNAL,
     ExternalTrials,
+    FileProposals,
     MeasuredGenomes,
     MeasureProposals,
     OutsideProposer,
+    ProposalResult,
     listen,
 )
 from quant_organism.judge.copies import Strategy
@@ -79,14 +81,15 @@ class Court:
         return rows.filter(family=EXTERNAL)["genome_hash"].n_unique()
 
     def listen(
-        self, proposer: OutsideProposer, budget: int, *, name: str, space: CallableSpace | None = None
+        self, make: Callable[[], OutsideProposer], budget: int, *, name: str, space: CallableSpace | None = None
     ) -> tuple[Strategy, list[str]]:
         """Hear a proposer out on the days that a search may see, and return all that it proposed as one search.
 
         Parameters
         ----------
-        proposer
-            Is told what each of its proposals was worth there.
+        make
+            Makes the proposer, without any memory: it is told what each of its proposals was worth, and another one is
+            asked on each copy of the market.
         budget
             Most proposals.
         name
@@ -105,31 +108,30 @@ class Court:
             Nothing that it proposed describes a strategy, or the callable failed or looks ahead.
         """
         identity = self._identity(hashlib.sha256(name.encode()).hexdigest(), "proposals")
-        measure: MeasureProposals
-        if space is None:
-            ledger = TrialLedger(self.lake.root)
-            measure = MeasuredGenomes(panel=self.seen, costs=self.costs, ledger=ledger, identity=identity)
-        else:
+
+        def record(evaluation: Evaluation, number: int) -> None:
+            TrialLedger(self.lake.root).append([evaluation], replace(identity, generation=number))
+
+        def record_points(strategy: CallableStrategy, attempts: Attempts, number: int) -> None:
+            self._enter(strategy, attempts, replace(identity, generation=number))
+
+        measure: MeasureProposals = MeasuredGenomes(panel=self.seen, costs=self.costs, record=record)
+        if space is not None:
             self._require_proven(space, budget)
-
-            def record(strategy: CallableStrategy, attempts: Attempts, number: int) -> None:
-                self._enter(strategy, attempts, replace(identity, generation=number))
-
-            measure = MeasuredPoints(space=space, panel=self.seen, costs=self.costs, record=record)
+            measure = MeasuredPoints(space=space, panel=self.seen, costs=self.costs, record=record_points)
+        proposer = make()
         told = listen(proposer, measure, budget=budget)
         refused = [result.refused for result in told if result.refused]
-        if len(refused) == len(told):
+        strategy = _put_together(told, name, space)
+        if strategy is None:
             raise InputError(
                 f"none of {len(told)} proposals describes a strategy{f': {refused[0]}' if refused else ''}",
                 where=name,
                 remedy="write a condition document, a genome or a point of the callable's space each time",
             )
-        genomes = {result.genome.hash: result.genome for result in told if result.genome is not None}
-        if space is None:
-            return DocumentStrategy(name, tuple(genomes.values()), "proposals"), refused
-        points = [space.point_of(result.description) for result in told if not result.refused]
-        strategy = space.strategy(name, points)
-        return replace(strategy, trials=tuple({strategy.hash_of(each): each for each in points}.values())), refused
+        # A file says the same whatever it is told: its list is the search.
+        is_list = type(proposer) is FileProposals
+        return replace(strategy, again=None if is_list else _AskedAgain(make, budget, name, space)), refused
 
     def record(self, strategy: Strategy, attempts: Attempts) -> None:
         """Enter all trials of a strategy's search in the ledger."""
@@ -169,3 +171,32 @@ class Court:
                     where=str(space.source.path),
                     remedy="mend it first; nobody was asked, and nothing was recorded",
                 )
+
+
+@dataclass(frozen=True)
+class _AskedAgain:
+    # The search of a proposer on any panel: one that is made anew is heard out, and its best is put forward.
+    make: Callable[[], OutsideProposer]
+    budget: int
+    name: str
+    space: CallableSpace | None
+
+    def __call__(self, panel: Panel, costs: Costs) -> float:
+        measure: MeasureProposals = MeasuredGenomes(panel=panel, costs=costs)
+        if self.space is not None:
+            measure = MeasuredPoints(space=self.space, panel=panel, costs=costs)
+        strategy = _put_together(listen(self.make(), measure, budget=self.budget), self.name, self.space)
+        return 0.0 if strategy is None else strategy.best_sharpe(panel, costs)  # without a strategy nothing is held
+
+
+def _put_together(told: Sequence[ProposalResult], name: str, space: CallableSpace | None) -> Strategy | None:
+    # What was proposed, each once, as one search; none where nothing describes a strategy.
+    kept = [result for result in told if not result.refused]
+    if not kept:
+        return None
+    if space is None:
+        genomes = {result.genome.hash: result.genome for result in kept if result.genome is not None}
+        return DocumentStrategy(name, tuple(genomes.values()), "proposals")
+    points = [space.point_of(result.description) for result in kept]
+    strategy = space.strategy(name, points)
+    return replace(strategy, trials=tuple({strategy.hash_of(each): each for each in points}.values()))

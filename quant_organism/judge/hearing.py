@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,7 @@ from quant_organism.validation import (
     in_order,
     mean_return_test,
 )
+from quant_organism.validation.draws import Statistics
 from quant_organism.validation.permutation import STOP_AFTER
 from quant_organism.validation.statistics.clusters import Clusters, cluster_returns
 from quant_organism.validation.statistics.evidence import flat_columns
@@ -261,10 +262,14 @@ class _Hearing:
         court = self.court
         sharpe = annual_sharpe(self.daily)
         copies = OnCopies(self.strategy, court.seen, court.costs, court.seed)
-        make = Remembered(copies, DrawStore(court.lake.root, "judge", copies.identity))
+        make: Callable[[int], Statistics] = copies
+        processes = 1
+        if self.strategy.again is None:  # who is asked anew has no name to keep draws under, and stays in this process
+            make = Remembered(copies, DrawStore(court.lake.root, "judge", copies.identity))
+            processes = court.processes
         made: list[float] = []
         exceeding = 0
-        for number, found in in_order(make, range(1, court.copies + 1), court.processes):
+        for number, found in in_order(make, range(1, court.copies + 1), processes):
             made.append(float(found[SHARPE]))
             exceeding += made[-1] >= sharpe
             court.progress("Copies", number, court.copies, f"{exceeding} did as well")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +36,9 @@ from quant_organism.validation.robustness.stress import (
 )
 
 Floats = NDArray[np.float64]
+
+Repetition = Callable[[Panel, Costs], float]
+"""Repeats a search on a panel, and returns the Sharpe ratio of what it puts forward there."""
 
 Shakes = Mapping[str, float]
 """Annual Sharpe ratio under each change, by what was changed."""
@@ -89,11 +92,14 @@ class CallableStrategy:
         Its file.
     trials
         Parameters to try; one of them: it is taken as it is.
+    again
+        Repeats its search, where what was tried hung on what came of it; none: all trials are tried on any panel.
     """
 
     name: str
     source: StrategySource
     trials: tuple[Parameters, ...]
+    again: Repetition | None = None
 
     @property
     def kind(self) -> str:
@@ -145,7 +151,9 @@ class CallableStrategy:
         )
 
     def best_sharpe(self, panel: Panel, costs: Costs) -> float:
-        """Return the best Sharpe ratio of all trials on a panel."""
+        """Return the best Sharpe ratio of its search on a panel."""
+        if self.again is not None:
+            return self.again(panel, costs)
         return float(self.attempts(panel, costs).sharpes.max())
 
     def window(self, answer: Floats, panel: Panel, costs: Costs) -> VirtualWindow:
@@ -209,11 +217,14 @@ class DocumentStrategy:
         Each once.
     kind
         What they were handed in as.
+    again
+        As of a `CallableStrategy`.
     """
 
     name: str
     genomes: tuple[Genome, ...]
     kind: str = "document"
+    again: Repetition | None = None
 
     @property
     def identity(self) -> str:
@@ -245,7 +256,9 @@ class DocumentStrategy:
         )
 
     def best_sharpe(self, panel: Panel, costs: Costs) -> float:
-        """Return the best annual Sharpe ratio on a panel."""
+        """Return the best annual Sharpe ratio of its search on a panel."""
+        if self.again is not None:
+            return self.again(panel, costs)
         return float(self.attempts(panel, costs).sharpes.max())
 
     def window(self, parameters: Parameters, panel: Panel, costs: Costs, start: int, stop: int) -> VirtualWindow:

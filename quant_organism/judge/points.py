@@ -83,7 +83,7 @@ def _value_of(name: str, said: Mapping[str, Any], known: Any) -> ParameterValue:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MeasuredPoints:
-    """Measures proposals that describe points in the space of a callable, each a trial.
+    """Measures proposals that describe points in the space of a callable.
 
     Parameters
     ----------
@@ -94,13 +94,13 @@ class MeasuredPoints:
     costs
         What trading costs.
     record
-        Enters what was tried in the ledger, with the number of the round.
+        Enters what was tried in the ledger, with the number of the round; none: on a copy of the market.
     """
 
     space: CallableSpace
     panel: Panel
     costs: Costs
-    record: Callable[[CallableStrategy, Attempts, int], None]
+    record: Callable[[CallableStrategy, Attempts, int], None] | None = None
 
     def __call__(self, proposals: Sequence[Description], number: int) -> list[ProposalResult]:
         """Return what each was worth, or why it is no point of the space."""
@@ -111,7 +111,8 @@ class MeasuredPoints:
         if points:
             strategy = self.space.strategy("proposals", tuple(points.values()))
             attempts = strategy.attempts(self.panel, self.costs)
-            self.record(strategy, attempts, number)
+            if self.record is not None:
+                self.record(strategy, attempts, number)
             columns = (attempts.sharpes.tolist(), map(_drawdown, attempts.daily), attempts.trades.tolist())
             worth = dict(zip(points, zip(*columns, strict=True), strict=True))
         return [

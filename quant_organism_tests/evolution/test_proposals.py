@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from quant_organism.backtest import Costs
+from quant_organism.backtest import Costs, Evaluation
 from quant_organism.errors import InputError
 from quant_organism.evolution import LedgerIdentity, TrialLedger
 from quant_organism.evolution.proposals import FileProposals, MeasuredGenomes, ProposalResult, genome_of, listen
@@ -20,7 +21,10 @@ IDENTITY = LedgerIdentity(
 
 
 def measuring(ledger: TrialLedger) -> MeasuredGenomes:
-    return MeasuredGenomes(panel=PANEL, costs=Costs(), ledger=ledger, identity=IDENTITY)
+    def record(evaluation: Evaluation, number: int) -> None:
+        ledger.append([evaluation], replace(IDENTITY, generation=number))
+
+    return MeasuredGenomes(panel=PANEL, costs=Costs(), record=record)
 
 
 class Repeating:

@@ -196,17 +196,24 @@ def test_a_proposer_never_learns_of_an_unseen_day(tmp_path: Path) -> None:
         values[stop:] *= 3.0
     others = {name: getattr(panel, name) for name in ("symbols", "interval", "times", "volume", "valid", "market")}
     altered = court(tmp_path / "other", Panel.from_arrays(**others, **prices))
-    told = []
+    made: list[Listening] = []
+
+    def make() -> Listening:
+        made.append(Listening())
+        return made[-1]
+
     for each in (held, altered):
-        proposer = Listening()
-        strategy, refused = each.listen(proposer, 10, name="both")
+        strategy, refused = each.listen(make, 10, name="both")
         assert strategy.n_trials == 2
         assert len(refused) == 1
-        told.append([(result.sharpe, result.trades) for result in proposer.told[:2]])
-    assert told[0] == told[1]
+    told = [[(result.sharpe, result.trades) for result in proposer.told] for proposer in made]
+    assert told[0][:2] == told[1][:2]
     page = judge_strategy(held, strategy)
     assert page.trials == 2
     assert page.facts["search_trials"] == 2
+    asked = next(each.n_used for each in page.verdicts if each.gate == "copies")
+    assert len(made) == 2 + asked  # another on each copy, which learns of that copy alone
+    assert len({str(proposer.told[0].sharpe) for proposer in made[1:]}) == 1 + asked
 
 
 def test_virtual_units_earn_what_their_positions_do() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quant_organism.errors import InputError
@@ -10,6 +11,7 @@ from quant_organism.evolution import TrialLedger
 from quant_organism.evolution.proposals import ProposalResult
 from quant_organism.judge import CallableSpace, CallableStrategy, Court, ParameterRange, StrategySource
 from quant_organism.market import Lake
+from quant_organism.validation import draw_null
 from quant_organism_tests.judge.conftest import FOLLOW, market
 
 Write = Callable[..., StrategySource]
@@ -47,7 +49,7 @@ def test_points_are_measured_as_the_trials_of_a_search_and_each_counts(write: Wr
     court, source = held(tmp_path), write(FOLLOW)
     proposer = Listed({"bars": 6}, {"bars": 90}, {"bars": 6}, {"bars": 24}, {"bars": 6}, {"bars": 12})
     space = CallableSpace(source=source, space={"bars": RANGES["bars"]})
-    searched, refused = court.listen(proposer, 100, name="listed", space=space)
+    searched, refused = court.listen(lambda: proposer, 100, name="listed", space=space)
     assert isinstance(searched, CallableStrategy)
     assert searched.trials == ({"bars": 6}, {"bars": 24}, {"bars": 12})
     assert len(refused) == 1
@@ -62,6 +64,39 @@ def test_points_are_measured_as_the_trials_of_a_search_and_each_counts(write: Wr
     assert sorted(rows["genome_hash"]) == sorted(searched.hash_of(trial) for trial in searched.trials)
 
 
+class Climbing(Listed):
+    """Goes on from the better of two points, so that what it proposes hangs on what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__({"bars": 32}, {"bars": 40})
+
+    def tell(self, results: Sequence[ProposalResult]) -> None:
+        super().tell(results)
+        if len(self.told) == 2:
+            best = max(self.told, key=lambda result: result.sharpe)
+            self.waiting = [{"parameters": {"bars": best.description["parameters"]["bars"] + 2}}]
+
+
+def test_who_learns_is_asked_anew_on_each_copy(write: Write, tmp_path: Path) -> None:
+    court, source = held(tmp_path), write(FOLLOW)
+    searched, _ = court.listen(
+        Climbing, 3, name="climb", space=CallableSpace(source=source, space={"bars": RANGES["bars"]})
+    )
+    assert isinstance(searched, CallableStrategy)
+    third = set()
+    for seed in range(4):
+        copy = draw_null(court.seen, "mean_preserving", np.random.SeedSequence(seed))
+        short, long = (
+            CallableStrategy("all", source, ({"bars": bars}, {"bars": bars + 2})).attempts(copy, court.costs).sharpes
+            for bars in (32, 40)
+        )
+        climbed = max(short[0], long[0], short[1] if short[0] > long[0] else long[1])
+        assert searched.best_sharpe(copy, court.costs) == climbed
+        third.add(bool(short[0] > long[0]))
+    assert third == {True, False}  # what is proposed on one copy is not what is proposed on another
+    assert court.in_ledger() == 3  # copies are no trials
+
+
 def test_nobody_is_asked_about_code_that_looks_ahead(write: Write, tmp_path: Path) -> None:
     source = write(
         """
@@ -74,8 +109,9 @@ def test_nobody_is_asked_about_code_that_looks_ahead(write: Write, tmp_path: Pat
         """
     )
     court, proposer = held(tmp_path), Listed({"bars": 48})
+    space = CallableSpace(source=source, space={"bars": RANGES["bars"]})
     with pytest.raises(InputError, match=r"future_bar: with {'bars': 4}, looks up to 1 bars ahead"):
-        court.listen(proposer, 100, name="peek", space=CallableSpace(source=source, space={"bars": RANGES["bars"]}))
+        court.listen(lambda: proposer, 100, name="peek", space=space)
     assert len(proposer.waiting) == 1
     assert not (tmp_path / "lake").exists()
 
