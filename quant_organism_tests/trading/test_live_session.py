@@ -22,6 +22,7 @@ from quant_organism.market.panel import build_panel
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.trading import LedgerReader, LedgerSession, LedgerStrategy, ledger_path
 from quant_organism.trading.demonstration import demonstration_document
+from quant_organism.trading.lines import LineKeeper
 from quant_organism.trading.live_bars import BarCollector, FeedInstruments, Settlements, extended
 from quant_organism.trading.paper import LiveSession, trade_live
 from quant_organism.trading.profiles import PROFILES, session_profile
@@ -139,6 +140,7 @@ def test_after_a_close_that_failed_nothing_more_is_decided_and_its_reason_is_tol
         now_ms=first,
         clock=clock,
         instruments=FeedInstruments(clock.wall_ms),
+        lines=LineKeeper(tmp_path / "lines.json", {}, clock.wall_ms, is_real_time=False),
     )
     with pytest.raises(InputError, match="question 1"):
         asyncio.run(trade_live(session, told=lambda report: None))
