@@ -56,7 +56,7 @@ def finished_run() -> Finished:
         assert said.code == 0, said.err
         (folder / _OUT).write_text(said.out, encoding="utf-8")
 
-    folder = _kept("finished", run)
+    folder = kept_with_world("finished", run)
     return Finished(folder, (folder / _OUT).read_text(encoding="utf-8"))
 
 
@@ -93,7 +93,7 @@ def killed_far_away() -> Resumed:
         assert said.code == 0, said.err
         (folder / _TORN).write_text(json.dumps(torn), encoding="utf-8")
 
-    folder = _kept("-".join(("killed", *MOMENTS)).replace("/", "-"), run)
+    folder = kept_with_world("-".join(("killed", *MOMENTS)).replace("/", "-"), run)
     return Resumed(folder / "data", json.loads((folder / _TORN).read_text(encoding="utf-8")))
 
 
@@ -122,8 +122,9 @@ def data_of_an_earlier_day() -> Path:
             assert workshop.ingest(FIRST, EARLIER).success
             assert workshop.cycle(EARLIER).success
 
-    return _kept("earlier", run) / "data"
+    return kept_with_world("earlier", run) / "data"
 
 
-def _kept(name: str, make: Callable[[Path], None]) -> Path:
+def kept_with_world(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder that `make` fills, made anew where the tiny world is another one."""
     return kept_folder(f"{name}-{hashlib.sha256(WORLD.encode()).hexdigest()[:8]}", make)

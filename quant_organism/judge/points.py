@@ -73,12 +73,14 @@ def _value_of(name: str, said: Mapping[str, Any], known: Any) -> ParameterValue:
         return value
     listed = known if isinstance(known, list | tuple) else [known]
     value = said.get(name, listed[0]) if len(listed) == 1 else said.get(name)
-    if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in listed):
+    same: list[ParameterValue] = [
+        each for each in listed if value == each and isinstance(value, bool) == isinstance(each, bool)
+    ]
+    if not same:
         raise InputError(
             f"{value!r} is none of {', '.join(map(repr, listed))}", where=where, remedy="propose one of these"
         )
-    chosen: ParameterValue = next(each for each in listed if value == each)
-    return chosen
+    return same[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

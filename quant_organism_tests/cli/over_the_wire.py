@@ -10,7 +10,7 @@ from quant_organism.market.world import load_world
 from quant_organism.market.world.source import WorldSource
 from quant_organism.simulator import Engine, RunningVenue, ServerSpec, VenueClock, VenueServer, read_tape
 from quant_organism.venue import wallet_of
-from quant_organism_tests.kept import kept_folder
+from quant_organism_tests.finished import kept_with_world
 from quant_organism_tests.program import finish
 from quant_organism_tests.tiny import LAST, write_world
 
@@ -69,4 +69,4 @@ def over_the_wire() -> OverTheWire:
         (folder / _OUT).write_text(said.out, encoding="utf-8")
         (folder / "err.txt").write_text(said.err, encoding="utf-8")
 
-    return OverTheWire(kept_folder("over-the-wire", run))
+    return OverTheWire(kept_with_world("over-the-wire", run))

@@ -120,6 +120,8 @@ def test_what_is_fixed_may_be_left_out_and_numbers_lie_between_the_bounds() -> N
     space = CallableSpace(source=StrategySource(path=Path("any.py")), space=RANGES)
     assert space.point_of({"parameters": POINT}) == {**POINT, "fixed": 3}
     assert list(space.point_of({"parameters": dict(reversed(POINT.items()))})) == list(RANGES)
+    mixed = CallableSpace(source=space.source, space={"lag": [1, True]})
+    assert mixed.point_of({"parameters": {"lag": True}})["lag"] is True
 
 
 @pytest.mark.parametrize(
