@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
+from filelock import FileLock
 
 from quant_organism.errors import BusyError, InputError, IntegrityError, StorageError
 from quant_organism.orchestration.history import SQLITE_SECTION, HistoryServer, variable_of
@@ -79,7 +80,7 @@ def prepare_home(data_dir: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_text(INSTANCE_YAML, encoding="utf-8")
+            write_file(home / "dagster.yaml", INSTANCE_YAML.encode())
         _rename(home / "dagster.yaml")
     except OSError as error:
         raise StorageError(
@@ -111,6 +112,9 @@ def environment(home: Path) -> Mapping[str, str]:
 def open_instance(data_dir: Path) -> dg.DagsterInstance:
     """Open the persistent instance of a data folder.
 
+    Processes open it one after the other: Dagster writes the tables of a new one without a lock, and two at once
+    would leave its databases with two versions each, which nothing opens any more.
+
     Raises
     ------
     InputError, StorageError
@@ -128,7 +132,8 @@ def open_instance(data_dir: Path) -> dg.DagsterInstance:
             remedy=f"move {home} away: history in the web UI begins anew then, and lake, documents and reports stay",
         )
     os.environ.update(environment(home))
-    instance = dg.DagsterInstance.from_config(str(home))
+    with FileLock(home / "opening.lock"):
+        instance = dg.DagsterInstance.from_config(str(home))
     if server is not None and not claimed:
         with server.engine.begin() as connection:
             server.claim(connection)

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 from dotenv import dotenv_values
+from filelock import FileLock
 
 from quant_organism.errors import BusyError, StorageError
 from quant_organism.orchestration.home import (
@@ -57,6 +58,21 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     run = instance.get_run_by_id(run_id)
     assert run is not None
     return run.status
+
+
+def test_a_home_is_opened_by_one_process_after_the_other(tmp_path: Path) -> None:
+    data_dir, opened = tmp_path / "data", []
+    history = prepare_home(data_dir) / "history"
+    opening = Thread(target=lambda: opened.append(open_instance(data_dir)))
+    with FileLock(history.parent / "opening.lock"):
+        opening.start()
+        opening.join(1.5)
+        assert opening.is_alive()
+        assert not history.exists()
+    opening.join()
+    with opened[0] as instance:
+        assert instance.get_runs() == []
+    assert history.is_dir()
 
 
 def test_shipped_settings_are_those_that_every_data_folder_gets() -> None:

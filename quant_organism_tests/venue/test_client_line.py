@@ -49,10 +49,10 @@ def listening(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
         thread.join(30.0)
 
 
-def transport(url: str) -> Transport:
-    """Return a way to a venue that is asked once and with little patience."""
+def transport(url: str, *, patience_s: float = 30.0) -> Transport:
+    """Return a way to a venue that is asked once; little patience is for lines that are to be given up."""
     limits = Limits(info_attempts=1)
-    spec = VenueSpec("simulator", "0x" + "ab" * 20, url, connect_seconds=0.2, read_seconds=0.4, limits=limits)
+    spec = VenueSpec("simulator", "0x" + "ab" * 20, url, connect_seconds=0.2, read_seconds=patience_s, limits=limits)
     return Transport(spec)
 
 
@@ -84,7 +84,7 @@ BODY = json.dumps({"time": 1, "padding": "x" * 40}).encode()
 @pytest.mark.parametrize("content", [HEAD % len(BODY) + BODY, BODY], ids=["head and body", "no head"])
 def test_an_answer_that_drips_is_given_up(content: bytes) -> None:
     with listening(drip(content)) as (url, _), pytest.raises(VenueUnreachable, match="no whole answer"):
-        transport(url).info({"type": "exchangeStatus"})
+        transport(url, patience_s=0.4).info({"type": "exchangeStatus"})
 
 
 def test_a_body_that_drips_is_given_up() -> None:
@@ -93,7 +93,7 @@ def test_a_body_that_drips_is_given_up() -> None:
         drip(BODY)(line)
 
     with listening(answer) as (url, _), pytest.raises(VenueUnreachable, match="no whole answer"):
-        transport(url).info({"type": "exchangeStatus"})
+        transport(url, patience_s=0.4).info({"type": "exchangeStatus"})
 
 
 def test_after_an_answer_that_dripped_the_next_one_is_heard() -> None:
@@ -107,7 +107,7 @@ def test_after_an_answer_that_dripped_the_next_one_is_heard() -> None:
             line.sendall(HEAD % len(BODY) + BODY)
 
     with listening(answer) as (url, _):
-        line = transport(url)
+        line = transport(url, patience_s=1.5)
         with pytest.raises(VenueUnreachable):
             line.info({"type": "exchangeStatus"})
         assert line.info({"type": "exchangeStatus"})["time"] == 1
