@@ -37,7 +37,8 @@ POOR_ORDER_USD: Final = 1_800
 STEPS_PER_ROUND: Final = 4
 ROUND_SECONDS: Final = 300.0
 ROUNDS, PARTS, DAYS = 15, 40, 8
-LIMITS: Final = Limits(breaker_failures=5, breaker_seconds=0.05)
+LIMITS: Final = Limits(10**6, 10**5, breaker_failures=5, breaker_seconds=0.05)
+"""The venue's weight per minute would be waited for on a clock that only waiting moves."""
 TRIES: Final = 20
 CROWD: Final = 450
 FORGETFUL: Final = 2
@@ -124,7 +125,6 @@ class Trader:
             "simulator", self.address, url, connect_seconds=0.5, read_seconds=0.5, action_seconds=2.0, limits=LIMITS
         )
         found = connect(spec, self.wallet, self.folder / "signers", sleep=sleep)
-        found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
         for breaker in found.transport.breakers.values():
             breaker.add_listener(watching)
         journal = Journal(self.folder / "ledger.sqlite", f"simulator {self.address}")
