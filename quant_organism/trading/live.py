@@ -117,14 +117,14 @@ class LiveExecution:
         VenueError
             There was no answer.
         InputError
-            Books and venue have not been compared, or the account's money cannot be told from other money.
+            Books and venue have not been compared.
         """
         journal, venue = self.manager.journal, self.manager.venue
         if journal.money.opened_ms() is None:
             raise InputError(
-                "there is no balance of the venue's account: it was not compared, or is unified",
+                "there is no balance of the venue's account: it was not compared",
                 where=name,
-                remedy="call reconcile; trade a unified account's sub-account",
+                remedy="call reconcile",
             )
         marks = {item.coin: item.mark_px for item in venue.account().positions}
         assets = {coin: traded_asset(venue.listed(coin)) for coin in journal.positions()}

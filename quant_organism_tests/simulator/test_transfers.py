@@ -20,6 +20,7 @@ from quant_organism.venue.protocol import (
     SendAsset,
     SendSpot,
     SendUsd,
+    SetAbstraction,
     SubAccountSpot,
     SubAccountUsd,
     VaultUsd,
@@ -65,8 +66,20 @@ def test_usd_goes_to_spot_and_back(venue: SimulatedVenue, alice: Account) -> Non
     assert refusal(venue, alice, MoveUsd(Decimal(300), True, None)) is None
     assert (alice.cross_raw[0], alice.spot) == (1_000 * MICRO_USD, {"USDC": 0})
     assert [entry.delta["type"] for entry in alice.ledger] == ["deposit", *["accountClassTransfer"] * 2]
-    alice.is_unified = True
+    alice.unify()
     assert refusal(venue, alice, MoveUsd(Decimal(1), False, None)) == "Action disabled when unified account is active"
+
+
+def test_usdc_of_a_unified_account_lies_in_one_place(venue: SimulatedVenue, alice: Account) -> None:
+    assert refusal(venue, alice, MoveUsd(Decimal(300), False, None)) is None
+    assert refusal(venue, alice, SetAbstraction(alice.address, "unifiedAccount")) is None
+    assert (alice.cross_raw[0], alice.spot) == (1_000 * MICRO_USD, {})
+    quotes(venue, ETH, 1999, 2000)
+    place(venue, alice, order(ETH, "buy", "0.5", 2000, "Ioc"))
+    free = 1_000 * MICRO_USD - 450_000 - 100 * MICRO_USD
+    assert refusal(venue, alice, SendSpot(BOB, "USDC", Decimal(free + 1).scaleb(-6), 1)) == TOO_LITTLE
+    assert refusal(venue, alice, SendSpot(BOB, "USDC", Decimal(free).scaleb(-6), 1)) is None
+    assert venue.state.accounts[BOB].spot == {"USDC": free}
 
 
 def test_margin_in_use_is_not_sent(venue: SimulatedVenue, alice: Account) -> None:

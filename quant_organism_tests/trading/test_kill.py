@@ -29,9 +29,7 @@ def end(server: LoopbackVenue, folder: Path, *, patience: float = 60.0) -> Kille
     """Kill from beside whoever holds the wallet of this folder."""
 
     def opened() -> HyperliquidVenue:
-        found = connect(spec(server.url), wallet_of(KEY), folder / "signers", beside_others=True, sleep=no_wait)
-        found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
-        return found
+        return connect(spec(server.url), wallet_of(KEY), folder / "signers", beside_others=True, sleep=no_wait)
 
     return kill(opened, FLAG, kill_file(folder), patience_seconds=patience, sleep=no_wait)
 

@@ -37,7 +37,7 @@ from quant_organism.venue.protocol import wire
 from quant_organism.venue.protocol.decimals import MICRO_USD
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.conftest import make_server, small_tape
-from quant_organism_tests.trading.trader import ADDRESS, D, close, new_order, open_manager
+from quant_organism_tests.trading.trader import ADDRESS, KEY, D, close, new_order, open_manager
 
 __all__ = ["small_tape"]
 
@@ -72,6 +72,8 @@ class Desk:
     made: Plan | None = None
     entries: dict[LegKey, float] = field(default_factory=dict)
     far: float = 0.05
+    key: str = KEY
+    address: str = ADDRESS
 
     @property
     def engine(self) -> Any:
@@ -81,11 +83,11 @@ class Desk:
     @property
     def there(self) -> Any:
         """The account at the venue."""
-        return self.engine.venue.state.accounts[ADDRESS]
+        return self.engine.venue.state.accounts[self.address]
 
     def connect(self) -> None:
         """Begin as a process does: compare, then take up what was saved, or open anew."""
-        self.manager = open_manager(self.running.url, self.folder)
+        self.manager = open_manager(self.running.url, self.folder, key=self.key, address=self.address)
         reconcile(self.manager)
         self.live = LiveExecution(self.manager, now_ms=lambda: self.engine.now_ms, sleep=lambda seconds: None)
         if self.saved.account:

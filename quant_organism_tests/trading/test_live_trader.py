@@ -90,8 +90,6 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path, monkeypatch: p
     limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
     with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 0.0, time.monotonic), limits)) as running:
         venue = connect(spec(running.url), wallet_of(KEY), tmp_path / "signers")
-        # this machine's requests are not what is tested here
-        venue.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
         policies = FilePolicyStore(policy_folder(tmp_path / "data"))
         policies.put(Policy(allowed_venues=("testnet",)), author="test", reason="to send", at_ms=0)
         check_policy(policies.current(), "testnet", engine.now_ms)

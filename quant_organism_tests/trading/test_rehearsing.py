@@ -73,8 +73,6 @@ def desk(small_tape: Tape, tmp_path: Path) -> Iterator[Rehearsing]:
     server.engine.deposit(ADDRESS, 10_000 * MICRO_USD)
     with RunningVenue(server) as running:
         client = connect(spec(running.url), wallet_of(KEY), tmp_path / "signers")
-        # this machine's requests are not what is tested here
-        client.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
         yield Rehearsing(running, client, tmp_path)
         client.close()
 

@@ -35,9 +35,9 @@ def bracket(decision: str, mid: int = 2000) -> list[NewOrder]:
     ]
 
 
-def spec(url: str) -> VenueSpec:
-    """Return the loopback venue, asked often and with little patience."""
-    return VenueSpec("simulator", ADDRESS, url, read_seconds=0.5, limits=Limits(breaker_failures=50))
+def spec(url: str, address: str = ADDRESS) -> VenueSpec:
+    """Return the loopback venue, asked often and with little patience; its weight is not what is tested here."""
+    return VenueSpec("simulator", address, url, read_seconds=0.5, limits=Limits(10**6, 10**5, breaker_failures=50))
 
 
 def open_manager(
@@ -47,13 +47,13 @@ def open_manager(
     visibility_seconds: float = 0.5,
     sleep: Callable[[float], None] = time.sleep,
     key: str = KEY,
+    address: str = ADDRESS,
     action_seconds: float = 30.0,
 ) -> OrderManager:
     """Return a manager over the journal of a folder."""
-    found = connect(replace(spec(url), action_seconds=action_seconds), wallet_of(key), folder / "signers", sleep=sleep)
-    # this machine's requests are not what is tested here
-    found.transport.weight.spend = lambda weight, is_action=False: None  # type: ignore[method-assign]
-    journal = Journal(folder / "ledger.sqlite", f"simulator {ADDRESS}")
+    venue = replace(spec(url, address), action_seconds=action_seconds)
+    found = connect(venue, wallet_of(key), folder / "signers", sleep=sleep)
+    journal = Journal(folder / "ledger.sqlite", f"simulator {address}")
     return OrderManager(found, journal, visibility_seconds=visibility_seconds, sleep=sleep)
 
 

@@ -1,7 +1,8 @@
 """Accounts that are traded for by another's wallet: sub-accounts and vaults; and unified ones, whose money is spot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,11 +77,35 @@ def test_nobody_else_trades_for_a_sub_account(
 
 
 def test_the_money_of_a_unified_account_is_read_where_it_lies(served: RunningVenue, tmp_path: Path) -> None:
-    account_of(served, SUB).is_unified = True
+    account_of(served, SUB).unify()
     venue = connected(served, tmp_path, SUB, AGENT)
     state = venue.account()
     assert (state.account_value_usd, state.withdrawable_usd) == (10_000, 10_000)
     account_of(served, SUB).is_unified = False
     venue.find_dexs()
     assert venue.account().account_value_usd == 10_000
+    venue.close()
+
+
+def test_money_and_positions_of_a_unified_account_are_of_one_moment(
+    served: RunningVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, core = account_of(served, SUB), served.server.engine.venue
+    account.unify()
+    venue = connected(served, tmp_path, SUB, AGENT)
+    mid, listed = venue.mids()["BTC"], venue.listed("BTC")
+    px = quantised_price(mid * D("1.02"), listed, up=False)
+    venue.place([new_order("d", coin="BTC", px=str(px), sz="0.01", tif="Ioc")], venue.draw_nonce())
+    cash, info, moves = venue.account().cash_usd, venue.transport.info, [2]
+
+    def moving(body: Mapping[str, Any]) -> Any:
+        if body["type"] == "spotClearinghouseState" and moves[0]:
+            moves[0] -= 1
+            listing = core.state.listings[listed.asset]
+            core.set_prices({listed.asset: (int(listing.mark * 0.99), listing.oracle)})
+        return info(body)
+
+    monkeypatch.setattr(venue.transport, "info", moving)
+    assert venue.account().cash_usd == cash
+    assert moves == [0]
     venue.close()

@@ -66,6 +66,30 @@ def test_an_entry_brings_or_costs_what_it_says(row: dict[str, Any], usd: str) ->
     assert (flow.usd, flow.kind) == (D(usd), row["delta"]["type"])
 
 
+def sent(user: str, source: str, destination: str, target: str, token: str = "USDC") -> dict[str, Any]:
+    """Return the entry of 5 of a token sent from a place of an account to one of another's, for a fee of one."""
+    places = {"sourceDex": source, "destinationDex": target}
+    return entry("send", user=user, destination=destination, token=token, amount="5.0", fee="1.0", **places)
+
+
+@pytest.mark.parametrize(
+    ("row", "plain", "unified"),
+    [
+        (sent(US, "spot", US, ""), "5", "-1"),
+        (sent(US, "spot", OTHER, "spot"), "0", "-6"),
+        (sent(OTHER, "", US, "spot"), "0", "5"),
+        (sent(OTHER, "", US, "spot", "HYPE"), "0", "0"),
+        (entry("spotTransfer", user=OTHER, destination=US, token="USDC", amount="5.0", fee="0.0"), "0", "5"),
+        (entry("spotTransfer", user=US, destination=OTHER, token="PURR", amount="5.0", fee="0.0"), "0", "0"),
+        (entry("accountClassTransfer", usdc="5.0", toPerp=True), "5", "0"),
+        (entry("deposit", usdc="5.0"), "5", "5"),
+    ],
+)
+def test_usdc_of_a_unified_account_is_its_money_wherever_it_lies(row: dict[str, Any], plain: str, unified: str) -> None:
+    assert [flow.usd for flow in read_ledger([row], US)] == [D(plain)]
+    assert [flow.usd for flow in read_ledger([row], US, is_unified=True)] == [D(unified)]
+
+
 def test_two_entries_of_one_moment_are_two() -> None:
     rows = [entry("deposit", usdc="5.0"), entry("deposit", usdc="6.0"), entry("deposit", usdc="5.0")]
     assert [flow.usd for flow in flows_in_order(read_ledger(rows, US))] == [5, 6]

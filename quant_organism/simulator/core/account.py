@@ -1,9 +1,11 @@
 """What the venue knows of one address, and what happened, for whoever publishes it; each event names its account."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from quant_organism.venue.protocol import OWN_DEX
+
+USDC: Final = "USDC"
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class SimulatedFill:
     cloid: str | None = None
     twap: int | None = None
     liquidation: dict[str, str] | None = None
-    fee_token: str = "USDC"
+    fee_token: str = USDC
 
 
 @dataclass(slots=True)
@@ -164,6 +166,11 @@ class Account:
     def add_spot(self, token: str, amount: int) -> None:
         """Add millionths of a token to the spot balances."""
         self.spot[token] = self.spot.get(token, 0) + amount
+
+    def unify(self) -> None:
+        """Have its USDC in spot serve perpetuals: from now on it is kept outside isolated positions."""
+        self.add_raw(OWN_DEX, self.spot.pop(USDC, 0))
+        self.is_unified = True
 
     def dexs(self) -> list[int]:
         """Return the dexs on which it has, or had, money."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from quant_organism.market import MS_PER_DAY
 from quant_organism.simulator.core.account import (
+    USDC,
     Account,
     FundingPaid,
     FundingPayment,
@@ -13,7 +14,7 @@ from quant_organism.simulator.core.account import (
     SimulatedFill,
     SimulatedPosition,
 )
-from quant_organism.simulator.core.state import USDC, VenueCore
+from quant_organism.simulator.core.state import VenueCore
 from quant_organism.venue.protocol import MICRO_USD, OWN_DEX, dex_of, truncated, usd
 
 VOLUME_DAYS: Final = 14

@@ -71,6 +71,8 @@ def change(
         case SetAbstraction(_, mode):
             if mode == "portfolioMargin":
                 return texts.NO_PORTFOLIO_MARGIN
-            account.is_unified = mode == "unifiedAccount"
+            account.is_unified = False
+            if mode == "unifiedAccount":
+                account.unify()
             account.uses_dex_abstraction = mode == "dexAbstraction"
     return None

@@ -5,15 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from quant_organism.simulator.core.account import Account, Event, SimulatedPosition
+from quant_organism.simulator.core.account import USDC, Account, Event, SimulatedPosition
 from quant_organism.simulator.core.book import OrderBook, SimulatedOrder
 from quant_organism.simulator.core.margin import MarginView
 from quant_organism.venue.protocol import Instrument, MarginTier, NonceWindow, answer_number, dex_of
 
 MARKET: Final = "0x0000000000000000000000000000000000000a11"
 """Address under which the market's own quotes and trades go; it has no margin and no fees."""
-
-USDC: Final = "USDC"
 
 LIQUIDATOR: Final = "0x0000000000000000000000000000000000000b11"
 """Address of the liquidator vault, which takes over what cannot be closed and covers what is lost."""

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from quant_organism.market import MS_PER_DAY
-from quant_organism.simulator.core.account import Account, LedgerEntry, MoneyMoved
+from quant_organism.simulator.core.account import USDC, Account, LedgerEntry, MoneyMoved
 from quant_organism.simulator.core.settlement import traded_text
-from quant_organism.simulator.core.state import USDC, VenueCore
+from quant_organism.simulator.core.state import VenueCore
 from quant_organism.venue.protocol import (
     MICRO_USD,
     OWN_DEX,
@@ -141,7 +141,7 @@ def _move(
     for _, place in (source, target):
         if place != SPOT and state.dexs[by_name[place]].collateral != token:
             return texts.WRONG_TOKEN
-    (giver, giving), (receiver, taking) = source, target
+    (giver, giving), (receiver, taking) = (_pot(*place, token) for place in (source, target))
     free = giver.spot.get(token, 0) if giving == SPOT else core.margin(giver, by_name[giving]).withdrawable()
     if amount is None or amount <= 0 or amount > free:
         return texts.INSUFFICIENT
@@ -153,6 +153,11 @@ def _move(
     state.accounts.setdefault(receiver.address, receiver)
     _enter(core, delta, giver, receiver)
     return None
+
+
+def _pot(account: Account, place: str, token: str) -> tuple[Account, str]:
+    """Return an account and where it keeps a token of a place: USDC of a unified one is in one."""
+    return account, "" if place == SPOT and token == USDC and account.is_unified else place
 
 
 def _move_class(core: VenueCore, account: Account, action: MoveUsd) -> str | None:

@@ -41,7 +41,7 @@ def begin(engine: Engine, fault: Fault) -> None:
         case "revoke_agents":
             _account(engine, fault).agents.clear()
         case "unify_account":
-            _account(engine, fault).is_unified = True
+            _account(engine, fault).unify()
         case "exhaust_address":
             account = _account(engine, fault)
             account.requests_used = request_cap(account.volume // 10**6) + EXTRA_CANCELS

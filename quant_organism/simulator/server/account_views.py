@@ -5,12 +5,11 @@ from typing import Any, Final
 
 from quant_organism.market import MS_PER_DAY, day_of
 from quant_organism.simulator.core import lifecycle, settlement, twap
-from quant_organism.simulator.core.account import Account, FundingPayment
+from quant_organism.simulator.core.account import USDC, Account, FundingPayment
 from quant_organism.simulator.core.book import SimulatedOrder
 from quant_organism.simulator.core.margin import MarginView, return_on_equity
-from quant_organism.simulator.core.state import USDC
 from quant_organism.simulator.engine import Engine
-from quant_organism.venue.protocol import MICRO_USD, OWN_DEX, admission, answer_number, dex_of, usd
+from quant_organism.venue.protocol import MICRO_USD, admission, answer_number, dex_of, usd
 
 MAX_FILLS: Final = 2_000
 MAX_ROWS: Final = 500
@@ -69,8 +68,12 @@ class AccountView:
         """Return `spotClearinghouseState`; a unified account has the money of its perpetuals there too."""
         totals, held = dict(self.account.spot), 0
         if self.account.is_unified:
-            margin = self.margin(OWN_DEX)
-            totals[USDC], held = totals.get(USDC, 0) + margin.cross_equity(), margin.cross_initial()
+            for number, dex in enumerate(self.engine.venue.state.dexs):
+                if dex.collateral == USDC:
+                    margin = self.margin(number)
+                    apart = sum(margin.isolated_equity(asset) for asset in margin.isolated_assets())
+                    totals[USDC] = totals.get(USDC, 0) + margin.cross_equity() + apart
+                    held += margin.cross_initial() + apart + margin.resting_margin()
         return {
             "balances": [
                 {

@@ -5,9 +5,9 @@ from typing import Any
 
 from quant_organism.market import MS_PER_DAY, MS_PER_HOUR
 from quant_organism.simulator.core import settlement
-from quant_organism.simulator.core.account import Traded
+from quant_organism.simulator.core.account import USDC, Traded
 from quant_organism.simulator.core.book import BookSide
-from quant_organism.simulator.core.state import USDC, Listing
+from quant_organism.simulator.core.state import Listing
 from quant_organism.simulator.engine import Engine
 from quant_organism.simulator.market import candles
 from quant_organism.venue.protocol import OWN_DEX, answer_number, meta_form, usd

@@ -147,8 +147,7 @@ class Reconciliation:
     storage_failure
         Why what is known is in memory only; None: it is on disk.
     balance
-        Equity of the venue against that of the books; None where the venue does not show what it takes: a unified
-        account's money moves for other reasons too.
+        Equity of the venue against that of the books; None where the venue does not show what it takes.
     transfers
         Deposits, withdrawals and the like, each told once.
     """

@@ -135,8 +135,6 @@ class AccountState:
         Equity, what may be taken out, and what positions bind.
     time_ms
         Of the venue; 0 in answers that do not say it.
-    is_unified
-        The money is that of spot, which other things than perpetuals move too.
     """
 
     account_value_usd: Decimal
@@ -144,13 +142,12 @@ class AccountState:
     margin_used_usd: Decimal
     positions: tuple[Position, ...]
     time_ms: int
-    is_unified: bool = False
 
     @property
     def cash_usd(self) -> Decimal | None:
-        """Equity without the value of positions, which is signed; None: a position has no mark, or money is spot."""
+        """Equity without the value of positions, which is signed; None: a position has no mark."""
         values = [None if item.mark_px is None else item.szi * item.mark_px for item in self.positions if item.szi]
-        if self.is_unified or None in values:
+        if None in values:
             return None
         cash = self.account_value_usd - sum((value for value in values if value is not None), Decimal(0))
         return cash.quantize(_FINEST)  # a mark is a quotient here
@@ -179,7 +176,9 @@ def read_account(answer: Any) -> AccountState:
 
 
 def with_spot_money(state: AccountState, answer: Any) -> AccountState:
-    """Return a unified account's state with the money that `spotClearinghouseState` shows: in USDC, less what is held.
+    """Return a unified account's state with the money that `spotClearinghouseState` shows, in USDC.
+
+    Its total is equity, the profit of positions included; what is held is the margin of positions and orders.
 
     Raises
     ------
@@ -192,7 +191,7 @@ def with_spot_money(state: AccountState, answer: Any) -> AccountState:
         total = sum((amount(row["total"]) for row in usdc), Decimal(0))
         held = sum((amount(row["hold"]) for row in usdc), Decimal(0))
         free = max(total - held, Decimal(0))
-        return replace(state, account_value_usd=total, withdrawable_usd=free, margin_used_usd=held, is_unified=True)
+        return replace(state, account_value_usd=total, withdrawable_usd=free, margin_used_usd=held)
 
     return reading(read, answer, "spotClearinghouseState")
 

@@ -1,7 +1,8 @@
 """Money that comes and goes beside trades: funding, deposits, withdrawals, transfers, what a liquidation takes.
 
-What counts is what the margin accounts of perpetuals receive, or pay. An entry of a kind that is not known here moves
-nothing by our books, and is kept all the same: where it did move something, the comparison with the venue says so.
+What counts is what the margin accounts of perpetuals receive, or pay; of a unified account, all its USDC. An entry of a
+kind that is not known here moves nothing by our books, and is kept all the same: where it did move something, the
+comparison with the venue says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,7 @@ from quant_organism.venue.client.account import number, reading
 FUNDING: Final = "funding"
 LIQUIDATION: Final = "liquidation"
 _SPOT: Final = "spot"
+_USDC: Final = "USDC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,28 @@ def read_fundings(answer: Any) -> list[CashFlow]:
     return reading(lambda rows: [funding_of(row["time"], row["delta"]) for row in rows], answer, "userFunding")
 
 
-def read_ledger(answer: Any, user: str) -> list[CashFlow]:
-    """Return the entries of `userNonFundingLedgerUpdates`, as they move the margin accounts of `user`.
+def read_ledger(answer: Any, user: str, *, is_unified: bool = False) -> list[CashFlow]:
+    """Return the entries of `userNonFundingLedgerUpdates`, as they move the money of `user`.
+
+    Parameters
+    ----------
+    answer
+        Of the venue.
+    user
+        Whose it is.
+    is_unified
+        Its USDC in spot serves perpetuals too.
 
     Raises
     ------
     VenueUnreadable
         It is none.
     """
-    return reading(lambda rows: [ledger_entry_of(row, user) for row in rows], answer, "userNonFundingLedgerUpdates")
+    return reading(
+        lambda rows: [ledger_entry_of(row, user, is_unified=is_unified) for row in rows],
+        answer,
+        "userNonFundingLedgerUpdates",
+    )
 
 
 def funding_of(time_ms: int, body: Mapping[str, Any]) -> CashFlow:
@@ -76,7 +91,7 @@ def funding_of(time_ms: int, body: Mapping[str, Any]) -> CashFlow:
     return CashFlow(int(time_ms), FUNDING, str(body["coin"]), "", number(body["usdc"]))
 
 
-def ledger_entry_of(row: Mapping[str, Any], user: str) -> CashFlow:
+def ledger_entry_of(row: Mapping[str, Any], user: str, *, is_unified: bool = False) -> CashFlow:
     """Return an entry of an account's ledger.
 
     Raises
@@ -86,7 +101,8 @@ def ledger_entry_of(row: Mapping[str, Any], user: str) -> CashFlow:
     """
     delta = row["delta"]
     kind, said = str(delta["type"]), orjson.dumps(delta, option=orjson.OPT_SORT_KEYS).decode()
-    usd = _AMOUNTS.get(kind, _nothing)(delta, user.lower())
+    amounts = _AMOUNTS_OF_UNIFIED if is_unified else _AMOUNTS
+    usd = amounts.get(kind, _nothing)(delta, user.lower())
     return CashFlow(int(row["time"]), kind, "", f"{row['hash']} {said}", usd)
 
 
@@ -118,6 +134,14 @@ def _sent(delta: Mapping[str, Any], user: str) -> Decimal:
     return number(delta["amount"]) * (int(came) - int(went)) - (number(delta.get("fee") or 0) if went else 0)
 
 
+def _sent_in_usdc(delta: Mapping[str, Any], user: str) -> Decimal:
+    """Return what was sent from account to account brought, wherever it lay."""
+    if delta["token"] != _USDC:
+        return Decimal(0)
+    came, went = (str(delta[key]).lower() == user for key in ("destination", "user"))
+    return number(delta["amount"]) * (int(came) - int(went)) - (number(delta.get("fee") or 0) if went else 0)
+
+
 def _to_vault(delta: Mapping[str, Any], user: str) -> Decimal:
     return number(delta["usdc"]) * (1 if str(delta["vault"]).lower() == user else -1)
 
@@ -141,3 +165,10 @@ _AMOUNTS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Decimal]]] = {
     LIQUIDATION: lambda delta, user: -number(delta["accountValue"]),
 }
 """What an entry of the ledger brings; of other kinds nothing is known, or they move spot only."""
+_AMOUNTS_OF_UNIFIED: Final[Mapping[str, Callable[[Mapping[str, Any], str], Decimal]]] = {
+    **_AMOUNTS,
+    "accountClassTransfer": _nothing,
+    "send": _sent_in_usdc,
+    "spotTransfer": _sent_in_usdc,
+}
+"""Where spot is no other place."""

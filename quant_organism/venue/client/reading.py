@@ -39,6 +39,7 @@ from quant_organism.venue.protocol.instruments import dex_name
 
 FILLS_PER_ANSWER: Final = 2_000
 FLOWS_PER_ANSWER: Final = 500
+_LOOKS_AT_SPOT: Final = 4
 V = TypeVar("V", Resting, Holdings)
 
 
@@ -122,10 +123,16 @@ class AccountReader:
         dex
             Name of one, whose money alone can be used on it; none: all together, a token of collateral for a dollar.
         """
-        state = together([self._account(each) for each in (self._dexs if dex is None else [dex])])
+        dexs = self._dexs if dex is None else [dex]
+        state = together([self._account(each) for each in dexs])
         if not self._standing.is_unified:
             return state
-        return with_spot_money(state, self.transport.info({"type": "spotClearinghouseState", "user": self._user}))
+        for _ in range(_LOOKS_AT_SPOT):  # money and positions of one moment: marks move between two answers
+            spot = self.transport.info({"type": "spotClearinghouseState", "user": self._user})
+            before, state = state, together([self._account(each) for each in dexs])
+            if state.positions == before.positions:
+                break
+        return with_spot_money(state, spot)
 
     def open_orders(self) -> list[VenueOrder]:
         """Return all open orders, children that wait included."""
@@ -164,7 +171,7 @@ class AccountReader:
 
     def transfers(self, since_ms: int) -> list[CashFlow]:
         """Return all other money that came or went without a trade from a time on, by time, each once."""
-        return self._flows("userNonFundingLedgerUpdates", since_ms, lambda answer: read_ledger(answer, self._user))
+        return self._flows("userNonFundingLedgerUpdates", since_ms, self._read_ledger)
 
     def mids(self) -> dict[str, Decimal]:
         """Return the mid price of every coin that has one."""
@@ -236,6 +243,9 @@ class AccountReader:
                 return flows_in_order(found)
             newest = max(flow.time_ms for flow in page)
             start = newest if newest > start else start + 1
+
+    def _read_ledger(self, answer: Any) -> list[CashFlow]:
+        return read_ledger(answer, self._user, is_unified=self._standing.is_unified)
 
     def _see(self, what: str, body: dict[str, str], see: Callable[[Any], V], empty: V) -> V:
         """Return what an answer shows; where there is none, nothing and a doubt."""
