@@ -34,8 +34,9 @@ test: setup  ## all tests
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
 
-laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans; 20 kills
+laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans; 10 months of money; 20 kills
 	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile fresh quant_organism_tests
+	@EQUITY_MONTHS=10 $(BIN)/python -m pytest -q -n 2 quant_organism_tests/trading/test_money.py -k thirty
 	@KILLS=20 AUDIT_WORLDS=6 $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 1800 quant_organism_tests/evolution/test_kill_and_resume.py quant_organism_tests/audit/test_small_audit.py
 
 mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
@@ -46,8 +47,8 @@ check: setup  ## ruff, mypy, import walls
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup  ## one benchmark: make bench NAME=configs
-	@$(BIN)/python -m benchmarks $(NAME)
+bench: setup  ## one benchmark: make bench NAME=configs; AGAINST=FOLDER in turn with another checkout's
+	@$(BIN)/python -m benchmarks $(NAME) $(if $(AGAINST),--against $(AGAINST))
 
 audit: setup  ## the whole organism on 260 fresh worlds: false discoveries and power; may be interrupted
 	@$(BIN)/quant-organism audit --nulls 200 --planted 60 --seed-range confirmation

@@ -1,5 +1,6 @@
 """Equity is explained to the cent: by what there was, by trades, fees and funding, by what came and went."""
 
+import os
 import sqlite3
 from collections import Counter
 from datetime import date
@@ -21,6 +22,7 @@ from quant_organism_tests.trading.trader import ADDRESS, D, close, new_order, op
 
 ACCOUNT = f"simulator {ADDRESS}"
 DAYS = 30
+MONTHS = int(os.environ.get("EQUITY_MONTHS", "1"))
 
 
 def fund(server: LoopbackVenue, rate_e10: int) -> None:
@@ -199,8 +201,12 @@ def trade(manager: OrderManager, rng: np.random.Generator, number: int, usd: int
     manager.place(f"d{number}", [order])
 
 
-def test_thirty_days_are_explained_to_the_cent(tmp_path: Path) -> None:
-    """With funding every hour, deposits and withdrawals, and liquidations at market and by the vault."""
+@pytest.mark.parametrize("month", range(MONTHS))
+def test_thirty_days_are_explained_to_the_cent(tmp_path: Path, month: int) -> None:
+    """With funding every hour, deposits and withdrawals, and liquidations at market and by the vault.
+
+    Every other month the account is unified.
+    """
     world = WorldSpec(
         name="month",
         start=date(2026, 1, 1),
@@ -210,13 +216,15 @@ def test_thirty_days_are_explained_to_the_cent(tmp_path: Path) -> None:
             Asset(symbol="ETH", price=2_000.0),
             Asset(symbol="DOGE", price=0.2),
         ),
-        seed=5,
+        seed=5 + month,
     )
     engine = open_engine(
-        WorldSource(world), Interval.parse("1h"), future_days=DAYS + 1, spec=MarketSpec(ticks_per_bar=4), seed=4
+        WorldSource(world), Interval.parse("1h"), future_days=DAYS + 1, spec=MarketSpec(ticks_per_bar=4), seed=4 + month
     )
     engine.deposit(ADDRESS, 20_000_000_000)
-    account, rng = engine.venue.state.accounts[ADDRESS], np.random.default_rng(7)
+    account, rng = engine.venue.state.accounts[ADDRESS], np.random.default_rng(7 + month)
+    if month % 2 == 1:
+        account.unify()
     server = VenueServer(engine, VenueClock(engine.now_ms, 0, lambda: 0.0), ServerSpec(ip_weight_per_minute=None))
     with RunningVenue(server) as running:
         manager = open_manager(running.url, tmp_path)
