@@ -172,7 +172,9 @@ def _heard(
         else:
             assert isinstance(spec, ProposalsSpec)
             assert proposer is not None
-            proposed, refused = court.listen(lambda: proposer, spec.budget, name=spec.name or Path(spec.file).stem)
+            proposed, refused = court.listen(
+                lambda panel: proposer, spec.budget, name=spec.name or Path(spec.file).stem
+            )
             page = judge_strategy(court, proposed, tried=spec.tried)
             page = replace(page, facts={**page.facts, "refused": refused})
         if own is not None:

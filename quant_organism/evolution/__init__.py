@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quant_organism.evolution.comparison import ENGINE, Contender, Unseen, standings
     from quant_organism.evolution.cycle import EvolutionResult, evolve, without_search
     from quant_organism.evolution.executors import open_executor
+    from quant_organism.evolution.genetic import GeneticSearch
     from quant_organism.evolution.ledger import TrialLedger
     from quant_organism.evolution.ledger_rows import LedgerIdentity
     from quant_organism.evolution.measuring import Executor
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from quant_organism.evolution.proposals import (
         FileProposals,
         MeasuredGenomes,
-        OutsideProposer,
         ProposalResult,
+        Proposer,
         listen,
     )
     from quant_organism.evolution.proposers import takes_part_in_cma_es
@@ -67,15 +68,16 @@ __all__ = [
     "Executor",
     "FamilyProgressTable",
     "FileProposals",
+    "GeneticSearch",
     "GenomeSource",
     "LedgerIdentity",
     "LostBatchTable",
     "MeasuredGenomes",
-    "OutsideProposer",
     "PopulationTable",
     "Profile",
     "ProgressTable",
     "ProposalResult",
+    "Proposer",
     "RejectedTable",
     "Standing",
     "TrialLedger",
@@ -126,15 +128,16 @@ _HOMES = {
     "Executor": "measuring",
     "FamilyProgressTable": "tables",
     "FileProposals": "proposals",
+    "GeneticSearch": "genetic",
     "GenomeSource": "source",
     "LedgerIdentity": "ledger_rows",
     "LostBatchTable": "tables",
     "MeasuredGenomes": "proposals",
-    "OutsideProposer": "proposals",
     "PopulationTable": "tables",
     "Profile": "spec",
     "ProgressTable": "tables",
     "ProposalResult": "proposals",
+    "Proposer": "proposals",
     "RejectedTable": "tables",
     "Standing": "progress",
     "TrialLedger": "ledger",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Final, Literal, get_args
 
 import numpy as np
 
 from quant_organism.errors import InputError
+from quant_organism.evolution.genetic import judged
 from quant_organism.evolution.measuring import BatchFailure, Executor
-from quant_organism.evolution.objectives import INFEASIBLE, is_on_front, objectives_named
+from quant_organism.evolution.objectives import is_on_front, objectives_named
 from quant_organism.evolution.progress import LostBatch, RejectedGenome, Spent
-from quant_organism.evolution.proposers import CmaEs, Proposer, RandomSearch, Tpe, takes_part_in_cma_es
-from quant_organism.evolution.search import OnMeasured, SearchResult, judged
+from quant_organism.evolution.proposals import Proposal, ProposalResult, ask_and_tell, refused, results_of
+from quant_organism.evolution.proposers import CmaEs, RandomSearch, RoundProposer, Tpe, takes_part_in_cma_es
+from quant_organism.evolution.search import OnMeasured, SearchResult
 from quant_organism.evolution.source import GenomeSource, Screened
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.trials import TrialBook, Trials
@@ -94,26 +99,29 @@ def baseline_search(
         Without progress by generation or family, which are a matter of islands. A trial's generation is the round in
         which it was proposed. `stopped_by` says so when nothing new could be measured any more.
     """
-    run = _Run(spec, executor, source, evaluations, on_measured)
     for_menu = seed.spawn(1)[0]
     rng = np.random.default_rng(for_menu.spawn(len(BASELINES))[BASELINES.index(name)])
     menu = ModelMenu(families, spec.models_per_family, np.random.default_rng(for_menu))
     proposer = _proposer(name, spec, families, source, rng)
+
+    def settled(genome: Genome) -> Genome:
+        return menu.settled(genome, rng)
+
+    run = _Run(spec, executor, source, evaluations, on_measured, proposer, settled, name)
     without_news = 0
-    while run.missing and without_news < _ROUNDS_WITHOUT_NEWS:
+    for number in count(1):
+        if not run.missing or without_news == _ROUNDS_WITHOUT_NEWS:
+            break
         before = run.missing
-        asked = [menu.settled(genome, rng) for genome in proposer.ask()]
-        run.measure(asked, name, proposer.screened)
-        proposer.screened = Screened()
-        if run.missing:
-            proposer.tell([run.worth.get(genome.hash, INFEASIBLE) for genome in asked])
+        ask_and_tell(proposer, run.measure, sys.maxsize, number)
+        run.note_screened(number)
         without_news = without_news + 1 if run.missing == before else 0
     return run.result("nothing new could be measured" if run.missing else None)
 
 
 def _proposer(
     name: Baseline, spec: EvolutionSpec, families: Sequence[str], source: GenomeSource, rng: np.random.Generator
-) -> Proposer:
+) -> RoundProposer:
     if name == "random":
         return RandomSearch(families, source, rng)
     return Tpe(families, rng, spec.strategies) if name == "tpe" else CmaEs(families, rng)
@@ -129,53 +137,65 @@ class _Run:
         source: GenomeSource,
         evaluations: int,
         on_measured: OnMeasured | None,
+        proposer: RoundProposer,
+        settled: Callable[[Genome], Genome],
+        operator: str,
     ) -> None:
         self._spec, self._executor, self._source, self._on_measured = spec, executor, source, on_measured
+        self._proposer, self._settled, self._operator = proposer, settled, operator
         self._objectives = objectives_named(spec.objectives)
         self._book = TrialBook(len(self._objectives))
         self._rejected: list[RejectedGenome] = []
         self._lost: list[LostBatch] = []
         self._began, self._busy_seconds = time.monotonic(), 0.0
-        self._evaluations, self._round = evaluations, 0
-        self.worth: dict[str, float] = {}
+        self._evaluations = evaluations
+        self._results: dict[str, ProposalResult] = {}
 
     @property
     def missing(self) -> int:
         """Evaluations that are left."""
-        return self._evaluations - len(self.worth)
+        return self._evaluations - len(self._results)
 
-    def measure(self, asked: Sequence[Genome], operator: str, screened: Screened) -> None:
-        """Measure those that were not measured before, as far as the evaluations reach; note what was turned away."""
-        new = {genome.hash: genome for genome in asked if genome.hash not in self.worth}
-        brood = [Offspring(genome, (), operator) for genome in list(new.values())[: self.missing]]
-        self._round += 1
-        self._reject(screened.rejected)
+    def measure(self, proposals: Sequence[Proposal], number: int) -> list[ProposalResult]:
+        """Measure those that were not measured before, as far as the evaluations reach."""
+        asked = [self._settled(genome) for genome in proposals if isinstance(genome, Genome)]
+        new = {genome.hash: genome for genome in asked if genome.hash not in self._results}
+        self.note_screened(number)
+        self._measure(list(new.values())[: self.missing], number)
+        return [self._results.get(genome.hash) or refused(genome, "was not measured", genome) for genome in asked]
+
+    def note_screened(self, number: int) -> None:
+        """Note what was turned away on the short sample."""
+        screened, self._proposer.screened = self._proposer.screened, Screened()
+        self._reject(screened.rejected, number)
         if screened.evaluations and self._source.sample is not None and self._on_measured is not None:
-            self._on_measured(self._round, screened.evaluations, self._source.sample)
-        if not brood:
+            self._on_measured(number, screened.evaluations, self._source.sample)
+
+    def _measure(self, genomes: Sequence[Genome], number: int) -> None:
+        if not genomes:
             return
-        genomes = [offspring.genome for offspring in brood]
+        brood = [Offspring(genome, (), self._operator) for genome in genomes]
         ((_, outcome),) = self._executor.measure([genomes])
         if isinstance(outcome, BatchFailure):
-            self._lost.append(LostBatch(self._round, 0, len(brood), outcome.reason))
+            self._lost.append(LostBatch(number, 0, len(brood), outcome.reason))
             return
         self._busy_seconds += outcome.seconds
-        self.worth.update(dict.fromkeys((genome.hash for genome in genomes), INFEASIBLE))
-        sound = {genome.hash for genome in outcome.sound}
-        others = [genome for genome in genomes if genome.hash not in sound]
-        self._reject(list(zip(others, outcome.flaws, strict=True)))
+        results = results_of(genomes, outcome)
+        self._reject([(each.genome, each.flaw) for each in results if each.genome and each.flaw], number)
+        fitness: dict[str, float] = {}
         if outcome.evaluation is not None:
             objectives, feasible = judged(outcome.evaluation, self._book, self._spec, self._objectives)
-            part = Trials.of(brood, outcome.evaluation, objectives, feasible, generation=self._round, island=0)
+            part = Trials.of(brood, outcome.evaluation, objectives, feasible, generation=number, island=0)
             self._book.add(part)
             if self._on_measured is not None:
-                self._on_measured(self._round, [outcome.evaluation], self._source.panel)
-            worth = objectives[:, 0].tolist()
-            self.worth.update(zip((genome.hash for genome in outcome.sound), worth, strict=True))
+                self._on_measured(number, [outcome.evaluation], self._source.panel)
+            fitness = dict(zip((genome.hash for genome in outcome.sound), (-objectives[:, 0]).tolist(), strict=True))
+        for genome, result in zip(genomes, results, strict=True):
+            self._results[genome.hash] = replace(result, fitness=fitness.get(genome.hash, float("nan")))
 
-    def _reject(self, flawed: Sequence[tuple[Genome, Flaw]]) -> None:
+    def _reject(self, flawed: Sequence[tuple[Genome, Flaw]], number: int) -> None:
         self._rejected += [
-            RejectedGenome(genome.id, genome.hash, self._round, 0, flaw.kind, flaw.detail) for genome, flaw in flawed
+            RejectedGenome(genome.id, genome.hash, number, 0, flaw.kind, flaw.detail) for genome, flaw in flawed
         ]
 
     def result(self, stopped_by: str | None) -> SearchResult:
@@ -190,6 +210,6 @@ class _Run:
             families=[],
             rejected=self._rejected,
             lost=self._lost,
-            spent=Spent(len(self.worth), seconds, self._busy_seconds, self._executor.workers, 0.0),
+            spent=Spent(len(self._results), seconds, self._busy_seconds, self._executor.workers, 0.0),
             stopped_by=stopped_by,
         )

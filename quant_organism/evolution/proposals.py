@@ -1,7 +1,7 @@
-"""Trials of proposers from outside: whoever proposes, every proposal is a trial in the ledger.
+"""Ask and tell: whoever proposes strategies, the engine or somebody from outside, is asked and told in the same way.
 
-A proposer is asked for descriptions and told what each was worth on the days that a search may see; nothing here ever
-holds another day.
+A proposer is told what each of its proposals was worth on the days that a search may see; nothing here ever holds
+another day.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,9 +21,10 @@ from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.errors import InputError
 from quant_organism.evolution.ledger import AppendResult, TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity, completed
+from quant_organism.evolution.measuring import BatchFailure, Measured
 from quant_organism.evolution.sketch import return_moments, sketch
 from quant_organism.market import Panel
-from quant_organism.strategies import Genome
+from quant_organism.strategies import Flaw, Genome
 from quant_organism.strategies.handwritten import load_conditions
 
 EXTERNAL: Final = "external"
@@ -35,6 +37,9 @@ Description = Mapping[str, Any]
 """A strategy in plain values: a genome (`family`, `genes`), a condition document (`entry`, `exit`, ...), or a point in
 the space of a callable (`parameters`)."""
 
+Proposal = Description | Genome
+"""What is proposed: a description, or a genome itself."""
+
 
 @dataclass(frozen=True)
 class ProposalResult:
@@ -42,28 +47,42 @@ class ProposalResult:
 
     Attributes
     ----------
-    description
+    proposal
         As it was proposed.
     genome
-        That it describes; None where it describes none, and of a callable.
+        That it means; None where it means none, and of a callable.
     sharpe, max_drawdown, trades
         Net and annual on the days that a search may see; nan and 0 where it was refused.
     refused
-        Why it describes no strategy; empty where it does.
+        Why it was not measured: it describes no strategy, failed its birth checks, or was lost; empty where it was.
+    fitness
+        What is to be made large: the Sharpe ratio, or what the spec of a search makes of it.
+    flaw
+        What the birth checks found, where they were made.
+    evaluation
+        All that was measured, of this genome and of others that were measured with it; None of a callable.
     """
 
-    description: Description
+    proposal: Proposal
     genome: Genome | None
     sharpe: float
     max_drawdown: float
     trades: int
     refused: str = ""
+    fitness: float = float("nan")
+    flaw: Flaw | None = None
+    evaluation: Evaluation | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it means a genome that could not be measured, so that nothing is known of it."""
+        return self.genome is not None and self.flaw is None and self.refused != ""
 
 
-class OutsideProposer(Protocol):
-    """Proposes strategies that it describes, and learns what they were worth."""
+class Proposer(Protocol):
+    """Proposes strategies, and learns what they were worth."""
 
-    def ask(self, n: int) -> Sequence[Description]:
+    def ask(self, n: int) -> Sequence[Proposal]:
         """Propose at most `n` strategies; none: there are no more."""
         ...
 
@@ -144,11 +163,47 @@ def genome_of(description: Description) -> Genome:
     return Genome(family, dict(default_genome(family).genes) | dict(genes))
 
 
-MeasureProposals = Callable[[Sequence[Description], int], list[ProposalResult]]
-"""Measures the proposals of a round, by its number, on the days that a search may see."""
+MeasureProposals = Callable[[Sequence[Proposal], int], list[ProposalResult]]
+"""Measures proposals, by the number of the time that was asked, on the days that a search may see."""
 
 
-def listen(proposer: OutsideProposer, measure: MeasureProposals, *, budget: int) -> list[ProposalResult]:
+def ask_and_tell(proposer: Proposer, measure: MeasureProposals, n: int, number: int) -> list[ProposalResult]:
+    """Ask a proposer once, measure and record what it proposes, and tell it: what every search is made of.
+
+    Parameters
+    ----------
+    proposer
+        Who is asked.
+    measure
+        Measures and records what was proposed.
+    n
+        Most proposals.
+    number
+        Of the round, for the record.
+
+    Returns
+    -------
+    list of ProposalResult
+        What it was told; none where it proposed nothing, and was told nothing.
+
+    Raises
+    ------
+    InputError
+        A proposer that hands in more than it was asked for.
+    """
+    proposals = list(proposer.ask(n))
+    if len(proposals) > n:
+        raise InputError(
+            f"{len(proposals)} proposals where {n} were asked for", where="ask", remedy="propose at most n"
+        )
+    if not proposals:
+        return []
+    results = measure(proposals, number)
+    proposer.tell(results)
+    return results
+
+
+def listen(proposer: Proposer, measure: MeasureProposals, *, budget: int) -> list[ProposalResult]:
     """Ask a proposer until it has no more to say or the budget is spent, and tell it what each proposal was worth.
 
     Parameters
@@ -166,21 +221,45 @@ def listen(proposer: OutsideProposer, measure: MeasureProposals, *, budget: int)
         A proposer that hands in more than it was asked for.
     """
     told: list[ProposalResult] = []
-    rounds = 0
-    while len(told) < budget:
-        wanted = min(_ROUND, budget - len(told))
-        proposals = list(proposer.ask(wanted))
-        if not proposals:
-            break
-        if len(proposals) > wanted:
-            raise InputError(
-                f"{len(proposals)} proposals where {wanted} were asked for", where="ask", remedy="propose at most n"
-            )
-        results = measure(proposals, rounds)
-        proposer.tell(results)
+    for number in count():
+        results = ask_and_tell(proposer, measure, min(_ROUND, budget - len(told)), number)
         told += results
-        rounds += 1
+        if not results:
+            break
     return told
+
+
+def results_of(genomes: Sequence[Genome], outcome: Measured | BatchFailure) -> list[ProposalResult]:
+    """Return what became of genomes that were measured as one batch, in their order; their fitness is the Sharpe ratio.
+
+    Parameters
+    ----------
+    genomes
+        Each once.
+    outcome
+        Of the batch.
+    """
+    if isinstance(outcome, BatchFailure):
+        return [refused(genome, outcome.reason, genome) for genome in genomes]
+    worth = _worth_of(outcome.evaluation)
+    flaws = iter(outcome.flaws)
+    results = []
+    for genome in genomes:
+        if genome.hash in worth:
+            results.append(measured(genome, genome, worth[genome.hash], outcome.evaluation))
+        else:
+            flaw = next(flaws)
+            results.append(refused(genome, f"{flaw.kind}: {flaw.detail}", genome, flaw))
+    return results
+
+
+def _worth_of(evaluation: Evaluation | None) -> dict[str, tuple[float, float, int]]:
+    # Sharpe ratio, maximum drawdown and trades, by the hash of the genome.
+    if evaluation is None:
+        return {}
+    columns = [evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades")]
+    rows = zip(evaluation.genomes, *columns, strict=True)
+    return {genome.hash: (sharpe, drawdown, int(trades)) for genome, sharpe, drawdown, trades in rows}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -202,33 +281,37 @@ class MeasuredGenomes:
     evaluator: Evaluator = field(default_factory=Evaluator)
     record: Callable[[Evaluation, int], None] | None = None
 
-    def __call__(self, proposals: Sequence[Description], number: int) -> list[ProposalResult]:
+    def __call__(self, proposals: Sequence[Proposal], number: int) -> list[ProposalResult]:
         """Return what each was worth, or why it describes no strategy."""
-        read = [_read(description) for description in proposals]
+        read = [_read(proposal) for proposal in proposals]
         genomes = list({genome.hash: genome for genome in read if isinstance(genome, Genome)}.values())
-        worth: dict[str, tuple[float, float, int]] = {}
-        if genomes:
-            evaluation = self.evaluator.evaluate(genomes, self.panel, self.costs)
-            if self.record is not None:
-                self.record(evaluation, number)
-            columns = (evaluation.metrics[name].tolist() for name in ("sharpe", "max_drawdown", "trades"))
-            worth = dict(zip((genome.hash for genome in genomes), zip(*columns, strict=True), strict=True))
+        evaluation = self.evaluator.evaluate(genomes, self.panel, self.costs) if genomes else None
+        if evaluation is not None and self.record is not None:
+            self.record(evaluation, number)
+        worth = _worth_of(evaluation)
         return [
-            refused(description, genome)
+            refused(proposal, genome)
             if isinstance(genome, str)
-            else ProposalResult(description, genome, *worth[genome.hash])
-            for description, genome in zip(proposals, read, strict=True)
+            else measured(proposal, genome, worth[genome.hash], evaluation)
+            for proposal, genome in zip(proposals, read, strict=True)
         ]
 
 
-def refused(description: Description, reason: str) -> ProposalResult:
-    """Return what a proposer is told of what describes no strategy."""
-    return ProposalResult(description, None, float("nan"), float("nan"), 0, reason)
+def measured(
+    proposal: Proposal, genome: Genome | None, worth: tuple[float, float, int], evaluation: Evaluation | None = None
+) -> ProposalResult:
+    """Return what a proposer is told of what was measured: Sharpe ratio, maximum drawdown and trades."""
+    return ProposalResult(proposal, genome, *worth, fitness=worth[0], evaluation=evaluation)
 
 
-def _read(description: Description) -> Genome | str:
+def refused(proposal: Proposal, reason: str, genome: Genome | None = None, flaw: Flaw | None = None) -> ProposalResult:
+    """Return what a proposer is told of what was not measured."""
+    return ProposalResult(proposal, genome, float("nan"), float("nan"), 0, reason, flaw=flaw)
+
+
+def _read(proposal: Proposal) -> Genome | str:
     try:
-        return genome_of(description)
+        return proposal if isinstance(proposal, Genome) else genome_of(proposal)
     except InputError as error:
         return str(error)
 

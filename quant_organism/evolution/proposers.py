@@ -1,15 +1,15 @@
-"""Searches that this engine is compared with: each proposes genomes, and is told what they were worth.
-
-They draw from the same genes as the engine. Values are to be made small; who proposes is told all values of a round.
-"""
+"""Searches that propose genomes in rounds: those that the engine is compared with, on the same genes."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from quant_organism.evolution.objectives import INFEASIBLE
+from quant_organism.evolution.proposals import ProposalResult
 from quant_organism.evolution.source import GenomeSource, Screened
 from quant_organism.strategies import GeneSpec, GeneValue, Genome, get_family
 
@@ -27,8 +27,8 @@ TPE_ROUND = 10
 _LARGEST_SEED = 2**31 - 1
 
 
-class Proposer(Protocol):
-    """Proposes genomes round after round.
+class RoundProposer(ABC):
+    """A proposer of genomes that learns from rounds as a whole, however many it is asked for at a time.
 
     Attributes
     ----------
@@ -36,18 +36,35 @@ class Proposer(Protocol):
         What it turned away on the short sample, until somebody takes note.
     """
 
-    screened: Screened
+    def __init__(self) -> None:
+        self.screened = Screened()
+        self._waiting: list[Genome] = []
+        self._told: list[ProposalResult] = []
 
-    def ask(self) -> list[Genome]:
-        """Propose the genomes of a round; some may have been proposed before."""
-        ...
+    def ask(self, n: int) -> Sequence[Genome]:
+        """Hand out genomes of this round, or of the next one where all of it have been."""
+        if not self._waiting:
+            self._waiting = self.propose()
+        handed, self._waiting = self._waiting[:n], self._waiting[n:]
+        return handed
 
-    def tell(self, values: Sequence[float]) -> None:
-        """Learn the values of the genomes of the round, in their order; small is good."""
-        ...
+    def tell(self, results: Sequence[ProposalResult]) -> None:
+        """Take results, and learn from them when those of the whole round are there."""
+        self._told += results
+        if not self._waiting:
+            told, self._told = self._told, []
+            self.learn(told)
+
+    @abstractmethod
+    def propose(self) -> list[Genome]:
+        """Return the genomes of the next round; none: there is nothing more to propose."""
+
+    @abstractmethod
+    def learn(self, results: Sequence[ProposalResult]) -> None:
+        """Learn what came of the last round, in its order."""
 
 
-class RandomSearch:
+class RandomSearch(RoundProposer):
     """Random genomes, the families in turn, from the source that the engine draws its founders from.
 
     Parameters
@@ -61,11 +78,11 @@ class RandomSearch:
     """
 
     def __init__(self, families: Sequence[str], source: GenomeSource, rng: np.random.Generator) -> None:
+        super().__init__()
         self._families, self._source, self._rng, self._drawn = families, source, rng, 0
         self._asked: set[str] = set()
-        self.screened = Screened()
 
-    def ask(self) -> list[Genome]:
+    def propose(self) -> list[Genome]:
         """Draw genomes, none of them twice."""
         turns = [self._families[(self._drawn + place) % len(self._families)] for place in range(ROUND)]
         self._drawn += ROUND
@@ -73,11 +90,11 @@ class RandomSearch:
         self.screened.add(screened)
         return genomes
 
-    def tell(self, values: Sequence[float]) -> None:
+    def learn(self, results: Sequence[ProposalResult]) -> None:
         """Learn nothing."""
 
 
-class Tpe:
+class Tpe(RoundProposer):
     """Tree-structured Parzen estimator: the family first, then its genes given the family.
 
     Genes that all genomes carry are one dimension for all families, a family's own genes are its own. Trees and
@@ -100,24 +117,24 @@ class Tpe:
     def __init__(self, families: Sequence[str], rng: np.random.Generator, startup: int) -> None:
         import optuna
 
+        super().__init__()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._families, self._rng = list(families), rng
         sampler = optuna.samplers.TPESampler(
             seed=int(rng.integers(_LARGEST_SEED)), n_startup_trials=startup, constant_liar=True
         )
         self._study = optuna.create_study(sampler=sampler)
-        self.screened = Screened()
         self._asked: list[optuna.Trial] = []
 
-    def ask(self) -> list[Genome]:
+    def propose(self) -> list[Genome]:
         """Draw genomes from the estimator."""
         self._asked = [self._study.ask() for _ in range(TPE_ROUND)]
         return [self._genome(trial) for trial in self._asked]
 
-    def tell(self, values: Sequence[float]) -> None:
+    def learn(self, results: Sequence[ProposalResult]) -> None:
         """Update the estimator."""
-        for trial, value in zip(self._asked, values, strict=True):
-            self._study.tell(trial, value)
+        for trial, result in zip(self._asked, results, strict=True):
+            self._study.tell(trial, _minimised(result))
 
     def _genome(self, trial: optuna.Trial) -> Genome:
         name = trial.suggest_categorical("family", self._families)
@@ -138,7 +155,7 @@ class Tpe:
         return trial.suggest_float(label, spec.low, spec.high, log=by_ratios)
 
 
-class CmaEs:
+class CmaEs(RoundProposer):
     """One CMA-ES with margin for each family, all with equal budgets.
 
     Every gene is a coordinate in [0, 1] between its bounds; whole numbers, and choices in their written order, are
@@ -159,13 +176,13 @@ class CmaEs:
     """
 
     def __init__(self, families: Sequence[str], rng: np.random.Generator) -> None:
+        super().__init__()
         self._families = [name for name in families if takes_part_in_cma_es(name)]
         self._rng = rng
         self._strategies = [_strategy(name, rng, middle=True) for name in self._families]
         self._asked: list[tuple[int, NDArray[np.float64]]] = []
-        self.screened = Screened()
 
-    def ask(self) -> list[Genome]:
+    def propose(self) -> list[Genome]:
         """Draw a generation of each family; their genomes take turns."""
         self._asked, genomes = [], []
         for member in range(max(strategy.population_size for strategy in self._strategies)):
@@ -176,13 +193,18 @@ class CmaEs:
                     genomes.append(_decoded(self._families[place], encoded))
         return genomes
 
-    def tell(self, values: Sequence[float]) -> None:
+    def learn(self, results: Sequence[ProposalResult]) -> None:
         """Update each strategy, and start those again that have converged."""
         for place, strategy in enumerate(self._strategies):
-            own = zip(self._asked, values, strict=True)
-            strategy.tell([(raw, value) for (asked, raw), value in own if asked == place])
+            own = zip(self._asked, results, strict=True)
+            strategy.tell([(raw, _minimised(result)) for (asked, raw), result in own if asked == place])
             if strategy.should_stop():
                 self._strategies[place] = _strategy(self._families[place], self._rng, middle=False)
+
+
+def _minimised(result: ProposalResult) -> float:
+    # Not a number, where something was refused or its Sharpe ratio is undefined, is worth as little as can be.
+    return -result.fitness if result.fitness == result.fitness else INFEASIBLE
 
 
 def takes_part_in_cma_es(family: str) -> bool:

@@ -11,23 +11,27 @@ import numpy as np
 
 from quant_organism.backtest import Costs, Evaluation
 from quant_organism.errors import InputError
-from quant_organism.evolution import LedgerIdentity, TrialLedger
+from quant_organism.evolution import GeneticSearch, LedgerIdentity, TrialLedger
 from quant_organism.evolution.proposals import (
     EXTERNAL,
     ExternalTrials,
     FileProposals,
     MeasuredGenomes,
     MeasureProposals,
-    OutsideProposer,
     ProposalResult,
+    Proposer,
     listen,
 )
 from quant_organism.judge.copies import Strategy
 from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
-from quant_organism.judge.parameters import trials_of
+from quant_organism.judge.parameters import Parameters, trials_of
 from quant_organism.judge.points import CallableSpace, MeasuredPoints
-from quant_organism.judge.proof import places_proven, prove
+from quant_organism.judge.proof import Proof, places_proven, prove
+from quant_organism.judge.sandbox import StrategySource
 from quant_organism.market import MS_PER_DAY, Lake, Panel, Splits, split
+
+MakeProposer = Callable[[Panel], Proposer]
+"""Makes who proposes on a panel, of which it may know everything: the days that a search may see, or a copy of them."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,15 +85,15 @@ class Court:
         return rows.filter(family=EXTERNAL)["genome_hash"].n_unique()
 
     def listen(
-        self, make: Callable[[], OutsideProposer], budget: int, *, name: str, space: CallableSpace | None = None
+        self, make: MakeProposer, budget: int, *, name: str, space: CallableSpace | None = None
     ) -> tuple[Strategy, list[str]]:
         """Hear a proposer out on the days that a search may see, and return all that it proposed as one search.
 
         Parameters
         ----------
         make
-            Makes the proposer, without any memory: it is told what each of its proposals was worth, and another one is
-            asked on each copy of the market.
+            Makes the proposer for the panel that it is asked on, without any memory: it is told what each of its
+            proposals was worth, and another one is asked on each copy of the market.
         budget
             Most proposals.
         name
@@ -119,8 +123,11 @@ class Court:
         if space is not None:
             self._require_proven(space, budget)
             measure = MeasuredPoints(space=space, panel=self.seen, costs=self.costs, record=record_points)
-        proposer = make()
+        proposer = make(self.seen)
         told = listen(proposer, measure, budget=budget)
+        if isinstance(proposer, GeneticSearch) and proposer.sample is not None:
+            turned_away = replace(identity, panel_hash=proposer.sample.hash)
+            TrialLedger(self.lake.root).append(proposer.screened.evaluations, turned_away)
         refused = [result.refused for result in told if result.refused]
         strategy = _put_together(told, name, space)
         if strategy is None:
@@ -132,6 +139,23 @@ class Court:
         # A file says the same whatever it is told: its list is the search.
         is_list = type(proposer) is FileProposals
         return replace(strategy, again=None if is_list else _AskedAgain(make, budget, name, space)), refused
+
+    def proofs(self, source: StrategySource, trials: Sequence[Parameters]) -> dict[int, Proof]:
+        """Prove a callable at a few trials of its search; no more once one knows the future, which is the last then.
+
+        Returns
+        -------
+        dict
+            Proofs by the place of the trial, at least one.
+        """
+        places, found = places_proven(len(trials), self.seed), dict[int, Proof]()
+        for done, place in enumerate(places):
+            self.progress("Proof", done, len(places), "truncated panels")
+            found[place] = prove(source, trials[place], self.seen)
+            if found[place].knows_future:
+                return found
+        self.progress("Proof", len(places), len(places), "truncated panels")
+        return found
 
     def record(self, strategy: Strategy, attempts: Attempts) -> None:
         """Enter all trials of a strategy's search in the ledger."""
@@ -162,21 +186,20 @@ class Court:
 
     def _require_proven(self, space: CallableSpace, budget: int) -> None:
         trials = trials_of(space.space, budget, self.seed)
-        for place in places_proven(len(trials), self.seed):
-            proof = prove(space.source, trials[place], self.seen)
-            if proof.knows_future:
-                caught = next(verdict for verdict in proof.verdicts if verdict.status == "failed")
-                raise InputError(
-                    f"{caught.gate}: with {dict(trials[place])}, {caught.reason}",
-                    where=str(space.source.path),
-                    remedy="mend it first; nobody was asked, and nothing was recorded",
-                )
+        place, proof = list(self.proofs(space.source, trials).items())[-1]
+        if proof.knows_future:
+            caught = next(verdict for verdict in proof.verdicts if verdict.status == "failed")
+            raise InputError(
+                f"{caught.gate}: with {dict(trials[place])}, {caught.reason}",
+                where=str(space.source.path),
+                remedy="mend it first; nobody was asked, and nothing was recorded",
+            )
 
 
 @dataclass(frozen=True)
 class _AskedAgain:
     # The search of a proposer on any panel: one that is made anew is heard out, and its best is put forward.
-    make: Callable[[], OutsideProposer]
+    make: MakeProposer
     budget: int
     name: str
     space: CallableSpace | None
@@ -185,7 +208,7 @@ class _AskedAgain:
         measure: MeasureProposals = MeasuredGenomes(panel=panel, costs=costs)
         if self.space is not None:
             measure = MeasuredPoints(space=self.space, panel=panel, costs=costs)
-        strategy = _put_together(listen(self.make(), measure, budget=self.budget), self.name, self.space)
+        strategy = _put_together(listen(self.make(panel), measure, budget=self.budget), self.name, self.space)
         return 0.0 if strategy is None else strategy.best_sharpe(panel, costs)  # without a strategy nothing is held
 
 
@@ -197,6 +220,6 @@ def _put_together(told: Sequence[ProposalResult], name: str, space: CallableSpac
     if space is None:
         genomes = {result.genome.hash: result.genome for result in kept if result.genome is not None}
         return DocumentStrategy(name, tuple(genomes.values()), "proposals")
-    points = [space.point_of(result.description) for result in kept]
+    points = [space.point_of(result.proposal) for result in kept]
     strategy = space.strategy(name, points)
     return replace(strategy, trials=tuple({strategy.hash_of(each): each for each in points}.values()))

@@ -34,7 +34,7 @@ from quant_organism.judge.page import JudgedPage, Survivor, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe
 from quant_organism.judge.proof import GATES as CHEATS
-from quant_organism.judge.proof import Proof, opened_file, places_proven, prove, sides_of, survivors
+from quant_organism.judge.proof import Proof, opened_file, prove, sides_of, survivors
 from quant_organism.judge.sandbox import ForbiddenFile
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
@@ -94,13 +94,10 @@ def judge_strategy(court: Court, strategy: Strategy, *, tried: int | None = None
     content, proofs = b"", dict[int, Proof]()
     if isinstance(strategy, CallableStrategy):
         content = strategy.source.read()
-        places = places_proven(strategy.n_trials, court.seed)
-        for done, place in enumerate(places):
-            court.progress("Proof", done, len(places), "truncated panels")
-            proofs[place] = proof = prove(strategy.source, strategy.trials[place], court.seen)
-            if proof.knows_future:
-                return _caught(strategy, proof.verdicts, strategy.trials[place])
-        court.progress("Proof", len(places), len(places), "truncated panels")
+        proofs = court.proofs(strategy.source, strategy.trials)
+        place, last = list(proofs.items())[-1]
+        if last.knows_future:
+            return _caught(strategy, last.verdicts, strategy.trials[place])
     court.progress("Search", 0, 1, f"{strategy.n_trials} trials")
     try:
         attempts = strategy.attempts(court.seen, court.costs)

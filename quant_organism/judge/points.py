@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
-from quant_organism.evolution.proposals import Description, ProposalResult, refused
+from quant_organism.evolution.proposals import Proposal, ProposalResult, measured, refused
 from quant_organism.judge.outside import Attempts, CallableStrategy
 from quant_organism.judge.parameters import ParameterRange, Parameters, ParameterValue
 from quant_organism.judge.sandbox import StrategySource
@@ -35,16 +35,17 @@ class CallableSpace:
     source: StrategySource
     space: Mapping[str, Any]
 
-    def point_of(self, description: Description) -> Parameters:
-        """Return the parameters that a description means: `{parameters: {name: value}}`, fixed ones may be left out.
+    def point_of(self, proposal: Proposal) -> Parameters:
+        """Return the parameters that a proposal means: `{parameters: {name: value}}`, fixed ones may be left out.
 
         Raises
         ------
         InputError
             It means no point of the space; which parameter and why is said.
         """
-        said = description.get("parameters") if isinstance(description, Mapping) else None
-        if not isinstance(said, Mapping) or len(description) != 1:
+        described = proposal if isinstance(proposal, Mapping) else {}
+        said = described.get("parameters")
+        if not isinstance(said, Mapping) or len(described) != 1:
             raise InputError(
                 "a point is described by parameters alone", where="proposal", remedy='write {"parameters": {...}}'
             )
@@ -104,9 +105,9 @@ class MeasuredPoints:
     costs: Costs
     record: Callable[[CallableStrategy, Attempts, int], None] | None = None
 
-    def __call__(self, proposals: Sequence[Description], number: int) -> list[ProposalResult]:
+    def __call__(self, proposals: Sequence[Proposal], number: int) -> list[ProposalResult]:
         """Return what each was worth, or why it is no point of the space."""
-        read = [self._read(description) for description in proposals]
+        read = [self._read(proposal) for proposal in proposals]
         identify = self.space.strategy("proposals", ()).hash_of
         points = {identify(point): point for point in read if not isinstance(point, str)}
         worth: dict[str, tuple[float, float, int]] = {}
@@ -118,15 +119,13 @@ class MeasuredPoints:
             columns = (attempts.sharpes.tolist(), map(_drawdown, attempts.daily), attempts.trades.tolist())
             worth = dict(zip(points, zip(*columns, strict=True), strict=True))
         return [
-            refused(description, point)
-            if isinstance(point, str)
-            else ProposalResult(description, None, *worth[identify(point)])
-            for description, point in zip(proposals, read, strict=True)
+            refused(proposal, point) if isinstance(point, str) else measured(proposal, None, worth[identify(point)])
+            for proposal, point in zip(proposals, read, strict=True)
         ]
 
-    def _read(self, description: Description) -> Parameters | str:
+    def _read(self, proposal: Proposal) -> Parameters | str:
         try:
-            return self.space.point_of(description)
+            return self.space.point_of(proposal)
         except InputError as error:
             return str(error)
 

@@ -9,6 +9,7 @@ from quant_organism.evolution.baselines import BASELINES, baseline_search, basel
 from quant_organism.evolution.candidates import choose_candidates
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.measuring import BatchFailure
+from quant_organism.evolution.proposals import listen, measured
 from quant_organism.evolution.proposers import CmaEs, RandomSearch, Tpe
 from quant_organism.evolution.source import GenomeSource
 from quant_organism.strategies import default_genome, get_family
@@ -107,12 +108,10 @@ def squared_distance(genome, target):
 
 
 def best_after(proposer, evaluations, target):
-    values = []
-    while len(values) < evaluations:
-        round_ = [squared_distance(genome, target) for genome in proposer.ask()]
-        proposer.tell(round_)
-        values += round_
-    return min(values[:evaluations])
+    def measure(genomes, number):
+        return [measured(genome, genome, (-squared_distance(genome, target), 0.0, 0)) for genome in genomes]
+
+    return -max(result.fitness for result in listen(proposer, measure, budget=evaluations))
 
 
 @pytest.mark.parametrize("make", [CmaEs, lambda families, rng: Tpe(families, rng, 30)], ids=["cmaes", "tpe"])
@@ -126,8 +125,10 @@ def test_a_bowl_over_the_genes_of_one_family_is_descended(make, panel, costs, ev
 def test_the_margin_of_cma_es_keeps_every_choice_within_reach():
     proposer, late = CmaEs(("rsi_filter",), np.random.default_rng(0)), []
     for number in range(40):
-        modes = [genome.genes["operation_mode"] for genome in proposer.ask()]
-        proposer.tell([float(mode != "reversion") for mode in modes])
+        genomes = proposer.ask(1_000)
+        modes = [genome.genes["operation_mode"] for genome in genomes]
+        worth = [(float(mode == "reversion"), 0.0, 0) for mode in modes]
+        proposer.tell([measured(genome, genome, own) for genome, own in zip(genomes, worth, strict=True)])
         late += modes if number >= 20 else []
     assert 0 < late.count("trend_filter") < late.count("reversion")
 

@@ -12,8 +12,10 @@ from quant_organism.backtest import Evaluator
 from quant_organism.evolution.checkpoint import Checkpoint
 from quant_organism.evolution.cycle import evolve
 from quant_organism.evolution.executors import open_executor
+from quant_organism.evolution.genetic import GeneticSearch
 from quant_organism.evolution.measuring import BatchFailure, Workbench
 from quant_organism.evolution.objectives import objective_matrix, objectives_named
+from quant_organism.evolution.proposals import ask_and_tell, results_of
 from quant_organism.evolution.records import read_candidates
 from quant_organism.evolution.search import search
 from quant_organism.evolution.source import GenomeSource
@@ -100,6 +102,25 @@ def test_a_search_resumed_after_any_generation_ends_in_the_same_bits(tmp_path, p
         checkpoint = Checkpoint(tmp_path / str(last), {"spec": spec.hash})
         saved = stopped_after(last, checkpoint, panel, spec, costs, evaluator)
         assert_same(evolve(panel, spec, costs, evaluator, seed=3, saved=saved), whole)
+
+
+@pytest.mark.parametrize("n", [7, 50, 1_000])
+def test_the_engine_is_a_proposer_that_finds_the_same_however_many_it_is_asked_for(
+    panel, spec, costs, evaluator, result, n
+):
+    source, bench = GenomeSource(panel, costs, evaluator), Workbench(panel, costs, evaluator)
+    engine = GeneticSearch(spec, RULES, source=source, seed=np.random.SeedSequence(3))
+    while not engine.is_over:
+        told = ask_and_tell(engine, lambda genomes, number: results_of(genomes, bench.measure(genomes)), n, 0)
+        assert 0 < len(told) <= n
+    assert engine.ask(n) == []
+    trials, expected = engine.trials(), result.search.trials
+    for name in ("daily_returns", "objectives", "behaviour", "parents", "generation", "island", "survived"):
+        assert getattr(trials, name).tobytes() == getattr(expected, name).tobytes(), name
+    assert trials.genomes == expected.genomes
+    assert [(each.hash, each.kind) for each in engine.rejected] == list(
+        result.rejected.select("hash", "kind").iter_rows()
+    )
 
 
 def test_another_seed_gives_another_search(panel, spec, costs, evaluator, result):

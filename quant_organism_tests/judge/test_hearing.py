@@ -198,7 +198,7 @@ def test_a_proposer_never_learns_of_an_unseen_day(tmp_path: Path) -> None:
     altered = court(tmp_path / "other", Panel.from_arrays(**others, **prices))
     made: list[Listening] = []
 
-    def make() -> Listening:
+    def make(panel: Panel) -> Listening:
         made.append(Listening())
         return made[-1]
 

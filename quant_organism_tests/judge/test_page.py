@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quant_organism.evolution import TrialLedger
-from quant_organism.judge import CallableSpec, Court, StrategySource, load_spec
+from quant_organism.evolution import MeasuredGenomes, TrialLedger, listen
+from quant_organism.judge import CallableSpec, Court, DocumentStrategy, StrategySource, load_spec
 from quant_organism.judge.sandbox import StrategyProcess
 from quant_organism.judge.spec import EXAMPLES
 from quant_organism.market import Lake, Panel
+from quant_organism.validation import draw_null
 from quant_organism_tests.conftest import REPOSITORY
 from quant_organism_tests.judge.conftest import market
 
@@ -111,6 +112,27 @@ def test_the_shown_study_of_optuna_is_heard(tmp_path: Path) -> None:
     assert known["refused"] == []
     rows = TrialLedger(court.lake.root).frame(["genome_hash", "family"], market="made", until=int(court.seen.times[-1]))
     assert set(rows["genome_hash"]) == {genome.hash for genome in searched.genomes}
+
+
+def test_the_engine_is_heard_as_anybody_else_and_bred_anew_on_a_copy(tmp_path: Path) -> None:
+    court = Court(lake=Lake(tmp_path / "lake"), panel=market(bars=24 * 400, edge=0.1))
+    known = {"court": court}
+    exec(next(text for text in blocks("python") if "GeneticSearch" in text), known)
+    bred, breeder = known["bred"], known["breeder"]
+    assert known["refused"] == []
+    by_itself = breeder(court.seen)
+    told = listen(by_itself, MeasuredGenomes(panel=court.seen, costs=court.costs), budget=60)
+    assert by_itself.is_over
+    assert bred.genomes == tuple(result.genome for result in told)
+    rows = TrialLedger(court.lake.root).frame(["genome_hash"], market="made", until=int(court.seen.times[-1]))
+    turned_away = {flaw.hash for flaw in by_itself.rejected}
+    assert turned_away
+    assert set(rows["genome_hash"]) == {genome.hash for genome in bred.genomes} | turned_away
+    copy = draw_null(court.seen, "mean_preserving", np.random.SeedSequence(0))
+    on_copy = listen(breeder(copy), MeasuredGenomes(panel=copy, costs=court.costs), budget=60)
+    tried = DocumentStrategy("copy", tuple(result.genome for result in on_copy if result.genome is not None))
+    assert tried.identity != bred.identity
+    assert bred.best_sharpe(copy, court.costs) == tried.best_sharpe(copy, court.costs)
 
 
 def test_the_shown_study_over_a_callable_is_heard(write: Callable[..., StrategySource], tmp_path: Path) -> None:

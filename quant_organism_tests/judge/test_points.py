@@ -49,7 +49,7 @@ def test_points_are_measured_as_the_trials_of_a_search_and_each_counts(write: Wr
     court, source = held(tmp_path), write(FOLLOW)
     proposer = Listed({"bars": 6}, {"bars": 90}, {"bars": 6}, {"bars": 24}, {"bars": 6}, {"bars": 12})
     space = CallableSpace(source=source, space={"bars": RANGES["bars"]})
-    searched, refused = court.listen(lambda: proposer, 100, name="listed", space=space)
+    searched, refused = court.listen(lambda panel: proposer, 100, name="listed", space=space)
     assert isinstance(searched, CallableStrategy)
     assert searched.trials == ({"bars": 6}, {"bars": 24}, {"bars": 12})
     assert len(refused) == 1
@@ -74,13 +74,16 @@ class Climbing(Listed):
         super().tell(results)
         if len(self.told) == 2:
             best = max(self.told, key=lambda result: result.sharpe)
-            self.waiting = [{"parameters": {"bars": best.description["parameters"]["bars"] + 2}}]
+            self.waiting = [{"parameters": {"bars": best.proposal["parameters"]["bars"] + 2}}]
 
 
 def test_who_learns_is_asked_anew_on_each_copy(write: Write, tmp_path: Path) -> None:
     court, source = held(tmp_path), write(FOLLOW)
     searched, _ = court.listen(
-        Climbing, 3, name="climb", space=CallableSpace(source=source, space={"bars": RANGES["bars"]})
+        lambda panel: Climbing(),
+        3,
+        name="climb",
+        space=CallableSpace(source=source, space={"bars": RANGES["bars"]}),
     )
     assert isinstance(searched, CallableStrategy)
     third = set()
@@ -111,7 +114,7 @@ def test_nobody_is_asked_about_code_that_looks_ahead(write: Write, tmp_path: Pat
     court, proposer = held(tmp_path), Listed({"bars": 48})
     space = CallableSpace(source=source, space={"bars": RANGES["bars"]})
     with pytest.raises(InputError, match=r"future_bar: with {'bars': 4}, looks up to 1 bars ahead"):
-        court.listen(lambda: proposer, 100, name="peek", space=space)
+        court.listen(lambda panel: proposer, 100, name="peek", space=space)
     assert len(proposer.waiting) == 1
     assert not (tmp_path / "lake").exists()
 
