@@ -18,25 +18,85 @@ from typing import Any
 import numpy as np
 
 QUOTE = "USDC"
+ASKED = "2026.9"
+"""The version of freqtrade whose questions an exchange of a backtest answers here."""
 
 
-def venue(pairs: list[str]) -> Any:
-    """Return an exchange that has some markets, no limits and no funding; what else it is asked decides no trade."""
-    from unittest.mock import MagicMock
+class Venue:
+    """An exchange as far as a backtest asks one: some markets, no limits, no rounding, no leverage and no funding.
 
-    exchange = MagicMock()
-    exchange.markets = {pair: {"symbol": pair, "active": True} for pair in pairs}
-    exchange.get_pair_quote_currency.return_value = exchange.get_proxy_coin.return_value = QUOTE
-    exchange.precisionMode = exchange.precision_mode_price = 4
-    # A price that is rounded may lie beyond its bar, where an order at the open is not filled.
-    exchange.get_precision_price.return_value, exchange.get_precision_amount.return_value = None, 1e-12
-    exchange.get_min_pair_stake_amount.return_value, exchange.get_max_pair_stake_amount.return_value = 0.0, 1e12
-    exchange.get_max_leverage.return_value = exchange.get_contract_size.return_value = 1.0
-    exchange.get_pair_base_currency.side_effect = lambda pair: pair.split("/")[0]
-    exchange.get_liquidation_price.return_value = exchange.dry_run_liquidation_price.return_value = None
-    exchange.calculate_funding_fees.return_value = 0.0
-    exchange.get_option.side_effect = lambda name, default=None: "1h" if name.endswith("timeframe") else default
-    return exchange
+    Parameters
+    ----------
+    pairs
+        Its markets.
+    """
+
+    margin_mode = "isolated"
+    precisionMode = precision_mode_price = 4
+
+    def __init__(self, pairs: list[str]) -> None:
+        self.markets = {pair: {"symbol": pair, "active": True} for pair in pairs}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"this version of freqtrade asks its exchange for {name}, and {ASKED} did not")
+
+    def get_markets(self, **_: Any) -> dict[str, Any]:
+        """Return all markets."""
+        return self.markets
+
+    def market_is_tradable(self, market: dict[str, Any]) -> bool:
+        """Return whether there is such a market."""
+        return market["symbol"] in self.markets
+
+    def get_pair_quote_currency(self, _: str) -> str:
+        """Return what a market is paid in."""
+        return QUOTE
+
+    def get_pair_base_currency(self, pair: str) -> str:
+        """Return what is traded in a market."""
+        return pair.split("/")[0]
+
+    def get_proxy_coin(self) -> str:
+        """Return what collateral is held in."""
+        return QUOTE
+
+    def validate_required_startup_candles(self, *_: Any) -> int:
+        """Ask for no download."""
+        return 0
+
+    def get_option(self, name: str, default: Any = None) -> Any:
+        """Return what freqtrade takes where nothing is set; of timeframes, of which nothing is made, hours."""
+        return "1h" if name.endswith("timeframe") else default
+
+    def get_precision_price(self, _: str) -> None:
+        """Round no price: it may lie beyond its bar then, where an order at the open is not filled."""
+
+    def get_precision_amount(self, _: str) -> float:
+        """Return the step of amounts."""
+        return 1e-12
+
+    def get_contract_size(self, _: str) -> float:
+        """Return how much a contract is."""
+        return 1.0
+
+    def get_max_leverage(self, *_: Any, **__: Any) -> float:
+        """Return the most leverage: none."""
+        return 1.0
+
+    def get_min_pair_stake_amount(self, *_: Any, **__: Any) -> float:
+        """Return the least stake."""
+        return 0.0
+
+    def get_max_pair_stake_amount(self, *_: Any, **__: Any) -> float:
+        """Return the largest stake."""
+        return 1e12
+
+    def get_liquidation_price(self, **_: Any) -> None:
+        """Liquidate nothing."""
+
+    def calculate_funding_fees(self, *_: Any, **__: Any) -> float:
+        """Charge no funding."""
+        return 0.0
 
 
 def class_of(strategy: Path) -> str:
@@ -78,21 +138,23 @@ def backtest(strategy: Path, bars: Path, parameters: dict[str, Any], name: str) 
         "runmode": RunMode.BACKTEST,
         "export": "none",
     }
-    tested = Backtesting(config, exchange=venue(pairs))
-    tested.pairlists._whitelist = pairs
-    tested._set_strategy(tested.strategylist[0])
+    tested = Backtesting(config, exchange=Venue(pairs))
+    (own,) = tested.strategylist
     for parameter, value in parameters.items():
-        getattr(tested.strategy, parameter).value = value
+        getattr(own, parameter).value = value
+        # What the class says beside its parameters would be loaded over it.
+        for said in [name for name in dir(own) if name.endswith("_params")]:
+            if isinstance(known := getattr(own, said), dict) and parameter in known:
+                setattr(own, said, {**known, parameter: value})
     frames = {}
     for asset, pair in enumerate(pairs):
         has = stored["valid"][:, asset]
         prices = {field: stored[field][has, asset] for field in ("open", "high", "low", "close", "volume")}
         frames[pair] = pd.DataFrame({"date": dates[has], **prices})
+    # What loads the bars of a backtest from files sets these; no funding is charged, whatever they are.
     tested.futures_data, tested.funding_fee_timeframe_secs = dict.fromkeys(pairs), 3_600
-    processed = tested.strategy.advise_all_indicators(frames)
-    # What comes before is cut by the backtest itself.
-    first, last = (dates[place].to_pydatetime() for place in (tested.strategy.startup_candle_count, -1))
-    found = tested.backtest(processed=processed, start_date=first, end_date=last)["results"]
+    tested.backtest_one_strategy(own, frames, tested.timerange)
+    found = tested.all_bt_content[own.get_strategy_name()]["results"]
     rows = [
         {
             "asset": pairs.index(row.pair),
