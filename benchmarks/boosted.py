@@ -1,13 +1,15 @@
 """Boosted trees before the judge, and beside the committees of a search: on simulated worlds, and on real hours.
 
 On worlds, the trees, the engine's committee and that of random search are read on the same later days; what the judge
-says of the trees is of its own. Real hours (`../shared/data/market` beside the checkout) are shown to the judge alone,
-which opens the unseen days to nobody who fell. Everything is kept once it is known (`results/boosted/`), so that a run
-that was interrupted goes on.
+says of the trees is of its own. Of real hours (`../shared/data/market` beside the checkout) all are shown the seen days
+alone: the trees are judged there, which opens the unseen days to nobody who fell, and what the committees of both
+searches show is set beside what the same searches show on copies without an edge. Everything is kept once it is known
+(`results/boosted/`), so that a run that was interrupted goes on.
 """
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +24,6 @@ from quant_organism.audit.worlds import World, real_panel
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.baselines import baseline_search
 from quant_organism.evolution.candidates import choose_candidates
-from quant_organism.evolution.comparison import Contender, Unseen, standings
 from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
 from quant_organism.evolution.source import GenomeSource
@@ -31,11 +32,14 @@ from quant_organism.judge import CallableSpec, CallableStrategy, Court, JudgedPa
 from quant_organism.judge.positions import annual_sharpe
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Lake, Panel
-from quant_organism.validation import in_order, wilson_interval
+from quant_organism.strategies import Committee
+from quant_organism.validation import NotRun, draw_null, in_order, wilson_interval
+from quant_organism.validation.statistics.p_values import simulated_p_value
 
 NULLS, STRONG = 8, 8
 FIRST_SEED = 310_000
 DAYS, LATER_DAYS = 730, 60
+COPIES = 19
 PROCESSES = 2
 GENERATIONS, POPULATION = 8, 50
 REAL = ("binance_perp_1h", "hl_perp_1h")
@@ -62,13 +66,13 @@ def trees() -> CallableStrategy:
 def judged(panel: Panel) -> JudgedPage:
     """Judge the trees on a panel, with a ledger of its own."""
     with TemporaryDirectory() as place:
-        return judge_strategy(Court(lake=Lake(Path(place)), panel=panel, copies=19), trees())
+        return judge_strategy(Court(lake=Lake(Path(place)), panel=panel, copies=COPIES), trees())
 
 
-def committees(panel: Panel, seen: Panel, start: int, seed: int) -> dict[str, float]:
-    """Search the seen days by engine and at random, and return what both committees earn from a bar on."""
+def committees(seen: Panel, seed: int) -> dict[str, Committee]:
+    """Search the seen days by engine and at random, and return both committees, as far as anything traded."""
     evaluator, costs = Evaluator(), Costs()
-    spec = EvolutionSpec(families=FAMILIES, islands=1, population=POPULATION, generations=GENERATIONS, champions=1)
+    spec = EvolutionSpec(families=FAMILIES, islands=1, population=POPULATION, generations=GENERATIONS)
     source, executor = GenomeSource(seen, costs, evaluator), ThreadExecutor(seen, costs, evaluator)
     numbers = np.random.SeedSequence(seed)
     engine = search(spec, FAMILIES, executor, source=source, seed=numbers)
@@ -76,13 +80,20 @@ def committees(panel: Panel, seen: Panel, start: int, seed: int) -> dict[str, fl
     at_random = baseline_search(
         "random", spec, FAMILIES, executor, source=source, seed=numbers, evaluations=evaluations
     )
-    earned = {}
+    chosen = {}
     for name, found in zip(NAMES[1:], (engine, at_random), strict=True):
-        put = choose_candidates(found.trials, spec, seen, costs, evaluator)
-        contender = Contender.of(name, put, evaluations=evaluations, feasible=int(found.trials.feasible.sum()))
-        rows = standings([contender], seen, Unseen(panel, start), costs, evaluator)
-        earned[name] = next((each["unseen_sharpe"] for each in rows if each["choice"] == "committee"), 0.0)
-    return earned
+        for candidate in choose_candidates(found.trials, spec, seen, costs, evaluator)[:1]:
+            chosen[name] = candidate.committee
+    return chosen
+
+
+def earned(chosen: Mapping[str, Committee], panel: Panel, start: int = 0) -> dict[str, float]:
+    """Return the annual Sharpe ratio of each committee from a bar on; who puts nothing forward has earned nothing."""
+    sharpes = dict.fromkeys(NAMES[1:], 0.0)
+    if chosen:
+        found = Evaluator().evaluate_committees(list(chosen.values()), panel, Costs(), start=start)
+        sharpes |= zip(chosen, map(annual_sharpe, found.daily_returns), strict=True)
+    return sharpes
 
 
 def in_world(number: int) -> dict[str, Any]:
@@ -98,15 +109,38 @@ def _in_world(world: World) -> dict[str, Any]:
         court = Court(lake=Lake(Path(place)), panel=panel)
         start = court.splits.unseen.start
         daily = trees().attempts(panel, court.costs).daily[0]
-        earned = committees(panel, court.seen, start, world.seed)
-    earned[NAMES[0]] = annual_sharpe(daily[start // panel.interval.bars_per_day :])
-    return _said(page) | {"world": world.name, "strength": world.strength, "later": earned}
+    later = earned(committees(court.seen, world.seed), panel, start)
+    later[NAMES[0]] = annual_sharpe(daily[start // panel.interval.bars_per_day :])
+    return _said(page) | {"world": world.name, "strength": world.strength, "later": later}
 
 
 def on_real(names: Sequence[str], number: int) -> dict[str, Any]:
     """Judge the trees on real hours, or return what was kept."""
     name = names[number]
     return _kept(name, lambda: _said(judged(real_panel(MARKETS / name))) | {"world": name})
+
+
+def committees_on_real(names: Sequence[str], number: int) -> dict[str, Any]:
+    """Search the seen days of a real market, and as many copies of them without an edge; or return what was kept."""
+    return _kept(f"{names[number]}_committees", lambda: _beside(real_panel(MARKETS / names[number])))
+
+
+def _beside(panel: Panel) -> dict[str, Any]:
+    with TemporaryDirectory() as place:
+        seen = Court(lake=Lake(Path(place)), panel=panel).seen
+    shown = earned(committees(seen, 0), seen)
+    made: dict[str, list[float]] = {name: [] for name in shown}
+    for draw in range(1, COPIES + 1):
+        copy = draw_null(seen, "mean_preserving", np.random.SeedSequence(0, spawn_key=(1, draw)))
+        for name, sharpe in earned(committees(copy, 0), copy).items():
+            made[name].append(sharpe)
+        sys.stderr.write(f"{panel.market}: copy {draw} of {COPIES}\n")
+    asked = {}
+    for name, sharpe in shown.items():
+        simulated = simulated_p_value(sharpe, made[name])
+        assert not isinstance(simulated, NotRun)
+        asked[name] = {"sharpe": sharpe, "median": float(np.median(made[name])), "p_value": simulated.p_value}
+    return {"committees": asked, "days": seen.n_bars // seen.interval.bars_per_day}
 
 
 def _said(page: JudgedPage) -> dict[str, Any]:
@@ -154,4 +188,8 @@ def run() -> list[dict[str, Any]]:
     for place, outcome in in_order(partial(on_real, sets), range(len(sets)), PROCESSES):
         what = f"{sets[place]}: {outcome['outcome']}"
         rows.append(row(what, outcome["sharpe"], "Sharpe seen", outcome["sentence"]))
+    for place, outcome in in_order(partial(committees_on_real, sets), range(len(sets)), PROCESSES):
+        for name, asked in outcome["committees"].items():
+            said = f"copies without an edge {asked['median']:.2f} (median of {COPIES}), p = {asked['p_value']:.2f}"
+            rows.append(row(f"{sets[place]}: {name}", asked["sharpe"], "Sharpe seen", said))
     return rows
