@@ -27,6 +27,8 @@ KEY = "0x" + "a1" * 32
 BATCH = 40
 BATCHES = 50
 SINGLE = 100
+VOLUME_FOR_THE_ORDERS = 20_000_000_000 * MICRO_USD
+"""So much traded lets an account have 5,000 orders open."""
 
 
 def run() -> list[dict[str, Any]]:
@@ -48,7 +50,8 @@ def run() -> list[dict[str, Any]]:
 def _orders(tape: Tape) -> tuple[float, float]:
     engine = Engine(tape, int(tape.times[30 * 24]), seed=1)
     wallet = Account.from_key(KEY)
-    engine.deposit(wallet.address.lower(), 10**6 * MICRO_USD)
+    account = engine.deposit(wallet.address.lower(), 10**6 * MICRO_USD)
+    account.volume = VOLUME_FOR_THE_ORDERS
     nonces = itertools.count(int(time.time() * 1000))
     hyperliquid.exchange.get_timestamp_ms = lambda: next(nonces)  # the SDK's own repeat within a millisecond
     spec = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
