@@ -13,7 +13,17 @@ from quant_organism.errors import InputError
 if TYPE_CHECKING:
     import datetime as dt
 
-    from quant_organism.judge import CallableSpec, DocumentSpec, FreqtradeSpec, JudgedPage, KeptStrategy, ProposalsSpec
+    import polars as pl
+
+    from quant_organism.judge import (
+        CallableSpec,
+        Court,
+        DocumentSpec,
+        FreqtradeSpec,
+        JudgedPage,
+        KeptStrategy,
+        ProposalsSpec,
+    )
 
 SETTINGS: Final = ("data_dir", "market", "threads")
 
@@ -66,6 +76,7 @@ def judge(
     day = options.parse_day(date)
     spec, folder = load_spec(source)
     kept: KeptStrategy | None = None
+    sheet: Path | None = None
     if space or budget is not None:
         spec = with_space(spec, space or (), budget)
     if tried is not None:
@@ -91,23 +102,26 @@ def judge(
     else:
         if copies is not None:
             spec = spec.model_copy(update={"copies": copies})
-        page, kept = _heard(said, spec, folder, day, trusted=trusted, keep=keep, freqtrade=freqtrade)
+        page, kept, sheet = _heard(said, spec, folder, day, trusted=trusted, keep=keep, freqtrade=freqtrade)
     if as_json:
-        print_json(page.document | ({} if kept is None else {"kept": _told_of(kept)}))
+        print_json(page.document | ({} if kept is None else {"kept": _told_of(kept, sheet)}))
         return
     _show(page)
     if kept is not None and kept.document is not None:
-        typer.echo(f"kept as {kept.document.id}, in stage {kept.document.stage}: {kept.reason}")
+        typer.echo(
+            f"kept as {kept.document.id}, in stage {kept.document.stage}: {kept.reason}\nits tear sheet: {sheet}"
+        )
     elif kept is not None:
         typer.echo(f"not kept: {kept.reason}")
 
 
-def _told_of(kept: "KeptStrategy") -> dict[str, object]:
+def _told_of(kept: "KeptStrategy", sheet: Path | None) -> dict[str, object]:
     document = kept.document
     return {
         "id": None if document is None else document.id,
         "stage": None if document is None else document.stage,
         "reason": kept.reason,
+        "tear_sheet": None if sheet is None else str(sheet),
     }
 
 
@@ -120,7 +134,7 @@ def _heard(
     trusted: bool,
     keep: bool,
     freqtrade: Path | None,
-) -> "tuple[JudgedPage, KeptStrategy | None]":
+) -> "tuple[JudgedPage, KeptStrategy | None, Path | None]":
     from datetime import UTC, datetime
 
     from quant_organism.deployment import StrategyRepository
@@ -188,8 +202,39 @@ def _heard(
             else:
                 page = replace(page, facts={**page.facts, "freqtrade": compared.document})
             bars("Freqtrade", 1, 1, "its own backtest")
+        if not keep:
+            return page, None, None
         repository = StrategyRepository(settings.data_dir / "strategies")
-        return page, keep_survivor(court, page, made.manifest, repository, now=datetime.now(UTC)) if keep else None
+        kept = keep_survivor(court, page, made.manifest, repository, now=datetime.now(UTC))
+        return page, kept, sheet_of(kept, page, court, made.manifest, settings.data_dir / "reports")
+
+
+def sheet_of(
+    kept: "KeptStrategy", page: "JudgedPage", court: "Court", manifest: "pl.DataFrame", reports: Path
+) -> Path | None:
+    """Write the tear sheet of what is kept where those of its market are, and return its path."""
+    from quant_organism.market import day_of
+    from quant_organism.monitoring import external_tear_sheet, spans_of, write_tear_sheets
+
+    document, survivor = kept.document, page.survivor
+    if document is None or survivor is None:
+        return None
+    sheet = external_tear_sheet(
+        document,
+        survivor.window,
+        court.panel,
+        court.splits,
+        court.costs,
+        sentence=page.sentence,
+        sharpe=float(page.facts["sharpe"]),
+        spans=spans_of(court.splits, court.panel.interval, day_of(int(court.panel.times[-1])), manifest),
+        verdicts=page.verdicts,
+        decisive=page.decisive,
+        shakes=survivor.shakes,
+    )
+    born = document.provenance
+    folder = reports / born.market / document.interval / born.date / born.cycle / "tear_sheets"
+    return write_tear_sheets(folder, [sheet])[document.id]
 
 
 def _show(page: "JudgedPage") -> None:

@@ -29,7 +29,7 @@ from quant_organism.errors import InputError
 from quant_organism.judge.copies import SHARPE, OnCopies, Strategy
 from quant_organism.judge.court import Court
 from quant_organism.judge.luck import LEAST, among_searches, luck_of
-from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy
+from quant_organism.judge.outside import Attempts, CallableStrategy, DocumentStrategy, Shakes
 from quant_organism.judge.page import JudgedPage, Survivor, outcome_of, why_not
 from quant_organism.judge.parameters import Parameters
 from quant_organism.judge.positions import annual_sharpe
@@ -149,6 +149,7 @@ class _Hearing:
         self.kinds_more = 0
         self.setting: AccountSetting | None = None
         self.whole: VirtualWindow | None = None
+        self.shakes: Mapping[str, Shakes | NotRun] = {}
 
     def page(self) -> JudgedPage:
         court, seen = self.court, self.court.seen
@@ -193,7 +194,7 @@ class _Hearing:
     def _survivor(self) -> Survivor | None:
         if self.whole is None or not isinstance(self.strategy, CallableStrategy):
             return None
-        return Survivor(self.strategy, self.chosen, self.content, self.whole)
+        return Survivor(self.strategy, self.chosen, self.content, self.whole, self.shakes)
 
     def _decisive(self, *, unseen: bool) -> list[str]:
         gates = list(CHEATS) if isinstance(self.strategy, CallableStrategy) else []
@@ -295,6 +296,7 @@ class _Hearing:
             made = self.strategy.shaken(court.seen, proof.answer, self.chosen, court.costs, court.seed)
         else:
             made = self.strategy.shaken(self.chosen, court.seen, court.costs, court.seed)
+        self.shakes = made
         court.progress("Shakes", 1, 1, "costs, delays, noise")
         for gate in _SHAKES:
             shakes = made.get(gate, NotRun("nothing of the kind can be changed here"))

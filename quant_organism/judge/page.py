@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from quant_organism.backtest.account import AccountFigures, VirtualWindow
-from quant_organism.judge.outside import CallableStrategy
+from quant_organism.judge.outside import CallableStrategy, Shakes
 from quant_organism.judge.parameters import Parameters
-from quant_organism.validation import Verdict
+from quant_organism.validation import NotRun, Verdict
 
 Outcome = Literal["stands", "unproven", "falls"]
 """`stands`: all that decides was asked and passed; `unproven`: some of it could not be asked; `falls`: some of it
@@ -28,12 +28,15 @@ class Survivor:
         Its file as it was judged.
     window
         What it holds over all days of the court, those that its search did not see among them.
+    shakes
+        Annual Sharpe ratios on the seen days under each change, by the gate that asks.
     """
 
     strategy: CallableStrategy
     parameters: Parameters
     content: bytes
     window: VirtualWindow
+    shakes: Mapping[str, Shakes | NotRun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

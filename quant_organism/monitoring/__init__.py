@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quant_organism.monitoring.cycle import cycle_report, spans_of
     from quant_organism.monitoring.decision_figures import account_figures
+    from quant_organism.monitoring.external_sheet import external_tear_sheet
     from quant_organism.monitoring.gallery import family_record, showcase
     from quant_organism.monitoring.health import Finding, examine, judged
     from quant_organism.monitoring.life import LifeRecord, LifeSpan, life_of, months_of, span_named
@@ -28,6 +29,7 @@ __all__ = [
     "compare_runs",
     "cycle_report",
     "examine",
+    "external_tear_sheet",
     "family_record",
     "judged",
     "life_of",
@@ -58,6 +60,7 @@ _HOMES = {
     "compare_runs": "runs",
     "cycle_report": "cycle",
     "examine": "health",
+    "external_tear_sheet": "external_sheet",
     "family_record": "gallery",
     "judged": "health",
     "life_of": "life",

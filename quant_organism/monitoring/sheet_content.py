@@ -171,6 +171,8 @@ class TearSheet:
         What they are, the heaviest first.
     trading
         What its account did, day by day and trade by trade; None: not looked at.
+    code
+        Of what was made elsewhere and has no genomes: what it is, by name.
     """
 
     id: str
@@ -196,3 +198,4 @@ class TearSheet:
     members: Sequence[MemberRow]
     families: Sequence[FamilyPart] = ()
     trading: SheetTrading | None = None
+    code: Sequence[tuple[str, str]] = ()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.account import AccountRun, committee_run, day_starts
+from quant_organism.backtest.account import AccountRun, VirtualWindow, day_starts
+from quant_organism.deployment import account_run
 from quant_organism.market import MS_PER_DAY, Panel, Splits
 from quant_organism.monitoring.account_trades import (
     AccountTrade,
@@ -230,7 +231,7 @@ class SheetTrading:
 
 
 def sheet_trading(
-    committee: Committee,
+    strategy: Committee | VirtualWindow,
     panel: Panel,
     splits: Splits,
     costs: Costs,
@@ -241,8 +242,8 @@ def sheet_trading(
 
     Parameters
     ----------
-    committee
-        The strategy.
+    strategy
+        Its genomes, or what code holds over the whole panel.
     panel, splits, costs, evaluator
         As in `deployment.execute_strategy`.
     capital_usd
@@ -250,9 +251,9 @@ def sheet_trading(
     """
     kept = evaluator or Evaluator()
     seen, span = splits.in_sample, splits.unseen
-    before = committee_run(committee, panel, costs, capital_usd, start=seen.start, stop=seen.stop, evaluator=kept)
-    run = committee_run(
-        committee, panel, costs, capital_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
+    before = account_run(strategy, panel, costs, capital_usd, start=seen.start, stop=seen.stop, evaluator=kept)
+    run = account_run(
+        strategy, panel, costs, capital_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
     )
     name, close = _benchmark(panel)
     trades = account_trades(run)

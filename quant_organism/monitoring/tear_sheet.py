@@ -39,7 +39,7 @@ _LABELS: Final = {
 _SIGNS: Final = ("price noise", "dearer trading", "late execution", "later start", "asset left out")
 """Shakes under which the sign of the Sharpe ratio must not flip."""
 
-_NAMES: Final = {
+CHANGES: Final = {
     "parameters": "slightly different genes",
     "price noise": "noise on closes",
     "dearer trading": "costs x 2, slippage x 3",
@@ -53,6 +53,7 @@ _NAMES: Final = {
     "trades skipped": "a tenth of the trades skipped",
     "trades shuffled": "order of the trades shuffled",
 }
+"""What readers call changes."""
 
 
 def tear_sheet(
@@ -117,11 +118,11 @@ def tear_sheet(
         spans=spans,
         account=account,
         years=years_of(own, unseen_from),
-        cone=_cone(own, unseen_from, examination.average_holding_days, seed),
+        cone=cone_of(own, unseen_from, examination.average_holding_days, seed),
         sharpe=examination.sharpe,
         shakes=[
-            *(_shake_row(_NAMES[name], shake) for name, shake in examination.shakes.items()),
-            *(_bands_row(_NAMES[name], bands) for name, bands in examination.bands.items()),
+            *(_shake_row(CHANGES[name], shake) for name, shake in examination.shakes.items()),
+            *(_bands_row(CHANGES[name], bands) for name, bands in examination.bands.items()),
         ],
         neighbours=_neighbours(examination, metrics["in_sample"]),
         assets=_parts(examination.assets),
@@ -203,7 +204,7 @@ def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]
     if seen:
         name = min(seen, key=lambda name: seen[name].worst[1])
         change, worst = seen[name].worst
-        what = change if seen[name].seed is None else _NAMES[name]
+        what = change if seen[name].seed is None else CHANGES[name]
         verb = "its sign flips" if worst <= 0 else "it keeps its sign"
         sentences.append(
             f"Shaken in sample, {verb}: the Sharpe ratio of {examination.sharpe:.2f} is {worst:.2f} at worst ({what})."
@@ -222,7 +223,18 @@ def _gates(verdicts: pl.DataFrame) -> list[ReportedGate]:
     return [ReportedGate(**row) for row in verdicts.select(names).to_dicts()]
 
 
-def _cone(own: pl.DataFrame, unseen_from: date, average_holding_days: float, seed: int) -> Cone | None:
+def cone_of(own: pl.DataFrame, unseen_from: date, average_holding_days: float, seed: int) -> Cone | None:
+    """Return what the days before a first unseen one promised, and what came; None where nothing can be promised.
+
+    Parameters
+    ----------
+    own
+        `day`, `net_return`, in time order.
+    unseen_from
+        First day that the search did not see.
+    average_holding_days, seed
+        How long a position is held, which blocks of days are as long as; and the seed of their draws.
+    """
     seen, unseen = own.filter(pl.col("day") < unseen_from), own.filter(pl.col("day") >= unseen_from)
     # Not the first days, on which the account was flat because its risk was not yet known.
     seen = seen.filter((pl.col("net_return") != 0).cum_sum() > 0)
@@ -240,7 +252,7 @@ def _cone(own: pl.DataFrame, unseen_from: date, average_holding_days: float, see
 
 def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
     if isinstance(shake, NotRun):
-        return _not_run(name, shake)
+        return not_run_row(name, shake)
     low, middle, high = shake.sharpe_quantiles.tolist()
     change, worst = shake.worst
     worst_case = f"{worst:.2f}" if shake.seed is not None else f"{worst:.2f}, {change}"
@@ -261,7 +273,7 @@ def _shake_row(name: str, shake: Shake | NotRun) -> ShakeRow:
 
 def _bands_row(name: str, bands: Bands | NotRun) -> ShakeRow:
     if isinstance(bands, NotRun):
-        return _not_run(name, bands)
+        return not_run_row(name, bands)
     low, middle, high = bands.sharpe.tolist()
     return ShakeRow(
         name=name,
@@ -275,7 +287,8 @@ def _bands_row(name: str, bands: Bands | NotRun) -> ShakeRow:
     )
 
 
-def _not_run(name: str, why: NotRun) -> ShakeRow:
+def not_run_row(name: str, why: NotRun) -> ShakeRow:
+    """Return the row of a change that could not be made."""
     nan = math.nan
     return ShakeRow(
         name=name, count=0, low=nan, middle=nan, high=nan, drawdown=nan, loss_probability=nan, worst=why.reason

@@ -7,9 +7,11 @@ import json
 import shutil
 import socket
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -20,6 +22,7 @@ import polars as pl
 import pytest
 
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.cli.judge import sheet_of
 from quant_organism.cycle import Panels
 from quant_organism.deployment import (
     BirthTable,
@@ -54,7 +57,7 @@ from quant_organism.market.schema import day_start_ms
 from quant_organism.market.splits import split
 from quant_organism.monitoring.site import serving_site
 from quant_organism.strategies import Committee, default_genome
-from quant_organism.validation import HoldoutRegister
+from quant_organism.validation import HoldoutRegister, NotRun
 from quant_organism_tests.deployment.documents import records
 from quant_organism_tests.judge.conftest import FOLLOW, market, walls
 from quant_organism_tests.program import Caller
@@ -159,6 +162,21 @@ def place(judged: Place, tmp_path: Path) -> Place:
 def call(place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Caller:
     monkeypatch.setenv("QUANT_ORGANISM_DATA_DIR", str(place.folder))
     return Caller(place.folder, monkeypatch, capfd)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving_site(folder, "127.0.0.1", port, "http://127.0.0.1:1") as site:
+        yield site
+
+
+def read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=50) as answer:
+        said: bytes = answer.read()
+    return said.decode()
 
 
 def mark(place: Place, runner: SandboxRunner) -> Marked:
@@ -288,6 +306,34 @@ def test_nothing_leads_it_to_where_orders_are_sent(place: Place) -> None:
         StrategyConfig.from_json(orjson.dumps({**stored, "checksum": checksum}), where="test")
 
 
+def test_its_tear_sheet_tells_what_was_asked_of_it_and_the_site_leads_there(place: Place) -> None:
+    kept = place.keep()
+    document = kept.document
+    assert document is not None
+    assert document.external is not None
+    path = sheet_of(kept, place.page, place.court, place.manifest, place.folder / "reports")
+    assert path is not None
+    with served(place.folder) as site:
+        address = f"/reports/{path.relative_to(place.folder / 'reports').as_posix()}"
+        assert f'href="{address}"' in read(f"{site}/strategies/{document.id}")
+        told = unescape(read(site + address))
+    assert f"<h1>{document.id}</h1>" in told
+    assert place.page.sentence in told
+    assert document.external.source in told
+    assert all(verdict.reason in told for verdict in place.page.verdicts)
+    survivor, figures = place.page.survivor, document.account
+    assert survivor is not None
+    assert figures is not None
+    assert set(survivor.shakes) == {verdict.gate for verdict in place.page.verdicts if verdict.stage == "robustness"}
+    for made in survivor.shakes.values():
+        assert not isinstance(made, NotRun)
+        assert f"{min(made.values()):.2f}, {min(made, key=lambda change: made[change])}" in told
+    assert f"<dt>Sharpe ratio, all unseen days</dt><dd>{figures.sharpe:.2f}</dd>" in told
+    assert "1,000 USD</th><th>10,000 USD</th><th>100,000 USD</th>" in told
+    assert "genome" not in told.split("<script", maxsplit=1)[0].split("</style>")[1]
+    assert sheet_of(KeptStrategy(None, "it falls"), place.page, place.court, place.manifest, place.folder) is None
+
+
 def test_commands_show_it_or_refuse_it_by_name(place: Place, call: Caller) -> None:
     document = place.keep().document
     assert document is not None
@@ -308,12 +354,8 @@ def test_commands_show_it_or_refuse_it_by_name(place: Place, call: Caller) -> No
     assert document.id in refused.err
     marked = call("strategies", "mark")
     assert marked.code == 0, marked.err
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with serving_site(place.folder, "127.0.0.1", port, "http://127.0.0.1:1") as site:
+    with served(place.folder) as site:
         for path in ("pool", "strategies", f"strategies/{document.id}", f"compare/strategies?id={document.id}"):
-            with urllib.request.urlopen(f"{site}/{path}", timeout=50) as answer:
-                shown_there = answer.read().decode()
+            shown_there = read(f"{site}/{path}")
             assert document.id in shown_there
             assert (document.external.source in shown_there) == (path == f"strategies/{document.id}")
