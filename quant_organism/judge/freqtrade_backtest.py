@@ -22,7 +22,7 @@ ASKED = "2026.9"
 """The version of freqtrade whose questions an exchange of a backtest answers here."""
 
 
-class Venue:
+class BacktestExchange:
     """An exchange as far as a backtest asks one: some markets, no limits, no rounding, no leverage and no funding.
 
     Parameters
@@ -138,7 +138,7 @@ def backtest(strategy: Path, bars: Path, parameters: dict[str, Any], name: str) 
         "runmode": RunMode.BACKTEST,
         "export": "none",
     }
-    tested = Backtesting(config, exchange=Venue(pairs))
+    tested = Backtesting(config, exchange=BacktestExchange(pairs))
     (own,) = tested.strategylist
     for parameter, value in parameters.items():
         getattr(own, parameter).value = value

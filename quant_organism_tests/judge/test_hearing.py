@@ -159,6 +159,33 @@ def test_a_file_from_the_future_is_named_on_the_page(write: Write, tmp_path: Pat
     assert "future_file: it reads the file /data/next_year.csv" in page.sentence
 
 
+def test_a_universe_of_survivors_is_named_on_the_page(write: Write, tmp_path: Path) -> None:
+    held = replace(court(tmp_path, market(seed=5)), left_out=("A9",))
+    page = judge_strategy(held, CallableStrategy("follow", write(FOLLOW), ({"bars": 24},)))
+    assert page.outcome == "falls"
+    assert "survivor_universe: the universe leaves out A9, which ended before the panel does" in page.sentence
+    assert {each.gate for each in page.verdicts if each.status == "failed"} == {"survivor_universe"}
+
+
+def test_of_a_hostile_search_nothing_is_recorded_and_nothing_is_lost(write: Write, tmp_path: Path) -> None:
+    held = court(tmp_path, market(seed=5))
+    honest = CallableStrategy("follow", write(FOLLOW), ({"bars": 24},))
+    held.record(honest, honest.attempts(held.seen, held.costs))
+    before = {path: path.read_bytes() for path in (tmp_path / "lake").rglob("*") if path.is_file()}
+    hoarding = write(
+        """
+        import numpy as np
+
+        def signal(panel, bars=24):
+            return np.ones(10**10) if bars == 12 else 0 * panel.close
+        """
+    )
+    with pytest.raises(InputError, match="MB of memory"):
+        judge_strategy(held, CallableStrategy("hoard", hoarding, trials_of({"bars": [6, 12]}, None, 0)))
+    assert {path: path.read_bytes() for path in (tmp_path / "lake").rglob("*") if path.is_file()} == before
+    assert held.in_ledger() == 1
+
+
 def test_fewer_trials_than_its_own_search_takes_are_refused(write: Write, tmp_path: Path) -> None:
     strategy = CallableStrategy("follow", write(FOLLOW), trials_of({"bars": [6, 12]}, None, 0))
     with pytest.raises(InputError, match="its own search takes 2"):

@@ -87,7 +87,7 @@ def test_who_learns_is_asked_anew_on_each_copy(write: Write, tmp_path: Path) -> 
     )
     assert isinstance(searched, CallableStrategy)
     third = set()
-    for seed in range(4):
+    for seed in range(2):
         copy = draw_null(court.seen, "mean_preserving", np.random.SeedSequence(seed))
         short, long = (
             CallableStrategy("all", source, ({"bars": bars}, {"bars": bars + 2})).attempts(copy, court.costs).sharpes
