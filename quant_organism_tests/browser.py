@@ -75,6 +75,15 @@ class Browser:
         self.wait(f"!!{found}", seconds)
         self.run(f"{found}.click()")
 
+    def enter(self, text: str, into: str, seconds: float = 60.0) -> None:
+        """Type a text into the first field that a selector names, once it is there, and press Enter."""
+        field = f"document.querySelector({json.dumps(into)})"
+        self.wait(f"!!{field}", seconds)
+        self.run(f"{field}.focus()")
+        self._call("Input.insertText", text=text)
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
+
     def picture(self) -> bytes:
         """Return the window as a PNG file."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])

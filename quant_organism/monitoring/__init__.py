@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from quant_organism.monitoring.gallery import family_record, showcase
     from quant_organism.monitoring.health import Finding, examine, judged
     from quant_organism.monitoring.life import LifeRecord, LifeSpan, life_of, months_of, span_named
+    from quant_organism.monitoring.pages import IN_A_CELL
     from quant_organism.monitoring.plots import png, showcase_figure
     from quant_organism.monitoring.report import write_link, write_report
     from quant_organism.monitoring.runs import RunComparison, StoredRun, choose_run, compare_runs, stored_runs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from quant_organism.monitoring.tear_sheet import shakes_frame
 
 __all__ = [
+    "IN_A_CELL",
     "TABLES",
     "Finding",
     "LifeRecord",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "IN_A_CELL": "pages",
     "TABLES": "tables",
     "Finding": "health",
     "LifeRecord": "life",

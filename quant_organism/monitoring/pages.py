@@ -20,6 +20,9 @@ STYLE: Final = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
 SCRIPT: Final = (_TEMPLATES / "pages.js").read_text(encoding="utf-8")
 """The one look of all pages, and the one script: tables that sort and filter, charts. Both are inside each page."""
 
+IN_A_CELL: Final = "cell"
+"""What the address of a picture ends with, after a question mark, where it is shown in a table of the web UI."""
+
 _FRACTIONS = frozenset({"max_drawdown", "positive_windows", "win_rate", "consistency", "parameter_neighbourhood"})
 """Gates whose numbers read better in per cent."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -27,12 +28,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.monitoring import site_content as content
 from quant_organism.monitoring.life import life_of, months_of, span_named
-from quant_organism.monitoring.pages import SCRIPT, page
+from quant_organism.monitoring.pages import IN_A_CELL, SCRIPT, page
 from quant_organism.monitoring.plots import png
 from quant_organism.monitoring.runs import choose_run, compare_runs, stored_runs
 from quant_organism.monitoring.search_plots import regions_figure
 
 _KINDS: Final = {".html": "text/html; charset=utf-8", ".png": "image/png", ".json": "application/json"}
+_DRAWN: Final = "image/svg+xml"
+_CELL_PX: Final = 520
+_SHOWN_ELSEWHERE: Final = tuple((b"content-type", kind.encode()) for kind in (_KINDS[".png"], _DRAWN))
 _START_SECONDS: Final = 30.0
 _NO_PICTURES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
@@ -144,6 +148,8 @@ def report_site(data_dir: Path, dagster: str, key_prefix: KeyPrefix = plain_name
 
     def report(request: Request) -> Response:
         path = _inside(data_dir / "reports", request.path_params["path"])
+        if path.suffix == ".png" and IN_A_CELL in request.query_params:
+            return Response(_in_a_cell(path.read_bytes()), media_type=_DRAWN)
         if path.suffix != ".html":
             return Response(path.read_bytes(), media_type=_KINDS[path.suffix])
         asset = "tear_sheets" if path.parent.name == "tear_sheets" else "cycle_report"
@@ -215,6 +221,15 @@ def _inside(root: Path, asked: str) -> Path:
     return path
 
 
+def _in_a_cell(picture: bytes) -> bytes:
+    """Return a PNG picture as a drawing as wide as a cell: made for dense screens, it is wider itself."""
+    width, height = struct.unpack(">II", picture[16:24])
+    shown = f'width="{_CELL_PX}" height="{round(_CELL_PX * height / width)}" viewBox="0 0 {width} {height}"'
+    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    image = f'<image href="{source}" width="{width}" height="{height}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {shown}>{image}</svg>'.encode()
+
+
 class _Guarded:
     """Puts the security headers on every answer; pictures alone may be shown by pages of another origin.
 
@@ -227,7 +242,7 @@ class _Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                shown = (b"content-type", _KINDS[".png"].encode()) in message["headers"]
+                shown = any(kind in message["headers"] for kind in _SHOWN_ELSEWHERE)
                 own = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if shown else {})
                 headers = [(name.lower().encode(), value.encode()) for name, value in own.items()]
                 message["headers"] = [*message["headers"], *headers]

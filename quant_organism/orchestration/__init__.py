@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quant_organism.orchestration.event_storage import EventLog as EventLog
 
-# Partitioned checks are a preview feature and lenient partition mappings a beta one; Dagster says so at every import.
+# What Dagster says each time and nobody can act on: partitioned checks are a preview feature, lenient mappings of days
+# and `--select '*'` of its own command beta ones; a night's job takes many days of market data but one cycle at a time.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec is currently in preview")
 warnings.filterwarnings("ignore", message="Parameter `allow_nonexistent_upstream_partitions` .* is currently in beta")
+warnings.filterwarnings("ignore", message="Parameter `include_sources` .* is currently in beta")
+warnings.filterwarnings("ignore", message="Asset job nightly_evolution materializes assets with varying")
 
 __all__ = ["EventLog"]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from quant_organism.monitoring import IN_A_CELL
+
 MOST_ROWS = 30
 
 
@@ -32,10 +34,10 @@ def page(address: str, name: str) -> dg.MarkdownMetadataValue:
 
 
 def pictures(addresses: Mapping[str, str], page: str) -> dg.MarkdownMetadataValue | dg.TextMetadataValue:
-    """Show pictures of the report site by their names, each a link to the page that they stand on."""
+    """Show pictures of the report site by their names, as wide as a cell, each a link to the page that they are on."""
     if not addresses:
         return dg.MetadataValue.text("none")
-    return dg.MetadataValue.md("\n\n".join(f"[![{name}]({at})]({page})" for name, at in addresses.items()))
+    return dg.MetadataValue.md("\n\n".join(f"[![{name}]({at}?{IN_A_CELL})]({page})" for name, at in addresses.items()))
 
 
 def file(path: Path | None) -> dg.PathMetadataValue | dg.TextMetadataValue:

@@ -23,7 +23,7 @@ import pytest
 
 from quant_organism.evolution import PopulationTable
 from quant_organism.market.stored import encode
-from quant_organism.monitoring.pages import SCRIPT
+from quant_organism.monitoring.pages import IN_A_CELL, SCRIPT
 from quant_organism.monitoring.runs import stored_runs
 from quant_organism.monitoring.site import HEADERS, serving_site
 from quant_organism.validation import StandingTable
@@ -266,7 +266,8 @@ def test_a_page_on_another_port_shows_the_pictures_as_the_web_ui_does(
         pytest.skip("chromium is not installed (apt-get install chromium)")
     (picture,) = (data_dir / "reports").glob("*/*/*/*/equity.png")
     source = f"{site}/reports/{picture.relative_to(data_dir / 'reports')}"
-    html = f"<img src='{source}' onload=\"document.title='shown'\" onerror=\"document.title='blocked'\">"
+    widths = "document.title=[...document.images].map(e=>e.naturalWidth)"  # as wide as they are is how they are shown
+    html = f"<img src='{source}'><img src='{source}?{IN_A_CELL}'><script>window.onload=()=>{{{widths}}}</script>"
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     answers = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), answers) as other:
@@ -276,7 +277,7 @@ def test_a_page_on_another_port_shows_the_pictures_as_the_web_ui_does(
         look = [chromium, *flags, f"http://127.0.0.1:{other.server_port}/index.html"]
         dom = subprocess.run(look, capture_output=True, text=True, timeout=50, check=True).stdout
         other.shutdown()
-    assert "<title>shown</title>" in dom
+    assert "<title>1280,520</title>" in dom
 
 
 def test_a_browser_draws_the_charts_at_the_width_of_a_phone(

@@ -100,7 +100,9 @@ def test_the_report_and_its_plots_are_files_named_in_the_metadata(finished: Work
     assert f'url={folder.name}/report.html"' in (folder.parent / "report.html").read_text()
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.json", "tear_sheets", *pictures}
     drawn = str(shown["pictures"])
-    assert all(f"({address}/{name}.png)]({address}/report.html)" in drawn for name in ("equity", "pareto", "families"))
+    assert all(
+        f"({address}/{name}.png?cell)]({address}/report.html)" in drawn for name in ("equity", "pareto", "families")
+    )
     assert "base64" not in drawn
 
 

@@ -1,11 +1,14 @@
 """The asset graph that a person sees."""
 
+import warnings
 from datetime import UTC, datetime, timedelta
+from importlib import reload
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+import quant_organism.orchestration as orchestration
 from quant_organism.monitoring.tables import table_named
 from quant_organism.orchestration.definitions import build_definitions, defs
 from quant_organism.orchestration.jobs import MARKS
@@ -160,3 +163,11 @@ def test_the_web_ui_loads_definitions_from_environment_and_settings_file(
     assert loaded.resources is not None
     assert loaded.resources["market"].world == "null"
     assert loaded.resources["search"].seed == 11
+
+
+def test_whoever_loads_the_definitions_is_told_no_warning(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.resetwarnings()  # pytest's own, and those of an earlier import
+        reload(orchestration)
+        build_definitions(settings(tmp_path)).resolve_job_def("nightly_evolution")
+    assert [str(one.message) for one in told] == []

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
@@ -114,6 +116,15 @@ def test_dagster_s_own_commands_find_the_home_of_the_repository(monkeypatch: pyt
     assert home.is_absolute()
     assert (home / "dagster.yaml").read_text(encoding="utf-8") == INSTANCE_YAML
     assert said["DAGSTER_DISABLE_TELEMETRY"] == "1"
+
+
+def test_dagster_s_own_commands_find_the_definitions_and_the_folder_that_dg_looks_into() -> None:
+    tools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    project = tools["dg"]["project"]
+    assert project["code_location_target_module"] == tools["dagster"]["module_name"]
+    assert tools["dagster"]["module_name"] in WORKSPACE_YAML
+    assert (REPOSITORY / project["defs_module"].replace(".", "/")).is_dir()  # dg does not begin without it
+    assert find_spec(tools["dagster"]["module_name"]) is not None
 
 
 def test_an_instance_has_telemetry_off_and_runs_one_thing_at_a_time(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ _GROUP = "market"
 CANDLES = dg.AssetSpec(
     "candles",
     group_name=_GROUP,
-    description="Bars of all symbols, stamped by their open time. Read from files or from a simulated world.",
+    description="Bars of all symbols, stamped by their open time. Read from files, a venue or a simulated world.",
     kinds={"parquet", "polars"},
 )
 FUNDING = dg.AssetSpec(
