@@ -8,7 +8,6 @@ searches show is set beside what the same searches show on copies without an edg
 """
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -134,7 +133,6 @@ def _beside(panel: Panel) -> dict[str, Any]:
         copy = draw_null(seen, "mean_preserving", np.random.SeedSequence(0, spawn_key=(1, draw)))
         for name, sharpe in earned(committees(copy, 0), copy).items():
             made[name].append(sharpe)
-        sys.stderr.write(f"{panel.market}: copy {draw} of {COPIES}\n")
     asked = {}
     for name, sharpe in shown.items():
         simulated = simulated_p_value(sharpe, made[name])

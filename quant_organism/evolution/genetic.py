@@ -48,7 +48,8 @@ class GeneticSearch(RoundProposer):
     """The engine's own search. It proposes the broods of all islands as a round, and what it is told decides the next.
 
     What it proposes follows from spec, families, seed, source and what it is told, and from nothing else. It is over
-    when its last generation is, and ends a founding or a generation early for no budget but `max_evaluations`.
+    when its last generation is. Of the budgets of the spec it minds `max_evaluations`, and that in its founding alone:
+    whoever asks minds the others between generations, as `search` does.
 
     Parameters
     ----------
