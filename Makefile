@@ -10,6 +10,8 @@ N := 20
 SEED := 0
 export DAGSTER_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
+# Containers like to set it, and then each of many processes compiles the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,7 +31,7 @@ ui: setup  ## the Dagster web UI on http://127.0.0.1:3000
 test: setup  ## all tests
 	@bash .ci/chromium
 	@bash .ci/postgres
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 15 $(LONG_TESTS) quant_organism_tests
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 15 $(LONG_TESTS) quant_organism_tests
 
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)

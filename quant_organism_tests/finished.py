@@ -15,7 +15,7 @@ from quant_organism_tests.kept import kept_folder
 from quant_organism_tests.program import finish, start
 from quant_organism_tests.tiny import EARLIER, FIRST, WORLD, Workshop, settings, write_world
 
-MOMENTS: Final = ("candles", "candidates", "strategies/active")
+MOMENTS: Final = ("candidates", "strategies/active")
 """Datasets and folders; a run is killed when there is the first file of one."""
 _FAR_AWAY: Final = {"TZ": "Asia/Kathmandu"}
 _OUT: Final = "out.txt"

@@ -16,7 +16,6 @@ from quant_organism.backtest.kernel import AHEAD
 from quant_organism.backtest.layout import N_CONTEXT, Friction, SleeveBars
 from quant_organism.backtest.ranked_market import RankedMarket
 from quant_organism.errors import InputError
-from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import MS_PER_DAY, format_ms
 from quant_organism.market.sentiment import beyond
@@ -321,11 +320,12 @@ def check_panel(panel: Panel, start: int, stop: int) -> None:
             where=f"panel, after {format_ms(int(panel.times[steps[0]]))}",
             remedy="put the bars on a regular grid and mark the missing ones as not valid",
         )
-    broken = _first_broken_bar(
-        panel.open, panel.high, panel.low, panel.close, panel.volume, panel.funding_paid, panel.valid
-    )
-    if broken >= 0:
-        bar, asset = divmod(int(broken), len(panel.symbols))
+    enclosed = (panel.low <= np.minimum(panel.open, panel.close)) & (panel.high >= np.maximum(panel.open, panel.close))
+    finite = (panel.low > 0.0) & (panel.high < np.inf) & np.isfinite(panel.open) & np.isfinite(panel.close)
+    paid = (panel.volume >= 0.0) & np.isfinite(panel.volume) & np.isfinite(panel.funding_paid)
+    broken = np.flatnonzero(panel.valid & ~(enclosed & finite & paid))
+    if broken.size:
+        bar, asset = divmod(int(broken[0]), len(panel.symbols))
         found = ", ".join(
             f"{name} {getattr(panel, name)[bar, asset]}"
             for name in ("open", "high", "low", "close", "volume", "funding_paid")
@@ -339,24 +339,3 @@ def check_panel(panel: Panel, start: int, stop: int) -> None:
         raise InputError(
             f"no window from bar {start} to {stop} in a panel of {shape[0]} bars", remedy="give 0 <= start < stop <= T"
         )
-
-
-@compiled
-def _first_broken_bar(
-    opens: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    close: NDArray[np.float64],
-    volume: NDArray[np.float64],
-    funding_paid: NDArray[np.float64],
-    valid: NDArray[np.bool_],
-) -> int:
-    bars, assets = valid.shape
-    for t in range(bars):
-        for a in range(assets):
-            enclosed = (low[t, a] <= min(opens[t, a], close[t, a])) & (high[t, a] >= max(opens[t, a], close[t, a]))
-            finite = (low[t, a] > 0.0) & (high[t, a] < np.inf) & np.isfinite(opens[t, a]) & np.isfinite(close[t, a])
-            paid = (volume[t, a] >= 0.0) & np.isfinite(volume[t, a]) & np.isfinite(funding_paid[t, a])
-            if valid[t, a] and not (enclosed & finite & paid):
-                return int(t * assets + a)
-    return -1

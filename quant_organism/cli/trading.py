@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from quant_organism.cli import options
-from quant_organism.cli.output import print_json
+from quant_organism.cli.output import Stopped, print_json
 from quant_organism.cli.trading_view import show_status, told_of_closes
 from quant_organism.errors import InputError
 
@@ -319,7 +319,7 @@ def _live(
     from quant_organism.deployment import StrategyRepository
     from quant_organism.judge import CLOSE_SECONDS, SandboxRunner
     from quant_organism.market import MS_PER_DAY
-    from quant_organism.trading import LedgerReader, ledger_path
+    from quant_organism.trading import LedgerReader, LedgerSession, ledger_path
     from quant_organism.trading.ledger import TraderLedger
     from quant_organism.trading.paper import trade_live
     from quant_organism.trading.preparing import prepare_live
@@ -365,8 +365,9 @@ def _live(
                     _export_day(path, settings.data_dir)
 
             asyncio.run(trade_live(prepared, told=daily, watcher=watcher, closes=bars))
-    except KeyboardInterrupt:
-        pass  # the way to end it
+    except KeyboardInterrupt as interrupt:  # the way to end it
+        if not ledger.read(LedgerSession):
+            raise Stopped from interrupt  # before there was anything to tell of
     finally:
         runner.close()
         ledger.close()

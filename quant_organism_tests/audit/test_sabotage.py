@@ -23,14 +23,14 @@ from quant_organism_tests.audit.small import BRIEF, campaign
 pytestmark = pytest.mark.slow
 
 
-def alarms(folder: Path, lives: organism.Organism = run_organism, *, worlds: int = 10) -> set[str]:
+def alarms(folder: Path, lives: organism.Organism = run_organism, *, worlds: int = 6) -> set[str]:
     """Return the alarms that are raised over worlds without an edge; those on p-values need many, the others one."""
     found = rates(campaign(folder, worlds, lives, BRIEF).run())
     return {alarm.name for alarm in found.alarms if alarm.raised}
 
 
 def test_an_honest_organism_raises_no_alarm(tmp_path: Path):
-    assert alarms(tmp_path, worlds=12) == set()
+    assert alarms(tmp_path, worlds=8) == set()
 
 
 def test_a_look_ahead_of_one_bar_shows_on_the_days_after_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -43,7 +43,7 @@ def test_a_look_ahead_of_one_bar_shows_on_the_days_after_the_search(tmp_path: Pa
             changes[1:] -= 1
 
     monkeypatch.setattr(population, "write_targets", too_early)
-    assert "p-values of the days after the search" in alarms(tmp_path)
+    assert "p-values of the days after the search" in alarms(tmp_path, worlds=4)
 
 
 class Free(AuditProfile):
@@ -84,11 +84,11 @@ def best_of_seeds(panel: Panel, profile: AuditProfile, seed: int, folder: Path) 
         measured = Evaluator(threads=1).evaluate_committees(committees, panel, Costs(), start=unseen.start)
         return float(np.nan_to_num(measured.metrics["sharpe"][0], nan=-np.inf))
 
-    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 10), key=later), folder)
+    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 8), key=later), folder)
 
 
 def test_a_seed_that_was_picked_shows_on_the_days_after_the_search(tmp_path: Path):
-    assert "p-values of the days after the search" in alarms(tmp_path, best_of_seeds, worlds=12)
+    assert "p-values of the days after the search" in alarms(tmp_path, best_of_seeds, worlds=8)
 
 
 def test_a_null_with_uncompensated_funding_is_no_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -75,3 +75,15 @@ def test_days_that_leave_no_history_are_refused_with_those_that_do(
     said = call("trade", "--mode", "replay", "--strategy", strategy, "--from", "2026-01-20")
     assert said.code == 2
     assert "2026-02-05 to 2026-02-13" in said.err
+
+
+def test_a_session_ended_before_its_first_bar_says_so_and_not_that_something_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("quant_organism.trading.preparing.prepare_live", interrupted)
+    said = Caller(tmp_path, monkeypatch, capfd)("trade", "--mode", "paper", "--base-url", "http://127.0.0.1:1")
+    assert said.code == 130
+    assert "the same command again" in said.err

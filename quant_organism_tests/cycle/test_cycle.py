@@ -27,10 +27,11 @@ from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSource, load_world
 from quant_organism.monitoring.runs import compare_runs, stored_runs
 from quant_organism.monitoring.tables import TABLES
-from quant_organism.settings import SignificanceSettings
+from quant_organism.settings import SignificanceSettings, ValidationSettings
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import verdicts_frame
 from quant_organism.validation.tables import StandingTable
+from quant_organism_tests.finished import finished_run
 from quant_organism_tests.panels import trending_panel
 from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
 
@@ -38,6 +39,7 @@ HOUR = Interval.parse("1h")
 MARKET = "world-tiny-d7d802"
 COPIES = SignificancePlan.profile("smoke", searches=2, minutes=None)
 SPEC = EvolutionSpec.profile("smoke")
+GATES = "light"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def plain(lake: Lake) -> Path:
     panels = Panels()
     made = panels.make(lake, MARKET, HOUR, LAST)
     cycle = Cycle(
-        plan=CyclePlan(spec=SPEC, gates=Profile.load("full"), significance=COPIES),
+        plan=CyclePlan(spec=SPEC, gates=Profile.load(GATES), significance=COPIES),
         lake=lake,
         market=MARKET,
         interval=HOUR,
@@ -71,8 +73,8 @@ def plain(lake: Lake) -> Path:
 def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the data folder of the same cycle, materialised."""
     folder = tmp_path_factory.mktemp("assets")
-    copies = SignificanceSettings(searches=2, minutes=60)
-    chosen = settings(folder).model_copy(update={"significance": copies})
+    copies, gates = SignificanceSettings(searches=2, minutes=60), ValidationSettings(gates=GATES)
+    chosen = settings(folder).model_copy(update={"significance": copies, "validation": gates})
     with dg.DagsterInstance.ephemeral() as instance:
         workshop = Workshop(chosen, instance)
         assert workshop.ingest().success
@@ -114,7 +116,7 @@ def second(plain: Path, lake: Lake, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(plain, data_dir)
     small = EvolutionSpec.profile("smoke", islands=1, generations=1)
     cycle = Cycle(
-        plan=CyclePlan(spec=small, gates=Profile.load("light"), significance=COPIES, seed=1),
+        plan=CyclePlan(spec=small, gates=Profile.load(GATES), significance=COPIES, seed=1),
         lake=Lake(data_dir / "lake"),
         market=MARKET,
         interval=HOUR,
@@ -157,8 +159,7 @@ def test_two_cycles_are_compared_by_what_was_set_and_what_came_of_it(second: Cyc
     settings = {name: values for name, *values in found.settings}
     assert settings["seed"] == [0, 1]
     assert settings["search.generations"] == [SPEC.generations, 1]
-    assert settings["gates"] == ["full", "light"]
-    assert not settings.keys() & {"panel_hash", "symbols", "date", "costs.taker_fee"}
+    assert not settings.keys() & {"gates", "panel_hash", "symbols", "date", "costs.taker_fee"}
     figures = {name: values for name, *values in found.figures}
     assert figures["trials"][1] == second.read(PopulationTable).height < figures["trials"][0]
     assert {id for id, *_ in found.strategies} == {
@@ -189,18 +190,20 @@ def test_a_cycle_goes_on_with_the_archive_that_it_began_with(second: Cycle) -> N
     second.index.make_latest(LAST, second.id)
 
 
-def test_an_audit_comes_to_the_verdicts_of_the_assets(lake: Lake, assets: Path, tmp_path: Path) -> None:
+def test_an_audit_comes_to_the_verdicts_of_the_program_by_every_gate(lake: Lake, tmp_path: Path) -> None:
+    plan = SignificancePlan.profile("smoke")
     profile = AuditProfile(
-        name="as the assets",
+        name="as the program",
         search=SPEC,
-        strategies=COPIES.strategies,
-        copies=COPIES.copies,
-        searches=COPIES.searches,
+        strategies=plan.strategies,
+        copies=plan.copies,
+        searches=plan.searches,
         every_gate=False,
     )
     panel = Panels().make(lake, MARKET, HOUR, LAST).panel
     submitted = run_organism(panel, profile, 0, tmp_path)
-    stored = Lake(assets / "lake").read("validation_verdicts", market=MARKET, interval="1h", start=LAST, end=LAST)
+    program = Lake(finished_run().data_dir / "lake")
+    stored = program.read("validation_verdicts", market=MARKET, interval="1h", start=LAST, end=LAST)
     assert verdicts_frame(submitted.reviews, Profile.load("full")).equals(stored)
     assert stored.height > 0
 
