@@ -76,11 +76,14 @@ class Scene:
         self.session.clear_faults()
 
     def order(self, coin: str, *, taking: bool, is_buy: bool = True, usd: Decimal = USD) -> NewOrder:
-        """Return an order for some dollars of a coin, beyond the market or well behind it, by the venue's own mark."""
+        """Return an order for some dollars of a coin, beyond the market or well behind it.
+
+        By the oracle: a gap of the mark, which lasts until the next tick, moves no book.
+        """
         listed, (_, listing) = self.manager.venue.listed(coin), self.listing(coin)
-        mark = Decimal(listing.px(listing.mark))
+        oracle = Decimal(listing.px(listing.oracle))
         away = (Decimal("0.01") if taking else Decimal("-0.01")) * (1 if is_buy else -1)
-        px, sz = quantised_price(mark * (1 + away), listed, up=is_buy == taking), quantised_size(usd / mark, listed)
+        px, sz = quantised_price(oracle * (1 + away), listed, up=is_buy == taking), quantised_size(usd / oracle, listed)
         return NewOrder(cloid_of(self.decision()), coin, is_buy, px, sz, tif="Ioc" if taking else "Gtc")
 
     def place(self, order: NewOrder) -> None:

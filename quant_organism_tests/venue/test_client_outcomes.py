@@ -131,6 +131,30 @@ def test_no_answer_stops_the_reader_and_every_item_has_an_outcome(answer: Any, c
     assert all(isinstance(outcome, Accepted | Rejected | Unknown) for outcome in outcomes)
 
 
+FILL = {"coin": "ETH", "side": "B", "px": "2000.0", "sz": "0.1", "time": 7, "oid": 5, "tid": 3, "fee": "0.1"}
+ORDER = {"coin": "ETH", "side": "A", "limitPx": "2000.0", "sz": "0.1", "origSz": "0.2", "oid": 5, "timestamp": 7}
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "-0.1", "oops"])
+@pytest.mark.parametrize("name", ["px", "sz", "limitPx", "origSz"])
+def test_a_price_or_size_that_is_none_is_refused_where_it_enters(name: str, value: str) -> None:
+    assert read_fills([FILL], USER)[0].sz == read_open_orders([ORDER])[0].left_sz == Decimal("0.1")
+    if name in FILL:
+        with pytest.raises(VenueUnreadable):
+            read_fills([FILL | {name: value}], USER)
+    if name in ORDER:
+        with pytest.raises(VenueUnreadable):
+            read_open_orders([ORDER | {name: value}])
+
+
+@pytest.mark.parametrize("side", ["X", "", "b", None, True, ["A"]])
+def test_a_side_that_is_none_is_refused_where_it_enters(side: Any) -> None:
+    with pytest.raises(VenueUnreadable):
+        read_fills([FILL | {"side": side}], USER)
+    with pytest.raises(VenueUnreadable):
+        read_open_orders([ORDER | {"side": side}])
+
+
 @given(JSON)
 def test_questions_are_answered_or_unreadable(answer: Any) -> None:
     for read in (read_account, read_open_orders, read_order_status, read_order_update, partial(read_fills, user=USER)):
