@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class GenomeStream:
         history: Panel | None = None,
         models: FittedModels | None = None,
     ) -> None:
-        self.genome, self.symbols, self.interval, self.costs = genome, tuple(symbols), interval, costs
+        self.genome, self.symbols, self.interval = genome, tuple(symbols), interval
         count = len(self.symbols)
         kept = models or FittedModels()
         self._histories = Histories(count, interval.hours)
@@ -106,8 +107,8 @@ class GenomeStream:
         self._allocation = AllocationStream(count, interval.hours)
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
-        self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
-        self._terms_in_rows = in_rows(self._terms)
+        self._begun, self._beside = False, list[GenomeStream]()
+        self._set_costs(costs)
         self._unpaid = np.zeros(count)
         self._states = np.stack([new_state(-1, 0.0) for _ in self.symbols])
         self._targets = np.zeros(count)
@@ -119,6 +120,30 @@ class GenomeStream:
         self._ledgers = Ledger.empty(count)
         if history is not None:
             self._warm_up(history)
+
+    def beside(self, costs: Costs) -> GenomeStream:
+        """Return sleeves at other costs that trade what this stream decides, and advance with it.
+
+        Decisions know nothing of fills, so they are the sleeves of a stream at those costs, to the last bit, for a
+        part of its time. Ask before the first bar is traded, and advance this stream alone.
+
+        Raises
+        ------
+        InputError
+            Bars have been traded, or only one of the two pays funding.
+        """
+        if self._begun or costs.charge_funding != self.costs.charge_funding:
+            raise InputError(
+                "sleeves stand beside those of a stream that has traded nothing yet and pays funding as they do",
+                remedy="open a stream of their own for them",
+            )
+        other = copy(self)
+        other._set_costs(costs)
+        other._states, other._units, other._returns = self._states.copy(), self._units.copy(), self._returns.copy()
+        other._trades, other._ledgers = [[] for _ in self.symbols], Ledger.empty(len(self.symbols))
+        other._beside = []
+        self._beside.append(other)
+        return other
 
     def step(self, row: MarketRow) -> Step:
         """Fill the orders that stand, mark the sleeves, and decide at the close.
@@ -139,17 +164,18 @@ class GenomeStream:
     def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
         number = next_number(row, self.symbols, self.interval, self._last_number)
-        before = self.equity
         fills = self._trade(row, number)
-        self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
+        for other in self._beside:
+            other._trade(row, number)
         self._histories.append(row.columns, number, row.valid)
         self._last_bars[row.valid] = number
         for asset in np.flatnonzero(row.valid).tolist():
             self._targets[asset] = self._signals[asset].target()
         found = self._allocation.step(self._histories, row.valid)
         self._decide(found, 0, row.valid, row.fear_greed)
-        self._expose(number, row.close, row.valid)
-        self._last_number = number
+        for sleeves in (self, *self._beside):
+            sleeves._expose(number, row.close, row.valid)
+            sleeves._last_number = number
         return fills
 
     @property
@@ -250,6 +276,7 @@ class GenomeStream:
 
     def _trade(self, row: MarketRow, number: int) -> list[SleeveFill]:
         # One bar of all sleeves, up to their marks at the close.
+        self._begun, before = True, self.equity
         trade_assets(
             self._states,
             row.columns,
@@ -266,7 +293,13 @@ class GenomeStream:
             ledger = ledger_of(self._ledgers, asset)
             self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
             fills += fills_of(self.symbols[asset], ledger)
+        self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
         return fills
+
+    def _set_costs(self, costs: Costs) -> None:
+        self.costs = costs
+        self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
+        self._terms_in_rows = in_rows(self._terms)
 
     def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
         greed, fear = beyond(fear_greed)

@@ -79,6 +79,7 @@ def replay_genome(
     start: int,
     *,
     assets: Sequence[str] = (),
+    virtual: Costs | None = None,
     pace: Pace | None = None,
     models: FittedModels | None = None,
 ) -> GenomeReplay:
@@ -92,6 +93,8 @@ def replay_genome(
         First row that is traded; rows before it warm signals and ranks up.
     assets
         Symbols that the portfolio is restricted to; none: all.
+    virtual
+        Costs of the sleeves whose positions are told; none: those of the trades.
     pace
         None: as fast as it goes.
     models
@@ -101,6 +104,7 @@ def replay_genome(
         raise InputError(f"no period from bar {start} on in a panel of {panel.n_bars} bars")
     history = panel.window(0, start) if start else None
     stream = open_stream(genome, panel.symbols, panel.interval, costs, history=history, models=models)
+    holder = stream if virtual in (None, costs) else stream.beside(virtual)
     equity = np.ones((panel.n_bars - start + 1, panel.n_assets))
     taken = [asset for asset, symbol in enumerate(panel.symbols) if not assets or symbol in assets]
     in_order = sorted(taken, key=panel.symbols.__getitem__)
@@ -111,15 +115,15 @@ def replay_genome(
             due = begun + number * panel.interval.hours * 3_600.0 / pace.factor
             pace.clock.sleep(max(due - pace.clock.now(), 0.0))
         place = number - 1
-        held.units[place, taken] = stream.units[taken]
-        stops, targets = stream.levels(np.where(panel.valid[row], panel.open[row], np.nan))
+        held.units[place, taken] = holder.units[taken]
+        stops, targets = holder.levels(np.where(panel.valid[row], panel.open[row], np.nan))
         held.stops[place, taken], held.targets[place, taken] = stops[taken], targets[taken]
         stream.advance(MarketRow.of(panel, row))
         equity[number] = stream.equity
-        gains = stream.sleeve_returns
+        gains = holder.sleeve_returns
         for asset in in_order:
             held.returns[place] += gains[asset]
-    held.units[-1, taken] = stream.units[taken]
+    held.units[-1, taken] = holder.units[taken]
     if isinstance(stream, GenomeStream):
         _mark_ends(equity, stream, panel.valid[start:])
     before, after = equity[:-1, taken], equity[1:, taken]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -119,13 +119,16 @@ class Replayer:
 
     def _period(self, member: Member, span: Span) -> PeriodReplay:
         bars = self.panel.window(0, span.stop)
-        replay = partial(
-            replay_genome, member.genome, bars, start=span.start, assets=member.assets, models=self._models
+        found = replay_genome(
+            member.genome,
+            bars,
+            self.costs,
+            span.start,
+            assets=member.assets,
+            virtual=virtual_costs(self.costs),  # virtual orders fill whole
+            pace=self.pace,
+            models=self._models,
         )
-        found = replay(costs=self.costs, pace=self.pace)
-        # Virtual orders fill whole: where those of sleeves do not, positions have to be followed by themselves.
-        own = virtual_costs(self.costs)
-        held = found.held if own == self.costs else replay(costs=own).held
         held_there, before = held_in_backtest(member, self.panel, self.costs, span, self._evaluator)
         # The backtest is given all that it was judged on: where it looked beyond the period, that shows.
         every = self._evaluator.trades(member.genome, self.panel, self.costs, start=span.start, stop=span.stop)
@@ -137,9 +140,9 @@ class Replayer:
             backtest_hash=expected.hash,
             difference="" if trades.hash == expected.hash else first_difference(trades, expected),
             returns=found.returns,
-            held=held,
+            held=found.held,
             before=before,
-            held_difference=held.difference(held_there, bars.times[span.start :], bars.symbols),
+            held_difference=found.held.difference(held_there, bars.times[span.start :], bars.symbols),
         )
 
 

@@ -71,6 +71,34 @@ def test_trades_are_those_of_the_evaluator(genome: Genome, market: Market) -> No
     assert stream.finish().hash == expected.hash
 
 
+@given(genomes(), markets(limited=True, bars=160))
+@settings(max_examples=25, deadline=None)
+def test_sleeves_beside_a_stream_are_those_of_a_stream_at_their_costs(genome: Genome, market: Market) -> None:
+    panel, costs, start, stop = market
+    others = replace(costs, max_participation=None, impact_bps=0.0, capital_usd=1e4)
+    stream, alone = stream_of(genome, panel, costs, start), stream_of(genome, panel, others, start)
+    beside = stream.beside(others)
+    for row in range(start, stop):
+        opens = np.where(panel.valid[row], panel.open[row], np.nan)
+        np.testing.assert_array_equal(beside.levels(opens), alone.levels(opens))
+        stream.advance(MarketRow.of(panel, row))
+        alone.advance(MarketRow.of(panel, row))
+        for figure in ("units", "sleeve_returns", "equity"):
+            np.testing.assert_array_equal(getattr(beside, figure), getattr(alone, figure))
+    assert beside.finish().hash == alone.finish().hash
+    assert stream.finish().hash == EVALUATOR.trades(genome, panel, costs, start=start, stop=stop).hash
+
+
+def test_sleeves_beside_a_stream_that_has_traded_or_pays_otherwise_are_refused() -> None:
+    panel = random_panel(4, bars=40, assets=2)
+    stream = stream_of(default_genome("ema_crossover"), panel, Costs(), 30)
+    with pytest.raises(InputError, match="traded nothing yet"):
+        stream.beside(Costs(charge_funding=not Costs().charge_funding))
+    stream.advance(MarketRow.of(panel, 30))
+    with pytest.raises(InputError, match="traded nothing yet"):
+        stream.beside(Costs())
+
+
 @pytest.fixture(scope="module")
 def real_panel(shared_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Panel:
     """Return 45 days of four real perpetuals."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from quant_organism.backtest.market_row import MarketRow, check_history, next_nu
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step
 from quant_organism.backtest.ranked_market import latest_marks
 from quant_organism.backtest.trades import TradeList, trade_list
+from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Genome
@@ -86,6 +88,7 @@ class BookStream:
         self._trades: list[Floats] = []
         self._ended = np.empty((count, N_BOOK_TRADE))
         self._last_number: int | None = None
+        self._begun, self._beside = False, list[BookStream]()
         if history is not None:
             self._warm_up(history)
 
@@ -110,39 +113,40 @@ class BookStream:
         ]
         return Step(tuple(fills), tuple(orders), self.equity)
 
+    def beside(self, costs: Costs) -> BookStream:
+        """Return a book at other costs that trades the weights of this one, and advances with it.
+
+        Ask before the first bar is traded, and advance this stream alone.
+
+        Raises
+        ------
+        InputError
+            Bars have been traded.
+        """
+        if self._begun:
+            raise InputError("a book stands beside one that has traded nothing yet", remedy="open a stream of its own")
+        other = copy(self)
+        other.costs, other._friction = costs, book_friction(costs, self.interval.hours)
+        other._book, other._levels, other._ended = self._book.copy(), self._levels.copy(), self._ended.copy()
+        other._trades, other._beside = [], []
+        self._beside.append(other)
+        return other
+
     def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone."""
         number = next_number(row, self.symbols, self.interval, self._last_number)
         order, valid = self._order, row.valid[self._order]
         numbers = np.array([number], dtype=np.int64)
         decides = bool(self._family.decides(self.genome.genes, numbers, self.interval.hours)[0])
-        paid = row.funding_paid[order]
-        fills: list[SleeveFill] = []
-        if self._equity > 0.0:
-            self._equity, ended = trade_book_bar(
-                number,
-                row.open[order],
-                row.close[order],
-                row.volume[order] / self.costs.capital_usd,
-                paid if self.costs.charge_funding else np.zeros_like(paid),
-                valid,
-                decides,
-                self._equity,
-                self._friction,
-                self._book,
-                self._ended,
-                0,
-            )
-            self._trades += list(self._ended[:ended].copy())
-            self._levels *= 1.0 + self._book[:, GAIN]
-            fills = self._fills()
-        else:
-            self._book[:, GAIN] = 0.0
+        fills = self._trade(row, number, decides=decides)
+        for other in self._beside:
+            other._trade(row, number, decides=decides)
         close, volume, rate = (values[order][None] for values in (row.close, row.volume, row.funding_rate))
-        ends = self._history.extend(numbers, close, volume, rate, paid[None], valid[None])
+        ends = self._history.extend(numbers, close, volume, rate, row.funding_paid[order][None], valid[None])
         if decides:
             self._decide(ends[0], valid)
-        self._last_number = number
+        for book in (self, *self._beside):
+            book._last_number = number
         return fills
 
     @property
@@ -186,6 +190,29 @@ class BookStream:
         """Return `equity`: what a delisted asset is worth is booked at the first decision a day after its last bar."""
         return self.equity
 
+    def _trade(self, row: MarketRow, number: int, *, decides: bool) -> list[SleeveFill]:
+        self._begun, order, paid = True, self._order, row.funding_paid[self._order]
+        if self._equity <= 0.0:
+            self._book[:, GAIN] = 0.0
+            return []
+        self._equity, ended = trade_book_bar(
+            number,
+            row.open[order],
+            row.close[order],
+            row.volume[order] / self.costs.capital_usd,
+            paid if self.costs.charge_funding else np.zeros_like(paid),
+            row.valid[order],
+            decides,
+            self._equity,
+            self._friction,
+            self._book,
+            self._ended,
+            0,
+        )
+        self._trades += list(self._ended[:ended].copy())
+        self._levels *= 1.0 + self._book[:, GAIN]
+        return self._fills()
+
     def _fills(self) -> list[SleeveFill]:
         fills = []
         for a in np.flatnonzero(self._book[:, BOUGHT]).tolist():
@@ -198,7 +225,8 @@ class BookStream:
     def _decide(self, ends: Ints, valid: Flags) -> None:
         view = CrossSectionView(self._history, ends[:, None], valid[:, None])
         weights = np.ascontiguousarray(self._family.weights(view, self.genome.genes)[:, 0])
-        decide_book(self._equity, weights, self._band, self._book)
+        for stream in (self, *self._beside):
+            decide_book(stream._equity, weights, self._band, stream._book)
 
     def _warm_up(self, history: Panel) -> None:
         check_history(history, self.symbols, self.interval)

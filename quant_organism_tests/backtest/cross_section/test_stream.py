@@ -80,6 +80,26 @@ def test_bar_by_bar_a_genome_does_what_the_evaluator_says(name: str) -> None:
         assert np.array_equal(exposed.stops, np.array(stops)[:, exposed.assets], equal_nan=True)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_book_beside_another_is_that_of_a_stream_at_its_costs(name: str) -> None:
+    panel, genome, start = shuffled(market(12)), sound(name, 21), 250
+    costs, others = Costs(max_participation=0.01, impact_bps=5.0, capital_usd=1e6), Costs(taker_fee=0.001)
+    history = panel.window(0, start)
+    stream, alone = (open_stream(genome, panel.symbols, panel.interval, c, history=history) for c in (costs, others))
+    beside = stream.beside(others)
+    for row in range(start, panel.n_bars):
+        opens = np.where(panel.valid[row], panel.open[row], np.nan)
+        np.testing.assert_array_equal(beside.levels(opens), alone.levels(opens))
+        stream.advance(MarketRow.of(panel, row))
+        alone.advance(MarketRow.of(panel, row))
+        for figure in ("units", "sleeve_returns", "equity"):
+            np.testing.assert_array_equal(getattr(beside, figure), getattr(alone, figure))
+    assert beside.finish().hash == alone.finish().hash != stream.finish().hash
+    assert stream.finish().hash == Evaluator(threads=1).trades(genome, panel, costs, start=start).hash
+    with pytest.raises(InputError, match="traded nothing yet"):
+        stream.beside(others)
+
+
 def test_a_step_tells_fills_and_what_stands() -> None:
     panel, genome = market(13), sound("xs_reversal", 2)
     stream = open_stream(genome, panel.symbols, panel.interval, Costs(), history=panel.window(0, 250))
