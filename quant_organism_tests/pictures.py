@@ -1,4 +1,4 @@
-"""Pictures for the docs: the report site, from a data folder in which runs have been, and a workflow in the web UI.
+"""Pictures for the docs: report site and web UI, from a data folder in which runs have been, and a workflow.
 
 ``python -m quant_organism_tests.pictures DATA_DIR`` (`make pictures`) writes `docs/images/`, 256 colours each.
 """
@@ -27,11 +27,16 @@ PICTURES: Final = REPOSITORY / "docs" / "images"
 _MOST_BESIDE: Final = 3
 
 
-def take(browser: Browser, address: str, path: Path, *, height: int, until: str) -> None:
-    """Write a picture of a page, 1100 pixels wide, once something is true of it."""
-    browser.look(width=1100, height=height)
+def take(browser: Browser, address: str, path: Path, *, width: int = 1100, height: int, until: str) -> None:
+    """Write a picture of a page once something is true of it; sizes in pixels."""
+    browser.look(width=width, height=height)
     browser.go(address)
     browser.wait(f"document.readyState === 'complete' && {until}", seconds=300)
+    keep(browser, path)
+
+
+def keep(browser: Browser, path: Path) -> None:
+    """Write a picture of what the browser shows."""
     buffer = io.BytesIO()
     shown = Image.open(io.BytesIO(browser.picture()))
     shown.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(buffer, "png", optimize=True)
@@ -56,6 +61,9 @@ def main(data_dir: Path) -> None:
         drawn = "document.documentElement.className === 'moves' && document.querySelector('canvas') !== null"
         take(browser, f"{site}/compare/strategies?{beside}", PICTURES / "compare.png", height=1250, until=drawn)
         take(browser, f"{site}/reports/{sheet}", PICTURES / "tear-sheet.png", height=1500, until=drawn)
+        report = sheet.parent.parent / "report.html"
+        take(browser, f"{site}/reports/{report}", PICTURES / "report.png", height=1250, until="true")
+    click_through(data_dir)
     with tempfile.TemporaryDirectory() as folder:
         workflows = Path(folder) / "data" / "workflows"
         workflows.mkdir(parents=True)
@@ -63,6 +71,29 @@ def main(data_dir: Path) -> None:
         with serving_ui(Path(folder), "--world", "demo") as web, browsing(Path(folder)) as browser:
             drawn = "document.body.innerText.split('Never materialized').length > 3"
             take(browser, f"{web}/{workflow_page('nightly')}", PICTURES / "workflow.png", height=480, until=drawn)
+
+
+def click_through(data_dir: Path) -> None:
+    """Take the pictures of what a person clicks in the web UI, on a copy of the data folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(data_dir, Path(folder) / "data")
+        # Assets keep the address that their run was told, and show their pictures from there.
+        with (
+            serving_ui(Path(folder), "--world", "demo", "--site-port", "3001") as web,
+            browsing(Path(folder)) as browser,
+        ):
+            edges = "[...document.querySelectorAll('path')].some((e) => e.getTotalLength() > 500)"
+            take(browser, f"{web}/asset-groups", PICTURES / "ui.png", width=1400, height=640, until=edges)
+            shown = "[...document.images].some((e) => e.src.includes('/reports/') && e.naturalWidth)"
+            take(browser, f"{web}/assets/cycle_report", PICTURES / "cycle.png", width=1500, height=1000, until=shown)
+            browser.go(f"{web}/assets/candles")
+            browser.click("Materialize…")
+            browser.click("Confirm")
+            browser.enter("[2024-06-01...2024-06-03]", "input[placeholder^='ex:']")
+            browser.wait("document.body.innerText.includes('3 partitions')")
+            keep(browser, PICTURES / "backfill.png")
+            on = "document.querySelectorAll('input:checked').length >= 3"
+            take(browser, f"{web}/automation", PICTURES / "automation.png", width=1400, height=420, until=on)
 
 
 if __name__ == "__main__":
