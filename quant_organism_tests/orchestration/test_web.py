@@ -153,9 +153,13 @@ def test_a_person_clicks_from_a_fresh_folder_to_a_schedule(address: str, browser
     browser.wait(f"{drawn}.every((e) => {right})")  # once the columns beside them have their widths
     browser.click("open the report")
     browser.wait("location.pathname.endsWith('/report.html') && !!document.querySelector('a[href^=tear_sheets]')")
+    browser.look(width=400, height=900)  # a phone: what is wider scrolls by itself
+    browser.wait("document.documentElement.scrollWidth <= innerWidth")
     browser.run("document.querySelector('a[href^=tear_sheets]').click()")
     live = "document.querySelectorAll('figure[data-chart] canvas').length"
     browser.wait(f"location.pathname.includes('/tear_sheets/') && {live} === 3")
+    browser.wait("document.documentElement.scrollWidth <= innerWidth")
+    browser.look(width=1500, height=1000)
     browser.run(f"document.querySelector('a[href^=\"{address}/\"]').click()")
     browser.wait("location.pathname === '/assets/tear_sheets'")
 
