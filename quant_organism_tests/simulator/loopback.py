@@ -34,6 +34,15 @@ ZERO_HASH = "0x" + "0" * 64
 Step = Literal["before", "after"]
 
 
+_MIDS = {"ETH": "2000.0", "BTC": "100000.0", "DOGE": "0.2"}
+
+
+def _book(coin: str, now_ms: int) -> dict[str, Any]:
+    """Return a level of each side, half of a thousandth from the mid."""
+    prices = [f"{float(_MIDS[coin]) * factor:.5g}" for factor in (0.9995, 1.0005)]
+    return {"coin": coin, "time": now_ms, "levels": [[{"px": px, "sz": "1.0", "n": 1}] for px in prices]}
+
+
 @dataclass(frozen=True)
 class Failure:
     """What happens to a request, before or after it is processed; with neither status nor body: a reset."""
@@ -133,7 +142,8 @@ class LoopbackVenue:
             "userAbstraction": lambda: self.abstraction,
             "userRole": lambda: self._role(body["user"]),
             "userRateLimit": lambda: {"cumVlm": usd(account.volume), "nRequestsUsed": 0, "nRequestsCap": 10_000},
-            "allMids": lambda: {"ETH": "2000.0", "BTC": "100000.0", "DOGE": "0.2"},
+            "allMids": lambda: dict(_MIDS),
+            "l2Book": lambda: _book(body["coin"], state.now_ms),
             "clearinghouseState": lambda: self._clearinghouse(account),
             "frontendOpenOrders": lambda: [self._shown(oid) for oid in account.open_oids if self._visible(oid)],
             "historicalOrders": lambda: [self._record(oid) for oid in reversed(account.history[-2_000:])],

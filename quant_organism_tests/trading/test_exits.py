@@ -116,6 +116,24 @@ def test_prices_that_cannot_be_had_are_replaced_by_marks(server: LoopbackVenue, 
     assert server.positions() == {}
 
 
+def test_a_mark_that_stands_far_from_its_book_is_not_the_price_where_no_mid_can_be_had(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    manager.place("d", [new_order("d", px="2010")])
+
+    def marked_up(answer: Any) -> Any:
+        for item in answer["assetPositions"]:
+            item["position"]["positionValue"] = str(float(item["position"]["positionValue"]) * 1.2)
+        return answer
+
+    edits = {"allMids": lambda answer: dict.fromkeys(answer, "oops"), "clearinghouseState": marked_up}
+    server.inject = lambda endpoint, body: (
+        Failure("after", edit=edits[body["type"]]) if endpoint == "info" and body["type"] in edits else None
+    )
+    flatten(manager, "stop now", sleep=no_wait)
+    assert server.positions() == {}
+
+
 def test_flattening_may_be_asked_for_again_under_the_same_name(server: LoopbackVenue, manager: OrderManager) -> None:
     for _ in range(2):
         manager.place("d", [new_order(f"d{len(server.orders())}", px="2010")])

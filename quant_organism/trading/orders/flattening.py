@@ -49,8 +49,8 @@ def flatten(
     """Cancel all orders and close all positions; return how many rounds it took.
 
     Each round cancels what is open, TWAP orders included, then sends a reduce-only order for each position that fills
-    at once or not at all, within a bound around the mid price, or the mark where there is no mid, that widens from
-    round to round.
+    at once or not at all, within a bound around the mid price that widens from round to round; where there is no mid,
+    around the best price of the side that it needs, or the mark where that is empty.
 
     Parameters
     ----------
@@ -165,9 +165,9 @@ def _close(manager: OrderManager, decision_id: str, positions: Sequence[Position
 def _close_one(
     manager: OrderManager, decision_id: str, position: Position, mid: Decimal | None, slippage: Decimal
 ) -> None:
-    px = _price_of(position, mid)
+    px = mid if _is_near(mid, position) else _price_of_book(manager.venue, position) or mid
     if not px:
-        raise InputError("it has neither a mid price nor a mark", where=position.coin, remedy="look again")
+        raise InputError("it has neither a price nor a mark", where=position.coin, remedy="look again")
     buys, listed = position.szi < 0, manager.venue.listed(position.coin)
     bound = px * (1 + slippage if buys else 1 - slippage)
     name = _unused(manager, decision_id, position.coin)
@@ -183,15 +183,23 @@ def _close_one(
     manager.place(name, [order])
 
 
-def _price_of(position: Position, mid: Decimal | None) -> Decimal | None:
-    """Return the mid, or the mark where there is no mid: a book with one side has none, and may be what is needed.
-
-    A mid so far from the mark that the venue would take no order there is no price either.
-    """
+def _is_near(px: Decimal | None, position: Position) -> bool:
+    """Tell whether there is a price, and the venue would take an order at it."""
     mark = position.mark_px
-    if mid and mark and not mark / FURTHEST <= mid <= mark * FURTHEST:
-        return mark
-    return mid or mark
+    return px is not None and px > 0 and (not mark or mark / FURTHEST <= px <= mark * FURTHEST)
+
+
+def _price_of_book(venue: Venue, position: Position) -> Decimal | None:
+    """Return the best price that a position could be closed against, or the mark where nobody offers one.
+
+    A book with one side has no mid, and may be what is needed; a mark may stand far from its book.
+    """
+    with contextlib.suppress(VenueError):
+        book = venue.depth(position.coin)
+        levels = book.asks if position.szi < 0 else book.bids
+        if levels and _is_near(levels[0].px, position):
+            return levels[0].px
+    return position.mark_px
 
 
 def _unused(manager: OrderManager, decision_id: str, coin: str) -> str:
