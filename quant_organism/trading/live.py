@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from quant_organism.backtest.account import (
@@ -340,7 +340,9 @@ class LiveExecution:
 
     def _rest(self, account: AccountBook, levels: LevelsAtOpen) -> None:
         """Have the resting orders at the venue be those that the positions ask for, or close the positions."""
-        if self._has_filled_unheard(account):
+        # One look for all: what a follower hears meanwhile, that a stop has filled, say, is for the next.
+        live = self.manager.journal.orders(live_only=True)
+        if self._has_filled_unheard(account, live):
             self.manager.sync_fills()
             self._take(account)
         due = plan_resting(account, levels(self._opens))
@@ -352,7 +354,7 @@ class LiveExecution:
             if symbol in account.gone:  # nothing can rest there, and nothing be closed: what is held counts in caps
                 self._bare.pop(symbol, None)
                 continue
-            is_hopeless = self._stand(account, symbol, cloids)
+            is_hopeless = self._stand(account, symbol, cloids, live)
             if symbol not in account.positions or self._is_protected(account, symbol):
                 self._bare.pop(symbol, None)
                 continue
@@ -365,12 +367,14 @@ class LiveExecution:
         if failures:
             raise failures[0]
 
-    def _stand(self, account: AccountBook, symbol: str, cloids: Mapping[tuple[str, str], str]) -> bool:
+    def _stand(
+        self, account: AccountBook, symbol: str, cloids: Mapping[tuple[str, str], str], live: Sequence[OrderRecord]
+    ) -> bool:
         """Place what shall stand of a symbol before what stands is cancelled; say whether its stop is refused."""
         asset, wanted = account.assets[symbol], account.resting.get(symbol, {})
         is_hopeless, old = False, []
         for kind in _RESTING:
-            standing = self._standing(account, symbol, kind)
+            standing = self._standing(account, symbol, kind, live)
             order = wanted.get(kind)
             kept = [record for record in standing if order is not None and stands_as(asset, record, order)][-1:]
             if order is not None and not kept:
@@ -399,8 +403,7 @@ class LiveExecution:
         (record,) = self.manager.place(order_name(kind, account.account, symbol, unused), [new])
         return record
 
-    def _standing(self, account: AccountBook, symbol: str, kind: str) -> list[OrderRecord]:
-        live = self.manager.journal.orders(live_only=True)
+    def _standing(self, account: AccountBook, symbol: str, kind: str, live: Sequence[OrderRecord]) -> list[OrderRecord]:
         return [record for record in live if record.order.coin == symbol and kind_of(record, account.account) == kind]
 
     def _resting_symbols(self, account: AccountBook) -> set[str]:
@@ -412,13 +415,13 @@ class LiveExecution:
         asset = account.assets[symbol]
         return order is not None and any(
             record.state == "open" and stands_as(asset, record, order)
-            for record in self._standing(account, symbol, STOP)
+            for record in self._standing(account, symbol, STOP, self.manager.journal.orders(live_only=True))
         )
 
-    def _has_filled_unheard(self, account: AccountBook) -> bool:
+    def _has_filled_unheard(self, account: AccountBook, live: Sequence[OrderRecord]) -> bool:
         """Tell whether a wanted order is known to have filled before its fills are: that word may come first."""
         journal = self.manager.journal
-        stand = {(each.order.coin, kind_of(each, account.account)) for each in journal.orders(live_only=True)}
+        stand = {(each.order.coin, kind_of(each, account.account)) for each in live}
         missing = [
             (symbol, kind, order)
             for symbol, wanted in account.resting.items()

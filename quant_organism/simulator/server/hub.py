@@ -283,7 +283,7 @@ class Hub:
             self._tell(SocketSubscription("userNonFundingLedgerUpdates", user=user), data)
 
     def _tell(self, sub: SocketSubscription, data: Any) -> None:
-        for socket in self._members.get(sub, ()):
+        for socket in tuple(self._members.get(sub, ())):  # members come and go in other threads
             socket.send({"channel": sub.channel, "data": data}, sub)
 
 
