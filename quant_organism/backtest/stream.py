@@ -264,7 +264,7 @@ class GenomeStream:
         stream._decisions[:] = state["decisions"]
         stream._units[:] = state["units"]
         stream._returns[:] = state["returns"]
-        stream._last_number = state["last_number"]
+        stream._last_number, stream._begun = state["last_number"], True
         stream._last_bars[:] = state["last_bars"]
         ends = np.cumsum(state["trade_counts"])[:-1]
         stream._trades = [list(trades) for trades in np.split(np.asarray(state["trades"]), ends)]

@@ -95,8 +95,9 @@ def test_sleeves_beside_a_stream_that_has_traded_or_pays_otherwise_are_refused()
     with pytest.raises(InputError, match="traded nothing yet"):
         stream.beside(Costs(charge_funding=not Costs().charge_funding))
     stream.advance(MarketRow.of(panel, 30))
-    with pytest.raises(InputError, match="traded nothing yet"):
-        stream.beside(Costs())
+    for traded in (stream, GenomeStream.restored(stream.state())):
+        with pytest.raises(InputError, match="traded nothing yet"):
+            traded.beside(Costs())
 
 
 @pytest.fixture(scope="module")
