@@ -319,8 +319,8 @@ class LiveExecution:
 
     # what came
 
-    def _take(self, account: AccountBook) -> None:
-        """Book the fills and the money that the journal has and the account has not, by time."""
+    def _take(self, account: AccountBook) -> bool:
+        """Book the fills and the money that the journal has and the account has not, by time; say if there were any."""
         journal = self.manager.journal
         fills = journal.fills_after(self._fill_place)
         flows = journal.money.flows_after(self._flow_place)
@@ -335,16 +335,16 @@ class LiveExecution:
                 self._book(account, fill_event(account, what, None if what.cloid is None else journal.find(what.cloid)))
         self._fill_place = max([self._fill_place, *(place for place, _ in fills)])
         self._flow_place = max([self._flow_place, *(place for place, _ in flows)])
+        return bool(heard)
 
     # what rests
 
     def _rest(self, account: AccountBook, levels: LevelsAtOpen) -> None:
         """Have the resting orders at the venue be those that the positions ask for, or close the positions."""
-        # One look for all: what a follower hears meanwhile, that a stop has filled, say, is for the next.
-        live = self.manager.journal.orders(live_only=True)
-        if self._has_filled_unheard(account, live):
-            self.manager.sync_fills()
-            self._take(account)
+        # One look for all, and every fill booked that it knows of: a follower hears of fills at any moment.
+        live = self._look(account)
+        while self._take(account):
+            live = self._look(account)
         due = plan_resting(account, levels(self._opens))
         if due.changes:
             self._book(account, RestingSent(due))
@@ -417,6 +417,13 @@ class LiveExecution:
             record.state == "open" and stands_as(asset, record, order)
             for record in self._standing(account, symbol, STOP, self.manager.journal.orders(live_only=True))
         )
+
+    def _look(self, account: AccountBook) -> list[OrderRecord]:
+        """Return what is live, once the fills of what is known to have filled are in the journal."""
+        live = self.manager.journal.orders(live_only=True)
+        if self._has_filled_unheard(account, live):
+            self.manager.sync_fills()
+        return live
 
     def _has_filled_unheard(self, account: AccountBook, live: Sequence[OrderRecord]) -> bool:
         """Tell whether a wanted order is known to have filled before its fills are: that word may come first."""

@@ -31,7 +31,7 @@ from quant_organism.simulator import RunningVenue, Tape
 from quant_organism.trading import LiveExecution
 from quant_organism.trading.live_orders import traded_asset
 from quant_organism.trading.orders import OrderManager, reconcile
-from quant_organism.trading.orders.states import HOUSE
+from quant_organism.trading.orders.states import HOUSE, OrderRecord
 from quant_organism.venue import quantised_price
 from quant_organism.venue.protocol import wire
 from quant_organism.venue.protocol.decimals import MICRO_USD
@@ -376,6 +376,29 @@ def test_a_stop_that_is_known_to_have_filled_before_its_fill_is_neither_placed_a
     asked.clear()
     desk.watch()
     assert asked == []
+    desk.check()
+
+
+def test_a_stop_whose_fill_is_heard_while_the_trader_looks_is_neither_placed_anew_nor_closed_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower writes fills down from its own thread, also between what the account has booked and its look."""
+    hold(desk)
+    asset = desk.manager.venue.listed("ETH").asset
+    mark = desk.engine.venue.state.listings[asset].mark
+    desk.engine.venue.set_prices({asset: (int(mark * 0.94), mark)})
+    journal = desk.manager.journal
+    before, original = len(journal.orders()), journal.orders
+
+    def orders(*, live_only: bool = False) -> list[OrderRecord]:
+        monkeypatch.undo()
+        desk.manager.sync_fills()
+        return original(live_only=live_only)
+
+    monkeypatch.setattr(journal, "orders", orders)
+    fills = [event for event in desk.watch() if isinstance(event, AccountFill)]
+    assert {fill.kind for fill in fills} == {STOP}
+    assert len(journal.orders()) == before
     desk.check()
 
 
