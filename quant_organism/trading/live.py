@@ -50,7 +50,7 @@ from quant_organism.trading.live_orders import (
 from quant_organism.trading.orders import NotFlat, OrderManager, cloid_of, flatten, set_leverage
 from quant_organism.trading.orders.states import OrderRecord
 from quant_organism.venue import Accepted, CashFlow, Fill, VenueError
-from quant_organism.venue.protocol import is_perpetual_name
+from quant_organism.venue.protocol import REDUCE_ONLY_CANCELED, is_perpetual_name
 
 LATE_MS: Final = 60_000
 """So long after its close a plan's orders are still sent; later the next close plans anew."""
@@ -426,24 +426,27 @@ class LiveExecution:
         return live
 
     def _has_filled_unheard(self, account: AccountBook, live: Sequence[OrderRecord]) -> bool:
-        """Tell whether a wanted order is known to have filled before its fills are: that word may come first."""
+        """Tell whether a wanted order is known to have filled, or another in its place, before the fills are known.
+
+        The venue tells of orders and of fills in messages of their own, and cancels what has nothing left to reduce.
+        """
         journal = self.manager.journal
         stand = {(each.order.coin, kind_of(each, account.account)) for each in live}
         missing = [
             (symbol, kind, order)
             for symbol, wanted in account.resting.items()
             for kind, order in wanted.items()
-            if (symbol, kind) not in stand
+            if symbol in account.positions and (symbol, kind) not in stand
         ]
         if not missing:
             return False
-        filled = [record for record in journal.orders() if record.state == "filled"]
+        over = [each for each in journal.orders() if each.state == "filled" or each.text == REDUCE_ONLY_CANCELED]
         return any(
             record.order.coin == symbol
             and kind_of(record, account.account) == kind
             and stands_as(account.assets[symbol], record, order)
             for symbol, kind, order in missing
-            for record in filled
+            for record in over
         )
 
     def _close(self, account: AccountBook, symbol: str) -> None:

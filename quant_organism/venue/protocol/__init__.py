@@ -47,7 +47,7 @@ from quant_organism.venue.protocol.reading import (
     parse_int,
     parse_oid_or_cloid,
 )
-from quant_organism.venue.protocol.texts import OPEN, Tif, Tpsl, for_asset
+from quant_organism.venue.protocol.texts import OPEN, REDUCE_ONLY_CANCELED, Tif, Tpsl, for_asset
 from quant_organism.venue.protocol.transfers import (
     SPOT,
     SUB_ACCOUNT_MARK,
@@ -93,6 +93,7 @@ __all__ = [
     "OPEN",
     "OWN_DEX",
     "PAST_ORDERS_PER_ANSWER",
+    "REDUCE_ONLY_CANCELED",
     "SPOT",
     "SUB_ACCOUNT_MARK",
     "USD_DECIMALS",
