@@ -19,6 +19,17 @@ from quant_organism.strategies import Committee, evolving_families, random_genom
 
 ASSETS, BARS, MEMBERS = 8, 17_520, 30
 PLAIN_BARS = 500
+UNRESTRAINED = AccountRules.alone(
+    halve_at=0.97,
+    no_entries_at=0.98,
+    flat_at=0.99,
+    day_no_entries_at=0.98,
+    day_flat_at=0.99,
+    rapid_exits=1_000,
+    rapid_loss=0.99,
+    tail_loss_at=0.99,
+)
+"""Rules without limits of losses: the account trades to the end, whatever its members earn."""
 
 
 def run() -> list[dict[str, Any]]:
@@ -26,19 +37,13 @@ def run() -> list[dict[str, Any]]:
     rng, families = np.random.default_rng(0), sorted(evolving_families())
     genomes = [random_genome(rng, families[place % len(families)]) for place in range(MEMBERS)]
     market, evaluator = panel(BARS, ASSETS), Evaluator(threads=1)
-    # Without limits of its losses it trades to the end, whatever the genomes earn.
-    rules = AccountRules.alone(
-        halve_at=0.97,
-        no_entries_at=0.98,
-        flat_at=0.99,
-        day_no_entries_at=0.98,
-        day_flat_at=0.99,
-        rapid_exits=1_000,
-        rapid_loss=0.99,
-        tail_loss_at=0.99,
-    )
     setting = committee_setting(
-        Committee.of(genomes), market, Costs(), rules=rules, daily_before=[0.001, -0.001] * 30, evaluator=evaluator
+        Committee.of(genomes),
+        market,
+        Costs(),
+        rules=UNRESTRAINED,
+        daily_before=[0.001, -0.001] * 30,
+        evaluator=evaluator,
     )
     first = setting.run(10_000.0)
     note = (
