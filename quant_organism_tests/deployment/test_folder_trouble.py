@@ -90,6 +90,15 @@ def test_too_little_space_is_reported(repository, monkeypatch):
     assert "are free" in problem.what
 
 
+def test_the_folder_is_tried_by_writing_into_it(repository):
+    (repository.root / ".writable").mkdir()
+    check = repository.check()
+    assert (check.writable, check.documents) == (False, 4)
+    (problem,) = check.problems
+    assert problem.path == repository.root
+    assert problem.remedy
+
+
 @pytest.fixture
 def read_only_repository():
     """Yield a repository in a folder that this user may not write; root becomes an unprivileged user for it."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +18,12 @@ import yaml
 from rich.console import Console
 
 from quant_organism_tests.mutants.changes import Change
-from quant_organism_tests.mutants.choice import TESTS, asked_about, draw, sources_of
+from quant_organism_tests.mutants.choice import PACKAGE, TESTS, Seen, asked_about, draw, in_order, sources_of
 from quant_organism_tests.mutants.trials import Copy, Trial
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 EQUIVALENT: Final = ROOT / TESTS / "equivalent_mutants.yaml"
 _KEPT: Final = ROOT / "data" / "mutants"
-_QUICK_S = 5.0
 
 
 def equivalents(path: Path = EQUIVALENT) -> dict[str, str]:
@@ -62,7 +63,11 @@ class Records:
         self._path = path
         self._known: dict[str, Record] = {}
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            text = path.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]
+            if whole != text:  # killed while it wrote: what it had begun to say is tried again
+                path.write_text(whole, encoding="utf-8")
+            for line in whole.splitlines():
                 row = json.loads(line)
                 self._known[row["change"]] = Record(row["change"], row["tests"], Trial(**row["trial"]))
 
@@ -81,14 +86,55 @@ class Records:
             file.write(json.dumps(asdict(record)) + "\n")
 
 
-def hunt(room: str, n: int, seed: int, console: Console, *, only: str | None = None) -> int:
+class Watched:
+    """What each test runs, seen once on unchanged sources and kept until the product, the test or a helper changes.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept.
+    copy
+        Where tests run.
+    """
+
+    def __init__(self, folder: Path, copy: Copy) -> None:
+        self._folder, self._copy = folder, copy
+        self._around = _digest(
+            [*sorted(path.relative_to(ROOT) for path in (ROOT / PACKAGE).rglob("*.py")), *_helpers()]
+        )
+
+    def of(self, file: Path, *, interpreted: bool = False) -> list[Seen]:
+        """Return the quick tests of a file; with `interpreted`, those that can do without the compiler."""
+        digest = hashlib.sha256(f"{self._around} {_digest([file])} {interpreted}".encode()).hexdigest()
+        kept = self._folder / f"{digest[:32]}.json"
+        if kept.is_file():
+            return [Seen(name, seconds, frozenset(ran)) for name, seconds, ran in json.loads(kept.read_text("utf-8"))]
+        seen = self._copy.seen(file, interpreted=interpreted)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part")
+        part.write_text(json.dumps([[test.name, test.seconds, sorted(test.ran)] for test in seen]), encoding="utf-8")
+        part.replace(kept)
+        return seen
+
+
+def hunt(
+    room: str,
+    n: int,
+    seed: int,
+    console: Console,
+    *,
+    only: str | None = None,
+    within_s: float = 60.0,
+    kept: Path = _KEPT,
+) -> int:
     """Try the first `n` changes that are drawn, print what became of them and return how many were not noticed."""
     drawn = [change for change in draw(ROOT, room, seed) if only is None or only in change.name][:n]
     digest = _digest(sources_of(ROOT, room))
-    records = Records(_KEPT / f"{room.replace('/', '-')}-{seed}-{digest[:16]}.jsonl")
+    records = Records(kept / f"{room.replace('/', '-')}-{seed}-{digest[:16]}.jsonl")
     excused = equivalents()
     asked = {change.file: asked_about(ROOT, Path(change.file)) for change in drawn}
-    digests = {file: _digest([*tests.files, *_helpers()]) for file, tests in asked.items()}
+    helpers = _helpers()
+    digests = {file: f"{within_s:g} {_digest([*tests.files, *helpers])}" for file, tests in asked.items()}
     found: dict[Change, Trial | None] = {}
     open_ends = []
     for change in drawn:
@@ -96,19 +142,19 @@ def hunt(room: str, n: int, seed: int, console: Console, *, only: str | None = N
         if found[change] is None and change.name not in excused:
             open_ends.append(change)
     if open_ends:
-        with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-            copy = Copy(ROOT, Path(folder))
-            seconds = copy.seconds_of(sorted({path for change in open_ends for path in asked[change.file].files}))
-            quick = {
-                file: copy.interpreted(asked[file].own)
-                for file in sorted({change.file for change in open_ends})
-                if b"import compiled\n" in (ROOT / file).read_bytes() and asked[file].own
-            }
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
+            copy = stack.enter_context(closing(Copy(ROOT, Path(folder))))
+            copy.collect(sorted({path for change in open_ends for path in asked[change.file].files}))
+            watched = Watched(kept / "watched", copy)
             for place, change in enumerate(open_ends, 1):
-                tests = asked[change.file].files
-                order = sorted(tests, key=lambda path: (seconds[path] > _QUICK_S, tests.index(path)))
-                total = sum(seconds[path] for path in tests)
-                trial = copy.tried(change, order, total, quick.get(change.file, ()))
+                own, files = asked[change.file].own, asked[change.file].files
+                tests = [test for file in files for test in watched.of(file)]
+                kernel = b"import compiled\n" in (ROOT / change.file).read_bytes()
+                plain = [test for file in own for test in watched.of(file, interpreted=True)] if kernel else []
+                trial = copy.tried(
+                    change, in_order(change, tests, own, within_s), in_order(change, plain, own, within_s)
+                )
                 found[change] = trial
                 if trial.outcome != "stopped":
                     records.add(Record(change.name, digests[change.file], trial))
@@ -118,10 +164,11 @@ def hunt(room: str, n: int, seed: int, console: Console, *, only: str | None = N
                     markup=False,
                     soft_wrap=True,
                 )
-    return _print(room, found, console)
+    return print_table(room, found, console)
 
 
-def _print(room: str, found: dict[Change, Trial | None], console: Console) -> int:
+def print_table(room: str, found: dict[Change, Trial | None], console: Console) -> int:
+    """Print what nobody noticed and how many of each there are; return how many were not shown to be noticed."""
     counts = Counter("equivalent" if trial is None else trial.outcome for trial in found.values())
     lived = [change for change, trial in found.items() if trial is not None and trial.outcome == "survived"]
     if lived:
@@ -129,11 +176,11 @@ def _print(room: str, found: dict[Change, Trial | None], console: Console) -> in
     for change in sorted(lived, key=lambda change: (change.file, change.line)):
         row = f"{change.file}:{change.line}  {change.within}: {change.text}"
         console.print(row, highlight=False, markup=False, soft_wrap=True)
-    judged = len(found) - counts["equivalent"] - counts["stopped"]
-    noticed = judged - counts["survived"]
+    noticed = counts["killed"] + counts["timed out"]
+    judged = noticed + counts["survived"]
     console.print(
-        f"{room}: {noticed} of {judged} noticed ({noticed / max(judged, 1):.1%}), {counts['timed out']} of them because"
-        f" the tests hung; {counts['equivalent']} more are listed as equivalent."
+        f"{room}: {len(found)} drawn; {noticed} of {judged} noticed ({noticed / max(judged, 1):.1%}),"
+        f" {counts['timed out']} of them because the tests hung; {counts['equivalent']} more are listed as equivalent."
         + (
             f" Of {counts['stopped']} nothing is known: their tests were stopped from outside."
             if counts["stopped"]
@@ -166,8 +213,12 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=20, help="how many changes to draw (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
     parser.add_argument("--only", help="draw only among changes whose name contains this")
+    parser.add_argument(
+        "--within", type=float, default=60.0, help="seconds of tests that are asked about a change (default 60)"
+    )
     given = parser.parse_args()
-    return 1 if hunt(given.room, given.n, given.seed, Console(), only=given.only) else 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is ended
+    return 1 if hunt(given.room, given.n, given.seed, Console(), only=given.only, within_s=given.within) else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -78,6 +79,61 @@ def asked_about(root: Path, source: Path) -> Asked:
                 group.append(path.relative_to(root))
                 break
     return Asked(tuple(groups[0]), (*groups[1], *groups[2]))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A test as it was seen on unchanged sources.
+
+    Attributes
+    ----------
+    name
+        As pytest names it.
+    seconds
+        That it took.
+    ran
+        Functions of the product that it ran, each as `file::Class.function`.
+    """
+
+    name: str
+    seconds: float
+    ran: frozenset[str]
+
+    @property
+    def file(self) -> str:
+        """Where it stands."""
+        return self.name.split("::")[0]
+
+    def runs(self, change: Change) -> bool:
+        """Tell whether it runs the function, or for a change outside of functions any of the class or file."""
+        if change.within == "module":
+            return any(name.startswith(f"{change.file}::") for name in self.ran)
+        place = f"{change.file}::{change.within}"
+        return place in self.ran or any(name.startswith(f"{place}.") for name in self.ran)
+
+
+def in_order(change: Change, tests: Sequence[Seen], own: Sequence[Path], within_s: float) -> list[Seen]:
+    """Return whom to ask about a change: those that run the changed function first, the quicker the earlier.
+
+    Parameters
+    ----------
+    change
+        What is changed.
+    tests
+        All that may be asked.
+    own
+        Files that import the source themselves; of two tests as quick theirs is asked earlier.
+    within_s
+        Seconds after which nobody else is asked.
+    """
+    names = {path.as_posix() for path in own}
+    asked, spent = [], 0.0
+    for test in sorted(tests, key=lambda test: (not test.runs(change), round(test.seconds, 1), test.file not in names)):
+        spent += test.seconds
+        if asked and spent > within_s:
+            break
+        asked.append(test)
+    return asked
 
 
 @cache

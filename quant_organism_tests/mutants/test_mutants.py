@@ -1,15 +1,20 @@
 """The hunt for what tests miss: which changes it makes, whom it asks, and what it says of them."""
 
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from quant_organism_tests.mutants import trials
-from quant_organism_tests.mutants.__main__ import ROOT, Record, Records, equivalents, hunt
+from quant_organism_tests.mutants.__main__ import ROOT, Record, Records, equivalents, hunt, print_table
 from quant_organism_tests.mutants.changes import Change, changes_of
-from quant_organism_tests.mutants.choice import asked_about, draw
-from quant_organism_tests.mutants.trials import Copy, Trial
+from quant_organism_tests.mutants.choice import Seen, asked_about, draw, in_order
+from quant_organism_tests.mutants.trials import Copy, Outcome, Trial
 
 SOURCE = '''"""Words 1 < 2."""
 __all__ = ["f"]
@@ -84,6 +89,8 @@ PRODUCT = '''"""A room."""
 
 import time
 
+LIMIT = 10
+
 
 def wait(n):
     while n > 0:
@@ -92,60 +99,163 @@ def wait(n):
     return n
 
 
-def larger(x, y):
-    return x > y
+class Pair:
+    @property
+    def larger(self):
+        return self.x > self.y
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def distance(self):
+        return abs(self.x - self.y) + 1
 
 
 def small(x):
-    return x < 10
+    return x < LIMIT
 '''
 TESTS = """import os
 import signal
 
-from quant_organism.room.thing import larger, small, wait
+import pytest
 
-def test_larger():
-    assert larger(2, 1) and not larger(1, 2)
+from quant_organism.room.thing import Pair, small, wait
+
+@pytest.fixture(scope="module")
+def pair():
+    return Pair(2, 1)
+
+def test_larger(pair):
+    assert pair.larger and not Pair(1, 2).larger
+
+def test_distance(pair):
+    assert Pair(1, 4).distance() == 4
 
 def test_small():
     if not small(5):  # as the system ends what takes too much memory
         os.kill(os.getpid(), signal.SIGKILL)
+    assert not small(10)
 
 def test_wait():
     assert wait(3) == 0
+
+def test_always_fails():
+    assert wait(0) == 1
+
+@pytest.mark.slow
+def test_slow():
+    assert not Pair(1, 1).larger
+"""
+
+
+def checkout_at(folder: Path) -> Path:
+    """Write a product of one room, its tests, and the hunt."""
+    texts = {"quant_organism/room/thing.py": PRODUCT, "quant_organism_tests/room/test_thing.py": TESTS}
+    own = ("conftest.py", *(f"mutants/{path.name}" for path in Path(trials.__file__).parent.glob("*.py")))
+    texts |= {f"quant_organism_tests/{name}": (ROOT / "quant_organism_tests" / name).read_text("utf-8") for name in own}
+    empty = ("quant_organism/", "quant_organism/room/", "quant_organism_tests/", "quant_organism_tests/room/")
+    texts |= {f"{place}__init__.py": "" for place in empty}
+    texts["quant_organism_tests/equivalent_mutants.yaml"] = EXCUSED
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+EXCUSED = """
+- change: "quant_organism/room/thing.py::Pair.larger: self.x > self.y | > -> >="
+  reason: a pair of two that are alike is in no test, which serves this one
 """
 
 
 @pytest.mark.slow
 def test_killed_survived_timed_out_and_stopped_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_AT_LEAST_S", 20.0)
-    checkout, copy = tmp_path / "checkout", tmp_path / "copy"
-    files = {
-        "quant_organism/__init__.py": "",
-        "quant_organism/room/__init__.py": "",
-        "quant_organism/room/thing.py": PRODUCT,
-        "quant_organism_tests/__init__.py": "",
-        "quant_organism_tests/conftest.py": (ROOT / "quant_organism_tests" / "conftest.py").read_text("utf-8"),
-        "quant_organism_tests/room/__init__.py": "",
-        "quant_organism_tests/room/test_thing.py": TESTS,
-    }
-    for name, text in files.items():
-        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(trials, "_AT_LEAST_S", 10.0)
+    checkout = checkout_at(tmp_path / "checkout")
     changes = {change.text: change for change in draw(checkout, "room/thing", 0)}
-    tests = asked_about(checkout, Path("quant_organism/room/thing.py")).files
-    private = Copy(checkout, copy)
-    seconds = sum(private.seconds_of(tests).values())
+    files = asked_about(checkout, Path("quant_organism/room/thing.py")).files
+    with closing(Copy(checkout, tmp_path / "copy")) as private:
+        private.collect(files)
+        (file,) = files
+        seen = private.seen(file)
+        assert [test.name.split("::")[1] for test in seen] == [
+            "test_larger",
+            "test_distance",
+            "test_small",
+            "test_wait",
+        ]
+        room = "quant_organism/room/thing.py::"
+        assert [{name.removeprefix(room) for name in test.ran} for test in seen] == [
+            {"Pair.__init__", "Pair.larger"},
+            {"Pair.__init__", "Pair.distance"},
+            {"small", "Pair.__init__"},  # by a fixture of the whole file
+            {"wait", "Pair.__init__"},
+        ]
 
-    def outcome(change: Change) -> Trial:
-        return private.tried(change, tests, seconds)
+        def outcome(text: str) -> tuple[str, str]:
+            trial = private.tried(changes[text], in_order(changes[text], seen, files, 60.0))
+            return trial.outcome, trial.by.removeprefix("FAILED quant_organism_tests/room/test_thing.py::")
 
-    killed = outcome(changes["x > y | > -> <"])
-    assert (killed.outcome, killed.by) == ("killed", "FAILED quant_organism_tests/room/test_thing.py::test_larger")
-    assert outcome(changes["x > y | > -> >="]).outcome == "survived"
-    assert outcome(changes["n -= 1 | -= -> +="]).outcome == "timed out"
-    assert outcome(changes["x < 10 | < -> >"]).outcome == "stopped"
-    assert (checkout / "quant_organism/room/thing.py").read_text("utf-8") == PRODUCT
+        assert outcome("self.x > self.y | > -> <") == ("killed", "test_larger")
+        assert outcome("self.x > self.y | > -> >=") == ("survived", "")  # only a slow test would notice
+        assert outcome("n -= 1 | -= -> +=") == ("timed out", "")
+        assert outcome("x < LIMIT | < -> >") == ("stopped", "")
+        assert outcome("10 | 11") == ("killed", "test_small")  # in a new process
+        assert (checkout / "quant_organism/room/thing.py").read_text("utf-8") == PRODUCT
+
+
+@pytest.mark.slow
+def test_a_hunt_that_is_killed_goes_on_and_prints_the_table_of_all(tmp_path: Path) -> None:
+    checkout = checkout_at(tmp_path / "checkout")
+    command = [sys.executable, "-m", "quant_organism_tests.mutants", "room/thing", "--n", "9", "--only", "Pair."]
+    environment = os.environ | {"PYTHONPATH": str(checkout), "COLUMNS": "200"}
+
+    def run() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True)
+
+    with run() as first:
+        assert first.stdout is not None
+        assert first.stdout.readline().startswith("1/5 killed in ")
+        first.kill()
+    (path,) = (checkout / "data" / "mutants").glob("*.jsonl")
+    kept = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text(kept[0] + kept[0][:40], encoding="utf-8")  # killed after the first, while it wrote of the second
+    with run() as second:
+        said, kept = second.communicate()[0].splitlines(), path.read_text("utf-8").splitlines()
+    assert [line.split(" in ")[0] for line in said[:-1]] == ["1/4 killed", "2/4 killed", "3/4 killed", "4/4 killed"]
+    assert len({json.loads(line)["change"] for line in kept}) == 5
+    with run() as third:  # nothing is left to try
+        assert third.communicate()[0].splitlines() == [
+            "room/thing: 6 drawn; 5 of 5 noticed (100.0%), 0 of them because the tests hung; "
+            "1 more are listed as equivalent."
+        ]
+    assert third.returncode == 0
+
+
+def test_the_table_names_what_lived_and_counts_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = changes_of("f.py", SOURCE.encode())[:6]
+    outcomes: list[Outcome] = ["killed", "killed", "timed out", "survived", "stopped"]
+    found: dict[Change, Trial | None] = {c: Trial(o, 1.0) for c, o in zip(drawn, outcomes, strict=False)}
+    assert print_table("room", found | {drawn[5]: None}, Console(width=200)) == 2
+    assert capsys.readouterr().out.splitlines() == [
+        "No test noticed:",
+        "f.py:10  f: not x | no not",
+        "room: 6 drawn; 3 of 4 noticed (75.0%), 1 of them because the tests hung; 1 more are listed as equivalent. "
+        "Of 1 nothing is known: their tests were stopped from outside.",
+    ]
+
+
+def test_those_are_asked_first_that_run_the_function_and_of_them_the_quickest() -> None:
+    def seen(name: str, seconds: float, *ran: str) -> Seen:
+        return Seen(f"{name}.py::test", seconds, frozenset(f"f.py::{function}" for function in ran))
+
+    slow, quick, own, other = seen("a", 3.0, "f"), seen("b", 0.5, "f"), seen("c", 0.5, "f"), seen("d", 0.1, "g")
+    (change,) = (change for change in changes_of("f.py", SOURCE.encode()) if change.text == "y >= LIMIT | >= -> >")
+    assert in_order(change, [slow, quick, own, other], [Path("c.py")], 60.0) == [own, quick, slow, other]
+    assert in_order(change, [slow, quick, own, other], [], 1.0) == [quick, own]
+    assert in_order(change, [slow], [], 1.0) == [slow]  # somebody is always asked
+    outside = next(change for change in changes_of("f.py", SOURCE.encode()) if change.within == "module")
+    assert in_order(outside, [slow, seen("e", 0.0)], [], 60.0) == [slow, seen("e", 0.0)]
 
 
 def test_what_survived_is_tried_again_by_other_tests_and_what_was_noticed_is_not(tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import pytest
+
+from quant_organism_tests.mutants.asking import ASKED, SERVED
 from quant_organism_tests.mutants.changes import Change
-from quant_organism_tests.mutants.choice import PACKAGE, TESTS
+from quant_organism_tests.mutants.choice import PACKAGE, TESTS, Seen
 
 COMPILER: Final = Path(PACKAGE, "kernels", "compiled.py")
 """Where the decorator of all kernels is."""
@@ -24,9 +27,10 @@ Outcome = Literal["killed", "survived", "timed out", "stopped"]
 
 _FROM_OUTSIDE: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 """How a process ends that the system or a person has ended: for want of memory, by `timeout`, by Ctrl-C."""
+_SAYS_NOTHING: Final = _FROM_OUTSIDE | {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
 
 _BESIDES: Final = ("pyproject.toml", "README.md", "Makefile", "workspace.yaml", "docs", "benchmarks", "data/README.md")
-_PATIENCE, _AT_LEAST_S, _COMPILING_S = 4.0, 60.0, 240.0
+_PATIENCE, _AT_LEAST_S, _COMPILING_S, _WATCHING_S = 3.0, 20.0, 240.0, 400.0
 _QUICK_S = 5.0
 _INTERPRETED: Final = """
 
@@ -78,68 +82,95 @@ class Copy:
                 shutil.copy2(source, target)
         if (root.parent / "shared").is_dir():
             (folder / "shared").symlink_to(root.parent / "shared")
+        self._files: list[str] = []
+        self._served: dict[Path, _Served] = {}
         self._renew()
 
-    def seconds_of(self, tests: Sequence[Path]) -> dict[Path, float]:
-        """Run test files on unchanged sources and return how long each took.
+    def seen(self, file: Path, *, interpreted: bool = False) -> list[Seen]:
+        """Run the quick tests of one file on unchanged sources; return what those that pass run and how long they take.
+
+        Parameters
+        ----------
+        file
+            One of those that were given to `collect`.
+        interpreted
+            Whether without compiled kernels; then those that take long so are left out.
 
         Raises
         ------
         RuntimeError
-            If they fail: then they could say nothing of a change.
+            If the tests hang or die.
         """
-        outcomes, said = self._outcomes(self._clean, tests)
-        if not outcomes or not all(passed for _, _, passed in outcomes):
-            raise RuntimeError(f"tests fail although nothing was changed:\n{said[-2000:]}")
-        self._renew()
-        seconds = dict.fromkeys(tests, 0.0)
-        for name, took, _ in outcomes:
-            seconds[Path(name.split("::")[0])] += took
-        return seconds
+        said = self._asked(interpreted, {"watched": file.as_posix(), "limit": _WATCHING_S})
+        if said["outcome"] != "watched":
+            raise RuntimeError(f"{file}: its tests {said['outcome']} although nothing was changed")
+        seen = [Seen(name, seconds, frozenset(ran)) for name, seconds, ran in said["tests"]]
+        return [test for test in seen if not interpreted or test.seconds < _QUICK_S]
 
-    def interpreted(self, tests: Sequence[Path]) -> list[str]:
-        """Return the names of the tests that pass quickly where no kernel is compiled."""
-        if not self._plain.is_dir():
-            shutil.copytree(self._clean, self._plain, copy_function=os.link)
-            path = self._plain / COMPILER
-            source = path.read_text(encoding="utf-8")
-            path.unlink()
-            path.write_text(source + _INTERPRETED, encoding="utf-8")
-        outcomes, _ = self._outcomes(self._plain, tests)
-        return [name for name, took, passed in outcomes if passed and took < _QUICK_S]
+    def collect(self, files: Sequence[Path]) -> None:
+        """Say which files may be asked; they are imported when the first is."""
+        self._files = [path.as_posix() for path in files]
 
-    def tried(self, change: Change, tests: Sequence[Path], seconds: float, interpreted: Sequence[str] = ()) -> Trial:
-        """Make one change, run test files in their order until one fails, and take the change back.
+    def close(self) -> None:
+        """End the processes that tests were imported into."""
+        for served in self._served.values():
+            served.end()
+        self._served.clear()
+
+    def tried(self, change: Change, tests: Sequence[Seen], interpreted: Sequence[Seen] = ()) -> Trial:
+        """Make one change, run tests in their order until one fails, and take the change back.
 
         Parameters
         ----------
         change
             What to change.
         tests
-            Relative to the repository.
-        seconds
-            How long they take on unchanged sources.
+            Whom to ask.
         interpreted
             Tests that are asked first, of kernels that are not compiled: most changes of a kernel end there.
         """
         began = time.monotonic()
-        if interpreted:
-            found = self._tried(self._plain, change, interpreted, _AT_LEAST_S)
-            if found.outcome != "survived":
-                return found
-        limit = max(_AT_LEAST_S, _PATIENCE * seconds) + (_COMPILING_S if interpreted else 0.0)
-        found = self._tried(self._changed, change, [str(path) for path in tests], limit)
-        if interpreted:
-            self._renew()
-        return Trial(found.outcome, time.monotonic() - began, found.by)
+        kernel = bool(interpreted)
+        if kernel:
+            trial = self._in_place(change, interpreted, interpreted=True)
+            if trial is None:
+                trial = self._anew(self._plain, change, interpreted, 0.0)
+            if trial.outcome == "survived":
+                trial = self._anew(self._changed, change, tests, _COMPILING_S)
+                self._renew()
+        else:
+            trial = self._in_place(change, tests) or self._anew(self._changed, change, tests, 0.0)
+        return Trial(trial.outcome, time.monotonic() - began, trial.by)
 
-    def _tried(self, place: Path, change: Change, tests: Sequence[str], limit: float) -> Trial:
+    def _in_place(self, change: Change, tests: Sequence[Seen], *, interpreted: bool = False) -> Trial | None:
+        request = {
+            "file": change.file,
+            "within": change.within,
+            "source": change.applied((self._clean / change.file).read_bytes()).decode(),
+            "asked": [test.name for test in tests],
+            "limit": _limit(tests),
+        }
+        said = self._asked(interpreted, request)
+        return None if said["outcome"] == "not in place" else Trial(said["outcome"], 0.0, said.get("by", ""))
+
+    def _asked(self, interpreted: bool, request: dict[str, Any]) -> dict[str, Any]:
+        place = self._plain if interpreted else self._clean
+        if place not in self._served:
+            if interpreted:
+                self._without_compiler()
+            self._served[place] = _Served(place, self._files, self._folder / f"tmp-{place.name}")
+        return self._served[place].answer(request | {"report": str(self._folder / "report.json")})
+
+    def _anew(self, place: Path, change: Change, tests: Sequence[Seen], more: float) -> Trial:
         path = place / change.file
         source = path.read_bytes()
         path.unlink()
         path.write_bytes(change.applied(source))
+        asked = self._folder / "asked.json"
+        asked.write_text(json.dumps([test.name for test in tests]), encoding="utf-8")
         began = time.monotonic()
-        done = self._pytest(place, tests, limit, "--exitfirst", dont_write_bytecode=True)
+        files = list(dict.fromkeys(test.file for test in tests))
+        done = _pytest(place, files, more + _limit(tests), {ASKED: str(asked)}, "--exitfirst")
         took = time.monotonic() - began
         path.unlink()
         shutil.copy2(self._clean / change.file, path)
@@ -147,27 +178,17 @@ class Copy:
             return Trial("timed out", took)
         if done.returncode == 0:
             return Trial("survived", took)
-        if done.returncode in _FROM_OUTSIDE:
+        if done.returncode in _SAYS_NOTHING or "! KeyboardInterrupt !" in done.stdout:
             return Trial("stopped", took)
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         return Trial("killed", took, failed[0].split(" - ")[0] if failed else "collection")
 
-    def _outcomes(self, place: Path, tests: Sequence[Path]) -> tuple[list[tuple[str, float, bool]], str]:
-        # Name, seconds and whether it passed (or skipped, which is never asked for by name), of each test.
-        report = self._folder / "report.xml"
-        report.unlink(missing_ok=True)
-        done = self._pytest(place, [str(path) for path in tests], None, f"--junitxml={report}")
-        said = "" if done is None else done.stdout
-        if not report.is_file():
-            return [], said
-        files = {path.with_suffix("").as_posix().replace("/", "."): path for path in tests}
-        outcomes = []
-        for case in ElementTree.parse(report).iter("testcase"):
-            path = files.get(case.get("classname", ""))
-            if path is not None:
-                passed = case.find("failure") is None and case.find("error") is None
-                outcomes.append((f"{path.as_posix()}::{case.get('name')}", float(case.get("time", 0)), passed))
-        return outcomes, said
+    def _without_compiler(self) -> None:
+        shutil.copytree(self._clean, self._plain, copy_function=os.link)
+        path = self._plain / COMPILER
+        source = path.read_text(encoding="utf-8")
+        path.unlink()
+        path.write_text(source + _INTERPRETED, encoding="utf-8")
 
     def _renew(self) -> None:
         # Compiled kernels are kept beside their sources: after a change to one, all that was compiled is stale. Files
@@ -175,44 +196,87 @@ class Copy:
         shutil.rmtree(self._changed, ignore_errors=True)
         shutil.copytree(self._clean, self._changed, copy_function=os.link)
 
-    def _pytest(
-        self, place: Path, tests: Sequence[str], limit: float | None, *options: str, dont_write_bytecode: bool = False
-    ) -> subprocess.CompletedProcess[str] | None:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--tb=no",
-            "--no-header",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-        ]
-        command += ["--hypothesis-seed=0", "--hypothesis-profile=mutants", *options, *tests]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-        environment["PYTHONPATH"] = str(place)
-        if dont_write_bytecode:
-            environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        with subprocess.Popen(
-            command,
+
+class _Served:
+    # A process that has imported tests and answers about changes.
+    def __init__(self, place: Path, files: Sequence[str], temporary: Path) -> None:
+        asking, self._asking = os.pipe()
+        self._answering, answering = os.pipe()
+        command, environment = _command(place, {SERVED: f"{asking} {answering}"})
+        self._process = subprocess.Popen(
+            [*command, "--continue-on-collection-errors", f"--basetemp={temporary}", *files],
             cwd=place,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(asking, answering),
             start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                output = None
-            finally:
-                # Whatever a test has begun ends with it.
-                _end_group(process.pid)
-            process.wait()
-        return None if output is None else subprocess.CompletedProcess(command, process.returncode, output)
+        )
+        os.close(asking)
+        os.close(answering)
+        self._requests = os.fdopen(self._asking, "w", encoding="utf-8")
+        self._answers = os.fdopen(self._answering, encoding="utf-8")
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._requests.write(json.dumps(request) + "\n")
+        self._requests.flush()
+        line = self._answers.readline()
+        if not line:
+            raise RuntimeError(f"the tests could not be imported; pytest ended with {self._process.wait()}")
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    def end(self) -> None:
+        self._requests.close()
+        self._answers.close()
+        _end_group(self._process.pid)
+        self._process.wait()
+
+
+def _limit(tests: Sequence[Seen]) -> float:
+    return max(_AT_LEAST_S, _PATIENCE * sum(test.seconds for test in tests))
+
+
+def _command(place: Path, said: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=no",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    command += ["-p", "quant_organism_tests.mutants.asking", "--hypothesis-seed=0", "--hypothesis-profile=mutants"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "MUTANTS_"))}
+    return command, environment | {"PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1", **said}
+
+
+def _pytest(
+    place: Path, files: Sequence[str], limit: float, said: dict[str, str], *options: str
+) -> subprocess.CompletedProcess[str] | None:
+    command, environment = _command(place, said)
+    with subprocess.Popen(
+        [*command, *options, *files],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            output = None
+        finally:
+            # Whatever a test has begun ends with it.
+            _end_group(process.pid)
+        process.wait()
+    return None if output is None else subprocess.CompletedProcess(command, process.returncode, output)
 
 
 def _end_group(group: int) -> None:
