@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from quant_organism.market import MS_PER_DAY
-from quant_organism.simulator.core.account import Account
+from quant_organism.simulator.core.account import Account, Event
 from quant_organism.simulator.core.margin import order_margin
 from quant_organism.simulator.core.state import LIQUIDATOR, VenueState
 from quant_organism.simulator.core.venue import SimulatedVenue
@@ -128,10 +128,11 @@ def test_an_independent_slow_model_agrees() -> None:
     assert sum(len(account.fills) for account in venue.state.accounts.values()) > OPERATIONS / 5
 
 
-def _session(venue: SimulatedVenue, seed: int, operations: int) -> list[str]:
+def session(venue: SimulatedVenue, seed: int, operations: int) -> list[Event]:
     """Trade with little money through moving prices, thin quotes, triggers, leverage changes and liquidations."""
     rng = np.random.default_rng(seed)
-    prices, seen = dict(START), []
+    prices: dict[int, float] = dict(START)
+    seen: list[Event] = []
     fund(venue, VAULT, 0).shares = {}
     fund(venue, SUB_ACCOUNT, 0).master = USERS[0]
     for user in USERS:
@@ -180,7 +181,7 @@ def _session(venue: SimulatedVenue, seed: int, operations: int) -> list[str]:
             raise AssertionError("money or positions were made or lost")
         for each in venue.state.accounts.values():
             assert {dex: margin for dex, margin in each.reserved.items() if margin} == _reserved(venue, each)
-        seen += [type(event).__name__ for event in venue.core.drain()]
+        seen += venue.core.drain()
     return seen
 
 
@@ -237,8 +238,8 @@ def _family(venue: SimulatedVenue, user: str, asset: int, price: float, rng: np.
 def test_money_and_positions_are_conserved(seed: int) -> None:
     """After every one of many random operations the sums are exactly zero, and nobody is left below nothing."""
     venue = make_venue(deployed=True)
-    seen = _session(venue, seed, OPERATIONS)
-    assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= set(seen)
+    seen = {type(event).__name__ for event in session(venue, seed, OPERATIONS)}
+    assert {"Filled", "OrderUpdated", "FundingPaid", "Liquidated", "CanceledByVenue", "TwapChanged"} <= seen
     assert {dex_of(fill.asset) for account in venue.state.accounts.values() for fill in account.fills} == {0, 1, 2}
     kinds = {entry.delta["type"] for account in venue.state.accounts.values() for entry in account.ledger}
     assert kinds == {
@@ -260,16 +261,16 @@ def test_the_same_session_gives_the_same_bytes() -> None:
     states = []
     for _ in range(2):
         venue = make_venue(deployed=True)
-        _session(venue, 3, OPERATIONS // 8)
+        session(venue, 3, OPERATIONS // 8)
         states.append(TypeAdapter(VenueState).dump_json(venue.state))
     assert states[0] == states[1]
 
 
 def test_a_snapshot_goes_on_as_if_nothing_had_been() -> None:
     venue = make_venue(deployed=True)
-    _session(venue, 4, OPERATIONS // 8)
+    session(venue, 4, OPERATIONS // 8)
     adapter = TypeAdapter(VenueState)
     again = SimulatedVenue(adapter.validate_python(json.loads(adapter.dump_json(venue.state))))
     for one in (venue, again):
-        _session(one, 5, OPERATIONS // 8)
+        session(one, 5, OPERATIONS // 8)
     assert adapter.dump_json(venue.state) == adapter.dump_json(again.state)
