@@ -18,7 +18,16 @@ import yaml
 from rich.console import Console
 
 from quant_organism_tests.mutants.changes import Change
-from quant_organism_tests.mutants.choice import PACKAGE, TESTS, Seen, asked_about, draw, in_order, sources_of
+from quant_organism_tests.mutants.choice import (
+    PACKAGE,
+    TESTS,
+    Seen,
+    asked_about,
+    draw,
+    helpers_of,
+    in_order,
+    sources_of,
+)
 from quant_organism_tests.mutants.trials import Copy, Trial
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -99,13 +108,11 @@ class Watched:
 
     def __init__(self, folder: Path, copy: Copy) -> None:
         self._folder, self._copy = folder, copy
-        self._around = _digest(
-            [*sorted(path.relative_to(ROOT) for path in (ROOT / PACKAGE).rglob("*.py")), *_helpers()]
-        )
+        self._product = _digest(sorted(path.relative_to(ROOT) for path in (ROOT / PACKAGE).rglob("*.py")))
 
     def of(self, file: Path, *, interpreted: bool = False) -> list[Seen]:
         """Return the quick tests of a file; with `interpreted`, those that can do without the compiler."""
-        digest = hashlib.sha256(f"{self._around} {_digest([file])} {interpreted}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self._product} {_digest(helpers_of(ROOT, file))} {interpreted}".encode()).hexdigest()
         kept = self._folder / f"{digest[:32]}.json"
         if kept.is_file():
             return [Seen(name, seconds, frozenset(ran)) for name, seconds, ran in json.loads(kept.read_text("utf-8"))]
@@ -133,8 +140,11 @@ def hunt(
     records = Records(kept / f"{room.replace('/', '-')}-{seed}-{digest[:16]}.jsonl")
     excused = equivalents()
     asked = {change.file: asked_about(ROOT, Path(change.file)) for change in drawn}
-    helpers = _helpers()
-    digests = {file: f"{within_s:g} {_digest([*tests.files, *helpers])}" for file, tests in asked.items()}
+    rests_on = {path: helpers_of(ROOT, path) for tests in asked.values() for path in tests.files}
+    digests = {
+        file: f"{within_s:g} {_digest(sorted({each for path in tests.files for each in rests_on[path]}))}"
+        for file, tests in asked.items()
+    }
     found: dict[Change, Trial | None] = {}
     open_ends = []
     for change in drawn:
@@ -190,11 +200,6 @@ def print_table(room: str, found: dict[Change, Trial | None], console: Console) 
         soft_wrap=True,
     )
     return counts["survived"] + counts["stopped"]
-
-
-def _helpers() -> list[Path]:
-    # A fixture or a helper may be what notices.
-    return [path.relative_to(ROOT) for path in sorted((ROOT / TESTS).rglob("*.py")) if "mutants" not in path.parts]
 
 
 def _digest(paths: list[Path]) -> str:

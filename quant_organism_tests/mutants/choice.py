@@ -81,6 +81,13 @@ def asked_about(root: Path, source: Path) -> Asked:
     return Asked(tuple(groups[0]), (*groups[1], *groups[2]))
 
 
+def helpers_of(root: Path, test: Path) -> list[Path]:
+    """Return what a test file rests on among the tests, itself included: a fixture or a helper may be what notices."""
+    reached = [_file_of(root, module) for module in _reached(root, root / test) if module.startswith(f"{TESTS}.")]
+    fixtures = [root / folder / "conftest.py" for folder in test.parents]
+    return sorted(path.relative_to(root) for path in {root / test, *reached, *filter(Path.is_file, fixtures)})
+
+
 @dataclass(frozen=True)
 class Seen:
     """A test as it was seen on unchanged sources.

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,6 +146,48 @@ def test_which_of_the_two_rejects_is_told_apart():
     assert (lone.p_value, lone.per_asset_p) == (0.025, 0.025)
     assert lone.pooled_p > 0.3
     assert "single assets" in lone.sentence
+
+
+def test_the_comparison_in_numbers():
+    copies = [row(-1.0, 0.0, -1.0), row(-2.0, 0.0, 1.0), row(2.0, 0.0, 2.0), row(1.5, 0.0, -2.0)]
+    result = compared([row(1.0, math.nan, 0.0), *copies], 12)
+    assert isinstance(result, PretestResult)
+    # Two of four copies stand out more in each; in standard deviations, three do in the larger of the two.
+    assert (result.pooled_p, result.per_asset_p, result.p_value) == (0.6, 0.6, 0.8)
+    assert (result.percentile, result.draws, result.undefined, result.genomes) == (0.25, 4, 0, 12)
+    assert (result.best_family, result.top_sharpe) == ("a", 0.0)  # b did not trade enough, whatever a is worth
+    assert result.ensemble_sharpe["a"] == 1.0
+    assert math.isnan(result.ensemble_sharpe["b"])
+    lone = compared([row(1.0, 0.0, math.nan), *copies], 12)
+    assert isinstance(lone, PretestResult)
+    assert (lone.per_asset_p, lone.pooled_p) == (1.0, 0.6)  # no unit was judged: nothing speaks for single assets
+
+
+def test_a_unit_with_just_enough_trades_counts_and_an_ensemble_that_never_moves_says_nothing():
+    returns = np.array([[0.01, -0.02, 0.03], [0.0, 0.0, 0.0], [0.02, 0.01, -0.01]])
+    evaluation = SimpleNamespace(
+        metrics={"trades": np.array([5, 9, 4]), "sharpe": np.array([1.0, np.nan, 3.0])},
+        asset_metrics={
+            "trades": np.array([[5, 4], [0, 0], [4, 6]]),
+            "sharpe": np.array([[0.5, 9.0], [8.0, 8.0], [7.0, 2.0]]),
+        },
+        genomes=[SimpleNamespace(family=name) for name in ("a", "b", "a")],
+        symbols=("X", "Y"),
+        daily_returns=returns,
+    )
+    found = statistics(evaluation, 5)
+    assert found["ensemble a"] == pytest.approx(returns[0].mean() / returns[0].std(ddof=1) * math.sqrt(365))
+    assert math.isnan(found["ensemble b"])
+    assert found["top units"] == 2.0  # the best of 1, .5 and 2: a hundredth of nine units is one
+    assert math.isnan(statistics(evaluation, 10)["top units"])
+
+
+def test_every_draw_is_told(luck: Panel):
+    told: list[tuple[int, int]] = []
+    table = [row(1.0, 0.0, 1.0), row(0.0, 1.0, 0.0), row(2.0, 1.0, 0.5)]
+    result = pretest(strategies(luck), draws=2, make=table.__getitem__, progress=lambda *place: told.append(place))
+    assert isinstance(result, PretestResult)
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 @given(seed=st.integers(0, 1000), place=st.integers(0, 9))
