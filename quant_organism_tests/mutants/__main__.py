@@ -131,6 +131,7 @@ def hunt(
     console: Console,
     *,
     only: str | None = None,
+    asking: str = "",
     within_s: float = 60.0,
     kept: Path = _KEPT,
 ) -> int:
@@ -139,7 +140,7 @@ def hunt(
     digest = _digest(sources_of(ROOT, room))
     records = Records(kept / f"{room.replace('/', '-')}-{seed}-{digest[:16]}.jsonl")
     excused = equivalents()
-    asked = {change.file: asked_about(ROOT, Path(change.file)) for change in drawn}
+    asked = {change.file: asked_about(ROOT, Path(change.file)).only(asking) for change in drawn}
     rests_on = {path: helpers_of(ROOT, path) for tests in asked.values() for path in tests.files}
     digests = {
         file: f"{within_s:g} {_digest(sorted({each for path in tests.files for each in rests_on[path]}))}"
@@ -218,12 +219,17 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=20, help="how many changes to draw (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
     parser.add_argument("--only", help="draw only among changes whose name contains this")
+    parser.add_argument("--asking", default="", help="ask only test files whose path contains this")
     parser.add_argument(
         "--within", type=float, default=60.0, help="seconds of tests that are asked about a change (default 60)"
     )
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is ended
-    return 1 if hunt(given.room, given.n, given.seed, Console(), only=given.only, within_s=given.within) else 0
+    return (
+        1
+        if hunt(given.room, given.n, given.seed, Console(), only=given.only, asking=given.asking, within_s=given.within)
+        else 0
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -81,7 +82,9 @@ def _in_a_fork(work: Callable[[], Any], request: dict[str, Any]) -> dict[str, An
         finally:
             os._exit(code)
     ended, status = 0, 0
-    while not ended and time.monotonic() < began + request["limit"]:
+    asker = select.poll()
+    asker.register(int(os.environ[SERVED].split()[0]), select.POLLHUP)
+    while not ended and time.monotonic() < began + request["limit"] and not asker.poll(0):
         ended, status = os.waitpid(child, os.WNOHANG)
         if not ended:
             time.sleep(0.005)

@@ -64,6 +64,11 @@ class Asked:
         """All, in the order in which they are asked."""
         return [*self.own, *self.others]
 
+    def only(self, part: str) -> Asked:
+        """Return those whose path contains a text."""
+        own, others = (tuple(path for path in files if part in str(path)) for files in (self.own, self.others))
+        return Asked(own, others)
+
 
 def asked_about(root: Path, source: Path) -> Asked:
     """Return which files of the deepest test folder that mirrors a source's place reach the source."""

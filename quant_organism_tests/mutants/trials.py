@@ -227,10 +227,13 @@ class _Served:
         return said
 
     def end(self) -> None:
-        self._requests.close()
+        self._requests.close()  # then it ends what it has begun, and itself
         self._answers.close()
-        _end_group(self._process.pid)
-        self._process.wait()
+        try:
+            self._process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            _end_group(self._process.pid)
+            self._process.wait()
 
 
 def _limit(tests: Sequence[Seen]) -> float:

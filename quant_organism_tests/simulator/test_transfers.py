@@ -201,3 +201,12 @@ class TestVaults:
             0, transfers.vault_equity(venue.core, vault)
         )
         assert total_money(venue.core) == 0
+
+
+@pytest.mark.parametrize(("micro_usd", "made"), [(10**11 - 1, 0), (10**11, 1)])
+def test_sub_accounts_take_a_hundred_thousand_dollars_of_volume(
+    venue: SimulatedVenue, alice: Account, micro_usd: int, made: int
+) -> None:
+    alice.volume = micro_usd
+    venue.act(alice, CreateSubAccount("desk"))
+    assert sum(account.master == alice.address for account in venue.state.accounts.values()) == made

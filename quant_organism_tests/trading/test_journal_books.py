@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quant_organism.errors import IntegrityError
+from quant_organism.errors import IntegrityError, StorageError
 from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.states import Change, cloid_of
 from quant_organism.venue import Fill, NewOrder, Position, Trigger
+from quant_organism_tests.chaos.disk import full_disk
 from quant_organism_tests.trading.trader import ADDRESS, new_order
 
 A, B, C = cloid_of("a"), cloid_of("b"), cloid_of("c")
@@ -191,6 +193,18 @@ def test_a_late_fill_of_an_order_before_the_baseline_is_in_it_already(journal: J
     assert journal.positions() == {"BTC": D(-2), "ETH": D("1.7") + sign * D("0.4")}
     journal.add_fills([fill(8, 43, "0.4", time_ms=501, is_buy=not is_buy), fill(10, 44, "2", coin="BTC", time_ms=502)])
     assert journal.positions() == {"ETH": D("1.7")}  # none is held of what adds up to nothing
+
+
+def test_the_very_first_fill_may_be_foreign(journal: Journal) -> None:
+    journal.add_fills([fill(1, 8)])
+    assert journal.take_foreign_fills() == [fill(1, 8)]
+
+
+def test_what_is_set_beside_orders_must_be_on_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "ledger.sqlite", f"simulator {ADDRESS}")
+    with full_disk(), pytest.raises(StorageError):
+        journal.begin_setting("leverage", "ETH 5", 1, ADDRESS)
+    journal.close()
 
 
 @pytest.mark.parametrize(
