@@ -59,6 +59,9 @@ class Costs:
         Further slippage of a fill that takes a bar's whole volume; it goes with the square root of the share taken.
     capital_usd
         What an equity of 1 stands for, where amounts matter: margin tiers and participation.
+    own_slippage_bps
+        Slippage of an account's orders at the open and of its stops, by symbols for which they were measured. Sleeves
+        slip by `slippage_bps` everywhere.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Costs:
     max_participation: float | None = None
     impact_bps: float = 0.0
     capital_usd: float = 10_000.0
+    own_slippage_bps: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -92,6 +96,12 @@ class Costs:
                 where="costs",
                 remedy="without it no fill knows what share of a bar it takes",
             )
+        for symbol, slippages in self.own_slippage_bps.items():
+            if len(slippages) != 2 or not all(0.0 <= bps < 10_000.0 for bps in slippages):
+                raise InputError(
+                    f"slippages are {slippages!r}, expected those at the open and of stops, each from 0 to 10,000 bps",
+                    where=f"costs, {symbol}",
+                )
         for symbol, tiers in {"default_tiers": self.default_tiers, **self.margin_tiers}.items():
             _check_tiers(symbol, tiers)
 
@@ -107,19 +117,29 @@ class Costs:
         return self.slippage_bps / 10_000.0
 
     @property
+    def of_sleeves(self) -> Costs:
+        """What the sleeves of a search cost: the same but for what was measured for accounts."""
+        return replace(self, own_slippage_bps={}) if self.own_slippage_bps else self
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the canonical text of all fields, in hex."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as plain values."""
-        return {**asdict(replace(self, margin_tiers={})), "margin_tiers": dict(self.margin_tiers)}
+        """Return all fields as plain values; slippages of symbols only where any were measured."""
+        plain = asdict(replace(self, margin_tiers={}, own_slippage_bps={})) | {"margin_tiers": dict(self.margin_tiers)}
+        del plain["own_slippage_bps"]
+        measured = {symbol: list(bps) for symbol, bps in self.own_slippage_bps.items()}
+        return plain | ({"own_slippage_bps": measured} if measured else {})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Costs:
         """Read what `to_dict` returned, also after it was JSON."""
         margin = {symbol: _read_tiers(tiers) for symbol, tiers in fields["margin_tiers"].items()}
-        return cls(**{**fields, "margin_tiers": margin, "default_tiers": _read_tiers(fields["default_tiers"])})
+        own = {symbol: (at_open, at_stop) for symbol, (at_open, at_stop) in fields.get("own_slippage_bps", {}).items()}
+        tiers = {"margin_tiers": margin, "default_tiers": _read_tiers(fields["default_tiers"])}
+        return cls(**{**fields, **tiers, "own_slippage_bps": own})
 
     def tiers(self, symbol: str) -> MarginTiers:
         """Return the margin tiers of an asset."""

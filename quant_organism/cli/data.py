@@ -205,6 +205,38 @@ def quality(
         typer.echo(sentence)
 
 
+@app.command("slippage", cls=options.with_settings("data_dir"))
+def measure_slippage(
+    context: typer.Context,
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Files or folders of: exchange record, follow --record --books, frames.")
+    ],
+    market: Annotated[str, typer.Option(help="Market of the lake whose symbols are the coins of the books.")],
+    as_json: options.Json = False,
+) -> None:
+    """Measure per coin what orders pay in recorded books; accounts of the market slip by it from then on."""
+    from quant_organism.backtest.account import LEAST_BOOKS
+    from quant_organism.market import Lake, SlippageTable, check_market_id
+    from quant_organism.venue import measure_books
+
+    name = check_market_id(market)
+    measured = measure_books(recordings)
+    table = Lake(options.said(context).settings().data_dir / "lake").table(SlippageTable)
+    table.write(measured.frame, market=name, day=measured.day)
+    if as_json:
+        print_json({"market": name, "day": measured.day, "unused": measured.unused, "rows": measured.frame.to_dicts()})
+        return
+    shown = measured.frame.drop(SlippageTable.first, SlippageTable.last)
+    print_table(shown.columns, shown.iter_rows(), title=f"{name}: slippage, books until {measured.day}")
+    few = measured.frame.filter(measured.frame[SlippageTable.books] < LEAST_BOOKS)[SlippageTable.symbol].unique()
+    if few.len():
+        typer.echo(
+            f"Fewer than {LEAST_BOOKS} books measure nothing: {', '.join(sorted(few))} stays at what is assumed."
+        )
+    for what, count in measured.unused.items():
+        typer.echo(f"Left out, {what}: {count}")
+
+
 @app.command("migrate", cls=options.with_settings("data_dir"))
 def bring_up_to_date(context: typer.Context) -> None:
     """Bring the lake of an earlier version to the form of this one; every run does so by itself."""

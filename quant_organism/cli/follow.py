@@ -17,15 +17,21 @@ SETTINGS: Final = ("market.base_url", "market.symbols", "market.interval", "data
 def follow(
     context: typer.Context,
     record: Annotated[Path | None, typer.Option(help="Folder to write every frame into, as it came.")] = None,
+    books: Annotated[
+        bool, typer.Option("--books", help="Record the books too, for: quant-organism data slippage.")
+    ] = False,
     bars: Annotated[int | None, typer.Option(min=1, help="End after so many bars. (default: with Ctrl-C)")] = None,
 ) -> None:
     """Make bars of a venue's trades, and keep them in the lake as they close: the dataset `live_candles`."""
     import asyncio
     import gc
 
+    from quant_organism.errors import InputError
     from quant_organism.market import Interval, Lake
     from quant_organism.venue import BASE_URLS, follow_bars, info_of, market_name, open_feed
 
+    if books and record is None:
+        raise InputError("books are only recorded", where="--books", remedy="name a folder: --record FOLDER")
     settings = options.said(context).also("market.source", "hyperliquid").settings()
     market = settings.market
     url = market.base_url or BASE_URLS["mainnet"]
@@ -35,7 +41,8 @@ def follow(
         proxy=market.proxy,
         weight_per_minute=market.weight_per_minute,
     )
-    feed = open_feed(url, ask, Interval.parse(market.interval), coins=market.symbols, proxy=market.proxy, record=record)
+    interval = Interval.parse(market.interval)
+    feed = open_feed(url, ask, interval, coins=market.symbols, proxy=market.proxy, record=record, books=books)
     # what starting has left behind stays to the end: to search it for garbage would hold up frames
     gc.collect()
     gc.freeze()

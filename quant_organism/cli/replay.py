@@ -37,9 +37,8 @@ def replay(
 
     Exit code 2 where one differs.
     """
-    from quant_organism.backtest import Costs
     from quant_organism.backtest.account import EQUITY_USD
-    from quant_organism.deployment import StrategyRepository, birth_panel
+    from quant_organism.deployment import StrategyRepository, birth_costs, birth_panel
     from quant_organism.errors import InputError, IntegrityError
     from quant_organism.market.lake import Lake
     from quant_organism.market.schema import format_ms
@@ -58,7 +57,8 @@ def replay(
     document = StrategyRepository(folder / "strategies").load(id)
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
-    panel = birth_panel(document, Lake(folder / "lake"))
+    lake = Lake(folder / "lake")
+    panel, costs = birth_panel(document, lake), birth_costs(document, lake)
     periods = periods_of(chosen, split(panel.n_bars, panel.interval).unseen, panel.interval.bars_per_day)
     result = (
         periods
@@ -66,7 +66,7 @@ def replay(
         else replay_committee(
             document.committee,
             panel,
-            Costs(),
+            costs,
             periods,
             equity_usd=EQUITY_USD if document.account is None else document.account.equity_usd,
             processes=processes,

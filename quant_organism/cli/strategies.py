@@ -326,8 +326,7 @@ def account(
 
     On the days that its search did not see, and beside them on those that it saw.
     """
-    from quant_organism.backtest import Costs
-    from quant_organism.deployment import birth_panel, execute_strategy
+    from quant_organism.deployment import birth_costs, birth_panel, execute_strategy
     from quant_organism.judge import SandboxRunner
     from quant_organism.market.lake import Lake
     from quant_organism.market.splits import split
@@ -338,8 +337,9 @@ def account(
     document = _repository(context).load(id)
     born = document.provenance
     HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
-    panel = birth_panel(document, Lake(folder / "lake"))
-    splits, costs = split(panel.n_bars, panel.interval), Costs()
+    lake = Lake(folder / "lake")
+    panel, costs = birth_panel(document, lake), birth_costs(document, lake)
+    splits = split(panel.n_bars, panel.interval)
     with SandboxRunner(_repository(context)) as runner:
         code = document.external
         strategy = document.committee if code is None else runner.ask(code, panel, costs).window

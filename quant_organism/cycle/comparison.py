@@ -69,7 +69,12 @@ def compare(
     progress
         Told which one is at work.
     """
-    spec, seen, costs, evaluator = cycle.plan.spec, cycle.in_sample, cycle.plan.costs, cycle.compute.evaluator()
+    spec, seen, costs, evaluator = (
+        cycle.plan.spec,
+        cycle.in_sample,
+        cycle.plan.costs.of_sleeves,
+        cycle.compute.evaluator(),
+    )
     population = cycle.read(PopulationTable)
     # What was turned away on the short sample was no evaluation; random search turns away as much, beside its own.
     flawed = cycle.read(RejectedTable).filter(~pl.col("kind").is_in(SCREENED))

@@ -217,7 +217,7 @@ class Cycle:
         identity = {
             "spec": self.plan.spec.uninterrupted.hash,
             "panel": self.in_sample.hash,
-            "costs": self.plan.costs.hash,
+            "costs": self.plan.costs.of_sleeves.hash,
             "seed": str(self.plan.seed),
             "archive": self.founded_with,
             "code": code_identity("quant_organism.evolution.cycle"),
@@ -245,7 +245,7 @@ class Cycle:
         identity = LedgerIdentity(
             spec_hash=self.plan.spec.hash,
             panel_hash=panel.hash,
-            costs_hash=self.plan.costs.hash,
+            costs_hash=self.plan.costs.of_sleeves.hash,
             cycle=f"{cycle}-{baseline}" if baseline else cycle,
             generation=generation,
             market=self.market,

@@ -149,15 +149,15 @@ class Deployed:
 
 def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
     """Ask whether there is anything to find: random strategies on the market, and on copies where nothing can be."""
-    plan, compute = cycle.plan, cycle.compute
+    plan, compute, costs = cycle.plan, cycle.compute, cycle.plan.costs.of_sleeves
     strategies = RandomStrategies(
         panel=cycle.in_sample,
         families=rule_families(cycle.families),
-        costs=plan.costs,
+        costs=costs,
         threads=compute.threads_each,
         genomes=plan.significance.strategies,
         min_trades=plan.spec.min_trades,
-        seed=derived_seed("pretest", cycle.in_sample.hash, plan.costs.hash),
+        seed=derived_seed("pretest", cycle.in_sample.hash, costs.hash),
     )
     result = pretest(
         strategies,
@@ -201,11 +201,12 @@ def _evolve(cycle: Cycle, evidence: EdgeEvidence | None, progress: Progress) -> 
 
     if checkpoint is not None and not compute.resume:
         checkpoint.remove()
-    with compute.open_executor(panel, plan.costs) as executor:
+    costs = plan.costs.of_sleeves
+    with compute.open_executor(panel, costs) as executor:
         return evolve(
             panel,
             plan.spec,
-            plan.costs,
+            costs,
             compute.evaluator(),
             seed=plan.seed,
             founders=cycle.founders,
@@ -296,8 +297,9 @@ def measure_luck(
     else:
         spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
         # Of panel, spec and costs, never of the cycle's seed: whoever searches again adds copies and redraws none.
-        pool = derived_seed("search", cycle.in_sample.hash, spec.hash, plan.costs.hash)
-        repeated = compute.on_nulls(cycle.in_sample, spec, plan.costs, pool)
+        costs = plan.costs.of_sleeves
+        pool = derived_seed("search", cycle.in_sample.hash, spec.hash, costs.hash)
+        repeated = compute.on_nulls(cycle.in_sample, spec, costs, pool)
         result = search_significance(
             repeated,
             draws=plan.significance.searches,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.executed import (
         ExecutedStrategy,
         accounts_frame,
+        birth_costs,
         birth_panel,
         execute_strategy,
         read_accounts,
@@ -69,6 +70,7 @@ __all__ = [
     "acted_upon",
     "acting_decision",
     "all_documents",
+    "birth_costs",
     "birth_panel",
     "book_action",
     "born_documents",
@@ -114,6 +116,7 @@ _HOMES = {
     "acted_upon": "effects",
     "acting_decision": "effects",
     "all_documents": "deploy",
+    "birth_costs": "executed",
     "birth_panel": "executed",
     "book_action": "effects",
     "born_documents": "birth",

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any, Final
 
+import orjson
 import polars as pl
 
 from quant_organism.backtest import Costs, Evaluator
@@ -20,12 +21,14 @@ from quant_organism.backtest.account import (
     VirtualWindow,
     account_figures,
     capacity,
+    slippage_sentence,
     smallest_equity,
 )
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.external import account_run
 from quant_organism.deployment.records import AccountAtBirth
 from quant_organism.deployment.tables import AccountTable
+from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.lake import Lake
 from quant_organism.market.manifest import rebuild_panel
 from quant_organism.market.panel import Panel
@@ -34,7 +37,14 @@ from quant_organism.market.splits import Splits
 from quant_organism.market.tables import PanelTable
 from quant_organism.strategies import Committee
 
-_OF_STRATEGY: Final = ("min_equity_usd", "capacity_usd", "capacity_above_usd", "virtual_hash", "order_hash")
+_OF_STRATEGY: Final = (
+    "min_equity_usd",
+    "capacity_usd",
+    "capacity_above_usd",
+    "virtual_hash",
+    "order_hash",
+    "slippage_said",
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class ExecutedStrategy:
         Largest equity that was tried, where it still earns more than half; none where it does not.
     virtual_hash, order_hash
         Digests H1 and H2 over the unseen days.
+    slippage_said
+        Of each asset whether the slippage of its fills was measured or is assumed, in words; empty in older records.
     """
 
     unseen: AccountFigures
@@ -65,10 +77,11 @@ class ExecutedStrategy:
     capacity_above_usd: float | None
     virtual_hash: str
     order_hash: str
+    slippage_said: str = ""
 
     @property
-    def sentences(self) -> tuple[str, str]:
-        """The smallest equity and the capacity in words."""
+    def sentences(self) -> tuple[str, ...]:
+        """The smallest equity, the capacity, and where slippage is known from, in words."""
         reference = f"one of {REFERENCE_USD:,.0f} USD"
         smallest = f"No account that was tried follows {reference}."
         if self.min_equity_usd is not None:
@@ -79,7 +92,7 @@ class ExecutedStrategy:
             capacity = f"At {self.capacity_usd:,.0f} USD{least} impact halves the return of the unseen days."
         elif self.capacity_above_usd is not None:
             capacity = f"Up to {self.capacity_above_usd:,.0f} USD impact does not halve the return of the unseen days."
-        return smallest, capacity
+        return smallest, capacity, *([self.slippage_said] if self.slippage_said else [])
 
     @property
     def at_birth(self) -> AccountAtBirth:
@@ -148,6 +161,7 @@ def execute_strategy(
         capacity_above_usd=LARGEST_USD if reach == math.inf else None,
         virtual_hash=run.account.h1,
         order_hash=run.account.h2,
+        slippage_said=slippage_sentence(costs, panel.symbols),
     )
 
 
@@ -193,6 +207,24 @@ def read_accounts(frame: pl.DataFrame) -> dict[str, ExecutedStrategy]:
             **{name: own[0][name] for name in _OF_STRATEGY},
         )
     return executed
+
+
+def birth_costs(document: StrategyConfig, lake: Lake) -> Costs:
+    """Return what trading cost where a strategy was bred and judged; the usual where the lake does not say.
+
+    Raises
+    ------
+    IntegrityError
+        The lake's record of its cycle is damaged.
+    """
+    born = document.provenance
+    cycles, day = lake.table(CycleTable, cycle=born.cycle), date.fromisoformat(born.date)
+    if not cycles.path(market=born.market, day=day, interval=document.interval).exists():
+        return Costs()
+    begun = cycles.read_day(day, market=born.market, interval=document.interval)
+    if not begun[0, CycleTable.plan]:
+        return Costs()
+    return Costs.from_dict(orjson.loads(begun[0, CycleTable.plan])["costs"])
 
 
 def birth_panel(document: StrategyConfig, lake: Lake) -> Panel:

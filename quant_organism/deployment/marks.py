@@ -20,6 +20,7 @@ from quant_organism.deployment.booking import append_rows, book_moves, read_rows
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.effects import closed_seats
+from quant_organism.deployment.executed import birth_costs
 from quant_organism.deployment.external import ExternalRunner, NobodyRuns, account_run
 from quant_organism.deployment.lifecycle import LEAST_CANARY, records_of, rulings
 from quant_organism.deployment.moves import Kind, approval, source_of
@@ -95,7 +96,7 @@ def mark_days(
     equity_usd
         Of the account that runs each strategy alone.
     costs, evaluator
-        Of the sleeves; keeps indicators from call to call.
+        What trading costs, without: what it did where each was born; keeps indicators from call to call.
     trader
         Days that the trader has booked, by strategy: from the first of them on they stand in place of simulated ones
         while it is on paper or beyond, and a day that is missing in them has no record.
@@ -125,7 +126,8 @@ def mark_days(
     runs, unmarked = runner or NobodyRuns(), dict[str, str]()
     for id, one in strategies.items():
         if todo and one.next_day <= todo[-1] and _lives(one.document, one.next_day):
-            place = (lake, market, interval, todo[-1], equity_usd, own_costs, engine, runs)
+            paid = costs or birth_costs(one.document, lake)
+            place = (lake, market, interval, todo[-1], equity_usd, paid, engine, runs)
             try:
                 one.returns, one.scales = _account(one, *place)
             except QuantOrganismError as error:

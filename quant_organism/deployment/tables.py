@@ -52,7 +52,7 @@ def _figures() -> dict[str, Column]:
     return {name: Column(pl.Float64(), meaning, unit=unit) for name, meaning, unit in described}
 
 
-class AccountTable(Table, dataset="strategy_accounts", partitions=BY_CYCLE, written_by="strategy_configs"):
+class AccountTable(Table, dataset="strategy_accounts", partitions=BY_CYCLE, written_by="strategy_configs", version=2):
     """An account of one size that trades one survivor alone, over the days that its search saw or over the others."""
 
     id = Column(pl.String(), "identity of the strategy", key=True)
@@ -78,6 +78,12 @@ class AccountTable(Table, dataset="strategy_accounts", partitions=BY_CYCLE, writ
     )
     virtual_hash = Column(pl.String(), "digest H1 of the unseen days at the stated equity")
     order_hash = Column(pl.String(), "digest H2 of the same")
+    slippage_said = Column(
+        pl.String(),
+        "of each asset whether the slippage of its fills was measured or is assumed; empty in older files",
+        since=2,
+        default="",
+    )
 
 
 class DecisionTable(Table, dataset="deployed_configs", partitions=BY_CYCLE, written_by="deployed_configs"):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RegimeTable,
         SentimentTable,
         SetAsideTable,
+        SlippageTable,
     )
     from quant_organism.market.world.continuation import continued
     from quant_organism.market.world.source import WorldSource
@@ -77,6 +78,7 @@ __all__ = [
     "RegimeTable",
     "SentimentTable",
     "SetAsideTable",
+    "SlippageTable",
     "Span",
     "Splits",
     "StoredRegimes",
@@ -136,6 +138,7 @@ _HOMES = {
     "RegimeTable": "tables",
     "SentimentTable": "tables",
     "SetAsideTable": "tables",
+    "SlippageTable": "tables",
     "Span": "splits",
     "Splits": "splits",
     "StoredRegimes": "regimes",

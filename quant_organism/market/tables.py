@@ -24,6 +24,9 @@ REASONS: Final = (
 """What can be wrong with a bar; `market.quality.defects` says what each means."""
 
 
+_OF_MID: Final = "basis points of the mid price"
+
+
 class CandleTable(Table, dataset="candles", partitions=BY_INTERVAL, written_by="candles"):
     """One bar of one symbol."""
 
@@ -65,6 +68,32 @@ class RegimeTable(Table, dataset="market_regime", partitions=BY_INTERVAL, writte
     value = Column(pl.Float64(), "its number, as docs/regimes.md says for each factor")
     days = Column(pl.Int64(), "days in a row with this label, this one included", unit="days")
     module_version = Column(pl.Int64(), "goes up with every change of what the module means")
+
+
+class SlippageTable(Table, dataset="slippage", partitions=BY_MARKET, written_by="quant-organism data slippage"):
+    """What market orders of one size paid in the recorded books of one symbol; it lies under the day of the last."""
+
+    symbol = Column(pl.String(), "the asset", key=True)
+    order_usd = Column(pl.Float64(), "size of the order at the mid price", unit="USD", key=True)
+    median_bps = Column(
+        pl.Float64(),
+        "median of what buying and selling cost: half the spread, and the walk into the book",
+        unit=_OF_MID,
+    )
+    high_bps = Column(pl.Float64(), "95 % quantile of the same", unit=_OF_MID)
+    books = Column(pl.Int64(), "books that were looked at", unit="books")
+    shallow = Column(
+        pl.Int64(), "of these, books too shallow for the order: its rest is priced at the last level", unit="books"
+    )
+    first = Column(TIMESTAMP, "time of the first book", unit="UTC")
+    last = Column(TIMESTAMP, "time of the last book", unit="UTC")
+    trades = Column(pl.Int64(), "recorded trades that came within ten seconds of a book", unit="trades")
+    paid_bps = Column(
+        pl.Float64(),
+        "median distance of these trades from the mid price of the book before, whatever their size",
+        unit=_OF_MID,
+        nullable=True,
+    )
 
 
 class SetAsideTable(Table, dataset="set_aside", partitions=BY_MARKET, written_by="quant-organism data import --repair"):
@@ -144,6 +173,7 @@ TABLES: Final[tuple[type[Table], ...]] = (
     FundingTable,
     SentimentTable,
     RegimeTable,
+    SlippageTable,
     SetAsideTable,
     CandleQualityTable,
     PanelTable,

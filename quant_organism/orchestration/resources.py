@@ -17,6 +17,8 @@ import polars as pl
 from pydantic import Field, PrivateAttr, create_model
 from pydantic.fields import FieldInfo
 
+from quant_organism.backtest import Costs
+from quant_organism.backtest.account import measured_costs
 from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, PanelTables, SignificancePlan, SplitPanel
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
@@ -285,19 +287,22 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             resume=self.resume,
         )
 
-    def plan(self, significance: SignificancePlan) -> CyclePlan:
+    def plan(self, significance: SignificancePlan, costs: Costs | None = None) -> CyclePlan:
         """Return how a cycle searches and judges.
 
         Parameters
         ----------
         significance
             What is spent on the tests of luck.
+        costs
+            What trading costs. Default: `Costs()`.
         """
         return CyclePlan(
             spec=self.spec,
             gates=self.gates,
             seed=self.seed,
             significance=significance,
+            costs=costs or Costs(),
             equity_usd=self.equity_usd,
             every_gate=self.every_gate,
             stop_without_edge=self.stop_without_edge,
@@ -336,6 +341,13 @@ def launch_config(resource: dg.ConfigurableResource[Any], **changes: Any) -> dic
     return {"config": {**resource.model_dump(), **changes}}
 
 
+def plan_at_hand(
+    market: MarketResource, lake: LakeResource, search: SearchResource, significance: SignificanceResource
+) -> CyclePlan:
+    """Return how a cycle of a market searches and judges by the settings at hand, and by what was measured there."""
+    return search.plan(significance.plan, measured_costs(lake.open(), market.id, search.equity_usd))
+
+
 def begin_cycle(
     made: PanelTables,
     partition: str,
@@ -354,7 +366,7 @@ def begin_cycle(
         Where, and how.
     """
     cycle = Cycle(
-        plan=search.plan(significance.plan),
+        plan=plan_at_hand(market, lake, search, significance),
         lake=lake.open(),
         market=market.id,
         interval=market.bars,
@@ -393,7 +405,7 @@ def open_cycle(
     id = cycle_at_hand(day, market, lake, search, significance)
     begun = store.table(CycleTable, cycle=id).read_day(day, market=market.id, interval=market.interval)
     return Cycle(
-        plan=search.plan(significance.plan),
+        plan=plan_at_hand(market, lake, search, significance),
         lake=store,
         market=market.id,
         interval=market.bars,
@@ -415,7 +427,8 @@ def cycle_at_hand(
     InputError
         None was begun by them.
     """
-    index, plan = CycleIndex(lake.open().root, market.id, market.bars), search.plan(significance.plan)
+    index = CycleIndex(lake.open().root, market.id, market.bars)
+    plan = plan_at_hand(market, lake, search, significance)
     found = index.of_plan(day, plan.hash, plan.seed)
     if found is None:
         others = ", ".join(index.rows(day)["cycle"]) or "none"

@@ -10,8 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from quant_organism.backtest import Costs
-from quant_organism.backtest.account import TradedAsset
+from quant_organism.backtest.account import TradedAsset, measured_costs
 from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError
 from quant_organism.market import CandleTable, Interval, Lake, SentimentTable, StoredRegimes
@@ -99,7 +98,7 @@ def prepare_replay(
     InputError
         No such strategies or days, or strategies of different markets or bars.
     """
-    repository, lake, costs = StrategyRepository(data_dir / "strategies"), Lake(data_dir / "lake"), Costs()
+    repository, lake = StrategyRepository(data_dir / "strategies"), Lake(data_dir / "lake")
     documents: list[tuple[StrategyConfig, Role]] = [(repository.load(id), "trades") for id in dict.fromkeys(strategies)]
     if not documents:
         documents = chosen_documents(repository.load_all().documents, profile, "replay")
@@ -112,6 +111,7 @@ def prepare_replay(
                 where=document.id,
                 remedy="replay them one by one: --strategy ID",
             )
+    costs = measured_costs(lake, market, capital_usd)
     days = lake.table(CandleTable).days(market=market, interval=interval.name)
     if not days:
         raise InputError(f"the lake holds no {interval} bars of {market}", remedy="import them, or run a cycle first")
@@ -219,11 +219,12 @@ def prepare_live(
     VenueError
         The venue cannot be reached or read.
     """
-    lake, costs = Lake(data_dir / "lake"), Costs()
+    lake = Lake(data_dir / "lake")
     repository = StrategyRepository(data_dir / "strategies")
     chosen = documents or chosen_documents(repository.load_all().documents, profile, mode)
     interval = Interval.parse(chosen[0][0].interval)
     market = market_name(base_url)
+    costs = measured_costs(lake, market, capital_usd)
     symbols = sorted({symbol for document, _ in chosen for symbol in document.universe})
     source = HyperliquidSource(ask, base_url=base_url, market=market, kept=data_dir / "venue")
     first, end = source.span(interval)

@@ -109,8 +109,12 @@ class SessionSpec:
 
     @property
     def identity(self) -> str:
-        """SHA-256 (hex) of what the session's orders are a function of, beside bars and documents."""
-        parts = [self.mode, self.profile, self.market, self.interval.name, self.capital_usd, self.costs.hash, self.also]
+        """SHA-256 (hex) of what the session's orders are a function of, beside bars and documents.
+
+        Sessions that follow a venue go on where slippage was measured again meanwhile.
+        """
+        costs = self.costs if self.mode == "replay" else self.costs.of_sleeves
+        parts = [self.mode, self.profile, self.market, self.interval.name, self.capital_usd, costs.hash, self.also]
         return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
     @property

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from quant_organism.venue.feed.recording import Recorder
     from quant_organism.venue.feed.watchdog import WatchSpec
     from quant_organism.venue.keystore import Keystore, Wallet, wallet_of
+    from quant_organism.venue.recorded_books import BookCosts, measure_books
     from quant_organism.venue.side_data import fetch_fear_greed
     from quant_organism.venue.source import HyperliquidSource, market_name
 
@@ -49,6 +50,7 @@ __all__ = [
     "AccountState",
     "AskInfo",
     "Bar",
+    "BookCosts",
     "CashFlow",
     "CcxtExchange",
     "CoinContext",
@@ -99,6 +101,7 @@ __all__ = [
     "follow_bars",
     "info_of",
     "market_name",
+    "measure_books",
     "open_account",
     "open_ccxt",
     "open_feed",
@@ -167,6 +170,8 @@ _HOMES = {
     "Wallet": "keystore",
     "WatchSpec": "feed.watchdog",
     "Why": "client.outcomes",
+    "BookCosts": "recorded_books",
+    "measure_books": "recorded_books",
     "checked_network": "access",
     "connect": "client.hyperliquid",
     "fetch_fear_greed": "side_data",

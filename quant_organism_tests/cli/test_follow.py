@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from quant_organism.market.lake import Lake
-from quant_organism.market.tables import CandleTable, LiveCandleTable
-from quant_organism.venue import market_name
+from quant_organism.market.tables import CandleTable, LiveCandleTable, SlippageTable
+from quant_organism.venue import market_name, measure_books
 from quant_organism_tests.chaos.market import COINS, chaos_venue
 from quant_organism_tests.program import Said, finish, first_line, start
 
@@ -23,7 +23,7 @@ def url() -> Iterator[str]:
 def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -> None:
     said = finish(
         *("follow", "--base-url", url, "--symbols", ",".join(COINS), "--interval", "1m"),
-        *("--bars", "12", "--record", "frames"),
+        *("--bars", "12", "--record", "frames", "--books"),
         folder=tmp_path,
     )
     assert said.code == 0, said.err
@@ -33,7 +33,7 @@ def test_bars_are_shown_and_in_the_lake_when_it_ends(url: str, tmp_path: Path) -
     assert kept.schema == CandleTable.schema
     shown = {f"{row['timestamp']:%Y-%m-%d %H:%M} {row['symbol']} {row['open']:g}" for row in kept.to_dicts()}
     assert {" ".join(line.split()[:4]) for line in lines} == shown
-    assert list((tmp_path / "frames").glob("*.jsonl.zst"))
+    assert set(measure_books([tmp_path / "frames"]).frame[SlippageTable.symbol]) == set(COINS)
     assert "connections" in said.err
 
 

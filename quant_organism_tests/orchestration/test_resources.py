@@ -1,12 +1,21 @@
 """What is configured in Dagster is the settings: the same names, defaults and words, and the same search of them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from quant_organism.backtest import Costs
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.orchestration.resources import MarketResource, SearchResource
+from quant_organism.market import SlippageTable
+from quant_organism.orchestration.resources import (
+    LakeResource,
+    MarketResource,
+    SearchResource,
+    SignificanceResource,
+    plan_at_hand,
+)
 from quant_organism.settings import MarketSettings, SearchSettings, Settings, ValidationSettings, load_settings
 
 
@@ -55,3 +64,16 @@ def test_what_the_launchpad_says_is_searched_by():
         run_config={"resources": {"search": {"config": {"profile": "smoke", "population": 36}}}}
     )
     assert seen == [EvolutionSpec.profile("smoke", population=36)]
+
+
+def test_a_cycle_pays_the_slippage_that_was_measured_in_its_market(tmp_path: Path):
+    settings = load_settings({"profile": "smoke"})
+    market, lake = MarketResource.of(settings.market), LakeResource(folder=str(tmp_path / "lake"))
+    at_hand = (market, lake, SearchResource.of(settings), SignificanceResource.of(settings))
+    before = plan_at_hand(*at_hand)
+    day = datetime(2026, 7, 28, tzinfo=UTC)
+    frame = SlippageTable.frame([("SIM-ASH", 1_500.0, 1.0, 3.0, 500, 0, day, day, 0, None)])
+    lake.open().table(SlippageTable).write(frame, market=market.id, day=day.date())
+    after = plan_at_hand(*at_hand)
+    assert (before.costs, after.costs) == (Costs(), Costs(own_slippage_bps={"SIM-ASH": (1.0, 3.0)}))
+    assert before.hash != after.hash

@@ -62,6 +62,7 @@ from quant_organism.backtest.account.plan import AccountClose, AccountOrder, Pla
 from quant_organism.backtest.account.resting import LegLevels, RestingPlan, cross_liquidation, plan_resting
 from quant_organism.backtest.account.risk import Restraint, RiskState, tightest
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
+from quant_organism.backtest.account.slippage import LEAST_BOOKS, measured_costs, slippage_sentence
 from quant_organism.backtest.account.streaming import VirtualStream
 from quant_organism.backtest.account.walk import AccountPath, walk
 from quant_organism.backtest.account.weather import (
@@ -79,6 +80,7 @@ __all__ = [
     "EQUITY_USD",
     "IOC",
     "LARGEST_USD",
+    "LEAST_BOOKS",
     "LEAST_TRIED_USD",
     "LIQUIDATED",
     "MARKET_CORRELATION",
@@ -134,11 +136,13 @@ __all__ = [
     "compounded",
     "cross_liquidation",
     "day_starts",
+    "measured_costs",
     "member_name",
     "order_line",
     "plan",
     "plan_resting",
     "returns_of_days",
+    "slippage_sentence",
     "smallest_equity",
     "stopless_members",
     "tightest",

@@ -232,7 +232,7 @@ def stopless_members(committees: Mapping[str, Committee]) -> frozenset[tuple[str
 
 def virtual_costs(costs: Costs) -> Costs:
     """Return the costs of sleeves that are virtual: volume is limited by the account's own fills."""
-    return replace(costs, max_participation=None, impact_bps=0.0)
+    return replace(costs.of_sleeves, max_participation=None, impact_bps=0.0)
 
 
 def virtual_window(

@@ -100,6 +100,7 @@ class FillModel:
             "maker_fee": costs.maker_fee,
             "open_slippage_bps": costs.slippage_bps,
             "stop_slippage_bps": 2.0 * costs.slippage_bps,
+            "own_slippage_bps": costs.own_slippage_bps,
             "max_participation": costs.max_participation or DEFAULT_PARTICIPATION,
             "charge_funding": costs.charge_funding,
         }

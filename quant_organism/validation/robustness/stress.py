@@ -38,7 +38,9 @@ def dearer_trading(
         return idle
     costs = subject.costs
     slipping = replace(
-        costs, slippage_bps=slippage_factor * costs.slippage_bps, impact_bps=slippage_factor * costs.impact_bps
+        costs.of_sleeves,
+        slippage_bps=slippage_factor * costs.slippage_bps,
+        impact_bps=slippage_factor * costs.impact_bps,
     )
     changes = {f"costs x {cost_factor:g}": dearer(costs, cost_factor), f"slippage x {slippage_factor:g}": slipping}
     seen = [subject.measure([subject.committee], costs=changed).metrics for changed in changes.values()]
@@ -48,7 +50,7 @@ def dearer_trading(
 def dearer(costs: Costs, factor: float) -> Costs:
     """Return costs of fills times a factor; a rebate stays."""
     return replace(
-        costs,
+        costs.of_sleeves,
         taker_fee=factor * costs.taker_fee,
         maker_fee=max(costs.maker_fee, factor * costs.maker_fee),
         slippage_bps=factor * costs.slippage_bps,

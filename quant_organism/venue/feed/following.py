@@ -80,6 +80,7 @@ def open_feed(
     coins: Sequence[str] | None = None,
     proxy: str | None = None,
     record: Path | None = None,
+    books: bool = False,
     begin_ms: int | None = None,
 ) -> Feed:
     """Return a feed of a venue's bars from now on, by the venue's clock; it does not run yet.
@@ -96,6 +97,8 @@ def open_feed(
         URL of a proxy for the socket.
     record
         Folder to write every frame into; none: nothing is kept.
+    books
+        Ask for the books of the coins too.
     begin_ms
         Bars open from here on; those that have closed already are asked for. None: from now on.
 
@@ -113,6 +116,7 @@ def open_feed(
         coins={each.coin: each.sz_decimals for each in listed if not each.is_delisted},
         intervals=[interval],
         begin_ms=clock_of(ask({"type": "exchangeStatus"})) if begin_ms is None else begin_ms,
+        quotes=("bbo", "l2Book") if books else ("bbo",),
     )
     recorder = None if record is None else Recorder(record)
     return Feed(base_url, plan, ask, rng=np.random.default_rng(), line=LineSpec(proxy=proxy), recorder=recorder)

@@ -85,6 +85,7 @@ def drawn_accounts(draw: st.DrawFn, *, bars: int = 160) -> DrawnAccount:
         open_slippage_bps=draw(st.sampled_from([0.0, 5.0, 80.0])),
         max_participation=draw(st.sampled_from([None, 0.1, 1.0])),
         impact=draw(st.sampled_from([0.0, 1.0])),
+        own_slippage_bps={panel.symbols[0]: (1.0, 40.0)} if draw(st.booleans()) else {},
     )
     start = draw(st.integers(0, panel.n_bars // 3))
     market = AccountMarket.of(panel, model, start=start)
