@@ -166,7 +166,7 @@ def test_the_comparison_in_numbers():
 def test_a_unit_with_just_enough_trades_counts_and_an_ensemble_that_never_moves_says_nothing():
     returns = np.array([[0.01, -0.02, 0.03], [0.0, 0.0, 0.0], [0.02, 0.01, -0.01], [0.0, 0.0, 0.0]])
     evaluation = SimpleNamespace(
-        metrics={"trades": np.array([5, 9, 4, 5]), "sharpe": np.array([1.0, np.nan, 3.0, np.nan])},
+        metrics={"trades": np.array([5, 9, 4, 5]), "sharpe": np.array([2.5, np.nan, 3.0, np.nan])},
         asset_metrics={
             "trades": np.array([[5, 4], [0, 0], [4, 6], [0, 0]]),
             "sharpe": np.array([[0.5, 9.0], [8.0, 8.0], [7.0, 2.0], [0.0, 0.0]]),
@@ -178,7 +178,7 @@ def test_a_unit_with_just_enough_trades_counts_and_an_ensemble_that_never_moves_
     found = statistics(evaluation, 5)
     assert found["ensemble a"] == pytest.approx(returns[0].mean() / returns[0].std(ddof=1) * math.sqrt(365))
     assert math.isnan(found["ensemble b"])
-    assert found["top units"] == 2.0  # the best of 1, .5 and 2: a hundredth of twelve units is one
+    assert found["top units"] == 2.5  # the best of 2.5, .5 and 2: a hundredth of twelve units is one
     assert math.isnan(statistics(evaluation, 10)["top units"])
 
 
