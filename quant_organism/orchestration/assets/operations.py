@@ -1,4 +1,7 @@
-"""Group operations: what people read about a cycle."""
+"""Group operations: what people read about a cycle.
+
+What draws is imported by the assets that do: matplotlib would take a second of every start.
+"""
 
 from datetime import date
 
@@ -10,7 +13,7 @@ from quant_organism.deployment import mark_days, read_accounts
 from quant_organism.evolution import read_candidates
 from quant_organism.judge import SandboxRunner
 from quant_organism.monitoring import cycle_report as gather
-from quant_organism.monitoring import shakes_frame, spans_of, write_link, write_report, write_tear_sheets
+from quant_organism.monitoring import shakes_frame, spans_of
 from quant_organism.monitoring.sheet_trading import sheet_trading
 from quant_organism.monitoring.tear_sheet import tear_sheet
 from quant_organism.orchestration.failures import plainly
@@ -94,6 +97,8 @@ def tear_sheets_of_survivors(
 
     One row per survivor and kind of change.
     """
+    from quant_organism.monitoring import write_tear_sheets
+
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     survivors = set(validated_strategies.filter("passed")["candidate"])
     chosen = [candidate for candidate in read_candidates(candidates) if candidate.id in survivors]
@@ -151,6 +156,8 @@ def cycle_report(
     panels: dg.ResourceParam[Panels],
 ) -> dg.MaterializeResult[None]:
     """One page about the cycle, with its data as JSON and its plots: what was looked at, tried, judged and deployed."""
+    from quant_organism.monitoring import write_link, write_report
+
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     report = gather(
         provenance=cycle.provenance,
