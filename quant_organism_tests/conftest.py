@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-from quant_organism.cli.main import PATIENCE
-
 # No deadline: how busy the machine is says nothing about a law. The same examples every time, so that a red suite
 # speaks of the change, and 40 where a law names no number; `make laws` draws others, and 100.
 settings.register_profile("same", deadline=None, derandomize=True, max_examples=40)
@@ -29,14 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Spare the garbage collector all that is imported and collected: it lives to the end of the session.
 
-    Afterwards it looks as seldom as in the program itself.
+    Afterwards it looks as seldom as the program has it look.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(*PATIENCE)
+        gc.set_threshold(50_000, 20, 50)
         gc.enable()
 
 

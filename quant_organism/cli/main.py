@@ -3,7 +3,7 @@
 import gc
 import json
 import sys
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -49,8 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-PATIENCE: Final = (50_000, 20, 50)
-"""How many new objects the garbage collector waits for: most of what loading and reading makes stays."""
 BREED, LOOK, MARKET, TRADE, OPERATE = "Breed and judge", "Look", "Market data", "Trade", "Keep it running"
 
 data.app.command("fetch", cls=with_settings(*fetch.SETTINGS))(fetch.fetch)
@@ -105,7 +103,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors that a person can mend end with exit code 2 and say how."""
-    gc.set_threshold(*PATIENCE)
+    gc.set_threshold(50_000, 20, 50)  # most of what loading and reading makes stays: seldom look for garbage
     arguments = sys.argv[1:]
     try:
         app()

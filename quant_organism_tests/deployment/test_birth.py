@@ -74,14 +74,18 @@ def test_what_accounts_execute_comes_back_from_its_table_and_reads_as_words():
     assert read_accounts(frame) == executed(edge())
     (one,) = executed(edge()).values()
     far = replace(one, min_equity_usd=None, capacity_usd=None, capacity_above_usd=1e9)
+    said = "Slippage is assumed for every asset, 5 bps at the open and 10 bps of stops: no recorded books measure it."
     assert far.sentences == (
         "No account that was tried follows one of 1,000,000 USD.",
         "Up to 1,000,000,000 USD impact does not halve the return of the unseen days.",
+        said,
     )
     none = replace(one, min_equity_usd=500.0, capacity_usd=None, capacity_above_usd=None)
+    assert replace(one, slippage_said="").sentences == one.sentences[:-1]
     assert none.sentences == (
         "An account follows one of 1,000,000 USD from 500 USD on.",
         "There is no capacity: the unseen days earned nothing.",
+        said,
     )
     reached = replace(none, capacity_usd=2.5e6)
     assert reached.sentences[1] == "At 2,500,000 USD impact halves the return of the unseen days."
