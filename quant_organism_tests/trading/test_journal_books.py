@@ -195,6 +195,15 @@ def test_a_late_fill_of_an_order_before_the_baseline_is_in_it_already(journal: J
     assert journal.positions() == {"ETH": D("1.7")}  # none is held of what adds up to nothing
 
 
+def test_an_older_journal_that_does_not_say_which_orders_its_baseline_knew_takes_nothing_from_it(
+    journal: Journal,
+) -> None:
+    journal.set_baseline([position("ETH", "1")], 500)
+    journal._store.execute("DELETE FROM facts WHERE name = 'baseline_order'")
+    journal.add_fills([fill(1, 7, "0.4", cloid=A)])  # of the very first order
+    assert journal.positions() == {"ETH": D("1.4")}
+
+
 def test_the_very_first_fill_may_be_foreign(journal: Journal) -> None:
     journal.add_fills([fill(1, 8)])
     assert journal.take_foreign_fills() == [fill(1, 8)]
