@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from quant_organism.deployment import TraderDays
     from quant_organism.deployment.config import StrategyConfig
+    from quant_organism.deployment.day_summary import DaySummary
     from quant_organism.deployment.moves import Move
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.market import Lake
@@ -189,21 +190,40 @@ def diff(
 
 
 @app.command(cls=options.with_settings("data_dir"))
-def summary(context: typer.Context, as_json: options.Json = False) -> None:
-    """Count strategies by stage and family, and describe their fitness."""
-    found = _repository(context).summary()
+def summary(
+    context: typer.Context,
+    day: Annotated[
+        str | None, typer.Option("--date", help="Day that is summed up. (default: the newest)", metavar="YYYY-MM-DD")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Count strategies by stage and family, and sum up a day: returns, moves, whom its week has had archived."""
+    from quant_organism.deployment.day_summary import day_summary
+    from quant_organism.market.lake import Lake
+    from quant_organism.market.schema import Interval
+
+    repository, lake = _repository(context), Lake(options.said(context).settings().data_dir / "lake")
+    documents, wanted = repository.load_all(archived=True).documents, options.parse_day(day)
+    markets = sorted({(document.provenance.market, document.interval) for document in documents})
+    days = [
+        booked
+        for market, interval in markets
+        if (booked := day_summary(lake, market=market, interval=Interval.parse(interval), day=wanted)) is not None
+    ]
+    found = repository.summary()
     quartiles = None if found.fitness_quartiles is None else list(found.fitness_quartiles)
     problems = [{"path": str(problem.path), "what": problem.what} for problem in found.problems]
     if as_json:
-        print_json(
-            {"stages": found.stages, "families": found.families, "fitness_quartiles": quartiles, "problems": problems}
-        )
+        counted = {"stages": found.stages, "families": found.families, "fitness_quartiles": quartiles}
+        print_json({**counted, "days": [booked.to_json() for booked in days], "problems": problems})
         return
     print_table(("stage", "strategies"), [row for row in found.stages.items() if row[1]])
     print_table(("family", "strategies not retired"), list(found.families.items()))
     if quartiles:
         least, low, median, high, most = quartiles
         typer.echo(f"Fitness: {least:.2f} to {most:.2f}, half of them {low:.2f} to {high:.2f}, median {median:.2f}")
+    for booked in days:
+        _show_day(booked)
     for problem in problems:
         typer.echo(f"unreadable: {problem['path']}: {problem['what']}", err=True)
 
@@ -384,6 +404,24 @@ def _show_members(committee: "Committee", *, full: bool) -> None:
     if lighter := heaviest[len(members) :]:
         share = sum(member.weight for member in lighter)
         typer.echo(f"and {len(lighter)} lighter ones with {share:.1%} of the weight: --full shows all\n")
+
+
+def _show_day(booked: "DaySummary") -> None:
+    stages = ", ".join(f"{count} in {stage}" for stage, count in booked.stages.items())
+    returns = list(booked.net_returns.items())
+    typer.echo(f"\n{booked.day}, {booked.market}, {booked.interval}: watched {stages}")
+    if returns:
+        (best, most), (worst, least) = returns[0], returns[-1]
+        mean = sum(booked.net_returns.values()) / len(returns)
+        typer.echo(f"Returns: mean {mean:+.2%}, best {most:+.2%} ({best}), worst {least:+.2%} ({worst})")
+    if booked.unrecorded:
+        typer.echo(f"Without a record of the day: {booked.unrecorded}")
+    for title, moves in (("Moves of the day", booked.moves), ("Archived since Monday", booked.archived)):
+        columns = ("at", "id", "start", "end", "rule", "by", "reason")
+        if moves:
+            print_table(columns, [tuple(move[name] for name in columns) for move in moves], title=title)
+        else:
+            typer.echo(f"{title}: none")
 
 
 def _flat(document: "StrategyConfig") -> dict[str, object]:

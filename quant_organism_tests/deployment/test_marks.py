@@ -1,5 +1,6 @@
 """Every living strategy is booked once a day, the same whenever and however often it is done, and never changed."""
 
+import json
 from datetime import timedelta
 
 import polars as pl
@@ -7,12 +8,14 @@ import pytest
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import committee_run
+from quant_organism.deployment.day_summary import day_summary
 from quant_organism.deployment.live_evidence import Promise, replayed
 from quant_organism.deployment.marks import HISTORY_DAYS, known_of, mark_all
 from quant_organism.deployment.tables import EvidenceDayTable, MoveTable
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.panel import build_panel
 from quant_organism_tests.deployment.watching import BORN, EQUITY, HOUR, LAST, Place
+from quant_organism_tests.program import Caller
 from quant_organism_tests.tiny import FIRST
 
 
@@ -86,6 +89,38 @@ def test_the_machine_moves_on_what_was_booked_and_the_lake_has_every_number(tmp_
     booked = place.rows(MoveTable)
     assert set(booked.filter(pl.col("end") == "retired")["id"]) == {id for _, id, _ in gone}
     assert booked.filter(pl.col("end") == "shadow", pl.col("kind") == "unseen_p").height == 2
+
+
+def test_a_day_is_summed_up_from_what_was_booked_and_its_week_names_whom_evidence_has_archived(
+    tmp_path, market, monkeypatch, capfd
+):
+    place = Place(tmp_path, market, starting_wealth=0.2, deviation=0.001)
+    gone = [(day, move.id) for day, move in place.mark().moves if move.rule.end == "retired"]
+    left, id = gone[0]
+    where = {"market": place.market, "interval": HOUR}
+    summary = day_summary(place.lake, day=left, **where)
+    booked = place.rows().filter(pl.col("date") == left)
+    assert summary.stages == {"shadow": booked.height}
+    assert summary.net_returns == dict(booked.select("id", "net_return").iter_rows())
+    assert list(summary.net_returns.values()) == sorted(booked["net_return"], reverse=True)
+    assert [move["id"] for move in summary.moves] == [id for day, id in gone if day == left]
+    archived = summary.archived[-1]
+    last = place.repository.load(archived["id"]).history[-1]
+    assert (archived["at"], archived["rule"], archived["reason"]) == (last.at, last.rule, last.reason)
+    assert (place.repository.root / "archive" / f"{id}.json").exists()
+    for day in (left - timedelta(days=1), left, left + timedelta(days=1)):
+        week = [one for when, one in gone if when <= day and when.isocalendar()[:2] == day.isocalendar()[:2]]
+        seen = day_summary(place.lake, day=day, **where)
+        assert seen is None or sorted(move["id"] for move in seen.archived) == sorted(week)
+    place.mark()
+    assert day_summary(place.lake, day=left, **where) == summary
+    assert day_summary(place.lake, day=BORN, **where) is None
+    call, asked = Caller(tmp_path, monkeypatch, capfd), ("strategies", "summary", "--date", str(left))
+    printed = call(*asked, "--data-dir", tmp_path, "--json")
+    assert json.loads(printed.out)["days"] == [json.loads(json.dumps(summary.to_json()))]
+    shown = call(*asked, "--data-dir", tmp_path)
+    assert "Archived since Monday" in shown.out
+    assert f"{left}, {place.market}, 1h: watched {booked.height} in shadow" in shown.out
 
 
 def test_wealth_on_fresh_days_opens_paper_by_the_day_door(tmp_path, market):

@@ -3,6 +3,7 @@
 What draws is imported by the assets that do: matplotlib would take a second of every start.
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
@@ -10,6 +11,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.deployment import mark_days, read_accounts
+from quant_organism.deployment.day_summary import day_summary
 from quant_organism.evolution import read_candidates
 from quant_organism.judge import SandboxRunner
 from quant_organism.monitoring import cycle_report as gather
@@ -65,14 +67,22 @@ def evidence_days(
         {"day": when, "strategy": move.id, "from": move.start, "to": move.rule.end, "rule": move.rule.name}
         for when, move in marked.moves
     ]
+    summary = day_summary(opened, market=market.id, interval=market.bars, day=day)
+    archived = [] if summary is None else [dict(move) for move in summary.archived]
     return dg.MaterializeResult(
         metadata={
             "days": len(marked.days),
             "rows": marked.rows,
+            "watched": "none" if summary is None else _in_words(summary.stages),
             "moves": table(pl.DataFrame(rows)) if rows else "none",
+            "archived since Monday": table(pl.DataFrame(archived)) if archived else "none",
             "not marked": ", ".join(marked.unmarked) or "none",
         }
     )
+
+
+def _in_words(stages: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} in {stage}" for stage, count in stages.items())
 
 
 @dg.asset(name=_SHEETS, group_name="operations", partitions_def=DAILY, kinds={"numba", "html"})
