@@ -3,6 +3,7 @@
 What a strategy decides is the business of `strategies`; which strategy survives is that of `evolution`.
 """
 
+from quant_organism.backtest.allocation import LEAST_SCORE, allocate
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation
 from quant_organism.backtest.evaluator import Evaluator
@@ -15,6 +16,7 @@ from quant_organism.backtest.trades import TradeList
 
 __all__ = [
     "HOURS_PER_YEAR",
+    "LEAST_SCORE",
     "CommitteeEvaluation",
     "Costs",
     "EquityPaths",
@@ -24,6 +26,7 @@ __all__ = [
     "GenomeStream",
     "MarketRow",
     "TradeList",
+    "allocate",
     "open_stream",
     "path_metrics",
     "reduce_paths",

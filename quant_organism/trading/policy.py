@@ -45,6 +45,11 @@ class Policy(BaseModel):
         Least confidence of an entry; a strategy's own minimum counts where it is higher.
     allowed_strategies, blocked_strategies, allowed_symbols, blocked_symbols
         Who may enter and where; without a list of allowed ones all may that are not blocked.
+    most_symbols, ranked_market
+        How many symbols may be entered, and of which market the ranks say which (`ranker`); both or neither.
+    ranked_symbols
+        Those, as the ranker has put them in force. None where there is a limit: no day was ranked yet, and nothing is
+        entered.
     blocked_sessions
         Profiles whose sessions may not enter.
     valid_from, valid_until
@@ -74,6 +79,9 @@ class Policy(BaseModel):
     blocked_strategies: Names = ()
     allowed_symbols: Names | None = None
     blocked_symbols: Names = ()
+    most_symbols: int | None = Field(None, ge=1, le=1_000)
+    ranked_market: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    ranked_symbols: Names | None = None
     blocked_sessions: tuple[Literal["scalping", "intraday", "swing"], ...] = ()
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | None = None
@@ -88,6 +96,14 @@ class Policy(BaseModel):
     def _begins_before_it_ends(self) -> Self:
         if self.valid_from is not None and self.valid_until is not None and self.valid_from >= self.valid_until:
             raise ValueError("valid_from is not before valid_until")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_symbols_soundly(self) -> Self:
+        if (self.most_symbols is None) != (self.ranked_market is None):
+            raise ValueError("most_symbols and ranked_market are said together or not at all")
+        if self.ranked_symbols is not None and len(self.ranked_symbols) > (self.most_symbols or 0):
+            raise ValueError("ranked_symbols names more symbols than most_symbols allows")
         return self
 
     @property
@@ -107,7 +123,12 @@ class Policy(BaseModel):
 
     def allows_symbol(self, symbol: str) -> bool:
         """Say whether a symbol may be entered."""
-        return _allows(symbol, self.allowed_symbols, self.blocked_symbols)
+        ranked = () if self.most_symbols is not None and self.ranked_symbols is None else self.ranked_symbols
+        return _allows(symbol, self.allowed_symbols, self.blocked_symbols) and (ranked is None or symbol in ranked)
+
+    def unranked(self) -> Self:
+        """Return it without a limit on symbols: what it says of days that lie before its ranks."""
+        return self.model_copy(update={"most_symbols": None, "ranked_market": None, "ranked_symbols": None})
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""

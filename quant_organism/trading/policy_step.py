@@ -90,11 +90,17 @@ def _barred(standing: CloseStanding, left: Allowance, policy: Policy, session: s
             if reason or not may_enter or not policy.allows_symbol(symbol):
                 barred.add((strategy, symbol))
     verdicts += [
-        _verdict(standing, symbol, "the symbol may not be entered")
+        _verdict(standing, symbol, _why_not(symbol, policy), bound=policy.most_symbols)
         for symbol in sorted(standing.account.assets)
         if not policy.allows_symbol(symbol)
     ]
     return replace(left, barred=barred, verdicts=(*left.verdicts, *verdicts))
+
+
+def _why_not(symbol: str, policy: Policy) -> str:
+    if policy.most_symbols is None or not policy.unranked().allows_symbol(symbol):
+        return "the symbol may not be entered"
+    return "the symbol is not among the best ranked" if policy.ranked_symbols is not None else "nothing is ranked yet"
 
 
 def _judged(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowance:

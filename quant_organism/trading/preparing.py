@@ -130,6 +130,8 @@ def prepare_replay(
     named = {document.id: document for document, _ in documents}
     policies = FilePolicyStore(policy_folder(data_dir))
     policy = None if is_plain else policies.current()
+    if policy is not None:  # the ranks in force know days that a replay has still before it
+        policy = policy.model_copy(update={"policy": policy.policy.unranked()})
     mood = {
         int(time) + interval.milliseconds: float(index)
         for time, index in zip(panel.times, panel.fear_greed, strict=True)

@@ -94,4 +94,20 @@ class LivePerformanceTable(Table, dataset="live_performance", partitions=BY_INTE
     )
 
 
-TABLES: Final[tuple[type[Table], ...]] = (LiveDecisionTable, LiveFillTable, LivePerformanceTable)
+class SymbolRankTable(Table, dataset="symbol_ranks", partitions=BY_INTERVAL, written_by="deployment_decisions"):
+    """One asset that had a bar at the day's last close: its place among all of them. Rows are never changed."""
+
+    symbol = Column(pl.String(), "the asset", key=True)
+    place = Column(pl.Int64(), "1 for the best")
+    score = Column(pl.Float64(), "mean of its three ranks", unit="fraction")
+    liquidity = Column(pl.Float64(), "rank of the median traded value of 24 hours, 1 for the most", unit="fraction")
+    calm = Column(pl.Float64(), "rank of the average true range over the close, 1 for the least", unit="fraction")
+    momentum = Column(pl.Float64(), "rank of the move of 30 bars over its deviation, 1 for the most", unit="fraction")
+
+
+TABLES: Final[tuple[type[Table], ...]] = (
+    LiveDecisionTable,
+    LiveFillTable,
+    LivePerformanceTable,
+    SymbolRankTable,
+)

@@ -84,6 +84,13 @@ def test_the_life_of_a_strategy_is_told_and_two_are_compared(call: Call, finishe
         assert call("strategies", *command, "--data-dir", finished_run.data_dir).code == 0
 
 
+def test_a_night_has_ranked_the_symbols_of_its_market(call: Call, finished_run: Finished) -> None:
+    ranked: Any = asked(call, finished_run, "sql", "select symbol, place, score from symbol_ranks order by place")
+    assert {row["symbol"] for row in ranked} == {"SIM-ONE", "SIM-SIX", "SIM-TWO"}
+    assert [row["place"] for row in ranked] == [1, 2, 3]
+    assert sum(row["score"] for row in ranked) == pytest.approx(1.5)  # three ranks of 0, 1/2 and 1
+
+
 def test_a_person_s_yes_moves_nobody_whose_days_were_never_booked(call: Call, finished_run: Finished) -> None:
     best = asked(call, finished_run, "strategies", "list", "--limit", "1")["strategies"][0]["id"]  # type: ignore[call-overload]
     for arguments in (("performance", best), ("move", best, "live", "--reason", "y")):

@@ -59,6 +59,10 @@ def test_a_plain_replay_makes_the_orders_of_the_backtest_and_a_policy_shapes_the
     assert (plain["parity"], plain["parity_difference"], plain["is_ended"]) == (True, "", True)
     assert plain["orders"] > 0
     store = FilePolicyStore(policy_folder(folder / "data"))
+    free = orjson.loads(call(*command, "--json").out)
+    limit = Policy(most_symbols=1, ranked_market="of another", ranked_symbols=())
+    store.put(limit, author="test", reason="ranks know what a replay must not", at_ms=0)
+    assert orjson.loads(call(*command, "--json").out)["order_hash"] == free["order_hash"] != ""
     store.put(Policy(allowed_venues=("paper",)), author="test", reason="no replays", at_ms=0)
     shaped = orjson.loads(call(*command, "--json").out)
     assert "parity" not in shaped

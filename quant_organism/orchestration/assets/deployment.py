@@ -31,6 +31,7 @@ from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.trading import trader_days
 from quant_organism.trading.decided import carry_out
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
+from quant_organism.trading.ranker import put_ranked, rank_symbols
 from quant_organism.validation import read_reviewed
 
 _SHOWN: Final = ("annual_return", "max_drawdown", "sharpe", "sharpe_sleeves", "tracking_error", "orders_per_day")
@@ -141,7 +142,7 @@ def deployment_decisions(
     """What was decided after each new day, by rules in one file, and what a person is asked.
 
     Moves are those of the table of moves. What acts is carried out at once: a stricter risk mode, sessions that may not
-    enter, an emergency stop.
+    enter, an emergency stop; under a policy that limits symbols, the best ranked.
     """
     day, opened = date.fromisoformat(context.partition_key), lake.open()
     policies = FilePolicyStore(policy_folder(lake.data_dir))
@@ -162,7 +163,10 @@ def deployment_decisions(
         trader=trader_days(opened, market=market.id, interval=market.bars.name),
         in_force={} if policy is None else {"risk_adjustment": policy.policy.risk_mode},
     )
-    done = carry_out(lake.data_dir, market=market.id, interval=market.bars, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    done = carry_out(lake.data_dir, market=market.id, interval=market.bars, now=now)
+    ranks = rank_symbols(opened, day, market=market.id, interval=market.bars)
+    limited = put_ranked(lake.data_dir, ranks, day, market=market.id, now=now)
     rows = [(each.type, each.subject, each.value, each.rule, each.urgency, each.needs_person) for each in booked]
     names = ["type", "subject", "value", "rule", "urgency", "needs_person"]
     shown = pl.DataFrame(rows, schema=names, orient="row")
@@ -172,5 +176,7 @@ def deployment_decisions(
             "carried out": "; ".join(f"{each.type} {each.id}: {each.what}" for each in done) or "nothing",
             "asked of a person": int(shown["needs_person"].sum() or 0),
             "all": table(shown),
+            "symbols by rank": table(ranks),
+            "symbols that may be entered": "as before" if limited is None else limited.reason,
         }
     )
