@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres container conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -70,6 +70,9 @@ drill: setup  ## a data folder is backed up while it is traded in, lost, brought
 postgres: setup  ## Dagster's history moved from files into a PostgreSQL server, and a cycle there, killed once
 	@bash .ci/postgres
 	@$(BIN)/python -m quant_organism_tests.postgres
+
+container:  ## an image with environment and kernels, from Debian's packages, and a whole cycle in it
+	@bash .ci/container
 
 conformance: setup  ## other people's clients on the local exchange, in environments of their own: docs/conformance.md
 	@$(BIN)/python -m quant_organism_tests.conformance $(CLIENT)
