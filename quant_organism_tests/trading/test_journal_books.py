@@ -11,7 +11,7 @@ import pytest
 from quant_organism.errors import IntegrityError, StorageError
 from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.states import Change, cloid_of
-from quant_organism.venue import Fill, NewOrder, Position, Trigger
+from quant_organism.venue import AccountState, Fill, NewOrder, Position, Trigger
 from quant_organism_tests.chaos.disk import full_disk
 from quant_organism_tests.trading.trader import ADDRESS, new_order
 
@@ -202,6 +202,31 @@ def test_an_older_journal_that_does_not_say_which_orders_its_baseline_knew_takes
     journal._store.execute("DELETE FROM facts WHERE name = 'baseline_order'")
     journal.add_fills([fill(1, 7, "0.4", cloid=A)])  # of the very first order
     assert journal.positions() == {"ETH": D("1.4")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cash"),
+    [
+        ({"cloid": B}, "1000"),
+        ({"cloid": B, "is_buy": False}, "1000"),
+        ({}, "1000"),  # of nobody's order here
+        ({"cloid": B, "time_ms": 501}, "799.9"),
+        ({"cloid": C}, "799.9"),  # its order was written down after the opening, whatever the clocks say
+        ({"cloid": C, "is_buy": False}, "1199.9"),
+    ],
+)
+def test_what_a_late_fill_paid_before_the_opening_is_in_the_opening_cash(
+    journal: Journal, changes: dict[str, Any], cash: str
+) -> None:
+    state = AccountState(D(1000), D(1000), D(0), (), 500)
+    journal.money.open(state)
+    journal.begin_placing([new_order("c", sz="1")], "d", 20, ADDRESS, 600)
+    journal.add_fills([fill(1, 7, closed_pnl=D(3), **changes)])
+    assert journal.money.cash() == D(cash)
+    balance = journal.money.balance(state)
+    assert balance is not None
+    later = D(cash != "1000")
+    assert (balance.opening_usd, balance.realised_usd, balance.fees_usd) == (D(1000), 3 * later, later / 10)
 
 
 def test_the_very_first_fill_may_be_foreign(journal: Journal) -> None:
