@@ -93,6 +93,7 @@ def test_assets_and_plain_python_leave_the_same_lake(plain: Path, assets: Path) 
         "market_panel",
         "market_regime",
         "candle_quality",
+        "symbol_ranks",
         "tear_sheets",
         "holdout_openings",
         "layout.json",
