@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from quant_organism.simulator.core import margin, settlement
+from quant_organism.simulator.core import liquidation, margin, settlement
 from quant_organism.simulator.core.account import Account, Liquidated, SimulatedPosition
 from quant_organism.simulator.core.book import SimulatedOrder
 from quant_organism.simulator.core.state import LIQUIDATOR
@@ -98,6 +98,38 @@ def test_the_liquidation_price_uses_the_tier_at_that_price() -> None:
     assert price is not None
     equity = free + size * price
     assert equity == pytest.approx(margin.maintenance(tiers, int(size * price)), abs=1)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("price_usd", [400, 999, 1_000, 1_700, 2_999, 3_000, 20_000])
+def test_each_tier_has_liquidation_prices_of_its_own(side: int, price_usd: int) -> None:
+    """Free is what leaves exactly the maintenance at a price: of one coin, in three tiers, on the bounds and within."""
+    tiers = tiers_of([(0, 40), (1_000, 20), (3_000, 10)])
+    size, price = 10_000, 100 * price_usd
+    free = margin.maintenance(tiers, size * price) - side * size * price
+    assert margin.liquidation_price(tiers, side * size, free) == price
+
+
+def test_funding_since_opening_goes_on_while_one_adds() -> None:
+    """Also to the least that can be held; it begins anew where all was closed."""
+    holding = SimulatedPosition(10, szi=1, cost=100, funding_all_time=7, funding_since_open=7, funding_since_change=7)
+    account = Account("0x", holdings={ETH: holding})
+    settlement.apply_fill(account, ETH, 1, 100, 0)
+    assert (holding.funding_all_time, holding.funding_since_open, holding.funding_since_change) == (7, 7, 0)
+    settlement.apply_fill(account, ETH, -3, 100, 0)
+    assert (holding.szi, holding.funding_all_time, holding.funding_since_open) == (-1, 7, 0)
+
+
+def test_the_last_micro_dollars_decide_whose_position_is_reduced() -> None:
+    venue = make_venue()
+    set_mark(venue, ETH, 2000)
+    mark = venue.state.listings[ETH].mark
+    for address, szi, equity in ((ALICE, 100, 1), (BOB, 150, 2), (CAROL, -10, 1_000)):
+        account = fund(venue, address)
+        account.holdings[ETH] = SimulatedPosition(10, szi=szi, cost=abs(szi) * mark)
+        account.cross_raw[0] = equity - szi * mark
+    ranked = liquidation._ranked(venue.core, venue.state.accounts[CAROL], ETH)
+    assert [account.address for account in ranked] == [ALICE, BOB]
 
 
 def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:

@@ -94,6 +94,8 @@ def test_a_reducing_one_never_turns_the_position(venue: SimulatedVenue) -> None:
     venue.act(alice, twap(is_buy=False, reduce_only=True))
     wait(venue, 600)
     assert alice.holdings[ETH].szi == 0
+    assert sum(fill.sz for fill in alice.fills if fill.twap is not None) == 5_000
+    assert len(alice.history) == 1 + 5  # nothing more is sent once all is closed
 
 
 def test_it_ends_when_its_owner_wants(venue: SimulatedVenue) -> None:
