@@ -110,8 +110,11 @@ def newcomer(**known):
         ({"unseen_p": 0.6}, 0.1, {}, ["retired"]),
         ({"pretest_p": 0.11}, 0.1, {}, []),
         ({"old_days": 0.0}, 0.1, {}, ["shadow"]),
+        ({}, 0.7, {}, ["shadow", "paper"]),  # on each limit it is just not too alike
         ({}, 0.8, {}, ["shadow"]),
+        ({}, 0.9, {}, ["shadow"]),
         ({}, 0.91, {}, []),
+        ({}, 0.1, {"judged": 0.9}, ["shadow", "paper"]),
         ({}, 0.1, {"judged": 0.91}, []),
     ],
 )
