@@ -76,11 +76,11 @@ def _connect(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()  # Ray itself would ask for minutes
-        # Now and then a head gives up on the server that it starts for a client from elsewhere; the next one stands.
-        twice = Retrying(
-            stop=stop_after_attempt(2), retry=retry_if_exception_type(ConnectionAbortedError), reraise=True
+        # A busy head's fork dies now and then, in gRPC, before it is this client's server; the next one mostly stands.
+        patiently = Retrying(
+            stop=stop_after_attempt(5), retry=retry_if_exception_type(ConnectionAbortedError), reraise=True
         )
-        twice(ray.init, address=address, **_QUIET)
+        patiently(ray.init, address=address, **_QUIET)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"no Ray cluster to work with: {error}",
