@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.executors import open_executor
@@ -88,3 +90,22 @@ def test_a_node_that_is_lost_costs_its_unfinished_batches_only(addresses, panel,
     assert begun_on("head", tmp_path) > 0
     assert begun_on("third", tmp_path) > 0
     assert_same_bits(outcomes, here)
+
+
+def test_a_head_that_gives_up_on_a_client_is_asked_five_times(monkeypatch, panel, costs, evaluator):
+    asked = []
+
+    def give_up(address, **_):
+        asked.append(address)
+        raise ConnectionAbortedError(f"try {len(asked)} failed")
+
+    monkeypatch.setattr(ray, "init", give_up)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"ray://127.0.0.1:{head.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match="try 5 failed") as refused,
+            open_executor(address, panel, costs, evaluator),
+        ):
+            pass
+    assert asked == [address] * 5
+    assert refused.value.where == f"executor {address}"
