@@ -72,6 +72,25 @@ def test_a_cluster_that_does_not_answer_is_named(panel, costs, evaluator):
         pass
 
 
+def test_a_head_that_gives_up_on_a_client_is_asked_five_times(monkeypatch, panel, costs, evaluator):
+    asked = []
+
+    def give_up(address, **_):
+        asked.append(address)
+        raise ConnectionAbortedError(f"try {len(asked)} failed")
+
+    monkeypatch.setattr(ray, "init", give_up)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"ray://127.0.0.1:{head.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match="try 5 failed") as refused,
+            open_executor(address, panel, costs, evaluator),
+        ):
+            pass
+    assert asked == [address] * 5
+    assert refused.value.where == f"executor {address}"
+
+
 # Last: on one machine, Ray may send a driver that comes soon afterwards to the lost node.
 def test_a_node_that_is_lost_costs_its_unfinished_batches_only(addresses, panel, costs, work, here, tmp_path):
     evaluator = NodeMarkingEvaluator(folder=tmp_path, seconds=1.0)
@@ -90,22 +109,3 @@ def test_a_node_that_is_lost_costs_its_unfinished_batches_only(addresses, panel,
     assert begun_on("head", tmp_path) > 0
     assert begun_on("third", tmp_path) > 0
     assert_same_bits(outcomes, here)
-
-
-def test_a_head_that_gives_up_on_a_client_is_asked_five_times(monkeypatch, panel, costs, evaluator):
-    asked = []
-
-    def give_up(address, **_):
-        asked.append(address)
-        raise ConnectionAbortedError(f"try {len(asked)} failed")
-
-    monkeypatch.setattr(ray, "init", give_up)
-    with socket.create_server(("127.0.0.1", 0)) as head:
-        address = f"ray://127.0.0.1:{head.getsockname()[1]}"
-        with (
-            pytest.raises(InputError, match="try 5 failed") as refused,
-            open_executor(address, panel, costs, evaluator),
-        ):
-            pass
-    assert asked == [address] * 5
-    assert refused.value.where == f"executor {address}"
