@@ -19,6 +19,11 @@ LONGEST_DAYS: Final = 1_095
 
 DRAWDOWN_QUANTILE: Final = 0.99
 
+ALARM_DAYS: Final = 365
+"""Days within which an alarm at the quantile above is false once in a hundred: it is looked at every night, and the
+quantile of each night's own number of days is passed by one in twelve of those that keep their promise, most in the
+first weeks."""
+
 Floats = NDArray[np.float64]
 
 
@@ -62,6 +67,13 @@ class ReturnBand:
         """Return the share of paths whose recent sum after so many days, at least 1, is no larger."""
         self._reach(days)
         return float(np.mean(self._totals[min(days, LONGEST_DAYS) - 1] <= recent_sum))
+
+    def drawdown_alarm(self, days: int) -> float:
+        """Return the drawdown beyond which a promise is not kept, as one may look every day; a fraction.
+
+        The 99 % quantile of the largest one within a year, or within the days lived where they are more.
+        """
+        return self.largest_drawdown(max(days, ALARM_DAYS))
 
     def largest_drawdown(self, days: int) -> float:
         """Return the 99 % quantile of the largest drawdown within so many days, at least 1; a fraction."""

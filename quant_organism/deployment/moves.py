@@ -63,7 +63,7 @@ KINDS: Final[Mapping[Kind, str]] = {
     "shortfall": "S: CUSUM of what its days fell short of half its promise",
     "low_factor_days": "days in a row with a size factor below 0.5",
     "size_factor": "what is left of its size",
-    "drawdown_share": "its drawdown over the 99 % quantile of its bootstrapped drawdowns",
+    "drawdown_share": "its drawdown over the 99 % quantile of the largest in a year of its bootstrapped paths",
     "fresh_days": "days with a record since W0",
     "stage_days": "days in its stage by the repository's clock",
     "closed_trades": "trades closed in its stage",

@@ -169,7 +169,7 @@ class WatchedStrategy:
         if self.days:
             numbers["recent_rank"] = self.band.rank(self.evidence.recent_sum, len(self.days))
         if self.evidence.fresh_days:
-            most = self.band.largest_drawdown(self.evidence.fresh_days)
+            most = self.band.drawdown_alarm(self.evidence.fresh_days)
             if most > 0.0:
                 numbers["drawdown_share"] = self.evidence.drawdown / most
         return numbers

@@ -24,6 +24,9 @@ HOLDER, TWIN = crossovers(1), crossovers(3)
 GOOD = np.random.default_rng(5).normal(0.001, 0.01, 120).tolist()
 """Daily returns that judged a strategy."""
 
+STEADY = np.random.default_rng(5).normal(0.002, 0.003, 120).tolist()
+"""The same of a steadier one: one in a hundred falls by more than two percent or so within a year."""
+
 SMALL = 0.0005
 """Return of an account a quarter of which earns some four tenths of a standard deviation of these."""
 
@@ -113,7 +116,7 @@ def test_who_trades_seldom_waits_four_weeks(tmp_path, market):
 @pytest.mark.parametrize(
     ("rule", "days", "facts", "birth"),
     [
-        ("drawdown", 18, {"account_return": -0.0008}, {}),
+        ("drawdown", 18, {"account_return": -0.0002}, {"judged": STEADY}),
         ("shortfall", 12, {"account_return": -0.0004}, {"judged": None, "deviation": 0.0005}),
         ("size factor", 40, {"account_return": -0.0003}, {"judged": None, "sharpe": 0.1}),
         ("hard limit", 2, {"account_return": -0.02}, {"judged": None}),

@@ -122,6 +122,20 @@ def test_one_in_twenty_that_keep_their_promise_falls_below_the_band():
     assert 10 <= below <= 52
 
 
+def test_looked_at_every_night_for_a_year_the_drawdown_alarm_is_false_once_in_a_hundred():
+    """Binomial with p = .01 and n = 400 lies within [0, 12] but for one time in a thousand; pointwise it is 8 %."""
+    rng, promise = np.random.default_rng(6), Promise(0.01, 2.5)
+    returns = rng.normal(0.0013, 0.01, 400)
+    band = ReturnBand("a", returns, promise)
+    alarms = np.array([band.drawdown_alarm(day) for day in range(1, 366)])
+    paths = np.cumprod(1.0 + rng.choice(returns, (400, 365)), axis=1)
+    drawdowns = 1.0 - paths / np.maximum(np.maximum.accumulate(paths, axis=1), 1.0)
+    assert np.count_nonzero((drawdowns > alarms).any(axis=1)) <= 12
+    falling = np.cumprod(1.0 + rng.choice(returns - 0.003, (400, 365)), axis=1)
+    drawdowns = 1.0 - falling / np.maximum(np.maximum.accumulate(falling, axis=1), 1.0)
+    assert np.count_nonzero((drawdowns > alarms).any(axis=1)) >= 300
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(-5, 5), st.floats(-5, 5)), max_size=40),
