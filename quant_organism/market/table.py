@@ -240,7 +240,8 @@ def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str, optional:
             where=where,
             remedy=f"deliver {', '.join(f'{name} {kind}' for name, kind in schema.items())}",
         )
-    return frame.select(name for name in schema if name in found)
+    names = [name for name in schema if name in found]
+    return frame if list(found) == names else frame.select(names)
 
 
 def _columns(table: type[Table]) -> Iterator[Column]:

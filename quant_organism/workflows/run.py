@@ -285,7 +285,8 @@ class WorkflowRun:
     def _change(self, state: PhaseState, status: Status, *, note: str = "") -> None:
         state.status, state.note = status, note
         self.place.noted(status, f"{self.id}.{state.plan.name}")
-        self._write(run=status != "in_progress")  # a phase that begins changes nothing of the run
+        # A phase that begins changes nothing of the run, and of one that ends last `end` writes it down.
+        self._write(run=status != "in_progress" and any(s.status == "pending" for s in self.states.values()))
 
     def _write(self, *, phases: bool = True, run: bool = True) -> None:
         frames: dict[type[Table], pl.DataFrame] = {}

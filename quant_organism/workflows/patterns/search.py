@@ -18,7 +18,7 @@ from quant_organism.evolution.tables import CandidateTable, PopulationTable
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import PretestTable
 from quant_organism.workflows.checks import evolution_spec
-from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, winners_of
+from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, keep_nothing, winners_of
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, result_rows
 from quant_organism.workflows.spec import PhaseSpec
 from quant_organism.workflows.strategies import TradedPoint
@@ -36,11 +36,12 @@ def _tried(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     began, stopped_by = inputs.clock(), ""
     frames: list[pl.DataFrame] = []
     expected = inputs.phase.points * max(1, len(inputs.winners))
+    keep = inputs.keep if expected > BATCH else keep_nothing  # of one batch alone the phase's own checkpoint is enough
     for number, batch in enumerate(inputs.batches()):
         if inputs.phase.hours is not None and number and inputs.clock() - began > 3_600.0 * inputs.phase.hours:
             stopped_by = f"hours: {number * BATCH:,} of {expected:,} points were tried"
             break
-        frames.append(inputs.keep(number, partial(_measured, inputs, spec, batch)))
+        frames.append(keep(number, partial(_measured, inputs, spec, batch)))
         inputs.progress(inputs.phase.name, sum(f.height for f in frames), expected, "")
     rows = pl.concat(frames)
     if not stopped_by and inputs.phase.evaluations is not None and rows.height < expected:
@@ -65,16 +66,11 @@ def _measured(inputs: PhaseInputs, spec: PhaseSpec, batch: Sequence[TradedPoint]
     span, before = inputs.span, inputs.trials
     found = inputs.measure(batch, span.start, span.stop)
     scores, feasible = inputs.ranked(found.metrics, spec.optimization.objective)
+    metrics = zip(*(values.tolist() for values in found.metrics.values()), strict=True)
     rows = result_rows(
         [
-            inputs.row(
-                point,
-                {name: values[place] for name, values in found.metrics.items()},
-                rank=0,
-                feasible=bool(feasible[place]),
-                objective=float(scores[place]),
-            )
-            for place, point in enumerate(batch)
+            inputs.row(point, dict(zip(found.metrics, own, strict=True)), rank=0, feasible=can_win, objective=score)
+            for point, own, can_win, score in zip(batch, metrics, feasible.tolist(), scores.tolist(), strict=True)
         ]
     )
     # Each row bears its share, so that batches that were kept still say how many genomes they took.
