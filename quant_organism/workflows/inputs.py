@@ -28,6 +28,7 @@ from quant_organism.market import Interval, Lake, Panel, Span, day_of
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows.kinds import RESULT_METRICS
+from quant_organism.workflows.mining import Region
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, digest_of
 from quant_organism.workflows.plan import PhasePlan, WorkflowPlan
 from quant_organism.workflows.spec import ObjectiveSpec
@@ -89,6 +90,8 @@ class PhaseInputs:
         What it is computed with, and where documents are.
     winners
         Those that it inherits, the best first.
+    regions
+        Confirmed ones, that founders of its evolution are drawn in.
     outcomes
         Of the phases that it reads, by name.
     parent
@@ -110,6 +113,7 @@ class PhaseInputs:
     compute: Compute
     repository: StrategyRepository
     winners: tuple[PhaseWinner, ...] = ()
+    regions: tuple[Region, ...] = ()
     outcomes: Mapping[str, PhaseOutcome] = field(default_factory=dict)
     parent: PhasePlan | None = None
     parent_key: str = ""

@@ -241,6 +241,12 @@ def _resolved(
     )
     if phase.type == "optimization" and merged.method == "evolution":
         check_evolution(merged, where)
+    elif merged.founders_in_regions:
+        raise InputError(
+            "only an evolution has founders",
+            where=f"{where}.founders_in_regions",
+            remedy="leave it out, or use method evolution",
+        )
         templates = ()
     elif kind.trades and parent is None and not templates:
         raise InputError(
