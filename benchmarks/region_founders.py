@@ -19,24 +19,22 @@ from scipy import stats
 from benchmarks.evaluator import row
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.evolution.cycle import EvolutionResult, evolve
-from quant_organism.evolution.source import GenomeSource
 from quant_organism.market import Lake, Panel
 from quant_organism.market.splits import split
 from quant_organism.market.world.generator import generate
 from quant_organism.market.world.spec import Plant
-from quant_organism.strategies import Committee, Genome
+from quant_organism.strategies import Committee
 from quant_organism.workflows.mining import Region, mine, read_drawn
+from quant_organism.workflows.mining.founders import MOST_FOUNDED, drawn_in
 from quant_organism_tests.workflows.mined_worlds import DAYS, MOMENTUM, SEARCHES, SPEC, search_panel, world
 
 SEEDS: Final = range(200, 212)
-SHARE: Final = 0.2
 LONG_DAYS: Final = 1_460
 SORTS: Final[dict[str, Plant]] = {
     "trend": MOMENTUM,
     "reversion": Plant(family="reversion", strength=0.8),
 }
 NEXT: Final = SPEC.model_copy(update={"generations": 4})
-MOST_DRAWS: Final = 60
 
 
 def run() -> list[dict[str, Any]]:
@@ -69,7 +67,7 @@ def regrets(plant: Plant, seed: int) -> tuple[float, float] | None:
     later = panel.window(past * 24, (past + DAYS) * 24)
     span = split(later.n_bars, later.interval).in_sample
     seen = later.window(span.start, span.stop)
-    founders = drawn_in(regions, seen, int(SHARE * NEXT.islands * NEXT.population), seed)
+    founders = drawn_in(regions, seen, costs, int(MOST_FOUNDED * NEXT.islands * NEXT.population), seed)
     found = [evolve(seen, NEXT, costs, evaluator, seed=seed, founders=some) for some in ((), founders)]
     committees = [one.candidates[0].committee for one in found]
     long = generate(world(plant, searches=1, days=LONG_DAYS), seed + 1_000_000)[0].panel()
@@ -86,22 +84,6 @@ def confirmed(panel: Panel, seed: int) -> list[Region]:
             search_panel(lake, panel.window(first, first + DAYS * 24), seed=1_000 * seed + first // 24)
         patterns = mine(read_drawn(lake, "1h")).patterns
     return [pattern.region for pattern in patterns if pattern.status == "confirmed"]
-
-
-def drawn_in(regions: Sequence[Region], panel: Panel, count: int, seed: int) -> list[Genome]:
-    """Draw genomes as founders are drawn, and keep those that lie in regions, in turn one of each."""
-    source, rng = GenomeSource(panel, Costs(), Evaluator(threads=1)), np.random.default_rng(seed)
-    kept: dict[Region, list[Genome]] = {region: [] for region in regions}
-    families = 4 * sorted({region.family for region in regions})
-    for _ in range(MOST_DRAWS):
-        for genome in source.draw(families, rng)[0]:
-            for region in regions:
-                if region.holds(genome.family, genome.genes):
-                    kept[region].append(genome)
-        if all(len(own) >= count for own in kept.values()):
-            break
-    chosen = [own[place] for place in range(count) for own in kept.values() if place < len(own)]
-    return list({genome.hash: genome for genome in chosen}.values())[:count]
 
 
 def best_of(found: Sequence[EvolutionResult], long: Panel) -> Committee:

@@ -51,15 +51,36 @@ from quant_organism.workflows import (
 )
 from quant_organism.workflows.inputs import BATCH
 
-REPEATS: Final = 3
+REPEATS: Final = 5
 RUNS: Final = 1_000
 ROWS: Final = 1_000
 QUERIES: Final = 20
-GRIDS: Final = (
-    {"channel_period": list(range(20, 100, 2)), "exit_period_ratio": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]},
-    {"channel_period": list(range(20, 100)), "exit_period_ratio": [round(0.25 + 0.02 * n, 2) for n in range(30)]},
-)
 FAMILY: Final = "donchian_breakout"
+Axes = Mapping[str, Mapping[str, Sequence[float]]]
+"""By family, and by gene, the values of a grid."""
+
+GRIDS: Final[Mapping[str, Axes]] = {
+    "one quick rule": {
+        FAMILY: {"channel_period": list(range(20, 100, 2)), "exit_period_ratio": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]}
+    },
+    "six rules": {
+        FAMILY: {"channel_period": list(range(20, 168, 15)), "breakout_threshold": [0.001 * n for n in range(10)]},
+        "ema_crossover": {"fast_ema_period": list(range(6, 16)), "slow_ema_period": list(range(30, 110, 8))},
+        "rsi_filter": {"rsi_period": list(range(8, 28, 2)), "oversold_threshold": list(range(16, 36, 2))},
+        "sma_trend_filter": {"fast_sma_period": list(range(10, 80, 7)), "slow_sma_period": list(range(100, 300, 20))},
+        "stochastic_oscillator": {"k_period": list(range(10, 110, 10)), "d_period": list(range(3, 13))},
+        "vwap_reversion": {
+            "vwap_period": list(range(10, 190, 18)),
+            "reversion_threshold": [0.002 + 0.002 * n for n in range(10)],
+        },
+    },
+    "one quick rule, large": {
+        FAMILY: {
+            "channel_period": list(range(20, 100)),
+            "exit_period_ratio": [round(0.25 + 0.02 * n, 2) for n in range(30)],
+        }
+    },
+}
 SEARCH: Final = EvolutionSpec(families=("donchian_breakout", "rsi_filter"), islands=2, population=30, generations=4)
 BEGUN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -74,21 +95,23 @@ def run() -> list[dict[str, Any]]:
         "evolution": SEARCH.model_dump(include={"families", "islands", "population", "generations"}, mode="json"),
     }
     rows = []
-    for axes in GRIDS:
-        name, document = f"grid of {math.prod(map(len, axes.values())):,}", grid(axes)
+    for rule, axes in GRIDS.items():
+        points = sum(math.prod(map(len, own.values())) for own in axes.values())
+        name, document = f"grid of {points:,}, {rule}", grid(axes)
         for beside, is_counted in (("", False), (" beside the ledger", True)):
             direct = partial(evaluated, panel, axes, is_counted=is_counted)
             rows += overhead(f"{name}{beside}", direct, partial(phase, panel, document))
     return [*rows, *overhead("search", partial(bred, panel), partial(phase, panel, evolution)), *queries()]
 
 
-def grid(axes: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def grid(axes: Axes) -> dict[str, Any]:
     """Return the phase that tries a grid."""
+    parameters = {f"{family}.{name}": list(values) for family, own in axes.items() for name, values in own.items()}
     return {
         "name": "grid",
         "type": "optimization",
-        "strategies": [{"name": "channel", "type": FAMILY}],
-        "optimization": {"parameters": {f"channel.{name}": list(values) for name, values in axes.items()}},
+        "strategies": [{"name": family, "type": family} for family in axes],
+        "optimization": {"parameters": parameters},
     }
 
 
@@ -105,26 +128,31 @@ def overhead(name: str, direct: Callable[[], None], through: Callable[[], None])
     ]
 
 
-def evaluated(panel: Panel, axes: Mapping[str, Sequence[float]], *, is_counted: bool) -> None:
+def evaluated(panel: Panel, axes: Axes, *, is_counted: bool) -> None:
     """Measure the grid's genomes as the phase does, on the days that a search may see; with the ledger or without."""
-    default, costs = default_genome(FAMILY), Costs()
-    genes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    genomes = [Genome(default.family, {**default.genes, **some}) for some in genes]
+    costs = Costs()
+    genomes = [
+        Genome(family, {**default_genome(family).genes, **dict(zip(own, values, strict=True))})
+        for family, own in axes.items()
+        for values in itertools.product(*own.values())
+    ]
     span = SplitPanel(panel).splits.in_sample
     evaluator, seen = Evaluator(threads=1), panel.window(0, span.stop)
+    identified = panel.window(span.start, span.stop).hash
     with tempfile.TemporaryDirectory() as folder:
+        ledger = TrialLedger(Path(folder))
         for first in range(0, len(genomes), BATCH):
             found = evaluator.evaluate(genomes[first : first + BATCH], seen, costs, start=span.start, stop=span.stop)
             if is_counted:
                 identity = LedgerIdentity(
-                    spec_hash=default.hash,
-                    panel_hash=panel.window(span.start, span.stop).hash,
+                    spec_hash=genomes[0].hash,
+                    panel_hash=identified,
                     costs_hash=costs.hash,
                     cycle="bench",
                     generation=first,
                     market=panel.market,
                 )
-                TrialLedger(Path(folder)).append([found], identity)
+                ledger.append([found], identity)
 
 
 def bred(panel: Panel) -> None:

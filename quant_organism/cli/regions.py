@@ -93,33 +93,44 @@ def show(
 
 @app.command(cls=options.with_settings("data_dir"))
 def gates(context: typer.Context, as_json: options.Json = False) -> None:
-    """Count at which gates candidates of each family fall, beside all other candidates."""
+    """Count at which gates candidates of each family fall, and ask later runs about those that a family fails most."""
     from dataclasses import asdict
 
     from quant_organism.market import Lake
-    from quant_organism.workflows.mining import count_falls, intervals_of, read_judged
+    from quant_organism.workflows.mining import count_falls, intervals_of, mine_falls, read_judged
 
     lake = Lake(options.said(context).settings().data_dir / "lake")
-    counted = {interval: count_falls(read_judged(lake, interval)) for interval in intervals_of(lake)}
+    judged = {interval: read_judged(lake, interval) for interval in intervals_of(lake)}
+    counted = {interval: count_falls(rows) for interval, rows in judged.items()}
+    mined = {
+        (interval, one.found.family, one.found.gate): one
+        for interval, rows in judged.items()
+        for one in mine_falls(rows)
+    }
     if as_json:
-        print_json(
-            [
-                {"bars": interval, **asdict(one), "interval": list(one.interval)}
-                for interval, rows in counted.items()
-                for one in rows
-            ]
-        )
+        result = []
+        for interval, rows in counted.items():
+            for one in rows:
+                pattern = mined.get((interval, one.family, one.gate))
+                more = {"status": pattern.status if pattern else None, "later_p": pattern.again_p if pattern else None}
+                result.append({"bars": interval, **asdict(one), "interval": list(one.interval), **more})
+        print_json(result)
         return
     if not any(counted.values()):
         typer.echo("No candidate has fallen yet.")
         return
     for interval, rows in counted.items():
         print_table(
-            ("family", "gate", "judged", "fell", "share", "95 %", "others", "q"),
+            ("family", "gate", "judged", "fell", "share", "95 %", "others", "q", "more often", "later p"),
             [
                 [
                     *(one.family, one.gate, one.judged, one.fell, f"{one.fell / one.judged:.0%}"),
                     *(f"{one.interval.low:.0%} to {one.interval.high:.0%}", one.others, one.q_value),
+                    *(
+                        (pattern.status, pattern.again_p)
+                        if (pattern := mined.get((interval, one.family, one.gate)))
+                        else ("-", None)
+                    ),
                 ]
                 for one in rows
             ],

@@ -72,6 +72,8 @@ class Cycle:
         Name that its trials are entered under in the ledger; empty: its day, interval and identity.
     rehearses
         Carries orders of candidates out at a venue; none where no venue is configured.
+    invited
+        Genomes that are among the founders before those of the archive.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class Cycle:
     begun: pl.DataFrame | None = None
     trials_of: str = ""
     rehearses: Rehearses | None = None
+    invited: tuple[Genome, ...] = ()
 
     def __post_init__(self) -> None:
         if self.begun is not None and (panel := self.begun[0, CycleTable.panel_hash]) != self.panel.hash:
@@ -291,8 +294,9 @@ class Cycle:
 
     @cached_property
     def founders(self) -> list[Genome]:
-        """Genomes of that archive whose families take part, the best first."""
-        return [] if self.archive_before is None else founders_from(self.archive_before, self.families)
+        """Genomes that are invited, then those of that archive whose families take part, the best first."""
+        known = [] if self.archive_before is None else founders_from(self.archive_before, self.families)
+        return [*self.invited, *known]
 
     @cached_property
     def record(self) -> pl.DataFrame:

@@ -97,7 +97,8 @@ class TrialLedger:
                 recorded = read_parts([part], ["genome_hash"]).height
                 return AppendResult(recorded, len(hashes) - recorded)
             known = self._known.setdefault(folder, _Known(folder))
-            new = rows.filter(~pl.col("genome_hash").is_in(known.among(hashes)))
+            there = known.among(hashes)
+            new = rows.filter(~pl.col("genome_hash").is_in(there)) if there else rows
             result = AppendResult(new.height, len(hashes) - new.height)
             write_file(part, encode(TrialTable, new, {_KNOWN: str(result.known)}))
             known.add(part, new["genome_hash"])
@@ -201,7 +202,7 @@ class _Known:
         if unread:
             self._genomes = pl.concat([self._genomes, read_parts(sorted(unread), ["genome_hash"])["genome_hash"]])
             self._parts = there
-        return self._genomes.filter(self._genomes.is_in(list(hashes))).to_list()
+        return [] if self._genomes.is_empty() else self._genomes.filter(self._genomes.is_in(list(hashes))).to_list()
 
     def add(self, part: Path, genomes: pl.Series) -> None:
         """Note what a file that was just written holds."""

@@ -130,9 +130,9 @@ def completed(columns: Mapping[str, Any], days: NDArray[np.int64], identity: Led
     frame = pl.DataFrame(
         columns, schema_overrides={name: TrialTable.schema[name] for name in columns}, nan_to_null=True
     )
-    complete = frame.with_columns(**{name: pl.lit(value) for name, value in constants.items()})
+    complete = frame.lazy().with_columns(**{name: pl.lit(value) for name, value in constants.items()})
     ordered = complete.select(pl.col(name).cast(kind) for name, kind in TrialTable.schema.items())
-    return ordered.unique("genome_hash", keep="first", maintain_order=True).sort("genome_hash")
+    return ordered.unique("genome_hash", keep="first", maintain_order=True).sort("genome_hash").collect()
 
 
 def day_of(moment_ms: int) -> date:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -81,7 +82,10 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
         kinds = [statement.type for statement in connection.extract_statements(query)]
         if kinds != [duckdb.StatementType.SELECT]:
             raise InputError("not one query", where="query", remedy="the lake is read only: ask with a single select")
-        answer: pl.DataFrame = connection.sql(query).pl()
+        # A relation, as `sql` makes one, looks through all folders twice: to name its columns, and to run.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy")
+            answer = pl.DataFrame(connection.execute(query).to_arrow_table())
     except duckdb.Error as error:
         views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import polars as pl
 
@@ -198,9 +198,9 @@ class Table:
         if strict and (missing := {name: n for name, n in zip(strict, _nulls(frame, strict), strict=True) if n}):
             counts = ", ".join(f"{name} in {n} of {frame.height} rows" for name, n in missing.items())
             found.append(f"values are missing: {counts}")
-        if cls.key and (twice := frame.filter(pl.struct(cls.key).is_duplicated())).height:
-            first = ", ".join(f"{name} {value}" for name, value in twice.select(cls.key).row(0, named=True).items())
-            found.append(f"{twice.height} rows share their key with another, the first is {first}")
+        if cls.key and frame.height > 1 and (again := (keys := frame[list(cls.key)]).is_duplicated()).any():
+            first = ", ".join(f"{name} {value}" for name, value in keys.filter(again).row(0, named=True).items())
+            found.append(f"{again.sum()} rows share their key with another, the first is {first}")
         return found
 
     @classmethod
@@ -240,7 +240,8 @@ def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str, optional:
             where=where,
             remedy=f"deliver {', '.join(f'{name} {kind}' for name, kind in schema.items())}",
         )
-    return frame.select(name for name in schema if name in found)
+    names = [name for name in schema if name in found]
+    return frame if list(found) == names else frame.select(names)
 
 
 def _columns(table: type[Table]) -> Iterator[Column]:
@@ -255,4 +256,4 @@ def _columns(table: type[Table]) -> Iterator[Column]:
 
 
 def _nulls(frame: pl.DataFrame, names: Sequence[str]) -> tuple[int, ...]:
-    return cast(tuple[int, ...], frame.select(pl.col(names).null_count()).row(0))
+    return tuple(frame[name].null_count() for name in names)

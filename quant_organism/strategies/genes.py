@@ -150,10 +150,11 @@ class GeneSpec:
     def _canonical(self, value: object) -> GeneValue | None:
         if self.kind == "choice":
             return value if isinstance(value, str) and value in self.choices else None
-        if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        # Plain types first: the abstract ones take far longer to ask.
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (float, int, Real)):
             return None
         if self.kind == "int":
-            return int(value) if isinstance(value, Integral) and self.low <= int(value) <= self.high else None
+            return int(value) if isinstance(value, (int, Integral)) and self.low <= int(value) <= self.high else None
         number = float(value)
         if not math.isfinite(number) or not self.low <= number <= self.high:
             return None

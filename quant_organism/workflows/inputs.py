@@ -24,10 +24,11 @@ from quant_organism.evolution.objectives import KNOWN_OBJECTIVES
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market import Interval, Lake, Span, day_of
+from quant_organism.market import Interval, Lake, Panel, Span, day_of
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows.kinds import RESULT_METRICS
+from quant_organism.workflows.mining import Region
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, digest_of
 from quant_organism.workflows.plan import PhasePlan, WorkflowPlan
 from quant_organism.workflows.spec import ObjectiveSpec
@@ -89,6 +90,8 @@ class PhaseInputs:
         What it is computed with, and where documents are.
     winners
         Those that it inherits, the best first.
+    regions
+        Confirmed ones, that founders of its evolution are drawn in.
     outcomes
         Of the phases that it reads, by name.
     parent
@@ -110,6 +113,7 @@ class PhaseInputs:
     compute: Compute
     repository: StrategyRepository
     winners: tuple[PhaseWinner, ...] = ()
+    regions: tuple[Region, ...] = ()
     outcomes: Mapping[str, PhaseOutcome] = field(default_factory=dict)
     parent: PhasePlan | None = None
     parent_key: str = ""
@@ -117,13 +121,14 @@ class PhaseInputs:
     clock: Callable[[], float] = lambda: 0.0
     progress: Progress = no_progress
     _appended: list[int] = field(default_factory=list, init=False, repr=False)
+    _windows: dict[tuple[int, int], Panel] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def evaluator(self) -> Evaluator:
         """Who measures."""
         return self.compute.evaluator()
 
-    @property
+    @cached_property
     def span(self) -> Span:
         """The rows of the panel that the phase looks at."""
         return self.phase.span_of(self.data.splits)
@@ -194,18 +199,18 @@ class PhaseInputs:
 
         Bars after `stop` are not seen; those before `start` warm up.
         """
-        panel, costs = self.data.panel.window(0, stop), self.phase.costs
+        panel, costs = self._window(0, stop), self.phase.costs
         members = {m.key: m for point in points for m in point.committee.members}
         genomes = list({member.genome.hash: member.genome for member in members.values()}.values())
         alone = self.evaluator.evaluate(genomes, panel, costs, start=start, stop=stop)
         self._count(alone, start, stop)
         place = {genome.hash: row for row, genome in enumerate(genomes)}
         holding = np.nan_to_num(alone.metrics["avg_holding_hours"], nan=24.0) / 24.0
-        held = np.array([max(holding[place[g.hash]] for g in point.committee.genomes) for point in points])
         if all(point.committee.is_genome for point in points):
-            rows = [place[point.committee.genomes[0].hash] for point in points]
+            rows = [place[point.committee.members[0].genome.hash] for point in points]
             metrics = {name: alone.metrics[name][rows] for name in RESULT_METRICS}
-            return PointMetrics(metrics, alone.daily_returns[rows], held)
+            return PointMetrics(metrics, alone.daily_returns[rows], holding[rows])
+        held = np.array([max(holding[place[g.hash]] for g in point.committee.genomes) for point in points])
         committees = [point.committee for point in points]
         together = self.evaluator.evaluate_committees(committees, panel, costs, start=start, stop=stop)
         metrics = {name: together.metrics[name] for name in RESULT_METRICS}
@@ -214,14 +219,25 @@ class PhaseInputs:
     def _count(self, evaluation: Evaluation, start: int, stop: int) -> None:
         identity = LedgerIdentity(
             spec_hash=digest_of(dict(self.phase.document)),
-            panel_hash=self.data.panel.window(start, stop).hash,
+            panel_hash=self._window(start, stop).hash,
             costs_hash=self.phase.costs.hash,
             cycle=self.run,
             generation=len(self._appended),
             market=self.market,
         )
-        TrialLedger(self.lake.root).append([evaluation], identity)
+        self._ledger.append([evaluation], identity)
         self._appended.append(len(evaluation.genomes))
+
+    @cached_property
+    def _ledger(self) -> TrialLedger:
+        """Kept, since it remembers what it has read."""
+        return TrialLedger(self.lake.root)
+
+    def _window(self, start: int, stop: int) -> Panel:
+        """Return rows of the panel, the same object for the same rows, since it remembers its hash."""
+        if (start, stop) not in self._windows:
+            self._windows[start, stop] = self.data.panel.window(start, stop)
+        return self._windows[start, stop]
 
     def look(self, points: Sequence[TradedPoint], show: Callable[[], bytes]) -> None:
         """Have the register of openings note a look at unseen days before it is taken, and what it showed.
@@ -268,7 +284,7 @@ class PhaseInputs:
             "rank": rank,
             "strategy": point.committee.id,
             "name": point.name,
-            "families": ", ".join(sorted({genome.family for genome in point.committee.genomes})),
+            "families": ", ".join(sorted({member.genome.family for member in point.committee.members})),
             "sizer": point.sizer,
             "parameters": orjson.dumps(dict(point.parameters), option=orjson.OPT_SORT_KEYS).decode(),
             "span": self.span.name,

@@ -68,7 +68,7 @@ KINDS: Final[Mapping[str, PatternKind]] = MappingProxyType(
     {
         "optimization": PatternKind(
             "try a grid, random points or an evolution on the days that a search may see, and rank what was tried",
-            _STRATEGY_KEYS | {"optimization", "method", "evolution", "significance", "span"},
+            _STRATEGY_KEYS | {"optimization", "method", "evolution", "significance", "founders_in_regions", "span"},
             share="optimisation",
             winners=True,
         ),

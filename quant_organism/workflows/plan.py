@@ -242,6 +242,12 @@ def _resolved(
     if phase.type == "optimization" and merged.method == "evolution":
         check_evolution(merged, where)
         templates = ()
+    elif merged.founders_in_regions:
+        raise InputError(
+            "only an evolution has founders",
+            where=f"{where}.founders_in_regions",
+            remedy="leave it out, or use method evolution",
+        )
     elif kind.trades and parent is None and not templates:
         raise InputError(
             "no strategies, and none inherited", where=where, remedy="write strategies or inherit_best_from"

@@ -17,12 +17,15 @@ import polars as pl
 from quant_organism.cycle import Compute, Progress, SplitPanel, no_progress
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
+from quant_organism.evolution import default_families
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Interval, Lake, Panel, Table, day_of
 from quant_organism.resilience import write_file
 from quant_organism.validation.profile import Profile
-from quant_organism.workflows.checks import gates_of
+from quant_organism.workflows.checks import evolution_spec, gates_of
 from quant_organism.workflows.inputs import PhaseInputs
+from quant_organism.workflows.mining import Region
+from quant_organism.workflows.mining.founders import confirmed_regions
 from quant_organism.workflows.outcome import PhaseOutcome, digest_of
 from quant_organism.workflows.patterns import PATTERNS
 from quant_organism.workflows.plan import PhasePlan, WorkflowPlan, universe_of
@@ -231,6 +234,8 @@ class WorkflowRun:
         files = {}
         if phase.spec.type == "own":
             files["file"] = hashlib.sha256((self.plan.folder / str(phase.spec.file)).read_bytes()).hexdigest()
+        if phase.spec.founders_in_regions:
+            files["regions"] = digest_of([[region.family, region.document] for region in self._regions(phase)])
         if phase.spec.type == "validation":
             files["gates"] = Profile.load(gates_of(phase.spec, self.plan.folder)).hash
         return {
@@ -264,6 +269,7 @@ class WorkflowRun:
             data=self._panel(phase),
             compute=place.compute,
             repository=place.repository,
+            regions=self._regions(phase),
             winners=() if parent is None else outcomes[parent.name].winners[:top],
             outcomes=outcomes,
             parent=parent,
@@ -272,6 +278,14 @@ class WorkflowRun:
             clock=place.clock,
             progress=place.progress,
         )
+
+    def _regions(self, phase: PhasePlan) -> tuple[Region, ...]:
+        """Return the regions that founders of a phase are drawn in; none where it asks for none."""
+        if not phase.spec.founders_in_regions:
+            return ()
+        seen = self._panel(phase).in_sample
+        families = evolution_spec(phase.spec).families or default_families(seen)
+        return confirmed_regions(self.place.lake, self.place.interval.name, day_of(int(seen.times[0])), families)
 
     def _panel(self, phase: PhasePlan) -> SplitPanel:
         whole = self.place.data
@@ -285,7 +299,8 @@ class WorkflowRun:
     def _change(self, state: PhaseState, status: Status, *, note: str = "") -> None:
         state.status, state.note = status, note
         self.place.noted(status, f"{self.id}.{state.plan.name}")
-        self._write(run=status != "in_progress")  # a phase that begins changes nothing of the run
+        # A phase that begins changes nothing of the run, and of one that ends last `end` writes it down.
+        self._write(run=status != "in_progress" and any(s.status == "pending" for s in self.states.values()))
 
     def _write(self, *, phases: bool = True, run: bool = True) -> None:
         frames: dict[type[Table], pl.DataFrame] = {}

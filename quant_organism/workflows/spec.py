@@ -264,6 +264,8 @@ class PhaseSpec(_Part):
         What differs from the workflow's.
     optimization, method, evolution, significance
         What is tried and what for; how; fields of an evolution's spec; what is spent on tests of luck.
+    founders_in_regions
+        Share of an evolution's founders that is drawn in regions which past runs have confirmed.
     span, in_sample
         Days that are looked at; `mark` to look at days that an optimisation saw, and have the results marked.
     folds, train_share, draws, mode
@@ -292,6 +294,7 @@ class PhaseSpec(_Part):
     method: Literal["grid", "random", "evolution"] = "grid"
     evolution: dict[str, Any] = {}
     significance: SignificanceSpec = SignificanceSpec()
+    founders_in_regions: float = Field(0.0, ge=0.0, le=0.2)
     span: PhaseSpan | None = None
     in_sample: Literal["refuse", "mark"] = "refuse"
     folds: int = Field(4, ge=2, le=100)

@@ -13,7 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from quant_organism.errors import InputError
-from quant_organism.strategies import COMMON_GENES, Committee, Genome, configurable_families, default_genome, get_family
+from quant_organism.strategies import (
+    COMMON_GENES,
+    Committee,
+    Genome,
+    Member,
+    configurable_families,
+    default_genome,
+    get_family,
+)
 from quant_organism.strategies.conditions.configured import PLAIN_TYPES
 from quant_organism.strategies.families.composite.rule import Composite
 from quant_organism.strategies.handwritten import configured, load_conditions
@@ -362,7 +370,7 @@ def _document(entry: StrategyEntry, where: str, folder: Path) -> Genome:
 
 
 def _changed(genome: Genome, parameters: Mapping[str, Any]) -> Committee:
-    return Committee.of([Genome(genome.family, {**genome.genes, **parameters}, genome.generation)])
+    return Committee((Member(1.0, Genome(genome.family, {**genome.genes, **parameters}, genome.generation)),))
 
 
 def _plain(kind: str, parameters: Mapping[str, Any]) -> Committee:

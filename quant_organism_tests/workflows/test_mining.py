@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ from quant_organism.workflows.mining import (
     WatchedReturns,
     count_falls,
     mine,
+    mine_falls,
     mine_lake,
     read_drawn,
     read_judged,
@@ -465,7 +467,11 @@ def test_falls_are_counted_run_by_run() -> None:
     rng = np.random.default_rng(0)
     judged = [
         JudgedCandidate(
-            f"run{run}", f"c{run}-{n}", "a" if n < 6 else "b", "dear" if rng.random() < (0.7 if n < 6 else 0.3) else ""
+            f"run{run}",
+            FIRST,
+            f"c{run}-{n}",
+            "a" if n < 6 else "b",
+            "dear" if rng.random() < (0.7 if n < 6 else 0.3) else "",
         )
         for run in range(4)
         for n in range(12)
@@ -482,10 +488,47 @@ def test_falls_are_counted_run_by_run() -> None:
     a = first if first.family == "a" else second
     assert (a.judged, a.fell) == (24, sum(one.gate == "dear" for one in judged if one.family == "a"))
     assert a.others == np.mean([one.gate == "dear" for one in judged if one.family == "b"])
-    everybody = [JudgedCandidate("storm", f"s{n}", "a", "dear") for n in range(20)]
+    everybody = [JudgedCandidate("storm", FIRST, f"s{n}", "a", "dear") for n in range(20)]
     again = next(one for one in count_falls([*judged, *everybody]) if one.family == "a")
     assert (again.fell - a.fell, again.q_value) == (20, pytest.approx(a.q_value))
     assert count_falls([]) == []
+
+
+def judged_runs(seed: int, *shares: float) -> list[JudgedCandidate]:
+    """Return runs of a day each, in which half of twelve candidates are of a family that falls with these shares."""
+    rng = np.random.default_rng(seed)
+    return [
+        JudgedCandidate(
+            f"run{run}",
+            FIRST + timedelta(days=run),
+            f"c{run}-{n}",
+            "a" if n < 6 else "b",
+            "dear" if rng.random() < (share if n < 6 else 0.3) else "thin" if rng.random() < 0.5 else "",
+        )
+        for run, share in enumerate(shares)
+        for n in range(12)
+    ]
+
+
+def test_a_failing_gate_is_found_on_earlier_runs_and_confirmed_on_later_ones() -> None:
+    """Of 40 worlds in which all families fall alike at most 5 confirm a gate; of 40 with a planted one at least 32."""
+
+    def confirmed(*shares: float) -> list[set[tuple[str, str]]]:
+        return [
+            {(o.found.family, o.found.gate) for o in mine_falls(judged_runs(s, *shares)) if o.status == "confirmed"}
+            for s in range(40)
+        ]
+
+    assert sum(map(bool, confirmed(*[0.3] * 20))) <= 5
+    planted = confirmed(*[0.8] * 20)
+    assert sum(("a", "dear") in each for each in planted) >= 32
+    changed = {one.found.gate: one for one in mine_falls(judged_runs(0, *[0.9] * 10, *[0.1] * 10)) if one.found.z > 0}
+    assert changed["dear"].status == "refuted"
+    assert changed["dear"].found.judged == 60
+    late = [replace(one, day=FIRST + timedelta(days=600)) for one in judged_runs(1, 0.3) if one.family == "b"]
+    old = mine_falls([*judged_runs(0, *[0.9] * 20), *(replace(one, candidate=f"late{one.candidate}") for one in late)])
+    assert [one.status for one in old if (one.found.family, one.found.gate) == ("a", "dear")] == ["stale"]
+    assert mine_falls([]) == []
 
 
 def test_a_candidate_falls_at_its_first_gate_that_decides(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import date, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,8 @@ from quant_organism.errors import InputError
 from quant_organism.evolution import EvolutionSpec, evolve
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.tables import PopulationTable
+from quant_organism.market import day_of, encode
+from quant_organism.resilience import write_file
 from quant_organism.strategies import Committee, Genome, default_genome, get_family
 from quant_organism.strategies.cross_section.family import CrossSectionFamily
 from quant_organism.strategies.cross_section.history import CrossSectionBars
@@ -27,6 +30,7 @@ from quant_organism.validation.significance_records import read_evidence
 from quant_organism.validation.tables import PretestTable
 from quant_organism.workflows.run import WorkflowRun, panel_of
 from quant_organism.workflows.tables import (
+    MinedPatternTable,
     WorkflowCheckTable,
     WorkflowPhaseTable,
     WorkflowResultTable,
@@ -405,6 +409,46 @@ def test_an_evolution_gives_what_the_direct_search_gives(tmp_path: Path) -> None
     assert [w.point.committee.id for w in outcome.winners] == [c.id for c in direct.candidates]
     counted = TrialLedger(run.place.lake.root).frame(["cycle"])["cycle"].unique().to_list()
     assert counted == [f"{ID}.bred"]
+
+
+def test_founders_lie_in_regions_that_earlier_days_alone_have_confirmed(tmp_path: Path) -> None:
+    """At most a fifth of the seats; a region of the same days, or one that is only found, founds nothing."""
+    place = place_in(tmp_path)
+    first = day_of(int(place.data.in_sample.times[0]))
+
+    def mined(low: int, last: date, status: str) -> dict[str, Any]:
+        known = {n: "" if k == pl.String else 0 if k.is_integer() else 0.0 for n, k in MinedPatternTable.schema.items()}
+        days = {f"{part}_{end}_day": last for part in ("found", "again") for end in ("first", "last")}
+        gene = json.dumps({"channel_period": [low, low + 10]})
+        more = {"id": f"{low:08x}", "family": "donchian_breakout", "kind": "genes", "ranges": gene, "status": status}
+        return known | days | more
+
+    before = first - timedelta(days=1)
+    rows = [mined(100, before, "confirmed"), mined(60, first, "confirmed"), mined(30, before, "found")]
+    part = place.lake.root / MinedPatternTable.dataset / "interval=1h" / f"date={before}" / "part.parquet"
+    write_file(part, encode(MinedPatternTable, MinedPatternTable.frame(rows)))
+    bred = {
+        "name": "bred",
+        "type": "optimization",
+        "method": "evolution",
+        "strategies": [{"name": "a", "type": "donchian_breakout"}],
+        "evolution": {"islands": 1, "population": 20, "generations": 0},
+        "significance": {"strategies": 20, "copies": 1, "searches": 1},
+        "founders_in_regions": 0.2,
+    }
+    run = lived(place, bred, seed=5)
+    outcome = run.states["bred"].outcome
+    assert outcome is not None, run.states["bred"].note
+    population = run.place.lake.table(PopulationTable, cycle=outcome.cycle).read(market=place.market, interval="1h")
+    invited = population.filter(pl.col("operator") == "archive")
+    periods = [json.loads(text)["genes"]["channel_period"] for text in invited["genome"]]
+    assert len(periods) == 4
+    assert all(100 <= period <= 110 for period in periods)
+    assert "4 founders of 1 regions" in outcome.notes
+    other = MinedPatternTable.frame([mined(80, before, "confirmed")])
+    write_file(part, encode(MinedPatternTable, other))
+    with pytest.raises(InputError, match=r"files\.regions"):
+        lived(place, bred, seed=5)
 
 
 EASY = """\

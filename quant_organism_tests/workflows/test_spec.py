@@ -147,6 +147,14 @@ WRONG: list[tuple[str, list[dict[str, Any]], dict[str, Any], str, str]] = [
     ("days seen", [GRID, {**PROOF, "span": "in_sample"}], {}, "phases[1].span", "cannot be judged by them"),
     ("all days seen", [grid(span="all"), PROOF], {}, "phases[1].inherit_best_from", "cannot be judged by them"),
     ("court after proof", [GRID, PROOF, {**COURT, "inherit_best_from": "proof"}], {}, "phases[2]", "validation judges"),
+    (
+        "too many founders of regions",
+        [grid(method="evolution", optimization={}, founders_in_regions=0.3)],
+        {},
+        "phases[0].founders_in_regions",
+        "0.2",
+    ),
+    ("founders of a grid", [grid(founders_in_regions=0.1)], {}, "phases[0].founders_in_regions", "only an evolution"),
     ("span of a search", [grid(span="unseen")], {}, "phases[0].span", "in-sample days"),
     ("gates", [GRID, {**COURT, "gates": "lihgt"}], {}, "phases[1].gates", "choose light"),
     (

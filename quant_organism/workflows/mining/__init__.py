@@ -5,7 +5,7 @@ It reads what runs left at rest and changes nothing of it; what a search makes o
 
 from quant_organism.market import Lake
 from quant_organism.workflows.mining.drawn import DrawnTrials, intervals_of, read_drawn
-from quant_organism.workflows.mining.falls import GateFalls, count_falls, read_judged
+from quant_organism.workflows.mining.falls import FailingGate, GateFalls, count_falls, mine_falls, read_judged
 from quant_organism.workflows.mining.live import WatchedReturns, read_watched
 from quant_organism.workflows.mining.patterns import Mining, Pattern, mine, stored_patterns, write_patterns
 from quant_organism.workflows.mining.regions import GeneRange, Region
@@ -13,6 +13,7 @@ from quant_organism.workflows.mining.sleeves import SleevePanel, read_sleeves
 
 __all__ = [
     "DrawnTrials",
+    "FailingGate",
     "GateFalls",
     "GeneRange",
     "Mining",
@@ -23,6 +24,7 @@ __all__ = [
     "count_falls",
     "intervals_of",
     "mine",
+    "mine_falls",
     "mine_lake",
     "read_drawn",
     "read_judged",

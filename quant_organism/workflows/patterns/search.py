@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from quant_organism.cycle import SignificancePlan
+from quant_organism.cycle import Cycle, SignificancePlan
 from quant_organism.cycle.stages import ask_pretest, search
 from quant_organism.evolution.tables import CandidateTable, PopulationTable
+from quant_organism.strategies import Genome
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import PretestTable
 from quant_organism.workflows.checks import evolution_spec
-from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, winners_of
+from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, keep_nothing, winners_of
+from quant_organism.workflows.mining.founders import drawn_in
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, result_rows
 from quant_organism.workflows.spec import PhaseSpec
 from quant_organism.workflows.strategies import TradedPoint
@@ -36,11 +39,12 @@ def _tried(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     began, stopped_by = inputs.clock(), ""
     frames: list[pl.DataFrame] = []
     expected = inputs.phase.points * max(1, len(inputs.winners))
+    keep = inputs.keep if expected > BATCH else keep_nothing  # of one batch alone the phase's own checkpoint is enough
     for number, batch in enumerate(inputs.batches()):
         if inputs.phase.hours is not None and number and inputs.clock() - began > 3_600.0 * inputs.phase.hours:
             stopped_by = f"hours: {number * BATCH:,} of {expected:,} points were tried"
             break
-        frames.append(inputs.keep(number, partial(_measured, inputs, spec, batch)))
+        frames.append(keep(number, partial(_measured, inputs, spec, batch)))
         inputs.progress(inputs.phase.name, sum(f.height for f in frames), expected, "")
     rows = pl.concat(frames)
     if not stopped_by and inputs.phase.evaluations is not None and rows.height < expected:
@@ -65,16 +69,11 @@ def _measured(inputs: PhaseInputs, spec: PhaseSpec, batch: Sequence[TradedPoint]
     span, before = inputs.span, inputs.trials
     found = inputs.measure(batch, span.start, span.stop)
     scores, feasible = inputs.ranked(found.metrics, spec.optimization.objective)
+    metrics = zip(*(values.tolist() for values in found.metrics.values()), strict=True)
     rows = result_rows(
         [
-            inputs.row(
-                point,
-                {name: values[place] for name, values in found.metrics.items()},
-                rank=0,
-                feasible=bool(feasible[place]),
-                objective=float(scores[place]),
-            )
-            for place, point in enumerate(batch)
+            inputs.row(point, dict(zip(found.metrics, own, strict=True)), rank=0, feasible=can_win, objective=score)
+            for point, own, can_win, score in zip(batch, metrics, feasible.tolist(), scores.tolist(), strict=True)
         ]
     )
     # Each row bears its share, so that batches that were kept still say how many genomes they took.
@@ -118,12 +117,22 @@ def _around(key: tuple[Any, ...], steps: int) -> Iterator[tuple[Any, ...]]:
             yield (*key[:axis], key[axis] + step, *key[axis + 1 :])
 
 
+def _founders(inputs: PhaseInputs, spec: PhaseSpec, cycle: Cycle) -> tuple[Genome, ...]:
+    """Draw the share of the founders that lies in regions; those that the search draws itself know nothing of them."""
+    search = cycle.plan.spec
+    count = int(spec.founders_in_regions * search.islands * search.population)
+    if not count or not inputs.regions:
+        return ()
+    return tuple(drawn_in(inputs.regions, cycle.in_sample, inputs.phase.costs, count, inputs.plan.spec.seed))
+
+
 def _evolved(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     significance = SignificancePlan.profile("smoke", **spec.significance.model_dump(exclude_none=True))
     evolution = evolution_spec(spec, hours=inputs.phase.hours)
     if inputs.phase.evaluations is not None:
         evolution = evolution.model_copy(update={"max_evaluations": inputs.phase.evaluations})
     cycle = inputs.cycle(inputs.key, evolution, Profile.load("light"), significance)
+    cycle = replace(cycle, invited=_founders(inputs, spec, cycle))
     pretested = ask_pretest(cycle, inputs.progress)
     cycle.write(PretestTable, pretested.table)
     found = search(cycle, pretested.table, inputs.progress).result
@@ -154,5 +163,8 @@ def _evolved(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
         trials=found.population.height,
         cycle=cycle.id,
         stopped_by=found.search.stopped_by or "",
-        notes=(str(pretested.table["sentence"][0]),),
+        notes=(
+            str(pretested.table["sentence"][0]),
+            *([f"{len(cycle.invited)} founders of {len(inputs.regions)} regions"] if spec.founders_in_regions else []),
+        ),
     )
