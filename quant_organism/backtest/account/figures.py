@@ -241,7 +241,7 @@ def order_notionals(path: AccountPath) -> NDArray[np.float64]:
 
 def _next_bar_same_side(rows: Ints) -> NDArray[np.bool_]:
     # Of each line or fill of an asset but the first, whether it follows the one before at once, on its side.
-    return (np.diff(rows[:, ROW]) == 1) & (np.diff(np.sign(rows[:, TRADED])) == 0)
+    return np.asarray((np.diff(rows[:, ROW]) == 1) & (np.diff(np.sign(rows[:, TRADED])) == 0))
 
 
 def _numbers(goes_on: NDArray[np.bool_]) -> Ints:
@@ -249,7 +249,7 @@ def _numbers(goes_on: NDArray[np.bool_]) -> Ints:
 
 
 def _totals(fills: Ints, numbers: Ints) -> NDArray[np.float64]:
-    return np.bincount(numbers[: len(fills)], weights=fills[:, NOTIONAL].astype(np.float64))
+    return np.bincount(numbers[: len(fills)], weights=fills[:, NOTIONAL].astype(np.float64)).astype(np.float64)
 
 
 def _smallest_order(path: AccountPath) -> float:
