@@ -41,6 +41,12 @@ from quant_organism_tests.panels import trending_panel
 COSTS = Costs()
 PERIODS = (Span("period 1", 1200, 1320), Span("period 2", 1320, 1440))
 
+RANDOM_MARKETS = ("composite", "funding_rate_carry", "rsi_filter")
+"""Families that trade nothing on a market that only trends."""
+
+SEEDS = {"composite": 0, "funding_rate_carry": 3, "pca_tree_quantile": 2, "rsi_filter": 0}
+"""Of genomes that trade in the periods, where that of the others does not."""
+
 
 def eager(family: str, seed: int = 0) -> Genome:
     """Return a random genome that trades often."""
@@ -102,14 +108,17 @@ def test_committees_make_the_trades_and_returns_of_the_backtest(seed: int, data:
 
 @pytest.mark.parametrize("family", family_names())
 def test_every_family_makes_the_trades_of_the_backtest(family: str) -> None:
-    genome, panel, periods = eager(family, 4), trending_panel(days=60), PERIODS
+    seed = SEEDS.get(family, 4)
+    genome, panel, periods = eager(family, seed), trending_panel(days=60), PERIODS
+    if family in RANDOM_MARKETS:
+        panel = random_panel(seed, bars=1440, assets=3, volatility=0.01, funding=1e-4)
     for gene in ("lookback_window", "feature_window"):
         if gene in genome.genes:
             genome = Genome(family, dict(genome.genes) | {gene: "250", "refit_interval": "72", "label_horizon": "1"})
             panel, periods = trending_panel(days=45, assets=1), (Span("a", 960, 1000), Span("b", 1000, 1080))
     found = replayed(Committee.of([genome]), panel, COSTS, periods)
     assert (found.equal, found.compared, found.orders_equal) == (2, 2, 2), found.difference
-    assert sum(found.trades) == 0 or any(account.orders for account in found.accounts)
+    assert any(account.orders for account in found.accounts)
 
 
 def test_ten_committees_send_the_orders_of_the_backtest() -> None:

@@ -30,9 +30,10 @@ from quant_organism.backtest.account.walk_layout import (
     LEVEL,
     NOTIONAL,
     ROW,
-    SETTLED,
     STOP,
+    TARGET,
     TRADED,
+    Ints,
 )
 from quant_organism.backtest.metrics import path_metrics
 from quant_organism.market.panel import Panel
@@ -82,7 +83,7 @@ class AccountFigures:
     tracking_error
         Volatility a year of the difference of the two.
     orders_per_day, median_order_usd
-        Orders that filled.
+        Orders that filled, and what they traded in all; one that several bars fill is one (`order_notionals`).
     smallest_order_usd
         Least notional, at its limit price, of the orders sent that do not close a position whole; nan without any.
     turnover
@@ -176,7 +177,7 @@ def account_figures(run: AccountRun) -> AccountFigures:
     equity = path.equity / 1e6
     years = int(path.times[-1] - path.times[0]) / (MS_PER_DAY * DAYS_PER_YEAR)
     gross = np.divide(path.gross / 1e6, equity, out=np.zeros_like(equity), where=equity > 0.0)
-    orders = notional[fills[:, KIND] != SETTLED]
+    orders = order_notionals(path)
     bar_hours = (path.times[1] - path.times[0]) / MS_PER_HOUR
     return AccountFigures(
         equity_usd=first,
@@ -204,6 +205,51 @@ def account_figures(run: AccountRun) -> AccountFigures:
         hours_at_cap=float(path.at_cap.sum() * bar_hours),
         execution_usd=float(path.execution[-1] / 1e6),
     )
+
+
+def order_notionals(path: AccountPath) -> NDArray[np.float64]:
+    """Return what each order that filled traded in all, USD, without settlements; those of plans stand first.
+
+    A thin asset takes many bars to fill an order, and each close sends what is left of it. So an order of a plan goes
+    on where the next close asks for more on its side because the bar between left something of it; a resting order,
+    where the next bar fills it on before any plan did.
+
+    Parameters
+    ----------
+    path
+        Of an account.
+    """
+    planned, rested = [], []
+    for asset in range(len(path.symbols)):
+        fills = path.fills[path.fills[:, ASSET] == asset]
+        lines = path.lines[(path.lines[:, ASSET] == asset) & (path.lines[:, KIND] == IOC)]
+        filled = fills[fills[:, KIND] == IOC]
+        place = np.searchsorted(lines[:, ROW], filled[:, ROW])
+        left = lines[:, TRADED].copy()
+        left[place] -= filled[:, TRADED]
+        goes_on = _next_bar_same_side(lines) & (left[:-1] != 0)
+        planned.append(_totals(filled, _numbers(goes_on)[place]))
+        held = np.cumsum(fills[:, TRADED])
+        for kind in (STOP, TARGET):
+            own = np.flatnonzero(fills[:, KIND] == kind)
+            between = np.isin(fills[own, ROW][1:], filled[:, ROW])
+            goes_on = _next_bar_same_side(fills[own]) & (held[own][:-1] != 0) & ~between
+            rested.append(_totals(fills[own], _numbers(goes_on)))
+    notionals = np.concatenate([*planned, *rested]) / 1e6
+    return notionals[notionals > 0.0]
+
+
+def _next_bar_same_side(rows: Ints) -> NDArray[np.bool_]:
+    # Of each line or fill of an asset but the first, whether it follows the one before at once, on its side.
+    return np.asarray((np.diff(rows[:, ROW]) == 1) & (np.diff(np.sign(rows[:, TRADED])) == 0))
+
+
+def _numbers(goes_on: NDArray[np.bool_]) -> Ints:
+    return np.concatenate([[0], np.cumsum(~goes_on)])
+
+
+def _totals(fills: Ints, numbers: Ints) -> NDArray[np.float64]:
+    return np.bincount(numbers[: len(fills)], weights=fills[:, NOTIONAL].astype(np.float64)).astype(np.float64)
 
 
 def _smallest_order(path: AccountPath) -> float:

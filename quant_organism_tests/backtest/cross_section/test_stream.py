@@ -142,6 +142,15 @@ def test_backtest_and_replay_of_an_account_send_the_same_orders() -> None:
     assert found.difference == ""
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_sends_the_orders_of_the_backtest(name: str) -> None:
+    panel, periods = market(14, bars=700, assets=10), (Span("period 1", 500, 600), Span("period 2", 600, 700))
+    found = replay_committee(Committee.of([sound(name, 21)]), panel, Costs(), periods)
+    assert isinstance(found, Replay)
+    assert found.orders_equal == 2, found.difference
+    assert any(account.orders for account in found.accounts)
+
+
 def test_members_that_rank_have_no_stops_but_a_guard_against_disaster() -> None:
     panel = market(15, bars=500, assets=10)
     ranking = sound("xs_low_risk", 2)
