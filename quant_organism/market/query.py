@@ -74,7 +74,7 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     Raises
     ------
     InputError
-        The query is no single select, or the lake cannot answer it; the error names the tables that there are.
+        The query is no single select, or the lake cannot answer it; the error says how to find tables or columns.
     """
     import duckdb
 
@@ -88,9 +88,10 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             answer = pl.DataFrame(connection.execute(query).to_arrow_table())
     except duckdb.Error as error:
         views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
-        raise InputError(
-            str(error), where="query", remedy=f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
-        ) from error
+        remedy = f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
+        if isinstance(error, duckdb.BinderException):
+            remedy = "what columns a dataset has: quant-organism sql 'describe DATASET'"
+        raise InputError(str(error), where="query", remedy=remedy) from error
     return answer
 
 

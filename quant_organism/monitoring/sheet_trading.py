@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import Costs, Evaluator
-from quant_organism.backtest.account import AccountRun, VirtualWindow, day_starts
+from quant_organism.backtest.account import AccountRun, VirtualWindow, day_starts, member_name
 from quant_organism.deployment import account_run
 from quant_organism.market import MS_PER_DAY, Panel, Splits
 from quant_organism.monitoring.account_trades import (
@@ -268,12 +268,19 @@ def sheet_trading(
         assets=assets,
         sides=profit_by_side(trades),
         reasons=profit_by_reason(trades),
-        members=profit_by_member(run),
+        members=_members(strategy, run),
         in_market=float((run.path.gross > 0.0).mean()),
         assets_at_once=_assets_at_once(trades, run),
         candles=candles,
         bar_ms=bar_ms,
     )
+
+
+def _members(strategy: Committee | VirtualWindow, run: AccountRun) -> list[ProfitPart]:
+    """Return what members answer for, each called by its genome's identity rather than by the hash that books keep."""
+    members = strategy.members if isinstance(strategy, Committee) else ()
+    names = {member_name(m): m.genome.id + (f" on {', '.join(m.assets)}" if m.assets else "") for m in members}
+    return [replace(part, name=names.get(part.name, part.name)) for part in profit_by_member(run)]
 
 
 def _assets_at_once(trades: Sequence[AccountTrade], run: AccountRun) -> float:

@@ -101,6 +101,16 @@ READ = {
             HOURS,
         ),
     ),
+    "yfinance, as it saves today: three lines of names": Example(
+        "prices.csv",
+        table(
+            "Price,Close,High,Low,Open,Volume\nTicker" + ",BTC-USD" * 5 + "\nDate,,,,,",
+            lambda r: f"{at(r[0], '%Y-%m-%d')},{r[4]},{r[2]},{r[3]},{r[1]},{r[5] * r[4]!r}",
+            DAYS,
+        ),
+        interval="1d",
+        note="divided by the close",
+    ),
     "Kraken candles": Example(
         "XBTUSD_60.csv", table("", lambda r: f"{r[0] // 1000},{prices(r)},17", HOURS), note="BTC in Kraken's code"
     ),
@@ -155,6 +165,14 @@ READ = {
     "TradingView": Example(
         "BINANCE_BTCUSDT, 60.csv",
         table("time,open,high,low,close,Volume,Volume MA", lambda r: f"{r[0] // 1000},{prices(r)},3", HOURS),
+    ),
+    "TradingView, a perpetual": Example(
+        "BYBIT_BTCUSDT.P, 60.csv",
+        table("time,open,high,low,close,Volume", lambda r: f"{r[0] // 1000},{prices(r)}", HOURS),
+    ),
+    "TradingView, of a layout, downloaded twice": Example(
+        "BITSTAMP_BTCUSD, 60_1a2b3 (1).csv",
+        table("time,open,high,low,close,Volume", lambda r: f"{r[0] // 1000},{prices(r)}", HOURS),
     ),
     "Dukascopy": Example(
         "BTCUSD_1h.csv",
@@ -288,7 +306,28 @@ ASKED = {
     "no volume": Example(
         "BTC-USD.csv",
         table("time,open,high,low,close", lambda r: f"{r[0]},{r[1]},{r[2]},{r[3]},{r[4]}", HOURS),
+        remedy="export the file again with its volume",
+    ),
+    "a volume of another name": Example(
+        "BTC-USD.csv",
+        table("time,open,high,low,close,traded", lambda r: f"{r[0]},{prices(r)}", HOURS),
         remedy="--columns volume=COLUMN",
+    ),
+    "several assets side by side": Example(
+        "prices.csv",
+        table(
+            "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\nTicker"
+            + ",BTC-USD,ETH-USD" * 5
+            + "\nDate,,,,,,,,,,",
+            lambda r: f"{at(r[0], '%Y-%m-%d')},{r[4]},{r[4]},{r[2]},{r[2]},{r[3]},{r[3]},{r[1]},{r[1]},{r[5]},{r[5]}",
+            DAYS,
+        ),
+        remedy="save one file for each",
+    ),
+    "text that is no UTF-8": Example(
+        "BTC-USD.csv",
+        table("time,open,high,low,close,volume", lambda r: f"{r[0]},{prices(r)}", HOURS).encode("utf-16"),
+        remedy="save it as UTF-8",
     ),
     "two times that differ": Example(
         "BTC-USD.csv",
@@ -350,6 +389,29 @@ def test_what_is_not_clear_is_asked(tmp_path: Path, example: Example) -> None:
     assert example.remedy is not None
     assert example.remedy in str(error.value.remedy) + error.value.what
     assert error.value.where
+
+
+def test_numbers_as_people_write_them(tmp_path: Path) -> None:
+    lines = [
+        '"Date","Price","Open","High","Low","Vol.","Change %"',
+        '"03/14/2024","71,387.1","1,999.50","73,116.8","998.4","106.5K","-2.31%"',
+        '"03/13/2024","73,072.0","71,465","73,637.5","71,338.4","1.25M","2.25%"',
+        '"03/12/2024","71,470.2","72,078.7","72,900","68,845","950","-0.84%"',
+    ]
+    (tmp_path / "BTC_USD Bitfinex Historical Data.csv").write_text("\n".join(lines))
+    source = FileSource(tmp_path / "BTC_USD Bitfinex Historical Data.csv")
+    bars = source.candles(source.symbols(), Interval.parse("1d"), FIRST, LAST)
+    assert bars["open"].to_list() == [72078.7, 71465.0, 1999.5]
+    assert bars["close"].to_list() == [71470.2, 73072.0, 71387.1]
+    assert bars["volume"].to_list() == [950.0, 1_250_000.0, 106_500.0]
+    assert any("K, M or B" in note for note in source.notes())
+
+
+def test_a_comma_that_may_be_the_decimal_one_is_no_number(tmp_path: Path) -> None:
+    line = "1709251200000;1,234;1,240;1,230;1,235;7"
+    (tmp_path / "BTC-USD.csv").write_text(f"time;open;high;low;close;volume\n{line}\n")
+    with pytest.raises(InputError, match="'1,234', which is no number"):
+        FileSource(tmp_path / "BTC-USD.csv").candles(["BTC"], Interval.parse("1d"), FIRST, LAST)
 
 
 TRADES = {

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.lake import Holding, Lake
-from quant_organism.market.query import connect
+from quant_organism.market.query import ask, connect
 from quant_organism.market.tables import TABLES, CandleTable, FundingTable
 from quant_organism_tests.market.frames import candles
 
@@ -188,3 +188,12 @@ def test_queries_reach_nothing_but_the_lake(lake: Lake, statement: str) -> None:
     lake.table(CandleTable).write(candles(["A"], DAY, 1), market="m", interval="1h", day=DAY)
     with pytest.raises(duckdb.Error):
         connect(lake.root, TABLES).execute(statement).fetchall()
+
+
+def test_a_wrong_column_and_a_wrong_dataset_have_remedies_of_their_own() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create view bars as select 1 as close")
+        assert ask(connection, "describe bars")["column_name"].to_list() == ["close"]
+        for query, remedy in (("select last from bars", "describe DATASET"), ("select 1 from bar", "lake: bars")):
+            with pytest.raises(InputError, match=remedy):
+                ask(connection, query)

@@ -46,6 +46,13 @@ def test_trades_sum_to_the_profit_and_the_costs_of_the_account_however_they_are_
     assert math.fsum(part.net_usd for part in profit_by_member(run)) == pytest.approx(profit, abs=1e-6)
 
 
+def test_members_are_called_as_in_the_list_of_genomes(told: SheetTrading) -> None:
+    ids = {member.genome.id for member in edge().survivors[0].candidate.committee.members}
+    names = {part.name for part in told.members} - {"execution"}
+    assert names
+    assert {name.partition(" on ")[0] for name in names} <= ids
+
+
 def test_a_trade_earns_what_its_prices_say_less_what_it_paid(run: AccountRun) -> None:
     """Of trades with one fill each way: the quantity is what was bought, at the price that was paid."""
     simple = [trade for trade in account_trades(run) if trade.fills == 2 and trade.reason != "open"]

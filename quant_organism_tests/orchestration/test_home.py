@@ -127,6 +127,14 @@ def test_dagster_s_own_commands_find_the_definitions_and_the_folder_that_dg_look
     assert find_spec(tools["dagster"]["module_name"]) is not None
 
 
+def test_dagster_s_own_commands_begin_without_a_warning(tmp_path: Path) -> None:
+    """In the environment that `make setup` makes."""
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "not_there", "--select", "*"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "No module named 'not_there'" in ended.stderr
+    assert "Warning" not in ended.stderr
+
+
 def test_an_instance_has_telemetry_off_and_runs_one_thing_at_a_time(tmp_path: Path) -> None:
     with open_instance(tmp_path) as instance:
         assert instance.telemetry_enabled is False

@@ -7,7 +7,7 @@ put right and noted. What can be read in two ways is an InputError that names th
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,11 @@ _VALUES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "trades": TRADE_VALUES,
 }
 _SHEETS: Final = (".xlsx", ".xls", ".ods")
+_THREE_LINES: Final = (["price", "ticker", "date"], ["price", "ticker", "datetime"])
+_THOUSANDS: Final = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
+_SURELY_THOUSANDS: Final = r"^-?\d{1,3}(,\d{3})+\.\d+$|^-?\d{1,3}(,\d{3}){2,}$"
+_SUFFIXES: Final = {"K": "e3", "M": "e6", "B": "e9"}
+_SUFFIXED: Final = r"^(\d+(?:\.\d+)?)([KMB])$"
 _LINES_LOOKED_AT: Final = 500
 _FITTING: Final = 0.95
 # Columns of tables without names, by their number: makers who write none.
@@ -99,6 +104,8 @@ def claim(path: Path, hints: Hints) -> Claim:
     if layout is None or isinstance(layout, LeftAside):
         return layout
     says = read_name(_stem(path))
+    if layout.ticker is not None:
+        says = replace(says, symbol=symbol_of_cell(layout.ticker))
     if layout.header.kind == "candles" and says.minutes is not None and says.interval is None:
         return LeftAside(left_aside_interval(f"{says.minutes}m"))
     return DataFile(
@@ -116,7 +123,8 @@ class _Layout:
     header: Header
     names: tuple[str, ...]
     separator: str
-    named: bool  # whether the first line holds the names
+    head: int  # lines that hold the names
+    ticker: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -125,28 +133,49 @@ def _stem(path: Path) -> str:
 
 
 def _of_kraken(symbol: str | None, layout: _Layout) -> str | None:
-    return KRAKEN_CODES.get(symbol, symbol) if symbol is not None and not layout.named else symbol
+    return KRAKEN_CODES.get(symbol, symbol) if symbol is not None and not layout.head else symbol
 
 
 def _binary_layout(path: Path, hints: Hints) -> _Layout | LeftAside:
     names = tuple(read_columns(path).columns)
     header = recognise(names, hints.columns, where=str(path))
-    return _not_a_market(names) if header is None else _Layout(header, names, ",", named=True)
+    return _not_a_market(names) if header is None else _Layout(header, names, ",", head=1)
 
 
 def _text_layout(path: Path, hints: Hints) -> _Layout | LeftAside | None:
     head = read_head_text(path)
     lines = [line for line in head.split("\n") if line.strip()] if head is not None else []
     if not lines:
-        return LeftAside("it is no text in UTF-8") if head is None else None
+        return LeftAside("it is no text in UTF-8; save it as UTF-8") if head is None else None
     separator = max(",;\t|", key=lambda mark: lines[0].count(mark))
     if separator not in lines[0]:
         return None
     first = _fields(lines[0], separator)
     if any(_is_number(cell) for cell in first[1:]):
         return _unnamed_layout(path, first, lines, separator, hints)
+    if [_fields(line, separator)[0].lower() for line in lines[:3]] in _THREE_LINES:
+        return _yfinance_layout(path, first, lines, separator, hints)
     header = recognise(first, hints.columns, where=f"{path}, line 1")
-    return _not_a_market(first) if header is None else _Layout(header, tuple(first), separator, named=True)
+    return _not_a_market(first) if header is None else _Layout(header, tuple(first), separator, head=1)
+
+
+def _yfinance_layout(
+    path: Path, first: Sequence[str], lines: Sequence[str], separator: str, hints: Hints
+) -> _Layout | LeftAside:
+    """Read the names of `yfinance.download(...).to_csv()`: what a column is, whose it is, and what the first one is."""
+    tickers = list(dict.fromkeys(cell for cell in _fields(lines[1], separator)[1:] if cell))
+    if len(tickers) != 1:
+        raise InputError(
+            f"the prices of {', '.join(tickers) or 'nobody'} stand side by side",
+            where=f"{path}, line 2",
+            remedy="save one file for each, such as BTC-USD.csv",
+        )
+    names = (_fields(lines[2], separator)[0], *first[1:])
+    header = recognise(names, hints.columns, where=f"{path}, line 1")
+    if header is None:
+        return _not_a_market(names)
+    header = replace(header, quote_volume="volume" not in hints.columns)  # Yahoo counts money for every coin
+    return _Layout(header, names, separator, head=3, ticker=tickers[0])
 
 
 def _unnamed_layout(
@@ -157,7 +186,7 @@ def _unnamed_layout(
         header = recognise(numbers, hints.columns, where=str(path))
         if header is None:
             return _not_a_market(numbers)
-        return _Layout(header, numbers, separator, named=False)
+        return _Layout(header, numbers, separator, head=0)
     known = _UNNAMED.get(len(first))
     if known is None:
         raise InputError(
@@ -171,7 +200,7 @@ def _unnamed_layout(
     kind: Kind = "candles" if "open" in columns else "trades"
     wanted = ("time", *_VALUES[kind])
     header = Header(kind, {name: numbers[columns.index(name)] for name in wanted}, (numbers[0],), quote_volume=False)
-    return _Layout(header, numbers, separator, named=False, notes=(f"columns without names were read as {called}",))
+    return _Layout(header, numbers, separator, head=0, notes=(f"columns without names were read as {called}",))
 
 
 def _check_order(path: Path, columns: Sequence[str], lines: Sequence[str], separator: str) -> None:
@@ -210,7 +239,7 @@ def _read(file: DataFile, *, layout: _Layout, hints: Hints, says: NameSays, bina
     frame = _binary_cells(file, layout) if binary else _text_cells(file, layout)
     notes = [f"{name}: {note}." for note in layout.notes]
     frame = _with_time(frame, header, hints, file, notes)
-    frame = _with_values(frame, header, file)
+    frame = _with_values(frame, header, file, notes)
     if header.quote_volume:
         frame = frame.with_columns(volume=pl.col("volume") / pl.col("close"))
         notes.append(f"{name}: the volume counts money here; it was divided by the close, to count coins.")
@@ -237,8 +266,7 @@ def _read(file: DataFile, *, layout: _Layout, hints: Hints, says: NameSays, bina
 
 def _text_cells(file: DataFile, layout: _Layout) -> pl.DataFrame:
     lines = split_lines(read_text(file.path), layout.separator)
-    if layout.named:
-        lines = lines.slice(1)
+    lines = lines.slice(layout.head)
     if lines.is_empty():
         raise InputError("the file has no rows", where=str(file.path), remedy="remove it, or download it again")
     return pick_fields(lines, {name: at for at, name in enumerate(layout.names)}, len(layout.names), prefix="file.")
@@ -280,7 +308,7 @@ def _with_time(frame: pl.DataFrame, header: Header, hints: Hints, file: DataFile
     return frame.with_columns(unreadable=pl.coalesce("unreadable", unread))
 
 
-def _with_values(frame: pl.DataFrame, header: Header, file: DataFile) -> pl.DataFrame:
+def _with_values(frame: pl.DataFrame, header: Header, file: DataFile, notes: list[str]) -> pl.DataFrame:
     values = _VALUES[header.kind]
     chosen = {name: f"file.{header.columns[name]}" for name in values}
     for name, column in chosen.items():
@@ -299,9 +327,31 @@ def _with_values(frame: pl.DataFrame, header: Header, file: DataFile) -> pl.Data
         *[pl.col(column).alias(name) for name, column in chosen.items()],
         *[pl.col(f"file.{column}").cast(pl.String).alias(name) for name, column in others.items() if column],
     )
+    cells = _as_people_write(cells, values, file.path.name, notes)
     cells = text_to_numbers(cells, list(values), pl.Float64())
     if header.kind == "trades" and "trade_id" not in cells.columns:
         cells = cells.with_columns(trade_id=pl.lit(None, pl.String()))
+    return cells
+
+
+def _as_people_write(cells: pl.DataFrame, values: Sequence[str], name: str, notes: list[str]) -> pl.DataFrame:
+    """Write `71,387.1` and a volume of `1.25M` as numbers are written; a comma that may be a decimal one stays."""
+    text = [column for column in values if cells.schema[column] == pl.String]
+    if text and cells.select(pl.any_horizontal(pl.col(text).str.contains(_SURELY_THOUSANDS)).any()).item():
+        plain = [
+            pl.when(pl.col(column).str.contains(_THOUSANDS))
+            .then(pl.col(column).str.replace_all(",", "", literal=True))
+            .otherwise(column)
+            .alias(column)
+            for column in text
+        ]
+        cells = cells.with_columns(plain)
+        notes.append(f"{name}: commas in numbers set thousands apart.")
+    if "volume" in text and cells["volume"].str.contains(_SUFFIXED).any():
+        parts = pl.col("volume").str.extract_groups(_SUFFIXED).struct
+        scaled = pl.concat_str(parts.field("1"), parts.field("2").replace(_SUFFIXES))
+        cells = cells.with_columns(volume=pl.coalesce(scaled, "volume"))
+        notes.append(f"{name}: volumes are rounded to thousands and more (K, M or B) and were read as such.")
     return cells
 
 

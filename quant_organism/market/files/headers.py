@@ -138,11 +138,7 @@ def recognise(names: Sequence[str], said: Mapping[str, str], *, where: str) -> H
         if fitting:
             columns[field] = fitting[0]
         elif field in _NEEDED[kind]:
-            raise InputError(
-                f"column {field} missing; found {', '.join(names)}",
-                where=where,
-                remedy=f"say which column it is: --columns {field}=COLUMN",
-            )
+            raise _missing(field, plain, said, where)
     money = kind == "candles" and "volume" not in said and bool(_IN_QUOTE_BESIDE & set(plain.values()))
     return Header(kind, columns, times, money)
 
@@ -171,6 +167,15 @@ def _fitting(field: str, plain: Mapping[str, str], *, taken: set[str]) -> tuple[
         return ()
     volumes = {name: text.removeprefix("volume") for name, text in free.items() if text.startswith("volume")}
     return tuple(name for name, what in volumes.items() if what not in _QUOTES)
+
+
+def _missing(field: str, plain: Mapping[str, str], said: Mapping[str, str], where: str) -> InputError:
+    others = {name: text for name, text in plain.items() if name not in said.values()}
+    unknown = [name for name in others if not any(_fitting(one, {name: plain[name]}, taken=set()) for one in FIELDS)]
+    say, export = f"say which column it is: --columns {field}=COLUMN", f"export the file again with its {field}"
+    return InputError(
+        f"column {field} missing; found {', '.join(plain)}", where=where, remedy=say if unknown else export
+    )
 
 
 def _ambiguous(field: str, fitting: Sequence[str], where: str) -> InputError:

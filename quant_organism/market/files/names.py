@@ -42,6 +42,10 @@ _NOISE: Final = _CONTRACTS | _words(
 )
 _COINS: Final = frozenset(("BTC", "ETH", "BNB", "EUR", "GBP", "JPY", "KRW", "TRY", "BRL", "AUD"))
 _SPLIT: Final = re.compile(r"[-_.,\s]+")
+# A browser's number on what was downloaded twice; TradingView's mark of a chart's layout, and of perpetuals.
+_AGAIN: Final = re.compile(r" ?\(\d+\)$")
+_TRADINGVIEW: Final = re.compile(r"(?<=, )(\w+)_[0-9a-f]{5}$")
+_PERPETUAL: Final = re.compile(r"\.P\b")
 _CELL_SPLIT: Final = re.compile(r"[-_/:\s]+")
 # Kraken's own codes of two coins that everybody else calls otherwise.
 KRAKEN_CODES: Final = {"XBT": "BTC", "XDG": "DOGE"}
@@ -62,6 +66,7 @@ class NameSays:
 
 def read_name(stem: str) -> NameSays:
     """Return what a file name without its ending says, such as ``Binance_BTCUSDT_d`` or ``BTC-USD``."""
+    stem = _PERPETUAL.sub("", _TRADINGVIEW.sub(r"\1", _AGAIN.sub("", stem)))
     words = [word for word in _SPLIT.split(stem) if word]
     minutes: int | None = None
     kept: list[str] = []
@@ -76,7 +81,7 @@ def read_name(stem: str) -> NameSays:
 
 def symbol_of_cell(text: str) -> str:
     """Return the symbol of a pair as venues write it in a column: ``BTC-USDT-SWAP`` and ``X:BTC-USD`` are ``BTC``."""
-    cell = text.strip()
+    cell = _PERPETUAL.sub("", text.strip())
     head, colon, tail = cell.partition(":")
     if colon and not _CELL_SPLIT.search(head) and tail.upper() not in USD_LIKE:
         cell = tail
