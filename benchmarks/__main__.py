@@ -68,7 +68,14 @@ def _against(console: Console, name: str, other: Path, rounds: int) -> int:
         }
         for runs in measured.values()
     )
-    table = Table("metric", str(other), "here", "here / there", "unit", title=f"benchmark {name}, medians (and ranges) of {rounds}")
+    table = Table(
+        "metric",
+        str(other),
+        "here",
+        "here / there",
+        "unit",
+        title=f"benchmark {name}, medians (and ranges) of {rounds}",
+    )
     for row in measured[FOLDER.parent][0]:
         metric, ours = row["metric"], now[row["metric"]]
         theirs = before.get(metric)
