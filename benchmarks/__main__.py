@@ -86,7 +86,7 @@ def _against(console: Console, name: str, other: Path, rounds: int) -> int:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})"
+    return f"{statistics.median(values):.6g} ({min(values):.6g} to {max(values):.6g})"
 
 
 def _results_of(checkout: Path, name: str) -> Path:
