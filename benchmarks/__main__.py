@@ -1,7 +1,7 @@
 """Run one benchmark: print its metrics and write `benchmarks/results/<name>.json`.
 
 With `--against FOLDER` another checkout's benchmark of that name is run in turn with this one, each in processes of its
-own, and medians are shown side by side.
+own, and medians are shown side by side, with the least and the most of each.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _against(console: Console, name: str, other: Path, rounds: int) -> int:
-    """Run another checkout and this one in turn, and show the medians of both."""
+    """Run another checkout and this one in turn, and show the medians and ranges of both."""
     measured: dict[Path, list[Rows]] = {other: [], FOLDER.parent: []}
     for number in range(rounds):
         for checkout in sorted(measured, reverse=number % 2 == 1):  # who begins changes from round to round
@@ -68,14 +68,25 @@ def _against(console: Console, name: str, other: Path, rounds: int) -> int:
         }
         for runs in measured.values()
     )
-    table = Table("metric", str(other), "here", "here / there", "unit", title=f"benchmark {name}, medians of {rounds}")
+    table = Table(
+        "metric",
+        str(other),
+        "here",
+        "here / there",
+        "unit",
+        title=f"benchmark {name}, medians (and ranges) of {rounds}",
+    )
     for row in measured[FOLDER.parent][0]:
-        metric, ours = row["metric"], statistics.median(now[row["metric"]])
-        theirs = statistics.median(before[metric]) if metric in before else None
-        shown = ("", "") if theirs is None else (f"{theirs:.6g}", f"{ours / theirs:.3f}")
-        table.add_row(metric, shown[0], f"{ours:.6g}", shown[1], row["unit"])
+        metric, ours = row["metric"], now[row["metric"]]
+        theirs = before.get(metric)
+        ratio = "" if theirs is None else f"{statistics.median(ours) / statistics.median(theirs):.3f}"
+        table.add_row(metric, "" if theirs is None else _spread(theirs), _spread(ours), ratio, row["unit"])
     console.print(table)
     return 0
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.6g} ({min(values):.6g} to {max(values):.6g})"
 
 
 def _results_of(checkout: Path, name: str) -> Path:

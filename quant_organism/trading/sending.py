@@ -34,8 +34,8 @@ class VenueAccount:
 
     Parameters
     ----------
-    manager, follower
-        Its orders, and what is heard of it.
+    follower
+        The account: its line, its journal and its reconciliation.
     execution
         Carries out plans there.
     now_ms
@@ -44,7 +44,6 @@ class VenueAccount:
         Shows the watchdog that the session lives.
     """
 
-    manager: OrderManager
     follower: AccountFollower
     execution: LiveExecution
     now_ms: Callable[[], int]
@@ -66,7 +65,7 @@ class VenueAccount:
             return Readings(
                 data_age_bars=max(self.now_ms() - standing.close.time, 0) / interval.milliseconds,
                 clock_skew_s=abs(seen.skew_ms) / 1e3,
-                rejected=rejected_share(self.manager.journal.orders()),
+                rejected=rejected_share(self.follower.manager.journal.orders()),
                 silent_lines=0 if seen.is_known else 1,
                 fear_greed=fear_greed(standing.close.time),
             )
@@ -124,7 +123,7 @@ def venue_account(
                     remedy="look at what was done by hand; start again once the venue shows what the journal says",
                 )
             execution = LiveExecution(manager, now_ms=now_ms, late_ms=late_ms)
-            opened = VenueAccount(manager, follower, execution, now_ms or venue.venue_ms)
+            opened = VenueAccount(follower, execution, now_ms or venue.venue_ms)
             if opens_watchdog is None:
                 yield opened
             else:

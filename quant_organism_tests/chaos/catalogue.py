@@ -8,107 +8,34 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, IntegrityError
 from quant_organism.simulator import Account
-from quant_organism.simulator.core.state import Listing
-from quant_organism.trading.orders import OrderManager, cloid_of, flatten
+from quant_organism.simulator.core.liquidation import liquidate_due
+from quant_organism.trading.orders import Journal, flatten, reconcile
 from quant_organism.venue import NewOrder, VenueError, quantised_price, quantised_size
-from quant_organism.venue.protocol import MICRO_USD, OrderRequest, PlaceOrders, round_units
+from quant_organism.venue.protocol import MICRO_USD, OrderRequest, PlaceOrders, PlaceTwap, round_units
 from quant_organism_tests.chaos.market import COINS
-from quant_organism_tests.chaos.session import Session, Trader, open_session
+from quant_organism_tests.chaos.scene import USD, Scene
+from quant_organism_tests.chaos.session import Session, open_session
 
-USD: Final = Decimal(200)
 CROWD: Final = 5_000
 VOLUME_FOR_A_CROWD: Final = 20_000_000_000 * MICRO_USD
 TICK_SECONDS: Final = 120.0
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _NO_PRICES: Final = ("oops", "NaN", "Infinity", "-1.0", "0.0", "", "1e999")
 _LOST: Final = frozenset({"reset_after", "reset_before", "truncate_answer", "fewer_statuses"})
+_STRANGER: Final = "0x" + "57" * 20
+_DAMAGES: Final = ((0.5, 1.0, b"\0"), (0.4, 0.6, b"\xff"), (0.0, 0.1, b"\0"))
+"""Of a journal: shares of the file from which and up to which it is filled with what."""
+
 _SKEWS_MS: Final = (-2 * 86_400_000, -40_000, 40_000, 3 * 86_400_000)
-
-
-class Scene:
-    """One account at the moment of a fault.
-
-    Parameters
-    ----------
-    session
-        Venue and traders.
-    trader
-        Who meets it.
-    rng
-        Draws what it does.
-    name
-        Of the fault; decisions begin with it.
-    """
-
-    def __init__(self, session: Session, trader: Trader, rng: np.random.Generator, name: str) -> None:
-        self.session, self.trader, self.rng, self.name = session, trader, rng, name
-        self._decisions = 0
-
-    @property
-    def manager(self) -> OrderManager:
-        """The trader's, connected and reconciled."""
-        return self.session.opened(self.trader)
-
-    @property
-    def account(self) -> Account:
-        """What the venue has of it."""
-        return self.session.running.server.engine.venue.state.accounts[self.trader.address]
-
-    def decision(self) -> str:
-        """Return the name of the next decision."""
-        self._decisions += 1
-        return f"{self.trader.name}/{self.name}/{self._decisions}"
-
-    def strike(self, kind: str, **said: Any) -> None:
-        """Arm a fault."""
-        self.session.admin("faults", {"kind": kind, **said})
-
-    def clear(self) -> None:
-        """Disarm all, counting what has struck."""
-        self.session.clear_faults()
-
-    def order(self, coin: str, *, taking: bool, is_buy: bool = True, usd: Decimal = USD) -> NewOrder:
-        """Return an order for some dollars of a coin, beyond the market or well behind it.
-
-        By the oracle: a gap of the mark, which lasts until the next tick, moves no book.
-        """
-        listed, (_, listing) = self.manager.venue.listed(coin), self.listing(coin)
-        oracle = Decimal(listing.px(listing.oracle))
-        away = (Decimal("0.01") if taking else Decimal("-0.01")) * (1 if is_buy else -1)
-        px, sz = quantised_price(oracle * (1 + away), listed, up=is_buy == taking), quantised_size(usd / oracle, listed)
-        return NewOrder(cloid_of(self.decision()), coin, is_buy, px, sz, tif="Ioc" if taking else "Gtc")
-
-    def place(self, order: NewOrder) -> None:
-        """Place an order; whether it came to be is another matter."""
-        with contextlib.suppress(VenueError):
-            self.manager.place(f"{self.trader.name}/{self.name}/{self._decisions}", [order])
-
-    def act(self) -> None:
-        """Hold something and have an order rest, whatever becomes of it."""
-        coin = str(self.rng.choice(COINS))
-        self.place(self.order(coin, taking=True, is_buy=bool(self.rng.integers(2))))
-        self.place(self.order(coin, taking=False, is_buy=bool(self.rng.integers(2))))
-
-    def compare(self) -> None:
-        """Heal everything, and find the journal equal to the venue."""
-        self.clear()
-        self.session.heal(self.trader)
-        manager = self.manager
-        self.session.reconciled(manager)
-        self.session.check(self.trader, manager)
-
-    def listing(self, coin: str) -> tuple[int, Listing]:
-        """Return asset id and listing of a coin."""
-        listings = self.session.running.server.engine.venue.state.listings.items()
-        return next(pair for pair in listings if pair[1].instrument.name == coin)
 
 
 def dripping_answer(scene: Scene) -> None:
@@ -160,7 +87,7 @@ def partial_amended(scene: Scene) -> None:
     """An order is partly filled while it is amended, and the answer is lost: size in all is what was asked for."""
     order = scene.order("ETH", taking=False, usd=USD * 4)
     scene.place(order)
-    engine = scene.session.running.server.engine
+    engine = scene.engine
     asset, listing = scene.listing("ETH")
     part = Decimal(int(scene.rng.integers(1, 4))) / 8
     units = int((order.sz * part).scaleb(listing.instrument.sz_decimals))
@@ -210,6 +137,102 @@ def journal_lost(scene: Scene) -> None:
     scene.session.lose_journal(scene.trader)
 
 
+def journal_damaged(scene: Scene) -> None:
+    """A part of the journal is overwritten: it is not opened, and says so in the house's own words."""
+    scene.act()
+    scene.trader.close()
+    path = scene.trader.folder / "ledger.sqlite"
+    whole = path.read_bytes()
+    first, last, filling = _DAMAGES[int(scene.rng.integers(len(_DAMAGES)))]
+    begin, end = (int(len(whole) * share) // 4096 * 4096 for share in (first, last))
+    end = max(end, begin + 4096)
+    path.write_bytes(whole[:begin] + filling * (end - begin) + whole[end:])
+    try:
+        Journal(path, f"simulator {scene.trader.address}").close()
+    except IntegrityError:
+        path.write_bytes(whole)
+    else:
+        raise AssertionError(f"a journal was opened in which bytes {begin} to {end} are damaged")
+
+
+def restart(scene: Scene) -> None:
+    """A process starts: it opens nothing before its books and the venue have been compared."""
+    scene.act()
+    order = scene.order("ETH", taking=False)
+    scene.trader.close()
+    before = set(scene.account.open_oids)
+    manager = scene.trader.open(scene.session.running.url, scene.session.sleep, scene.session.watching)
+    try:
+        manager.place(f"{scene.name}/too early", [order])
+    except InputError:
+        assert set(scene.account.open_oids) == before, "an order was placed before the books were compared"
+    else:
+        raise AssertionError("an order was taken before the books were compared")
+
+
+def spot_dust(scene: Scene) -> None:
+    """The venue converts dust, and tells it twice: perpetual books stay as they were."""
+    manager = scene.manager
+    scene.place(scene.order("ETH", taking=True))
+    manager.sync_fills()
+    held, fill = manager.journal.positions(), manager.journal.fills()[-1]
+    tid = int(scene.rng.integers(1 << 40, 1 << 41))
+    dust = replace(fill, coin="@107", tid=tid, oid=tid, cloid=None, fee=Decimal(0), closed_pnl=Decimal(0))
+    for _ in range(2):
+        manager.hear_fills([dust])
+    assert manager.journal.positions() == held, f"{manager.journal.positions()} after dust was converted, {held} before"
+    assert manager.journal.spot_sizes()["@107"] == (fill.sz if fill.is_buy else -fill.sz)
+
+
+def twap_order(scene: Scene) -> None:
+    """A TWAP order runs that nobody here has begun: after flattening no position comes back."""
+    scene.act()
+    asset, listing = scene.listing("ETH")
+    sz = quantised_size(2 * USD / Decimal(listing.px(listing.oracle)), scene.manager.venue.listed("ETH"))
+    scene.engine.act(scene.account, PlaceTwap(asset, True, sz, False, 5, False))
+    assert scene.engine.venue.state.twaps, "no TWAP order runs"
+    flatten(scene.manager, scene.decision(), sleep=scene.session.sleep)
+    scene.session.sleep(TICK_SECONDS)
+    assert scene.account.positions() == [], f"a TWAP order brought back {scene.account.positions()}"
+    assert scene.engine.venue.state.twaps == {}, "a TWAP order runs on"
+
+
+def liquidation_of_another(scene: Scene) -> None:
+    """Somebody else is liquidated into an order of ours: nothing of ours was liquidated."""
+    asset, listing = scene.listing("ETH")
+    listed = scene.manager.venue.listed("ETH")
+    stranger = scene.engine.deposit(_STRANGER, 1_000 * MICRO_USD)
+    px = quantised_price(Decimal(listing.px(listing.oracle)) * Decimal("1.05"), listed, up=True)
+    taking = OrderRequest(asset, True, px, quantised_size(USD / px, listed), False, "Ioc", None, None)
+    scene.engine.act(stranger, PlaceOrders((taking,), "na"))
+    assert stranger.positions(), "nobody holds what could be liquidated"
+    scene.strike("one_sided_book", coin="ETH", options={"side": "bid"})
+    scene.session.sleep(1.0)
+    order = scene.order("ETH", taking=False, usd=4 * USD)
+    best = scene.engine.venue.core.books[asset].bids.best_px()
+    if best is not None:  # of another trader: ours shall be the first that is met
+        order = replace(order, px=quantised_price(Decimal(listing.px(best)) * Decimal("1.0005"), listed, up=True))
+    scene.place(order)
+    _liquidate(scene, stranger)
+    assert stranger.positions() == [], f"not liquidated: {stranger.positions()}"
+    scene.manager.sync_fills()
+    fills = [fill for fill in scene.manager.journal.fills() if fill.oid in _numbers(scene, order)]
+    assert [fill.liquidation_method for fill in fills] == ["market"], f"nobody was liquidated into {order}: {fills}"
+    assert not fills[0].is_liquidation, "another's liquidation was taken for ours"
+
+
+def liquidated(scene: Scene) -> None:
+    """We are liquidated ourselves: the next comparison tells it, once, and is not clean."""
+    scene.place(scene.order("ETH", taking=True, usd=4 * USD))
+    scene.session.reconciled(scene.manager)
+    taken = _liquidate(scene, scene.account)
+    scene.engine.deposit(scene.trader.address, taken)
+    result = reconcile(scene.manager)
+    assert result.liquidations, f"a liquidation is not told: {result}"
+    assert not result.is_clean, "books are called clean straight after a liquidation"
+    assert not reconcile(scene.manager).liquidations, "a liquidation is told twice"
+
+
 CATALOGUE: Final[Mapping[str, tuple[Callable[[Scene], None], frozenset[str]]]] = {
     "dripping answer": (dripping_answer, frozenset({"trickle_answer"})),
     "oversized body": (oversized_body, frozenset({"endless_answer"})),
@@ -220,6 +243,12 @@ CATALOGUE: Final[Mapping[str, tuple[Callable[[Scene], None], frozenset[str]]]] =
     "agent revoked": (agent_revoked, frozenset({"revoke_agents"})),
     "disk full": (full_disk, frozenset()),
     "journal lost": (journal_lost, frozenset()),
+    "journal damaged": (journal_damaged, frozenset()),
+    "restart": (restart, frozenset()),
+    "spot dust": (spot_dust, frozenset()),
+    "TWAP order": (twap_order, frozenset()),
+    "liquidation of another": (liquidation_of_another, frozenset({"one_sided_book"})),
+    "liquidated": (liquidated, frozenset()),
 }
 """What is staged, and the kinds of which one must have struck for it to count."""
 
@@ -261,7 +290,7 @@ def crowd(seed: int, folder: Path, orders: int = CROWD) -> int:
         session.running.server.engine.deposit(trader.address, 100_000 * MICRO_USD)
         scene = Scene(session, trader, np.random.default_rng([seed, 6]), "crowd")
         scene.act()
-        engine, account = session.running.server.engine, scene.account
+        engine, account = scene.engine, scene.account
         account.volume = VOLUME_FOR_A_CROWD
         asset, listing = scene.listing("ETH")
         px = Decimal(listing.px(round_units(listing.mark // 2, listing.instrument.px_decimals, up=False)))
@@ -275,6 +304,16 @@ def crowd(seed: int, folder: Path, orders: int = CROWD) -> int:
         assert account.positions() == [], f"still held: {account.positions()}"
         assert scene.manager.journal.positions() == {}
     return orders
+
+
+def _liquidate(scene: Scene, account: Account) -> int:
+    """Take so much out of an account that the venue closes its positions at market; return how many micro-USD."""
+    margin = scene.engine.venue.core.margin(account, 0)
+    taken = margin.cross_equity() - margin.cross_maintenance() * 9 // 10
+    scene.engine.deposit(account.address, -taken)
+    liquidate_due(scene.engine.venue.core)
+    scene.engine.changed()
+    return taken
 
 
 def _numbers(scene: Scene, order: NewOrder) -> set[int]:

@@ -1,9 +1,10 @@
 """Seed after seed: a session of a hundred faults at random and the whole catalogue, each seed for itself.
 
-What came of a seed is a line of a file that belongs to the code that was tried: an interrupted run goes on with the
-seeds that are missing, and changed code begins again.
+What came of a seed is a line of a file that belongs to the code that was tried and to that of the trial: an interrupted
+run goes on with the seeds that are missing, and changed code begins again.
 """
 
+import hashlib
 import tempfile
 import time
 from collections import Counter
@@ -101,7 +102,7 @@ def run_seeds(seeds: Iterable[int], folder: Path, told: Callable[[str], None]) -
         Is told how far it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{code_digest(*_TRIED)[:12]}.jsonl"
+    path = folder / f"{_code()[:12]}.jsonl"
     known = {result.seed: result for result in _read(path)}
     results = []
     for seed in seeds:
@@ -138,6 +139,14 @@ def strikes(results: list[SeedResult]) -> Counter[str]:
     for result in results:
         total.update(result.faults)
     return total
+
+
+def _code() -> str:
+    """Return the digest of the code that is tried, and of what is done to it."""
+    digest = hashlib.sha256(code_digest(*_TRIED).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> list[SeedResult]:

@@ -345,7 +345,7 @@ def _agree(trader: Trader, account: VenueAccount) -> None:
         time.sleep(0.25)
     else:
         raise AssertionError(f"books and venue differ: {gaps}; without a stop: {bare}")
-    found = reconcile(account.manager)
+    found = reconcile(account.follower.manager)
     assert not found.position_gaps, found
     assert not found.balance_gap, found
     assert not found.unsettled, found

@@ -148,7 +148,9 @@ def test_a_live_trader_holds_what_the_venue_holds(tmp_path: Path, monkeypatch: p
             check_lines_at_rest(at_rest[0], at_rest[-1])
             assert read_lines(lines_file(tmp_path / "data")) is None  # it has ended
             seen = account_at_venue.follower.standing()
-            check_journal_is_venue(account_at_venue.manager, engine.venue, engine.venue.state.accounts[ADDRESS])
+            check_journal_is_venue(
+                account_at_venue.follower.manager, engine.venue, engine.venue.state.accounts[ADDRESS]
+            )
             assert set(seen.unprotected) == set()
             assert len(book.read(LedgerPlan)) >= CLOSES
             fills = [fill for fill in book.read(LedgerFill) if fill.account == account.account]
@@ -189,7 +191,9 @@ def check_full_disk(session: LiveSession, account: VenueAccount, running: Runnin
     engine = running.server.engine
 
     def entered() -> set[str]:
-        return {record.order.cloid for record in account.manager.journal.orders() if not record.order.reduce_only}
+        return {
+            record.order.cloid for record in account.follower.manager.journal.orders() if not record.order.reduce_only
+        }
 
     def is_protected() -> bool:
         there, state = engine.venue.state.accounts[ADDRESS], engine.venue.state

@@ -136,7 +136,9 @@ class MarginView:
 
     def available(self, leaving_out: SimulatedOrder | None = None) -> int:
         """Return what new orders can use as margin."""
-        return self.cross_equity() - self.cross_initial() - self.resting_margin(leaving_out)
+        holdings, marks = self._account.holdings, self._marks
+        free = sum(holdings[asset].szi * marks[asset] - self.initial(asset) for asset in self.cross_assets())
+        return self.cross_raw() + free - self.resting_margin(leaving_out)
 
     def withdrawable(self) -> int:
         """Return what can be taken out: a tenth of the cross notional stays in any case."""

@@ -111,12 +111,16 @@ def check(
 
 def _check_limits(core: VenueCore, account: Account, order: SimulatedOrder, open_orders: int) -> None:
     """Hold an order against the most that it may be worth, and the most that may be open (reference: section 9)."""
-    leverage = core.state.listings[order.asset].instrument.max_leverage
-    most = next(usd for least, usd in MARKET_ORDER_USD if leverage >= least) * MICRO_USD
-    is_market = order.tif == "Ioc" or (order.trigger is not None and order.trigger.is_market)
-    if order.sz * order.px > (most if is_market else LIMIT_ORDER_FACTOR * most):
-        raise OrderRefused(texts.ORDER_VALUE)
-    if open_orders >= OPEN_ORDERS and (order.reduce_only or order.trigger is not None):
+    worth = order.sz * order.px
+    if worth > MARKET_ORDER_USD[-1][1] * MICRO_USD:  # less than that is too much nowhere
+        leverage = core.state.listings[order.asset].instrument.max_leverage
+        most = next(usd for least, usd in MARKET_ORDER_USD if leverage >= least) * MICRO_USD
+        is_market = order.tif == "Ioc" or (order.trigger is not None and order.trigger.is_market)
+        if worth > (most if is_market else LIMIT_ORDER_FACTOR * most):
+            raise OrderRefused(texts.ORDER_VALUE)
+    if open_orders < OPEN_ORDERS:
+        return
+    if order.reduce_only or order.trigger is not None:
         raise OrderRefused(texts.OPEN_ORDERS_REDUCE)
     cap = open_order_cap(account)
     if open_orders >= cap and order.tif != "Ioc":
