@@ -73,7 +73,12 @@ def show_status(
         print_json({**summary, **lists})
         return
     print_table(("what", "is"), [(name, _words(value)) for name, value in summary.items()])
-    tables = {"Positions": positions, "Strategies": strategies, "Breakers": breakers, "Ranks of symbols": ranked}
+    tables: dict[str, list[dict[str, Any]]] = {
+        "Positions": positions,
+        "Strategies": strategies,
+        "Breakers": breakers,
+        "Ranks of symbols": ranked,
+    }
     for title, rows in tables.items():
         if rows:
             print_table(list(rows[0]), [list(row.values()) for row in rows], title=title)
