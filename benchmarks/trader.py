@@ -1,8 +1,9 @@
 """The trader: how long a decision and an order take, and whether replay makes the orders of the compiled backtest.
 
-Every family alone, ten committees of three members and a portfolio of twenty strategies, each over four weeks of hours
-on three assets. A decision is all between a bar and its plan: the strategies see the bar, decide, pass the pipeline and
-are planned for; an order adds what the ledger takes before anything may be sent. Milliseconds on the clock.
+Every family alone, ten committees of three members and a portfolio of twenty strategies, each over ninety days of hours
+on three assets; then twenty single genomes, and twenty committees, on fifty assets. A decision is all between a bar and
+its plan: the strategies see the bar, decide, pass the pipeline and are planned for; an order adds what the ledger takes
+before anything may be sent. Milliseconds on the clock.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from quant_organism.deployment import Provenance, StrategyConfig
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome, evolving_families, random_genome
 from quant_organism.trading import TraderLedger
-from quant_organism.trading.parity import backtest_lane
+from quant_organism.trading.parity import Parity, backtest_lane
 from quant_organism.trading.records import LedgerOrder, LedgerRecord
 from quant_organism.trading.replaying import panel_assets, panel_bars
 from quant_organism.trading.starting import SessionSpec, begin_session
 
-ASSETS, HISTORY_DAYS, TRADED_DAYS, COMMITTEES, PORTFOLIO = 3, 60, 28, 10, 20
+ASSETS, HISTORY_DAYS, TRADED_DAYS, COMMITTEES, PORTFOLIO = 3, 60, 90, 10, 20
+WIDE_ASSETS, WIDE_CLOSES = 50, 101
+MEMBERS, MANY_CLOSES = 30, 3
 
 
 @dataclass
@@ -50,7 +53,7 @@ class TimedLedger:
 
 def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
-    market, rng = panel((HISTORY_DAYS + TRADED_DAYS) * 24, ASSETS), np.random.default_rng(0)
+    market, rng = _market(ASSETS, TRADED_DAYS * 24), np.random.default_rng(0)
     families = sorted(evolving_families())
     alone = [[_document([random_genome(rng, family)], market)] for family in families]
     committees = [
@@ -67,6 +70,7 @@ def run() -> list[dict[str, Any]]:
         decided += timed.decided[1:]
         written += timed.written[1:]
         equal, orders = equal + is_equal, orders + lines
+    wide, many_wide = _wide(1, WIDE_CLOSES), _wide(MEMBERS, MANY_CLOSES)
     note = (
         f"{len(families)} families, {COMMITTEES} committees, a portfolio of {PORTFOLIO}; {TRADED_DAYS} days of hours, "
         f"{ASSETS} assets, load {os.getloadavg()[0]:.1f}"
@@ -77,7 +81,38 @@ def run() -> list[dict[str, Any]]:
         row("decision_p99_ms", float(np.quantile(decided, 0.99)) * 1e3, "ms", "from a bar to its plan"),
         row("order_p50_ms", float(np.quantile(written, 0.50)) * 1e3, "ms", "the ledger on disk, as a live trader's"),
         row("order_p99_ms", float(np.quantile(written, 0.99)) * 1e3, "ms", "from a bar to the first order"),
+        row(
+            "wide_decision_p50_ms",
+            float(np.quantile(wide, 0.50)) * 1e3,
+            "ms",
+            f"{PORTFOLIO} genomes, {WIDE_ASSETS} assets",
+        ),
+        row(
+            "wide_decision_p99_ms", float(np.quantile(wide, 0.99)) * 1e3, "ms", f"{len(wide)} closes; the goal is 5 ms"
+        ),
+        row(
+            "wide_committees_decision_ms",
+            max(many_wide) * 1e3,
+            "ms",
+            f"{PORTFOLIO} committees of {MEMBERS}, {WIDE_ASSETS} assets; the most of {len(many_wide)} closes",
+        ),
     ]
+
+
+def _market(assets: int, closes: int) -> Panel:
+    made = panel(HISTORY_DAYS * 24 + closes, assets)
+    return replace(made, symbols=tuple(f"A{place:02}" for place in range(assets)))  # sorted, as a lake's are
+
+
+def _wide(members: int, closes: int) -> list[float]:
+    """Return how long each close but the first took to be decided on: a portfolio on many assets."""
+    market, rng, families = _market(WIDE_ASSETS, closes), np.random.default_rng(1), sorted(evolving_families())
+    documents = [
+        _document([random_genome(rng, families[(members * place + k) % len(families)]) for k in range(members)], market)
+        for place in range(PORTFOLIO)
+    ]
+    timed, _ = _traded(documents, market)
+    return timed.decided[1:]
 
 
 def _document(genomes: list[Genome], market: Panel) -> StrategyConfig:
@@ -96,6 +131,11 @@ def _document(genomes: list[Genome], market: Panel) -> StrategyConfig:
 
 
 def _replayed(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedger, bool, int]:
+    timed, found = _traded(documents, market)
+    return timed, found.is_equal, found.orders
+
+
+def _traded(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedger, Parity]:
     start, costs = HISTORY_DAYS * 24, Costs()
     spec = SessionSpec(
         mode="replay",
@@ -119,5 +159,4 @@ def _replayed(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedg
             trader.on_bar(bar)
         written = ledger.read(LedgerOrder, account=trader.main.account.account)
         ledger.close()
-    found = backtest_lane(trader.main, spec, market, start, written)
-    return timed, found.is_equal, found.orders
+    return timed, backtest_lane(trader.main, spec, market, start, written)

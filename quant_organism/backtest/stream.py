@@ -193,6 +193,13 @@ class GenomeStream:
         """Return of each sleeve in the last bar, shape (N,); that of a portfolio is their sum by symbol."""
         return self._returns.copy()
 
+    def foreseen_days(self) -> NDArray[np.float64]:
+        """Return the low and the high level of each asset's log return of the coming day, shape (N, 2).
+
+        As the family's models told at the asset's last bar; 0 where they tell none.
+        """
+        return np.array([signals.foreseen_day() for signals in self._signals]).reshape(-1, 2)
+
     def levels(self, opens: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return stops and targets that stand in the bar that has just opened, NaN without a position.
 

@@ -120,16 +120,22 @@ def status(
     mode: Annotated[str, typer.Option(help="Whose ledger: paper (also testnet, mainnet) or replay.")] = "paper",
     as_json: options.Json = False,
 ) -> None:
-    """Show where the trader stands at its last close; it may run meanwhile."""
+    """Show where the trader stands at its last close, and the newest ranks of its symbols; it may run meanwhile."""
+    from quant_organism.market import Interval, Lake
     from quant_organism.trading import LedgerReader, ledger_path
+    from quant_organism.trading.ranker import latest_ranks
 
     if mode not in _MODES:
         raise InputError(f"no mode {mode!r}", where="option --mode", remedy=f"use one of {', '.join(_MODES)}")
-    reader = LedgerReader(ledger_path(options.said(context).settings().data_dir, mode))  # type: ignore[arg-type]
+    folder = options.said(context).settings().data_dir
+    reader = LedgerReader(ledger_path(folder, mode))  # type: ignore[arg-type]
     try:
-        show_status(reader.status(), as_json=as_json)
+        found = reader.status()
     finally:
         reader.close()
+    session = found.session
+    ranks = latest_ranks(Lake(folder / "lake"), market=session.market, interval=Interval.parse(session.interval))
+    show_status(found, ranks=ranks, as_json=as_json)
 
 
 def export(context: typer.Context, as_json: options.Json = False) -> None:

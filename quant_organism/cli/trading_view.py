@@ -10,7 +10,9 @@ from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
+    import polars as pl
     from rich.table import Table
 
     from quant_organism.trading.parity import Parity
@@ -20,8 +22,14 @@ if TYPE_CHECKING:
 _LINES_SHOWN: Final = 12
 
 
-def show_status(status: "TraderStatus", parity: "Parity | None" = None, *, as_json: bool) -> None:
-    """Print where a trader stands, and how its orders compare with a backtest's, as tables or as JSON."""
+def show_status(
+    status: "TraderStatus",
+    parity: "Parity | None" = None,
+    *,
+    ranks: "tuple[date, pl.DataFrame] | None" = None,
+    as_json: bool,
+) -> None:
+    """Print where a trader stands, how its orders compare with a backtest's, and how its symbols rank, or as JSON."""
     from quant_organism.market import format_ms
     from quant_organism.trading import MICRO_USD
 
@@ -59,11 +67,19 @@ def show_status(status: "TraderStatus", parity: "Parity | None" = None, *, as_js
         for each in status.breakers
     ]
     strategies = [{"strategy": each.strategy, "profit_usd": each.profit / MICRO_USD} for each in status.profits]
+    ranked = [] if ranks is None else [{"day": str(ranks[0]), **row} for row in ranks[1].to_dicts()]
     if as_json:
-        print_json({**summary, "positions": positions, "strategies": strategies, "breakers": breakers})
+        lists = {"positions": positions, "strategies": strategies, "breakers": breakers, "symbol_ranks": ranked}
+        print_json({**summary, **lists})
         return
     print_table(("what", "is"), [(name, _words(value)) for name, value in summary.items()])
-    for title, rows in (("Positions", positions), ("Strategies", strategies), ("Breakers", breakers)):
+    tables: dict[str, list[dict[str, Any]]] = {
+        "Positions": positions,
+        "Strategies": strategies,
+        "Breakers": breakers,
+        "Ranks of symbols": ranked,
+    }
+    for title, rows in tables.items():
         if rows:
             print_table(list(rows[0]), [list(row.values()) for row in rows], title=title)
 

@@ -54,6 +54,8 @@ class StrategyFamily(ABC):
         Genes that it shares with the families of its kind.
     ranks
         Whether it decides on all assets of a panel at once, by ranking them, and not on each by itself.
+    foresees
+        Whether its models tell how the coming day may go, beside the target (`foreseen_day`).
     """
 
     name: str
@@ -66,6 +68,7 @@ class StrategyFamily(ABC):
     read_after_the_fit: tuple[str, ...] | None = None
     common_genes: tuple[GeneSpec, ...] = COMMON_GENES
     ranks: bool = False
+    foresees: bool = False
 
     @cached_property
     def genes(self) -> tuple[GeneSpec, ...]:
@@ -105,6 +108,10 @@ class StrategyFamily(ABC):
         out
             Written; it has room for convictions exactly where the family has them.
         """
+
+    def foreseen_day(self, bank: IndicatorBank, genes: GeneArrays) -> NDArray[np.float64]:
+        """Return the low and the high level of the coming day's log return, shape (G, 2, n); 0 where none is told."""
+        return np.zeros((next(iter(genes.values())).size, 2, bank.bars.numbers.size))
 
     def columns_of(self, genes: Genes) -> tuple[str, ...]:
         """Return the columns that a genome reads: `columns`, and those that its genes ask for."""
@@ -217,6 +224,13 @@ class LastTarget:
         self._anew = count - 1 if forgets else self._anew
         self._count = count
         return self._target
+
+    def foreseen_day(self) -> tuple[float, float]:
+        """Return the low and the high level of the log return of the day that follows the last bar; 0 before any."""
+        if self._count == 0:
+            return 0.0, 0.0
+        low, high = self._family.foreseen_day(self._bank, self._genes)[0, :, -1].tolist()
+        return low, high
 
     def _first_read(self, count: int) -> int:
         # The first bar that the kernels must see to decide the last one, given what is known of earlier bars.

@@ -164,3 +164,7 @@ class SignalStream:
         if self._reads_funding and not self._histories.rated[self._asset]:
             bars = bars.part(np.isfinite(bars.funding_rate), "rated")
         return self._target.at(bars)
+
+    def foreseen_day(self) -> tuple[float, float]:
+        """Return the low and the high level of the coming day's log return, as its models told at the last `target`."""
+        return self._target.foreseen_day()

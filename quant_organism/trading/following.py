@@ -71,6 +71,11 @@ class Followed(Protocol):
         ...
 
     @property
+    def foreseen_loss(self) -> float:
+        """What a bad day would cost, over its virtual equity, by its own models; 0 where it has none that tell."""
+        ...
+
+    @property
     def restraint(self) -> Restraint:
         """What the weather of its market holds back at the last close."""
         ...
@@ -165,6 +170,11 @@ class FollowedDocument:
         """Of the equity that it may have: all that the session leaves it."""
         return 1.0
 
+    @property
+    def foreseen_loss(self) -> float:
+        """What a bad day would cost by its own models: 0, it has none that tell."""
+        return 0.0
+
 
 class FollowedStrategy(FollowedDocument):
     """A strategy bar by bar, on the symbols that it was bred on.
@@ -213,6 +223,11 @@ class FollowedStrategy(FollowedDocument):
     def units(self) -> dict[LegKey, float]:
         """Virtual units per unit of equity of each leg that is in a trade (A1)."""
         return self._stream.units()
+
+    @property
+    def foreseen_loss(self) -> float:
+        """What a bad day would cost, over its virtual equity, by the models of its members."""
+        return self._stream.foreseen_loss(self.id, self._closes)
 
     @property
     def stopless(self) -> frozenset[tuple[str, str]]:

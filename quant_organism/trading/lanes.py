@@ -170,6 +170,7 @@ class AccountLane:
             tuple(sorted(self.granted)),
             received_ms,
             {name: strategy.weather for name, strategy in self.strategies.items()},
+            {name: strategy.foreseen_loss for name, strategy in self.strategies.items()},
         )
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))

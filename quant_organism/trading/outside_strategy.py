@@ -82,6 +82,11 @@ class OutsideStrategy:
         return self.source.id
 
     @property
+    def foreseen_loss(self) -> float:
+        """What a bad day would cost by its own models: 0, it has none here."""
+        return 0.0
+
+    @property
     def role(self) -> Role:
         """What becomes of its decisions."""
         return self.source.role

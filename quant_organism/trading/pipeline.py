@@ -50,6 +50,8 @@ class CloseStanding:
         When the last bar came, by the venue's clock; the close where bars are read.
     weather
         Of each strategy that of its market, as it is at this close.
+    foreseen_losses
+        Of each strategy what a bad day would cost by its own models, over its virtual equity.
     """
 
     session: int
@@ -63,6 +65,7 @@ class CloseStanding:
     held: Sequence[LegKey] = ()
     received_ms: int = 0
     weather: Mapping[str, MarketWeather] = field(default_factory=dict)
+    foreseen_losses: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

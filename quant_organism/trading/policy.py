@@ -47,9 +47,11 @@ class Policy(BaseModel):
         Who may enter and where; without a list of allowed ones all may that are not blocked.
     most_symbols, ranked_market
         How many symbols may be entered, and of which market the ranks say which (`ranker`); both or neither.
+    ranked_interval
+        Bars whose ranks say so, where nights of the market rank by more than one; None: those of each night.
     ranked_symbols
-        Those, as the ranker has put them in force. None where there is a limit: no day was ranked yet, and nothing is
-        entered.
+        Those, the best first, as the ranker has put them in force. None where there is a limit: no day was ranked yet,
+        and nothing is entered.
     blocked_sessions
         Profiles whose sessions may not enter.
     valid_from, valid_until
@@ -81,6 +83,7 @@ class Policy(BaseModel):
     blocked_symbols: Names = ()
     most_symbols: int | None = Field(None, ge=1, le=1_000)
     ranked_market: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    ranked_interval: Annotated[str, Field(min_length=1, max_length=10)] | None = None
     ranked_symbols: Names | None = None
     blocked_sessions: tuple[Literal["scalping", "intraday", "swing"], ...] = ()
     valid_from: AwareDatetime | None = None
@@ -102,6 +105,8 @@ class Policy(BaseModel):
     def _limits_symbols_soundly(self) -> Self:
         if (self.most_symbols is None) != (self.ranked_market is None):
             raise ValueError("most_symbols and ranked_market are said together or not at all")
+        if self.ranked_interval is not None and self.ranked_market is None:
+            raise ValueError("ranked_interval needs most_symbols and ranked_market")
         if self.ranked_symbols is not None and len(self.ranked_symbols) > (self.most_symbols or 0):
             raise ValueError("ranked_symbols names more symbols than most_symbols allows")
         return self
@@ -121,14 +126,16 @@ class Policy(BaseModel):
         """Say whether a strategy may enter."""
         return _allows(strategy, self.allowed_strategies, self.blocked_strategies)
 
-    def allows_symbol(self, symbol: str) -> bool:
-        """Say whether a symbol may be entered."""
+    def allows_symbol(self, symbol: str, most: int | None = None) -> bool:
+        """Say whether a symbol may be entered, where a session enters no more than `most` of those that are ranked."""
         ranked = () if self.most_symbols is not None and self.ranked_symbols is None else self.ranked_symbols
+        ranked = None if ranked is None else ranked[:most]
         return _allows(symbol, self.allowed_symbols, self.blocked_symbols) and (ranked is None or symbol in ranked)
 
     def unranked(self) -> Self:
         """Return it without a limit on symbols: what it says of days that lie before its ranks."""
-        return self.model_copy(update={"most_symbols": None, "ranked_market": None, "ranked_symbols": None})
+        limits = ("most_symbols", "ranked_market", "ranked_interval", "ranked_symbols")
+        return self.model_copy(update=dict.fromkeys(limits))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""

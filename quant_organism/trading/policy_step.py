@@ -10,6 +10,7 @@ from quant_organism.backtest.account import Restraint, plan
 from quant_organism.trading.entries import open_symbols
 from quant_organism.trading.pipeline import Allowance, CloseStanding, refuse
 from quant_organism.trading.policy import Policy, PolicyVersion
+from quant_organism.trading.profiles import session_profile
 from quant_organism.trading.records import StepVerdict, TradeDecision
 
 _NAME = "policy"
@@ -26,7 +27,7 @@ class PolicyStep:
         Returns it at each close; where there is none, the free one of replay and paper trading is in force, and where
         real orders are sent, none may enter.
     session
-        Profile of the session; empty: none that a policy could block.
+        Profile of the session, which limits the ranked symbols further; empty: none that a policy could block.
     """
 
     current: Callable[[], PolicyVersion | None]
@@ -80,6 +81,7 @@ def _barred(standing: CloseStanding, left: Allowance, policy: Policy, session: s
     elif session in policy.blocked_sessions:
         reason = f"{session} sessions may not enter"
     verdicts, barred = [], set(left.barred)
+    most = session_profile(session).symbols if session else None
     if reason:
         verdicts.append(_verdict(standing, standing.account.account, reason))
     for strategy in sorted(left.shares):
@@ -87,20 +89,23 @@ def _barred(standing: CloseStanding, left: Allowance, policy: Policy, session: s
         if not may_enter:
             verdicts.append(_verdict(standing, strategy, "the strategy may not enter"))
         for symbol in sorted(standing.account.assets):
-            if reason or not may_enter or not policy.allows_symbol(symbol):
+            if reason or not may_enter or not policy.allows_symbol(symbol, most):
                 barred.add((strategy, symbol))
     verdicts += [
-        _verdict(standing, symbol, _why_not(symbol, policy), bound=policy.most_symbols)
+        _verdict(standing, symbol, *_why_not(symbol, policy, most))
         for symbol in sorted(standing.account.assets)
-        if not policy.allows_symbol(symbol)
+        if not policy.allows_symbol(symbol, most)
     ]
     return replace(left, barred=barred, verdicts=(*left.verdicts, *verdicts))
 
 
-def _why_not(symbol: str, policy: Policy) -> str:
+def _why_not(symbol: str, policy: Policy, most: int | None) -> tuple[str, int | None]:
+    """Return why a symbol may not be entered, and how many may."""
     if policy.most_symbols is None or not policy.unranked().allows_symbol(symbol):
-        return "the symbol may not be entered"
-    return "the symbol is not among the best ranked" if policy.ranked_symbols is not None else "nothing is ranked yet"
+        return "the symbol may not be entered", policy.most_symbols
+    if policy.ranked_symbols is None:
+        return "nothing is ranked yet", policy.most_symbols
+    return "the symbol is not among the best ranked", min(policy.most_symbols, most or policy.most_symbols)
 
 
 def _judged(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowance:
@@ -173,9 +178,9 @@ def _verdict(
     standing: CloseStanding,
     subject: str,
     reason: str,
+    bound: float | None = None,
     *,
     number: float | None = None,
-    bound: float | None = None,
     decision_id: str = "",
 ) -> StepVerdict:
     return StepVerdict(

@@ -29,6 +29,9 @@ KELLY: Final = 0.25
 
 LARGEST_SHARE: Final = 0.25
 MOST_CORRELATED: Final = 0.7
+MOST_FORESEEN_LOSS: Final = 0.03
+"""Most of its own equity that a strategy's day may cost by its own models, before its share is scaled down."""
+
 LIVE_DAYS: Final = 60
 """Days of a record from which correlations are taken; before, those of the backtests."""
 
@@ -291,6 +294,17 @@ def rebalanced(current: Mapping[str, float], wanted: Mapping[str, float]) -> dic
         else share
         for name, share in sorted(wanted.items())
     }
+
+
+def foreseen_factor(loss: float) -> float:
+    """Return what a share is multiplied with, 0 to 1: as much as brings a loss to `MOST_FORESEEN_LOSS`.
+
+    Parameters
+    ----------
+    loss
+        Of a strategy's own equity in a bad day by its own models.
+    """
+    return MOST_FORESEEN_LOSS / loss if loss > MOST_FORESEEN_LOSS else 1.0
 
 
 def _in_order(days: Days) -> Floats:

@@ -11,10 +11,12 @@ from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.pipeline import Allowance, CloseStanding
 from quant_organism.trading.portfolio import (
     LARGEST_SHARE,
+    MOST_FORESEEN_LOSS,
     ShareFinding,
     StrategyRecord,
     StrategyShares,
     allocate,
+    foreseen_factor,
     rebalanced,
 )
 from quant_organism.trading.records import StepVerdict
@@ -48,6 +50,8 @@ class PortfolioStep:
         What each has grown by since 00:00 UTC.
     findings
         What was said when the shares were set.
+    foreseen
+        Of each strategy the largest loss since then that its own models have foreseen of a day, where it is too large.
     """
 
     promise: Callable[[str], StrategyPromise | None]
@@ -56,6 +60,7 @@ class PortfolioStep:
     live: dict[str, dict[int, float]] = field(default_factory=dict)
     growth: dict[str, float] = field(default_factory=dict)
     findings: tuple[ShareFinding, ...] = ()
+    foreseen: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -78,7 +83,11 @@ class PortfolioStep:
         if begins or self.shares.keys() != scored.keys():
             self._allocate(scored)
             self.day = today
-        shares = {name: min(share, self.shares.get(name, share)) for name, share in left.shares.items()}
+        self._foresee(standing.foreseen_losses, begins=begins)
+        shares = {
+            name: min(share, self.shares.get(name, share)) * foreseen_factor(self.foreseen.get(name, 0.0))
+            for name, share in left.shares.items()
+        }
         verdicts = tuple(
             StepVerdict(
                 session=standing.session,
@@ -91,7 +100,7 @@ class PortfolioStep:
                 bound=finding.bound,
                 reason=finding.reason,
             )
-            for finding in self.findings
+            for finding in (*self.findings, *self._scaled())
         )
         return replace(left, shares=shares, verdicts=(*left.verdicts, *verdicts))
 
@@ -102,6 +111,7 @@ class PortfolioStep:
             "day": self.day,
             "live": {name: sorted(days.items()) for name, days in sorted(self.live.items())},
             "growth": dict(sorted(self.growth.items())),
+            "foreseen": dict(sorted(self.foreseen.items())),
             "findings": [[each.strategy, each.number, each.bound, each.reason] for each in self.findings],
         }
 
@@ -109,7 +119,21 @@ class PortfolioStep:
         """Take up what `state` returned."""
         self.shares, self.day, self.growth = dict(state["shares"]), state["day"], dict(state["growth"])
         self.live = {name: dict(map(tuple, days)) for name, days in state["live"].items()}
+        self.foreseen = dict(state.get("foreseen", {}))  # states of earlier versions know none
         self.findings = tuple(ShareFinding(*fields) for fields in state["findings"])
+
+    def _foresee(self, losses: Mapping[str, float], *, begins: bool) -> None:
+        # Scaled down at once, and up again with a new day only: what is foreseen changes with every bar.
+        before = {} if begins else self.foreseen
+        self.foreseen = {
+            name: max(loss, before.get(name, 0.0))
+            for name, loss in sorted(losses.items())
+            if max(loss, before.get(name, 0.0)) > MOST_FORESEEN_LOSS
+        }
+
+    def _scaled(self) -> list[ShareFinding]:
+        reason = "a bad day by its own models would cost too much of its equity: its share is scaled down"
+        return [ShareFinding(name, loss, MOST_FORESEEN_LOSS, reason) for name, loss in self.foreseen.items()]
 
     def _end_day(self, day: int) -> None:
         for strategy, growth in self.growth.items():

@@ -29,6 +29,8 @@ class SessionProfile:
         Questions to the venue.
     strategies
         Most that trade at once; the best ones do.
+    symbols
+        Most symbols that are entered, the best ranked, under a policy that limits them by their ranks.
     pool_factor
         Most strategies that are watched, over those that trade.
     keep_alive_s
@@ -42,6 +44,7 @@ class SessionProfile:
     name: str
     calls_per_minute: int
     strategies: int
+    symbols: int
     pool_factor: float
     keep_alive_s: float
     intervals: tuple[str, ...]
@@ -69,6 +72,7 @@ _PROFILES: Final[Mapping[str, SessionProfile]] = {
             name="scalping",
             calls_per_minute=20,
             strategies=3,
+            symbols=5,
             pool_factor=2.0,
             keep_alive_s=30.0,
             intervals=("1m", "3m", "5m"),
@@ -78,6 +82,7 @@ _PROFILES: Final[Mapping[str, SessionProfile]] = {
             name="intraday",
             calls_per_minute=10,
             strategies=5,
+            symbols=10,
             pool_factor=1.5,
             keep_alive_s=60.0,
             intervals=("15m", "30m", "1h"),
@@ -87,6 +92,7 @@ _PROFILES: Final[Mapping[str, SessionProfile]] = {
             name="swing",
             calls_per_minute=3,
             strategies=8,
+            symbols=20,
             pool_factor=1.0,
             keep_alive_s=120.0,
             intervals=("4h", "8h", "12h", "1d"),

@@ -61,7 +61,22 @@ def rank_symbols(lake: Lake, day: date, *, market: str, interval: Interval) -> p
     return frame
 
 
-def put_ranked(data_dir: Path, ranks: pl.DataFrame, day: date, *, market: str, now: datetime) -> PolicyVersion | None:
+def latest_ranks(lake: Lake, *, market: str, interval: Interval) -> tuple[date, pl.DataFrame] | None:
+    """Return the newest day that was ranked, and its ranks, the best first; none where no day was.
+
+    Parameters
+    ----------
+    lake, market, interval
+        Where the ranks are.
+    """
+    where, ranked = {"market": market, "interval": interval.name}, lake.table(SymbolRankTable)
+    days = ranked.days(**where)
+    return (days[-1], ranked.read_day(days[-1], **where).sort(SymbolRankTable.place)) if days else None
+
+
+def put_ranked(
+    data_dir: Path, ranks: pl.DataFrame, day: date, *, market: str, interval: Interval, now: datetime
+) -> PolicyVersion | None:
     """Put the best ranked symbols in force where the policy limits how many may be entered.
 
     Parameters
@@ -70,7 +85,7 @@ def put_ranked(data_dir: Path, ranks: pl.DataFrame, day: date, *, market: str, n
         Folder of the policies.
     ranks
         By `SymbolRankTable`.
-    day, market
+    day, market, interval
         Which they are of.
     now
         Wall clock, with its zone.
@@ -78,8 +93,8 @@ def put_ranked(data_dir: Path, ranks: pl.DataFrame, day: date, *, market: str, n
     Returns
     -------
     PolicyVersion or None
-        The new version; None where no policy limits symbols of this market, these are in force already, or the day lies
-        so far back that no decision of it acts any more.
+        The new version; None where no policy limits symbols by the ranks of this market and these bars, these are in
+        force already, or the day lies so far back that no decision of it acts any more.
 
     Raises
     ------
@@ -92,6 +107,8 @@ def put_ranked(data_dir: Path, ranks: pl.DataFrame, day: date, *, market: str, n
     if version is None or version.policy.ranked_market != market or is_old:
         return None
     policy, most = version.policy, version.policy.most_symbols
+    if policy.ranked_interval not in (None, interval.name):
+        return None
     unranked = policy.unranked()
     best = [
         symbol

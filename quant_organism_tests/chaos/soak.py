@@ -2,7 +2,8 @@
 
 Bars of the feed, decisions of documents, orders and stops at the venue, books in the ledger: nothing is left out but
 the pace. The venue is a process of its own, so that what is measured is the trader; an hour passes once the trader has
-decided on the last. After each part faults are cleared, and books and venue have to be one, to the micro-USD.
+decided on the last. After each part faults are cleared, and books and venue have to be one, to the micro-USD; a witness
+in the venue's own process counts what was placed twice, what is nobody's, and how long a position was bare.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ from quant_organism.market import Interval, WorldSource, load_world
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.strategies import Committee, default_genome, evolving_families
 from quant_organism.trading.ledger import TraderLedger
+from quant_organism.trading.live import PROTECT_SECONDS
 from quant_organism.trading.orders import reconcile
 from quant_organism.trading.paper import LiveSession, trade_live
 from quant_organism.trading.pipeline import Pipeline
@@ -47,6 +50,7 @@ from quant_organism.trading.sending import VenueAccount, journal_path, venue_acc
 from quant_organism.venue import HyperliquidVenue, Limits, VenueSpec, connect, info_of, open_feed
 from quant_organism.venue.protocol import MICRO_USD
 from quant_organism_tests.chaos.market import chaos_wallet
+from quant_organism_tests.chaos.witness import Testimony, VenueWitness, check_testimony
 from quant_organism_tests.deployment.documents import document
 from quant_organism_tests.trading.test_follower import LINE
 
@@ -56,6 +60,7 @@ EQUITY_USD: Final = 100_000
 START_SECONDS: Final = 300.0
 PATIENCE_S: Final = 20.0
 LOOKS, TRIES = 60, 20
+LOOK_SECONDS: Final = 0.02
 PART_HOURS: Final = 6
 LONGEST_SECONDS: Final = 4.0
 FLAT: Final = {"resident_mb": 8.0, "threads": 2, "sockets": 4, "files": 4}
@@ -114,6 +119,8 @@ class SoakCount:
         Of the trader: one, and one more after every part and every end by a failure.
     failures
         By kind of error.
+    bare_s
+        Seconds for which a position lacked its stop at the venue while a trader was there, at the most.
     seconds
         That it took.
     """
@@ -125,6 +132,7 @@ class SoakCount:
     fills: int = 0
     starts: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    bare_s: float = 0.0
     seconds: float = 0.0
 
     def growth(self) -> dict[str, float]:
@@ -166,11 +174,12 @@ def run_soak(
         Books and venue differ, a position is bare, profits do not sum, or the trader does not get on.
     """
     count, begun = SoakCount(), time.monotonic()
-    with _served(seed) as url, _desk(url, folder, seed) as desk:
+    with _served(seed) as venue, _desk(venue.url, folder, seed) as desk:
         while len(count.samples) < hours:
             left = hours - len(count.samples)
-            _part(desk, strategies, min(PART_HOURS, left) if faulty else left, count, faulty=faulty)
-            told(f"{len(count.samples)} hours, {count.starts} starts, {count.samples[-1].resident_mb:.0f} MiB")
+            _part(venue, desk, strategies, min(PART_HOURS, left) if faulty else left, count, faulty=faulty)
+            held_mb, seconds = count.samples[-1].resident_mb, time.monotonic() - begun
+            told(f"{len(count.samples)} hours, {count.starts} starts, {held_mb:.0f} MiB, {seconds:.0f} s")
         count.decisions = len(desk.book.read(TradeDecision))
         count.orders = len(desk.book.read(LedgerOrder))
         count.fills = len(desk.book.read(LedgerFill))
@@ -199,28 +208,28 @@ def run_trader_kills(seed: int, folder: Path, kills: int, strategies: int, told:
     context = multiprocessing.get_context("forkserver")  # the next one starts in no time
     context.set_forkserver_preload([__name__])
     rng, count, begun = np.random.default_rng([seed, 9]), SoakCount(), time.monotonic()
-    with _served(seed) as url:
+    with _served(seed) as venue:
         for number in range(kills):
             ready = context.Event()
             child = context.Process(
-                target=_trade_until_killed, args=(url, folder, seed, strategies, ready), daemon=True
+                target=_trade_until_killed, args=(venue.url, folder, seed, strategies, ready), daemon=True
             )
             child.start()
-            assert ready.wait(START_SECONDS), f"trader {number} ended with {child.exitcode} before it could trade"
+            assert _waited(ready, child), f"trader {number} ended with {child.exitcode} before it could trade"
             end = time.monotonic() + float(rng.random()) * LONGEST_SECONDS
             while time.monotonic() < end:
-                _admin(url, "step", {"ms": HOUR.milliseconds // 10})
+                _admin(venue.url, "step", {"ms": HOUR.milliseconds // 10})
                 time.sleep(0.05)
             assert child.exitcode is None, f"trader {number} ended with {child.exitcode} before it was killed"
             child.kill()
             child.join(60.0)
-            with _desk(url, folder, seed) as desk:
-                _part(desk, strategies, 1, count, faulty=False)
+            with _desk(venue.url, folder, seed) as desk:
+                _part(venue, desk, strategies, 1, count, faulty=False)
                 check_profits(desk.book)
                 count.orders, count.fills = len(desk.book.read(LedgerOrder)), len(desk.book.read(LedgerFill))
                 count.decisions = len(desk.book.read(TradeDecision))
             count.kills += 1
-            told(f"{count.kills} kills, {count.fills} fills")
+            told(f"{count.kills} kills, {count.fills} fills, {time.monotonic() - begun:.0f} s")
     count.seconds = time.monotonic() - begun
     return count
 
@@ -284,7 +293,7 @@ def _account(desk: _Desk) -> Iterator[VenueAccount]:
         yield account
 
 
-def _part(desk: _Desk, strategies: int, hours: int, count: SoakCount, *, faulty: bool) -> None:
+def _part(venue: _Venue, desk: _Desk, strategies: int, hours: int, count: SoakCount, *, faulty: bool) -> None:
     """Trade some hours, begun anew as often as a failure ends it; then nothing is broken any more, and all agrees."""
     goal = len(count.samples) + hours
     for _ in range(TRIES):
@@ -296,9 +305,13 @@ def _part(desk: _Desk, strategies: int, hours: int, count: SoakCount, *, faulty:
                 session = _session(desk, strategies, account)
                 for fault in FAULTS if faulty else ():
                     _admin(desk.url, "faults", fault)
+                venue.begin_anew()
                 trader = _trade(desk.url, session, goal - len(count.samples), count)
                 _admin(desk.url, "clear_faults", {})
                 _agree(trader, account)
+                seen = venue.testimony()
+                check_testimony(account.manager, seen)
+                count.bare_s = max(count.bare_s, seen.longest_bare_s)
         except QuantOrganismError as error:
             count.failures[type(error).__name__] += 1
             _admin(desk.url, "clear_faults", {})
@@ -392,22 +405,52 @@ class _WallClock:
         return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True)
+class _Venue:
+    """A venue in a process of its own, and the line to the witness there."""
+
+    url: str
+    line: Connection
+
+    def begin_anew(self) -> None:
+        """Have bare positions be timed from now on."""
+        self.line.send("begin anew")
+
+    def testimony(self) -> Testimony:
+        """Return what the witness has seen."""
+        self.line.send("testimony")
+        assert self.line.poll(60.0), "the venue does not answer any more"
+        seen = self.line.recv()
+        assert isinstance(seen, Testimony)
+        return seen
+
+
+def _waited(ready: Any, child: Any) -> bool:
+    """Wait until it is ready, or its process has ended."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and child.exitcode is None:
+        if ready.wait(0.1):
+            return True
+    return False
+
+
 @contextmanager
-def _served(seed: int) -> Iterator[str]:
+def _served(seed: int) -> Iterator[_Venue]:
     """Serve a venue from a process of its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     child = context.Process(target=_serve, args=(seed, there), daemon=True)
     child.start()
+    there.close()  # so that its end is seen here
     try:
         assert here.poll(START_SECONDS), "the venue did not come up"
-        yield str(here.recv())
+        yield _Venue(str(here.recv()), here)
     finally:
         child.kill()
         child.join(30.0)
 
 
-def _serve(seed: int, told: Any) -> None:
+def _serve(seed: int, line: Connection) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     engine = open_engine(
         WorldSource(load_world("demo"), seed=seed),
@@ -416,11 +459,19 @@ def _serve(seed: int, told: Any) -> None:
         future_days=180,
         spec=MarketSpec(ticks_per_bar=10),
     )
-    engine.deposit(chaos_wallet(seed, "soak").address, EQUITY_USD * MICRO_USD)
+    address = chaos_wallet(seed, "soak").address
+    engine.deposit(address, EQUITY_USD * MICRO_USD)
+    witness = VenueWitness(engine.venue, engine.venue.state.accounts[address.lower()])
     limits = ServerSpec(ip_weight_per_minute=None, limit_addresses=False)
     with RunningVenue(VenueServer(engine, VenueClock(engine.now_ms, 0.0, time.monotonic), limits)) as running:
-        told.send(running.url)
-        threading.Event().wait()
+        line.send(running.url)
+        while True:
+            if line.poll(LOOK_SECONDS):
+                if line.recv() == "testimony":
+                    line.send(witness.testimony())
+                else:
+                    witness.begin_anew()
+            witness.look()
 
 
 def _admin(url: str, name: str, body: dict[str, Any]) -> None:
@@ -442,7 +493,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if said.kills:
             count = run_trader_kills(said.seed, Path(folder), said.kills, said.strategies, show)
             show(f"{count.kills} traders killed, each taken up again to the venue's books; {count.seconds:.0f} s")
-            return 0
+            show(f"{count.decisions} decisions, {count.orders} orders, {count.fills} fills; {_protected(count)}")
+            return int(count.bare_s > PROTECT_SECONDS)
         count = run_soak(said.seed, Path(folder), said.hours, said.strategies, show, faulty=said.faults)
     for place in sorted({0, *range(said.hours // 4, said.hours, max(said.hours // 4, 1)), said.hours - 1}):
         show(f"hour {place + 1}: {count.samples[place]}")
@@ -451,9 +503,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures = ", ".join(f"{name} {number}" for name, number in count.failures.items()) or "none"
     show(f"{count.decisions} decisions, {count.orders} orders, {count.fills} fills; {count.starts} starts, {failures}")
     show(f"books and venue equal to the micro-USD after each part, profits sum at every close; {count.seconds:.0f} s")
+    show(_protected(count))
     if not count.is_flat:
         show("[red]something grew, or it was too short to tell")
-    return int(not count.is_flat)
+    return int(not count.is_flat or count.bare_s > PROTECT_SECONDS)
+
+
+def _protected(count: SoakCount) -> str:
+    return f"nothing placed twice, no orphan; longest without a stop {count.bare_s:.2f} s"
 
 
 if __name__ == "__main__":

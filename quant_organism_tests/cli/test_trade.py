@@ -14,6 +14,7 @@ from quant_organism.market.world.spec import Asset, WorldSpec
 from quant_organism.trading.demonstration import demonstration_document
 from quant_organism.trading.policy import Policy
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
+from quant_organism.trading.ranker import rank_symbols
 from quant_organism_tests.cli.conftest import finish
 from quant_organism_tests.program import Caller
 
@@ -42,11 +43,29 @@ def test_days_of_the_lake_are_replayed_in_parts_as_in_one_piece(
     part = orjson.loads(finish(*command, "--bars", "40", "--json", folder=folder).out)
     assert not part["is_ended"]
     rest = orjson.loads(call(*command, "--json").out)
+    assert rest["symbol_ranks"] == []  # no night has ranked
     assert (rest["session"], rest["close"], rest["is_ended"]) == (part["session"], "2026-02-12 00:00 UTC", True)
     again = orjson.loads(call(*command, "--json").out)
     assert again["session"] == rest["session"] + 1
     assert again["order_hash"] == rest["order_hash"] != ""
     assert {**again, "session": rest["session"]} == rest
+
+
+def test_status_shows_the_newest_ranks_of_the_session_s_market(
+    replayed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, strategy = replayed
+    call = Caller(folder, monkeypatch, capfd)
+    days = ("--from", "2026-02-08", "--to", "2026-02-08")
+    done = orjson.loads(call("trade", "--mode", "replay", "--strategy", strategy, *days, "--json").out)
+    lake = Lake(folder / "data" / "lake")
+    interval = Interval.parse(done["interval"])
+    for day in (date(2026, 2, 8), date(2026, 2, 9)):
+        rank_symbols(lake, day, market=done["market"], interval=interval)
+    shown = orjson.loads(call("trade", "status", "--mode", "replay", "--json").out)["symbol_ranks"]
+    assert {row["day"] for row in shown} == {"2026-02-09"}
+    assert [row["place"] for row in shown] == list(range(1, len(shown) + 1))
+    assert shown[0]["symbol"] in call("trade", "status", "--mode", "replay").out
 
 
 def test_a_plain_replay_makes_the_orders_of_the_backtest_and_a_policy_shapes_the_other(

@@ -1,6 +1,7 @@
 """Orders over a real socket with answers lost, late and broken: none is doubled or forgotten, fills are the truth."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
-from quant_organism.venue import wallet_of
+from quant_organism.venue import NewOrder, Outcome, Unknown, wallet_of
 from quant_organism.venue.protocol import ApproveAgent
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
@@ -87,6 +88,31 @@ def test_a_lost_answer_is_settled_by_asking(
     assert record.state == ("rejected" if failure.status == 429 else "unknown")
     assert manager.settle() == []
     assert manager.journal.order(cloid_of("d")).state == state
+    assert sent(server, "order") == 1
+    check_journal_is_venue(manager, server.venue, server.account)
+
+
+@pytest.mark.parametrize(("px", "state"), [("1900", "open"), ("2010", "filled")])
+def test_an_order_that_the_line_tells_of_before_its_answer_is_lost_is_what_the_line_says(
+    server: LoopbackVenue, manager: OrderManager, px: str, state: str
+) -> None:
+    """The socket is read by a thread of its own: what it hears may be written down before the answer is given up."""
+    placing = new_order("d", px=px)
+
+    def hear_first(orders: Sequence[NewOrder], nonce: int, **more: Any) -> list[Outcome]:
+        outcomes = send(orders, nonce, **more)
+        assert isinstance(outcomes[0], Unknown)
+        shown = manager.venue.order_status(placing.cloid)
+        assert shown is not None
+        manager.hear_order(shown)
+        return outcomes
+
+    fail_once(server, "order", Failure("after"))
+    send, manager.venue.place = manager.venue.place, hear_first  # type: ignore[method-assign]
+    (record,) = manager.place("d", [placing])
+    assert record.state == state
+    assert [action.kind for action in manager.journal.unsettled()] == ["place"]
+    assert manager.settle() == []
     assert sent(server, "order") == 1
     check_journal_is_venue(manager, server.venue, server.account)
 

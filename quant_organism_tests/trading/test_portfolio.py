@@ -11,11 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quant_organism.backtest import MarketRow
 from quant_organism.backtest.account import AccountClose
 from quant_organism.errors import InputError
+from quant_organism.strategies import Committee, Genome, default_genome, get_family
+from quant_organism.strategies.bank import IndicatorBank
+from quant_organism.strategies.families.pca_tree_quantile.rule import PcaTreeQuantile
+from quant_organism.strategies.genome import gene_arrays
+from quant_organism.strategies.signals import valid_bars
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
+from quant_organism.trading.following import FollowedStrategy
 from quant_organism.trading.portfolio import (
     LARGEST_SHARE,
+    MOST_FORESEEN_LOSS,
     StrategyRecord,
     allocate,
     current_drawdown,
@@ -27,6 +35,10 @@ from quant_organism.trading.portfolio import (
 )
 from quant_organism.trading.portfolio_step import PortfolioStep, StrategyPromise
 from quant_organism_tests.backtest.account.accounts import account_at
+from quant_organism_tests.deployment.documents import document
+from quant_organism_tests.strategies.learning.shops import TREE
+from quant_organism_tests.trading.sessions import COSTS, market, strategy
+from quant_organism_tests.trading.sessions import START as START_ROW
 
 DAY = 86_400_000
 START = 20_000
@@ -233,6 +245,75 @@ def test_a_portfolio_that_restarts_at_every_close_says_the_same() -> None:
             piece.restore(json.loads(json.dumps(state)))
         assert piece.judge(at, Allowance(shares)) == whole.judge(at, Allowance(shares))
         state = piece.state()
+
+
+losses = st.one_of(st.just(0.0), st.floats(0.0, 1.0), st.floats(0.0, 2 * MOST_FORESEEN_LOSS))
+
+
+@given(st.lists(st.fixed_dictionaries({"a": losses, "b": losses}), min_size=2, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_what_models_foresee_only_ever_makes_a_share_smaller_until_the_next_day(seen: list[dict[str, float]]) -> None:
+    shares = {"a": 0.25, "b": 0.2, "c": 0.1}
+    record = {name: days(drawn(place, 60, 0.003), START - 60) for place, name in enumerate(shares)}
+    told, silent = (PortfolioStep(Promises(), day=START - 1, live=dict(record)) for _ in range(2))
+    worst: dict[str, float] = {}
+    for hours, foreseen in enumerate(seen):
+        at = standing(hours, shares)
+        worst = foreseen if hours % 24 == 0 else {name: max(loss, worst[name]) for name, loss in foreseen.items()}
+        free = silent.judge(at, Allowance(shares)).shares
+        left = told.judge(replace(at, foreseen_losses=foreseen), Allowance(shares))
+        assert left.shares["c"] == free["c"]
+        assert min(free.values()) > 0.0
+        for name, loss in worst.items():
+            assert left.shares[name] <= free[name]
+            assert left.shares[name] * loss <= free[name] * MOST_FORESEEN_LOSS * (1 + 1e-12)
+            assert (left.shares[name] == free[name]) == (loss <= MOST_FORESEEN_LOSS)
+        said = {each.subject: each.number for each in left.verdicts if each.bound == MOST_FORESEEN_LOSS}
+        assert said == {name: loss for name, loss in worst.items() if loss > MOST_FORESEEN_LOSS}
+
+
+def test_one_that_has_the_account_alone_is_scaled_down_to_what_its_models_foresee() -> None:
+    step, restarted = PortfolioStep(Promises()), PortfolioStep(Promises())
+    at = replace(standing(1, {"a": 1.0}), foreseen_losses={"a": 0.12})
+    assert step.judge(at, Allowance(at.close.shares)).shares == {"a": 0.25}
+    restarted.restore(json.loads(json.dumps(step.state())))
+    calm = replace(standing(2, {"a": 1.0}), foreseen_losses={"a": 0.0})
+    assert restarted.judge(calm, Allowance(calm.close.shares)).shares == {"a": 0.25}
+    next_day = standing(24, {"a": 1.0})
+    assert restarted.judge(next_day, Allowance(next_day.close.shares)).shares == {"a": 1.0}
+
+
+def test_a_loss_that_models_foresee_is_that_of_all_that_their_members_hold() -> None:
+    """Held against the figures of the family over all bars at once, and units and prices as they stand."""
+    panel = market(holes=False)
+    tree = Genome(TREE, dict(default_genome(TREE).genes) | {"min_edge": 0.0, "risk_asymmetry": 0.5})
+    committee = Committee.of([tree, default_genome("ema_crossover")])
+    made = document(strategy=committee, universe=panel.symbols, interval="1h")
+    followed = FollowedStrategy(made, "trades", COSTS, panel.window(0, START_ROW), since_ms=0)
+    family, genes = get_family(TREE), gene_arrays([tree])
+    assert isinstance(family, PcaTreeQuantile)
+    figures, numbers = [], panel.times // panel.interval.milliseconds
+    for asset in range(panel.n_assets):
+        columns = {name: getattr(panel, name)[:, asset] for name in family.columns}
+        bars, _ = valid_bars(tree, columns, numbers=numbers)
+        figures.append(family.risk_figures(IndicatorBank(bars, family.indicators(genes)), genes))
+    root = math.sqrt(24 / int(tree.genes["label_horizon"]))
+    lost = []
+    for row in range(START_ROW, START_ROW + 60):
+        followed.advance(MarketRow.of(panel, row), panel.symbols)
+        expected = 0.0
+        for (_, member, symbol), units in followed.units.items():
+            asset = panel.symbols.index(symbol)
+            if member == tree.hash:
+                level = figures[asset]["lower" if units > 0 else "upper"][0, row] * root
+                expected += max(-units * math.expm1(level), 0.0) * panel.close[row, asset]
+        assert followed.foreseen_loss == pytest.approx(expected, rel=1e-9)
+        lost.append(expected)
+    assert max(lost) > 0.0
+    other = FollowedStrategy(strategy(), "trades", COSTS, panel.window(0, START_ROW), since_ms=0)
+    other.advance(MarketRow.of(panel, START_ROW), panel.symbols)
+    assert other.units
+    assert other.foreseen_loss == 0.0
 
 
 def test_strategies_without_days_in_common_are_refused() -> None:

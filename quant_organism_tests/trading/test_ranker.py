@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from quant_organism.trading.pipeline import Pipeline
 from quant_organism.trading.policy import Policy
 from quant_organism.trading.policy_step import PolicyStep
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
-from quant_organism.trading.ranker import put_ranked, rank_symbols
+from quant_organism.trading.profiles import session_profile
+from quant_organism.trading.ranker import latest_ranks, put_ranked, rank_symbols
 from quant_organism.trading.records import LedgerOrder, StepVerdict
 from quant_organism.trading.replaying import panel_bars, replay_session
 from quant_organism.trading.tables import SymbolRankTable
@@ -61,7 +63,7 @@ def limited(folder: Path, policy: Policy) -> FilePolicyStore:
     """Put a policy in force, then the ranks of a day."""
     store = FilePolicyStore(policy_folder(folder))
     store.put(policy, author="me", reason="", at_ms=0)
-    put_ranked(folder, RANKS, DAY, market="made", now=NOW)
+    put_ranked(folder, RANKS, DAY, market="made", interval=HOUR, now=NOW)
     return store
 
 
@@ -86,18 +88,61 @@ def test_the_best_of_those_that_the_policy_allows_are_put_in_force(
     if expected is not None:
         assert (current.number, current.author) == (2, ENGINE)
         assert current.reason == f"ranks of {DAY}: the best {len(expected)} of 3"
-    assert put_ranked(tmp_path, RANKS, DAY, market="made", now=NOW) is None  # nothing changed, no version
+    assert (
+        put_ranked(tmp_path, RANKS, DAY, market="made", interval=HOUR, now=NOW) is None
+    )  # nothing changed, no version
 
 
 def test_ranks_of_a_day_long_past_come_into_force_no_more(tmp_path: Path) -> None:
     store = FilePolicyStore(policy_folder(tmp_path))
     store.put(Policy(most_symbols=1, ranked_market="made"), author="me", reason="", at_ms=0)
-    assert put_ranked(tmp_path, RANKS, DAY, market="made", now=NOW + timedelta(days=2)) is None
-    assert put_ranked(tmp_path, RANKS, DAY, market="made", now=NOW + timedelta(days=1)) is not None
+    assert put_ranked(tmp_path, RANKS, DAY, market="made", interval=HOUR, now=NOW + timedelta(days=2)) is None
+    assert put_ranked(tmp_path, RANKS, DAY, market="made", interval=HOUR, now=NOW + timedelta(days=1)) is not None
+
+
+def test_a_policy_that_names_bars_takes_the_ranks_of_no_others(tmp_path: Path) -> None:
+    """A market that is run at two intervals is ranked twice a night: whichever came last would be in force."""
+    store = FilePolicyStore(policy_folder(tmp_path))
+    store.put(Policy(most_symbols=1, ranked_market="made", ranked_interval="1h"), author="me", reason="", at_ms=0)
+    four, others = Interval.parse("4h"), RANKS.reverse().with_columns(score=0.7)
+    assert put_ranked(tmp_path, others, DAY, market="made", interval=four, now=NOW) is None
+    assert put_ranked(tmp_path, RANKS, DAY, market="made", interval=HOUR, now=NOW) is not None
+    assert put_ranked(tmp_path, others, DAY, market="made", interval=four, now=NOW) is None
+    current = store.current()
+    assert current is not None
+    assert current.policy.ranked_symbols == ("S1",)
+    assert current.policy.unranked() == Policy()
+
+
+def test_the_newest_ranks_are_those_of_the_market_and_its_bars(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert latest_ranks(lake, market="made", interval=HOUR) is None
+    table = lake.table(SymbolRankTable)
+    table.write(RANKS, day=DAY, market="made", interval="1h")
+    table.write(RANKS.head(1), day=DAY - timedelta(days=1), market="made", interval="1h")
+    table.write(RANKS.head(2), day=DAY + timedelta(days=1), market="made", interval="4h")
+    found = latest_ranks(lake, market="made", interval=HOUR)
+    assert found is not None
+    assert found[0] == DAY
+    assert found[1].equals(RANKS)
+
+
+@pytest.mark.parametrize(("session", "most"), [("scalping", 5), ("intraday", 10), ("swing", 12), ("", 12)])
+def test_a_session_enters_no_more_ranked_symbols_than_its_profile_says(session: str, most: int) -> None:
+    ranked = tuple(f"S{place:02}" for place in range(12))
+    policy = Policy(most_symbols=12, ranked_market="made", ranked_symbols=ranked)
+    limit = session_profile(session).symbols if session else None
+    assert [symbol for symbol in ranked if policy.allows_symbol(symbol, limit)] == list(ranked[:most])
+    assert Policy().allows_symbol("any", limit)
 
 
 def test_a_limit_is_stated_whole_and_its_symbols_are_no_more_than_it() -> None:
-    for fields in ({"most_symbols": 1}, {"ranked_market": "made"}, {"ranked_symbols": ["S0"]}):
+    for fields in (
+        {"most_symbols": 1},
+        {"ranked_market": "made"},
+        {"ranked_symbols": ["S0"]},
+        {"ranked_interval": "1h"},
+    ):
         with pytest.raises(InputError):
             Policy.of(fields)
     with pytest.raises(InputError, match="more symbols than most_symbols"):
@@ -132,4 +177,21 @@ def test_only_ranked_symbols_are_entered_and_what_is_held_of_others_is_left_as_i
         each.subject: each.reason for each in book.read(StepVerdict) if each.close_ms > since and not each.decision_id
     }
     assert said == dict.fromkeys(("S0", "S2"), "the symbol is not among the best ranked")
+    book.close()
+
+
+def test_a_trader_enters_the_best_ranked_up_to_its_profile_s_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, panel = FilePolicyStore(policy_folder(tmp_path)), market(days=75)
+    policy = Policy(most_symbols=3, ranked_market="made", ranked_symbols=("S2", "S0", "S1"))
+    store.put(policy, author="me", reason="", at_ms=0)
+    scalping = replace(session_profile("scalping"), symbols=1)
+    monkeypatch.setattr("quant_organism.trading.policy_step.session_profile", lambda name: scalping)
+    own = spec(panel, [(strategy(), "trades")], pipeline=lambda: Pipeline([PolicyStep(store.current, "scalping")]))
+    book = ledger(tmp_path)
+    replay_session(book, own, panel, START, started_ms=0, closes=100)
+    assert {each.symbol for each in book.read(LedgerOrder) if not each.reduces} == {"S2"}
+    said = {(each.subject, each.bound) for each in book.read(StepVerdict) if not each.decision_id}
+    assert said == {("S0", 1), ("S1", 1)}
     book.close()

@@ -13,10 +13,10 @@ from quant_organism.backtest.account.resting import LegLevels
 from quant_organism.backtest.account.weather import MarketWeather
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
-from quant_organism.backtest.stream import open_stream
+from quant_organism.backtest.stream import GenomeStream, open_stream
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Committee, FittedModels
+from quant_organism.strategies import Committee, FittedModels, get_family
 from quant_organism.strategies.committee import Member
 
 
@@ -103,6 +103,33 @@ class VirtualStream:
                 leg = name, member_name(member), self.symbols[asset]
                 levels[leg] = LegLevels(float(stops[asset]), float(targets[asset]))
         return levels
+
+    def foreseen_loss(self, name: str, prices: Mapping[str, float]) -> float:
+        """Return what a bad day would cost a strategy, over its virtual equity, by its own members' models.
+
+        All that its members hold goes at once to the level that they foresee against it; members that foresee nothing
+        count for nothing.
+
+        Parameters
+        ----------
+        name
+            The strategy.
+        prices
+            Of the symbols at the last close, USD; one that is not finite has no price.
+        """
+        total = 0.0
+        for own, member in self._members():
+            stream = self._streams[own, member_name(member)]
+            if own != name or not isinstance(stream, GenomeStream) or not get_family(member.genome.family).foresees:
+                continue
+            days, units = stream.foreseen_days(), stream.units
+            for asset in self._assets(member):
+                held, price = float(units[asset]), prices.get(self.symbols[asset], np.nan)
+                if held == 0.0 or not np.isfinite(price):
+                    continue
+                move = float(np.expm1(days[asset, 0 if held > 0.0 else 1]))
+                total += member.weight * max(-held * move, 0.0) * price
+        return total
 
     def advance(self, row: MarketRow) -> None:
         """Take all sleeves through a bar."""

@@ -166,7 +166,7 @@ def deployment_decisions(
     now = datetime.now(UTC)
     done = carry_out(lake.data_dir, market=market.id, interval=market.bars, now=now)
     ranks = rank_symbols(opened, day, market=market.id, interval=market.bars)
-    limited = put_ranked(lake.data_dir, ranks, day, market=market.id, now=now)
+    limited = put_ranked(lake.data_dir, ranks, day, market=market.id, interval=market.bars, now=now)
     rows = [(each.type, each.subject, each.value, each.rule, each.urgency, each.needs_person) for each in booked]
     names = ["type", "subject", "value", "rule", "urgency", "needs_person"]
     shown = pl.DataFrame(rows, schema=names, orient="row")

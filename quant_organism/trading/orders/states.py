@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, get_args
 
-from quant_organism.errors import IntegrityError
 from quant_organism.venue import NewOrder
 
 State = Literal["sending", "unknown", "waiting", "open", "filled", "canceled", "rejected"]
@@ -60,6 +59,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "rejected",
     },
     "waiting": {
+        "no_answer": "waiting",  # the line has told of it before the answer was lost
         "waits": "waiting",
         "opens": "open",
         "replaced": "open",
@@ -68,6 +68,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "rejected",
     },
     "open": {
+        "no_answer": "open",
         "waits": "open",
         "opens": "open",
         "replaced": "open",
@@ -76,6 +77,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "rejected",  # a trigger that fired, and whose order was refused
     },
     "filled": {
+        "no_answer": "filled",
         "waits": "filled",
         "opens": "filled",
         "replaced": "open",  # amended to a larger size before the last fill
@@ -84,6 +86,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "filled",
     },
     "canceled": {
+        "no_answer": "canceled",
         "waits": "canceled",
         "opens": "canceled",  # a message that is late
         "replaced": "open",  # its old number was canceled because it was amended
@@ -92,6 +95,7 @@ _TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         "rejects": "canceled",
     },
     "rejected": {
+        "no_answer": "rejected",
         "waits": "waiting",
         "opens": "open",  # it was taken for lost, and lives
         "replaced": "open",
@@ -124,17 +128,8 @@ def is_of_this_house(cloid: str | None) -> bool:
 
 
 def next_state(state: State, event: Event) -> State:
-    """Return what is believed of an order after hearing something.
-
-    Raises
-    ------
-    IntegrityError
-        No answer to a request that had been answered.
-    """
-    after = _TABLE[state].get(event)
-    if after is None:
-        raise IntegrityError(f"{event} cannot happen to an order that is {state}", where="order state")
-    return after
+    """Return what is believed of an order after hearing something."""
+    return _TABLE[state][event]
 
 
 def mermaid() -> str:

@@ -23,6 +23,7 @@ class PcaTreeQuantile(StrategyFamily):
     seed_type = "ml_classifier"
     columns = ("open", "high", "low", "close", "volume")
     memory = "direction"
+    foresees = True
     read_after_the_fit = ("min_edge", "risk_asymmetry")
     own_genes = (
         GeneSpec(
@@ -133,6 +134,16 @@ class PcaTreeQuantile(StrategyFamily):
         levels, row = bank.rows(RETURN_LEVELS, tree_keys(genes))
         windows, horizons = (np.array(TREE_GRID[name])[genes[name]] for name in ("feature_window", "label_horizon"))
         pca_tree_targets(levels, row, first_refit(windows, horizons), genes["min_edge"], genes["risk_asymmetry"], out)
+
+    def foreseen_day(self, bank: IndicatorBank, genes: GeneArrays) -> NDArray[np.float64]:
+        """Return the low and the high level of the coming day's log return, shape (G, 2, n).
+
+        Those of the label horizon, which grow with the root of time.
+        """
+        figures = self.risk_figures(bank, genes)
+        hours = np.array(TREE_GRID["label_horizon"])[genes["label_horizon"]] * bank.bars.bar_hours
+        levels = np.stack([figures["lower"], figures["upper"]], axis=1)
+        return np.asarray(levels * np.sqrt(24.0 / hours)[:, None, None])
 
     def risk_figures(self, bank: IndicatorBank, genes: GeneArrays) -> dict[str, NDArray[np.float64]]:
         """Return what the models tell of the coming return beside the signal.
