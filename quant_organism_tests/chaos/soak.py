@@ -310,7 +310,7 @@ def _part(venue: _Venue, desk: _Desk, strategies: int, hours: int, count: SoakCo
                 _admin(desk.url, "clear_faults", {})
                 _agree(trader, account)
                 seen = venue.testimony()
-                check_testimony(account.manager, seen)
+                check_testimony(account.follower.manager, seen)
                 count.bare_s = max(count.bare_s, seen.longest_bare_s)
         except QuantOrganismError as error:
             count.failures[type(error).__name__] += 1
