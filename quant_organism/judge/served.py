@@ -92,7 +92,7 @@ class ServedRunner:
         except OSError as error:
             raise self._broken(strategy, f"the server of code is not there: {error.strerror or error}") from None
         except QuantOrganismError as error:
-            raise self._broken(strategy, error.what, error.where, error.remedy) from None
+            raise self._broken(strategy, error.what, error.where or "", error.remedy or "") from None
         finally:
             self._left = max(self._left - (time.monotonic() - began), 0.0)
         if reply.failed:
