@@ -15,6 +15,9 @@ def services(
     user: Annotated[str, typer.Option(help="Who runs them; not root.")],
     backups: Annotated[Path, typer.Option(help="Folder that backups go to, outside of the data folder.")],
     mode: Annotated[str, typer.Option(help="What the trader does: paper or testnet.")] = "paper",
+    code_user: Annotated[
+        str, typer.Option(help="Who runs code made elsewhere for a trader that sends orders; owns nothing.")
+    ] = "",
 ) -> None:
     """Write units of systemd for web UI, trader, metrics, alerts and backups, and what Prometheus and Grafana take."""
     import shutil
@@ -37,6 +40,7 @@ def services(
         data_dir=options.said(context).settings().data_dir.absolute(),
         backups=backups.absolute(),
         mode="testnet" if mode == "testnet" else "paper",
+        code_user=code_user,
     )
     made = service_files(installation)
     write_files((folder / name, text.encode()) for name, text in made.items())
@@ -47,5 +51,5 @@ def services(
         f"  install -d -o {user} -m 700 {installation.data_dir} {installation.backups}\n"
         f"  install -m 644 {folder}/quant-organism* /etc/systemd/system/ && systemctl daemon-reload\n"
         f"  systemctl enable --now {TARGET}\n"
-        "  systemctl enable --now quant-organism-trader.service"
+        f"  systemctl enable --now {'quant-organism-code.service ' if code_user else ''}quant-organism-trader.service"
     )

@@ -2,7 +2,7 @@
 
 import typer
 
-from quant_organism.cli import kill, options, policy, sources, trade_watch, trading
+from quant_organism.cli import code_server, kill, options, policy, sources, trade_watch, trading
 
 app = typer.Typer(
     cls=trading.StartsByDefault,
@@ -17,5 +17,6 @@ app.command("rearm", cls=options.with_settings("data_dir"))(kill.rearm)
 app.command("watch", cls=options.with_settings("data_dir"))(trade_watch.watch)
 app.command("metrics", cls=options.with_settings("data_dir"))(trade_watch.metrics)
 app.command("door", cls=options.with_settings("data_dir"))(sources.door)
+app.command("code-server")(code_server.code_server)
 app.add_typer(policy.app, name="policy")
 app.add_typer(sources.app, name="source")

@@ -15,6 +15,7 @@ from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
     from quant_organism.deployment import StrategyConfig
+    from quant_organism.judge import SandboxRunner, ServedRunner
     from quant_organism.market import Interval
     from quant_organism.settings import Settings
     from quant_organism.trading.exporting import LedgerExport
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from quant_organism.trading.sending import VenueAccount
     from quant_organism.venue import Feed
 
-SETTINGS: Final = ("market.base_url", "venue.network", "account.equity_usd", "data_dir")
+SETTINGS: Final = ("market.base_url", "venue.network", "venue.code_socket", "account.equity_usd", "data_dir")
 
 _MODES: Final = ("replay", "paper", "testnet", "mainnet")
 _DEMO_PATIENCE_S: Final = 0.5
@@ -309,6 +310,17 @@ def _demonstration(settings: "Settings", profile: "SessionProfile", bars: int | 
         return _live(settings, profile, venue.url, bars, quiet=quiet, demonstrated=document)
 
 
+def _runner(settings: "Settings", *, sends: bool) -> "SandboxRunner | ServedRunner | None":
+    """Return who runs code made elsewhere: this process where nothing is sent, else another user's, if it is named."""
+    from quant_organism.deployment import StrategyRepository
+    from quant_organism.judge import CLOSE_SECONDS, SandboxRunner, ServedRunner
+
+    repository, path = StrategyRepository(settings.data_dir / "strategies"), settings.venue.code_socket
+    if not sends:
+        return SandboxRunner(repository, most_seconds=CLOSE_SECONDS)
+    return None if path is None else ServedRunner(repository, path)
+
+
 def _live(
     settings: "Settings",
     profile: "SessionProfile",
@@ -322,8 +334,6 @@ def _live(
 ) -> "TraderStatus":
     import asyncio
 
-    from quant_organism.deployment import StrategyRepository
-    from quant_organism.judge import CLOSE_SECONDS, SandboxRunner
     from quant_organism.market import MS_PER_DAY
     from quant_organism.trading import LedgerReader, LedgerSession, ledger_path
     from quant_organism.trading.ledger import TraderLedger
@@ -345,7 +355,7 @@ def _live(
 
     path = ledger_path(settings.data_dir, mode)
     ledger = TraderLedger(path)
-    runner = SandboxRunner(StrategyRepository(settings.data_dir / "strategies"), most_seconds=CLOSE_SECONDS)
+    runner = _runner(settings, sends=account is not None)
     try:
         prepared, watcher = prepare_live(
             settings.data_dir,
@@ -360,7 +370,7 @@ def _live(
             mode=mode,
             account=account,
             is_real_time=url in BASE_URLS.values(),
-            runner=runner if account is None else None,
+            runner=runner,
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with told_of_closes(quiet=quiet, live=True) as told:
@@ -375,7 +385,8 @@ def _live(
         if not ledger.read(LedgerSession):
             raise Stopped from interrupt  # before there was anything to tell of
     finally:
-        runner.close()
+        if runner is not None:
+            runner.close()
         ledger.close()
     _export_day(path, settings.data_dir)
     return LedgerReader(path).status()

@@ -113,8 +113,8 @@ class StrategyConfig(BaseModel):
             if not follows:
                 raise ValueError(f"the move to {move.to_stage} at {move.at} does not follow the one before it")
             _check_proven(move, None if self.earlier_moves and before is self.history[0] else before.at)
-        if self.external is not None and any(move.to_stage in MONEY for move in self.history):
-            raise ValueError("code that was made elsewhere is never moved to where orders are sent")
+        if not self.may_send and any(move.to_stage in MONEY for move in self.history):
+            raise ValueError("code that was judged without walls is never moved to where orders are sent")
         if moments != sorted(moments) or observed != sorted(observed):
             raise ValueError("history and performance must be in time order")
         return self
@@ -182,7 +182,7 @@ class StrategyConfig(BaseModel):
             raise InputError(
                 "it was made elsewhere: it is code, and has no genomes",
                 where=self.id,
-                remedy="it is watched, traded on paper and replayed as it is; take a strategy that was bred here",
+                remedy="it is watched, traded and replayed as it is; take a strategy that was bred here",
             )
         return self.strategy
 
@@ -190,6 +190,11 @@ class StrategyConfig(BaseModel):
     def external(self) -> ExternalStrategy | None:
         """Its code, where it was made elsewhere."""
         return self.strategy if isinstance(self.strategy, ExternalStrategy) else None
+
+    @property
+    def may_send(self) -> bool:
+        """Whether its orders may ever be sent: not those of code that runs without walls."""
+        return self.external is None or not self.external.trusted
 
     @property
     def schema_version(self) -> str:
@@ -253,14 +258,14 @@ class StrategyConfig(BaseModel):
         ------
         InputError
             The table of moves does not have it, the records do not open it, the reason is missing, it lies before
-            the last move, or leads code that was made elsewhere to where orders are sent.
+            the last move, or leads code that runs without walls to where orders are sent.
         """
         moment = timestamp(at)
-        if self.external is not None and to in MONEY:
+        if not self.may_send and to in MONEY:
             raise InputError(
-                f"it was made elsewhere, and nothing that sends orders runs such code: no move leads to {to}",
+                f"its code was judged without walls (--trusted), and so it would run: no move leads to {to}",
                 where=self.id,
-                remedy="it stays on paper; with money it trades where it was made",
+                remedy="judge it behind walls; that is another strategy, which begins its life anew",
             )
         if moment < self.history[-1].at:
             raise InputError(

@@ -67,7 +67,9 @@ class NobodyRuns:
     def ask(self, strategy: ExternalStrategy, panel: Panel, costs: Costs) -> ExternalAnswer:
         """Refuse."""
         raise InputError(
-            "it was made elsewhere, and nothing here runs code", where=strategy.id, remedy="hand in who runs it"
+            "it was made elsewhere, and nothing here runs code",
+            where=strategy.id,
+            remedy="where orders are sent, name the server of code with --code-socket (docs/judge.md)",
         )
 
 

@@ -59,7 +59,7 @@ class Life:
     known
         Numbers of its birth, and whatever else is known of it, such as its trades.
     may_send
-        Whether it may ever come to where orders are sent; code that was made elsewhere may not.
+        Whether it may ever come to where orders are sent; code that runs without walls may not.
     """
 
     id: str

@@ -143,7 +143,7 @@ class WatchedStrategy:
             promise=self.promise,
             evidence=self.evidence,
             known=known,
-            may_send=self.document.external is None,
+            may_send=self.document.may_send,
         )
 
     def facts(self, day: date) -> StageFacts:

@@ -6,6 +6,7 @@ What a gate measures belongs to `validation`, what an account trades to `backtes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quant_organism.judge.code_server import CodeServer
     from quant_organism.judge.court import Court
     from quant_organism.judge.freqtrade_trades import FreqtradePython
     from quant_organism.judge.hearing import judge_strategy
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from quant_organism.judge.proof import ended_assets
     from quant_organism.judge.running import CLOSE_SECONDS, SandboxRunner
     from quant_organism.judge.sandbox import SandboxLimits, StrategySource
+    from quant_organism.judge.served import ServedRunner
     from quant_organism.judge.spec import (
         CallableSpec,
         DocumentSpec,
@@ -34,6 +36,7 @@ __all__ = [
     "CallableSpace",
     "CallableSpec",
     "CallableStrategy",
+    "CodeServer",
     "Court",
     "DocumentSpec",
     "DocumentStrategy",
@@ -46,6 +49,7 @@ __all__ = [
     "ProposalsSpec",
     "SandboxLimits",
     "SandboxRunner",
+    "ServedRunner",
     "StrategySource",
     "TableSpec",
     "TrialReturns",
@@ -63,6 +67,7 @@ _HOMES = {
     "CallableSpace": "points",
     "CallableSpec": "spec",
     "CallableStrategy": "outside",
+    "CodeServer": "code_server",
     "Court": "court",
     "DocumentSpec": "spec",
     "DocumentStrategy": "outside",
@@ -75,6 +80,7 @@ _HOMES = {
     "ProposalsSpec": "spec",
     "SandboxLimits": "sandbox",
     "SandboxRunner": "running",
+    "ServedRunner": "served",
     "StrategySource": "sandbox",
     "TableSpec": "spec",
     "TrialReturns": "trial_table",

@@ -13,7 +13,7 @@ from quant_organism.backtest.account import LegKey, LegLevels, VirtualWindow
 from quant_organism.deployment import ExternalStrategy, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError, StorageError
 from quant_organism.judge.positions import MEMBER, follow
-from quant_organism.judge.sandbox import Floats, SandboxLimits, StrategyProcess, StrategySource
+from quant_organism.judge.sandbox import Floats, SandboxLimits, StrategyProcess, StrategySource, stored_panel
 from quant_organism.judge.trade_rules import TradeRules
 from quant_organism.market import Panel
 
@@ -101,11 +101,22 @@ class SandboxRunner:
         StorageError
             No process could be started.
         """
+        answer = self.answered(strategy, stored_panel(panel), (panel.n_bars, panel.n_assets))
+        return SandboxAnswer(strategy, answer, panel, costs)
+
+    def answered(self, strategy: ExternalStrategy, panel: bytes, shape: tuple[int, int]) -> Floats:
+        """Return what code answers on a panel as `stored_panel` returns it, float64 of its shape (bars, assets).
+
+        Raises
+        ------
+        InputError, IntegrityError, StorageError
+            As `ask`.
+        """
         try:
             self._repository.read_source(strategy.source)
             process = self._process(strategy)
-            process.show(panel)
-            return SandboxAnswer(strategy, process.answer(strategy.parameters), panel, costs)
+            process.show_stored(panel, shape)
+            return process.answer(strategy.parameters)
         except QuantOrganismError as error:
             self._end(strategy.id)
             raise type(error)(error.what, where=f"{strategy.id}, {error.where}", remedy=error.remedy) from None

@@ -37,7 +37,8 @@ _START_SECONDS: Final = 120.0
 _SIGNALS: Final = np.arange(16)
 _LONGEST_ERROR: Final = 64 * 2**10
 _PIECE: Final = 2**20
-_LONGEST_SOURCE: Final = 2**20
+LONGEST_SOURCE: Final = 2**20
+"""Bytes of the longest file that is a strategy."""
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/dev/zero")
 
 
@@ -96,14 +97,14 @@ class StrategySource:
         """
         try:
             with self.path.open("rb") as file:
-                content = file.read(_LONGEST_SOURCE + 1)
+                content = file.read(LONGEST_SOURCE + 1)
         except OSError as error:
             raise InputError(
                 f"cannot be read: {error.strerror}", where=str(self.path), remedy="give the path of a Python file"
             ) from None
-        if len(content) > _LONGEST_SOURCE:
+        if len(content) > LONGEST_SOURCE:
             raise InputError(
-                f"more than {_LONGEST_SOURCE} bytes",
+                f"more than {LONGEST_SOURCE} bytes",
                 where=str(self.path),
                 remedy="a strategy is rules, not data: leave tables out of it",
             )
@@ -172,11 +173,12 @@ class StrategyProcess:
 
     def show(self, panel: Panel) -> None:
         """Hand a panel in; calls that follow are about it."""
-        stored = io.BytesIO()
-        arrays: dict[str, Any] = {name: getattr(panel, name) for name in (*ARRAYS, "times", "valid", "fear_greed")}
-        np.savez(stored, symbols=np.array(panel.symbols), interval_hours=np.float64(panel.interval.hours), **arrays)
-        self._shape = (panel.n_bars, panel.n_assets)
-        self._send(b"P", stored.getvalue())
+        self.show_stored(stored_panel(panel), (panel.n_bars, panel.n_assets))
+
+    def show_stored(self, content: bytes, shape: tuple[int, int]) -> None:
+        """Hand in what `stored_panel` returned of a panel of (bars, assets); it is read behind the walls alone."""
+        self._shape = shape
+        self._send(b"P", content)
 
     def answer(self, parameters: Parameters) -> Floats:
         """Return the answer for the panel that was shown last, float64 (T, N): targets, or signals of a freqtrade file.
@@ -191,10 +193,8 @@ class StrategyProcess:
         self._send(b"C", json.dumps(dict(parameters)).encode())
         content = self._reply(self._source.limits.seconds, 8 * self._shape[0] * self._shape[1], b"T")
         answer = np.frombuffer(content, dtype="<f8").reshape(self._shape).astype(np.float64)
-        if self._source.form == "callable" and not (np.abs(answer) <= 1.0).all():
-            raise self._error("its targets are not all within -1 and 1")
-        if self._source.form == "freqtrade" and not np.isin(answer, _SIGNALS).all():
-            raise self._error("it answered something that is no signals")
+        if wrong := wrong_answer(answer, self._source.form):
+            raise self._error(wrong)
         return answer
 
     def close(self) -> None:
@@ -294,6 +294,23 @@ class StrategyProcess:
 
     def _error(self, what: str, line: int | None = None) -> InputError:
         return InputError(what, where=self._place(line), remedy="mend the strategy; nothing was recorded of this run")
+
+
+def stored_panel(panel: Panel) -> bytes:
+    """Return a panel as a strategy's process reads it: an npz of plain arrays."""
+    stored = io.BytesIO()
+    arrays: dict[str, Any] = {name: getattr(panel, name) for name in (*ARRAYS, "times", "valid", "fear_greed")}
+    np.savez(stored, symbols=np.array(panel.symbols), interval_hours=np.float64(panel.interval.hours), **arrays)
+    return stored.getvalue()
+
+
+def wrong_answer(answer: Floats, form: Form) -> str:
+    """Return what is wrong with numbers that a strategy answered, float64 (T, N); empty: nothing."""
+    if form == "callable" and not (np.abs(answer) <= 1.0).all():
+        return "its targets are not all within -1 and 1"
+    if form == "freqtrade" and not np.isin(answer, _SIGNALS).all():
+        return "it answered something that is no signals"
+    return ""
 
 
 def not_shut_in(said: str, path: Path) -> InputError:

@@ -1,6 +1,7 @@
 """Units of systemd that keep an installation running: web UI with its daemon, trader, its figures, alerts and backups.
 
-Every unit runs as an ordinary user, for whom all but the data folder is read-only, and whose files only it can read.
+Every unit runs as an ordinary user, for whom all but the data folder is read-only, and whose files only it can read;
+code made elsewhere as another one, who sees no data folder at all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PREFIX: Final = "quant-organism"
 _CACHE: Final = "quant-organism"
 _KEPT_DAYS: Final = 14
+_CODE: Final = f"{_PREFIX}-code"
+CODE_SOCKET: Final = f"/run/{_CODE}/code.sock"
+"""Where code made elsewhere is asked, if a user of its own runs it."""
 
 _HARDENED: Final = """\
 NoNewPrivileges=yes
@@ -45,6 +49,9 @@ RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM"""
+_CALLS: Final = "SystemCallFilter=@system-service"
+_WALLS: Final = "SystemCallFilter=@system-service @mount"
+"""Calls of who shuts code made elsewhere in: its walls are mounts in a namespace of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Installation:
         Data folder, and where backups go; absolute, and not one in the other.
     mode
         What the trader does; real money is traded only once a person has typed the account's address.
+    code_user
+        Who runs code made elsewhere for a trader that sends orders; empty: nobody does.
 
     Raises
     ------
@@ -76,6 +85,7 @@ class Installation:
     data_dir: Path
     backups: Path
     mode: Literal["paper", "testnet"] = "paper"
+    code_user: str = ""
 
     def __post_init__(self) -> None:
         if self.user == "root" or not _USER.fullmatch(self.user):
@@ -83,6 +93,12 @@ class Installation:
                 f"services do not run as {self.user!r}",
                 where="option --user",
                 remedy="name an ordinary user that owns the data folder",
+            )
+        if self.code_user and (self.code_user in ("root", self.user) or not _USER.fullmatch(self.code_user)):
+            raise InputError(
+                f"code made elsewhere is not run as {self.code_user!r}",
+                where="option --code-user",
+                remedy=f"name an ordinary user that owns nothing, and is not {self.user}",
             )
         for path in (self.program, self.folder, self.data_dir, self.backups):
             if not path.is_absolute() or any(sign in str(path) for sign in "\n\"'\\"):
@@ -104,13 +120,17 @@ def service_files(installation: Installation) -> dict[str, str]:
     ui = f"{_PREFIX}-ui.service"
     units = {
         TARGET: _target(),
-        ui: _service(installation, "web UI with its daemon", "ui"),
-        f"{_PREFIX}-trader.service": _service(installation, "trader", f"trade start --mode {installation.mode}"),
+        ui: _service(installation, "web UI with its daemon", "ui", shuts_in=True),
+        f"{_PREFIX}-trader.service": _service(
+            installation, "trader", _trading(installation), shuts_in=installation.mode == "paper"
+        ),
         f"{_PREFIX}-metrics.service": _service(installation, "figures of the trader", "trade metrics"),
         f"{_PREFIX}-alerts.service": _service(installation, "watch that tells alerts", "alerts watch"),
         f"{_PREFIX}-backup.service": _backup(installation),
         f"{_PREFIX}-backup.timer": _timer(),
     }
+    if installation.code_user:
+        units[f"{_CODE}.service"] = _code(installation)
     shipped = files("quant_organism.monitoring") / "prometheus"
     return units | {name: (shipped / name).read_text(encoding="utf-8") for name in ("rules.yaml", "board.json")}
 
@@ -129,7 +149,48 @@ WantedBy=multi-user.target
 """
 
 
-def _service(installation: Installation, what: str, command: str) -> str:
+def _trading(installation: Installation) -> str:
+    asks = f" --code-socket {CODE_SOCKET}" if installation.code_user else ""
+    return f"trade start --mode {installation.mode}{asks}"
+
+
+def _code(installation: Installation) -> str:
+    # It builds walls of its own around the code, which takes mounts in a namespace; it sees no data and no network.
+    hidden = " ".join(f'"-{_escaped(path)}"' for path in (installation.data_dir, installation.backups))
+    hardened = _HARDENED.replace("AF_UNIX AF_INET AF_INET6", "AF_UNIX").replace(_CALLS, _WALLS)
+    return f"""\
+[Unit]
+Description=quant_organism: code made elsewhere, as a user of its own
+Before={_PREFIX}-trader.service
+PartOf={TARGET}
+
+[Service]
+Type=exec
+ExecStart={_quoted(installation.program)} trade code-server {CODE_SOCKET} --asker {installation.user}
+KillSignal=SIGINT
+TimeoutStopSec=60
+SuccessExitStatus=130
+Restart=on-failure
+RestartSec=10
+User={installation.code_user}
+RuntimeDirectory={_CODE}
+CacheDirectory={_CODE}
+Environment=NUMBA_CACHE_DIR=/var/cache/{_CODE} MPLCONFIGDIR=/var/cache/{_CODE}
+UMask=0077
+InaccessiblePaths={hidden} -/etc/{_PREFIX}
+IPAddressDeny=any
+PrivateNetwork=yes
+{hardened}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _service(installation: Installation, what: str, command: str, *, shuts_in: bool = False) -> str:
+    common = _common(installation, installation.data_dir)
+    if shuts_in:
+        common = common.replace(_CALLS, _WALLS)
     return f"""\
 [Unit]
 Description=quant_organism: {what}
@@ -148,7 +209,7 @@ TimeoutStopSec=120
 SuccessExitStatus=130
 Restart=on-failure
 RestartSec=10
-{_common(installation, installation.data_dir)}
+{common}
 
 [Install]
 WantedBy={TARGET if "trade start" not in command else "multi-user.target"}

@@ -239,6 +239,9 @@ class VenueSettings(_Group):
         "nothing is sent to the main network.",
     )
     proxy: str | None = Field(None, description="HTTP proxy for all requests to the venue.")
+    code_socket: Annotated[
+        Path | None, Flag(name="--code-socket", unsaid="none: no such code where orders are sent")
+    ] = Field(None, description="Socket of the server that runs code made elsewhere, as another user.")
     connect_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
     read_seconds: float = Field(10.0, gt=0, description="Longest wait for an answer.")
     action_seconds: float = Field(30.0, gt=0, description="An action that arrives later is refused by the venue.")

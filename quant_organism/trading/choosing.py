@@ -32,13 +32,13 @@ WATCHED: Final = ("shadow", "decaying")
 
 
 def chosen_documents(
-    documents: Sequence[StrategyConfig], profile: SessionProfile, mode: Mode
+    documents: Sequence[StrategyConfig], profile: SessionProfile, mode: Mode, *, runs_code: bool = True
 ) -> list[tuple[StrategyConfig, Role]]:
     """Return the documents of a session and what becomes of the decisions of each, best first.
 
     All are of one interval, that of the best which trades; of those that trade there are no more than the profile
-    takes, of those that are watched no more than its pool factor says. Where orders are sent, no code that was made
-    elsewhere is run, not even to be watched.
+    takes, of those that are watched no more than its pool factor says. Where orders are sent, code that was judged
+    without walls is not run, not even to be watched.
 
     Parameters
     ----------
@@ -46,6 +46,9 @@ def chosen_documents(
         Of any stage, best first.
     profile, mode
         Of the session.
+    runs_code
+        Whether somebody runs code that was made elsewhere; where nobody does none of it is watched, and what should
+        trade fails by name.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def chosen_documents(
         None of them trades in this mode, or none on bars of this profile.
     """
     if mode in ("testnet", "mainnet"):
-        documents = [document for document in documents if document.external is None]
+        documents = [document for document in documents if document.may_send]
     traded = [document for document in documents if document.stage in TRADED[mode]]
     if not traded:
         stages = " or ".join(TRADED[mode])
@@ -72,7 +75,8 @@ def chosen_documents(
         )
     interval = fitting[0].interval
     trades = [document for document in fitting if document.interval == interval][: profile.strategies]
-    watched = [each for each in documents if each.stage in WATCHED and each.interval == interval][: profile.watched]
+    known = [each for each in documents if runs_code or each.external is None]
+    watched = [each for each in known if each.stage in WATCHED and each.interval == interval][: profile.watched]
     roles: list[tuple[StrategyConfig, Role]] = [(document, "trades") for document in trades]
     return [*roles, *((document, "shadow") for document in watched)]
 
@@ -89,7 +93,7 @@ class DocumentWatcher:
     bars_until
         Returns all bars of the session up to a close.
     runner
-        Runs code that was made elsewhere.
+        Runs code that was made elsewhere; none: nobody does.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class DocumentWatcher:
     ) -> None:
         self._repository, self._profile, self._mode = repository, profile, mode
         self._costs, self._models, self._bars_until = costs, models, bars_until
-        self._runner = runner or NobodyRuns()
+        self._runner, self._runs_code = runner or NobodyRuns(), runner is not None
         self._seen: tuple[tuple[str, int], ...] | None = None
 
     def __call__(self, close_ms: int, trader: Trader) -> list[LedgerRecord]:
@@ -134,7 +138,8 @@ class DocumentWatcher:
         return records
 
     def _chosen(self) -> list[tuple[StrategyConfig, Role]]:
-        return chosen_documents(self._repository.load_all().documents, self._profile, self._mode)
+        documents = self._repository.load_all().documents
+        return chosen_documents(documents, self._profile, self._mode, runs_code=self._runs_code)
 
     def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
         history = self._bars_until(close_ms)

@@ -223,7 +223,7 @@ def prepare_live(
     """
     lake = Lake(data_dir / "lake")
     repository = StrategyRepository(data_dir / "strategies")
-    chosen = documents or chosen_documents(repository.load_all().documents, profile, mode)
+    chosen = documents or chosen_documents(repository.load_all().documents, profile, mode, runs_code=runner is not None)
     interval = Interval.parse(chosen[0][0].interval)
     market = market_name(base_url)
     costs = measured_costs(lake, market, capital_usd)
@@ -304,7 +304,7 @@ def prepare_live(
         number = ledger.next_session() - 1
         return extended(history, ledger.read(LedgerBar, session=number), close_ms)
 
-    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, spec.runner)
+    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, runner)
     signals_come = SignalWatcher(SourceStore.of(data_dir), costs, bars_until, ledger.read(LedgerOutsideSignal))
 
     def watch(close_ms: int, trader: Trader) -> list[LedgerRecord]:

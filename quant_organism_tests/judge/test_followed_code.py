@@ -22,7 +22,7 @@ from quant_organism.trading import LedgerReader
 from quant_organism.trading.choosing import chosen_documents
 from quant_organism.trading.parity import backtest_lane, ledger_lines
 from quant_organism.trading.profiles import session_profile
-from quant_organism.trading.records import LedgerEvent, LedgerOrder, StrategySignal, TradeDecision
+from quant_organism.trading.records import LedgerEvent, LedgerOrder, Mode, StrategySignal, TradeDecision
 from quant_organism.trading.replaying import replay_session
 from quant_organism.trading.runtime import CloseReport, Trader
 from quant_organism.trading.starting import SessionSpec
@@ -208,15 +208,29 @@ def test_a_changed_source_refuses_to_trade(
     replayed(tmp_path / "mended", session_of(panel, runner, code), panel, 5)
 
 
-def test_no_code_is_run_where_orders_are_sent(panel: Panel, repository: StrategyRepository) -> None:
-    code, bred = kept(repository, panel, CHANNEL), twin(panel)
-    shadow, canary = (_at(each, stage) for each, stage in ((code, "shadow"), (bred, "canary")))
+def test_code_sends_orders_where_somebody_runs_it_behind_walls(panel: Panel, repository: StrategyRepository) -> None:
+    made, bred = kept(repository, panel, CHANNEL), twin(panel)
     profile = session_profile("intraday")
-    assert [each.id for each, _ in chosen_documents([canary, shadow], profile, "mainnet")] == [bred.id]
-    assert [each.id for each, _ in chosen_documents([_at(bred, "paper"), shadow], profile, "paper")] == [
-        bred.id,
-        code.id,
-    ]
+    assert made.external is not None
+    walled = document(
+        strategy=made.external.model_copy(update={"trusted": False}), universe=panel.symbols, interval="1h"
+    )
+    open_to_all = document(
+        strategy=made.external.model_copy(update={"trusted": True}), universe=panel.symbols, interval="1h"
+    )
+
+    def chosen(*documents: StrategyConfig, mode: Mode, runs_code: bool = True) -> list[tuple[str, str]]:
+        return [(each.id, role) for each, role in chosen_documents(documents, profile, mode, runs_code=runs_code)]
+
+    canary, shadow = _at(bred, "canary"), _at(walled, "shadow")
+    assert chosen(_at(walled, "canary"), mode="mainnet") == [(walled.id, "trades")]
+    assert chosen(canary, shadow, mode="mainnet") == [(bred.id, "trades"), (walled.id, "shadow")]
+    assert chosen(canary, shadow, mode="mainnet", runs_code=False) == [(bred.id, "trades")]
+    assert chosen(canary, _at(open_to_all, "shadow"), mode="mainnet") == [(bred.id, "trades")]
+    assert chosen(_at(bred, "paper"), _at(open_to_all, "shadow"), mode="paper")[1] == (open_to_all.id, "shadow")
+    # What should trade is told by name where nobody runs it, and does not hold up the others.
+    unserved = chosen(canary, _at(walled, "live"), mode="mainnet", runs_code=False)
+    assert unserved == [(bred.id, "trades"), (walled.id, "trades")]
 
 
 def _at(each: StrategyConfig, stage: str) -> StrategyConfig:

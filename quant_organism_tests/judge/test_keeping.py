@@ -285,14 +285,33 @@ def test_code_that_was_changed_while_it_was_judged_is_not_kept(place: Place, tmp
         replace(place, page=page).keep()
 
 
-def test_nothing_leads_it_to_where_orders_are_sent(place: Place) -> None:
+def test_it_comes_to_money_by_the_evidence_that_is_asked_of_everybody(place: Place) -> None:
     document = place.keep().document
     assert document is not None
-    on_paper = document.moved("paper", at="2022-08-20", reason="standby", records=records("standby"))
-    with pytest.raises(InputError, match="made elsewhere, and nothing that sends orders runs such code"):
-        on_paper.moved("testnet", at="2022-09-20", reason="traded", records=records("paper by trades"))
+    walled = with_walls(document, trusted=False)
+    on_paper = walled.moved("paper", at="2022-08-20", reason="standby", records=records("standby"))
+    with pytest.raises(InputError, match=r"the move from paper to testnet is refused: "):
+        on_paper.moved("testnet", at="2022-09-20", reason="traded", records=records("standby"))
+    sent = on_paper.moved("testnet", at="2022-09-20", reason="traded", records=records("paper by trades"))
+    with pytest.raises(InputError, match="for a person"):
+        sent.moved("canary", at="2022-10-20", reason="agreed", records=records("canary"))
+    canary = sent.moved("canary", at="2022-10-20", reason="agreed", records=records("canary"), by="person")
+    live = canary.moved("live", at="2023-01-20", reason="agreed", records=records("full money"), by="person")
+    assert (live.stage, live.kind, live.may_send) == ("live", "external", True)
+    assert StrategyConfig.from_json(live.to_json(), where="test") == live
     with pytest.raises(InputError, match=r"external_0_\w{8}: it was made elsewhere: it is code, and has no genomes"):
-        _ = document.committee
+        _ = live.committee
+
+
+def test_nothing_leads_code_without_walls_to_where_orders_are_sent(place: Place) -> None:
+    document = place.keep().document
+    assert document is not None
+    on_paper = with_walls(document, trusted=True).moved(
+        "paper", at="2022-08-20", reason="standby", records=records("standby")
+    )
+    assert not on_paper.may_send
+    with pytest.raises(InputError, match=r"judged without walls \(--trusted\)"):
+        on_paper.moved("testnet", at="2022-09-20", reason="traded", records=records("paper by trades"))
     # Nobody writes it a way to money either: a history that says so is refused, checksum or not.
     stored = orjson.loads(on_paper.to_json())
     last = stored["history"][-1]
@@ -304,6 +323,11 @@ def test_nothing_leads_it_to_where_orders_are_sent(place: Place) -> None:
     checksum = hashlib.sha256(orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)).hexdigest()
     with pytest.raises(IntegrityError, match="never moved to where orders are sent"):
         StrategyConfig.from_json(orjson.dumps({**stored, "checksum": checksum}), where="test")
+
+
+def with_walls(document: StrategyConfig, *, trusted: bool) -> StrategyConfig:
+    assert document.external is not None
+    return document.model_copy(update={"strategy": document.external.model_copy(update={"trusted": trusted})})
 
 
 def test_its_tear_sheet_tells_what_was_asked_of_it_and_the_site_leads_there(place: Place) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.monitoring.services import TARGET, Installation, service_files
+from quant_organism.monitoring.services import CODE_SOCKET, TARGET, Installation, service_files
 from quant_organism_tests.program import PROGRAM, Caller
 
 DAY = 86_400
@@ -26,7 +26,7 @@ def installation(tmp_path: Path) -> Installation:
     root = tmp_path / "my $HOME 100%d"
     for name in ("data", "backups"):
         (root / name).mkdir(parents=True)
-    return Installation(PROGRAM, "daemon", root, root / "data", root / "backups")
+    return Installation(PROGRAM, "daemon", root, root / "data", root / "backups", code_user="bin")
 
 
 def units(installation: Installation) -> dict[str, RawConfigParser]:
@@ -57,6 +57,7 @@ def test_systemd_takes_every_unit(installation: Installation, tmp_path: Path) ->
 def test_services_own_nothing_but_the_data_folder_and_all_that_is_wanted_is_there(installation: Installation) -> None:
     made = units(installation)
     services = {name: unit["Service"] for name, unit in made.items() if name.endswith(".service")}
+    del services["quant-organism-code.service"]
     folders = (installation.data_dir, installation.backups)
     data, backups = (f'"{path}"'.replace("%", "%%") for path in folders)
     for name, service in services.items():
@@ -67,11 +68,36 @@ def test_services_own_nothing_but_the_data_folder_and_all_that_is_wanted_is_ther
     assert all(service["KillSignal"] == "SIGINT" for name, service in services.items() if "backup" not in name)
 
 
+def test_code_made_elsewhere_runs_as_somebody_who_sees_neither_data_nor_network(installation: Installation) -> None:
+    made = units(installation)
+    code, trader = (made[f"quant-organism-{name}.service"]["Service"] for name in ("code", "trader"))
+    assert (code["User"], code["PrivateNetwork"], "ReadWritePaths" in code) == ("bin", "yes", False)
+    assert f"--code-socket {CODE_SOCKET}" in trader["ExecStart"]
+    assert f"code-server {CODE_SOCKET} --asker daemon" in code["ExecStart"]
+    assert f"/run/{code['RuntimeDirectory']}/code.sock" == CODE_SOCKET
+    for path in (installation.data_dir, installation.backups):
+        assert f'"-{path}"'.replace("%", "%%") in code["InaccessiblePaths"]
+    # Who shuts code in needs mounts: the server, and whoever marks or trades it without sending orders.
+    assert [
+        name for name, unit in made.items() if "@mount" in unit.get("Service", "SystemCallFilter", fallback="")
+    ] == [
+        "quant-organism-ui.service",
+        "quant-organism-trader.service",
+        "quant-organism-code.service",
+    ]
+    alone = units(replace(installation, code_user="", mode="testnet"))
+    assert "quant-organism-code.service" not in alone
+    assert "@mount" not in alone["quant-organism-trader.service"]["Service"]["SystemCallFilter"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda made: replace(made, user="root"),
         lambda made: replace(made, user="me\nUser=root"),
+        lambda made: replace(made, code_user="root"),
+        lambda made: replace(made, code_user=made.user),
+        lambda made: replace(made, code_user="me\nUser=root"),
         lambda made: replace(made, data_dir=Path("data")),
         lambda made: replace(made, folder=Path("/a\nExecStartPre=/bin/evil")),
         lambda made: replace(made, backups=made.data_dir / "backups"),
