@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres container conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres s3 container conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -14,7 +14,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup:  ## make .venv with the locked packages
 	@bash .ci/setup
@@ -70,6 +70,9 @@ drill: setup  ## a data folder is backed up while it is traded in, lost, brought
 postgres: setup  ## Dagster's history moved from files into a PostgreSQL server, and a cycle there, killed once
 	@bash .ci/postgres
 	@$(BIN)/python -m quant_organism_tests.postgres
+
+s3: setup  ## the lake in a bucket of a server on this machine: the same bytes as in a folder, killed once, the server taken away
+	@$(BIN)/python -m quant_organism_tests.s3
 
 container:  ## an image with environment and kernels, from Debian's packages, and a whole cycle in it
 	@bash .ci/container

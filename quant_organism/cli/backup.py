@@ -24,10 +24,10 @@ def backup(
 ) -> None:
     """Copy the data folder as it is at one moment, whoever computes or trades in it; keys are left out."""
     from quant_organism.orchestration.history import place_of
-    from quant_organism.resilience import back_up
+    from quant_organism.resilience import ObjectPath, back_up, located
 
     data_dir, program = options.said(context).settings().data_dir, f"quant-organism {__version__}"
-    server = place_of(data_dir / "dagster_home")
+    server, lake = place_of(data_dir / "dagster_home"), located(data_dir / "lake")
     with progress_bars() as progress:
         made = back_up(
             data_dir, path, program=program, leave_out=_OWN, at_any_moment=_ALWAYS_WRITTEN, progress=progress
@@ -38,7 +38,8 @@ def backup(
         "files": len(made.files),
         "bytes": made.n_bytes,
     }
-    facts["not_in_it"] = [server] if server else []
+    bucket = str(lake) if isinstance(lake, ObjectPath) else None
+    facts["not_in_it"] = [place for place in (server, bucket) if place]
     if as_json:
         print_json(facts)
         return
@@ -47,6 +48,10 @@ def backup(
         typer.echo(f"Keys are not in it ({data_dir / SECRETS}): keep them elsewhere, or make new ones at the venue.")
     if server:
         typer.echo(f"Dagster's runs, events and schedules are not in it ({server}): back the server up, with pg_dump.")
+    if bucket:
+        typer.echo(
+            f"The lake is not in it ({bucket}): keep versions of its objects, or copy them by the store's means."
+        )
     typer.echo(f"To bring it back: quant-organism restore {path} --data-dir FOLDER")
 
 

@@ -246,3 +246,24 @@ def bring_up_to_date(context: typer.Context) -> None:
     for what in done:
         typer.echo(f"- {what}")
     typer.echo(f"The lake has form {NEWEST}, the newest.")
+
+
+@app.command("place", cls=options.with_settings("data_dir"))
+def place(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="Bucket and prefix: s3://BUCKET/PREFIX.")],
+    endpoint: Annotated[
+        str | None, typer.Option(help="Address of the server, https://HOST:PORT. (default: Amazon's in the region)")
+    ] = None,
+    region: Annotated[str, typer.Option(help="Region that requests are signed for.")] = "us-east-1",
+) -> None:
+    """Keep the lake of a new data folder on an object store; the key to it stands in AWS_ACCESS_KEY_ID and so on."""
+    from quant_organism.market.lake import place_lake
+    from quant_organism.resilience import object_folder
+
+    root, folder = (
+        options.said(context).settings().data_dir / "lake",
+        object_folder(url, endpoint=endpoint, region=region),
+    )
+    place_lake(root, folder)
+    typer.echo(f"The lake of this data folder is {folder}, at {folder.store.endpoint}; {root} says so.")

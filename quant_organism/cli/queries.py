@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_records, print_table
+
+if TYPE_CHECKING:
+    from quant_organism.resilience import StoragePath
 
 app = typer.Typer(help="The trial ledger: everything that was ever tried.", no_args_is_help=True)
 
@@ -53,7 +55,7 @@ def _form(form: AnswerForm | None, *, as_json: bool, csv: bool) -> AnswerForm:
     return next((one for one in named if one is not None), AnswerForm.TABLE)
 
 
-def answer(lake: Path, query: str, form: AnswerForm) -> None:
+def answer(lake: "StoragePath", query: str, form: AnswerForm) -> None:
     """Print what a lake answers to a query; long cells of a table are cut, those of the other forms never.
 
     Raises
@@ -123,8 +125,9 @@ def sql_of_trials(
     """Ask the ledger a question in SQL: the view is `trials`. Reads only; nothing is ever changed."""
     from quant_organism.errors import InputError
     from quant_organism.evolution.tables import TrialTable
+    from quant_organism.resilience import located
 
-    root = options.said(context).settings().data_dir / "lake"
+    root = located(options.said(context).settings().data_dir / "lake")
     if not (root / TrialTable.dataset).exists():
         raise InputError("the ledger holds no trials", where=str(root), remedy="run a search: quant-organism run")
     answer(root, query, _form(form, as_json=as_json, csv=csv))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -23,7 +22,7 @@ from quant_organism.errors import IntegrityError
 from quant_organism.evolution.ledger_rows import LedgerIdentity, day_of, trial_rows
 from quant_organism.evolution.tables import TrialTable
 from quant_organism.market import encode
-from quant_organism.resilience import alone_in, write_file
+from quant_organism.resilience import StoragePath, alone_in, contents_of, located, write_file
 
 _KNOWN: Final = "known"
 """Name in a file's metadata of how many genomes of the append were trials already."""
@@ -49,10 +48,10 @@ class TrialLedger:
         The lake's folder; made on the first append.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+    def __init__(self, root: StoragePath) -> None:
+        self.root = located(root)
         self._folder = self.root / TrialTable.dataset
-        self._known: dict[Path, _Known] = {}
+        self._known: dict[StoragePath, _Known] = {}
 
     def append(self, evaluations: Sequence[Evaluation], identity: LedgerIdentity) -> AppendResult:
         """Record what was evaluated; genomes that the ledger has for this panel and these costs are counted only.
@@ -180,7 +179,7 @@ class TrialLedger:
         """
         return sum(_met_again(part) for part in self._parts(None))
 
-    def _parts(self, panel_hash: str | None, cycle: str | None = None) -> list[Path]:
+    def _parts(self, panel_hash: str | None, cycle: str | None = None) -> list[StoragePath]:
         pattern = f"panel_hash={panel_hash or '*'}/costs_hash=*/cycle={cycle or '*'}/*.parquet"
         return sorted(self._folder.glob(pattern))
 
@@ -188,9 +187,9 @@ class TrialLedger:
 class _Known:
     """The genomes that a panel and costs have trials of; reads each file once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: StoragePath) -> None:
         self._folder = folder
-        self._parts: set[Path] = set()
+        self._parts: set[StoragePath] = set()
         self._genomes = pl.Series(dtype=pl.String)
 
     def among(self, hashes: Sequence[str]) -> list[str]:
@@ -204,13 +203,13 @@ class _Known:
             self._parts = there
         return [] if self._genomes.is_empty() else self._genomes.filter(self._genomes.is_in(list(hashes))).to_list()
 
-    def add(self, part: Path, genomes: pl.Series) -> None:
+    def add(self, part: StoragePath, genomes: pl.Series) -> None:
         """Note what a file that was just written holds."""
         self._parts.add(part)
         self._genomes = pl.concat([self._genomes, genomes])
 
 
-def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | None = None) -> pl.DataFrame:
+def read_parts(parts: Sequence[StoragePath], columns: Sequence[str], chosen: pl.Expr | None = None) -> pl.DataFrame:
     """Return the chosen rows of some files of the ledger.
 
     Raises
@@ -221,16 +220,17 @@ def read_parts(parts: Sequence[Path], columns: Sequence[str], chosen: pl.Expr | 
     if not parts:
         return pl.DataFrame(schema={name: TrialTable.schema[name] for name in columns})
     try:
-        lazy = pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=TrialTable.schema)
+        lazy = pl.scan_parquet(contents_of(parts), glob=False, hive_partitioning=False, schema=TrialTable.schema)
         return (lazy if chosen is None else lazy.filter(chosen)).select(columns).collect()
     except pl.exceptions.PolarsError as error:
         raise _damaged(parts, columns, error) from error
 
 
-def _damaged(parts: Sequence[Path], columns: Sequence[str], error: pl.exceptions.PolarsError) -> IntegrityError:
+def _damaged(parts: Sequence[StoragePath], columns: Sequence[str], error: pl.exceptions.PolarsError) -> IntegrityError:
     for part in parts:
         try:
-            pl.scan_parquet(part, glob=False, hive_partitioning=False, schema=TrialTable.schema).select(
+            content = contents_of([part])[0]
+            pl.scan_parquet(content, glob=False, hive_partitioning=False, schema=TrialTable.schema).select(
                 columns
             ).collect()
         except pl.exceptions.PolarsError as alone:
@@ -238,7 +238,7 @@ def _damaged(parts: Sequence[Path], columns: Sequence[str], error: pl.exceptions
     return _unreadable(parts[0].parent, error)
 
 
-def _unreadable(where: Path, error: Exception) -> IntegrityError:
+def _unreadable(where: StoragePath, error: Exception) -> IntegrityError:
     return IntegrityError(
         f"a part of the trial ledger cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
         where=str(where),
@@ -246,9 +246,9 @@ def _unreadable(where: Path, error: Exception) -> IntegrityError:
     )
 
 
-def _met_again(part: Path) -> int:
+def _met_again(part: StoragePath) -> int:
     try:
-        return int(pl.read_parquet_metadata(part)[_KNOWN])
+        return int(pl.read_parquet_metadata(contents_of([part])[0])[_KNOWN])
     except (pl.exceptions.PolarsError, KeyError, ValueError) as error:
         raise _unreadable(part, error) from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import orjson
 import polars as pl
@@ -13,7 +12,7 @@ import polars as pl
 from quant_organism.market.schema import Interval
 from quant_organism.market.stored import StoredTable, index_of_day
 from quant_organism.market.tables import CycleIndexTable
-from quant_organism.resilience import alone_in
+from quant_organism.resilience import StoragePath, alone_in
 
 
 def cycle_id(panel_hash: str, spec_hash: str, seed: int) -> str:
@@ -45,7 +44,7 @@ class CycleIndex:
         Whose days.
     """
 
-    def __init__(self, root: Path, market: str, interval: Interval) -> None:
+    def __init__(self, root: StoragePath, market: str, interval: Interval) -> None:
         self._root, self._market, self._interval = root, market, interval
         self._stored = StoredTable(root, CycleIndexTable)
 

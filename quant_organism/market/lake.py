@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,16 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.schema import Interval, check_market_id
 from quant_organism.market.stored import StoredTable, days_in, part_of_day
 from quant_organism.market.table import Table
-from quant_organism.resilience.files import write_file, write_files
+from quant_organism.resilience.files import PASSING, write_file, write_files
+from quant_organism.resilience.objects import (
+    ObjectPath,
+    StoragePath,
+    check_conditions,
+    contents_of,
+    located,
+    location_document,
+    stamps_of,
+)
 
 _PART: Final = "part.parquet"
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -50,11 +60,11 @@ class Lake:
     Parameters
     ----------
     root
-        The lake's folder; made on the first write.
+        The lake's folder; made on the first write. A file in its place says on which object store the lake is.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+    def __init__(self, root: StoragePath) -> None:
+        self.root = located(root)
 
     def table(self, table: type[Table], *, cycle: str | None = None) -> StoredTable:
         """Return the days of a table that the lake holds, to be read and written by what the table describes.
@@ -68,7 +78,9 @@ class Lake:
         """
         return StoredTable(self.root, table, cycle)
 
-    def write(self, dataset: str, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
+    def write(
+        self, dataset: str, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None
+    ) -> StoragePath:
         """Make `frame` the dataset's content for one day, in place of what was there; return its file.
 
         Raises
@@ -112,7 +124,8 @@ class Lake:
         InputError
             Nothing is there, or not for these days.
         """
-        return pl.scan_parquet(self._parts(dataset, market, interval, start, end), glob=False, hive_partitioning=False)
+        parts = contents_of(self._parts(dataset, market, interval, start, end))
+        return pl.scan_parquet(parts, glob=False, hive_partitioning=False)
 
     def read(
         self,
@@ -134,7 +147,7 @@ class Lake:
         """
         parts = self._parts(dataset, market, interval, start, end)
         try:
-            return pl.scan_parquet(parts, glob=False, hive_partitioning=False).collect()
+            return pl.scan_parquet(contents_of(parts), glob=False, hive_partitioning=False).collect()
         except pl.exceptions.PolarsError as error:
             raise _damaged(parts, error) from error
 
@@ -146,8 +159,8 @@ class Lake:
         """Return day, size and time of change of each file up to a day: equal as long as nobody has replaced one."""
         folder = self._folder(dataset, market, interval)
         held = [day for day in self.days(dataset, market=market, interval=interval) if day <= end]
-        files = [self._part(folder, day).stat() for day in held]
-        return tuple((day, file.st_size, file.st_mtime_ns) for day, file in zip(held, files, strict=True))
+        stamps = stamps_of([self._part(folder, day) for day in held])
+        return tuple((day, *stamp) for day, stamp in zip(held, stamps, strict=True))
 
     def markets(self) -> tuple[MarketEntry, ...]:
         """Return every market that the lake knows, with where it came from and what is held of it."""
@@ -194,21 +207,21 @@ class Lake:
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         write_file(self._manifest(market), orjson.dumps(dict(document), option=options))
 
-    def _folder(self, dataset: str, market: str, interval: str | None) -> Path:
+    def _folder(self, dataset: str, market: str, interval: str | None) -> StoragePath:
         if not _DATASET.fullmatch(dataset):
             raise InputError(f"{dataset!r} cannot name a dataset", remedy="use lower-case letters, digits and _")
         folder = self.root / dataset / f"market={check_market_id(market)}"
         return folder if interval is None else folder / f"interval={Interval.parse(interval).name}"
 
-    def _part(self, folder: Path, day: date) -> Path:
+    def _part(self, folder: StoragePath, day: date) -> StoragePath:
         return folder / f"date={date.isoformat(day)}" / _PART
 
-    def _manifest(self, market: str) -> Path:
+    def _manifest(self, market: str) -> StoragePath:
         return self.root / _MANIFESTS / f"{check_market_id(market)}.json"
 
     def _parts(
         self, dataset: str, market: str, interval: str | None, start: date | None, end: date | None
-    ) -> list[Path]:
+    ) -> list[StoragePath]:
         days = self.days(dataset, market=market, interval=interval)
         what = f"{dataset} of market {market}" + (f" at {interval}" if interval else "")
         if not days:
@@ -230,6 +243,41 @@ class Lake:
         return parts
 
 
+def place_lake(root: Path, folder: ObjectPath) -> None:
+    """Let a data folder have its lake on an object store from now on; one that is there already is taken as it is.
+
+    Parameters
+    ----------
+    root
+        Where the lake's folder would be; a file that says where the lake is takes its place.
+    folder
+        Bucket and prefix.
+
+    Raises
+    ------
+    InputError
+        The folder has a lake already, here or elsewhere.
+    StorageError
+        The server does not answer, refuses, or does not keep the conditions of a write.
+    """
+    if root.is_file() and root.read_bytes() != location_document(folder):
+        raise InputError(
+            f"the lake of this data folder is at {located(root)} already",
+            where=str(root),
+            remedy="choose another --data-dir",
+        )
+    if root.is_dir() and any(path.is_file() for path in root.rglob("*") if not PASSING.fullmatch(path.name)):
+        raise InputError(
+            "this data folder has a lake, and its register of looks must not begin anew elsewhere",
+            where=str(root),
+            remedy="choose another --data-dir, or move the folder away and copy its files to the bucket yourself",
+        )
+    check_conditions(folder)
+    if root.is_dir():
+        shutil.rmtree(root)  # locks at most
+    write_file(root, location_document(folder))
+
+
 def _encode(frame: pl.DataFrame) -> bytes:
     """Return the Parquet bytes of a frame; they depend on its content alone, so chunks are joined first."""
     buffer = io.BytesIO()
@@ -237,12 +285,12 @@ def _encode(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _damaged(parts: list[Path], error: pl.exceptions.PolarsError) -> IntegrityError:
+def _damaged(parts: list[StoragePath], error: pl.exceptions.PolarsError) -> IntegrityError:
     """Name the first file that cannot be read by itself, or that does not fit the first one."""
     schema = None
     for part in parts:
         try:
-            found = pl.read_parquet(part, glob=False, hive_partitioning=False).schema
+            found = pl.read_parquet(contents_of([part])[0], glob=False, hive_partitioning=False).schema
         except (pl.exceptions.PolarsError, OSError) as alone:
             return IntegrityError(
                 f"the file is damaged: {_first_line(alone)}",

@@ -16,12 +16,13 @@ from typing import Final
 import orjson
 import polars as pl
 
-from quant_organism.errors import IntegrityError
+from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.cycles import cycle_id
 from quant_organism.market.stored import VERSION, encode, index_of_day, parquet_bytes
 from quant_organism.market.tables import CycleIndexTable
 from quant_organism.resilience.files import flush_folders, storage_error, write_file
 from quant_organism.resilience.locks import alone_in
+from quant_organism.resilience.objects import StoragePath, located
 
 UNRECORDED: Final = "unrecorded"
 """Identity of what an earlier version left without a record of the cycle that it belongs to."""
@@ -76,7 +77,7 @@ class MigrationStep:
     apply: Callable[[Path], None]
 
 
-def migrate(root: Path) -> list[str]:
+def migrate(root: StoragePath) -> list[str]:
     """Bring a lake to the newest form and say what was done; a lake that has it already costs one small read.
 
     Parameters
@@ -96,13 +97,21 @@ def migrate(root: Path) -> list[str]:
     BusyError, StorageError
         Another process kept the lake, or it cannot be written; what was done so far is whole.
     """
+    root = located(root)
     if layout_of(root) == NEWEST:
         return []
     with alone_in(root, "bringing the lake up to date", name="layout"):
         steps = STEPS[layout_of(root) - 1 :]
         if not any(root.glob("*/")):
             steps = ()
+        elif not isinstance(root, Path):
+            raise InputError(
+                "an earlier version's lake cannot be brought up to date on an object store",
+                where=str(root),
+                remedy="do it in a folder: quant-organism data migrate; then copy the files",
+            )
         for step in steps:
+            assert isinstance(root, Path)
             try:
                 step.apply(root)
             except OSError as error:
@@ -111,7 +120,7 @@ def migrate(root: Path) -> list[str]:
     return [step.what for step in steps]
 
 
-def layout_of(root: Path) -> int:
+def layout_of(root: StoragePath) -> int:
     """Return the form of a lake; 1 where nothing says so.
 
     Raises
@@ -119,7 +128,7 @@ def layout_of(root: Path) -> int:
     IntegrityError
         The lake has a form that this program does not know, or the stamp cannot be read.
     """
-    path = root / _STAMP
+    path = located(root) / _STAMP
     if not path.exists():
         return 1
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -13,6 +12,7 @@ import polars as pl
 from quant_organism.errors import InputError
 from quant_organism.market.table import BY_CYCLE, Table
 from quant_organism.market.tables import CycleIndexTable
+from quant_organism.resilience import ObjectPath, StoragePath, located
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +21,7 @@ CONFIG: Final[Mapping[str, str]] = {"autoinstall_known_extensions": "false", "au
 """What a connection must be opened with, so that no question loads anything from elsewhere."""
 
 
-def connect(root: Path, tables: Sequence[type[Table]]) -> duckdb.DuckDBPyConnection:
+def connect(root: StoragePath, tables: Sequence[type[Table]]) -> duckdb.DuckDBPyConnection:
     """Return a connection of its own with a view per table that the lake holds; see `add_views`."""
     import duckdb
 
@@ -30,7 +30,7 @@ def connect(root: Path, tables: Sequence[type[Table]]) -> duckdb.DuckDBPyConnect
     return connection
 
 
-def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequence[type[Table]]) -> None:
+def add_views(connection: duckdb.DuckDBPyConnection, root: StoragePath, tables: Sequence[type[Table]]) -> None:
     """Give a connection in memory a view per table that the lake holds, its folders as columns, and nothing else.
 
     The view of a table that lies by cycle shows the latest cycle of each day; beside it, `<table>_all` shows every one.
@@ -45,8 +45,14 @@ def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequenc
     tables
         What to look for there; a table that the lake holds no file of has no view.
     """
-    folder = root.absolute()
-    pattern_root = glob.escape(str(folder))
+    folder = located(root)
+    address, pattern_root = str(folder), glob.escape(str(folder))
+    if isinstance(folder, ObjectPath):
+        from quant_organism.market.object_files import ObjectFiles
+
+        files = ObjectFiles(folder)
+        connection.register_filesystem(files)
+        address = pattern_root = files.address
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
         if next(folder.glob(_pattern(table)), None) is None:
@@ -62,7 +68,7 @@ def add_views(connection: duckdb.DuckDBPyConnection, root: Path, tables: Sequenc
             connection.execute(f'create view "{table.dataset}" as with latest as ({latest}) select * from {rows}')
         else:
             connection.execute(f'create view "{table.dataset}" as select * from {rows}')
-    allowed = ", ".join(_quoted(f"{root}/") for root in sorted({str(folder), pattern_root}))
+    allowed = ", ".join(_quoted(f"{root}/") for root in sorted({address, pattern_root}))
     connection.execute(f"set allowed_directories = [{allowed}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

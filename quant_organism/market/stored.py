@@ -16,6 +16,7 @@ from quant_organism.market.schema import Interval, check_market_id
 from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, BY_MARKET, Table
 from quant_organism.market.tables import CycleIndexTable
 from quant_organism.resilience.files import write_changed
+from quant_organism.resilience.objects import StoragePath, contents_of, located
 
 VERSION: Final = "schema_version"
 """Name in a file's metadata under which the version of its table stands; a file without is of version 1."""
@@ -53,7 +54,7 @@ def parquet_bytes(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def scan_parts(table: type[Table], parts: Sequence[Path]) -> pl.LazyFrame:
+def scan_parts(table: type[Table], parts: Sequence[StoragePath]) -> pl.LazyFrame:
     """Return the rows of some files of a table, lazily, in the order of the files and in the table's newest form.
 
     Raises
@@ -63,17 +64,19 @@ def scan_parts(table: type[Table], parts: Sequence[Path]) -> pl.LazyFrame:
     """
     if not parts:
         return table.empty().lazy()
-    versions = [_version(table, part) for part in parts]
+    contents = _contents(parts)
+    each: list[Path | bytes] = [*contents]
+    versions = [_version(table, part, content) for part, content in zip(parts, each, strict=True)]
     if min(versions) == table.version and not any(column.optional for column in table.columns):
-        return pl.scan_parquet(list(parts), glob=False, hive_partitioning=False, schema=table.schema)
+        return pl.scan_parquet(contents, glob=False, hive_partitioning=False, schema=table.schema)
     frames = [
-        _in_form(table, pl.read_parquet(part, glob=False, hive_partitioning=False), version, part)
-        for part, version in zip(parts, versions, strict=True)
+        _in_form(table, pl.read_parquet(content, glob=False, hive_partitioning=False), version, part)
+        for part, content, version in zip(parts, each, versions, strict=True)
     ]
     return pl.concat(frames, how="diagonal").select(name for name in table.schema if _anywhere(name, frames)).lazy()
 
 
-def read_parts(table: type[Table], parts: Sequence[Path]) -> pl.DataFrame:
+def read_parts(table: type[Table], parts: Sequence[StoragePath]) -> pl.DataFrame:
     """Return the rows of some files of a table; as `scan_parts`, at once.
 
     Raises
@@ -102,16 +105,16 @@ class StoredTable:
         Identity of the cycle whose records are meant; None: the latest of each day, to be read only.
     """
 
-    def __init__(self, root: Path, table: type[Table], cycle: str | None = None) -> None:
+    def __init__(self, root: StoragePath, table: type[Table], cycle: str | None = None) -> None:
         if table.partitions not in (BY_CYCLE, BY_INTERVAL, BY_MARKET):
             raise TypeError(f"{table.__name__} does not lie by market and day: use its own store")
         if cycle is not None and not _CYCLE.fullmatch(cycle):
             raise InputError(f"{cycle!r} cannot name a cycle", remedy="see them with: quant-organism runs list")
-        self._root = root
+        self._root = located(root)
         self._table = table
         self._cycle = cycle if table.partitions == BY_CYCLE else None
 
-    def write(self, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> Path:
+    def write(self, frame: pl.DataFrame, *, market: str, day: date, interval: str | None = None) -> StoragePath:
         """Make `frame` the table's content for one day, in place of what was there; return its file.
 
         Raises
@@ -176,7 +179,7 @@ class StoredTable:
         """Return the days that the table holds of a market, in order; of any cycle where none is named."""
         return days_in(self._folder(market, interval), self._cycle)
 
-    def path(self, *, market: str, day: date, interval: str | None = None) -> Path:
+    def path(self, *, market: str, day: date, interval: str | None = None) -> StoragePath:
         """Return the file of a day, there or not.
 
         Raises
@@ -193,7 +196,7 @@ class StoredTable:
             )
         return _file(folder, day, self._cycle)
 
-    def _folder(self, market: str, interval: str | None) -> Path:
+    def _folder(self, market: str, interval: str | None) -> StoragePath:
         if (interval is not None) != ("interval" in self._table.partitions):
             raise InputError(
                 f"the table {self._table.dataset} lies by {', '.join(self._table.partitions)}",
@@ -203,7 +206,7 @@ class StoredTable:
         folder = self._root / self._table.dataset / f"market={check_market_id(market)}"
         return folder if interval is None else folder / f"interval={Interval.parse(interval).name}"
 
-    def _parts(self, market: str, interval: str | None, start: date | None, end: date | None) -> list[Path]:
+    def _parts(self, market: str, interval: str | None, start: date | None, end: date | None) -> list[StoragePath]:
         days = self.days(market=market, interval=interval)
         what = f"{self._table.dataset} of market {market}" + (f" at {interval}" if interval else "")
         what += f" by cycle {self._cycle}" if self._cycle else ""
@@ -228,14 +231,15 @@ class StoredTable:
         return parts
 
 
-def days_in(folder: Path, cycle: str | None = None) -> list[date]:
+def days_in(folder: StoragePath, cycle: str | None = None) -> list[date]:
     """Return the days whose files lie under a folder, by whatever cycle or by one, in order."""
     beneath = [_PART, f"cycle=*/{_PART}"] if cycle is None else [f"cycle={cycle}/{_PART}"]
-    names = {path.relative_to(folder).parts[0] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
+    level = len(folder.parts)
+    names = {path.parts[level] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
     return sorted(date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match)
 
 
-def part_of_day(root: Path, folder: Path, day: date, cycle: str | None = None) -> Path | None:
+def part_of_day(root: StoragePath, folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath | None:
     """Return the file of a day: of a cycle, else of the latest of the day where files lie by cycle; None without one.
 
     Parameters
@@ -249,7 +253,7 @@ def part_of_day(root: Path, folder: Path, day: date, cycle: str | None = None) -
     """
     part = _file(folder, day, cycle)
     if cycle is None and not part.exists():
-        index = root / CycleIndexTable.dataset / folder.relative_to(root / folder.relative_to(root).parts[0])
+        index = root / CycleIndexTable.dataset / "/".join(folder.parts[len(root.parts) + 1 :])
         latest = index_of_day(_file(index, day)).filter("latest")[CycleIndexTable.cycle]
         if latest.is_empty():
             return None
@@ -257,24 +261,32 @@ def part_of_day(root: Path, folder: Path, day: date, cycle: str | None = None) -
     return part if part.exists() else None
 
 
-def index_of_day(path: Path) -> pl.DataFrame:
+def index_of_day(path: StoragePath) -> pl.DataFrame:
     """Return the index of a day's cycles; empty where the file is not there."""
     return read_parts(CycleIndexTable, [path] if path.exists() else [])
 
 
-def markets_in(root: Path) -> set[str]:
+def markets_in(root: StoragePath) -> set[str]:
     """Return the markets that a lake has data of."""
     return {folder.name.removeprefix("market=") for folder in root.glob("*/market=*")}
 
 
-def _file(folder: Path, day: date, cycle: str | None = None) -> Path:
+def _file(folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath:
     of_day = folder / f"date={date.isoformat(day)}"
     return of_day / _PART if cycle is None else of_day / f"cycle={cycle}" / _PART
 
 
-def _version(table: type[Table], part: Path) -> int:
+def _contents(parts: Sequence[StoragePath]) -> list[Path] | list[bytes]:
+    """Return what files can be read from; one that somebody removed since it was listed is named."""
     try:
-        written = int(pl.read_parquet_metadata(part).get(VERSION, "1"))
+        return contents_of(parts)
+    except FileNotFoundError as error:
+        raise IntegrityError("the file has gone", where=str(error), remedy=_MAKE_AGAIN) from error
+
+
+def _version(table: type[Table], part: StoragePath, content: Path | bytes) -> int:
+    try:
+        written = int(pl.read_parquet_metadata(content).get(VERSION, "1"))
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise _damaged(part, error) from error
     if written > table.version:
@@ -286,7 +298,7 @@ def _version(table: type[Table], part: Path) -> int:
     return written
 
 
-def _in_form(table: type[Table], frame: pl.DataFrame, version: int, part: Path) -> pl.DataFrame:
+def _in_form(table: type[Table], frame: pl.DataFrame, version: int, part: StoragePath) -> pl.DataFrame:
     """Return what a file holds in the table's newest form."""
     try:
         return table.check_columns(table.adopt(frame, version), where=str(part))
@@ -299,11 +311,11 @@ def _anywhere(name: str, frames: Sequence[pl.DataFrame]) -> bool:
     return any(name in frame.columns for frame in frames)
 
 
-def _culprit(table: type[Table], parts: Sequence[Path], error: Exception) -> IntegrityError:
+def _culprit(table: type[Table], parts: Sequence[StoragePath], error: Exception) -> IntegrityError:
     """Name the first file that cannot be read by itself."""
     for part in parts:
         try:
-            frame = pl.read_parquet(part, glob=False, hive_partitioning=False)
+            frame = pl.read_parquet(contents_of([part])[0], glob=False, hive_partitioning=False)
         except (pl.exceptions.PolarsError, OSError) as alone:
             return _damaged(part, alone)
         try:
@@ -313,7 +325,7 @@ def _culprit(table: type[Table], parts: Sequence[Path], error: Exception) -> Int
     return IntegrityError(_first_line(error), where=str(parts[0].parent.parent))
 
 
-def _damaged(part: Path, error: Exception) -> IntegrityError:
+def _damaged(part: StoragePath, error: Exception) -> IntegrityError:
     return IntegrityError(f"the file is damaged: {_first_line(error)}", where=str(part), remedy=_MAKE_AGAIN)
 
 

@@ -21,6 +21,7 @@ from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import QuantOrganismError
 from quant_organism.market import CycleIndex, Interval, Lake
 from quant_organism.market.tables import CandleQualityTable
+from quant_organism.resilience import contents_of, written_at
 from quant_organism.trading import LedgerReader, LedgerReading, TraderStatus, ledger_path
 from quant_organism.trading.breakers import CLOCK_SKEW, LINES, LIQUIDATION, REJECTIONS, STALE_DATA
 from quant_organism.trading.kill import flag_raised, kill_file
@@ -266,11 +267,11 @@ def disk_health(data_dir: Path, free_bytes: Callable[[Path], int] | None = None)
 
 def lake_health(data_dir: Path, now_ms: int) -> ComponentHealth:
     """Return whether the newest files of every dataset of the lake are whole; `doctor` reads all of them."""
-    from pyarrow import ArrowException
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import read_metadata
 
-    lake = Lake(data_dir / "lake")
     try:
+        lake = Lake(data_dir / "lake")
         markets = lake.markets()
     except QuantOrganismError as error:
         return ComponentHealth("lake", "failed", error.what, remedy=error.remedy or "")
@@ -281,8 +282,9 @@ def lake_health(data_dir: Path, now_ms: int) -> ComponentHealth:
             folder = folder if held.interval is None else folder / f"interval={held.interval}"
             for path in sorted((folder / f"date={held.last}").rglob("*.parquet")):
                 try:
-                    read_metadata(path)
-                    newest = max(newest, path.stat().st_mtime)
+                    content = contents_of([path])[0]
+                    read_metadata(BufferReader(content) if isinstance(content, bytes) else content)
+                    newest = max(newest, written_at(path))
                 except (ArrowException, OSError) as error:
                     damaged.append(f"{path}: {str(error).splitlines()[0]}")
     if not newest and not damaged:

@@ -16,7 +16,7 @@ from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market import Lake
 from quant_organism.market.stored import read_parts
-from quant_organism.resilience import damage_of
+from quant_organism.resilience import contents_of, damage_of, located
 from quant_organism.validation import HoldoutRegister
 from quant_organism.validation.tables import CandidateMetricTable, OpeningTable
 
@@ -123,14 +123,19 @@ def _markets(folder: Path) -> Finding:
 
 def _files(folder: Path) -> Finding:
     """Read the end of every file of the lake, where Parquet says what is in it: a file that was cut off has none."""
-    from pyarrow import ArrowException
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import read_metadata
 
     damaged, count = [], 0
-    for path in sorted(folder.rglob("*.parquet")):
+    try:
+        paths = sorted(located(folder).rglob("*.parquet"))
+    except QuantOrganismError as error:
+        return Finding("files of the lake", str(error.what), "broken", error.remedy or "")
+    for path in paths:
         count += 1
         try:
-            read_metadata(path)
+            content = contents_of([path])[0]
+            read_metadata(BufferReader(content) if isinstance(content, bytes) else content)
         except (ArrowException, OSError) as error:
             damaged.append(f"{path}: {str(error).splitlines()[0]}")
     return judged(
@@ -158,15 +163,17 @@ def _databases(folder: Path) -> Finding:
 
 def _looks(data_dir: Path) -> Finding:
     """Compare the register of looks at unseen days with itself, with what was looked at, and with strategies."""
-    register, lost = HoldoutRegister(data_dir / "lake"), []
+    lost: list[str] = []
     try:
-        for folder in sorted((data_dir / "lake" / CandidateMetricTable.dataset).glob("market=*")):
+        lake = located(data_dir / "lake")
+        register = HoldoutRegister(lake)
+        for folder in sorted((lake / CandidateMetricTable.dataset).glob("market=*")):
             market = folder.name.removeprefix("market=")
             looked_at = read_parts(CandidateMetricTable, sorted(folder.rglob("*.parquet"))).filter("looked_at")
             named = register.frame(market)["candidates"].explode()
             seen = looked_at.filter(~pl.col("candidate").is_in(named.implode()))["candidate"].unique().sort()
             lost += [f"the look that judged {candidate}" for candidate in seen]
-        for folder in sorted((data_dir / "lake" / OpeningTable.dataset).glob("market=*")):
+        for folder in sorted((lake / OpeningTable.dataset).glob("market=*")):
             market = folder.name.removeprefix("market=")
             opened = register.frame(market).filter(event="opened")["opening"].sort().to_list()
             lost += [f"opening {n} of {market}" for n in range(1, max(opened, default=0) + 1) if n not in opened]

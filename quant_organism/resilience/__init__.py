@@ -20,41 +20,70 @@ if TYPE_CHECKING:
     )
     from quant_organism.resilience.locks import alone_in
     from quant_organism.resilience.memory import return_freed_memory
+    from quant_organism.resilience.objects import (
+        ObjectPath,
+        StoragePath,
+        check_conditions,
+        contents_of,
+        located,
+        location_document,
+        object_folder,
+        stamps_of,
+        written_at,
+    )
 
 __all__ = [
     "Backup",
+    "ObjectPath",
+    "StoragePath",
     "abandoned_files",
     "alone_in",
     "back_up",
+    "check_conditions",
+    "contents_of",
     "copy_database",
     "damage_of",
     "flush_folders",
     "is_database",
+    "located",
+    "location_document",
+    "object_folder",
     "remove_files",
     "replace_files",
     "restore",
     "return_freed_memory",
+    "stamps_of",
     "storage_error",
     "write_file",
     "write_files",
+    "written_at",
 ]
 
 _HOMES = {
     "Backup": "backup",
+    "ObjectPath": "objects",
+    "StoragePath": "objects",
     "abandoned_files": "files",
     "alone_in": "locks",
     "back_up": "backup",
+    "check_conditions": "objects",
+    "contents_of": "objects",
     "copy_database": "databases",
     "damage_of": "databases",
     "flush_folders": "files",
     "is_database": "databases",
+    "located": "objects",
+    "location_document": "objects",
+    "object_folder": "objects",
     "remove_files": "files",
     "replace_files": "files",
     "restore": "backup",
     "return_freed_memory": "memory",
+    "stamps_of": "objects",
     "storage_error": "files",
     "write_file": "files",
     "write_files": "files",
+    "written_at": "objects",
 }
 
 # Most of the program needs one of these and not the others.

@@ -2,6 +2,7 @@
 
 A file is written under a temporary name in its own folder, flushed to disk and renamed over the old one. A writer holds
 a lock on its temporary file for as long as it lives; one that nobody holds was left by a killed writer and is removed.
+On an object store a file is one object, put there in one request.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from quant_organism.errors import StorageError
+from quant_organism.resilience.leases import check_held
+from quant_organism.resilience.objects import ObjectPath, StoragePath
 
 _PREFIX: Final = ".writing-"
 _STAGED: Final = ".tmp"
@@ -33,7 +36,7 @@ _REMEDIES: Final = {
 }
 
 
-def write_file(path: Path, content: bytes) -> bool:
+def write_file(path: StoragePath, content: bytes) -> bool:
     """Make `path` hold `content`; return whether anything had to be written.
 
     Raises
@@ -44,12 +47,12 @@ def write_file(path: Path, content: bytes) -> bool:
     return bool(write_files([(path, content)]))
 
 
-def write_files(files: Iterable[tuple[Path, bytes]]) -> int:
+def write_files(files: Iterable[tuple[StoragePath, bytes]]) -> int:
     """Make each path hold its content, file by file; return how many had to be written. As `write_changed`."""
     return len(write_changed(files))
 
 
-def write_changed(files: Iterable[tuple[Path, bytes]]) -> list[Path]:
+def write_changed(files: Iterable[tuple[StoragePath, bytes]]) -> list[StoragePath]:
     """Make each path hold its content, file by file; return those that had to be written.
 
     Each file appears whole or not at all. Folders are flushed once at the end, not once a file.
@@ -60,10 +63,16 @@ def write_changed(files: Iterable[tuple[Path, bytes]]) -> list[Path]:
         A folder cannot be written (full, read-only, not a folder); its file is then what it was before.
     """
     changed: dict[Path, None] = {}  # folders whose entries changed, in order
-    written: list[Path] = []
+    written: list[StoragePath] = []
     folder = Path()
     try:
         for path, content in files:
+            if isinstance(path, ObjectPath):
+                check_held(path)
+                if path.replace(content):
+                    written.append(path)
+                continue
+            assert isinstance(path, Path)
             folder = path.parent
             _make_folder(folder, changed)
             _remove_abandoned(folder)

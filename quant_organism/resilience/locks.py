@@ -1,4 +1,6 @@
-"""One writer at a time in a folder; the system frees the lock however its holder ends."""
+"""One writer at a time in a folder; the system frees the lock however its holder ends.
+
+On an object store, where no system does, the lock is a lease: see `leases`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +11,14 @@ from filelock import FileLock, Timeout
 
 from quant_organism.errors import BusyError
 from quant_organism.resilience.files import storage_error
+from quant_organism.resilience.leases import leased
+from quant_organism.resilience.objects import ObjectPath, StoragePath
 
 _PATIENCE_S: Final = 60.0
 
 
 @contextmanager
-def alone_in(folder: Path, doing: str, *, name: str = "", patience_s: float = _PATIENCE_S) -> Iterator[None]:
+def alone_in(folder: StoragePath, doing: str, *, name: str = "", patience_s: float = _PATIENCE_S) -> Iterator[None]:
     """Keep other processes and threads out of a folder, which is made if it is not there, for as long as this lasts.
 
     Parameters
@@ -33,6 +37,11 @@ def alone_in(folder: Path, doing: str, *, name: str = "", patience_s: float = _P
     BusyError, StorageError
         Another one held it for so long, or the folder cannot be written.
     """
+    if isinstance(folder, ObjectPath):
+        with leased(folder, doing, name=name, patience_s=patience_s):
+            yield
+        return
+    assert isinstance(folder, Path)
     lock = FileLock(folder / f"{name}.lock", timeout=patience_s)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
 from quant_organism.market import encode
-from quant_organism.resilience import write_file
+from quant_organism.resilience import StoragePath, contents_of, located, write_file
 from quant_organism.validation.tables import NullDrawTable
 
 Statistics = Mapping[str, float]
@@ -52,10 +51,10 @@ class DrawStore:
         All that a draw is a function of besides its number, by name: hashes of panel, spec and costs, code, seed.
     """
 
-    def __init__(self, root: Path, test: str, identity: Mapping[str, str]) -> None:
+    def __init__(self, root: StoragePath, test: str, identity: Mapping[str, str]) -> None:
         text = json.dumps(dict(identity), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._folder = root.absolute() / NullDrawTable.dataset / f"test={test}" / f"search={digest}"
+        self._folder = located(root) / NullDrawTable.dataset / f"test={test}" / f"search={digest}"
         self._identity = dict(identity)
 
     def read(self, draw: int) -> Statistics | None:
@@ -70,7 +69,8 @@ class DrawStore:
         if not path.exists():
             return None
         try:
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=NullDrawTable.schema)
+            content = contents_of([path])[0]
+            frame = pl.read_parquet(content, glob=False, hive_partitioning=False, schema=NullDrawTable.schema)
         except pl.exceptions.PolarsError as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "delete it: the draw is made again"
@@ -95,7 +95,7 @@ class DrawStore:
         )
         write_file(self._path(draw), encode(NullDrawTable, frame, self._identity))
 
-    def _path(self, draw: int) -> Path:
+    def _path(self, draw: int) -> StoragePath:
         return self._folder / f"draw-{draw:06d}.parquet"
 
 

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -21,7 +20,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market import Panel, Span, check_market_id, encode
 from quant_organism.market.schema import day_of
 from quant_organism.market.stored import read_parts
-from quant_organism.resilience import alone_in, write_file
+from quant_organism.resilience import StoragePath, alone_in, located, write_file
 from quant_organism.validation.tables import OpeningTable
 
 FIRST_MONDAY: Final = date(1970, 1, 5)
@@ -79,8 +78,8 @@ class HoldoutRegister:
         Moment that is written down; nothing depends on it.
     """
 
-    def __init__(self, root: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._folder = root.absolute() / OpeningTable.dataset
+    def __init__(self, root: StoragePath, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._folder = located(root) / OpeningTable.dataset
         self._now = now
 
     def open(self, panel: Panel, span: Span, candidates: Sequence[str], *, measured_with: str, reason: str) -> Opening:
@@ -234,7 +233,7 @@ class HoldoutRegister:
                 f"an opening cannot be read: {error.what}", where=error.where, remedy=remedy
             ) from error
 
-    def _of(self, market: str) -> Path:
+    def _of(self, market: str) -> StoragePath:
         return self._folder / f"market={check_market_id(market)}"
 
     def _write(self, market: str, row: dict[str, Any]) -> None:

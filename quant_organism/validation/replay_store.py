@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from quant_organism.errors import IntegrityError
 from quant_organism.market import encode
-from quant_organism.resilience import write_file
+from quant_organism.resilience import StoragePath, contents_of, located, write_file
 from quant_organism.validation.account_replay import HeldVirtually
 from quant_organism.validation.tables import MemberReplayTable
 
@@ -68,8 +67,8 @@ class ReplayStore:
         The lake's folder.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._folder = root.absolute() / MemberReplayTable.dataset
+    def __init__(self, root: StoragePath) -> None:
+        self._folder = located(root) / MemberReplayTable.dataset
 
     def read(self, identity: Mapping[str, str]) -> MemberReplay | None:
         """Return the replay that is a function of all this; None if it has not been made.
@@ -83,7 +82,9 @@ class ReplayStore:
         if not path.exists():
             return None
         try:
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=MemberReplayTable.schema)
+            frame = pl.read_parquet(
+                contents_of([path])[0], glob=False, hive_partitioning=False, schema=MemberReplayTable.schema
+            )
         except pl.exceptions.PolarsError as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "delete it: the replay is made again"
@@ -116,7 +117,7 @@ class ReplayStore:
         ]
         write_file(self._path(identity), encode(MemberReplayTable, MemberReplayTable.frame(rows), identity))
 
-    def _path(self, identity: Mapping[str, str]) -> Path:
+    def _path(self, identity: Mapping[str, str]) -> StoragePath:
         text = json.dumps(dict(identity), sort_keys=True)
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.parquet"
 

@@ -16,7 +16,7 @@ import polars as pl
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.stored import encode, parquet_bytes, read_parts
 from quant_organism.market.table import Table
-from quant_organism.resilience import write_file, write_files
+from quant_organism.resilience import StoragePath, located, write_file, write_files
 from quant_organism.workflows.outcome import PhaseOutcome, digest_of, outputs_hash
 from quant_organism.workflows.spec import nearest
 from quant_organism.workflows.tables import (
@@ -75,9 +75,9 @@ class WorkflowStore:
         Correlation id of the run.
     """
 
-    def __init__(self, root: Path, folder: Path, id: str) -> None:
+    def __init__(self, root: StoragePath, folder: Path, id: str) -> None:
         self._day = day_of_run(id)
-        self.id, self._root, self._folder = id, root.absolute(), folder / id
+        self.id, self._root, self._folder = id, located(root), folder / id
 
     @property
     def spec_path(self) -> Path:
@@ -166,21 +166,21 @@ class WorkflowStore:
         if folder.exists():
             folder.rmdir()
 
-    def _path(self, table: type[Table], name: str) -> Path:
+    def _path(self, table: type[Table], name: str) -> StoragePath:
         return self._root / table.dataset / f"date={self._day.isoformat()}" / f"workflow={self.id}" / f"{name}.parquet"
 
     def _checkpoint(self, phase: str) -> Path:
         return self._folder / f"{phase}.json"
 
 
-def stored_workflows(root: Path) -> pl.DataFrame:
+def stored_workflows(root: StoragePath) -> pl.DataFrame:
     """Return all runs of a lake, the newest last, by `WorkflowRunTable` and the column `workflow`."""
-    parts = sorted((root / WorkflowRunTable.dataset).glob("date=*/workflow=*/*.parquet"))
+    parts = sorted((located(root) / WorkflowRunTable.dataset).glob("date=*/workflow=*/*.parquet"))
     ids = [part.parent.name.removeprefix("workflow=") for part in parts]
     return read_parts(WorkflowRunTable, parts).insert_column(0, pl.Series("workflow", ids, dtype=pl.String()))
 
 
-def choose_workflow(root: Path, name: str) -> str:
+def choose_workflow(root: StoragePath, name: str) -> str:
     """Return the correlation id of a run, by how it begins, or by the name of a workflow: its latest run.
 
     Raises

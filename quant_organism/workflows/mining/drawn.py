@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -173,7 +174,7 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, str, str, pl.Da
     """Yield each run's name in the ledger, market, day, cycle, and what it drew: `key`, `family`, `genes` as JSON."""
     named: dict[str, str] = {}
     for row in stored_workflows(lake.root).iter_rows(named=True):
-        store = WorkflowStore(lake.root, lake.root, row["workflow"])
+        store = WorkflowStore(lake.root, Path(), row["workflow"])
         phases = store.read(WorkflowPhaseTable)
         for phase, cycle in phases.select(WorkflowPhaseTable.phase, WorkflowPhaseTable.cycle).iter_rows():
             named.setdefault(cycle, f"{row['workflow']}.{phase}")  # the first run of a search has its trials

@@ -103,7 +103,7 @@ def read_judged(lake: Lake, interval: str) -> list[JudgedCandidate]:
     result: dict[str, JudgedCandidate] = {}
     parts = lake.root.glob(f"{VerdictTable.dataset}/market=*/interval={interval}/date=*/cycle=*/*.parquet")
     for part in sorted(parts, key=lambda path: (path.parts[-3], path)):
-        families = _families(lake, part.relative_to(lake.root / VerdictTable.dataset).parent.as_posix())
+        families = _families(lake, "/".join(part.parts[-5:-1]))
         verdicts = read_parts(VerdictTable, [part]).filter(pl.col(VerdictTable.needed_for).list.len() > 0)
         for (candidate,), rows in verdicts.group_by([VerdictTable.candidate], maintain_order=True):
             failed = rows.filter(pl.col(VerdictTable.status) == "failed")[VerdictTable.gate]

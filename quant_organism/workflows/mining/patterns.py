@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -18,7 +17,7 @@ from scipy.stats import false_discovery_control
 
 from quant_organism.market import Lake
 from quant_organism.market.stored import encode, read_parts
-from quant_organism.resilience import write_file
+from quant_organism.resilience import StoragePath, write_file
 from quant_organism.validation.statistics.p_values import holm
 from quant_organism.workflows.mining.drawn import DrawnTrials
 from quant_organism.workflows.mining.live import LiveFigures, WatchedReturns, live_figures
@@ -283,7 +282,7 @@ def _row(mining: Mining, pattern: Pattern) -> dict[str, Any]:
     }
 
 
-def write_patterns(lake: Lake, interval: str, mining: Mining, day: date) -> Path:
+def write_patterns(lake: Lake, interval: str, mining: Mining, day: date) -> StoragePath:
     """Store the patterns of a mining under the newest day of its runs, in place of an earlier one; return the file."""
     path = lake.root / MinedPatternTable.dataset / f"interval={interval}" / f"date={day.isoformat()}" / "part.parquet"
     write_file(path, encode(MinedPatternTable, patterns_frame(mining)))
