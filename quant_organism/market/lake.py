@@ -12,8 +12,9 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.joined import JOINED_TABLES
 from quant_organism.market.schema import Interval, check_market_id
-from quant_organism.market.stored import StoredTable, days_in, part_of_day
+from quant_organism.market.stored import StoredTable, days_in, joined_days, part_of_day
 from quant_organism.market.table import Table
 from quant_organism.resilience.files import write_file, write_files
 
@@ -112,6 +113,8 @@ class Lake:
         InputError
             Nothing is there, or not for these days.
         """
+        if dataset in JOINED_TABLES:
+            return self.table(JOINED_TABLES[dataset]).scan(market=market, interval=interval, start=start, end=end)
         return pl.scan_parquet(self._parts(dataset, market, interval, start, end), glob=False, hive_partitioning=False)
 
     def read(
@@ -132,6 +135,8 @@ class Lake:
         IntegrityError
             A file is damaged; it is named.
         """
+        if dataset in JOINED_TABLES:
+            return self.table(JOINED_TABLES[dataset]).read(market=market, interval=interval, start=start, end=end)
         parts = self._parts(dataset, market, interval, start, end)
         try:
             return pl.scan_parquet(parts, glob=False, hive_partitioning=False).collect()
@@ -145,8 +150,9 @@ class Lake:
     def stamps(self, dataset: str, *, market: str, end: date, interval: str | None = None) -> tuple[object, ...]:
         """Return day, size and time of change of each file up to a day: equal as long as nobody has replaced one."""
         folder = self._folder(dataset, market, interval)
+        joined = joined_days(folder)
         held = [day for day in self.days(dataset, market=market, interval=interval) if day <= end]
-        files = [self._part(folder, day).stat() for day in held]
+        files = [(joined.get(day) or self._part(folder, day)).stat() for day in held]
         return tuple((day, file.st_size, file.st_mtime_ns) for day, file in zip(held, files, strict=True))
 
     def markets(self) -> tuple[MarketEntry, ...]:
