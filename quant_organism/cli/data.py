@@ -237,6 +237,54 @@ def measure_slippage(
         typer.echo(f"Left out, {what}: {count}")
 
 
+@app.command("compact", cls=options.with_settings("data_dir"))
+def compact_days(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Join them; otherwise it is only told.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Join the days of months that are over: candles, funding and sentiment, to the bit, in a file a month."""
+    from quant_organism.market.compaction import compact, find_spans
+    from quant_organism.market.migration import migrate
+    from quant_organism.orchestration.run_lock import run_lock
+
+    said = options.said(context)
+    data_dir = said.settings().data_dir
+    if yes:
+        with run_lock(data_dir), progress_bars() as bars:
+            migrate(data_dir / "lake")
+            spans = compact(data_dir / "lake", lambda done, all_: bars("Joining", done, all_, "months"))
+    else:
+        spans = find_spans(data_dir / "lake")
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    for span in spans:
+        sums = rows.setdefault((span.dataset, span.market, span.interval or ""), [0, 0, 0, 0])
+        for place, count in enumerate((len(span.files), 1, span.before, span.after or 0)):
+            sums[place] += count
+    if as_json:
+        named = ("files", "joined_files", "bytes_before", "bytes_after")
+        shown = [
+            dict(zip(("dataset", "market", "interval"), key, strict=True))
+            | {name: count if yes or name != "bytes_after" else None for name, count in zip(named, sums, strict=True)}
+            for key, sums in rows.items()
+        ]
+        print_json({"joined": yes, "datasets": shown})
+        return
+    if not spans:
+        typer.echo(f"No month that is over lies in files of single days in {data_dir / 'lake'}.")
+        return
+    print_table(
+        ("dataset", "market", "interval", "files", "joined", "MB before", "MB after"),
+        [
+            (*key, files, joined, f"{before / 1e6:,.1f}", f"{after / 1e6:,.1f}" if yes else "-")
+            for key, (files, joined, before, after) in rows.items()
+        ],
+        title="Joined" if yes else "Would be joined",
+    )
+    if not yes:
+        typer.echo(f"Nothing was changed. To do it: {said.command_line('data compact --yes', 'data_dir')}")
+
+
 @app.command("migrate", cls=options.with_settings("data_dir"))
 def bring_up_to_date(context: typer.Context) -> None:
     """Bring the lake of an earlier version to the form of this one; every run does so by itself."""

@@ -13,8 +13,9 @@ import orjson
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.joined import JOINED_TABLES
 from quant_organism.market.schema import Interval, check_market_id
-from quant_organism.market.stored import StoredTable, days_in, part_of_day
+from quant_organism.market.stored import StoredTable, days_in, joined_days, part_of_day
 from quant_organism.market.table import Table
 from quant_organism.resilience.files import PASSING, write_file, write_files
 from quant_organism.resilience.objects import (
@@ -124,6 +125,8 @@ class Lake:
         InputError
             Nothing is there, or not for these days.
         """
+        if dataset in JOINED_TABLES:
+            return self.table(JOINED_TABLES[dataset]).scan(market=market, interval=interval, start=start, end=end)
         parts = contents_of(self._parts(dataset, market, interval, start, end))
         return pl.scan_parquet(parts, glob=False, hive_partitioning=False)
 
@@ -145,6 +148,8 @@ class Lake:
         IntegrityError
             A file is damaged; it is named.
         """
+        if dataset in JOINED_TABLES:
+            return self.table(JOINED_TABLES[dataset]).read(market=market, interval=interval, start=start, end=end)
         parts = self._parts(dataset, market, interval, start, end)
         try:
             return pl.scan_parquet(contents_of(parts), glob=False, hive_partitioning=False).collect()
@@ -158,8 +163,9 @@ class Lake:
     def stamps(self, dataset: str, *, market: str, end: date, interval: str | None = None) -> tuple[object, ...]:
         """Return day, size and time of change of each file up to a day: equal as long as nobody has replaced one."""
         folder = self._folder(dataset, market, interval)
+        joined = joined_days(folder)
         held = [day for day in self.days(dataset, market=market, interval=interval) if day <= end]
-        stamps = stamps_of([self._part(folder, day) for day in held])
+        stamps = stamps_of([joined.get(day) or self._part(folder, day) for day in held])
         return tuple((day, *stamp) for day, stamp in zip(held, stamps, strict=True))
 
     def markets(self) -> tuple[MarketEntry, ...]:

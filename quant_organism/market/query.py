@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from quant_organism.errors import InputError
+from quant_organism.market.joined import DATE, JOINED_TABLES, select_rows
 from quant_organism.market.table import BY_CYCLE, Table
 from quant_organism.market.tables import CycleIndexTable
 from quant_organism.resilience import ObjectPath, StoragePath, located
@@ -55,9 +56,13 @@ def add_views(connection: duckdb.DuckDBPyConnection, root: StoragePath, tables: 
         address = pattern_root = files.address
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
+        joined = table.dataset in JOINED_TABLES and next(folder.glob(_pattern(table, "dates")), None) is not None
         if next(folder.glob(_pattern(table)), None) is None:
+            if joined:
+                joined_rows = select_rows(table, _rows(table, pattern_root, "dates"))
+                connection.execute(f'create view "{table.dataset}" as {joined_rows}')
             continue
-        rows = _rows(table, pattern_root)
+        rows = f"({_with_joined(table, pattern_root)})" if joined else _rows(table, pattern_root)
         if table.partitions == BY_CYCLE:
             connection.execute(f'create view "{table.dataset}_all" as select * from {rows}')
             if next(folder.glob(_pattern(CycleIndexTable)), None) is None:
@@ -101,16 +106,31 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     return answer
 
 
-def _pattern(table: type[Table]) -> str:
-    return "/".join([table.dataset, *[f"{level}=*" for level in table.partitions], "*.parquet"])
+def _pattern(table: type[Table], days: str = DATE) -> str:
+    levels = [days if level == DATE else level for level in table.partitions]
+    return "/".join([table.dataset, *[f"{level}=*" for level in levels], "*.parquet"])
 
 
-def _rows(table: type[Table], pattern_root: str) -> str:
+def _with_joined(table: type[Table], pattern_root: str) -> str:
+    """Return the SQL of the rows of all days: of a day's own file where there is one, else joined with others."""
+    levels = ", ".join(f'"{level}"' for level in table.partitions)
+    pattern = _quoted(f"{pattern_root}/{_pattern(table)}")
+    parts = ", ".join(f"regexp_extract(file, '/{level}=([^/]*)/', 1) as \"{level}\"" for level in table.partitions)
+    alone = f'(select * replace (cast("{DATE}" as date) as "{DATE}") from (select {parts} from glob({pattern})))'
+    joined = select_rows(table, _rows(table, pattern_root, "dates"))
+    return (
+        f"select * from {_rows(table, pattern_root)} union all by name "
+        f"select * from ({joined}) anti join {alone} using ({levels})"
+    )
+
+
+def _rows(table: type[Table], pattern_root: str, days: str = DATE) -> str:
     """Return what reads all files of a table, the levels of its folders as columns."""
-    kinds = ", ".join(f"'{level}': {'date' if level == 'date' else 'varchar'}" for level in table.partitions)
+    levels = [days if level == DATE else level for level in table.partitions]
+    kinds = ", ".join(f"'{level}': {'date' if level == DATE else 'varchar'}" for level in levels)
     by_name = any(column.optional or column.since > 1 for column in table.columns)
     return (
-        f"read_parquet({_quoted(f'{pattern_root}/{_pattern(table)}')}, union_by_name = {str(by_name).lower()},"
+        f"read_parquet({_quoted(f'{pattern_root}/{_pattern(table, days)}')}, union_by_name = {str(by_name).lower()},"
         f" hive_partitioning = {str(bool(kinds)).lower()}" + (f", hive_types = {{{kinds}}})" if kinds else ")")
     )
 

@@ -6,12 +6,14 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.market.joined import DATE, days_of, joined_in, split_days
 from quant_organism.market.schema import Interval, check_market_id
 from quant_organism.market.table import BY_CYCLE, BY_INTERVAL, BY_MARKET, Table
 from quant_organism.market.tables import CycleIndexTable
@@ -90,6 +92,23 @@ def read_parts(table: type[Table], parts: Sequence[StoragePath]) -> pl.DataFrame
         raise _culprit(table, parts, error) from error
 
 
+def read_joined(table: type[Table], path: StoragePath) -> pl.DataFrame:
+    """Return the rows of a joined file in the table's newest form, with the column `date`.
+
+    Raises
+    ------
+    IntegrityError
+        As `scan_parts`.
+    """
+    (content,) = _contents([path])
+    version = _version(table, path, content)
+    try:
+        rows = split_days(table, content)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged(path, error) from error
+    return _in_form(table, rows.drop(DATE), version, path).with_columns(rows[DATE])
+
+
 class StoredTable:
     """The days of one table in the lake.
 
@@ -148,7 +167,9 @@ class StoredTable:
             As `write`.
         """
         paths = {day: self.path(market=market, day=day, interval=interval) for day in sorted(frames)}
-        written = set(write_changed((path, encode(self._table, frames[day])) for day, path in paths.items()))
+        same = self._unchanged(frames, market, interval)
+        contents = ((path, encode(self._table, frames[day])) for day, path in paths.items() if day not in same)
+        written = set(write_changed(contents))
         return [day for day, path in paths.items() if path in written]
 
     def read(
@@ -163,7 +184,15 @@ class StoredTable:
         IntegrityError
             A file is damaged, or was written by a newer version of the table; it is named.
         """
-        return read_parts(self._table, self._parts(market, interval, start, end))
+        parts = self._parts(market, interval, start, end)
+        try:
+            return self._scan(parts).collect()
+        except (pl.exceptions.PolarsError, IntegrityError) as error:
+            if all(part.exists() for _, part in parts):
+                if isinstance(error, IntegrityError):
+                    raise
+                raise _culprit(self._table, list(dict.fromkeys(part for _, part in parts)), error) from error
+        return self._scan(self._parts(market, interval, start, end)).collect()  # days were joined in between
 
     def read_day(self, day: date, *, market: str, interval: str | None = None) -> pl.DataFrame:
         """Return the rows of one day; errors as `read`."""
@@ -173,7 +202,7 @@ class StoredTable:
         self, *, market: str, interval: str | None = None, start: date | None = None, end: date | None = None
     ) -> pl.LazyFrame:
         """Return the rows of the days `start` to `end` (inclusive), lazily; errors as `read`."""
-        return scan_parts(self._table, self._parts(market, interval, start, end))
+        return self._scan(self._parts(market, interval, start, end))
 
     def days(self, *, market: str, interval: str | None = None) -> list[date]:
         """Return the days that the table holds of a market, in order; of any cycle where none is named."""
@@ -196,6 +225,30 @@ class StoredTable:
             )
         return _file(folder, day, self._cycle)
 
+    def _scan(self, parts: Sequence[tuple[date, StoragePath]]) -> pl.LazyFrame:
+        """Return the rows of days from their files; days that lie joined one after another are read at once."""
+        pieces = []
+        for joined, group in groupby(parts, lambda part: part[1] if _is_joined(part[1]) else None):
+            days = list(group)
+            if joined is None:
+                pieces.append(scan_parts(self._table, [part for _, part in days]))
+            else:
+                rows = read_joined(self._table, joined)
+                pieces.append(rows.filter(pl.col(DATE).is_in([day for day, _ in days])).drop(DATE).lazy())
+        return pieces[0] if len(pieces) == 1 else pl.concat(pieces, how="diagonal")
+
+    def _unchanged(self, frames: Mapping[date, pl.DataFrame], market: str, interval: str | None) -> set[date]:
+        """Return the days that lie joined, and hold what is to be written already."""
+        joined = sorted((path, day) for day, path in joined_days(self._folder(market, interval)).items())
+        same = set[date]()
+        for path, group in groupby((part for part in joined if part[1] in frames), lambda part: part[0]):
+            rows = read_joined(self._table, path)
+            for _, day in group:
+                held = rows.filter(pl.col(DATE) == day).drop(DATE)
+                if encode(self._table, held) == encode(self._table, frames[day]):
+                    same.add(day)
+        return same
+
     def _folder(self, market: str, interval: str | None) -> StoragePath:
         if (interval is not None) != ("interval" in self._table.partitions):
             raise InputError(
@@ -206,7 +259,9 @@ class StoredTable:
         folder = self._root / self._table.dataset / f"market={check_market_id(market)}"
         return folder if interval is None else folder / f"interval={Interval.parse(interval).name}"
 
-    def _parts(self, market: str, interval: str | None, start: date | None, end: date | None) -> list[StoragePath]:
+    def _parts(
+        self, market: str, interval: str | None, start: date | None, end: date | None
+    ) -> list[tuple[date, StoragePath]]:
         days = self.days(market=market, interval=interval)
         what = f"{self._table.dataset} of market {market}" + (f" at {interval}" if interval else "")
         what += f" by cycle {self._cycle}" if self._cycle else ""
@@ -219,8 +274,11 @@ class StoredTable:
             )
         first, last = start or days[0], end or days[-1]
         folder = self._folder(market, interval)
+        joined = joined_days(folder)
         parts = [
-            part for day in days if first <= day <= last and (part := part_of_day(self._root, folder, day, self._cycle))
+            (day, part)
+            for day in days
+            if first <= day <= last and (part := joined.get(day) or part_of_day(self._root, folder, day, self._cycle))
         ]
         if not parts:
             raise InputError(
@@ -232,15 +290,22 @@ class StoredTable:
 
 
 def days_in(folder: StoragePath, cycle: str | None = None) -> list[date]:
-    """Return the days whose files lie under a folder, by whatever cycle or by one, in order."""
+    """Return the days whose files lie under a folder, joined or by whatever cycle or by one, in order."""
     beneath = [_PART, f"cycle=*/{_PART}"] if cycle is None else [f"cycle={cycle}/{_PART}"]
     level = len(folder.parts)
     names = {path.parts[level] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
-    return sorted(date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match)
+    alone = {date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match}
+    return sorted(alone.union(*(days_of(*span) for span in joined_in(folder).values())))
+
+
+def joined_days(folder: StoragePath) -> dict[date, StoragePath]:
+    """Return the days under a folder that lie joined and have no file of their own, which would be newer."""
+    spans = joined_in(folder).items()
+    return {day: path for path, span in spans for day in days_of(*span) if not _file(folder, day).exists()}
 
 
 def part_of_day(root: StoragePath, folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath | None:
-    """Return the file of a day: of a cycle, else of the latest of the day where files lie by cycle; None without one.
+    """Return a day's own file: of a cycle, else of the latest of the day where files lie by cycle; None without one.
 
     Parameters
     ----------
@@ -274,6 +339,10 @@ def markets_in(root: StoragePath) -> set[str]:
 def _file(folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath:
     of_day = folder / f"date={date.isoformat(day)}"
     return of_day / _PART if cycle is None else of_day / f"cycle={cycle}" / _PART
+
+
+def _is_joined(part: StoragePath) -> bool:
+    return part.parent.name.startswith("dates=")
 
 
 def _contents(parts: Sequence[StoragePath]) -> list[Path] | list[bytes]:
