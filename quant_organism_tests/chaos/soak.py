@@ -308,7 +308,7 @@ def _part(venue: _Venue, desk: _Desk, strategies: int, hours: int, count: SoakCo
                 venue.begin_anew()
                 trader = _trade(desk.url, session, goal - len(count.samples), count)
                 _admin(desk.url, "clear_faults", {})
-                _agree(trader, account)
+                _agree(desk.url, trader, account)
                 seen = venue.testimony()
                 check_testimony(account.follower.manager, seen)
                 count.bare_s = max(count.bare_s, seen.longest_bare_s)
@@ -346,10 +346,15 @@ def _pace(url: str, seen: Sequence[CloseReport], enough: threading.Event) -> Non
             pass
 
 
-def _agree(trader: Trader, account: VenueAccount) -> None:
-    """Assert that account and venue are one, nothing is in doubt, and nothing that is held lacks its stop."""
+def _agree(url: str, trader: Trader, account: VenueAccount) -> None:
+    """Assert that account and venue are one, nothing is in doubt, and nothing that is held lacks its stop.
+
+    The market goes on meanwhile, a second at each look: in one that stands still nobody offers anew what was taken, and
+    what can neither be protected nor closed stays so.
+    """
     gaps: object = "not compared"
     for _ in range(LOOKS):
+        _admin(url, "step", {"ms": 1_000})
         trader.watch()
         gaps = account.execution.differences(trader.main.account)
         bare = account.follower.standing().unprotected
