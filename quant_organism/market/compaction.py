@@ -17,7 +17,7 @@ from quant_organism.market.joined import DATE, JOINED_TABLES, days_of, join_days
 from quant_organism.market.lake import Lake
 from quant_organism.market.stored import VERSION, encode, read_joined, read_parts
 from quant_organism.market.table import BY_INTERVAL, Table
-from quant_organism.resilience import ObjectPath, alone_in, located, remove_files, write_file
+from quant_organism.resilience import alone_in, located, remove_files, write_file
 
 Progress = Callable[[int, int], None]
 """Called with (spans done, spans in all)."""
@@ -59,15 +59,16 @@ def find_spans(root: Path) -> list[JoinedSpan]:
     Raises
     ------
     InputError
-        The lake is on an object store.
+        The lake is in a bucket.
     """
-    if isinstance(located(root), ObjectPath):
+    folder = located(root)
+    if not isinstance(folder, Path):
         raise InputError(
-            "days are joined in folders only, and this lake is on an object store",
-            where=str(root),
-            remedy="join them in a folder, before its files are copied to the store",
+            "days are joined in a lake on a disk alone, and this one is in a bucket",
+            where=str(folder),
+            remedy="leave its days as they are: nothing else depends on it",
         )
-    return [span for table in JOINED_TABLES.values() for folder in _folders(root, table) for span in _spans(folder)]
+    return [span for table in JOINED_TABLES.values() for place in _folders(folder, table) for span in _spans(place)]
 
 
 def compact(root: Path, progress: Progress | None = None) -> list[JoinedSpan]:
@@ -128,10 +129,9 @@ def _folders(root: Path, table: type[Table]) -> Iterator[Path]:
 
 def _spans(folder: Path) -> Iterator[JoinedSpan]:
     alone = {date.fromisoformat(path.parent.name[5:]): path for path in sorted(folder.glob("date=*/part.parquet"))}
-    joined = joined_in(folder)
+    joined = {path: span for path, span in joined_in(folder).items() if isinstance(path, Path)}
     newest = max([*alone, *(last for _, last in joined.values())], default=date.min).replace(day=1)
     for path, (first, last) in joined.items():  # days that were imported again since
-        assert isinstance(path, Path)
         if files := [alone.pop(day) for day in days_of(first, last) if day in alone]:
             yield _span(folder, first, last, [*files, path], files)
     for run in _runs(sorted(day for day in alone if day < newest)):

@@ -18,7 +18,7 @@ import polars as pl
 
 from quant_organism.market.table import BY_INTERVAL, Table
 from quant_organism.market.tables import CandleTable, FundingTable, SentimentTable
-from quant_organism.resilience.objects import StoragePath
+from quant_organism.resilience import StoragePath
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,7 +40,7 @@ _MOST_DIGITS: Final = 12
 _WHOLE: Final = 2.0**53
 
 
-def joined_file(folder: StoragePath, first: date, last: date) -> StoragePath:
+def joined_file(folder: Path, first: date, last: date) -> Path:
     """Return the file of the days `first` to `last`, there or not; `folder` is where the days of a dataset lie."""
     return folder / f"dates={first.isoformat()}_{last.isoformat()}" / _PART
 

@@ -292,16 +292,21 @@ class StoredTable:
 def days_in(folder: StoragePath, cycle: str | None = None) -> list[date]:
     """Return the days whose files lie under a folder, joined or by whatever cycle or by one, in order."""
     beneath = [_PART, f"cycle=*/{_PART}"] if cycle is None else [f"cycle={cycle}/{_PART}"]
-    level = len(folder.parts)
-    names = {path.parts[level] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
-    alone = {date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match}
-    return sorted(alone.union(*(days_of(*span) for span in joined_in(folder).values())))
+    return sorted(_days(folder, beneath).union(*(days_of(*span) for span in joined_in(folder).values())))
 
 
 def joined_days(folder: StoragePath) -> dict[date, StoragePath]:
     """Return the days under a folder that lie joined and have no file of their own, which would be newer."""
-    spans = joined_in(folder).items()
-    return {day: path for path, span in spans for day in days_of(*span) if not _file(folder, day).exists()}
+    if not (spans := joined_in(folder)):
+        return {}
+    alone = _days(folder, [_PART])
+    return {day: path for path, span in spans.items() for day in days_of(*span) if day not in alone}
+
+
+def _days(folder: StoragePath, beneath: Sequence[str]) -> set[date]:
+    level = len(folder.parts)
+    names = {path.parts[level] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
+    return {date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match}
 
 
 def part_of_day(root: StoragePath, folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath | None:

@@ -23,8 +23,7 @@ from quant_organism.market.query import ask, connect
 from quant_organism.market.stored import encode
 from quant_organism.market.table import Table
 from quant_organism.market.tables import TABLES, CandleTable, FundingTable, SentimentTable
-from quant_organism.resilience import object_folder
-from quant_organism.resilience.objects import location_document
+from quant_organism.resilience.objects import object_folder
 from quant_organism_tests.market.frames import candles
 
 DAY = date(2024, 1, 20)
@@ -160,14 +159,6 @@ def test_a_day_that_would_not_come_back_as_it_is_stays(lake: Lake) -> None:
     assert seen(lake) == before
 
 
-def test_a_lake_on_an_object_store_is_refused(tmp_path: Path) -> None:
-    root = tmp_path / "lake"
-    root.write_bytes(location_document(object_folder("s3://bucket/organism", endpoint="http://127.0.0.1:9")))
-    for step in (find_spans, compact):
-        with pytest.raises(InputError, match="joined in folders only"):
-            step(root)
-
-
 def test_a_damaged_joined_file_is_named(lake: Lake) -> None:
     compact(lake.root)
     (path,) = (lake.root / "candles/market=m/interval=1h").glob("dates=2024-02-11*/part.parquet")
@@ -182,6 +173,11 @@ def test_a_program_that_knows_no_joined_days_refuses_the_lake(lake: Lake, monkey
     monkeypatch.setattr(migration, "NEWEST", 3)
     with pytest.raises(IntegrityError, match="form 4"):
         migration.migrate(lake.root)
+
+
+def test_in_a_bucket_days_are_not_joined() -> None:
+    with pytest.raises(InputError, match="bucket"):
+        find_spans(object_folder("s3://bucket/lake", endpoint="http://127.0.0.1:9"))
 
 
 PRICES = st.one_of(
