@@ -79,8 +79,8 @@ def build_definitions(
         ],
         asset_checks=[*checks_on(days, key_prefix), *(table_check(table, days, key_prefix) for table in CHECKED)],
         jobs=[*jobs_of(key_prefix), *([health_snapshot] if at_hand else [])],
-        schedules=[nightly_of(key_prefix, nights), *([health_watch] if at_hand else [])],
-        sensors=[re_evolution_of(watch)],
+        schedules=[nightly_of(key_prefix, nights)],
+        sensors=[re_evolution_of(watch), *([health_watch] if at_hand else [])],
         resources={
             "market": source,
             "lake": lake,

@@ -11,6 +11,7 @@ import pytest
 from quant_organism.market import Lake
 from quant_organism.market.tables import CandleTable
 from quant_organism.monitoring.components import ComponentHealth
+from quant_organism.monitoring.system_health import record
 from quant_organism.orchestration.health import due_day, health_watch, measure_health
 from quant_organism.orchestration.home import environment, open_instance
 from quant_organism.orchestration.jobs import NIGHTLY
@@ -98,28 +99,32 @@ def lasting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worksho
         yield Workshop(chosen, instance)
 
 
-def test_the_asset_adds_to_the_history_and_the_schedule_asks_for_it_when_the_level_changes(lasting: Workshop) -> None:
+def test_the_asset_adds_to_the_history_and_the_sensor_asks_for_it_when_the_level_changes_or_a_day_is_over(
+    lasting: Workshop,
+) -> None:
     filled(lasting, LAST)
     traded(lasting.settings.data_dir).end()
+    lake, market = Lake(lasting.settings.data_dir / "lake"), lasting.market
 
-    def asked(now: datetime) -> dg.RunRequest | dg.SkipReason:
-        with dg.build_schedule_context(
-            instance=lasting.instance, scheduled_execution_time=now, resources=lasting.definitions.resources
-        ) as context:
+    def asked() -> dg.RunRequest | dg.SkipReason:
+        with dg.build_sensor_context(instance=lasting.instance, resources=lasting.definitions.resources) as context:
             result = health_watch(context)
         assert isinstance(result, dg.RunRequest | dg.SkipReason)
         return result
 
-    now = datetime.now(UTC)
-    assert isinstance(asked(now), dg.RunRequest)
+    assert isinstance(asked(), dg.RunRequest)
+    yesterday = datetime.now(UTC) - timedelta(days=1, minutes=1)
+    old = measure_health(lasting.settings.data_dir, market, lasting.instance, yesterday)
+    record(lake, old, market=market.id, interval="1h")
+    assert old.level == "excellent"
+    assert isinstance(asked(), dg.RunRequest)
     job = lasting.definitions.resolve_job_def("health_snapshot")
     assert job.execute_in_process(instance=lasting.instance).success
-    rows = Lake(lasting.settings.data_dir / "lake").read("system_health", market=lasting.market.id, interval="1h")
+    rows = lake.read("system_health", market=market.id, interval="1h")
     assert set(rows["level"]) == {"excellent"}
-    assert isinstance(asked(now), dg.SkipReason)
-    assert isinstance(asked(now + timedelta(days=1, minutes=1)), dg.RunRequest)
+    assert isinstance(asked(), dg.SkipReason)
     (lasting.settings.data_dir / "trader" / "killed.json").write_text("{")
-    assert isinstance(asked(now), dg.RunRequest)
+    assert isinstance(asked(), dg.RunRequest)
 
 
 def test_the_command_says_what_to_do_and_ends_with_1_where_something_failed(
