@@ -238,9 +238,11 @@ def test_an_identity_is_never_a_path(change: dict[str, str]) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "lake").write_text("not a folder")
+    (tmp_path / "data").write_text("not a folder")
     with pytest.raises(StorageError, match="lake"):
-        TrialLedger(tmp_path / "lake").append([made_up(0)], IDENTITY)
+        TrialLedger(tmp_path / "data" / "lake").append([made_up(0)], IDENTITY)
+    with pytest.raises(IntegrityError, match="it does not say where the lake is"):
+        TrialLedger(tmp_path / "data")
 
 
 def test_the_lake_shows_the_ledger_to_sql(ledger: TrialLedger) -> None:

@@ -172,7 +172,7 @@ def traded(place: Place, runner: ServedRunner, closes: int) -> Trader:
             return sent.account.execution.differences(trader.main.account) == {}
 
         assert eventually(is_the_venues)
-        check_journal_is_venue(sent.account.manager, engine.venue, engine.venue.state.accounts[ADDRESS])
+        check_journal_is_venue(sent.account.follower.manager, engine.venue, engine.venue.state.accounts[ADDRESS])
         assert set(sent.account.follower.standing().unprotected) == set()
     return trader
 
