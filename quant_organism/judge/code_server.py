@@ -17,7 +17,7 @@ from typing import Final
 
 from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
-from quant_organism.judge.code_wire import LONGEST_PANEL, CodeQuestion, CodeReply, Line, peer_of, printable
+from quant_organism.judge.code_wire import LONGEST_PANEL, CodeQuestion, CodeReply, CodeLine, peer_of, printable
 from quant_organism.judge.running import CLOSE_SECONDS, SandboxRunner
 from quant_organism.judge.sandbox import LONGEST_SOURCE
 
@@ -96,7 +96,7 @@ class CodeServer:
             ) from error
 
     def _answer_all(self, connection: socket.socket) -> None:
-        line = Line(connection)
+        line = CodeLine(connection)
         try:
             with tempfile.TemporaryDirectory(prefix="code-") as folder:
                 repository = StrategyRepository(Path(folder))
@@ -109,7 +109,7 @@ class CodeServer:
             line.close()
             self._room.release()
 
-    def _answer(self, line: Line, repository: StrategyRepository, runner: SandboxRunner) -> None:
+    def _answer(self, line: CodeLine, repository: StrategyRepository, runner: SandboxRunner) -> None:
         line.begin(SPARE_SECONDS)
         question, body = line.receive(CodeQuestion, LONGEST_SOURCE + LONGEST_PANEL)
         source, panel = body[: question.source_bytes], body[question.source_bytes :]

@@ -70,7 +70,7 @@ class CodeReply(_Head):
     failed: str = Field("", max_length=4 * LONGEST_TEXT)
 
 
-class Line:
+class CodeLine:
     """One end of a connection, with a deadline for each exchange.
 
     Parameters

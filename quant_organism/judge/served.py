@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs
 from quant_organism.deployment import ExternalStrategy, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.judge.code_server import SPARE_SECONDS
-from quant_organism.judge.code_wire import CodeQuestion, CodeReply, Line, check_server, peer_of, printable
+from quant_organism.judge.code_wire import CodeQuestion, CodeReply, CodeLine, check_server, peer_of, printable
 from quant_organism.judge.running import CLOSE_SECONDS, SandboxAnswer
 from quant_organism.judge.sandbox import Floats, stored_panel, wrong_answer
 from quant_organism.market import Panel
@@ -49,7 +49,7 @@ class ServedRunner:
     ) -> None:
         self._repository, self._path = repository, path
         self._question_seconds, self._all_seconds = question_seconds, all_seconds
-        self._line: Line | None = None
+        self._line: CodeLine | None = None
         self._close_ms, self._left = -1, all_seconds
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class ServedRunner:
             raise InputError(f"the server of code answered {len(body)} bytes for {shape[0]} bars of {shape[1]} assets")
         return reply, np.frombuffer(body, dtype="<f8").reshape(shape).astype(np.float64)
 
-    def _connected(self, seconds: float) -> Line:
+    def _connected(self, seconds: float) -> CodeLine:
         if self._line is not None and self._line.is_over():  # it was started anew since the last question
             self.close()
         if self._line is None:
@@ -137,7 +137,7 @@ class ServedRunner:
             except BaseException:
                 connection.close()
                 raise
-            self._line = Line(connection)
+            self._line = CodeLine(connection)
         return self._line
 
     def _broken(self, strategy: ExternalStrategy, what: str, where: str = "", remedy: str = "") -> InputError:
