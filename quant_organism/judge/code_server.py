@@ -17,7 +17,7 @@ from typing import Final
 
 from quant_organism.deployment import StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
-from quant_organism.judge.code_wire import LONGEST_PANEL, CodeQuestion, CodeReply, CodeLine, peer_of, printable
+from quant_organism.judge.code_wire import LONGEST_PANEL, CodeLine, CodeQuestion, CodeReply, peer_of, printable
 from quant_organism.judge.running import CLOSE_SECONDS, SandboxRunner
 from quant_organism.judge.sandbox import LONGEST_SOURCE
 

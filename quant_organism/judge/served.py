@@ -14,7 +14,7 @@ from quant_organism.backtest import Costs
 from quant_organism.deployment import ExternalStrategy, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.judge.code_server import SPARE_SECONDS
-from quant_organism.judge.code_wire import CodeQuestion, CodeReply, CodeLine, check_server, peer_of, printable
+from quant_organism.judge.code_wire import CodeLine, CodeQuestion, CodeReply, check_server, peer_of, printable
 from quant_organism.judge.running import CLOSE_SECONDS, SandboxAnswer
 from quant_organism.judge.sandbox import Floats, stored_panel, wrong_answer
 from quant_organism.market import Panel
