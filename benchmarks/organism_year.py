@@ -74,7 +74,7 @@ PROFILE: Final = AuditProfile.model_validate(
         "every_gate": False,
     }
 )
-"""The organism at a size that lives a week in some seconds: a fifth of the audit's search, half of its copies."""
+"""The organism at a size that lives a week in some seconds: a quarter of the audit's search, half as often repeated."""
 
 KINDS: Final = (("null", 10), ("strong", 4), ("weak", 4), ("appears", 4), ("dies", 4))
 

@@ -123,7 +123,7 @@ def test_one_in_twenty_that_keep_their_promise_falls_below_the_band():
 
 
 def test_looked_at_every_night_for_a_year_the_drawdown_alarm_is_false_once_in_a_hundred():
-    """Binomial with p = .01 and n = 400 lies within [0, 12] but for one time in a thousand; pointwise it is 8 %."""
+    """Binomial with p = .01 and n = 400 lies within [0, 12] but for one time in a thousand; night by night it is 41."""
     rng, promise = np.random.default_rng(6), Promise(0.01, 2.5)
     returns = rng.normal(0.0013, 0.01, 400)
     band = ReturnBand("a", returns, promise)
