@@ -163,8 +163,9 @@ class Rates:
         Worlds without an edge on which anything went beyond the shadow pool, and into it at least.
     flipped, flipped_shadow
         The same on a real market turned over at random.
-    found
-        Rows by family and strength, then over all families.
+    found, found_in_real
+        Rows by family and strength, then over all families; in simulated worlds, and in real markets turned over with
+        an edge written into them.
     worth, gates, alarms, goals
         As their classes say.
     cpu_seconds
@@ -176,6 +177,7 @@ class Rates:
     flipped: Share
     flipped_shadow: Share
     found: tuple[FoundRow, ...]
+    found_in_real: tuple[FoundRow, ...]
     worth: Worth
     gates: tuple[GateRow, ...]
     alarms: tuple[Alarm, ...]
@@ -203,6 +205,7 @@ def rates(outcomes: Sequence[Outcome]) -> Rates:
         flipped=Share.of(flipped, _accepted),
         flipped_shadow=Share.of(flipped, _entered),
         found=found,
+        found_in_real=_found([o for o in outcomes if o.origin == "implanted"]),
         worth=worth,
         gates=_gates(outcomes),
         alarms=_alarms(outcomes, [*null, *flipped]),

@@ -13,10 +13,12 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quant_organism.audit.outcome import Outcome
-from quant_organism.audit.rates import Rates, Share, rates
+from quant_organism.audit.rates import FoundRow, Rates, Share, rates
 from quant_organism.resilience import write_files
 
 Cell = str | int | float
+
+_FOUND = ("edge", "strength", "beyond shadow", "of them right", "into shadow", "oracle", "later")
 
 
 @dataclass(frozen=True)
@@ -108,19 +110,21 @@ class AuditReport:
                 "Where something can be found",
                 "Right: at least half of the weight on families that are made for the edge. Later: median Sharpe ratio "
                 "of the accepted on days that no gate touched.",
-                ("edge", "strength", "beyond shadow", "of them right", "into shadow", "oracle", "later"),
-                tuple(
-                    (
-                        row.family,
-                        row.strength,
-                        _share(row.accepted),
-                        _share(row.right),
-                        _share(row.shadow),
-                        row.oracle_sharpe,
-                        row.later_sharpe,
+                _FOUND,
+                tuple(map(_found_row, found.found)),
+            ),
+            *(
+                [
+                    Section(
+                        "Where something was written into real candles",
+                        "Real candles turned over, then moved by an edge of the same strength in units of their own "
+                        "volatility. The oracle is that of simulated worlds.",
+                        _FOUND,
+                        tuple(map(_found_row, found.found_in_real)),
                     )
-                    for row in found.found
-                ),
+                ]
+                if found.found_in_real
+                else []
             ),
             Section(
                 "Gate by gate",
@@ -214,6 +218,18 @@ def shown(value: Cell) -> str:
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3g}"
     return str(value)
+
+
+def _found_row(row: FoundRow) -> tuple[Cell, ...]:
+    return (
+        row.family,
+        row.strength,
+        _share(row.accepted),
+        _share(row.right),
+        _share(row.shadow),
+        row.oracle_sharpe,
+        row.later_sharpe,
+    )
 
 
 def _share(share: Share) -> str:

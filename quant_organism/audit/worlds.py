@@ -12,13 +12,15 @@ from typing import Final, Literal
 import numpy as np
 
 from quant_organism.audit.edges import ASSETS, Edge, Strength, edges
+from quant_organism.audit.implant import implanted as with_edge
 from quant_organism.errors import InputError
 from quant_organism.market import FileSource, Interval, Lake, Panel, WorldSource, WorldSpec, build_panel, continued
 from quant_organism.market.ingest import ingest
 from quant_organism.validation import draw_null
 
-Origin = Literal["null", "planted", "flipped"]
-"""Simulated without an edge, simulated with one, or a real market turned over at random, which leaves none."""
+Origin = Literal["null", "planted", "flipped", "implanted"]
+"""Simulated without an edge, simulated with one, a real market turned over at random, which leaves none, or such a
+market with an edge written into it."""
 
 RANGES: Final = {"tuning": 100_000, "confirmation": 700_000}
 """First seed of the worlds that anyone may look at while changing the organism, and of those for the final count."""
@@ -65,7 +67,7 @@ class World:
     def name(self) -> str:
         """What its file is called."""
         kind = self.origin if self.edge is None else f"{self.edge.family}-{self.edge.strength}"
-        return f"{kind}-{self.seed}"
+        return f"{'real-' if self.origin == 'implanted' else ''}{kind}-{self.seed}"
 
     @property
     def strength(self) -> Strength:
@@ -80,14 +82,18 @@ class World:
         days, later_days
             Days that the organism is given, and days after them.
         real
-            The panel that flipped worlds are made of; its last `days` are turned over, and there are none after them.
+            The panel that flipped and implanted worlds are made of. Of a flipped one the last `days` are turned over,
+            and there are none after them; of an implanted one all that there is, the later days last.
         """
-        if self.origin == "flipped":
+        if self.origin in ("flipped", "implanted"):
             if real is None:
-                raise InputError("a flipped world is made of a real panel, and there is none", where=self.name)
-            bars = min(real.n_bars, days * real.interval.bars_per_day)
-            seen = real.window(real.n_bars - bars, real.n_bars)
-            return Market(draw_null(seen, "mean_preserving", np.random.SeedSequence(self.seed)), bars, math.nan)
+                raise InputError(f"a world that is {self.origin} is made of a real panel", where=self.name)
+            wanted = days if self.edge is None else days + later_days
+            seen = real.window(max(0, real.n_bars - wanted * real.interval.bars_per_day), real.n_bars)
+            drawn = draw_null(seen, "mean_preserving", np.random.SeedSequence(self.seed))
+            if self.edge is not None:
+                drawn = with_edge(drawn, self.edge, np.random.SeedSequence(self.seed, spawn_key=(1,)))
+            return Market(drawn, min(seen.n_bars, days * real.interval.bars_per_day), math.nan)
         spec = WorldSpec(
             name=self.origin, days=days, assets=ASSETS, plants=() if self.edge is None else (self.edge.plant,)
         )
@@ -95,13 +101,13 @@ class World:
         return Market(grown.panel, grown.start, math.nan if self.edge else _drift(spec, self.seed))
 
 
-def plan(nulls: int, planted: int, *, first_seed: int, flipped: int = 0) -> tuple[World, ...]:
+def plan(nulls: int, planted: int, *, first_seed: int, flipped: int = 0, implanted: int = 0) -> tuple[World, ...]:
     """Return the worlds of an audit, mixed, so that one that was interrupted saw something of each.
 
     Parameters
     ----------
-    nulls, planted, flipped
-        How many of each; planted ones take the edges in turn, all strong ones before the weak.
+    nulls, planted, flipped, implanted
+        How many of each; planted and implanted ones take the edges in turn, all strong ones before the weak.
     first_seed
         Each origin counts up from here, so that a larger audit begins with the worlds of a smaller one.
     """
@@ -110,6 +116,7 @@ def plan(nulls: int, planted: int, *, first_seed: int, flipped: int = 0) -> tupl
         [World("null", first_seed + place) for place in range(nulls)],
         [World("planted", first_seed + place, edge[place % len(edge)]) for place in range(planted)],
         [World("flipped", first_seed + place) for place in range(flipped)],
+        [World("implanted", first_seed + place, edge[place % len(edge)]) for place in range(implanted)],
     ]
     placed = [((place + 0.5) / len(row), world) for row in rows for place, world in enumerate(row)]
     return tuple(world for _, world in sorted(placed, key=lambda entry: entry[0]))

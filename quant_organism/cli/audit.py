@@ -24,7 +24,10 @@ def audit(
         Path | None,
         typer.Option("--panel", help="Folder or file of real candles, to be turned over.", rich_help_panel=_WORLDS),
     ] = None,
-    flipped: Annotated[int, typer.Option(min=1, help="Worlds made of the real candles.", rich_help_panel=_WORLDS)] = 20,
+    flipped: Annotated[int, typer.Option(min=0, help="Worlds made of the real candles.", rich_help_panel=_WORLDS)] = 20,
+    implanted: Annotated[
+        int, typer.Option(min=0, help="The same with an edge written into them.", rich_help_panel=_WORLDS)
+    ] = 0,
     seed_range: Annotated[
         str,
         typer.Option(
@@ -54,7 +57,15 @@ def audit(
     settings = options.said(context).settings()
     frozen = AuditProfile.load(profile)
     first = first_seed_of(seed_range)
-    worlds = plan(nulls, planted, first_seed=first, flipped=0 if path is None else flipped)
+    if implanted and path is None:
+        raise InputError(
+            "an edge is written into real candles, and there are none",
+            where="option --implanted",
+            remedy="name them with --panel",
+        )
+    if path is None:
+        flipped = 0
+    worlds = plan(nulls, planted, first_seed=first, flipped=flipped, implanted=implanted)
     if not worlds:
         raise InputError("no world is asked for", where="option --nulls", remedy="ask for at least one")
     with progress_bars() as bars:
@@ -66,8 +77,10 @@ def audit(
                 processes=processes or settings.worker_threads,
                 progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
             )
-    last = first + max(nulls, planted, flipped if path is not None else 0) - 1
-    flags = {"--nulls": nulls, "--planted": planted, "--panel": path, "--flipped": None if path is None else flipped}
+    last = first + max(nulls, planted, flipped, implanted) - 1
+    flags = {"--nulls": nulls, "--planted": planted, "--panel": path}
+    if path is not None:
+        flags |= {"--flipped": flipped, "--implanted": implanted or None}
     provenance = AuditProvenance(
         profile=profile,
         identity=campaign.identity,

@@ -5,6 +5,7 @@ import pytest
 
 from quant_organism.audit.edges import edges
 from quant_organism.audit.worlds import RANGES, World, plan
+from quant_organism.validation import draw_null
 from quant_organism_tests.panels import trending_panel
 
 
@@ -52,3 +53,12 @@ def test_a_flipped_world_keeps_the_size_of_bars_and_is_drawn_by_its_seed():
     assert one.panel.n_bars == 120 * 24
     assert one.panel.hash != other.panel.hash
     assert one.panel.hash == World("flipped", 1).market(120, 60, real).panel.hash
+
+
+def test_an_implanted_world_has_the_days_after_and_an_edge_beside_the_flipped_one():
+    real, edge = trending_panel(days=150), edges()[0]
+    world = World("implanted", 1, edge).market(100, 60, real)
+    assert (world.panel.n_bars, world.given.n_bars) == (150 * 24, 100 * 24)
+    assert np.isnan(world.drift)
+    assert world.panel.hash != draw_null(real, "mean_preserving", np.random.SeedSequence(1)).hash
+    assert World("implanted", 1, edge).name == f"real-{edge.family}-strong-1"

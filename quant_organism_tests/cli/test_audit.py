@@ -50,12 +50,16 @@ def test_a_real_market_is_turned_over(call: Call, profile: Path, tmp_path: Path)
     content["search"]["families"].remove("funding_rate_carry")  # these candles come without funding
     profile = tmp_path / "without_funding.yaml"
     profile.write_text(json.dumps(content))
-    worlds = ("--nulls", "0", "--planted", "0", "--flipped", "1", "--panel", str(tmp_path / "candles"))
-    said = audit(call, profile, tmp_path / "data", "--json", *worlds)
+    worlds = ("--nulls", "0", "--planted", "0", "--flipped", "1", "--implanted", "1")
+    said = audit(call, profile, tmp_path / "data", "--json", *worlds, "--panel", str(tmp_path / "candles"))
     assert said.code == 0, said.out
     document = json.loads(said.out)
     assert document["rates"]["flipped"]["worlds"] == 1
-    assert document["outcomes"][0]["later_sharpe"] is None
+    assert [row["family"] for row in document["rates"]["found_in_real"]] == ["breakout", "all"]
+    later = {outcome["origin"]: outcome["later_sharpe"] for outcome in document["outcomes"]}
+    assert later["flipped"] is None
+    page = next(file for file in document["files"] if file.endswith("audit.md"))
+    assert "Where something was written into real candles" in Path(page).read_text()
 
 
 def write_candles(folder: Path, panel: Panel) -> None:
@@ -73,6 +77,7 @@ def write_candles(folder: Path, panel: Panel) -> None:
     [
         (("--seed-range", "all"), "no range of seeds"),
         (("--nulls", "0", "--planted", "0"), "no world is asked for"),
+        (("--implanted", "4"), "name them with --panel"),
         (("--profile", "nosuch"), "no audit profile can be read"),
         (("--so-far",), "no world is done"),
     ],
