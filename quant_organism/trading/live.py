@@ -55,7 +55,9 @@ from quant_organism.venue.protocol import REDUCE_ONLY_CANCELED, is_perpetual_nam
 LATE_MS: Final = 60_000
 """So long after its close a plan's orders are still sent; later the next close plans anew."""
 PROTECT_SECONDS: Final = 5.0
-"""So long a position may be without its stop before it is closed."""
+"""So long a position may be without its stop at the venue, at the most."""
+CLOSE_AFTER_SECONDS: Final = 3.0
+"""So long after it was seen without one it is closed: watching looks each second, and closing takes its time too."""
 
 _RESTING: Final = (STOP, TARGET)
 
@@ -71,8 +73,8 @@ class LiveExecution:
         Of the venue account's orders; books and venue have been compared.
     now_ms
         The venue's time; None: as its answers show it.
-    late_ms, protect_seconds
-        See `LATE_MS` and `PROTECT_SECONDS`.
+    late_ms
+        See `LATE_MS`.
     clock, sleep
         Seconds of a clock that never goes back, and how to wait.
     """
@@ -83,13 +85,12 @@ class LiveExecution:
         *,
         now_ms: Callable[[], int] | None = None,
         late_ms: int = LATE_MS,
-        protect_seconds: float = PROTECT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.manager = manager
         self._now = now_ms or manager.venue.venue_ms
-        self._late_ms, self._protect_seconds = late_ms, protect_seconds
+        self._late_ms = late_ms
         self._clock, self._sleep = clock, sleep
         self._fill_place = self._flow_place = 0
         self._sent_close = -1
@@ -359,7 +360,7 @@ class LiveExecution:
                 self._bare.pop(symbol, None)
                 continue
             since = self._bare.setdefault(symbol, self._clock())
-            if is_hopeless or self._clock() - since >= self._protect_seconds:
+            if is_hopeless or self._clock() - since >= CLOSE_AFTER_SECONDS:
                 try:
                     self._close(account, symbol)
                 except NotFlat as error:  # the others are protected all the same

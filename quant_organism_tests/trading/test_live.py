@@ -30,6 +30,7 @@ from quant_organism.backtest.account import (
 )
 from quant_organism.simulator import RunningVenue, Tape
 from quant_organism.trading import LiveExecution
+from quant_organism.trading.live import CLOSE_AFTER_SECONDS, PROTECT_SECONDS
 from quant_organism.trading.live_orders import traded_asset
 from quant_organism.trading.orders import OrderManager, reconcile
 from quant_organism.trading.orders.states import HOUSE, OrderRecord
@@ -458,8 +459,11 @@ def test_a_stop_without_an_answer_is_waited_for_and_then_the_position_is_closed(
     reconcile(desk.manager)
     transport._post = refuse_stops
     desk.watch()
+    now[0] += CLOSE_AFTER_SECONDS - 0.1
+    desk.watch()
     assert desk.account.positions
-    now[0] += 5.0
+    now[0] += 1.0  # the next look, with a second left to close it
+    assert now[0] < PROTECT_SECONDS - 1.0
     desk.watch()
     assert desk.account.positions == {}
     assert desk.there.positions() == []
