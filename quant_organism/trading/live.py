@@ -8,6 +8,7 @@ closed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -204,14 +205,18 @@ class LiveExecution:
     def finish(self, account: AccountBook, made: Plan, bar: AccountBar, levels: LevelsAtOpen) -> list[object]:
         """Book what came until the bar's close; what an IOC left is not chased.
 
+        A position that nobody closes now keeps no bar from ending: `watch` tries again, and says so.
+
         Raises
         ------
-        VenueError, StorageError, NotFlat
+        VenueError, StorageError
             As `begin`.
         """
         self._ask()
         self._hear_listings(account)
-        return self._carried_out(account, made, levels)
+        with contextlib.suppress(NotFlat):
+            return self._carried_out(account, made, levels)
+        return self._told()
 
     def differences(self, account: AccountBook) -> dict[str, tuple[int, int]]:
         """Return where account and venue differ: lots by symbol, and `cash` in micro-USD; empty: nowhere.

@@ -60,6 +60,8 @@ EQUITY_USD: Final = 100_000
 START_SECONDS: Final = 300.0
 PATIENCE_S: Final = 20.0
 LOOKS, TRIES = 60, 20
+TICK_MS: Final = 10_000
+"""Between two prices of the market."""
 LOOK_SECONDS: Final = 0.02
 PART_HOURS: Final = 6
 LONGEST_SECONDS: Final = 4.0
@@ -119,8 +121,9 @@ class SoakCount:
         Of the trader: one, and one more after every part and every end by a failure.
     failures
         By kind of error.
-    bare_s
-        Seconds for which a position lacked its stop at the venue while a trader was there, at the most.
+    bare_s, untouched_s
+        Seconds for which a position lacked its stop at the venue while a trader was there, at the most; and for which
+        no fill made it smaller either.
     seconds
         That it took.
     """
@@ -133,6 +136,7 @@ class SoakCount:
     starts: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     bare_s: float = 0.0
+    untouched_s: float = 0.0
     seconds: float = 0.0
 
     def growth(self) -> dict[str, float]:
@@ -312,6 +316,7 @@ def _part(venue: _Venue, desk: _Desk, strategies: int, hours: int, count: SoakCo
                 seen = venue.testimony()
                 check_testimony(account.follower.manager, seen)
                 count.bare_s = max(count.bare_s, seen.longest_bare_s)
+                count.untouched_s = max(count.untouched_s, seen.longest_untouched_s)
         except QuantOrganismError as error:
             count.failures[type(error).__name__] += 1
             _admin(desk.url, "clear_faults", {})
@@ -336,25 +341,27 @@ def _trade(url: str, session: LiveSession, closes: int, count: SoakCount) -> Tra
 
 
 def _pace(url: str, seen: Sequence[CloseReport], enough: threading.Event) -> None:
-    """Let an hour pass once the trader has decided on the last, however long that takes."""
+    """Let an hour pass once the trader has decided on the last, however long that takes; meanwhile the market goes on.
+
+    In one that stands still nobody offers anew what was taken, and who closes a position waits for nothing.
+    """
     while not enough.wait(0.02):
         number = len(seen)
         for _ in range(11):  # beyond the hour, in steps in which orders that rest are looked at
             _admin(url, "step", {"ms": HOUR.milliseconds // 10})
         end = time.monotonic() + PATIENCE_S
         while len(seen) == number and time.monotonic() < end and not enough.wait(0.02):
-            pass
+            _admin(url, "step", {"ms": TICK_MS})
 
 
 def _agree(url: str, trader: Trader, account: VenueAccount) -> None:
     """Assert that account and venue are one, nothing is in doubt, and nothing that is held lacks its stop.
 
-    The market goes on meanwhile, a second at each look: in one that stands still nobody offers anew what was taken, and
-    what can neither be protected nor closed stays so.
+    The market goes on meanwhile, a tick at each look.
     """
     gaps: object = "not compared"
     for _ in range(LOOKS):
-        _admin(url, "step", {"ms": 1_000})
+        _admin(url, "step", {"ms": TICK_MS})
         trader.watch()
         gaps = account.execution.differences(trader.main.account)
         bare = account.follower.standing().unprotected
@@ -462,7 +469,7 @@ def _serve(seed: int, line: Connection) -> None:
         HOUR,
         symbols=SYMBOLS,
         future_days=180,
-        spec=MarketSpec(ticks_per_bar=10),
+        spec=MarketSpec(ticks_per_bar=HOUR.milliseconds // TICK_MS),
     )
     address = chaos_wallet(seed, "soak").address
     engine.deposit(address, EQUITY_USD * MICRO_USD)
@@ -499,7 +506,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             count = run_trader_kills(said.seed, Path(folder), said.kills, said.strategies, show)
             show(f"{count.kills} traders killed, each taken up again to the venue's books; {count.seconds:.0f} s")
             show(f"{count.decisions} decisions, {count.orders} orders, {count.fills} fills; {_protected(count)}")
-            return int(count.bare_s > PROTECT_SECONDS)
+            return int(count.untouched_s > PROTECT_SECONDS)
         count = run_soak(said.seed, Path(folder), said.hours, said.strategies, show, faulty=said.faults)
     for place in sorted({0, *range(said.hours // 4, said.hours, max(said.hours // 4, 1)), said.hours - 1}):
         show(f"hour {place + 1}: {count.samples[place]}")
@@ -511,11 +518,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show(_protected(count))
     if not count.is_flat:
         show("[red]something grew, or it was too short to tell")
-    return int(not count.is_flat or count.bare_s > PROTECT_SECONDS)
+    return int(not count.is_flat or count.untouched_s > PROTECT_SECONDS)
 
 
 def _protected(count: SoakCount) -> str:
-    return f"nothing placed twice, no orphan; longest without a stop {count.bare_s:.2f} s"
+    return (
+        f"nothing placed twice, no orphan; longest without a stop {count.bare_s:.2f} s, "
+        f"{count.untouched_s:.2f} s of them without a fill that closes"
+    )
 
 
 if __name__ == "__main__":

@@ -28,12 +28,15 @@ class Testimony:
         How often each was made, by trade and order.
     longest_bare_s
         Seconds of this machine's clock for which a position lacked a stop for all of it, at the most.
+    longest_untouched_s
+        The same, while no fill made it smaller either: where the market offers less than is held, closing takes time.
     """
 
     placed: Counter[str]
     resting: frozenset[str]
     fills: Counter[tuple[int, int]]
     longest_bare_s: float
+    longest_untouched_s: float
 
 
 class VenueWitness:
@@ -51,14 +54,15 @@ class VenueWitness:
         self._venue, self._account, self._clock = venue, account, clock
         self._placed: dict[int, str] = {}
         self._bare_since: dict[int, float] = {}
-        self._longest_bare_s = 0.0
+        self._untouched_since: dict[int, tuple[float, int]] = {}
+        self._longest_bare_s = self._longest_untouched_s = 0.0
 
     def look(self) -> None:
         """Look once; what comes and goes between two looks is not seen."""
         now = self._clock()
         orders = [order for order in list(self._venue.state.orders.values()) if order.account == self._account.address]
         self._placed.update({order.oid: order.cloid for order in orders if order.cloid is not None})
-        bare = set()
+        bare: dict[int, int] = {}
         for asset, held in self._account.positions():
             covered = sum(
                 order.sz
@@ -71,15 +75,20 @@ class VenueWitness:
                 and order.is_buy == (held.szi < 0)
             )
             if covered < abs(held.szi):
-                bare.add(asset)
-        for asset in bare:
+                bare[asset] = abs(held.szi)
+        for asset, held_now in bare.items():
             since = self._bare_since.setdefault(asset, now)
             self._longest_bare_s = max(self._longest_bare_s, now - since)
+            untouched, held_then = self._untouched_since.get(asset, (now, held_now))
+            self._longest_untouched_s = max(self._longest_untouched_s, now - untouched)
+            self._untouched_since[asset] = (now if held_now < held_then else untouched, held_now)
         self._bare_since = {asset: since for asset, since in self._bare_since.items() if asset in bare}
+        self._untouched_since = {asset: kept for asset, kept in self._untouched_since.items() if asset in bare}
 
     def begin_anew(self) -> None:
         """Time bare positions from now on: before, nobody was there to protect them."""
         self._bare_since.clear()
+        self._untouched_since.clear()
 
     def testimony(self) -> Testimony:
         """Return what was seen so far."""
@@ -90,6 +99,7 @@ class VenueWitness:
             resting=frozenset(order.cloid for order in mine if order.status == "open" and order.cloid is not None),
             fills=Counter((fill.tid, fill.oid) for fill in self._account.fills),
             longest_bare_s=self._longest_bare_s,
+            longest_untouched_s=self._longest_untouched_s,
         )
 
 

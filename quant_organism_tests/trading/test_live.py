@@ -32,7 +32,7 @@ from quant_organism.simulator import RunningVenue, Tape
 from quant_organism.trading import LiveExecution
 from quant_organism.trading.live import CLOSE_AFTER_SECONDS, PROTECT_SECONDS
 from quant_organism.trading.live_orders import traded_asset
-from quant_organism.trading.orders import OrderManager, reconcile
+from quant_organism.trading.orders import NotFlat, OrderManager, reconcile
 from quant_organism.trading.orders.states import HOUSE, OrderRecord
 from quant_organism.venue import quantised_price
 from quant_organism.venue.protocol import wire
@@ -438,6 +438,27 @@ def test_what_cannot_be_protected_is_closed(desk: Desk) -> None:
     assert desk.account.positions == {}
     assert desk.there.positions() == []
     assert desk.there.open_oids == {}
+    desk.check()
+
+
+def test_a_position_that_nobody_closes_now_does_not_keep_a_bar_from_ending(desk: Desk) -> None:
+    """The level has been passed and the book is empty: the bar ends all the same, and each look tries again."""
+    hold(desk)
+    asset = desk.manager.venue.listed("ETH").asset
+    market = desk.engine.market
+    market.state.thinned[asset] = 0.0
+    market.requote(asset)
+    desk.far = -0.02  # where the stop would be now
+    assert desk.made is not None
+    desk.live.finish(desk.account, desk.made, desk.bar(), desk.levels)
+    assert desk.account.positions["ETH"] > 0
+    with pytest.raises(NotFlat, match="not shown to be flat"):
+        desk.watch()
+    del market.state.thinned[asset]
+    market.requote(asset)
+    desk.watch()
+    assert desk.account.positions == {}
+    assert desk.there.positions() == []
     desk.check()
 
 
