@@ -1,9 +1,10 @@
 """What a workflow adds to the work that its phases do, and how fast the records of one run are found among a million.
 
 A phase and the direct call that it stands for are measured in turn, in CPU seconds, each from nothing: an evaluator and
-a folder of its own. Beside the call a phase enters every genome in the trial ledger, writes its results, and keeps a
-checkpoint. A search enters its genomes in the ledger either way, so a grid is held against both: the evaluator alone,
-and the evaluator with the ledger. Queries are wall time, the least of several.
+a folder of its own. Beside the call a phase enters every genome in the trial ledger, ranks and writes its results, and
+keeps a checkpoint. A search enters its genomes in the ledger either way, so a grid is held against three: the evaluator
+alone, with the ledger, and with the ledger and a ranked table of results, which is what anyone would write who has no
+workflow. Queries are wall time, the least of several.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.evaluator import row
-from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest import Costs, Evaluation, Evaluator
 from quant_organism.cycle import Compute, Cycle, CyclePlan, SignificancePlan, SplitPanel
 from quant_organism.cycle.stages import ask_pretest, search
 from quant_organism.deployment import StrategyRepository
@@ -33,11 +34,12 @@ from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.ledger_rows import LedgerIdentity
 from quant_organism.market import Lake, Panel, day_of
 from quant_organism.market.query import ask, connect
-from quant_organism.market.stored import encode
+from quant_organism.market.stored import encode, parquet_bytes
 from quant_organism.market.world import load_world
 from quant_organism.market.world.generator import generate
-from quant_organism.resilience import write_files
-from quant_organism.strategies import Genome, default_genome
+from quant_organism.resilience import write_file, write_files
+from quant_organism.strategies import default_genome
+from quant_organism.strategies.genome import canonical_json
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows import (
     TABLES,
@@ -50,6 +52,7 @@ from quant_organism.workflows import (
     run_workflow,
 )
 from quant_organism.workflows.inputs import BATCH
+from quant_organism.workflows.kinds import RESULT_METRICS
 
 REPEATS: Final = 5
 RUNS: Final = 1_000
@@ -98,10 +101,16 @@ def run() -> list[dict[str, Any]]:
     for rule, axes in GRIDS.items():
         points = sum(math.prod(map(len, own.values())) for own in axes.values())
         name, document = f"grid of {points:,}, {rule}", grid(axes)
-        for beside, is_counted in (("", False), (" beside the ledger", True)):
-            direct = partial(evaluated, panel, axes, is_counted=is_counted)
-            rows += overhead(f"{name}{beside}", direct, partial(phase, panel, document))
-    return [*rows, *overhead("search", partial(bred, panel), partial(phase, panel, evolution)), *queries()]
+        directs = {
+            f"{name}{beside}": partial(evaluated, panel, axes, is_counted=is_counted, is_kept=is_kept)
+            for beside, is_counted, is_kept in (
+                ("", False, False),
+                (" beside the ledger", True, False),
+                (" beside ledger and table", True, True),
+            )
+        }
+        rows += overhead(directs, partial(phase, panel, document))
+    return [*rows, *overhead({"search": partial(bred, panel)}, partial(phase, panel, evolution)), *queries()]
 
 
 def grid(axes: Axes) -> dict[str, Any]:
@@ -115,32 +124,36 @@ def grid(axes: Axes) -> dict[str, Any]:
     }
 
 
-def overhead(name: str, direct: Callable[[], None], through: Callable[[], None]) -> list[dict[str, Any]]:
-    """Return what a call takes directly, and how much longer its phase takes."""
-    direct()
-    through()
-    pairs = [(seconds(direct), seconds(through)) for _ in range(REPEATS)]
-    alone, added = (statistics.median(values) for values in ([a for a, _ in pairs], [b / a - 1 for a, b in pairs]))
-    worst = max(b / a - 1 for a, b in pairs)
-    return [
-        row(f"{name}: direct", alone, "s", f"CPU, median of {REPEATS}, in turn with the phase"),
-        row(f"{name}: overhead of the phase", added, "share", f"median of {REPEATS} pairs, the worst {worst:.3f}"),
-    ]
+def overhead(directs: Mapping[str, Callable[[], None]], through: Callable[[], None]) -> list[dict[str, Any]]:
+    """Return what each of some calls takes directly, and how much longer the phase takes than it."""
+    for task in (*directs.values(), through):
+        task()
+    rounds = [([seconds(direct) for direct in directs.values()], seconds(through)) for _ in range(REPEATS)]
+    rows = []
+    for place, name in enumerate(directs):
+        alone = statistics.median(calls[place] for calls, _ in rounds)
+        added = [whole / calls[place] - 1 for calls, whole in rounds]
+        note = f"median of {REPEATS} pairs, the worst {max(added):.3f}"
+        rows += [
+            row(f"{name}: direct", alone, "s", f"CPU, median of {REPEATS}, in turn with the phase"),
+            row(f"{name}: overhead of the phase", statistics.median(added), "share", note),
+        ]
+    return rows
 
 
-def evaluated(panel: Panel, axes: Axes, *, is_counted: bool) -> None:
-    """Measure the grid's genomes as the phase does, on the days that a search may see; with the ledger or without."""
+def evaluated(panel: Panel, axes: Axes, *, is_counted: bool, is_kept: bool) -> None:
+    """Measure the grid's genomes on the days that a search may see; enter them in the ledger, write a table, or not."""
     costs = Costs()
     genomes = [
-        Genome(family, {**default_genome(family).genes, **dict(zip(own, values, strict=True))})
-        for family, own in axes.items()
+        reference.changed(dict(zip(own, values, strict=True)))
+        for reference, own in ((default_genome(family), own) for family, own in axes.items())
         for values in itertools.product(*own.values())
     ]
     span = SplitPanel(panel).splits.in_sample
     evaluator, seen = Evaluator(threads=1), panel.window(0, span.stop)
     identified = panel.window(span.start, span.stop).hash
     with tempfile.TemporaryDirectory() as folder:
-        ledger = TrialLedger(Path(folder))
+        ledger, parts = TrialLedger(Path(folder)), []
         for first in range(0, len(genomes), BATCH):
             found = evaluator.evaluate(genomes[first : first + BATCH], seen, costs, start=span.start, stop=span.stop)
             if is_counted:
@@ -153,6 +166,20 @@ def evaluated(panel: Panel, axes: Axes, *, is_counted: bool) -> None:
                     market=panel.market,
                 )
                 ledger.append([found], identity)
+            parts.append(found)
+        if is_kept:
+            write_file(Path(folder) / "results.parquet", parquet_bytes(ranked(parts), {}))
+
+
+def ranked(parts: Sequence[Evaluation]) -> pl.DataFrame:
+    """Return genomes with their genes and metrics, the best first."""
+    genomes = [genome for part in parts for genome in part.genomes]
+    columns: dict[str, Any] = {
+        "genome": [genome.id for genome in genomes],
+        "genes": [canonical_json(genome.genes) for genome in genomes],
+        **{name: np.concatenate([part.metrics[name] for part in parts]) for name in RESULT_METRICS},
+    }
+    return pl.DataFrame(columns, nan_to_null=True).sort("sharpe", descending=True, nulls_last=True)
 
 
 def bred(panel: Panel) -> None:

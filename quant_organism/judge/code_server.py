@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import tempfile
 import threading
@@ -27,6 +28,8 @@ MOST_CONNECTIONS: Final = 8
 SPARE_SECONDS: Final = 5.0
 """What a question or an answer may take on its way."""
 
+_LOOK_UP_SECONDS: Final = 1.0
+
 
 class CodeServer:
     """Listens on a Unix socket and answers one user; use it with `with`, and call `serve`.
@@ -34,7 +37,7 @@ class CodeServer:
     Parameters
     ----------
     path
-        Socket that is made; its folder is there, and is the server's.
+        Socket that is made; its folder is there, and is the server's. Beside it are sources as long as it runs.
     asker
         User id of the trader: nobody else is answered.
 
@@ -46,6 +49,7 @@ class CodeServer:
 
     def __init__(self, path: Path, asker: int) -> None:
         self._path, self._asker = path, asker
+        self._kept = path.with_name(f".{path.name}.kept")
         own = os.geteuid()
         if own in (0, asker):
             raise InputError(
@@ -66,13 +70,17 @@ class CodeServer:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+        shutil.rmtree(self._kept, ignore_errors=True)
         with contextlib.suppress(OSError):
             self._path.unlink()
 
     def serve(self) -> None:
         """Answer until interrupted."""
         while True:
-            connection, _ = self._socket.accept()
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue  # a signal that another thread got is seen now
             if peer_of(connection) != self._asker or not self._room.acquire(blocking=False):
                 connection.close()
                 continue
@@ -87,7 +95,10 @@ class CodeServer:
                 self._path.unlink()  # of one that was killed
             self._socket.bind(str(self._path))
             self._path.chmod(0o666)  # who is answered, the kernel says
+            shutil.rmtree(self._kept, ignore_errors=True)  # of one that was killed
+            self._kept.mkdir(mode=0o700)
             self._socket.listen(MOST_CONNECTIONS)
+            self._socket.settimeout(_LOOK_UP_SECONDS)
         except OSError as error:
             raise InputError(
                 f"the socket cannot be made: {error.strerror or error}",
@@ -98,7 +109,7 @@ class CodeServer:
     def _answer_all(self, connection: socket.socket) -> None:
         line = CodeLine(connection)
         try:
-            with tempfile.TemporaryDirectory(prefix="code-") as folder:
+            with tempfile.TemporaryDirectory(dir=self._kept) as folder:
                 repository = StrategyRepository(Path(folder))
                 with SandboxRunner(repository, most_seconds=CLOSE_SECONDS) as runner:
                     while line.wait():

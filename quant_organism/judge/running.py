@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import LegKey, LegLevels, VirtualWindow
 from quant_organism.deployment import ExternalStrategy, StrategyRepository
 from quant_organism.errors import InputError, QuantOrganismError, StorageError
 from quant_organism.judge.positions import MEMBER, follow
-from quant_organism.judge.sandbox import Floats, SandboxLimits, StrategyProcess, StrategySource, stored_panel
+from quant_organism.judge.sandbox import (
+    ClosedAtEnd,
+    Floats,
+    SandboxLimits,
+    StrategyProcess,
+    StrategySource,
+    stored_panel,
+)
 from quant_organism.judge.trade_rules import TradeRules
 from quant_organism.market import Panel
 
@@ -61,7 +67,7 @@ class SandboxAnswer:
         return {(self.strategy.id, MEMBER, symbol): each for symbol, each in levels.items()}
 
 
-class SandboxRunner:
+class SandboxRunner(ClosedAtEnd):
     """Runs the kept code of documents, each in a process of its own that stays; use it with `with`.
 
     At every question the kept source is hashed again; who failed is ended, and begun anew by the next question.
@@ -77,14 +83,6 @@ class SandboxRunner:
     def __init__(self, repository: StrategyRepository, *, most_seconds: float | None = None) -> None:
         self._repository, self._most_seconds = repository, most_seconds
         self._processes: dict[str, StrategyProcess] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ask(self, strategy: ExternalStrategy, panel: Panel, costs: Costs) -> SandboxAnswer:
         """Return what code wants on a panel.

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,23 @@ class StrategySource:
         return content
 
 
-class StrategyProcess:
+class ClosedAtEnd(ABC):
+    """What is closed where its `with` ends, however it ends."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """End what it holds; a second time is nothing."""
+
+
+class StrategyProcess(ClosedAtEnd):
     """A strategy that is loaded and waits for calls; use it with `with`.
 
     Parameters
@@ -162,14 +179,6 @@ class StrategyProcess:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def show(self, panel: Panel) -> None:
         """Hand a panel in; calls that follow are about it."""

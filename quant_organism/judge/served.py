@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.judge.code_server import SPARE_SECONDS
 from quant_organism.judge.code_wire import CodeLine, CodeQuestion, CodeReply, check_server, peer_of, printable
 from quant_organism.judge.running import CLOSE_SECONDS, SandboxAnswer
-from quant_organism.judge.sandbox import Floats, stored_panel, wrong_answer
+from quant_organism.judge.sandbox import ClosedAtEnd, Floats, stored_panel, wrong_answer
 from quant_organism.market import Panel
 
 QUESTION_SECONDS: Final = CLOSE_SECONDS + SPARE_SECONDS
@@ -26,7 +25,7 @@ ALL_SECONDS: Final = 40.0
 """Longest that it waits for all code about one close: a plan that is a minute late is not sent."""
 
 
-class ServedRunner:
+class ServedRunner(ClosedAtEnd):
     """Asks the server of code, over one connection that is made anew where it broke; use it with `with`.
 
     Parameters
@@ -51,14 +50,6 @@ class ServedRunner:
         self._question_seconds, self._all_seconds = question_seconds, all_seconds
         self._line: CodeLine | None = None
         self._close_ms, self._left = -1, all_seconds
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ask(self, strategy: ExternalStrategy, panel: Panel, costs: Costs) -> SandboxAnswer:
         """Return what code wants on a panel.

@@ -86,6 +86,8 @@ def read_parts(table: type[Table], parts: Sequence[StoragePath]) -> pl.DataFrame
     IntegrityError
         A file is damaged, has other columns, or was written by a newer version of the table; it is named.
     """
+    if not parts:
+        return table.empty()
     try:
         return scan_parts(table, parts).collect()
     except pl.exceptions.PolarsError as error:

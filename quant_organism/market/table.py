@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Final
 
 import polars as pl
@@ -138,7 +139,7 @@ class Table:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """Return a frame of no rows with all columns."""
-        return cls.schema.to_frame()
+        return _empty(cls).clone()
 
     @classmethod
     def frame(cls, rows: Iterable[Sequence[Any]] | Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -209,6 +210,11 @@ class Table:
         newer = [column for column in cls.columns if column.since > version and column.name not in frame.columns]
         added = frame.with_columns(pl.lit(column.default, column.dtype).alias(column.name) for column in newer)
         return added.select(name for name in cls.schema if name in added.columns)
+
+
+@cache
+def _empty(table: type[Table]) -> pl.DataFrame:
+    return table.schema.to_frame()
 
 
 def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str, optional: Sequence[str] = ()) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import orjson
@@ -138,7 +139,7 @@ class Committee:
         """Whether it is nothing but one genome on all assets."""
         return len(self.members) == 1 and not self.members[0].assets
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The genome's identity if it is nothing else, `committee_{generation}_{hash8}` otherwise."""
         if self.is_genome:

@@ -76,6 +76,14 @@ class StrategyFamily(ABC):
         return self.own_genes + self.common_genes
 
     @cached_property
+    def _gene_by_name(self) -> dict[str, GeneSpec]:
+        return {spec.name: spec for spec in self.genes}
+
+    def gene(self, name: str) -> GeneSpec:
+        """Return a gene by its name, which must be one of the family's."""
+        return self._gene_by_name[name]
+
+    @cached_property
     def model_genes(self) -> tuple[str, ...]:
         """Names of the genes that its models depend on, none for a family that fits no model."""
         if self.read_after_the_fit is None:

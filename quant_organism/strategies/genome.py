@@ -66,6 +66,23 @@ class Genome:
         family.check(checked, f"genome of {self.family}")
         object.__setattr__(self, "genes", MappingProxyType(checked))
 
+    def changed(self, genes: Mapping[str, GeneValue]) -> Genome:
+        """Return this genome with other values of some genes; the others, which were checked, are not checked again.
+
+        Raises
+        ------
+        InputError
+            As where a genome is made.
+        """
+        if not genes.keys() <= self.genes.keys():
+            return Genome(self.family, {**self.genes, **genes}, self.generation)  # which names the unknown ones
+        family, where = get_family(self.family), f"genome of {self.family}"
+        merged = {**self.genes, **{name: family.gene(name).check(value, where) for name, value in genes.items()}}
+        family.check(merged, where)
+        other = object.__new__(Genome)
+        vars(other).update(family=self.family, genes=MappingProxyType(merged), generation=self.generation)
+        return other
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical text of all genes, in hex. Gene names tell families apart."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -33,12 +33,15 @@ from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWi
 from quant_organism.workflows.plan import PhasePlan, WorkflowPlan
 from quant_organism.workflows.spec import ObjectiveSpec
 from quant_organism.workflows.strategies import TradedPoint, grid_points, joined, random_points, sized
+from quant_organism.workflows.tables import WorkflowResultTable
 
 BATCH: Final = 256
 """Strategies that are measured at once."""
 
 MOST_KEPT: Final = 4_096
 """Strategies of a phase that are kept once they are made."""
+
+_DESCRIBED: Final = ("strategy", "name", "families", "sizer", "parameters", "note")
 
 MEASURED_BY: Final = "quant_organism.workflows.inputs"
 
@@ -278,23 +281,47 @@ class PhaseInputs:
         self, point: TradedPoint, metrics: Mapping[str, float], *, rank: int, part: str = "all", **said: Any
     ) -> dict[str, Any]:
         """Return one result of the phase."""
+        own = {name: float(metrics[name]) for name in RESULT_METRICS if name in metrics}
+        return {**self._shared, "part": part, "rank": rank, **_described(point), **own, **said}
+
+    def rows(
+        self,
+        points: Sequence[TradedPoint],
+        metrics: Mapping[str, Floats],
+        *,
+        ranks: NDArray[np.int64],
+        scores: Floats,
+        feasible: NDArray[np.bool_],
+    ) -> pl.DataFrame:
+        """Return the results of many strategies over all days of the phase, column by column.
+
+        Parameters
+        ----------
+        points
+            Strategies, n of them.
+        metrics
+            By name, each (n,).
+        ranks, scores, feasible
+            Place of each by the objective, what it is ranked by, and whether it can win, (n,).
+        """
+        described = [_described(point) for point in points]
+        columns: dict[str, Any] = {name: [value] * len(points) for name, value in self._shared.items()}
+        columns |= {name: [own[name] for own in described] for name in _DESCRIBED}
+        columns |= {name: metrics[name] for name in RESULT_METRICS}
+        columns |= {"part": ["all"] * len(points), "rank": ranks, "objective": scores, "feasible": feasible}
+        schema = WorkflowResultTable.schema
+        return pl.DataFrame({name: columns[name] for name in schema}, schema=schema, nan_to_null=True)
+
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        """What results of the phase have in common unless they say otherwise."""
         return {
             "phase": self.phase.name,
-            "part": part,
-            "rank": rank,
-            "strategy": point.committee.id,
-            "name": point.name,
-            "families": ", ".join(sorted({member.genome.family for member in point.committee.members})),
-            "sizer": point.sizer,
-            "parameters": orjson.dumps(dict(point.parameters), option=orjson.OPT_SORT_KEYS).decode(),
             "span": self.span.name,
             "in_sample": self.phase.marked,
             "feasible": True,
             "objective": None,
             "passed": None,
-            "note": point.note,
-            **{name: float(metrics[name]) for name in RESULT_METRICS if name in metrics},
-            **said,
         }
 
     def cycle(self, key: str, spec: EvolutionSpec, gates: Profile, significance: SignificancePlan) -> Cycle:
@@ -338,6 +365,19 @@ class PhaseInputs:
         return day_of(int(self.data.panel.times[-1]))
 
 
+def _described(point: TradedPoint) -> dict[str, str]:
+    """Return what a result says of its strategy."""
+    committee = point.committee
+    return {
+        "strategy": committee.id,
+        "name": point.name,
+        "families": ", ".join(sorted({member.genome.family for member in committee.members})),
+        "sizer": point.sizer,
+        "parameters": orjson.dumps(dict(point.parameters), option=orjson.OPT_SORT_KEYS).decode(),
+        "note": point.note,
+    }
+
+
 def best_first(scores: Floats, feasible: NDArray[np.bool_], names: Sequence[str]) -> list[int]:
     """Return places by falling score, equal ones by identity; those that cannot win come last."""
     return sorted(
@@ -346,10 +386,11 @@ def best_first(scores: Floats, feasible: NDArray[np.bool_], names: Sequence[str]
     )
 
 
-def winners_of(points: Sequence[TradedPoint], scores: Floats, feasible: NDArray[np.bool_]) -> tuple[PhaseWinner, ...]:
-    """Return the strategies that can win, best first, each identity once."""
+def each_once(winners: Iterable[PhaseWinner]) -> tuple[PhaseWinner, ...]:
+    """Return at most `MOST_WINNERS` of those that won, best first, each identity once."""
     found: dict[str, PhaseWinner] = {}
-    for place in best_first(scores, feasible, [point.committee.id for point in points]):
-        if feasible[place] and len(found) < MOST_WINNERS:
-            found.setdefault(points[place].committee.id, PhaseWinner(points[place], float(scores[place])))
+    for winner in winners:
+        found.setdefault(winner.point.committee.id, winner)
+        if len(found) == MOST_WINNERS:
+            break
     return tuple(found.values())

@@ -137,7 +137,12 @@ def outputs_hash(document: Mapping[str, Any], encoded: Mapping[type[Table], byte
 
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of plain values in their canonical JSON."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """Return plain values as their canonical JSON."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def result_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

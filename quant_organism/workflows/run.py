@@ -20,7 +20,6 @@ from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.evolution import default_families
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Interval, Lake, Panel, Table, day_of
-from quant_organism.resilience import write_file
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows.checks import evolution_spec, gates_of
 from quant_organism.workflows.inputs import PhaseInputs
@@ -100,6 +99,7 @@ class PhaseState:
     outputs: str = ""
     note: str = ""
     outcome: PhaseOutcome | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 class WorkflowRun:
@@ -169,9 +169,10 @@ class WorkflowRun:
                         where=self.plan.spec.name,
                         remedy=f"choose {need} too, or leave out --phase",
                     )
-        write_file(self.store.spec_path, self._source)
-        self._write()
-        return tuple(phase for phase in phases if self.states[phase.name].status != "completed")
+        left = tuple(phase for phase in phases if self.states[phase.name].status != "completed")
+        # The first phase that is run writes down the others too.
+        self.store.begin(self._source, self._frames(phases=not left))
+        return left
 
     def phase(self, name: str) -> PhaseState:
         """Run one phase and keep what comes of it; one whose predecessors are not completed is skipped.
@@ -195,14 +196,14 @@ class WorkflowRun:
         pending = [state for state in self.states.values() if state.status == "pending"]
         for state in pending:
             state.status, state.note = "skipped", "not asked for"
-        self._write(phases=bool(pending))
+        self.store.write(self._frames(phases=bool(pending)))
 
     def _run(self, state: PhaseState, inputs: PhaseInputs) -> None:
         self._change(state, "in_progress")
         began = self.place.clock()
         try:
             outcome = PATTERNS[state.plan.spec.type](inputs, state.plan.spec)
-            state.outputs = self.store.save(state.plan.name, self._identity(state.plan), outcome)
+            state.outputs = self.store.save(state.plan.name, state.identity, outcome)
             state.outcome = outcome
         except QuantOrganismError as error:
             state.seconds = self.place.clock() - began
@@ -217,11 +218,12 @@ class WorkflowRun:
         state = self.states[phase.name]
         if any(self.states[need].status != "completed" for need in phase.needs):
             return
-        found = self.store.load(phase.name, self._identity(phase))
+        identity = self._identity(phase)
+        found = self.store.load(phase.name, identity)
         if found is None or found[0].stopped_by.startswith("hours"):
             return  # one that time cut short goes on
         state.outcome, state.outputs = found
-        state.key, state.status = digest_of(self._identity(phase)), "completed"
+        state.key, state.status = digest_of(identity), "completed"
         state.note, state.seconds = "; ".join(state.outcome.notes), self._seconds_before.get(phase.name, 0.0)
 
     def _without_winners(self, phase: PhasePlan) -> bool:
@@ -254,7 +256,8 @@ class WorkflowRun:
 
     def _inputs(self, phase: PhasePlan) -> PhaseInputs:
         state, place = self.states[phase.name], self.place
-        state.key = digest_of(self._identity(phase))
+        state.identity = self._identity(phase)
+        state.key = digest_of(state.identity)
         outcomes = {need: outcome for need in phase.needs if (outcome := self.states[need].outcome) is not None}
         parent = None if phase.spec.inherit_best_from is None else self.plan.phase(phase.spec.inherit_best_from)
         top = 10**6 if phase.spec.type == "deployment" and "top" not in phase.spec.model_fields_set else phase.spec.top
@@ -300,15 +303,17 @@ class WorkflowRun:
         state.status, state.note = status, note
         self.place.noted(status, f"{self.id}.{state.plan.name}")
         # A phase that begins changes nothing of the run, and of one that ends last `end` writes it down.
-        self._write(run=status != "in_progress" and any(s.status == "pending" for s in self.states.values()))
+        self.store.write(
+            self._frames(run=status != "in_progress" and any(s.status == "pending" for s in self.states.values()))
+        )
 
-    def _write(self, *, phases: bool = True, run: bool = True) -> None:
+    def _frames(self, *, phases: bool = True, run: bool = True) -> dict[type[Table], pl.DataFrame]:
         frames: dict[type[Table], pl.DataFrame] = {}
         if phases:
             frames[WorkflowPhaseTable] = WorkflowPhaseTable.frame(self._phase_rows())
         if run:
             frames[WorkflowRunTable] = WorkflowRunTable.frame([self._run_row()])
-        self.store.write(frames)
+        return frames
 
     def _phase_rows(self) -> list[dict[str, Any]]:
         rows = []

@@ -17,7 +17,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.stored import encode, parquet_bytes, read_parts
 from quant_organism.market.table import Table
 from quant_organism.resilience import StoragePath, located, write_file, write_files
-from quant_organism.workflows.outcome import PhaseOutcome, digest_of, outputs_hash
+from quant_organism.workflows.outcome import PhaseOutcome, canonical, digest_of, outputs_hash
 from quant_organism.workflows.spec import nearest
 from quant_organism.workflows.tables import (
     WorkflowCheckTable,
@@ -84,9 +84,13 @@ class WorkflowStore:
         """The run's copy of its file."""
         return self._folder / SPEC
 
+    def begin(self, source: bytes, frames: Mapping[type[Table], pl.DataFrame]) -> None:
+        """Store the text of the run's file, and tables of the whole run."""
+        write_files([(self.spec_path, source), *self._encoded(frames)])
+
     def write(self, frames: Mapping[type[Table], pl.DataFrame]) -> None:
         """Store tables of the whole run."""
-        write_files((self._path(table, _WHOLE), encode(table, frame)) for table, frame in frames.items())
+        write_files(self._encoded(frames))
 
     def read(self, table: type[Table]) -> pl.DataFrame:
         """Return a table of the run; phases one after the other, empty where there is none."""
@@ -99,9 +103,10 @@ class WorkflowStore:
         outputs = outputs_hash(document, encoded)
         files = {table.dataset: hashlib.sha256(content).hexdigest() for table, content in encoded.items()}
         body = {"identity": dict(identity), "outputs": outputs, "outcome": document, "files": files}
-        write_files((self._path(table, phase), content) for table, content in encoded.items())
-        text = orjson.dumps({"sha256": digest_of(body), "body": body}, option=orjson.OPT_SORT_KEYS)
-        write_file(self._checkpoint(phase), text)
+        text = canonical(body)
+        checkpoint = b'{"body":%b,"sha256":"%b"}' % (text, hashlib.sha256(text).hexdigest().encode())
+        tables = [(self._path(table, phase), content) for table, content in encoded.items()]
+        write_files([*tables, (self._checkpoint(phase), checkpoint)])
         return outputs
 
     def load(self, phase: str, identity: Mapping[str, Any]) -> tuple[PhaseOutcome, str] | None:
@@ -165,6 +170,9 @@ class WorkflowStore:
             path.unlink()
         if folder.exists():
             folder.rmdir()
+
+    def _encoded(self, frames: Mapping[type[Table], pl.DataFrame]) -> list[tuple[StoragePath, bytes]]:
+        return [(self._path(table, _WHOLE), encode(table, frame)) for table, frame in frames.items()]
 
     def _path(self, table: type[Table], name: str) -> StoragePath:
         return self._root / table.dataset / f"date={self._day.isoformat()}" / f"workflow={self.id}" / f"{name}.parquet"

@@ -279,7 +279,7 @@ def sized(point: TradedPoint, sizers: Sequence[SizerSpec], equity_usd: float) ->
         share = min(max(asked, _SIZE.low), _SIZE.high)
         note = "" if share == asked else f"sizer {sizer.name} asks for {asked:.1%} of equity, capped at {share:.1%}"
         members = point.committee.members
-        genomes = [Genome(m.genome.family, {**m.genome.genes, _SIZE.name: share}, m.genome.generation) for m in members]
+        genomes = [member.genome.changed({_SIZE.name: share}) for member in members]
         committee = Committee.of(genomes, [m.weight for m in members], [m.assets for m in members])
         yield TradedPoint(
             point.name, point.parameters, sizer.name, committee, "; ".join(filter(None, [point.note, note]))
@@ -370,7 +370,7 @@ def _document(entry: StrategyEntry, where: str, folder: Path) -> Genome:
 
 
 def _changed(genome: Genome, parameters: Mapping[str, Any]) -> Committee:
-    return Committee((Member(1.0, Genome(genome.family, {**genome.genes, **parameters}, genome.generation)),))
+    return Committee((Member(1.0, genome.changed(parameters)),))
 
 
 def _plain(kind: str, parameters: Mapping[str, Any]) -> Committee:

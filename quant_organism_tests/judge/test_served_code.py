@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import sys
@@ -159,6 +160,31 @@ def test_a_server_that_was_started_anew_between_two_closes_is_asked_again(
         with code_server(folder):
             np.testing.assert_array_equal(runner.ask(code, panel, COSTS).answer, before)
         runner.close()
+
+
+@as_root
+def test_sources_lie_beside_the_socket_until_the_server_ends_or_is_begun_anew(
+    panel: Panel, repository: StrategyRepository
+) -> None:
+    code = external(kept(repository, panel, CHANNEL))
+    with folder_of_nobody() as folder:
+        with code_server(folder) as (path, server), ServedRunner(repository, path) as runner:
+            runner.ask(code, panel, COSTS)
+            server.kill()
+            server.wait()
+        assert sources_in(folder)
+        with code_server(folder) as (path, server):
+            assert not sources_in(folder)
+            with ServedRunner(repository, path) as runner:
+                runner.ask(code, panel, COSTS)
+                assert sources_in(folder)
+                server.send_signal(signal.SIGINT)
+                assert server.wait(60) == 0
+        assert {found.name for found in folder.iterdir()} <= {"cache", "interpreter"}
+
+
+def sources_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("sources/*"))
 
 
 def reply(source: str, body: bytes, failed: str = "") -> bytes:

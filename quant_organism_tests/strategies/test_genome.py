@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,33 @@ def test_every_gene_moves_the_identity(family: str) -> None:
         if spec.kind == "structure":
             value = spec.perturb(genome.genes[spec.name], np.random.default_rng(0))
         assert Genome(family, dict(genome.genes) | {spec.name: value}).hash != genome.hash
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 1000))
+def test_a_genome_with_other_values_is_the_one_that_is_made_of_them(seed: int, generation: int) -> None:
+    rng = np.random.default_rng(seed)
+    one = random_genome(rng, generation=generation)
+    other = random_genome(rng, one.family)
+    names = [name for name in one.genes if rng.random() < 0.3]
+    try:
+        whole = Genome(one.family, {**one.genes, **{name: other.genes[name] for name in names}}, generation)
+    except InputError as error:  # the two contradict each other
+        with pytest.raises(InputError, match=re.escape(error.what)):
+            one.changed({name: other.genes[name] for name in names})
+        return
+    changed = one.changed({name: other.genes[name] for name in reversed(names)})
+    assert (changed, changed.hash, changed.id, list(changed.genes)) == (whole, whole.hash, whole.id, list(whole.genes))
+
+
+def test_other_values_are_checked_as_those_of_a_new_genome_are() -> None:
+    genome = default_genome("rsi_filter")
+    assert genome.changed({"exit_level": 50.000000000001}) == Genome("rsi_filter", {**genome.genes, "exit_level": 50.0})
+    for wrong in ({"exit_level": 1000.0}, {"exit_level": True}, {"exit_levle": 50.0}):
+        with pytest.raises(InputError) as made:
+            Genome("rsi_filter", {**genome.genes, **wrong})
+        with pytest.raises(InputError) as changed:
+            genome.changed(wrong)
+        assert str(changed.value) == str(made.value)
 
 
 def test_gene_names_tell_families_apart() -> None:

@@ -122,8 +122,10 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parse_yaml(text: str) -> Any:
     try:
         _check_events(text)
-        _check_keys(yaml.compose(text, Loader=_LOADER))
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader in either form
+        loader = _LOADER(text)
+        root = loader.get_single_node()
+        _check_keys(root)
+        return None if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark is not None else None

@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from quant_organism.backtest import path_metrics
 from quant_organism.errors import InputError
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import QUANTILES, bootstrap_bands
-from quant_organism.workflows.inputs import BATCH, PhaseInputs, PointMetrics, best_first, winners_of
+from quant_organism.workflows.inputs import BATCH, PhaseInputs, PointMetrics, best_first, each_once
 from quant_organism.workflows.outcome import PhaseOutcome, PhaseWinner, result_rows
 from quant_organism.workflows.spec import PhaseSpec
 from quant_organism.workflows.strategies import TradedPoint
@@ -27,17 +28,16 @@ def backtest(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     points, stopped_by = _all_points(inputs)
     found = _looked_at(inputs, points)
     scores, feasible = inputs.ranked(found.metrics, spec.optimization.objective)
-    rows = [
-        inputs.row(
-            points[place],
-            _own(found, place),
-            rank=rank,
-            feasible=bool(feasible[place]),
-            objective=float(scores[place]),
-        )
-        for rank, place in enumerate(best_first(scores, feasible, _names(points)), 1)
-    ]
-    return _outcome(inputs, rows, winners_of(points, scores, feasible), points, stopped_by)
+    order = best_first(scores, feasible, _names(points))
+    results = inputs.rows(
+        [points[place] for place in order],
+        {name: values[order] for name, values in found.metrics.items()},
+        ranks=np.arange(1, len(order) + 1),
+        scores=scores[order],
+        feasible=feasible[order],
+    )
+    winners = each_once(PhaseWinner(points[place], float(scores[place])) for place in order if feasible[place])
+    return _outcome(inputs, results, winners, points, stopped_by)
 
 
 def walk_forward(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
@@ -74,14 +74,14 @@ def walk_forward(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
 
     inputs.look(points, show)
     if not chosen:
-        return _outcome(inputs, [], (), points, stopped_by, "nobody could be chosen in any window")
+        return _outcome(inputs, result_rows([]), (), points, stopped_by, "nobody could be chosen in any window")
     place = chosen[-1][0]
     whole = path_metrics(np.concatenate(daily), DAYS_PER_YEAR)
     trades = sum(row["trades"] for row in rows)
     metrics = {name: float(values[0]) for name, values in whole.items()} | {"trades": trades}
     rows.insert(0, inputs.row(points[place], metrics, rank=1, objective=metrics["sharpe"]))
     winners = {points[p].committee.id: PhaseWinner(points[p], s) for p, s in reversed(chosen)}
-    return _outcome(inputs, rows, tuple(winners.values()), points, stopped_by)
+    return _outcome(inputs, result_rows(rows), tuple(winners.values()), points, stopped_by)
 
 
 def train_test(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
@@ -113,7 +113,7 @@ def train_test(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
         return tested.daily_returns.tobytes()
 
     inputs.look(points, show)
-    return _outcome(inputs, rows, tuple(winners), points, stopped_by)
+    return _outcome(inputs, result_rows(rows), tuple(winners), points, stopped_by)
 
 
 def monte_carlo(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
@@ -137,7 +137,7 @@ def monte_carlo(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
         for number, level in enumerate(QUANTILES):
             numbers = {"sharpe": bands.sharpe[number], "max_drawdown": bands.max_drawdown[number]}
             rows.append(inputs.row(point, numbers, rank=place + 1, part=f"quantile {level:.0%}"))
-    return _outcome(inputs, rows, (), points, stopped_by)
+    return _outcome(inputs, result_rows(rows), (), points, stopped_by)
 
 
 def _all_points(inputs: PhaseInputs) -> tuple[list[TradedPoint], str]:
@@ -188,14 +188,14 @@ def _own(found: PointMetrics, place: int) -> dict[str, float]:
 
 def _outcome(
     inputs: PhaseInputs,
-    rows: Sequence[dict[str, Any]],
+    results: pl.DataFrame,
     winners: tuple[PhaseWinner, ...],
     points: Sequence[TradedPoint],
     stopped_by: str,
     *notes: str,
 ) -> PhaseOutcome:
     return PhaseOutcome(
-        results=result_rows(rows),
+        results=results,
         winners=winners,
         strategies=len(points),
         trials=inputs.trials,

@@ -20,7 +20,7 @@ from quant_organism.strategies import Genome
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import PretestTable
 from quant_organism.workflows.checks import evolution_spec
-from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, keep_nothing, winners_of
+from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, each_once, keep_nothing
 from quant_organism.workflows.mining.founders import drawn_in
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, result_rows
 from quant_organism.workflows.spec import PhaseSpec
@@ -53,11 +53,11 @@ def _tried(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     if spec.optimization.objective.neighbours:
         scores = _smoothed(inputs, rows, scores, spec.optimization.objective.neighbours)
     order = best_first(scores, feasible, rows["strategy"].to_list())
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(1, len(order) + 1)
-    results = rows.drop(_GENOMES).with_columns(rank=pl.Series(ranks), objective=pl.Series(scores).fill_nan(None))
+    results = rows[order].with_columns(
+        pl.Series("rank", range(1, len(order) + 1)), pl.Series("objective", scores[order], nan_to_null=True)
+    )
     return PhaseOutcome(
-        results=results.select(WorkflowResultTable.schema.names()).sort("rank"),
+        results=results.select(WorkflowResultTable.schema.names()),
         winners=_winners(inputs, order, scores, feasible),
         strategies=rows.height,
         trials=int(rows[_GENOMES].sum()),
@@ -69,13 +69,8 @@ def _measured(inputs: PhaseInputs, spec: PhaseSpec, batch: Sequence[TradedPoint]
     span, before = inputs.span, inputs.trials
     found = inputs.measure(batch, span.start, span.stop)
     scores, feasible = inputs.ranked(found.metrics, spec.optimization.objective)
-    metrics = zip(*(values.tolist() for values in found.metrics.values()), strict=True)
-    rows = result_rows(
-        [
-            inputs.row(point, dict(zip(found.metrics, own, strict=True)), rank=0, feasible=can_win, objective=score)
-            for point, own, can_win, score in zip(batch, metrics, feasible.tolist(), scores.tolist(), strict=True)
-        ]
-    )
+    unranked = np.zeros(len(batch), dtype=np.int64)
+    rows = inputs.rows(batch, found.metrics, ranks=unranked, scores=scores, feasible=feasible)
     # Each row bears its share, so that batches that were kept still say how many genomes they took.
     share = np.zeros(len(batch), dtype=np.int64)
     share[0] = inputs.trials - before
@@ -89,8 +84,7 @@ def _winners(
     wanted = {place for place in order[: 2 * MOST_WINNERS] if feasible[place]}
     last = max(wanted, default=-1) + 1
     chosen = {place: point for place, point in enumerate(itertools.islice(inputs.points(), last)) if place in wanted}
-    places = sorted(chosen)
-    return winners_of([chosen[place] for place in places], scores[places], feasible[places])
+    return each_once(PhaseWinner(chosen[place], float(scores[place])) for place in order if place in chosen)
 
 
 def _smoothed(inputs: PhaseInputs, rows: pl.DataFrame, scores: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
