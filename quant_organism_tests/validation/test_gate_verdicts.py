@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from quant_organism.strategies import Genome, default_genome
 from quant_organism.validation.case import PValue
 from quant_organism.validation.gates import overfitting, robustness
 from quant_organism.validation.gates import replay as replay_gates
@@ -20,11 +21,13 @@ from quant_organism.validation.gates.overfitting import (
     HaircutSharpe,
     PredictiveAbility,
     TrialBudget,
+    medoid_returns,
 )
-from quant_organism.validation.gates.replay import ReplayConsistency, ReplaySharpe
+from quant_organism.validation.gates.replay import ReplayConsistency, ReplaySharpe, SecondOpinionOnBooks
 from quant_organism.validation.gates.robustness import GATES as ROBUSTNESS
 from quant_organism.validation.gates.robustness import LossGate, ParameterNeighbourhood, ShakeGate
 from quant_organism.validation.gates.significance import Luck, Pretest, SearchLuck
+from quant_organism.validation.gates.thresholds import Backtest
 from quant_organism.validation.rehearsal import VenueRehearsal
 from quant_organism.validation.robustness.subject import Shake
 from quant_organism.validation.statistics.evidence import NotRun
@@ -222,6 +225,36 @@ def test_the_probability_of_overfitting(probability: float, status: str, monkeyp
     assert is_not_run(BacktestOverfitting(at_most=0.25).judge(tried(9)), "there was nothing")
 
 
+def test_a_kind_of_trial_is_measured_by_its_first_rule_at_hand() -> None:
+    rule, other, model = (default_genome(name) for name in ("rsi_filter", "ema_crossover", "linear_svc_classifier"))
+    asked = []
+
+    def evaluate(genomes: list[Genome], *others: Any) -> Any:
+        asked.append((genomes, others))
+        return SimpleNamespace(daily_returns=np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0]]))
+
+    case = tried(6, genomes=(None, rule, other, model, other, None))
+    grounds = case.grounds
+    grounds.in_sample, grounds.costs, grounds.evaluator = "days", "costs", SimpleNamespace(evaluate=evaluate)
+    # Of the first kind the medoid is of another search, of the second it fits a model, of the third nothing is known.
+    clusters = SimpleNamespace(labels=np.array([0, 0, 1, 1, 1, 2]), medoids=np.array([0, 3, 5]))
+    grounds.once = lambda key, make: clusters if key == "clusters" else make()
+    found = medoid_returns(grounds)
+    assert asked == [([rule, other], ("days", "costs"))]
+    assert isinstance(found, np.ndarray)
+    assert found.tolist() == [[0.1], [0.2], [0.3]]  # what does not move is left out
+    grounds.trials.genomes = (None, None, None, model, model, None)
+    assert medoid_returns(grounds) == NotRun("no trial of a rule family of this search is at hand")
+    clusters = NONE
+    assert medoid_returns(grounds) is NONE
+
+
+@pytest.mark.parametrize("bound", ["at_least", "at_most"])
+@pytest.mark.parametrize("value", [-0.25, 0.0, 0.25])
+def test_a_bound_of_a_metric_is_what_was_declared(bound: str, value: float) -> None:
+    assert Backtest(metric="total_return", span="holdout", **{bound: value}).threshold == value
+
+
 def test_budget_and_haircut_of_one_trial_and_of_none() -> None:
     # One trial is expected to show no luck, and pays for nothing.
     assert figures(TrialBudget(at_most=0.5).judge(tried(1))) == ("passed", 0.0, 0.5, 1)
@@ -312,6 +345,17 @@ def test_replayed_periods(gate: Gate, field: str, reached: float, status: str, m
     assert figures(gate.judge(None)) == (status, reached, 0.8, 3)
     monkeypatch.setattr(replay_gates, "replay_of", lambda *_: NONE)
     assert is_not_run(gate.judge(None), "there was nothing")
+
+
+def test_books_of_an_account_that_cannot_trade_fail_and_those_of_one_that_did_not_are_not_looked_at() -> None:
+    case = SimpleNamespace(
+        why_idle=lambda span: "it cannot trade" if span == "holdout" else "",
+        account=lambda: SimpleNamespace(path=SimpleNamespace(fills=())),
+    )
+    verdict = SecondOpinionOnBooks().judge(case)
+    assert (verdict.status, verdict.reason, verdict.n_used) == ("failed", "it cannot trade", 0)
+    case.why_idle = lambda span: ""
+    assert is_not_run(SecondOpinionOnBooks().judge(case), "nothing was traded")
 
 
 REHEARSED = VenueRehearsal(
