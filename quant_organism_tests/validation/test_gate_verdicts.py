@@ -27,7 +27,7 @@ from quant_organism.validation.gates.replay import ReplayConsistency, ReplayShar
 from quant_organism.validation.gates.robustness import GATES as ROBUSTNESS
 from quant_organism.validation.gates.robustness import LossGate, ParameterNeighbourhood, ShakeGate
 from quant_organism.validation.gates.significance import Luck, Pretest, SearchLuck
-from quant_organism.validation.gates.thresholds import Backtest
+from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
 from quant_organism.validation.rehearsal import VenueRehearsal
 from quant_organism.validation.robustness.subject import Shake
 from quant_organism.validation.statistics.evidence import NotRun
@@ -253,6 +253,46 @@ def test_a_kind_of_trial_is_measured_by_its_first_rule_at_hand() -> None:
 @pytest.mark.parametrize("value", [-0.25, 0.0, 0.25])
 def test_a_bound_of_a_metric_is_what_was_declared(bound: str, value: float) -> None:
     assert Backtest(metric="total_return", span="holdout", **{bound: value}).threshold == value
+    for endless in (math.inf, -math.inf, math.nan):
+        with pytest.raises(ValidationError, match="finite"):
+            Backtest(metric="sharpe", span="holdout", **{bound: endless})
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [
+        ((0.01, 0.0, -0.01, 0.02), ("passed", 0.5, 0.5, 4)),
+        ((-0.01, 0.005, 0.02, -0.01, -0.03), ("failed", 0.25, 0.5, 4)),
+    ],
+)
+def test_a_window_needs_one_day_and_a_gain_of_all_of_them(days: tuple[float, ...], verdict: tuple[Any, ...]) -> None:
+    case = SimpleNamespace(why_idle=lambda span: "", daily_returns=lambda span: np.array(days))
+    gate = PositiveWindows(at_least=0.5)
+    found = gate.judge(case)
+    assert figures(found) == verdict
+    case.daily_returns = lambda span: np.array(days[:3])
+    assert is_not_run(gate.judge(case), "needs 4 days, has 3", 4)
+    case.daily_returns = lambda span: np.zeros(9)
+    assert is_not_run(gate.judge(case), "nothing was traded in any window", 4)
+
+
+def test_a_figure_of_an_account_is_told_with_its_equity_and_its_sleeves_beside_it() -> None:
+    metrics = {"sharpe": 1.5, "sharpe_sleeves": 2.25, "tracking_error": 0.031, "volatility": 0.2, "trades": 7.0}
+    case = SimpleNamespace(
+        metrics=lambda span: metrics,
+        daily_returns=lambda span: np.zeros(40),
+        why_idle=lambda span: "",
+        grounds=SimpleNamespace(equity_usd=12_345.0),
+    )
+    of = {name: Backtest(metric=name, span="holdout", at_least=0).judge(case) for name in ("sharpe", "volatility")}
+    assert of["sharpe"].reason == (
+        "sharpe 1.5 in an account of 12,345 USD (2.25 of its ideal sleeves, tracking error 3.1 % a year), "
+        "at least 0 needed"
+    )
+    assert of["volatility"].reason == "volatility 0.2 in an account of 12,345 USD, at least 0 needed"
+    assert of["volatility"].n_used == 40
+    trades = Backtest(metric="trades", span="holdout", at_least=7).judge(case)
+    assert (trades.reason, trades.n_used) == ("trades 7, at least 7 needed", 7)
 
 
 def test_budget_and_haircut_of_one_trial_and_of_none() -> None:
