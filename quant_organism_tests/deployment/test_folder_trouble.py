@@ -113,6 +113,23 @@ def test_a_folder_that_was_taken_away_is_made_again_by_the_next_writer(repositor
     assert len(repository.load_all().documents) == (0 if missing == "active" else 4)
 
 
+def test_a_check_looks_at_the_archive_too(repository):
+    repository.archive(document(0).id, "dull", at="2025-06-05")
+    assert repository.check().documents == 4
+    archived = repository.root / "archive" / f"{document(0).id}.json"
+    archived.write_bytes(b"{")
+    check = repository.check()
+    assert (check.documents, [problem.path for problem in check.problems]) == (3, [archived])
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "taken").write_bytes(b"")
+    repository = StrategyRepository(tmp_path / "taken" / "strategies")
+    with pytest.raises(StorageError) as caught:
+        repository.save(document())
+    assert caught.value.where == str(repository.root)
+
+
 def test_a_check_leaves_nothing_behind_in_the_folder(repository):
     before = sorted(path.name for path in repository.root.iterdir())
     assert repository.check().writable

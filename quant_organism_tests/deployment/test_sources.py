@@ -10,7 +10,7 @@ from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism_tests.deployment.documents import document, records
 
-CODE = tuple(f"def signal(panel):\n    return {answer}\n".encode() for answer in (1, -1, 0))
+CODE = tuple(f"def signal(panel):\n    return {answer}\n".encode() for answer in range(8))
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_a_check_looks_at_the_code_of_all_that_may_still_trade(repository: Strat
     for name in names:
         repository.source_path(name).write_bytes(b"")
     repository.move(documents[0].id, "shadow", at="2025-06-01", reason="chosen", records=records("one look"))
-    repository.archive(documents[2].id, "dull", at="2025-06-05")
+    repository.archive(documents[7].id, "dull", at="2025-06-05")
     problems = repository.check().problems
-    assert [problem.path for problem in problems] == [repository.source_path(name) for name in sorted(names[:2])]
+    assert [problem.path for problem in problems] == [repository.source_path(name) for name in sorted(names[:7])]
     for problem in problems:
         assert "changed after it was judged" in problem.what
         assert "bring it back from a copy" in problem.remedy
