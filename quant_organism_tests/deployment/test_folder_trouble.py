@@ -113,6 +113,17 @@ def test_a_folder_that_was_taken_away_is_made_again_by_the_next_writer(repositor
     assert len(repository.load_all().documents) == (0 if missing == "active" else 4)
 
 
+def test_a_file_that_cannot_be_opened_is_told_and_the_others_are_read(repository):
+    path = repository.root / "active" / f"{document(1).id}.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError) as caught:
+        repository.load(document(1).id)
+    assert caught.value.where == str(path)
+    loaded = repository.load_all()
+    assert (len(loaded.documents), [problem.path for problem in loaded.problems]) == (3, [path])
+
+
 def test_a_check_looks_at_the_archive_too(repository):
     repository.archive(document(0).id, "dull", at="2025-06-05")
     assert repository.check().documents == 4
