@@ -42,6 +42,13 @@ def maintenance_margin(notional: float, friction: Friction) -> float:
 
 
 @compiled
+def taken_over(price: float, quantity: float, entry_price: float, balance: float, friction: Friction) -> bool:
+    """Say whether the venue's backstop takes over a position that is liquidated at `price` (rule 15)."""
+    left = balance + quantity * (price - entry_price)
+    return left < BACKSTOP_SHARE * maintenance_margin(abs(quantity) * price, friction)
+
+
+@compiled
 def liquidation_fill(
     price: float, quantity: float, entry_price: float, balance: float, friction: Friction
 ) -> tuple[float, float]:
@@ -51,8 +58,7 @@ def liquidation_fill(
     """
     side = 1 if quantity > 0.0 else -1
     bankrupt = entry_price - balance / quantity
-    left = balance + quantity * (price - entry_price)
-    if left < BACKSTOP_SHARE * maintenance_margin(abs(quantity) * price, friction):
+    if taken_over(price, quantity, entry_price, balance, friction):
         return bankrupt, 0.0
     slipped = price * (1.0 - side * friction.slippage)
     slipped = slipped if side * (slipped - bankrupt) > 0.0 else bankrupt

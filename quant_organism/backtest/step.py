@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.backtest import kernel, layout
-from quant_organism.backtest.margin import liquidation_fill, liquidation_price
+from quant_organism.backtest.margin import liquidation_fill, liquidation_price, taken_over
 from quant_organism.backtest.sleeve_state import (
     BAR,
     BEST,
@@ -97,7 +97,7 @@ def trade_bar(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms,
         _reach_levels(state, tick, terms, room, ledger)
         return
     held = state[QUANTITY] != 0.0 and state[EXIT_REASON] < 0.0
-    room = _reach_levels(state, tick, terms, room, ledger)
+    _reach_levels(state, tick, terms, room, ledger)
     if held and (state[SIDE] == 0.0 or state[EXIT_REASON] >= 0.0):
         # Rule 17: the bar ignores its order, and with it the run that would begin here.
         state[BLOCKED_SIDE] = decision.side
@@ -112,9 +112,7 @@ def mark_bar(state: Floats, close: float, settled: float, ledger: Ledger) -> flo
     equity = marked(state, close)
     if equity <= 0.0:
         if state[QUANTITY] != 0.0:
-            settle(state)
-            add_exit(state, abs(state[QUANTITY]), close)
-            book(state, 0.0, layout.RUINED, ledger)
+            _ruin(state, close, ledger)
         state[RUINED] = 1.0
         equity = 0.0
     state[EQUITY] = equity
@@ -238,29 +236,30 @@ def _enter(state: Floats, tick: Tick, decision: SleeveDecision, terms: Terms, ro
     state[WANTED] -= quantity
     state[FEES] += fee
     state[MARGIN] += margin
-    record(ledger, side * quantity, price, fee, notional / equity, STAYS)
+    record(ledger, side * quantity, price, fee, notional / equity if equity > 0.0 else 0.0, STAYS)
+    if marked(state, price) <= 0.0:
+        _ruin(state, price, ledger)
     return float(room - quantity)
 
 
 @compiled
-def _reach_levels(state: Floats, tick: Tick, terms: Terms, room: float, ledger: Ledger) -> float:
+def _reach_levels(state: Floats, tick: Tick, terms: Terms, room: float, ledger: Ledger) -> None:
     # Rules 5, 6 and 15. Prices are taken times the side, so that one comparison serves longs and shorts.
     if state[QUANTITY] == 0.0 or state[EXIT_REASON] >= 0.0:
-        return room
+        return
     side = state[SIDE]
     adverse, favourable = (tick.low, tick.high) if side > 0.0 else (-tick.high, -tick.low)
     level, cause = stop_level(state, terms)
     target = target_level(state, terms)
     if adverse <= level:
         state[EXIT_REASON], state[BLOCKED_SIDE] = cause, side
-        return _leave_by_market(state, side * min(level, side * tick.open), tick.volume, terms, room, ledger)
-    if favourable >= target:
+        _leave_by_market(state, side * min(level, side * tick.open), tick.volume, terms, room, ledger)
+    elif favourable >= target:
         state[EXIT_REASON], state[BLOCKED_SIDE] = layout.TAKE_PROFIT, side
         quantity = min(abs(state[QUANTITY]), room)
         _leave(state, quantity, side * max(target, side * tick.open), terms.friction.maker_fee, np.inf, ledger)
-        return float(room - quantity)
-    state[BEST] = max(state[BEST], favourable)
-    return room
+    else:
+        state[BEST] = max(state[BEST], favourable)
 
 
 @compiled
@@ -271,12 +270,11 @@ def _leave_by_market(state: Floats, price: float, volume: float, terms: Terms, r
     impact = _impact(quantity, volume, friction)
     fill, most = price * (1.0 - side * (friction.slippage + impact)), np.inf
     if state[EXIT_REASON] == layout.LIQUIDATION:
-        # Rule 15: the margin is all that can be lost. Where nothing is left of it, the backstop takes the whole
-        # position, whatever the volume.
+        # Rule 15: the margin is all that can be lost. The backstop takes the whole position, whatever the volume.
         entry, balance = state[ENTRY_PRICE], margin_balance(state)
         taken, most = liquidation_fill(price, held, entry, balance, friction)
         worst = entry - balance / held
-        if most <= 0.0:
+        if taken_over(price, held, entry, balance, friction):
             quantity, fill = abs(held), taken
         elif impact == 0.0:
             fill, most = taken, most * (quantity / abs(held))
@@ -299,7 +297,8 @@ def _leave(state: Floats, quantity: float, price: float, fee_rate: float, most_f
     fee = min(fee_rate * traded, most_fee)
     state[FEES] += fee
     add_exit(state, quantity, price)
-    record(ledger, -side * quantity, price, fee, traded / equity, state[EXIT_REASON])
+    turnover = traded / equity if equity > 0.0 else 0.0
+    record(ledger, -side * quantity, price, fee, turnover, state[EXIT_REASON])
     if quantity == abs(held):
         book(state, state[CASH] + held * price - fee, int(state[EXIT_REASON]), ledger)
         return
@@ -307,7 +306,15 @@ def _leave(state: Floats, quantity: float, price: float, fee_rate: float, most_f
     state[REALISED] += side * quantity * (price - state[ENTRY_PRICE]) - fee
     state[QUANTITY] = held - side * quantity
     if marked(state, price) <= 0.0:
-        book(state, 0.0, layout.RUINED, ledger)
+        _ruin(state, price, ledger)
+
+
+@compiled
+def _ruin(state: Floats, price: float, ledger: Ledger) -> None:
+    # Rule 12: what is left of the position counts at the price at which the equity was gone.
+    settle(state)
+    add_exit(state, abs(state[QUANTITY]), price)
+    book(state, 0.0, layout.RUINED, ledger)
 
 
 @compiled

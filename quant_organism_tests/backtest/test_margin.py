@@ -9,6 +9,7 @@ from quant_organism.backtest import Costs
 from quant_organism.backtest.layout import Friction
 from quant_organism.backtest.margin import liquidation_fill, liquidation_price, maintenance_margin
 from quant_organism.backtest.sleeves import friction_of
+from quant_organism_tests.backtest import reference_margin
 
 # Maintenance is half the initial margin at the tier's maximum leverage: 5 % below a notional of 10, then 12.5 %. The
 # deduction of the second tier, 0.75, makes the two meet at the bound: 0.05 x 10 = 0.125 x 10 - 0.75.
@@ -64,6 +65,21 @@ def test_a_position_with_more_margin_than_it_can_lose_is_never_liquidated() -> N
     # A short that loses leaves every tier but the last behind. Deductions of no venue leave it none.
     nowhere = friction()._replace(deductions=np.array([1e3, -1e3]))
     assert liquidation_price(-1, 0.05, 100.0, 1.0, nowhere) == np.inf
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_of_many_tiers_the_one_in_force_at_the_liquidation_counts(side: int) -> None:
+    tiers, rng, counted = ((0.0, 20), (5.0, 10), (10.0, 4), (40.0, 2)), np.random.default_rng(5), set()
+    for _ in range(100):
+        entry, notional, share = rng.uniform(1, 1e4), 10 ** rng.uniform(0, 2), rng.uniform(0.05, 0.9)
+        quantity, margin = notional / entry, notional * share
+        expected = reference_margin.liquidation_price(side, quantity, entry, margin, tiers, 1.0)
+        assert liquidation_price(side, quantity, entry, margin, friction(tiers=tiers)) == pytest.approx(expected)
+        at_the_end = quantity * expected
+        keeps = reference_margin.maintenance_margin(at_the_end, tiers)
+        assert maintenance_margin(at_the_end, friction(tiers=tiers)) == pytest.approx(keeps)
+        counted.add(sum(at_the_end >= bound for bound, _ in tiers))
+    assert counted == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("side", [1, -1])

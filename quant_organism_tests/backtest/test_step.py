@@ -14,8 +14,11 @@ from quant_organism.backtest import Costs, Evaluator, kernel, layout, step_walk
 from quant_organism.backtest.population import Banks, BatchGroup, GenomeBatch, write_targets
 from quant_organism.backtest.sleeve_state import (
     EQUITY,
+    FEES,
+    MARGIN,
     PEAK,
     QUANTITY,
+    RUINED,
     TURNOVER,
     Ledger,
     SleeveDecision,
@@ -27,7 +30,7 @@ from quant_organism.backtest.sleeve_state import (
     terms_of,
 )
 from quant_organism.backtest.sleeves import friction_of
-from quant_organism.backtest.step import end_sleeve, mark_bar, may_enter, trade_bar
+from quant_organism.backtest.step import decide, end_sleeve, mark_bar, may_enter, trade_bar
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Genome
 from quant_organism.strategies.targets import Targets
@@ -70,6 +73,7 @@ class Desk:
     turnover: list[float] = field(default_factory=list)
     trades: list[np.ndarray] = field(default_factory=list)
     last: tuple[float, float] = (0.0, 0.0)
+    size: float = 0.1
 
     @property
     def terms(self) -> Terms:
@@ -79,12 +83,12 @@ class Desk:
     def step(
         self, side: int, prices: tuple[float, float, float, float], volume: float = 1e9, paid: float = 0.0
     ) -> float:
-        """Trade a bar (open, high, low, close; volume per unit of capital) with a size of 0.1, return the equity."""
+        """Trade a bar (open, high, low, close; volume per unit of capital) and return the equity."""
         self.row += 1
         self.settled += prices[3] * paid
         tick = Tick(self.row, *map(float, prices), float(volume), self.settled)
         ledger = Ledger.empty()
-        trade_bar(self.state, tick, SleeveDecision(side, 0.1, True), self.terms, ledger)
+        trade_bar(self.state, tick, SleeveDecision(side, self.size, True), self.terms, ledger)
         equity = mark_bar(self.state, tick.close, self.settled, ledger)
         self._keep(ledger)
         self.last = (tick.close, self.settled)
@@ -319,6 +323,23 @@ def test_what_is_entered(decision: SleeveDecision, enters: bool) -> None:
     assert may_enter(desk.state, decision, desk.terms) == enters
 
 
+@pytest.mark.parametrize(
+    ("target", "turbulence", "decision"),
+    [
+        (1.0, 0.5, (1, 0.1, True)),
+        (0.5, 3.0, (1, 0.05, True)),
+        (-0.5, 3.0, (-1, 0.05, True)),
+        (-1.0, 3.1, (-1, 0.1, False)),
+        (0.0, 0.5, (0, 0.0, True)),
+    ],
+)
+def test_what_is_decided_for_a_lone_asset(target: float, turbulence: float, decision: tuple[int, float, bool]) -> None:
+    # It is first of one in all ranks, so that its weight is the position size, and the threshold is 3.
+    known = np.zeros(layout.N_CONTEXT)
+    known[: layout.TURBULENCE], known[layout.TURBULENCE] = 1.0, turbulence
+    assert decide(target, known, risk(), 0) == decision
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_direction_that_was_stopped_is_entered_again_after_another_target(side: int) -> None:
     stopped = (100, 100, 80, 90) if side > 0 else (100, 120, 100, 110)
@@ -363,6 +384,40 @@ def test_the_fee_of_a_part_of_a_liquidation_takes_no_more_than_its_part_of_the_m
     np.testing.assert_allclose(desk.fills[1], (-0.00025, price))
     # The position of 0.00075 that is left stands at 95.
     assert desk.state[EQUITY] == pytest.approx(paid - 0.00025 * 10 - 0.00075 * 5)
+
+
+def test_an_order_that_is_filled_at_once_costs_what_its_size_says_to_the_last_bit() -> None:
+    # The walk knows no other figures; of quantity times price some would differ in the last place.
+    rng, costs = np.random.default_rng(0), Costs(leverage=7.0)
+    for price in rng.uniform(1.0, 1e5, 50):
+        desk = Desk(costs, risk(), size=0.7)
+        desk.step(1, flat(price))
+        assert desk.turnover == [0.7]
+        assert (desk.state[FEES], desk.state[MARGIN]) == (costs.taker_fee * 0.7, 1 / 7.0 * 0.7)
+
+
+@pytest.mark.parametrize(
+    ("steps", "price"),
+    [
+        # Sides, volumes and prices of bars; half of the volume may be traded. A short of 1/128 at 64 leaves a cash of
+        # 1.5, which is what it owes at 192; the first half of it leaves 1.25, which is what that owes at 320.
+        ([(-1, 1 / 128, 64), (-1, 1 / 128, 320)], 320),  # the second half is entered there
+        ([(-1, 1, 64), (0, 1 / 128, 192)], 192),  # half of it is closed there
+        ([(-1, 1, 64), (0, 0, 192)], 192),  # it cannot be closed, and is marked there
+    ],
+)
+@pytest.mark.parametrize(("cheaper", "ruined"), [(0, True), (2**-20, False)])
+def test_a_sleeve_with_exactly_nothing_left_is_ruined(
+    steps: list[tuple[int, float, float]], price: float, cheaper: float, ruined: bool
+) -> None:
+    desk = Desk(Costs(**FREE, leverage=1.0, max_participation=0.5), risk(stop_loss=9.0), size=0.5)
+    for place, (side, volume, at) in enumerate(steps):
+        desk.step(side, flat(at - cheaper * place), volume)
+    assert (desk.state[RUINED] == 1.0) == ruined
+    if ruined:
+        assert desk.state[EQUITY] == 0.0
+        assert (desk.trade()["reason"], desk.trade()["pnl"], desk.trade()["exit_price"]) == ("ruined", -1.0, price)
+        assert desk.turnover[1:] == [0.0] * (len(desk.turnover) - 1)
 
 
 @given(genomes(), markets(), st.booleans())

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,13 +91,69 @@ def test_too_little_space_is_reported(repository, monkeypatch):
     assert "are free" in problem.what
 
 
+@pytest.mark.parametrize(("free", "enough"), [(100_000_001, True), (100_000_000, True), (99_999_999, False)])
+def test_a_hundred_megabytes_are_enough(repository, monkeypatch, free, enough):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    check = repository.check()
+    assert (check.free_bytes, check.problems == ()) == (free, enough)
+    if not enough:
+        (problem,) = check.problems
+        assert problem.path == repository.root
+        assert problem.what == "100 MB are free on its disk, at least 100 MB are needed"
+        assert problem.remedy == "free some space, or choose another folder"
+
+
+@pytest.mark.parametrize("missing", ["active", "archive"])
+def test_a_folder_that_was_taken_away_is_made_again_by_the_next_writer(repository, missing):
+    shutil.rmtree(repository.root / missing)
+    new = document(9)
+    repository.save(new)
+    repository.archive(new.id, "dull", at="2025-06-05")
+    assert repository.load(new.id).stage == "retired"
+    assert len(repository.load_all().documents) == (0 if missing == "active" else 4)
+
+
+def test_a_file_that_cannot_be_opened_is_told_and_the_others_are_read(repository):
+    path = repository.root / "active" / f"{document(1).id}.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError) as caught:
+        repository.load(document(1).id)
+    assert caught.value.where == str(path)
+    loaded = repository.load_all()
+    assert (len(loaded.documents), [problem.path for problem in loaded.problems]) == (3, [path])
+
+
+def test_a_check_looks_at_the_archive_too(repository):
+    repository.archive(document(0).id, "dull", at="2025-06-05")
+    assert repository.check().documents == 4
+    archived = repository.root / "archive" / f"{document(0).id}.json"
+    archived.write_bytes(b"{")
+    check = repository.check()
+    assert (check.documents, [problem.path for problem in check.problems]) == (3, [archived])
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "taken").write_bytes(b"")
+    repository = StrategyRepository(tmp_path / "taken" / "strategies")
+    with pytest.raises(StorageError) as caught:
+        repository.save(document())
+    assert caught.value.where == str(repository.root)
+
+
+def test_a_check_leaves_nothing_behind_in_the_folder(repository):
+    before = sorted(path.name for path in repository.root.iterdir())
+    assert repository.check().writable
+    assert sorted(path.name for path in repository.root.iterdir()) == before
+
+
 def test_the_folder_is_tried_by_writing_into_it(repository):
     (repository.root / ".writable").mkdir()
     check = repository.check()
     assert (check.writable, check.documents) == (False, 4)
     (problem,) = check.problems
     assert problem.path == repository.root
-    assert problem.remedy
+    assert problem.what != problem.remedy != ""
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from quant_organism.deployment import repository as repositories
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.errors import BusyError, InputError
 from quant_organism_tests.deployment.documents import document, observation, records
@@ -60,6 +61,16 @@ def test_queries_by_stage_fitness_activity_and_number(repository):
     assert ids(repository.load_all(stage="retired")) == [third]
     assert ids(repository.load_all(archived=True)) == by_fitness
     assert third not in ids(repository.load_all())
+
+
+def test_bounds_of_queries_belong_to_what_they_find(repository):
+    config = document(fitness=0.5)
+    repository.save(config)
+    repository.update_performance(config.id, observation(20))
+    assert ids(repository.load_all(min_fitness=0.5)) == [config.id]
+    assert ids(repository.load_all(min_fitness=0.5000001)) == []
+    assert ids(repository.load_all(active_since="2025-06-20")) == [config.id]
+    assert ids(repository.load_all(active_since="2025-06-20T00:00:01Z")) == []
 
 
 def test_the_archived_move_to_their_folder_with_the_reason_and_stay_there(repository):
@@ -179,6 +190,24 @@ def test_two_processes_that_write_at_once_lose_no_update(repository):
     assert [writer.wait() for writer in writers] == [0, 0]
     after = repository.load(config.id)
     assert len(after.performance) + after.earlier_performance.records == 30
+
+
+def test_writers_wait_half_a_minute_unless_told_otherwise(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(repositories, "FileLock", lambda path, timeout: asked.append((path, timeout)))
+    StrategyRepository(tmp_path)
+    StrategyRepository(tmp_path, patience_s=1.5)
+    assert asked == [(tmp_path / ".lock", 30.0), (tmp_path / ".lock", 1.5)]
+
+
+def test_a_move_may_be_dated_now_but_no_second_later(tmp_path):
+    repository = StrategyRepository(tmp_path / "strategies", now=lambda: datetime(2025, 6, 1, tzinfo=UTC))
+    config = document()
+    repository.save(config)
+    chosen = {"reason": "chosen", "records": records("one look")}
+    with pytest.raises(InputError, match="in the future"):
+        repository.move(config.id, "shadow", at="2025-06-01T00:00:01Z", **chosen)
+    assert repository.move(config.id, "shadow", at="2025-06-01", **chosen).history[-1].at == "2025-06-01T00:00:00Z"
 
 
 def test_a_writer_that_waited_too_long_says_so(repository):

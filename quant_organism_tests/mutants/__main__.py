@@ -219,7 +219,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=20, help="how many changes to draw (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
     parser.add_argument("--only", help="draw only among changes whose name contains this")
-    parser.add_argument("--asking", default="", help="ask only test files whose path contains this")
+    parser.add_argument("--asking", default="", help="ask only test files whose path this regular expression finds")
     parser.add_argument(
         "--within", type=float, default=60.0, help="seconds of tests that are asked about a change (default 60)"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -64,9 +65,11 @@ class Asked:
         """All, in the order in which they are asked."""
         return [*self.own, *self.others]
 
-    def only(self, part: str) -> Asked:
-        """Return those whose path contains a text."""
-        own, others = (tuple(path for path in files if part in str(path)) for files in (self.own, self.others))
+    def only(self, pattern: str) -> Asked:
+        """Return those in whose path a regular expression is found, such as `test_(journal|money)`."""
+        own, others = (
+            tuple(path for path in files if re.search(pattern, path.as_posix())) for files in (self.own, self.others)
+        )
         return Asked(own, others)
 
 

@@ -83,7 +83,8 @@ def test_those_are_asked_that_import_a_source_and_then_those_that_reach_it() -> 
     assert asked.own == (folder / "test_margin.py",)
     assert {folder / "test_step.py", folder / "test_against_reference.py"} <= set(asked.others)
     assert folder / "test_costs.py" not in asked.files
-    assert asked.only("test_step").files == [folder / "test_step.py"]
+    assert asked.only("test_step.py").files == [folder / "test_step.py"]
+    assert asked.only("test_(margin|step)[.]py").files == [folder / "test_margin.py", folder / "test_step.py"]
 
 
 PRODUCT = '''"""A room."""

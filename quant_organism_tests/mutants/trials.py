@@ -31,6 +31,7 @@ _SAYS_NOTHING: Final = _FROM_OUTSIDE | {pytest.ExitCode.INTERNAL_ERROR, pytest.E
 
 _BESIDES: Final = ("pyproject.toml", "README.md", "Makefile", "workspace.yaml", "docs", "benchmarks", "data/README.md")
 _PATIENCE, _AT_LEAST_S, _COMPILING_S, _WATCHING_S = 3.0, 20.0, 240.0, 400.0
+_STARTING_S = 60.0  # of a new process, until it has imported the tests: on a busy machine it is no sign of a change
 _QUICK_S = 5.0
 _INTERPRETED: Final = """
 
@@ -134,12 +135,12 @@ class Copy:
         if kernel:
             trial = self._in_place(change, interpreted, interpreted=True)
             if trial is None:
-                trial = self._anew(self._plain, change, interpreted, 0.0)
+                trial = self._anew(self._plain, change, interpreted, _STARTING_S)
             if trial.outcome == "survived":
                 trial = self._anew(self._changed, change, tests, _COMPILING_S)
                 self._renew()
         else:
-            trial = self._in_place(change, tests) or self._anew(self._changed, change, tests, 0.0)
+            trial = self._in_place(change, tests) or self._anew(self._changed, change, tests, _STARTING_S)
         return Trial(trial.outcome, time.monotonic() - began, trial.by)
 
     def _in_place(self, change: Change, tests: Sequence[Seen], *, interpreted: bool = False) -> Trial | None:

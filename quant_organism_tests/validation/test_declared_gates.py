@@ -114,3 +114,35 @@ def test_bounds_of_what_it_may_say(kind: str, name: str) -> None:
     for refused in (too_little, too_much):
         with pytest.raises(InputError, match=name):
             gate_of(kind, **{name: refused})
+
+
+RANGES = {
+    # What a metric cannot be less or more than; None: there is no such bound.
+    "sharpe": (None, None),
+    "sortino": (None, None),
+    "calmar": (None, None),
+    "total_return": (-1.0, None),
+    "annual_return": (-1.0, None),
+    "volatility": (0.0, None),
+    "max_drawdown": (0.0, 1.0),
+    "consistency": (0.0, 1.0),
+    "win_rate": (0.0, 1.0),
+    "trades": (0.0, None),
+    "turnover_per_year": (0.0, None),
+    "exposure": (0.0, None),
+}
+
+
+@pytest.mark.parametrize("metric", RANGES)
+def test_a_metric_is_bounded_by_what_it_can_be(metric: str) -> None:
+    for end, outwards in zip(RANGES[metric], (-1, 1), strict=True):
+        taken = outwards * 1e6 if end is None else end
+        assert gate_of("backtest", metric=metric, at_least=taken).threshold == taken
+        if end is not None:
+            with pytest.raises(InputError, match=f"is no bound of {metric}"):
+                gate_of("backtest", metric=metric, at_least=end + outwards * 1e-6)
+
+
+def test_a_metric_that_nobody_measures_is_not_bounded() -> None:
+    with pytest.raises(InputError, match="no metric is called 'luck'; choose from sharpe, sortino"):
+        gate_of("backtest", metric="luck")
