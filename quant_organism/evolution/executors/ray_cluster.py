@@ -90,10 +90,15 @@ class RayExecutor:
         InputError
             The cluster cannot be reached any more.
         """
-        with _reached(
-            grpc.RpcError, ValueError
-        ):  # what Ray's client asks here is gRPC's to fail, by a closed channel too
-            cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+        with _reached():
+            try:
+                cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+            except (
+                grpc.RpcError,
+                ValueError,
+            ) as error:  # Ray's client lets gRPC's own through, of a closed channel too
+                why = error.details() if isinstance(error, grpc.Call) else error
+                raise ConnectionError(why) from error
         return cores if self._workers is None else min(cores, self._workers)
 
     def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
@@ -148,14 +153,13 @@ class RayExecutor:
 
 
 @contextmanager
-def _reached(*also: type[Exception]) -> Iterator[None]:
-    """Name a cluster that is gone, which shows as a ConnectionError or as something else that is said here."""
+def _reached() -> Iterator[None]:
+    """Name a cluster that is gone."""
     try:
         yield
-    except (ConnectionError, *also) as error:
-        why = error.details() if isinstance(error, grpc.Call) else error
+    except ConnectionError as error:
         raise InputError(
-            f"the cluster cannot be reached any more: {why}",
+            f"the cluster cannot be reached any more: {error}",
             where="executor",
             remedy="see to the cluster or choose another executor, then go on from the checkpoint with --resume",
         ) from error
