@@ -27,6 +27,8 @@ MOST_CONNECTIONS: Final = 8
 SPARE_SECONDS: Final = 5.0
 """What a question or an answer may take on its way."""
 
+_LOOK_SECONDS: Final = 1.0
+
 
 class CodeServer:
     """Listens on a Unix socket and answers one user; use it with `with`, and call `serve`.
@@ -71,8 +73,13 @@ class CodeServer:
 
     def serve(self) -> None:
         """Answer until interrupted."""
+        # Not one wait without an end: the handler that polars has for Ctrl-C would take it up again.
+        self._socket.settimeout(_LOOK_SECONDS)
         while True:
-            connection, _ = self._socket.accept()
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue
             if peer_of(connection) != self._asker or not self._room.acquire(blocking=False):
                 connection.close()
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import sys
@@ -35,6 +36,7 @@ from quant_organism_tests.judge.test_followed_code import (
     twin,
 )
 from quant_organism_tests.judge.test_three_ways import CHANNEL, COSTS
+from quant_organism_tests.program import taking_ctrl_c, wait_until_idle
 from quant_organism_tests.trading.sessions import START
 from quant_organism_tests.trading.trader import eventually
 
@@ -159,6 +161,15 @@ def test_a_server_that_was_started_anew_between_two_closes_is_asked_again(
         with code_server(folder):
             np.testing.assert_array_equal(runner.ask(code, panel, COSTS).answer, before)
         runner.close()
+
+
+@as_root
+def test_ctrl_c_ends_a_server_and_its_socket_is_gone() -> None:
+    with taking_ctrl_c(), folder_of_nobody() as folder, code_server(folder) as (path, process):
+        wait_until_idle(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not path.exists()
 
 
 def reply(source: str, body: bytes, failed: str = "") -> bytes:
