@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres s3 container conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres s3 cluster container conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -73,6 +73,9 @@ postgres: setup  ## Dagster's history moved from files into a PostgreSQL server,
 
 s3: setup  ## the lake in a bucket of a server on this machine: the same bytes as in a folder, killed once, the server taken away
 	@$(BIN)/python -m quant_organism_tests.s3
+
+cluster: setup  ## the guide to a cluster followed with three Ray nodes: one is lost, then a head; the same bytes as on threads
+	@$(BIN)/python -m quant_organism_tests.cluster
 
 container:  ## an image with environment and kernels, from Debian's packages, and a whole cycle in it
 	@bash .ci/container

@@ -1,15 +1,18 @@
 """The `quant-organism` command, started as a person would or called in this process, which has loaded what it needs."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +20,8 @@ from quant_organism.cli.main import main
 
 _OF_A_TERMINAL: Final = ("COLUMNS", "LINES")
 """Readline leaves the size of a terminal to the processes of a test run; no test stands at one."""
+
+_LOOKS: Final = 20
 
 PROGRAM: Final = Path(sys.executable).with_name("quant-organism")
 
@@ -67,6 +72,26 @@ def finish(
     with start(*arguments, folder=folder, environment=environment, umask=umask) as process:
         out, err = process.communicate(timeout=300)
         return Said(process.returncode, out, err)
+
+
+@contextmanager
+def taking_ctrl_c() -> Iterator[None]:
+    """Have what is started in the block take Ctrl-C, which everything in the background of a shell ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def wait_until_idle(process: subprocess.Popen[Any], seconds: float = 60.0) -> None:
+    """Return once a program's main thread has slept at each of many looks: it waits for whatever ends it."""
+    looks, deadline = 0, time.monotonic() + seconds
+    while looks < _LOOKS:
+        state = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        looks = looks + 1 if state == "S" else 0
+        assert time.monotonic() < deadline, "it never waits"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -132,5 +132,6 @@ def _secrets(settings: "Settings") -> list[str]:
         settings.alerts.smtp_password,
         settings.venue.passphrase,
         settings.venue.private_key,
+        settings.signing.private_key,
     )
     return [secret.get_secret_value() for secret in kept if secret is not None]

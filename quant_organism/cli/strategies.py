@@ -150,6 +150,53 @@ def move(
     typer.echo(f"{id} is in {moved.stage} now, by the rule {moved.history[-1].rule}: {reason}")
 
 
+@app.command(cls=options.with_settings("data_dir", "signing"))
+def sign(
+    context: typer.Context,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Which strategies. (default: all whose stage sends orders)")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Sign nothing; exit code 1 if one may not send orders.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Stand for strategies with a key, without which none sends orders where a public key is set."""
+    from quant_organism.deployment import DocumentSignatures, DocumentSigner
+    from quant_organism.deployment.lifecycle import MONEY
+    from quant_organism.errors import InputError
+
+    repository, keys = _repository(context), options.said(context).settings().signing
+    signer = None
+    if keys.private_key is not None:
+        signer = DocumentSigner(repository.root, keys.private_key.get_secret_value())
+    public_key = keys.public_key or (None if signer is None else signer.public_key)
+    if public_key is None or (signer is None and not check):
+        raise InputError(
+            f"there is no key to {'check' if check else 'sign'} with",
+            where="settings signing",
+            remedy="set QUANT_ORGANISM_SIGNING__PRIVATE_KEY to what `openssl rand -hex 32` prints, where you sign only",
+        )
+    signatures = DocumentSignatures(repository.root, public_key)
+    if ids:
+        documents = [repository.load(id) for id in ids]
+    else:
+        documents = [document for document in repository.load_all().documents if document.stage in MONEY]
+    if signer is not None and not check:
+        for document in documents:
+            signer.sign(document)
+    rows = [(document.id, document.stage, signatures.refusal(document) or "holds") for document in documents]
+    if as_json:
+        found = [dict(zip(("id", "stage", "signature"), row, strict=True)) for row in rows]
+        print_json({"public_key": public_key, "strategies": found})
+    elif rows:
+        print_table(("id", "stage", "signature"), rows)
+        typer.echo(f"Checked with the public key {public_key}")
+    else:
+        typer.echo("No strategy is in a stage that sends orders.")
+    raise typer.Exit(0 if all(what == "holds" for _, _, what in rows) else 1)
+
+
 @app.command(cls=options.with_settings("data_dir"))
 def history(context: typer.Context, id: Id, as_json: options.Json = False) -> None:
     """Show every move of a strategy and the numbers that opened it."""

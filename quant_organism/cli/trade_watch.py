@@ -52,7 +52,7 @@ def metrics(
     of_replay: OfReplay = False,
 ) -> None:
     """Serve metrics, /healthz and /readyz of a trader on 127.0.0.1, until Ctrl-C; beside the trader, or without it."""
-    from threading import Event
+    from time import sleep
 
     from quant_organism.monitoring.status_server import serving_status
 
@@ -60,4 +60,5 @@ def metrics(
     with suppress(KeyboardInterrupt), serving_status(data_dir, "replay" if of_replay else "paper", port):
         where = f"http://127.0.0.1:{port}"
         typer.echo(f"Metrics of {data_dir} on {where}/metrics, health on {where}/healthz; end with Ctrl-C")
-        Event().wait()
+        while True:
+            sleep(60.0)  # a wait without an end would be taken up again by the handler that polars has for Ctrl-C

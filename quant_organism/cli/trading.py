@@ -14,7 +14,7 @@ from quant_organism.cli.trading_view import show_status, told_of_closes
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
-    from quant_organism.deployment import StrategyConfig
+    from quant_organism.deployment import DocumentSignatures, StrategyConfig
     from quant_organism.judge import SandboxRunner, ServedRunner
     from quant_organism.market import Interval
     from quant_organism.settings import Settings
@@ -321,6 +321,13 @@ def _runner(settings: "Settings", *, sends: bool) -> "SandboxRunner | ServedRunn
     return None if path is None else ServedRunner(repository, path)
 
 
+def _signatures(settings: "Settings") -> "DocumentSignatures | None":
+    from quant_organism.deployment import DocumentSignatures
+
+    key = settings.signing.public_key
+    return None if key is None else DocumentSignatures(settings.data_dir / "strategies", key)
+
+
 def _live(
     settings: "Settings",
     profile: "SessionProfile",
@@ -371,6 +378,7 @@ def _live(
             account=account,
             is_real_time=url in BASE_URLS.values(),
             runner=runner,
+            signatures=_signatures(settings),
             **({"patience_s": _DEMO_PATIENCE_S} if is_demo else {}),
         )
         with told_of_closes(quiet=quiet, live=True) as told:

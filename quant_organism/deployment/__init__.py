@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quant_organism.deployment.marks import Marked, mark_all, mark_days
     from quant_organism.deployment.records import ExternalStrategy, Provenance, external_hash, external_id
     from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.deployment.signatures import DocumentSignatures, DocumentSigner
     from quant_organism.deployment.stages import DEPLOYED, STAGES, timestamp
     from quant_organism.deployment.tables import (
         TABLES,
@@ -50,6 +51,8 @@ __all__ = [
     "DecisionTable",
     "DecisionType",
     "DeploymentResult",
+    "DocumentSignatures",
+    "DocumentSigner",
     "DocumentTable",
     "EvidenceDayTable",
     "ExecutedStrategy",
@@ -94,6 +97,8 @@ _HOMES = {
     "DecisionTable": "tables",
     "DecisionType": "effects",
     "DeploymentResult": "deploy",
+    "DocumentSignatures": "signatures",
+    "DocumentSigner": "signatures",
     "DocumentTable": "tables",
     "EvidenceDayTable": "tables",
     "ExecutedStrategy": "executed",

@@ -311,6 +311,12 @@ class StrategyConfig(BaseModel):
         document = self._document()
         return _laid_out({**document, "checksum": _checksum(document)})
 
+    def lasting_form(self) -> bytes:
+        """Return what somebody can stand for: all but its performance, which grows by itself."""
+        document = self._document()
+        del document["performance"], document["earlier_performance"]
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
     @classmethod
     def from_json(cls, data: bytes, *, where: str) -> Self:
         """Read the stored form back and check everything about it; an earlier version is told in the words of this one.

@@ -80,7 +80,7 @@ class CodeServer:
             try:
                 connection, _ = self._socket.accept()
             except TimeoutError:
-                continue  # a signal that another thread got is seen now
+                continue
             if peer_of(connection) != self._asker or not self._room.acquire(blocking=False):
                 connection.close()
                 continue
@@ -98,6 +98,7 @@ class CodeServer:
             shutil.rmtree(self._kept, ignore_errors=True)  # of one that was killed
             self._kept.mkdir(mode=0o700)
             self._socket.listen(MOST_CONNECTIONS)
+            # Not one wait without an end: the handler that polars has for Ctrl-C would take it up again.
             self._socket.settimeout(_LOOK_UP_SECONDS)
         except OSError as error:
             raise InputError(

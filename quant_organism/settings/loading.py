@@ -23,6 +23,7 @@ _SECRETS: Final = (
     ("venue", "private_key"),
     ("alerts", "webhook_url"),
     ("alerts", "smtp_password"),
+    ("signing", "private_key"),
 )
 
 

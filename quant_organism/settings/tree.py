@@ -258,6 +258,18 @@ class VenueSettings(_Group):
     )
 
 
+class SigningSettings(_Group):
+    """Who stands for the strategies that may send orders; with neither key nobody is asked to."""
+
+    public_key: Annotated[str | None, Flag(unsaid="as the settings say")] = Field(
+        None,
+        description="Where orders are sent, only documents that it knows the signature of trade. Empty: all trade.",
+    )
+    private_key: SecretStr | None = Field(
+        None, description="What documents are signed with; from the environment, never from a file."
+    )
+
+
 class AlertSettings(_Group):
     """Who hears of what is alarming, and how often."""
 
@@ -320,6 +332,7 @@ class Settings(_Group):
     validation: ValidationSettings = ValidationSettings()
     account: AccountSettings = AccountSettings()
     venue: VenueSettings = VenueSettings()
+    signing: SigningSettings = SigningSettings()
     alerts: AlertSettings = AlertSettings()
 
     _split_families = field_validator("families", mode="before")(_split_text)

@@ -8,7 +8,13 @@ from typing import Final
 
 from quant_organism.backtest import Costs
 from quant_organism.backtest.account import RiskState
-from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
+from quant_organism.deployment import (
+    DocumentSignatures,
+    ExternalRunner,
+    NobodyRuns,
+    StrategyConfig,
+    StrategyRepository,
+)
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
@@ -31,8 +37,27 @@ WATCHED: Final = ("shadow", "decaying")
 """Stages that are watched in every mode: decided and booked virtually, never sent."""
 
 
+SENDING: Final[frozenset[Mode]] = frozenset({"testnet", "mainnet"})
+"""Modes whose orders are sent."""
+
+
+def unsigned_documents(
+    documents: Sequence[StrategyConfig], mode: Mode, signatures: DocumentSignatures | None
+) -> dict[str, str]:
+    """Return why documents that a mode would trade may not send orders, by their ids; none where nobody asks."""
+    if signatures is None or mode not in SENDING:
+        return {}
+    refused = {each.id: signatures.refusal(each) for each in documents if each.stage in TRADED[mode]}
+    return {id: why for id, why in refused.items() if why}
+
+
 def chosen_documents(
-    documents: Sequence[StrategyConfig], profile: SessionProfile, mode: Mode, *, runs_code: bool = True
+    documents: Sequence[StrategyConfig],
+    profile: SessionProfile,
+    mode: Mode,
+    *,
+    runs_code: bool = True,
+    signatures: DocumentSignatures | None = None,
 ) -> list[tuple[StrategyConfig, Role]]:
     """Return the documents of a session and what becomes of the decisions of each, best first.
 
@@ -49,15 +74,24 @@ def chosen_documents(
     runs_code
         Whether somebody runs code that was made elsewhere; where nobody does none of it is watched, and what should
         trade fails by name.
+    signatures
+        Without which nobody sends orders; none: nobody asks for any.
 
     Raises
     ------
     InputError
-        None of them trades in this mode, or none on bars of this profile.
+        None of them trades in this mode, or none on bars of this profile, or none is signed that must be.
     """
-    if mode in ("testnet", "mainnet"):
+    if mode in SENDING:
         documents = [document for document in documents if document.may_send]
-    traded = [document for document in documents if document.stage in TRADED[mode]]
+    unsigned = unsigned_documents(documents, mode, signatures)
+    traded = [document for document in documents if document.stage in TRADED[mode] and document.id not in unsigned]
+    if unsigned and not traded:
+        raise InputError(
+            f"nobody stands for what would trade: {'; '.join(unsigned.values())}",
+            where="setting signing.public_key",
+            remedy="look at them, then sign with: quant-organism strategies sign",
+        )
     if not traded:
         stages = " or ".join(TRADED[mode])
         raise InputError(
@@ -94,6 +128,8 @@ class DocumentWatcher:
         Returns all bars of the session up to a close.
     runner
         Runs code that was made elsewhere; none: nobody does.
+    signatures
+        As of `chosen_documents`.
     """
 
     def __init__(
@@ -105,7 +141,9 @@ class DocumentWatcher:
         models: FittedModels,
         bars_until: Callable[[int], Panel],
         runner: ExternalRunner | None = None,
+        signatures: DocumentSignatures | None = None,
     ) -> None:
+        self._signatures = signatures
         self._repository, self._profile, self._mode = repository, profile, mode
         self._costs, self._models, self._bars_until = costs, models, bars_until
         self._runner, self._runs_code = runner or NobodyRuns(), runner is not None
@@ -118,12 +156,19 @@ class DocumentWatcher:
             if strategy.is_leaving and not strategy.units:
                 why = "it has failed" if strategy.trouble else "its document is no longer followed"
                 records.append(trader.leave(id, f"{why}, and it is flat"))
-        seen = _signature(self._repository.root / "active")
+        seen = _fingerprint(self._repository.root)
         if seen == self._seen:
             return records
         self._seen = seen
+        documents = self._repository.load_all().documents
+        for id, why in unsigned_documents(documents, self._mode, self._signatures).items():
+            trader.note("documents", f"it sends nothing: {why}", level="warning")
+            if id in trader.main.strategies:
+                trader.main.strategies[id].is_leaving = True
         try:
-            chosen = self._chosen()
+            chosen = chosen_documents(
+                documents, self._profile, self._mode, runs_code=self._runs_code, signatures=self._signatures
+            )
         except QuantOrganismError as error:
             trader.note("documents", f"nobody joins or leaves: {error.what}", level="warning")
             return records
@@ -136,10 +181,6 @@ class DocumentWatcher:
             if id not in trader.strategies:
                 records += self._joined(trader, document, role, close_ms)
         return records
-
-    def _chosen(self) -> list[tuple[StrategyConfig, Role]]:
-        documents = self._repository.load_all().documents
-        return chosen_documents(documents, self._profile, self._mode, runs_code=self._runs_code)
 
     def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
         history = self._bars_until(close_ms)
@@ -164,8 +205,7 @@ def _documents(trader: Trader) -> dict[str, Followed]:
     return {name: strategy for name, strategy in trader.strategies.items() if not name.startswith(OUTSIDE)}
 
 
-def _signature(folder: Path) -> tuple[tuple[str, int], ...]:
-    # What the folder looks like without reading it.
-    if not folder.is_dir():
-        return ()
-    return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("[!.]*.json")))
+def _fingerprint(root: Path) -> tuple[tuple[str, int], ...]:
+    # What documents and their signatures look like without reading them.
+    paths = [*root.glob("active/[!.]*.json"), *root.glob("signatures/[!.]*.sig")]
+    return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in paths))

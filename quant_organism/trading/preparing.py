@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest.account import TradedAsset, measured_costs
-from quant_organism.deployment import ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
+from quant_organism.deployment import DocumentSignatures, ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
 from quant_organism.errors import InputError
 from quant_organism.market import CandleTable, Interval, Lake, SentimentTable, StoredRegimes
 from quant_organism.market.ingest import ingest
@@ -185,6 +185,7 @@ def prepare_live(
     account: VenueAccount | None = None,
     is_real_time: bool = True,
     runner: ExternalRunner | None = None,
+    signatures: DocumentSignatures | None = None,
 ) -> tuple[LiveSession, Watcher | None]:
     """Return a session on a venue's live bars, and who follows documents and other sources' signals while it runs.
 
@@ -213,6 +214,8 @@ def prepare_live(
         that is lost for a second say anything.
     runner
         Runs code that was made elsewhere.
+    signatures
+        Without which no document sends orders; none: nobody asks for any.
 
     Raises
     ------
@@ -223,7 +226,9 @@ def prepare_live(
     """
     lake = Lake(data_dir / "lake")
     repository = StrategyRepository(data_dir / "strategies")
-    chosen = documents or chosen_documents(repository.load_all().documents, profile, mode, runs_code=runner is not None)
+    chosen = documents or chosen_documents(
+        repository.load_all().documents, profile, mode, runs_code=runner is not None, signatures=signatures
+    )
     interval = Interval.parse(chosen[0][0].interval)
     market = market_name(base_url)
     costs = measured_costs(lake, market, capital_usd)
@@ -304,7 +309,7 @@ def prepare_live(
         number = ledger.next_session() - 1
         return extended(history, ledger.read(LedgerBar, session=number), close_ms)
 
-    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, runner)
+    documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, runner, signatures)
     signals_come = SignalWatcher(SourceStore.of(data_dir), costs, bars_until, ledger.read(LedgerOutsideSignal))
 
     def watch(close_ms: int, trader: Trader) -> list[LedgerRecord]:

@@ -36,6 +36,7 @@ from quant_organism_tests.judge.test_followed_code import (
     twin,
 )
 from quant_organism_tests.judge.test_three_ways import CHANNEL, COSTS
+from quant_organism_tests.program import taking_ctrl_c, wait_until_idle
 from quant_organism_tests.trading.sessions import START
 from quant_organism_tests.trading.trader import eventually
 
@@ -167,7 +168,7 @@ def test_sources_lie_beside_the_socket_until_the_server_ends_or_is_begun_anew(
     panel: Panel, repository: StrategyRepository
 ) -> None:
     code = external(kept(repository, panel, CHANNEL))
-    with folder_of_nobody() as folder:
+    with taking_ctrl_c(), folder_of_nobody() as folder:
         with code_server(folder) as (path, server), ServedRunner(repository, path) as runner:
             runner.ask(code, panel, COSTS)
             server.kill()
@@ -185,6 +186,15 @@ def test_sources_lie_beside_the_socket_until_the_server_ends_or_is_begun_anew(
 
 def sources_in(folder: Path) -> list[Path]:
     return list(folder.rglob("sources/*"))
+
+
+@as_root
+def test_ctrl_c_ends_a_server_and_its_socket_is_gone() -> None:
+    with taking_ctrl_c(), folder_of_nobody() as folder, code_server(folder) as (path, process):
+        wait_until_idle(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not path.exists()
 
 
 def reply(source: str, body: bytes, failed: str = "") -> bytes:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -24,6 +25,7 @@ from quant_organism.trading.kill import kill_file
 from quant_organism.venue import DOUBLINGS, FeedFigures, LatencyFigures
 from quant_organism_tests.monitoring.test_trader_dashboard import decision
 from quant_organism_tests.monitoring.trading_ledger import CLOSE, HOUR, TradedFolder, traded
+from quant_organism_tests.program import first_line, free_port, start, taking_ctrl_c, wait_until_idle
 
 PREFIX: Final = "quant_organism_trader_"
 SHIPPED: Final = Path(trader_metrics.__file__).parent / "prometheus"
@@ -195,6 +197,17 @@ def test_a_real_server_answers_this_machine_alone_and_only_to_look(folder: Trade
         assert asked(port, "/metrics", host="somewhere.example:80")[0] == 403
         with pytest.raises(InputError, match=f"port {port}"), serving_status(folder.data_dir, "paper", port):
             pass
+
+
+def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+    with taking_ctrl_c(), start("trade", "metrics", "--port", str(free_port()), folder=tmp_path) as process:
+        try:
+            assert first_line(process).startswith("Metrics of")
+            wait_until_idle(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def answered(data_dir: Path, path: str, now_ms: int) -> tuple[str, Any]:

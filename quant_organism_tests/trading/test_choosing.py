@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quant_organism.backtest.account import FillModel
-from quant_organism.deployment import StrategyConfig, StrategyRepository
+from quant_organism.deployment import DocumentSignatures, DocumentSigner, StrategyConfig, StrategyRepository
 from quant_organism.deployment.stages import Stage
 from quant_organism.errors import InputError
 from quant_organism.strategies import FittedModels
@@ -27,10 +27,12 @@ INTRADAY = session_profile("intraday")
 
 
 def at_stage(document: StrategyConfig, stage: Stage) -> StrategyConfig:
-    """Return a document that has gone as far as shadow or paper."""
+    """Return a document that has gone as far as shadow, paper or testnet."""
     document = document.moved("shadow", at="2025-06-01", reason="for a test", records=records("one look"))
-    if stage == "paper":
+    if stage in ("paper", "testnet"):
         document = document.moved("paper", at="2025-06-01", reason="for a test", records=records("night door"))
+    if stage == "testnet":
+        document = document.moved("testnet", at="2025-07-01", reason="for a test", records=records("paper by days"))
     return document
 
 
@@ -52,6 +54,54 @@ def test_a_profile_takes_so_many() -> None:
     documents = [at_stage(strategy((family,)), "paper") for family in families]
     scalping = replace(session_profile("scalping"), intervals=("1h",))
     assert [document for document, _ in chosen_documents(documents, scalping, "paper")] == documents[:3]
+
+
+def test_where_orders_are_sent_only_documents_trade_that_somebody_stands_for(tmp_path: Path) -> None:
+    signer = DocumentSigner(tmp_path, "5e" * 32)
+    signatures = DocumentSignatures(tmp_path, signer.public_key)
+    paper, one = at_stage(strategy(), "paper"), at_stage(strategy(), "testnet")
+    other = at_stage(strategy(("donchian_breakout",)), "testnet")
+    assert len(chosen_documents([one, other], INTRADAY, "testnet")) == 2  # nobody asks
+    assert len(chosen_documents([paper], INTRADAY, "paper", signatures=signatures)) == 1  # nothing is sent
+    with pytest.raises(InputError, match=f"nobody stands for.*{one.id} is not signed; {other.id} is not signed"):
+        chosen_documents([one, other], INTRADAY, "testnet", signatures=signatures)
+    signer.sign(one)
+    signer.sign(other.moved("canary", at="2026-01-01", reason="for a test", records=records("canary"), by="person"))
+    assert chosen_documents([one, other], INTRADAY, "testnet", signatures=signatures) == [(one, "trades")]
+
+
+def test_who_loses_its_signature_makes_no_entries_any_more_and_leaves(tmp_path: Path) -> None:
+    panel, repository = market(holes=False), StrategyRepository(tmp_path / "strategies")
+    signer = DocumentSigner(repository.root, "5e" * 32)
+    document = at_stage(strategy(), "testnet")
+    repository.save(document)
+    signed = signer.sign(document)
+    book = ledger(tmp_path)
+    session = replace(spec(panel, [(document, "trades")]), mode="testnet")
+    trader = begin_session(book, session, panel.window(0, START), 0)
+    trader.watcher = DocumentWatcher(
+        repository,
+        INTRADAY,
+        "testnet",
+        COSTS,
+        FittedModels(),
+        lambda close_ms: panel,
+        signatures=DocumentSignatures(repository.root, signer.public_key),
+    )
+    bars = iter(panel_bars(panel, FillModel.of(COSTS), START))
+    for _ in range(10):
+        trader.on_bar(next(bars))
+    assert not trader.strategies[document.id].is_leaving
+    assert book.read(LedgerEvent) == []
+    signed.unlink()
+    trader.on_bar(next(bars))
+    assert document.id not in trader.strategies or trader.strategies[document.id].is_leaving
+    notes = [event.text for event in book.read(LedgerEvent) if event.kind == "documents"]
+    assert f"it sends nothing: {document.id} is not signed" in notes
+    while document.id in trader.strategies:
+        trader.on_bar(next(bars))
+    assert not trader.main.account.positions
+    book.close()
 
 
 def test_documents_come_and_go_while_it_trades_and_a_restart_knows(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 import ray
 from ray.exceptions import (
@@ -82,8 +83,22 @@ class RayExecutor:
 
     @property
     def workers(self) -> int:
-        """Worker processes at work while there are batches enough."""
-        cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+        """Worker processes at work while there are batches enough.
+
+        Raises
+        ------
+        InputError
+            The cluster cannot be reached any more.
+        """
+        with _reached():
+            try:
+                cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+            except (
+                grpc.RpcError,
+                ValueError,
+            ) as error:  # Ray's client lets gRPC's own through, of a closed channel too
+                why = error.details() if isinstance(error, grpc.Call) else error
+                raise ConnectionError(why) from error
         return cores if self._workers is None else min(cores, self._workers)
 
     def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
@@ -94,14 +109,8 @@ class RayExecutor:
         InputError
             The cluster cannot be reached any more.
         """
-        try:
+        with _reached():
             yield from self._measure(batches)
-        except ConnectionError as error:
-            raise InputError(
-                f"the cluster cannot be reached any more: {error}",
-                where="executor",
-                remedy="see to the cluster or choose another executor, then go on from the checkpoint with --resume",
-            ) from error
 
     def _measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
         waiting = deque(Batch(place, tuple(genomes)) for place, genomes in enumerate(batches))
@@ -141,6 +150,19 @@ class RayExecutor:
     def _stop(self, reference: ray.ObjectRef[Measured], batch: Batch) -> BatchFailure | None:
         ray.cancel(reference, force=True)
         return batch.failed(f"not done after {self._batch_seconds:g} seconds, and stopped")
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Name a cluster that is gone."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise InputError(
+            f"the cluster cannot be reached any more: {error}",
+            where="executor",
+            remedy="see to the cluster or choose another executor, then go on from the checkpoint with --resume",
+        ) from error
 
 
 def _outcome(reference: ray.ObjectRef[Measured], batch: Batch) -> Measured | BatchFailure | None:

@@ -12,7 +12,7 @@ import ray
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.executors import open_executor
 from quant_organism_tests.evolution.executors.batches import TroubledEvaluator, assert_same_bits, batches
-from quant_organism_tests.evolution.executors.nodes import OWNER, head_node, kill, node
+from quant_organism_tests.evolution.executors.nodes import OWNER, HeadNode, head_node, joined_node, kill
 from quant_organism_tests.evolution.executors.processes import wait_until
 from quant_organism_tests.program import free_port
 
@@ -22,10 +22,10 @@ BATCHES = (12, 3, ("donchian_breakout", "bollinger_bands"))
 
 
 @pytest.fixture(scope="module")
-def addresses() -> Iterator[tuple[str, str]]:
-    """Return the address of a cluster's head, and that for clients from elsewhere."""
-    with head_node() as addresses:
-        yield addresses
+def head() -> Iterator[HeadNode]:
+    """Return the head of a cluster."""
+    with head_node() as head:
+        yield head
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +51,16 @@ def begun_on(name: str, folder: Path) -> int:
     return len(list(folder.glob(f"{name}-*")))
 
 
-def test_a_cluster_elsewhere_measures_the_same_bits(addresses, panel, costs, evaluator, work, here):
-    with open_executor(addresses[1], panel, costs, evaluator) as executor:
+def test_a_cluster_elsewhere_measures_the_same_bits(head, panel, costs, evaluator, work, here):
+    with open_executor(head.client, panel, costs, evaluator) as executor:
         assert executor.workers >= 1
         assert_same_bits(dict(executor.measure(work)), here)
 
 
-def test_a_node_with_other_code_is_refused(addresses, panel, costs, evaluator, work, monkeypatch):
+def test_a_node_with_other_code_is_refused(head, panel, costs, evaluator, work, monkeypatch):
     monkeypatch.setattr("quant_organism.evolution.executors.ray_cluster.worker_code", lambda: "9.9.9")
     with (
-        open_executor(addresses[0], panel, costs, evaluator) as executor,
+        open_executor(head.address, panel, costs, evaluator) as executor,
         pytest.raises(IntegrityError, match=r"search runs 9\.9\.9"),
     ):
         list(executor.measure(work))
@@ -91,13 +91,21 @@ def test_a_head_that_gives_up_on_a_client_is_asked_five_times(monkeypatch, panel
     assert refused.value.where == f"executor {address}"
 
 
+def test_a_head_that_is_lost_between_two_measurements_is_named(panel, costs, evaluator):
+    with head_node() as lost, open_executor(lost.client, panel, costs, evaluator) as executor:
+        assert executor.workers == 1
+        kill(lost.process)
+        with pytest.raises(InputError, match="cannot be reached any more"):
+            _ = executor.workers
+
+
 # Last: on one machine, Ray may send a driver that comes soon afterwards to the lost node.
-def test_a_node_that_is_lost_costs_its_unfinished_batches_only(addresses, panel, costs, work, here, tmp_path):
+def test_a_node_that_is_lost_costs_its_unfinished_batches_only(head, panel, costs, work, here, tmp_path):
     evaluator = NodeMarkingEvaluator(folder=tmp_path, seconds=1.0)
     with (
-        node("second", f"--address={addresses[0]}") as second,
-        node("third", f"--address={addresses[0]}"),
-        open_executor(addresses[0], panel, costs, evaluator) as executor,
+        joined_node("second", head) as second,
+        joined_node("third", head),
+        open_executor(head.address, panel, costs, evaluator) as executor,
     ):
         wait_until(lambda: executor.workers == 3)
         outcomes = {}
