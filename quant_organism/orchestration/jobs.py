@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import dagster as dg
 
+from quant_organism.market import line_of_week, week_of
 from quant_organism.orchestration.markets import asset_keys
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, launch_config
 from quant_organism.validation.draws import derived_seed
-from quant_organism.validation.holdout import week_of
 
 MARKET_DATA: Final = ("candles", "funding", "sentiment")
 """What is brought into the lake."""
@@ -77,8 +77,8 @@ def nightly_of(prefix: Sequence[str], status: dg.DefaultScheduleStatus) -> dg.Sc
         execution_timezone="UTC",
         default_status=status,
         description="Every night at 00:30 UTC: the newest complete day's data, and the marks of all watched "
-        "strategies; in the first night of an ISO week the official cycle as well. Days missed before it are fetched "
-        "with it.",
+        "strategies; in the first night of an ISO week the official cycle as well, on the long line in odd weeks, "
+        "counted from 1970-01-05, and on the short one in even weeks. Days missed before it are fetched with it.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource, search: SearchResource
@@ -103,7 +103,7 @@ def _asked_tonight(
         return dg.RunRequest(
             run_key=f"nightly {market.id} {market.interval} {day}",
             partition_key=day.isoformat(),
-            run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
+            run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed, line=line_of_week(day))}),
         )
     return dg.RunRequest(
         run_key=f"marks {market.id} {market.interval} {day}", partition_key=day.isoformat(), asset_selection=marks
