@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from quant_organism.market.lake import Lake, MarketEntry
     from quant_organism.market.lines import (
         LINE_DAYS,
+        MIN_SHORT_DAYS,
         Line,
         has_unseen,
         line_of,
@@ -62,6 +63,7 @@ __all__ = [
     "LINE_DAYS",
     "LONGEST_HOLDING_HOURS",
     "MIN_DAYS",
+    "MIN_SHORT_DAYS",
     "MODULES",
     "MS_PER_DAY",
     "MS_PER_HOUR",
@@ -130,6 +132,7 @@ _HOMES = {
     "LINE_DAYS": "lines",
     "LONGEST_HOLDING_HOURS": "splits",
     "MIN_DAYS": "splits",
+    "MIN_SHORT_DAYS": "lines",
     "MODULES": "regimes",
     "MS_PER_DAY": "schema",
     "MS_PER_HOUR": "schema",

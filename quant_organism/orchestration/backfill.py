@@ -11,10 +11,9 @@ from datetime import date, timedelta
 
 from quant_organism.cycle import Progress
 from quant_organism.errors import InputError
-from quant_organism.market import line_of_week
 from quant_organism.monitoring import LifeSpan, stored_runs
 from quant_organism.orchestration.driver import Driver
-from quant_organism.orchestration.jobs import official_day, official_seed
+from quant_organism.orchestration.jobs import official_day, official_line, official_seed
 from quant_organism.orchestration.partitions import Days
 from quant_organism.settings import Settings
 
@@ -62,7 +61,11 @@ def live_through(settings: Settings, first: date | None, last: date | None, prog
     def cycle(night: date) -> None:
         seed = official_seed(market, settings.market.symbols, interval.name, night)
         going_on = settings.search.model_copy(update={"resume": True})
-        week = {"seed": seed, "line": line_of_week(night), "search": going_on}
+        week = {
+            "seed": seed,
+            "line": official_line(night, known.first, settings.market.lookback_days),
+            "search": going_on,
+        }
         Driver(settings.model_copy(update=week), progress).cycle_at_rest(night)
 
     live_weeks(first, last, complete, cycle, progress)

@@ -156,12 +156,11 @@ class CombinedSignificance(Gate):
 
         Where there are no unseen days no decision is taken: only days to come open paper.
         """
-        found = search_p(case)
-        if case.promise == "in_sample":
+        luck, found = case.verdict("holdout", HoldoutMean.kind), search_p(case)
+        if luck is not None and luck.status == "not_applicable":
             return self.beside_the_point(_NO_DECISION)
         if isinstance(found, NotRun):
             return self.without(f"the search has no p-value: {found.reason}")
-        luck = case.verdict("holdout", HoldoutMean.kind)
         if luck is None or math.isnan(luck.value):
             why = "they were not looked at" if luck is None else luck.reason
             return self.without(f"the unseen days have no p-value: {why}")
