@@ -37,7 +37,7 @@ DECISION: Final[tuple[Stage, ...]] = ("significance",)
 
 NOT_LOOKED_AT: Final = "not looked at: it fell before, at "
 
-NOTHING_UNSEEN: Final = "not applicable: the search saw all days, so there are none that it did not see"
+NOTHING_UNSEEN: Final = "the search saw all days, so there are none that it did not see"
 
 
 @dataclass(frozen=True)

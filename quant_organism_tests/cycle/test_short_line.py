@@ -16,7 +16,7 @@ from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import AccountTable, BirthTable, EvidenceDayTable
 from quant_organism.errors import InputError
 from quant_organism.evolution.spec import EvolutionSpec
-from quant_organism.evolution.tables import ArchiveTable
+from quant_organism.evolution.tables import ArchiveTable, PopulationTable
 from quant_organism.market.ingest import ingest
 from quant_organism.market.lake import Lake
 from quant_organism.market.lines import Line
@@ -26,6 +26,7 @@ from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.statistics.sequential import starting_wealth
 from quant_organism.validation.tables import CandidateReturnTable, VerdictTable
+from quant_organism.workflows.mining.drawn import DRAWN_BY, read_drawn
 from quant_organism_tests.tiny import WORLD
 
 HOUR = Interval.parse("1h")
@@ -139,6 +140,12 @@ def test_each_line_is_founded_by_its_own_archive(lived: Cycle) -> None:
     assert cycle_of(lived.lake, week).founded_by == (DAY, lived.id)
     assert lived.read(ArchiveTable).height > 0
     assert cycle_of(lived.lake, week, "long").founded_by is None
+
+
+def test_patterns_are_not_mined_from_it(lived: Cycle) -> None:
+    drawn = lived.read(PopulationTable).filter(pl.col("operator").is_in(DRAWN_BY))
+    assert drawn.height > 0
+    assert read_drawn(lived.lake, HOUR.name).rows.is_empty()
 
 
 def test_fresh_days_are_booked_and_no_night_door_opens(lived: Cycle, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class CombinedSignificance(Gate):
         return self.at_least_threshold(wealth, found.draws, reason)
 
 
-_NO_DECISION: Final = "not applicable: there are no unseen days, and only days to come open paper"
+_NO_DECISION: Final = "there are no unseen days, and only days to come open paper"
 
 
 def search_p(case: Case) -> PValue | NotRun:

@@ -190,7 +190,7 @@ class TripleValidation(_TestnetGate):
     def judge(self, case: Case) -> Verdict:
         """Weigh the stages."""
         if case.promise == "in_sample":
-            return self.beside_the_point("not applicable: its backtest is that of the unseen days, and there are none")
+            return self.beside_the_point("its backtest is that of the unseen days, and there are none")
         score = triple_of(case, self.mode)
         status: Status = "passed" if score.overall >= self.at_least else "failed"
         ran = sum(not isinstance(stage, NotRun) for stage in score.stages.values())
