@@ -2,7 +2,8 @@
 
 What `make bench NAME=year` asks of the machine of decisions on a model, this asks of the product: its search, its
 court, its accounts, in ten worlds without an edge and four each with one that is strong, weak, appears in the fifth
-month, or dies after the eighth. Interrupted, it goes on where it was; so does one with more worlds.
+month, or dies after the eighth. As the schedule has it, odd weeks are of the long line and even ones of the short.
+Interrupted, it goes on where it was; so does one with more worlds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import shutil
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,14 +34,22 @@ from quant_organism.deployment import BirthTable, EvidenceDayTable, MoveTable, S
 from quant_organism.deployment.lifecycle import BIRTHS_COUNTED_DAYS, FALSE_DISCOVERIES, RULES, SEATED
 from quant_organism.deployment.tables import DecisionTable
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market import Interval, Lake, Plant, WorldSource, WorldSpec
+from quant_organism.market import (
+    LINE_DAYS,
+    Interval,
+    Lake,
+    Plant,
+    WorldSource,
+    WorldSpec,
+    line_of_week,
+    week_of,
+)
 from quant_organism.market.ingest import ingest
 from quant_organism.monitoring import LifeSpan
 from quant_organism.monitoring.life import rows_of
 from quant_organism.resilience import return_freed_memory, write_file
 from quant_organism.strategies import Committee
 from quant_organism.validation.draws import derived_seed
-from quant_organism.validation.holdout import week_of
 from quant_organism.validation.statistics.sequential import discovery_bound
 
 FOLDER: Final = Path("data/organism-year")
@@ -148,14 +157,16 @@ def lived(world: YearWorld, place: Path) -> dict[str, Any]:
         if night in done:
             continue
         mark(through=night)
-        tables = panels.make(lake, market, HOUR, night, lookback_days=PROFILE.days)
+        line = line_of_week(night)
+        looked_back = min(PROFILE.days, LINE_DAYS[line])
+        tables = panels.make(lake, market, HOUR, night, lookback_days=looked_back, line=line)
         cycle = Cycle(
-            plan=PROFILE.plan(derived_seed(market, HOUR.name, str(week_of(night)))),
+            plan=replace(PROFILE.plan(derived_seed(market, HOUR.name, str(week_of(night)))), line=line),
             lake=lake,
             market=market,
             interval=HOUR,
             day=night,
-            data=SplitPanel(tables.panel),
+            data=SplitPanel(tables.panel, line),
             compute=Compute(draws=folder / "draws"),
         )
         run_cycle(cycle, repository)

@@ -11,7 +11,7 @@ from quant_organism.cli.output import print_json, print_table, progress_bars
 if TYPE_CHECKING:
     from quant_organism.monitoring import LifeRecord
 
-SETTINGS: Final = (*(name for name in options.CYCLE if name != "seed"), "validation", "account")
+SETTINGS: Final = (*(name for name in options.CYCLE if name not in ("seed", "line")), "validation", "account")
 
 
 def backfill(

@@ -61,9 +61,10 @@ def evolve(
         question = (
             f"select id, sharpe from evolved_population where date = '{outcome.date}' order by sharpe desc limit 9"
         )
-        typer.echo(
-            "\nNone of these numbers is from days that validation reads. Next, to validate and deploy, or look closer:"
-        )
+        honest = "None of these numbers is from days that validation reads."
+        if settings.line == "short":
+            honest = "All of these numbers are from days that the search saw; only days to come judge what it finds."
+        typer.echo(f"\n{honest} Next, to validate and deploy, or look closer:")
         typer.echo(f"  {said.command_line('run', *options.CYCLE)}")
         typer.echo(f'  {said.command_line("sql", "data_dir")} "{question}"')
 

@@ -32,7 +32,7 @@ CycleDay = Annotated[
     ),
 ]
 
-CYCLE: Final = ("data_dir", "market", "profile", "families", "seed", "threads")
+CYCLE: Final = ("data_dir", "market", "profile", "line", "families", "seed", "threads")
 """Settings that every command which may run a cycle asks for."""
 
 _IMPLYING: Final = {

@@ -1,4 +1,4 @@
-"""`quant-organism replay`: a stored strategy, traded bar by bar on the unseen days that it was judged on."""
+"""`quant-organism replay`: a stored strategy, traded bar by bar on the days that it promises by."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -38,11 +38,11 @@ def replay(
     Exit code 2 where one differs.
     """
     from quant_organism.backtest.account import EQUITY_USD
-    from quant_organism.deployment import StrategyRepository, birth_costs, birth_panel
+    from quant_organism.deployment import StrategyRepository, birth_costs, birth_panel, birth_splits
     from quant_organism.errors import InputError, IntegrityError
     from quant_organism.market.lake import Lake
+    from quant_organism.market.lines import has_unseen, promised
     from quant_organism.market.schema import format_ms
-    from quant_organism.market.splits import split
     from quant_organism.validation.genome_replay import Pace
     from quant_organism.validation.holdout import HoldoutRegister
     from quant_organism.validation.replay import replay_committee
@@ -56,10 +56,12 @@ def replay(
     folder = options.said(context).settings().data_dir
     document = StrategyRepository(folder / "strategies").load(id)
     born = document.provenance
-    HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     lake = Lake(folder / "lake")
     panel, costs = birth_panel(document, lake), birth_costs(document, lake)
-    periods = periods_of(chosen, split(panel.n_bars, panel.interval).unseen, panel.interval.bars_per_day)
+    splits = birth_splits(document, lake, panel)
+    if has_unseen(splits):
+        HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
+    periods = periods_of(chosen, promised(splits), panel.interval.bars_per_day)
     result = (
         periods
         if isinstance(periods, NotRun)

@@ -77,6 +77,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "interval": outcome.interval,
         "date": outcome.date,
         "cycle": outcome.cycle,
+        "line": outcome.line,
         "searched": outcome.searched,
         "candidates": outcome.validated.height,
         "survivors": int(outcome.validated["passed"].sum()),
@@ -95,7 +96,7 @@ def _show(outcome: "CycleOutcome") -> None:
     candidates, survivors = outcome.validated.height, int(outcome.validated["passed"].sum())
     if outcome.deployed:
         print_table(
-            ("strategy", "genomes", "Sharpe, unseen days", "stage", "why"),
+            ("strategy", "genomes", f"Sharpe, {outcome.judged_days}", "stage", "why"),
             [(d["id"], d["members"], d["score"], d["stage"], f"{d['reason']}; {d['why']}") for d in outcome.deployed],
             title=f"{len(outcome.deployed)} of {candidates} candidates entered the shadow pool on {outcome.date}",
         )

@@ -74,7 +74,8 @@ def show(
     if as_json:
         typer.echo(document.to_json().decode().rstrip())
         return
-    typer.echo(f"{document.id}   stage {document.stage}   fitness {document.fitness:.2f}")
+    days = " (in-sample days)" if document.judged_days == "in-sample days" else ""
+    typer.echo(f"{document.id}   stage {document.stage}   fitness {document.fitness:.2f}{days}")
     born = document.provenance
     typer.echo(f"born {born.date} on {born.market}, {document.interval} bars, in cycle {born.cycle}")
     typer.echo(f"universe {', '.join(document.universe)}\n")
@@ -391,22 +392,23 @@ def account(
 ) -> None:
     """Show what an account executes of a strategy: whole lots, the venue's minimum order, caps and drawdown limits.
 
-    On the days that its search did not see, and beside them on those that it saw.
+    On the days that its search did not see, and beside them on those that it saw; of the short line on these alone.
     """
-    from quant_organism.deployment import birth_costs, birth_panel, execute_strategy
+    from quant_organism.deployment import birth_costs, birth_panel, birth_splits, execute_strategy
     from quant_organism.judge import SandboxRunner
     from quant_organism.market.lake import Lake
-    from quant_organism.market.splits import split
+    from quant_organism.market.lines import has_unseen
     from quant_organism.validation.holdout import HoldoutRegister
 
     settings = options.said(context).settings()
     folder = settings.data_dir
     document = _repository(context).load(id)
     born = document.provenance
-    HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     lake = Lake(folder / "lake")
     panel, costs = birth_panel(document, lake), birth_costs(document, lake)
-    splits = split(panel.n_bars, panel.interval)
+    splits = birth_splits(document, lake, panel)
+    if has_unseen(splits):
+        HoldoutRegister(folder / "lake").check_opened(born.market, born.panel_hash, id)
     with SandboxRunner(_repository(context)) as runner:
         code = document.external
         strategy = document.committee if code is None else runner.ask(code, panel, costs).window
@@ -416,20 +418,19 @@ def account(
         return
     shares = {"total_return", "annual_return", "max_drawdown", "fees", "slippage", "funding", "volatility"}
     shares |= {"tracking_error", "gross_mean", "gross_max"}
-    columns = {"unseen": executed.unseen, "in sample": executed.in_sample}
+    own, days = executed.promised, "in sample" if executed.unseen is None else "unseen"
+    columns = {days: own, "in sample": executed.in_sample}
     columns |= {
-        f"unseen, {size.equity_usd:,.0f} USD": size
-        for size in executed.sizes
-        if size.equity_usd != executed.unseen.equity_usd
+        f"{days}, {size.equity_usd:,.0f} USD": size for size in executed.sizes if size.equity_usd != own.equity_usd
     }
     rows = [
         [name, *(_figure(getattr(figures, name), share=name in shares) for figures in columns.values())]
-        for name in vars(executed.unseen)
+        for name in vars(own)
     ]
-    print_table(["", *columns], rows, title=f"{id} in an account of {executed.unseen.equity_usd:,.0f} USD")
+    print_table(["", *columns], rows, title=f"{id} in an account of {own.equity_usd:,.0f} USD")
     for sentence in executed.sentences:
         typer.echo(sentence)
-    typer.echo(f"Orders of the unseen days: {executed.order_hash}")
+    typer.echo(f"Orders of the {executed.days}: {executed.order_hash}")
 
 
 def _show_members(committee: "Committee", *, full: bool) -> None:

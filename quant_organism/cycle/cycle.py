@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import orjson
@@ -17,7 +17,7 @@ from quant_organism.backtest import Evaluation
 from quant_organism.cycle.panels import SplitPanel
 from quant_organism.cycle.plan import Compute, CyclePlan
 from quant_organism.deployment.records import Provenance
-from quant_organism.errors import IntegrityError
+from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.archive import archive_hash, founders_from
 from quant_organism.evolution.budget import luck_sentence
 from quant_organism.evolution.checkpoint import Checkpoint
@@ -31,6 +31,7 @@ from quant_organism.evolution.trial_summary import DAYS_A_YEAR
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market.cycles import CycleIndex, cycle_id
 from quant_organism.market.lake import Lake
+from quant_organism.market.lines import line_of
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.splits import Splits
@@ -77,6 +78,8 @@ class Cycle:
 
     Raises
     ------
+    InputError
+        The panel is split for another line than that of the plan.
     IntegrityError
         It began on another panel.
     """
@@ -94,6 +97,12 @@ class Cycle:
     invited: tuple[Genome, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.data.line != self.plan.line:
+            raise InputError(
+                f"a plan of the {self.plan.line} line on the spans of the {self.data.line} one",
+                where=f"{self.market} at {self.interval.name}, {self.day}",
+                remedy="split the panel by the line of the plan",
+            )
         if self.begun is not None and (panel := self.begun[0, CycleTable.panel_hash]) != self.panel.hash:
             raise IntegrityError(
                 f"the cycle was begun on panel {panel[:8]}, but the panel is {self.panel.hash[:8]}",
@@ -265,7 +274,8 @@ class Cycle:
     def founded_by(self) -> tuple[date, str] | None:
         """Day and identity of the cycle whose archive founds this one; None where there is none.
 
-        The latest of its day, on the newest earlier day that left an archive, whenever that was.
+        The latest of its day, on the newest earlier day that left an archive, whenever that was. Each line has its
+        archive: what the short one found on days after the in-sample days of the long one would bring them to it.
         """
         if self.begun is not None:
             day, _, cycle = self.begun[0, CycleTable.founded_by].partition("/")
@@ -273,10 +283,17 @@ class Cycle:
         where = {"market": self.market, "interval": self.interval.name}
         earlier = [day for day in self.lake.table(ArchiveTable).days(**where) if day < self.day]
         for day in reversed(earlier):
-            cycle = self.index.latest(day)
+            cycle = self.index.latest(day, partial(self._is_of_line, day))
             if cycle is not None and day in self.lake.table(ArchiveTable, cycle=cycle).days(**where):
                 return day, cycle
         return None
+
+    def _is_of_line(self, day: date, cycle: str) -> bool:
+        """Tell whether a cycle is of this one's line; records of versions that knew one line say nothing of it."""
+        where = {"market": self.market, "interval": self.interval.name}
+        stored = self.lake.table(CycleTable, cycle=cycle)
+        plan = stored.read_day(day, **where)[0, CycleTable.plan] if day in stored.days(**where) else None
+        return line_of(orjson.loads(plan) if plan else {}) == self.plan.line
 
     @cached_property
     def archive_before(self) -> pl.DataFrame | None:

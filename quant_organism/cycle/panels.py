@@ -11,23 +11,25 @@ import polars as pl
 
 from quant_organism.errors import DataQualityError
 from quant_organism.market.lake import Lake
+from quant_organism.market.lines import LINE_DAYS, Line, splits_of
 from quant_organism.market.manifest import assess_candles, describe_panel, rebuild_panel
 from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.quality import summarise
 from quant_organism.market.schema import Interval, day_of
-from quant_organism.market.splits import Splits, split
+from quant_organism.market.splits import Splits
 
 
 @dataclass(frozen=True, eq=False)
 class SplitPanel:
-    """A panel and its spans."""
+    """A panel and its spans, which are those of a line."""
 
     panel: Panel
+    line: Line = "long"
 
     @cached_property
     def splits(self) -> Splits:
         """Which bars the search may see, and which it may not; an `InputError` where there are too few."""
-        return split(self.panel.n_bars, self.panel.interval)
+        return splits_of(self.line, self.panel.n_bars, self.panel.interval)
 
     @cached_property
     def in_sample(self) -> Panel:
@@ -93,6 +95,7 @@ class Panels:
         *,
         lookback_days: int | None = None,
         symbols: Sequence[str] | None = None,
+        line: Line = "long",
     ) -> PanelTables:
         """Make the panel of a day: all that a cycle sees, and nothing after the day.
 
@@ -101,23 +104,34 @@ class Panels:
         lake, market, interval, day
             What it is made of, and its last day.
         lookback_days
-            Days of history; None: all there is, at most 730.
+            Days of history; None: all there is, at most as many as the line sees.
         symbols
             Who takes part; None: all.
+        line
+            Of the cycle.
 
         Raises
         ------
         InputError
             There are no such candles.
         """
-        panel = build_panel(lake, market, interval, day, lookback_days, symbols)
+        panel = build_panel(lake, market, interval, day, lookback_days, symbols, LINE_DAYS[line])
         first = day_of(int(panel.times[0]))
         quality = assess_candles(lake, market=market, interval=interval, start=first, end=day, symbols=panel.symbols)
         manifest = describe_panel(panel, quality)
-        self._key, self._kept = _key(manifest, lake, market, interval, day), SplitPanel(panel)
+        self._key, self._kept = _key(manifest, lake, market, interval, day), SplitPanel(panel, line)
         return PanelTables(panel, manifest, quality)
 
-    def open(self, manifest: pl.DataFrame, lake: Lake, *, market: str, interval: Interval, day: date) -> SplitPanel:
+    def open(
+        self,
+        manifest: pl.DataFrame,
+        lake: Lake,
+        *,
+        market: str,
+        interval: Interval,
+        day: date,
+        line: Line = "long",
+    ) -> SplitPanel:
         """Return a stored panel with its arrays, built again from the lake unless it is at hand.
 
         Raises
@@ -126,9 +140,9 @@ class Panels:
             The lake no longer holds the data that the panel was made of.
         """
         key = _key(manifest, lake, market, interval, day)
-        if self._kept is None or self._key != key:
+        if self._kept is None or self._kept.line != line or self._key != key:
             panel = rebuild_panel(manifest, lake, market=market, interval=interval, day=day)
-            self._key, self._kept = key, SplitPanel(panel)
+            self._key, self._kept = key, SplitPanel(panel, line)
         return self._kept
 
 

@@ -17,6 +17,7 @@ from quant_organism.backtest.account import EQUITY_USD
 from quant_organism.evolution.executors import open_executor
 from quant_organism.evolution.measuring import Executor
 from quant_organism.evolution.spec import EvolutionSpec
+from quant_organism.market.lines import Line
 from quant_organism.market.panel import Panel
 from quant_organism.validation.permutation import SearchOnNulls
 from quant_organism.validation.profile import Profile
@@ -86,6 +87,8 @@ class CyclePlan:
         Judge candidates by every gate, also those that have fallen.
     stop_without_edge
         Do not search where the test before it finds nothing.
+    line
+        Which days it sees, and which of them its search does.
     """
 
     spec: EvolutionSpec
@@ -96,6 +99,12 @@ class CyclePlan:
     equity_usd: float = EQUITY_USD
     every_gate: bool = False
     stop_without_edge: bool = False
+    line: Line = "long"
+
+    @property
+    def judged_by(self) -> Profile:
+        """The gates as the line has them."""
+        return self.gates if self.line == "long" else self.gates.without_unseen
 
     @property
     def document(self) -> dict[str, Any]:
@@ -109,6 +118,7 @@ class CyclePlan:
             "significance": {name: getattr(copies, name) for name in ("strategies", "copies", "searches")},
             "every_gate": self.every_gate,
             "stop_without_edge": self.stop_without_edge,
+            **({} if self.line == "long" else {"line": self.line}),  # plans from before the short line keep their hash
         }
 
     @property

@@ -39,6 +39,7 @@ from quant_organism.evolution.tables import (
     ProgressTable,
     RejectedTable,
 )
+from quant_organism.market.lines import has_unseen, promised
 from quant_organism.market.schema import day_of
 from quant_organism.market.table import Table
 from quant_organism.validation.case import Case, Grounds
@@ -229,6 +230,8 @@ def carry_archive(cycle: Cycle, elites: pl.DataFrame, population: pl.DataFrame) 
 def judge_by_backtest(cycle: Cycle, grounds: Grounds, progress: Progress = no_progress) -> StageReviews:
     """Judge what each candidate shows by the backtest; the unseen days are opened once, for all who are left.
 
+    Where there are none, what they would have shown is not applicable.
+
     Returns
     -------
     StageReviews
@@ -256,7 +259,7 @@ def judge_by_replay(
     judged = _judged(cycle, grounds, REPLAY, before)
     shown = [review.candidate for review in judged.reviews if cycle.plan.every_gate or review.open_goals]
     left = [candidate for candidate in shown if candidate in grounds.admitted]
-    replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(cycle.plan.gates))
+    replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(cycle.plan.judged_by))
     equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
     progress("Replay", 1, 1, f"{equal} of {compared} replays made the backtest's trades")
     return StageReviews(judged.reviews, judged.verdicts, {ReplayTable: replays})
@@ -292,7 +295,7 @@ def measure_luck(
     if pretest["status"][0] == "failed" and not plan.every_gate:
         p_value = pretest["p_value"][0]
         result = NotRun(f"nothing to find before the search (p = {p_value:.3g}), so none was repeated")
-    elif not (plan.every_gate or anybody_left(before, plan.gates)):
+    elif not (plan.every_gate or anybody_left(before, plan.judged_by)):
         result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
         spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
@@ -399,6 +402,8 @@ def deploy_survivors(
         known = judged | {d.id: d for d in [*documents, *pool, *dead]}
         returns = pool_returns(cycle.lake, known, cycle.panel, cycle.splits, costs, cycle.compute.evaluator())
         register, panel_hash = HoldoutRegister(cycle.lake.root), cycle.panel.hash
+        if documents and not has_unseen(cycle.splits):
+            register.offer(cycle.panel, [d.id for d in documents], reason=f"births of {cycle.day} on the short line")
         look_at = partial(register.opening_of, cycle.market, panel_hash)
         gone = {d.id for d in dead}
         near = {d.id: nearest_of(d.id, gone - {d.id}, returns) for d in documents}
@@ -425,11 +430,12 @@ def deploy_survivors(
             result.documents,
             how_far,
             cycle.read(CandidateReturnTable),
-            first_unseen=day_of(int(cycle.panel.times[cycle.splits.unseen.start])),
+            promised_from=day_of(int(cycle.panel.times[promised(cycle.splits).start])),
             first_day=born,
             search_copies=int(significance[0, SignificanceTable.draws] or 0),
             opening_of=look_at,
             nearest_dead=near,
+            from_first_trade=not has_unseen(cycle.splits),
         )
         book_births(cycle.lake, births, day=cycle.day, market=cycle.market, interval=cycle.interval)
         book_moves(cycle.lake, result.documents, market=cycle.market, interval=cycle.interval)
@@ -439,8 +445,10 @@ def deploy_survivors(
 
 def _judged(cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None) -> StageReviews:
     plan, clock = cycle.plan, cycle.compute.clock
-    reviews = run_gauntlet(grounds, plan.gates, stages=stages, before=before, every_gate=plan.every_gate, clock=clock)
-    return StageReviews(reviews, verdicts_frame(reviews, cycle.plan.gates), {})
+    reviews = run_gauntlet(
+        grounds, plan.judged_by, stages=stages, before=before, every_gate=plan.every_gate, clock=clock
+    )
+    return StageReviews(reviews, verdicts_frame(reviews, cycle.plan.judged_by), {})
 
 
 def _report(progress: Progress, what: str, done: int, most: int) -> None:

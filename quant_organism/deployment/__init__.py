@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         accounts_frame,
         birth_costs,
         birth_panel,
+        birth_splits,
         execute_strategy,
         read_accounts,
     )
@@ -75,6 +76,7 @@ __all__ = [
     "all_documents",
     "birth_costs",
     "birth_panel",
+    "birth_splits",
     "book_action",
     "born_documents",
     "earned",
@@ -123,6 +125,7 @@ _HOMES = {
     "all_documents": "deploy",
     "birth_costs": "executed",
     "birth_panel": "executed",
+    "birth_splits": "executed",
     "book_action": "effects",
     "born_documents": "birth",
     "earned": "birth",

@@ -26,6 +26,7 @@ from quant_organism.strategies import Committee
 from quant_organism.validation import CandidateReturnTable, ReviewedCandidate, Stage, Verdict
 from quant_organism.validation.holdout import Opening
 from quant_organism.validation.profile import Goal
+from quant_organism.validation.verdict import UNSEEN
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "turnover_per_year")
 
@@ -115,13 +116,14 @@ def _earned(review: ReviewedCandidate, opening: Opening | None, nearest_dead: fl
     counts: dict[Kind, int] = {}
     for kind, place in _P_VALUES.items():
         verdict = verdicts.get(place)
-        if verdict is not None and verdict.status != "not_run":
+        if verdict is not None and verdict.status in ("passed", "failed"):
             numbers[kind], counts[kind] = verdict.value, verdict.n_used
     for kind, stages, goal in _SHARES:
-        own = [j.verdict for j in review.judgements if goal in j.goals and j.verdict.stage in stages]
+        standing = (j.verdict for j in review.judgements if goal in j.goals and j.verdict.stage in stages)
+        own = [verdict for verdict in standing if verdict.status != "not_applicable"]
         if own:
             numbers[kind], counts[kind] = sum(v.status == "passed" for v in own) / len(own), len(own)
-    if "search_p" in numbers and "unseen_p" in numbers:
+    if "search_p" in numbers and ("unseen_p" in numbers or not _has_look(review)):
         numbers["starting_wealth"], credit = _bought(numbers, opening, nearest_dead)
         numbers["old_days"] = float(credit != "no old days")
     numbers["stage_days"] = 0
@@ -129,16 +131,22 @@ def _earned(review: ReviewedCandidate, opening: Opening | None, nearest_dead: fl
     return Earned(review.standing == "paper", review.why, numbers, source_of(rows), counts)
 
 
+def _has_look(review: ReviewedCandidate) -> bool:
+    """Tell whether there were days to look at that the search did not see."""
+    return all(j.verdict.status != "not_applicable" for j in review.judgements if j.verdict.stage in UNSEEN)
+
+
 def birth_rows(
     documents: Iterable[StrategyConfig],
     earned: Mapping[str, Earned],
     returns: pl.DataFrame,
     *,
-    first_unseen: date,
+    promised_from: date,
     first_day: date,
     search_copies: int,
     opening_of: Callable[[str], Opening | None] = lambda id: None,
     nearest_dead: Mapping[str, float] | None = None,
+    from_first_trade: bool = False,
 ) -> list[dict[str, object]]:
     """Return the births of a cycle, by `BirthTable`: one row for each strategy that is watched from now on.
 
@@ -150,21 +158,28 @@ def birth_rows(
         What they had to show.
     returns
         Table `candidate_returns` of the cycle: what the accounts of the candidates earned by day.
-    first_unseen
-        First day that the search did not see: what the account did from there on is the promise.
+    promised_from
+        First day that the search did not see, or first of all where it saw all: what the account did from there on is
+        the promise.
     first_day
         First day that judges them.
     search_copies
         Copies of the market that the whole search was repeated on.
     opening_of, nearest_dead
         As for `earned`.
+    from_first_trade
+        Leave out the days before an account's first return: one that begins with the in-sample days is flat until its
+        risk is known.
     """
     rows: list[dict[str, object]] = []
     for document in (document for document in documents if document.stage in DEPLOYED):
         numbers = earned[document.id].numbers
-        own = returns.filter(
-            pl.col(CandidateReturnTable.candidate) == document.id, pl.col(CandidateReturnTable.day) >= first_unseen
-        )[CandidateReturnTable.net_return].to_numpy()
+        judged = returns.filter(
+            pl.col(CandidateReturnTable.candidate) == document.id, pl.col(CandidateReturnTable.day) >= promised_from
+        ).sort(CandidateReturnTable.day)
+        if from_first_trade:
+            judged = judged.filter((pl.col(CandidateReturnTable.net_return) != 0).cum_sum() > 0)
+        own = judged[CandidateReturnTable.net_return].to_numpy()
         deviation = float(own.std(ddof=1))
         search_p = numbers.get("search_p", 1.0)
         wealth, credit = _bought(numbers, opening_of(document.id), (nearest_dead or {}).get(document.id, NOBODY))
@@ -187,7 +202,7 @@ def birth_rows(
                 BirthTable.trade_parity: numbers.get("trade_parity"),
                 BirthTable.perturbations: numbers.get("perturbations"),
                 BirthTable.near_living: entry["near_living"],
-                BirthTable.judged_from: first_unseen,
+                BirthTable.judged_from: judged[0, CandidateReturnTable.day] if from_first_trade else promised_from,
             }
         )
     return rows
@@ -230,6 +245,7 @@ def scored_returns(
     spans = [
         evaluator.evaluate_committees(committees, panel, costs, start=span.start, stop=span.stop).daily_returns
         for span in (splits.in_sample, splits.unseen)
+        if len(span)
     ]
     joined = np.concatenate(spans, axis=1)
     return {committee.id: returns for committee, returns in zip(committees, joined, strict=True)}
@@ -265,7 +281,7 @@ def pool_returns(
     found = scored_returns(list(committees.values()), panel, splits, costs, evaluator)
     if len(committees) == len(strategies):
         return found
-    spans = (splits.in_sample, splits.unseen)
+    spans = [span for span in (splits.in_sample, splits.unseen) if len(span)]
     numbers = np.concatenate([np.unique(panel.times[span.start : span.stop] // MS_PER_DAY) for span in spans])
     days = [day_of(int(number) * MS_PER_DAY) for number in numbers]
     for id, one in strategies.items():

@@ -69,14 +69,15 @@ class StrategyConfig(BaseModel):
     interval
         Bars that it trades on, such as ``1h``.
     fitness
-        Annual net Sharpe ratio of its account over the spans that its search did not see: what documents are ranked
-        by. It is the evidence at birth and never changes; how the strategy did afterwards stands in `performance`.
+        Annual net Sharpe ratio of its account over the spans that its search did not see, or over all days where it
+        saw all: what documents are ranked by. It is the evidence at birth and never changes; how the strategy did
+        afterwards stands in `performance`.
     provenance
         The cycle that it was born in.
     evidence
         What each validation stage measured, in the order in which they ran.
     account
-        What an account executed of it on the days that its search did not see; none in documents of earlier versions.
+        What an account executed of it on the days that its fitness is of; none in documents of earlier versions.
     history
         Its moves, the birth first.
     performance
@@ -229,6 +230,12 @@ class StrategyConfig(BaseModel):
         if isinstance(self.strategy, ExternalStrategy):
             return (EXTERNAL_FAMILY,)
         return tuple(sorted({genome.family for genome in self.strategy.genomes}))
+
+    @property
+    def judged_days(self) -> str:
+        """Days that its fitness and its account at birth are of, in words."""
+        seen = self.account is not None and self.account.in_sample
+        return "in-sample days" if seen else "unseen days"
 
     @property
     def last_active(self) -> str:

@@ -145,7 +145,7 @@ def judged_lately(lake: Lake, market: str, interval: str, day: date) -> dict[str
             failed = set(
                 verdicts.read_day(when, **where).filter(
                     pl.col(VerdictTable.gate) == LOOK,
-                    pl.col(VerdictTable.status) != "not_run",
+                    pl.col(VerdictTable.status).is_in(["passed", "failed"]),
                     pl.col(VerdictTable.value) > LOOK_FAILED,
                 )[VerdictTable.candidate]
             )
@@ -246,7 +246,7 @@ def _placed(
     if (first := next_move("born", numbers)) is None or first.end != "shadow":
         nearest = min(rulings("born", numbers, to="shadow"), key=lambda ruling: len(ruling.refusals))
         return document, PoolDecision(document.id, "wait", _with_whom("; ".join(nearest.refusals), around))
-    place = f"Sharpe ratio {document.fitness:.2f} on unseen days, number {len(pool) + 1} in the pool"
+    place = f"Sharpe ratio {document.fitness:.2f} on {document.judged_days}, number {len(pool) + 1} in the pool"
     reason = _with_whom(place, around)
     sayings = {
         "shadow": "chosen for the shadow pool" + ("" if earned.proven else f", {earned.why}"),

@@ -30,6 +30,7 @@ from quant_organism.deployment.records import AccountAtBirth
 from quant_organism.deployment.tables import AccountTable
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.lake import Lake
+from quant_organism.market.lines import has_unseen, line_of, promised, splits_of
 from quant_organism.market.manifest import rebuild_panel
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
@@ -54,9 +55,11 @@ class ExecutedStrategy:
     Parameters
     ----------
     unseen, in_sample
-        Figures at the equity that was asked for, over the days that the search did not see and those that it saw.
+        Figures at the equity that was asked for, over the days that the search did not see, none where it saw all, and
+        those that it saw.
     sizes
-        Figures over the unseen days at the equities of `SIZES_USD`.
+        Figures over the unseen days at the equities of `SIZES_USD`; here and below, over the in-sample days where
+        there are no others.
     min_equity_usd
         Least equity from which on the account follows one of 1,000,000 USD; none: at no size that was tried.
     capacity_usd
@@ -69,7 +72,7 @@ class ExecutedStrategy:
         Of each asset whether the slippage of its fills was measured or is assumed, in words; empty in older records.
     """
 
-    unseen: AccountFigures
+    unseen: AccountFigures | None
     in_sample: AccountFigures
     sizes: tuple[AccountFigures, ...]
     min_equity_usd: float | None
@@ -80,24 +83,34 @@ class ExecutedStrategy:
     slippage_said: str = ""
 
     @property
+    def promised(self) -> AccountFigures:
+        """Figures over the days that the strategy promises by: the unseen ones, or all where the search saw all."""
+        return self.in_sample if self.unseen is None else self.unseen
+
+    @property
+    def days(self) -> str:
+        """What these days are called."""
+        return "in-sample days" if self.unseen is None else "unseen days"
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """The smallest equity, the capacity, and where slippage is known from, in words."""
         reference = f"one of {REFERENCE_USD:,.0f} USD"
         smallest = f"No account that was tried follows {reference}."
         if self.min_equity_usd is not None:
             smallest = f"An account follows {reference} from {self.min_equity_usd:,.0f} USD on."
-        capacity = "There is no capacity: the unseen days earned nothing."
+        capacity = f"There is no capacity: the {self.days} earned nothing."
         if self.capacity_usd is not None:
             least = " or less" if self.capacity_usd <= LEAST_TRIED_USD else ""
-            capacity = f"At {self.capacity_usd:,.0f} USD{least} impact halves the return of the unseen days."
+            capacity = f"At {self.capacity_usd:,.0f} USD{least} impact halves the return of the {self.days}."
         elif self.capacity_above_usd is not None:
-            capacity = f"Up to {self.capacity_above_usd:,.0f} USD impact does not halve the return of the unseen days."
+            capacity = f"Up to {self.capacity_above_usd:,.0f} USD impact does not halve the return of the {self.days}."
         return smallest, capacity, *([self.slippage_said] if self.slippage_said else [])
 
     @property
     def at_birth(self) -> AccountAtBirth:
         """What a document keeps of it."""
-        own = self.unseen
+        own = self.promised
         return AccountAtBirth(
             equity_usd=own.equity_usd,
             total_return=own.total_return,
@@ -112,12 +125,15 @@ class ExecutedStrategy:
             capacity_above_usd=self.capacity_above_usd,
             h1=self.virtual_hash[:16],
             h2=self.order_hash[:16],
+            in_sample=self.unseen is None,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values: the figures of the unseen days on top, the others beneath."""
+        """Return it as plain values: the figures of the promised days on top, the others beneath."""
         whole = asdict(self)
-        return {**whole.pop("unseen"), **whole, "sentences": list(self.sentences)}
+        if self.unseen is not None:
+            del whole["unseen"]
+        return {**asdict(self.promised), **whole, "sentences": list(self.sentences)}
 
 
 def execute_strategy(
@@ -131,7 +147,7 @@ def execute_strategy(
     """Give a strategy an account of its own, once over the in-sample days and once over the unseen ones.
 
     The unseen days begin flat, with a risk scale that the days before them have set; those before them begin without.
-    These are the accounts that the gates judge.
+    These are the accounts that the gates judge. Where the search saw all days there is but one.
 
     Parameters
     ----------
@@ -146,14 +162,16 @@ def execute_strategy(
     evaluator
         Keeps indicators from call to call.
     """
-    seen, span, kept = splits.in_sample, splits.unseen, evaluator or Evaluator()
+    seen, span, kept = splits.in_sample, promised(splits), evaluator or Evaluator()
     before = account_run(strategy, panel, costs, equity_usd, start=seen.start, stop=seen.stop, evaluator=kept)
-    run = account_run(
-        strategy, panel, costs, equity_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
-    )
+    run = before
+    if has_unseen(splits):
+        run = account_run(
+            strategy, panel, costs, equity_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
+        )
     reach = capacity(run.setting, panel, start=span.start, stop=span.stop)
     return ExecutedStrategy(
-        unseen=account_figures(run),
+        unseen=account_figures(run) if has_unseen(splits) else None,
         in_sample=account_figures(before),
         sizes=tuple(account_figures(run.setting.run(size, digests=False)) for size in SIZES_USD),
         min_equity_usd=smallest_equity(run.setting),
@@ -169,18 +187,18 @@ def accounts_frame(executed: Mapping[str, ExecutedStrategy]) -> pl.DataFrame:
     """Return what accounts execute of strategies, by their identity, as rows of `AccountTable`."""
     rows = []
     for id, one in executed.items():
-        stated = one.unseen.equity_usd
-        figures = [("in_sample", one.in_sample), ("unseen", one.unseen)]
-        figures += [("unseen", size) for size in one.sizes if size.equity_usd != stated]
+        stated, span = one.promised.equity_usd, "in_sample" if one.unseen is None else "unseen"
+        figures = [("in_sample", one.in_sample), *([] if one.unseen is None else [("unseen", one.unseen)])]
+        figures += [(span, size) for size in one.sizes if size.equity_usd != stated]
         rows += [
             {
                 AccountTable.id: id,
-                AccountTable.span: span,
+                AccountTable.span: name,
                 AccountTable.stated: own.equity_usd == stated,
                 **asdict(own),
-                **{name: getattr(one, name) for name in _OF_STRATEGY},
+                **{key: getattr(one, key) for key in _OF_STRATEGY},
             }
-            for span, own in figures
+            for name, own in figures
         ]
     return AccountTable.frame(rows)
 
@@ -200,10 +218,12 @@ def read_accounts(frame: pl.DataFrame) -> dict[str, ExecutedStrategy]:
             for row in own
         }
         stated = next(row[AccountTable.equity_usd] for row in own if row[AccountTable.stated])
+        unseen = figures.get(("unseen", stated))
+        span = "in_sample" if unseen is None else "unseen"
         executed[id] = ExecutedStrategy(
-            unseen=figures["unseen", stated],
+            unseen=unseen,
             in_sample=figures["in_sample", stated],
-            sizes=tuple(figures["unseen", size] for size in SIZES_USD),
+            sizes=tuple(figures[span, size] for size in SIZES_USD),
             **{name: own[0][name] for name in _OF_STRATEGY},
         )
     return executed
@@ -217,14 +237,24 @@ def birth_costs(document: StrategyConfig, lake: Lake) -> Costs:
     IntegrityError
         The lake's record of its cycle is damaged.
     """
+    plan = _birth_plan(document, lake)
+    return Costs.from_dict(plan["costs"]) if plan else Costs()
+
+
+def birth_splits(document: StrategyConfig, lake: Lake, panel: Panel) -> Splits:
+    """Return the spans of the panel that a strategy was bred and judged on; errors as `birth_costs`."""
+    return splits_of(line_of(_birth_plan(document, lake)), panel.n_bars, panel.interval)
+
+
+def _birth_plan(document: StrategyConfig, lake: Lake) -> dict[str, Any]:
+    """Return the plan of the cycle that bore a strategy; empty where the lake does not have it."""
     born = document.provenance
     cycles, day = lake.table(CycleTable, cycle=born.cycle), date.fromisoformat(born.date)
     if not cycles.path(market=born.market, day=day, interval=document.interval).exists():
-        return Costs()
-    begun = cycles.read_day(day, market=born.market, interval=document.interval)
-    if not begun[0, CycleTable.plan]:
-        return Costs()
-    return Costs.from_dict(orjson.loads(begun[0, CycleTable.plan])["costs"])
+        return {}
+    plan = cycles.read_day(day, market=born.market, interval=document.interval)[0, CycleTable.plan]
+    found: dict[str, Any] = orjson.loads(plan) if plan else {}
+    return found
 
 
 def birth_panel(document: StrategyConfig, lake: Lake) -> Panel:

@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from quant_organism.deployment.stages import Timestamp
 from quant_organism.errors import IntegrityError, QuantOrganismError
@@ -72,6 +80,10 @@ class Provenance(_Record):
         return cycle_id(self.panel_hash, self.spec_hash, self.seed)
 
 
+StageStatus = Literal["passed", "failed", "not_run", "not_applicable"]
+"""What the gates of a stage came to."""
+
+
 class StageEvidence(_Record):
     """What one validation stage measured, and its verdict.
 
@@ -82,14 +94,14 @@ class StageEvidence(_Record):
     thresholds
         The bound of each gate, by the gate's name.
     status
-        ``passed``, ``failed`` or ``not_run``; the last never counts as passed.
+        ``passed``, ``failed``, ``not_run``, which never counts as passed, or ``not_applicable``: nothing to look at.
     reason
         The verdict in words.
     """
 
     metrics: Mapping[str, Measured]
     thresholds: Mapping[str, Measured]
-    status: Literal["passed", "failed", "not_run"]
+    status: StageStatus
     reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
     @classmethod
@@ -99,14 +111,14 @@ class StageEvidence(_Record):
         Parameters
         ----------
         verdicts
-            At least one, all of the same stage. The stage passed if every gate did; it failed if one did.
+            At least one, all of the same stage. The stage passed if every gate did that had anything to look at; it
+            failed if one did.
         metrics
             What else was measured over the stage's span; none where it is undefined.
         """
         statuses = {verdict.status for verdict in verdicts}
-        status: Literal["passed", "failed", "not_run"] = "passed"
-        if statuses != {"passed"}:
-            status = "failed" if "failed" in statuses else "not_run"
+        ordered: tuple[StageStatus, ...] = ("failed", "not_run", "passed", "not_applicable")
+        status = next(status for status in ordered if status in statuses)
         return cls(
             metrics={**metrics, **{verdict.gate: verdict.value for verdict in verdicts}},
             thresholds={verdict.gate: verdict.threshold for verdict in verdicts},
@@ -117,7 +129,8 @@ class StageEvidence(_Record):
 
 def _in_words(verdicts: "Sequence[Verdict]", status: str) -> str:
     """Return the reasons of a stage, or which gates it had where they are too many to tell."""
-    reasons = "; ".join(verdict.reason for verdict in verdicts)
+    said = [verdict.reason for verdict in verdicts]
+    reasons = "; ".join(dict.fromkeys(said) if status == "not_applicable" else said)
     if len(reasons) <= LONGEST_REASON:
         return reasons
     names = ", ".join(verdict.gate.replace("_", " ") for verdict in verdicts if verdict.status == status)
@@ -126,6 +139,8 @@ def _in_words(verdicts: "Sequence[Verdict]", status: str) -> str:
 
 class AccountAtBirth(_Record):
     """What an account executed of a strategy on the days that its search did not see, as it was judged.
+
+    On the short line, whose search sees all days, it is what it executed of it on these.
 
     Parameters
     ----------
@@ -139,6 +154,8 @@ class AccountAtBirth(_Record):
         As in `ExecutedStrategy`.
     h1, h2
         First 16 hex digits of the digests of what its members held, and of every order.
+    in_sample
+        Whether the days are those that its search saw, for want of others; stored where it is so.
     """
 
     equity_usd: float = Field(gt=0, allow_inf_nan=False)
@@ -154,6 +171,11 @@ class AccountAtBirth(_Record):
     capacity_above_usd: Measured
     h1: str = Field(pattern=r"^[0-9a-f]{16}$")
     h2: str = Field(pattern=r"^[0-9a-f]{16}$")
+    in_sample: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name != "in_sample" or value}
 
 
 class Performance(_Record):

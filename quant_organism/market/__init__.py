@@ -9,6 +9,17 @@ if TYPE_CHECKING:
     from quant_organism.market.cycles import CycleIndex, cycle_id
     from quant_organism.market.files.source import FileSource
     from quant_organism.market.lake import Lake, MarketEntry
+    from quant_organism.market.lines import (
+        LINE_DAYS,
+        MIN_SHORT_DAYS,
+        Line,
+        has_unseen,
+        line_of,
+        line_of_week,
+        promised,
+        splits_of,
+        week_of,
+    )
     from quant_organism.market.manifest import assess_candles, describe_panel, rebuild_panel
     from quant_organism.market.panel import Panel, build_panel
     from quant_organism.market.quality import summarise
@@ -49,8 +60,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BY_CYCLE",
     "BY_INTERVAL",
+    "LINE_DAYS",
     "LONGEST_HOLDING_HOURS",
     "MIN_DAYS",
+    "MIN_SHORT_DAYS",
     "MODULES",
     "MS_PER_DAY",
     "MS_PER_HOUR",
@@ -68,6 +81,7 @@ __all__ = [
     "FundingTable",
     "Interval",
     "Lake",
+    "Line",
     "LiveCandleTable",
     "MarketEntry",
     "Panel",
@@ -98,19 +112,27 @@ __all__ = [
     "describe_panel",
     "encode",
     "format_ms",
+    "has_unseen",
+    "line_of",
+    "line_of_week",
     "load_world",
+    "promised",
     "read_sentiment",
     "rebuild_panel",
     "split",
+    "splits_of",
     "store_regimes",
     "summarise",
+    "week_of",
 ]
 
 _HOMES = {
     "BY_CYCLE": "table",
     "BY_INTERVAL": "table",
+    "LINE_DAYS": "lines",
     "LONGEST_HOLDING_HOURS": "splits",
     "MIN_DAYS": "splits",
+    "MIN_SHORT_DAYS": "lines",
     "MODULES": "regimes",
     "MS_PER_DAY": "schema",
     "MS_PER_HOUR": "schema",
@@ -128,6 +150,7 @@ _HOMES = {
     "FundingTable": "tables",
     "Interval": "schema",
     "Lake": "lake",
+    "Line": "lines",
     "LiveCandleTable": "tables",
     "MarketEntry": "lake",
     "Panel": "panel",
@@ -158,12 +181,18 @@ _HOMES = {
     "describe_panel": "manifest",
     "encode": "stored",
     "format_ms": "schema",
+    "has_unseen": "lines",
+    "line_of": "lines",
+    "line_of_week": "lines",
     "load_world": "world.spec",
+    "promised": "lines",
     "read_sentiment": "sentiment",
     "rebuild_panel": "manifest",
     "split": "splits",
+    "splits_of": "lines",
     "store_regimes": "regimes",
     "summarise": "quality",
+    "week_of": "lines",
 }
 
 # Most of the program needs an interval or a panel, and neither the lake nor its formats.

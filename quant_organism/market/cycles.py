@@ -52,9 +52,20 @@ class CycleIndex:
         """Return the cycles of a day in the order in which they were begun last; see `CycleIndexTable`."""
         return index_of_day(self._stored.path(market=self._market, interval=self._interval.name, day=day))
 
-    def latest(self, day: date) -> str | None:
-        """Return the cycle that a day means; None where it has none."""
-        return _last(self.rows(day).filter("latest"))
+    def latest(self, day: date, among: Callable[[str], bool] = lambda cycle: True) -> str | None:
+        """Return the cycle that a day means; None where it has none.
+
+        Parameters
+        ----------
+        day
+            The day.
+        among
+            Tells of a cycle whether it may be meant. Where the latest of all may not, it is the one that was begun
+            last among those that may.
+        """
+        rows = self.rows(day)
+        in_order = [*rows.filter(~pl.col("latest"))["cycle"], *rows.filter("latest")["cycle"]]
+        return next((cycle for cycle in reversed(in_order) if among(cycle)), None)
 
     def of_plan(self, day: date, plan_hash: str, seed: int) -> str | None:
         """Return the cycle that a plan and seed mean on a day; None where none was begun by them."""

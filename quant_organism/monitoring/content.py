@@ -127,10 +127,15 @@ class ReportedGate:
     stage: str
     gate: str
     needed_for: Sequence[str]
-    status: Literal["passed", "failed", "not_run"]
+    status: Literal["passed", "failed", "not_run", "not_applicable"]
     value: float
     threshold: float
     reason: str
+
+    @property
+    def closes(self) -> bool:
+        """Whether it keeps the candidate from the stages of life that it stands before."""
+        return self.status in ("failed", "not_run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,8 @@ class CandidateRow:
     members
         Number of genomes.
     score
-        Annual net Sharpe ratio on unseen days; nan when undefined, or when they were not opened for it.
+        Annual net Sharpe ratio on unseen days, in sample where there are none; nan when undefined, or when they were
+        not opened for it.
     standing, why
         What it has earned, and in a sentence why not more.
     gates
@@ -170,7 +176,7 @@ class CandidateRow:
     def stopped_by(self) -> ReportedGate | None:
         """The first gate that keeps it from the next stage of life."""
         goal = {"fallen": "shadow", "shadow": "paper"}.get(self.standing)
-        return next((gate for gate in self.gates if goal in gate.needed_for and gate.status != "passed"), None)
+        return next((gate for gate in self.gates if goal in gate.needed_for and gate.closes), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from quant_organism.deployment import ExecutedStrategy, Provenance
 from quant_organism.evolution import DAYS_A_YEAR, luck_sentence
-from quant_organism.market import Interval, Splits
+from quant_organism.market import Interval, Splits, has_unseen
 from quant_organism.monitoring.content import (
     CandidateRow,
     Curve,
@@ -85,7 +85,7 @@ def cycle_report(
         interval=interval.name,
         provenance={"cycle": provenance.cycle, **provenance.model_dump()},
         summary=[
-            *_summary(panel, interval, population, candidates, deployed),
+            *_summary(panel, interval, population, candidates, deployed, has_unseen(splits)),
             *_executed(accounts),
             *sentences(pretest, significance),
         ],
@@ -127,12 +127,14 @@ def _summary(
     population: pl.DataFrame,
     candidates: Sequence[CandidateRow],
     deployed: Sequence[str],
+    has_unseen: bool,
 ) -> list[str]:
     feasible = population.filter("feasible")
     best = f", the best with an in-sample Sharpe ratio of {max(feasible['sharpe']):.2f}" if len(feasible) else ""
     sentences = [
         f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
-        f"The search tried {len(population):,} different genomes on the first 60 % of the days; "
+        f"The search tried {len(population):,} different genomes on {'the first 60 % of' if has_unseen else 'all'} the "
+        "days; "
         f"{len(feasible):,} of them traded enough to be judged{best}.",
         _founding(population),
     ]
@@ -148,6 +150,10 @@ def _summary(
     sentences.append(
         f"Of what it put forward, {len(survivors)} of {len(candidates)} passed every gate before the shadow pool, "
         f"{proven} every gate before paper trading."
+        if has_unseen
+        else f"Of what it put forward, {len(survivors)} of {len(candidates)} passed every gate before the shadow pool. "
+        "This is the short line: no days were left unseen, gates on such days do not apply, and only days to come can "
+        "open paper trading."
     )
     if not survivors:
         stops = [candidate.stopped_by for candidate in candidates]
@@ -158,8 +164,8 @@ def _summary(
     else:
         leader = max(survivors, key=lambda candidate: (candidate.score, candidate.id))
         sentences.append(
-            f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the unseen days; "
-            f"{len(deployed)} entered the shadow pool."
+            f"The best of them, {leader.id}, earned a Sharpe ratio of {leader.score:.2f} a year on the "
+            f"{'unseen' if has_unseen else 'in-sample'} days; {len(deployed)} entered the shadow pool."
         )
         last = [gate for gate in leader.gates if "paper" in gate.needed_for][-1:]
         sentences.append(f"It is {leader.why}." if leader.standing == "shadow" else f"What decided: {last[0].reason}.")
@@ -170,10 +176,10 @@ def _executed(accounts: Mapping[str, ExecutedStrategy]) -> list[str]:
     """Say what an account executes of each survivor."""
     return [
         f"An account of {own.equity_usd:,.0f} USD that trades {name} alone earned {100 * own.annual_return:.1f} % a "
-        f"year on the unseen days, with a Sharpe ratio of {own.sharpe:.2f} ({own.sharpe_sleeves:.2f} of its ideal "
+        f"year on the {one.days}, with a Sharpe ratio of {own.sharpe:.2f} ({own.sharpe_sleeves:.2f} of its ideal "
         f"sleeves) and {own.orders_per_day:.1f} orders a day. {' '.join(one.sentences)}"
         for name, one in accounts.items()
-        for own in (one.unseen,)
+        for own in (one.promised,)
     ]
 
 
@@ -298,7 +304,7 @@ def spans_of(splits: Splits, interval: Interval, last_day: date, panel: pl.DataF
     def day(bar: int) -> str:
         return (first_day + timedelta(days=bar // interval.bars_per_day)).isoformat()
 
-    spans = (splits.in_sample, splits.out_of_sample, splits.walk_forward)
+    spans = [span for span in (splits.in_sample, splits.out_of_sample, splits.walk_forward) if len(span)]
     return [
         ReportedSpan(
             label=span.name.replace("_", "-"),

@@ -205,7 +205,7 @@ def gate_names(gates: Sequence[ReportedGate]) -> list[str]:
 def missing_of(gates: Sequence[ReportedGate]) -> list[tuple[str, ReportedGate]]:
     """Return the gates that keep something from a stage of life, with their names."""
     named = zip(gate_names(gates), gates, strict=True)
-    return [(name, gate) for name, gate in named if gate.needed_for and gate.status != "passed"]
+    return [(name, gate) for name, gate in named if gate.needed_for and gate.closes]
 
 
 def _words(name: str) -> str:

@@ -143,7 +143,7 @@ def _gate_rows(candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
     columns = zip(*(candidate.gates for candidate in candidates), strict=True)
     rows: list[dict[str, Any]] = []
     for name, gates in zip(gate_names(candidates[0].gates), columns, strict=True):
-        missing = bool(gates[0].needed_for) and any(gate.status != "passed" for gate in gates)
+        missing = bool(gates[0].needed_for) and any(gate.closes for gate in gates)
         rows.append({"name": name, "gate": gates[0], "missing": missing, "verdicts": gates})
     rows.sort(key=lambda row: not row["missing"])
     heading = ""

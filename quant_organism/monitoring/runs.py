@@ -22,7 +22,7 @@ from quant_organism.evolution import (
     Profile,
     ProgressTable,
 )
-from quant_organism.market import CycleIndex, CycleIndexTable, Interval, Lake, PanelTable, Table
+from quant_organism.market import CycleIndex, CycleIndexTable, Interval, Lake, PanelTable, Table, line_of
 from quant_organism.validation import PretestTable, SignificanceTable, StandingTable, VerdictTable
 
 _MOST_NAMED: Final = 8
@@ -205,7 +205,7 @@ class RunComparison:
     gates
         Of each gate: stage, gate, and how many candidates passed of how many, in words.
     strategies
-        Strategies put forward by either: identity, standing and score on the unseen days.
+        Strategies put forward by either: identity, standing and score on the unseen days, in sample on the short line.
     documents
         Strategy documents that either wrote: identity, and whether A and B did.
     """
@@ -246,9 +246,10 @@ def _facts(run: StoredRun) -> dict[str, Any]:
         "date": run.day.isoformat(),
         "symbols": ", ".join(panel["symbol"]) or None,
         "days of the panel": None if panel.is_empty() else panel[0, "panel_days"],
+        "line": line_of(plan),
         **{name: record.get(name) for name in ("panel_hash", "seed", "founded_by", "code_version")},
     }
-    gates = plan.pop("gates", {})
+    gates, _ = plan.pop("gates", {}), plan.pop("line", None)
     facts |= dict(_flat(plan))
     for goal, asked in gates.items():
         if isinstance(asked, str):
@@ -276,7 +277,7 @@ def figures_of(run: StoredRun) -> dict[str, Any]:
     summary, last = run.summary(), run.read(ProgressTable).tail(1)
     feasible = run.read(PopulationTable).filter("feasible")
     standings, pretest, luck = run.read(StandingTable), run.read(PretestTable), run.read(SignificanceTable)
-    committee = luck.filter(statistic="committee")
+    committee, best = luck.filter(statistic="committee"), standings["score"].fill_nan(None).max()
     return {
         "state": summary["state"],
         "trials": run.read(PopulationTable).height if run.has(PopulationTable) else None,
@@ -286,7 +287,7 @@ def figures_of(run: StoredRun) -> dict[str, Any]:
         "deployed": summary["deployed"],
         "best Sharpe ratio in sample": feasible["sharpe"].max(),
         "hypervolume": None if last.is_empty() else last[0, "hypervolume"],
-        "best Sharpe ratio on unseen days": standings["score"].fill_nan(None).max(),
+        "best Sharpe ratio on unseen days": best if line_of(run.plan) == "long" else None,
         "p-value before the search": None if pretest.is_empty() else pretest[0, "p_value"],
         "p-value of the whole search": None if committee.is_empty() else committee[0, "p_value"],
     }
@@ -296,7 +297,7 @@ def _passed(run: StoredRun) -> dict[tuple[str, str], str]:
     """Return how many candidates passed each gate, of how many that it judged."""
     counted = (
         run.read(VerdictTable)
-        .filter(pl.col("status") != "not_run")
+        .filter(pl.col("status").is_in(["passed", "failed"]))
         .group_by("stage", "gate", maintain_order=True)
         .agg(passed=(pl.col("status") == "passed").sum(), judged=pl.len())
     )

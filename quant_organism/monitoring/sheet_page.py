@@ -89,7 +89,7 @@ def write_tear_sheets(folder: Path, sheets: Sequence[TearSheet]) -> dict[str, Pa
 
 
 def _page(sheet: TearSheet) -> bytes:
-    deciding = [gate for gate in sheet.gates if gate.needed_for]
+    deciding = [gate for gate in sheet.gates if gate.needed_for and gate.status != "not_applicable"]
     return page(
         "tear_sheet.html",
         _pictures(sheet),

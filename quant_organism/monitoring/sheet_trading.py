@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import AccountRun, VirtualWindow, day_starts, member_name
 from quant_organism.deployment import account_run
-from quant_organism.market import MS_PER_DAY, Panel, Splits
+from quant_organism.market import MS_PER_DAY, Panel, Splits, has_unseen, promised
 from quant_organism.monitoring.account_trades import (
     AccountTrade,
     ProfitPart,
@@ -103,7 +103,7 @@ class SheetTrading:
     benchmark
         What the account is held against.
     seen, unseen
-        Both spans.
+        Both spans; no unseen one where the search saw all days. What follows is of the days in sample then.
     trades, assets, sides, reasons, members
         Of the unseen days: every position, and what its profit came from.
     in_market, assets_at_once
@@ -117,7 +117,7 @@ class SheetTrading:
     capital_usd: float
     benchmark: str
     seen: TradedSpan
-    unseen: TradedSpan
+    unseen: TradedSpan | None
     trades: Sequence[AccountTrade]
     assets: Sequence[ProfitPart]
     sides: Sequence[ProfitPart]
@@ -127,6 +127,16 @@ class SheetTrading:
     assets_at_once: float
     candles: Mapping[str, Mapping[str, Sequence[float]]]
     bar_ms: int
+
+    @property
+    def promised(self) -> TradedSpan:
+        """The span that trades and profit are of: the unseen days, those in sample where there are no others."""
+        return self.seen if self.unseen is None else self.unseen
+
+    @property
+    def days(self) -> str:
+        """What its days are called."""
+        return "in-sample days" if self.unseen is None else "unseen days"
 
     @property
     def week(self) -> tuple[str, list[AccountTrade]]:
@@ -153,18 +163,19 @@ class SheetTrading:
 
     def equity_chart(self) -> dict[str, Any]:
         """Return what the page draws of both spans; a line is broken where days are missing between them."""
-        spans = (self.seen, self.unseen)
-        gap = self.unseen.days[0] - self.seen.days[-1] > MS_PER_DAY
+        later = () if self.unseen is None else (self.unseen,)
+        gap = any(span.days[0] - self.seen.days[-1] > MS_PER_DAY for span in later)
         hole = [None] if gap else []
-        times = [*self.seen.days, *([self.seen.days[-1] + MS_PER_DAY] if gap else []), *self.unseen.days]
+        times = [*self.seen.days, *([self.seen.days[-1] + MS_PER_DAY] if gap else [])]
+        times += [day for span in later for day in span.days]
 
         def line(field: str, name: str, **how: Any) -> dict[str, Any]:
-            seen, unseen = ([_plain(value) for value in getattr(span, field)] for span in spans)
-            return {"name": name, "values": [*seen, *hole, *unseen], **how}
+            seen, *unseen = ([_plain(value) for value in getattr(span, field)] for span in (self.seen, *later))
+            return {"name": name, "values": [*seen, *hole, *(value for values in unseen for value in values)], **how}
 
         return {
             "times": times,
-            "bands": [{"from": self.unseen.days[0], "to": self.unseen.days[-1] + MS_PER_DAY, "label": "unseen"}],
+            "bands": [{"from": span.days[0], "to": span.days[-1] + MS_PER_DAY, "label": "unseen"} for span in later],
             "panels": [
                 {
                     "title": "equity, USD",
@@ -219,9 +230,9 @@ class SheetTrading:
         }
 
     def return_chart(self) -> dict[str, Any]:
-        """Return what the page draws of the daily returns of the unseen days."""
-        edges, counts = histogram(np.asarray(self.unseen.returns))
-        figures = self.unseen.figures
+        """Return what the page draws of the daily returns of the promised days."""
+        edges, counts = histogram(np.asarray(self.promised.returns))
+        figures = self.promised.figures
         marks = [("VaR 95 %", figures.value_at_risk), ("CVaR 95 %", figures.expected_shortfall)]
         return {
             "edges": edges,
@@ -250,12 +261,15 @@ def sheet_trading(
         At the start of each.
     """
     kept = evaluator or Evaluator()
-    seen, span = splits.in_sample, splits.unseen
+    seen, span = splits.in_sample, promised(splits)
     before = account_run(strategy, panel, costs, capital_usd, start=seen.start, stop=seen.stop, evaluator=kept)
-    run = account_run(
-        strategy, panel, costs, capital_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
-    )
     name, close = _benchmark(panel)
+    run, unseen = before, None
+    if has_unseen(splits):
+        run = account_run(
+            strategy, panel, costs, capital_usd, start=span.start, stop=span.stop, after=before, evaluator=kept
+        )
+        unseen = _span("all unseen days", run, close[span.start : span.stop], unseen=True)
     trades = account_trades(run)
     assets = profit_by_asset(trades)
     candles, bar_ms = _candles(panel, [part.name for part in assets], span.start, span.stop)
@@ -263,7 +277,7 @@ def sheet_trading(
         capital_usd=capital_usd,
         benchmark=name,
         seen=_span("in-sample", before, close[seen.start : seen.stop], unseen=False),
-        unseen=_span("all unseen days", run, close[span.start : span.stop], unseen=True),
+        unseen=unseen,
         trades=trades,
         assets=assets,
         sides=profit_by_side(trades),

@@ -13,7 +13,7 @@ import polars as pl
 
 from quant_organism.deployment import DEPLOYED, STAGES, StrategyConfig, StrategyRepository
 from quant_organism.deployment.tables import EvidenceDayTable, MoveTable
-from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table, split
+from quant_organism.market import BY_INTERVAL, Interval, Lake, PanelTable, Table, line_of, splits_of
 from quant_organism.monitoring.cycle import spans_of
 from quant_organism.monitoring.life import LifeRecord
 from quant_organism.monitoring.runs import StoredRun, compare_runs, figures_of, stored_runs
@@ -206,7 +206,7 @@ def _strategy_facts(document: StrategyConfig) -> dict[str, Any]:
         "families": ", ".join(document.families),
         "genomes": document.n_genomes,
         "assets": len(document.universe),
-        "Sharpe ratio, unseen days": document.fitness,
+        f"Sharpe ratio, {document.judged_days}": document.fitness,
     }
     if document.account is not None:
         own = document.account
@@ -229,7 +229,7 @@ def _side_by_side(
     data_dir: Path, documents: Sequence[StrategyConfig]
 ) -> tuple[Mapping[str, Any], list[list[float | None]]]:
     """Return the equity of strategies as a page draws it, and the correlation of their daily returns."""
-    returns = {document.id: _unseen_returns(data_dir, document) for document in documents}
+    returns = {document.id: _judged_returns(data_dir, document) for document in documents}
     known = {id: frame for id, frame in returns.items() if frame.height}
     return _equity_chart(known), [
         [_correlation(known.get(a.id), known.get(b.id)) for b in documents] for a in documents
@@ -238,7 +238,7 @@ def _side_by_side(
 
 def strategy_chart(data_dir: Path, document: StrategyConfig) -> Mapping[str, Any]:
     """Return the equity of a strategy on the days that judge it, as the page draws it; empty without any day."""
-    frame = _unseen_returns(data_dir, document)
+    frame = _judged_returns(data_dir, document)
     return _equity_chart({document.id: frame}) if frame.height else {}
 
 
@@ -271,8 +271,8 @@ def _rows(data_dir: Path, table: type[Table], market: str, interval: str) -> pl.
     return pl.concat([table.empty(), *(lake.read_day(day, market=market, interval=interval) for day in days)])
 
 
-def _unseen_returns(data_dir: Path, document: StrategyConfig) -> pl.DataFrame:
-    """Return `day` and `net_return`: the unseen days of its birth, then those since."""
+def _judged_returns(data_dir: Path, document: StrategyConfig) -> pl.DataFrame:
+    """Return `day` and `net_return`: the unseen days of its birth, in-sample ones without any, then those since."""
     born = document.provenance
     interval = Interval.parse(document.interval)
     run = StoredRun(
@@ -281,8 +281,9 @@ def _unseen_returns(data_dir: Path, document: StrategyConfig) -> pl.DataFrame:
     judged = run.read(CandidateReturnTable).filter(pl.col("candidate") == document.id).sort("day")
     panel = run.read(PanelTable)
     if panel.height:
-        splits = split(int(panel[0, PanelTable.panel_days]) * interval.bars_per_day, interval)
-        first = min(span.start for span in spans_of(splits, interval, run.day, panel) if span.unseen)
+        bars = int(panel[0, PanelTable.panel_days]) * interval.bars_per_day
+        spans = spans_of(splits_of(line_of(run.plan), bars, interval), interval, run.day, panel)
+        first = min([span.start for span in spans if span.unseen] or [span.start for span in spans])
         judged = judged.filter(pl.col("day") >= date.fromisoformat(first))
     unseen = judged.select("day", "net_return")
     lake = Lake(data_dir / "lake").table(EvidenceDayTable)

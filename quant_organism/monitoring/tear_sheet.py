@@ -96,7 +96,7 @@ def tear_sheet(
         for span, values in orjson.loads(row["metrics"]).items()
     }
     gates = _gates(verdicts.filter(pl.col("candidate") == candidate.id))
-    unseen_from = min(date.fromisoformat(span.start) for span in spans if span.unseen)
+    unseen_from = min((date.fromisoformat(span.start) for span in spans if span.unseen), default=date.max)
     return TearSheet(
         id=candidate.id,
         origin=ORIGINS.get(candidate.origin, candidate.origin),
@@ -105,7 +105,7 @@ def tear_sheet(
         interval=interval.name,
         provenance={"cycle": provenance.cycle, **provenance.model_dump()},
         summary=[
-            *_summary(examination, metrics, account.unseen.equity_usd),
+            *_summary(examination, metrics, account),
             f"What it has earned: {row['standing']}. {_sentence(row['why'])}",
         ],
         figures=[
@@ -193,13 +193,22 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _summary(examination: Examination, metrics: Mapping[str, Mapping[str, float]], equity_usd: float) -> list[str]:
+def _summary(
+    examination: Examination, metrics: Mapping[str, Mapping[str, float]], account: ExecutedStrategy
+) -> list[str]:
     inside, unseen = metrics["in_sample"], metrics.get("holdout", {})
+    own = account.promised
     sentences = [
         f"On the days that the search saw its ideal sleeves earned a Sharpe ratio of {inside['sharpe']:.2f} a year; on "
-        f"those that it did not see, an account of {equity_usd:,.0f} USD {unseen.get('sharpe', math.nan):.2f}, with a "
-        f"maximum drawdown of {100 * unseen.get('max_drawdown', math.nan):.1f} %."
+        f"those that it did not see, an account of {own.equity_usd:,.0f} USD {unseen.get('sharpe', math.nan):.2f}, "
+        f"with a maximum drawdown of {100 * unseen.get('max_drawdown', math.nan):.1f} %."
     ]
+    if account.unseen is None:
+        sentences = [
+            f"The search saw all days: on them its ideal sleeves earned a Sharpe ratio of {inside['sharpe']:.2f} a "
+            f"year, and an account of {own.equity_usd:,.0f} USD {own.sharpe:.2f}, with a maximum drawdown of "
+            f"{100 * own.max_drawdown:.1f} %. Both are in sample; only the days since its birth judge it."
+        ]
     seen = {name: shake for name in _SIGNS if isinstance(shake := examination.shakes.get(name), Shake)}
     if seen:
         name = min(seen, key=lambda name: seen[name].worst[1])

@@ -13,7 +13,7 @@ from quant_organism.cycle import Progress
 from quant_organism.errors import InputError
 from quant_organism.monitoring import LifeSpan, stored_runs
 from quant_organism.orchestration.driver import Driver
-from quant_organism.orchestration.jobs import official_day, official_seed
+from quant_organism.orchestration.jobs import official_day, official_line, official_seed
 from quant_organism.orchestration.partitions import Days
 from quant_organism.settings import Settings
 
@@ -27,7 +27,7 @@ def live_through(settings: Settings, first: date | None, last: date | None, prog
     Parameters
     ----------
     settings
-        Market, search, folders. The seed of each cycle follows from market, bars and week.
+        Market, search, folders. The seed of each cycle follows from market, bars and week, its line from the week.
     first, last
         Days, both included; None: those of the market.
     progress
@@ -61,7 +61,12 @@ def live_through(settings: Settings, first: date | None, last: date | None, prog
     def cycle(night: date) -> None:
         seed = official_seed(market, settings.market.symbols, interval.name, night)
         going_on = settings.search.model_copy(update={"resume": True})
-        Driver(settings.model_copy(update={"seed": seed, "search": going_on}), progress).cycle_at_rest(night)
+        week = {
+            "seed": seed,
+            "line": official_line(night, known.first, settings.market.lookback_days),
+            "search": going_on,
+        }
+        Driver(settings.model_copy(update=week), progress).cycle_at_rest(night)
 
     live_weeks(first, last, complete, cycle, progress)
     driver.mark(last)

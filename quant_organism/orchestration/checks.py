@@ -80,7 +80,7 @@ def evidence_complete(
         {"id": document.id, "stage": stage, "status": found.status if found else "missing"}
         for document in read_documents(strategy_configs)
         for stage in needed.filter(candidate=document.id)["stage"].unique(maintain_order=True)
-        if (found := document.evidence.get(stage)) is None or found.status != "passed"
+        if (found := document.evidence.get(stage)) is None or found.status in ("failed", "not_run")
     ]
     return dg.AssetCheckResult(
         passed=not lacking,
@@ -128,8 +128,9 @@ def _gate_check(asset: dg.AssetKey, stage: Stage, days: dg.PartitionsDefinition[
         table = VerdictTable if name == "validated_strategies" else table_named(name)
         verdicts = read_at_hand(table, day, market, lake, search, significance)
         own = verdicts.filter(pl.col("stage") == stage)
-        stopped = own.filter(pl.col("needed_for").list.len() > 0, pl.col("status") != "passed")
-        judged, fell = own["candidate"].n_unique(), stopped["candidate"].n_unique()
+        stopped = own.filter(pl.col("needed_for").list.len() > 0, pl.col("status").is_in(["failed", "not_run"]))
+        asked = own.filter(pl.col("status") != "not_applicable")
+        judged, fell = asked["candidate"].n_unique(), stopped["candidate"].n_unique()
         return dg.AssetCheckResult(
             passed=judged == 0 or fell < judged,
             severity=dg.AssetCheckSeverity.WARN,

@@ -27,6 +27,7 @@ from quant_organism.evolution.tables import (
     ProgressTable,
 )
 from quant_organism.market.ingest import ingest
+from quant_organism.market.lines import Line
 from quant_organism.market.quality import summarise
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
@@ -70,6 +71,8 @@ class CycleOutcome:
         Frames as `validated_strategies`, `validation_verdicts` and `deployed_configs` store them.
     searched
         Whether anything was searched at all.
+    line
+        Its line: on the short one scores are of in-sample days, since there are no others.
     luck
         Whether there was anything to find, and whether what was found is more than luck, a sentence each.
     funding
@@ -86,9 +89,15 @@ class CycleOutcome:
     verdicts: pl.DataFrame
     decisions: pl.DataFrame
     searched: bool
+    line: Line
     luck: list[str]
     funding: list[str]
     report: Path
+
+    @property
+    def judged_days(self) -> str:
+        """What the days are called that scores are of."""
+        return "in-sample days" if self.line == "short" else "unseen days"
 
     @property
     def deployed(self) -> list[dict[str, Any]]:
@@ -100,7 +109,8 @@ class CycleOutcome:
     def stopped(self) -> list[dict[str, Any]]:
         """The first gate that stopped each candidate that has fallen, in the order they were put forward."""
         fallen = self.validated.filter(standing="fallen").select("candidate")
-        stops = self.verdicts.filter(pl.col("status") != "passed", pl.col("needed_for").list.contains("shadow"))
+        closed = pl.col("status").is_in(["failed", "not_run"])
+        stops = self.verdicts.filter(closed, pl.col("needed_for").list.contains("shadow"))
         first = stops.join(fallen, on="candidate", how="semi").unique("candidate", keep="first", maintain_order=True)
         return first.select("candidate", "origin", "stage", "gate", "status", "reason").to_dicts()
 
@@ -181,7 +191,7 @@ class Driver:
         InputError
             The market has no data on that day, or not enough before it, or a symbol is unknown.
         """
-        return days_of(self.source, self._market.bars, self._settings.market, day)
+        return days_of(self.source, self._market.bars, self._settings.market, day, self._settings.line)
 
     def all_days(self) -> Days:
         """Return the first and last complete day of the market."""
@@ -376,6 +386,7 @@ class Driver:
             verdicts=self._read(VerdictTable, day),
             decisions=self._read(DecisionTable, day),
             searched=not self._read(PopulationTable, day).is_empty(),
+            line=self._settings.line,
             luck=sentences(self._read(PretestTable, day), self._read(SignificanceTable, day)),
             funding=summarise(self._read(CandleQualityTable, day)).funding_gaps(self._settings.market.min_quality),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat() / cycle,

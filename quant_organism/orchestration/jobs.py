@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import dagster as dg
 
+from quant_organism.market import MIN_SHORT_DAYS, Line, line_of_week, week_of
 from quant_organism.orchestration.markets import asset_keys
 from quant_organism.orchestration.resources import LakeResource, MarketResource, SearchResource, launch_config
 from quant_organism.validation.draws import derived_seed
-from quant_organism.validation.holdout import week_of
 
 MARKET_DATA: Final = ("candles", "funding", "sentiment")
 """What is brought into the lake."""
@@ -77,8 +77,8 @@ def nightly_of(prefix: Sequence[str], status: dg.DefaultScheduleStatus) -> dg.Sc
         execution_timezone="UTC",
         default_status=status,
         description="Every night at 00:30 UTC: the newest complete day's data, and the marks of all watched "
-        "strategies; in the first night of an ISO week the official cycle as well. Days missed before it are fetched "
-        "with it.",
+        "strategies; in the first night of an ISO week the official cycle as well, on the long line in odd weeks, "
+        "counted from 1970-01-05, and on the short one in even weeks. Days missed before it are fetched with it.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, market: MarketResource, lake: LakeResource, search: SearchResource
@@ -93,17 +93,18 @@ def _asked_tonight(
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for the newest complete day, which brings the market data that are missing before it; weekly for a cycle."""
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
-    _, last = market.open().span(market.bars)
+    first, last = market.open().span(market.bars)
     day, store = min(yesterday, last), lake.open()
     cycles = store.days("cycles", market=market.id, interval=market.interval)
     if cycles and cycles[-1] >= day:
         return dg.SkipReason(f"{market.id} has complete days to {last}; the cycle of {cycles[-1]} has run already.")
     if official_day(cycles, day) is None:
         seed = official_seed(market.id, market.symbols, market.interval, day)
+        line = official_line(day, first, market.lookback_days)
         return dg.RunRequest(
             run_key=f"nightly {market.id} {market.interval} {day}",
             partition_key=day.isoformat(),
-            run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
+            run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed, line=line)}),
         )
     return dg.RunRequest(
         run_key=f"marks {market.id} {market.interval} {day}", partition_key=day.isoformat(), asset_selection=marks
@@ -118,3 +119,20 @@ def official_day(cycles: Iterable[date], day: date) -> date | None:
 def official_seed(market: str, symbols: Sequence[str] | None, interval: str, day: date) -> int:
     """Return the seed of the official cycle of a day's ISO week: of market, symbols, bars and week alone."""
     return derived_seed(market, ",".join(symbols or ()), interval, str(week_of(day)))
+
+
+def official_line(day: date, first: date, lookback_days: int | None) -> Line:
+    """Return the line of the official cycle of a day's ISO week: its week's, or long where the short one has no room.
+
+    Parameters
+    ----------
+    day
+        Of the cycle.
+    first
+        First day of the market.
+    lookback_days
+        Days that are looked back at most; None: as many as the line sees.
+    """
+    days = (day - first).days + 1
+    has_room = min(days, lookback_days or days) >= MIN_SHORT_DAYS
+    return line_of_week(day) if has_room else "long"

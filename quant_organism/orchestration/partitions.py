@@ -8,8 +8,8 @@ from typing import Final
 import dagster as dg
 
 from quant_organism.errors import InputError
-from quant_organism.market import CandleSource, Interval, choose_symbols
-from quant_organism.settings import MAX_LOOKBACK_DAYS, MarketSettings
+from quant_organism.market import LINE_DAYS, CandleSource, Interval, Line, choose_symbols
+from quant_organism.settings import MarketSettings
 
 FIRST_DAY: Final = date(2015, 1, 1)
 
@@ -80,14 +80,18 @@ class Days:
     last: date
 
 
-def days_of(source: CandleSource, interval: Interval, market: MarketSettings, day: date | None) -> Days:
-    """Return the days of a cycle: `day`, or the newest complete one, and the lookback before it.
+def days_of(
+    source: CandleSource, interval: Interval, market: MarketSettings, day: date | None, line: Line = "long"
+) -> Days:
+    """Return the days of a cycle of a line: `day`, or the newest complete one, and the lookback before it.
 
     Raises
     ------
     InputError
-        The market has no data on that day, or not enough before it, or a symbol is unknown.
+        The market has no data on that day, or not enough before it, or a symbol is unknown; or the lookback is longer
+        than what the line sees.
     """
+    most = LINE_DAYS[line]
     known, wanted = all_days_of(source, interval, market), market.lookback_days
     first, last = known.first, known.last
     day = last if day is None else day
@@ -97,7 +101,13 @@ def days_of(source: CandleSource, interval: Interval, market: MarketSettings, da
             where=f"market {source.market}",
             remedy=f"choose a --date from {first} to {last}",
         )
-    begin = day - timedelta(days=(wanted or MAX_LOOKBACK_DAYS) - 1)
+    if wanted is not None and wanted > most:
+        raise InputError(
+            f"a lookback of {wanted} days, but the {line} line sees {most}",
+            where=f"market {source.market}",
+            remedy=f"use --lookback-days {most} or less",
+        )
+    begin = day - timedelta(days=(wanted or most) - 1)
     if wanted is not None and begin < first:
         raise InputError(
             f"a lookback of {wanted} days before {day} begins on {begin}, but the data begin on {first}",

@@ -75,7 +75,7 @@ _SearchConfiguration: Any = _configuration(
     "SearchConfiguration",
     {
         name: Settings.model_fields[name]
-        for name in ("profile", "families", "seed", "executor", "workers", "batch_seconds")
+        for name in ("profile", "line", "families", "seed", "executor", "workers", "batch_seconds")
     },
     {
         _RENAMED.get(name, name): field
@@ -306,6 +306,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             equity_usd=self.equity_usd,
             every_gate=self.every_gate,
             stop_without_edge=self.stop_without_edge,
+            line=self.line,
         )
 
 
@@ -371,7 +372,7 @@ def begin_cycle(
         market=market.id,
         interval=market.bars,
         day=date.fromisoformat(partition),
-        data=SplitPanel(made.panel),
+        data=SplitPanel(made.panel, search.line),
         compute=search.compute,
     )
     cycle.begin()
@@ -410,7 +411,7 @@ def open_cycle(
         market=market.id,
         interval=market.bars,
         day=day,
-        data=panels.open(manifest, store, market=market.id, interval=market.bars, day=day),
+        data=panels.open(manifest, store, market=market.id, interval=market.bars, day=day, line=search.line),
         compute=search.compute,
         begun=begun,
         rehearses=rehearsals if rehearsals is not None and rehearsals.is_configured else None,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from quant_organism.deployment import StrategyConfig
 from quant_organism.orchestration.home import is_in_progress
-from quant_organism.orchestration.jobs import CYCLE, official_day
+from quant_organism.orchestration.jobs import CYCLE, official_day, official_line
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -94,7 +94,13 @@ def _asked_now(
     official = official_day(cycles, newest)
     if official is None and newest > max(last, cursor.newest_day.get(here, last)):
         cursor.newest_day[here] = newest
-        request = dg.RunRequest(run_key=f"newer data: {here} {newest}", partition_key=newest.isoformat())
+        first, _ = market.open().span(market.bars)
+        line = official_line(newest, first, market.lookback_days)
+        request = dg.RunRequest(
+            run_key=f"newer data: {here} {newest}",
+            partition_key=newest.isoformat(),
+            run_config=dg.RunConfig(resources={"search": launch_config(search, line=line)}),
+        )
         return dg.SensorResult(run_requests=[request], cursor=cursor.model_dump_json())
     decaying = _decaying(strategies, market)
     fallen = [document for document in decaying if cursor.decayed.get(document.id) != document.entered_stage]

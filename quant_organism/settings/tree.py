@@ -19,6 +19,7 @@ MAX_LOOKBACK_DAYS: Final = 730
 
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
 ProfileName = Literal["smoke", "standard", "full"]
+LineName = Literal["long", "short"]
 
 _BASE_URL: Final = re.compile(r"https?://[^/\s@]+")
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+:/")
@@ -96,7 +97,7 @@ class MarketSettings(_Group):
         None, description="Symbols, separated by commas."
     )
     interval: Annotated[IntervalName, Flag(_MARKET)] = Field("1h", description="Length of a bar: 1m to 1d.")
-    lookback_days: Annotated[int | None, Flag(_MARKET, unsaid="all there is, at most 730")] = Field(
+    lookback_days: Annotated[int | None, Flag(_MARKET, unsaid="all there is, at most 730; short line 365")] = Field(
         None, ge=1, le=MAX_LOOKBACK_DAYS, description="Days of history."
     )
     world_seed: Annotated[int | None, Flag(_MARKET, unsaid="the world's")] = Field(
@@ -303,6 +304,11 @@ class Settings(_Group):
     data_dir: Annotated[Path, Flag()] = Field(Path("data"), description="Folder of everything that runs leave behind.")
     profile: Annotated[ProfileName, Flag(_SEARCH)] = Field(
         "standard", description="smoke: to see it work; standard: two minutes; full: for real."
+    )
+    line: Annotated[LineName, Flag(_SEARCH)] = Field(
+        "long",
+        description="long: two years, 60 % of them searched, one look at the rest. short: one year, all of it "
+        "searched, judged by days to come alone. Scheduled weeks take turns, whatever is said here.",
     )
     families: Annotated[tuple[str, ...] | None, Flag(_SEARCH, unsaid="all that evolve")] = Field(
         None,

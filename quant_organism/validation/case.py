@@ -19,7 +19,7 @@ from quant_organism.backtest.account import EQUITY_USD, AccountRun, account_metr
 from quant_organism.errors import InputError
 from quant_organism.evolution import Candidate
 from quant_organism.kernels.closure import code_identity
-from quant_organism.market import Panel, Span, Splits
+from quant_organism.market import Panel, Span, Splits, has_unseen
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.rehearsal import Rehearses
 from quant_organism.validation.replay_store import ReplayStore
@@ -156,15 +156,22 @@ class Grounds:
         Raises
         ------
         InputError
-            Nobody was admitted.
+            Nobody was admitted, or there are no unseen bars.
         IntegrityError, BusyError, StorageError
             It cannot be written down; the bars stay sealed.
         """
+        if not has_unseen(self.splits):
+            raise InputError("there are no unseen days to open", remedy="judge by gates that read the in-sample days")
         identities = [candidate.id for candidate in self._admitted]
         measured_with = f"{self.costs.hash} {self.equity_usd!r} USD {code_identity(_JUDGED_BY)}"
         return self.register.open(
             self.panel, self.splits.unseen, identities, measured_with=measured_with, reason=self.reason
         )
+
+    @property
+    def replayable(self) -> Panel:
+        """The panel whose promised days are replayed: opened first, where the search did not see them."""
+        return self.unsealed if has_unseen(self.splits) else self.panel
 
     @property
     def unsealed(self) -> Panel:
@@ -293,12 +300,27 @@ class Case:
         return self.grounds.executed(span)[own].daily_returns
 
     def account(self) -> AccountRun:
-        """Return its account over all unseen days."""
+        """Return its account over the days that it promises by: all unseen ones, or those in sample if all are."""
+        if not has_unseen(self.grounds.splits):
+            return self.grounds.account_before(self.candidate)
         return self.grounds.accounts[self._row("holdout")]
 
     def why_idle(self, span: SpanName) -> str:
         """Say why its account has traded nothing though its members have; empty where it has, and in sample."""
         return "" if span == "in_sample" else self.grounds.executed(span)[self._row(span)].why_idle
+
+    @property
+    def promise(self) -> SpanName:
+        """Span that its score is of: all unseen days, or those in sample where there are no others."""
+        return "holdout" if has_unseen(self.grounds.splits) else "in_sample"
+
+    def account_metrics(self) -> dict[str, float]:
+        """Return the metrics of its account over the days that it promises by, closed trades those of its members."""
+        if self.promise == "holdout":
+            return self.metrics("holdout")
+        found = account_metrics(self.account(), self.grounds.measured("in_sample").market_returns)
+        sleeves = self.metrics("in_sample")
+        return {**found, **{name: sleeves[name] for name in OF_TRADES}}
 
     def _row(self, span: SpanName) -> int:
         among = self.grounds.candidates if span == "in_sample" else self.grounds.admitted

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from quant_organism.evolution import Candidate
+from quant_organism.market import has_unseen
 from quant_organism.validation.case import Case, Grounds
 from quant_organism.validation.profile import GOALS, Goal, Profile
 from quant_organism.validation.verdict import STAGES, UNSEEN, Stage, Verdict
@@ -35,6 +36,8 @@ DECISION: Final[tuple[Stage, ...]] = ("significance",)
 """Stages that put all evidence together."""
 
 NOT_LOOKED_AT: Final = "not looked at: it fell before, at "
+
+NOTHING_UNSEEN: Final = "the search saw all days, so there are none that it did not see"
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,19 @@ class Review:
         return reached
 
     def passed(self, goal: Goal) -> bool:
-        """Tell whether every gate before a stage of life ran and passed; never where none stands there."""
+        """Tell whether every gate before a stage of life ran and passed; never where none stands there.
+
+        A gate that has nothing to look at says nothing. Before paper that is too little: where the past leaves a gate
+        without an answer, days to come have to give it.
+        """
         wanted = len(getattr(self.profile, goal))
         found = [j.verdict.status for j in self.judgements if goal in j.goals]
-        return wanted > 0 and len(found) == wanted and set(found) == {"passed"}
+        enough = {"passed", "not_applicable"} if goal == "shadow" else {"passed"}
+        return wanted > 0 and len(found) == wanted and "passed" in found and set(found) <= enough
 
     def stopped(self, goal: Goal) -> Verdict | None:
         """Return the first verdict that keeps it from a stage of life, if one does."""
-        return next((j.verdict for j in self.judgements if goal in j.goals and j.verdict.status != "passed"), None)
+        return next((j.verdict for j in self.judgements if goal in j.goals and _closes(j.verdict)), None)
 
     @property
     def why(self) -> str:
@@ -94,6 +102,8 @@ class Review:
         if not self.profile.paper:
             return f"unproven: profile {self.profile.name} promotes nobody beyond the shadow pool"
         verdict = self.stopped("paper")
+        if verdict is None and any("paper" in j.goals and not _passed(j.verdict) for j in self.judgements):
+            return "unproven: there are no unseen days, so that only days to come can open paper"
         return (
             f"unproven: fell short of paper at {_spelled(verdict)}" if verdict else "unproven: not judged by every gate"
         )
@@ -150,7 +160,10 @@ def run_gauntlet(
             grounds.admit([case.candidate for case, lives in zip(cases, alive, strict=True) if lives])
         for case, known, lives in zip(cases, judged, alive, strict=True):
             began = clock()
-            verdict = gate.judge(case) if lives else gate.without(_fell_at(known))
+            if gate.stage in UNSEEN and not has_unseen(grounds.splits):
+                verdict = gate.beside_the_point(NOTHING_UNSEEN)
+            else:
+                verdict = gate.judge(case) if lives else gate.without(_fell_at(known))
             case.verdicts.append(verdict)
             known.append(Judgement(verdict, profile.goals(gate), clock() - began if lives else 0.0))
     return [Review(case.candidate, tuple(known), profile) for case, known in zip(cases, judged, strict=True)]
@@ -162,7 +175,7 @@ def anybody_left(judged: Mapping[str, Sequence[Judgement]], profile: Profile) ->
 
 
 def _open(judgements: Sequence[Judgement], profile: Profile) -> tuple[Goal, ...]:
-    closed = {goal for j in judgements if j.verdict.status != "passed" for goal in j.goals}
+    closed = {goal for j in judgements if _closes(j.verdict) for goal in j.goals}
     return tuple(goal for goal in GOALS if getattr(profile, goal) and goal not in closed)
 
 
@@ -170,10 +183,18 @@ def _fell_at(judgements: Sequence[Judgement]) -> str:
     """Say which verdict closed the last stage of life that was open."""
     open_goals = set(GOALS)
     for judgement in judgements:
-        if judgement.verdict.status != "passed" and open_goals.intersection(judgement.goals):
+        if _closes(judgement.verdict) and open_goals.intersection(judgement.goals):
             open_goals -= set(judgement.goals)
             last = judgement.verdict
     return f"{NOT_LOOKED_AT}{last.gate.replace('_', ' ')} ({last.stage.replace('_', ' ')})"
+
+
+def _closes(verdict: Verdict) -> bool:
+    return verdict.status in ("failed", "not_run")
+
+
+def _passed(verdict: Verdict) -> bool:
+    return verdict.status == "passed"
 
 
 def _spelled(verdict: Verdict) -> str:

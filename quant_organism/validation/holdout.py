@@ -11,19 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, Final, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import polars as pl
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market import Panel, Span, check_market_id, encode
+from quant_organism.market.lines import week_of
 from quant_organism.market.schema import day_of
 from quant_organism.market.stored import read_parts
 from quant_organism.resilience import StoragePath, alone_in, located, write_file
 from quant_organism.validation.tables import OpeningTable
-
-FIRST_MONDAY: Final = date(1970, 1, 5)
 
 _MOMENT = pl.Datetime("ms", "UTC")
 
@@ -39,7 +38,7 @@ class Opening:
     look
         Digest of the panel, the span, the candidates and how they are measured.
     nth
-        How many openings share a bar with this one, itself included.
+        How many openings share a bar with this one, itself included; 0: nothing was opened.
     candidates
         How many strategies are judged in it, all together.
     rerun
@@ -57,11 +56,6 @@ class Opening:
         """How often these bars have been opened, for people."""
         further = f", look {self.rerun + 1} of its week" if self.rerun else ""
         return f"opened for the {_ordinal(self.nth)} time{further}"
-
-
-def week_of(day: date) -> int:
-    """Return the number of a day's ISO week, counted from 1970-01-05, so that no year's last week breaks anything."""
-    return (day - FIRST_MONDAY).days // 7
 
 
 class HoldoutRegister:
@@ -113,15 +107,16 @@ class HoldoutRegister:
         end = int(panel.times[span.stop - 1]) + panel.interval.milliseconds
         folder = self._of(panel.market)
         with alone_in(folder, "opening a holdout"):
-            opened = self.frame(panel.market).filter(event="opened")
+            known = self.frame(panel.market)
+            opened = known.filter(event="opened")
             same = opened.filter(look=look)
             if same.height:
                 return Opening(same["opening"][0], look, same["nth"][0], len(names), same["rerun"][0])
             first, last = (pl.lit(moment).cast(_MOMENT) for moment in (begin, end))
             shared = opened.filter((pl.col("first_bar") < last) & (pl.col("end") > first)).height
             week = week_of(day_of(int(panel.times[-1])))
-            rerun = opened.filter(week=week, interval=panel.interval.name).height
-            opening = Opening(opened.height + 1, look, 1 + shared, len(names), rerun)
+            rerun = _of_week(known, week, panel.interval.name)
+            opening = Opening(_next(known), look, 1 + shared, len(names), rerun)
             row = {
                 "opening": opening.number,
                 "event": "opened",
@@ -140,6 +135,57 @@ class HoldoutRegister:
             }
             self._write(panel.market, row)
         return opening
+
+    def offer(self, panel: Panel, candidates: Sequence[str], *, reason: str) -> Opening:
+        """Write down that the short line puts candidates forward, which opens nothing, and return the entry.
+
+        It takes a place among the looks of its week: whoever puts forward more in it pays for that. The same offer
+        again is the same entry.
+
+        Parameters
+        ----------
+        panel
+            All of whose bars the search saw.
+        candidates
+            Identities of all strategies that are put forward together.
+        reason
+            Why, for people.
+
+        Raises
+        ------
+        InputError, IntegrityError, BusyError, StorageError
+            As `open`.
+        """
+        if not candidates:
+            raise InputError("no candidate to put forward", remedy="leave the week's place to others")
+        names = sorted(candidates)
+        look = _digest(panel.hash, "offered", *names)
+        end = int(panel.times[-1]) + panel.interval.milliseconds
+        with alone_in(self._of(panel.market), "putting candidates forward"):
+            known = self.frame(panel.market)
+            same = known.filter(look=look, event="offered")
+            if same.height:
+                return Opening(same["opening"][0], look, 0, len(names), same["rerun"][0])
+            week = week_of(day_of(int(panel.times[-1])))
+            offer = Opening(_next(known), look, 0, len(names), _of_week(known, week, panel.interval.name))
+            row = {
+                "opening": offer.number,
+                "event": "offered",
+                "recorded_at": self._now(),
+                "look": look,
+                "panel_hash": panel.hash,
+                "interval": panel.interval.name,
+                "first_bar": int(panel.times[0]),
+                "end": end,
+                "candidates": names,
+                "nth": offer.nth,
+                "week": week,
+                "rerun": offer.rerun,
+                "reason": reason,
+                "result_hash": None,
+            }
+            self._write(panel.market, row)
+        return offer
 
     def unseal(self, panel: Panel, opening: Opening) -> Panel:
         """Return the panel for reading, once its opening is on record.
@@ -208,9 +254,11 @@ class HoldoutRegister:
             )
 
     def opening_of(self, market: str, panel_hash: str, candidate: str) -> Opening | None:
-        """Return the first look at a candidate on a panel; None where there was none."""
+        """Return the first look at a candidate on a panel, or offer by the short line; None where there was none."""
         looks = self.frame(market).filter(
-            pl.col("panel_hash") == panel_hash, pl.col("candidates").list.contains(candidate), event="opened"
+            pl.col("panel_hash") == panel_hash,
+            pl.col("candidates").list.contains(candidate),
+            pl.col("event").is_in(["opened", "offered"]),
         )
         if looks.is_empty():
             return None
@@ -237,11 +285,20 @@ class HoldoutRegister:
         return self._folder / f"market={check_market_id(market)}"
 
     def _write(self, market: str, row: dict[str, Any]) -> None:
-        event: Literal["opened", "read"] = row["event"]
+        event: Literal["opened", "read", "offered"] = row["event"]
         part = self._of(market) / f"{row['opening']:06d}-{event}.parquet"
         if part.exists():
             raise IntegrityError("this opening is on record already", where=str(part), remedy="report it as a defect")
         write_file(part, encode(OpeningTable, OpeningTable.frame([row])))
+
+
+def _next(known: pl.DataFrame) -> int:
+    return 1 + known.filter(pl.col("event") != "read").height
+
+
+def _of_week(known: pl.DataFrame, week: int, interval: str) -> int:
+    """Return how many looks and offers a week has had."""
+    return known.filter(pl.col("event") != "read").filter(week=week, interval=interval).height
 
 
 def _digest(*parts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -115,6 +115,16 @@ class Profile:
         """All gates, each once, in the order in which they are judged: cheap before dear, else as declared."""
         every = dict.fromkeys((*self.shadow, *self.paper, *self.information))
         return tuple(sorted(every, key=lambda gate: STAGES.index(gate.stage)))
+
+    @cached_property
+    def without_unseen(self) -> Profile:
+        """The profile where the search sees all days, and nothing but the past of the search judges.
+
+        All gates in sample and all filters against overfitting that it has stand before the shadow pool, those before
+        paper too: who enters there is judged by nothing else than days to come.
+        """
+        hard = (gate for gate in self.paper if gate.stage in ("in_sample", "overfitting"))
+        return replace(self, shadow=tuple(dict.fromkeys((*self.shadow, *hard))))
 
     def goals(self, gate: Gate) -> tuple[Goal, ...]:
         """Return the stages of life that a gate stands before; none where it only informs."""

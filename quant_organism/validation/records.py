@@ -10,7 +10,7 @@ import polars as pl
 
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution import Candidate
-from quant_organism.market import TIMESTAMP
+from quant_organism.market import TIMESTAMP, has_unseen
 from quant_organism.validation.case import Case, Grounds, SpanName
 from quant_organism.validation.gauntlet import Judgement, Review, Standing
 from quant_organism.validation.profile import Profile
@@ -71,7 +71,8 @@ class ReviewedCandidate:
     standing, why
         What it has earned, and why no more.
     score
-        Sharpe ratio on all unseen days; nan where they were not looked at.
+        Sharpe ratio of its account on all unseen days, nan where they were not looked at; in sample, where there are
+        no others.
     metrics
         Metrics by span; none where one is undefined.
     judgements
@@ -122,9 +123,10 @@ def metrics_frame(grounds: Grounds) -> pl.DataFrame:
     rows = []
     for candidate in grounds.candidates:
         case, is_admitted = Case(candidate, grounds), candidate in grounds.admitted
-        spans: tuple[SpanName, ...] = get_args(SpanName) if is_admitted else ("in_sample",)
+        looked = is_admitted and case.promise == "holdout"
+        spans: tuple[SpanName, ...] = get_args(SpanName) if looked else ("in_sample",)
         metrics = {span: case.metrics(span) for span in spans}
-        score = metrics["holdout"]["sharpe"] if is_admitted else math.nan
+        score = case.account_metrics()["sharpe"] if is_admitted else math.nan
         text = orjson.dumps(metrics, option=orjson.OPT_SORT_KEYS).decode()
         rows.append((candidate.id, is_admitted, score, text))
     return CandidateMetricTable.frame(rows)
@@ -169,7 +171,7 @@ def returns_frame(grounds: Grounds) -> pl.DataFrame:
     """
     unseen = (
         dict(zip([candidate.id for candidate in grounds.admitted], grounds.accounts, strict=True))
-        if (grounds.admitted)
+        if grounds.admitted and has_unseen(grounds.splits)
         else {}
     )
     parts = [CandidateReturnTable.empty()]

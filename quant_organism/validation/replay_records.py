@@ -29,7 +29,8 @@ def replays_frame(cases: Iterable[Case], modes: Iterable[Mode]) -> pl.DataFrame:
             found = replay_of(case, mode)
             if isinstance(found, NotRun):
                 continue
-            score = triple_score(case.metrics("holdout"), found, NO_VENUE)
+            backtest = case.metrics("holdout") if case.promise == "holdout" else NotRun("there are no unseen days")
+            score = triple_score(backtest, found, NO_VENUE)
             rows += [
                 (
                     case.candidate.id,

@@ -77,21 +77,28 @@ def score_replay(replay: Replay) -> float:
     return 0.5 * (_share(replay.mean_sharpe, REPLAY_SHARPE) + _share(replay.consistency, CONSISTENCY))
 
 
-def triple_score(metrics: Mapping[str, float], replay: Replay | NotRun, testnet: float | NotRun) -> TripleScore:
+def triple_score(
+    metrics: Mapping[str, float] | NotRun, replay: Replay | NotRun, testnet: float | NotRun
+) -> TripleScore:
     """Weigh the three stages.
 
     Parameters
     ----------
     metrics
-        Of the backtest over the unseen days: sharpe, max_drawdown, win_rate.
+        Of the backtest over the unseen days: sharpe, max_drawdown, win_rate; or why there is none.
     replay
         The replay, or why there is none.
     testnet
         Score of the rehearsal at a venue, or why there was none.
     """
+    backtest: float | NotRun
+    if isinstance(metrics, NotRun):
+        backtest = metrics
+    else:
+        backtest = NotRun("nothing was traded") if math.isnan(metrics["sharpe"]) else score_backtest(metrics)
     return TripleScore(
         {
-            "backtest": NotRun("nothing was traded") if math.isnan(metrics["sharpe"]) else score_backtest(metrics),
+            "backtest": backtest,
             "replay": replay if isinstance(replay, NotRun) else score_replay(replay),
             "testnet": testnet if isinstance(testnet, NotRun) else _share(testnet, TESTNET_SCORE),
         }

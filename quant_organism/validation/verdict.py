@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Status = Literal["passed", "failed", "not_run"]
+Status = Literal["passed", "failed", "not_run", "not_applicable"]
 
 Stage = Literal[
     "in_sample",
@@ -34,7 +34,8 @@ class Verdict:
     stage, gate
         What was looked at, and for what.
     status
-        `not_run` never counts as passed.
+        `not_run` never counts as passed. `not_applicable`, where there is nothing that the gate could look at: it
+        speaks neither for nor against.
     value, threshold
         The measured number (nan when there is none) and its bound.
     n_used
@@ -83,6 +84,11 @@ def at_most(
 def not_run(stage: Stage, gate: str, threshold: float, reason: str, n_used: int = 0) -> Verdict:
     """Say that a gate could not be computed, and why."""
     return Verdict(stage, gate, "not_run", math.nan, threshold, n_used, reason)
+
+
+def not_applicable(stage: Stage, gate: str, threshold: float, reason: str) -> Verdict:
+    """Say that there is nothing that a gate could look at, and why."""
+    return Verdict(stage, gate, "not_applicable", math.nan, threshold, 0, reason)
 
 
 def _compare(

@@ -53,7 +53,8 @@ def stage_evidence(seed: int = 0) -> dict[str, StageEvidence]:
 def account_at_birth(seed: int = 0) -> AccountAtBirth:
     """Return what an account executed, with all figures there."""
     rng, hashes = np.random.default_rng([seed, 1]), {"h1": "c" * 16, "h2": "d" * 16}
-    figures = {name: float(rng.uniform(0.0, 1e5)) for name in AccountAtBirth.model_fields if name not in hashes}
+    measured = [name for name in AccountAtBirth.model_fields if name not in (*hashes, "in_sample")]
+    figures = {name: float(rng.uniform(0.0, 1e5)) for name in measured}
     return AccountAtBirth.model_validate({**figures, **hashes})
 
 

@@ -1,6 +1,7 @@
 """The nightly schedule, on a real instance and a real lake."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -8,8 +9,8 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
 from quant_organism.evolution.tables import CycleTable
 from quant_organism.market.lake import Lake
-from quant_organism.orchestration.jobs import MARKS, nightly_of
-from quant_organism_tests.tiny import FIRST, LAST, Workshop
+from quant_organism.orchestration.jobs import MARKS, nightly_of, official_line
+from quant_organism_tests.tiny import FIRST, LAST, WORLD, Workshop, settings
 
 nightly = nightly_of((), dg.DefaultScheduleStatus.RUNNING)
 
@@ -83,6 +84,29 @@ def test_the_official_cycle_s_seed_is_nobody_s_choice(workshop: Workshop) -> Non
         return int(cycle.run_config["resources"]["search"]["config"]["seed"])
 
     assert seed(16) == seed(17) != seed(23)
+
+
+def test_the_line_of_a_cycle_is_that_of_its_week_where_the_market_has_room_for_both(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    def line(of: Workshop, month: int, day: int) -> str:
+        *_, cycle = evaluate(of, night(day, month)).run_requests
+        return str(cycle.run_config["resources"]["search"]["config"]["line"])
+
+    world = tmp_path / "longer.yaml"
+    world.write_text(WORLD.replace("days: 120", "days: 300"), encoding="utf-8")
+    longer = Workshop(settings(tmp_path, world=world), workshop.instance)
+    mondays = [(9, 3), (9, 10), (9, 17), (9, 24)]
+    assert [line(longer, *monday) for monday in mondays] == ["short", "long", "short", "long"]
+    assert [line(longer, 9, day) for day in (3, 4, 9)] == ["short"] * 3
+    assert {line(longer, 8, 6), line(longer, 8, 13), line(workshop, 4, 16), line(workshop, 4, 23)} == {"long"}
+
+
+def test_a_short_lookback_leaves_the_long_line_alone() -> None:
+    first, even = date(2023, 1, 1), date(2024, 12, 23)
+    assert official_line(even, first, None) == official_line(even, first, 240) == "short"
+    assert official_line(even, first, 239) == "long"
+    assert official_line(date(2024, 12, 30), first, None) == "long"
 
 
 @pytest.mark.parametrize("again", [False, True])

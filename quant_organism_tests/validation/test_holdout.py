@@ -10,6 +10,7 @@ import pytest
 
 from quant_organism.errors import InputError, IntegrityError
 from quant_organism.evolution.candidates import Candidate
+from quant_organism.market.lines import week_of
 from quant_organism.market.panel import Panel
 from quant_organism.market.query import connect
 from quant_organism.market.schema import day_of
@@ -17,7 +18,7 @@ from quant_organism.market.splits import Span
 from quant_organism.market.stored import parquet_bytes
 from quant_organism.strategies import Committee
 from quant_organism.validation.gauntlet import run_gauntlet
-from quant_organism.validation.holdout import HoldoutRegister, Opening, week_of
+from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import OpeningTable
 from quant_organism_tests.chain import PROFILE, edge, grounds_of

@@ -49,7 +49,7 @@ SEARCH_FACTS = ("evaluations per second", "search seconds", "search cost in USD"
         ],
         group="evolution",
         kinds={"numba", "parquet"},
-        description="""Every strategy that one search tried on the first 60 % of the panel.
+        description="""Every strategy that one search tried on the first 60 % of the panel, on all of it (short line).
 
         One row per trial: a unique genome with its origin and its in-sample metrics.
 

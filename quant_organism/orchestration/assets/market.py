@@ -11,6 +11,7 @@ from dagster_duckdb import DuckDBResource
 from quant_organism.cycle import Panels, Progress
 from quant_organism.evolution import CycleTable
 from quant_organism.market import (
+    LINE_DAYS,
     CandleQualityTable,
     CandleTable,
     FundingTable,
@@ -134,7 +135,15 @@ def panel_of_the_day(
     """Make the panel of a day, score its candles, and begin the cycle."""
     store, day = lake.open(), date.fromisoformat(context.partition_key)
     progress("Panel", 0, 1, "")
-    made = panels.make(store, market.id, market.bars, day, lookback_days=market.lookback_days, symbols=market.symbols)
+    made = panels.make(
+        store,
+        market.id,
+        market.bars,
+        day,
+        lookback_days=market.lookback_days and min(market.lookback_days, LINE_DAYS[search.line]),
+        symbols=market.symbols,
+        line=search.line,
+    )
     panel, manifest, overall = made.panel, made.manifest, summarise(made.quality).overall
     progress("Panel", 1, 1, f"{panel.n_assets} symbols, {panel.n_bars} bars, quality {overall.score:.2%}")
     shown = {

@@ -57,7 +57,7 @@ def replays_of_the_day(
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
     admitted = looked_at(candidate_metrics)
     grounds = cycle.grounds(candidates, evolved_population, admitted=admitted)
-    judged = judge_by_replay(cycle, grounds, read_judgements(backtest_validation, cycle.plan.gates), progress)
+    judged = judge_by_replay(cycle, grounds, read_judgements(backtest_validation, cycle.plan.judged_by), progress)
     replays = judged.beside[ReplayTable]
     shown = {
         "candidates": len(admitted),
@@ -91,7 +91,7 @@ def testnet_validation(
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels, rehearsals)
     admitted = looked_at(candidate_metrics)
     grounds = cycle.grounds(candidates, evolved_population, admitted=admitted)
-    verdicts = judge_on_testnet(cycle, grounds, read_judgements(replay_validation, cycle.plan.gates)).verdicts
+    verdicts = judge_on_testnet(cycle, grounds, read_judgements(replay_validation, cycle.plan.judged_by)).verdicts
     shown = verdicts.filter(stage="testnet").select("candidate", "gate", "status", "value", "reason")
     context.add_output_metadata({"candidates": len(admitted), "verdicts": table(shown)})
     return verdicts

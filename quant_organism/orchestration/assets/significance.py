@@ -70,7 +70,7 @@ def significance_of_search(
     `incomplete`, those that are missing count against the search, and another run goes on to the same bytes.
     """
     cycle = open_cycle(market_panel, context.partition_key, market, lake, search, significance, panels)
-    before = read_judgements(backtest_validation, cycle.plan.gates)
+    before = read_judgements(backtest_validation, cycle.plan.judged_by)
     luck = measure_luck(cycle, edge_pretest, before, progress)
     context.add_output_metadata(_metadata(luck.result, luck.table))
     return luck.table

@@ -8,7 +8,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.stages import decide, judge_by_backtest
-from quant_organism.market import Table
+from quant_organism.market import Table, has_unseen
 from quant_organism.orchestration.failures import plainly
 from quant_organism.orchestration.metadata import number, table
 from quant_organism.orchestration.partitions import DAILY
@@ -23,6 +23,7 @@ from quant_organism.orchestration.tables import outputs_of, table_outputs
 from quant_organism.validation import (
     CandidateMetricTable,
     CandidateReturnTable,
+    Grounds,
     Review,
     StandingTable,
     VerdictAfterBacktestTable,
@@ -66,8 +67,8 @@ def gates_of_the_backtest(
     shown = {
         "candidates": len(judged.reviews),
         "left": sum(bool(review.open_goals) for review in judged.reviews),
-        "unseen days": grounds.opening.sentence if grounds.admitted else "not opened",
-        "profile": cycle.plan.gates.name,
+        "unseen days": _opened(grounds),
+        "profile": cycle.plan.judged_by.name,
         "gates": table(_costs(judged.reviews)),
     }
     frames: dict[type[Table], pl.DataFrame] = {VerdictAfterBacktestTable: judged.verdicts, **judged.beside}
@@ -112,10 +113,10 @@ def decision_of_the_day(
         significance=lambda: search_significance,
         admitted=looked_at(candidate_metrics),
     )
-    judged = decide(cycle, grounds, candidate_metrics, read_judgements(testnet_validation, cycle.plan.gates))
+    judged = decide(cycle, grounds, candidate_metrics, read_judgements(testnet_validation, cycle.plan.judged_by))
     verdicts, summary = judged.verdicts, judged.beside[StandingTable]
     stopped = verdicts.filter(
-        pl.col(VerdictTable.status) != "passed", pl.col(VerdictTable.needed_for).list.len() > 0
+        pl.col(VerdictTable.status).is_in(["failed", "not_run"]), pl.col(VerdictTable.needed_for).list.len() > 0
     ).select(
         VerdictTable.candidate,
         VerdictTable.stage,
@@ -128,12 +129,18 @@ def decision_of_the_day(
         "candidates": len(judged.reviews),
         "survivors": int(summary[StandingTable.passed].sum()),
         "proven": summary.filter(pl.col(StandingTable.standing) == "paper").height,
-        "profile": f"{cycle.plan.gates.name} {cycle.plan.gates.hash[:8]}",
+        "profile": f"{cycle.plan.judged_by.name} {cycle.plan.judged_by.hash[:8]}",
         "best unseen Sharpe ratio": number(summary[StandingTable.score].fill_nan(None).max()),  # type: ignore[arg-type]
         "candidates and what they have earned": table(summary.drop(StandingTable.metrics)),
         "gates that stopped someone": table(stopped),
     }
     yield from outputs_of({StandingTable: summary, VerdictTable: verdicts}, {StandingTable: shown})
+
+
+def _opened(grounds: Grounds) -> str:
+    if not has_unseen(grounds.splits):
+        return "none: the search saw all days"
+    return grounds.opening.sentence if grounds.admitted else "not opened"
 
 
 def _costs(reviews: Sequence[Review]) -> pl.DataFrame:
@@ -144,7 +151,7 @@ def _costs(reviews: Sequence[Review]) -> pl.DataFrame:
             verdict = judgement.verdict
             row = rows[verdict.stage, verdict.gate, ", ".join(judgement.goals) or "information"]
             row[0] += verdict.status == "passed"
-            row[1] += verdict.status != "passed"
+            row[1] += verdict.status in ("failed", "not_run")
             row[2] += judgement.seconds
     return pl.DataFrame(
         [(*key, int(passed), int(stopped), round(seconds, 3)) for key, (passed, stopped, seconds) in rows.items()],

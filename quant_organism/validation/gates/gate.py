@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from quant_organism.validation.verdict import Stage, Verdict, at_least, at_most, not_run
+from quant_organism.validation.verdict import Stage, Verdict, at_least, at_most, not_applicable, not_run
 
 if TYPE_CHECKING:
     from quant_organism.validation.case import Case
@@ -59,6 +59,10 @@ class Gate(BaseModel, ABC):
     def without(self, reason: str, n_used: int = 0) -> Verdict:
         """Return the verdict where the number could not be measured."""
         return not_run(self.stage, self.name, self.threshold, reason, n_used)
+
+    def beside_the_point(self, reason: str) -> Verdict:
+        """Return the verdict where there is nothing that it could look at."""
+        return not_applicable(self.stage, self.name, self.threshold, reason)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a profile says of it."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from quant_organism.backtest.account.second_opinion import TOLERANCE, recompute_with_vectorbt
+from quant_organism.market import promised
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
 from quant_organism.validation.replay import Replay, replay_committee
@@ -112,7 +113,10 @@ class ReplayConsistency(_ReplayGate):
 
 
 class SecondOpinionOnBooks(Gate):
-    """vectorbt, given the account's own fills of the unseen days, comes to the same equity at every close."""
+    """vectorbt, given the account's own fills of the unseen days, comes to the same equity at every close.
+
+    Of the in-sample days where there are no others.
+    """
 
     kind: ClassVar[str] = "second_opinion"
 
@@ -128,7 +132,7 @@ class SecondOpinionOnBooks(Gate):
 
     def judge(self, case: Case) -> Verdict:
         """Book the fills once more; the first difference is named."""
-        if why := case.why_idle("holdout"):
+        if why := case.why_idle(case.promise):
             return self.fails(why)
         run = case.account()
         fills = len(run.path.fills)
@@ -145,19 +149,19 @@ def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
     """Return the replay of a candidate, made when it is first asked for.
 
     It lies in the unseen days and is part of the look at them that has been written down: it shows what the backtest
-    showed, or that one of the two is wrong.
+    showed, or that one of the two is wrong. Where the search saw all days, it lies at their end.
     """
 
     grounds = case.grounds
 
     def make() -> Replay | NotRun:
         interval = grounds.panel.interval
-        periods = periods_of(mode, grounds.splits.unseen, interval.bars_per_day)
+        periods = periods_of(mode, promised(grounds.splits), interval.bars_per_day)
         if isinstance(periods, NotRun):
             return periods
         return replay_committee(
             case.candidate.committee,
-            grounds.unsealed,
+            grounds.replayable,
             grounds.costs,
             periods,
             equity_usd=grounds.equity_usd,

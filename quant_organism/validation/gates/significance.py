@@ -152,11 +152,15 @@ class CombinedSignificance(Gate):
         return self.at_least
 
     def judge(self, case: Case) -> Verdict:
-        """Combine the two p-values; without either there is no decision, and so no promotion."""
-        found = search_p(case)
+        """Combine the two p-values; without either there is no decision, and so no promotion.
+
+        Where there are no unseen days no decision is taken: only days to come open paper.
+        """
+        luck, found = case.verdict("holdout", HoldoutMean.kind), search_p(case)
+        if luck is not None and luck.status == "not_applicable":
+            return self.beside_the_point(_NO_DECISION)
         if isinstance(found, NotRun):
             return self.without(f"the search has no p-value: {found.reason}")
-        luck = case.verdict("holdout", HoldoutMean.kind)
         if luck is None or math.isnan(luck.value):
             why = "they were not looked at" if luck is None else luck.reason
             return self.without(f"the unseen days have no p-value: {why}")
@@ -170,6 +174,9 @@ class CombinedSignificance(Gate):
             reason += f"; unseen days of p = {luck.value:.3g} are vetoed, at most {self.unseen_at_most:g} accepted"
             return Verdict(self.stage, self.name, "failed", wealth, self.at_least, found.draws, reason)
         return self.at_least_threshold(wealth, found.draws, reason)
+
+
+_NO_DECISION: Final = "there are no unseen days, and only days to come open paper"
 
 
 def search_p(case: Case) -> PValue | NotRun:

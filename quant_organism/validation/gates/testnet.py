@@ -189,6 +189,8 @@ class TripleValidation(_TestnetGate):
 
     def judge(self, case: Case) -> Verdict:
         """Weigh the stages."""
+        if case.promise == "in_sample":
+            return self.beside_the_point("its backtest is that of the unseen days, and there are none")
         score = triple_of(case, self.mode)
         status: Status = "passed" if score.overall >= self.at_least else "failed"
         ran = sum(not isinstance(stage, NotRun) for stage in score.stages.values())
@@ -205,7 +207,7 @@ def rehearsal_of(case: Case) -> VenueRehearsal | NotRun:
             return NO_VENUE
         decisions = last_decisions(case.account(), rehearses.closes)
         if not any(decisions):
-            return NotRun("its account wanted nothing on the unseen days")
+            return NotRun("its account wanted nothing on the days that it promises by")
         return rehearses(decisions, case.grounds.costs)
 
     return case.once("rehearsal", make)

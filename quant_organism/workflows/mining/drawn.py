@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from quant_organism.evolution.ledger import TrialLedger
 from quant_organism.evolution.sketch import SKETCH_BYTES
-from quant_organism.evolution.tables import PopulationTable
-from quant_organism.market import Lake
+from quant_organism.evolution.tables import CycleTable, PopulationTable
+from quant_organism.market import Lake, line_of
 from quant_organism.market.stored import read_parts
+from quant_organism.resilience import StoragePath
 from quant_organism.validation.statistics.clusters import cluster_sketches
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.workflows.store import WorkflowStore, stored_workflows
@@ -183,6 +184,8 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, str, str, pl.Da
                 yield f"{row['workflow']}.{phase}", row[WorkflowRunTable.market], "", "", drawn
     for part in sorted(lake.root.glob(f"{PopulationTable.dataset}/market=*/interval={interval}/date=*/cycle=*/*")):
         market, _, day, cycle = (level.partition("=")[2] for level in part.parts[-5:-1])
+        if _is_of_short_line(lake, part):
+            continue
         rows = read_parts(PopulationTable, [part]).filter(pl.col(PopulationTable.operator).is_in(DRAWN_BY))
         genes = [
             orjson.dumps(orjson.loads(text)["genes"], option=orjson.OPT_SORT_KEYS).decode()
@@ -191,6 +194,14 @@ def _runs(lake: Lake, interval: str) -> Iterator[tuple[str, str, str, str, pl.Da
         texts = pl.Series(genes, dtype=pl.String())
         drawn = rows.select(key=PopulationTable.hash, family=PopulationTable.family, genes=texts)
         yield named.get(cycle, f"{day}-{interval}-{cycle}"), market, day, cycle, drawn
+
+
+def _is_of_short_line(lake: Lake, population: StoragePath) -> bool:
+    """Tell whether a stored population is of the short line: its days may be unseen ones of the long line."""
+    record = lake.root / CycleTable.dataset / "/".join(population.parts[-5:-1])
+    begun = read_parts(CycleTable, sorted(record.glob("*.parquet")))
+    plan = None if begun.is_empty() else begun[0, CycleTable.plan]
+    return line_of(orjson.loads(plan) if plan else {}) == "short"
 
 
 def _grids(phases: pl.DataFrame, store: WorkflowStore) -> Iterator[tuple[str, pl.DataFrame]]:
