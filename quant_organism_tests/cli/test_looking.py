@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,36 @@ def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
     judged = asked(call, finished_run, "data", "quality")
     assert {score["of"] for score in judged["scores"]} == {"the market", "SIM-ONE", "SIM-SIX", "SIM-TWO"}  # type: ignore[call-overload]
     assert all(0.95 < score["score"] <= 1 for score in judged["scores"])  # type: ignore[call-overload]
+
+
+def test_an_import_says_whose_funding_stops_and_refuses_it_where_it_is_required(tmp_path: Path, call: Call) -> None:
+    import polars as pl
+
+    hours = pl.datetime_range(
+        datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 11, tzinfo=UTC), "1h", closed="left", eager=True
+    )
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    bars = {name: [1.0] * len(hours) for name in ("open", "high", "low", "close", "volume")}
+    for symbol, settled in (("BTC", len(hours)), ("ETH", 96), ("SOL", 0)):
+        pl.DataFrame({"timestamp": hours, **bars}).write_parquet(folder / f"{symbol}.parquet")
+        rates = pl.DataFrame({"timestamp": hours, "funding_rate": [1e-5] * len(hours)}).head(settled)
+        if settled:
+            rates.write_parquet(folder / f"{symbol}.funding.parquet")
+    said = json.loads(call("data", "import", "mine", "--json").out)
+    assert said["without_funding"] == ["SOL"]
+    # The settlement at the first midnight belongs to the day before; the last is in force until two have not come.
+    assert said["funding_known"] == pytest.approx({"BTC": 239 / 240, "ETH": 96 / 240, "SOL": 0.0}, abs=1.5 / 240)
+    judged = json.loads(call("data", "quality", "--json").out)["scores"]
+    assert {one["of"]: one["funding"] for one in judged if one["of"] in said["funding_known"]} == pytest.approx(
+        said["funding_known"]
+    )
+    shown = call("data", "import", "mine").out
+    assert "NO FUNDING of SOL; FUNDING of ETH is known on" in shown
+    assert "FUNDING of BTC" not in shown
+    refused = call("data", "import", "mine", "--require-funding", "--json")
+    assert refused.code == 2
+    assert "ETH" in json.loads(refused.out)["error"]["what"]
 
 
 def test_files_are_imported_judged_and_searched(tmp_path: Path, finished_run: Finished, call: Call) -> None:
