@@ -209,6 +209,12 @@ def test_long_cells_are_cut_in_tables_alone_and_tables_keep_to_the_width(
     assert whole.count("abc") == 90
 
 
+def test_a_price_in_a_table_is_no_power_of_ten(call: Call, finished_run: Finished) -> None:
+    query = "select 29960.1::double as a, 0.00001234567::double as b, 1e18::double as c, 9999.96::double as d"
+    shown = call("sql", query, "--data-dir", finished_run.data_dir).out.splitlines()
+    assert [line.split() for line in shown if "1e+18" in line] == [["29960", "1.235e-05", "1e+18", "10000"]]
+
+
 def test_where_columns_have_no_room_beside_each_other_each_row_has_lines_of_its_own(
     call: Call, finished_run: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +242,22 @@ def test_sql_changes_nothing_and_says_what_there_is(query: str, call: Call, fini
     assert said.code == 2
     assert json.loads(said.out)["error"]["remedy"]
     assert {path for path in finished_run.data_dir.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("query", "helps"),
+    [
+        ("select * from nothing", "candles"),
+        ("select nothing from candles", "describe DATASET"),
+        ("select count(*) days, min(date) from candles", "double quotes"),
+        ("select cast('a' as integer)", "mend the query"),
+    ],
+)
+def test_the_remedy_of_a_query_is_for_what_is_wrong_with_it(
+    query: str, helps: str, call: Call, finished_run: Finished
+) -> None:
+    said = call("sql", query, "--json", "--data-dir", finished_run.data_dir)
+    assert helps in json.loads(said.out)["error"]["remedy"]
 
 
 def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
