@@ -52,9 +52,9 @@ def kept_folder(name: str, make: Callable[[Path], None]) -> Path:
 
 @cache
 def sources() -> str:
-    """Return the SHA-256 of all sources of the product and of the locked packages (hex, 16 digits)."""
+    """Return the SHA-256 (hex, 16 digits) of all files of the product, templates too, and of the locked packages."""
     digest = hashlib.sha256()
-    for path in [*sorted((REPOSITORY / "quant_organism").rglob("*.py")), REPOSITORY / "requirements.lock"]:
-        if path.is_file():
+    for path in [*sorted((REPOSITORY / "quant_organism").rglob("*")), REPOSITORY / "requirements.lock"]:
+        if path.is_file() and path.suffix != ".pyc":
             digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

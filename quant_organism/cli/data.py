@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,7 @@ def bring_in(said: options.Said, *, as_json: bool) -> None:
     with progress_bars() as bars:
         bars("Start", 0, 1, "loading")
         from quant_organism.errors import InputError
-        from quant_organism.market.files import FileSource
+        from quant_organism.market.files import FileSource, funding_known
         from quant_organism.market.funding import UNKNOWN_FUNDING
         from quant_organism.orchestration.driver import Driver
 
@@ -67,12 +68,15 @@ def bring_in(said: options.Said, *, as_json: bool) -> None:
         source = driver.source
         assert isinstance(source, FileSource)
         names = settings.market.symbols or source.symbols()
-        unfunded = sorted({*names} - {*source.funding(names, days.first, days.last)["symbol"].unique()})
-        if unfunded and settings.market.require_funding:
+        settled = source.funding(names, days.first, days.last + timedelta(days=1))
+        candles = source.candles(names, driver.interval, days.first, days.last)
+        known = funding_known(candles, settled, driver.interval)
+        poor = {symbol: share for symbol, share in known.items() if share < settings.market.min_quality}
+        if poor and settings.market.require_funding:
             raise InputError(
-                f"no funding of {', '.join(unfunded)}",
+                _lacking(poor),
                 where=str(settings.market.path),
-                remedy="put files of funding beside the candles, or leave out --require-funding",
+                remedy="put files of funding for all days beside the candles, or leave out --require-funding",
             )
         driver.ingest(days)
         tallies = source.tally(settings.market.symbols, driver.interval, days.first, days.last)
@@ -86,7 +90,8 @@ def bring_in(said: options.Said, *, as_json: bool) -> None:
                 "last": days.last,
                 "set_aside": aside,
                 "notes": notes,
-                "without_funding": unfunded,
+                "without_funding": [symbol for symbol, share in poor.items() if not share],
+                "funding_known": known,
                 "read": sum(entry.read for entry in tallies),
                 "kept": sum(entry.kept for entry in tallies),
                 "files": [asdict(entry) for entry in tallies],
@@ -97,15 +102,22 @@ def bring_in(said: options.Said, *, as_json: bool) -> None:
     _show_tallies(tallies)
     for note in notes:
         typer.echo(f"- {note}")
-    if unfunded:
+    if poor:
         typer.echo(
-            f"NO FUNDING of {', '.join(unfunded)}: perpetuals pay it. Where it is unknown, accounts are charged "
+            f"{_lacking(poor)}: perpetuals pay it. Where it is unknown, accounts are charged "
             f"{UNKNOWN_FUNDING:.5%} an hour, long or short; --require-funding refuses such markets."
         )
     if aside:
         typer.echo(f"{aside} unusable rows were set aside; see them with: quant-organism sql 'from set_aside'")
     follow = f"data quality --market {source.market} --interval {driver.interval}"
     typer.echo(f"\nNext: {said.command_line(follow, 'data_dir')}")
+
+
+def _lacking(poor: Mapping[str, float]) -> str:
+    """Say of which symbols no funding is known, and of which on a part of their bars."""
+    without = [symbol for symbol, share in poor.items() if not share]
+    partly = [f"FUNDING of {symbol} is known on {share:.1%} of its bars" for symbol, share in poor.items() if share]
+    return "; ".join([*([f"NO FUNDING of {', '.join(without)}"] if without else []), *partly])
 
 
 def _show_tallies(tallies: "Sequence[FileTally]") -> None:

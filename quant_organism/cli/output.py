@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _WIDTH_OF_A_FILE: Final = 140
 _LEAST_COLUMN: Final = 12
 """Characters that a column of an answer needs on average, or its words are broken into syllables."""
+_LARGEST_IN_DIGITS: Final = 1e15
+"""From here on a number is shown as a power of ten: up to here a float knows all its digits."""
 _TENTHS: Final = 10
 """Lines that a log has of one thing that goes on, at most, beside its first and last and those with news."""
 
@@ -77,7 +79,8 @@ def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        short = f"{value:.4g}"
+        return f"{value:.0f}" if "e+" in short and abs(value) < _LARGEST_IN_DIGITS else short
     return str(value)
 
 

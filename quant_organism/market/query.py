@@ -98,12 +98,22 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy")
             answer = pl.DataFrame(connection.execute(query).to_arrow_table())
     except duckdb.Error as error:
-        views = [row[0] for row in connection.sql("select view_name from duckdb_views() where not internal").fetchall()]
-        remedy = f"datasets of this lake: {', '.join(sorted(views)) or 'none yet'}"
-        if isinstance(error, duckdb.BinderException):
-            remedy = "what columns a dataset has: quant-organism sql 'describe DATASET'"
-        raise InputError(str(error), where="query", remedy=remedy) from error
+        raise InputError(str(error), where="query", remedy=_remedy(connection, error)) from error
     return answer
+
+
+def _remedy(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
+    import duckdb
+
+    match error:
+        case duckdb.BinderException():
+            return "what columns a dataset has: quant-organism sql 'describe DATASET'"
+        case duckdb.CatalogException():
+            found = connection.sql("select view_name from duckdb_views() where not internal").fetchall()
+            return f"datasets of this lake: {', '.join(sorted(row[0] for row in found)) or 'none yet'}"
+        case duckdb.ParserException():
+            return "mend what the mark points at; a name that is a word of SQL stands in double quotes"
+    return "mend the query: the lake was asked for what it cannot compute"
 
 
 def _pattern(table: type[Table], days: str = DATE) -> str:

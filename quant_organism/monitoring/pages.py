@@ -59,7 +59,13 @@ _ABOVE: Final = frozenset(
 )
 """Gates that ask for more than it; all others ask for no less."""
 
-_UNITS: Final = {"trades": " trades", "trade_parity": " of all", "decision": " times the stake"}
+_UNITS: Final = {
+    "trades": " trades",
+    "trade_parity": " of all",
+    "decision": " times the stake",
+    "testnet_orders": " of all",
+    "testnet_slippage": " times the model's",
+}
 """What a gate's number counts, where its name does not say."""
 
 _SPELLED = {
@@ -98,7 +104,7 @@ _SPELLED = {
     "triple_validation": "backtest, replay and testnet together",
     "testnet_orders": "orders at the venue as planned",
     "testnet_books": "USD between books and venue",
-    "testnet_slippage": "slippage over the model's",
+    "testnet_slippage": "slippage at the venue",
     "testnet_latency": "milliseconds to the venue's word",
     "testnet_score": "rehearsal at the venue",
     "in_sample": "in-sample",

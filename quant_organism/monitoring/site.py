@@ -125,10 +125,13 @@ def report_site(data_dir: Path, dagster: str, key_prefix: KeyPrefix = plain_name
         if all(asked):
             try:
                 a, b = (choose_run(runs, name) for name in asked)
+                asked = [a.name, b.name]
                 chosen = (a, b, compare_runs(a, b))
             except InputError as error:
                 problem = str(error)
-        known = {"runs": runs[::-1], "asked": asked, "chosen": chosen, "problem": problem}
+        newest = ["", "", *(run.name for run in runs)][-2:]
+        offered = [one or other for one, other in zip(asked, newest, strict=True)]
+        known = {"runs": runs[::-1], "asked": offered, "chosen": chosen, "problem": problem}
         profiles = content.profiles_of(content.cycles_of(data_dir))
         return show("site_compare.html", "compare", profiles=profiles, medians=content.PROFILE_MEDIANS, **known)
 

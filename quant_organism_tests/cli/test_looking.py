@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,12 @@ def test_long_cells_are_cut_in_tables_alone_and_tables_keep_to_the_width(
     assert whole.count("abc") == 90
 
 
+def test_a_price_in_a_table_is_no_power_of_ten(call: Call, finished_run: Finished) -> None:
+    query = "select 29960.1::double as a, 0.00001234567::double as b, 1e18::double as c, 9999.96::double as d"
+    shown = call("sql", query, "--data-dir", finished_run.data_dir).out.splitlines()
+    assert [line.split() for line in shown if "1e+18" in line] == [["29960", "1.235e-05", "1e+18", "10000"]]
+
+
 def test_where_columns_have_no_room_beside_each_other_each_row_has_lines_of_its_own(
     call: Call, finished_run: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +244,22 @@ def test_sql_changes_nothing_and_says_what_there_is(query: str, call: Call, fini
     assert {path for path in finished_run.data_dir.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("query", "helps"),
+    [
+        ("select * from nothing", "candles"),
+        ("select nothing from candles", "describe DATASET"),
+        ("select count(*) days, min(date) from candles", "double quotes"),
+        ("select cast('a' as integer)", "mend the query"),
+    ],
+)
+def test_the_remedy_of_a_query_is_for_what_is_wrong_with_it(
+    query: str, helps: str, call: Call, finished_run: Finished
+) -> None:
+    said = call("sql", query, "--json", "--data-dir", finished_run.data_dir)
+    assert helps in json.loads(said.out)["error"]["remedy"]
+
+
 def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
     (held,) = asked(call, finished_run, "data", "list")
     assert (held["days"], held["cycles"], held["interval"], held["last"]) == (120, 1, "1h", LAST.isoformat())
@@ -245,6 +268,36 @@ def test_data_are_listed_and_judged(call: Call, finished_run: Finished) -> None:
     judged = asked(call, finished_run, "data", "quality")
     assert {score["of"] for score in judged["scores"]} == {"the market", "SIM-ONE", "SIM-SIX", "SIM-TWO"}  # type: ignore[call-overload]
     assert all(0.95 < score["score"] <= 1 for score in judged["scores"])  # type: ignore[call-overload]
+
+
+def test_an_import_says_whose_funding_stops_and_refuses_it_where_it_is_required(tmp_path: Path, call: Call) -> None:
+    import polars as pl
+
+    hours = pl.datetime_range(
+        datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 11, tzinfo=UTC), "1h", closed="left", eager=True
+    )
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    bars = {name: [1.0] * len(hours) for name in ("open", "high", "low", "close", "volume")}
+    for symbol, settled in (("BTC", len(hours)), ("ETH", 96), ("SOL", 0)):
+        pl.DataFrame({"timestamp": hours, **bars}).write_parquet(folder / f"{symbol}.parquet")
+        rates = pl.DataFrame({"timestamp": hours, "funding_rate": [1e-5] * len(hours)}).head(settled)
+        if settled:
+            rates.write_parquet(folder / f"{symbol}.funding.parquet")
+    said = json.loads(call("data", "import", "mine", "--json").out)
+    assert said["without_funding"] == ["SOL"]
+    # The settlement at the first midnight belongs to the day before; the last is in force until two have not come.
+    assert said["funding_known"] == pytest.approx({"BTC": 239 / 240, "ETH": 96 / 240, "SOL": 0.0}, abs=1.5 / 240)
+    judged = json.loads(call("data", "quality", "--json").out)["scores"]
+    assert {one["of"]: one["funding"] for one in judged if one["of"] in said["funding_known"]} == pytest.approx(
+        said["funding_known"]
+    )
+    shown = call("data", "import", "mine").out
+    assert "NO FUNDING of SOL; FUNDING of ETH is known on" in shown
+    assert "FUNDING of BTC" not in shown
+    refused = call("data", "import", "mine", "--require-funding", "--json")
+    assert refused.code == 2
+    assert "ETH" in json.loads(refused.out)["error"]["what"]
 
 
 def test_files_are_imported_judged_and_searched(tmp_path: Path, finished_run: Finished, call: Call) -> None:

@@ -1,6 +1,8 @@
 """A cycle is one thing: in plain Python, as assets, and in an audit it comes to the same tables."""
 
+import re
 import shutil
+import urllib.request
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +28,7 @@ from quant_organism.market.query import ask, connect
 from quant_organism.market.schema import Interval
 from quant_organism.market.world import WorldSource, load_world
 from quant_organism.monitoring.runs import compare_runs, stored_runs
+from quant_organism.monitoring.site import serving_site
 from quant_organism.monitoring.tables import TABLES
 from quant_organism.settings import SignificanceSettings, ValidationSettings
 from quant_organism.validation.profile import Profile
@@ -33,6 +36,7 @@ from quant_organism.validation.records import verdicts_frame
 from quant_organism.validation.tables import StandingTable
 from quant_organism_tests.finished import finished_run
 from quant_organism_tests.panels import trending_panel
+from quant_organism_tests.program import free_port
 from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
 
 HOUR = Interval.parse("1h")
@@ -169,6 +173,17 @@ def test_two_cycles_are_compared_by_what_was_set_and_what_came_of_it(second: Cyc
     }
     assert [id for id, _, by_b in found.documents if by_b] == sorted(b.read(DocumentTable)["id"])
     assert compare_runs(b, b).settings == []
+
+
+def test_the_site_offers_the_two_newest_cycles_for_comparison(second: Cycle) -> None:
+    data_dir = second.lake.root.parent
+    before, newest = (run.name for run in stored_runs(data_dir))
+    with serving_site(data_dir, "127.0.0.1", free_port(), "http://127.0.0.1:3000") as site:
+        asked = {"": [before, newest], f"?a={newest.split('/')[-1]}&b={before}": [newest, before]}
+        for query, offered in asked.items():
+            with urllib.request.urlopen(f"{site}/compare{query}", timeout=50) as answer:
+                chosen = re.findall(r"<option selected>([^<]*)</option>", answer.read().decode())
+            assert chosen == offered
 
 
 def test_a_later_cycle_is_founded_with_the_archive_of_the_newest_earlier_one_whenever_that_was(second: Cycle) -> None:

@@ -72,3 +72,11 @@ def test_what_is_missing_stands_first_and_what_only_informs_is_not_missing() -> 
 def test_a_bound_that_is_not_known_is_a_dash() -> None:
     gate = reported(GATES[0])
     assert bound(ReportedGate(**{**vars(gate), "threshold": math.nan})) == "–"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("trades", " trades"), ("testnet_orders", " of all"), ("testnet_slippage", " times the model's")]
+)
+def test_a_bound_has_a_unit_where_the_name_does_not_say_it(name: str, unit: str) -> None:
+    gate = next(gate for gate in GATES if gate.name == name)
+    assert bound(reported(gate)).endswith(unit)

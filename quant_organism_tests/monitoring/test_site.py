@@ -300,6 +300,24 @@ def test_a_browser_draws_the_charts_at_the_width_of_a_phone(
     assert 'type="search"' in dom
 
 
+def test_on_a_phone_a_gate_stands_beside_what_was_measured_and_reasons_have_room(
+    site: str, pages: dict[str, Answer], tmp_path: Path
+) -> None:
+    (report,) = [path for path in pages if path.endswith("/report.html")]
+    with browsing(tmp_path) as browser:
+        browser.look(width=400, height=900)
+        browser.go(site + report)
+        browser.wait("document.readyState === 'complete' && document.querySelector('.matrix') !== null")
+        first = "[...document.querySelectorAll('.matrix tbody tr')].filter((e) => e.cells.length > 3)"
+        assert browser.run(f"{first}.length") > 20
+        assert browser.run(f"{first}.every((e) => e.cells[3].getBoundingClientRect().right <= innerWidth)")
+        # Of a stage that it is needed for, the narrow table tells beneath the name of the gate.
+        assert browser.run(f"{first}.every((e) => e.cells[0].innerText.endsWith(e.cells[1].textContent))")
+        reasons = "[...document.querySelectorAll('.words td:last-child')]"
+        assert browser.run(f"{reasons}.length") > 1
+        assert browser.run(f"{reasons}.every((e) => e.getBoundingClientRect().width > 300)")
+
+
 def test_a_person_filters_by_a_number_ticks_and_compares(site: str, data_dir: Path, tmp_path: Path) -> None:
     (document, *_) = sorted((data_dir / "strategies" / "active").glob("*.json"))
     fitness = json.loads(document.read_text())["fitness"]

@@ -4,6 +4,6 @@ What the files say is read and judged here; keeping it (the lake), scoring it (q
 """
 
 from quant_organism.market.files.source import FileSource
-from quant_organism.market.files.tally import ASIDE, FileTally
+from quant_organism.market.files.tally import ASIDE, FileTally, funding_known
 
-__all__ = ["ASIDE", "FileSource", "FileTally"]
+__all__ = ["ASIDE", "FileSource", "FileTally", "funding_known"]

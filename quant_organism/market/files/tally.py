@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from quant_organism.market.files.table import Kind
-from quant_organism.market.funding import settlement_day
+from quant_organism.market.funding import funding_coverage, settlement_day
 from quant_organism.market.resample import open_of_longer
 from quant_organism.market.schema import Interval
 
@@ -156,3 +156,22 @@ def _outside(wanted: Wanted, day: pl.Expr) -> pl.Expr:
         pl.when(~day.is_between(wanted.start, wanted.end)).then(pl.lit("incomplete_day")),
         pl.lit(None, pl.String()),
     )
+
+
+def funding_known(candles: pl.DataFrame, funding: pl.DataFrame, interval: Interval) -> dict[str, float]:
+    """Return on which share of its bars the funding of each symbol is known, in [0, 1], by symbol.
+
+    Parameters
+    ----------
+    candles
+        By `CandleTable`.
+    funding
+        By `FundingTable`; what was not settled by a bar of the candles' days counts for nothing, as in the lake.
+    interval
+        Length of a bar.
+    """
+    bars = candles.group_by("symbol", day=pl.col("timestamp").dt.date()).len()
+    kept = funding.filter(settlement_day(pl.col("timestamp")).is_between(bars["day"].min(), bars["day"].max()))
+    days = funding_coverage(candles, kept, interval).join(bars, on=["symbol", "day"])
+    shares = days.group_by("symbol").agg(known=(pl.col("funding") * pl.col("len")).sum() / pl.col("len").sum())
+    return dict(shares.sort("symbol").iter_rows())
