@@ -103,7 +103,7 @@ class GenomeStream:
         count = len(self.symbols)
         kept = models or FittedModels()
         self._histories = Histories(count, interval.hours)
-        self._signals = [SignalStream(genome, self._histories, asset, kept) for asset in range(count)]
+        self._signals = SignalStream(genome, self._histories, kept)
         self._allocation = AllocationStream(count, interval.hours)
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
@@ -169,8 +169,8 @@ class GenomeStream:
             other._trade(row, number)
         self._histories.append(row.columns, number, row.valid)
         self._last_bars[row.valid] = number
-        for asset in np.flatnonzero(row.valid).tolist():
-            self._targets[asset] = self._signals[asset].target()
+        closed = np.flatnonzero(row.valid)
+        self._targets[closed] = self._signals.follow(closed)
         found = self._allocation.step(self._histories, row.valid)
         self._decide(found, 0, row.valid, row.fear_greed)
         for sleeves in (self, *self._beside):
@@ -198,7 +198,7 @@ class GenomeStream:
 
         As the family's models told at the asset's last bar; 0 where they tell none.
         """
-        return np.array([signals.foreseen_day() for signals in self._signals]).reshape(-1, 2)
+        return self._signals.foreseen_days()
 
     def levels(self, opens: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return stops and targets that stand in the bar that has just opened, NaN without a position.
@@ -341,7 +341,7 @@ class GenomeStream:
         self._last_number = int(numbers[-1])
         prices = history.high, history.low, history.close, history.volume
         found = allocate(*prices, history.valid, self.interval.hours)
-        for asset, signal in enumerate(self._signals):
+        for asset in range(len(self.symbols)):
             rows = np.flatnonzero(history.valid[:, asset])
             if rows.size == 0:
                 continue
@@ -354,7 +354,7 @@ class GenomeStream:
             self._states[asset] = new_state(rows.size - 1, settled)
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
-            self._targets[asset] = signal.target()
+            self._targets[asset] = self._signals.follow(np.array([asset]))[0]
             alone = np.arange(len(self.symbols)) == asset
             self._decide(found, int(rows[-1]), alone, history.fear_greed[rows[-1]])
             self._expose(int(numbers[rows[-1]]), history.close[rows[-1]], alone)

@@ -1,17 +1,26 @@
 """The indicator bank: every (indicator, key) pair that a population reads on one asset, made once.
 
 A bank is handed the indicators that it makes. One kind is built from all bars at once, another again and again on other
-stretches of them; the third grows by one column per bar, and what is there is not made again.
+stretches of them; the third grows by one column per bar, of many assets at once, and what is there is not made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bars import AssetBars
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, GrowthMemory, Indicator, Needs, Workshop
-from quant_organism.strategies.store import IndicatorStore, Keys, Rows
+from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
+from quant_organism.strategies.indicators.indicator import (
+    AbreastMemory,
+    AbreastWorkshop,
+    HistoryWorkshop,
+    Indicator,
+    Needs,
+    Workshop,
+)
+from quant_organism.strategies.store import IndicatorStore, IndicatorTable, Keys, Rows
 
 
 class IndicatorBank:
@@ -31,6 +40,28 @@ class IndicatorBank:
         self.bars = bars
         workshop = Workshop(bars, store)
         self._tables = {indicator: workshop.table(indicator, _distinct(keys)) for indicator, keys in needs.items()}
+
+    def prices(self, name: str) -> Rows:
+        """Return a column of the bars as a table of one row, shape (1, n)."""
+        column: Rows = getattr(self.bars, name)
+        return column[np.newaxis]
+
+    def stands(self, genomes: int) -> Keys:
+        """Return in which row of `prices` each of G genomes stands, shape (G,)."""
+        return np.zeros(genomes, dtype=np.int64)
+
+    def firsts(self, warmups: Keys) -> Keys:
+        """Return the first bar on which each of G genomes may decide, shape (G,)."""
+        return warmups
+
+    @property
+    def begins(self) -> Keys:
+        """The first bar that there is in each row of `prices`, shape (1,)."""
+        return np.zeros(1, dtype=np.int64)
+
+    def joined(self) -> IndicatorBank:
+        """Return a bank whose rows go through all rows of `prices`, one behind the other."""
+        return self
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
         """Return rows (K, n) of an indicator and the row number of each of the given keys."""
@@ -88,11 +119,12 @@ class RepeatedBank(IndicatorBank):
         return self._made[indicator], self._places[place]
 
 
-class GrowingBank(IndicatorBank):
-    """Indicators of one asset over all bars so far, to the last bit those of an `IndicatorBank` of the same bars.
+class AbreastBank(IndicatorBank):
+    """Indicators of the same few keys on N assets, bar by bar, to the last bit those of an `IndicatorBank` on each.
 
-    What a value is made of is either a number of bars, and then these alone are looked at, or what the bar before has
-    left (averages that never forget, fitted models), and then that is kept.
+    A new bar of any number of assets is taken at once. What a value is made of is either a number of bars, and then
+    these alone are looked at, or what the bar before has left (averages that never forget, fitted models), and then
+    that is kept.
 
     Parameters
     ----------
@@ -100,45 +132,155 @@ class GrowingBank(IndicatorBank):
         Keys in use per indicator, as for an `IndicatorBank`.
     models
         Keeps the models of learning families.
+    n_assets
+        Number of assets N.
+    columns
+        Of the bars that the indicators are made of.
+
+    Attributes
+    ----------
+    counts
+        How many bars of each asset it has taken, shape (N,).
     """
 
-    def __init__(self, needs: Needs, models: IndicatorStore) -> None:
+    def __init__(self, needs: Needs, models: IndicatorStore, n_assets: int, columns: Sequence[str] = COLUMNS) -> None:
         self._needs = {indicator: np.unique(keys) for indicator, keys in needs.items()}
         self._models = models
-        self._reach = 0
-        self._memory = GrowthMemory()
-        self._rows: dict[Indicator, Rows] = {}
+        self._memory = AbreastMemory(n_assets, np.array([COLUMNS.index(name) for name in columns]))
+        self.counts = np.zeros(n_assets, dtype=np.int64)
         self._tables_at = {indicator: (indicator, keys.tobytes()) for indicator, keys in self._needs.items()}
+        self._reach = 0
         self._places: dict[tuple[Indicator, bytes], Keys] = {}
-        self._begin = 0
 
-    def follow(self, bars: AssetBars) -> None:
-        """Take the bars so far: those of the last call, and any number after them."""
-        self.look_from(bars, 0)
-        count, known = bars.numbers.size, self._memory.count
-        if count == known:
+    def follow(self, histories: Histories, assets: Keys) -> None:
+        """Take the new bars of some assets.
+
+        Parameters
+        ----------
+        histories
+            All bars so far: those of the last call, and any number after them.
+        assets
+            Numbers of the assets that have new ones, shape (A,).
+        """
+        if assets.size == 0:
             return
         if not self._reach:
+            bars = histories.bars(int(assets[0]))
             reaches = (indicator.reach(bars, keys).max(initial=1) for indicator, keys in self._needs.items())
             self._reach = int(max(reaches, default=1))
-        if count != known + 1 or known < self._reach:
-            self._memory = GrowthMemory()
-        # All look as far back as the one that looks farthest: what two are made of is then made once.
-        workshop = GrowingWorkshop(bars, self._memory, self._models, max(self._memory.count - self._reach, 0))
-        for indicator, keys in self._needs.items():
-            workshop.keep(indicator, keys)
-        self._memory.count = count
+        known = self.counts[assets]
+        anew = (histories.counts[assets] != known + 1) | (known < self._reach)
+        for asset in assets[anew].tolist():
+            made = HistoryWorkshop(histories.bars(asset), self._models)
+            for indicator, keys in self._needs.items():
+                made.keep(indicator, keys)
+            self._memory.put(asset, made)
+        later = assets[~anew]
+        if later.size:
+            # All look as far back as the one that looks farthest: what two are made of is then made once.
+            workshop = AbreastWorkshop(histories, later, self._memory, self._models, self._reach + 1)
+            for indicator, keys in self._needs.items():
+                workshop.keep(indicator, keys)
+        self.counts[assets] = histories.counts[assets]
 
-    def look_from(self, bars: AssetBars, begin: int) -> None:
-        """Show only what there is from bar number `begin` on, of all bars so far."""
-        self.bars = bars.since(begin) if begin else bars
-        self._begin, self._rows = begin, {}
+    def look_at(self, histories: Histories, assets: Keys, widths: Keys, leads: Keys) -> None:
+        """Show the last bars of some assets: genome g stands on the g-th of them.
+
+        Parameters
+        ----------
+        histories
+            All bars so far.
+        assets
+            Numbers of the assets, shape (A,).
+        widths
+            How many of its bars to show of each, shape (A,).
+        leads
+            How many of these at least are not decided, shape (A,).
+        """
+        self._histories, self._assets = histories, assets
+        self._width = int(widths.max())
+        self._skipped = self._width - widths
+        self._least = self._skipped + leads
+        self._rows: dict[Indicator, Rows] = {}
+        self._prices: dict[str, Rows] = {}
+        self.bars = histories.bars(int(assets[0]))
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
-        """Return rows (K, n) of an indicator and the row number of each of the given keys."""
+        """Return rows (A x K, ..., n) of an indicator and, of each genome, the row number of its key."""
+        own = self._needs[indicator]
         if indicator not in self._rows:
-            self._rows[indicator] = self._memory.tables[self._tables_at[indicator]].since(self._begin)
+            latest = self._tables_of(indicator)
+            self._rows[indicator] = latest.reshape(-1, *latest.shape[2:])
+        if keys.size == 0:
+            return self._rows[indicator], keys
         place = (indicator, keys.tobytes())
         if place not in self._places:
-            self._places[place] = np.searchsorted(self._needs[indicator], keys)
+            self._places[place] = np.arange(keys.size) * own.size + np.searchsorted(own, keys)
         return self._rows[indicator], self._places[place]
+
+    def prices(self, name: str) -> Rows:
+        """Return a column of the bars of each asset, shape (A, n)."""
+        if name not in self._prices:
+            self._prices[name] = self._histories.latest(self._assets, self._width, name)
+        return self._prices[name]
+
+    def stands(self, genomes: int) -> Keys:
+        """Return on which of the assets each genome stands, shape (G,)."""
+        return np.arange(genomes)
+
+    def firsts(self, warmups: Keys) -> Keys:
+        """Return the first bar shown on which each genome may decide, shape (G,)."""
+        return np.maximum(warmups + self._skipped, self._least)
+
+    @property
+    def begins(self) -> Keys:
+        """The first bar that there is in each row of `prices`, shape (A,)."""
+        return self._skipped
+
+    def joined(self) -> IndicatorBank:
+        """Return a bank whose rows (K, A x n) go through all rows of `prices`, one behind the other.
+
+        What is made of several bars has a meaning from a genome's first bar on.
+        """
+        return _OneBehindTheOther(self._needs, self._tables_of, {name: self.prices(name) for name in COLUMNS})
+
+    def _tables_of(self, indicator: Indicator) -> Rows:
+        # Shape (A, K, ..., n).
+        return self._memory.tables[self._tables_at[indicator]].latest(self._assets, self._width)
+
+    def of_asset(self, place: int) -> IndicatorBank:
+        """Return the bank of what is shown of one of the assets."""
+        asset, begin = int(self._assets[place]), int(self._skipped[place]) - self._width
+        return _OneOfMany(self._histories.bars(asset), begin, self._memory, self._tables_at, self._needs, asset)
+
+
+class _OneBehindTheOther(IndicatorBank):
+    def __init__(self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows]) -> None:
+        columns = {name: values.reshape(-1) for name, values in prices.items()}
+        self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
+        self._tables = {}
+        for indicator, keys in needs.items():
+            rows = np.moveaxis(tables_of(indicator), 0, 1)
+            self._tables[indicator] = IndicatorTable(keys, np.arange(keys.size), rows.reshape(keys.size, -1))
+
+
+class _OneOfMany(IndicatorBank):
+    # The last bars of one asset of an `AbreastBank`, `begin` being the first of them, counted from the end.
+    def __init__(
+        self,
+        bars: AssetBars,
+        begin: int,
+        memory: AbreastMemory,
+        places: Mapping[Indicator, tuple[Indicator, bytes]],
+        needs: Needs,
+        asset: int,
+    ) -> None:
+        self.bars = bars.since(bars.numbers.size + begin)
+        self._tables = {
+            indicator: IndicatorTable(
+                keys,
+                np.arange(keys.size),
+                np.ascontiguousarray(memory.tables[places[indicator]].columns(asset)[..., begin:]),
+            )
+            for indicator, keys in needs.items()
+        }

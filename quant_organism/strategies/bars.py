@@ -107,6 +107,32 @@ class Histories:
         numbers = self._numbers[asset, :count]
         return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
 
+    def end_to_end(
+        self, assets: NDArray[np.int64], width: int, room: NDArray[np.float64], read: NDArray[np.int64]
+    ) -> AssetBars:
+        """Return the last `width` bars of some assets, one asset behind the other; they must have as many.
+
+        Parameters
+        ----------
+        assets
+            Numbers of the assets, shape (A,).
+        width
+            How many bars of each.
+        room
+            Where columns are written to, shape (6, A x width).
+        read
+            Numbers of the columns that are; the others have no meaning.
+        """
+        numbers = np.empty(assets.size * width, dtype=np.int64)
+        _join_latest(self.columns, self._numbers, self.counts, assets, width, read, room, numbers)
+        return AssetBars(*room, numbers, self.bar_hours)
+
+    def latest(self, assets: NDArray[np.int64], width: int, name: str) -> NDArray[np.float64]:
+        """Return the last values of a column of some assets, shape (A, width); zeros before an asset's first."""
+        found = np.zeros((assets.size, width))
+        _copy_column(self.columns, self.counts, assets, COLUMNS.index(name), found)
+        return found
+
     def extend(self, asset: int, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
         """Append bars of one asset.
 
@@ -171,3 +197,39 @@ def _append(
             numbers[asset, place] = number
             rated[asset] &= np.isfinite(bar[_FUNDING_RATE, asset])
             counts[asset] += 1
+
+
+@compiled
+def _join_latest(
+    columns: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    width: int,
+    read: NDArray[np.int64],
+    joined: NDArray[np.float64],
+    joined_numbers: NDArray[np.int64],
+) -> None:
+    for i in range(assets.size):
+        asset, begin = assets[i], i * width
+        first = counts[asset] - width
+        for column in read:
+            for t in range(width):
+                joined[column, begin + t] = columns[asset, column, first + t]
+        for t in range(width):
+            joined_numbers[begin + t] = numbers[asset, first + t]
+
+
+@compiled
+def _copy_column(
+    columns: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    column: int,
+    found: NDArray[np.float64],
+) -> None:
+    for i in range(assets.size):
+        asset, room = assets[i], found.shape[1]
+        width = min(room, counts[asset])
+        for t in range(width):
+            found[i, room - width + t] = columns[asset, column, counts[asset] - width + t]

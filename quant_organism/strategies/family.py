@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.bank import GrowingBank, IndicatorBank, RepeatedBank
-from quant_organism.strategies.bars import AssetBars
+from quant_organism.strategies.bank import AbreastBank, IndicatorBank, RepeatedBank
+from quant_organism.strategies.bars import AssetBars, Histories
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.store import IndicatorStore
-from quant_organism.strategies.targets import Targets
+from quant_organism.strategies.targets import Targets, last_targets
 
 Genes = Mapping[str, Any]
 """A value for each gene of a family, own and common."""
@@ -56,6 +56,12 @@ class StrategyFamily(ABC):
         Whether it decides on all assets of a panel at once, by ranking them, and not on each by itself.
     foresees
         Whether its models tell how the coming day may go, beside the target (`foreseen_day`).
+    left
+        How many numbers `Targets.left` holds of each genome: what its decisions know of earlier bars beside what
+        `memory` says; 0 for none.
+    abreast
+        Whether `targets` decides genomes that stand on different assets: it reads prices by `IndicatorBank.prices` and
+        `stands`, and begins at `firsts`.
     """
 
     name: str
@@ -69,6 +75,8 @@ class StrategyFamily(ABC):
     common_genes: tuple[GeneSpec, ...] = COMMON_GENES
     ranks: bool = False
     foresees: bool = False
+    left: int = 0
+    abreast: bool = False
 
     @cached_property
     def genes(self) -> tuple[GeneSpec, ...]:
@@ -191,8 +199,11 @@ class GenomeTargets:
         return self.over(bars).expanded(0, bars.numbers.size)
 
 
-class LastTarget:
-    """The target of one genome at the last bar of one asset, by the family's own kernels.
+class LastTargets:
+    """The target of one genome at the last bar of each of N assets, by the family's own kernels.
+
+    Bars of many assets that close together are decided in one call of the kernels, as if each asset were a genome of
+    its own; a family that is not `abreast` decides asset after asset.
 
     Parameters
     ----------
@@ -202,51 +213,94 @@ class LastTarget:
         The genome's genes.
     models
         Keeps the models of learning families.
+    n_assets
+        Number of assets N.
+
+    Attributes
+    ----------
+    targets
+        What all bars so far decide, in [-1, 1], 0 without any, shape (N,).
     """
 
-    def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore) -> None:
+    def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore, n_assets: int) -> None:
         self._family = family
         self._genes = family.arrays([genes])
-        self._bank = GrowingBank(family.indicators(self._genes), models)
-        self._targets = Targets.empty(1, 0, conviction=family.conviction)
+        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets, family.columns_of(genes))
+        self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
+        self._left = np.zeros((n_assets, family.left))
         self._warmup, self._recall = family.warmup(genes), family.recall(genes)
-        self._count = self._held = 0
-        # The last bar, of those seen one by one, from which on nothing earlier is remembered.
-        self._anew: int | None = None
-        self._target = 0.0
+        self._counts = np.zeros(n_assets, dtype=np.int64)
+        self._held = np.zeros(n_assets, dtype=np.int8)
+        # Of each asset the last bar, of those seen one by one, from which on nothing earlier is remembered; -1: none.
+        self._anew = np.full(n_assets, -1, dtype=np.int64)
+        self._repeated: dict[int, GeneArrays] = {}
+        self.targets = np.zeros(n_assets)
 
-    def at(self, bars: AssetBars) -> float:
-        """Return the target in [-1, 1] that all bars so far decide, 0 without any; they begin with the last call's."""
-        count, memory = bars.numbers.size, self._family.memory
-        if count == self._count:
-            return self._target
-        self._bank.follow(bars)
-        begin = self._first_read(count)
-        self._bank.look_from(bars, begin)
-        if count - begin > self._targets.bars.shape[1]:
-            self._targets = Targets.empty(1, 2 * (count - begin), conviction=self._family.conviction)
-        self._targets.held[0] = self._held if begin and memory == "direction" else 0
-        self._family.targets(self._bank, self._genes, self._targets)
-        self._held, side, self._target = self._targets.last(0, count - begin)
-        forgets = side != self._held if memory == "run" else side == 0
-        self._anew = count - 1 if forgets else self._anew
-        self._count = count
-        return self._target
+    def follow(self, histories: Histories, assets: NDArray[np.int64]) -> None:
+        """Decide at the last bars of some assets; their bars begin with those of the last call."""
+        assets = assets[histories.counts[assets] != self._counts[assets]]
+        if assets.size == 0:
+            return
+        later = histories.counts[assets] == self._counts[assets] + 1
+        self._bank.follow(histories, assets)
+        for group, begins in (
+            (assets[~later], np.zeros(assets.size - later.sum(), dtype=np.int64)),
+            (assets[later], self._first_read(histories.counts[assets[later]], assets[later])),
+        ):
+            if group.size:
+                self._decide(histories, group, begins)
 
-    def foreseen_day(self) -> tuple[float, float]:
-        """Return the low and the high level of the log return of the day that follows the last bar; 0 before any."""
-        if self._count == 0:
-            return 0.0, 0.0
-        low, high = self._family.foreseen_day(self._bank, self._genes)[0, :, -1].tolist()
-        return low, high
+    def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
+        """Return the low and the high level of the log return of the day after each last bar, shape (N, 2).
 
-    def _first_read(self, count: int) -> int:
-        # The first bar that the kernels must see to decide the last one, given what is known of earlier bars.
+        As it was at the last `follow`; 0 before any.
+        """
+        found = np.zeros((self._counts.size, 2))
+        assets = np.flatnonzero(self._counts)
+        if assets.size and self._family.foresees:
+            self._bank.look_at(histories, assets, np.ones_like(assets), np.zeros_like(assets))
+            found[assets] = self._family.foreseen_day(self._bank, self._genes_of(assets.size))[:, :, -1]
+        return found
+
+    def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
+        counts, family = histories.counts[assets], self._family
+        widths = counts - begins
+        goes_on = (begins > 0) & (family.memory == "direction")
+        # What goes on from the direction decides the last two bars alone.
+        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, 0))
+        room = int(widths.max())
+        if assets.size > self._room.counts.size or room > self._room.bars.shape[1]:
+            self._room = Targets.empty(assets.size, 2 * room, conviction=family.conviction, left=family.left)
+        out = self._room.part(assets.size, conviction=family.conviction)
+        out.held[:] = np.where(goes_on, self._held[assets], 0)
+        out.left[:] = np.where(goes_on[:, np.newaxis], self._left[assets], 0.0)
+        if family.abreast:
+            family.targets(self._bank, self._genes_of(assets.size), out)
+            ends = np.full(assets.size, room)
+        else:
+            for place in range(assets.size):
+                family.targets(self._bank.of_asset(place), self._genes, out.only(place))
+            ends = widths
+        before, sides, self.targets[assets] = last_targets(out, ends)
+        forgets = sides != before if family.memory == "run" else sides == 0
+        self._held[assets], self._left[assets] = before, out.left
+        self._anew[assets] = np.where(forgets, counts - 1, self._anew[assets])
+        self._counts[assets] = counts
+
+    def _genes_of(self, genomes: int) -> GeneArrays:
+        if genomes not in self._repeated:
+            self._repeated[genomes] = {name: np.repeat(values, genomes) for name, values in self._genes.items()}
+        return self._repeated[genomes]
+
+    def _first_read(self, counts: NDArray[np.int64], assets: NDArray[np.int64]) -> NDArray[np.int64]:
+        # The first bar of each asset that the kernels must see to decide the last one, given what is known of earlier
+        # bars.
         memory = self._family.memory
-        if count != self._count + 1 or memory == "history":
-            return 0
+        if memory == "history":
+            return np.zeros_like(counts)
         if memory == "direction":
             # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
             # than the warm-up has.
-            return max(count - self._warmup - 2, 0)
-        return 0 if self._anew is None else max(self._anew + 1 - self._warmup - self._recall, 0)
+            return np.maximum(counts - self._warmup - 2, 0)
+        anew = self._anew[assets]
+        return np.where(anew < 0, 0, np.maximum(anew + 1 - self._warmup - self._recall, 0))

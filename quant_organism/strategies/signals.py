@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from quant_organism.errors import InputError
 from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.families import get_family
-from quant_organism.strategies.family import LastTarget
+from quant_organism.strategies.family import LastTargets
 from quant_organism.strategies.genome import Genome
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
@@ -129,11 +129,12 @@ class FittedModels(IndicatorStore):
 
 
 class SignalStream:
-    """The target that one genome draws from the bars of one asset so far.
+    """The targets that one genome draws from the bars so far of each of N assets.
 
     Every target is computed by the family's own kernels from these bars. A family looks at no later bar, so these
     are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar, and kernels
-    go through as many of the latest bars as the family remembers (`StrategyFamily.memory`), a few nanoseconds a bar.
+    go through as many of the latest bars as the family remembers (`StrategyFamily.memory`), a few nanoseconds a bar;
+    bars of all assets that close together are taken at once.
 
     Parameters
     ----------
@@ -141,30 +142,44 @@ class SignalStream:
         The strategy.
     histories
         Where the bars are; others append them.
-    asset
-        Number of the asset there.
     models
         Shared by the streams of one strategy; without it, the stream has its own.
     """
 
-    def __init__(
-        self, genome: Genome, histories: Histories, asset: int = 0, models: FittedModels | None = None
-    ) -> None:
-        self._histories, self._asset = histories, asset
-        family = get_family(genome.family)
-        self._target = LastTarget(family, genome.genes, models or FittedModels())
-        self._reads_funding = "funding_rate" in family.columns_of(genome.genes)
+    def __init__(self, genome: Genome, histories: Histories, models: FittedModels | None = None) -> None:
+        self._histories = histories
+        family, count = get_family(genome.family), histories.counts.size
+        self._last = LastTargets(family, genome.genes, models or FittedModels(), count)
+        # Bars with a funding rate alone exist for a genome that reads one.
+        reads_funding = "funding_rate" in family.columns_of(genome.genes)
+        self._rated = Histories(count, histories.bar_hours) if reads_funding else None
+        self._read = np.zeros(count, dtype=np.int64)
 
-    def target(self) -> float:
-        """Return the target in [-1, 1] decided at the close of the last bar; 0 before the first.
+    def follow(self, assets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the target in [-1, 1] decided at the close of the last bar of each of some assets; 0 before the first.
 
         A bar without a funding rate does not exist for a genome that reads one: the target stays.
-        """
-        bars = self._histories.bars(self._asset)
-        if self._reads_funding and not self._histories.rated[self._asset]:
-            bars = bars.part(np.isfinite(bars.funding_rate), "rated")
-        return self._target.at(bars)
 
-    def foreseen_day(self) -> tuple[float, float]:
-        """Return the low and the high level of the coming day's log return, as its models told at the last `target`."""
-        return self._target.foreseen_day()
+        Parameters
+        ----------
+        assets
+            Numbers of the assets, shape (A,).
+        """
+        source = self._histories
+        if self._rated is not None:
+            source = self._rated
+            for asset in assets.tolist():
+                bars = self._histories.bars(asset).since(int(self._read[asset]))
+                known = np.isfinite(bars.funding_rate)
+                if known.any():
+                    source.extend(asset, np.stack(bars[: len(COLUMNS)])[:, known], bars.numbers[known])
+            self._read[assets] = self._histories.counts[assets]
+        self._last.follow(source, assets)
+        return self._last.targets[assets]
+
+    def foreseen_days(self) -> NDArray[np.float64]:
+        """Return the low and the high level of each asset's coming day's log return, shape (N, 2).
+
+        As its models told at the last `follow`; 0 where they tell none.
+        """
+        return self._last.foreseen_days(self._rated or self._histories)

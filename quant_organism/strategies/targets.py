@@ -54,6 +54,10 @@ class Targets(NamedTuple):
     held
         Direction of each genome before the first bar that is decided, shape (G,): 0 but where only the latest bars are
         at hand.
+    left
+        What the bars before the first that is decided have left beside the direction, in the family's own numbers,
+        shape (G, S): zeros where all bars are at hand. Written: what those up to the last but one leave. Shape (G, 0)
+        where nobody asks.
     """
 
     counts: NDArray[np.int64]
@@ -61,9 +65,10 @@ class Targets(NamedTuple):
     sides: NDArray[np.int8]
     convictions: NDArray[np.float64]
     held: NDArray[np.int8]
+    left: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, genomes: int, n: int, *, conviction: bool) -> Targets:
+    def empty(cls, genomes: int, n: int, *, conviction: bool, left: int = 0) -> Targets:
         """Make room for the targets of `genomes` genomes; only the part that is written costs memory."""
         shape = (genomes, n)
         return cls(
@@ -72,21 +77,31 @@ class Targets(NamedTuple):
             np.empty(shape, dtype=np.int8),
             np.empty(shape if conviction else (genomes, 0)),
             np.zeros(genomes, dtype=np.int8),
+            np.zeros((genomes, left)),
         )
 
     def part(self, genomes: int, *, conviction: bool) -> Targets:
         """Return the room of the first `genomes` genomes, with or without convictions."""
         convictions = self.convictions[:genomes] if conviction else self.convictions[:genomes, :0]
         return Targets(
-            self.counts[:genomes], self.bars[:genomes], self.sides[:genomes], convictions, self.held[:genomes]
+            self.counts[:genomes],
+            self.bars[:genomes],
+            self.sides[:genomes],
+            convictions,
+            self.held[:genomes],
+            self.left[:genomes],
         )
 
     def copied(self) -> Targets:
         """Return the changes that have been written, in arrays of their own."""
         most = int(self.counts.max(initial=0))
-        counts, bars, sides, convictions, held = self
         return Targets(
-            counts.copy(), bars[:, :most].copy(), sides[:, :most].copy(), convictions[:, :most].copy(), held.copy()
+            self.counts.copy(),
+            self.bars[:, :most].copy(),
+            self.sides[:, :most].copy(),
+            self.convictions[:, :most].copy(),
+            self.held.copy(),
+            self.left.copy(),
         )
 
     def changes_as(self, other: Targets, genome: int, bar: int) -> bool:
@@ -106,16 +121,9 @@ class Targets(NamedTuple):
             )
         )
 
-    def last(self, genome: int, bars: int) -> tuple[int, int, float]:
-        """Return the directions of one genome at the last two of so many bars, and its target at the last."""
-        count, held = int(self.counts[genome]), int(self.held[genome])
-        if count == 0:
-            return held, held, float(held)
-        side = before = int(self.sides[genome, count - 1])
-        if self.bars[genome, count - 1] == bars - 1:
-            before = int(self.sides[genome, count - 2]) if count > 1 else held
-        conviction = float(self.convictions[genome, count - 1]) if side and self.convictions.shape[1] else 1.0
-        return before, side, side * conviction
+    def only(self, genome: int) -> Targets:
+        """Return the room of one genome."""
+        return Targets(*(values[genome : genome + 1] for values in self))
 
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""
@@ -126,6 +134,33 @@ class Targets(NamedTuple):
         starts = self.bars[genome, :count]
         lengths = np.diff(starts, prepend=0, append=n)
         return np.repeat(np.concatenate([[0.0], held]), lengths)
+
+
+@compiled
+def last_targets(
+    targets: Targets, ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float64]]:
+    """Return the directions of each genome at the last two of so many bars, and its target at the last.
+
+    Parameters
+    ----------
+    targets
+        Of G genomes.
+    ends
+        How many bars each was decided on, shape (G,).
+    """
+    before, sides = targets.held.copy(), targets.held.copy()
+    values = targets.held.astype(np.float64)
+    for g in range(ends.size):
+        count = targets.counts[g]
+        if count > 0:
+            sides[g] = before[g] = targets.sides[g, count - 1]
+            if targets.bars[g, count - 1] == ends[g] - 1:
+                before[g] = targets.sides[g, count - 2] if count > 1 else targets.held[g]
+            values[g] = sides[g]
+            if sides[g] != 0 and targets.convictions.shape[1] > 0:
+                values[g] *= targets.convictions[g, count - 1]
+    return before, sides, values
 
 
 @compiled

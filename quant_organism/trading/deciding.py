@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quant_organism.backtest.account import AccountClose, LegKey
+from quant_organism.backtest.account import AccountClose, LegKey, LegLevels
 from quant_organism.trading.following import Followed
 from quant_organism.trading.records import DecisionKind, Role, StrategySignal, TradeDecision
 
@@ -74,9 +74,11 @@ def decide(
     signals: list[StrategySignal] = []
     decisions: list[TradeDecision] = []
     now_silent: dict[Pair, str] = {}
+    all_after, all_before = _by_strategy(close.units), _by_strategy(wanted)
     for strategy in strategies:
         name = strategy.id
-        after, before = _by_symbol(close.units, name), _by_symbol(wanted, name)
+        after, before = all_after.get(name, {}), all_before.get(name, {})
+        levels: dict[LegKey, LegLevels] | None = None
         unseen = strategy.not_evaluated
         now_silent |= {(name, symbol): reason for symbol, reason in unseen.items()}
         fallen = {symbol for symbol, reason in unseen.items() if silent.get((name, symbol)) != reason}
@@ -89,7 +91,8 @@ def decide(
             target, was = price * _net(new), price * _net(old)
             signals.append(_signal(strategy, symbol, close.time, target, account))
             if has_changed:
-                decisions += _decisions(strategy, symbol, close, (was, target), (old, new), account)
+                levels = strategy.levels(close.prices) if levels is None else levels
+                decisions += _decisions(strategy, symbol, close, (was, target), (old, new), levels, account)
     return signals, decisions, now_silent
 
 
@@ -119,11 +122,12 @@ def _decisions(
     close: AccountClose,
     targets: tuple[float, float],
     legs: tuple[Mapping[LegKey, float], Mapping[LegKey, float]],
+    all_levels: Mapping[LegKey, LegLevels],
     account: DecidingAccount,
 ) -> list[TradeDecision]:
     price, (was, target), (before, after) = close.prices[symbol], targets, legs
     side = _sign(target)
-    levels = [strategy.levels({symbol: price})[key] for key in sorted(after)]
+    levels = [all_levels[key] for key in sorted(after)]
     stop, goal = _nearest([each.stop for each in levels], side), _nearest([each.target for each in levels], -side)
     strength = strategy.agreement(symbol)
     return [
@@ -164,11 +168,11 @@ def _kinds(before: float, after: float) -> list[tuple[DecisionKind, float, float
     return [("exit", before, 0.0)] if after == 0.0 else [("adjust", after, after)]
 
 
-def _by_symbol(legs: Mapping[LegKey, float], strategy: str) -> dict[str, dict[LegKey, float]]:
-    found: dict[str, dict[LegKey, float]] = {}
+def _by_strategy(legs: Mapping[LegKey, float]) -> dict[str, dict[str, dict[LegKey, float]]]:
+    # Of each strategy its legs by symbol.
+    found: dict[str, dict[str, dict[LegKey, float]]] = {}
     for key, units in legs.items():
-        if key[0] == strategy:
-            found.setdefault(key[2], {})[key] = units
+        found.setdefault(key[0], {}).setdefault(key[2], {})[key] = units
     return found
 
 

@@ -285,10 +285,9 @@ class FollowedStrategy(FollowedDocument):
                 for rule in self._bars.explained(symbol).rules
                 for found in rule.conditions
             }
-        price = self._closes[symbol]
-        wanted = {(member, name): units * price for (_, member, name), units in self.units.items()}
+        price, units = self._closes[symbol], self._stream.units()
         return {
-            member: {"weight": weight, "target": wanted.get((member, symbol), 0.0)}
+            member: {"weight": weight, "target": units.get((self.id, member, symbol), 0.0) * price}
             for member, weight, assets in self._weights
             if not assets or symbol in assets
         }
@@ -299,13 +298,13 @@ class FollowedStrategy(FollowedDocument):
 
     def agreement(self, symbol: str) -> float:
         """Return how far its members agree on a symbol: net over gross weight of those that may trade it, 0 to 1."""
-        sides = {(member, name): units for (_, member, name), units in self.units.items()}
+        units = self._stream.units()
         net = gross = 0.0
         for member, weight, assets in self._weights:
             if assets and symbol not in assets:
                 continue
             gross += weight
-            net += weight * float(np.sign(sides.get((member, symbol), 0.0)))
+            net += weight * float(np.sign(units.get((self.id, member, symbol), 0.0)))
         return abs(net) / gross if gross > 0.0 else 0.0
 
     def _unseen(self, row: MarketRow) -> dict[str, str]:

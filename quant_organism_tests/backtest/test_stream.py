@@ -188,7 +188,7 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
     stream, found = SignalStream(genome, histories), []
     for number, row in zip(numbers.tolist(), np.stack([columns[name] for name in COLUMNS], axis=1), strict=True):
         histories.append(row[:, np.newaxis], number, np.array([True]))
-        found.append(stream.target())
+        found.append(stream.follow(np.array([0]))[0])
     assert found == expected.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Rows that grow bar by bar are those of a batch, to the last bit."""
+"""Rows and targets of many assets that grow bar by bar are those of a batch of each, to the last bit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from quant_organism.strategies import AssetBars, FittedModels, Genome, family_names, get_family, random_genome
-from quant_organism.strategies.bank import GrowingBank, IndicatorBank
-from quant_organism.strategies.family import LastTarget
+from quant_organism.strategies.bank import AbreastBank, IndicatorBank
+from quant_organism.strategies.bars import COLUMNS, Histories
+from quant_organism.strategies.family import LastTargets, StrategyFamily
 from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.indicators.indicator import Indicator, pair
 from quant_organism.strategies.targets import Targets
@@ -46,23 +47,30 @@ def made_bars(seed: int, count: int, *, bar_hours: float = 1.0) -> AssetBars:
     )
 
 
-def first(bars: AssetBars, count: int) -> AssetBars:
-    """Return the first bars."""
-    names = ("open", "high", "low", "close", "volume", "funding_rate", "numbers")
-    return AssetBars(**{name: getattr(bars, name)[:count] for name in names}, bar_hours=bars.bar_hours)
+def appended(histories: Histories, asset: int, bars: AssetBars, end: int) -> None:
+    """Let an asset have the bars up to number `end`."""
+    new = bars.since(int(histories.counts[asset]), end)
+    histories.extend(asset, np.stack([getattr(new, name) for name in COLUMNS]), new.numbers)
 
 
-def reader(genome: Genome, models: FittedModels) -> LastTarget:
-    """Return what reads the last target of a genome."""
-    return LastTarget(get_family(genome.family), genome.genes, models)
+def all_targets(genome: Genome, bars: AssetBars, models: FittedModels) -> list[float]:
+    """Return the target of a genome on each bar, made of all bars at once."""
+    family, genes = get_family(genome.family), gene_arrays([genome])
+    targets = Targets.empty(1, bars.numbers.size, conviction=family.conviction)
+    family.targets(IndicatorBank(bars, family.indicators(genes), models), genes, targets)
+    found: list[float] = targets.expanded(0, bars.numbers.size).tolist()
+    return found
 
 
 @pytest.mark.parametrize("name", family_names())
 def test_before_the_first_bar_the_target_is_0(name: str) -> None:
-    bars, genome = made_bars(3, 5), random_genome(np.random.default_rng(1), name)
-    target = reader(genome, FittedModels())
-    assert target.at(first(bars, 0)) == 0.0
-    assert target.at(first(bars, 1)) == reader(genome, FittedModels()).at(first(bars, 1))
+    bars, genome, histories = made_bars(3, 5), random_genome(np.random.default_rng(1), name), Histories(2, 1.0)
+    last = LastTargets(get_family(genome.family), genome.genes, FittedModels(), 2)
+    last.follow(histories, np.arange(2))
+    assert last.targets.tolist() == [0.0, 0.0]
+    appended(histories, 1, bars, 1)
+    last.follow(histories, np.arange(2))
+    assert last.targets.tolist() == [0.0, all_targets(genome, bars.since(0, 1), FittedModels())[0]]
 
 
 def test_every_indicator_has_a_name_of_its_own() -> None:
@@ -76,28 +84,64 @@ def test_every_indicator_has_a_name_of_its_own() -> None:
 def test_rows_are_those_of_a_batch(indicator: Indicator, bar_hours: float) -> None:
     keys = np.array(PAIRS.get(indicator.name, PERIODS), dtype=np.int64)
     rng = np.random.default_rng(5)
-    bars = made_bars(5, 420, bar_hours=bar_hours)
-    for count in (0, 1, 150, 300):
-        bank = GrowingBank({indicator: keys}, FittedModels())
-        while count < 420:
-            # One by one, now and then several at once.
-            count = min(count + int(rng.choice([1, 2, 9], p=[0.98, 0.01, 0.01])), 420)
-            bank.follow(first(bars, count))
-        rows, places = bank.rows(indicator, keys)
-        expected, expected_places = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
-        np.testing.assert_array_equal(rows[places], expected[expected_places])
+    every = [made_bars(seed, 420, bar_hours=bar_hours) for seed in (5, 6, 7)]
+    for counts in ((0, 0, 0), (1, 300, 40), (150, 0, 151), (300, 301, 300)):
+        bank, histories = AbreastBank({indicator: keys}, FittedModels(), 3), Histories(3, bar_hours)
+        for asset, count in enumerate(counts):
+            appended(histories, asset, every[asset], count)
+        while histories.counts.min() < 420:
+            # One by one, now and then several at once, and now and then none.
+            for asset, bars in enumerate(every):
+                new = int(rng.choice([0, 1, 2, 9], p=[0.1, 0.88, 0.01, 0.01]))
+                appended(histories, asset, bars, min(int(histories.counts[asset]) + new, 420))
+            bank.follow(histories, np.flatnonzero(histories.counts > bank.counts))
+        bank.look_at(histories, np.arange(3), histories.counts, np.zeros(3, dtype=np.int64))
+        for asset, bars in enumerate(every):
+            rows, places = bank.of_asset(asset).rows(indicator, keys)
+            expected, expected_places = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
+            np.testing.assert_array_equal(rows[places], expected[expected_places])
+
+
+def short_fits(genome: Genome) -> Genome:
+    """Return a genome whose models, if it has any, are fitted early and often."""
+    windows = {"linear_svc_classifier": "lookback_window", "pca_tree_quantile": "feature_window"}
+    if genome.family not in windows:
+        return genome
+    return Genome(genome.family, dict(genome.genes) | {windows[genome.family]: "250", "refit_interval": "24"})
 
 
 @pytest.mark.parametrize("family", family_names())
 def test_targets_are_those_of_a_batch(family: str) -> None:
-    bars, models = made_bars(3, 760), FittedModels()
+    # Assets that began at different times; the third stands still for a while, and then has several bars at once.
+    models, every = FittedModels(), [made_bars(3, 760), made_bars(4, 700), made_bars(8, 690)]
     for seed in range(2):
-        genome = random_genome(np.random.default_rng(seed), family)
-        if family in ("linear_svc_classifier", "pca_tree_quantile"):
-            window = "lookback_window" if family == "linear_svc_classifier" else "feature_window"
-            genome = type(genome)(family, dict(genome.genes) | {window: "250", "refit_interval": "24"})
-        last, begin = reader(genome, models), 330
-        found = [last.at(first(bars, count)) for count in range(begin, 761)]
-        genes, targets = gene_arrays([genome]), Targets.empty(1, 760, conviction=get_family(family).conviction)
-        get_family(family).targets(IndicatorBank(bars, get_family(family).indicators(genes)), genes, targets)
-        assert found == targets.expanded(0, 760)[begin - 1 :].tolist()
+        genome = short_fits(random_genome(np.random.default_rng(seed), family))
+        last, histories = LastTargets(get_family(family), genome.genes, models, 3), Histories(3, 1.0)
+        found: list[dict[int, float]] = [{}, {}, {}]
+        for step in range(330, 761):
+            counts = (step, step - 60, step - 70 if not 600 < step < 610 else 530)
+            for asset, count in enumerate(counts):
+                appended(histories, asset, every[asset], count)
+            last.follow(histories, np.arange(3))
+            for asset, count in enumerate(counts):
+                found[asset][count - 1] = float(last.targets[asset])
+        for asset, bars in enumerate(every):
+            expected = all_targets(genome, bars, models)
+            assert found[asset] == {bar: expected[bar] for bar in found[asset]}
+
+
+def test_a_family_that_decides_asset_after_asset_decides_the_same() -> None:
+    class OneByOne(type(get_family("ichimoku_cloud"))):  # type: ignore[misc]
+        abreast = False
+
+    genome, every = random_genome(np.random.default_rng(2), "ichimoku_cloud"), [made_bars(3, 500), made_bars(4, 460)]
+    family: StrategyFamily = OneByOne()
+    last, histories, found = LastTargets(family, genome.genes, FittedModels(), 2), Histories(2, 1.0), []
+    for step in range(401, 501):
+        for asset, count in enumerate((step, step - 40)):
+            appended(histories, asset, every[asset], count)
+        last.follow(histories, np.arange(2))
+        found.append(last.targets.tolist())
+    expected = [all_targets(genome, bars, FittedModels())[-100:] for bars in every]
+    assert found == [list(pair) for pair in zip(*expected, strict=True)]
+    assert any(value != 0.0 for pair in found for value in pair)

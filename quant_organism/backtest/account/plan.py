@@ -154,11 +154,14 @@ def plan(book: AccountBook, close: AccountClose) -> Plan:
 
     targets: dict[str, int] = {}
     lots: dict[LegKey, int] = {}
+    legs_of: dict[str, list[LegKey]] = {}
+    for key in sorted(quotas):
+        legs_of.setdefault(key[2], []).append(key)
     for symbol in sorted(open_now):
         held, whole = book.positions.get(symbol, 0), towards_zero(wanted.get(symbol, 0.0))
         target = _grown(whole, held, 0.0 if symbol in locked else entry)
         targets[symbol] = target
-        legs = [key for key in sorted(quotas) if key[2] == symbol]
+        legs = legs_of.get(symbol, [])
         kept = target / whole if whole else 1.0
         for key, part in zip(legs, split_to(target, [quotas[key] * kept for key in legs]) if legs else [], strict=True):
             lots[key] = part

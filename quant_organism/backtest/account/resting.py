@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quant_organism.backtest.account.book import STOP, TARGET, AccountBook, LegKey, StandingOrder, client_id, order_line
@@ -88,10 +88,14 @@ def plan_resting(
         Assets to look at; all that have a position or an order without.
     """
     looked_at = {*book.positions, *book.resting} if symbols is None else set(symbols)
+    legs: dict[str, list[LegKey]] = {}
+    for key in sorted(book.units):
+        legs.setdefault(key[2], []).append(key)
+    margins = _margins(book)
     changes = []
     for symbol in sorted(looked_at):
         standing = book.resting.get(symbol, {})
-        due = due_orders(book, levels, symbol)
+        due = _due_orders(book, levels, symbol, legs.get(symbol, []), margins)
         for kind in (STOP, TARGET):
             before, after = standing.get(kind), due.get(kind)
             if before is not None and after is not None and not _moved(book, before, after):
@@ -103,15 +107,21 @@ def plan_resting(
     return RestingPlan(book.risk.time, book.number, tuple(changes))
 
 
-def due_orders(book: AccountBook, levels: Mapping[LegKey, LegLevels], symbol: str) -> dict[str, StandingOrder]:
-    """Return the orders that a position asks for, by kind; none without a position."""
+def _due_orders(
+    book: AccountBook,
+    levels: Mapping[LegKey, LegLevels],
+    symbol: str,
+    legs: Sequence[LegKey],
+    margins: Mapping[str, float],
+) -> dict[str, StandingOrder]:
+    # The orders that a position asks for, by kind; none without a position.
     held = book.positions.get(symbol, 0)
     if held == 0:
         return {}
     asset, side = book.assets[symbol], 1 if held > 0 else -1
     stops = stop_weights = targets = target_weights = 0.0
-    for key in sorted(book.units):
-        if key[2] != symbol or book.units[key] * side <= 0.0 or key in book.benched or key not in levels:
+    for key in legs:
+        if book.units[key] * side <= 0.0 or key in book.benched or key not in levels:
             continue
         weight, leg = book.shares[key[0]] * abs(book.units[key]), levels[key]
         if leg.stop == leg.stop:
@@ -120,7 +130,7 @@ def due_orders(book: AccountBook, levels: Mapping[LegKey, LegLevels], symbol: st
         if leg.target == leg.target:
             targets += weight * leg.target
             target_weights += weight
-    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights))}
+    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights, margins))}
     if target_weights > 0.0 and symbol not in book.frozen:
         lots = target_weights * book.risk.scale * (book.risk.base / 1e6) * asset.lots_per_unit
         size = min(towards_zero(lots), abs(held))
@@ -135,19 +145,30 @@ def cross_liquidation(book: AccountBook, symbol: str) -> float:
 
     Equity and margins are counted at the last known prices.
     """
+    return _cross_liquidation(book, symbol, _margins(book))
+
+
+def _margins(book: AccountBook) -> dict[str, float]:
+    # The maintenance margin of each position at the last known prices, in the order of symbols.
+    return {
+        symbol: book.assets[symbol].maintenance_margin(float(abs(book.positions[symbol]) * book.marks[symbol]))
+        for symbol in sorted(book.positions)
+    }
+
+
+def _cross_liquidation(book: AccountBook, symbol: str, margins: Mapping[str, float]) -> float:
     held, mark, asset = book.positions[symbol], book.marks[symbol], book.assets[symbol]
     side, quantity = (1, float(held)) if held > 0 else (-1, float(-held))
     balance = float(book.equity())
-    for other in sorted(book.positions):
+    for other, margin in margins.items():
         if other != symbol:
-            notional = float(abs(book.positions[other]) * book.marks[other])
-            balance -= book.assets[other].maintenance_margin(notional)
+            balance -= margin
     return liquidation_level(asset, side, quantity, float(mark), balance)
 
 
 def liquidation_level(asset: TradedAsset, side: int, quantity: float, mark: float, balance: float) -> float:
     """Return the lot price at which `balance` and the profit since `mark` are the maintenance margin."""
-    rows = asset.maintenance_rates()
+    rows = asset.maintenance_rates
     for place, (bound, rate, deduction) in enumerate(rows):
         level = (mark - side * (balance + deduction) / quantity) / (1.0 - side * rate)
         notional = quantity * level
@@ -156,12 +177,14 @@ def liquidation_level(asset: TradedAsset, side: int, quantity: float, mark: floa
     return 0.0 if side > 0 else float("inf")
 
 
-def _stop_level(book: AccountBook, symbol: str, side: int, stops: float, weights: float) -> int:
+def _stop_level(
+    book: AccountBook, symbol: str, side: int, stops: float, weights: float, margins: Mapping[str, float]
+) -> int:
     asset, mark = book.assets[symbol], float(book.marks[symbol])
     level = mark * (1.0 - side * book.rules.default_stop)
     if weights > 0.0:
         level = stops / weights * asset.lot_price_per_usd
-    liquidation = cross_liquidation(book, symbol)
+    liquidation = _cross_liquidation(book, symbol, margins)
     if 0.0 < liquidation < float("inf"):
         inside = liquidation + book.rules.liquidation_share * (mark - liquidation)
         level = side * max(side * level, side * inside)

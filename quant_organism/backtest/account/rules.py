@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from quant_organism.backtest.costs import Costs, MarginTiers
@@ -221,8 +222,9 @@ class TradedAsset:
         """Return the initial margin over notional."""
         return 1.0 / min(leverage, float(self.tiers[0][1]))
 
+    @cached_property
     def maintenance_rates(self) -> list[tuple[float, float, float]]:
-        """Return (lower bound in micro-USD, rate, deduction in micro-USD) of each tier."""
+        """Lower bound in micro-USD, rate, and deduction in micro-USD of each tier."""
         rows: list[tuple[float, float, float]] = []
         deduction, before = 0.0, 0.5 / self.tiers[0][1]
         for bound, most in self.tiers:
@@ -235,7 +237,7 @@ class TradedAsset:
     def maintenance_margin(self, notional: float) -> float:
         """Return the maintenance margin of a notional, both in micro-USD."""
         margin = 0.0
-        for bound, rate, deduction in self.maintenance_rates():
+        for bound, rate, deduction in self.maintenance_rates:
             if notional >= bound:
                 margin = notional * rate - deduction
         return margin

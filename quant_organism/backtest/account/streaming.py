@@ -49,6 +49,12 @@ class VirtualStream:
     ) -> None:
         self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
         own, kept = virtual_costs(costs), models or FittedModels()
+        self._members = [
+            (name, member)
+            for name in sorted(self.committees)
+            for member in sorted(self.committees[name].members, key=member_name)
+        ]
+        self._assets_of = {(name, member_name(member)): self._traded(member) for name, member in self._members}
         self.weather = MarketWeather(self.symbols, interval.milliseconds)
         """Of the market of all symbols."""
         if history is not None:
@@ -57,8 +63,9 @@ class VirtualStream:
             (name, member_name(member)): open_stream(
                 member.genome, self.symbols, interval, own, history=history, models=kept
             )
-            for name, member in self._members()
+            for name, member in self._members
         }
+        self._units: dict[LegKey, float] | None = None
 
     def close(self, time: int, prices: Mapping[str, float], shares: Mapping[str, float] | None = None) -> AccountClose:
         """Return what an account knows at the last close.
@@ -85,23 +92,25 @@ class VirtualStream:
 
     def units(self) -> dict[LegKey, float]:
         """Return the virtual units of each leg that is in a trade."""
-        units: dict[LegKey, float] = {}
-        for name, member in self._members():
-            own = self._streams[name, member_name(member)].units
-            for asset in self._assets(member):
-                if own[asset] != 0.0:
-                    units[name, member_name(member), self.symbols[asset]] = float(own[asset] * member.weight)
-        return units
+        if self._units is None:
+            self._units = {}
+            for name, member in self._members:
+                key, own = member_name(member), self._streams[name, member_name(member)].units.tolist()
+                for asset in self._assets_of[name, key]:
+                    if own[asset] != 0.0:
+                        self._units[name, key, self.symbols[asset]] = own[asset] * member.weight
+        return dict(self._units)
 
     def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
-        """Return the levels of the legs in the bar that has just opened at these prices, USD."""
+        """Return the levels of the legs that are in a trade, in the bar that has just opened at these prices, USD."""
         prices = np.array([opens.get(symbol, np.nan) for symbol in self.symbols])
-        levels: dict[LegKey, LegLevels] = {}
-        for name, member in self._members():
-            stops, targets = self._streams[name, member_name(member)].levels(prices)
-            for asset in self._assets(member):
-                leg = name, member_name(member), self.symbols[asset]
-                levels[leg] = LegLevels(float(stops[asset]), float(targets[asset]))
+        units, levels = self.units(), dict[LegKey, LegLevels]()
+        for (name, key), assets in self._assets_of.items():
+            stops, targets = (found.tolist() for found in self._streams[name, key].levels(prices))
+            for asset in assets:
+                leg = name, key, self.symbols[asset]
+                if leg in units:
+                    levels[leg] = LegLevels(stops[asset], targets[asset])
         return levels
 
     def foreseen_loss(self, name: str, prices: Mapping[str, float]) -> float:
@@ -118,12 +127,12 @@ class VirtualStream:
             Of the symbols at the last close, USD; one that is not finite has no price.
         """
         total = 0.0
-        for own, member in self._members():
+        for own, member in self._members:
             stream = self._streams[own, member_name(member)]
             if own != name or not isinstance(stream, GenomeStream) or not get_family(member.genome.family).foresees:
                 continue
             days, units = stream.foreseen_days(), stream.units
-            for asset in self._assets(member):
+            for asset in self._assets_of[own, member_name(member)]:
                 held, price = float(units[asset]), prices.get(self.symbols[asset], np.nan)
                 if held == 0.0 or not np.isfinite(price):
                     continue
@@ -133,28 +142,23 @@ class VirtualStream:
 
     def advance(self, row: MarketRow) -> None:
         """Take all sleeves through a bar."""
+        self._units = None
         self.weather.advance(row.time, row.close, row.valid)
         for stream in self._streams.values():
             stream.advance(row)
 
-    def _members(self) -> list[tuple[str, Member]]:
-        return [
-            (name, member)
-            for name in sorted(self.committees)
-            for member in sorted(self.committees[name].members, key=member_name)
-        ]
-
-    def _assets(self, member: Member) -> list[int]:
+    def _traded(self, member: Member) -> list[int]:
         # In the order of symbols.
         traded = [place for place, symbol in enumerate(self.symbols) if not member.assets or symbol in member.assets]
         return sorted(traded, key=self.symbols.__getitem__)
 
     def _virtual_return(self, name: str) -> float:
         total = 0.0
-        for own, member in self._members():
+        for own, member in self._members:
             if own == name:
-                returns, portfolio = self._streams[name, member_name(member)].sleeve_returns, 0.0
-                for asset in self._assets(member):
-                    portfolio += float(returns[asset])
+                key, portfolio = member_name(member), 0.0
+                returns = self._streams[name, key].sleeve_returns.tolist()
+                for asset in self._assets_of[name, key]:
+                    portfolio += returns[asset]
                 total += member.weight * portfolio
         return total

@@ -144,7 +144,7 @@ def pack_bars(account: AccountBook, market: AccountMarket, model: FillModel) -> 
 def pack_assets(account: AccountBook, symbols: tuple[str, ...], model: FillModel) -> WalkAssets:
     """Return what the venue says of the assets, and what fills cost there."""
     assets = [account.assets[symbol] for symbol in symbols]
-    tiers = [asset.maintenance_rates() for asset in assets]
+    tiers = [asset.maintenance_rates for asset in assets]
     table = np.zeros((3, len(assets), max(map(len, tiers))))
     for place, rows in enumerate(tiers):
         table[:, place, : len(rows)] = np.array(rows).T

@@ -9,7 +9,8 @@ from quant_organism.kernels.compiled import compiled
 from quant_organism.kernels.lanes import STEP, before, load, splat, store
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
 from quant_organism.strategies.indicators.indicator import (
-    GrowingWorkshop,
+    AbreastWorkshop,
+    HistoryWorkshop,
     Indicator,
     Onward,
     Workshop,
@@ -80,6 +81,35 @@ def ema_onward(
             average[k] += weight[k] * (x[i] - average[k])
         for k in range(count):
             rows[k, i] = average[k]
+    return rows
+
+
+@compiled
+def ema_abreast(
+    x: NDArray[np.float64],
+    begins: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    periods: NDArray[np.int64],
+    averages: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the averages of `ema_rows` at one more bar of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        Value at that bar, shape (A,).
+    begins
+        Number of that bar, shape (A,).
+    assets
+        Row of each asset in `averages`, shape (A,).
+    periods
+        As in `ema_rows`.
+    averages
+        As in `ema_onward`, of all assets; moved on, shape (N, K).
+    """
+    rows = np.empty((assets.size, periods.size))
+    for i in range(assets.size):
+        rows[i] = ema_onward(x[i : i + 1], begins[i], periods, averages[assets[i]])[:, 0]
     return rows
 
 
@@ -169,6 +199,45 @@ def write_means(
 
 
 @compiled
+def _weights_by_age(h: int, kernel: int) -> NDArray[np.float64]:
+    length = 3 * h + 1 if kernel == GAUSSIAN else h
+    share = np.arange(length) / h
+    weights = np.exp(-0.5 * share * share) if kernel == GAUSSIAN else 1.0 - share * share
+    weights /= np.sum(weights)
+    return weights
+
+
+@compiled
+def kernel_regression_abreast(
+    x: NDArray[np.float64], bandwidths: NDArray[np.int64], kernels: NDArray[np.int64], width: int
+) -> NDArray[np.float64]:
+    """Return the last value of `kernel_regression_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        The last `width` values of each asset, at least the longest window, one asset behind the other, shape
+        (A x width,).
+    bandwidths, kernels
+        As in `kernel_regression_rows`.
+    width
+        How many values of each there are.
+    """
+    count = x.size // width
+    rows = np.empty((count, bandwidths.size))
+    for k in range(bandwidths.size):
+        weights = _weights_by_age(bandwidths[k], kernels[k])
+        length = weights.size
+        for i in range(count):
+            window = x[(i + 1) * width - length : (i + 1) * width]
+            total = 0.0
+            for lead in range(length):
+                total += weights[length - 1 - lead] * window[lead]
+            rows[i, k] = total
+    return rows
+
+
+@compiled
 def kernel_regression_rows(
     x: NDArray[np.float64], bandwidths: NDArray[np.int64], kernels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -191,11 +260,8 @@ def kernel_regression_rows(
     """
     rows = np.full((bandwidths.size, x.size), np.nan)
     for k in range(bandwidths.size):
-        h = bandwidths[k]
-        length = 3 * h + 1 if kernels[k] == GAUSSIAN else h
-        share = np.arange(length) / h
-        weights = np.exp(-0.5 * share * share) if kernels[k] == GAUSSIAN else 1.0 - share * share
-        weights /= np.sum(weights)
+        weights = _weights_by_age(bandwidths[k], kernels[k])
+        length = weights.size
         row = rows[k, length - 1 :]
         # Four lanes at a time, whose sums wait for one another only bar by bar of the window.
         place, end = np.uint64(0), np.uint64(row.size)
@@ -217,15 +283,19 @@ def kernel_regression_rows(
     return rows
 
 
-def _ema_onward(shop: GrowingWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
-    return ema_onward(shop.newest(shop.bars.close), shop.known, periods, average)
+def _ema_onward(shop: HistoryWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
+    return ema_onward(shop.bars.close, 0, periods, average)
+
+
+def _ema_abreast(shop: AbreastWorkshop, periods: Keys, averages: NDArray[np.float64]) -> Rows:
+    return ema_abreast(shop.last(shop.bars.close), shop.known, shop.assets, periods, averages)
 
 
 EMA = Indicator(
     "ema",
     rows=lambda shop, periods: ema_rows(shop.bars.close, periods),
     reach=last_bar,
-    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_ema_onward),
+    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_ema_onward, abreast=_ema_abreast),
 )
 
 SMA = Indicator("sma", rows=lambda shop, periods: mean_rows(shop.bars.close, periods), reach=same_bars)
@@ -252,14 +322,27 @@ def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
     return ema_of_rows(shop.make(MACD, spans), np.maximum(*unpair(spans)) - 1, periods)
 
 
-def _macd_signal_onward(shop: GrowingWorkshop, keys: Keys, average: NDArray[np.float64]) -> Rows:
+def _macd_signal_onward(shop: HistoryWorkshop, keys: Keys, average: NDArray[np.float64]) -> Rows:
+    spans, periods = unpair(keys)
+    macd = shop.make(MACD, spans)
+    rows = np.full(macd.shape, np.nan)
+    for k, first in enumerate(np.maximum(*unpair(spans)) - 1):
+        one = slice(k, k + 1)
+        rows[k, first:] = ema_onward(macd[k, first:], 0, periods[one], average[one])[0]
+    return rows
+
+
+def _macd_signal_abreast(shop: AbreastWorkshop, keys: Keys, averages: NDArray[np.float64]) -> Rows:
     spans, periods = unpair(keys)
     macd = shop.newest(shop.make(MACD, spans))
     rows = np.full(macd.shape, np.nan)
     for k, first in enumerate(np.maximum(*unpair(spans)) - 1):
-        skipped = max(first - shop.known, 0)
-        begin, one = max(shop.known - first, 0), slice(k, k + 1)
-        rows[k, skipped:] = ema_onward(macd[k, skipped:], begin, periods[one], average[one])[0]
+        begun = shop.known >= first
+        one = np.ascontiguousarray(averages[:, k : k + 1])
+        values = np.ascontiguousarray(macd[begun, k])
+        begins = shop.known[begun] - first
+        rows[begun, k] = ema_abreast(values, begins, shop.assets[begun], periods[k : k + 1], one)[:, 0]
+        averages[:, k : k + 1] = one
     return rows
 
 
@@ -267,7 +350,7 @@ MACD_SIGNAL = Indicator(
     "macd_signal",
     rows=_macd_signal,
     reach=last_bar,
-    onward=Onward(start=lambda shop, keys: np.zeros(keys.size), rows=_macd_signal_onward),
+    onward=Onward(start=lambda shop, keys: np.zeros(keys.size), rows=_macd_signal_onward, abreast=_macd_signal_abreast),
 )
 
 MEAN_FUNDING_RATE = Indicator(
@@ -285,5 +368,6 @@ KERNEL_REGRESSION = Indicator(
     "kernel_regression",
     rows=lambda shop, keys: kernel_regression_rows(shop.bars.close, *unpair(keys)),
     reach=lambda bars, keys: 3 * unpair(keys)[0] + 1,
+    last=lambda shop, keys: kernel_regression_abreast(shop.bars.close, *unpair(keys), shop.width),
 )
 """Keyed by bandwidth and kernel."""

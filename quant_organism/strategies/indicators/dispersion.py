@@ -9,7 +9,7 @@ from quant_organism.kernels.compiled import compiled
 from quant_organism.kernels.lanes import STEP, before, load, maximum, root, splat, store, where
 from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
-from quant_organism.strategies.indicators.indicator import Indicator, Workshop, same_bars
+from quant_organism.strategies.indicators.indicator import AbreastWorkshop, Indicator, Workshop, same_bars
 from quant_organism.strategies.store import Keys, Rows
 
 NO_DEVIATION = 1e-12
@@ -122,6 +122,34 @@ def bandwidth_rank_rows(
     return rows
 
 
+@compiled
+def bandwidth_rank_abreast(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], periods: NDArray[np.int64], width: int
+) -> NDArray[np.int16]:
+    """Return the last value of `bandwidth_rank_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    mean, deviation
+        The last `width` bars of each asset, more than six periods, one asset behind the other, shape (K, A x width).
+    periods
+        As in `bandwidth_rank_rows`.
+    width
+        How many bars of each there are.
+    """
+    count = mean.shape[1] // width
+    rows = np.empty((count, periods.size), dtype=np.int16)
+    for i in range(count):
+        end = (i + 1) * width - 1
+        for k in range(periods.size):
+            latest = deviation[k, end - 1] / mean[k, end - 1]
+            below = 0
+            for t in range(end - 5 * periods[k], end):
+                below += 1 if deviation[k, t] / mean[k, t] < latest else 0
+            rows[i, k] = below
+    return rows
+
+
 DEVIATION = Indicator(
     "deviation", rows=lambda shop, periods: deviation_rows(shop.bars.close, periods, 0), reach=same_bars
 )
@@ -138,4 +166,13 @@ def _bandwidth_rank(shop: Workshop, periods: Keys) -> Rows:
     return bandwidth_rank_rows(shop.make(SMA, periods), shop.make(DEVIATION, periods), periods)
 
 
-BANDWIDTH_RANK = Indicator("bandwidth_rank", rows=_bandwidth_rank, reach=lambda bars, periods: 6 * periods + 1)
+def _bandwidth_rank_abreast(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    return bandwidth_rank_abreast(shop.make(SMA, periods), shop.make(DEVIATION, periods), periods, shop.width)
+
+
+BANDWIDTH_RANK = Indicator(
+    "bandwidth_rank",
+    rows=_bandwidth_rank,
+    reach=lambda bars, periods: 6 * periods + 1,
+    last=_bandwidth_rank_abreast,
+)

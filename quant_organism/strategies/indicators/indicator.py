@@ -1,4 +1,4 @@
-"""What an indicator is, and the workshops in which its rows are made: from all bars at once, or bar after bar."""
+"""What an indicator is, and the workshops in which its rows are made: all bars at once, or bar after bar."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from quant_organism.strategies.bars import AssetBars
+from quant_organism.kernels.compiled import compiled
+from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.store import Arrays, IndicatorStore, IndicatorTable, Keys, Rows
 
 _PAIR_BITS = 20
@@ -34,13 +35,18 @@ class Onward(Generic[State]):
     Parameters
     ----------
     start
-        Makes what there is before the first new bar, from the workshop and the keys.
+        Makes what there is before the first bar, from the workshop and the keys.
     rows
-        Makes the columns (K, ..., new) of new bars from the workshop, the keys and what is left, and moves that on.
+        Makes the rows (K, ..., n) of all bars from the workshop, the keys and what there is before them, and moves
+        that on.
+    abreast
+        Makes the columns (A, K, ...) of one new bar of each asset of a workshop, from the keys and what is left of all
+        assets, by number: an array (N, ...) where the state of one is an array, else a list; moves that on.
     """
 
-    start: Callable[[GrowingWorkshop, Keys], State]
-    rows: Callable[[GrowingWorkshop, Keys, State], Rows]
+    start: Callable[[HistoryWorkshop, Keys], State]
+    rows: Callable[[HistoryWorkshop, Keys, State], Rows]
+    abreast: Callable[[AbreastWorkshop, Keys, Any], Rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +66,16 @@ class Indicator:
         indicator that goes on from what earlier bars have left, how many bars it looks at beside that.
     onward
         How it goes on bar by bar if it never forgets; None where the last `reach` bars are all that a value is made of.
+    last
+        Makes the columns (A, K, ...) of the new bars of a workshop alone, where whole rows cost much more; None where
+        they do not.
     """
 
     name: str
     rows: Callable[[Workshop, Keys], Rows]
     reach: Callable[[AssetBars, Keys], Keys]
     onward: Onward[Any] | None = None
+    last: Callable[[AbreastWorkshop, Keys], Rows] | None = None
 
 
 Needs = Mapping[Indicator, Keys]
@@ -122,105 +132,219 @@ class Workshop:
         return IndicatorTable.of(np.concatenate([known, missing]), rows)
 
 
-class GrowingTable:
-    """Rows (K, ..., n) of an indicator with room for more columns.
+class HistoryWorkshop(Workshop):
+    """Makes rows of all bars so far of one asset, and keeps what the next bar goes on from.
 
     Parameters
     ----------
-    columns
-        Of the shape and type of those to come; none of them is taken.
+    bars
+        All bars so far.
+    models
+        Keeps the models of learning families.
     """
 
-    def __init__(self, columns: Rows) -> None:
-        self.count = 0
-        self._room = np.empty((*columns.shape[:-1], _FIRST_ROOM), columns.dtype)
-
-    def append(self, columns: Rows) -> None:
-        """Take more columns."""
-        end = self.count + columns.shape[-1]
-        if end > self._room.shape[-1]:
-            room = np.empty((*self._room.shape[:-1], max(end, 2 * self._room.shape[-1])), self._room.dtype)
-            room[..., : self.count] = self._room[..., : self.count]
-            self._room = room
-        self._room[..., self.count : end] = columns
-        self.count = end
-
-    @property
-    def columns(self) -> Rows:
-        """All columns so far, not contiguous."""
-        return self._room[..., : self.count]
-
-    def since(self, begin: int) -> Rows:
-        """Return the columns from number `begin` on, rows one behind the other, as kernels take them."""
-        return np.ascontiguousarray(self._room[..., begin : self.count])
-
-
-class GrowthMemory:
-    """What `count` bars have left: the columns of each indicator, and what the next ones go on from."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.tables: dict[tuple[Indicator, bytes], GrowingTable] = {}
+    def __init__(self, bars: AssetBars, models: IndicatorStore) -> None:
+        super().__init__(bars, models)
+        self.kept: dict[tuple[Indicator, bytes], Rows] = {}
         self.states: dict[tuple[Indicator, bytes], Any] = {}
 
+    def make(self, indicator: Indicator, keys: Keys) -> Rows:
+        """Return the rows (K, ..., n) of an indicator over all bars."""
+        if indicator.onward is None:
+            return super().make(indicator, keys)
+        return self.keep(indicator, keys)
 
-class GrowingWorkshop(Workshop):
-    """Makes rows of the bars from number `begin` on; those from number `known` on are new.
+    def keep(self, indicator: Indicator, keys: Keys) -> Rows:
+        """Return the rows of an indicator that the next bar adds to."""
+        place = (indicator, keys.tobytes())
+        if place not in self.kept and indicator.onward is not None:
+            self.states[place] = indicator.onward.start(self, keys)
+            self.kept[place] = indicator.onward.rows(self, keys, self.states[place])
+        elif place not in self.kept:
+            self.kept[place] = super().make(indicator, keys)
+        return self.kept[place]
+
+
+class AbreastTable:
+    """Rows (K, ..., n) of an indicator of each of N assets, with room for more columns.
 
     Parameters
     ----------
-    every
-        All bars so far.
+    shape
+        Of one column of one asset, (K, ...).
+    dtype
+        Of its values.
+    n_assets
+        Number of assets N.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, n_assets: int) -> None:
+        self.counts = np.zeros(n_assets, dtype=np.int64)
+        self._shape, self._most = shape, 0
+        self._room = np.empty((n_assets, int(np.prod(shape)), _FIRST_ROOM), dtype)
+
+    def put(self, asset: int, columns: Rows) -> None:
+        """Hold these columns (K, ..., n) of an asset, and no others."""
+        count = columns.shape[-1]
+        self._make_room(count)
+        self._room[asset, :, :count] = columns.reshape(-1, count)
+        self.counts[asset] = count
+
+    def append(self, assets: Keys, columns: Rows) -> None:
+        """Take one more column of each of some assets, shape (A, K, ...)."""
+        self._make_room(self._most + 1)
+        _append_columns(np.ascontiguousarray(columns).reshape(assets.size, -1), assets, self._room, self.counts)
+
+    def latest(self, assets: Keys, width: int) -> Rows:
+        """Return the last columns of some assets, shape (A, K, ..., width); zeros before an asset's first."""
+        found = np.zeros((assets.size, self._room.shape[1], width), self._room.dtype)
+        _copy_latest(self._room, self.counts, assets, found)
+        return found.reshape(assets.size, *self._shape, width)
+
+    def columns(self, asset: int) -> Rows:
+        """Return all columns of an asset, shape (K, ..., n), not contiguous."""
+        count = int(self.counts[asset])
+        return self._room[asset, :, :count].reshape(*self._shape, count)
+
+    def _make_room(self, end: int) -> None:
+        # No asset has more than `_most` columns.
+        self._most = max(self._most, end)
+        if end > self._room.shape[2]:
+            room = np.empty((*self._room.shape[:2], max(end, 2 * self._room.shape[2])), self._room.dtype)
+            room[..., : self._room.shape[2]] = self._room
+            self._room = room
+
+
+@compiled
+def _append_columns(columns: Rows, assets: Keys, room: Rows, counts: Keys) -> None:
+    for i in range(assets.size):
+        asset = assets[i]
+        place = counts[asset]
+        for row in range(columns.shape[1]):
+            room[asset, row, place] = columns[i, row]
+        counts[asset] = place + 1
+
+
+@compiled
+def _copy_latest(room: Rows, counts: Keys, assets: Keys, found: Rows) -> None:
+    for i in range(assets.size):
+        asset = assets[i]
+        count = counts[asset]
+        width = min(found.shape[2], count)
+        for row in range(room.shape[1]):
+            source, out = room[asset, row, count - width : count], found[i, row, found.shape[2] - width :]
+            for t in range(width):
+                out[t] = source[t]
+
+
+class AbreastMemory:
+    """What the bars of N assets have left: the columns of each indicator, and what the next ones go on from.
+
+    Parameters
+    ----------
+    n_assets
+        Number of assets N.
+    read
+        Numbers of the columns of the bars that indicators are made of.
+    """
+
+    def __init__(self, n_assets: int, read: Keys) -> None:
+        self.read = read
+        self.tables: dict[tuple[Indicator, bytes], AbreastTable] = {}
+        self.states: dict[tuple[Indicator, bytes], Any] = {}
+        self.readers: dict[bytes, list[Any]] = {}
+        self._n_assets = n_assets
+        self._room = np.empty((len(COLUMNS), 0))
+
+    def room(self, bars: int) -> Rows:
+        """Return where a workshop may lay out so many bars, shape (6, bars); the next one lays out its own there."""
+        if self._room.shape[1] != bars:
+            self._room = np.empty((len(COLUMNS), bars))
+        return self._room
+
+    def put(self, asset: int, made: HistoryWorkshop) -> None:
+        """Hold what all bars of one asset have left, and nothing else of it."""
+        for place, rows in made.kept.items():
+            if place not in self.tables:
+                self.tables[place] = AbreastTable(rows.shape[:-1], rows.dtype, self._n_assets)
+            self.tables[place].put(asset, rows)
+        for place, state in made.states.items():
+            if place not in self.states:
+                is_array = isinstance(state, np.ndarray)
+                empty: Any = np.zeros((self._n_assets, *state.shape), state.dtype) if is_array else None
+                self.states[place] = empty if is_array else [None] * self._n_assets
+            self.states[place][asset] = state
+
+
+class AbreastWorkshop(Workshop):
+    """Makes one more column of each of A assets at once.
+
+    Their latest bars stand end to end, each asset's last one new, so that whatever looks at a number of bars alone is
+    made of all of them as of one asset; what stands where two of them meet has no meaning, and is not kept.
+
+    Parameters
+    ----------
+    histories
+        All bars so far of all assets.
+    assets
+        Numbers of those that have a new bar, shape (A,).
     memory
         What the bars before the new ones have left; moved on.
     models
         Keeps the models of learning families.
-    begin
-        Number of the first bar that indicators may look at.
+    width
+        How many bars of each stand end to end; they must have as many.
     """
 
-    def __init__(self, every: AssetBars, memory: GrowthMemory, models: IndicatorStore, begin: int) -> None:
-        super().__init__(every.since(begin), models)
-        self.every, self.begin, self.known = every, begin, memory.count
+    def __init__(
+        self, histories: Histories, assets: Keys, memory: AbreastMemory, models: IndicatorStore, width: int
+    ) -> None:
+        super().__init__(histories.end_to_end(assets, width, memory.room(assets.size * width), memory.read), models)
+        self.histories, self.assets, self.width = histories, assets, width
+        self.known = histories.counts[assets] - 1
         self._memory = memory
 
+    def readers(self, keys: Keys, make: Callable[[], list[Any]]) -> list[Any]:
+        """Return what reads whole strategies for some keys, made once for all assets."""
+        place = keys.tobytes()
+        if place not in self._memory.readers:
+            self._memory.readers[place] = make()
+        return self._memory.readers[place]
+
     def make(self, indicator: Indicator, keys: Keys) -> Rows:
-        """Return the rows (K, n) of an indicator on the bars at hand."""
+        """Return the rows (K, ..., A x width) of an indicator on the bars that stand end to end."""
         if indicator.onward is None:
             return super().make(indicator, keys)
-        return self._grown(indicator, indicator.onward, keys).since(self.begin)
+        place = (indicator, keys.tobytes())
+        if place not in self._made:
+            latest = np.moveaxis(self.grown(indicator, keys).latest(self.assets, self.width), 0, -2)
+            self._made[place] = np.ascontiguousarray(latest).reshape(*latest.shape[:-2], -1)
+        return self._made[place]
 
     def keep(self, indicator: Indicator, keys: Keys) -> None:
         """Add the new columns to the table of an indicator."""
         if indicator.onward is not None:
-            self._grown(indicator, indicator.onward, keys)
+            self.grown(indicator, keys)
         else:
-            self._lengthened((indicator, keys.tobytes()), self.newest(super().make(indicator, keys)))
+            table = self._memory.tables[indicator, keys.tobytes()]
+            last = indicator.last
+            table.append(self.assets, self.newest(super().make(indicator, keys)) if last is None else last(self, keys))
+
+    def last(self, column: Rows) -> Rows:
+        """Return the values of the new bars, shape (A,), of a column of the bars that stand end to end."""
+        return np.ascontiguousarray(column[self.width - 1 :: self.width])
 
     def newest(self, rows: Rows) -> Rows:
-        """Return the columns of new bars."""
-        return np.ascontiguousarray(rows[..., self.known - self.begin :])
+        """Return the columns (A, K, ...) of new bars, of rows on the bars that stand end to end."""
+        return np.ascontiguousarray(np.moveaxis(rows[..., self.width - 1 :: self.width], -1, 0))
 
-    def all_columns(self, indicator: Indicator, keys: Keys) -> Rows:
-        """Return the rows (K, ..., n) of an indicator that goes on bar by bar, over all bars so far."""
-        assert indicator.onward is not None
-        return self._grown(indicator, indicator.onward, keys).columns
-
-    def _grown(self, indicator: Indicator, onward: Onward[Any], keys: Keys) -> GrowingTable:
-        # The table of an indicator that goes on from what earlier bars have left, up to the last bar.
+    def grown(self, indicator: Indicator, keys: Keys) -> AbreastTable:
+        """Return the table of an indicator that goes on bar by bar, up to the last bar."""
         place = (indicator, keys.tobytes())
-        table = self._memory.tables.get(place)
-        if table is None or table.count < self.every.numbers.size:
-            if place not in self._memory.states:
-                self._memory.states[place] = onward.start(self, keys)
-            table = self._lengthened(place, onward.rows(self, keys, self._memory.states[place]))
-        return table
-
-    def _lengthened(self, place: tuple[Indicator, bytes], columns: Rows) -> GrowingTable:
-        table = self._memory.tables.get(place)
-        if table is None:
-            table = self._memory.tables[place] = GrowingTable(columns)
-        table.append(columns)
+        table = self._memory.tables[place]
+        if self.assets.size and table.counts[self.assets[0]] == self.known[0]:
+            assert indicator.onward is not None
+            table.append(self.assets, indicator.onward.abreast(self, keys, self._memory.states[place]))
         return table
 
 

@@ -9,7 +9,8 @@ from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.averages import write_means
 from quant_organism.strategies.indicators.extremes import HIGHEST_HIGH, LOWEST_LOW, distinct, extreme_rows, greatest_of
 from quant_organism.strategies.indicators.indicator import (
-    GrowingWorkshop,
+    AbreastWorkshop,
+    HistoryWorkshop,
     Indicator,
     Onward,
     Workshop,
@@ -87,6 +88,39 @@ def rsi_onward(
                 values[k] = _strength(gain[k], loss[k])
             for k in range(count):
                 rows[k, i] = values[k]
+    return rows
+
+
+@compiled
+def rsi_abreast(
+    close: NDArray[np.float64],
+    width: int,
+    begins: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    periods: NDArray[np.int64],
+    means: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the index of `rsi_rows` at one more bar of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    close
+        The last `width` closes of each asset, at least two, one asset behind the other, shape (A x width,).
+    width
+        How many closes of each there are.
+    begins
+        Number of the last bar, shape (A,).
+    assets
+        Row of each asset in `means`, shape (A,).
+    periods
+        As in `rsi_rows`.
+    means
+        As in `rsi_onward`, of all assets; moved on, shape (N, 2, K).
+    """
+    rows = np.empty((assets.size, periods.size))
+    for i in range(assets.size):
+        end = (i + 1) * width
+        rows[i] = rsi_onward(close[end - 1 : end], close[end - 2], begins[i], periods, means[assets[i]])[:, 0]
     return rows
 
 
@@ -233,16 +267,19 @@ def divergence_rows(
     return rows
 
 
-def _rsi_onward(shop: GrowingWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
-    before = float(shop.every.close[shop.known - 1]) if shop.known else np.nan
-    return rsi_onward(shop.newest(shop.bars.close), before, shop.known, periods, means)
+def _rsi_onward(shop: HistoryWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
+    return rsi_onward(shop.bars.close, np.nan, 0, periods, means)
+
+
+def _rsi_abreast(shop: AbreastWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
+    return rsi_abreast(shop.bars.close, shop.width, shop.known, shop.assets, periods, means)
 
 
 RSI = Indicator(
     "rsi",
     rows=lambda shop, periods: rsi_rows(shop.bars.close, periods),
     reach=last_bar,
-    onward=Onward(start=lambda shop, periods: np.zeros((2, periods.size)), rows=_rsi_onward),
+    onward=Onward(start=lambda shop, periods: np.zeros((2, periods.size)), rows=_rsi_onward, abreast=_rsi_abreast),
 )
 
 

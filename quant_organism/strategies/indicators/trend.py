@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.averages import SMA, lagged_mean_rows
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, one_bar_more, same_bars
+from quant_organism.strategies.indicators.indicator import (
+    AbreastWorkshop,
+    HistoryWorkshop,
+    Indicator,
+    Onward,
+    one_bar_more,
+    same_bars,
+)
 from quant_organism.strategies.store import Keys, Rows
 
 
@@ -72,16 +79,21 @@ EFFICIENCY_RATIO = Indicator(
 
 def _counted(name: str, sign: int) -> Indicator:
     # How many closes have been above their average so far, or below it.
-    def onward(shop: GrowingWorkshop, periods: Keys, before: NDArray[np.int32]) -> Rows:
-        rows = before + count_above_rows(shop.newest(shop.bars.close), shop.newest(shop.make(SMA, periods)), sign)
-        before[:] = rows[:, -1:]
+    def onward(shop: HistoryWorkshop, periods: Keys, so_far: NDArray[np.int32]) -> Rows:
+        rows = count_above_rows(shop.bars.close, shop.make(SMA, periods), sign)
+        so_far[:] = rows[:, -1]
         return rows
+
+    def abreast(shop: AbreastWorkshop, periods: Keys, so_far: NDArray[np.int32]) -> Rows:
+        beyond = sign * (shop.last(shop.bars.close)[:, np.newaxis] - shop.newest(shop.make(SMA, periods))) > 0.0
+        so_far[shop.assets] += beyond
+        return so_far[shop.assets]
 
     return Indicator(
         name,
         rows=lambda shop, periods: count_above_rows(shop.bars.close, shop.make(SMA, periods), sign),
         reach=same_bars,
-        onward=Onward(start=lambda shop, periods: np.zeros((periods.size, 1), dtype=np.int32), rows=onward),
+        onward=Onward(start=lambda shop, periods: np.zeros(periods.size, dtype=np.int32), rows=onward, abreast=abreast),
     )
 
 

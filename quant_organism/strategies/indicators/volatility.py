@@ -10,7 +10,8 @@ from quant_organism.strategies.indicators.averages import mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows
 from quant_organism.strategies.indicators.extremes import greatest_of
 from quant_organism.strategies.indicators.indicator import (
-    GrowingWorkshop,
+    AbreastWorkshop,
+    HistoryWorkshop,
     Indicator,
     Onward,
     Workshop,
@@ -92,6 +93,42 @@ def atr_onward(
     return rows
 
 
+@compiled
+def atr_abreast(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    width: int,
+    begins: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    periods: NDArray[np.int64],
+    averages: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the averages of `atr_rows` at one more bar of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    high, low, close
+        The last `width` bars of each asset, at least two, one asset behind the other, shape (A x width,).
+    width
+        How many bars of each there are.
+    begins
+        Number of the last bar, shape (A,).
+    assets
+        Row of each asset in `averages`, shape (A,).
+    periods
+        As in `atr_rows`.
+    averages
+        As in `atr_onward`, of all assets; moved on, shape (N, K).
+    """
+    rows = np.empty((assets.size, periods.size))
+    for i in range(assets.size):
+        end = (i + 1) * width
+        reach = true_range(high[end - 2 : end], low[end - 2 : end], close[end - 2 : end])[1:]
+        rows[i] = atr_onward(reach, begins[i], periods, averages[assets[i]])[:, 0]
+    return rows
+
+
 def log_atr_ratio_rows(atr: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the logarithm of each average true range over its mean of the last three periods, within [0.5, 2].
 
@@ -147,18 +184,21 @@ def _atr(shop: Workshop, periods: Keys) -> Rows:
     return atr_rows(true_range(bars.high, bars.low, bars.close), periods)
 
 
-def _atr_onward(shop: GrowingWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
-    before = max(shop.known - 1, 0)
-    high, low, close = (x[before - shop.begin :] for x in (shop.bars.high, shop.bars.low, shop.bars.close))
-    reach = true_range(high, low, close)[shop.known - before :]
-    return atr_onward(reach, shop.known, periods, average)
+def _atr_onward(shop: HistoryWorkshop, periods: Keys, average: NDArray[np.float64]) -> Rows:
+    bars = shop.bars
+    return atr_onward(true_range(bars.high, bars.low, bars.close), 0, periods, average)
+
+
+def _atr_abreast(shop: AbreastWorkshop, periods: Keys, averages: NDArray[np.float64]) -> Rows:
+    bars = shop.bars
+    return atr_abreast(bars.high, bars.low, bars.close, shop.width, shop.known, shop.assets, periods, averages)
 
 
 ATR = Indicator(
     "atr",
     rows=_atr,
     reach=last_bar,
-    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_atr_onward),
+    onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_atr_onward, abreast=_atr_abreast),
 )
 
 LOG_ATR_RATIO = Indicator(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,13 @@ from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.indicators.averages import ema_onward, lagged_mean_rows
 from quant_organism.strategies.indicators.dispersion import deviation_rows, z_score_rows
 from quant_organism.strategies.indicators.extremes import extreme_rows
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
+from quant_organism.strategies.indicators.indicator import (
+    AbreastTable,
+    AbreastWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+)
 from quant_organism.strategies.indicators.oscillators import rsi_onward, stochastic_k_rows
 from quant_organism.strategies.indicators.trend import efficiency_ratio_rows
 from quant_organism.strategies.indicators.volatility import atr_onward, log_returns, true_range
@@ -31,49 +37,19 @@ _NO_SCALE = 1e-10
 """A feature with a standard deviation up to this is constant but for rounding."""
 
 
-class FeatureAverages(NamedTuple):
-    """What the bars so far have left for features that never forget.
-
-    Parameters
-    ----------
-    ema
-        Exponential averages of 12 and 26 bars, shape (2,).
-    rsi
-        Gains and losses of 14 bars, shape (2, 1).
-    atr
-        True range of 14 bars, shape (1,).
-    """
-
-    ema: Floats
-    rsi: Floats
-    atr: Floats
-
-    @classmethod
-    def none(cls) -> FeatureAverages:
-        """Return those before the first bar."""
-        return cls(np.zeros(2), np.zeros((2, 1)), np.zeros(1))
+_LEFT = 5
+"""Numbers that the bars so far leave for features that never forget: exponential averages of 12 and 26 bars, gain and
+loss of 14, true range of 14."""
 
 
 def feature_rows(bars: AssetBars) -> Floats:
     """Return all features in their fixed order, shape (20, n); NaN before each one's first bar."""
-    return features_onward(bars, 0, bars.close.size, FeatureAverages.none())
+    return _features(bars, np.zeros(_LEFT))
 
 
-def features_onward(bars: AssetBars, begin: int, new: int, left: FeatureAverages) -> Floats:
-    """Return the features of `feature_rows` on new bars, shape (20, new).
-
-    Parameters
-    ----------
-    bars
-        The new bars, behind as many as there are up to `LONGEST_LAG`, or more.
-    begin
-        Number of the first new bar.
-    new
-        How many of them are new.
-    left
-        What the bars before have left; moved on.
-    """
-    rows = _all_but_logarithms(bars.open, bars.high, bars.low, bars.close, bars.volume, begin, new, *left)
+def _features(bars: AssetBars, left: Floats) -> Floats:
+    # `left` is moved on from zeros to the last bar.
+    rows = _all_but_logarithms(bars.open, bars.high, bars.low, bars.close, bars.volume, 0, bars.close.size, left)
     # The logarithms of NumPy and of compiled code differ in the last bit.
     for changes in (rows[:5], rows[13:15]):
         np.log(changes, out=changes)
@@ -89,11 +65,11 @@ def _all_but_logarithms(
     volume: Floats,
     begin: int,
     new: int,
-    ema: Floats,
-    rsi: Floats,
-    atr: Floats,
+    left: Floats,
 ) -> Floats:
-    # The features of the new bars; in the place of log changes the ratios that they are the logarithms of.
+    # The features of the last `new` bars, of which the first has number `begin`; in the place of log changes the ratios
+    # that they are the logarithms of. `left` is moved on.
+    ema, rsi, atr = left[:2], left[2:4].reshape(2, 1), left[4:]
     lead = close.size - new
     rows = np.empty((_N_FEATURES, new))
     for place, lag in ((0, 1), (1, 3), (2, 6), (3, 12), (4, 24), (13, 48), (14, LONGEST_LAG)):
@@ -136,15 +112,52 @@ def _all_but_logarithms(
     return rows
 
 
-def _features_onward(shop: GrowingWorkshop, _: Keys, left: FeatureAverages) -> Rows:
-    return features_onward(shop.bars, shop.known, shop.every.numbers.size - shop.known, left)[np.newaxis]
+@compiled
+def _abreast(
+    opens: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    volume: Floats,
+    width: int,
+    begins: NDArray[np.int64],
+    assets: NDArray[np.int64],
+    left: Floats,
+) -> Floats:
+    # As `_all_but_logarithms`, of the last bar of each asset, shape (20, A).
+    rows = np.empty((_N_FEATURES, assets.size))
+    for i in range(assets.size):
+        begin, end = i * width, (i + 1) * width
+        rows[:, i] = _all_but_logarithms(
+            opens[begin:end],
+            high[begin:end],
+            low[begin:end],
+            close[begin:end],
+            volume[begin:end],
+            begins[i],
+            1,
+            left[assets[i]],
+        )[:, 0]
+    return rows
+
+
+def _features_abreast(shop: AbreastWorkshop, _: Keys, left: Floats) -> Rows:
+    bars = shop.bars
+    rows = _abreast(bars.open, bars.high, bars.low, bars.close, bars.volume, shop.width, shop.known, shop.assets, left)
+    for changes in (rows[:5], rows[13:15]):
+        np.log(changes, out=changes)
+    return rows.T[:, np.newaxis]
 
 
 FEATURES: Final = Indicator(
     "features",
     rows=lambda shop, _: feature_rows(shop.bars)[np.newaxis],
     reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
-    onward=Onward(start=lambda shop, _: FeatureAverages.none(), rows=_features_onward),
+    onward=Onward(
+        start=lambda shop, _: np.zeros(_LEFT),
+        rows=lambda shop, _, left: _features(shop.bars, left)[np.newaxis],
+        abreast=_features_abreast,
+    ),
 )
 """All features together, shape (1, 20, n), under the one key of `FEATURES_KEY`."""
 
@@ -156,9 +169,9 @@ def features_of(shop: Workshop) -> Floats:
     return np.asarray(shop.make(FEATURES, FEATURES_KEY)[0])
 
 
-def all_features(shop: GrowingWorkshop) -> Floats:
-    """Return the features of all bars so far, shape (20, n)."""
-    return np.asarray(shop.all_columns(FEATURES, FEATURES_KEY)[0])
+def features_abreast(shop: AbreastWorkshop) -> AbreastTable:
+    """Return the features of each asset, one column (1, 20) per bar, up to the last bar."""
+    return shop.grown(FEATURES, FEATURES_KEY)
 
 
 @compiled

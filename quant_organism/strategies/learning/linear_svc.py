@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
-from quant_organism.strategies.learning.features import LONGEST_LAG, all_features, features_of, standardise
+from quant_organism.strategies.indicators.indicator import (
+    AbreastWorkshop,
+    HistoryWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+)
+from quant_organism.strategies.learning.features import LONGEST_LAG, features_abreast, features_of, standardise
 from quant_organism.strategies.learning.grids import SvcGenes, svc_genes
 from quant_organism.strategies.learning.walk_forward import (
     FEW_ROWS,
@@ -20,7 +26,7 @@ from quant_organism.strategies.learning.walk_forward import (
     Fits,
     is_refit,
     refit_bars,
-    refits_so_far,
+    refits_of,
     training_set,
 )
 from quant_organism.strategies.store import Arrays, Keys, Rows
@@ -180,33 +186,34 @@ def ensemble_scores(features: Floats, refits: NDArray[np.int64], models: Floats,
             out[t] = score if np.isfinite(score) else 0.0
 
 
-class _Scorer:
-    # The last models of one set of genes, fitted again when it is time.
-    def __init__(self, shop: GrowingWorkshop, genes: SvcGenes) -> None:
-        self._genes = genes
-        models = [self._fitted(shop, bar) for bar in refits_so_far(shop, genes)[-genes.ensemble :]]
-        self._models = np.array(models).reshape(len(models), 3, genes.features + 1)
-
-    def score(self, shop: GrowingWorkshop, column: Floats, out: Floats) -> None:
-        if is_refit(shop, self._genes):
-            newest = self._fitted(shop, shop.known)[np.newaxis]
-            self._models = np.concatenate([self._models, newest])[-self._genes.ensemble :]
-        # As if all of them had been fitted at this bar's close.
-        refits = np.zeros(len(self._models), dtype=np.int64)
-        ensemble_scores(column, refits, self._models, self._genes.ensemble, out)
-
-    def _fitted(self, shop: GrowingWorkshop, bar: int) -> Floats:
-        every = Workshop(shop.every, shop.store)
-        return refit(every, Fits(every), all_features(shop), self._genes, bar)[0]
+def _latest_models(shop: HistoryWorkshop, keys: Keys) -> list[Floats]:
+    # Of each key the last models (m, 3, F + 1), as many as are averaged or as there are.
+    kept, features, fits = [], features_of(shop), Fits(shop)
+    for genes in map(svc_genes, keys.tolist()):
+        bars = refits_of(shop.bars, genes)[-genes.ensemble :]
+        models = [refit(shop, fits, features, genes, bar)[0] for bar in bars]
+        kept.append(np.array(models).reshape(len(models), 3, genes.features + 1))
+    return kept
 
 
-def _score_onward(shop: GrowingWorkshop, keys: Keys, scorers: list[_Scorer]) -> Rows:
-    if shop.known == 0:
-        return score_rows(shop, keys)
-    column, rows = np.ascontiguousarray(all_features(shop)[:, shop.known :]), np.zeros((keys.size, 1))
-    for row, scorer in zip(rows, scorers, strict=True):
-        scorer.score(shop, column, row)
-    return rows
+def _score_abreast(shop: AbreastWorkshop, keys: Keys, kept: list[list[Floats]]) -> Rows:
+    features = features_abreast(shop)
+    columns = features.latest(shop.assets, 1)[:, 0]
+    rows = np.zeros((shop.assets.size, keys.size, 1))
+    numbers = shop.last(shop.bars.numbers)
+    for place, genes in enumerate(map(svc_genes, keys.tolist())):
+        for i, (asset, number, bar) in enumerate(
+            zip(shop.assets.tolist(), numbers.tolist(), shop.known.tolist(), strict=True)
+        ):
+            models = kept[asset]
+            if is_refit(number, bar, genes):
+                every = Workshop(shop.histories.bars(asset), shop.store)
+                newest = refit(every, Fits(every), features.columns(asset)[0], genes, bar)[0][np.newaxis]
+                models[place] = np.concatenate([models[place], newest])[-genes.ensemble :]
+            # As if all of them had been fitted at this bar's close.
+            refits = np.zeros(len(models[place]), dtype=np.int64)
+            ensemble_scores(columns[i], refits, models[place], genes.ensemble, rows[i, place])
+    return rows[..., 0]
 
 
 SVC_SCORE = Indicator(
@@ -214,8 +221,9 @@ SVC_SCORE = Indicator(
     rows=score_rows,
     reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
     onward=Onward(
-        start=lambda shop, keys: [_Scorer(shop, svc_genes(key)) for key in keys.tolist()],
-        rows=_score_onward,
+        start=_latest_models,
+        rows=lambda shop, keys, _: score_rows(shop, keys),
+        abreast=_score_abreast,
     ),
 )
 """Keyed by `grids.svc_keys`."""

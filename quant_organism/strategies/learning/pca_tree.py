@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Onward, Workshop
-from quant_organism.strategies.learning.features import LONGEST_LAG, all_features, features_of, standardise
+from quant_organism.strategies.indicators.indicator import (
+    AbreastWorkshop,
+    HistoryWorkshop,
+    Indicator,
+    Onward,
+    Workshop,
+)
+from quant_organism.strategies.learning.features import LONGEST_LAG, features_abreast, features_of, standardise
 from quant_organism.strategies.learning.grids import TreeGenes, tree_genes
 from quant_organism.strategies.learning.principal_axes import principal_axes
 from quant_organism.strategies.learning.quantile_regression import quantile_lines
@@ -20,7 +26,7 @@ from quant_organism.strategies.learning.walk_forward import (
     Fits,
     is_refit,
     refit_bars,
-    refits_so_far,
+    refits_of,
     training_set,
 )
 from quant_organism.strategies.store import Arrays, Keys, Rows
@@ -276,36 +282,40 @@ def write_line_levels(
             levels[k, t] = told[k] if finite else 0.0
 
 
-_LatestModels = list[tuple[TreeGenes, list[tuple[FittedTree, Floats]]]]
+_LatestModels = list[list[tuple[FittedTree, Floats]]]
 """The last model of each key, none before its first refit."""
 
 
-def _latest_models(shop: GrowingWorkshop, keys: Keys) -> _LatestModels:
-    genes = map(tree_genes, keys.tolist())
-    return [(g, [_model_at(shop, g, bar) for bar in refits_so_far(shop, g)[-1:]]) for g in genes]
+def _latest_models(shop: HistoryWorkshop, keys: Keys) -> _LatestModels:
+    features, fits = features_of(shop), Fits(shop)
+    return [
+        [refit_model(shop, fits, features, genes, bar) for bar in refits_of(shop.bars, genes)[-1:]]
+        for genes in map(tree_genes, keys.tolist())
+    ]
 
 
-def _model_at(shop: GrowingWorkshop, genes: TreeGenes, bar: int) -> tuple[FittedTree, Floats]:
-    every = Workshop(shop.every, shop.store)
-    return refit_model(every, Fits(every), all_features(shop), genes, bar)
-
-
-def _levels_onward(shop: GrowingWorkshop, keys: Keys, models: _LatestModels) -> Rows:
-    if shop.known == 0:
-        return level_rows(shop, keys)
-    column, rows = np.ascontiguousarray(all_features(shop)[:, shop.known :]), np.zeros((keys.size, 3, 1))
-    for row, (genes, kept) in zip(rows, models, strict=True):
-        if is_refit(shop, genes):
-            kept[:] = [_model_at(shop, genes, shop.known)]
-        if kept:
-            tell_levels(*kept[0], column, genes, row, 0, 1)
-    return rows
+def _levels_abreast(shop: AbreastWorkshop, keys: Keys, kept: list[_LatestModels]) -> Rows:
+    features = features_abreast(shop)
+    columns = features.latest(shop.assets, 1)[:, 0]
+    rows = np.zeros((shop.assets.size, keys.size, 3, 1))
+    numbers = shop.last(shop.bars.numbers)
+    for place, genes in enumerate(map(tree_genes, keys.tolist())):
+        for i, (asset, number, bar) in enumerate(
+            zip(shop.assets.tolist(), numbers.tolist(), shop.known.tolist(), strict=True)
+        ):
+            model = kept[asset][place]
+            if is_refit(number, bar, genes):
+                every = Workshop(shop.histories.bars(asset), shop.store)
+                model[:] = [refit_model(every, Fits(every), features.columns(asset)[0], genes, bar)]
+            if model:
+                tell_levels(*model[0], columns[i], genes, rows[i, place], 0, 1)
+    return rows[..., 0]
 
 
 RETURN_LEVELS = Indicator(
     "return_levels",
     rows=level_rows,
     reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
-    onward=Onward(start=_latest_models, rows=_levels_onward),
+    onward=Onward(start=_latest_models, rows=lambda shop, keys, _: level_rows(shop, keys), abreast=_levels_abreast),
 )
 """Keyed by `grids.tree_keys`; shape (K, 3, n)."""

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Workshop
+from quant_organism.strategies.bars import AssetBars
+from quant_organism.strategies.indicators.indicator import Workshop
 from quant_organism.strategies.learning.features import forward_returns
 from quant_organism.strategies.learning.grids import SvcGenes, TreeGenes
 from quant_organism.strategies.store import Arrays
@@ -38,16 +39,15 @@ def refit_bars(numbers: NDArray[np.int64], window: int, horizon: int, interval: 
     return bars[bars >= first_refit(window, horizon)]
 
 
-def is_refit(shop: GrowingWorkshop, genes: SvcGenes | TreeGenes) -> bool:
-    """Say whether a model is fitted at the close of the first new bar."""
-    due = int(shop.every.numbers[shop.known]) % genes.interval == 0
-    return due and shop.known >= first_refit(genes.window, genes.horizon)
+def is_refit(number: int, bar: int, genes: SvcGenes | TreeGenes) -> bool:
+    """Say whether a model is fitted at the close of a bar, by its absolute number and its place in the asset's bars."""
+    return number % genes.interval == 0 and bar >= first_refit(genes.window, genes.horizon)
 
 
-def refits_so_far(shop: GrowingWorkshop, genes: SvcGenes | TreeGenes) -> list[int]:
-    """Return the bars so far at whose close a model is fitted."""
-    bars: list[int] = refit_bars(shop.every.numbers, genes.window, genes.horizon, genes.interval).tolist()
-    return bars
+def refits_of(bars: AssetBars, genes: SvcGenes | TreeGenes) -> list[int]:
+    """Return the bars at whose close a model is fitted."""
+    found: list[int] = refit_bars(bars.numbers, genes.window, genes.horizon, genes.interval).tolist()
+    return found
 
 
 def training_rows(bar: int, window: int, horizon: int) -> tuple[int, int]:

@@ -8,9 +8,16 @@ from functools import cache
 import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.family import GeneArrays, LastTarget, StrategyFamily
+from quant_organism.strategies.family import GeneArrays, LastTargets, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
-from quant_organism.strategies.indicators.indicator import GrowingWorkshop, Indicator, Needs, Onward, Workshop, last_bar
+from quant_organism.strategies.indicators.indicator import (
+    AbreastWorkshop,
+    Indicator,
+    Needs,
+    Onward,
+    Workshop,
+    last_bar,
+)
 from quant_organism.strategies.store import Keys, Rows
 from quant_organism.strategies.targets import Targets
 from quant_organism.strategies.trees.primitives import CONSTANTS, FAMILY, PRIMITIVES, Read, Tree, constants
@@ -81,12 +88,22 @@ def _sign_of(voters: Sequence[StrategyFamily]) -> Indicator:
             row[:] = np.sign(targets.expanded(0, n))
         return signs
 
-    def readers(shop: GrowingWorkshop, places: Keys) -> list[LastTarget]:
-        return [LastTarget(voters[place], voters[place].default_genes, shop.store) for place in places.tolist()]
+    def abreast(shop: AbreastWorkshop, places: Keys, _: list[None]) -> Rows:
+        def readers() -> list[LastTargets]:
+            count = shop.histories.counts.size
+            return [LastTargets(voters[k], voters[k].default_genes, shop.store, count) for k in places.tolist()]
 
-    def onward(shop: GrowingWorkshop, places: Keys, readers: list[LastTarget]) -> Rows:
-        if shop.known == 0:
-            return rows(shop, places)
-        return np.array([[np.sign(reader.at(shop.every))] for reader in readers], dtype=np.int8)
+        signs = np.empty((shop.assets.size, places.size), dtype=np.int8)
+        for column, reader in zip(signs.T, shop.readers(places, readers), strict=True):
+            reader.follow(shop.histories, shop.assets)
+            column[:] = np.sign(reader.targets[shop.assets])
+        return signs
 
-    return Indicator("family_sign", rows=rows, reach=last_bar, onward=Onward(start=readers, rows=onward))
+    return Indicator(
+        "family_sign",
+        rows=rows,
+        reach=last_bar,
+        onward=Onward(
+            start=lambda shop, places: None, rows=lambda shop, places, _: rows(shop, places), abreast=abreast
+        ),
+    )

@@ -15,6 +15,7 @@ _BREAKS = 3
 @compiled
 def atr_stop_loss_targets(
     close: NDArray[np.float64],
+    stands: NDArray[np.int64],
     atr: NDArray[np.float64],
     log_ratio: NDArray[np.float64],
     breakout: NDArray[np.int8],
@@ -28,12 +29,15 @@ def atr_stop_loss_targets(
     volatility_adjustment: NDArray[np.float64],
     targets: Targets,
 ) -> None:
-    """Write the targets of G genomes over n bars; `risk` is the fraction of price to risk per average true range."""
-    n = close.size
+    """Write the targets of G genomes over n bars; `risk` is the fraction of price to risk per average true range.
+
+    `close` has a row per asset, and `stands` names that of each genome.
+    """
+    n = close.shape[1]
     for g in range(warmup.size):
         first = min(warmup[g], n)
         targets.counts[g] = _hold_behind_stops(
-            close[first:],
+            close[stands[g], first:],
             atr[atr_row[g], first:],
             log_ratio[ratio_row[g], first:],
             breakout[breakout_row[g], first:],

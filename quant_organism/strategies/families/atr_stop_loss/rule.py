@@ -21,6 +21,7 @@ class AtrStopLoss(StrategyFamily):
     name = "atr_stop_loss"
     seed_type = "risk_management"
     columns = ("high", "low", "close")
+    abreast = True
     conviction = True
     memory = "position"
     own_genes = (
@@ -91,14 +92,15 @@ class AtrStopLoss(StrategyFamily):
         ratio, ratio_row = bank.rows(LOG_ATR_RATIO, period)
         breakout, breakout_row = bank.rows(CLOSE_BREAKOUT, period)
         atr_stop_loss_targets(
-            bank.bars.close,
+            bank.prices("close"),
+            bank.stands(period.size),
             atr,
             ratio,
             breakout,
             atr_row,
             ratio_row,
             breakout_row,
-            4 * period - 1,
+            bank.firsts(4 * period - 1),
             genes["stop_loss_multiplier"],
             genes["trailing_stop_multiplier"],
             genes["position_size_atr_factor"] / 100.0,

@@ -18,6 +18,7 @@ def bollinger_bands_targets(
     bandwidth_rank: NDArray[np.int16],
     z_row: NDArray[np.int64],
     rank_row: NDArray[np.int64],
+    warmup: NDArray[np.int64],
     lookback_period: NDArray[np.int64],
     volatility_multiplier: NDArray[np.float64],
     squeeze_threshold: NDArray[np.float64],
@@ -29,7 +30,7 @@ def bollinger_bands_targets(
     n = z_score.shape[1]
     scratch = np.empty(n, dtype=np.int8)
     for g in range(lookback_period.size):
-        first = min(6 * lookback_period[g] - 1, n)
+        first = min(warmup[g], n)
         z = z_score[z_row[g], first:]
         rank = bandwidth_rank[rank_row[g], first:]
         marks = scratch[first:]

@@ -20,6 +20,7 @@ class BollingerBands(StrategyFamily):
     name = "bollinger_bands"
     seed_type = "volatility"
     columns = ("close",)
+    abreast = True
     conviction = True
     memory = "position"
     own_genes = (
@@ -92,6 +93,7 @@ class BollingerBands(StrategyFamily):
             rank,
             z_row,
             rank_row,
+            bank.firsts(6 * period - 1),
             period,
             genes["volatility_multiplier"],
             genes["squeeze_threshold"],

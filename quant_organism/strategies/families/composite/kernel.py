@@ -15,14 +15,28 @@ _UNKNOWN = np.int8(-1)
 
 
 @compiled
-def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for how many bars, the current one included, no price has moved, shape (n,)."""
-    rest = np.zeros(high.size, dtype=np.int64)
-    run = 0
-    for t in range(high.size):
-        moved = high[t] != low[t] or (t > 0 and high[t] != high[t - 1])
-        run = 0 if moved else run + 1
-        rest[t] = run
+def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64], begins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for how many bars, the current one included, no price has moved.
+
+    Parameters
+    ----------
+    high, low
+        Prices, a row per asset, shape (A, n).
+    begins
+        First bar of each asset, shape (A,).
+
+    Returns
+    -------
+    Shape (A, n); 0 before an asset's first bar.
+    """
+    rest = np.zeros(high.shape, dtype=np.int64)
+    for asset in range(begins.size):
+        run, begin = 0, begins[asset]
+        top, bottom, out = high[asset], low[asset], rest[asset]
+        for t in range(begin, top.size):
+            moved = top[t] != bottom[t] or (t > begin and top[t] != top[t - 1])
+            run = 0 if moved else run + 1
+            out[t] = run
     return rest
 
 
@@ -30,11 +44,13 @@ def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray
 def composite_targets(
     votes: NDArray[np.int8],
     rest: NDArray[np.int64],
+    stands: NDArray[np.int64],
     members: NDArray[np.int64],
     weights: NDArray[np.float64],
     minimum_signals: NDArray[np.int64],
     entry_score: NDArray[np.float64],
     warmup: NDArray[np.int64],
+    firsts: NDArray[np.int64],
     targets: Targets,
 ) -> None:
     """Write the targets of G genomes over n bars.
@@ -44,7 +60,10 @@ def composite_targets(
     votes
         Votes of all trees on every bar, shape (any, n).
     rest
-        For how many bars no price has moved, shape (n,); where that is all that the trees see, no vote counts.
+        For how many bars no price has moved, a row per asset, shape (A, n); where that is all that the trees see, no
+        vote counts.
+    stands
+        Row of the asset on which each genome stands, shape (G,).
     members
         Rows of the votes of each group, shape (G, 3, 4); -1 where a group has fewer.
     weights
@@ -52,19 +71,22 @@ def composite_targets(
     minimum_signals, entry_score
         Votes on its side, and score, that an entry needs, shape (G,).
     warmup
-        First bar on which all votes are defined, shape (G,).
+        Bars before the first on which all votes are defined, shape (G,).
+    firsts
+        That first bar, shape (G,).
     targets
         Written.
     """
-    n = rest.size
-    longest_rest = 0
-    for t in range(n):
-        longest_rest = max(longest_rest, rest[t])
+    n = rest.shape[1]
+    longest_rests = np.zeros(rest.shape[0], dtype=np.int64)
+    for asset in range(rest.shape[0]):
+        for t in range(n):
+            longest_rests[asset] = max(longest_rests[asset], rest[asset, t])
     sizes = np.zeros(members.shape[1], dtype=np.int64)
     scratch, tallies = np.empty(n, dtype=np.int8), np.empty(n, dtype=np.int16)
     verdicts = np.empty(_LEVELS * _LEVELS * _LEVELS * _COUNTS, dtype=np.int8)
     for g in range(warmup.size):
-        first = min(warmup[g], n)
+        first = min(firsts[g], n)
         conditions, tally = scratch[first:], tallies[first:]
         _tally(votes, members[g], first, tally)
         verdicts[:] = _UNKNOWN
@@ -78,9 +100,10 @@ def composite_targets(
                 verdict = _verdict(tally[t], sizes, weights[g], minimum_signals[g], entry_score[g])
                 verdicts[tally[t]] = verdict
             conditions[t] = verdict
-        if longest_rest > first:
+        if longest_rests[stands[g]] > warmup[g]:
+            still = rest[stands[g], first:]
             for t in range(conditions.size):
-                conditions[t] = EXIT_LONG | EXIT_SHORT if rest[first + t] > first else conditions[t]
+                conditions[t] = EXIT_LONG | EXIT_SHORT if still[t] > warmup[g] else conditions[t]
         targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])
 
 

@@ -88,6 +88,7 @@ class Composite(StrategyFamily):
     seed_type = "composite"
     columns = ("open", "high", "low", "close", "volume")
     memory = "direction"
+    abreast = True
 
     def __init__(self, families: Sequence[StrategyFamily]) -> None:
         self.language = Language(families)
@@ -130,15 +131,27 @@ class Composite(StrategyFamily):
 
     def targets(self, bank: IndicatorBank, genes: GeneArrays, out: Targets) -> None:
         """Write the targets of each genome."""
-        plan = _plan(self.language, tuple(genes["votes"]))
+        # Genomes with the same trees vote once; a genome that stands on several assets is one of them.
+        structures = {id(votes): votes for votes in genes["votes"]}
+        number = {name: place for place, name in enumerate(structures)}
+        own = np.array([number[id(votes)] for votes in genes["votes"]], dtype=np.int64)
+        plan = _plan(self.language, tuple(structures.values()))
+        high, low, stands = bank.prices("high"), bank.prices("low"), bank.stands(own.size)
+        assets, n = high.shape
+        votes = plan.program.run(bank.joined())
+        trees = votes.shape[0]
+        votes = np.ascontiguousarray(votes.reshape(trees, assets, n).swapaxes(0, 1)).reshape(assets * trees, n)
+        members = plan.members[own]
         composite_targets(
-            plan.program.run(bank),
-            bars_at_rest(bank.bars.high, bank.bars.low),
-            plan.members,
+            votes,
+            bars_at_rest(high, low, bank.begins),
+            stands,
+            np.where(members < 0, -1, members + trees * stands[:, np.newaxis, np.newaxis]),
             np.array([genes[name] for name in WEIGHTS]).T.copy(),
             genes["minimum_signals"],
             genes["entry_score"],
-            plan.warmup,
+            plan.warmup[own],
+            bank.firsts(plan.warmup[own]),
             out,
         )
 

@@ -16,11 +16,18 @@ from quant_organism.strategies.targets import (
     next_marked,
 )
 
+_PENDING, _LEVEL, _COUNT = range(3)
+"""Of `Targets.left`: the side of a break that is not confirmed yet, its level, and closes that have been seen since."""
+
+LEFT = 3
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def donchian_breakout_targets(
     close: NDArray[np.float64],
     volume: NDArray[np.float64],
+    stands: NDArray[np.int64],
     high: NDArray[np.float64],
     low: NDArray[np.float64],
     mean_volume: NDArray[np.float64],
@@ -36,13 +43,14 @@ def donchian_breakout_targets(
 
     `high` and `low` hold extremes of previous bars, one row per period in use; `rows` names, for each genome, those
     of the channel's high and low, of three channels' high and low, of the exit's high and low, and of the volume.
+    `close` and `volume` have a row per asset, and `stands` names that of each genome.
     """
-    n = close.size
+    n = close.shape[1]
     scratch = np.empty(n, dtype=np.int8)
     for g in range(warmup.size):
         first = min(warmup[g], n)
-        price = close[first:]
-        traded = volume[first:]
+        price = close[stands[g], first:]
+        traded = volume[stands[g], first:]
         upper = high[rows[g, 0], first:]
         lower = low[rows[g, 1], first:]
         long_upper = high[rows[g, 2], first:]
@@ -67,7 +75,7 @@ def donchian_breakout_targets(
                 | (EXIT_SHORT if c > exit_upper[t] else 0)
             )
         if false_breakout_filter[g] > 0:
-            _confirm_breaks(price, upper, lower, beyond, false_breakout_filter[g], conditions)
+            _confirm_breaks(price, upper, lower, beyond, false_breakout_filter[g], conditions, targets.left[g])
         targets.counts[g] = hold_positions(conditions, first, targets.held[g], targets.bars[g], targets.sides[g])
 
 
@@ -79,13 +87,20 @@ def _confirm_breaks(
     beyond: float,
     confirmations: int,
     conditions: NDArray[np.int8],
+    left: NDArray[np.float64],
 ) -> None:
     # Replace the bar on which a channel breaks by the bar on which the last required close confirms the break.
     pending = 0
     level = 0.0
     count = 0
-    t = next_marked(conditions, 0, ENTER_LONG | ENTER_SHORT)
+    if left.size > 0:
+        pending, level, count = int(left[_PENDING]), left[_LEVEL], int(left[_COUNT])
+    t = 0 if pending != 0 else next_marked(conditions, 0, ENTER_LONG | ENTER_SHORT)
+    is_kept = left.size == 0
     while t < conditions.size:
+        if t == conditions.size - 1 and not is_kept:
+            left[_PENDING], left[_LEVEL], left[_COUNT] = pending, level, count
+            is_kept = True
         breaks = conditions[t] & (ENTER_LONG | ENTER_SHORT)
         fired = 0
         if pending != 0:
@@ -102,3 +117,5 @@ def _confirm_breaks(
             count = 0
         conditions[t] = (conditions[t] & (EXIT_LONG | EXIT_SHORT)) | fired
         t = t + 1 if pending != 0 else next_marked(conditions, t + 1, ENTER_LONG | ENTER_SHORT)
+    if not is_kept:
+        left[_PENDING], left[_LEVEL], left[_COUNT] = pending, level, count

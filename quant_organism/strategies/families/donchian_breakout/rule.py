@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.families.donchian_breakout.kernel import donchian_breakout_targets
+from quant_organism.strategies.families.donchian_breakout.kernel import LEFT, donchian_breakout_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.extremes import PREVIOUS_HIGH, PREVIOUS_LOW
@@ -22,6 +22,9 @@ class DonchianBreakout(StrategyFamily):
     name = "donchian_breakout"
     seed_type = "breakout"
     columns = ("high", "low", "close", "volume")
+    memory = "direction"
+    left = LEFT
+    abreast = True
     own_genes = (
         GeneSpec(
             name="channel_period",
@@ -115,13 +118,14 @@ class DonchianBreakout(StrategyFamily):
             axis=1,
         )
         donchian_breakout_targets(
-            bank.bars.close,
-            bank.bars.volume,
+            bank.prices("close"),
+            bank.prices("volume"),
+            bank.stands(period.size),
             high,
             low,
             volume,
             rows,
-            3 * period,
+            bank.firsts(3 * period),
             genes["breakout_threshold"],
             genes["volume_confirmation"],
             genes["false_breakout_filter"],

@@ -32,6 +32,7 @@ class EmaCrossover(StrategyFamily):
     seed_type = "momentum"
     columns = ("close",)
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="fast_ema_period",
@@ -104,7 +105,7 @@ class EmaCrossover(StrategyFamily):
             fast_row,
             slow_row,
             change_row,
-            slow - 1,
+            bank.firsts(slow - 1),
             genes["momentum_threshold"],
             genes["trend_filter"],
             out,

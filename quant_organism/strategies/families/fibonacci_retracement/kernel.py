@@ -15,14 +15,16 @@ def fibonacci_retracement_targets(
     low: NDArray[np.float64],
     close: NDArray[np.float64],
     volume: NDArray[np.float64],
+    stands: NDArray[np.int64],
     true_range: NDArray[np.float64],
     swing_start: NDArray[np.float64],
     swing_end: NDArray[np.float64],
     mean_volume: NDArray[np.float64],
+    range_row: NDArray[np.int64],
     start_row: NDArray[np.int64],
     end_row: NDArray[np.int64],
     volume_row: NDArray[np.int64],
-    window: NDArray[np.int64],
+    warmup: NDArray[np.int64],
     level: NDArray[np.float64],
     nearness: NDArray[np.float64],
     least_ranges: NDArray[np.float64],
@@ -31,19 +33,22 @@ def fibonacci_retracement_targets(
 ) -> None:
     """Write the targets of G genomes over n bars.
 
-    `true_range` is an average of shape (n,), `swing_start`, `swing_end` and `mean_volume` hold one row per key in use.
+    `high`, `low`, `close` and `volume` have a row per asset, and `stands` names that of each genome; `true_range`,
+    `swing_start`, `swing_end` and `mean_volume` hold one row per key in use.
     A swing must span `least_ranges` average true ranges, a bar trade `least_volume` mean volumes.
     """
-    n = close.size
+    n = close.shape[1]
     scratch = np.empty(n, dtype=np.int8)
-    for g in range(window.size):
-        first = window[g]
+    for g in range(warmup.size):
+        first = warmup[g]
         if first >= n:
             targets.counts[g] = 0
             continue
-        price, before, highest, lowest = close[first:], close[first - 1 :], high[first:], low[first:]
-        traded, usual_volume = volume[first:], mean_volume[volume_row[g], first:]
-        usual_range = true_range[first - 1 :]
+        asset = stands[g]
+        price, before = close[asset, first:], close[asset, first - 1 :]
+        highest, lowest = high[asset, first:], low[asset, first:]
+        traded, usual_volume = volume[asset, first:], mean_volume[volume_row[g], first:]
+        usual_range = true_range[range_row[g], first - 1 :]
         start, end = swing_start[start_row[g], first:], swing_end[end_row[g], first:]
         marks = scratch[first:]
         share = level[g]

@@ -28,6 +28,8 @@ class FibonacciRetracement(StrategyFamily):
     name = "fibonacci_retracement"
     seed_type = "mean_reversion"
     columns = ("high", "low", "close", "volume")
+    memory = "position"
+    abreast = True
     evolves = False
     own_genes = (
         GeneSpec(
@@ -103,20 +105,19 @@ class FibonacciRetracement(StrategyFamily):
         start, start_row = bank.rows(SWING_START, _swing(genes))
         end, end_row = bank.rows(SWING_END, _swing(genes))
         volume, volume_row = bank.rows(PREVIOUS_MEAN_VOLUME, genes["fibonacci_window"])
-        atr, (atr_row,) = bank.rows(ATR, np.array([ATR_PERIOD]))
+        atr, atr_row = bank.rows(ATR, np.full(start_row.size, ATR_PERIOD))
         fibonacci_retracement_targets(
-            bank.bars.high,
-            bank.bars.low,
-            bank.bars.close,
-            bank.bars.volume,
-            atr[atr_row],
+            *(bank.prices(name) for name in ("high", "low", "close", "volume")),
+            bank.stands(start_row.size),
+            atr,
             start,
             end,
             volume,
+            atr_row,
             start_row,
             end_row,
             volume_row,
-            genes["fibonacci_window"],
+            bank.firsts(genes["fibonacci_window"]),
             np.array([float(level) for level in LEVELS])[genes["fibonacci_level"]],
             genes["confluence_threshold"],
             2.0 + 8.0 * genes["trend_confirmation"],

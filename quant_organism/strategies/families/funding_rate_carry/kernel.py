@@ -11,11 +11,19 @@ from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG
 # Bits of a bar beside those of the conditions: it offers no carry to a long, to a short.
 _NO_LONG, _NO_SHORT = 16, 32
 
+_BLOCKED, _ENTERED = range(2)
+"""Of `Targets.left`: the direction that is blocked, and on which bar that of the position was entered, 0 being the
+first that is decided."""
+
+LEFT = 2
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def funding_rate_carry_targets(
     mean_rate: NDArray[np.float64],
     mean_row: NDArray[np.int64],
+    warmup: NDArray[np.int64],
     persistence: NDArray[np.int64],
     duration: NDArray[np.int64],
     funding_threshold: NDArray[np.float64],
@@ -31,7 +39,7 @@ def funding_rate_carry_targets(
     scratch = np.empty(n, dtype=np.int8)
     for g in range(persistence.size):
         window = persistence[g]
-        first = 2 * window - 1
+        first = warmup[g]
         if first >= n:
             targets.counts[g] = 0
             continue
@@ -50,18 +58,28 @@ def funding_rate_carry_targets(
                 | (EXIT_LONG if -mean[t] < least else 0)
                 | (EXIT_SHORT if mean[t] < least else 0)
             )
-        targets.counts[g] = _hold_carries(marks, first, duration[g], targets.bars[g], targets.sides[g])
+        held, left = targets.held[g], targets.left[g]
+        targets.counts[g] = _hold_carries(marks, first, duration[g], held, left, targets.bars[g], targets.sides[g])
 
 
 @compiled
 def _hold_carries(
-    marks: NDArray[np.int8], first: int, duration: int, bars: NDArray[np.int32], sides: NDArray[np.int8]
+    marks: NDArray[np.int8],
+    first: int,
+    duration: int,
+    held: int,
+    left: NDArray[np.float64],
+    bars: NDArray[np.int32],
+    sides: NDArray[np.int8],
 ) -> int:
     # A direction that was held for the whole duration is blocked until the rate has once ceased to call for it.
     count = 0
-    state = 0
+    state = int(held)
     blocked = 0
     entered = 0
+    if left.size > 0:
+        blocked, entered = int(left[_BLOCKED]), int(left[_ENTERED])
+    is_kept = left.size == 0
     t = 0
     while True:
         awaited = 0
@@ -75,6 +93,9 @@ def _hold_carries(
             awaited |= _NO_LONG if blocked > 0 else _NO_SHORT
         last = min(entered + duration, marks.size) if state != 0 else marks.size
         t = next_marked(marks[:last], t, awaited)
+        if t >= marks.size - 1 and not is_kept:
+            left[_BLOCKED], left[_ENTERED] = blocked, entered - (marks.size - 1)
+            is_kept = True
         if t == marks.size:
             return count
         now = marks[t]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
-from quant_organism.strategies.families.funding_rate_carry.kernel import funding_rate_carry_targets
+from quant_organism.strategies.families.funding_rate_carry.kernel import LEFT, funding_rate_carry_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.averages import MEAN_FUNDING_RATE
@@ -30,6 +30,9 @@ class FundingRateCarry(StrategyFamily):
     name = "funding_rate_carry"
     seed_type = "carry"
     columns = ("funding_rate",)
+    memory = "direction"
+    left = LEFT
+    abreast = True
     own_genes = (
         GeneSpec(
             name="funding_threshold",
@@ -100,6 +103,7 @@ class FundingRateCarry(StrategyFamily):
         funding_rate_carry_targets(
             mean_rate,
             row,
+            bank.firsts(2 * bank.bars.count_of(genes["funding_persistence"]) - 1),
             bank.bars.count_of(genes["funding_persistence"]),
             bank.bars.count_of(genes["carry_duration"]),
             genes["funding_threshold"],

@@ -15,6 +15,7 @@ _ROUNDING = 1e-9
 @compiled
 def ichimoku_cloud_targets(
     close: NDArray[np.float64],
+    stands: NDArray[np.int64],
     midrange: NDArray[np.float64],
     tenkan_row: NDArray[np.int64],
     kijun_row: NDArray[np.int64],
@@ -25,15 +26,18 @@ def ichimoku_cloud_targets(
     momentum_confirmation: NDArray[np.float64],
     targets: Targets,
 ) -> None:
-    """Write the targets of G genomes over n bars; `midrange` holds one row per window in use."""
-    n = close.size
+    """Write the targets of G genomes over n bars; `midrange` holds one row per window in use.
+
+    `close` has a row per asset, and `stands` names that of each genome.
+    """
+    n = close.shape[1]
     scratch = np.empty(n, dtype=np.int8)
     for g in range(warmup.size):
         first = min(warmup[g], n)
         # The cloud in force and the lagging comparison come from `displacement` bars before each bar.
         past = warmup[g] - displacement[g]
-        price = close[first:]
-        past_price = close[past:]
+        price = close[stands[g], first:]
+        past_price = close[stands[g], past:]
         tenkan = midrange[tenkan_row[g], first:]
         kijun = midrange[kijun_row[g], first:]
         past_tenkan = midrange[tenkan_row[g], past:]

@@ -21,6 +21,7 @@ class IchimokuCloud(StrategyFamily):
     seed_type = "trend_following"
     columns = ("high", "low", "close")
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="tenkan_period",
@@ -96,12 +97,13 @@ class IchimokuCloud(StrategyFamily):
         kijun, span_b = genes["kijun_period"], genes["senkou_span_b_period"]
         midrange, tenkan_row = bank.rows(MIDRANGE, genes["tenkan_period"])
         ichimoku_cloud_targets(
-            bank.bars.close,
+            bank.prices("close"),
+            bank.stands(kijun.size),
             midrange,
             tenkan_row,
             bank.rows(MIDRANGE, kijun)[1],
             bank.rows(MIDRANGE, span_b)[1],
-            span_b + kijun - 1,
+            bank.firsts(span_b + kijun - 1),
             kijun,
             genes["cloud_strength_weight"],
             genes["momentum_confirmation"],

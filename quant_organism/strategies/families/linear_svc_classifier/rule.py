@@ -22,6 +22,7 @@ class LinearSvcClassifier(StrategyFamily):
     seed_type = "ml_classifier"
     columns = ("open", "high", "low", "close", "volume")
     memory = "direction"
+    abreast = True
     read_after_the_fit = ("ensemble_size", "decision_margin")
     own_genes = (
         GeneSpec(
@@ -120,4 +121,5 @@ class LinearSvcClassifier(StrategyFamily):
         """Write the targets of each genome."""
         scores, row = bank.rows(SVC_SCORE, svc_keys(genes))
         windows, horizons = (np.array(SVC_GRID[name])[genes[name]] for name in ("lookback_window", "label_horizon"))
-        linear_svc_targets(scores, row, first_refit(windows, horizons), genes["decision_margin"], out)
+        firsts = bank.firsts(first_refit(windows, horizons))
+        linear_svc_targets(scores, row, firsts, genes["decision_margin"], out)

@@ -25,14 +25,22 @@ _ROUNDING = 1e-12
 _SIDE_BY_SIDE = 4
 """Genomes whose lines are smoothed together."""
 
+_GOES_ON, _LEAD = range(2)
+"""Of `Targets.left`: whether there is anything, and how far the line is from the regression."""
+
+LEFT = 2
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def nadaraya_watson_targets(
     close: NDArray[np.float64],
+    stands: NDArray[np.int64],
     regression: NDArray[np.float64],
     volatility_ratio: NDArray[np.float64],
     regression_row: NDArray[np.int64],
     ratio_row: NDArray[np.int64],
+    warmup: NDArray[np.int64],
     bandwidth: NDArray[np.int64],
     seed: NDArray[np.int64],
     trend_threshold: NDArray[np.float64],
@@ -40,25 +48,31 @@ def nadaraya_watson_targets(
     volatility_adaptation: NDArray[np.float64],
     targets: Targets,
 ) -> None:
-    """Write the targets of G genomes over n bars; `seed` is the first bar of each genome's regression."""
-    n, count = close.size, bandwidth.size
+    """Write the targets of G genomes over n bars; `seed` is the first bar of each genome's regression.
+
+    `close` has a row per asset, and `stands` names that of each genome.
+    """
+    n, count = close.shape[1], bandwidth.size
     lines = np.empty((_SIDE_BY_SIDE, n))
     marks = np.empty(n, dtype=np.int8)
     for begin in range(0, count, _SIDE_BY_SIDE):
         # The last of them may be smoothed twice.
         group = np.minimum(np.arange(begin, begin + _SIDE_BY_SIDE), count - 1)
-        _smooth(regression, regression_row[group], seed[group], smoothing_factor[group], lines)
+        if targets.left.shape[1] == 0:
+            _smooth(regression, regression_row[group], seed[group], smoothing_factor[group], lines)
         for g in range(begin, min(begin + _SIDE_BY_SIDE, count)):
-            first = 4 * bandwidth[g]
+            first = warmup[g]
             if first >= n:
                 targets.counts[g] = 0
                 continue
             line = lines[g - begin]
             span = max(1, (bandwidth[g] + 1) // 2)
+            if targets.left.shape[1] > 0:
+                _smooth_on(regression[regression_row[g]], seed[g], smoothing_factor[g], span, targets.left[g], line)
             ratio = volatility_ratio[ratio_row[g], first:]
             conditions = marks[first:]
             _compare(
-                close[first:],
+                close[stands[g], first:],
                 line[first:],
                 line[first - span :],
                 ratio,
@@ -107,6 +121,24 @@ def _smooth(
         line_b[t] = b[t] + lead_b
         line_c[t] = c[t] + lead_c
         line_d[t] = d[t] + lead_d
+
+
+@compiled
+def _smooth_on(
+    x: NDArray[np.float64], seed: int, memory: float, span: int, left: NDArray[np.float64], line: NDArray[np.float64]
+) -> None:
+    # As `_smooth`, of one line, from where earlier bars have left it: at the first bar that the last but one is
+    # compared with.
+    begin, lead = seed, 0.0
+    if left[_GOES_ON] != 0.0:
+        begin, lead = x.size - 2 - span, left[_LEAD]
+    left[_GOES_ON] = left[_LEAD] = 0.0
+    for t in range(begin, x.size):
+        if t > begin:
+            lead = memory * (lead - (x[t] - x[t - 1]))
+        line[t] = x[t] + lead
+        if t == x.size - 1 - span:
+            left[_GOES_ON], left[_LEAD] = 1.0, lead
 
 
 @compiled

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
-from quant_organism.strategies.families.nadaraya_watson.kernel import nadaraya_watson_targets
+from quant_organism.strategies.families.nadaraya_watson.kernel import LEFT, nadaraya_watson_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec
 from quant_organism.strategies.indicators.averages import EMA, KERNEL_REGRESSION
@@ -32,6 +32,9 @@ class NadarayaWatson(StrategyFamily):
     name = "nadaraya_watson"
     seed_type = "trend_following"
     columns = ("close",)
+    memory = "direction"
+    left = LEFT
+    abreast = True
     own_genes = (
         GeneSpec(
             name="bandwidth",
@@ -96,13 +99,15 @@ class NadarayaWatson(StrategyFamily):
         regression, regression_row = bank.rows(KERNEL_REGRESSION, _regression(genes))
         ratio, ratio_row = bank.rows(VOLATILITY_RATIO, bandwidth)
         nadaraya_watson_targets(
-            bank.bars.close,
+            bank.prices("close"),
+            bank.stands(bandwidth.size),
             regression,
             ratio,
             regression_row,
             ratio_row,
+            bank.firsts(4 * bandwidth),
             bandwidth,
-            np.where(genes["kernel_type"] == KERNELS.index("gaussian"), 3 * bandwidth, bandwidth - 1),
+            bank.firsts(np.where(genes["kernel_type"] == KERNELS.index("gaussian"), 3 * bandwidth, bandwidth - 1)),
             genes["trend_threshold"],
             genes["smoothing_factor"],
             genes["volatility_adaptation"],

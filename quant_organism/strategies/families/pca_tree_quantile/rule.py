@@ -23,6 +23,7 @@ class PcaTreeQuantile(StrategyFamily):
     seed_type = "ml_classifier"
     columns = ("open", "high", "low", "close", "volume")
     memory = "direction"
+    abreast = True
     foresees = True
     read_after_the_fit = ("min_edge", "risk_asymmetry")
     own_genes = (
@@ -133,7 +134,8 @@ class PcaTreeQuantile(StrategyFamily):
         """Write the targets of each genome."""
         levels, row = bank.rows(RETURN_LEVELS, tree_keys(genes))
         windows, horizons = (np.array(TREE_GRID[name])[genes[name]] for name in ("feature_window", "label_horizon"))
-        pca_tree_targets(levels, row, first_refit(windows, horizons), genes["min_edge"], genes["risk_asymmetry"], out)
+        firsts = bank.firsts(first_refit(windows, horizons))
+        pca_tree_targets(levels, row, firsts, genes["min_edge"], genes["risk_asymmetry"], out)
 
     def foreseen_day(self, bank: IndicatorBank, genes: GeneArrays) -> NDArray[np.float64]:
         """Return the low and the high level of the coming day's log return, shape (G, 2, n).

@@ -13,6 +13,7 @@ from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG
 @compiled
 def rsi_filter_targets(
     close: NDArray[np.float64],
+    stands: NDArray[np.int64],
     rsi: NDArray[np.float64],
     divergence: NDArray[np.int8],
     sma: NDArray[np.float64],
@@ -26,8 +27,11 @@ def rsi_filter_targets(
     exit_level: NDArray[np.float64],
     targets: Targets,
 ) -> None:
-    """Write the targets of G genomes over n bars; a genome without a trend's average has `sma_row` -1."""
-    n = close.size
+    """Write the targets of G genomes over n bars; a genome without a trend's average has `sma_row` -1.
+
+    `close` has a row per asset, and `stands` names that of each genome.
+    """
+    n = close.shape[1]
     scratch = np.empty(n, dtype=np.int8)
     for g in range(warmup.size):
         first = min(warmup[g], n)
@@ -51,7 +55,7 @@ def rsi_filter_targets(
             )
         if sma_row[g] >= 0:
             average = sma[sma_row[g], first:]
-            price = close[first:]
+            price = close[stands[g], first:]
             for t in range(conditions.size):
                 allowed = (
                     EXIT_LONG

@@ -31,6 +31,7 @@ class RsiFilter(StrategyFamily):
     seed_type = "mean_reversion"
     columns = ("close",)
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="rsi_period",
@@ -115,14 +116,15 @@ class RsiFilter(StrategyFamily):
         sma_row = np.full(period.size, -1, dtype=np.int64)
         sma_row[trend] = row
         rsi_filter_targets(
-            bank.bars.close,
+            bank.prices("close"),
+            bank.stands(period.size),
             rsi,
             divergence,
             sma,
             rsi_row,
             divergence_row,
             sma_row,
-            np.where(trend, 5, 3) * period - 1,
+            bank.firsts(np.where(trend, 5, 3) * period - 1),
             genes["oversold_threshold"],
             genes["overbought_threshold"],
             genes["divergence_weight"],

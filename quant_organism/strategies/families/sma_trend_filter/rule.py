@@ -22,6 +22,7 @@ class SmaTrendFilter(StrategyFamily):
     seed_type = "trend_following"
     columns = ("close",)
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="fast_sma_period",
@@ -102,7 +103,7 @@ class SmaTrendFilter(StrategyFamily):
             below,
             efficiency,
             np.stack([fast_row, bank.rows(SMA, slow)[1], above_row, below_row, efficiency_row], axis=1),
-            np.maximum(np.maximum(slow - 1, fast + window - 2), window),
+            bank.firsts(np.maximum(np.maximum(slow - 1, fast + window - 2), window)),
             window,
             0.5 * genes["filter_sensitivity"],
             np.ceil(genes["momentum_confirmation"] * window).astype(np.int32),

@@ -22,6 +22,7 @@ class StochasticOscillator(StrategyFamily):
     seed_type = "mean_reversion"
     columns = ("high", "low", "close")
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="k_period",
@@ -103,7 +104,7 @@ class StochasticOscillator(StrategyFamily):
             index_row,
             crossing_row,
             divergence_row,
-            3 * period - 2,
+            bank.firsts(3 * period - 2),
             genes["overbought_level"],
             genes["oversold_level"],
             genes["divergence_sensitivity"],

@@ -12,10 +12,12 @@ from quant_organism.strategies.targets import Targets, next_marked
 @compiled
 def volatility_scaling_targets(
     close: NDArray[np.float64],
+    stands: NDArray[np.int64],
     deviation: NDArray[np.float64],
     short_row: NDArray[np.int64],
     long_row: NDArray[np.int64],
     bars_per_year: float,
+    warmup: NDArray[np.int64],
     volatility_window: NDArray[np.int64],
     regime_threshold: NDArray[np.float64],
     scaling_factor: NDArray[np.float64],
@@ -25,17 +27,21 @@ def volatility_scaling_targets(
     rebalance_band: NDArray[np.float64],
     targets: Targets,
 ) -> None:
-    """Write the targets of G genomes over n bars; `deviation` holds that of log returns, one row per window in use."""
-    n = close.size
+    """Write the targets of G genomes over n bars; `deviation` holds that of log returns, one row per window in use.
+
+    `close` has a row per asset, and `stands` names that of each genome.
+    """
+    n = close.shape[1]
     exposures = np.empty(n)
     stresses = np.empty(n, dtype=np.int8)
     for g in range(volatility_window.size):
         window = volatility_window[g]
-        first = 4 * window
+        first = warmup[g]
         if first >= n:
             targets.counts[g] = 0
             continue
-        price, near, far = close[first:], close[first - window :], close
+        own = close[stands[g]]
+        price, near, far = own[first:], own[first - window :], own[first - 4 * window :]
         short, long = deviation[short_row[g], first:], deviation[long_row[g], first:]
         exposure, stress = exposures[first:], stresses[first:]
         far_weight = multi_timeframe_weight[g]

@@ -22,6 +22,7 @@ class VolatilityScaling(StrategyFamily):
     name = "volatility_scaling"
     seed_type = "volatility"
     columns = ("close",)
+    abreast = True
     conviction = True
     memory = "run"
     own_genes = (
@@ -112,11 +113,13 @@ class VolatilityScaling(StrategyFamily):
         deviation, short_row = bank.rows(LOG_RETURN_DEVIATION, window)
         _, long_row = bank.rows(LOG_RETURN_DEVIATION, 4 * window)
         volatility_scaling_targets(
-            bank.bars.close,
+            bank.prices("close"),
+            bank.stands(window.size),
             deviation,
             short_row,
             long_row,
             HOURS_PER_YEAR / bank.bars.bar_hours,
+            bank.firsts(4 * window),
             window,
             genes["regime_threshold"],
             genes["scaling_factor"],

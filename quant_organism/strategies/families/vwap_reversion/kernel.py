@@ -13,6 +13,7 @@ from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, EXIT_LONG
 def vwap_reversion_targets(
     close: NDArray[np.float64],
     volume: NDArray[np.float64],
+    stands: NDArray[np.int64],
     vwap: NDArray[np.float64],
     deviation: NDArray[np.float64],
     mean_volume: NDArray[np.float64],
@@ -28,13 +29,14 @@ def vwap_reversion_targets(
     """Write the targets of G genomes over n bars.
 
     `rows` names, for each genome, those of the weighted price, its deviation, the usual volume and the efficiency.
+    `close` and `volume` have a row per asset, and `stands` names that of each genome.
     """
-    n = close.size
+    n = close.shape[1]
     scratch = np.empty(n, dtype=np.int8)
     for g in range(warmup.size):
         first = min(warmup[g], n)
-        price = close[first:]
-        traded = volume[first:]
+        price = close[stands[g], first:]
+        traded = volume[stands[g], first:]
         centre = vwap[rows[g, 0], first:]
         spread = deviation[rows[g, 1], first:]
         usual_volume = mean_volume[rows[g, 2], first:]

@@ -28,6 +28,7 @@ class VwapReversion(StrategyFamily):
     seed_type = "mean_reversion"
     columns = ("high", "low", "close", "volume")
     memory = "direction"
+    abreast = True
     own_genes = (
         GeneSpec(
             name="vwap_period",
@@ -98,14 +99,15 @@ class VwapReversion(StrategyFamily):
         volume, volume_row = bank.rows(PREVIOUS_MEAN_VOLUME, period)
         efficiency, efficiency_row = bank.rows(EFFICIENCY_RATIO, period)
         vwap_reversion_targets(
-            bank.bars.close,
-            bank.bars.volume,
+            bank.prices("close"),
+            bank.prices("volume"),
+            bank.stands(period.size),
             vwap,
             deviation,
             volume,
             efficiency,
             np.stack([vwap_row, deviation_row, volume_row, efficiency_row], axis=1),
-            period,
+            bank.firsts(period),
             genes["reversion_threshold"],
             genes["volume_confirmation"],
             genes["deviation_multiplier"],
