@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, ClassVar, Final
 
 import polars as pl
@@ -120,6 +119,7 @@ class Table:
     columns: ClassVar[tuple[Column, ...]] = ()
     schema: ClassVar[pl.Schema] = pl.Schema()
     key: ClassVar[tuple[str, ...]] = ()
+    _no_rows: ClassVar[pl.DataFrame] = pl.DataFrame()
 
     def __init_subclass__(
         cls, *, dataset: str = "", version: int = 1, partitions: Sequence[str] = (), written_by: str = ""
@@ -128,6 +128,7 @@ class Table:
         cls.columns = tuple(_columns(cls))
         cls.schema = pl.Schema({column.name: column.dtype for column in cls.columns})
         cls.key = tuple(column.name for column in cls.columns if column.key)
+        cls._no_rows = cls.schema.to_frame()
         if hidden := [column.name for column in cls.columns if hasattr(Table, column.name)]:
             raise TypeError(f"{cls.__name__}: {', '.join(hidden)} cannot name a column")
 
@@ -139,7 +140,7 @@ class Table:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """Return a frame of no rows with all columns."""
-        return _empty(cls).clone()
+        return cls._no_rows.clone()
 
     @classmethod
     def frame(cls, rows: Iterable[Sequence[Any]] | Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -210,11 +211,6 @@ class Table:
         newer = [column for column in cls.columns if column.since > version and column.name not in frame.columns]
         added = frame.with_columns(pl.lit(column.default, column.dtype).alias(column.name) for column in newer)
         return added.select(name for name in cls.schema if name in added.columns)
-
-
-@cache
-def _empty(table: type[Table]) -> pl.DataFrame:
-    return table.schema.to_frame()
 
 
 def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str, optional: Sequence[str] = ()) -> pl.DataFrame:
