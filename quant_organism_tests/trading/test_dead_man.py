@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,35 @@ def test_a_watchdog_that_has_gone_is_followed_by_another_and_one_that_hangs_hold
     minder.release()
     with pytest.raises(ProcessLookupError):
         os.kill(opened[1].pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "goes", "heard"),
+    [
+        ((b"beat\nbeat\n", b"release\n"), False, "released"),
+        ((b"beat\nrele", b"ase\n"), False, "released"),  # in two pieces
+        ((b"beat\n" * 1_000, b"release\n"), False, "released"),
+        ((b"beat\n", b"release"), True, "died"),  # in the middle of a word
+        ((), True, "died"),
+        ((b"beat\n",), False, "silent"),
+        ((), False, "silent"),
+    ],
+)
+def test_what_a_watchdog_hears_of_the_process_that_it_minds(said: tuple[bytes, ...], goes: bool, heard: str) -> None:
+    hears, tells = os.pipe()
+    with open(hears, "rb", buffering=0), open(tells, "wb", buffering=0) as line:
+
+        def tell() -> None:
+            for word in said:
+                line.write(word)
+                time.sleep(0.02)
+            if goes:
+                line.close()
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        assert dead_man.watch(hears, 0.2 if heard == "silent" else 60.0) == heard
+        teller.join()
 
 
 def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:

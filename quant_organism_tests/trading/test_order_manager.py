@@ -16,7 +16,7 @@ from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import NewOrder, Outcome, Unknown, wallet_of
-from quant_organism.venue.protocol import ApproveAgent
+from quant_organism.venue.protocol import ApproveAgent, wire
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
@@ -377,3 +377,29 @@ def test_the_key_is_not_in_the_journal(server: LoopbackVenue, manager: OrderMana
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in files if KEY[2:].encode() in path.read_bytes()] == []
     assert KEY[2:] not in json.dumps(server.requests)
+
+
+def test_an_order_that_is_still_shown_open_after_it_ended_is_asked_for_again(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    """The venue says of neither that it is open, and of one shows it so for a while."""
+    records = manager.place("d", [new_order("d", leg=leg) for leg in ("first", "second")])
+    ids = [record.order.cloid for record in records]
+    with server.lock:
+        server.venue.act(server.account, wire.CancelOrders(tuple((ETH, record.oid) for record in records)))
+    asked: list[str] = []
+
+    def still_open(answer: dict[str, Any]) -> dict[str, Any]:
+        answer["order"]["status"] = "open"
+        return answer
+
+    def inject(endpoint: str, body: dict[str, Any]) -> Failure | None:
+        if body.get("type") != "orderStatus":
+            return None
+        asked.append(body["oid"])
+        return Failure("after", edit=still_open) if body["oid"] == ids[1] and asked.count(ids[1]) < 3 else None
+
+    server.inject = inject
+    manager.cancel(ids)
+    assert [manager.journal.order(cloid).state for cloid in ids] == ["canceled", "canceled"]
+    assert (asked.count(ids[0]), asked.count(ids[1])) == (1, 3)

@@ -2,10 +2,20 @@
 
 import itertools
 from collections.abc import Mapping
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from quant_organism.trading.orders.reconciliation import OURS, THEIRS, Action, Ours, Theirs, resolve
+from quant_organism.trading.orders.reconciliation import (
+    OURS,
+    THEIRS,
+    Action,
+    Ours,
+    Theirs,
+    position_gaps,
+    resolve,
+)
 from quant_organism.trading.orders.states import (
     EVENT_MEANINGS,
     EVENTS,
@@ -76,6 +86,18 @@ def test_every_disagreement(ours: Ours, theirs: Theirs) -> None:
 def test_an_order_that_may_fill_is_never_passed_over_where_the_venue_says_otherwise() -> None:
     agreed = {(ours, theirs) for ours in LIVE for theirs in THEIRS if resolve(ours, theirs)[0] == "nothing"}
     assert agreed == {("open", "open")}
+
+
+def test_positions_that_differ_are_told_with_what_either_side_has() -> None:
+    ours = {"AR": Decimal(1), "BTC": Decimal("-0.5"), "ETH": Decimal(2), "SOL": Decimal(0)}
+    shown = (("BTC", "-0.5"), ("ETH", "3"), ("DOGE", "-7"), ("XRP", "0"))
+    theirs = [SimpleNamespace(coin=coin, szi=Decimal(szi)) for coin, szi in shown]
+    manager = SimpleNamespace(journal=SimpleNamespace(positions=lambda: ours))
+    assert position_gaps(manager, SimpleNamespace(positions=theirs)) == {
+        "AR": (1, 0),
+        "DOGE": (0, -7),
+        "ETH": (2, 3),
+    }
 
 
 def test_the_picture_in_the_documents_is_the_table() -> None:

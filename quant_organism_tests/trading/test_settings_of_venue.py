@@ -84,6 +84,36 @@ def test_leverage_that_the_venue_does_not_have_is_not_sent(
     assert sent(server, "updateLeverage") == []
 
 
+@pytest.mark.parametrize("leverage", [1, 50])
+def test_the_least_and_the_most_leverage_of_the_venue_are_sent(
+    server: LoopbackVenue, manager: OrderManager, leverage: int
+) -> None:
+    assert set_leverage(manager, "ETH", leverage) == Accepted("done")
+    assert [action["leverage"] for action in sent(server, "updateLeverage")] == [leverage]
+    assert [action["isCross"] for action in sent(server, "updateLeverage")] == [True]
+
+
+@pytest.mark.parametrize("usd", ["0.000001", "-0.000001"])
+def test_a_millionth_of_a_dollar_is_margin(server: LoopbackVenue, manager: OrderManager, usd: str) -> None:
+    move_isolated_margin(manager, "ETH", D(usd))
+    assert [action["ntli"] for action in sent(server, "updateIsolatedMargin")] == [int(D(usd) * 1_000_000)]
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1_000_001])
+def test_no_request_is_bought_and_no_more_than_a_million(
+    server: LoopbackVenue, manager: OrderManager, count: int
+) -> None:
+    with pytest.raises(InputError, match=f"{count} requests"):
+        reserve_requests(manager, count)
+    assert sent(server, "reserveRequestWeight") == []
+
+
+@pytest.mark.parametrize("count", [1, 1_000_000])
+def test_one_request_may_be_bought_and_a_million(server: LoopbackVenue, manager: OrderManager, count: int) -> None:
+    reserve_requests(manager, count)
+    assert [action["weight"] for action in sent(server, "reserveRequestWeight")] == [count]
+
+
 def test_requests_are_bought_by_number(server: LoopbackVenue, manager: OrderManager) -> None:
     with pytest.raises(InputError):
         reserve_requests(manager, 0)

@@ -23,7 +23,7 @@ from quant_organism.validation.gates.overfitting import (
     TrialBudget,
     medoid_returns,
 )
-from quant_organism.validation.gates.replay import ReplayConsistency, ReplaySharpe, SecondOpinionOnBooks
+from quant_organism.validation.gates.replay import ReplayConsistency, ReplaySharpe, SecondOpinionOnBooks, TradeParity
 from quant_organism.validation.gates.robustness import GATES as ROBUSTNESS
 from quant_organism.validation.gates.robustness import LossGate, ParameterNeighbourhood, ShakeGate
 from quant_organism.validation.gates.significance import Luck, Pretest, SearchLuck
@@ -385,6 +385,39 @@ def test_replayed_periods(gate: Gate, field: str, reached: float, status: str, m
     assert figures(gate.judge(None)) == (status, reached, 0.8, 3)
     monkeypatch.setattr(replay_gates, "replay_of", lambda *_: NONE)
     assert is_not_run(gate.judge(None), "there was nothing")
+
+
+@pytest.mark.parametrize(
+    ("orders_equal", "difference", "verdict"),
+    [
+        (2, "", ("passed", 1.0, 1.0, 12)),
+        (1, "period 2: ...", ("failed", 5 / 6, 1.0, 12)),
+    ],
+)
+def test_trades_and_orders_of_a_replay(
+    orders_equal: int, difference: str, verdict: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SimpleNamespace(
+        equal=4,
+        compared=4,
+        orders_equal=orders_equal,
+        periods=("one", "two"),
+        trade_hash="ab" * 32,
+        order_hash="cd" * 32,
+        difference=difference,
+        is_equal=not difference,
+        trades=(5, 7),
+    )
+    monkeypatch.setattr(replay_gates, "replay_of", lambda case, mode: found if mode == "fast" else None)
+    told = TradeParity().judge(None)
+    assert figures(told) == verdict
+    trades, orders = "trades equal the backtest's in 4 of 4 replays", "orders of its account in"
+    if difference:
+        assert told.reason == f"{trades}, {orders} {orders_equal} of 2 periods; {difference}"
+    else:
+        assert told.reason == f"{trades}, hash {'ab' * 8}; {orders} {orders_equal} of 2 periods, hash {'cd' * 8}"
+    monkeypatch.setattr(replay_gates, "replay_of", lambda *_: NONE)
+    assert is_not_run(TradeParity().judge(None), "there was nothing")
 
 
 def test_books_of_an_account_that_cannot_trade_fail_and_those_of_one_that_did_not_are_not_looked_at() -> None:
