@@ -185,7 +185,8 @@ def profile_of(plan: Mapping[str, Any]) -> str | None:
         for name in get_args(Profile)
     }
     name = min(changes, key=lambda one: len(changes[one]))
-    return name if not changes[name] else f"{name}, other {', '.join(changes[name])}"
+    parts = [name, *([f"other {', '.join(changes[name])}"] if changes[name] else [])]
+    return ", ".join([*parts, *(["short line"] if line_of(plan) == "short" else [])])
 
 
 def _plain(spec: EvolutionSpec) -> dict[str, Any]:

@@ -306,8 +306,13 @@ class Case:
         return self.grounds.accounts[self._row("holdout")]
 
     def why_idle(self, span: SpanName) -> str:
-        """Say why its account has traded nothing though its members have; empty where it has, and in sample."""
-        return "" if span == "in_sample" else self.grounds.executed(span)[self._row(span)].why_idle
+        """Say why its account has traded nothing though its members have; empty where it has.
+
+        Of the in-sample days it is asked only where there are no others.
+        """
+        if span != "in_sample":
+            return self.grounds.executed(span)[self._row(span)].why_idle
+        return self.account().why_idle if self.promise == "in_sample" else ""
 
     @property
     def promise(self) -> SpanName:

@@ -41,6 +41,18 @@ def test_each_number_is_needed_and_named_where_it_falls_short_is_missing_or_unde
             assert any(refusal.startswith(f"{requirement.kind} ") for refusal in ruling.refusals)
 
 
+def test_who_was_born_without_a_look_gets_to_paper_by_fresh_days_alone():
+    old = {"starting_wealth": 25.0, "wealth": 25.0, "search_p": 0.0004, "old_days": 1, "recent_sum": 0.0}
+    seat = {"seated": 0, "near_seated": -1.0, "trade_parity": 1.0, "perturbations": 1.0}
+    night = {**old, **seat, "stage_days": 0}
+    assert next_move("shadow", night) is None
+    after = {**night, "stage_days": 9, "recent_sum": 0.1}
+    way = next_move("shadow", after)
+    assert way is not None
+    assert way.name == "day door"
+    assert next_move("shadow", {**after, "wealth": 11.9}) is None
+
+
 @given(st.sampled_from(STAGES), NUMBERS)
 def test_what_the_machine_does_is_a_rule_of_its_own_whose_every_bound_is_kept(stage, numbers):
     rule = next_move(stage, numbers)

@@ -184,6 +184,16 @@ def test_a_near_copy_of_one_that_died_gets_no_credit_for_the_days_on_which_it_li
     assert credited_wealth(0.01, 0.01, nearest_dead=0.5) == (25, "full")
 
 
+def test_without_unseen_days_the_search_alone_buys():
+    assert starting_wealth(0.01) == pytest.approx(5.0)
+    assert starting_wealth(0.05) == pytest.approx(2.236067977)
+    assert credited_wealth(0.01, None) == (5.0, "full")
+    assert credited_wealth(0.01, None, nearest_dead=0.51) == (1.0, "no old days")
+    assert credited_wealth(1.0, None, nearest_dead=0.51) == (0.5, "no old days")
+    assert credited_wealth(0.01, None, extra_looks=1) == (2.5, "reduced")
+    assert credited_wealth(0.01, None, committees=2) == (2.5, "full")
+
+
 def test_further_looks_of_a_week_weigh_two_at_most_together():
     weights = [credited_wealth(0.01, 0.01, extra_looks=r)[0] / 25 for r in range(40)]
     assert sum(weights) <= 2

@@ -69,6 +69,13 @@ def test_who_passes_all_that_applies_gets_into_shadow_and_never_to_paper_the_sam
     assert everything.standing == "shadow"
 
 
+def test_an_account_that_cannot_trade_it_falls_in_sample():
+    grounds = replace(fresh(), equity_usd=1.0)
+    (review,) = run_gauntlet(grounds, SHORT)
+    assert review.standing == "fallen"
+    assert review.why.startswith("fell at sharpe (in sample): an account of 1 USD cannot trade it")
+
+
 def test_a_profile_none_of_whose_gates_applies_lets_nobody_in():
     _, review = reviewed()
     judged = tuple(j for j in review.judgements if j.verdict.status == "not_applicable" and "shadow" in j.goals)

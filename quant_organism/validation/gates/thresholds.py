@@ -86,10 +86,12 @@ class Backtest(Gate):
         metrics, of_trades = case.metrics(self.span), self.metric in OF_TRADES
         n_used = int(metrics["trades"]) if of_trades else len(case.daily_returns(self.span))
         compare = self.at_least_threshold if self.at_least is not None else self.at_most_threshold
-        if of_trades or self.span == "in_sample":
+        if of_trades:
             return compare(metrics[self.metric], n_used)
         if why := case.why_idle(self.span):
             return self.fails(why, n_used)
+        if self.span == "in_sample":
+            return compare(metrics[self.metric], n_used)
         return compare(metrics[self.metric], n_used, of=self._of_account(case, metrics))
 
     def _of_account(self, case: Case, metrics: Mapping[str, float]) -> str:
