@@ -1,5 +1,5 @@
 # Every target sets up its own environment first; the second time that costs nothing.
-.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill postgres s3 cluster container conformance pages pictures docs sbom audit-deps clean
+.PHONY: help setup run trade ui test test-room laws mutants check bench audit audit-search chaos soak drill restarts postgres s3 cluster container conformance pages pictures docs sbom audit-deps clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -66,6 +66,9 @@ soak: setup  ## a whole trader for 24 simulated hours: books, memory, threads, s
 
 drill: setup  ## a data folder is backed up while it is traded in, lost, brought back, reconciled, and goes on with its next cycle
 	@$(BIN)/python -m quant_organism_tests.drill
+
+restarts: setup  ## web UI, trader with its watchdog, figures and alerts started and stopped 100 times, nothing left; ROUNDS=3
+	@$(BIN)/python -m quant_organism_tests.restarts $(if $(ROUNDS),--rounds $(ROUNDS))
 
 postgres: setup  ## Dagster's history moved from files into a PostgreSQL server, and a cycle there, killed once
 	@bash .ci/postgres

@@ -1,5 +1,6 @@
 """`quant-organism runs`: the cycles that are kept, and what sets two of them apart."""
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -92,6 +93,62 @@ def month(
         typer.echo("Nothing was born here yet. Breed strategies with: quant-organism run")
     for life in lives:
         show_life(life)
+
+
+@app.command(cls=options.with_settings("data_dir"))
+def figures(
+    context: typer.Context,
+    day: Annotated[str | None, typer.Option("--date", help="Only of this day. (default: all)")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what cycles took and gave over time: hours, pace, use of workers, how many got how far, what it cost."""
+    from quant_organism.orchestration.figures import cycle_figures
+
+    wanted = options.parse_day(day)
+    found = [
+        one
+        for one in cycle_figures(options.said(context).settings().data_dir)
+        if wanted in (None, date.fromisoformat(one.date))
+    ]
+    if as_json:
+        print_json([one.document() for one in found])
+        return
+    if not found:
+        typer.echo("No cycles on record here" + (f" on {day}." if day else " yet. Make one with: quant-organism run"))
+        return
+    print_table(
+        (
+            *("cycle", "date", "market", "hours", "allowed", "strategies a minute", "worker use"),
+            *("generated", "put forward", "validated", "deployed", "USD", "USD each deployed"),
+        ),
+        [
+            (
+                *(
+                    one.cycle,
+                    one.date,
+                    f"{one.market} {one.interval}",
+                    _number(one.hours, 3),
+                    _number(one.hours_allowed, 3),
+                ),
+                *(_number(one.strategies_per_minute, 0), _number(one.worker_use, 2)),
+                *(f"{one.generated:,}", _share(one.put_forward, one.generated)),
+                *(_share(one.validated, one.put_forward), _share(one.deployed, one.validated)),
+                *(_number(one.cost_usd, 2), _number(one.cost_per_deployed_usd, 2)),
+            )
+            for one in found
+        ],
+    )
+    typer.echo("In brackets the share of those before; a line is there for whatever was not measured or not run.")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _share(count: int | None, of: int | None) -> str:
+    if count is None:
+        return "-"
+    return f"{count:,} ({count / of:.0%})" if of else f"{count:,}"
 
 
 def _show(found: "RunComparison") -> None:

@@ -182,6 +182,12 @@ class Spent:
         """Genomes measured in a second; NaN before the first."""
         return self.evaluations / self.seconds if self.seconds > 0 else float("nan")
 
+    @property
+    def worker_use(self) -> float:
+        """Share of the time that workers were busy, were there as many all the while as now; NaN before the first."""
+        paid = self.workers * self.seconds
+        return self.busy_seconds / paid if paid > 0 else float("nan")
+
     def cost_usd(self, spec: EvolutionSpec) -> float | None:
         """Return what the workers have cost; None without a price."""
         return _cost_usd(spec, self.workers, self.seconds)

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import polars as pl
 import pytest
@@ -28,6 +30,9 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
         assert word in said.out
     assert f"quant-organism run --families ema_crossover,rsi_filter --world {world}" in said.out
     assert not list((tmp_path / "data" / "checkpoints").rglob("*.json"))
+    (figures,) = json.loads(call("runs", "figures", "--json").out)
+    assert figures["cost_usd"] == pytest.approx(2 * figures["hours"])  # one process is one worker, whatever its threads
+    assert 0 < figures["worker_use"] <= 1
 
     again = call("evolve", "--world", world, *SIZE, "--json")
     document = json.loads(again.out)
@@ -35,6 +40,7 @@ def test_a_search_shows_islands_objectives_cost_and_what_to_type_next(call: Call
     assert {row["island"] for row in document["islands"]} == {0, 1}
     assert document["lost_batches"] == []
     assert "search cost in USD" not in document["search"]  # no price was said
+    assert [one["cost_usd"] for one in json.loads(call("runs", "figures", "--json").out)] == [figures["cost_usd"], None]
 
     lake = Lake(tmp_path / "data" / "lake")
     stored = lake.table(PopulationTable).read(market=document["market"], interval="1h", start=LAST, end=LAST)
@@ -65,6 +71,25 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_fetched(
     assert said.code == 2
     assert message in json.dumps(json.loads(said.out)["error"])
     assert not (tmp_path / "data" / "lake").exists()
+
+
+def test_market_data_and_search_of_one_command_are_one_piece(call: Call, tmp_path: Path) -> None:
+    holder, written, ended = tmp_path / "data" / "run.pid", set(), Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            with suppress(FileNotFoundError):
+                if (stat := holder.stat()).st_size:
+                    written.add(stat.st_mtime_ns)
+
+    watching = Thread(target=watch)
+    watching.start()
+    size = ("--strategies", "12", "--batch-size", "12", "--generations", "0", "--families", "ema_crossover")
+    said = call("evolve", "--world", write_world(tmp_path), *size)
+    ended.set()
+    watching.join()
+    assert said.code == 0, said.err
+    assert len(written) == 1  # whoever takes the lock writes down who it is: it was taken once
 
 
 def test_damaged_files_of_an_earlier_search_are_named_and_without_them_it_goes_on(call: Call, tmp_path: Path) -> None:
