@@ -70,7 +70,7 @@ def main(data_dir: Path) -> None:
         shutil.copy(gallery()["nightly"], workflows)
         with serving_ui(Path(folder), "--world", "demo") as web, browsing(Path(folder)) as browser:
             drawn = "document.body.innerText.split('Never materialized').length > 3"
-            take(browser, f"{web}/{workflow_page('nightly')}", PICTURES / "workflow.png", height=480, until=drawn)
+            take(browser, f"{web}/{workflow_page('nightly')}", PICTURES / "workflow.png", height=640, until=drawn)
 
 
 def click_through(data_dir: Path) -> None:

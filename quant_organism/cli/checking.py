@@ -22,11 +22,9 @@ def refuse_early(settings: "Settings") -> None:
         told.
     """
     market = settings.market
-    for flag, path in (("--path", market.path), ("--sentiment", market.sentiment)):
+    for path in (market.path, market.sentiment):
         if path is not None and not path.exists():
-            raise InputError(
-                "there is no such file or folder", where=f"option {flag}: {path.absolute()}", remedy=_beside(path)
-            )
+            raise InputError("there is no such file or folder", where=str(path.absolute()), remedy=_beside(path))
     if market.source == "world":
         from quant_organism.market.world import load_world
 

@@ -143,10 +143,11 @@ def _reasons(aside: Mapping[str, int]) -> str:
 def list_data(context: typer.Context, as_json: options.Json = False) -> None:
     """List the markets of the lake and what is held of each."""
     from quant_organism.market.lake import Lake
+    from quant_organism.monitoring import stored_runs
 
-    entries = Lake(options.said(context).settings().data_dir / "lake").markets()
-    held = [(entry, holding) for entry in entries for holding in entry.holdings]
-    cycles = {(e.market, h.interval): h.n_days for e, h in held if h.dataset == "evolved_population"}
+    data_dir = options.said(context).settings().data_dir
+    held = [(entry, holding) for entry in Lake(data_dir / "lake").markets() for holding in entry.holdings]
+    cycles = Counter((run.market, run.interval.name) for run in stored_runs(data_dir))
     rows = [
         {
             "market": entry.market,
@@ -154,7 +155,7 @@ def list_data(context: typer.Context, as_json: options.Json = False) -> None:
             "first": holding.first,
             "last": holding.last,
             "days": holding.n_days,
-            "cycles": cycles.get((entry.market, holding.interval), 0),
+            "cycles": cycles[entry.market, str(holding.interval)],
             "from": _origin(entry),
         }
         for entry, holding in held

@@ -1,5 +1,6 @@
 """A cycle is one thing: in plain Python, as assets, and in an audit it comes to the same tables."""
 
+import json
 import re
 import shutil
 import urllib.request
@@ -36,7 +37,7 @@ from quant_organism.validation.records import verdicts_frame
 from quant_organism.validation.tables import StandingTable
 from quant_organism_tests.finished import finished_run
 from quant_organism_tests.panels import trending_panel
-from quant_organism_tests.program import free_port
+from quant_organism_tests.program import finish, free_port
 from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
 
 HOUR = Interval.parse("1h")
@@ -173,6 +174,12 @@ def test_two_cycles_are_compared_by_what_was_set_and_what_came_of_it(second: Cyc
     }
     assert [id for id, _, by_b in found.documents if by_b] == sorted(b.read(DocumentTable)["id"])
     assert compare_runs(b, b).settings == []
+
+
+def test_a_list_of_markets_counts_cycles_not_their_days(second: Cycle) -> None:
+    said = finish("data", "list", "--json", "--data-dir", second.lake.root.parent, folder=second.lake.root.parent)
+    (held,) = json.loads(said.out)
+    assert held["cycles"] == 2
 
 
 def test_the_site_offers_the_two_newest_cycles_for_comparison(second: Cycle) -> None:

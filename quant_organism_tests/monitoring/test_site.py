@@ -300,9 +300,7 @@ def test_a_browser_draws_the_charts_at_the_width_of_a_phone(
     assert 'type="search"' in dom
 
 
-def test_on_a_phone_a_gate_stands_beside_what_was_measured_and_reasons_have_room(
-    site: str, pages: dict[str, Answer], tmp_path: Path
-) -> None:
+def test_on_a_phone_what_counts_stands_in_sight(site: str, pages: dict[str, Answer], tmp_path: Path) -> None:
     (report,) = [path for path in pages if path.endswith("/report.html")]
     with browsing(tmp_path) as browser:
         browser.look(width=400, height=900)
@@ -316,6 +314,12 @@ def test_on_a_phone_a_gate_stands_beside_what_was_measured_and_reasons_have_room
         reasons = "[...document.querySelectorAll('.words td:last-child')]"
         assert browser.run(f"{reasons}.length") > 1
         assert browser.run(f"{reasons}.every((e) => e.getBoundingClientRect().width > 300)")
+        (sheet, *_) = [path for path in pages if "/tear_sheets/" in path]
+        browser.go(site + sheet)
+        parts = "[...document.querySelectorAll('table')].find((e) => e.rows[0].cells[0].textContent === 'part')"
+        browser.wait(f"document.readyState === 'complete' && {parts} !== undefined")
+        profit = f"[...{parts}.tHead.rows[0].cells].find((e) => e.textContent === 'profit, USD')"
+        assert browser.run(f"{profit}.getBoundingClientRect().right <= innerWidth")
 
 
 def test_a_person_filters_by_a_number_ticks_and_compares(site: str, data_dir: Path, tmp_path: Path) -> None:
