@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, ClassVar, Final
 
 import polars as pl
@@ -120,6 +119,7 @@ class Table:
     columns: ClassVar[tuple[Column, ...]] = ()
     schema: ClassVar[pl.Schema] = pl.Schema()
     key: ClassVar[tuple[str, ...]] = ()
+    _no_rows: ClassVar[pl.DataFrame]
 
     def __init_subclass__(
         cls, *, dataset: str = "", version: int = 1, partitions: Sequence[str] = (), written_by: str = ""
@@ -139,7 +139,9 @@ class Table:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """Return a frame of no rows with all columns."""
-        return _empty(cls).clone()
+        if "_no_rows" not in vars(cls):
+            cls._no_rows = cls.schema.to_frame()
+        return cls._no_rows.clone()
 
     @classmethod
     def frame(cls, rows: Iterable[Sequence[Any]] | Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -210,11 +212,6 @@ class Table:
         newer = [column for column in cls.columns if column.since > version and column.name not in frame.columns]
         added = frame.with_columns(pl.lit(column.default, column.dtype).alias(column.name) for column in newer)
         return added.select(name for name in cls.schema if name in added.columns)
-
-
-@cache
-def _empty(table: type[Table]) -> pl.DataFrame:
-    return table.schema.to_frame()
 
 
 def check_frame(frame: pl.DataFrame, schema: pl.Schema, *, where: str, optional: Sequence[str] = ()) -> pl.DataFrame:
