@@ -7,6 +7,7 @@ stretches of them; the third grows by one column per bar, of many assets at once
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,12 +196,12 @@ class AbreastBank(IndicatorBank):
         widths
             How many of its bars to show of each, shape (A,).
         leads
-            How many of these at least are not decided, shape (A,).
+            How many of these are not decided, shape (A,); -1: as many as the warm-up says.
         """
         self._histories, self._assets = histories, assets
         self._width = int(widths.max())
         self._skipped = self._width - widths
-        self._least = self._skipped + leads
+        self._leads = leads
         self._rows: dict[Indicator, Rows] = {}
         self._prices: dict[str, Rows] = {}
         self.bars = histories.bars(int(assets[0]))
@@ -230,7 +231,7 @@ class AbreastBank(IndicatorBank):
 
     def firsts(self, warmups: Keys) -> Keys:
         """Return the first bar shown on which each genome may decide, shape (G,)."""
-        return np.maximum(warmups + self._skipped, self._least)
+        return np.where(self._leads < 0, warmups, self._leads) + self._skipped
 
     @property
     def begins(self) -> Keys:
@@ -256,7 +257,7 @@ class AbreastBank(IndicatorBank):
 
 class _OneBehindTheOther(IndicatorBank):
     def __init__(self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows]) -> None:
-        columns = {name: values.reshape(-1) for name, values in prices.items()}
+        columns: dict[str, Any] = {name: values.reshape(-1) for name, values in prices.items()}
         self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
         self._tables = {}
         for indicator, keys in needs.items():

@@ -125,11 +125,12 @@ class Histories:
         """
         numbers = np.empty(assets.size * width, dtype=np.int64)
         _join_latest(self.columns, self._numbers, self.counts, assets, width, read, room, numbers)
-        return AssetBars(*room, numbers, self.bar_hours)
+        opens, high, low, close, volume, funding_rate = room
+        return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
 
     def latest(self, assets: NDArray[np.int64], width: int, name: str) -> NDArray[np.float64]:
         """Return the last values of a column of some assets, shape (A, width); zeros before an asset's first."""
-        found = np.zeros((assets.size, width))
+        found = np.empty((assets.size, width))
         _copy_column(self.columns, self.counts, assets, COLUMNS.index(name), found)
         return found
 
@@ -231,5 +232,6 @@ def _copy_column(
     for i in range(assets.size):
         asset, room = assets[i], found.shape[1]
         width = min(room, counts[asset])
+        found[i, : room - width] = 0.0
         for t in range(width):
             found[i, room - width + t] = columns[asset, column, counts[asset] - width + t]

@@ -145,6 +145,10 @@ class StrategyFamily(ABC):
         """Return how many bars before the run of its side its decisions in it know, beside the warm-up's."""
         return 0
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return how many bars before the first that is decided its kernels read, where `memory` is the direction."""
+        return self.warmup(genes)
+
     def arrays(self, genomes: Sequence[Genes]) -> GeneArrays:
         """Collect the genes of genomes into arrays of shape (G,).
 
@@ -229,6 +233,8 @@ class LastTargets:
         self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
         self._left = np.zeros((n_assets, family.left))
         self._warmup, self._recall = family.warmup(genes), family.recall(genes)
+        self._own_genes = genes
+        self._looks_back = -1
         self._counts = np.zeros(n_assets, dtype=np.int64)
         self._held = np.zeros(n_assets, dtype=np.int8)
         # Of each asset the last bar, of those seen one by one, from which on nothing earlier is remembered; -1: none.
@@ -241,6 +247,10 @@ class LastTargets:
         assets = assets[histories.counts[assets] != self._counts[assets]]
         if assets.size == 0:
             return
+        if self._looks_back < 0:
+            back = self._family.looks_back(self._own_genes, histories.bar_hours)
+            # Asset after asset, kernels begin after the warm-up of what they are shown.
+            self._looks_back = back if self._family.abreast else self._warmup
         later = histories.counts[assets] == self._counts[assets] + 1
         self._bank.follow(histories, assets)
         for group, begins in (
@@ -258,7 +268,7 @@ class LastTargets:
         found = np.zeros((self._counts.size, 2))
         assets = np.flatnonzero(self._counts)
         if assets.size and self._family.foresees:
-            self._bank.look_at(histories, assets, np.ones_like(assets), np.zeros_like(assets))
+            self._bank.look_at(histories, assets, np.ones_like(assets), np.full_like(assets, -1))
             found[assets] = self._family.foreseen_day(self._bank, self._genes_of(assets.size))[:, :, -1]
         return found
 
@@ -267,7 +277,7 @@ class LastTargets:
         widths = counts - begins
         goes_on = (begins > 0) & (family.memory == "direction")
         # What goes on from the direction decides the last two bars alone.
-        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, 0))
+        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
         room = int(widths.max())
         if assets.size > self._room.counts.size or room > self._room.bars.shape[1]:
             self._room = Targets.empty(assets.size, 2 * room, conviction=family.conviction, left=family.left)
@@ -301,6 +311,7 @@ class LastTargets:
         if memory == "direction":
             # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
             # than the warm-up has.
-            return np.maximum(counts - self._warmup - 2, 0)
+            is_warm = counts > max(self._warmup, self._looks_back) + 2
+            return np.where(is_warm, counts - self._looks_back - 2, 0)
         anew = self._anew[assets]
         return np.where(anew < 0, 0, np.maximum(anew + 1 - self._warmup - self._recall, 0))

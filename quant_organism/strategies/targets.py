@@ -123,7 +123,9 @@ class Targets(NamedTuple):
 
     def only(self, genome: int) -> Targets:
         """Return the room of one genome."""
-        return Targets(*(values[genome : genome + 1] for values in self))
+        one = slice(genome, genome + 1)
+        counts, bars, sides, convictions, held, left = self
+        return Targets(counts[one], bars[one], sides[one], convictions[one], held[one], left[one])
 
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""

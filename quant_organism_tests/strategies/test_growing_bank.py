@@ -95,7 +95,7 @@ def test_rows_are_those_of_a_batch(indicator: Indicator, bar_hours: float) -> No
                 new = int(rng.choice([0, 1, 2, 9], p=[0.1, 0.88, 0.01, 0.01]))
                 appended(histories, asset, bars, min(int(histories.counts[asset]) + new, 420))
             bank.follow(histories, np.flatnonzero(histories.counts > bank.counts))
-        bank.look_at(histories, np.arange(3), histories.counts, np.zeros(3, dtype=np.int64))
+        bank.look_at(histories, np.arange(3), histories.counts, np.full(3, -1))
         for asset, bars in enumerate(every):
             rows, places = bank.of_asset(asset).rows(indicator, keys)
             expected, expected_places = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
@@ -128,6 +128,24 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
         for asset, bars in enumerate(every):
             expected = all_targets(genome, bars, models)
             assert found[asset] == {bar: expected[bar] for bar in found[asset]}
+
+
+@pytest.mark.parametrize("bar_hours", [0.25, 8.0])
+def test_hours_are_counted_in_bars(bar_hours: float) -> None:
+    # So low a threshold that the rates of these bars pass it now and then.
+    genes = {"funding_persistence": 2, "carry_duration": 3, "funding_threshold": 5e-6}
+    genome = Genome("funding_rate_carry", get_family("funding_rate_carry").default_genes | genes)
+    every = [made_bars(seed, 500, bar_hours=bar_hours) for seed in (3, 4)]
+    last = LastTargets(get_family(genome.family), genome.genes, FittedModels(), 2)
+    histories, found = Histories(2, bar_hours), []
+    for count in range(1, 501):
+        for asset, bars in enumerate(every):
+            appended(histories, asset, bars, count)
+        last.follow(histories, np.arange(2))
+        found.append(last.targets.tolist())
+    expected = [all_targets(genome, bars, FittedModels()) for bars in every]
+    assert found == [list(pair) for pair in zip(*expected, strict=True)]
+    assert len({value for pair in found for value in pair}) > 1
 
 
 def test_a_family_that_decides_asset_after_asset_decides_the_same() -> None:

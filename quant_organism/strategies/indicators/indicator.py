@@ -197,7 +197,7 @@ class AbreastTable:
 
     def latest(self, assets: Keys, width: int) -> Rows:
         """Return the last columns of some assets, shape (A, K, ..., width); zeros before an asset's first."""
-        found = np.zeros((assets.size, self._room.shape[1], width), self._room.dtype)
+        found = np.empty((assets.size, self._room.shape[1], width), self._room.dtype)
         _copy_latest(self._room, self.counts, assets, found)
         return found.reshape(assets.size, *self._shape, width)
 
@@ -233,6 +233,7 @@ def _copy_latest(room: Rows, counts: Keys, assets: Keys, found: Rows) -> None:
         width = min(found.shape[2], count)
         for row in range(room.shape[1]):
             source, out = room[asset, row, count - width : count], found[i, row, found.shape[2] - width :]
+            found[i, row, : found.shape[2] - width] = 0
             for t in range(width):
                 out[t] = source[t]
 

@@ -308,7 +308,8 @@ def _levels_abreast(shop: AbreastWorkshop, keys: Keys, kept: list[_LatestModels]
                 every = Workshop(shop.histories.bars(asset), shop.store)
                 model[:] = [refit_model(every, Fits(every), features.columns(asset)[0], genes, bar)]
             if model:
-                tell_levels(*model[0], columns[i], genes, rows[i, place], 0, 1)
+                tree, lines = model[0]
+                tell_levels(tree, lines, columns[i], genes, rows[i, place], 0, 1)
     return rows[..., 0]
 
 

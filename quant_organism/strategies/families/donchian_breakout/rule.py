@@ -93,6 +93,10 @@ class DonchianBreakout(StrategyFamily):
         """Return the first bar with three channels behind it."""
         return 3 * int(genes["channel_period"])
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: a break that is not confirmed yet is kept."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the entry, trend and exit channels and the mean volume."""
         period = genes["channel_period"].astype(np.int64)

@@ -85,6 +85,10 @@ class EmaCrossover(StrategyFamily):
         fast, slow = sorted((int(genes["fast_ema_period"]), int(genes["slow_ema_period"])))
         return {**genes, "fast_ema_period": fast, "slow_ema_period": max(slow, fast + 1)}
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: it compares values of one bar."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name both averages and the rate of change."""
         fast = genes["fast_ema_period"]

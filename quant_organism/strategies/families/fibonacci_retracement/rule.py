@@ -107,7 +107,10 @@ class FibonacciRetracement(StrategyFamily):
         volume, volume_row = bank.rows(PREVIOUS_MEAN_VOLUME, genes["fibonacci_window"])
         atr, atr_row = bank.rows(ATR, np.full(start_row.size, ATR_PERIOD))
         fibonacci_retracement_targets(
-            *(bank.prices(name) for name in ("high", "low", "close", "volume")),
+            bank.prices("high"),
+            bank.prices("low"),
+            bank.prices("close"),
+            bank.prices("volume"),
             bank.stands(start_row.size),
             atr,
             start,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +94,10 @@ class FundingRateCarry(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar with two windows of rates, for bars of one hour."""
         return 2 * int(genes["funding_persistence"]) - 1
+
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return two windows of rates, in bars."""
+        return 2 * max(1, math.ceil(int(genes["funding_persistence"]) / bar_hours)) - 1
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the mean rate, by hours."""

@@ -87,6 +87,10 @@ class IchimokuCloud(StrategyFamily):
         names = ("tenkan_period", "kijun_period", "senkou_span_b_period")
         return {**genes, **dict(zip(names, sorted(int(genes[name]) for name in names), strict=True))}
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return the displacement of cloud and lagging comparison."""
+        return int(genes["kijun_period"])
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the middle lines of all three windows."""
         lines = [genes["tenkan_period"], genes["kijun_period"], genes["senkou_span_b_period"]]

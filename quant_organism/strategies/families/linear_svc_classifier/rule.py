@@ -113,6 +113,10 @@ class LinearSvcClassifier(StrategyFamily):
         """Return the first bar on which a model may be fitted."""
         return first_refit(int(genes["lookback_window"]), int(genes["label_horizon"]))
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: it compares values of one bar."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the scores of the models."""
         return {SVC_SCORE: svc_keys(genes)}

@@ -89,6 +89,10 @@ class NadarayaWatson(StrategyFamily):
         """Return the first bar with four bandwidths of returns."""
         return 4 * int(genes["bandwidth"])
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return over how many bars the slope is taken."""
+        return _span(int(genes["bandwidth"]))
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the regression and the ratio of volatilities."""
         return {KERNEL_REGRESSION: _regression(genes), VOLATILITY_RATIO: genes["bandwidth"].astype(np.int64)}
@@ -113,6 +117,11 @@ class NadarayaWatson(StrategyFamily):
             genes["volatility_adaptation"],
             out,
         )
+
+
+def _span(bandwidth: int) -> int:
+    # As in the kernel.
+    return max(1, (bandwidth + 1) // 2)
 
 
 def _regression(genes: GeneArrays) -> NDArray[np.int64]:

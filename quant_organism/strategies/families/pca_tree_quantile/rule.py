@@ -126,6 +126,10 @@ class PcaTreeQuantile(StrategyFamily):
         """Return the first bar on which a model may be fitted."""
         return first_refit(int(genes["feature_window"]), int(genes["label_horizon"]))
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: it compares values of one bar."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the levels of the coming return."""
         return {RETURN_LEVELS: tree_keys(genes)}

@@ -97,6 +97,10 @@ class RsiFilter(StrategyFamily):
         windows = 5 if genes["operation_mode"] == "trend_filter" else 3
         return windows * int(genes["rsi_period"]) - 1
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: it compares values of one bar."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the index, its divergence from price, and the trend's average where it is read."""
         period = genes["rsi_period"].astype(np.int64)

@@ -80,6 +80,10 @@ class SmaTrendFilter(StrategyFamily):
         window = int(genes["trend_strength_period"])
         return max(int(genes["slow_sma_period"]) - 1, int(genes["fast_sma_period"]) + window - 2, window)
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return the window of the confirming closes."""
+        return int(genes["trend_strength_period"])
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name both averages, the closes on either side of the fast one, and the efficiency ratio."""
         fast = genes["fast_sma_period"].astype(np.int64)

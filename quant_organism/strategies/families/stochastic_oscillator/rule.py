@@ -82,6 +82,10 @@ class StochasticOscillator(StrategyFamily):
         """Return the first bar with two divergence windows of %K."""
         return 3 * int(genes["k_period"]) - 2
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 1: an entry asks for %K of the bar before."""
+        return 1
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name %K, its crossings of %D and its divergence from price."""
         period = genes["k_period"].astype(np.int64)

@@ -86,6 +86,10 @@ class VwapReversion(StrategyFamily):
         """Return the first bar with a whole window before it."""
         return int(genes["vwap_period"])
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: it compares values of one bar."""
+        return 0
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the weighted price, the deviation about it, the usual volume and the efficiency ratio."""
         read = (VWAP, VWAP_DEVIATION, PREVIOUS_MEAN_VOLUME, EFFICIENCY_RATIO)
