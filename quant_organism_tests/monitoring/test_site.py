@@ -311,6 +311,9 @@ def test_on_a_phone_what_counts_stands_in_sight(site: str, pages: dict[str, Answ
         assert browser.run(f"{first}.every((e) => e.cells[3].getBoundingClientRect().right <= innerWidth)")
         # Of a stage that it is needed for, the narrow table tells beneath the name of the gate.
         assert browser.run(f"{first}.every((e) => e.cells[0].innerText.endsWith(e.cells[1].textContent))")
+        browser.look(width=1300, height=900)  # the wide one has a column for it
+        assert browser.run("[...document.querySelectorAll('.narrow')].every((e) => e.offsetHeight === 0)")
+        browser.look(width=400, height=900)
         reasons = "[...document.querySelectorAll('.words td:last-child')]"
         assert browser.run(f"{reasons}.length") > 1
         assert browser.run(f"{reasons}.every((e) => e.getBoundingClientRect().width > 300)")
