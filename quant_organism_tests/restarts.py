@@ -44,8 +44,10 @@ SECONDS: Final = 300.0
 GRACE_SECONDS: Final = 60.0
 """For what a service had started itself, once it is gone."""
 
-_GROWS: Final = ("dagster_home/storage/", "logs/")
-"""What is written down anew with each start, under a name of its own: nothing of it is open afterwards."""
+_GROWS: Final = ("dagster_home/storage/", "logs/", "lake/live_")
+"""What is written down anew with each start, or with an hour that was traded, under a name of its own: nothing of it is
+open afterwards."""
+_BESIDE_A_DATABASE: Final = ("-wal", "-shm")
 
 
 @dataclass
@@ -349,9 +351,12 @@ def _eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool
 
 
 def _files(where: Place) -> set[str]:
-    """Return the files of the data folder, but for those that each start writes anew."""
+    """Return the files of the data folder, but for those that each start or each hour writes anew.
+
+    What SQLite keeps beside a database stays where who only reads it was the last to close it.
+    """
     paths = (path.relative_to(where.data).as_posix() for path in where.data.rglob("*") if not path.is_dir())
-    return {path for path in paths if not path.startswith(_GROWS)}
+    return {path for path in paths if not path.startswith(_GROWS) and not path.endswith(_BESIDE_A_DATABASE)}
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class World:
         """
         if self.origin in ("flipped", "implanted"):
             if real is None:
-                raise InputError(f"a world that is {self.origin} is made of a real panel", where=self.name)
+                raise InputError(f"a {self.origin} world is made of a real panel, and there is none", where=self.name)
             wanted = days if self.edge is None else days + later_days
             seen = real.window(max(0, real.n_bars - wanted * real.interval.bars_per_day), real.n_bars)
             drawn = draw_null(seen, "mean_preserving", np.random.SeedSequence(self.seed))

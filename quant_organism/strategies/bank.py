@@ -261,8 +261,9 @@ class _OneBehindTheOther(IndicatorBank):
         self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
         self._tables = {}
         for indicator, keys in needs.items():
-            rows = np.moveaxis(tables_of(indicator), 0, 1)
-            self._tables[indicator] = IndicatorTable(keys, np.arange(keys.size), rows.reshape(keys.size, -1))
+            rows = np.moveaxis(tables_of(indicator), 0, 1).reshape(keys.size, -1)
+            # Of a single bar each, that may be a view of columns, which no kernel takes.
+            self._tables[indicator] = IndicatorTable(keys, np.arange(keys.size), np.ascontiguousarray(rows))
 
 
 class _OneOfMany(IndicatorBank):

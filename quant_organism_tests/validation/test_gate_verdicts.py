@@ -422,6 +422,7 @@ def test_trades_and_orders_of_a_replay(
 
 def test_books_of_an_account_that_cannot_trade_fail_and_those_of_one_that_did_not_are_not_looked_at() -> None:
     case = SimpleNamespace(
+        promise="holdout",
         why_idle=lambda span: "it cannot trade" if span == "holdout" else "",
         account=lambda: SimpleNamespace(path=SimpleNamespace(fills=())),
     )
@@ -491,6 +492,6 @@ def test_a_rehearsal_without_orders_shows_nothing(gate: str, changes, reason: st
 def test_the_triple_score_on_its_bound(overall: float, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     score = SimpleNamespace(overall=overall, stages={"a": 1.0, "b": NONE, "c": 0.0}, sentence="so much")
     monkeypatch.setattr(venue_gates, "triple_of", lambda case, mode: score if mode == "full" else None)
-    verdict = venue_gates.TripleValidation(mode="full").judge(None)
+    verdict = venue_gates.TripleValidation(mode="full").judge(SimpleNamespace(promise="holdout"))
     assert figures(verdict) == (status, overall, 0.7, 2)
     assert verdict.reason == "so much; at least 0.7 needed"
