@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from quant_organism.audit.edges import Edge
-from quant_organism.market import Panel, PlantFamily
+from quant_organism.market import Panel
 
 Floats = NDArray[np.float64]
-
-WRITABLE: Final[tuple[PlantFamily, ...]] = ("momentum", "reversion", "breakout", "carry")
-"""Families of edges that can be written into a market; relative ones are not."""
 
 _HALF_LIFE_HOURS: Final = {"volatility": 240.0, "momentum": 48.0, "reversion": 24.0}
 _BREAKOUT_HOURS: Final = 48.0
@@ -57,18 +54,7 @@ def implanted(panel: Panel, edge: Edge, seed: np.random.SeedSequence) -> Panel:
         prices["open"][rows[1:], asset] = path[:-1] * opened
         prices["high"][rows[1:], asset] = np.maximum(path[:-1] * np.maximum(high * factor, opened), path[1:])
         prices["low"][rows[1:], asset] = np.minimum(path[:-1] * np.minimum(low * factor, opened), path[1:])
-    return Panel.from_arrays(
-        symbols=panel.symbols,
-        interval=panel.interval,
-        times=panel.times,
-        **prices,
-        volume=panel.volume,
-        funding_rate=panel.funding_rate,
-        funding_paid=panel.funding_paid,
-        valid=panel.valid,
-        fear_greed=panel.fear_greed,
-        market=panel.market,
-    )
+    return panel.with_prices(prices)
 
 
 def _moved(returns: Floats, premium: Floats, edge: Edge, hours: float, rng: np.random.Generator) -> Floats:

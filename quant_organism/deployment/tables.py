@@ -18,7 +18,9 @@ class DocumentTable(Table, dataset="strategy_configs", partitions=BY_CYCLE, writ
     kind = Column(pl.String(), "one genome, a committee, or code that was made elsewhere")
     families = Column(pl.String(), "families of its genomes, with commas between")
     members = Column(pl.Int64(), "its genomes", unit="genomes")
-    fitness = Column(pl.Float64(), "Sharpe ratio on all unseen days", unit="annual Sharpe ratio")
+    fitness = Column(
+        pl.Float64(), "Sharpe ratio on all unseen days, in sample on the short line", unit="annual Sharpe ratio"
+    )
     document = Column(pl.String(), "its stored form, checksum included", unit="JSON")
 
 

@@ -1,7 +1,7 @@
 """The panel: aligned arrays of one universe and interval, as strategies and backtests see a market."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -171,6 +171,22 @@ class Panel:
             raise InputError(f"no window of rows {start} to {stop} in a panel of {self.n_bars} bars")
         rows = {name: getattr(self, name)[start:stop] for name in ("times", *_ARRAYS)}
         return Panel(symbols=self.symbols, interval=self.interval, market=self.market, **rows)
+
+    def with_prices(self, prices: Mapping[str, ArrayLike]) -> "Panel":
+        """Return the same market at other prices.
+
+        Parameters
+        ----------
+        prices
+            `open`, `high`, `low` and `close`, each (T, N).
+
+        Raises
+        ------
+        InputError
+            As `from_arrays`.
+        """
+        kept = {name: getattr(self, name) for name in ("times", *_ARRAYS)}
+        return Panel.from_arrays(symbols=self.symbols, interval=self.interval, market=self.market, **{**kept, **prices})
 
 
 def _check_grid(times: NDArray[np.int64], interval: Interval) -> NDArray[np.int64]:

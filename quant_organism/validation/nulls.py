@@ -140,7 +140,7 @@ def sign_flipped(panel: Panel, signs: Signs, *, keep_mean: bool = True, charge_f
         prices["close"][rows, asset] = close
         for name in ("open", "high", "low"):
             prices[name][rows[1:], asset] = close[:-1] * (1.0 + getattr(turned, name))
-    return _rebuilt(panel, prices)
+    return panel.with_prices(prices)
 
 
 def residual_flipped(panel: Panel, signs: Signs, *, charge_funding: bool = True) -> Panel:
@@ -185,7 +185,7 @@ def residual_flipped(panel: Panel, signs: Signs, *, charge_funding: bool = True)
         prices["close"][rows, asset] = close
         for name in ("open", "high", "low"):
             prices[name][rows[1:], asset] = close[:-1] * (1.0 + getattr(turned, name))
-    return _rebuilt(panel, prices)
+    return panel.with_prices(prices)
 
 
 def _market_gains(panel: Panel, gains: Floats) -> Floats:
@@ -203,24 +203,6 @@ def _check_signs(panel: Panel, signs: Signs) -> None:
         raise InputError(f"signs have shape {signs.shape}, expected ({panel.n_bars},), one for each bar")
     if not np.isin(signs, (-1, 1)).all():
         raise InputError("a sign is neither 1 nor -1", remedy="use draw_signs")
-
-
-def _rebuilt(panel: Panel, prices: dict[str, Floats]) -> Panel:
-    return Panel.from_arrays(
-        symbols=panel.symbols,
-        interval=panel.interval,
-        times=panel.times,
-        open=prices["open"],
-        high=prices["high"],
-        low=prices["low"],
-        close=prices["close"],
-        volume=panel.volume,
-        funding_rate=panel.funding_rate,
-        funding_paid=panel.funding_paid,
-        valid=panel.valid,
-        fear_greed=panel.fear_greed,
-        market=panel.market,
-    )
 
 
 def _mirrored(returns: BarReturns, shift: Floats, down: NDArray[np.bool_]) -> BarReturns:

@@ -63,7 +63,7 @@ class OpeningTable(
     """One event in the register of looks at unseen days; never changed, never removed."""
 
     opening = Column(pl.Int64(), "number of the opening in the market's register", key=True)
-    event = Column(pl.String(), "`opened` before the days are read, `read` once what they showed is known", key=True)
+    event = Column(pl.String(), "`opened` before the days are read, `read` once known, `offered` without any", key=True)
     recorded_at = Column(TIMESTAMP, "when, by the machine's clock", unit="UTC")
     look = Column(pl.String(), "SHA-256 of what is looked at, by whom and how")
     panel_hash = Column(pl.String(), "SHA-256 of the panel")
@@ -90,7 +90,7 @@ class VerdictTable(Table, dataset="validation_verdicts", partitions=BY_CYCLE, wr
     stage = Column(pl.String(), "what was looked at")
     gate = Column(pl.String(), "for what; a profile may have a gate twice, with other parameters")
     needed_for = Column(pl.List(pl.String()), "stages of life that the gate stands before; none where it only informs")
-    status = Column(pl.String(), "`passed`, `failed` or `not_run`, which never counts as passed")
+    status = Column(pl.String(), "`passed`, `failed`, `not_run`, or `not_applicable` where there is nothing to look at")
     value = Column(pl.Float64(), "what was measured; NaN where nothing could be")
     threshold = Column(pl.Float64(), "its bound")
     n_used = Column(pl.Int64(), "trades, days, windows or draws that the value rests on")
@@ -120,7 +120,11 @@ class CandidateMetricTable(Table, dataset="candidate_metrics", partitions=BY_CYC
 
     candidate = Column(pl.String(), "identity of the strategy", key=True)
     looked_at = Column(pl.Boolean(), "whether it was looked at on the unseen days")
-    score = Column(pl.Float64(), "of its account on all unseen days; NaN where they were not looked at", unit=_SHARPE)
+    score = Column(
+        pl.Float64(),
+        "of its account on unseen days, in sample on the short line; NaN if it was not measured",
+        unit=_SHARPE,
+    )
     metrics = Column(
         pl.String(),
         "metrics by span: of its ideal sleeves in sample, of its account on unseen days, where the Sharpe ratio of its "
@@ -230,7 +234,11 @@ class StandingTable(Table, dataset="validated_strategies", partitions=BY_CYCLE, 
     members = Column(pl.Int64(), "its genomes", unit="genomes")
     standing = Column(pl.String(), "`paper`, `shadow` (unproven) or `fallen`")
     passed = Column(pl.Boolean(), "whether it has earned anything")
-    score = Column(pl.Float64(), "of its account on all unseen days; NaN where they were not looked at", unit=_SHARPE)
+    score = Column(
+        pl.Float64(),
+        "of its account on unseen days, in sample on the short line; NaN if it was not measured",
+        unit=_SHARPE,
+    )
     why = Column(pl.String(), "why it has earned no more, in a sentence")
     metrics = Column(pl.String(), "metrics by span", unit="JSON")
 
