@@ -93,18 +93,18 @@ def _streamed_weights(genome: Genome, panel: Panel, rows: int) -> Floats:
     family, hours = ranking_family(genome), panel.interval.hours
     order = np.array(sorted(range(panel.n_assets), key=panel.symbols.__getitem__))
     numbers = panel.times[:rows] // panel.interval.milliseconds
-    bars = [
+    close, volume, rate, paid = (
         np.ascontiguousarray(values[:rows][:, order])
-        for values in (panel.close, panel.volume, panel.funding_rate, panel.funding_paid, panel.valid)
-    ]
+        for values in (panel.close, panel.volume, panel.funding_rate, panel.funding_paid)
+    )
+    valid = np.ascontiguousarray(panel.valid[:rows][:, order])
     history = CrossSectionHistory(panel.n_assets, hours)
     decided = [row for row in range(rows) if family.decides(genome.genes, numbers[row : row + 1], hours)[0]]
     weights, begin = np.zeros((len(decided), panel.n_assets)), 0
     for place, row in enumerate(decided):
         new = slice(begin, row + 1)
-        close, volume, rate, paid, valid = (column[new] for column in bars)
-        ends = history.extend(numbers[new], close, volume, rate, paid, valid)
-        view = CrossSectionView(history, ends[-1][:, np.newaxis], valid[-1][:, np.newaxis])
+        ends = history.extend(numbers[new], close[new], volume[new], rate[new], paid[new], valid[new])
+        view = CrossSectionView(history, ends[-1][:, np.newaxis], valid[row][:, np.newaxis])
         weights[place, order] = family.weights(view, genome.genes)[:, 0]
         begin = row + 1
     return carried(weights, np.array(decided, dtype=np.int64), rows)

@@ -20,8 +20,8 @@ from quant_organism.validation.verdict import Stage, Status, Verdict
 class LookAhead(Gate):
     """No decision of any member, at any bar of the sample, changes when later bars come.
 
-    Each is made again bar by bar from the bars before it, on the days of the search and on the unseen ones, and compared
-    with the two backtests that judged: the one that ended with the days of the search, and the one that saw all.
+    Each is made again bar by bar from the bars before it, on the days of the search and on the unseen ones, and is
+    compared with the two backtests that judged: the one that ended with the days of the search, and the one of all.
     """
 
     kind: ClassVar[str] = "look_ahead"
