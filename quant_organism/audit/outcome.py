@@ -16,6 +16,7 @@ from quant_organism.audit.worlds import Market, World
 from quant_organism.backtest import Evaluator
 from quant_organism.errors import IntegrityError
 from quant_organism.market import Panel, split
+from quant_organism.strategies import Committee
 from quant_organism.validation import GOALS, MeanTest, NotRun, Review, Standing, mean_return_test
 
 _RESAMPLES = 999
@@ -77,6 +78,8 @@ class Outcome:
         Its in-sample Sharpe ratio as the organism's gates say, and as the audit measures it.
     later_sharpe, later_trades
         On the days that no gate touched.
+    families
+        Share of its weight on each family, the largest first.
     right_share
         Share of its weight on families that fit the planted edge.
     drift
@@ -100,6 +103,7 @@ class Outcome:
     in_sample_sharpe: float | None
     later_sharpe: float | None
     later_trades: float | None
+    families: dict[str, float]
     right_share: float | None
     drift: float | None
     cpu_seconds: dict[str, float]
@@ -150,7 +154,7 @@ def live_through(world: World, profile: AuditProfile, organism: Organism, folder
     began = time.process_time()
     market = world.market(profile.days, profile.later_days, real)
     drawn = time.process_time()
-    submitted = organism(market.given, profile, world.seed, folder)
+    submitted = organism(market.given, profile.with_ranking if world.ranked else profile, world.seed, folder)
     lived = time.process_time()
     best = _furthest(submitted)
     measured = _measured(best, market, profile) if best is not None else {}
@@ -172,10 +176,19 @@ def live_through(world: World, profile: AuditProfile, organism: Organism, folder
         in_sample_sharpe=measured.get("in_sample_sharpe"),
         later_sharpe=measured.get("later_sharpe"),
         later_trades=measured.get("later_trades"),
+        families={} if committee is None else _families(committee),
         right_share=None if edge is None or committee is None else edge.right_share(committee),
         drift=_known(market.drift),
         cpu_seconds={**submitted.cpu_seconds, "audit": drawn - began + time.process_time() - lived},
     )
+
+
+def _families(committee: Committee) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for member in committee.members:
+        weights[member.genome.family] = weights.get(member.genome.family, 0.0) + member.weight
+    total = sum(weights.values())
+    return {family: weights[family] / total for family in sorted(weights, key=lambda name: (-weights[name], name))}
 
 
 def _furthest(submitted: Submission) -> Review | None:

@@ -10,11 +10,12 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from quant_organism.audit.edges import ASSETS, edges
+from quant_organism.audit.edges import ASSETS, WIDE, edges, relative_edges
 from quant_organism.backtest import Costs
 from quant_organism.cycle import CyclePlan, SignificancePlan
 from quant_organism.errors import InputError
 from quant_organism.evolution import EvolutionSpec
+from quant_organism.strategies import evolving_families
 from quant_organism.validation import Profile
 
 _PROFILES: Final = Path(__file__).parent / "profiles"
@@ -32,8 +33,11 @@ class AuditProfile(BaseModel):
         Days that the organism is given, of which the search sees 60 %, and days after them that only the audit reads.
     search
         The search; what is not said is as by default.
+    ranking
+        Families that take part besides those of the search where assets are ranked.
     strategies, copies
-        Random strategies of the test before the search, and the copies of the market that they are measured on.
+        Random strategies of the test before the search, of which families that are added there get as many each as the
+        others, and the copies of the market that they are measured on.
     searches
         Copies that the whole search is repeated on, at most.
     gates
@@ -48,6 +52,7 @@ class AuditProfile(BaseModel):
     days: int = Field(730, ge=180, le=3_650)
     later_days: int = Field(365, ge=60, le=3_650)
     search: EvolutionSpec
+    ranking: tuple[str, ...] = ()
     strategies: int = Field(ge=1, le=100_000)
     copies: int = Field(ge=1, le=10_000)
     searches: int = Field(ge=1, le=10_000)
@@ -110,14 +115,22 @@ class AuditProfile(BaseModel):
         )
 
     @property
+    def with_ranking(self) -> Self:
+        """The same with the families that rank among those of the search."""
+        own = self.search.families or evolving_families()
+        every = tuple(dict.fromkeys((*own, *self.ranking)))
+        search = EvolutionSpec.model_validate({**self.search.model_dump(), "families": every})
+        return self.model_copy(update={"search": search, "strategies": self.strategies * len(every) // len(own)})
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the profile, the gates that it names, the costs and the worlds' edges."""
         content = {
             "profile": self.model_dump(exclude={"name"}),
             "gates": Profile.load(self.gates).hash,
             "costs": self.costs.hash,
-            "edges": [edge.model_dump() for edge in edges()],
-            "assets": [asset.model_dump(mode="json") for asset in ASSETS],
+            "edges": [edge.model_dump() for edge in (*edges(), *relative_edges())],
+            "assets": [asset.model_dump(mode="json") for asset in (*ASSETS, *WIDE)],
         }
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

@@ -36,6 +36,8 @@ ALARM_LEVEL: Final = 0.001
 _STRENGTHS: Final[tuple[Strength, ...]] = ("none", "weak", "strong")
 _RIGHT: Final = 0.5
 _ROUNDING: Final = 1e-6
+_LOOK_AHEAD: Final = "look_ahead"
+"""The gate that makes every decision again from the bars before it."""
 _SMALLEST_P: Final = 1e-4
 
 Verdict = Literal["reached", "missed", "unknown"]
@@ -309,6 +311,14 @@ def _alarms(outcomes: Sequence[Outcome], without_edge: Sequence[Outcome]) -> tup
                 f"so small or smaller by chance with probability {chance:.2g}",
             )
         )
+    knowing = [o.world for o in outcomes if any(g.gate == _LOOK_AHEAD and g.status == "failed" for g in o.gates)]
+    alarms.append(
+        Alarm(
+            _LOOK_AHEAD.replace("_", " "),
+            bool(knowing),
+            f"in {len(knowing)} worlds the candidate had decided by bars that were not there yet{_named(knowing)}",
+        )
+    )
     wrong = [o.world for o in outcomes if _differ(o.claimed_sharpe, o.in_sample_sharpe)]
     alarms.append(
         Alarm(

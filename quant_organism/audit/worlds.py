@@ -11,10 +11,20 @@ from typing import Final, Literal
 
 import numpy as np
 
-from quant_organism.audit.edges import ASSETS, Edge, Strength, edges
+from quant_organism.audit.edges import ASSETS, WIDE, Edge, Strength, edges, relative_edges, strong_first
 from quant_organism.audit.implant import implanted as with_edge
 from quant_organism.errors import InputError
-from quant_organism.market import FileSource, Interval, Lake, Panel, WorldSource, WorldSpec, build_panel, continued
+from quant_organism.market import (
+    Asset,
+    FileSource,
+    Interval,
+    Lake,
+    Panel,
+    WorldSource,
+    WorldSpec,
+    build_panel,
+    continued,
+)
 from quant_organism.market.ingest import ingest
 from quant_organism.validation import draw_null
 
@@ -27,7 +37,8 @@ RANGES: Final = {"tuning": 100_000, "confirmation": 700_000}
 
 _LONGEST_DAYS: Final = 3_650
 
-_SYMBOLS: Final = tuple(asset.symbol for asset in ASSETS)
+_WIDE_EVERY: Final = 6
+"""Of simulated worlds without an edge every sixth has the universe of edges between assets."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +68,29 @@ class Market:
 
 @dataclass(frozen=True)
 class World:
-    """One world of an audit: where it comes from, its seed, and its edge if it has one."""
+    """One world of an audit: where it comes from, its seed, its edge if it has one, whether assets are ranked in it."""
 
     origin: Origin
     seed: int
     edge: Edge | None = None
+    ranked: bool = False
 
     @property
     def name(self) -> str:
         """What its file is called."""
         kind = self.origin if self.edge is None else f"{self.edge.family}-{self.edge.strength}"
+        kind += "-ranked" if self.ranked and self.edge is None else ""
         return f"{'real-' if self.origin == 'implanted' else ''}{kind}-{self.seed}"
 
     @property
     def strength(self) -> Strength:
         """How much there is to find."""
         return "none" if self.edge is None else self.edge.strength
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """The universe of a simulated one."""
+        return WIDE if self.ranked else ASSETS
 
     def market(self, days: int, later_days: int, real: Panel | None = None) -> Market:
         """Draw it.
@@ -95,9 +113,10 @@ class World:
                 drawn = with_edge(drawn, self.edge, np.random.SeedSequence(self.seed, spawn_key=(1,)))
             return Market(drawn, min(seen.n_bars, days * real.interval.bars_per_day), math.nan)
         spec = WorldSpec(
-            name=self.origin, days=days, assets=ASSETS, plants=() if self.edge is None else (self.edge.plant,)
+            name=self.origin, days=days, assets=self.assets, plants=() if self.edge is None else (self.edge.plant,)
         )
-        grown = continued(WorldSource(spec, self.seed), _SYMBOLS, days=later_days)
+        symbols = tuple(asset.symbol for asset in self.assets)
+        grown = continued(WorldSource(spec, self.seed), symbols, days=later_days)
         return Market(grown.panel, grown.start, math.nan if self.edge else _drift(spec, self.seed))
 
 
@@ -107,14 +126,17 @@ def plan(nulls: int, planted: int, *, first_seed: int, flipped: int = 0, implant
     Parameters
     ----------
     nulls, planted, flipped, implanted
-        How many of each; planted and implanted ones take the edges in turn, all strong ones before the weak.
+        How many of each; planted and implanted ones take the edges in turn, all strong ones before the weak. Edges
+        between assets are planted in a wider universe, in which every sixth world without an edge lies too, and are not
+        written into real markets.
     first_seed
         Each origin counts up from here, so that a larger audit begins with the worlds of a smaller one.
     """
-    edge = edges()
+    edge, every = edges(), strong_first((*edges(), *relative_edges()))
+    chosen = [every[place % len(every)] for place in range(planted)]
     rows = [
-        [World("null", first_seed + place) for place in range(nulls)],
-        [World("planted", first_seed + place, edge[place % len(edge)]) for place in range(planted)],
+        [World("null", first_seed + p, ranked=p % _WIDE_EVERY == _WIDE_EVERY - 1) for p in range(nulls)],
+        [World("planted", first_seed + p, one, ranked=one.is_relative) for p, one in enumerate(chosen)],
         [World("flipped", first_seed + place) for place in range(flipped)],
         [World("implanted", first_seed + place, edge[place % len(edge)]) for place in range(implanted)],
     ]

@@ -12,6 +12,7 @@ from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.metrics import path_metrics, reduce_paths
 from quant_organism.backtest.sleeves import HOURS_PER_YEAR, signal_bars
 from quant_organism.backtest.stream import GenomeStream, open_stream
+from quant_organism.backtest.target_stream import streamed_targets
 from quant_organism.backtest.trades import TradeList
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "path_metrics",
     "reduce_paths",
     "signal_bars",
+    "streamed_targets",
 ]

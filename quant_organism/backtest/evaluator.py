@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from quant_organism.backtest import kernel, layout, step_walk
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.cross_section.book import ASSET
-from quant_organism.backtest.cross_section.walk import walk_genome
+from quant_organism.backtest.cross_section.walk import ranking_family, walk_genome
 from quant_organism.backtest.evaluation import CommitteeEvaluation, EquityPaths, Evaluation, committee_evaluation
 from quant_organism.backtest.exposure import Exposures, exposures_of
 from quant_organism.backtest.metrics import PATH_METRICS, market_metrics, reduce_paths, return_metrics, trade_metrics
@@ -35,6 +35,7 @@ from quant_organism.backtest.population import (
     write_targets,
 )
 from quant_organism.backtest.sleeves import EvaluationWindow, Sleeve, check_panel
+from quant_organism.backtest.target_stream import carried
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -283,6 +284,26 @@ class Evaluator:
             records[symbol], times[symbol] = record, panel.times[sleeve.bars.rows]
         return trade_list(records, times)
 
+    def targets(self, genome: Genome, panel: Panel, costs: Costs, *, stop: int | None = None) -> Floats:
+        """Return what one genome wants of each asset at each close, as everything here trades it, shape (T, N).
+
+        The target in [-1, 1], or the weight that one which ranks decided last; where an asset has no bar, that of its
+        last one. Arguments and errors as in `evaluate`.
+        """
+        window = self._window(panel, costs, 0, stop)
+        check_columns([genome], panel)
+        wanted = np.zeros((window.stop, panel.n_assets))
+        if ranking_places([genome]):
+            family, bars = ranking_family(genome), window.ranked.bars
+            wanted[:, window.ranked.order] = family.wanted(bars, genome.genes, panel.interval.hours)
+            return wanted
+        batch = GenomeBatch.of([genome], panel.interval)
+        for asset in window.traded_assets:
+            rows = np.flatnonzero(panel.valid[: window.stop, asset])
+            targets = _targets_of(batch, window.sleeves[asset], window)
+            wanted[:, asset] = carried(targets.expanded(0, rows.size), rows, window.stop)
+        return wanted
+
     def equity(
         self, genome: Genome, panel: Panel, costs: Costs, *, start: int = 0, stop: int | None = None
     ) -> EquityPaths:
@@ -337,8 +358,7 @@ class Evaluator:
         # One sleeve with its recorded trades and its returns in each of its bars of the window.
         sleeve = window.sleeves[asset]
         batch = GenomeBatch.of([genome], window.panel.interval)
-        targets = Targets.empty(1, sleeve.bars.close.size, conviction=batch.family.conviction)
-        write_targets(batch, sleeve, Banks.of(sleeve, BatchGroup([batch]), window.store), targets)
+        targets = _targets_of(batch, sleeve, window)
         trades = np.empty((int(targets.counts[0]), layout.N_TRADE_COLUMNS))
         gains, held = np.zeros(sleeve.n_bars), np.zeros(sleeve.n_bars, dtype=np.bool_)
         # Counted from its own first bar, a sleeve adds its returns in the order of its bars.
@@ -347,6 +367,12 @@ class Evaluator:
         simulate = step_walk.simulate_sleeve if sleeve.volume_is_limited else kernel.simulate_sleeve
         count = simulate(targets, 0, bars, batch.risk, sleeve.friction, totals, gains, held, trades)
         return sleeve, trades[:count], gains
+
+
+def _targets_of(batch: GenomeBatch, sleeve: Sleeve, window: EvaluationWindow) -> Targets:
+    targets = Targets.empty(batch.size, sleeve.bars.close.size, conviction=batch.family.conviction)
+    write_targets(batch, sleeve, Banks.of(sleeve, BatchGroup([batch]), window.store), targets)
+    return targets
 
 
 def _behaviour(totals: Floats, window: EvaluationWindow) -> NDArray[np.uint64]:

@@ -154,6 +154,25 @@ class Histories:
         self.rated[asset] &= np.isfinite(columns[_FUNDING_RATE]).all()
         self.counts[asset] = end
 
+    def append_to(self, assets: NDArray[np.int64], columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
+        """Append one bar of each of some assets, each with a number of its own.
+
+        Parameters
+        ----------
+        assets
+            Numbers of the assets, each once, shape (A,).
+        columns
+            As for `extend`, of their bars, shape (6, A).
+        numbers
+            Absolute numbers of their bars, shape (A,).
+        """
+        places = self.counts[assets]
+        self._make_room(int(places.max(initial=0)) + 1)
+        self.columns[assets, :, places] = columns.T
+        self._numbers[assets, places] = numbers
+        self.rated[assets] &= np.isfinite(columns[_FUNDING_RATE])
+        self.counts[assets] = places + 1
+
     def append(self, columns: NDArray[np.float64], number: int, valid: NDArray[np.bool_]) -> None:
         """Append one bar of each asset that has it.
 

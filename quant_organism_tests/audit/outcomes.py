@@ -25,6 +25,7 @@ NULL = Outcome(
     in_sample_sharpe=2.0,
     later_sharpe=-0.5,
     later_trades=100.0,
+    families={"ema_crossover": 1.0},
     right_share=None,
     drift=0.0,
     cpu_seconds={"search": 1.0},

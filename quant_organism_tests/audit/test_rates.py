@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from quant_organism.audit.outcome import GateOutcome
 from quant_organism.audit.rates import Rates, rates
 from quant_organism.errors import InputError
 from quant_organism_tests.audit.outcomes import NULL, STRONG, stopped
@@ -21,6 +22,13 @@ def goal(found: Rates, name: str) -> str:
 def nulls(count: int, deployed: int = 0, **changes):
     standings = ["paper"] * deployed + ["fallen"] * (count - deployed)
     return [replace(NULL, world=f"null-{k}", standing=s, **changes) for k, s in enumerate(standings)]
+
+
+def test_a_candidate_that_knew_later_bars_raises_an_alarm_whatever_else_it_did():
+    knows = GateOutcome("replay", "look_ahead", "failed", 12.0, 0.0, ("shadow",), 0.1)
+    honest = [replace(outcome, gates=(*outcome.gates, replace(knows, status="passed"))) for outcome in nulls(3)]
+    assert not alarm(rates(honest), "look ahead")
+    assert alarm(rates([*honest, replace(NULL, world="null-4", gates=(*NULL.gates, knows))]), "look ahead")
 
 
 def test_false_discoveries_are_counted_by_world_with_wilsons_interval():

@@ -11,7 +11,7 @@ from quant_organism.audit import organism
 from quant_organism.audit.organism import Submission, cycle_in, run_organism
 from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.rates import rates
-from quant_organism.backtest import Costs, Evaluator, population
+from quant_organism.backtest import Costs, Evaluator, evaluator, exposure, population
 from quant_organism.cycle import SplitPanel
 from quant_organism.cycle.stages import ask_pretest, search
 from quant_organism.evolution.records import read_candidates
@@ -44,6 +44,35 @@ def test_a_look_ahead_of_one_bar_shows_on_the_days_after_the_search(tmp_path: Pa
 
     monkeypatch.setattr(population, "write_targets", too_early)
     assert "p-values of the days after the search" in alarms(tmp_path, worlds=4)
+
+
+def test_who_peeks_before_large_moves_alone_is_named_and_deploys_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    honest = population.write_targets
+
+    def before_large_moves(batch: population.GenomeBatch, sleeve, banks, targets) -> None:
+        honest(batch, sleeve, banks, targets)
+        close = sleeve.signal_bars.close
+        ahead = np.append(np.log(close[1:] / close[:-1]), 0.0)
+        large = np.abs(ahead) > 0.015
+        assert large.mean() < 0.1
+        for genome in range(batch.size):
+            wanted = np.where(large, np.sign(ahead), np.sign(targets.expanded(genome, close.size)))
+            changes = np.flatnonzero(np.diff(wanted, prepend=0.0))
+            targets.counts[genome] = changes.size
+            targets.bars[genome, : changes.size] = changes
+            targets.sides[genome, : changes.size] = wanted[changes]
+
+    for module in (population, evaluator, exposure):
+        monkeypatch.setattr(module, "write_targets", before_large_moves)
+    found = campaign(tmp_path, 2, profile=BRIEF).run()
+    assert {outcome.standing for outcome in found} == {"fallen"}
+    for outcome in found:
+        gate = outcome.stopped_by("shadow")
+        assert gate is not None
+        assert gate.gate == "look_ahead"
+    assert "look ahead" in {alarm.name for alarm in rates(found).alarms if alarm.raised}
 
 
 class Free(AuditProfile):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from quant_organism.audit.edges import edges
+from quant_organism.audit.edges import edges, relative_edges
+from quant_organism.audit.profile import AuditProfile
 from quant_organism.audit.worlds import RANGES, World, plan
+from quant_organism.strategies import family_names
 from quant_organism.validation import draw_null
 from quant_organism_tests.panels import trending_panel
 
@@ -20,16 +22,43 @@ def test_worlds_are_mixed_and_a_larger_audit_holds_the_smaller_one():
 def test_every_edge_is_planted_and_the_strong_ones_first():
     planted = plan(0, 60, first_seed=1)
     kinds = [(world.edge.family, world.strength) for world in planted if world.edge]
-    assert [strength for _, strength in kinds[:4]] == ["strong"] * 4
-    assert len(set(kinds)) == 8
-    assert {kinds.count(kind) for kind in set(kinds)} == {7, 8}
+    assert [strength for _, strength in kinds[:6]] == ["strong"] * 6
+    assert len(set(kinds)) == 12
+    assert {kinds.count(kind) for kind in set(kinds)} == {5}
+
+
+def test_edges_between_assets_have_enough_assets_to_rank_and_nulls_beside_them():
+    worlds = plan(12, 12, first_seed=1, implanted=12)
+    ranked = [world for world in worlds if world.ranked]
+    assert [world.origin for world in ranked].count("null") == 2
+    assert {world.edge.family for world in ranked if world.edge} == {"relative_carry", "relative_momentum"}
+    assert all(len(world.assets) >= 10 for world in ranked)
+    assert all(world.edge is None or not world.edge.is_relative for world in worlds if world.origin == "implanted")
+    assert len({world.name for world in worlds}) == len(worlds)
+
+
+def test_families_that_rank_search_where_assets_are_ranked_and_get_their_share_of_the_test_before_it():
+    plain = AuditProfile.load("audit")
+    ranked = plain.with_ranking
+    assert set(ranked.search.families or ()) - set(plain.search.families or ()) == set(plain.ranking)
+    assert (plain.strategies, ranked.strategies) == (36, 51)
+    for edge in relative_edges():
+        assert any(edge.fits(family) for family in plain.ranking)
+        assert not any(edge.fits(family) for family in plain.search.families or ())
+
+
+def test_who_follows_breaks_behind_a_stop_is_made_for_breakouts():
+    fits = {edge.family: {name for name in family_names() if edge.fits(name)} for edge in edges()}
+    assert "atr_stop_loss" in fits["breakout"] & fits["momentum"]
+    assert "bollinger_bands" in fits["reversion"] - fits["breakout"]
+    assert fits["carry"] == {"funding_rate_carry"}
 
 
 def test_the_seed_ranges_share_no_world():
     assert abs(RANGES["tuning"] - RANGES["confirmation"]) >= 100_000
 
 
-@pytest.mark.parametrize("edge", edges(), ids=lambda edge: f"{edge.family}-{edge.strength}")
+@pytest.mark.parametrize("edge", [*edges(), *relative_edges()], ids=lambda edge: f"{edge.family}-{edge.strength}")
 def test_an_oracle_is_about_what_its_strength_says(edge):
     assert edge.oracle_sharpe == pytest.approx({"weak": 1.5, "strong": 2.7}[edge.strength], abs=0.6)
 

@@ -10,10 +10,42 @@ from quant_organism.backtest.account.second_opinion import TOLERANCE, recompute_
 from quant_organism.market import promised
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
+from quant_organism.validation.look_ahead import Decisions, prove_decisions
 from quant_organism.validation.replay import Replay, replay_committee
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.triple import CONSISTENCY, REPLAY_SHARPE, Mode, periods_of
 from quant_organism.validation.verdict import Stage, Status, Verdict
+
+
+class LookAhead(Gate):
+    """No decision of any member, at any bar of the sample, changes when later bars come.
+
+    Each is made again bar by bar from the bars before it, on the days of the search and on the unseen ones, and is
+    compared with the two backtests that judged: the one that ended with the days of the search, and the one of all.
+    """
+
+    kind: ClassVar[str] = "look_ahead"
+
+    @property
+    def stage(self) -> Stage:
+        """Replay."""
+        return "replay"
+
+    @property
+    def threshold(self) -> float:
+        """Not a single decision."""
+        return 0.0
+
+    def judge(self, case: Case) -> Verdict:
+        """Count the decisions that differ; the first is named."""
+        found = decisions_of(case)
+        compared, differing = sum(each.compared for each in found), sum(each.differing for each in found)
+        if not differing:
+            reason = f"{compared:,} decisions of {len(found)} members stay as they are when later bars come"
+        else:
+            first = next(each.difference for each in found if each.difference)
+            reason = f"{differing:,} of {compared:,} decisions change when later bars come; the first: {first}"
+        return self.at_most_threshold(float(differing), compared, reason)
 
 
 class _ReplayGate(Gate):
@@ -145,6 +177,19 @@ class SecondOpinionOnBooks(Gate):
         return Verdict(self.stage, self.name, status, opinion.equity_difference, self.threshold, fills, reason)
 
 
+def decisions_of(case: Case) -> tuple[Decisions, ...]:
+    """Return what was found of the decisions of a candidate's members; of each genome once, whoever shares it."""
+    grounds = case.grounds
+    genomes = {member.genome.hash: member.genome for member in case.candidate.committee.members}
+    known: dict[str, Decisions] = grounds.once("decisions", dict)
+    new = [genome for name, genome in genomes.items() if name not in known]
+    panel = grounds.replayable
+    stops = dict.fromkeys((grounds.splits.in_sample.stop, panel.n_bars))
+    found = prove_decisions(new, panel, grounds.costs, tuple(stops), processes=grounds.evaluator.threads)
+    known.update(zip((genome.hash for genome in new), found, strict=True))
+    return tuple(known[name] for name in genomes)
+
+
 def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
     """Return the replay of a candidate, made when it is first asked for.
 
@@ -173,6 +218,7 @@ def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
 
 
 GATES: Final[tuple[type[Gate], ...]] = (
+    LookAhead,
     TradeParity,
     ReplaySharpe,
     ReplayConsistency,
