@@ -36,6 +36,7 @@ _ID: Final = re.compile(r"workflow_(\d{4})(\d{2})(\d{2})_(\d{6})_[0-9a-f]{8}")
 _BY_PHASE: Final = (WorkflowResultTable, WorkflowSignalTable, WorkflowCheckTable)
 _WHOLE: Final = "part"
 _BATCH: Final = "batch"
+_NEWEST: Final = 3
 _ANEW: Final = "run the workflow anew: quant-organism workflow run FILE"
 
 
@@ -227,17 +228,22 @@ def choose_workflow(root: StoragePath, name: str) -> str:
     Raises
     ------
     InputError
-        None or several are meant; the nearest is named.
+        None or several are meant; the nearest, or the newest, are named.
     """
     runs = stored_workflows(root)
     ids = runs["workflow"].to_list()
     named = runs.filter(pl.col("name") == name)["workflow"].to_list()
     found = [id for id in ids if id.startswith(name)] or named[-1:]
-    if len(found) != 1:
-        what = "no run is called" if not found else f"{len(found)} runs begin with"
+    if len(found) > 1:
         raise InputError(
-            f"{what} {name!r}", where=str(root), remedy=nearest(name, [*ids, *runs["name"].unique().sort()], "runs")
+            f"{len(found)} runs begin with {name!r}",
+            where=str(root),
+            remedy=f"write more of one; the newest are {', '.join(found[-_NEWEST:])}",
         )
+    if not found:
+        known = nearest(name, runs["name"].unique().sort().to_list(), "workflows that were run")
+        remedy = "run one with: quant-organism workflow run breakouts" if runs.is_empty() else known
+        raise InputError(f"no run is called {name!r}", where=str(root), remedy=remedy)
     return str(found[0])
 
 
