@@ -9,10 +9,10 @@ workflow. Queries are wall time, the least of several.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import math
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ from quant_organism.workflows import (
 from quant_organism.workflows.inputs import BATCH
 from quant_organism.workflows.kinds import RESULT_METRICS
 
-REPEATS: Final = 5
+REPEATS: Final = 9
 RUNS: Final = 1_000
 ROWS: Final = 1_000
 QUERIES: Final = 20
@@ -125,18 +125,24 @@ def grid(axes: Axes) -> dict[str, Any]:
 
 
 def overhead(directs: Mapping[str, Callable[[], None]], through: Callable[[], None]) -> list[dict[str, Any]]:
-    """Return what each of some calls takes directly, and how much longer the phase takes than it."""
-    for task in (*directs.values(), through):
+    """Return what each of some calls takes directly, and how much longer the phase takes than it.
+
+    Who comes after whom matters by more than is asked about: a round asks all in an order of its own.
+    """
+    tasks = [*directs.values(), through]
+    for task in tasks:
         task()
-    rounds = [([seconds(direct) for direct in directs.values()], seconds(through)) for _ in range(REPEATS)]
+    rng, rounds = np.random.default_rng(0), np.empty((REPEATS, len(tasks)))
+    for number in range(REPEATS):
+        for place in rng.permutation(len(tasks)):
+            rounds[number, place] = seconds(tasks[place])
     rows = []
-    for place, name in enumerate(directs):
-        alone = statistics.median(calls[place] for calls, _ in rounds)
-        added = [whole / calls[place] - 1 for calls, whole in rounds]
-        note = f"median of {REPEATS} pairs, the worst {max(added):.3f}"
+    for name, alone in zip(directs, rounds.T, strict=False):
+        added = rounds[:, -1] / alone - 1
+        note = f"median of {REPEATS} rounds, from {added.min():.3f} to {added.max():.3f}"
         rows += [
-            row(f"{name}: direct", alone, "s", f"CPU, median of {REPEATS}, in turn with the phase"),
-            row(f"{name}: overhead of the phase", statistics.median(added), "share", note),
+            row(f"{name}: direct", float(np.median(alone)), "s", f"CPU, median of {REPEATS}, in turn with the phase"),
+            row(f"{name}: overhead of the phase", float(np.median(added)), "share", note),
         ]
     return rows
 
@@ -265,7 +271,8 @@ def part(root: Path, id: str) -> Path:
 
 
 def seconds(task: Callable[[], None]) -> float:
-    """Return the CPU seconds of a task."""
+    """Return the CPU seconds of a task that inherits nobody's garbage."""
+    gc.collect()
     began = time.process_time()
     task()
     return time.process_time() - began

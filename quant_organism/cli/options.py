@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -43,7 +43,7 @@ _IMPLYING: Final = {
 }
 """Fields of the market that name a source: the source, the flag, and what it is called."""
 
-_COMPLETED: Final = {("validation", "gates"): completion.gates}
+_COMPLETED: Final[Mapping[tuple[str, ...], Callable[..., list[str]]]] = {("validation", "gates"): completion.gates}
 """What the shell completes, by setting, where no list of choices says it."""
 
 
@@ -175,7 +175,7 @@ def _parameter(option: "Option") -> inspect.Parameter:
         help=option.help,
         rich_help_panel=option.panel,
         metavar="|".join(option.choices) or None,
-        autocompletion=_COMPLETED.get(option.key, (lambda: list(option.choices)) if option.choices else None),
+        autocompletion=_COMPLETED.get(option.key) or ((lambda: list(option.choices)) if option.choices else None),
     )
     return inspect.Parameter(
         _identifier(option),

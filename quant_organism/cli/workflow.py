@@ -305,7 +305,7 @@ def _print_notes(notes: Iterable[tuple[str, str]]) -> None:
 def _chosen(row: Mapping[str, Any]) -> str:
     """Return what was chosen for a strategy, in words."""
     parameters = ", ".join(f"{name} {value}" for name, value in json.loads(row["parameters"]).items())
-    return row["name"] + (f" with {parameters}" if parameters else "") + (f", {row['sizer']}" if row["sizer"] else "")
+    return f"{row['name']}{' with ' * bool(parameters)}{parameters}{', ' * bool(row['sizer'])}{row['sizer']}"
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
