@@ -18,7 +18,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.stored import encode, parquet_bytes, read_parts
 from quant_organism.market.table import Table
 from quant_organism.resilience import StoragePath, located, write_file, write_files
-from quant_organism.workflows.outcome import PhaseOutcome, canonical, digest_of, outputs_hash
+from quant_organism.workflows.outcome import PhaseOutcome, canonical, digest_of
 from quant_organism.workflows.spec import nearest
 from quant_organism.workflows.tables import (
     WorkflowCheckTable,
@@ -144,9 +144,9 @@ class WorkflowStore:
         self, phase: str, identity: Mapping[str, Any], outcome: PhaseOutcome
     ) -> tuple[str, list[tuple[StoragePath, bytes]]]:
         """Return the hash of what a phase gave, and the files that keep it, its checkpoint last."""
-        encoded, document = outcome.encoded(), outcome.document
-        outputs = outputs_hash(document, encoded)
+        encoded, document = outcome.encoded(), orjson.Fragment(canonical(outcome.document))  # which may be large
         files = {table.dataset: hashlib.sha256(content).hexdigest() for table, content in encoded.items()}
+        outputs = digest_of([document, files])
         body = {"identity": dict(identity), "outputs": outputs, "outcome": document, "files": files}
         text = canonical(body)
         checkpoint = b'{"body":%b,"sha256":"%b"}' % (text, hashlib.sha256(text).hexdigest().encode())
