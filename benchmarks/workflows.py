@@ -1,18 +1,18 @@
 """What a workflow adds to the work that its phases do, and how fast the records of one run are found among a million.
 
-A phase and the direct call that it stands for are measured in turn, in CPU seconds, each from nothing: an evaluator and
-a folder of its own. Beside the call a phase enters every genome in the trial ledger, ranks and writes its results, and
-keeps a checkpoint. A search enters its genomes in the ledger either way, so a grid is held against three: the evaluator
-alone, with the ledger, and with the ledger and a ranked table of results, which is what anyone would write who has no
-workflow. Queries are wall time, the least of several.
+A phase and the direct call that it stands for are measured in turn, in CPU seconds, each with an evaluator and a lake
+of its own, in which others have run that day and left nothing but folders. Beside the call a phase enters every genome
+in the trial ledger, ranks and writes its results, and keeps a checkpoint. A search enters its genomes in the ledger
+either way, so a grid is held against three: the evaluator alone, with the ledger, and with the ledger and a ranked
+table of results, which is what anyone would write who has no workflow. Queries are wall time, the least of several.
 """
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import math
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,13 +54,16 @@ from quant_organism.workflows import (
 from quant_organism.workflows.inputs import BATCH
 from quant_organism.workflows.kinds import RESULT_METRICS
 
-REPEATS: Final = 5
+REPEATS: Final = 9
 RUNS: Final = 1_000
 ROWS: Final = 1_000
 QUERIES: Final = 20
 FAMILY: Final = "donchian_breakout"
 Axes = Mapping[str, Mapping[str, Sequence[float]]]
 """By family, and by gene, the values of a grid."""
+
+Task = Callable[[Path], None]
+"""What is measured, in a folder of its own."""
 
 GRIDS: Final[Mapping[str, Axes]] = {
     "one quick rule": {
@@ -124,24 +127,30 @@ def grid(axes: Axes) -> dict[str, Any]:
     }
 
 
-def overhead(directs: Mapping[str, Callable[[], None]], through: Callable[[], None]) -> list[dict[str, Any]]:
-    """Return what each of some calls takes directly, and how much longer the phase takes than it."""
-    for task in (*directs.values(), through):
-        task()
-    rounds = [([seconds(direct) for direct in directs.values()], seconds(through)) for _ in range(REPEATS)]
+def overhead(directs: Mapping[str, Task], through: Task) -> list[dict[str, Any]]:
+    """Return what each of some calls takes directly, and how much longer the phase takes than it.
+
+    Who comes after whom matters by more than is asked about: a round asks all in an order of its own.
+    """
+    tasks = [*directs.values(), through]
+    for task in tasks:
+        seconds(task)
+    rng, rounds = np.random.default_rng(0), np.empty((REPEATS, len(tasks)))
+    for number in range(REPEATS):
+        for place in rng.permutation(len(tasks)):
+            rounds[number, place] = seconds(tasks[place])
     rows = []
-    for place, name in enumerate(directs):
-        alone = statistics.median(calls[place] for calls, _ in rounds)
-        added = [whole / calls[place] - 1 for calls, whole in rounds]
-        note = f"median of {REPEATS} pairs, the worst {max(added):.3f}"
+    for name, alone in zip(directs, rounds.T, strict=False):
+        added = rounds[:, -1] / alone - 1
+        note = f"median of {REPEATS} rounds, from {added.min():.3f} to {added.max():.3f}"
         rows += [
-            row(f"{name}: direct", alone, "s", f"CPU, median of {REPEATS}, in turn with the phase"),
-            row(f"{name}: overhead of the phase", statistics.median(added), "share", note),
+            row(f"{name}: direct", float(np.median(alone)), "s", f"CPU, median of {REPEATS}, in turn with the phase"),
+            row(f"{name}: overhead of the phase", float(np.median(added)), "share", note),
         ]
     return rows
 
 
-def evaluated(panel: Panel, axes: Axes, *, is_counted: bool, is_kept: bool) -> None:
+def evaluated(panel: Panel, axes: Axes, root: Path, *, is_counted: bool, is_kept: bool) -> None:
     """Measure the grid's genomes on the days that a search may see; enter them in the ledger, write a table, or not."""
     costs = Costs()
     genomes = [
@@ -152,23 +161,22 @@ def evaluated(panel: Panel, axes: Axes, *, is_counted: bool, is_kept: bool) -> N
     span = SplitPanel(panel).splits.in_sample
     evaluator, seen = Evaluator(threads=1), panel.window(0, span.stop)
     identified = panel.window(span.start, span.stop).hash
-    with tempfile.TemporaryDirectory() as folder:
-        ledger, parts = TrialLedger(Path(folder)), []
-        for first in range(0, len(genomes), BATCH):
-            found = evaluator.evaluate(genomes[first : first + BATCH], seen, costs, start=span.start, stop=span.stop)
-            if is_counted:
-                identity = LedgerIdentity(
-                    spec_hash=genomes[0].hash,
-                    panel_hash=identified,
-                    costs_hash=costs.hash,
-                    cycle="bench",
-                    generation=first,
-                    market=panel.market,
-                )
-                ledger.append([found], identity)
-            parts.append(found)
-        if is_kept:
-            write_file(Path(folder) / "results.parquet", parquet_bytes(ranked(parts), {}))
+    ledger, parts = TrialLedger(root / "lake"), []
+    for first in range(0, len(genomes), BATCH):
+        found = evaluator.evaluate(genomes[first : first + BATCH], seen, costs, start=span.start, stop=span.stop)
+        if is_counted:
+            identity = LedgerIdentity(
+                spec_hash=genomes[0].hash,
+                panel_hash=identified,
+                costs_hash=costs.hash,
+                cycle="bench",
+                generation=first,
+                market=panel.market,
+            )
+            ledger.append([found], identity)
+        parts.append(found)
+    if is_kept:
+        write_file(root / "results.parquet", parquet_bytes(ranked(parts), {}))
 
 
 def ranked(parts: Sequence[Evaluation]) -> pl.DataFrame:
@@ -182,42 +190,39 @@ def ranked(parts: Sequence[Evaluation]) -> pl.DataFrame:
     return pl.DataFrame(columns, nan_to_null=True).sort("sharpe", descending=True, nulls_last=True)
 
 
-def bred(panel: Panel) -> None:
+def bred(panel: Panel, root: Path) -> None:
     """Test before the search, and search, as a cycle does."""
-    with tempfile.TemporaryDirectory() as folder:
-        cycle = Cycle(
-            plan=CyclePlan(spec=SEARCH, gates=Profile.load("light"), significance=SignificancePlan.profile("smoke")),
-            lake=Lake(Path(folder) / "lake"),
-            market=panel.market,
-            interval=panel.interval,
-            day=day_of(int(panel.times[-1])),
-            data=SplitPanel(panel),
-            compute=Compute(threads=1),
-        )
-        cycle.begin()
-        pretested = ask_pretest(cycle).table
-        for table, frame in search(cycle, pretested).tables.items():
-            cycle.write(table, frame)
+    cycle = Cycle(
+        plan=CyclePlan(spec=SEARCH, gates=Profile.load("light"), significance=SignificancePlan.profile("smoke")),
+        lake=Lake(root / "lake"),
+        market=panel.market,
+        interval=panel.interval,
+        day=day_of(int(panel.times[-1])),
+        data=SplitPanel(panel),
+        compute=Compute(threads=1),
+    )
+    cycle.begin()
+    pretested = ask_pretest(cycle).table
+    for table, frame in search(cycle, pretested).tables.items():
+        cycle.write(table, frame)
 
 
-def phase(panel: Panel, document: dict[str, Any]) -> None:
+def phase(panel: Panel, document: dict[str, Any], root: Path) -> None:
     """Run a workflow of one phase."""
     source = json.dumps({"workflow": {"name": "bench", "phases": [document]}}).encode()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        place = Workplace(
-            lake=Lake(root / "lake"),
-            market=panel.market,
-            interval=panel.interval,
-            data=SplitPanel(panel),
-            folder=root / "runs",
-            repository=StrategyRepository(root / "strategies"),
-            compute=Compute(threads=1),
-            clock=time.monotonic,
-            now=lambda: BEGUN,
-        )
-        done = run_workflow(plan_workflow(parse_workflow(source), root), source, correlation_id(BEGUN, bytes(4)), place)
-        assert not done.failed, done.failed[0].note
+    place = Workplace(
+        lake=Lake(root / "lake"),
+        market=panel.market,
+        interval=panel.interval,
+        data=SplitPanel(panel),
+        folder=root / "runs",
+        repository=StrategyRepository(root / "strategies"),
+        compute=Compute(threads=1),
+        clock=time.monotonic,
+        now=lambda: BEGUN,
+    )
+    done = run_workflow(plan_workflow(parse_workflow(source), root), source, correlation_id(BEGUN, bytes(4)), place)
+    assert not done.failed, done.failed[0].note
 
 
 def queries() -> list[dict[str, Any]]:
@@ -264,11 +269,17 @@ def part(root: Path, id: str) -> Path:
     return root / WorkflowResultTable.dataset / f"date={day.isoformat()}" / f"workflow={id}" / "grid.parquet"
 
 
-def seconds(task: Callable[[], None]) -> float:
-    """Return the CPU seconds of a task."""
-    began = time.process_time()
-    task()
-    return time.process_time() - began
+def seconds(task: Task) -> float:
+    """Return the CPU seconds of a task, in a lake that is in use; it inherits nobody's garbage, and leaves its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("trials", *(f"{table.dataset}/date={BEGUN.date()}" for table in TABLES)):
+            (root / "lake" / name).mkdir(parents=True)
+        (root / "runs").mkdir()
+        gc.collect()
+        began = time.process_time()
+        task(root)
+        return time.process_time() - began
 
 
 def least(task: Callable[[], object]) -> float:

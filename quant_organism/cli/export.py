@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from quant_organism.cli import options
+from quant_organism.cli import completion, options
 from quant_organism.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ _NEXT = {
 
 def export(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")],
+    id: Annotated[
+        str, typer.Argument(help="Identity, as `strategies list` shows it.", autocompletion=completion.strategies)
+    ],
     to: Annotated[
         Literal["freqtrade", "python", "csv"],
         typer.Option("--to", help="A freqtrade strategy, Python that needs numpy alone, or its signals."),

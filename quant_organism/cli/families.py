@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from quant_organism.cli import options
+from quant_organism.cli import completion, options
 from quant_organism.cli.output import print_json, print_table
 
 app = typer.Typer(help="Strategy families: list them, look at one and at what it does.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def list_families(as_json: options.Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name, as `families list` shows it.")],
+    name: Annotated[str, typer.Argument(help="Name, as `families list` shows it.", autocompletion=completion.families)],
     plot: Annotated[
         Path | None, typer.Option(help="Draw the default genome's positions on a made market into this PNG file.")
     ] = None,

@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import typer
 from typer.core import TyperCommand
 
+from quant_organism.cli import completion
 from quant_organism.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _IMPLYING: Final = {
     "base_url": ("hyperliquid", "--base-url", "a venue"),
 }
 """Fields of the market that name a source: the source, the flag, and what it is called."""
+
+_COMPLETED: Final[Mapping[tuple[str, ...], Callable[..., list[str]]]] = {("validation", "gates"): completion.gates}
+"""What the shell completes, by setting, where no list of choices says it."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ def _parameter(option: "Option") -> inspect.Parameter:
         help=option.help,
         rich_help_panel=option.panel,
         metavar="|".join(option.choices) or None,
-        autocompletion=(lambda: list(option.choices)) if option.choices else None,
+        autocompletion=_COMPLETED.get(option.key) or ((lambda: list(option.choices)) if option.choices else None),
     )
     return inspect.Parameter(
         _identifier(option),

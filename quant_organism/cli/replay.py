@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quant_organism.cli import options
+from quant_organism.cli import completion, options
 from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ class SystemClock:
 
 def replay(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")],
+    id: Annotated[
+        str, typer.Argument(help="Identity, as `strategies list` shows it.", autocompletion=completion.strategies)
+    ],
     mode: Annotated[str, typer.Option(help="How much: minimal, fast (three periods of 30 days) or full.")] = "fast",
     pace: Annotated[float | None, typer.Option(help="Times faster than the bars came. (default: as it goes)")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time limit. (default: none)")] = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quant_organism.cli import options
+from quant_organism.cli import completion, options
 from quant_organism.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ app = typer.Typer(
     help="Strategies: look at them, compare two, book their days, move one, retire one.", no_args_is_help=True
 )
 
-Id = Annotated[str, typer.Argument(help="Identity, as `strategies list` shows it.")]
+Id = Annotated[
+    str, typer.Argument(help="Identity, as `strategies list` shows it.", autocompletion=completion.strategies)
+]
 
 
 @app.command("list", cls=options.with_settings("data_dir"))

@@ -1,12 +1,14 @@
 """`quant-organism workflow`: research flows of a page of YAML: run, resume, look at them, tell two apart."""
 
 import json
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from quant_organism.cli import options
+from quant_organism.cli import completion, options
 from quant_organism.cli.output import print_json, print_table, progress_bars
 
 if TYPE_CHECKING:
@@ -17,17 +19,30 @@ app = typer.Typer(help="Workflows: phases of research in a page of YAML.", no_ar
 
 SETTINGS: Final = ("data_dir", "market", "threads")
 
-File = Annotated[str, typer.Argument(help="A workflow's YAML file, or the name of a shipped one.")]
+File = Annotated[
+    str,
+    typer.Argument(
+        help="A workflow's YAML file, or the name of a shipped one.", autocompletion=completion.workflow_files
+    ),
+]
 Run = Annotated[
-    str, typer.Argument(help="A run as `workflow list` shows it, how it begins, or a workflow's name: its latest.")
+    str,
+    typer.Argument(
+        help="A run as `workflow list` shows it, how it begins, or a workflow's name: its latest.",
+        autocompletion=completion.workflow_runs,
+    ),
 ]
 Phases = Annotated[list[str] | None, typer.Option("--phase", help="Only this phase; may be said again. (default: all)")]
 OwnCode = Annotated[
     bool, typer.Option("--own-code", help="Allow functions of your own files: they may do whatever you may do.")
 ]
 
-_SHOWN: Final = ("phase", "part", "rank", "name", "strategy", "sharpe", "max_drawdown", "trades", "passed", "in_sample")
+_PHASES: Final = ("phase", "type", "status", "seconds", "strategies", "winners", "trials", "span", "stopped_by")
+_RESULTS: Final = ("phase", "part", "rank", "strategy", "objective", "sharpe", "max_drawdown", "trades", "passed")
+_USUAL: Final = {"part": "all", "in_sample": False}
+"""What results say of themselves where there is nothing to say."""
 _BEST: Final = 3
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 @app.command(cls=options.with_settings(*SETTINGS))
@@ -43,9 +58,10 @@ def run(
     from quant_organism.orchestration.workflows import open_workflow
     from quant_organism.workflows.spec import workflow_path
 
-    opened = open_workflow(workflow_path(file), options.said(context).settings())
+    said = options.said(context)
+    opened = open_workflow(workflow_path(file), said.settings())
     day = options.parse_day(date)
-    _finish(opened, _new_id(), day, phase or (), own_code=own_code, as_json=as_json)
+    _finish(said, opened, _new_id(), day, phase or (), own_code=own_code, as_json=as_json)
 
 
 @app.command(cls=options.with_settings("data_dir", "threads"))
@@ -56,10 +72,11 @@ def resume(
     from quant_organism.orchestration.workflows import reopened
     from quant_organism.workflows import choose_workflow
 
-    settings = options.said(context).settings()
+    said = options.said(context)
+    settings = said.settings()
     id = choose_workflow(settings.data_dir / "lake", name)
     opened, day = reopened(id, settings)
-    _finish(opened, id, day, phase or (), own_code=own_code, as_json=as_json)
+    _finish(said, opened, id, day, phase or (), own_code=own_code, as_json=as_json)
 
 
 @app.command(cls=options.with_settings("data_dir"))
@@ -87,9 +104,9 @@ def validate(context: typer.Context, file: File, as_json: options.Json = False) 
     if as_json:
         print_json({"workflow": plan.spec.name, "hash": plan.hash, "phases": rows})
         return
-    print_table(
-        list(rows[0]), [list(row.values()) for row in rows], title=f"{plan.spec.name}: nothing is wrong with it"
-    )
+    shown = [row | {name: row[name] or None for name in ("in_sample", "strategies")} for row in rows]
+    _print_filled(tuple(rows[0]), shown, f"{plan.spec.name}: nothing is wrong with it")
+    typer.echo(f"Next: {options.said(context).command_line(f'workflow run {shlex.quote(file)}', 'data_dir')}")
 
 
 @app.command("list", cls=options.with_settings("data_dir"))
@@ -109,13 +126,16 @@ def list_workflows(context: typer.Context, as_json: options.Json = False) -> Non
         "trials",
         "seconds",
     ]
-    rows = stored_workflows(options.said(context).settings().data_dir / "lake").select(columns)
+    said = options.said(context)
+    rows = stored_workflows(said.settings().data_dir / "lake").select(columns).to_dicts()
     if as_json:
-        print_json(rows.to_dicts())
-    elif rows.is_empty():
-        typer.echo("No runs here yet. Make one with: quant-organism workflow run breakouts")
+        print_json(rows)
+    elif not rows:
+        typer.echo(f"No runs here yet. Make one with: {said.command_line('workflow run breakouts', 'data_dir')}")
     else:
-        print_table(columns, rows.iter_rows())
+        shown = [row | {"phases": f"{row['completed']} of {row['phases']}"} for row in rows]
+        columns = ["workflow", "name", "status", "last_day", "phases", "trials", "seconds"]
+        print_table(columns, [[row[name] for name in columns] for row in shown])
 
 
 @app.command(cls=options.with_settings("data_dir"))
@@ -142,15 +162,19 @@ def show(context: typer.Context, name: Run, as_json: options.Json = False) -> No
         return
     row = tables[WorkflowRunTable.dataset].row(0, named=True)
     typer.echo(f"{id}   {row['name']}: {row['status']} on {row['market']} to {row['last_day']}\n")
-    _print_phases(tables[WorkflowPhaseTable.dataset].to_dicts())
-    _print_results(tables[WorkflowResultTable.dataset].to_dicts())
-    _print_checks(tables[WorkflowCheckTable.dataset].to_dicts())
+    _print_run(*(tables[t.dataset].to_dicts() for t in (WorkflowPhaseTable, WorkflowResultTable, WorkflowCheckTable)))
 
 
 @app.command(cls=options.with_settings("data_dir"))
 def diff(context: typer.Context, a: Run, b: Run, as_json: options.Json = False) -> None:
     """Show what sets two runs apart: what was said, on what, and what came out."""
-    from quant_organism.workflows import WorkflowPhaseTable, WorkflowRunTable, WorkflowStore, choose_workflow
+    from quant_organism.workflows import (
+        WorkflowPhaseTable,
+        WorkflowResultTable,
+        WorkflowRunTable,
+        WorkflowStore,
+        choose_workflow,
+    )
 
     data_dir = options.said(context).settings().data_dir
     sides: list[dict[str, Any]] = []
@@ -165,13 +189,21 @@ def diff(context: typer.Context, a: Run, b: Run, as_json: options.Json = False) 
             for phase in store.read(WorkflowPhaseTable).to_dicts()
             for key in ("status", "strategies", "winners", "outputs", "note")
         }
-        sides.append({"run": id, **on, **said, **came})
+        best = {
+            f"{result['phase']}.best": result["objective"]
+            for result in store.read(WorkflowResultTable).filter(rank=1, part="all").to_dicts()
+        }
+        sides.append({"run": id, **on, **said, **came, **best})
     left, right = sides
     rows = [(key, left.get(key), right.get(key)) for key in {**left, **right} if left.get(key) != right.get(key)]
     if as_json:
         print_json({"a": left["run"], "b": right["run"], "differences": {key: [x, y] for key, x, y in rows}})
         return
-    print_table(("what", "A", "B"), [(key, _short(x), _short(y)) for key, x, y in rows])
+    shown = [(key, _short(x), _short(y)) for key, x, y in rows]
+    if all(key == "run" for key, _, _ in rows):
+        typer.echo("The two say the same, look at the same days, and gave the same.")
+    else:
+        print_table(("what", "A", "B"), [row for row in shown if row[1] != row[2]])
 
 
 @app.command()
@@ -202,7 +234,14 @@ def _new_id() -> str:
 
 
 def _finish(
-    opened: "OpenedWorkflow", id: str, day: Any, phases: "list[str] | tuple[str, ...]", *, own_code: bool, as_json: bool
+    said: options.Said,
+    opened: "OpenedWorkflow",
+    id: str,
+    day: Any,
+    phases: "list[str] | tuple[str, ...]",
+    *,
+    own_code: bool,
+    as_json: bool,
 ) -> None:
     with progress_bars() as bars:
         from quant_organism.orchestration.run_lock import run_lock
@@ -212,56 +251,77 @@ def _finish(
         opened.plan.chosen(phases)
         with run_lock(opened.settings.data_dir), workplace(opened, id, bars, day=day, own_code=own_code) as place:
             finished = run_workflow(opened.plan, opened.source, id, place, phases=phases)
-    _tell(id, finished, as_json=as_json)
+    _tell(said, id, finished, as_json=as_json)
 
 
-def _tell(id: str, finished: "WorkflowRun", *, as_json: bool) -> None:
+def _tell(said: options.Said, id: str, finished: "WorkflowRun", *, as_json: bool) -> None:
     from quant_organism.workflows import WorkflowCheckTable, WorkflowPhaseTable, WorkflowResultTable
 
-    states, store = list(finished.states.values()), finished.store
-    checks = store.read(WorkflowCheckTable).to_dicts()
+    statuses, store = [state.status for state in finished.states.values()], finished.store
+    phases, checks = store.read(WorkflowPhaseTable).to_dicts(), store.read(WorkflowCheckTable).to_dicts()
     results = store.read(WorkflowResultTable).to_dicts()
     if as_json:
-        print_json(
-            {"workflow": id, "phases": store.read(WorkflowPhaseTable).to_dicts(), "results": results, "checks": checks}
-        )
+        print_json({"workflow": id, "phases": phases, "results": results, "checks": checks})
     else:
-        _print_phases(store.read(WorkflowPhaseTable).to_dicts())
-        _print_results(results)
-        _print_checks(checks)
-        typer.echo(f"run {id}")
-    if any(state.status == "failed" for state in states) or any(check["passed"] is False for check in checks):
+        _print_run(phases, results, checks)
+        follow = "show" if set(statuses) == {"completed"} else "resume"
+        typer.echo(f"Next: {said.command_line(f'workflow {follow} {id}', 'data_dir')}")
+    if "failed" in statuses or any(check["passed"] is False for check in checks):
         raise typer.Exit(1)
 
 
-def _print_phases(rows: list[dict[str, Any]]) -> None:
-    columns = ("phase", "type", "status", "seconds", "strategies", "winners", "trials", "span", "stopped_by", "note")
-    print_table(columns, [[row[name] for name in columns] for row in rows], title="Phases")
-
-
-def _print_results(rows: list[dict[str, Any]]) -> None:
-    best = [row for row in rows if row["rank"] <= _BEST]
-    if best:
-        print_table(
-            _SHOWN, [[row[name] for name in _SHOWN] for row in best], title=f"Results, the best {_BEST} of each part"
-        )
-
-
-def _print_checks(rows: list[dict[str, Any]]) -> None:
+def _print_run(phases: list[dict[str, Any]], results: list[dict[str, Any]], checks: list[dict[str, Any]]) -> None:
+    """Print the tables of a run, each column that says something; notes have lines of their own beneath."""
+    _print_filled(_PHASES, phases, "Phases")
+    _print_notes((phase["phase"], phase["note"]) for phase in phases)
+    place = {phase["phase"]: phase["place"] for phase in phases}
+    best = sorted((row for row in results if row["rank"] <= _BEST), key=lambda row: place[row["phase"]])
+    if all(row["objective"] in (None, row["sharpe"]) for row in best):
+        best = [row | {"objective": None} for row in best]
+    for name, usual in _USUAL.items():
+        if all(row[name] == usual for row in best):
+            best = [row | {name: None} for row in best]
+    _print_filled((*_RESULTS, "in_sample"), best, f"Results, the best {_BEST} of each part")
+    _print_notes((f"{row['phase']}, {row['strategy']}", row["note"]) for row in best)
+    chosen = {row["strategy"]: _chosen(row) for row in best}
+    _print_notes(chosen.items())
     columns = ("name", "asked", "metric", "statistic", "value", "bound", "passed")
+    _print_filled(columns, checks, "Checks")
+
+
+def _print_filled(columns: tuple[str, ...], rows: list[dict[str, Any]], title: str) -> None:
+    """Print a table without the columns in which no row says anything; nothing where there are no rows."""
+    filled = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
     if rows:
-        print_table(columns, [[row[name] for name in columns] for row in rows], title="Checks")
+        print_table(filled, [[row[name] for name in filled] for row in rows], title=title)
+
+
+def _print_notes(notes: Iterable[tuple[str, str]]) -> None:
+    lines = [f"{of}: {note}" for of, note in notes if note]
+    if lines:
+        typer.echo("\n".join([*lines, ""]))
+
+
+def _chosen(row: Mapping[str, Any]) -> str:
+    """Return what was chosen for a strategy, in words."""
+    parameters = ", ".join(f"{name} {value}" for name, value in json.loads(row["parameters"]).items())
+    return f"{row['name']}{' with ' * bool(parameters)}{parameters}{', ' * bool(row['sizer'])}{row['sizer']}"
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        parts = [_flat(inner, f"{path}.{key}" if path else str(key)) for key, inner in value.items()]
-    elif isinstance(value, list):
-        parts = [_flat(inner, f"{path}[{place}]") for place, inner in enumerate(value)]
-    else:
+    """Return nested values by their paths; what has a name in a list, by its name."""
+    if isinstance(value, list) and value and all(isinstance(inner, Mapping) and "name" in inner for inner in value):
+        value = {inner["name"]: {key: own for key, own in inner.items() if key != "name"} for inner in value}
+    if not isinstance(value, Mapping):
         return {path: value}
+    parts = [_flat(inner, f"{path}.{key}" if path else str(key)) for key, inner in value.items()]
     return {key: inner for part in parts for key, inner in part.items()}
 
 
 def _short(value: Any) -> str:
-    return "-" if value is None else str(value)[:60]
+    """Return a value in few characters; of a digest its first ones tell as much."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return str(value)[:12]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value in (None, "") else str(value)[:60]

@@ -175,6 +175,11 @@ class StrategyRepository:
             replace_files(contents)
             return list(contents)
 
+    @property
+    def ids(self) -> list[str]:
+        """Identities of the documents that are not archived, by the names of their files: none of them is read."""
+        return sorted(path.stem for path in self._active.glob("*.json"))
+
     def load(self, id: str) -> StrategyConfig:
         """Read one document, active or archived.
 

@@ -21,6 +21,8 @@ _LARGEST = 127.0
 # of days) and the bytes depend neither on the order of addition nor on which trials are sketched together.
 _RETURN_STEPS = 2.0**16
 _DIRECTION_STEPS = 2.0**12
+_ON_ONE_THREAD = 2**18
+"""Multiplications of whole matrices that BLAS does not share out among threads."""
 
 
 def sketch(daily_returns: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -42,7 +44,7 @@ def sketch(daily_returns: NDArray[np.float64]) -> NDArray[np.int8]:
     deviation = rows.std(axis=1, ddof=1, keepdims=True)
     varies = deviation > _FLAT
     standard = np.where(varies, rows - rows.mean(axis=1, keepdims=True), 0.0) / np.where(varies, deviation, 1.0)
-    projected = np.rint(standard * _RETURN_STEPS) @ _directions(rows.shape[1])
+    projected = _product(np.rint(standard * _RETURN_STEPS), _directions(rows.shape[1]))
     largest = np.abs(projected).max(axis=1, keepdims=True)
     return np.rint(projected * (_LARGEST / np.where(largest > 0, largest, 1.0))).astype(np.int8)
 
@@ -69,6 +71,19 @@ def _unit(sketches: NDArray[np.int8]) -> NDArray[np.float64]:
     length = np.sqrt(np.sum(values**2, axis=1, keepdims=True))
     unit: NDArray[np.float64] = values / np.where(length > 0, length, np.nan)
     return unit
+
+
+def _product(rows: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the product of two matrices, made of a few rows at a time.
+
+    Of all at once BLAS makes parts for all cores, and its threads then wait for more, at full speed, for longer than a
+    generation of a search takes.
+    """
+    step = max(1, _ON_ONE_THREAD // directions.size)
+    product = np.empty((len(rows), directions.shape[1]))
+    for first in range(0, len(rows), step):
+        np.matmul(rows[first : first + step], directions, out=product[first : first + step])
+    return product
 
 
 def _directions(n_days: int) -> NDArray[np.float64]:

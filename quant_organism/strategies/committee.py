@@ -48,13 +48,15 @@ class Member:
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.assets:
+            return
         if list(self.assets) != sorted(set(self.assets)):
             raise InputError(
                 f"the assets {', '.join(self.assets)} are not sorted, or repeated",
                 where=f"member {self.genome.id}",
                 remedy="use Committee.of",
             )
-        if self.assets and get_family(self.genome.family).ranks:
+        if get_family(self.genome.family).ranks:
             raise InputError(
                 f"it ranks all assets of a panel, and cannot be restricted to {', '.join(self.assets)}",
                 where=f"member {self.genome.id}",
@@ -87,6 +89,8 @@ class Committee:
     members: tuple[Member, ...]
 
     def __post_init__(self) -> None:
+        if len(self.members) == 1 and self.members[0].weight == 1.0:
+            return  # a large grid makes very many of them
         keys = [member.key for member in self.members]
         total = sum(member.weight for member in self.members)
         if not 1 <= len(keys) <= MAX_MEMBERS:

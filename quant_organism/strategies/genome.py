@@ -16,6 +16,7 @@ from quant_organism.strategies.family import GeneArrays
 from quant_organism.strategies.genes import GeneValue, check_genes
 
 _FIELDS = ("family", "generation", "hash", "genes")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(genes: Mapping[str, GeneValue]) -> str:
@@ -23,7 +24,7 @@ def canonical_json(genes: Mapping[str, GeneValue]) -> str:
 
     The values must be canonical themselves (`GeneSpec.check`): ints as ``int``, floats of ten significant digits.
     """
-    return json.dumps(dict(genes), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(dict(genes))
 
 
 def genes_hash(genes: Mapping[str, GeneValue]) -> str:

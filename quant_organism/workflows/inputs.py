@@ -32,6 +32,7 @@ from quant_organism.workflows.mining import Region
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, digest_of
 from quant_organism.workflows.plan import PhasePlan, WorkflowPlan
 from quant_organism.workflows.spec import ObjectiveSpec
+from quant_organism.workflows.store import BatchKeeper
 from quant_organism.workflows.strategies import TradedPoint, grid_points, joined, random_points, sized
 from quant_organism.workflows.tables import WorkflowResultTable
 
@@ -46,14 +47,6 @@ _DESCRIBED: Final = ("strategy", "name", "families", "sizer", "parameters", "not
 MEASURED_BY: Final = "quant_organism.workflows.inputs"
 
 Floats = NDArray[np.float64]
-
-Keep = Callable[[int, Callable[[], pl.DataFrame]], pl.DataFrame]
-"""Returns a batch of a phase by its number: what was kept of it, or what is made now and kept."""
-
-
-def keep_nothing(number: int, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """Make a batch."""
-    return make()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +82,8 @@ class PhaseInputs:
         Correlation id of the run with the phase's segment; nothing that is hashed holds it.
     lake, market, interval, data
         Where records are, and the panel of the phase's universe.
-    compute, repository
-        What it is computed with, and where documents are.
+    compute, repository, keep
+        What it is computed with, where documents are, and what keeps batches.
     winners
         Those that it inherits, the best first.
     regions
@@ -101,8 +94,8 @@ class PhaseInputs:
         The phase that it inherits from.
     parent_key
         `key` of that phase.
-    keep, clock, progress
-        Keeps batches; seconds, for limits of time alone; told how far it is.
+    clock, progress
+        Seconds, for limits of time alone; told how far it is.
     """
 
     plan: WorkflowPlan
@@ -115,12 +108,12 @@ class PhaseInputs:
     data: SplitPanel
     compute: Compute
     repository: StrategyRepository
+    keep: BatchKeeper
     winners: tuple[PhaseWinner, ...] = ()
     regions: tuple[Region, ...] = ()
     outcomes: Mapping[str, PhaseOutcome] = field(default_factory=dict)
     parent: PhasePlan | None = None
     parent_key: str = ""
-    keep: Keep = keep_nothing
     clock: Callable[[], float] = lambda: 0.0
     progress: Progress = no_progress
     _appended: list[int] = field(default_factory=list, init=False, repr=False)
@@ -203,8 +196,7 @@ class PhaseInputs:
         Bars after `stop` are not seen; those before `start` warm up.
         """
         panel, costs = self._window(0, stop), self.phase.costs
-        members = {m.key: m for point in points for m in point.committee.members}
-        genomes = list({member.genome.hash: member.genome for member in members.values()}.values())
+        genomes = list({genome.hash: genome for point in points for genome in point.committee.genomes}.values())
         alone = self.evaluator.evaluate(genomes, panel, costs, start=start, stop=stop)
         self._count(alone, start, stop)
         place = {genome.hash: row for row, genome in enumerate(genomes)}

@@ -129,12 +129,6 @@ class PhaseOutcome:
         )
 
 
-def outputs_hash(document: Mapping[str, Any], encoded: Mapping[type[Table], bytes]) -> str:
-    """Return the SHA-256 of all that a phase gave."""
-    files = {table.dataset: hashlib.sha256(content).hexdigest() for table, content in encoded.items()}
-    return digest_of([document, files])
-
-
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of plain values in their canonical JSON."""
     return hashlib.sha256(canonical(value)).hexdigest()

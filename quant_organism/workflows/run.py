@@ -20,6 +20,7 @@ from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.evolution import default_families
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Interval, Lake, Panel, Table, day_of
+from quant_organism.resilience import StoragePath
 from quant_organism.validation.profile import Profile
 from quant_organism.workflows.checks import evolution_spec, gates_of
 from quant_organism.workflows.inputs import PhaseInputs
@@ -123,6 +124,7 @@ class WorkflowRun:
         self._begun = place.now() if known.is_empty() else known[0, WorkflowRunTable.begun]
         self._seconds_before = dict(zip(before["phase"], before["seconds"], strict=True))
         self._ended: datetime | None = None
+        self._is_written = False
         self._panels: dict[tuple[str, ...], SplitPanel] = {}
 
     @cached_property
@@ -136,7 +138,9 @@ class WorkflowRun:
         return [state for state in self.states.values() if state.status == "failed"]
 
     def begin(self, chosen: Sequence[str] = ()) -> tuple[PhasePlan, ...]:
-        """Take up what is at rest of this run, write down that it runs, and return the phases that are to be run.
+        """Take up what is at rest of this run, and return the phases that are to be run.
+
+        The first of them writes down that the run is under way, or `end` that there was nothing to do.
 
         Parameters
         ----------
@@ -169,10 +173,7 @@ class WorkflowRun:
                         where=self.plan.spec.name,
                         remedy=f"choose {need} too, or leave out --phase",
                     )
-        left = tuple(phase for phase in phases if self.states[phase.name].status != "completed")
-        # The first phase that is run writes down the others too.
-        self.store.begin(self._source, self._frames(phases=not left))
-        return left
+        return tuple(phase for phase in phases if self.states[phase.name].status != "completed")
 
     def phase(self, name: str) -> PhaseState:
         """Run one phase and keep what comes of it; one whose predecessors are not completed is skipped.
@@ -191,28 +192,29 @@ class WorkflowRun:
         return state
 
     def end(self) -> None:
-        """Write down that the run has ended."""
-        self._ended = self.place.now()
+        """Write down that the run has ended, unless the phase that ended last did."""
         pending = [state for state in self.states.values() if state.status == "pending"]
         for state in pending:
             state.status, state.note = "skipped", "not asked for"
-        self.store.write(self._frames(phases=bool(pending)))
+        if pending or self._ended is None:
+            self._write(ends=True)
 
     def _run(self, state: PhaseState, inputs: PhaseInputs) -> None:
         self._change(state, "in_progress")
         began = self.place.clock()
         try:
             outcome = PATTERNS[state.plan.spec.type](inputs, state.plan.spec)
-            state.outputs = self.store.save(state.plan.name, state.identity, outcome)
-            state.outcome = outcome
+            outputs, files = self.store.encoded(state.plan.name, state.identity, outcome)
+            state.seconds = self.place.clock() - began
+            state.outcome, state.outputs = outcome, outputs
+            self._change(state, "completed", note="; ".join(outcome.notes), files=files)
         except QuantOrganismError as error:
             state.seconds = self.place.clock() - began
+            state.outcome, state.outputs = None, ""
             self._change(state, "failed", note=str(error))
             return
-        state.seconds = self.place.clock() - began
         if not outcome.stopped_by.startswith("hours"):
             self.store.forget_batches(state.plan.name, state.key)
-        self._change(state, "completed", note="; ".join(outcome.notes))
 
     def _take_up(self, phase: PhasePlan) -> None:
         state = self.states[phase.name]
@@ -277,7 +279,7 @@ class WorkflowRun:
             outcomes=outcomes,
             parent=parent,
             parent_key="" if parent is None else self.states[parent.name].key,
-            keep=self.store.keeper(phase.name, state.key),
+            keep=self.store.keeper(phase.name, state.key, place.clock),
             clock=place.clock,
             progress=place.progress,
         )
@@ -299,21 +301,24 @@ class WorkflowRun:
             self._panels[symbols] = SplitPanel(panel_of(whole.panel, symbols))
         return self._panels[symbols]
 
-    def _change(self, state: PhaseState, status: Status, *, note: str = "") -> None:
+    def _change(
+        self, state: PhaseState, status: Status, *, note: str = "", files: Sequence[tuple[StoragePath, bytes]] = ()
+    ) -> None:
         state.status, state.note = status, note
         self.place.noted(status, f"{self.id}.{state.plan.name}")
-        # A phase that begins changes nothing of the run, and of one that ends last `end` writes it down.
-        self.store.write(
-            self._frames(run=status != "in_progress" and any(s.status == "pending" for s in self.states.values()))
-        )
+        ends = all(s.status not in ("pending", "in_progress") for s in self.states.values())
+        # A phase that begins changes nothing of the run but that it is under way.
+        self._write(ends=ends, run=status != "in_progress", files=files)
 
-    def _frames(self, *, phases: bool = True, run: bool = True) -> dict[type[Table], pl.DataFrame]:
-        frames: dict[type[Table], pl.DataFrame] = {}
-        if phases:
-            frames[WorkflowPhaseTable] = WorkflowPhaseTable.frame(self._phase_rows())
-        if run:
+    def _write(self, *, ends: bool, run: bool = True, files: Sequence[tuple[StoragePath, bytes]] = ()) -> None:
+        """Write down how far the run and its phases are; files of a phase before that, at once."""
+        self._ended = self.place.now() if ends else None
+        frames: dict[type[Table], pl.DataFrame] = {WorkflowPhaseTable: WorkflowPhaseTable.frame(self._phase_rows())}
+        if run or not self._is_written:
             frames[WorkflowRunTable] = WorkflowRunTable.frame([self._run_row()])
-        return frames
+        source = [] if self._is_written else [(self.store.spec_path, self._source)]
+        self.store.write(frames, [*source, *files])
+        self._is_written = True
 
     def _phase_rows(self) -> list[dict[str, Any]]:
         rows = []

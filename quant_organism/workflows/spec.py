@@ -439,6 +439,20 @@ def gallery() -> dict[str, Path]:
 
 
 def workflow_path(source: str) -> Path:
-    """Return a workflow's file, by its path or by the name of a shipped one."""
-    shipped = gallery()
-    return shipped[source] if source in shipped and not Path(source).exists() else Path(source)
+    """Return a workflow's file, by its path or by the name of a shipped one.
+
+    Raises
+    ------
+    InputError
+        There is neither.
+    """
+    path, shipped = Path(source), gallery()
+    if path.exists():
+        return path
+    if source not in shipped:
+        raise InputError(
+            "no such file, and no shipped workflow of that name",
+            where=source,
+            remedy=nearest(path.stem, shipped, "shipped workflows"),
+        )
+    return shipped[source]

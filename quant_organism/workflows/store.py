@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from quant_organism.errors import InputError, IntegrityError
 from quant_organism.market.stored import encode, parquet_bytes, read_parts
 from quant_organism.market.table import Table
 from quant_organism.resilience import StoragePath, located, write_file, write_files
-from quant_organism.workflows.outcome import PhaseOutcome, canonical, digest_of, outputs_hash
+from quant_organism.workflows.outcome import PhaseOutcome, canonical, digest_of
 from quant_organism.workflows.spec import nearest
 from quant_organism.workflows.tables import (
     WorkflowCheckTable,
@@ -28,9 +29,14 @@ from quant_organism.workflows.tables import (
 
 SPEC: Final = "workflow.yaml"
 
+KEPT_AFTER_S: Final = 5.0
+"""Seconds of work on the batches of a phase that a killed run may lose; a file of them is written no oftener."""
+
 _ID: Final = re.compile(r"workflow_(\d{4})(\d{2})(\d{2})_(\d{6})_[0-9a-f]{8}")
 _BY_PHASE: Final = (WorkflowResultTable, WorkflowSignalTable, WorkflowCheckTable)
 _WHOLE: Final = "part"
+_BATCH: Final = "batch"
+_NEWEST: Final = 3
 _ANEW: Final = "run the workflow anew: quant-organism workflow run FILE"
 
 
@@ -62,6 +68,45 @@ def day_of_run(id: str) -> date:
     raise InputError(f"{id!r} is no run of a workflow", remedy="see them with: quant-organism workflow list")
 
 
+class BatchKeeper:
+    """Keeps the batches of a phase, so that a run that was killed need not make all of them again.
+
+    What took less than `KEPT_AFTER_S` seconds is not worth a file. No result depends on what was kept.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    clock
+        Seconds.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._folder, self._clock, self._since = folder, clock, clock()
+        self._made: dict[int, pl.DataFrame] = {}
+
+    def batch(self, number: int, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """Return a batch by its number: what was kept of it, or what is made now."""
+        if number in self._kept:
+            return self._kept.pop(number)
+        if self._clock() - self._since > KEPT_AFTER_S:
+            self.write()
+        self._made[number] = make()
+        return self._made[number]
+
+    def write(self) -> None:
+        """Keep what was made since this was called last."""
+        if self._made:
+            rows = pl.concat(frame.with_columns(pl.lit(n).alias(_BATCH)) for n, frame in self._made.items())
+            write_file(self._folder / f"{min(self._made):06d}.parquet", parquet_bytes(rows, {}))
+        self._made, self._since = {}, self._clock()
+
+    @cached_property
+    def _kept(self) -> dict[int, pl.DataFrame]:
+        files = [pl.read_parquet(io.BytesIO(path.read_bytes())) for path in sorted(self._folder.glob("*.parquet"))]
+        return {part[0, _BATCH]: part.drop(_BATCH) for rows in files for part in rows.partition_by(_BATCH)}
+
+
 class WorkflowStore:
     """One run of a workflow at rest.
 
@@ -84,30 +129,29 @@ class WorkflowStore:
         """The run's copy of its file."""
         return self._folder / SPEC
 
-    def begin(self, source: bytes, frames: Mapping[type[Table], pl.DataFrame]) -> None:
-        """Store the text of the run's file, and tables of the whole run."""
-        write_files([(self.spec_path, source), *self._encoded(frames)])
-
-    def write(self, frames: Mapping[type[Table], pl.DataFrame]) -> None:
-        """Store tables of the whole run."""
-        write_files(self._encoded(frames))
+    def write(
+        self, frames: Mapping[type[Table], pl.DataFrame], before: Sequence[tuple[StoragePath, bytes]] = ()
+    ) -> None:
+        """Store tables of the whole run, and before them whatever files have to be there first."""
+        write_files([*before, *((self._path(table, _WHOLE), encode(table, frame)) for table, frame in frames.items())])
 
     def read(self, table: type[Table]) -> pl.DataFrame:
         """Return a table of the run; phases one after the other, empty where there is none."""
         folder = self._path(table, _WHOLE).parent
         return read_parts(table, sorted(folder.glob("*.parquet")))
 
-    def save(self, phase: str, identity: Mapping[str, Any], outcome: PhaseOutcome) -> str:
-        """Keep what came of a phase, its checkpoint last; return the hash of what it gave."""
-        encoded, document = outcome.encoded(), outcome.document
-        outputs = outputs_hash(document, encoded)
+    def encoded(
+        self, phase: str, identity: Mapping[str, Any], outcome: PhaseOutcome
+    ) -> tuple[str, list[tuple[StoragePath, bytes]]]:
+        """Return the hash of what a phase gave, and the files that keep it, its checkpoint last."""
+        encoded, document = outcome.encoded(), orjson.Fragment(canonical(outcome.document))  # which may be large
         files = {table.dataset: hashlib.sha256(content).hexdigest() for table, content in encoded.items()}
+        outputs = digest_of([document, files])
         body = {"identity": dict(identity), "outputs": outputs, "outcome": document, "files": files}
         text = canonical(body)
         checkpoint = b'{"body":%b,"sha256":"%b"}' % (text, hashlib.sha256(text).hexdigest().encode())
         tables = [(self._path(table, phase), content) for table, content in encoded.items()]
-        write_files([*tables, (self._checkpoint(phase), checkpoint)])
-        return outputs
+        return outputs, [*tables, (self._checkpoint(phase), checkpoint)]
 
     def load(self, phase: str, identity: Mapping[str, Any]) -> tuple[PhaseOutcome, str] | None:
         """Return what came of a phase and its hash, if a run with the same inputs has finished it.
@@ -149,30 +193,20 @@ class WorkflowStore:
             frames[table] = read_parts(table, [part])
         return PhaseOutcome.read(body["outcome"], frames), body["outputs"]
 
-    def keeper(self, phase: str, key: str) -> Callable[[int, Callable[[], pl.DataFrame]], pl.DataFrame]:
+    def keeper(self, phase: str, key: str, clock: Callable[[], float]) -> BatchKeeper:
         """Return what keeps the batches of a phase until it ends, bound to all that it is a function of."""
-        folder = self._folder / f"{phase}-{key[:16]}"
-
-        def keep(number: int, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-            path = folder / f"{number:06d}.parquet"
-            if path.exists():
-                return pl.read_parquet(io.BytesIO(path.read_bytes()))
-            frame = make()
-            write_file(path, parquet_bytes(frame, {}))
-            return frame
-
-        return keep
+        return BatchKeeper(self._batches(phase, key), clock)
 
     def forget_batches(self, phase: str, key: str) -> None:
         """Remove the batches of a phase that has ended."""
-        folder = self._folder / f"{phase}-{key[:16]}"
-        for path in folder.glob("*"):
-            path.unlink()
+        folder = self._batches(phase, key)
         if folder.exists():
+            for path in folder.glob("*"):
+                path.unlink()
             folder.rmdir()
 
-    def _encoded(self, frames: Mapping[type[Table], pl.DataFrame]) -> list[tuple[StoragePath, bytes]]:
-        return [(self._path(table, _WHOLE), encode(table, frame)) for table, frame in frames.items()]
+    def _batches(self, phase: str, key: str) -> Path:
+        return self._folder / f"{phase}-{key[:16]}"
 
     def _path(self, table: type[Table], name: str) -> StoragePath:
         return self._root / table.dataset / f"date={self._day.isoformat()}" / f"workflow={self.id}" / f"{name}.parquet"
@@ -194,17 +228,22 @@ def choose_workflow(root: StoragePath, name: str) -> str:
     Raises
     ------
     InputError
-        None or several are meant; the nearest is named.
+        None or several are meant; the nearest, or the newest, are named.
     """
     runs = stored_workflows(root)
     ids = runs["workflow"].to_list()
     named = runs.filter(pl.col("name") == name)["workflow"].to_list()
     found = [id for id in ids if id.startswith(name)] or named[-1:]
-    if len(found) != 1:
-        what = "no run is called" if not found else f"{len(found)} runs begin with"
+    if len(found) > 1:
         raise InputError(
-            f"{what} {name!r}", where=str(root), remedy=nearest(name, [*ids, *runs["name"].unique().sort()], "runs")
+            f"{len(found)} runs begin with {name!r}",
+            where=str(root),
+            remedy=f"write more of one; the newest are {', '.join(found[-_NEWEST:])}",
         )
+    if not found:
+        known = nearest(name, runs["name"].unique().sort().to_list(), "workflows that were run")
+        remedy = "run one with: quant-organism workflow run breakouts" if runs.is_empty() else known
+        raise InputError(f"no run is called {name!r}", where=str(root), remedy=remedy)
     return str(found[0])
 
 

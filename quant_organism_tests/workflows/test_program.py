@@ -83,6 +83,39 @@ def test_a_bound_that_is_not_kept_ends_with_code_1_and_a_wrong_file_with_2(call:
     assert call("workflow", "show", "nothing").code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("run", "brakouts"), "did you mean breakouts?"),
+        (("run", "small.yml"), "shipped workflows: breakouts, costs"),
+        (("validate", "tabs.yaml"), "indent with spaces"),
+        (("show", "smal"), "run one with: quant-organism workflow run breakouts"),
+    ],
+)
+def test_a_slip_of_the_hand_is_told_what_to_do(command: tuple[str, str], said: str, call: Call, folder: Path) -> None:
+    (folder / "tabs.yaml").write_text("workflow:\n\tname: small\n")
+    told = call("workflow", *command)
+    assert (told.code, said in " ".join(told.err.replace("│", " ").split())) == (2, True), told.err
+
+
+def test_tables_say_what_was_chosen_and_leave_out_what_says_nothing(call: Call) -> None:
+    told = call("workflow", "run", "small.yaml")
+    id = stored_workflows(Path("data/lake"))["workflow"].item()
+    assert told.out.rstrip().endswith(f"workflow show {id}")
+    assert "channel with channel_period 50, flat" in told.out
+    assert "stopped_by" not in told.out
+    results = told.out.split("Results")[1]
+    assert results.index("wide") < results.index("unseen")
+    assert "1 of 1 bounds are kept" in told.out
+    again = call("workflow", "run", "small.yaml")
+    other = stored_workflows(Path("data/lake"))["workflow"].to_list()[-1]
+    assert "gave the same" in call("workflow", "diff", id, other).out
+    for name, words in (("workflow_", "2 runs begin with"), ("smalls", "did you mean small?")):
+        told = call("workflow", "show", name)
+        assert (told.code, words in " ".join(told.err.replace("│", " ").split())) == (2, True), told.err
+    assert again.code == 0
+
+
 def test_the_same_file_is_assets_with_lineage_that_give_the_same(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ from quant_organism.strategies.handwritten import configured
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.significance_records import read_evidence
 from quant_organism.validation.tables import PretestTable
+from quant_organism.workflows.inputs import PhaseInputs, PointMetrics
 from quant_organism.workflows.run import WorkflowRun, panel_of
 from quant_organism.workflows.tables import (
     MinedPatternTable,
@@ -210,6 +211,28 @@ def test_killed_while_writing_and_resumed_it_leaves_the_same_bytes(
     again = lived(place_in(tmp_path), *WHOLE)
     assert not again.failed
     assert files_of(again) == files_of(whole())
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(10.0, 2), (0.0, 5)])
+def test_of_a_grid_that_was_killed_only_batches_that_took_long_are_kept(
+    seconds: float, again: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five batches, the fourth of which is killed; `again` of them are measured when the run goes on."""
+    monkeypatch.setattr("quant_organism.workflows.inputs.BATCH", 1)
+    measured, measure = count(1), PhaseInputs.measure
+
+    def measure_or_die(*said: Any) -> PointMetrics:
+        if next(measured) == 4:
+            raise Killed
+        return measure(*said)
+
+    monkeypatch.setattr(PhaseInputs, "measure", measure_or_die)
+    with pytest.raises(Killed):
+        lived(place_in(tmp_path, clock=(lambda ticks: lambda: seconds * next(ticks))(count())), WIDE)
+    run = lived(place_in(tmp_path), WIDE)
+    assert next(measured) == 4 + again + 1
+    assert run.states["wide"].outputs == whole().states["wide"].outputs
+    assert [path.name for path in (tmp_path / "runs" / ID).iterdir() if path.is_dir()] == []
 
 
 def test_what_is_finished_is_taken_up_and_not_computed_again(tmp_path: Path) -> None:

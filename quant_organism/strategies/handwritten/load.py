@@ -130,7 +130,10 @@ def _parse_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark is not None else None
         problem = getattr(error, "problem", None) or str(error)
-        raise InputError(f"not YAML: {problem}", where=line, remedy="put operators into quotes, as in '>='") from None
+        begins = "".join(text.splitlines()[mark.line : mark.line + 1]) if mark is not None else ""
+        is_tab = "\t" in begins[: len(begins) - len(begins.lstrip())]
+        remedy = "indent with spaces, not with tabs" if is_tab else "put operators into quotes, as in '>='"
+        raise InputError(f"not YAML: {problem}", where=line, remedy=remedy) from None
     except ValueError as error:
         raise InputError(f"not YAML: {error}", remedy="put text into quotes") from None
 

@@ -35,7 +35,8 @@ def analysis(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     failed = [str(row[1]) for row in rows if row[-1] is False]
     asked = sum(row[-1] is not None for row in rows)
     note = f"{asked - len(failed)} of {asked} bounds are kept" + (f"; not {', '.join(failed)}" if failed else "")
-    return PhaseOutcome(WorkflowResultTable.empty(), tables={WorkflowCheckTable: table}, notes=(note,))
+    notes = (note,) if asked else ()
+    return PhaseOutcome(WorkflowResultTable.empty(), tables={WorkflowCheckTable: table}, notes=notes)
 
 
 def own(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:

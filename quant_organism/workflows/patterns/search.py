@@ -20,7 +20,7 @@ from quant_organism.strategies import Genome
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import PretestTable
 from quant_organism.workflows.checks import evolution_spec
-from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, each_once, keep_nothing
+from quant_organism.workflows.inputs import BATCH, PhaseInputs, best_first, each_once
 from quant_organism.workflows.mining.founders import drawn_in
 from quant_organism.workflows.outcome import MOST_WINNERS, PhaseOutcome, PhaseWinner, result_rows
 from quant_organism.workflows.spec import PhaseSpec
@@ -39,12 +39,12 @@ def _tried(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
     began, stopped_by = inputs.clock(), ""
     frames: list[pl.DataFrame] = []
     expected = inputs.phase.points * max(1, len(inputs.winners))
-    keep = inputs.keep if expected > BATCH else keep_nothing  # of one batch alone the phase's own checkpoint is enough
     for number, batch in enumerate(inputs.batches()):
         if inputs.phase.hours is not None and number and inputs.clock() - began > 3_600.0 * inputs.phase.hours:
             stopped_by = f"hours: {number * BATCH:,} of {expected:,} points were tried"
+            inputs.keep.write()
             break
-        frames.append(keep(number, partial(_measured, inputs, spec, batch)))
+        frames.append(inputs.keep.batch(number, partial(_measured, inputs, spec, batch)))
         inputs.progress(inputs.phase.name, sum(f.height for f in frames), expected, "")
     rows = pl.concat(frames)
     if not stopped_by and inputs.phase.evaluations is not None and rows.height < expected:

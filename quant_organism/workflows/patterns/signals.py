@@ -81,7 +81,9 @@ def signal_replay(inputs: PhaseInputs, spec: PhaseSpec) -> PhaseOutcome:
             rows.append(inputs.row(point, {}, rank=rank, feasible=False, note=f"not run: {replay.reason}"))
             continue
         numbers = {"sharpe": replay.mean_sharpe, "trades": float(sum(replay.trades))}
-        note = replay.difference or f"{replay.equal} of {replay.compared} trade lists are equal"
+        days = sum(map(len, replay.periods)) // inputs.interval.bars_per_day
+        equal = f"{replay.equal} of {replay.compared} trade lists are equal, on {days} of the days"
+        note = replay.difference or equal
         rows.append(inputs.row(point, numbers, rank=rank, passed=replay.is_equal, note=note))
     return PhaseOutcome(result_rows(rows), strategies=len(points))
 
