@@ -229,7 +229,7 @@ class LastTargets:
     def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore, n_assets: int) -> None:
         self._family = family
         self._genes = family.arrays([genes])
-        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets, family.columns_of(genes))
+        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets)
         self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
         self._left = np.zeros((n_assets, family.left))
         self._warmup, self._recall = family.warmup(genes), family.recall(genes)
@@ -259,6 +259,10 @@ class LastTargets:
         ):
             if group.size:
                 self._decide(histories, group, begins)
+
+    def prepare(self, histories: Histories) -> None:
+        """Do what can be done of the next decision before its bars have come; it stays the same."""
+        self._bank.prepare(histories)
 
     def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
         """Return the low and the high level of the log return of the day after each last bar, shape (N, 2).
