@@ -177,7 +177,7 @@ class GenomeStream:
         self._last_bars[row.valid] = number
         closed = np.flatnonzero(row.valid)
         self._targets[closed] = self._signals.follow(closed)
-        self._decide(found, 0, row.valid, row.fear_greed)
+        self._decide(found, 0, row.valid, row.mood)
         for sleeves in (self, *self._beside):
             sleeves._expose(number, row.close, row.valid)
             sleeves._last_number = number
@@ -292,8 +292,8 @@ class GenomeStream:
 
     def _trade(self, row: MarketRow, number: int) -> list[SleeveFill]:
         # One bar of all sleeves, up to their marks at the close.
-        self._begun, before = True, self.equity
-        trade_assets(
+        self._begun = True
+        count = trade_assets(
             self._states,
             row.columns,
             row.funding_paid if self.costs.charge_funding else self._unpaid,
@@ -303,13 +303,15 @@ class GenomeStream:
             self._decisions,
             self._terms_in_rows,
             self._ledgers,
+            self._returns,
         )
         fills: list[SleeveFill] = []
+        if count == 0:
+            return fills
         for asset in np.flatnonzero(self._ledgers.counts.any(axis=1)).tolist():
             ledger = ledger_of(self._ledgers, asset)
             self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
             fills += fills_of(self.symbols[asset], ledger)
-        self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
         return fills
 
     def _set_costs(self, costs: Costs) -> None:
@@ -317,8 +319,7 @@ class GenomeStream:
         self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
         self._terms_in_rows = in_rows(self._terms)
 
-    def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
-        greed, fear = beyond(fear_greed)
+    def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], mood: tuple[float, float]) -> None:
         decide_assets(
             self._targets,
             valid,
@@ -326,8 +327,7 @@ class GenomeStream:
             int(found.listed[row]),
             found.turbulence[row],
             self._by_symbol,
-            float(greed),
-            float(fear),
+            *mood,
             self._risk,
             self._decisions,
         )
@@ -361,7 +361,8 @@ class GenomeStream:
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
             alone = np.arange(len(self.symbols)) == asset
-            self._decide(found, int(rows[-1]), alone, history.fear_greed[rows[-1]])
+            greed, fear = beyond(history.fear_greed[rows[-1]])
+            self._decide(found, int(rows[-1]), alone, (float(greed), float(fear)))
             self._expose(int(numbers[rows[-1]]), history.close[rows[-1]], alone)
 
     def _listed(self, trades: Sequence[Sequence[NDArray[np.float64]]]) -> TradeList:

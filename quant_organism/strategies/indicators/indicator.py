@@ -319,7 +319,8 @@ class AbreastWorkshop(Workshop):
             return super().make(indicator, keys)
         place = (indicator, keys.tobytes())
         if place not in self._made:
-            latest = np.moveaxis(self.grown(indicator, keys).latest(self.assets, self.width), 0, -2)
+            latest = self.grown(indicator, keys).latest(self.assets, self.width)
+            latest = latest.transpose(*range(1, latest.ndim - 1), 0, latest.ndim - 1)
             self._made[place] = np.ascontiguousarray(latest).reshape(*latest.shape[:-2], -1)
         return self._made[place]
 
@@ -338,7 +339,8 @@ class AbreastWorkshop(Workshop):
 
     def newest(self, rows: Rows) -> Rows:
         """Return the columns (A, K, ...) of new bars, of rows on the bars that stand end to end."""
-        return np.ascontiguousarray(np.moveaxis(rows[..., self.width - 1 :: self.width], -1, 0))
+        found = rows[..., self.width - 1 :: self.width]
+        return np.ascontiguousarray(found.transpose(found.ndim - 1, *range(found.ndim - 1)))
 
     def grown(self, indicator: Indicator, keys: Keys) -> AbreastTable:
         """Return the table of an indicator that goes on bar by bar, up to the last bar."""
