@@ -13,6 +13,7 @@ from quant_organism.errors import InputError
 from quant_organism.kernels.compiled import compiled
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
+from quant_organism.market.sentiment import beyond
 
 _PRICES = ("open", "high", "low", "close", "volume", "funding_rate")
 
@@ -58,6 +59,12 @@ class MarketRow:
     def columns(self) -> NDArray[np.float64]:
         """Open, high, low, close, volume and funding rate, shape (6, N)."""
         return np.array([getattr(self, name) for name in _PRICES])
+
+    @cached_property
+    def mood(self) -> tuple[float, float]:
+        """How far the index is beyond greed and beyond fear (`market.sentiment.beyond`)."""
+        greed, fear = beyond(self.fear_greed)
+        return float(greed), float(fear)
 
     def check(self, symbols: Sequence[str]) -> None:
         """Refuse a bar that the rules are not defined on.

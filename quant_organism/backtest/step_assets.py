@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.backtest.sleeve_state import SETTLED, Floats, Ledger, SleeveDecision, Tick, ledger_of, terms_in
+from quant_organism.backtest.sleeve_state import (
+    EQUITY,
+    SETTLED,
+    Floats,
+    Ledger,
+    SleeveDecision,
+    Tick,
+    ledger_of,
+    terms_in,
+)
 from quant_organism.backtest.step import decide, mark_bar, trade_bar
 from quant_organism.kernels.compiled import compiled
 
@@ -25,8 +34,9 @@ def trade_assets(
     decided: Floats,
     terms: Floats,
     ledgers: Ledger,
-) -> None:
-    """Take the sleeves of N assets through one bar, up to their marks at the close.
+    returns: Floats,
+) -> int:
+    """Take the sleeves of N assets through one bar, up to their marks at the close, and return how much came about.
 
     Parameters
     ----------
@@ -48,17 +58,30 @@ def trade_assets(
         Genome and costs, one row of `in_rows` per asset.
     ledgers
         Written: fills and ended trades of each asset.
+    returns
+        Written: return of each sleeve, shape (N,).
+
+    Returns
+    -------
+    Number of fills and ended trades.
     """
+    count = 0
     for asset in range(valid.size):
         ledger, state = ledger_of(ledgers, asset), states[asset]
         ledger.counts[:] = 0
+        returns[asset] = 0.0
         if valid[asset]:
+            before = state[EQUITY]
             close = bars[3, asset]
             settled = state[SETTLED] + close * funding[asset]
             volume = bars[4, asset] / capital_usd
             tick = Tick(number, bars[0, asset], bars[1, asset], bars[2, asset], close, volume, settled)
             trade_bar(state, tick, decision_of(decided[asset]), terms_in(terms[asset]), ledger)
             mark_bar(state, close, settled, ledger)
+            if before > 0.0:
+                returns[asset] = (state[EQUITY] - before) * (1.0 / max(before, 1e-300))
+            count += ledger.counts[0] + ledger.counts[1]
+    return count
 
 
 @compiled

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.backtest import layout
-from quant_organism.backtest.allocation import Allocation, allocate
-from quant_organism.backtest.allocation_stream import AllocationStream
+from quant_organism.backtest.allocation import Allocation
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.cross_section.stream import BookStream
 from quant_organism.backtest.exposure import asset_levels, expose_assets
-from quant_organism.backtest.market_row import MarketRow, check_history, next_number
+from quant_organism.backtest.market_row import MarketRow, next_number
+from quant_organism.backtest.market_stream import MarketStream
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
@@ -38,7 +38,7 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.market.sentiment import beyond
-from quant_organism.strategies import COLUMNS, FittedModels, Genome, Histories, SignalStream, get_family
+from quant_organism.strategies import COLUMNS, FittedModels, Genome, SignalStream, get_family
 from quant_organism.strategies.genome import gene_arrays
 
 _SCHEMA = 2
@@ -52,14 +52,15 @@ def open_stream(
     *,
     history: Panel | None = None,
     models: FittedModels | None = None,
+    market: MarketStream | None = None,
 ) -> GenomeStream | BookStream:
     """Return the stream of a genome: of its sleeves, or of its book where it ranks the assets.
 
     Parameters and errors are those of `GenomeStream`.
     """
     if get_family(genome.family).ranks:
-        return BookStream(genome, symbols, interval, costs, history=history)
-    return GenomeStream(genome, symbols, interval, costs, history=history, models=models)
+        return BookStream(genome, symbols, interval, costs, history=history if market is None else market.history)
+    return GenomeStream(genome, symbols, interval, costs, history=history, models=models, market=market)
 
 
 class GenomeStream:
@@ -82,11 +83,15 @@ class GenomeStream:
         Bars of the same assets before the first that is traded; they warm signals and ranks up.
     models
         Keeps fitted models, for the next stream too; without it, the stream has its own.
+    market
+        The bars, and their history in place of `history`, where other streams trade them too; none: they are this
+        stream's own. All streams of a market are advanced bar by bar.
 
     Raises
     ------
     InputError
-        If the history is of other assets or another interval, or lacks a column that the family reads.
+        If the history is of other assets or another interval, or lacks a column that the family reads; or if bars of
+        the market have been traded.
     """
 
     def __init__(
@@ -98,13 +103,14 @@ class GenomeStream:
         *,
         history: Panel | None = None,
         models: FittedModels | None = None,
+        market: MarketStream | None = None,
     ) -> None:
         self.genome, self.symbols, self.interval = genome, tuple(symbols), interval
         count = len(self.symbols)
         kept = models or FittedModels()
-        self._histories = Histories(count, interval.hours)
+        self._market = market or MarketStream(self.symbols, interval, history)
+        self._histories = self._market.histories
         self._signals = SignalStream(genome, self._histories, kept)
-        self._allocation = AllocationStream(count, interval.hours)
         self._by_symbol = np.array(sorted(range(count), key=self.symbols.__getitem__))
         self._risk = applied_genes(gene_arrays([genome]), interval)
         self._begun, self._beside = False, list[GenomeStream]()
@@ -118,8 +124,8 @@ class GenomeStream:
         self._last_number: int | None = None
         self._trades: list[list[NDArray[np.float64]]] = [[] for _ in self.symbols]
         self._ledgers = Ledger.empty(count)
-        if history is not None:
-            self._warm_up(history)
+        if self._market.last_number is not None:
+            self._warm_up()
 
     def beside(self, costs: Costs) -> GenomeStream:
         """Return sleeves at other costs that trade what this stream decides, and advance with it.
@@ -167,16 +173,19 @@ class GenomeStream:
         fills = self._trade(row, number)
         for other in self._beside:
             other._trade(row, number)
-        self._histories.append(row.columns, number, row.valid)
+        found = self._market.take(row, number)
         self._last_bars[row.valid] = number
         closed = np.flatnonzero(row.valid)
         self._targets[closed] = self._signals.follow(closed)
-        found = self._allocation.step(self._histories, row.valid)
-        self._decide(found, 0, row.valid, row.fear_greed)
+        self._decide(found, 0, row.valid, row.mood)
         for sleeves in (self, *self._beside):
             sleeves._expose(number, row.close, row.valid)
             sleeves._last_number = number
         return fills
+
+    def prepare(self) -> None:
+        """Do what can be done of the next decision before its bar has come, such as fits; nothing else changes."""
+        self._signals.prepare()
 
     @property
     def equity(self) -> NDArray[np.float64]:
@@ -283,8 +292,8 @@ class GenomeStream:
 
     def _trade(self, row: MarketRow, number: int) -> list[SleeveFill]:
         # One bar of all sleeves, up to their marks at the close.
-        self._begun, before = True, self.equity
-        trade_assets(
+        self._begun = True
+        count = trade_assets(
             self._states,
             row.columns,
             row.funding_paid if self.costs.charge_funding else self._unpaid,
@@ -294,13 +303,15 @@ class GenomeStream:
             self._decisions,
             self._terms_in_rows,
             self._ledgers,
+            self._returns,
         )
         fills: list[SleeveFill] = []
+        if count == 0:
+            return fills
         for asset in np.flatnonzero(self._ledgers.counts.any(axis=1)).tolist():
             ledger = ledger_of(self._ledgers, asset)
             self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
             fills += fills_of(self.symbols[asset], ledger)
-        self._returns = np.where(before > 0.0, (self.equity - before) * (1.0 / np.maximum(before, 1e-300)), 0.0)
         return fills
 
     def _set_costs(self, costs: Costs) -> None:
@@ -308,8 +319,7 @@ class GenomeStream:
         self._terms = [terms_of(self._risk, 0, friction_of(costs, symbol)) for symbol in self.symbols]
         self._terms_in_rows = in_rows(self._terms)
 
-    def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], fear_greed: float) -> None:
-        greed, fear = beyond(fear_greed)
+    def _decide(self, found: Allocation, row: int, valid: NDArray[np.bool_], mood: tuple[float, float]) -> None:
         decide_assets(
             self._targets,
             valid,
@@ -317,8 +327,7 @@ class GenomeStream:
             int(found.listed[row]),
             found.turbulence[row],
             self._by_symbol,
-            float(greed),
-            float(fear),
+            *mood,
             self._risk,
             self._decisions,
         )
@@ -334,19 +343,16 @@ class GenomeStream:
             end_sleeve(state, state[CLOSE], state[SETTLED], delisted, self._terms[asset], ledger)
             yield [*trades, *ledger.trades[: ledger.counts[0]]], state
 
-    def _warm_up(self, history: Panel) -> None:
-        check_history(history, self.symbols, self.interval)
+    def _warm_up(self) -> None:
+        found, history = self._market.history_allocation(), self._market.history
+        assert history is not None  # otherwise the market has refused
         check_columns([self.genome], history)
         numbers = history.times // self.interval.milliseconds
         self._last_number = int(numbers[-1])
-        prices = history.high, history.low, history.close, history.volume
-        found = allocate(*prices, history.valid, self.interval.hours)
-        for asset in range(len(self.symbols)):
+        known = np.flatnonzero(history.valid.any(axis=0))
+        self._targets[known] = self._signals.follow(known)
+        for asset in known.tolist():
             rows = np.flatnonzero(history.valid[:, asset])
-            if rows.size == 0:
-                continue
-            columns = np.stack([getattr(history, name)[rows, asset] for name in COLUMNS])
-            self._histories.extend(asset, columns, numbers[rows])
             settled = 0.0
             if self.costs.charge_funding:
                 paid = history.close[rows, asset] * history.funding_paid[rows, asset]
@@ -354,9 +360,9 @@ class GenomeStream:
             self._states[asset] = new_state(rows.size - 1, settled)
             self._states[asset, CLOSE] = history.close[rows[-1], asset]
             self._last_bars[asset] = numbers[rows[-1]]
-            self._targets[asset] = self._signals.follow(np.array([asset]))[0]
             alone = np.arange(len(self.symbols)) == asset
-            self._decide(found, int(rows[-1]), alone, history.fear_greed[rows[-1]])
+            greed, fear = beyond(history.fear_greed[rows[-1]])
+            self._decide(found, int(rows[-1]), alone, (float(greed), float(fear)))
             self._expose(int(numbers[rows[-1]]), history.close[rows[-1]], alone)
 
     def _listed(self, trades: Sequence[Sequence[NDArray[np.float64]]]) -> TradeList:

@@ -6,7 +6,7 @@ stretches of them; the third grows by one column per bar, of many assets at once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.indicators.indicator import (
     AbreastMemory,
     AbreastWorkshop,
+    AheadWorkshop,
     HistoryWorkshop,
     Indicator,
     Needs,
@@ -135,8 +136,6 @@ class AbreastBank(IndicatorBank):
         Keeps the models of learning families.
     n_assets
         Number of assets N.
-    columns
-        Of the bars that the indicators are made of.
 
     Attributes
     ----------
@@ -144,10 +143,10 @@ class AbreastBank(IndicatorBank):
         How many bars of each asset it has taken, shape (N,).
     """
 
-    def __init__(self, needs: Needs, models: IndicatorStore, n_assets: int, columns: Sequence[str] = COLUMNS) -> None:
+    def __init__(self, needs: Needs, models: IndicatorStore, n_assets: int) -> None:
         self._needs = {indicator: np.unique(keys) for indicator, keys in needs.items()}
         self._models = models
-        self._memory = AbreastMemory(n_assets, np.array([COLUMNS.index(name) for name in columns]))
+        self._memory = AbreastMemory(n_assets)
         self.counts = np.zeros(n_assets, dtype=np.int64)
         self._tables_at = {indicator: (indicator, keys.tobytes()) for indicator, keys in self._needs.items()}
         self._reach = 0
@@ -183,6 +182,22 @@ class AbreastBank(IndicatorBank):
             for indicator, keys in self._needs.items():
                 workshop.keep(indicator, keys)
         self.counts[assets] = histories.counts[assets]
+
+    def prepare(self, histories: Histories) -> None:
+        """Make what the next bars will need and the bars so far tell: models whose last training row has its label."""
+        for indicator, keys in self._needs.items():
+            ahead = None if indicator.onward is None else indicator.onward.ahead
+            if ahead is None:
+                continue
+            made = self._memory.ahead[self._tables_at[indicator]] = {}
+            for asset in np.flatnonzero(self.counts).tolist():
+                shop = AheadWorkshop(histories.bars(asset), self._models, self._memory, asset)
+                found = ahead(shop, keys)
+                if found is not None:
+                    made[asset] = int(self.counts[asset]), found
+        for readers in self._memory.readers.values():
+            for reader in readers:
+                reader.prepare(histories)
 
     def look_at(self, histories: Histories, assets: Keys, widths: Keys, leads: Keys) -> None:
         """Show the last bars of some assets: genome g stands on the g-th of them.

@@ -86,31 +86,41 @@ class Histories:
     columns
         Rows open, high, low, close, volume, funding_rate of each asset, shape (N, 6, room): there is room for more
         than the `counts` first ones, which alone have a meaning.
+    numbers
+        Absolute number of each of these bars, shape (N, room).
     counts
         How many bars each asset has, shape (N,).
-    rated
-        Whether all of them have a funding rate, shape (N,).
     """
 
     def __init__(self, n_assets: int, bar_hours: float) -> None:
         self.bar_hours = bar_hours
         self.columns = np.empty((n_assets, len(COLUMNS), _FIRST_ROOM))
         self.counts = np.zeros(n_assets, dtype=np.int64)
-        self.rated = np.ones(n_assets, dtype=np.bool_)
-        self._numbers = np.empty((n_assets, _FIRST_ROOM), dtype=np.int64)
+        self.numbers = np.empty((n_assets, _FIRST_ROOM), dtype=np.int64)
         self._most = 0
+        self._rated: Histories | None = None
+        self._joined: dict[int, _JoinedBars] = {}
 
     def bars(self, asset: int) -> AssetBars:
         """Return all bars of an asset so far."""
         count = self.counts[asset]
         opens, high, low, close, volume, funding_rate = self.columns[asset, :, :count]
-        numbers = self._numbers[asset, :count]
+        numbers = self.numbers[asset, :count]
         return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
 
-    def end_to_end(
-        self, assets: NDArray[np.int64], width: int, room: NDArray[np.float64], read: NDArray[np.int64]
-    ) -> AssetBars:
+    def rated(self) -> Histories:
+        """Return the bars that have a funding rate; whatever comes in here comes in there too."""
+        if self._rated is None:
+            self._rated = Histories(self.counts.size, self.bar_hours)
+            for asset in range(self.counts.size):
+                bars = self.bars(asset)
+                self._rated.extend(asset, *_with_rate(np.stack(bars[: len(COLUMNS)]), bars.numbers))
+        return self._rated
+
+    def end_to_end(self, assets: NDArray[np.int64], width: int) -> AssetBars:
         """Return the last `width` bars of some assets, one asset behind the other; they must have as many.
+
+        They stand until the next bar is appended.
 
         Parameters
         ----------
@@ -118,15 +128,10 @@ class Histories:
             Numbers of the assets, shape (A,).
         width
             How many bars of each.
-        room
-            Where columns are written to, shape (6, A x width).
-        read
-            Numbers of the columns that are; the others have no meaning.
         """
-        numbers = np.empty(assets.size * width, dtype=np.int64)
-        _join_latest(self.columns, self._numbers, self.counts, assets, width, read, room, numbers)
-        opens, high, low, close, volume, funding_rate = room
-        return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
+        if width not in self._joined:
+            self._joined[width] = _JoinedBars(width)
+        return self._joined[width].of(self, assets)
 
     def latest(self, assets: NDArray[np.int64], width: int, name: str) -> NDArray[np.float64]:
         """Return the last values of a column of some assets, shape (A, width); zeros before an asset's first."""
@@ -150,9 +155,10 @@ class Histories:
         end = begin + numbers.size
         self._make_room(end)
         self.columns[asset, :, begin:end] = columns
-        self._numbers[asset, begin:end] = numbers
-        self.rated[asset] &= np.isfinite(columns[_FUNDING_RATE]).all()
+        self.numbers[asset, begin:end] = numbers
         self.counts[asset] = end
+        if self._rated is not None:
+            self._rated.extend(asset, *_with_rate(columns, numbers))
 
     def append_to(self, assets: NDArray[np.int64], columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
         """Append one bar of each of some assets, each with a number of its own.
@@ -186,17 +192,26 @@ class Histories:
             Which assets have it, shape (N,).
         """
         self._make_room(self._most + 1)
-        _append(columns, number, valid, self.columns, self._numbers, self.counts, self.rated)
+        _append(columns, number, valid, self.columns, self.numbers, self.counts)
+        if self._rated is not None:
+            self._rated.append(columns, number, valid & np.isfinite(columns[_FUNDING_RATE]))
 
     def _make_room(self, end: int) -> None:
         # No asset has more than `_most` bars.
         self._most = max(self._most, end)
-        if end > self._numbers.shape[1]:
-            room = max(end, 2 * self._numbers.shape[1])
-            columns, numbers = self.columns, self._numbers
+        if end > self.numbers.shape[1]:
+            room = max(end, 2 * self.numbers.shape[1])
+            columns, numbers = self.columns, self.numbers
             self.columns = np.empty((*columns.shape[:2], room))
-            self._numbers = np.empty((numbers.shape[0], room), dtype=np.int64)
-            self.columns[:, :, : columns.shape[2]], self._numbers[:, : numbers.shape[1]] = columns, numbers
+            self.numbers = np.empty((numbers.shape[0], room), dtype=np.int64)
+            self.columns[:, :, : columns.shape[2]], self.numbers[:, : numbers.shape[1]] = columns, numbers
+
+
+def _with_rate(
+    columns: NDArray[np.float64], numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    known = np.isfinite(columns[_FUNDING_RATE])
+    return columns[:, known], numbers[known]
 
 
 @compiled
@@ -207,7 +222,6 @@ def _append(
     columns: NDArray[np.float64],
     numbers: NDArray[np.int64],
     counts: NDArray[np.int64],
-    rated: NDArray[np.bool_],
 ) -> None:
     for asset in range(valid.size):
         if valid[asset]:
@@ -215,29 +229,72 @@ def _append(
             for column in range(bar.shape[0]):
                 columns[asset, column, place] = bar[column, asset]
             numbers[asset, place] = number
-            rated[asset] &= np.isfinite(bar[_FUNDING_RATE, asset])
             counts[asset] += 1
 
 
+class _JoinedBars:
+    # The last bars of some assets end to end. Where all of them have one more, the first of each falls out and the
+    # place of the next asset's first is that of the new one: the whole moves on by one place, and nothing is copied.
+    def __init__(self, width: int) -> None:
+        self._width, self._begin = width, 0
+        self._assets, self._counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self._room = np.empty((len(COLUMNS), 0))
+        self._numbers = np.empty(0, dtype=np.int64)
+
+    def of(self, histories: Histories, assets: NDArray[np.int64]) -> AssetBars:
+        counts, length = histories.counts[assets], assets.size * self._width
+        if not np.array_equal(assets, self._assets):
+            self._assets, self._counts = assets.copy(), counts
+            self._room = np.empty((len(COLUMNS), length + _FIRST_ROOM))
+            self._numbers = np.empty(length + _FIRST_ROOM, dtype=np.int64)
+            self._lay_out(histories, 0, self._width)
+        elif not np.array_equal(counts, self._counts):
+            goes_on = self._begin < _FIRST_ROOM and np.array_equal(counts, self._counts + 1)
+            self._counts = counts
+            if goes_on:
+                self._lay_out(histories, self._begin + 1, 1)
+            else:
+                self._lay_out(histories, 0, self._width)
+        end = self._begin + length
+        opens, high, low, close, volume, funding_rate = self._room[:, self._begin : end]
+        numbers = self._numbers[self._begin : end]
+        return AssetBars(opens, high, low, close, volume, funding_rate, numbers, histories.bar_hours)
+
+    def _lay_out(self, histories: Histories, begin: int, new: int) -> None:
+        # From place `begin` on, the last `new` bars of each asset.
+        self._begin = begin
+        _copy_last(
+            histories.columns,
+            histories.numbers,
+            self._counts,
+            self._assets,
+            self._width,
+            begin,
+            new,
+            self._room,
+            self._numbers,
+        )
+
+
 @compiled
-def _join_latest(
+def _copy_last(
     columns: NDArray[np.float64],
     numbers: NDArray[np.int64],
     counts: NDArray[np.int64],
     assets: NDArray[np.int64],
     width: int,
-    read: NDArray[np.int64],
+    begin: int,
+    new: int,
     joined: NDArray[np.float64],
     joined_numbers: NDArray[np.int64],
 ) -> None:
     for i in range(assets.size):
-        asset, begin = assets[i], i * width
-        first = counts[asset] - width
-        for column in read:
-            for t in range(width):
-                joined[column, begin + t] = columns[asset, column, first + t]
-        for t in range(width):
-            joined_numbers[begin + t] = numbers[asset, first + t]
+        asset, place, first = assets[i], begin + (i + 1) * width - new, counts[i] - new
+        for column in range(columns.shape[1]):
+            for t in range(new):
+                joined[column, place + t] = columns[asset, column, first + t]
+        for t in range(new):
+            joined_numbers[place + t] = numbers[asset, first + t]
 
 
 @compiled

@@ -229,7 +229,7 @@ class LastTargets:
     def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore, n_assets: int) -> None:
         self._family = family
         self._genes = family.arrays([genes])
-        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets, family.columns_of(genes))
+        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets)
         self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
         self._left = np.zeros((n_assets, family.left))
         self._warmup, self._recall = family.warmup(genes), family.recall(genes)
@@ -244,21 +244,26 @@ class LastTargets:
 
     def follow(self, histories: Histories, assets: NDArray[np.int64]) -> None:
         """Decide at the last bars of some assets; their bars begin with those of the last call."""
-        assets = assets[histories.counts[assets] != self._counts[assets]]
+        new = histories.counts[assets] - self._counts[assets]
+        if not new.all():
+            assets, new = assets[new != 0], new[new != 0]
         if assets.size == 0:
             return
         if self._looks_back < 0:
             back = self._family.looks_back(self._own_genes, histories.bar_hours)
             # Asset after asset, kernels begin after the warm-up of what they are shown.
             self._looks_back = back if self._family.abreast else self._warmup
-        later = histories.counts[assets] == self._counts[assets] + 1
+        later = new == 1
         self._bank.follow(histories, assets)
-        for group, begins in (
-            (assets[~later], np.zeros(assets.size - later.sum(), dtype=np.int64)),
-            (assets[later], self._first_read(histories.counts[assets[later]], assets[later])),
-        ):
-            if group.size:
-                self._decide(histories, group, begins)
+        if not later.all():
+            several, assets = assets[~later], assets[later]
+            self._decide(histories, several, np.zeros_like(several))
+        if assets.size:
+            self._decide(histories, assets, self._first_read(histories.counts[assets], assets))
+
+    def prepare(self, histories: Histories) -> None:
+        """Do what can be done of the next decision before its bars have come; it stays the same."""
+        self._bank.prepare(histories)
 
     def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
         """Return the low and the high level of the log return of the day after each last bar, shape (N, 2).

@@ -147,13 +147,11 @@ class SignalStream:
     """
 
     def __init__(self, genome: Genome, histories: Histories, models: FittedModels | None = None) -> None:
-        self._histories = histories
-        family, count = get_family(genome.family), histories.counts.size
-        self._last = LastTargets(family, genome.genes, models or FittedModels(), count)
+        family = get_family(genome.family)
         # Bars with a funding rate alone exist for a genome that reads one.
         reads_funding = "funding_rate" in family.columns_of(genome.genes)
-        self._rated = Histories(count, histories.bar_hours) if reads_funding else None
-        self._read = np.zeros(count, dtype=np.int64)
+        self._read = histories.rated() if reads_funding else histories
+        self._last = LastTargets(family, genome.genes, models or FittedModels(), histories.counts.size)
 
     def follow(self, assets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the target in [-1, 1] decided at the close of the last bar of each of some assets; 0 before the first.
@@ -165,21 +163,16 @@ class SignalStream:
         assets
             Numbers of the assets, shape (A,).
         """
-        source = self._histories
-        if self._rated is not None:
-            source = self._rated
-            for asset in assets.tolist():
-                bars = self._histories.bars(asset).since(int(self._read[asset]))
-                known = np.isfinite(bars.funding_rate)
-                if known.any():
-                    source.extend(asset, np.stack(bars[: len(COLUMNS)])[:, known], bars.numbers[known])
-            self._read[assets] = self._histories.counts[assets]
-        self._last.follow(source, assets)
+        self._last.follow(self._read, assets)
         return self._last.targets[assets]
+
+    def prepare(self) -> None:
+        """Do what can be done of the next decision before its bars have come; it stays the same."""
+        self._last.prepare(self._read)
 
     def foreseen_days(self) -> NDArray[np.float64]:
         """Return the low and the high level of each asset's coming day's log return, shape (N, 2).
 
         As its models told at the last `follow`; 0 where they tell none.
         """
-        return self._last.foreseen_days(self._rated or self._histories)
+        return self._last.foreseen_days(self._read)

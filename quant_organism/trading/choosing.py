@@ -18,7 +18,7 @@ from quant_organism.deployment import (
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
-from quant_organism.trading.following import Followed
+from quant_organism.trading.following import Followed, FollowedMarket
 from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.profiles import SessionProfile
 from quant_organism.trading.records import LedgerRecord, Mode, Role
@@ -177,16 +177,19 @@ class DocumentWatcher:
             was, strategy.is_leaving = strategy.is_leaving, wanted.get(id, (None, ""))[1] != strategy.role
             if strategy.is_leaving and not was:
                 trader.note("leaving", f"{id} makes no entries any more, and leaves once it is flat")
-        for id, (document, role) in wanted.items():
-            if id not in trader.strategies:
-                records += self._joined(trader, document, role, close_ms)
+        newcomers = [found for id, found in wanted.items() if id not in trader.strategies]
+        if newcomers:
+            market = FollowedMarket(self._bars_until(close_ms))
+            for document, role in newcomers:
+                records += self._joined(trader, document, role, close_ms, market)
         return records
 
-    def _joined(self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int) -> list[LedgerRecord]:
-        history = self._bars_until(close_ms)
+    def _joined(
+        self, trader: Trader, document: StrategyConfig, role: Role, close_ms: int, market: FollowedMarket
+    ) -> list[LedgerRecord]:
         try:
             strategy = follow_document(
-                document, role, self._costs, history, since_ms=close_ms, models=self._models, runner=self._runner
+                document, role, self._costs, market, since_ms=close_ms, models=self._models, runner=self._runner
             )
         except InputError as error:
             trader.note("documents", f"{document.id} cannot join: {error.what}", level="warning")
@@ -197,7 +200,7 @@ class DocumentWatcher:
         joined = trader.join(strategy, f"its document has come, in stage {document.stage}")
         if role == "shadow":  # an account of its own, which knows its risk scale from the first close
             lane = trader.lane_of(strategy.id)
-            lane.account.risk = RiskState.seeded(daily_before(lane, history, self._costs), lane.account.rules)
+            lane.account.risk = RiskState.seeded(daily_before(lane, market.history, self._costs), lane.account.rules)
         return [joined]
 
 

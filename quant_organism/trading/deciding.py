@@ -74,25 +74,25 @@ def decide(
     signals: list[StrategySignal] = []
     decisions: list[TradeDecision] = []
     now_silent: dict[Pair, str] = {}
-    all_after, all_before = _by_strategy(close.units), _by_strategy(wanted)
+    changes = _changes(close.units, wanted)
     for strategy in strategies:
         name = strategy.id
-        after, before = all_after.get(name, {}), all_before.get(name, {})
+        changed = changes.get(name, {})
         levels: dict[LegKey, LegLevels] | None = None
         unseen = strategy.not_evaluated
         now_silent |= {(name, symbol): reason for symbol, reason in unseen.items()}
         fallen = {symbol for symbol, reason in unseen.items() if silent.get((name, symbol)) != reason}
-        for symbol in sorted({*fallen, *((after.keys() | before.keys()) & close.prices.keys())}):
-            new, old = after.get(symbol, {}), before.get(symbol, {})
-            has_changed = new != old and symbol in close.prices
-            if not has_changed and symbol not in fallen:
-                continue
+        for symbol in sorted({*fallen, *(changed.keys() & close.prices.keys())}):
             price = close.prices.get(symbol, 0.0)
-            target, was = price * _net(new), price * _net(old)
-            signals.append(_signal(strategy, symbol, close.time, target, account))
-            if has_changed:
+            if symbol in changed and symbol in close.prices:
+                old, new = changed[symbol]
+                was, target = price * _net(old), price * _net(new)
+                signals.append(_signal(strategy, symbol, close.time, target, account))
                 levels = strategy.levels(close.prices) if levels is None else levels
                 decisions += _decisions(strategy, symbol, close, (was, target), (old, new), levels, account)
+            else:
+                held = {key: units for key, units in close.units.items() if (key[0], key[2]) == (name, symbol)}
+                signals.append(_signal(strategy, symbol, close.time, price * _net(held), account))
     return signals, decisions, now_silent
 
 
@@ -168,11 +168,19 @@ def _kinds(before: float, after: float) -> list[tuple[DecisionKind, float, float
     return [("exit", before, 0.0)] if after == 0.0 else [("adjust", after, after)]
 
 
-def _by_strategy(legs: Mapping[LegKey, float]) -> dict[str, dict[str, dict[LegKey, float]]]:
-    # Of each strategy its legs by symbol.
-    found: dict[str, dict[str, dict[LegKey, float]]] = {}
-    for key, units in legs.items():
-        found.setdefault(key[0], {}).setdefault(key[2], {})[key] = units
+def _changes(
+    after: Mapping[LegKey, float], before: Mapping[LegKey, float]
+) -> dict[str, dict[str, tuple[dict[LegKey, float], dict[LegKey, float]]]]:
+    # Of each strategy and symbol of which a leg has changed, all legs before and after.
+    pairs = {(key[0], key[2]) for key, units in after.items() if before.get(key) != units}
+    pairs |= {(key[0], key[2]) for key in before.keys() - after.keys()}
+    found: dict[str, dict[str, tuple[dict[LegKey, float], dict[LegKey, float]]]] = {}
+    for strategy, symbol in pairs:
+        found.setdefault(strategy, {})[symbol] = {}, {}
+    for place, legs in enumerate((before, after)):
+        for key, units in legs.items():
+            if (key[0], key[2]) in pairs:
+                found[key[0]][key[2]][place][key] = units
     return found
 
 

@@ -14,6 +14,7 @@ from quant_organism.backtest.account import (
     LegLevels,
     MarketWeather,
     Restraint,
+    VirtualMarket,
     VirtualStream,
     VirtualWindow,
     member_name,
@@ -98,6 +99,10 @@ class Followed(Protocol):
         """Take it through a bar of some symbols, its own among them."""
         ...
 
+    def prepare(self) -> None:
+        """Do what can be done of the next decision before its bar has come."""
+        ...
+
     def agreement(self, symbol: str) -> float:
         """Return how sure it is of what it wants of a symbol, 0 to 1."""
         ...
@@ -175,6 +180,40 @@ class FollowedDocument:
         """What a bad day would cost by its own models: 0, it has none that tell."""
         return 0.0
 
+    def prepare(self) -> None:
+        """Do nothing: all that it decides needs the bar."""
+
+
+class FollowedMarket:
+    """The bars that several strategies follow from the same close on: what follows from these alone is made once.
+
+    Parameters
+    ----------
+    history
+        Bars before the first that they trade.
+    """
+
+    def __init__(self, history: Panel) -> None:
+        self.history = history
+        self._parts: dict[tuple[str, ...], tuple[Panel, VirtualMarket]] = {}
+        self._row: MarketRow | None = None
+        self._rows: dict[tuple[str, ...], MarketRow] = {}
+
+    def part(self, symbols: tuple[str, ...]) -> tuple[Panel, VirtualMarket]:
+        """Return the history of some symbols, in their order, and the market that begins with it."""
+        if symbols not in self._parts:
+            own = panel_of(self.history, symbols)
+            self._parts[symbols] = own, VirtualMarket(symbols, own.interval, own)
+        return self._parts[symbols]
+
+    def row_of(self, row: MarketRow, symbols: Sequence[str], wanted: tuple[str, ...]) -> MarketRow:
+        """Return a bar of some of its symbols, in their order."""
+        if row is not self._row:
+            self._row, self._rows = row, {}
+        if wanted not in self._rows:
+            self._rows[wanted] = row_of(row, symbols, wanted)
+        return self._rows[wanted]
+
 
 class FollowedStrategy(FollowedDocument):
     """A strategy bar by bar, on the symbols that it was bred on.
@@ -187,8 +226,8 @@ class FollowedStrategy(FollowedDocument):
         What becomes of its decisions.
     costs
         Of its sleeves.
-    history
-        Bars before the first that it trades, of at least its own symbols.
+    market
+        Bars from before the first that it trades, of at least its own symbols; others that follow it share it.
     models
         Keeps fitted models.
     since_ms
@@ -205,18 +244,20 @@ class FollowedStrategy(FollowedDocument):
         document: StrategyConfig,
         role: Role,
         costs: Costs,
-        history: Panel,
+        market: FollowedMarket,
         *,
         since_ms: int,
         models: FittedModels | None = None,
     ) -> None:
-        super().__init__(document, role, history, since_ms=since_ms)
-        own = panel_of(history, self.symbols)
+        super().__init__(document, role, market.history, since_ms=since_ms)
+        self._market = market
+        own, virtual = market.part(self.symbols)
         self._stream = VirtualStream(
-            {self.id: document.committee}, self.symbols, own.interval, costs, history=own, models=models
+            {self.id: document.committee}, self.symbols, own.interval, costs, models=models, market=virtual
         )
         self._bars = ConditionBars.of(document.committee, own)
         self._columns = _columns_read(document.committee)
+        self._columns_at = [COLUMNS.index(name) for name in self._columns]
         self.not_evaluated = self._unseen(MarketRow.of(own, own.n_bars - 1))
 
     @property
@@ -245,12 +286,16 @@ class FollowedStrategy(FollowedDocument):
 
     def advance(self, row: MarketRow, symbols: Sequence[str]) -> None:
         """Take its sleeves through a bar of some symbols, its own among them."""
-        own = row_of(row, symbols, self.symbols)
+        own = self._market.row_of(row, symbols, self.symbols)
         self._stream.advance(own)
         if self._bars is not None:
             self._bars.advance(own)
         self.not_evaluated = self._unseen(own)
-        self.virtual_return = self._stream.close(row.time, {}).virtual_return
+        self.virtual_return = self._stream.virtual_return(self.id)
+
+    def prepare(self) -> None:
+        """Fit the models that the next close decides by, whose training rows have all come."""
+        self._stream.prepare()
 
     @property
     def weather(self) -> MarketWeather:
@@ -310,8 +355,10 @@ class FollowedStrategy(FollowedDocument):
     def _unseen(self, row: MarketRow) -> dict[str, str]:
         # Symbols without a bar, and those of whose bar something is unknown that a member reads; and keep their closes.
         self._closes = dict(zip(self.symbols, row.close.tolist(), strict=True))
-        known = row.valid & np.all([np.isfinite(getattr(row, name)) for name in self._columns], axis=0)
+        known = row.valid & np.isfinite(row.columns[self._columns_at]).all(axis=0)
         found: dict[str, str] = {}
+        if known.all():
+            return found
         for place in np.flatnonzero(~known).tolist():
             unknown = [name for name in self._columns if not np.isfinite(getattr(row, name)[place])]
             is_void = row.valid[place] and unknown

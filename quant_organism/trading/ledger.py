@@ -10,6 +10,7 @@ import types
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -139,8 +140,12 @@ def unpacked(state: bytes, name: str, path: Path) -> dict[str, Any]:
 
 def to_row(record: LedgerRecord) -> tuple[Any, ...]:
     """Return a record as values of its table."""
-    values = (getattr(record, name) for name in columns(type(record)))
-    return tuple(orjson.dumps(value).decode() if isinstance(value, Mapping) else value for value in values)
+    of_record, structured = _ROWS[type(record)]
+    values = list(of_record(record))
+    for place in structured:
+        if isinstance(values[place], Mapping):
+            values[place] = orjson.dumps(values[place]).decode()
+    return tuple(values)
 
 
 def of_row(kind: type[R], row: Iterable[Any]) -> R:
@@ -182,6 +187,12 @@ def _column_type(hint: Any) -> tuple[str, bool]:
 
 
 _COLUMNS: Final = {kind: _columns_of(kind) for kind in RECORDS}
+
+_ROWS: Final = {
+    kind: (attrgetter(*own), tuple(place for place, (column, _) in enumerate(own.values()) if column == "JSON"))
+    for kind, own in _COLUMNS.items()
+}
+"""Of each kind what returns the values of a record, and the places of those that are structured."""
 
 
 def _insertion(kind: type[LedgerRecord]) -> str:

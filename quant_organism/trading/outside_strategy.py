@@ -147,6 +147,9 @@ class OutsideStrategy:
         self._paid += sum(abs(wish.units) * self._closes[symbol] for symbol, wish in self._wishes.items()) * self._cost
         self._wishes.clear()
 
+    def prepare(self) -> None:
+        """Do nothing: what it wants comes from outside."""
+
     def advance(self, row: MarketRow, symbols: Sequence[str]) -> None:
         """Take what it wants through a bar of some symbols, its own among them."""
         own, close_ms = row_of(row, symbols, self.symbols), row.time + self._interval_ms

@@ -7,8 +7,10 @@ venue: bars and execution are handed in, so that a replay, a paper trader and a 
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,12 +186,13 @@ class Trader:
                 where=f"session {self.session.session}",
                 remedy="hand each bar in once, in order",
             )
-        records: list[LedgerRecord] = _bars(self.session.session, bar, self.symbols) if self.keeps_bars else []
-        for lane in self.lanes.values():
-            records += lane.settle(bar.account)
-        for strategy in self.strategies.values():
-            strategy.advance(bar.row, self.symbols)
-        return self._close(time, dict(bar.account.close), bar.received_ms, records)
+        with _uncollected():
+            records: list[LedgerRecord] = _bars(self.session.session, bar, self.symbols) if self.keeps_bars else []
+            for lane in self.lanes.values():
+                records += lane.settle(bar.account)
+            for strategy in self.strategies.values():
+                strategy.advance(bar.row, self.symbols)
+            return self._close(time, dict(bar.account.close), bar.received_ms, records)
 
     def watch(self) -> CloseReport:
         """See to what was sent and what rests; call it every second or so between two bars.
@@ -243,6 +246,8 @@ class Trader:
                 self.note("venue", str(error), level="error")
         if begun:
             self.ledger.write(begun, self._states())
+        for strategy in self.strategies.values():
+            strategy.prepare()
         return CloseReport(time, (*records, *begun))
 
     def _states(self) -> dict[str, dict[str, Any]]:
@@ -267,6 +272,18 @@ class Trader:
             document=strategy.stored,
             reason=reason,
         )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    # To look through all objects for garbage takes longer than to decide; it waits until the orders are out.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def trader_state(session: int) -> str:

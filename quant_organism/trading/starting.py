@@ -30,7 +30,7 @@ from quant_organism.market.panel import Panel
 from quant_organism.strategies import FittedModels
 from quant_organism.trading.execution import Execution, ModelledExecution
 from quant_organism.trading.external import FollowedCode
-from quant_organism.trading.following import Followed, FollowedStrategy
+from quant_organism.trading.following import Followed, FollowedMarket, FollowedStrategy
 from quant_organism.trading.lanes import AccountLane, rules_for
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.outside import OUTSIDE, OutsideSignal, SignalSource
@@ -175,9 +175,10 @@ def begin_session(
     execution = spec.execution or ModelledExecution(FillModel.of(spec.costs))
     trader = _trader(ledger, spec, session, execution.open(session.account, rules_for(1), spec.capital_micro))
     records: list[LedgerRecord] = [session, *also]
+    market = FollowedMarket(history)
     for document, role in spec.documents:
         followed = follow_document(
-            document, role, spec.costs, history, since_ms=close_ms, models=spec.models, runner=spec.runner
+            document, role, spec.costs, market, since_ms=close_ms, models=spec.models, runner=spec.runner
         )
         records.append(trader.join(followed, f"its stage is {document.stage}"))
     if all(each.trouble for each in trader.main.strategies.values()):
@@ -250,6 +251,8 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
         )
     accounts = {name: _account(ledger, name) for name in state["lanes"]}
     trader = _trader(ledger, spec, session, accounts[session.account])
+    markets: dict[int, FollowedMarket] = {}
+    trading: list[tuple[int, FollowedStrategy]] = []
     for joined in _members(ledger.read(LedgerStrategy, session=session.session)):
         row = int(np.searchsorted(closes, joined.close_ms, side="right"))
         if joined.strategy.startswith(OUTSIDE):
@@ -260,18 +263,27 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
             trader.join(source, joined.reason)
             continue
         document = StrategyConfig.from_json(joined.document.encode(), where=f"{ledger.path}, {joined.strategy}")
+        first = known.n_bars if document.external is not None else row
+        if first not in markets:
+            markets[first] = FollowedMarket(known.window(0, first))
         followed = follow_document(
             document,
             joined.role,
             spec.costs,
-            known,
-            row,
+            markets[first],
             since_ms=joined.close_ms,
             models=spec.models,
             runner=spec.runner,
         )
         followed.is_leaving = joined.strategy in state["leaving"]
         trader.join(followed, joined.reason)
+        if isinstance(followed, FollowedStrategy):
+            trading.append((first, followed))
+    for place in range(min((first for first, _ in trading), default=known.n_bars), known.n_bars):
+        bar = MarketRow.of(known, place)
+        for first, strategy in trading:
+            if place >= first:
+                strategy.advance(bar, known.symbols)
     for name, lane in trader.lanes.items():
         lane.account = accounts[name]
         lane.restore(state["lanes"][name])
@@ -283,21 +295,18 @@ def follow_document(
     document: StrategyConfig,
     role: Role,
     costs: Costs,
-    known: Panel,
-    row: int | None = None,
+    market: FollowedMarket,
     *,
     since_ms: int,
     models: FittedModels,
     runner: ExternalRunner,
 ) -> FollowedStrategy | FollowedCode:
-    """Return the strategy of a document as it stands at the last of some bars.
+    """Return the strategy of a document as it stands at the last bar of a market's history.
 
     Parameters
     ----------
-    document, role, costs, since_ms, models, runner
+    document, role, costs, market, since_ms, models, runner
         As for `FollowedStrategy` and `FollowedCode`.
-    known, row
-        Bars, and how many of them are its history; none: all.
 
     Raises
     ------
@@ -305,12 +314,8 @@ def follow_document(
         The bars lack a symbol of its universe, or are of another length.
     """
     if document.external is not None:  # what it wants now follows from all bars at once
-        return FollowedCode(document, role, costs, known, runner=runner, since_ms=since_ms)
-    first = known.n_bars if row is None else row
-    strategy = FollowedStrategy(document, role, costs, known.window(0, first), since_ms=since_ms, models=models)
-    for place in range(first, known.n_bars):
-        strategy.advance(MarketRow.of(known, place), known.symbols)
-    return strategy
+        return FollowedCode(document, role, costs, market.history, runner=runner, since_ms=since_ms)
+    return FollowedStrategy(document, role, costs, market, since_ms=since_ms, models=models)
 
 
 def _trader(ledger: TraderLedger, spec: SessionSpec, session: LedgerSession, account: AccountBook) -> Trader:

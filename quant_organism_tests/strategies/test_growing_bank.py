@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from quant_organism.strategies.bars import COLUMNS, Histories
 from quant_organism.strategies.family import LastTargets, StrategyFamily
 from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.indicators.indicator import Indicator, pair
+from quant_organism.strategies.store import Arrays
 from quant_organism.strategies.targets import Targets
 from quant_organism_tests.strategies.catalogue import all_indicators
 
@@ -128,11 +131,60 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
             for asset, count in enumerate(counts):
                 appended(histories, asset, every[asset], count)
             last.follow(histories, np.arange(3))
+            if step % 2:
+                last.prepare(histories)
             for asset, count in enumerate(counts):
                 found[asset][count - 1] = float(last.targets[asset])
         for asset, bars in enumerate(every):
             expected = all_targets(genome, bars, models)
             assert found[asset] == {bar: expected[bar] for bar in found[asset]}
+
+
+class CountedModels(FittedModels):
+    """Counts fits."""
+
+    fits = 0
+
+    def remember(self, key: bytes, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays under a key, and count if they are made."""
+
+        def counted() -> Arrays:
+            self.fits += 1
+            return make()
+
+        return super().remember(key, counted)
+
+
+@pytest.mark.parametrize("family", ["linear_svc_classifier", "pca_tree_quantile"])
+def test_no_close_waits_for_a_fit_that_could_be_made_before_it(family: str) -> None:
+    every = [made_bars(seed, 420)._replace(numbers=1000 + np.arange(420)) for seed in (3, 4)]
+    genome, models = short_fits(random_genome(np.random.default_rng(1), family)), CountedModels()
+    last, histories = LastTargets(get_family(family), genome.genes, models, 2), Histories(2, 1.0)
+    for step in range(340, 421):
+        for asset, bars in enumerate(every):
+            appended(histories, asset, bars, step)
+        before = models.fits
+        last.follow(histories, np.arange(2))
+        assert step == 340 or models.fits == before
+        last.prepare(histories)
+    assert models.fits >= 2 * (420 - 340) // 24
+    assert last.targets.tolist() == [all_targets(genome, bars, models)[-1] for bars in every]
+
+
+def test_latest_bars_stand_end_to_end_however_many_have_come() -> None:
+    every, histories = [made_bars(3, 1400), made_bars(4, 1400)], Histories(2, 1.0)
+    for step in [60, *range(61, 1200), 1210, 1211]:
+        for asset, bars in enumerate(every):
+            appended(histories, asset, bars, step if asset == 0 or step != 700 else 699)
+        for assets in ([0, 1], [1]) if step % 50 == 0 else ([0, 1],):
+            found = histories.end_to_end(np.array(assets), 30)
+            latest = [
+                every[asset].since(int(histories.counts[asset]) - 30, int(histories.counts[asset])) for asset in assets
+            ]
+            for name in (*COLUMNS, "numbers"):
+                np.testing.assert_array_equal(
+                    getattr(found, name), np.concatenate([getattr(bars, name) for bars in latest])
+                )
 
 
 @pytest.mark.parametrize("bar_hours", [0.25, 8.0])

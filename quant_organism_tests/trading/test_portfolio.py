@@ -20,7 +20,7 @@ from quant_organism.strategies.families.pca_tree_quantile.rule import PcaTreeQua
 from quant_organism.strategies.genome import gene_arrays
 from quant_organism.strategies.signals import valid_bars
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
-from quant_organism.trading.following import FollowedStrategy
+from quant_organism.trading.following import FollowedMarket, FollowedStrategy
 from quant_organism.trading.portfolio import (
     LARGEST_SHARE,
     MOST_FORESEEN_LOSS,
@@ -289,7 +289,7 @@ def test_a_loss_that_models_foresee_is_that_of_all_that_their_members_hold() -> 
     tree = Genome(TREE, dict(default_genome(TREE).genes) | {"min_edge": 0.0, "risk_asymmetry": 0.5})
     committee = Committee.of([tree, default_genome("ema_crossover")])
     made = document(strategy=committee, universe=panel.symbols, interval="1h")
-    followed = FollowedStrategy(made, "trades", COSTS, panel.window(0, START_ROW), since_ms=0)
+    followed = FollowedStrategy(made, "trades", COSTS, FollowedMarket(panel.window(0, START_ROW)), since_ms=0)
     family, genes = get_family(TREE), gene_arrays([tree])
     assert isinstance(family, PcaTreeQuantile)
     figures, numbers = [], panel.times // panel.interval.milliseconds
@@ -310,7 +310,7 @@ def test_a_loss_that_models_foresee_is_that_of_all_that_their_members_hold() -> 
         assert followed.foreseen_loss == pytest.approx(expected, rel=1e-9)
         lost.append(expected)
     assert max(lost) > 0.0
-    other = FollowedStrategy(strategy(), "trades", COSTS, panel.window(0, START_ROW), since_ms=0)
+    other = FollowedStrategy(strategy(), "trades", COSTS, FollowedMarket(panel.window(0, START_ROW)), since_ms=0)
     other.advance(MarketRow.of(panel, START_ROW), panel.symbols)
     assert other.units
     assert other.foreseen_loss == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from quant_organism.trading.records import (
     LedgerOrder,
     LedgerPlan,
     LedgerProfit,
+    LedgerRecord,
     LedgerSessionEnd,
     LedgerStrategy,
     StrategySignal,
@@ -89,6 +91,29 @@ def test_strategies_that_share_an_account_make_the_orders_of_the_backtest(panel:
     assert found.is_equal
     assert found.orders > 40
     assert trader.main.account.rules.strategy_cap == 0.25
+
+
+def test_between_a_bar_and_its_orders_no_garbage_is_collected_and_afterwards_the_next_close_is_prepared(
+    panel: Panel, tmp_path: Path
+) -> None:
+    book, seen = ledger(tmp_path), list[tuple[str, bool]]()
+    trader = begin_session(book, spec(panel, [(strategy(), "trades")]), panel.window(0, START), 0)
+    (followed,) = trader.strategies.values()
+
+    def watched(close_ms: int, _: Trader) -> list[LedgerRecord]:
+        seen.append(("decides", gc.isenabled()))
+        return []
+
+    trader.watcher = watched
+    followed.prepare = lambda: seen.append(("prepares", trader.last_close_ms > 0))  # type: ignore[method-assign]
+    bar = next(iter(panel_bars(panel, FillModel.of(COSTS), START)))
+    trader.on_bar(bar)
+    assert seen == [("decides", False), ("prepares", True)]
+    assert gc.isenabled()
+    with pytest.raises(InputError, match="not later than the last close"):
+        trader.on_bar(bar)
+    assert gc.isenabled()
+    book.close()
 
 
 def test_one_cent_of_difference_is_found(whole: tuple[Trader, Path], session: SessionSpec, panel: Panel) -> None:

@@ -63,7 +63,7 @@ from quant_organism.backtest.account.resting import LegLevels, RestingPlan, cros
 from quant_organism.backtest.account.risk import Restraint, RiskState, tightest
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
 from quant_organism.backtest.account.slippage import LEAST_BOOKS, measured_costs, slippage_sentence
-from quant_organism.backtest.account.streaming import VirtualStream
+from quant_organism.backtest.account.streaming import VirtualMarket, VirtualStream
 from quant_organism.backtest.account.walk import AccountPath, walk
 from quant_organism.backtest.account.weather import (
     MARKET_CORRELATION,
@@ -124,6 +124,7 @@ __all__ = [
     "SubAccount",
     "TradedAsset",
     "TradingHalted",
+    "VirtualMarket",
     "VirtualStream",
     "VirtualWindow",
     "WeatherReading",

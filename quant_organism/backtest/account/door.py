@@ -8,7 +8,7 @@ account, after every event.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Final
@@ -202,9 +202,10 @@ def _(event: PlanSent, account: AccountBook) -> None:
     account.restored -= set(made.targets)
     for strategy, member, _ in sorted(made.lots):
         account.members.setdefault((strategy, member), SubAccount())
+    concerned = _concerned(account, made)
     for symbol in sorted(made.targets):
         if symbol in event.references:
-            _move(account, made, symbol, event.references[symbol])
+            _move(account, made, symbol, event.references[symbol], concerned.get(symbol, set()))
     account.ordered |= {order.symbol for order in made.orders if order.symbol in event.references}
 
 
@@ -318,12 +319,23 @@ def _(event: CapitalPaid, account: AccountBook) -> None:
     )
 
 
-def _move(account: AccountBook, made: Plan, symbol: str, reference: int) -> None:
+def _concerned(account: AccountBook, made: Plan) -> dict[str, set[tuple[str, str]]]:
+    # Of each symbol the members that hold it, have moved in it, or answer for a part of it.
+    found: dict[str, set[tuple[str, str]]] = {}
+    for strategy, key, symbol in made.lots:
+        found.setdefault(symbol, set()).add((strategy, key))
+    for name, member in account.members.items():
+        for symbol in (*member.lots, *member.moved):
+            found.setdefault(symbol, set()).add(name)
+    return found
+
+
+def _move(account: AccountBook, made: Plan, symbol: str, reference: int, concerned: Set[tuple[str, str]]) -> None:
     # Members trade with *execution* at the reference price; what they moved is counted from the last order on.
     account.references[symbol] = reference
     counts_anew = symbol in account.ordered
     account.ordered.discard(symbol)
-    for key in sorted(account.members):
+    for key in sorted(concerned):
         member = account.members[key]
         if counts_anew:
             member.moved.pop(symbol, None)

@@ -229,7 +229,7 @@ def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbo
 def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar, door: Door) -> None:
     held = account.positions.get(symbol, 0)
     fraction = bar.funding_long[symbol] if held >= 0 else bar.funding_short[symbol]
-    if fraction == 0.0 or not any(symbol in sub.lots for sub in account.sub_accounts):
+    if fraction == 0.0 or not any(symbol in sub.lots for sub in (account.execution, *account.members.values())):
         return
     per_lot = account.assets[symbol].lot_price(bar.close[symbol]) * fraction
     door(account, AccountFunding(symbol, math.floor(held * per_lot + 0.5), per_lot))

@@ -155,7 +155,7 @@ def plan(book: AccountBook, close: AccountClose) -> Plan:
     targets: dict[str, int] = {}
     lots: dict[LegKey, int] = {}
     legs_of: dict[str, list[LegKey]] = {}
-    for key in sorted(quotas):
+    for key in quotas:
         legs_of.setdefault(key[2], []).append(key)
     for symbol in sorted(open_now):
         held, whole = book.positions.get(symbol, 0), towards_zero(wanted.get(symbol, 0.0))
@@ -178,31 +178,31 @@ def _wanted(
     open_now: Set[str],
 ) -> tuple[dict[str, float], dict[LegKey, float], bool]:
     # A4, steps 1 to 7: net lots of each symbol that can be traded, and of each leg its part, not yet whole; and whether
-    # a cap made anything smaller.
+    # a cap made anything smaller. Units come in the order of their keys, and so do the parts.
     rules, assets, equity = book.rules, book.assets, float(max(risk.equity, 0))
     strategies = sorted({strategy for strategy, _, _ in units})
     symbols = sorted({symbol for _, _, symbol in units})
     scales = {name: close.shares[name] * risk.scale * (risk.base / 1e6) for name in strategies}
-    sums: dict[tuple[str, str], float] = {}
-    for strategy, member, symbol in sorted(units):
-        sums[strategy, symbol] = sums.get((strategy, symbol), 0.0) + units[strategy, member, symbol]
+    sums: dict[str, dict[str, float]] = {name: {} for name in strategies}
+    for (strategy, _, symbol), held in units.items():
+        own = sums[strategy]
+        own[symbol] = own.get(symbol, 0.0) + held
     cuts: dict[str, float] = {}
+    totals = dict.fromkeys(symbols, 0.0)
     for strategy in strategies:
+        own, scale = sums[strategy], scales[strategy]
+        lots = {symbol: scale * own[symbol] * assets[symbol].lots_per_unit for symbol in sorted(own)}
         gross = 0.0
-        for symbol in symbols:
-            if (strategy, symbol) in sums:
-                lots = scales[strategy] * sums[strategy, symbol] * assets[symbol].lots_per_unit
-                gross += abs(lots * marks[symbol])
+        for symbol, amount in lots.items():
+            gross += abs(amount * marks[symbol])
         most = rules.strategy_cap * equity
-        cuts[strategy] = most / gross if gross > most else 1.0
+        cut = cuts[strategy] = most / gross if gross > most else 1.0
+        for symbol, amount in lots.items():
+            totals[symbol] += amount * cut
     net: dict[str, float] = {}
     clips: dict[str, float] = {}
     for symbol in symbols:
-        total = 0.0
-        for strategy in strategies:
-            if (strategy, symbol) in sums:
-                lots = scales[strategy] * sums[strategy, symbol] * assets[symbol].lots_per_unit
-                total += lots * cuts[strategy]
+        total = totals[symbol]
         value, most = abs(total) * marks[symbol], rules.asset_cap * equity
         clips[symbol] = most / value if value > most else 1.0
         net[symbol] = total * clips[symbol]
@@ -219,7 +219,7 @@ def _wanted(
         * units[strategy, member, symbol]
         * assets[symbol].lots_per_unit
         * (cuts[strategy] * clips[symbol] * factor)
-        for strategy, member, symbol in sorted(units)
+        for strategy, member, symbol in units
         if symbol in open_now
     }
     return wanted, quotas, at_cap

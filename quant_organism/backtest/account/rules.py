@@ -200,12 +200,12 @@ class TradedAsset:
         if not 0 <= self.sz_decimals <= _PRICE_DECIMALS:
             raise InputError(f"sz_decimals is {self.sz_decimals}, expected 0 to {_PRICE_DECIMALS}", where="asset")
 
-    @property
+    @cached_property
     def lots_per_unit(self) -> float:
         """Lots in one unit of the asset."""
         return float(10**self.sz_decimals)
 
-    @property
+    @cached_property
     def lot_price_per_usd(self) -> float:
         """Lot price of an asset that costs one USD."""
         return float(10 ** (_PRICE_DECIMALS - self.sz_decimals))

@@ -13,11 +13,44 @@ from quant_organism.backtest.account.resting import LegLevels
 from quant_organism.backtest.account.weather import MarketWeather
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.market_stream import MarketStream
 from quant_organism.backtest.stream import GenomeStream, open_stream
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
 from quant_organism.strategies import Committee, FittedModels, get_family
 from quant_organism.strategies.committee import Member
+
+
+class VirtualMarket:
+    """What all committees on the same symbols see of their market, bar by bar: its bars, their ranks, its weather.
+
+    Parameters
+    ----------
+    symbols, interval
+        The N assets and the length of a bar.
+    history
+        Bars before the first that is traded.
+
+    Attributes
+    ----------
+    bars
+        Of these assets.
+    weather
+        Of the market of all symbols.
+    """
+
+    def __init__(self, symbols: Sequence[str], interval: Interval, history: Panel | None = None) -> None:
+        self.bars = MarketStream(symbols, interval, history)
+        self.weather = MarketWeather(self.bars.symbols, interval.milliseconds)
+        if history is not None:
+            self.weather.follow(history, history.n_bars)
+        self._seen: int | None = None
+
+    def look_at(self, row: MarketRow) -> None:
+        """Move the weather to a bar, once however many ask."""
+        if row.time != self._seen:
+            self._seen = row.time
+            self.weather.advance(row.time, row.close, row.valid)
 
 
 class VirtualStream:
@@ -35,6 +68,8 @@ class VirtualStream:
         Bars before the first that is traded.
     models
         Keeps fitted models.
+    market
+        The bars, with their history, where others follow them too; none: they are this stream's own.
     """
 
     def __init__(
@@ -46,6 +81,7 @@ class VirtualStream:
         *,
         history: Panel | None = None,
         models: FittedModels | None = None,
+        market: VirtualMarket | None = None,
     ) -> None:
         self.committees, self.symbols, self.interval = dict(committees), tuple(symbols), interval
         own, kept = virtual_costs(costs), models or FittedModels()
@@ -55,13 +91,10 @@ class VirtualStream:
             for member in sorted(self.committees[name].members, key=member_name)
         ]
         self._assets_of = {(name, member_name(member)): self._traded(member) for name, member in self._members}
-        self.weather = MarketWeather(self.symbols, interval.milliseconds)
-        """Of the market of all symbols."""
-        if history is not None:
-            self.weather.follow(history, history.n_bars)
+        self._market = market or VirtualMarket(self.symbols, interval, history)
         self._streams = {
             (name, member_name(member)): open_stream(
-                member.genome, self.symbols, interval, own, history=history, models=kept
+                member.genome, self.symbols, interval, own, models=kept, market=self._market.bars
             )
             for name, member in self._members
         }
@@ -82,8 +115,13 @@ class VirtualStream:
         stated = {name: (shares or {}).get(name, 1.0) for name in sorted(self.committees)}
         total = 0.0
         for name in sorted(self.committees):
-            total += stated[name] * self._virtual_return(name)
+            total += stated[name] * self.virtual_return(name)
         return AccountClose(time, prices, self.units(), stated, total, self.stopless, restraint=self.weather.restraint)
+
+    @property
+    def weather(self) -> MarketWeather:
+        """Of the market of all symbols."""
+        return self._market.weather
 
     @property
     def stopless(self) -> frozenset[tuple[str, str]]:
@@ -106,11 +144,10 @@ class VirtualStream:
         prices = np.array([opens.get(symbol, np.nan) for symbol in self.symbols])
         units, levels = self.units(), dict[LegKey, LegLevels]()
         for (name, key), assets in self._assets_of.items():
-            stops, targets = (found.tolist() for found in self._streams[name, key].levels(prices))
-            for asset in assets:
-                leg = name, key, self.symbols[asset]
-                if leg in units:
-                    levels[leg] = LegLevels(stops[asset], targets[asset])
+            held = [(asset, leg) for asset in assets if (leg := (name, key, self.symbols[asset])) in units]
+            if held:
+                stops, targets = (found.tolist() for found in self._streams[name, key].levels(prices))
+                levels |= {leg: LegLevels(stops[asset], targets[asset]) for asset, leg in held}
         return levels
 
     def foreseen_loss(self, name: str, prices: Mapping[str, float]) -> float:
@@ -140,19 +177,8 @@ class VirtualStream:
                 total += member.weight * max(-held * move, 0.0) * price
         return total
 
-    def advance(self, row: MarketRow) -> None:
-        """Take all sleeves through a bar."""
-        self._units = None
-        self.weather.advance(row.time, row.close, row.valid)
-        for stream in self._streams.values():
-            stream.advance(row)
-
-    def _traded(self, member: Member) -> list[int]:
-        # In the order of symbols.
-        traded = [place for place, symbol in enumerate(self.symbols) if not member.assets or symbol in member.assets]
-        return sorted(traded, key=self.symbols.__getitem__)
-
-    def _virtual_return(self, name: str) -> float:
+    def virtual_return(self, name: str) -> float:
+        """Return what the virtual book of a strategy has returned in the last bar."""
         total = 0.0
         for own, member in self._members:
             if own == name:
@@ -162,3 +188,21 @@ class VirtualStream:
                     portfolio += returns[asset]
                 total += member.weight * portfolio
         return total
+
+    def advance(self, row: MarketRow) -> None:
+        """Take all sleeves through a bar."""
+        self._units = None
+        self._market.look_at(row)
+        for stream in self._streams.values():
+            stream.advance(row)
+
+    def prepare(self) -> None:
+        """Do what can be done of the next decisions before their bar has come; nothing else changes."""
+        for stream in self._streams.values():
+            if isinstance(stream, GenomeStream):
+                stream.prepare()
+
+    def _traded(self, member: Member) -> list[int]:
+        # In the order of symbols.
+        traded = [place for place, symbol in enumerate(self.symbols) if not member.assets or symbol in member.assets]
+        return sorted(traded, key=self.symbols.__getitem__)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
+from quant_organism.strategies.bars import AssetBars, Histories
 from quant_organism.strategies.store import Arrays, IndicatorStore, IndicatorTable, Keys, Rows
 
 _PAIR_BITS = 20
@@ -42,11 +42,15 @@ class Onward(Generic[State]):
     abreast
         Makes the columns (A, K, ...) of one new bar of each asset of a workshop, from the keys and what is left of all
         assets, by number: an array (N, ...) where the state of one is an array, else a list; moves that on.
+    ahead
+        Makes what the next bar of one asset will need and the bars so far tell, from all of them and the keys; it is
+        handed on to the next workshop (`AbreastWorkshop.made_ahead`). None where there is nothing of the kind.
     """
 
     start: Callable[[HistoryWorkshop, Keys], State]
     rows: Callable[[HistoryWorkshop, Keys, State], Rows]
     abreast: Callable[[AbreastWorkshop, Keys, Any], Rows]
+    ahead: Callable[[AheadWorkshop, Keys], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,23 +249,14 @@ class AbreastMemory:
     ----------
     n_assets
         Number of assets N.
-    read
-        Numbers of the columns of the bars that indicators are made of.
     """
 
-    def __init__(self, n_assets: int, read: Keys) -> None:
-        self.read = read
+    def __init__(self, n_assets: int) -> None:
         self.tables: dict[tuple[Indicator, bytes], AbreastTable] = {}
         self.states: dict[tuple[Indicator, bytes], Any] = {}
         self.readers: dict[bytes, list[Any]] = {}
+        self.ahead: dict[tuple[Indicator, bytes], dict[int, tuple[int, Any]]] = {}
         self._n_assets = n_assets
-        self._room = np.empty((len(COLUMNS), 0))
-
-    def room(self, bars: int) -> Rows:
-        """Return where a workshop may lay out so many bars, shape (6, bars); the next one lays out its own there."""
-        if self._room.shape[1] != bars:
-            self._room = np.empty((len(COLUMNS), bars))
-        return self._room
 
     def put(self, asset: int, made: HistoryWorkshop) -> None:
         """Hold what all bars of one asset have left, and nothing else of it."""
@@ -300,7 +295,7 @@ class AbreastWorkshop(Workshop):
     def __init__(
         self, histories: Histories, assets: Keys, memory: AbreastMemory, models: IndicatorStore, width: int
     ) -> None:
-        super().__init__(histories.end_to_end(assets, width, memory.room(assets.size * width), memory.read), models)
+        super().__init__(histories.end_to_end(assets, width), models)
         self.histories, self.assets, self.width = histories, assets, width
         self.known = histories.counts[assets] - 1
         self._memory = memory
@@ -312,13 +307,20 @@ class AbreastWorkshop(Workshop):
             self._memory.readers[place] = make()
         return self._memory.readers[place]
 
+    def made_ahead(self, indicator: Indicator, keys: Keys) -> dict[int, Any]:
+        """Return what was made for the new bars before they came, by asset; what was made for others is let go of."""
+        found = self._memory.ahead.pop((indicator, keys.tobytes()), {})
+        bars = dict(zip(self.assets.tolist(), self.known.tolist(), strict=True)) if found else {}
+        return {asset: made for asset, (bar, made) in found.items() if bars.get(asset) == bar}
+
     def make(self, indicator: Indicator, keys: Keys) -> Rows:
         """Return the rows (K, ..., A x width) of an indicator on the bars that stand end to end."""
         if indicator.onward is None:
             return super().make(indicator, keys)
         place = (indicator, keys.tobytes())
         if place not in self._made:
-            latest = np.moveaxis(self.grown(indicator, keys).latest(self.assets, self.width), 0, -2)
+            latest = self.grown(indicator, keys).latest(self.assets, self.width)
+            latest = latest.transpose(*range(1, latest.ndim - 1), 0, latest.ndim - 1)
             self._made[place] = np.ascontiguousarray(latest).reshape(*latest.shape[:-2], -1)
         return self._made[place]
 
@@ -337,7 +339,8 @@ class AbreastWorkshop(Workshop):
 
     def newest(self, rows: Rows) -> Rows:
         """Return the columns (A, K, ...) of new bars, of rows on the bars that stand end to end."""
-        return np.ascontiguousarray(np.moveaxis(rows[..., self.width - 1 :: self.width], -1, 0))
+        found = rows[..., self.width - 1 :: self.width]
+        return np.ascontiguousarray(found.transpose(found.ndim - 1, *range(found.ndim - 1)))
 
     def grown(self, indicator: Indicator, keys: Keys) -> AbreastTable:
         """Return the table of an indicator that goes on bar by bar, up to the last bar."""
@@ -347,6 +350,36 @@ class AbreastWorkshop(Workshop):
             assert indicator.onward is not None
             table.append(self.assets, indicator.onward.abreast(self, keys, self._memory.states[place]))
         return table
+
+
+class AheadWorkshop(Workshop):
+    """All bars so far of one asset, and what was made of them, before its next bar comes.
+
+    Parameters
+    ----------
+    bars
+        All bars so far.
+    models
+        Keeps the models of learning families.
+    memory
+        What the bars have left.
+    asset
+        Number of the asset.
+
+    Attributes
+    ----------
+    number
+        Absolute number of the next bar, if none is left out.
+    """
+
+    def __init__(self, bars: AssetBars, models: IndicatorStore, memory: AbreastMemory, asset: int) -> None:
+        super().__init__(bars, models)
+        self.number = int(bars.numbers[-1]) + 1
+        self._memory, self._asset = memory, asset
+
+    def make(self, indicator: Indicator, keys: Keys) -> Rows:
+        """Return the rows (K, ..., n) of an indicator over all bars, as they were made bar by bar."""
+        return self._memory.tables[indicator, keys.tobytes()].columns(self._asset)
 
 
 def same_bars(bars: AssetBars, periods: Keys) -> Keys:

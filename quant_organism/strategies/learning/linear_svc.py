@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
+    AheadWorkshop,
     HistoryWorkshop,
     Indicator,
     Onward,
     Workshop,
 )
 from quant_organism.strategies.learning.features import LONGEST_LAG, features_abreast, features_of, standardise
-from quant_organism.strategies.learning.grids import SvcGenes, svc_genes
+from quant_organism.strategies.learning.grids import SVC_GRID, SvcGenes, svc_genes
 from quant_organism.strategies.learning.walk_forward import (
     FEW_ROWS,
     FITTED,
@@ -26,6 +27,7 @@ from quant_organism.strategies.learning.walk_forward import (
     Fits,
     is_refit,
     refit_bars,
+    refit_places,
     refits_of,
     training_set,
 )
@@ -186,34 +188,75 @@ def ensemble_scores(features: Floats, refits: NDArray[np.int64], models: Floats,
             out[t] = score if np.isfinite(score) else 0.0
 
 
-def _latest_models(shop: HistoryWorkshop, keys: Keys) -> list[Floats]:
-    # Of each key the last models (m, 3, F + 1), as many as are averaged or as there are.
-    kept, features, fits = [], features_of(shop), Fits(shop)
-    for genes in map(svc_genes, keys.tolist()):
-        bars = refits_of(shop.bars, genes)[-genes.ensemble :]
-        models = [refit(shop, fits, features, genes, bar)[0] for bar in bars]
-        kept.append(np.array(models).reshape(len(models), 3, genes.features + 1))
+_FEATURES, _MOST_MODELS = max(SVC_GRID["feature_count"]), max(SVC_GRID["ensemble_size"])
+
+
+def _keep(kept: Floats, model: Floats, ensemble: int) -> None:
+    # Puts a model behind the others (m, 3, F + 1) of a key, of which no more than are averaged are kept.
+    count = int(kept[-1, 0, 0])
+    if count == ensemble:
+        kept[: count - 1] = kept[1:count].copy()
+        count -= 1
+    kept[count, :, : model.shape[1]] = model
+    kept[-1, 0, 0] = count + 1
+
+
+def _latest_models(shop: HistoryWorkshop, keys: Keys) -> Floats:
+    # Of each key the latest models, oldest first; how many there are stands behind them.
+    kept = np.zeros((keys.size, _MOST_MODELS + 1, 3, _FEATURES + 1))
+    features, fits = features_of(shop), Fits(shop)
+    for own, genes in zip(kept, map(svc_genes, keys.tolist()), strict=True):
+        for bar in refits_of(shop.bars, genes)[-genes.ensemble :]:
+            _keep(own, refit(shop, fits, features, genes, bar)[0], genes.ensemble)
     return kept
 
 
-def _score_abreast(shop: AbreastWorkshop, keys: Keys, kept: list[list[Floats]]) -> Rows:
+def _next_models(shop: AheadWorkshop, keys: Keys) -> dict[int, Floats] | None:
+    # The models that are fitted at the close of the next bar, by the place of their key.
+    bar = shop.bars.numbers.size
+    made = {
+        place: refit(shop, Fits(shop), features_of(shop), genes, bar)[0]
+        for place, genes in enumerate(map(svc_genes, keys.tolist()))
+        if is_refit(shop.number, bar, genes)
+    }
+    return made or None
+
+
+def _score_abreast(shop: AbreastWorkshop, keys: Keys, kept: Floats) -> Rows:
     features = features_abreast(shop)
-    columns = features.latest(shop.assets, 1)[:, 0]
-    rows = np.zeros((shop.assets.size, keys.size, 1))
-    numbers = shop.last(shop.bars.numbers)
+    columns = np.ascontiguousarray(features.latest(shop.assets, 1)[:, 0])
+    rows = np.zeros((shop.assets.size, keys.size))
+    ahead = shop.made_ahead(SVC_SCORE, keys)
     for place, genes in enumerate(map(svc_genes, keys.tolist())):
-        for i, (asset, number, bar) in enumerate(
-            zip(shop.assets.tolist(), numbers.tolist(), shop.known.tolist(), strict=True)
-        ):
-            models = kept[asset]
-            if is_refit(number, bar, genes):
+        due = refit_places(shop.last(shop.bars.numbers), shop.known, genes)
+        for asset, bar in zip(shop.assets[due].tolist(), shop.known[due].tolist(), strict=True):
+            model = ahead.get(asset, {}).get(place)
+            if model is None:
                 every = Workshop(shop.histories.bars(asset), shop.store)
-                newest = refit(every, Fits(every), features.columns(asset)[0], genes, bar)[0][np.newaxis]
-                models[place] = np.concatenate([models[place], newest])[-genes.ensemble :]
-            # As if all of them had been fitted at this bar's close.
-            refits = np.zeros(len(models[place]), dtype=np.int64)
-            ensemble_scores(columns[i], refits, models[place], genes.ensemble, rows[i, place])
-    return rows[..., 0]
+                model = refit(every, Fits(every), features.columns(asset)[0], genes, bar)[0]
+            _keep(kept[asset, place], model, genes.ensemble)
+        _score_last(columns, kept, shop.assets, place, genes.features, genes.ensemble, rows)
+    return rows
+
+
+@compiled
+def _score_last(
+    columns: Floats,
+    kept: Floats,
+    assets: Keys,
+    place: int,
+    count: int,
+    ensemble: int,
+    rows: Floats,
+) -> None:
+    # Writes the scores of the last bar of each asset, with features (A, F, 1), by the models kept of one key.
+    for i in range(assets.size):
+        own = kept[assets[i], place]
+        models = own[: int(own[-1, 0, 0]), :, : count + 1].copy()
+        score = np.zeros(1)
+        # As if all of them had been fitted at this bar's close.
+        ensemble_scores(columns[i], np.zeros(models.shape[0], dtype=np.int64), models, ensemble, score)
+        rows[i, place] = score[0]
 
 
 SVC_SCORE = Indicator(
@@ -224,6 +267,7 @@ SVC_SCORE = Indicator(
         start=_latest_models,
         rows=lambda shop, keys, _: score_rows(shop, keys),
         abreast=_score_abreast,
+        ahead=_next_models,
     ),
 )
 """Keyed by `grids.svc_keys`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
+    AheadWorkshop,
     HistoryWorkshop,
     Indicator,
     Onward,
     Workshop,
 )
 from quant_organism.strategies.learning.features import LONGEST_LAG, features_abreast, features_of, standardise
-from quant_organism.strategies.learning.grids import TreeGenes, tree_genes
+from quant_organism.strategies.learning.grids import TREE_GRID, TreeGenes, tree_genes
 from quant_organism.strategies.learning.principal_axes import principal_axes
 from quant_organism.strategies.learning.quantile_regression import quantile_lines
 from quant_organism.strategies.learning.walk_forward import (
@@ -26,6 +27,7 @@ from quant_organism.strategies.learning.walk_forward import (
     Fits,
     is_refit,
     refit_bars,
+    refit_places,
     refits_of,
     training_set,
 )
@@ -282,41 +284,108 @@ def write_line_levels(
             levels[k, t] = told[k] if finite else 0.0
 
 
-_LatestModels = list[list[tuple[FittedTree, Floats]]]
-"""The last model of each key, none before its first refit."""
+_N_FIGURES, _MEANS, _SCALES, _AXES = 3, 1, 2, 3
+_LINES: Final[int] = _AXES + max(TREE_GRID["pca_components"])
+_NODES = _LINES + 3
+_THRESHOLD, _LINK, _VALUE = 0, 1, 4
+_WIDTH: Final[int] = max(TREE_GRID["feature_count"])
 
 
-def _latest_models(shop: HistoryWorkshop, keys: Keys) -> _LatestModels:
-    features, fits = features_of(shop), Fits(shop)
-    return [
-        [refit_model(shop, fits, features, genes, bar) for bar in refits_of(shop.bars, genes)[-1:]]
-        for genes in map(tree_genes, keys.tolist())
-    ]
+def _packed(tree: FittedTree, lines: Floats, genes: TreeGenes, rows: int) -> Floats:
+    # A model in one array (rows, 20): how many nodes, components and features it has, means, scales, axes and lines of
+    # the features, then per node threshold, link and value, or the quantiles of its leaf.
+    packed, nodes = np.zeros((rows, _WIDTH)), tree.values.size
+    if nodes == 0:
+        return packed
+    components, features = tree.axes.shape
+    packed[0, :_N_FIGURES] = nodes, components, features
+    packed[_MEANS : _SCALES + 1, :features] = tree.moments
+    packed[_AXES : _AXES + components, :features] = tree.axes
+    packed[_LINES:_NODES, : components + 2] = lines if lines.size else 0.0
+    body = packed[_NODES : _NODES + nodes]
+    body[:, _THRESHOLD], body[:, _LINK:_VALUE] = tree.thresholds, tree.links
+    if genes.method == "leaf":
+        body[:, _VALUE : _VALUE + 3] = leaf_quantiles(tree.returns, tree.spans, _levels(genes))
+    else:
+        body[:, _VALUE] = tree.values
+    return packed
 
 
-def _levels_abreast(shop: AbreastWorkshop, keys: Keys, kept: list[_LatestModels]) -> Rows:
-    features = features_abreast(shop)
-    columns = features.latest(shop.assets, 1)[:, 0]
-    rows = np.zeros((shop.assets.size, keys.size, 3, 1))
-    numbers = shop.last(shop.bars.numbers)
+@compiled
+def _tell_last(columns: Floats, kept: Floats, assets: Keys, place: int, by_leaf: bool, levels: Floats) -> None:
+    # Writes the levels (A, K, 3) of the last bar of each asset, with features (A, F, 1), by the model kept of one key.
+    for i in range(assets.size):
+        model, told = kept[assets[i], place], np.zeros((3, 1))
+        nodes, components, features = int(model[0, 0]), int(model[0, 1]), int(model[0, 2])
+        if nodes > 0:
+            moments = model[_MEANS : _SCALES + 1, :features].copy()
+            axes = model[_AXES : _AXES + components, :features].copy()
+            body = model[_NODES : _NODES + nodes]
+            links = body[:, _LINK:_VALUE].astype(np.int64)
+            points = project(columns[i], 0, 1, moments, axes)
+            leaves = find_leaves(points, body[:, _THRESHOLD].copy(), links)
+            if by_leaf:
+                write_leaf_levels(points, leaves, body[:, _VALUE : _VALUE + 3].copy(), told)
+            else:
+                lines = model[_LINES:_NODES, : components + 2].copy()
+                write_line_levels(points, leaves, body[:, _VALUE].copy(), lines, told)
+        levels[i, place] = told[:, 0]
+
+
+def _rows_of(keys: Keys) -> int:
+    # Of the packed models: no tree has more nodes than its depth leaves room for.
+    deepest = max(genes.depth for genes in map(tree_genes, keys.tolist()))
+    return _NODES + (2 << deepest) - 1
+
+
+def _latest_models(shop: HistoryWorkshop, keys: Keys) -> Floats:
+    # The last model of each key, without nodes before its first refit.
+    rows = _rows_of(keys)
+    kept, features, fits = np.zeros((keys.size, rows, _WIDTH)), features_of(shop), Fits(shop)
     for place, genes in enumerate(map(tree_genes, keys.tolist())):
-        for i, (asset, number, bar) in enumerate(
-            zip(shop.assets.tolist(), numbers.tolist(), shop.known.tolist(), strict=True)
-        ):
-            model = kept[asset][place]
-            if is_refit(number, bar, genes):
+        for bar in refits_of(shop.bars, genes)[-1:]:
+            kept[place] = _packed(*refit_model(shop, fits, features, genes, bar), genes, rows)
+    return kept
+
+
+def _next_models(shop: AheadWorkshop, keys: Keys) -> dict[int, Floats] | None:
+    # The models that are fitted at the close of the next bar, by the place of their key.
+    bar, rows = shop.bars.numbers.size, _rows_of(keys)
+    made = {
+        place: _packed(*refit_model(shop, Fits(shop), features_of(shop), genes, bar), genes, rows)
+        for place, genes in enumerate(map(tree_genes, keys.tolist()))
+        if is_refit(shop.number, bar, genes)
+    }
+    return made or None
+
+
+def _levels_abreast(shop: AbreastWorkshop, keys: Keys, kept: Floats) -> Rows:
+    features = features_abreast(shop)
+    columns = np.ascontiguousarray(features.latest(shop.assets, 1)[:, 0])
+    levels = np.zeros((shop.assets.size, keys.size, 3))
+    ahead = shop.made_ahead(RETURN_LEVELS, keys)
+    for place, genes in enumerate(map(tree_genes, keys.tolist())):
+        due = refit_places(shop.last(shop.bars.numbers), shop.known, genes)
+        for asset, bar in zip(shop.assets[due].tolist(), shop.known[due].tolist(), strict=True):
+            model = ahead.get(asset, {}).get(place)
+            if model is None:
                 every = Workshop(shop.histories.bars(asset), shop.store)
-                model[:] = [refit_model(every, Fits(every), features.columns(asset)[0], genes, bar)]
-            if model:
-                tree, lines = model[0]
-                tell_levels(tree, lines, columns[i], genes, rows[i, place], 0, 1)
-    return rows[..., 0]
+                fitted = refit_model(every, Fits(every), features.columns(asset)[0], genes, bar)
+                model = _packed(*fitted, genes, kept.shape[2])
+            kept[asset, place] = model
+        _tell_last(columns, kept, shop.assets, place, genes.method == "leaf", levels)
+    return levels
 
 
 RETURN_LEVELS = Indicator(
     "return_levels",
     rows=level_rows,
     reach=lambda bars, keys: np.full_like(keys, LONGEST_LAG + 1),
-    onward=Onward(start=_latest_models, rows=lambda shop, keys, _: level_rows(shop, keys), abreast=_levels_abreast),
+    onward=Onward(
+        start=_latest_models,
+        rows=lambda shop, keys, _: level_rows(shop, keys),
+        abreast=_levels_abreast,
+        ahead=_next_models,
+    ),
 )
 """Keyed by `grids.tree_keys`; shape (K, 3, n)."""

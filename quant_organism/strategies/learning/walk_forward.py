@@ -44,6 +44,11 @@ def is_refit(number: int, bar: int, genes: SvcGenes | TreeGenes) -> bool:
     return number % genes.interval == 0 and bar >= first_refit(genes.window, genes.horizon)
 
 
+def refit_places(numbers: NDArray[np.int64], bars: NDArray[np.int64], genes: SvcGenes | TreeGenes) -> NDArray[np.int64]:
+    """Return for which of several assets a model is fitted at the close of their bars, as places."""
+    return np.flatnonzero((numbers % genes.interval == 0) & (bars >= first_refit(genes.window, genes.horizon)))
+
+
 def refits_of(bars: AssetBars, genes: SvcGenes | TreeGenes) -> list[int]:
     """Return the bars at whose close a model is fitted."""
     found: list[int] = refit_bars(bars.numbers, genes.window, genes.horizon, genes.interval).tolist()

@@ -1,0 +1,108 @@
+"""The bars of a market as they come in, and the ranks that follow from them: kept once for all that trade it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from quant_organism.backtest.allocation import Allocation, allocate
+from quant_organism.backtest.allocation_stream import AllocationStream
+from quant_organism.backtest.market_row import MarketRow, check_history
+from quant_organism.errors import InputError
+from quant_organism.market.panel import Panel
+from quant_organism.market.schema import Interval, format_ms
+from quant_organism.strategies import COLUMNS, Histories
+
+
+class MarketStream:
+    """Take the bars of N assets in, each once, however many streams hand it on.
+
+    Parameters
+    ----------
+    symbols
+        Names of the N assets.
+    interval
+        Length of a bar.
+    history
+        Bars of the same assets before the first that is traded.
+
+    Attributes
+    ----------
+    histories
+        All bars so far.
+    history
+        The bars that it began with; none, or let go of, once another was taken in.
+    last_number
+        Number of the last bar, counted from 1970; none before the first.
+
+    Raises
+    ------
+    InputError
+        If the history is of other assets or another interval.
+    """
+
+    def __init__(self, symbols: Sequence[str], interval: Interval, history: Panel | None = None) -> None:
+        self.symbols, self.interval, self.history = tuple(symbols), interval, history
+        self.histories = Histories(len(self.symbols), interval.hours)
+        self.last_number: int | None = None
+        self._stream = AllocationStream(len(self.symbols), interval.hours)
+        self._before: Allocation | None = None
+        self._latest: Allocation | None = None
+        if history is not None:
+            check_history(history, self.symbols, interval)
+            self._take_history(history)
+
+    def take(self, row: MarketRow, number: int) -> Allocation:
+        """Take a bar in unless it is the last one, and return ranks and turbulence at its close, with T = 1.
+
+        Parameters
+        ----------
+        row, number
+            The bar, which was checked, and its number, counted from 1970.
+
+        Raises
+        ------
+        InputError
+            If a later bar has been taken in.
+        """
+        if self._latest is None or number != self.last_number:
+            if self.last_number is not None and number <= self.last_number:
+                raise InputError(
+                    f"the market is past it, at {format_ms(self.last_number * self.interval.milliseconds)}",
+                    where=format_ms(row.time),
+                    remedy="advance all streams of a market bar by bar",
+                )
+            self.histories.append(row.columns, number, row.valid)
+            self._latest = self._stream.step(self.histories, row.valid)
+            self.last_number, self.history, self._before = number, None, None
+        return self._latest
+
+    def history_allocation(self) -> Allocation:
+        """Return ranks and turbulence at each close of the history; before the first bar that is traded.
+
+        Raises
+        ------
+        InputError
+            If there is no history, or bars have been taken in since.
+        """
+        if self.history is None:
+            raise InputError(
+                "a stream joins a market at the last bar of its history",
+                where="market of a stream",
+                remedy="give it a market of its own, with all bars so far as history",
+            )
+        if self._before is None:
+            known = self.history
+            prices = known.high, known.low, known.close, known.volume
+            self._before = allocate(*prices, known.valid, self.interval.hours)
+        return self._before
+
+    def _take_history(self, history: Panel) -> None:
+        numbers = history.times // self.interval.milliseconds
+        self.last_number = int(numbers[-1])
+        for asset in range(len(self.symbols)):
+            rows = np.flatnonzero(history.valid[:, asset])
+            if rows.size:
+                columns = np.stack([getattr(history, name)[rows, asset] for name in COLUMNS])
+                self.histories.extend(asset, columns, numbers[rows])
