@@ -110,6 +110,12 @@ def test_each_tier_has_liquidation_prices_of_its_own(side: int, price_usd: int) 
     assert margin.liquidation_price(tiers, side * size, free) == price
 
 
+@pytest.mark.parametrize(("size", "price"), [(10, Fraction(1)), (20, Fraction(1, 2))])
+def test_a_liquidation_price_may_be_less_than_the_least_that_is_quoted(size: int, price: Fraction) -> None:
+    """Nine tenths of its value are what a long of five times leverage has above the maintenance."""
+    assert margin.liquidation_price(single_tier(5), size, -9) == price
+
+
 def test_funding_since_opening_goes_on_while_one_adds() -> None:
     """Also to the least that can be held; it begins anew where all was closed."""
     holding = SimulatedPosition(10, szi=1, cost=100, funding_all_time=7, funding_since_open=7, funding_since_change=7)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from quant_organism.simulator.core.account import Account, OrderUpdated
+from quant_organism.simulator.core.state import Listing, VenueState
 from quant_organism.simulator.core.venue import SimulatedVenue
-from quant_organism.venue.protocol import texts, wire
+from quant_organism.venue.protocol import Instrument, single_tier, texts, wire
 from quant_organism_tests.simulator.venues import (
     ALICE,
     BOB,
@@ -46,6 +47,19 @@ def words(venue: SimulatedVenue, oid: int) -> list[str]:
 
 def error(text: str, asset: int = ETH) -> dict[str, str]:
     return {"error": f"{text} asset={asset}"}
+
+
+def test_before_the_first_price_nothing_is_known_and_nothing_traded() -> None:
+    listing = Listing(Instrument("ETH", 4, single_tier(50)))
+    fresh = SimulatedVenue(VenueState(listings={ETH: listing}, seed=1))
+    account = fund(fresh)
+    assert [listing.px(units) for units in (listing.mark, listing.oracle, listing.last, listing.mark_before)] == [
+        "0.0"
+    ] * 4
+    assert place(fresh, account, order(ETH, "buy", 1, 399)) == [error(texts.HALTED)]
+    set_mark(fresh, ETH, 2000)
+    assert place(fresh, account, order(ETH, "buy", 1, 399)) == [error(texts.TOO_FAR)]
+    resting(place(fresh, account, order(ETH, "buy", 1, 400))[0])
 
 
 def test_price_comes_before_time(venue: SimulatedVenue, alice: Account, bob: Account) -> None:
