@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.trading.orders import flattening
 from quant_organism.trading.orders.flattening import NotFlat, flatten
 from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.manager import OrderManager
@@ -341,9 +343,35 @@ def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, ma
     manager.place("d", [new_order("d", px="2010")])
     with server.lock:
         server.venue.withdraw_quotes(ETH)
-    with pytest.raises(NotFlat, match=r"0\.1 ETH"):
+    what = "0 open orders, 0 TWAP orders, positions 0.1 ETH, 0 actions of unknown outcome"
+    with pytest.raises(NotFlat) as told:
         flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=lambda seconds: None)
+    assert told.value.what == f"not shown to be flat after 2 rounds: {what}"
     assert server.positions() == {"ETH": 1_000}
+
+
+def test_what_flattening_cancels_is_canceled_in_the_books_at_once(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("d", [new_order("d")])
+    flatten(manager, "stop now", sleep=lambda seconds: None)
+    assert manager.journal.order(cloid_of("d")).state == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("px", "mark", "is_near"),
+    [
+        (None, "100", False),
+        ("0", "0", False),
+        ("-1", "0", False),
+        ("1", "0", True),  # there is no mark
+        ("19.99", "100", False),
+        ("20", "100", True),
+        ("500", "100", True),
+        ("500.01", "100", False),
+    ],
+)
+def test_a_price_that_the_venue_would_not_take_is_not_near(px: str | None, mark: str, is_near: bool) -> None:
+    held = SimpleNamespace(mark_px=D(mark))
+    assert flattening._is_near(None if px is None else D(px), held) is is_near  # type: ignore[arg-type]
 
 
 def test_a_journal_belongs_to_one_account(tmp_path: Path) -> None:
