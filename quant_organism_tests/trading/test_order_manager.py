@@ -18,7 +18,7 @@ from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import NewOrder, Outcome, Unknown, wallet_of
-from quant_organism.venue.protocol import ApproveAgent, wire
+from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, ApproveAgent, wire
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
@@ -372,6 +372,39 @@ def test_what_flattening_cancels_is_canceled_in_the_books_at_once(server: Loopba
 def test_a_price_that_the_venue_would_not_take_is_not_near(px: str | None, mark: str, is_near: bool) -> None:
     held = SimpleNamespace(mark_px=D(mark))
     assert flattening._is_near(None if px is None else D(px), held) is is_near  # type: ignore[arg-type]
+
+
+def test_as_many_orders_are_placed_at_once_as_the_venue_takes(server: LoopbackVenue, manager: OrderManager) -> None:
+    many = [new_order("many", leg=str(number), sz="0.01") for number in range(MAX_ITEMS_PER_ACTION + 1)]
+    for wrong in ([], many):
+        with pytest.raises(InputError, match=f"{len(wrong)} orders"):
+            manager.place("many", wrong)
+    assert {record.state for record in manager.place("many", many[1:])} == {"open"}
+    assert len(server.account.open_oids) == MAX_ITEMS_PER_ACTION
+
+
+def test_before_the_books_have_begun_no_money_is_asked_for(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    asked = len(server.requests)
+    assert manager.sync_flows() == []
+    assert len(server.requests) == asked
+    close(manager)
+
+
+@pytest.mark.parametrize(("looks", "pauses"), [(None, [0.25] * 8), (4, [0.5] * 4), (1, [2.0]), (100, [0.25] * 8)])
+def test_one_looks_again_until_everything_must_have_become_visible(looks: int | None, pauses: list[float]) -> None:
+    slept: list[float] = []
+    manager = OrderManager(None, None, visibility_seconds=2.0, sleep=slept.append)  # type: ignore[arg-type]
+    seen = iter(range(100))
+    assert manager.look_until(lambda: next(seen), lambda _: False, looks=looks) == len(pauses)
+    assert slept == pauses
+    assert manager.look_until(lambda: "there", lambda found: found == "there", looks=looks) == "there"
+    assert slept == pauses
+
+
+def test_the_clock_of_the_venue_is_told_less_ours() -> None:
+    venue = SimpleNamespace(venue_ms=lambda: 10_250)
+    assert OrderManager(venue, None, now_ms=lambda: 10_000).skew_ms() == 250  # type: ignore[arg-type]
 
 
 def test_a_journal_belongs_to_one_account(tmp_path: Path) -> None:
