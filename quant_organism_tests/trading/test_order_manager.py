@@ -356,6 +356,13 @@ def test_what_flattening_cancels_is_canceled_in_the_books_at_once(server: Loopba
     assert manager.journal.order(cloid_of("d")).state == "canceled"
 
 
+def test_after_flattening_the_books_have_heard_of_every_fill(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("d", [new_order("d", px="2010")])
+    flatten(manager, "stop now", sleep=lambda seconds: None)
+    assert len(manager.journal.fills()) == len(server.account.fills) == 2
+    assert not any(manager.journal.positions().values())
+
+
 @pytest.mark.parametrize(
     ("px", "mark", "is_near"),
     [
