@@ -344,9 +344,11 @@ def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, ma
     with server.lock:
         server.venue.withdraw_quotes(ETH)
     what = "0 open orders, 0 TWAP orders, positions 0.1 ETH, 0 actions of unknown outcome"
+    slept: list[float] = []
     with pytest.raises(NotFlat) as told:
-        flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=lambda seconds: None)
+        flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=slept.append)
     assert told.value.what == f"not shown to be flat after 2 rounds: {what}"
+    assert len(slept) == 2  # what is left after the last is told at once
     assert server.positions() == {"ETH": 1_000}
 
 
@@ -354,6 +356,17 @@ def test_what_flattening_cancels_is_canceled_in_the_books_at_once(server: Loopba
     manager.place("d", [new_order("d")])
     flatten(manager, "stop now", sleep=lambda seconds: None)
     assert manager.journal.order(cloid_of("d")).state == "canceled"
+
+
+def test_an_account_is_flat_once_so_many_looks_after_each_other_have_shown_it(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    asked = len(server.requests)
+    slept: list[float] = []
+    assert flatten(manager, "stop now", sleep=slept.append) == 0
+    looks = [body["type"] for _, body in server.requests[asked:] if body["type"] == "clearinghouseState"]
+    # All dexs are found out after the first.
+    assert len(looks) == 1 + flattening._LOOKS == 1 + len(slept)
 
 
 def test_after_flattening_the_books_have_heard_of_every_fill(server: LoopbackVenue, manager: OrderManager) -> None:
