@@ -222,6 +222,19 @@ class TestLiquidation:
         assert alice.holdings[ETH].szi == 0
         assert conserved(venue)
 
+    @pytest.mark.parametrize(("sz", "left"), [("50", 0), ("50.0001", 400_001)])
+    def test_large_is_what_is_worth_more_than_a_hundred_thousand(
+        self, venue: SimulatedVenue, sz: str, left: int
+    ) -> None:
+        alice = fund(venue, usd=6_000)
+        quotes(venue, ETH, 2099, 2100, sz=1000)
+        set_mark(venue, ETH, 2100)
+        place(venue, alice, order(ETH, "buy", sz, 2100, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 2000, 2200, sz=1000)
+        set_mark(venue, ETH, 2000)
+        assert alice.holdings[ETH].szi == left
+
     def test_the_vault_takes_over_what_is_nearly_lost(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=100)
         quotes(venue, ETH, 1999, 2000)
@@ -326,6 +339,16 @@ class TestLeverage:
         paid = sum(fill.fee for fill in alice.fills)
         assert alice.cross_raw[0] == 999 * MICRO_USD - paid
         assert conserved(venue)
+
+    def test_all_that_is_available_may_be_moved_and_not_a_millionth_more(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        available = venue.core.margin(alice, 0).available()
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, available + 1))["status"] == "err"
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, available))["status"] == "ok"
+        assert venue.core.margin(alice, 0).available() == 0
 
     def test_refusals(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=200)

@@ -247,6 +247,19 @@ def test_what_was_held_before_is_no_gap(server: LoopbackVenue, tmp_path: Path) -
     close(second)
 
 
+def test_each_order_that_lives_here_or_there_is_compared_once(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("ended", [new_order("ended")])
+    manager.cancel([cloid_of("ended")])
+    (open_one,), (gone,) = (manager.place(name, [new_order(name)]) for name in ("open", "gone"))
+    with server.lock:
+        server.venue.act(server.account, wire.CancelOrders(((ETH, gone.oid),)))
+    assert [(found.cloid, found.ours, found.theirs, found.action) for found in reconcile(manager).resolutions] == [
+        (open_one.order.cloid, "open", "open", "nothing"),
+        (gone.order.cloid, "open", "canceled", "adopt"),
+    ]
+    assert manager.journal.order(gone.order.cloid).state == "canceled"
+
+
 def test_orders_of_others_are_reported_and_canceled_only_if_asked(server: LoopbackVenue, manager: OrderManager) -> None:
     with server.lock:
         place(server.venue, server.account, order(ETH, "buy", "0.1", 1900, cloid="0x" + "cd" * 16))
