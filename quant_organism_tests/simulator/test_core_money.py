@@ -350,6 +350,14 @@ class TestLeverage:
         assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, available))["status"] == "ok"
         assert venue.core.margin(alice, 0).available() == 0
 
+    def test_where_less_than_a_tenth_is_margin_nothing_may_be_taken_out(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=20))
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, -1))["status"] == "err"
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 0))["status"] == "ok"
+
     def test_refusals(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=200)
         assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 1)) == {

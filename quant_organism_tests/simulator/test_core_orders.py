@@ -284,6 +284,22 @@ class TestTriggers:
         assert not long.open_oids
         assert {venue.state.orders[oid].status for oid in long.history[-2:]} == {"filled", "siblingFilledCanceled"}
 
+    @pytest.mark.parametrize(("held", "leaves", "goal"), [("buy", "sell", 1900), ("sell", "buy", 2100)])
+    def test_a_stop_closes_the_least_that_can_be_held(
+        self, venue: SimulatedVenue, alice: Account, held: str, leaves: str, goal: int
+    ) -> None:
+        quotes(venue, ETH, 1999, 2001)
+        at = {"buy": 2001, "sell": 1999}
+        place(venue, alice, order(ETH, held, "0.0061", at[held], "Ioc"))
+        place(venue, alice, order(ETH, leaves, "0.006", at[leaves], "Ioc"))
+        assert abs(alice.holdings[ETH].szi) == 1
+        stop = resting(place(venue, alice, order(ETH, leaves, 1, goal, trigger=(goal, "sl"), reduce_only=True))[0])
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, goal - 1, goal + 1)
+        set_mark(venue, ETH, goal)
+        assert alice.holdings[ETH].szi == 0
+        assert words(venue, stop) == ["open", "triggered", "filled"]
+
     @pytest.mark.parametrize(
         ("held", "entry", "goal", "left"), [("sell", "buy", 2200, -20_000), ("buy", "sell", 1800, 20_000)]
     )
