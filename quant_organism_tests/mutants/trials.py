@@ -73,9 +73,11 @@ class Copy:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root, self._folder = root, folder
-        self._clean, self._changed, self._plain = folder / "clean", folder / "checkout", folder / "interpreted"
+        self.clean = folder / "clean"
+        """What it was copied to, without any change."""
+        self._changed, self._plain = folder / "checkout", folder / "interpreted"
         for name in (PACKAGE, TESTS, *_BESIDES):
-            source, target = root / name, self._clean / name
+            source, target = root / name, self.clean / name
             if source.is_dir():
                 shutil.copytree(source, target)
             elif source.is_file():
@@ -147,7 +149,7 @@ class Copy:
         request = {
             "file": change.file,
             "within": change.within,
-            "source": change.applied((self._clean / change.file).read_bytes()).decode(),
+            "source": change.applied((self.clean / change.file).read_bytes()).decode(),
             "asked": [test.name for test in tests],
             "limit": _limit(tests),
         }
@@ -166,7 +168,7 @@ class Copy:
         return float(said["seconds"])
 
     def _asked(self, interpreted: bool, request: dict[str, Any]) -> dict[str, Any]:
-        place = self._plain if interpreted else self._clean
+        place = self._plain if interpreted else self.clean
         if place not in self._served:
             if interpreted:
                 self._without_compiler()
@@ -205,11 +207,11 @@ class Copy:
         files = list(dict.fromkeys(test.file for test in tests))
         done = _pytest(place, files, limit, {ASKED: str(asked)}, "--exitfirst")
         path.unlink()
-        shutil.copy2(self._clean / file, path)
+        shutil.copy2(self.clean / file, path)
         return done, time.monotonic() - began
 
     def _without_compiler(self) -> None:
-        shutil.copytree(self._clean, self._plain, copy_function=os.link)
+        shutil.copytree(self.clean, self._plain, copy_function=os.link)
         path = self._plain / COMPILER
         source = path.read_text(encoding="utf-8")
         path.unlink()
@@ -219,7 +221,7 @@ class Copy:
         # Compiled kernels are kept beside their sources: after a change to one, all that was compiled is stale. Files
         # are linked, not copied: whoever writes to one here replaces it.
         shutil.rmtree(self._changed, ignore_errors=True)
-        shutil.copytree(self._clean, self._changed, copy_function=os.link)
+        shutil.copytree(self.clean, self._changed, copy_function=os.link)
 
 
 class _Served:

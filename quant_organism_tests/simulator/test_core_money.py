@@ -7,6 +7,7 @@ import pytest
 from quant_organism.simulator.core import liquidation, margin, settlement
 from quant_organism.simulator.core.account import Account, Liquidated, SimulatedPosition
 from quant_organism.simulator.core.book import SimulatedOrder
+from quant_organism.simulator.core.matching import LiquidationTag
 from quant_organism.simulator.core.state import LIQUIDATOR
 from quant_organism.simulator.core.venue import SimulatedVenue
 from quant_organism.venue.protocol import MICRO_USD, single_tier, tiers_of, wire
@@ -136,6 +137,19 @@ def test_the_last_micro_dollars_decide_whose_position_is_reduced() -> None:
         account.cross_raw[0] = equity - szi * mark
     ranked = liquidation._ranked(venue.core, venue.state.accounts[CAROL], ETH)
     assert [account.address for account in ranked] == [ALICE, BOB]
+
+
+def test_a_position_is_closed_against_no_more_accounts_than_it_takes() -> None:
+    venue = make_venue()
+    set_mark(venue, ETH, 2000)
+    mark = venue.state.listings[ETH].mark
+    accounts = [fund(venue, address) for address in (ALICE, BOB, CAROL)]
+    for account, szi, equity in zip(accounts, (10, -10, -10), (1_000, 1, 2), strict=True):
+        account.holdings[ETH] = SimulatedPosition(10, szi=szi, cost=szi * mark)
+        account.cross_raw[0] = equity - szi * mark
+    liquidation.deleverage(venue.core, accounts[0], ETH, LiquidationTag(ALICE, "2000.0", "market", "Liquidated"))
+    assert [account.holdings[ETH].szi for account in accounts] == [0, 0, -10]
+    assert [len(account.fills) for account in accounts] == [1, 1, 0]
 
 
 def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:
