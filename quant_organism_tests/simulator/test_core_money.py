@@ -127,6 +127,14 @@ def test_funding_since_opening_goes_on_while_one_adds() -> None:
     assert (holding.szi, holding.funding_all_time, holding.funding_since_open) == (-1, 7, 0)
 
 
+@pytest.mark.parametrize(("size", "px"), [(1, 90), (-1, 110)])
+@pytest.mark.parametrize("is_cross", [True, False])
+def test_the_least_that_can_be_closed_has_its_gain(size: int, px: int, is_cross: bool) -> None:
+    account = Account("0x", holdings={ETH: SimulatedPosition(10, is_cross=is_cross, szi=-size, cost=100)})
+    assert settlement.apply_fill(account, ETH, size, px, 0)[:2] == (-size, 10)
+    assert account.holdings[ETH].szi == account.holdings[ETH].cost == 0
+
+
 def test_the_last_micro_dollars_decide_whose_position_is_reduced() -> None:
     venue = make_venue()
     set_mark(venue, ETH, 2000)
@@ -145,7 +153,7 @@ def test_a_position_is_closed_against_no_more_accounts_than_it_takes() -> None:
     mark = venue.state.listings[ETH].mark
     accounts = [fund(venue, address) for address in (ALICE, BOB, CAROL)]
     for account, szi, equity in zip(accounts, (10, -10, -10), (1_000, 1, 2), strict=True):
-        account.holdings[ETH] = SimulatedPosition(10, szi=szi, cost=szi * mark)
+        account.holdings[ETH] = SimulatedPosition(10, szi=szi, cost=abs(szi) * mark)
         account.cross_raw[0] = equity - szi * mark
     liquidation.deleverage(venue.core, accounts[0], ETH, LiquidationTag(ALICE, "2000.0", "market", "Liquidated"))
     assert [account.holdings[ETH].szi for account in accounts] == [0, 0, -10]
