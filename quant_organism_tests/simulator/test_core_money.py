@@ -170,6 +170,28 @@ def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:
     assert settlement.fee_rates(account, 115 * day) == (450, 150)
 
 
+@pytest.mark.parametrize(
+    ("more_than", "taker", "maker"),  # as published, USD and percent
+    [
+        (0, "0.045", "0.015"),
+        (5_000_000, "0.040", "0.012"),
+        (25_000_000, "0.035", "0.008"),
+        (100_000_000, "0.030", "0.004"),
+        (500_000_000, "0.028", "0"),
+        (2_000_000_000, "0.026", "0"),
+        (7_000_000_000, "0.024", "0"),
+    ],
+)
+def test_the_fees_of_each_tier_are_those_published(more_than: int, taker: str, maker: str) -> None:
+    account = Account("0x")
+    settlement.add_volume(account, more_than * MICRO_USD, 0, crossed=True)
+    on_the_bound = settlement.fee_rates(account, 86_400_000)
+    settlement.add_volume(account, 1, 0, crossed=False)
+    rates = tuple(int(Fraction(percent) / 100 * 10**6) for percent in (taker, maker))
+    assert settlement.fee_rates(account, 86_400_000) == rates
+    assert (on_the_bound == rates) == (more_than == 0)
+
+
 @pytest.fixture
 def venue() -> SimulatedVenue:
     return make_venue()
@@ -256,6 +278,17 @@ class TestLiquidation:
         quotes(venue, ETH, 2000, 2200, sz=1000)
         set_mark(venue, ETH, 2000)
         assert alice.holdings[ETH].szi == left
+
+    def test_the_largest_of_an_account_goes_first_and_what_is_then_covered_stays(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        quotes(venue, ETH, 1999, 2000)
+        quotes(venue, DOGE, "0.19999", "0.2", sz=1_000_000)
+        place(venue, alice, order(DOGE, "buy", 10_000, "0.2", "Ioc"), order(ETH, "buy", 5, 2000, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 1835, 1836)
+        set_mark(venue, ETH, 1835)
+        assert {asset: holding.szi for asset, holding in alice.holdings.items()} == {DOGE: 10_000, ETH: 0}
+        assert conserved(venue)
 
     def test_the_vault_takes_over_what_is_nearly_lost(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=100)

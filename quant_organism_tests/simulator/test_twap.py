@@ -67,6 +67,14 @@ def test_parts_that_find_nothing_are_made_up_for_by_at_most_three_at_a_time(venu
     assert held == [3_000, 6_000, 8_000, 9_000, 10_000, 11_000]
 
 
+def test_a_part_may_be_the_least_that_can_be_traded(venue: SimulatedVenue) -> None:
+    alice = fund(venue)
+    place(venue, alice, order(ETH, "sell", "0.0061", 1999, "Ioc"), order(ETH, "buy", "0.006", 2001, "Ioc"))
+    assert alice.holdings[ETH].szi == -1
+    venue.act(alice, twap(reduce_only=True))
+    assert alice.holdings[ETH].szi == 0
+
+
 @pytest.mark.parametrize(("more_ms", "held"), [(0, 2_000), (1, 1_000)])
 def test_while_only_post_only_orders_are_taken_no_part_is_traded(
     venue: SimulatedVenue, more_ms: int, held: int
