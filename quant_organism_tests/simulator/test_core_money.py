@@ -395,6 +395,16 @@ class TestLeverage:
         assert alice.cross_raw[0] == 999 * MICRO_USD - paid
         assert conserved(venue)
 
+    def test_who_has_too_little_margin_may_say_the_same_leverage_and_no_less(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=110)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        set_mark(venue, ETH, 1985)
+        assert venue.core.margin(alice, 0).available() < 0
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 20))["status"] == "ok"
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 19))["status"] == "err"
+        assert alice.holdings[ETH].leverage == 20
+
     def test_all_that_is_available_may_be_moved_and_not_a_millionth_more(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=1_000)
         venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
