@@ -435,6 +435,18 @@ def test_one_looks_again_until_everything_must_have_become_visible(looks: int | 
     assert slept == pauses
 
 
+def test_an_order_that_is_never_shown_is_asked_for_until_everything_must_have_become_visible() -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < 20
+
+    venue = SimpleNamespace(order_status=lambda cloid: None)
+    OrderManager(venue, None, visibility_seconds=2.0, sleep=sleep)._ask(["one", "other"])  # type: ignore[arg-type]
+    assert slept == [0.25] * 8
+
+
 def test_the_clock_of_the_venue_is_told_less_ours() -> None:
     venue = SimpleNamespace(venue_ms=lambda: 10_250)
     assert OrderManager(venue, None, now_ms=lambda: 10_000).skew_ms() == 250  # type: ignore[arg-type]
