@@ -290,6 +290,24 @@ class TestLiquidation:
         assert {asset: holding.szi for asset, holding in alice.holdings.items()} == {DOGE: 10_000, ETH: 0}
         assert conserved(venue)
 
+    def test_the_vault_pays_what_a_thin_book_took_beyond_all_money(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=100)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 1850, 2100)
+        set_mark(venue, ETH, 1915)
+        lacked = sum(fill.fee for fill in alice.fills) + (150 - 100) * MICRO_USD
+        assert (alice.holdings[ETH].szi, alice.cross_raw[0]) == (0, 0)
+        assert venue.state.accounts[LIQUIDATOR].cross_raw[0] == -lacked
+        delta = alice.ledger[-1].delta
+        assert (delta["type"], delta["accountValue"], delta["liquidatedPositions"]) == (
+            "liquidation",
+            f"{-lacked / MICRO_USD:.6f}".rstrip("0"),
+            [],
+        )
+        assert conserved(venue)
+
     def test_the_vault_takes_over_what_is_nearly_lost(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=100)
         quotes(venue, ETH, 1999, 2000)
