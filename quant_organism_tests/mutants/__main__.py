@@ -108,11 +108,15 @@ class Watched:
 
     def __init__(self, folder: Path, copy: Copy) -> None:
         self._folder, self._copy = folder, copy
-        self._product = _digest(sorted(path.relative_to(ROOT) for path in (ROOT / PACKAGE).rglob("*.py")))
+        # Of the copy: in the checkout somebody may go on writing.
+        self._product = _digest(
+            sorted(path.relative_to(copy.clean) for path in (copy.clean / PACKAGE).rglob("*.py")), copy.clean
+        )
 
     def of(self, file: Path, *, interpreted: bool = False) -> list[Seen]:
         """Return the quick tests of a file; with `interpreted`, those that can do without the compiler."""
-        digest = hashlib.sha256(f"{self._product} {_digest(helpers_of(ROOT, file))} {interpreted}".encode()).hexdigest()
+        tests = _digest(helpers_of(self._copy.clean, file), self._copy.clean)
+        digest = hashlib.sha256(f"{self._product} {tests} {interpreted}".encode()).hexdigest()
         kept = self._folder / f"{digest[:32]}.json"
         if kept.is_file():
             return [Seen(name, seconds, frozenset(ran)) for name, seconds, ran in json.loads(kept.read_text("utf-8"))]
@@ -203,10 +207,10 @@ def print_table(room: str, found: dict[Change, Trial | None], console: Console) 
     return counts["survived"] + counts["stopped"]
 
 
-def _digest(paths: list[Path]) -> str:
+def _digest(paths: list[Path], root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.as_posix().encode() + b"\0" + (ROOT / path).read_bytes())
+        digest.update(path.as_posix().encode() + b"\0" + (root / path).read_bytes())
     return digest.hexdigest()
 
 

@@ -34,7 +34,7 @@ SERVED: Final = "MUTANTS_SERVED"
 
 _PACKAGE: Final = str(Path.cwd() / "quant_organism") + os.sep
 _ALL: Final = "."
-_BUSY: Final = 8.0
+_BUSY: Final = 3.0
 
 
 @pytest.hookimpl(trylast=True)
@@ -63,6 +63,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             if "watched" in request:
                 chosen = [item for item in session.items if item.nodeid.split("::")[0] == request["watched"]]
                 answer = _in_a_fork(lambda chosen=chosen: _watched(session.config, chosen), request)
+            elif "timed" in request:
+                chosen = [items[name] for name in request["timed"]]
+                answer = _in_a_fork(lambda chosen=chosen: _asked(session.config, chosen), request)
             else:
                 chosen = [items[name] for name in request["asked"]]
                 answer = _in_a_fork(lambda chosen=chosen, of=request: _tried(session.config, chosen, of), request)
@@ -109,13 +112,17 @@ def _in_a_fork(work: Callable[[], Any], request: dict[str, Any]) -> dict[str, An
 def _tried(config: pytest.Config, items: Sequence[pytest.Item], request: dict[str, Any]) -> dict[str, Any]:
     if not change_in_place(request["file"], request["within"], request["source"]):
         return {"outcome": "not in place"}
+    return _asked(config, items)
+
+
+def _asked(config: pytest.Config, items: Sequence[pytest.Item]) -> dict[str, Any]:
     judge = _Judge()
     config.pluginmanager.register(judge)
     for item, following in zip(items, [*items[1:], None], strict=True):
         config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if judge.failed:
             return {"outcome": "killed", "by": f"FAILED {judge.failed}"}
-    return {"outcome": "survived"}
+    return {"outcome": "survived", "seconds": time.process_time()}
 
 
 def change_in_place(file: str, within: str, source: str) -> bool:

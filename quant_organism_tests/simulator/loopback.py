@@ -197,6 +197,7 @@ class LoopbackVenue:
 def _handler(venue: LoopbackVenue) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or the body of each answer waits 40 ms for the client to confirm the header
 
         def do_POST(self) -> None:
             try:

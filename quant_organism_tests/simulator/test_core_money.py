@@ -7,6 +7,7 @@ import pytest
 from quant_organism.simulator.core import liquidation, margin, settlement
 from quant_organism.simulator.core.account import Account, Liquidated, SimulatedPosition
 from quant_organism.simulator.core.book import SimulatedOrder
+from quant_organism.simulator.core.matching import LiquidationTag
 from quant_organism.simulator.core.state import LIQUIDATOR
 from quant_organism.simulator.core.venue import SimulatedVenue
 from quant_organism.venue.protocol import MICRO_USD, single_tier, tiers_of, wire
@@ -110,6 +111,12 @@ def test_each_tier_has_liquidation_prices_of_its_own(side: int, price_usd: int) 
     assert margin.liquidation_price(tiers, side * size, free) == price
 
 
+@pytest.mark.parametrize(("size", "price"), [(10, Fraction(1)), (20, Fraction(1, 2))])
+def test_a_liquidation_price_may_be_less_than_the_least_that_is_quoted(size: int, price: Fraction) -> None:
+    """Nine tenths of its value are what a long of five times leverage has above the maintenance."""
+    assert margin.liquidation_price(single_tier(5), size, -9) == price
+
+
 def test_funding_since_opening_goes_on_while_one_adds() -> None:
     """Also to the least that can be held; it begins anew where all was closed."""
     holding = SimulatedPosition(10, szi=1, cost=100, funding_all_time=7, funding_since_open=7, funding_since_change=7)
@@ -118,6 +125,14 @@ def test_funding_since_opening_goes_on_while_one_adds() -> None:
     assert (holding.funding_all_time, holding.funding_since_open, holding.funding_since_change) == (7, 7, 0)
     settlement.apply_fill(account, ETH, -3, 100, 0)
     assert (holding.szi, holding.funding_all_time, holding.funding_since_open) == (-1, 7, 0)
+
+
+@pytest.mark.parametrize(("size", "px"), [(1, 90), (-1, 110)])
+@pytest.mark.parametrize("is_cross", [True, False])
+def test_the_least_that_can_be_closed_has_its_gain(size: int, px: int, is_cross: bool) -> None:
+    account = Account("0x", holdings={ETH: SimulatedPosition(10, is_cross=is_cross, szi=-size, cost=100)})
+    assert settlement.apply_fill(account, ETH, size, px, 0)[:2] == (-size, 10)
+    assert account.holdings[ETH].szi == account.holdings[ETH].cost == 0
 
 
 def test_the_last_micro_dollars_decide_whose_position_is_reduced() -> None:
@@ -132,6 +147,19 @@ def test_the_last_micro_dollars_decide_whose_position_is_reduced() -> None:
     assert [account.address for account in ranked] == [ALICE, BOB]
 
 
+def test_a_position_is_closed_against_no_more_accounts_than_it_takes() -> None:
+    venue = make_venue()
+    set_mark(venue, ETH, 2000)
+    mark = venue.state.listings[ETH].mark
+    accounts = [fund(venue, address) for address in (ALICE, BOB, CAROL)]
+    for account, szi, equity in zip(accounts, (10, -10, -10), (1_000, 1, 2), strict=True):
+        account.holdings[ETH] = SimulatedPosition(10, szi=szi, cost=abs(szi) * mark)
+        account.cross_raw[0] = equity - szi * mark
+    liquidation.deleverage(venue.core, accounts[0], ETH, LiquidationTag(ALICE, "2000.0", "market", "Liquidated"))
+    assert [account.holdings[ETH].szi for account in accounts] == [0, 0, -10]
+    assert [len(account.fills) for account in accounts] == [1, 1, 0]
+
+
 def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:
     day = 86_400_000
     account = Account("0x")
@@ -140,6 +168,28 @@ def test_fee_tiers_follow_the_volume_of_the_days_before() -> None:
     assert settlement.fee_rates(account, 101 * day) == (400, 120)
     assert settlement.fee_rates(account, 114 * day) == (400, 120)
     assert settlement.fee_rates(account, 115 * day) == (450, 150)
+
+
+@pytest.mark.parametrize(
+    ("more_than", "taker", "maker"),  # as published, USD and percent
+    [
+        (0, "0.045", "0.015"),
+        (5_000_000, "0.040", "0.012"),
+        (25_000_000, "0.035", "0.008"),
+        (100_000_000, "0.030", "0.004"),
+        (500_000_000, "0.028", "0"),
+        (2_000_000_000, "0.026", "0"),
+        (7_000_000_000, "0.024", "0"),
+    ],
+)
+def test_the_fees_of_each_tier_are_those_published(more_than: int, taker: str, maker: str) -> None:
+    account = Account("0x")
+    settlement.add_volume(account, more_than * MICRO_USD, 0, crossed=True)
+    on_the_bound = settlement.fee_rates(account, 86_400_000)
+    settlement.add_volume(account, 1, 0, crossed=False)
+    rates = tuple(int(Fraction(percent) / 100 * 10**6) for percent in (taker, maker))
+    assert settlement.fee_rates(account, 86_400_000) == rates
+    assert (on_the_bound == rates) == (more_than == 0)
 
 
 @pytest.fixture
@@ -214,6 +264,48 @@ class TestLiquidation:
         assert alice.holdings[ETH].szi == 2_000_000
         set_mark(venue, ETH, 1896, after_ms=1_000)
         assert alice.holdings[ETH].szi == 0
+        assert conserved(venue)
+
+    @pytest.mark.parametrize(("sz", "left"), [("50", 0), ("50.0001", 400_001)])
+    def test_large_is_what_is_worth_more_than_a_hundred_thousand(
+        self, venue: SimulatedVenue, sz: str, left: int
+    ) -> None:
+        alice = fund(venue, usd=6_000)
+        quotes(venue, ETH, 2099, 2100, sz=1000)
+        set_mark(venue, ETH, 2100)
+        place(venue, alice, order(ETH, "buy", sz, 2100, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 2000, 2200, sz=1000)
+        set_mark(venue, ETH, 2000)
+        assert alice.holdings[ETH].szi == left
+
+    def test_the_largest_of_an_account_goes_first_and_what_is_then_covered_stays(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        quotes(venue, ETH, 1999, 2000)
+        quotes(venue, DOGE, "0.19999", "0.2", sz=1_000_000)
+        place(venue, alice, order(DOGE, "buy", 10_000, "0.2", "Ioc"), order(ETH, "buy", 5, 2000, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 1835, 1836)
+        set_mark(venue, ETH, 1835)
+        assert {asset: holding.szi for asset, holding in alice.holdings.items()} == {DOGE: 10_000, ETH: 0}
+        assert conserved(venue)
+
+    def test_the_vault_pays_what_a_thin_book_took_beyond_all_money(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=100)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, 1850, 2100)
+        set_mark(venue, ETH, 1915)
+        lacked = sum(fill.fee for fill in alice.fills) + (150 - 100) * MICRO_USD
+        assert (alice.holdings[ETH].szi, alice.cross_raw[0]) == (0, 0)
+        assert venue.state.accounts[LIQUIDATOR].cross_raw[0] == -lacked
+        delta = alice.ledger[-1].delta
+        assert (delta["type"], delta["accountValue"], delta["liquidatedPositions"]) == (
+            "liquidation",
+            f"{-lacked / MICRO_USD:.6f}".rstrip("0"),
+            [],
+        )
         assert conserved(venue)
 
     def test_the_vault_takes_over_what_is_nearly_lost(self, venue: SimulatedVenue) -> None:
@@ -320,6 +412,34 @@ class TestLeverage:
         paid = sum(fill.fee for fill in alice.fills)
         assert alice.cross_raw[0] == 999 * MICRO_USD - paid
         assert conserved(venue)
+
+    def test_who_has_too_little_margin_may_say_the_same_leverage_and_no_less(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=110)
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        set_mark(venue, ETH, 1985)
+        assert venue.core.margin(alice, 0).available() < 0
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 20))["status"] == "ok"
+        assert venue.act(alice, wire.UpdateLeverage(ETH, True, 19))["status"] == "err"
+        assert alice.holdings[ETH].leverage == 20
+
+    def test_all_that_is_available_may_be_moved_and_not_a_millionth_more(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=10))
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        available = venue.core.margin(alice, 0).available()
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, available + 1))["status"] == "err"
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, available))["status"] == "ok"
+        assert venue.core.margin(alice, 0).available() == 0
+
+    def test_where_less_than_a_tenth_is_margin_nothing_may_be_taken_out(self, venue: SimulatedVenue) -> None:
+        alice = fund(venue, usd=1_000)
+        venue.act(alice, wire.UpdateLeverage(ETH, is_cross=False, leverage=20))
+        quotes(venue, ETH, 1999, 2000)
+        place(venue, alice, order(ETH, "buy", 1, 2000, "Ioc"))
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, -1))["status"] == "err"
+        assert venue.act(alice, wire.UpdateIsolatedMargin(ETH, 0))["status"] == "ok"
 
     def test_refusals(self, venue: SimulatedVenue) -> None:
         alice = fund(venue, usd=200)

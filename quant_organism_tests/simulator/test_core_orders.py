@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from quant_organism.simulator.core.account import Account, OrderUpdated
+from quant_organism.simulator.core.state import Listing, VenueState
 from quant_organism.simulator.core.venue import SimulatedVenue
-from quant_organism.venue.protocol import texts, wire
+from quant_organism.venue.protocol import Instrument, single_tier, texts, wire
 from quant_organism_tests.simulator.venues import (
     ALICE,
     BOB,
@@ -46,6 +47,19 @@ def words(venue: SimulatedVenue, oid: int) -> list[str]:
 
 def error(text: str, asset: int = ETH) -> dict[str, str]:
     return {"error": f"{text} asset={asset}"}
+
+
+def test_before_the_first_price_nothing_is_known_and_nothing_traded() -> None:
+    listing = Listing(Instrument("ETH", 4, single_tier(50)))
+    fresh = SimulatedVenue(VenueState(listings={ETH: listing}, seed=1))
+    account = fund(fresh)
+    assert [listing.px(units) for units in (listing.mark, listing.oracle, listing.last, listing.mark_before)] == [
+        "0.0"
+    ] * 4
+    assert place(fresh, account, order(ETH, "buy", 1, 399)) == [error(texts.HALTED)]
+    set_mark(fresh, ETH, 2000)
+    assert place(fresh, account, order(ETH, "buy", 1, 399)) == [error(texts.TOO_FAR)]
+    resting(place(fresh, account, order(ETH, "buy", 1, 400))[0])
 
 
 def test_price_comes_before_time(venue: SimulatedVenue, alice: Account, bob: Account) -> None:
@@ -269,6 +283,22 @@ class TestTriggers:
         assert long.holdings[ETH].szi == 0
         assert not long.open_oids
         assert {venue.state.orders[oid].status for oid in long.history[-2:]} == {"filled", "siblingFilledCanceled"}
+
+    @pytest.mark.parametrize(("held", "leaves", "goal"), [("buy", "sell", 1900), ("sell", "buy", 2100)])
+    def test_a_stop_closes_the_least_that_can_be_held(
+        self, venue: SimulatedVenue, alice: Account, held: str, leaves: str, goal: int
+    ) -> None:
+        quotes(venue, ETH, 1999, 2001)
+        at = {"buy": 2001, "sell": 1999}
+        place(venue, alice, order(ETH, held, "0.0061", at[held], "Ioc"))
+        place(venue, alice, order(ETH, leaves, "0.006", at[leaves], "Ioc"))
+        assert abs(alice.holdings[ETH].szi) == 1
+        stop = resting(place(venue, alice, order(ETH, leaves, 1, goal, trigger=(goal, "sl"), reduce_only=True))[0])
+        venue.withdraw_quotes(ETH)
+        quotes(venue, ETH, goal - 1, goal + 1)
+        set_mark(venue, ETH, goal)
+        assert alice.holdings[ETH].szi == 0
+        assert words(venue, stop) == ["open", "triggered", "filled"]
 
     @pytest.mark.parametrize(
         ("held", "entry", "goal", "left"), [("sell", "buy", 2200, -20_000), ("buy", "sell", 1800, 20_000)]

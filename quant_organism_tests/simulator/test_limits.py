@@ -1,5 +1,7 @@
 """How much an account may have open, and how much one order may be worth (reference: section 9)."""
 
+from decimal import Decimal
+
 import pytest
 
 from quant_organism.simulator.core.account import Account
@@ -67,10 +69,10 @@ def test_an_order_may_be_worth_so_much(
     venue: SimulatedVenue, rich: Account, asset: int, px: object, most_usd: int
 ) -> None:
     quotes(venue, asset, px, px, 10**9)
-    largest = most_usd / float(str(px))
+    largest, lot = most_usd / float(str(px)), Decimal(1).scaleb(-venue.state.listings[asset].instrument.sz_decimals)
     error = {"error": f"Order exceeds maximum order value. asset={asset}"}
     for tif, factor in (("Ioc", 1), ("Gtc", 10)):
         size = int(largest * factor)
+        assert place(venue, rich, order(asset, "buy", size + lot, px, tif)) == [error]
         (taken,) = place(venue, rich, order(asset, "buy", size, px, tif))
         assert "error" not in taken
-        assert place(venue, rich, order(asset, "buy", size + 10, px, tif)) == [error]

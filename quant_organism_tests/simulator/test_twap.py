@@ -67,6 +67,25 @@ def test_parts_that_find_nothing_are_made_up_for_by_at_most_three_at_a_time(venu
     assert held == [3_000, 6_000, 8_000, 9_000, 10_000, 11_000]
 
 
+def test_a_part_may_be_the_least_that_can_be_traded(venue: SimulatedVenue) -> None:
+    alice = fund(venue)
+    place(venue, alice, order(ETH, "sell", "0.0061", 1999, "Ioc"), order(ETH, "buy", "0.006", 2001, "Ioc"))
+    assert alice.holdings[ETH].szi == -1
+    venue.act(alice, twap(reduce_only=True))
+    assert alice.holdings[ETH].szi == 0
+
+
+@pytest.mark.parametrize(("more_ms", "held"), [(0, 2_000), (1, 1_000)])
+def test_while_only_post_only_orders_are_taken_no_part_is_traded(
+    venue: SimulatedVenue, more_ms: int, held: int
+) -> None:
+    alice = fund(venue)
+    venue.act(alice, twap())
+    venue.state.post_only_until_ms = venue.state.now_ms + 30_000 + more_ms
+    wait(venue, 30)
+    assert alice.holdings[ETH].szi == held
+
+
 def test_no_part_pays_more_than_three_percent_beyond_the_mark(venue: SimulatedVenue) -> None:
     alice = fund(venue)
     venue.withdraw_quotes(ETH)

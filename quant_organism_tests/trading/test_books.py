@@ -9,6 +9,7 @@ import pytest
 
 from quant_organism.errors import InputError
 from quant_organism.trading.orders import Journal, OrderManager, cloid_of, reconcile
+from quant_organism.trading.orders.rebuilding import take_baseline
 from quant_organism.venue import VenueError
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
@@ -132,6 +133,42 @@ def test_what_is_closed_before_the_books_were_compared_leaves_a_baseline(server:
     reconcile(manager)
     assert reconcile(manager).is_clean
     assert manager.journal.positions() == {"ETH": D("0.3")}
+    close(manager)
+
+
+def test_money_begins_where_the_baseline_is_taken(server: LoopbackVenue, tmp_path: Path) -> None:
+    """Not only once nothing differs: what comes in between is explained from then on."""
+    with server.lock:
+        place(server.venue, server.account, order(ETH, "buy", "0.5", 2010))
+    manager = open_manager(server.url, tmp_path)
+    assert manager.journal.money.balance(manager.venue.account()) is None
+    take_baseline(manager)
+    with server.lock:
+        server.account.add_raw(0, 1_230_000)
+    balance = manager.journal.money.balance(manager.venue.account())
+    assert balance is not None
+    assert balance.gap_usd == D("1.23")
+    close(manager)
+
+
+def test_a_backup_takes_over_what_was_amended_after_it_and_nothing_else(server: LoopbackVenue, tmp_path: Path) -> None:
+    first = open_manager(server.url, tmp_path / "first")
+    reconcile(first)
+    placed = [new_order("d", leg=leg, px="1950", sz="3") for leg in ("amended", "left")]
+    first.place("d", placed)
+    close(first)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    first = open_manager(server.url, tmp_path / "first")
+    reconcile(first)
+    number = first.amend(placed[0].cloid, D(1960), D(2)).oid
+    close(first)
+    manager = open_manager(server.url, tmp_path / "second")
+    assert reconcile(manager).recovered == (placed[0].cloid,)
+    record = manager.journal.order(placed[0].cloid)
+    assert (record.oid, record.state, record.order.px, record.order.sz) == (number, "open", D(1960), D(2))
+    close(manager)
+    manager = open_manager(server.url, tmp_path / "second")
+    assert reconcile(manager).recovered == ()
     close(manager)
 
 

@@ -3,18 +3,23 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
+import orjson
 import pytest
 
-from quant_organism.errors import BusyError, InputError
+from quant_organism.errors import BusyError, InputError, QuantOrganismError
 from quant_organism.trading.orders import dead_man
-from quant_organism.trading.orders.dead_man import DeadMan, Minder, Watchdog, cancel_all
+from quant_organism.trading.orders.dead_man import DeadMan, Minder, Watchdog, WatchdogOrders, cancel_all
 from quant_organism.trading.orders.reconciliation import reconcile
-from quant_organism.venue import wallet_of
+from quant_organism.venue import VenueError, wallet_of
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.trading.trader import (
@@ -28,6 +33,16 @@ from quant_organism_tests.trading.trader import (
 )
 
 CONTEXT = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Minded:
+    """A venue with orders, the line to the program of a watchdog, what that is told, and whom it has killed."""
+
+    server: LoopbackVenue
+    line: IO[bytes]
+    told: dict[str, Any]
+    killed: list[tuple[int, int]]
 
 
 def trade_and_hang(url: str, folder: Path, ready: Any, *, silent_seconds: float) -> None:
@@ -136,6 +151,83 @@ def test_what_a_watchdog_hears_of_the_process_that_it_minds(said: tuple[bytes, .
         teller.start()
         assert dead_man.watch(hears, 0.2 if heard == "silent" else 60.0) == heard
         teller.join()
+
+
+@pytest.fixture
+def minded(server: LoopbackVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Minded]:
+    """Have a bracket and an entry at the venue, and the watchdog's own program at hand, as what it is told."""
+    manager = open_manager(server.url, tmp_path)
+    reconcile(manager)
+    manager.place("d", bracket("d"), grouping="normalTpsl")
+    manager.place("e", [new_order("e")])
+    close(manager)
+    hears, tells = os.pipe()
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: hears))
+    monkeypatch.setattr(
+        dead_man, "os", SimpleNamespace(read=os.read, getppid=lambda: 7, kill=lambda *of: killed.append(of))
+    )
+    with open(hears, "rb", buffering=0), open(tells, "wb", buffering=0) as line:
+        told = {"spec": asdict(spec(server.url)), "state_folder": str(tmp_path / "signers"), "key": KEY}
+        yield Minded(server, line, told, killed)
+
+
+@pytest.mark.parametrize(
+    ("parent", "said", "left", "killed"),
+    [
+        (7, b"beat\nrelease\n", 3, []),
+        (7, None, 2, []),  # it died: only what reduces stays
+        (7, b"beat\n", 2, [(7, signal.SIGKILL)]),  # it hangs
+        (8, b"beat\n", 2, []),  # it was followed by another of its number
+    ],
+)
+def test_the_program_of_a_watchdog(
+    minded: Minded, parent: int, said: bytes | None, left: int, killed: list[tuple[int, int]]
+) -> None:
+    minded.line.write(orjson.dumps({**minded.told, "parent": parent, "silent_seconds": 0.1}) + b"\n" + (said or b""))
+    if said is None:
+        minded.line.close()
+    assert dead_man.main() == 0
+    assert len(minded.server.account.open_oids) == left
+    assert minded.killed == killed
+
+
+def test_a_watchdog_that_was_told_nothing_minds_nothing(minded: Minded) -> None:
+    minded.line.write(b'{"parent": 7')
+    minded.line.close()
+    assert dead_man.main() == 0
+    assert len(minded.server.account.open_oids) == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries", "comes"),
+    [
+        ([], 1, True),
+        ([BusyError] * 19, 20, True),
+        ([BusyError] * 20, 20, False),  # another signs, and minds the orders
+        ([BusyError] * 19 + [VenueError] + [BusyError] * 19, 40, True),
+        ([VenueError] * 3_599, 3_600, True),
+        ([VenueError] * 3_600, 3_600, False),
+    ],
+)
+def test_a_watchdog_waits_for_a_venue_and_for_the_lock_of_the_dead(
+    answers: list[type[QuantOrganismError]], tries: int, comes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = WatchdogOrders(spec("http://127.0.0.1:9"), tmp_path, 7, 1.0)
+    left, asked, slept = list(answers), [], []
+
+    def answer(*of: Any) -> str:
+        asked.append(of)
+        if left:
+            raise left.pop(0)("no", where="here", remedy="wait")
+        return "connected"
+
+    monkeypatch.setattr(dead_man, "connect", answer)
+    monkeypatch.setattr(dead_man, "time", SimpleNamespace(sleep=slept.append))
+    wallet = wallet_of(KEY)
+    assert dead_man._connect(told, wallet) == ("connected" if comes else None)
+    assert asked == [(told.spec, wallet, tmp_path)] * tries
+    assert slept == [1.0] * (len(answers) - (not comes and answers[-1] is BusyError))
 
 
 def test_the_venue_s_own_switch_is_refused_before_enough_was_traded(server: LoopbackVenue, tmp_path: Path) -> None:

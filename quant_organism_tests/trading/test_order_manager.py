@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from quant_organism.errors import InputError, IntegrityError
+from quant_organism.trading.orders import flattening
 from quant_organism.trading.orders.flattening import NotFlat, flatten
 from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.reconciliation import reconcile
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import NewOrder, Outcome, Unknown, wallet_of
-from quant_organism.venue.protocol import ApproveAgent, wire
+from quant_organism.venue.protocol import MAX_ITEMS_PER_ACTION, ApproveAgent, wire
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, order, place
@@ -245,6 +247,19 @@ def test_what_was_held_before_is_no_gap(server: LoopbackVenue, tmp_path: Path) -
     close(second)
 
 
+def test_each_order_that_lives_here_or_there_is_compared_once(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("ended", [new_order("ended")])
+    manager.cancel([cloid_of("ended")])
+    (open_one,), (gone,) = (manager.place(name, [new_order(name)]) for name in ("open", "gone"))
+    with server.lock:
+        server.venue.act(server.account, wire.CancelOrders(((ETH, gone.oid),)))
+    assert [(found.cloid, found.ours, found.theirs, found.action) for found in reconcile(manager).resolutions] == [
+        (open_one.order.cloid, "open", "open", "nothing"),
+        (gone.order.cloid, "open", "canceled", "adopt"),
+    ]
+    assert manager.journal.order(gone.order.cloid).state == "canceled"
+
+
 def test_orders_of_others_are_reported_and_canceled_only_if_asked(server: LoopbackVenue, manager: OrderManager) -> None:
     with server.lock:
         place(server.venue, server.account, order(ETH, "buy", "0.1", 1900, cloid="0x" + "cd" * 16))
@@ -341,9 +356,100 @@ def test_flattening_says_what_is_left_when_nobody_buys(server: LoopbackVenue, ma
     manager.place("d", [new_order("d", px="2010")])
     with server.lock:
         server.venue.withdraw_quotes(ETH)
-    with pytest.raises(NotFlat, match=r"0\.1 ETH"):
-        flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=lambda seconds: None)
+    what = "0 open orders, 0 TWAP orders, positions 0.1 ETH, 0 actions of unknown outcome"
+    slept: list[float] = []
+    with pytest.raises(NotFlat) as told:
+        flatten(manager, "stop now", slippages=[D("0.01")] * 2, sleep=slept.append)
+    assert told.value.what == f"not shown to be flat after 2 rounds: {what}"
+    assert len(slept) == 2  # what is left after the last is told at once
     assert server.positions() == {"ETH": 1_000}
+
+
+def test_what_flattening_cancels_is_canceled_in_the_books_at_once(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("d", [new_order("d")])
+    flatten(manager, "stop now", sleep=lambda seconds: None)
+    assert manager.journal.order(cloid_of("d")).state == "canceled"
+
+
+def test_an_account_is_flat_once_so_many_looks_after_each_other_have_shown_it(
+    server: LoopbackVenue, manager: OrderManager
+) -> None:
+    asked = len(server.requests)
+    slept: list[float] = []
+    assert flatten(manager, "stop now", sleep=slept.append) == 0
+    looks = [body["type"] for _, body in server.requests[asked:] if body["type"] == "clearinghouseState"]
+    # All dexs are found out after the first.
+    assert len(looks) == 1 + flattening._LOOKS == 1 + len(slept)
+
+
+def test_after_flattening_the_books_have_heard_of_every_fill(server: LoopbackVenue, manager: OrderManager) -> None:
+    manager.place("d", [new_order("d", px="2010")])
+    flatten(manager, "stop now", sleep=lambda seconds: None)
+    assert len(manager.journal.fills()) == len(server.account.fills) == 2
+    assert not any(manager.journal.positions().values())
+
+
+@pytest.mark.parametrize(
+    ("px", "mark", "is_near"),
+    [
+        (None, "100", False),
+        ("0", "0", False),
+        ("-1", "0", False),
+        ("1", "0", True),  # there is no mark
+        ("19.99", "100", False),
+        ("20", "100", True),
+        ("500", "100", True),
+        ("500.01", "100", False),
+    ],
+)
+def test_a_price_that_the_venue_would_not_take_is_not_near(px: str | None, mark: str, is_near: bool) -> None:
+    held = SimpleNamespace(mark_px=D(mark))
+    assert flattening._is_near(None if px is None else D(px), held) is is_near  # type: ignore[arg-type]
+
+
+def test_as_many_orders_are_placed_at_once_as_the_venue_takes(server: LoopbackVenue, manager: OrderManager) -> None:
+    many = [new_order("many", leg=str(number), sz="0.01") for number in range(MAX_ITEMS_PER_ACTION + 1)]
+    for wrong in ([], many):
+        with pytest.raises(InputError, match=f"{len(wrong)} orders"):
+            manager.place("many", wrong)
+    assert {record.state for record in manager.place("many", many[1:])} == {"open"}
+    assert len(server.account.open_oids) == MAX_ITEMS_PER_ACTION
+
+
+def test_before_the_books_have_begun_no_money_is_asked_for(server: LoopbackVenue, tmp_path: Path) -> None:
+    manager = open_manager(server.url, tmp_path)
+    asked = len(server.requests)
+    assert manager.sync_flows() == []
+    assert len(server.requests) == asked
+    close(manager)
+
+
+@pytest.mark.parametrize(("looks", "pauses"), [(None, [0.25] * 8), (4, [0.5] * 4), (1, [2.0]), (100, [0.25] * 8)])
+def test_one_looks_again_until_everything_must_have_become_visible(looks: int | None, pauses: list[float]) -> None:
+    slept: list[float] = []
+    manager = OrderManager(None, None, visibility_seconds=2.0, sleep=slept.append)  # type: ignore[arg-type]
+    seen = iter(range(100))
+    assert manager.look_until(lambda: next(seen), lambda _: False, looks=looks) == len(pauses)
+    assert slept == pauses
+    assert manager.look_until(lambda: "there", lambda found: found == "there", looks=looks) == "there"
+    assert slept == pauses
+
+
+def test_an_order_that_is_never_shown_is_asked_for_until_everything_must_have_become_visible() -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < 20
+
+    venue = SimpleNamespace(order_status=lambda cloid: None)
+    OrderManager(venue, None, visibility_seconds=2.0, sleep=sleep)._ask(["one", "other"])  # type: ignore[arg-type]
+    assert slept == [0.25] * 8
+
+
+def test_the_clock_of_the_venue_is_told_less_ours() -> None:
+    venue = SimpleNamespace(venue_ms=lambda: 10_250)
+    assert OrderManager(venue, None, now_ms=lambda: 10_000).skew_ms() == 250  # type: ignore[arg-type]
 
 
 def test_a_journal_belongs_to_one_account(tmp_path: Path) -> None:

@@ -2,16 +2,21 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 
+from quant_organism.trading.orders.money import Balance
 from quant_organism.trading.orders.reconciliation import (
     OURS,
     THEIRS,
     Action,
     Ours,
+    Reconciliation,
+    Resolution,
     Theirs,
     position_gaps,
     resolve,
@@ -119,3 +124,40 @@ def test_a_decision_has_one_id_for_good_and_no_other_has_it() -> None:
     ids = {cloid_of(decision, leg) for decision in ("a", "b", "ab", "") for leg in ("entry", "stop", "")}
     assert len(ids) == 12
     assert all(len(cloid) == 34 and int(cloid, 16) >= 0 for cloid in ids)
+
+
+AGREED = Reconciliation((), {}, ())
+FILL = SimpleNamespace(is_liquidation=False)
+ZERO = Decimal(0)
+EVEN = Balance(Decimal(100), ZERO, ZERO, ZERO, ZERO, ZERO, Decimal(100))
+
+
+def resolved(action: Action) -> tuple[Resolution, ...]:
+    return (Resolution("cloid", 7, "open", "open", "nothing", ""), Resolution("cloid", 8, "open", "open", action, ""))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_clean"),
+    [
+        ({}, True),
+        *(({"resolutions": resolved(action)}, action not in ("look_again", "foreign")) for action in get_args(Action)),
+        ({"balance": EVEN, "transfers": (SimpleNamespace(),)}, True),
+        ({"balance": replace(EVEN, venue_usd=Decimal("100.01"))}, False),
+        ({"balance": replace(EVEN, venue_usd=Decimal("99.99"))}, False),
+        ({"balance": replace(EVEN, venue_usd=Decimal("100.009999"))}, True),
+        ({"position_gaps": {"ETH": (ZERO, Decimal(1))}}, False),
+        ({"unsettled": (7,)}, False),
+        ({"recovered": ("cloid",)}, False),
+        ({"foreign_fills": (FILL,)}, False),
+        ({"storage_failure": "disk full"}, False),
+    ],
+)
+def test_a_comparison_is_clean_where_nothing_is_in_doubt(changes: dict[str, Any], is_clean: bool) -> None:
+    assert replace(AGREED, **changes).is_clean is is_clean
+
+
+@pytest.mark.parametrize("name", ["opening", "realised", "unrealised", "funding", "transfers"])
+def test_what_is_earned_adds_to_the_books_and_fees_are_taken_off(name: str) -> None:
+    more = replace(EVEN, **{f"{name}_usd": getattr(EVEN, f"{name}_usd") + 3})
+    assert (more.books_usd, more.gap_usd, more.is_even) == (103, -3, False)
+    assert replace(more, fees_usd=Decimal(5)).books_usd == 98

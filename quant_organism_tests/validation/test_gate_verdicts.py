@@ -26,7 +26,7 @@ from quant_organism.validation.gates.overfitting import (
 from quant_organism.validation.gates.replay import ReplayConsistency, ReplaySharpe, SecondOpinionOnBooks, TradeParity
 from quant_organism.validation.gates.robustness import GATES as ROBUSTNESS
 from quant_organism.validation.gates.robustness import LossGate, ParameterNeighbourhood, ShakeGate
-from quant_organism.validation.gates.significance import Luck, Pretest, SearchLuck
+from quant_organism.validation.gates.significance import CombinedSignificance, Luck, Pretest, SearchLuck
 from quant_organism.validation.gates.thresholds import Backtest, PositiveWindows
 from quant_organism.validation.rehearsal import VenueRehearsal
 from quant_organism.validation.robustness.subject import Shake
@@ -356,6 +356,62 @@ def test_p_values_of_before_the_search_and_of_all_of_it(p: float, status: str) -
     assert is_not_run(SearchLuck(at_most=0.05).judge(case), "there was nothing")
 
 
+def of_both(search: float, unseen: float, *, rerun: int = 0, candidates: int = 1) -> Any:
+    """Return the case of a committee whose search and whose unseen days have these p-values."""
+    opening = SimpleNamespace(rerun=rerun, candidates=candidates)
+    grounds = SimpleNamespace(significance={"committee": PValue(search, 99)}, candidates=(), opening=opening)
+    luck = Verdict("holdout", "holdout_mean", "passed", unseen, 0.05, 60, "as it is")
+    known = {("holdout", "holdout_mean"): luck}
+    return SimpleNamespace(
+        grounds=grounds,
+        candidate=SimpleNamespace(origin="committee", id="a"),
+        verdict=lambda stage, gate: known.get((stage, gate)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rerun", "candidates", "wealth"), [(0, 1, 2.5), (1, 1, 1.25), (2, 1, 0.625), (0, 4, 0.625), (3, 2, 0.15625)]
+)
+def test_the_wealth_that_both_p_values_buy_is_halved_by_looks_and_shared_by_candidates(
+    rerun: int, candidates: int, wealth: float
+) -> None:
+    verdict = CombinedSignificance(at_least=1.25).judge(of_both(0.04, 0.25, rerun=rerun, candidates=candidates))
+    # 1 / (4 sqrt(.04 x .25)) is 2.5; a quarter on the unseen days is the most that is not vetoed.
+    assert figures(verdict) == ("passed" if wealth >= 1.25 else "failed", pytest.approx(wealth), 1.25, 99)
+    assert verdict.reason == (
+        f"search (0.04) and unseen days (0.25) buy a starting wealth of {wealth:.4g}, at least 1.25 needed"
+    )
+
+
+@pytest.mark.parametrize(("unseen", "status"), [(0.5, "passed"), (0.501, "failed")])
+def test_unseen_days_that_speak_against_a_strategy_are_a_veto_however_good_the_search(unseen: float, status) -> None:
+    verdict = CombinedSignificance(at_least=1.0, unseen_at_most=0.5).judge(of_both(0.0001, unseen))
+    assert figures(verdict) == (status, pytest.approx(0.25 / math.sqrt(0.0001 * unseen)), 1.0, 99)
+    assert verdict.reason.endswith("needed; unseen days of p = 0.501 are vetoed, at most 0.5 accepted") == (
+        status == "failed"
+    )
+
+
+def test_without_either_p_value_there_is_no_decision() -> None:
+    gate, case = CombinedSignificance(at_least=1.0), of_both(0.04, math.nan)
+    assert is_not_run(gate.judge(case), "the unseen days have no p-value: as it is")
+    case.verdict = lambda stage, gate: None
+    assert is_not_run(gate.judge(case), "the unseen days have no p-value: they were not looked at")
+    case.grounds.significance = NONE
+    assert is_not_run(gate.judge(case), "the search has no p-value: there was nothing")
+
+
+def test_a_champion_is_judged_by_the_search_for_one_of_its_rank() -> None:
+    champions = [SimpleNamespace(origin="champion", id=name) for name in "abc"]
+    grounds = SimpleNamespace(
+        significance={"champion 1": PValue(0.01, 99), "champion 2": PValue(0.02, 98), "committee": PValue(0.03, 97)},
+        candidates=(champions[0], SimpleNamespace(origin="committee", id="d"), *champions[1:]),
+    )
+    judged = [SearchLuck(at_most=0.05).judge(SimpleNamespace(grounds=grounds, candidate=c)) for c in grounds.candidates]
+    assert [(verdict.value, verdict.n_used) for verdict in judged[:3]] == [(0.01, 99), (0.03, 97), (0.02, 98)]
+    assert is_not_run(judged[3], "the repeated searches have no champion 3")
+
+
 def test_luck_of_a_steady_gain_is_told_with_its_days() -> None:
     noise = np.random.default_rng(2).normal(0.0, 1.0, 400)
     days = (noise - noise.mean()) / noise.std() + 0.1
@@ -430,6 +486,19 @@ def test_books_of_an_account_that_cannot_trade_fail_and_those_of_one_that_did_no
     assert (verdict.status, verdict.reason, verdict.n_used) == ("failed", "it cannot trade", 0)
     case.why_idle = lambda span: ""
     assert is_not_run(SecondOpinionOnBooks().judge(case), "nothing was traded")
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_books_of_a_second_library_are_the_same_or_where_they_differ_is_named(agrees: bool, monkeypatch) -> None:
+    path = SimpleNamespace(fills=(1, 2, 3), equity=np.array([12_345_000_000, 1]))
+    run = SimpleNamespace(path=path)
+    case = SimpleNamespace(promise="holdout", why_idle=lambda span: "", account=lambda: run)
+    opinion = SimpleNamespace(agrees=agrees, first_difference="at the first close", equity_difference=0.25)
+    monkeypatch.setattr(replay_gates, "recompute_with_vectorbt", lambda of: opinion if of is run else None)
+    verdict = SecondOpinionOnBooks().judge(case)
+    assert figures(verdict) == ("passed" if agrees else "failed", 0.25, 1e-9, 3)
+    how = "to the same equity" if agrees else "otherwise: at the first close"
+    assert verdict.reason == f"vectorbt books 3 fills of 12,345 USD {how}"
 
 
 REHEARSED = VenueRehearsal(

@@ -151,8 +151,6 @@ def _liquidate(core: VenueCore, account: Account, assets: list[int], equity: int
 
 def _is_short(core: VenueCore, account: Account, asset: int, *, cross: bool) -> bool:
     margin = core.margin(account, dex_of(asset))
-    if account.holdings[asset].szi == 0:
-        return False
     if cross:
         return margin.cross_equity() < margin.cross_maintenance()
     return margin.isolated_equity(asset) < margin.maintenance(asset)

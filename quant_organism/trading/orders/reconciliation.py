@@ -10,7 +10,7 @@ from quant_organism.trading.orders.money import Balance
 from quant_organism.trading.orders.rebuilding import rebuild, take_baseline
 from quant_organism.trading.orders.states import STATES, State
 from quant_organism.trading.orders.venue import cancel_in_batches
-from quant_organism.venue import Accepted, AccountState, CashFlow, Fill, OpenOrder, Standing, VenueOrder
+from quant_organism.venue import Accepted, AccountState, CashFlow, Fill, Standing, VenueOrder
 
 Ours = State | Literal["absent"]
 Theirs = Standing | Literal["absent"]
@@ -339,5 +339,4 @@ def _foreign(manager: OrderManager, orders: Sequence[VenueOrder], *, cancel: boo
 
 
 def _cancel(manager: OrderManager, orders: Sequence[VenueOrder]) -> list[bool]:
-    targets = [OpenOrder(order.coin, order.oid, order.cloid, order.reduce_only is True) for order in orders]
-    return [isinstance(outcome, Accepted) for outcome in cancel_in_batches(manager.venue, targets)]
+    return [isinstance(outcome, Accepted) for outcome in cancel_in_batches(manager.venue, orders)]

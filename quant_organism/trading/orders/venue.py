@@ -158,7 +158,7 @@ class Venue(Protocol):
         ...
 
 
-def cancel_in_batches(venue: Venue, orders: Sequence[OpenOrder]) -> list[Outcome]:
+def cancel_in_batches(venue: Venue, orders: Sequence[OpenOrder | VenueOrder]) -> list[Outcome]:
     """Cancel any number of orders by their oids, as many at a time as the venue takes; return an outcome for each."""
     outcomes: list[Outcome] = []
     for start in range(0, len(orders), MAX_ITEMS_PER_ACTION):
