@@ -1,7 +1,7 @@
 """How fast populations are evaluated, in seconds of one core, which do not depend on what else the machine does.
 
-What a search sees comes first: generations of random genomes of all rule-based families together, few of which share
-an indicator, on a market that the evaluator knows from the generations before, and on one that it has never seen, as
+What a search sees comes first: generations of genomes of all rule-based families together, drawn as the founders of a
+search are, on a market that the evaluator knows from the generations before, and on one that it has never seen, as
 every copy of the significance test is. Then come what two threads make of it, the largest size of the documents, and
 what the first process after an installation spends on compiling. Strategy-bars are genomes x assets x bars.
 """
@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest import Costs, Evaluator, signal_bars
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval
-from quant_organism.strategies import Genome, evolving_families, get_family, random_genome
+from quant_organism.strategies import Genome, GenomeSampler, evolving_families, get_family, random_genome
 
 ROOT = Path(__file__).resolve().parent.parent
 BARS, ASSETS, REPEATS = 8_760, 16, 3
@@ -59,8 +59,9 @@ def run() -> list[dict[str, Any]]:
 def mixed() -> list[dict[str, Any]]:
     """Return the speed of mixed generations, each as a median, in millions of strategy-bars per second of one core."""
     market, names, rng = panel(MIXED_BARS, MIXED_ASSETS), rule_families(), np.random.default_rng(4)
+    sampler = GenomeSampler([signal_bars(market, asset, market.n_bars) for asset in range(market.n_assets)])
     small, big = (
-        [[random_genome(rng, name) for name in names for _ in range(each)] for _ in range(GENERATIONS + 1)]
+        [[sampler.draw(rng, name) for name in names for _ in range(each)] for _ in range(GENERATIONS + 1)]
         for each in (8, 40)
     )
     Evaluator(threads=1).evaluate(big[-1], market.window(0, 2_000), COSTS)

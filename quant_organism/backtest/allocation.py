@@ -164,13 +164,25 @@ def replace(ordered: NDArray[np.float64], old: float, new: float) -> None:
     place = _first_not_below(ordered, old)
     if new > old:
         end = _first_not_below(ordered, new) - 1
-        for k in range(place, end):
-            ordered[k] = ordered[k + 1]
+        _shift_down(ordered[place : end + 1])
     else:
         end = _first_not_below(ordered, new)
-        for k in range(place, end, -1):
-            ordered[k] = ordered[k - 1]
+        _shift_up(ordered[end : place + 1])
     ordered[end] = new
+
+
+@compiled
+def _shift_down(values: NDArray[np.float64]) -> None:
+    # Several at once: unsigned places spare the compiler the thought of negative ones.
+    for k in range(np.uint64(values.size - 1)):
+        values[k] = values[k + np.uint64(1)]
+
+
+@compiled
+def _shift_up(values: NDArray[np.float64]) -> None:
+    last = np.uint64(values.size - 1)
+    for k in range(last):
+        values[last - k] = values[last - k - np.uint64(1)]
 
 
 @compiled

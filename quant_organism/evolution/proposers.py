@@ -151,8 +151,8 @@ class Tpe(RoundProposer):
             return str(trial.suggest_categorical(label, spec.choices))
         by_ratios = spec.scale == "log" and spec.low > 0.0
         if spec.kind == "int":
-            return trial.suggest_int(label, int(spec.low), int(spec.high), log=by_ratios)
-        return trial.suggest_float(label, spec.low, spec.high, log=by_ratios)
+            return spec.fitted(trial.suggest_int(label, int(spec.low), int(spec.high), log=by_ratios))
+        return spec.fitted(trial.suggest_float(label, spec.low, spec.high, log=by_ratios))
 
 
 class CmaEs(RoundProposer):
@@ -233,8 +233,8 @@ def _decoded(family: str, encoded: NDArray[np.float64]) -> Genome:
     genes: dict[str, Any] = {}
     for spec, share in zip(get_family(family).genes, encoded.tolist(), strict=True):
         if spec.kind == "float":
-            genes[spec.name] = min(spec.high, spec.low + share * (spec.high - spec.low))
+            genes[spec.name] = spec.fitted(spec.low + share * (spec.high - spec.low))
         else:
             number = round(share * _intervals(spec))
-            genes[spec.name] = spec.choices[number] if spec.kind == "choice" else int(spec.low) + number
+            genes[spec.name] = spec.choices[number] if spec.kind == "choice" else spec.fitted(spec.low + number)
     return Genome(family, get_family(family).repair(genes))

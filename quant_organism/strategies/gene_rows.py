@@ -38,6 +38,8 @@ class GeneLayout:
         int64 (F,): how many of its columns a family shares with all of its kind.
     shift
         float64 (F, L): what is added before the logarithm of columns on a log scale, nan where the scale is linear.
+    steps
+        float64 (F, L, S): the steps of columns with a grid, infinite beyond the last of them.
     """
 
     families: tuple[str, ...]
@@ -50,6 +52,17 @@ class GeneLayout:
     ranks: NDArray[np.bool_]
     common: NDArray[np.int64]
     shift: NDArray[np.float64]
+    steps: NDArray[np.float64]
+
+    @cached_property
+    def stepped(self) -> NDArray[np.bool_]:
+        """Which columns have a grid, bool (F, L)."""
+        return np.isfinite(self.steps[:, :, 0])
+
+    def steps_of(self, kind: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the steps of the numbers in `where`, bool (n, L), of rows of some families, int64 (n,): (m, S)."""
+        rows, columns = np.nonzero(where)
+        return self.steps[kind[rows], columns]
 
     @cached_property
     def low_place(self) -> NDArray[np.float64]:
@@ -153,7 +166,11 @@ def _layout(names: tuple[str, ...]) -> GeneLayout:
             low[kind, column], high[kind, column] = spec.low, spec.high
             shift[kind, column] = spec.shift if spec.scale == "log" else np.nan
             whole[kind, column], present[kind, column] = spec.kind == "int", True
+    steps = np.full((*shape, max(len(spec.steps) for specs in numbers for spec in specs)), np.inf)
+    for kind, specs in enumerate(numbers):
+        for column, spec in enumerate(specs):
+            steps[kind, column, : len(spec.steps)] = spec.steps
     others = tuple(tuple(spec for spec in specs if spec.kind not in _NUMBERS) for specs in genes)
     ranks = np.array([family.ranks for family in families])
     common = np.array([sum(spec.kind in _NUMBERS for spec in family.common_genes) for family in families])
-    return GeneLayout(names, numbers, others, low, high, whole, present, ranks, common, shift)
+    return GeneLayout(names, numbers, others, low, high, whole, present, ranks, common, shift, steps)

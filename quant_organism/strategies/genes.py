@@ -29,6 +29,13 @@ SIGNIFICANT_DIGITS = 10
 _SMALLEST_STEP = 0.01
 """Share of its highest value below which a gene on a log scale moves by differences, where 0 is allowed."""
 
+PERIODS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 30, 36, 42, 51, 60, 72, 90, 108, 126, 153, 180, 216, 270, 324)
+"""Windows that are drawn and bred, each about a fifth longer than the one before: what lies between is much the same.
+
+All families take theirs from here, so that genomes share what is made of a window. Three times a window of 10 bars or
+more is a window too.
+"""
+
 _ETA = 5.0
 """Distribution index of a single number's mutation, inside a structure: a mean step of a seventh of its range."""
 
@@ -83,6 +90,9 @@ class GeneSpec:
         What the values of a structural gene obey.
     scale
         Of an int or float gene: how it moves, and how its prior is spread.
+    grid
+        Ascending values above 0 of an int or float gene on which all that is drawn by its prior, crossed and mutated
+        stands, those beyond its bounds aside; none: any value. What is written by hand may lie anywhere within bounds.
     prior
         From which part of its bounds founders and immigrants are drawn; None: from all of them, evenly on its scale.
     unit
@@ -99,6 +109,7 @@ class GeneSpec:
     choices: tuple[str, ...] = ()
     grammar: Grammar | None = None
     scale: Scale = "linear"
+    grid: tuple[float, ...] = ()
     prior: Prior | None = None
     unit: str
     description: str
@@ -109,11 +120,17 @@ class GeneSpec:
         return 0.0 if self.low > 0.0 else _SMALLEST_STEP * self.high
 
     @property
+    def steps(self) -> tuple[float, ...]:
+        """The values of the grid within the bounds."""
+        return tuple(value for value in self.grid if self.low <= value <= self.high)
+
+    @property
     def drawn_from(self) -> str:
         """Say the prior in words, for tables."""
         if self.kind in ("choice", "structure") and self.prior is None:
             return "any" if self.kind == "choice" else "the grammar"
-        return (self.prior or RangePrior(self.low, self.high)).describe(self.scale)
+        prior = (self.prior or RangePrior(self.low, self.high)).describe(self.scale)
+        return f"{prior} in steps" if self.grid else prior
 
     @property
     def bounds(self) -> str:
@@ -178,7 +195,13 @@ class GeneSpec:
         return self.fitted(float(np.exp(drawn)) if self.scale == "log" else drawn, down=True)
 
     def fitted(self, number: float, *, down: bool = False) -> GeneValue:
-        """Return the nearest allowed value of an int or float gene; an int is rounded, `down` always to the lower."""
+        """Return the nearest allowed value of an int or float gene; an int is rounded, `down` always to the lower.
+
+        Where the gene has a grid: the nearest of its steps, by ratio.
+        """
+        if self.grid:
+            nearest = min(self.steps, key=lambda step: abs(math.log(step / number)))
+            return int(nearest) if self.kind == "int" else nearest
         if self.kind == "int":
             number = math.floor(number) if down else round(number)
             return int(min(max(number, self.low), self.high))

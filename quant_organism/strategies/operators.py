@@ -15,6 +15,8 @@ from quant_organism.strategies.real_coded import (
     polynomial_mutation,
     simulated_binary_crossover,
     some_of,
+    step_beyond,
+    step_near,
     whole_beyond,
     whole_near,
 )
@@ -44,9 +46,9 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
     """Return two children per pair of rows, the first of `a`'s family, the second of `b`'s.
 
     Each shared gene takes part with probability one half: numbers by simulated binary crossover, ints then rounded up
-    or down at the odds of their fraction; choices change places; structures exchange parts. Two families share the
-    numbers that are common to their kind alone, one that ranks assets and one that does not nothing. Genes on a log
-    scale cross and mutate by ratios.
+    or down at the odds of their fraction, and what has a grid moved to a step of it likewise; choices change places;
+    structures exchange parts. Two families share the numbers that are common to their kind alone, one that ranks
+    assets and one that does not nothing. Genes on a log scale cross and mutate by ratios.
 
     Parameters
     ----------
@@ -65,7 +67,11 @@ def crossover(a: GeneRows, b: GeneRows, rng: np.random.Generator, *, eta: float)
     low, high, ints = layout.low_place[a.kind], layout.high_place[a.kind], where & layout.whole[a.kind]
     one, other = simulated_binary_crossover(a.places, b.places, low, high, eta=eta, where=where, rng=rng)
     first, second = a.moved(one, where), b.moved(other, where)
+    stepped = where & layout.stepped[a.kind]
+    ints &= ~stepped
     first[ints], second[ints] = whole_near(first[ints], rng), whole_near(second[ints], rng)
+    steps = layout.steps_of(a.kind, stepped)
+    first[stepped], second[stepped] = step_near(first[stepped], steps, rng), step_near(second[stepped], steps, rng)
     first_others, second_others = list(a.others), list(b.others)
     for row in np.flatnonzero(kin):
         for spec in layout.others[a.kind[row]]:
@@ -84,8 +90,8 @@ def mutate(
 ) -> GeneRows:
     """Move each gene with probability `rate`.
 
-    Numbers move by polynomial mutation on their scale, ints by at least one; choices become another choice, structures
-    a neighbour.
+    Numbers move by polynomial mutation on their scale, ints by at least one, what has a grid on to a step of it;
+    choices become another choice, structures a neighbour.
 
     Parameters
     ----------
@@ -109,8 +115,10 @@ def mutate(
     where, beside = chosen[:, :width], chosen[:, width:]
     low, high = layout.low_place[kind], layout.high_place[kind]
     numbers = rows.moved(polynomial_mutation(rows.places, low, high, eta=eta, where=where, rng=rng), where)
-    ints = where & layout.whole[kind]
+    stepped = where & layout.stepped[kind]
+    ints = where & layout.whole[kind] & ~stepped
     numbers[ints] = whole_beyond(rows.numbers[ints], numbers[ints], layout.high[kind][ints])
+    numbers[stepped] = step_beyond(rows.numbers[stepped], numbers[stepped], layout.steps_of(kind, stepped))
     others = list(rows.others)
     for row, place in np.argwhere(beside):
         spec = layout.others[kind[row]][place]

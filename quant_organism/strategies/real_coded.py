@@ -100,6 +100,53 @@ def whole_beyond(before: Floats, after: Floats, high: Floats) -> Floats:
     return np.where(beyond == before, before + inward, beyond)
 
 
+def step_near(values: Floats, steps: Floats, rng: np.random.Generator) -> Floats:
+    """Move each number to one of the two steps beside it, at odds that are right in the mean.
+
+    Parameters
+    ----------
+    values
+        Shape (m,).
+    steps
+        Ascending steps of each number, infinite beyond its last, shape (m, S).
+    rng
+        Source of randomness.
+    """
+    below, above = _neighbours(values, steps)
+    odds = np.divide(values - below, above - below, out=np.zeros(values.shape), where=above > below)
+    return np.where(rng.random(values.shape) < odds, above, below)
+
+
+def step_beyond(before: Floats, after: Floats, steps: Floats) -> Floats:
+    """Move each number on to the next step away from where it began, or back where there is none: always to another.
+
+    Parameters
+    ----------
+    before, after
+        Where it began and where it came to, each of shape (m,).
+    steps
+        As in `step_near`, at least two of each.
+    """
+    below, above = _neighbours(after, steps)
+    beyond = np.where(after > before, above, below)
+    rows = np.arange(before.size)
+    lower = steps[rows, np.maximum((steps < before[:, None]).sum(axis=1) - 1, 0)]
+    higher = steps[rows, np.minimum((steps <= before[:, None]).sum(axis=1), _counts(steps) - 1)]
+    return np.where(beyond != before, beyond, np.where(higher > before, higher, lower))
+
+
+def _neighbours(values: Floats, steps: Floats) -> tuple[Floats, Floats]:
+    # The nearest steps that are not above, and not below, each value; beyond the ends, the end.
+    rows, last = np.arange(values.size), _counts(steps) - 1
+    below = np.maximum((steps <= values[:, None]).sum(axis=1) - 1, 0)
+    above = np.minimum((steps < values[:, None]).sum(axis=1), last)
+    return steps[rows, below], steps[rows, above]
+
+
+def _counts(steps: Floats) -> NDArray[np.int64]:
+    return np.asarray(np.isfinite(steps).sum(axis=1), dtype=np.int64)
+
+
 def _spread(draw: Floats, room: Floats, eta: float) -> Floats:
     """Return the children's distance over their parents', cut off where it would pass a bound."""
     cut = 2.0 - (1.0 + 2.0 * room) ** -(eta + 1.0)

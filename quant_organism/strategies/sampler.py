@@ -36,7 +36,8 @@ class GenomeSampler:
     def draw(self, rng: np.random.Generator, family: str, *, generation: int = 0) -> Genome:
         """Draw a genome: each gene by its prior, the genes that others are measured by first."""
         template = get_family(family)
-        genes: dict[str, GeneValue] = template.default_genes
+        # Repair may exchange what is drawn for what is still to be drawn: that lies on the grid too.
+        genes = {spec.name: _on_grid(spec) for spec in template.genes}
         later = [spec for spec in template.genes if read_first(spec.prior)]
         for spec in template.genes:
             if spec not in later:
@@ -76,6 +77,10 @@ class GenomeSampler:
         return self._ordered[key]
 
 
+def _on_grid(spec: GeneSpec) -> GeneValue:
+    return spec.fitted(float(spec.default)) if spec.grid and not isinstance(spec.default, str | tuple) else spec.default
+
+
 def _drawn(spec: GeneSpec, rng: np.random.Generator) -> GeneValue:
     prior = spec.prior
     if isinstance(prior, NeutralPrior):
@@ -84,7 +89,9 @@ def _drawn(spec: GeneSpec, rng: np.random.Generator) -> GeneValue:
         prior = prior.otherwise
     if isinstance(prior, RangePrior):
         return spec.draw_from(prior, rng)
-    return spec.draw_from(RangePrior(spec.low, spec.high), rng) if spec.scale == "log" else spec.draw(rng)
+    if spec.scale == "log" or spec.grid:
+        return spec.draw_from(RangePrior(spec.low, spec.high), rng)
+    return spec.draw(rng)
 
 
 def _readable(bars: AssetBars, columns: tuple[str, ...]) -> AssetBars:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 Keys = NDArray[np.int64]
 Rows = NDArray[Any]
 Arrays = tuple[NDArray[Any], ...]
+
+_SPARE_ROWS = 16
+"""Rows for which there is room beside twice as many as there are: windows stand on a grid of some twenty."""
 
 
 class IndicatorTable(NamedTuple):
@@ -116,12 +121,12 @@ class IndicatorStore:
             return table
 
     def _extended(self, place: tuple[str, str, str], before: Rows, rows: Rows) -> Rows:
-        # Banks that read the rows of before are not disturbed: new ones are written behind them, in room that grows
-        # by a quarter when it is used up.
+        # Banks that read the rows of before are not disturbed: new ones are written behind them, in room that is made
+        # for more than twice as many when it is used up, and costs what is written of it.
         count = len(before) + len(rows)
         room = self._rooms[place]
         if count > len(room):
-            room = np.empty((count + count // 4, *rows.shape[1:]), rows.dtype)
+            room = _room((2 * count + _SPARE_ROWS, *rows.shape[1:]), rows.dtype)
             room[: len(before)] = before
             self._rooms[place] = room
         room[len(before) : count] = rows
@@ -148,3 +153,12 @@ class IndicatorStore:
                 return
             self._table_bytes[place[0]] -= self._tables.pop(place).rows.nbytes
             del self._rooms[place]
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rows:
+    # Of pages that are touched one by one. What `np.empty` gives stands on large pages, for which a virtual machine may
+    # have to ask its host each time: their first touch took five times as long, a nanosecond for every byte.
+    size = math.prod(shape) * dtype.itemsize
+    if size == 0:
+        return np.empty(shape, dtype)
+    return np.frombuffer(mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS), dtype).reshape(shape)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from quant_organism.backtest import signal_bars
 from quant_organism.strategies import COMMON_GENES, AssetBars, GeneRows, Genome, GenomeSampler, family_names, get_family
 from quant_organism.strategies.bank import row_of
-from quant_organism.strategies.genes import GeneSpec, off_scale, on_scale
+from quant_organism.strategies.genes import PERIODS, GeneSpec, off_scale, on_scale
 from quant_organism.strategies.indicators.averages import MEAN_FUNDING_RATE, RATE_OF_CHANGE
 from quant_organism.strategies.indicators.oscillators import RSI
-from quant_organism.strategies.operators import crossover, default_genome, mutate
+from quant_organism.strategies.operators import crossover, default_genome, mutate, random_genome
 from quant_organism.strategies.priors import NeutralPrior, QuantilePrior, RangePrior
 from quant_organism_tests.panels import trending_panel
 
@@ -54,6 +54,42 @@ def test_equal_bars_and_seeds_draw_equal_genomes_whatever_was_drawn_before(seed:
         sampler = GenomeSampler(SAMPLES)
         sampler.draw(np.random.default_rng(1), family)
         assert sampler.draw(np.random.default_rng(seed), family) == drawn(family, 1, seed)[0]
+
+
+@every_family
+def test_what_has_a_grid_is_drawn_on_it(family: str) -> None:
+    for genome in drawn(family, 40):
+        for spec in get_family(family).genes:
+            assert not spec.grid or genome.genes[spec.name] in spec.steps
+
+
+def test_what_is_bred_moves_on_to_its_grid_and_what_does_not_move_stays_off_it() -> None:
+    rng = np.random.default_rng(6)
+    parents = [random_genome(rng, family) for family in family_names() for _ in range(20)]
+    mutants = mutate(GeneRows.of(parents), np.ones(len(parents), dtype=bool), rng, rate=0.4, eta=20.0)
+    first, second = crossover(GeneRows.of(parents[::2]), GeneRows.of(parents[1::2]), rng, eta=15.0)
+    pairs = [*zip(parents[::2], parents[1::2], first.genomes(1), strict=True)]
+    pairs += zip(parents[::2], parents[1::2], second.genomes(1), strict=True)
+    pairs += zip(parents, parents, mutants.genomes(1), strict=True)
+    kept = bred = 0
+    for mother, father, child in pairs:
+        for spec in get_family(child.family).own_genes:
+            # A repair may exchange two windows of one genome.
+            before = {*mother.genes.values(), *father.genes.values()} if spec.grid else set()
+            if spec.grid and child.genes[spec.name] in before:
+                kept += child.genes[spec.name] not in spec.grid
+            elif spec.grid:
+                assert child.genes[spec.name] in spec.grid
+                bred += 1
+    assert kept > 100
+    assert bred > 100
+
+
+def test_each_step_is_as_long_as_the_ratio_to_the_next_says() -> None:
+    ratios = np.divide(PERIODS[1:], PERIODS[:-1])[PERIODS.index(10) :]
+    assert ratios.min() > 1.15
+    assert ratios.max() < 1.26
+    assert {3 * period for period in PERIODS if 10 <= period <= 108} <= set(PERIODS)
 
 
 def share_beyond(values: list[np.ndarray], threshold: float) -> float:
@@ -136,9 +172,9 @@ def test_a_gene_on_a_log_scale_moves_by_ratios_and_crosses_at_the_geometric_mean
         periods = np.array([child.genes["vwap_period"] for child in children.genomes(1)])
         return float(np.abs(np.log(periods / parent.genes["vwap_period"])).mean())
 
-    # Rounded outwards to whole bars, a short period moves a little more.
+    # On to a step of its grid, each about a fifth away from the next.
     assert moves(low) == pytest.approx(moves(high), abs=0.04)
-    assert 0.08 < moves(high) < 0.2
+    assert 0.18 < moves(high) < 0.3
     one, other = crossover(GeneRows.of([low] * 800), GeneRows.of([high] * 800), rng, eta=15.0)
     born = [child.genes["vwap_period"] for rows in (one, other) for child in rows.genomes(1)]
     assert np.exp(np.mean(np.log(born))) == pytest.approx(np.sqrt(20 * 100), rel=0.03)

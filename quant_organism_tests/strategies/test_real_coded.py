@@ -9,6 +9,8 @@ from quant_organism.strategies.real_coded import (
     polynomial_mutation,
     simulated_binary_crossover,
     some_of,
+    step_beyond,
+    step_near,
     whole_beyond,
     whole_near,
 )
@@ -97,3 +99,32 @@ def test_rounding_beyond_moves_by_at_least_one_within_bounds() -> None:
     after = np.array([5.1, 4.9, 5.0, 9.0, 2.0])
     high = np.full(5, 9.0)
     assert whole_beyond(before, after, high).tolist() == [6.0, 4.0, 6.0, 8.0, 3.0]
+
+
+STEPS = np.array([[2.0, 3.0, 5.0, 8.0, np.inf]])
+
+
+def test_steps_near_are_right_in_the_mean_and_ends_hold_what_is_beyond_them() -> None:
+    rng = np.random.default_rng(0)
+    values = np.repeat([5.0, 6.0, 1.0, 20.0], 3_000)
+    moved = step_near(values, np.repeat(STEPS, values.size, axis=0), rng).reshape(4, -1)
+    assert [set(row.tolist()) for row in moved] == [{5.0}, {5.0, 8.0}, {2.0}, {8.0}]
+    assert moved[1].mean() == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "step"),
+    [
+        (3.0, 3.1, 5.0),
+        (3.0, 2.9, 2.0),
+        (4.0, 4.2, 5.0),
+        (4.0, 3.9, 3.0),
+        (3.0, 6.0, 8.0),
+        (8.0, 8.0, 5.0),
+        (2.0, 2.0, 3.0),
+        (9.0, 9.5, 8.0),
+        (8.0, 2.5, 2.0),
+    ],
+)
+def test_steps_beyond_lead_away_to_another_or_back_inward_from_an_end(before: float, after: float, step: float) -> None:
+    assert step_beyond(np.array([before]), np.array([after]), STEPS).tolist() == [step]

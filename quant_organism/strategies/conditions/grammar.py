@@ -20,10 +20,10 @@ from quant_organism.strategies.conditions.document import (
     read_document,
 )
 from quant_organism.strategies.conditions.rules import Rules, document_rules
-from quant_organism.strategies.genes import Structure
+from quant_organism.strategies.genes import PERIODS, Structure
 
 _LONGEST_ENTRY = 3
-_DRAWN_PERIODS = (5, 30)
+_DRAWN_PERIODS = tuple(period for period in PERIODS if 5 <= period <= 30)
 
 
 def read_structure(value: object) -> Document | Configured:
@@ -125,5 +125,5 @@ def _exit(side: str, rng: np.random.Generator) -> Condition:
 
 
 def _drawn(word: str, operator: str, level: float, rng: np.random.Generator) -> Condition:
-    period = int(rng.integers(_DRAWN_PERIODS[0], _DRAWN_PERIODS[1] + 1))
+    period = _DRAWN_PERIODS[int(rng.integers(len(_DRAWN_PERIODS)))]
     return Condition(f"{word}_{period}", operator, float(f"{level:.4g}"))

@@ -172,28 +172,25 @@ def write_means(
 ) -> None:
     """Write the rows of `mean_rows` into others, shape (K, lead + n), behind `lead` bars that have no value."""
     n = x.size
-    levels = pyramid_height(greatest_of(periods))
-    # Level l holds at t the mean of x[t : t + 2**l].
-    pyramid = np.empty((levels, n))
+    # Level l holds at t the mean of x[t : t + 2**l]; the level below is kept beside it.
+    pyramid = np.empty((2, n))
     for t in range(n):
         pyramid[0, t] = x[t]
-    for level in range(1, levels):
-        half = 1 << (level - 1)
-        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
-        for t in range(n - 2 * half + 1):
-            out[t] = 0.5 * (below[t] + later[t])
+    covered = np.zeros(periods.size, dtype=np.int64)
     for k in range(periods.size):
-        period = periods[k]
-        first = min(period - 1 + lag, n)
-        rows[k, : lead + first] = np.nan
-        row = rows[k, lead + first :]
-        row[:] = 0.0
-        count = 0
-        for level in range(levels):
-            if period >> level & 1:
-                part = pyramid[level, count:]
-                count += 1 << level
-                share = (1 << level) / count
+        first = lead + min(periods[k] - 1 + lag, n)
+        rows[k, :first], rows[k, first:] = np.nan, 0.0
+    for level in range(pyramid_height(greatest_of(periods))):
+        if level:
+            half = 1 << (level - 1)
+            below, later, out = pyramid[(level - 1) & 1], pyramid[(level - 1) & 1, half:], pyramid[level & 1]
+            for t in range(n - 2 * half + 1):
+                out[t] = 0.5 * (below[t] + later[t])
+        for k in range(periods.size):
+            if periods[k] >> level & 1:
+                part, row = pyramid[level & 1, covered[k] :], rows[k, lead + min(periods[k] - 1 + lag, n) :]
+                covered[k] += 1 << level
+                share = (1 << level) / covered[k]
                 for t in range(row.size):
                     row[t] += (part[t] - row[t]) * share
 

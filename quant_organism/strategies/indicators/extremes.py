@@ -59,23 +59,23 @@ def extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, s
     """Return the rows of `maximum_rows` for the sign 1, those of `minimum_rows` for -1."""
     n = x.size
     rows = np.empty((periods.size, n))
-    levels = pyramid_height(greatest_of(periods))
-    # Level l holds at t the extreme of x[t : t + 2**l], times the sign.
-    pyramid = np.empty((levels, n))
+    # Level l holds at t the extreme of x[t : t + 2**l], times the sign; the level below is kept beside it.
+    pyramid = np.empty((2, n))
     for t in range(n):
         pyramid[0, t] = sign * x[t]
-    for level in range(1, levels):
-        half = 1 << (level - 1)
-        below, later, out = pyramid[level - 1], pyramid[level - 1, half:], pyramid[level]
-        for t in range(n - 2 * half + 1):
-            out[t] = below[t] if below[t] > later[t] else later[t]
-    for k in range(periods.size):
-        first = min(periods[k] - 1 + lag, n)
-        rows[k, :first] = np.nan
-        level = pyramid_height(periods[k]) - 1
-        head, tail, row = pyramid[level], pyramid[level, periods[k] - (1 << level) :], rows[k, first:]
-        for t in range(row.size):
-            row[t] = sign * (head[t] if head[t] > tail[t] else tail[t])
+    for level in range(pyramid_height(greatest_of(periods))):
+        if level:
+            half = 1 << (level - 1)
+            below, later, out = pyramid[(level - 1) & 1], pyramid[(level - 1) & 1, half:], pyramid[level & 1]
+            for t in range(n - 2 * half + 1):
+                out[t] = below[t] if below[t] > later[t] else later[t]
+        for k in range(periods.size):
+            if pyramid_height(periods[k]) == level + 1:
+                first = min(periods[k] - 1 + lag, n)
+                rows[k, :first] = np.nan
+                head, tail, row = pyramid[level & 1], pyramid[level & 1, periods[k] - (1 << level) :], rows[k, first:]
+                for t in range(row.size):
+                    row[t] = sign * (head[t] if head[t] > tail[t] else tail[t])
     return rows
 
 

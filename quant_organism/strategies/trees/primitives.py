@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.averages import (
     EMA,
     FUNDING_MEAN,
@@ -38,7 +38,9 @@ PRICE, RANGE, RATIO, SCORE, BOOL, VOTE = "Price", "Range", "Ratio", "Score100", 
 PERIOD, MULT, LEVEL, FRAC, FAMILY = "Period", "Mult", "Level", "Frac", "Family"
 
 CONSTANTS = {
-    PERIOD: GeneSpec(name=PERIOD, kind="int", default=20, low=2, high=100, unit="bars", description="a window"),
+    PERIOD: GeneSpec(
+        name=PERIOD, kind="int", default=20, low=2, high=100, grid=PERIODS, unit="bars", description="a window"
+    ),
     MULT: GeneSpec(
         name=MULT, kind="float", default=2.0, low=0.5, high=4.0, unit="standard deviations", description="a distance"
     ),

@@ -53,9 +53,6 @@ _ATTEMPTS = 20
 _DIGITS = {MULT: 1, LEVEL: 0, FRAC: 3}
 """Decimal digits of drawn constants: a coarse grid lets trees share more of their parts."""
 
-_PERIODS = np.array([2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100])
-"""Drawn windows, each about a fifth longer than the one before: what lies between looks much the same."""
-
 _OPPOSITE = {"gt": "lt", "lt": "gt", "cross_above": "cross_below", "cross_below": "cross_above"}
 
 
@@ -228,7 +225,7 @@ def _leaf(kind: str, value: Any) -> Any:
 
 def _on_grid(kind: str, value: Any) -> Any:
     if kind == PERIOD:
-        return int(_PERIODS[np.argmin(np.abs(_PERIODS - value))])
+        return CONSTANTS[PERIOD].fitted(value)
     return round(value, _DIGITS[kind]) + 0.0 if kind in _DIGITS else value
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.atr_stop_loss.kernel import atr_stop_loss_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.extremes import CLOSE_BREAKOUT
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volatility import ATR, LOG_ATR_RATIO
@@ -32,6 +32,7 @@ class AtrStopLoss(StrategyFamily):
             low=5,
             high=120,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(20, 120),
             unit="bars",
             description="period of the average true range, and of the entry channel of closes",

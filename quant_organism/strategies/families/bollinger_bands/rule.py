@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.bollinger_bands.kernel import bollinger_bands_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.dispersion import BANDWIDTH_RANK, Z_SCORE
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.priors import RangePrior
@@ -31,6 +31,7 @@ class BollingerBands(StrategyFamily):
             low=10,
             high=160,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(20, 160),
             unit="bars",
             description="window of mean and deviation",

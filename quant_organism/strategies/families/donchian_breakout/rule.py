@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.donchian_breakout.kernel import LEFT, donchian_breakout_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.extremes import PREVIOUS_HIGH, PREVIOUS_LOW
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volume import PREVIOUS_MEAN_VOLUME
 from quant_organism.strategies.priors import RangePrior
 from quant_organism.strategies.targets import Targets
+
+_EXIT_RATIOS = (0.25, 0.3, 0.36, 0.42, 0.5, 0.6, 0.7, 0.85, 1.0)
 
 
 class DonchianBreakout(StrategyFamily):
@@ -33,6 +35,7 @@ class DonchianBreakout(StrategyFamily):
             low=10,
             high=168,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(20, 168),
             unit="bars",
             description="entry channel",
@@ -83,6 +86,7 @@ class DonchianBreakout(StrategyFamily):
             default=0.5,
             low=0.25,
             high=1.0,
+            grid=_EXIT_RATIOS,
             prior=RangePrior(0.4, 1.0),
             unit="fraction of the channel",
             description="length of the exit channel",

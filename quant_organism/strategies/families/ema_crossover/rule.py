@@ -9,7 +9,7 @@ from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.ema_crossover.kernel import ema_crossover_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import PERIODS, GeneSpec, GeneValue
 from quant_organism.strategies.indicators.averages import EMA, RATE_OF_CHANGE
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.priors import QuantilePrior
@@ -41,6 +41,7 @@ class EmaCrossover(StrategyFamily):
             low=5,
             high=40,
             scale="log",
+            grid=PERIODS,
             unit="bars",
             description="period of the fast average, also the span of the momentum test",
         ),
@@ -51,6 +52,7 @@ class EmaCrossover(StrategyFamily):
             low=18,
             high=120,
             scale="log",
+            grid=PERIODS,
             unit="bars",
             description="period of the slow average",
         ),
@@ -81,9 +83,11 @@ class EmaCrossover(StrategyFamily):
         return int(genes["slow_ema_period"]) - 1
 
     def repair(self, genes: Genes) -> dict[str, GeneValue]:
-        """Return genes whose fast average is the faster one."""
+        """Return genes whose fast average is the faster one; of two equal ones the slow takes the next window."""
         fast, slow = sorted((int(genes["fast_ema_period"]), int(genes["slow_ema_period"])))
-        return {**genes, "fast_ema_period": fast, "slow_ema_period": max(slow, fast + 1)}
+        if slow == fast:
+            slow = next(period for period in PERIODS if period > fast)
+        return {**genes, "fast_ema_period": fast, "slow_ema_period": slow}
 
     def looks_back(self, genes: Genes, bar_hours: float) -> int:
         """Return 0: it compares values of one bar."""

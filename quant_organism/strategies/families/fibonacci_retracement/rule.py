@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.fibonacci_retracement.kernel import fibonacci_retracement_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs, pair
 from quant_organism.strategies.indicators.swings import SWING_END, SWING_START
 from quant_organism.strategies.indicators.volatility import ATR
@@ -38,6 +38,7 @@ class FibonacciRetracement(StrategyFamily):
             default=50,
             low=20,
             high=100,
+            grid=PERIODS,
             unit="bars",
             description="previous bars in which pivots are sought",
         ),

@@ -11,7 +11,7 @@ from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.funding_rate_carry.kernel import LEFT, funding_rate_carry_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.averages import MEAN_FUNDING_RATE
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.priors import QuantilePrior, RangePrior
@@ -86,6 +86,7 @@ class FundingRateCarry(StrategyFamily):
             low=1,
             high=24,
             scale="log",
+            grid=PERIODS,
             unit="hours",
             description="window of the mean rate",
         ),

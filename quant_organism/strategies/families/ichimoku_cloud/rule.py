@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.ichimoku_cloud.kernel import ichimoku_cloud_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec, GeneValue
+from quant_organism.strategies.genes import PERIODS, GeneSpec, GeneValue
 from quant_organism.strategies.indicators.extremes import MIDRANGE
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.priors import MultiplePrior, RangePrior
@@ -30,6 +30,7 @@ class IchimokuCloud(StrategyFamily):
             low=7,
             high=48,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(10, 48),
             unit="bars",
             description="window of the fast line",
@@ -41,6 +42,7 @@ class IchimokuCloud(StrategyFamily):
             low=20,
             high=136,
             scale="log",
+            grid=PERIODS,
             prior=MultiplePrior("tenkan_period", 2.6, 3.0),
             unit="bars",
             description="window of the slow line, also the displacement of cloud and lagging comparison",
@@ -52,6 +54,7 @@ class IchimokuCloud(StrategyFamily):
             low=40,
             high=320,
             scale="log",
+            grid=PERIODS,
             prior=MultiplePrior("kijun_period", 2.1, 2.4),
             unit="bars",
             description="window of the cloud's slow side",

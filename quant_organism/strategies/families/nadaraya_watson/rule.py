@@ -9,7 +9,7 @@ from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.nadaraya_watson.kernel import LEFT, nadaraya_watson_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.averages import EMA, KERNEL_REGRESSION
 from quant_organism.strategies.indicators.indicator import Needs, pair
 from quant_organism.strategies.indicators.volatility import VOLATILITY_RATIO
@@ -43,6 +43,7 @@ class NadarayaWatson(StrategyFamily):
             low=3,
             high=40,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(5, 40),
             unit="bars",
             description="width of the kernel; the slope is taken over half of it",

@@ -9,7 +9,7 @@ from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.rsi_filter.kernel import rsi_filter_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.oscillators import RSI, RSI_DIVERGENCE
@@ -40,6 +40,7 @@ class RsiFilter(StrategyFamily):
             low=5,
             high=30,
             scale="log",
+            grid=PERIODS,
             unit="bars",
             description="period of the index",
         ),

@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.sma_trend_filter.kernel import sma_trend_filter_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.averages import SMA
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.trend import CLOSES_ABOVE_SMA, CLOSES_BELOW_SMA, EFFICIENCY_RATIO
@@ -31,6 +31,7 @@ class SmaTrendFilter(StrategyFamily):
             low=10,
             high=80,
             scale="log",
+            grid=PERIODS,
             unit="bars",
             description="period of the fast average",
         ),
@@ -41,6 +42,7 @@ class SmaTrendFilter(StrategyFamily):
             low=100,
             high=300,
             scale="log",
+            grid=PERIODS,
             unit="bars",
             description="period of the slow average",
         ),
@@ -50,6 +52,7 @@ class SmaTrendFilter(StrategyFamily):
             default=30,
             low=10,
             high=100,
+            grid=PERIODS,
             unit="bars",
             description="window of the efficiency ratio and of the confirming closes",
         ),

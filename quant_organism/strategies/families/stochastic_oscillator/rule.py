@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.stochastic_oscillator.kernel import stochastic_oscillator_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs, pair
 from quant_organism.strategies.indicators.oscillators import STOCHASTIC_CROSSING, STOCHASTIC_DIVERGENCE, STOCHASTIC_K
 from quant_organism.strategies.priors import RangePrior
@@ -31,6 +31,7 @@ class StochasticOscillator(StrategyFamily):
             low=5,
             high=120,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(20, 120),
             unit="bars",
             description="window of highs and lows, also of the divergence",
@@ -42,6 +43,7 @@ class StochasticOscillator(StrategyFamily):
             low=2,
             high=20,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(3, 20),
             unit="bars",
             description="smoothing of %D",

@@ -7,7 +7,7 @@ import numpy as np
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.families.volatility_scaling.kernel import volatility_scaling_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.volatility import LOG_RETURN_DEVIATION
 from quant_organism.strategies.priors import RangePrior
@@ -33,6 +33,7 @@ class VolatilityScaling(StrategyFamily):
             low=10,
             high=150,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(30, 150),
             unit="bars",
             description="short window of volatility and direction; the long one is four times as long",

@@ -9,7 +9,7 @@ from quant_organism.strategies.bank import IndicatorBank, row_of
 from quant_organism.strategies.bars import AssetBars
 from quant_organism.strategies.families.vwap_reversion.kernel import vwap_reversion_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
-from quant_organism.strategies.genes import GeneSpec
+from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.indicators.trend import EFFICIENCY_RATIO
 from quant_organism.strategies.indicators.volume import PREVIOUS_MEAN_VOLUME, VWAP, VWAP_DEVIATION
@@ -37,6 +37,7 @@ class VwapReversion(StrategyFamily):
             low=10,
             high=200,
             scale="log",
+            grid=PERIODS,
             prior=RangePrior(20, 200),
             unit="bars",
             description="window of weighted price, mean volume and efficiency ratio",
