@@ -2,7 +2,7 @@
 
 Every night is a whole cycle (ingest, search, validation, documents, decisions, report), where the schedule has one a
 week and marks on the other nights: what grows here grows faster than there. It goes on where it was stopped;
-`make bench NAME=growth NIGHTS=30` does 30 nights more.
+`make bench NAME=growth NIGHTS=30` does 30 nights more, each start in a new process.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import yaml
 
 from benchmarks.evaluator import ROOT, row
 from quant_organism.market.source import CandleSource
+from quant_organism.market.world import load_world
 from quant_organism.orchestration.driver import Driver
 from quant_organism.settings import Settings, load_settings
 
 FOLDER: Final = ROOT / "benchmarks" / "results" / "growth"
+WORLD: Final = FOLDER / "two_years.yaml"
 NIGHTS: Final = FOLDER / "nights.jsonl"
 PARTS: Final = ("lake", "dagster_home", "reports", "strategies", "logs")
 LOOKBACK: Final = 120
@@ -34,7 +37,7 @@ _MB: Final = 1024 * 1024
 
 def settings() -> Settings:
     """Return the settings of every night."""
-    market = {"source": "world", "world": "demo", "lookback_days": LOOKBACK}
+    market = {"source": "world", "world": str(WORLD), "lookback_days": LOOKBACK}
     gates = {"gates": "light"}
     return load_settings({"data_dir": FOLDER / "data", "profile": "smoke", "market": market, "validation": gates})
 
@@ -42,6 +45,9 @@ def settings() -> Settings:
 def run() -> list[dict[str, Any]]:
     """Live through some more nights, and return one row per metric of all that were ever lived through."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    # The demonstration market goes on for as long as the nights do; the days that it has by itself are the same.
+    world = load_world("demo").model_copy(update={"days": LOOKBACK + YEARS + 1})
+    WORLD.write_text(yaml.safe_dump({**world.model_dump(mode="json"), "start": world.start}), encoding="utf-8")
     wanted = int(os.environ.get("NIGHTS", "30"))
     subprocess.run([sys.executable, "-m", "benchmarks.growth", str(wanted)], cwd=ROOT, check=True)
     nights = [json.loads(line) for line in NIGHTS.read_text().splitlines()]

@@ -66,11 +66,15 @@ def first_line(process: subprocess.Popen[str], seconds: float = 120.0) -> str:
 
 
 def finish(
-    *arguments: str | Path, folder: Path, environment: Mapping[str, str] = MappingProxyType({}), umask: int = -1
+    *arguments: str | Path,
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    umask: int = -1,
+    seconds: float = 300.0,
 ) -> Said:
-    """Run the program in a folder to its end, started by `start`."""
+    """Run the program in a folder to its end, started by `start`; one that takes longer than so many seconds fails."""
     with start(*arguments, folder=folder, environment=environment, umask=umask) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=seconds)
         return Said(process.returncode, out, err)
 
 

@@ -195,8 +195,6 @@ def one_round(where: Place, held: Held) -> list[str]:
             if process.poll() not in (0, 130):
                 wrong.append(f"{name} ended with {process.poll()}: {log.read_text(errors='replace')[-500:]}")
     return wrong
-    held.look(mark)
-    return wrong
 
 
 @dataclass

@@ -24,6 +24,9 @@ from quant_organism_tests.tiny import write_world
 NOT_COMPARED: Final = "holdout_openings"
 """A register that says when unseen days were looked at, by the machine's clock."""
 
+PATIENCE_S: Final = 1800.0
+"""For a command to end, on a machine that does much else."""
+
 ASKED: Final = (
     ("runs", "list"),
     ("trials", "summary"),
@@ -82,7 +85,7 @@ def rehearse(folder: Path, server: S3Server) -> list[tuple[str, bool, str]]:
 
 
 def _call(place: Path, *arguments: str | Path, environment: Mapping[str, str] = KEY) -> Said:
-    return finish(*arguments, "--data-dir", "data", folder=place, environment=environment)
+    return finish(*arguments, "--data-dir", "data", folder=place, environment=environment, seconds=PATIENCE_S)
 
 
 def _good(*ends: Said) -> bool:

@@ -39,8 +39,11 @@ def serving_ui(folder: Path, *options: str) -> Iterator[str]:
             _wait_for(f"http://127.0.0.1:{port}/server_info", server, folder / "ui.log")
             yield f"http://127.0.0.1:{port}"
             server.send_signal(signal.SIGTERM)  # to the program alone, as a service manager does: its children end too
-            assert server.wait(timeout=60) == 0
+            assert server.wait(timeout=120) == 0
         finally:
+            server.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=120)
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGKILL)
             log.close()

@@ -110,12 +110,13 @@ def _carried_out(settings: "Settings", row: dict[str, Any], reason: str) -> str:
     from quant_organism.deployment.repository import StrategyRepository
     from quant_organism.deployment.stages import STAGES, timestamp
     from quant_organism.market.lake import Lake
+    from quant_organism.orchestration.access import Signing
     from quant_organism.trading import trader_days
 
     lake = Lake(settings.data_dir / "lake")
     moved = move_by_person(
         lake,
-        StrategyRepository(settings.data_dir / "strategies"),
+        StrategyRepository(settings.data_dir / "strategies", signer=Signing(settings).signer()),
         row["subject"],
         next(stage for stage in STAGES if stage == row["value"]),
         reason=reason,

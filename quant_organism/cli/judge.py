@@ -160,6 +160,7 @@ def _heard(
         bars("Start", 0, 1, "loading")
         from quant_organism.cycle import Panels
         from quant_organism.market import Interval, Lake, build_panel
+        from quant_organism.orchestration.access import Signing
         from quant_organism.orchestration.driver import Driver
 
         driver = Driver(settings, bars)
@@ -204,7 +205,7 @@ def _heard(
             bars("Freqtrade", 1, 1, "its own backtest")
         if not keep:
             return page, None, None
-        repository = StrategyRepository(settings.data_dir / "strategies")
+        repository = StrategyRepository(settings.data_dir / "strategies", signer=Signing(settings).signer())
         kept = keep_survivor(court, page, made.manifest, repository, now=datetime.now(UTC))
         return page, kept, sheet_of(kept, page, court, made.manifest, settings.data_dir / "reports")
 

@@ -110,7 +110,7 @@ def archive(
     reason: Annotated[str, typer.Option(help="Why, in one sentence; it stays in the document.")],
 ) -> None:
     """Retire a strategy: it leaves the pool, its document moves to the archive."""
-    _repository(context).archive(id, reason)
+    _signing_repository(context).archive(id, reason)
     typer.echo(f"{id} is retired: {reason}")
 
 
@@ -133,7 +133,7 @@ def move(
     to = next((name for name in STAGES if name == stage), None)
     if to is None:
         raise InputError(f"no stage {stage!r}", where="STAGE", remedy=f"use one of {', '.join(STAGES)}")
-    repository = _repository(context)
+    repository = _signing_repository(context)
     settings = options.said(context).settings()
     lake = Lake(settings.data_dir / "lake")
     document = repository.load(id)
@@ -165,15 +165,15 @@ def sign(
     as_json: options.Json = False,
 ) -> None:
     """Stand for strategies with a key, without which none sends orders where a public key is set."""
-    from quant_organism.deployment import DocumentSignatures, DocumentSigner
+    from quant_organism.deployment import DocumentSignatures
     from quant_organism.deployment.lifecycle import MONEY
     from quant_organism.errors import InputError
+    from quant_organism.orchestration.access import Signing
 
-    repository, keys = _repository(context), options.said(context).settings().signing
-    signer = None
-    if keys.private_key is not None:
-        signer = DocumentSigner(repository.root, keys.private_key.get_secret_value())
-    public_key = keys.public_key or (None if signer is None else signer.public_key)
+    repository, settings = _repository(context), options.said(context).settings()
+    public_key = settings.signing.public_key
+    signer = None if check and public_key else Signing(settings).signer()
+    public_key = public_key or (None if signer is None else signer.public_key)
     if public_key is None or (signer is None and not check):
         raise InputError(
             f"there is no key to {'check' if check else 'sign'} with",
@@ -508,6 +508,14 @@ def _repository(context: typer.Context) -> "StrategyRepository":
     from quant_organism.deployment.repository import StrategyRepository
 
     return StrategyRepository(options.said(context).settings().data_dir / "strategies")
+
+
+def _signing_repository(context: typer.Context) -> "StrategyRepository":
+    from quant_organism.deployment.repository import StrategyRepository
+    from quant_organism.orchestration.access import Signing
+
+    settings = options.said(context).settings()
+    return StrategyRepository(settings.data_dir / "strategies", signer=Signing(settings).signer())
 
 
 def _trader_days(lake: "Lake", market: str, interval: str) -> "Mapping[str, TraderDays]":

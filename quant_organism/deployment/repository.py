@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +26,9 @@ from quant_organism.resilience import (
     storage_error,
     write_file,
 )
+
+if TYPE_CHECKING:
+    from quant_organism.deployment.signatures import DocumentSigner
 
 LEAST_FREE_BYTES: Final = 100_000_000
 
@@ -49,16 +52,27 @@ class StrategyRepository:
         How long a writer waits for another one.
     now
         The clock that no move lies beyond, and by which strategies stay where orders are sent.
+    signer
+        Signs each document that is new, and each change of one that it stood for before. What was not signed, or was
+        changed by somebody else since, stays without a signature that holds: a person has to look at it. None: signs
+        nothing.
     """
 
     def __init__(
-        self, root: Path, *, patience_s: float = 30.0, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        root: Path,
+        *,
+        patience_s: float = 30.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        signer: "DocumentSigner | None" = None,
     ) -> None:
         self.root = root
         self._active = root / "active"
         self._archive = root / "archive"
+        self._signatures = root / "signatures"
         self._patience_s = patience_s
         self._now = now
+        self._signer = signer
         self._lock = FileLock(root / ".lock", timeout=patience_s)
 
     @contextlib.contextmanager
@@ -169,11 +183,9 @@ class StrategyRepository:
             for document in documents:
                 path = self._path(self._active, document.id)
                 self._refuse_retired(document)
-                if path.exists():
-                    _read(path)
-                contents[path] = document.to_json()
+                contents |= self._files(path, document, _read(path) if path.exists() else None)
             replace_files(contents)
-            return list(contents)
+            return [path for path in contents if path.parent == self._active]
 
     @property
     def ids(self) -> list[str]:
@@ -285,13 +297,14 @@ class StrategyRepository:
                 f"the move to {to} at {moment} lies in the future", where=id, remedy="a move is written when it happens"
             )
         with self.writing():
-            document = self._load_active(id).moved(to, at=moment, reason=reason, records=records, by=by)
+            before = self._load_active(id)
+            document = before.moved(to, at=moment, reason=reason, records=records, by=by)
             if document.stage == "retired":
                 archived, active = self._path(self._archive, id), self._path(self._active, id)
-                replace_files({archived: document.to_json()})
+                replace_files(self._files(archived, document, before))
                 remove_files([active])
             else:
-                replace_files({self._path(self._active, id): document.to_json()})
+                replace_files(self._files(self._path(self._active, id), document, before))
             return document
 
     def archive(self, id: str, reason: str, *, at: str | None = None) -> StrategyConfig:
@@ -322,7 +335,11 @@ class StrategyRepository:
                         where=document.id,
                         remedy="archive it with a reason",
                     )
-            remove_files(self._path(self._active, document.id) for document in documents)
+            remove_files(
+                path
+                for document in documents
+                for path in (self._path(self._active, document.id), self._signatures / f"{document.id}.sig")
+            )
 
     def summary(self) -> Summary:
         """Count documents by stage and family, and describe their fitness."""
@@ -349,6 +366,15 @@ class StrategyRepository:
             what = f"{free / 1e6:.0f} MB are free on its disk, at least {LEAST_FREE_BYTES / 1e6:.0f} MB are needed"
             problems.append(Problem(self.root, what, "free some space, or choose another folder"))
         return FolderCheck(writable, free, len(documents), tuple(problems))
+
+    def _files(self, path: Path, document: StrategyConfig, before: StrategyConfig | None) -> dict[Path, bytes]:
+        """Return what is written with a document that takes the place of another one: itself, and its signature."""
+        files = {path: document.to_json()}
+        if self._signer is not None and (before is None or self._signer.stands_for(before)):
+            self._signatures.mkdir(exist_ok=True)
+            signed, signature = self._signer.signature(document)
+            files[signed] = signature
+        return files
 
     def _path(self, folder: Path, id: str) -> Path:
         if not _ID.fullmatch(id):
@@ -394,7 +420,8 @@ class StrategyRepository:
 
     def _repair(self) -> None:
         """Clear away what a killed writer left: temporary files, and active copies of documents already archived."""
-        leftovers = [*abandoned_files(self._active), *abandoned_files(self._archive)]
+        folders = (self._active, self._archive, self._signatures)
+        leftovers = [file for folder in folders for file in abandoned_files(folder)]
         for archived in self._archive.glob("[!.]*.json"):
             active = self._active / archived.name
             if active.exists() and _is_readable(archived):

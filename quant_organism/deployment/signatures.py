@@ -94,6 +94,20 @@ class DocumentSigner:
         """What signatures are checked with."""
         return self._private.public_key().public_bytes_raw().hex()
 
+    def signature(self, document: StrategyConfig) -> tuple[Path, bytes]:
+        """Return the file of a document's signature, and what is to be in it."""
+        return self._folder / f"{document.id}.sig", self._private.sign(_signed_part(document)).hex().encode() + b"\n"
+
+    def stands_for(self, document: StrategyConfig) -> bool:
+        """Say whether a document is as it was when this key signed it.
+
+        Raises
+        ------
+        StorageError
+            Its signature cannot be read.
+        """
+        return not DocumentSignatures(self._folder.parent, self.public_key).refusal(document)
+
     def sign(self, document: StrategyConfig) -> Path:
         """Stand for a document as it is now, and return the file of its signature.
 
@@ -102,8 +116,8 @@ class DocumentSigner:
         StorageError
             The folder cannot be written.
         """
-        path = self._folder / f"{document.id}.sig"
-        write_file(path, self._private.sign(_signed_part(document)).hex().encode() + b"\n")
+        path, signature = self.signature(document)
+        write_file(path, signature)
         return path
 
 

@@ -1,4 +1,4 @@
-"""What settings say of a venue: a plan of access for the venue's rules to judge, and rehearsals of candidates there."""
+"""What settings say of keys: a plan of access for the venue's rules to judge, rehearsals there, who signs documents."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quant_organism.settings import Settings
 
 if TYPE_CHECKING:
     from quant_organism.backtest import Costs
+    from quant_organism.deployment import DocumentSigner
     from quant_organism.validation import NotRun, VenueRehearsal
     from quant_organism.venue import AccessPlan
 
@@ -62,6 +63,52 @@ def access_plan(
             breaker_seconds=venue.breaker_seconds,
         ),
     )
+
+
+@dataclass(frozen=True)
+class Signing:
+    """Who stands for the documents that are written, by the settings.
+
+    Parameters
+    ----------
+    settings
+        Of signing, keystore and folder.
+    """
+
+    settings: Settings
+
+    def signer(self) -> DocumentSigner | None:
+        """Return what signs documents; None where the settings name no key.
+
+        Raises
+        ------
+        InputError
+            No such key, nothing opens it, or it is not the one that the settings have signatures checked with.
+        IntegrityError
+            The keystore's file of it cannot be used.
+        """
+        said = self.settings.signing
+        if said.private_key is None and said.key is None:
+            return None
+        from quant_organism.deployment import DocumentSigner
+
+        signer = DocumentSigner(self.settings.data_dir.resolve() / "strategies", self._private_key())
+        if said.public_key and said.public_key.strip().lower() != signer.public_key:
+            raise InputError(
+                f"documents would be signed with the key of {signer.public_key}, and checked with another one",
+                where="setting signing.public_key",
+                remedy="name the private key that belongs to it, or correct the public one",
+            )
+        return signer
+
+    def _private_key(self) -> str:
+        said = self.settings.signing
+        if said.private_key is not None:
+            return said.private_key.get_secret_value()
+        from quant_organism.venue import Keystore
+
+        wallet = Keystore(keystore_folder(self.settings)).load(str(said.key), lambda: _said_passphrase(self.settings))
+        return wallet.secret().removeprefix("0x")
 
 
 @dataclass(frozen=True)
@@ -137,6 +184,6 @@ def _said_passphrase(settings: Settings) -> str:
         raise InputError(
             "the keystore's passphrase is not said, and nobody is there to be asked",
             where="venue.passphrase",
-            remedy="set QUANT_ORGANISM_VENUE__PASSPHRASE where the cycle runs",
+            remedy="set QUANT_ORGANISM_VENUE__PASSPHRASE where this runs",
         )
     return said.get_secret_value()

@@ -8,7 +8,7 @@ import dagster as dg
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.errors import QuantOrganismError
-from quant_organism.orchestration.access import VenueRehearsals
+from quant_organism.orchestration.access import Signing, VenueRehearsals
 from quant_organism.orchestration.assets import (
     deployment,
     evolution,
@@ -88,7 +88,7 @@ def build_definitions(
             "duckdb": in_memory(),
             "search": SearchResource.of(settings),
             "significance": SignificanceResource.of(settings),
-            "strategies": StrategiesResource(folder=str(data_dir / "strategies")),
+            "strategies": StrategiesResource(folder=str(data_dir / "strategies"), signing=Signing(settings)),
             "reports": ReportsResource(folder=str(data_dir / "reports"), site=site),
             "panels": Panels(),
             "rehearsals": VenueRehearsals(settings),

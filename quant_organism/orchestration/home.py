@@ -2,8 +2,10 @@
 
 import glob
 import os
+import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -204,15 +206,42 @@ def is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: P
     return is_computing(data_dir) if COMMAND_TAG in run.tags else _is_alive(instance, run)
 
 
-def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Tell whether the process that last reported on a run still exists; it was handed this home, another was not."""
+def interrupt_runs(instance: dg.DagsterInstance, group: int) -> list[str]:
+    """Interrupt the runs whose process is of a group, as the web UI's button does; return their ids.
+
+    Parameters
+    ----------
+    instance
+        Of the data folder.
+    group
+        Of the processes that the web UI has started; a command's own run is of another one.
+    """
+    interrupted = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_WITH_A_PROCESS)):
+        process = _process_of(instance, run)
+        with suppress(OSError):
+            if process is not None and os.getpgid(process) == group:
+                instance.report_run_canceling(run)
+                os.kill(process, signal.SIGINT)
+                interrupted.append(run.run_id)
+    return interrupted
+
+
+def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
+    """Return the process that last reported on a run."""
     entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     reports = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
     pids = [report["pid"].value for report in reports if "pid" in report]
-    if not pids:
+    return int(str(pids[-1])) if pids else None
+
+
+def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Tell whether the process that last reported on a run still exists; it was handed this home, another was not."""
+    process = _process_of(instance, run)
+    if process is None:
         return run.status is dg.DagsterRunStatus.STARTING and _was_just_launched(instance, run)
     try:
-        handed = Path(f"/proc/{pids[-1]}/environ").read_bytes().split(b"\0")
+        handed = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     except PermissionError:
         return True  # somebody else's process: who cannot tell does not compute over it
     except OSError:

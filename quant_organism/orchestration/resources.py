@@ -30,7 +30,7 @@ from quant_organism.market.migration import migrate
 from quant_organism.market.schema import Interval
 from quant_organism.market.source import CandleSource
 from quant_organism.market.table import Table
-from quant_organism.orchestration.access import VenueRehearsals
+from quant_organism.orchestration.access import Signing, VenueRehearsals
 from quant_organism.orchestration.home import COMMAND_TAG
 from quant_organism.orchestration.partitions import DAILY, VENUES_BEGAN, market_days
 from quant_organism.orchestration.run_lock import run_lock
@@ -119,10 +119,11 @@ class StrategiesResource(dg.ConfigurableResource[StrategyRepository]):
     """The folder of strategy documents."""
 
     folder: str = Field(description="Folder with active/ and archive/.")
+    signing: dg.ResourceDependency[Signing]
 
     def open(self) -> StrategyRepository:
-        """Return the repository."""
-        return StrategyRepository(Path(self.folder))
+        """Return the repository, which signs what it writes where the settings have a key."""
+        return StrategyRepository(Path(self.folder), signer=self.signing.signer())
 
 
 class ReportsResource(dg.ConfigurableResource[Path]):

@@ -8,9 +8,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from quant_organism.errors import BusyError, InputError, QuantOrganismError
 from quant_organism.monitoring import serving_site
@@ -21,13 +22,20 @@ from quant_organism.orchestration.home import (
     INSTANCE_YAML,
     damaged_databases,
     environment,
+    interrupt_runs,
     open_instance,
     prepare_home,
     settle_runs,
 )
 from quant_organism.orchestration.markets import joined, markets_of, write_workspace
+from quant_organism.orchestration.process_group import end_group
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.settings import PREFIX, Settings
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end it as Ctrl-C does: those of a service manager and of a terminal that is closed."""
+_PATIENCE_S: Final = 45.0
+"""For what Dagster has started, once Dagster itself has ended."""
 
 
 def serve(
@@ -40,7 +48,10 @@ def serve(
     announce: Callable[[str], object],
     read_only: bool = False,
 ) -> int:
-    """Run web server, daemon and report site until they end, or until Ctrl-C or SIGTERM; return the exit code.
+    """Run web server, daemon and report site until they end, or until Ctrl-C, SIGTERM or SIGHUP; return the exit code.
+
+    Nothing that they started is there afterwards: Dagster's servers of code would wait for the end of a run of theirs,
+    so a run under way is interrupted, and what it had finished is kept.
 
     Parameters
     ----------
@@ -82,10 +93,11 @@ def serve(
         known = (one for one in markets_of(settings.data_dir) if (one.market, one.interval) == (market, interval))
         return next((one.key_prefix for one in known), ())
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
+        _ended_as_by_ctrl_c(),
         serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}", prefix_of),
-        subprocess.Popen(command, env=own, cwd=home) as server,
+        # In a group of its own: Ctrl-C in a terminal reaches this process alone, which ends the others in order.
+        subprocess.Popen(command, env=own, cwd=home, process_group=0) as server,
     ):
         try:
             if _answers(server, f"http://{host}:{port}/server_info"):
@@ -103,7 +115,29 @@ def serve(
             server.wait()
             return 0
         finally:
-            signal.signal(signal.SIGTERM, before)
+            _end_what_it_started(server.pid, settings.data_dir, announce)
+
+
+def _end_what_it_started(group: int, data_dir: Path, announce: Callable[[str], object]) -> None:
+    try:
+        with open_instance(data_dir) as instance:
+            for run in interrupt_runs(instance, group):
+                announce(f"run {run[:8]} was under way and is interrupted; what it had finished is kept")
+    finally:
+        if killed := end_group(group, _PATIENCE_S):
+            announce(f"{len(killed)} processes did not end within {_PATIENCE_S:.0f} s and were killed")
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have signals end what is in the block as Ctrl-C does, but for those that this process was told to ignore."""
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _answers(server: subprocess.Popen[bytes], url: str) -> bool:

@@ -19,6 +19,7 @@ from quant_organism.errors import InputError
 from quant_organism.market import Lake
 from quant_organism.market.ingest import ingest
 from quant_organism.market.migration import migrate
+from quant_organism.orchestration.access import Signing
 from quant_organism.orchestration.partitions import days_of
 from quant_organism.orchestration.resources import LakeResource, MarketResource, log_progress
 from quant_organism.resilience import write_file
@@ -174,7 +175,7 @@ def workplace(
         interval=market.bars,
         data=SplitPanel(made.panel),
         folder=runs,
-        repository=StrategyRepository(settings.data_dir / "strategies"),
+        repository=StrategyRepository(settings.data_dir / "strategies", signer=Signing(settings).signer()),
         compute=Compute(threads=settings.worker_threads),
         own_code=own_code,
         clock=perf_counter,

@@ -269,6 +269,9 @@ class SigningSettings(_Group):
     private_key: SecretStr | None = Field(
         None, description="What documents are signed with; from the environment, never from a file."
     )
+    key: str | None = Field(
+        None, description="Name of the keystore's key that documents are signed with, in place of private_key."
+    )
 
 
 class AlertSettings(_Group):

@@ -178,9 +178,9 @@ class Keystore:
         if path.stat().st_mode & 0o077:
             raise IntegrityError("others can read this key", where=str(path), remedy=f"chmod 600 {path}")
         keyfile = _read(path)
-        expected = _address(keyfile, path)
+        expected, said = _address(keyfile, path), passphrase()
         try:
-            wallet = Wallet(Account.from_key(Account.decrypt(keyfile, passphrase())))
+            wallet = Wallet(Account.from_key(Account.decrypt(keyfile, said)))
         except Exception:  # a wrong passphrase shows as any of several kinds, and none may carry the key
             wallet = None
         if wallet is None:

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quant_organism.deployment import DocumentSignatures, DocumentSigner, StrategyConfig, StrategyRepository
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, StorageError
 from quant_organism.settings import load_settings
 from quant_organism_tests.deployment.documents import document, observation, records
 
@@ -61,6 +61,52 @@ def test_what_is_not_signed_changed_or_signed_by_somebody_else_is_named(reposito
     assert "somebody else signed it" in signatures.refusal(one)
     path.write_text("yes\n")
     assert f"{path} is no signature" in signatures.refusal(one)
+
+
+def test_what_is_written_with_a_key_at_hand_is_signed_and_so_is_each_change(tmp_path: Path) -> None:
+    root = tmp_path / "data" / "strategies"
+    signer = DocumentSigner(root, KEY)
+    one, other = document(0), document(1)
+    repository = StrategyRepository(root, signer=signer)
+    assert repository.save_many([one, other]) == [root / "active" / f"{each.id}.json" for each in (one, other)]
+    signatures = DocumentSignatures(root, signer.public_key)
+    assert [signatures.refusal(repository.load(each.id)) for each in (one, other)] == ["", ""]
+    moved = sending(repository)
+    assert moved.stage == "testnet"
+    assert signatures.refusal(moved) == ""
+    assert signatures.refusal(repository.update_performance(one.id, observation(3))) == ""
+    assert signatures.refusal(repository.archive(one.id, "for a test")) == ""
+    repository.discard([other.id])
+    assert [path.stem for path in (root / "signatures").iterdir()] == [one.id]
+
+
+def test_nothing_that_nobody_stood_for_is_signed_by_what_a_night_adds_to_it(repository: StrategyRepository) -> None:
+    signer = DocumentSigner(repository.root, KEY)
+    by_night = StrategyRepository(repository.root, signer=signer)
+    signatures = DocumentSignatures(repository.root, signer.public_key)
+    unsigned, forged = document(0), document(1)
+    repository.save(unsigned)
+    by_night.save(forged)
+    repository.save(forged.model_copy(update={"fitness": forged.fitness + 1.0}))  # by somebody without the key
+    for id, refusal in ((unsigned.id, "is not signed"), (forged.id, "was changed after it was signed")):
+        assert refusal in signatures.refusal(
+            by_night.move(id, "shadow", at="2025-06-01", reason="for a test", records=records("one look"))
+        )
+        by_night.save(by_night.load(id))
+        assert refusal in signatures.refusal(by_night.load(id))
+
+
+def test_a_signature_that_cannot_be_read_leaves_the_document_as_it_was(repository: StrategyRepository) -> None:
+    signer = DocumentSigner(repository.root, KEY)
+    by_night = StrategyRepository(repository.root, signer=signer)
+    born = document()
+    by_night.save(born)
+    path = repository.root / "signatures" / f"{born.id}.sig"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match="signatures"):
+        by_night.move(born.id, "shadow", at="2025-06-01", reason="for a test", records=records("one look"))
+    assert repository.load(born.id) == born
 
 
 @pytest.mark.parametrize("key", ["", "5e" * 31, "0x" + "5e" * 32, "zz" * 32])

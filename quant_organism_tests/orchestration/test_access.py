@@ -1,4 +1,5 @@
-"""Rehearsals at the venue of the settings: when one is configured, what forbids it, and one that is carried out."""
+"""Rehearsals at the venue of the settings: when one is configured, what forbids it, and one that is carried out. Keys
+that documents are signed with as they are written."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,9 @@ import dagster as dg
 import pytest
 
 from quant_organism.backtest import Costs
-from quant_organism.orchestration.access import VenueRehearsals
+from quant_organism.deployment import DocumentSignatures, DocumentSigner
+from quant_organism.errors import InputError
+from quant_organism.orchestration.access import Signing, VenueRehearsals, keystore_folder
 from quant_organism.orchestration.definitions import build_definitions
 from quant_organism.settings import Settings
 from quant_organism.simulator import RunningVenue, Tape
@@ -16,8 +19,11 @@ from quant_organism.trading.policy import Policy
 from quant_organism.trading.policy_store import FilePolicyStore, policy_folder
 from quant_organism.trading.sending import journal_path
 from quant_organism.validation import NotRun, VenueRehearsal
+from quant_organism.venue import Keystore
 from quant_organism.venue.protocol.decimals import MICRO_USD
+from quant_organism_tests.deployment.documents import document
 from quant_organism_tests.simulator.conftest import make_server, small_tape
+from quant_organism_tests.tiny import settings as tiny_settings
 from quant_organism_tests.trading.trader import ADDRESS, KEY
 
 __all__ = ["small_tape"]
@@ -97,3 +103,37 @@ def test_the_asset_is_handed_the_venue_of_the_settings(tmp_path: Path) -> None:
     assert (desk.is_configured, desk.closes) == (True, 29)
     key = dg.AssetKey("testnet_validation")
     assert "rehearsals" in definitions.resolve_assets_def(key).required_resource_keys
+
+
+PUBLIC = DocumentSigner(Path(), "5e" * 32).public_key
+
+
+def signing(folder: Path, said: Mapping[str, Any], **more: Any) -> Settings:
+    """Return settings of a tiny market that say something of signing."""
+    return Settings.model_validate({**tiny_settings(folder).model_dump(), "signing": said, **more})
+
+
+def test_what_a_night_writes_is_signed_where_the_settings_have_a_key_which_dagster_never_shows(tmp_path: Path) -> None:
+    chosen = signing(tmp_path, {"private_key": "5e" * 32, "public_key": PUBLIC})
+    strategies = build_definitions(chosen).resources["strategies"]
+    born = document()
+    strategies.open().save(born)
+    assert DocumentSignatures(tmp_path / "data" / "strategies", PUBLIC).refusal(born) == ""
+    assert "5e5e" not in repr(strategies)
+    assert "5e5e" not in str(strategies.model_dump())
+
+
+def test_the_key_may_lie_in_the_keystore(tmp_path: Path) -> None:
+    chosen = signing(tmp_path, {"key": "documents"}, venue={"passphrase": "long enough"})
+    Keystore(keystore_folder(chosen), iterations=2).add("documents", "5e" * 32, "long enough")
+    signer = Signing(chosen).signer()
+    assert signer is not None
+    assert signer.public_key == PUBLIC
+    with pytest.raises(InputError, match="QUANT_ORGANISM_VENUE__PASSPHRASE"):
+        Signing(signing(tmp_path, {"key": "documents"})).signer()
+
+
+def test_without_a_key_nothing_is_signed_and_another_one_than_is_checked_with_is_refused(tmp_path: Path) -> None:
+    assert Signing(signing(tmp_path, {"public_key": PUBLIC})).signer() is None
+    with pytest.raises(InputError, match="checked with another one"):
+        Signing(signing(tmp_path, {"private_key": "6f" * 32, "public_key": PUBLIC})).signer()

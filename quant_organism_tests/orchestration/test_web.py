@@ -1,17 +1,21 @@
 """The web UI, started for real: a person clicks from a fresh folder to a cycle, its pages, a backfill, a schedule."""
 
 import json
+import os
 import shutil
 import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from quant_organism.errors import InputError
+from quant_organism.orchestration.home import open_instance
 from quant_organism.orchestration.web import serve
 from quant_organism.workflows.spec import gallery
 from quant_organism_tests.browser import Browser, browsing
@@ -228,3 +232,41 @@ def test_a_web_ui_to_look_at_shows_everything_and_changes_nothing(tmp_path: Path
         }
         refused = ask(where, LAUNCH, params={"selector": selector, "runConfigData": {}, "mode": "default"})
         assert refused["launchRun"]["__typename"] == "UnauthorizedError"
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_is_under_way_ends_with_the_web_ui_and_nothing_of_either_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = f"ENDED_WITH={tmp_path}"
+    monkeypatch.setenv(*mark.split("="))
+    monkeypatch.setenv("QUANT_ORGANISM_SEARCH__GENERATIONS", "1000")  # of minutes
+    monkeypatch.setenv("QUANT_ORGANISM_SEARCH__POPULATION", "200")
+    selector = {
+        "repositoryLocationName": "quant_organism",
+        "repositoryName": "__repository__",
+        "pipelineName": "nightly_evolution",
+    }
+    tags = [{"key": "dagster/partition", "value": LAST.isoformat()}]
+    with serving_ui(tmp_path, "--world", str(write_world(tmp_path)), "--profile", "smoke", "--threads", "1") as where:
+        params = {"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": {"tags": tags}}
+        eventually(lambda: ask(where, LAUNCH, params=params)["launchRun"]["__typename"] == "LaunchRunSuccess")
+        eventually(lambda: "evolved_population" in started_steps(where))
+    assert [process for process in Path("/proc").glob("[0-9]*") if has_in_its_environment(process, mark)] == []
+    with open_instance(tmp_path / "data") as instance:
+        runs = [run for run in instance.get_runs() if run.job_name == "nightly_evolution"]
+        assert [run.status for run in runs] == [dg.DagsterRunStatus.CANCELED]
+    assert "was under way and is interrupted" in (tmp_path / "ui.log").read_text(encoding="utf-8")
+
+
+def started_steps(address: str) -> list[str]:
+    """Return the steps of all runs that have begun."""
+    runs = ask(address, "{ runsOrError { ... on Runs { results { stepStats { stepKey } } } } }")
+    return [step["stepKey"] for run in runs["runsOrError"]["results"] for step in run["stepStats"]]
+
+
+def has_in_its_environment(process: Path, variable: str) -> bool:
+    """Say whether a living process was started with a variable."""
+    with suppress(OSError):
+        return process.name != str(os.getpid()) and variable.encode() in (process / "environ").read_bytes().split(b"\0")
+    return False
