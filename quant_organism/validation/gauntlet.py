@@ -164,7 +164,7 @@ def run_gauntlet(
         for case, known, lives in zip(cases, judged, alive, strict=True):
             began = clock()
             if gate.stage in UNSEEN and sealed:
-                verdict = gate.without(sealed if lives else _fell_at(known))
+                verdict = gate.without(sealed)
             elif gate.stage in UNSEEN and not has_unseen(grounds.splits):
                 verdict = gate.beside_the_point(NOTHING_UNSEEN)
             else:
