@@ -13,7 +13,7 @@ from quant_organism.errors import InputError
 if TYPE_CHECKING:
     from quant_organism.orchestration.driver import CycleOutcome
 
-SETTINGS: Final = (*options.CYCLE, "validation", "account", "significance.minutes")
+SETTINGS: Final = (*options.CYCLE, "offer", "validation", "account", "significance.minutes")
 
 _CALLED: Final = {
     "report.html": "report",
@@ -64,7 +64,9 @@ def run(
         print_json({**_document(outcome), "estimate": estimate and asdict(estimate)})
     else:
         _show(outcome)
-        if outcome.deployed:
+        if outcome.sealed and outcome.searched:
+            follow = f"{said.command_line('run --offer', *options.CYCLE)}, which pays for a further look of its week"
+        elif outcome.deployed:
             follow = said.command_line(f"strategies show {outcome.deployed[0]['id']}", "data_dir")
         else:
             follow = said.command_line("ui", *options.CYCLE)
@@ -78,6 +80,7 @@ def _document(outcome: "CycleOutcome") -> dict[str, Any]:
         "date": outcome.date,
         "cycle": outcome.cycle,
         "line": outcome.line,
+        "exploratory": bool(outcome.sealed),
         "searched": outcome.searched,
         "candidates": outcome.validated.height,
         "survivors": int(outcome.validated["passed"].sum()),
@@ -102,6 +105,8 @@ def _show(outcome: "CycleOutcome") -> None:
         )
     elif not outcome.searched:
         typer.echo("Nothing was deployed: nothing was searched, since there was nothing to find.")
+    elif outcome.sealed:
+        typer.echo(f"Nothing was put forward. This cycle is {outcome.sealed}.")
     elif not candidates:
         typer.echo("Nothing was deployed: no strategy traded often enough in-sample to be put forward.")
     elif survivors:

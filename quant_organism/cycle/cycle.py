@@ -44,6 +44,7 @@ from quant_organism.validation.rehearsal import Rehearses
 from quant_organism.validation.replay_store import ReplayStore
 from quant_organism.validation.significance_records import read_p_values, read_pretest
 from quant_organism.validation.trial_record import TrialRecord
+from quant_organism.validation.weeks import WeekPlace, WeekRegister, question_of
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what is going on, steps done, steps in all, a note for people)."""
@@ -75,6 +76,8 @@ class Cycle:
         Carries orders of candidates out at a venue; none where no venue is configured.
     invited
         Genomes that are among the founders before those of the archive.
+    offer
+        Put candidates forward even if another cycle of the week has done so; the further look is paid for.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Cycle:
     trials_of: str = ""
     rehearses: Rehearses | None = None
     invited: tuple[Genome, ...] = ()
+    offer: bool = False
 
     def __post_init__(self) -> None:
         if self.data.line != self.plan.line:
@@ -130,6 +134,13 @@ class Cycle:
         """Write down what this cycle is a function of, and make it the one that its plan and seed mean on this day."""
         self.write(CycleTable, self.record)
         self.index.begin(self.day, self.id, self.plan.hash, self.plan.seed)
+
+    @cached_property
+    def place(self) -> WeekPlace:
+        """Its place among the cycles of its week, taken when this is first asked: who judges, asks."""
+        question = question_of(self.plan.hash, self.plan.seed)
+        register = WeekRegister(self.lake.root)
+        return register.place(self.market, self.interval.name, self.day, self.id, question, offer=self.offer)
 
     @property
     def panel(self) -> Panel:

@@ -230,7 +230,8 @@ def carry_archive(cycle: Cycle, elites: pl.DataFrame, population: pl.DataFrame) 
 def judge_by_backtest(cycle: Cycle, grounds: Grounds, progress: Progress = no_progress) -> StageReviews:
     """Judge what each candidate shows by the backtest; the unseen days are opened once, for all who are left.
 
-    Where there are none, what they would have shown is not applicable.
+    Where there are none, what they would have shown is not applicable. In a cycle that is exploratory they stay sealed,
+    and nobody is put forward.
 
     Returns
     -------
@@ -238,7 +239,7 @@ def judge_by_backtest(cycle: Cycle, grounds: Grounds, progress: Progress = no_pr
         Beside the verdicts: `candidate_metrics` (by span) and `candidate_returns` (net, by day).
     """
     progress("Validation", 0, 1, f"{len(grounds.candidates)} candidates")
-    judged = _judged(cycle, grounds, BACKTEST)
+    judged = _judged(cycle, grounds, BACKTEST, sealed=cycle.place.sealed)
     left = sum(bool(review.open_goals) for review in judged.reviews)
     progress("Validation", 1, 1, f"{left} of {len(judged.reviews)} left after the backtest")
     beside = {CandidateMetricTable: metrics_frame(grounds), CandidateReturnTable: returns_frame(grounds)}
@@ -443,10 +444,12 @@ def deploy_survivors(
     return Deployed(result, DecisionTable.frame([(d.id, d.action, stages[d.id], d.reason) for d in result.decisions]))
 
 
-def _judged(cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None) -> StageReviews:
+def _judged(
+    cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None, sealed: str = ""
+) -> StageReviews:
     plan, clock = cycle.plan, cycle.compute.clock
     reviews = run_gauntlet(
-        grounds, plan.judged_by, stages=stages, before=before, every_gate=plan.every_gate, clock=clock
+        grounds, plan.judged_by, stages=stages, before=before, every_gate=plan.every_gate, sealed=sealed, clock=clock
     )
     return StageReviews(reviews, verdicts_frame(reviews, cycle.plan.judged_by), {})
 

@@ -49,6 +49,7 @@ from quant_organism.orchestration.resources import (
     SignificanceResource,
     cycle_at_hand,
     open_cycle,
+    plan_at_hand,
     read_at_hand,
 )
 from quant_organism.orchestration.run_lock import run_lock
@@ -57,6 +58,7 @@ from quant_organism.settings import Settings
 from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
 from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
+from quant_organism.validation.weeks import WeekRegister, question_of
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class CycleOutcome:
         Sentences on symbols whose funding is not known throughout; empty where all is.
     report
         Folder of the report.
+    sealed
+        Why it put nobody forward, where it is exploratory; empty where it is not.
     """
 
     market: str
@@ -93,6 +97,7 @@ class CycleOutcome:
     luck: list[str]
     funding: list[str]
     report: Path
+    sealed: str
 
     @property
     def judged_days(self) -> str:
@@ -390,7 +395,14 @@ class Driver:
             luck=sentences(self._read(PretestTable, day), self._read(SignificanceTable, day)),
             funding=summarise(self._read(CandleQualityTable, day)).funding_gaps(self._settings.market.min_quality),
             report=self._settings.data_dir / "reports" / market / interval / day.isoformat() / cycle,
+            sealed=self._sealed(day),
         )
+
+    def _sealed(self, day: date) -> str:
+        plan = plan_at_hand(self._market, self._lake, self._search, self._significance)
+        register = WeekRegister(self._lake.open().root)
+        place = register.find(self.source.market, self._market.interval, day, question_of(plan.hash, plan.seed))
+        return "" if place is None else place.sealed
 
     def _search_outcome(self, day: date, facts: dict[str, Any]) -> SearchOutcome:
         generations, families = self._read(ProgressTable, day), self._read(FamilyProgressTable, day)

@@ -75,7 +75,7 @@ _SearchConfiguration: Any = _configuration(
     "SearchConfiguration",
     {
         name: Settings.model_fields[name]
-        for name in ("profile", "line", "families", "seed", "executor", "workers", "batch_seconds")
+        for name in ("profile", "line", "families", "seed", "offer", "executor", "workers", "batch_seconds")
     },
     {
         _RENAMED.get(name, name): field
@@ -375,6 +375,7 @@ def begin_cycle(
         day=date.fromisoformat(partition),
         data=SplitPanel(made.panel, search.line),
         compute=search.compute,
+        offer=search.offer,
     )
     cycle.begin()
     return cycle
@@ -416,6 +417,7 @@ def open_cycle(
         compute=search.compute,
         begun=begun,
         rehearses=rehearsals if rehearsals is not None and rehearsals.is_configured else None,
+        offer=search.offer,
     )
 
 

@@ -134,8 +134,11 @@ def _decaying(strategies: StrategiesResource, market: MarketResource) -> list[St
 
 def _search_again(fallen: Sequence[StrategyConfig], day: date, search: SearchResource, seed: int) -> dg.RunRequest:
     moments = " ".join(f"{document.id}@{document.entered_stage}" for document in fallen)
+    of_short_line = all(document.account is not None and document.account.in_sample for document in fallen)
     return dg.RunRequest(
         run_key=f"decayed: {moments}",
         partition_key=day.isoformat(),
-        run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed)}),
+        run_config=dg.RunConfig(
+            resources={"search": launch_config(search, seed=seed, line="short" if of_short_line else "long")}
+        ),
     )

@@ -318,6 +318,11 @@ class Settings(_Group):
         description="Families that are searched, separated by commas; `quant-organism families list` shows them.",
     )
     seed: Annotated[int, Flag(_SEARCH)] = Field(0, ge=0, description="Seed of the search.")
+    offer: Annotated[bool, Flag(_VALIDATION)] = Field(
+        False,
+        description="Put candidates forward though another cycle of the week has: each look beyond the first halves "
+        "the wealth that they start with. Otherwise a second cycle of a week is exploratory and bears nobody.",
+    )
     threads: Annotated[int | None, Flag(_SEARCH, unsaid="one per core")] = Field(
         None, ge=1, description="Threads; no result depends on them."
     )

@@ -121,6 +121,7 @@ def run_gauntlet(
     stages: Collection[Stage] = STAGES,
     before: Mapping[str, Sequence[Judgement]] | None = None,
     every_gate: bool = False,
+    sealed: str = "",
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Review]:
     """Judge all candidates, gate by gate.
@@ -140,6 +141,8 @@ def run_gauntlet(
         Judgements of earlier stages, by the identity of the candidate.
     every_gate
         Judge by every gate, whoever has fallen.
+    sealed
+        Why nobody is put forward and the unseen days stay sealed; empty where they may be opened.
     clock
         Seconds, for the costs.
 
@@ -156,11 +159,13 @@ def run_gauntlet(
     ]
     for gate in (gate for gate in profile.gates if gate.stage in stages):
         alive = [every_gate or bool(_open(known, profile)) for known in judged]
-        if gate.stage in UNSEEN and not grounds.admitted:
+        if gate.stage in UNSEEN and not grounds.admitted and not sealed:
             grounds.admit([case.candidate for case, lives in zip(cases, alive, strict=True) if lives])
         for case, known, lives in zip(cases, judged, alive, strict=True):
             began = clock()
-            if gate.stage in UNSEEN and not has_unseen(grounds.splits):
+            if gate.stage in UNSEEN and sealed:
+                verdict = gate.without(sealed)
+            elif gate.stage in UNSEEN and not has_unseen(grounds.splits):
                 verdict = gate.beside_the_point(NOTHING_UNSEEN)
             else:
                 verdict = gate.judge(case) if lives else gate.without(_fell_at(known))

@@ -80,6 +80,18 @@ class OpeningTable(
     result_hash = Column(pl.String(), "SHA-256 of what it showed; none before it was read", nullable=True)
 
 
+class WeekTable(Table, dataset="official_cycles", partitions=("market",), written_by="backtest_validation"):
+    """One cycle that may put candidates forward in its week; never changed, never removed."""
+
+    entry = Column(pl.Int64(), "number of the entry in the market's register", key=True)
+    week = Column(pl.Int64(), "ISO week of the cycle's day, counted from 1970-01-05")
+    interval = Column(pl.String(), "length of its bars")
+    day = Column(pl.Date(), "day of the cycle")
+    cycle = Column(pl.String(), "identity of the cycle among those of its day")
+    question = Column(pl.String(), "SHA-256 of how it searches and judges, and with which seed")
+    standing = Column(pl.String(), "`official`: the first of its week; `offered`: beside it, for the price of a look")
+
+
 class VerdictTable(Table, dataset="validation_verdicts", partitions=BY_CYCLE, written_by="validated_strategies"):
     """The verdict of one gate on one candidate, all gates together."""
 
@@ -248,6 +260,7 @@ TABLES: Final[tuple[type[Table], ...]] = (
     SignificanceTable,
     NullDrawTable,
     OpeningTable,
+    WeekTable,
     VerdictAfterBacktestTable,
     CandidateMetricTable,
     CandidateReturnTable,

@@ -349,6 +349,7 @@ class PhaseInputs:
             compute=self.compute,
             begun=CycleTable.frame([row]),
             trials_of=self.run,
+            offer=True,  # to name the phase is to offer what it judges
         )
 
     @property

@@ -129,6 +129,7 @@ def second(plain: Path, lake: Lake, tmp_path_factory: pytest.TempPathFactory) ->
         day=LAST,
         data=SplitPanel(Panels().make(lake, MARKET, HOUR, LAST).panel),
         compute=Compute(threads=1),
+        offer=True,
     )
     run_cycle(cycle, StrategyRepository(data_dir / "strategies"))
     return cycle

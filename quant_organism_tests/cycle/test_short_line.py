@@ -26,6 +26,7 @@ from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.statistics.sequential import starting_wealth
 from quant_organism.validation.tables import CandidateReturnTable, VerdictTable
+from quant_organism.validation.verdict import UNSEEN
 from quant_organism.workflows.mining.drawn import DRAWN_BY, read_drawn
 from quant_organism_tests.tiny import WORLD
 
@@ -167,6 +168,32 @@ def test_a_further_offer_in_the_same_week_is_its_second(lived: Cycle, tmp_path: 
     offer = register.opening_of(lived.market, lived.panel.hash, births(lived)["id"][0])
     assert offer is not None
     assert offer.rerun == 0
+
+
+def test_a_second_cycle_of_the_week_is_exploratory_until_it_is_offered(lived: Cycle, tmp_path: Path) -> None:
+    shutil.copytree(lived.lake.root.parent, tmp_path / "data")
+    lake, repository = Lake(tmp_path / "data" / "lake"), StrategyRepository(tmp_path / "data" / "strategies")
+    openings, documents = (files_of(tmp_path / "data" / name) for name in ("lake/holdout_openings", "strategies"))
+    second = cycle_of(lake, DAY, seed=1)
+    found = run_cycle(second, repository)
+    assert second.place.standing == "exploratory"
+    assert found.searched.result.population.height > 0
+    assert births(second).is_empty()
+    unseen = second.read(VerdictTable).filter(pl.col("stage").is_in(list(UNSEEN)))
+    assert set(unseen["status"]) == {"not_run"}
+    assert any(f"the official cycle of its week is {lived.id}" in reason for reason in unseen["reason"])
+    assert files_of(tmp_path / "data" / "lake/holdout_openings") == openings
+    assert files_of(tmp_path / "data" / "strategies") == documents
+
+    offered = replace(cycle_of(lake, DAY, seed=1), offer=True)
+    run_cycle(offered, repository)
+    again = cycle_of(lake, DAY, seed=1)
+    assert offered.id == again.id == second.id
+    assert again.place.standing == "offered"
+    statuses = offered.read(VerdictTable).filter(pl.col("stage").is_in(list(UNSEEN)))["status"]
+    assert set(statuses) == {"not_applicable"}
+    assert cycle_of(lake, DAY).place.standing == "official"
+    assert cycle_of(lake, DAY + timedelta(days=7), seed=1).place.standing == "official"
 
 
 def test_a_plan_of_one_line_on_the_spans_of_the_other_is_refused(lived: Cycle) -> None:

@@ -116,6 +116,13 @@ def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) 
     assert not searched(deployed).equals(before)
 
 
+def test_the_search_is_of_the_line_that_bore_the_fallen_whatever_the_settings_say(deployed: Workshop) -> None:
+    decayed(deployed)
+    short = deployed.settings.model_copy(update={"line": "short"})
+    (request,) = evaluate(Workshop(short, deployed.instance)).run_requests or ()
+    assert request.run_config["resources"]["search"]["config"]["line"] == "long"
+
+
 def test_a_later_fall_of_the_same_strategy_is_asked_for_again(deployed: Workshop) -> None:
     decayed(deployed)
     first = evaluate(deployed)

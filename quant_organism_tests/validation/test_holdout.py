@@ -21,6 +21,7 @@ from quant_organism.validation.gauntlet import run_gauntlet
 from quant_organism.validation.holdout import HoldoutRegister, Opening
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.tables import OpeningTable
+from quant_organism.validation.verdict import UNSEEN
 from quant_organism_tests.chain import PROFILE, edge, grounds_of
 from quant_organism_tests.panels import trending_panel
 
@@ -218,6 +219,19 @@ def test_whom_the_known_days_have_stopped_opens_no_others(tmp_path):
     assert "fell before, at sharpe (in sample)" in review.judgements[1].verdict.reason
     run_gauntlet(sealed, hopeless, every_gate=True)
     assert sealed.register.frame(found.panel.market).height == 2
+
+
+@pytest.mark.parametrize("every_gate", [False, True])
+def test_of_a_cycle_that_puts_nobody_forward_no_unseen_day_is_opened(tmp_path, every_gate):
+    found = edge()
+    grounds = grounds_of(found.search.candidates, found.panel, found.splits, trials=found.search.search.trials)
+    grounds = replace(grounds, register=HoldoutRegister(tmp_path))
+    (review,) = run_gauntlet(grounds, PROFILE, every_gate=every_gate, sealed="because of a test")
+    assert (review.standing, grounds.admitted) == ("fallen", ())
+    assert grounds.register.frame(found.panel.market).is_empty()
+    told = [j.verdict for j in review.judgements]
+    assert {(v.status, v.reason) for v in told if v.stage in UNSEEN} == {("not_run", "because of a test")}
+    assert {v.status for v in told if v.stage == "in_sample"} == {"passed"}
 
 
 def test_only_who_was_judged_on_unseen_bars_may_see_them_again(register, panel):

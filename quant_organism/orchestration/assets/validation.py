@@ -42,7 +42,8 @@ from quant_organism.validation import (
         description="""What each candidate shows by the backtest, on days that its search has and has not seen.
 
         One row per candidate and gate. Gates stand in the order of what they cost: those that nothing is open to any
-        more are not looked at further, and the unseen days are opened once, for all who are left.
+        more are not looked at further, and the unseen days are opened once, for all who are left. A second cycle of a
+        week is exploratory and opens nothing, unless it is offered.
         """,
     ),
     partitions_def=DAILY,
@@ -67,7 +68,7 @@ def gates_of_the_backtest(
     shown = {
         "candidates": len(judged.reviews),
         "left": sum(bool(review.open_goals) for review in judged.reviews),
-        "unseen days": _opened(grounds),
+        "unseen days": _opened(grounds, cycle.place.sealed),
         "profile": cycle.plan.judged_by.name,
         "gates": table(_costs(judged.reviews)),
     }
@@ -137,7 +138,9 @@ def decision_of_the_day(
     yield from outputs_of({StandingTable: summary, VerdictTable: verdicts}, {StandingTable: shown})
 
 
-def _opened(grounds: Grounds) -> str:
+def _opened(grounds: Grounds, sealed: str) -> str:
+    if sealed:
+        return sealed
     if not has_unseen(grounds.splits):
         return "none: the search saw all days"
     return grounds.opening.sentence if grounds.admitted else "not opened"
