@@ -36,10 +36,11 @@ test: setup  ## all tests
 test-room: setup  ## the tests of one room and its subfolders: make test-room ROOM=validation
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 5 quant_organism_tests/$(ROOM)
 
-laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans; 10 months of money; 20 kills
+laws: setup  ## every law on examples nobody has drawn before, those of the account over 20,000 random plans; 10 months of money; 20 kills of a search, 60 of weeks lived through
 	@ACCOUNT_PLANS=20000 $(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile fresh quant_organism_tests
 	@EQUITY_MONTHS=10 $(BIN)/python -m pytest -q -n 2 quant_organism_tests/trading/test_money.py -k thirty
 	@KILLS=20 AUDIT_WORLDS=6 $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 1800 quant_organism_tests/evolution/test_kill_and_resume.py quant_organism_tests/audit/test_small_audit.py
+	@KILLS=60 $(BIN)/python -m pytest -q --timeout 3600 quant_organism_tests/orchestration/test_backfill_killed.py
 
 mutants: setup  ## does the suite notice small changes? make mutants ROOM=backtest/margin N=20 SEED=0; may be interrupted
 	@$(BIN)/python -m quant_organism_tests.mutants $(ROOM) --n $(N) --seed $(SEED)
@@ -89,9 +90,9 @@ conformance: setup  ## other people's clients on the local exchange, in environm
 pages: setup  ## what of docs/ follows from the code: commands, tables, families with their pictures, gates, workflows
 	@$(BIN)/python -m quant_organism_tests.family_pages
 
-pictures: setup  ## pictures of report site and web UI in docs/images, after their looks have changed: make pictures DATA=data
+pictures: setup  ## pictures of report site and web UI in docs/images, after their looks have changed: make pictures DATA=data; YEAR=FOLDER
 	@bash .ci/chromium
-	@$(BIN)/python -m quant_organism_tests.pictures $(DATA)
+	@$(BIN)/python -m quant_organism_tests.pictures $(if $(YEAR),--year $(YEAR),$(DATA))
 
 docs: setup  ## the documentation as a site, strictly, in site/; .venv/bin/mkdocs serve shows it on http://127.0.0.1:8000
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

@@ -76,13 +76,13 @@ def lived(market: Market, seed: int, *, gates: bool = True) -> Outcome:
         return float(weights[one] @ weights[other])
 
     def counts(id: str) -> bool:
-        return market.edge == 0 or _true_sharpe(market, weights[id]) > 0
+        return market.edge == 0 or true_sharpe(market, weights[id]) > 0
 
     for today in range(LIVED):
         returns = market.returns[BEFORE + today]
         for id, life in lives.items():
             if life.stage != "retired":
-                lives[id] = life.after(_net(market, weights[id], returns))
+                lives[id] = life.after(net(market, weights[id], returns))
         lives, moves = night(lives, alike, today, approves=lambda life, today=today: _approved(life))
         week, first = divmod(today, 7)
         if first == 0:
@@ -129,14 +129,14 @@ def _cycle(
     search_p = max(0.01, float(stats.chi2.sf(seen_days * mean @ mean, BEHAVIOURS)))
     unseen_p = None
     if is_long:
-        unseen = _net(market, weight, market.returns[now - span + seen_days + EMBARGO : now])
+        unseen = net(market, weight, market.returns[now - span + seen_days + EMBARGO : now])
         unseen_p = max(1e-4, float(stats.norm.sf(unseen.mean() / unseen.std(ddof=1) * math.sqrt(unseen.size))))
     name = f"{today:04d}"
     weights[name] = weight
     dead = [alive for day, alive in ended if today - day <= DEAD_LATELY_DAYS]
     nearest_dead = max((float(weight @ weights[other]) for other in dead), default=-1.0)
     wealth, credit = credited_wealth(search_p, unseen_p, nearest_dead=nearest_dead)
-    promise = Promise(float(_net(market, weight, seen).std(ddof=1)), 2 * REFERENCE * YEAR)
+    promise = Promise(float(net(market, weight, seen).std(ddof=1)), 2 * REFERENCE * YEAR)
     known = {
         "pretest_p": pretest_p if gates else 0.0,
         "search_p": search_p,
@@ -178,11 +178,11 @@ def _approved(life: Life) -> MoveRule | None:
     return None
 
 
-def _true_sharpe(market: Market, weight: Floats) -> float:
+def true_sharpe(market: Market, weight: Floats) -> float:
     return float(market.edge * weight[0] - COSTS * (1.0 - weight[0] ** 2 if market.edge else 1.0))
 
 
-def _net(market: Market, weight: Floats, returns: Floats) -> Any:
+def net(market: Market, weight: Floats, returns: Floats) -> Any:
     """Return what a mixture earns after costs of .4 Sharpe on its share off the edge, in days of unit deviation."""
     off = 1.0 - weight[0] ** 2 if market.edge else 1.0
     return (returns @ weight - COSTS * off / YEAR) * 0.01

@@ -1,6 +1,7 @@
 """Pictures for the docs: report site and web UI, from a data folder in which runs have been, and a workflow.
 
-``python -m quant_organism_tests.pictures DATA_DIR`` (`make pictures`) writes `docs/images/`, 256 colours each.
+``python -m quant_organism_tests.pictures DATA_DIR`` (`make pictures`) writes `docs/images/`, 256 colours each. With
+``--year DATA_DIR`` it takes the picture of a year alone, from a folder in which weeks were lived through.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from urllib.parse import urlencode
 from PIL import Image
 
 from quant_organism.deployment.repository import StrategyRepository
+from quant_organism.monitoring.life import months_of
+from quant_organism.monitoring.runs import stored_runs
 from quant_organism.monitoring.site import serving_site
 from quant_organism.workflows.spec import gallery
 from quant_organism_tests.browser import Browser, browsing
@@ -73,6 +76,20 @@ def main(data_dir: Path) -> None:
             take(browser, f"{web}/{workflow_page('nightly')}", PICTURES / "workflow.png", height=640, until=drawn)
 
 
+def take_year(data_dir: Path) -> None:
+    """Take the picture of the weeks that were lived through in a data folder."""
+    ((market, interval, months),) = months_of(data_dir)
+    first = min(run.day for run in stored_runs(data_dir))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving_site(data_dir, "127.0.0.1", free_port(), "http://127.0.0.1:3000") as site,
+        browsing(Path(folder)) as browser,
+    ):
+        drawn = "document.documentElement.className === 'moves' && document.querySelector('canvas') !== null"
+        address = f"{site}/life/{market}/{interval.name}/{first}..{months[0]}"
+        take(browser, address, PICTURES / "year.png", height=1250, until=drawn)
+
+
 def click_through(data_dir: Path) -> None:
     """Take the pictures of what a person clicks in the web UI, on a copy of the data folder."""
     with tempfile.TemporaryDirectory() as folder:
@@ -97,4 +114,7 @@ def click_through(data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--year":
+        take_year(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]))

@@ -63,7 +63,11 @@ class Workshop:
 
     def cycle(self, day: date = LAST, run_config: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
         """Run the cycle of a day on what is in the lake."""
-        return self._run("evolution_cycle", partition_key=day.isoformat(), run_config=run_config)
+        return self.run("evolution_cycle", day, run_config)
+
+    def run(self, job: str, day: date = LAST, run_config: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+        """Run a job on a day."""
+        return self._run(job, partition_key=day.isoformat(), run_config=run_config)
 
     def materialize(
         self, *assets: str, day: date = LAST, run_config: Mapping[str, Any] | None = None

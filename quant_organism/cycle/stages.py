@@ -16,7 +16,7 @@ import polars as pl
 
 from quant_organism.cycle.cycle import Cycle, Progress, no_progress
 from quant_organism.cycle.documents import documents_frame
-from quant_organism.deployment.birth import birth_rows, born_documents, earned, pool_returns, survivors
+from quant_organism.deployment.birth import birth_rows, born_documents, earned, kept_share, pool_returns, survivors
 from quant_organism.deployment.booking import book_births, book_moves
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.deploy import DeploymentResult, dead_lately, deploy, judged_lately, pool_at
@@ -427,6 +427,7 @@ def deploy_survivors(
             ),
         )
         significance, born = cycle.read(SignificanceTable), cycle.day + timedelta(days=1)
+        shown, by_luck = (significance[0, name] for name in (SignificanceTable.sharpe, SignificanceTable.luck_sharpe))
         births = birth_rows(
             result.documents,
             how_far,
@@ -437,6 +438,7 @@ def deploy_survivors(
             opening_of=look_at,
             nearest_dead=near,
             from_first_trade=not has_unseen(cycle.splits),
+            kept=1.0 if has_unseen(cycle.splits) else kept_share(shown, by_luck),
         )
         book_births(cycle.lake, births, day=cycle.day, market=cycle.market, interval=cycle.interval)
         book_moves(cycle.lake, result.documents, market=cycle.market, interval=cycle.interval)

@@ -147,6 +147,7 @@ def birth_rows(
     opening_of: Callable[[str], Opening | None] = lambda id: None,
     nearest_dead: Mapping[str, float] | None = None,
     from_first_trade: bool = False,
+    kept: float = 1.0,
 ) -> list[dict[str, object]]:
     """Return the births of a cycle, by `BirthTable`: one row for each strategy that is watched from now on.
 
@@ -170,6 +171,8 @@ def birth_rows(
     from_first_trade
         Leave out the days before an account's first return: one that begins with the in-sample days is flat until its
         risk is known.
+    kept
+        Share of the Sharpe ratio of these days that is promised; see `kept_share` where the search saw them.
     """
     rows: list[dict[str, object]] = []
     for document in (document for document in documents if document.stage in DEPLOYED):
@@ -198,7 +201,7 @@ def birth_rows(
                 BirthTable.starting_wealth: wealth,
                 BirthTable.credit: credit,
                 BirthTable.deviation: deviation,
-                BirthTable.sharpe: max(LEAST_PROMISE, float(own.mean()) / deviation * math.sqrt(365.0)),
+                BirthTable.sharpe: max(LEAST_PROMISE, kept * (float(own.mean()) / deviation * math.sqrt(365.0))),
                 BirthTable.trade_parity: numbers.get("trade_parity"),
                 BirthTable.perturbations: numbers.get("perturbations"),
                 BirthTable.near_living: entry["near_living"],
@@ -206,6 +209,23 @@ def birth_rows(
             }
         )
     return rows
+
+
+def kept_share(sharpe: float | None, luck_sharpe: float | None) -> float:
+    """Return what share of a Sharpe ratio in sample is left when what its search shows by luck is taken off.
+
+    Nothing is where copies of the market without an edge show as much. `make bench NAME=promise` tells what this does.
+
+    Parameters
+    ----------
+    sharpe
+        What the search shows; None where it is undefined.
+    luck_sharpe
+        What it shows on copies without an edge, their median; None where it was not repeated: all of it is kept.
+    """
+    if sharpe is None or luck_sharpe is None or luck_sharpe <= 0:
+        return 1.0
+    return max(0.0, 1.0 - luck_sharpe / sharpe) if sharpe > 0 else 0.0
 
 
 def _bought(numbers: Mapping[Kind, float], opening: Opening | None, nearest_dead: float) -> tuple[float, Credit]:

@@ -232,10 +232,14 @@ class StrategyConfig(BaseModel):
         return tuple(sorted({genome.family for genome in self.strategy.genomes}))
 
     @property
+    def promises_in_sample(self) -> bool:
+        """Whether its fitness and its account at birth are of days that its search saw, as on the short line."""
+        return self.account is not None and self.account.in_sample
+
+    @property
     def judged_days(self) -> str:
         """Days that its fitness and its account at birth are of, in words."""
-        seen = self.account is not None and self.account.in_sample
-        return "in-sample days" if seen else "unseen days"
+        return "in-sample days" if self.promises_in_sample else "unseen days"
 
     @property
     def last_active(self) -> str:

@@ -114,7 +114,9 @@ class BirthTable(Table, dataset="births", partitions=BY_INTERVAL, written_by="de
     starting_wealth = Column(pl.Float64(), "W0: what the look back bought", unit="e-value")
     credit = Column(pl.String(), "`full`; `no old days` beside a strategy that died lately; `reduced`, a further look")
     deviation = Column(pl.Float64(), "d0: of its account's daily returns on the days that judged it", unit="fraction")
-    sharpe = Column(pl.Float64(), "what it was validated to earn", unit="annual Sharpe ratio")
+    sharpe = Column(
+        pl.Float64(), "what it promises: on unseen days, or in sample less luck", unit="annual Sharpe ratio"
+    )
     trade_parity = Column(pl.Float64(), "share of its replays that made the backtest's trades", nullable=True)
     perturbations = Column(pl.Float64(), "share of the gates that shake it that it passed", nullable=True)
     near_living = Column(pl.Float64(), "largest correlation with a strategy that lived then; -1 with none")

@@ -84,6 +84,8 @@ class WatchedStrategy:
         )
         returns = own.sort(CandidateReturnTable.day)[CandidateReturnTable.net_return].to_numpy()
         is_same = returns.size > 1 and math.isclose(float(returns.std(ddof=1)), self.promise.deviation, rel_tol=1e-9)
+        if self.document.promises_in_sample:  # less than was shown, and the paths of a kept promise earn no more
+            returns = returns - returns.mean() + self.promise.sharpe * self.promise.deviation / math.sqrt(365.0)
         return ReturnBand(self.document.id, returns, self.promise) if is_same else None
 
     @property

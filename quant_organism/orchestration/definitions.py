@@ -68,6 +68,7 @@ def build_definitions(
     site = settings.site_url.rstrip("/")
     source, lake = MarketResource.of(settings.market, settings.data_dir), LakeResource(folder=str(data_dir / "lake"))
     days = source.partitions()
+    jobs = jobs_of(key_prefix)
     assets = dg.load_assets_from_modules(_ASSETS, key_prefix=list(key_prefix) or None)
     own = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
     nights = dg.DefaultScheduleStatus.RUNNING if at_hand else dg.DefaultScheduleStatus.STOPPED
@@ -78,9 +79,9 @@ def build_definitions(
             *(with_columns([recorded_health]) if at_hand else []),
         ],
         asset_checks=[*checks_on(days, key_prefix), *(table_check(table, days, key_prefix) for table in CHECKED)],
-        jobs=[*jobs_of(key_prefix), *([health_snapshot] if at_hand else [])],
+        jobs=[*jobs, *([health_snapshot] if at_hand else [])],
         schedules=[nightly_of(key_prefix, nights)],
-        sensors=[re_evolution_of(watch), *([health_watch] if at_hand else [])],
+        sensors=[re_evolution_of(jobs, watch), *([health_watch] if at_hand else [])],
         resources={
             "market": source,
             "lake": lake,

@@ -20,6 +20,9 @@ CYCLE: Final = "evolution_cycle"
 SEARCH: Final = ("market_panel", "edge_pretest", "evolved_population")
 """What a search alone needs."""
 
+IN_SAMPLE: Final = "in_sample_evolution"
+"""Job that searches for the archive alone."""
+
 MARKS: Final = (*MARKET_DATA, "market_regime", "evidence_days", "deployment_decisions")
 """What every night makes; the cycle that opens unseen days and bears strategies is made in a week's first alone."""
 
@@ -45,6 +48,14 @@ def jobs_of(prefix: Sequence[str]) -> list[Any]:
             "evolution_search",
             selection=dg.AssetSelection.assets(*asset_keys(prefix, SEARCH)).required_multi_asset_neighbors(),
             description="One search on market data that are in the lake already, without validation or deployment.",
+        ),
+        dg.define_asset_job(
+            IN_SAMPLE,
+            selection=dg.AssetSelection.assets(
+                *asset_keys(prefix, [*SEARCH, "strategy_archive"])
+            ).required_multi_asset_neighbors(),
+            description="One search that feeds the archive: nothing is judged, opened or borne. The sensor asks for it "
+            "after a fall to decaying.",
         ),
         dg.define_asset_job(
             CYCLE,

@@ -1,16 +1,17 @@
-"""The re-evolution sensor: search again when data begin a week without a cycle, or when a strategy begins to decay."""
+"""The re-evolution sensor: a cycle when data begin a week without one, a search in sample when a strategy decays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import dagster as dg
 from pydantic import BaseModel
 
 from quant_organism.deployment import StrategyConfig
+from quant_organism.market import Line
 from quant_organism.orchestration.home import is_in_progress
-from quant_organism.orchestration.jobs import CYCLE, official_day, official_line
+from quant_organism.orchestration.jobs import CYCLE, IN_SAMPLE, official_day, official_line
 from quant_organism.orchestration.resources import (
     LakeResource,
     MarketResource,
@@ -45,23 +46,26 @@ class Cursor(BaseModel):
         return cls.model_validate_json(text) if text else cls()
 
 
-def re_evolution_of(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def re_evolution_of(jobs: Iterable[Any], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     """Return the sensor of a market.
 
     Parameters
     ----------
+    jobs
+        Those of the market; it asks for two of them.
     status
         Whether it is on until somebody says otherwise.
     """
 
     @dg.sensor(
         name="re_evolution",
-        job_name=CYCLE,
+        jobs=[job for job in jobs if job.name in (CYCLE, IN_SAMPLE)],
         minimum_interval_seconds=60,
         default_status=status,
         description=(
-            "Asks for a cycle when market data have begun an ISO week that has none, or when a strategy was moved to "
-            "decaying: by its shortfall (CUSUM above 25, some 12 % false alarms a year), its size or its drawdown."
+            "Asks for a cycle when market data have begun an ISO week that has none, and for a search in sample, which "
+            "feeds the archive and bears nobody, when a strategy was moved to decaying: by its shortfall (CUSUM above "
+            "25, some 12 % false alarms a year), its size or its drawdown."
         ),
     )
     def re_evolution(
@@ -98,6 +102,7 @@ def _asked_now(
         line = official_line(newest, first, market.lookback_days)
         request = dg.RunRequest(
             run_key=f"newer data: {here} {newest}",
+            job_name=CYCLE,
             partition_key=newest.isoformat(),
             run_config=dg.RunConfig(resources={"search": launch_config(search, line=line)}),
         )
@@ -106,11 +111,11 @@ def _asked_now(
     fallen = [document for document in decaying if cursor.decayed.get(document.id) != document.entered_stage]
     if fallen:
         cursor.decayed |= {document.id: document.entered_stage for document in fallen}
-        cursor.fresh_seeds += 1
-        return dg.SensorResult(
-            run_requests=[_search_again(fallen, newest, search, search.seed + cursor.fresh_seeds)],
-            cursor=cursor.model_dump_json(),
-        )
+        requests = []
+        for line, of_line in _by_line(fallen).items():
+            cursor.fresh_seeds += 1
+            requests.append(_search_again(of_line, newest, search, line, search.seed + cursor.fresh_seeds))
+        return dg.SensorResult(run_requests=requests, cursor=cursor.model_dump_json())
     asked = cursor.newest_day.get(here)
     data = f"{here}: newest data {newest}, last cycle {last}" + (f", asked for {asked}" if asked else "")
     week = f"; its week had its cycle on {official}" if official else ""
@@ -132,13 +137,21 @@ def _decaying(strategies: StrategiesResource, market: MarketResource) -> list[St
     ]
 
 
-def _search_again(fallen: Sequence[StrategyConfig], day: date, search: SearchResource, seed: int) -> dg.RunRequest:
+def _by_line(fallen: Sequence[StrategyConfig]) -> dict[Line, list[StrategyConfig]]:
+    """Return strategies by the line that bore them: each line has an archive of its own."""
+    lines: dict[Line, list[StrategyConfig]] = {}
+    for document in fallen:
+        lines.setdefault("short" if document.promises_in_sample else "long", []).append(document)
+    return lines
+
+
+def _search_again(
+    fallen: Sequence[StrategyConfig], day: date, search: SearchResource, line: Line, seed: int
+) -> dg.RunRequest:
     moments = " ".join(f"{document.id}@{document.entered_stage}" for document in fallen)
-    of_short_line = all(document.account is not None and document.account.in_sample for document in fallen)
     return dg.RunRequest(
         run_key=f"decayed: {moments}",
+        job_name=IN_SAMPLE,
         partition_key=day.isoformat(),
-        run_config=dg.RunConfig(
-            resources={"search": launch_config(search, seed=seed, line="short" if of_short_line else "long")}
-        ),
+        run_config=dg.RunConfig(resources={"search": launch_config(search, seed=seed, line=line)}),
     )

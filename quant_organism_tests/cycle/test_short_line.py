@@ -25,7 +25,7 @@ from quant_organism.market.world import WorldSource, load_world
 from quant_organism.validation.holdout import HoldoutRegister
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.statistics.sequential import starting_wealth
-from quant_organism.validation.tables import CandidateReturnTable, VerdictTable
+from quant_organism.validation.tables import CandidateReturnTable, SignificanceTable, VerdictTable
 from quant_organism.validation.verdict import UNSEEN
 from quant_organism.workflows.mining.drawn import DRAWN_BY, read_drawn
 from quant_organism_tests.tiny import WORLD
@@ -117,7 +117,7 @@ def test_it_bears_into_the_shadow_pool_with_the_wealth_that_its_search_buys(live
     assert register.select("event", "candidates", "rerun").rows() == [("offered", [birth["id"]], 0)]
 
 
-def test_the_promise_is_what_the_account_did_in_sample_once_it_traded(lived: Cycle) -> None:
+def test_the_promise_is_what_the_account_did_in_sample_less_what_its_search_does_by_luck(lived: Cycle) -> None:
     (birth,) = births(lived).to_dicts()
     days = lived.read(CandidateReturnTable).filter(candidate=birth["id"]).sort("day")
     assert days.height == lived.panel.n_bars // 24
@@ -125,7 +125,11 @@ def test_the_promise_is_what_the_account_did_in_sample_once_it_traded(lived: Cyc
     assert days.filter(pl.col("day") < birth["judged_from"])["net_return"].to_list() == [0.0] * (days.height - own.size)
     assert own[0] != 0.0
     assert birth["deviation"] == pytest.approx(own.std(ddof=1))
-    assert birth["sharpe"] == pytest.approx(own.mean() / own.std(ddof=1) * math.sqrt(365))
+    shown = own.mean() / own.std(ddof=1) * math.sqrt(365)
+    committee = lived.read(SignificanceTable).row(0, named=True)
+    kept = 1 - committee["luck_sharpe"] / committee["sharpe"]
+    assert 0.1 < kept < 1
+    assert birth["sharpe"] == pytest.approx(kept * shown)
     assert set(lived.read(AccountTable)["span"]) == {"in_sample"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from quant_organism.backtest import Costs, Evaluator
 from quant_organism.backtest.account import SIZES_USD
-from quant_organism.deployment.birth import born_documents, earned, scored_returns
+from quant_organism.deployment.birth import born_documents, earned, kept_share, scored_returns
 from quant_organism.deployment.config import StrategyConfig
 from quant_organism.deployment.executed import accounts_frame, execute_strategy, read_accounts
 from quant_organism.deployment.tables import AccountTable
@@ -157,3 +157,20 @@ def test_returns_for_the_comparison_are_those_of_validation():
         judged = [found.grounds.measured(span).daily_returns[row] for span in ("in_sample", "holdout")]
         np.testing.assert_array_equal(returns[candidate.id], np.concatenate(judged))
     assert scored_returns([], found.panel, found.splits, Costs(), Evaluator(threads=1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("shown", "luck", "kept"),
+    [
+        (5.0, 3.0, 0.4),
+        (3.0, 3.0, 0.0),
+        (2.0, 3.0, 0.0),
+        (-1.0, 0.5, 0.0),
+        (4.0, 0.0, 1.0),
+        (4.0, -0.5, 1.0),
+        (4.0, None, 1.0),
+        (None, 2.0, 1.0),
+    ],
+)
+def test_of_a_sharpe_ratio_in_sample_that_is_kept_which_its_search_does_not_show_by_luck(shown, luck, kept):
+    assert kept_share(shown, luck) == pytest.approx(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -12,8 +13,9 @@ from quant_organism.deployment.lifecycle import records_of, rulings
 from quant_organism.deployment.live_evidence import Promise
 from quant_organism.deployment.moves import Move, approval
 from quant_organism.deployment.postmortem import cause_of, postmortem_of
-from quant_organism.deployment.tables import MoveTable, PostmortemTable
+from quant_organism.deployment.tables import BirthTable, MoveTable, PostmortemTable
 from quant_organism.deployment.trader_days import stage_facts
+from quant_organism.deployment.watched import WatchedStrategy
 from quant_organism.errors import InputError
 from quant_organism_tests.deployment.watching import Place, crossovers
 
@@ -201,6 +203,22 @@ def test_who_is_decaying_recovers_after_thirty_days_or_ends_after_ninety(tmp_pat
     assert taken(place, place.ids[0]) == ("decaying", "shortfall")
     place.mark(date(2024, 1, 3) + timedelta(days=89))
     assert taken(place, place.ids[0]) == ("retired", "decay expired")
+
+
+def test_paths_of_a_promise_in_sample_earn_what_is_promised_and_not_what_was_shown(tmp_path, market):
+    """Less was promised than shown, for luck was taken off: a deeper drawdown is no alarm yet."""
+    place, id = on_paper(tmp_path, market, sharpe=0.5, judged=STEADY)
+    document, (birth,) = place.load(id), place.rows(BirthTable).filter(id=id).to_dicts()
+    assert document.account is not None
+    in_sample = document.model_copy(update={"account": document.account.model_copy(update={"in_sample": True})})
+    shown, promised = (WatchedStrategy.at_birth(place.lake, one, birth, {}).band for one in (document, in_sample))
+    assert shown is not None
+    assert promised is not None
+    deviation = float(np.std(STEADY, ddof=1))
+    moved = np.array(STEADY) - np.mean(STEADY) + 0.5 * deviation / math.sqrt(365)
+    expected = ReturnBand(id, moved, Promise(deviation, 0.5))
+    assert promised.drawdown_alarm(1) == pytest.approx(expected.drawdown_alarm(1))
+    assert promised.drawdown_alarm(1) > 2 * shown.drawdown_alarm(1)
 
 
 def test_whoever_held_a_seat_gets_a_death_report_once_and_nobody_else(tmp_path, market):

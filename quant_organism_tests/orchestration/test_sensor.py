@@ -6,16 +6,16 @@ from pathlib import Path
 
 import dagster as dg
 import orjson
-import polars as pl
 import pytest
 
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.market.lake import Lake
 from quant_organism.orchestration.home import COMMAND_TAG
+from quant_organism.orchestration.jobs import jobs_of
 from quant_organism.orchestration.partitions import range_tags
 from quant_organism.orchestration.run_lock import run_lock
 from quant_organism.orchestration.sensors import re_evolution_of
-from quant_organism_tests.deployment.documents import records
+from quant_organism_tests.deployment.documents import account_at_birth, document, provenance, records
 from quant_organism_tests.orchestration.conftest import copied
 from quant_organism_tests.tiny import EARLIER, LAST, Workshop
 
@@ -24,7 +24,7 @@ def evaluate(workshop: Workshop, cursor: str | None = None) -> dg.SensorResult:
     with dg.build_sensor_context(
         instance=workshop.instance, cursor=cursor, resources=workshop.definitions.resources
     ) as context:
-        result = re_evolution_of(dg.DefaultSensorStatus.RUNNING)(context)
+        result = re_evolution_of(jobs_of(()), dg.DefaultSensorStatus.RUNNING)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -42,21 +42,15 @@ def deployed(finished: Workshop, tmp_path: Path) -> Iterator[Workshop]:
         yield workshop
 
 
-def decayed(workshop: Workshop, at: str = "2024-05-04") -> str:
-    """Move the best strategy to decaying, by records made for it; return which."""
+def decayed(workshop: Workshop, at: str = "2024-05-04", *, id: str = "") -> str:
+    """Move a strategy, the best if none is named, to decaying, by records made for it; return which."""
     repository = StrategyRepository(workshop.settings.data_dir / "strategies")
-    document = repository.load_all().documents[0]
-    for rule in ("one look", "night door") if document.stage == "born" else ("recovered", "day door"):
+    fallen = repository.load(id) if id else repository.load_all().documents[0]
+    for rule in ("one look", "night door") if fallen.stage == "born" else ("recovered", "day door"):
         to = "paper" if rule.endswith("door") else "shadow"
-        repository.move(document.id, to, at=at, reason="a test's", records=records(rule))
-    repository.move(document.id, "decaying", at=at, reason="a test's", records=records("shortfall"))
-    return document.id
-
-
-def searched(workshop: Workshop) -> pl.DataFrame:
-    """Return what the newest search of the last day has tried."""
-    lake = Lake(workshop.settings.data_dir / "lake")
-    return lake.read("evolved_population", market=workshop.market.id, interval="1h", start=LAST, end=LAST)
+        repository.move(fallen.id, to, at=at, reason="a test's", records=records(rule))
+    repository.move(fallen.id, "decaying", at=at, reason="a test's", records=records("shortfall"))
+    return fallen.id
 
 
 def test_before_any_cycle_it_waits_for_a_person(workshop: Workshop) -> None:
@@ -107,13 +101,21 @@ def test_a_strategy_that_begins_to_decay_asks_for_another_search_once(deployed: 
     assert "1 strategies decay, and were answered already" in reason(evaluate(deployed, first.cursor))
 
 
-def test_the_search_that_a_fall_asks_for_is_a_different_one(deployed: Workshop) -> None:
+def test_what_a_fall_asks_for_feeds_the_archive_and_bears_nobody(deployed: Workshop) -> None:
     decayed(deployed)
     (request,) = evaluate(deployed).run_requests or ()
-    before = searched(deployed)
-    assets = ("market_panel", "edge_pretest", "evolved_population")
-    assert deployed.materialize(*assets, run_config=request.run_config).success
-    assert not searched(deployed).equals(before)
+    assert request.job_name == "in_sample_evolution"
+    lake = Lake(deployed.settings.data_dir / "lake")
+    where = {"market": deployed.market.id, "interval": "1h", "start": LAST, "end": LAST}
+    before = {name: lake.read(name, **where) for name in ("evolved_population", "strategy_archive", "cycles")}
+    registers = ("holdout_openings", "official_cycles", "births", "validation_verdicts")
+    left = {path: path.read_bytes() for name in registers for path in sorted((lake.root / name).rglob("*.parquet"))}
+    assert deployed.run(request.job_name, run_config=request.run_config).success
+    after = {name: lake.read(name, **where) for name in before}
+    assert not any(after[name].equals(before[name]) for name in before)
+    assert left
+    found = {path: path.read_bytes() for name in registers for path in sorted((lake.root / name).rglob("*.parquet"))}
+    assert found == left
 
 
 def test_the_search_is_of_the_line_that_bore_the_fallen_whatever_the_settings_say(deployed: Workshop) -> None:
@@ -121,6 +123,20 @@ def test_the_search_is_of_the_line_that_bore_the_fallen_whatever_the_settings_sa
     short = deployed.settings.model_copy(update={"line": "short"})
     (request,) = evaluate(Workshop(short, deployed.instance)).run_requests or ()
     assert request.run_config["resources"]["search"]["config"]["line"] == "long"
+
+
+def test_where_both_lines_lost_somebody_each_is_searched_once(deployed: Workshop) -> None:
+    origin = provenance(market=deployed.market.id)
+    in_sample = account_at_birth(0).model_copy(update={"in_sample": True})
+    of_short_line = document(provenance=origin, account=in_sample, at="2024-05-01")
+    StrategyRepository(deployed.settings.data_dir / "strategies").save(of_short_line)
+    fallen = {decayed(deployed), decayed(deployed, id=of_short_line.id)}
+    assert len(fallen) == 2
+    requests = evaluate(deployed).run_requests or ()
+    settings = [request.run_config["resources"]["search"]["config"] for request in requests]
+    assert sorted(one["line"] for one in settings) == ["long", "short"]
+    assert len({one["seed"] for one in settings}) == 2
+    assert {of_short_line.id in str(request.run_key) for request in requests} == {False, True}
 
 
 def test_a_later_fall_of_the_same_strategy_is_asked_for_again(deployed: Workshop) -> None:
