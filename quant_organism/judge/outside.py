@@ -27,11 +27,11 @@ from quant_organism.validation.robustness.made_markets import noisy, price_noise
 from quant_organism.validation.robustness.stress import (
     COST_FACTOR,
     LATE_BARS,
-    LATER_HOURS,
     asset_left_out,
     dearer,
     dearer_trading,
     late_execution,
+    later_bars,
     later_start,
 )
 
@@ -192,17 +192,15 @@ class CallableStrategy:
             found["asset_left_out"] = left
         later, noise = {}, {}
         with StrategyProcess(self.source) as process:
-            for hours in LATER_HOURS:
-                shift = int(hours // panel.interval.hours)
-                if shift:
-                    cut = panel.window(shift, bars)
-                    process.show(cut)
-                    later[f"{hours} h later"] = earned(process.answer(parameters), cut)
+            for shift in later_bars(panel.interval):
+                cut = panel.window(shift, bars)
+                process.show(cut)
+                later[f"{shift * panel.interval.hours:g} h later"] = earned(process.answer(parameters), cut)
             for number in range(NOISY_MARKETS):
                 market = noisy(panel, np.random.default_rng([seed, number]))
                 process.show(market)
                 noise[f"noise {number}"] = earned(process.answer(parameters), market)
-        return found | ({"later_start": later} if later else {}) | {"price_noise": noise}
+        return found | {"later_start": later, "price_noise": noise}
 
 
 @dataclass(frozen=True)

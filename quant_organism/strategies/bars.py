@@ -175,9 +175,11 @@ class Histories:
         places = self.counts[assets]
         self._make_room(int(places.max(initial=0)) + 1)
         self.columns[assets, :, places] = columns.T
-        self._numbers[assets, places] = numbers
-        self.rated[assets] &= np.isfinite(columns[_FUNDING_RATE])
+        self.numbers[assets, places] = numbers
         self.counts[assets] = places + 1
+        if self._rated is not None:
+            known = np.isfinite(columns[_FUNDING_RATE])
+            self._rated.append_to(assets[known], columns[:, known], numbers[known])
 
     def append(self, columns: NDArray[np.float64], number: int, valid: NDArray[np.bool_]) -> None:
         """Append one bar of each asset that has it.

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from quant_organism.backtest import Costs
-from quant_organism.market import MS_PER_HOUR, Panel
+from quant_organism.market import MS_PER_HOUR, Interval, Panel
 from quant_organism.strategies import Member, get_family
 from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
 from quant_organism.validation.statistics.evidence import NotRun
@@ -20,6 +20,11 @@ LATE_BARS: Final = 1
 
 LATER_HOURS: Final = (1, 5, 11, 17, 23)
 """Hours by which the start is shifted: some of the 23 of a day, on both sides of each of its quarters."""
+
+
+def later_bars(interval: Interval, hours: Sequence[int] = LATER_HOURS) -> tuple[int, ...]:
+    """Return by how many whole bars a start is shifted, each once: by so many hours, or to the bar that begins next."""
+    return tuple(dict.fromkeys(-(-hour * MS_PER_HOUR // interval.milliseconds) for hour in hours))
 
 
 def dearer_trading(
@@ -77,16 +82,11 @@ def _columns(seen: list[dict[str, np.typing.NDArray[np.float64]]]) -> tuple[np.t
 
 
 def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shake | NotRun:
-    """Measure a strategy as if both its history and its trading began some hours later.
-
-    Hours that are no whole bars are passed over.
-    """
+    """Measure a strategy as if both its history and its trading began some hours later; see `later_bars`."""
     if (idle := subject.idle) is not None:
         return idle
-    bar_ms = subject.panel.interval.milliseconds
-    shifts = [hour * MS_PER_HOUR // bar_ms for hour in hours if hour * MS_PER_HOUR % bar_ms == 0]
-    if not shifts:
-        return NotRun(f"bars of {subject.panel.interval} leave no start within a day to shift to")
+    interval = subject.panel.interval
+    shifts = later_bars(interval, hours)
     found = without_models(subject)
     if isinstance(found, NotRun):
         return found
@@ -96,7 +96,7 @@ def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shak
     sharpe, drawdown = measured_on(
         rules, len(shifts), lambda place: rules.panel.window(shifts[place], rules.panel.n_bars)
     )
-    names = [f"{shift * bar_ms // MS_PER_HOUR} h later" for shift in shifts]
+    names = [f"{shift * interval.hours:g} h later" for shift in shifts]
     return Shake.seen(rules, names, sharpe, drawdown, left_out=fitted)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from quant_organism.backtest import Costs
 from quant_organism.errors import InputError
+from quant_organism.market import Interval
 from quant_organism.strategies import Committee, Member
 from quant_organism.strategies.operators import default_genome
 from quant_organism.validation.robustness.breakdown import by_asset, by_regime, day_unions
@@ -20,6 +21,7 @@ from quant_organism.validation.robustness.stress import (
     dearer,
     dearer_trading,
     late_execution,
+    later_bars,
     later_start,
 )
 from quant_organism.validation.robustness.subject import Shake, Subject, closed_trades, of_members, without_models
@@ -207,6 +209,14 @@ def test_a_later_start_is_the_panel_without_its_first_hours():
     shake = later_start(subject, hours=(5,))
     panel = subject.panel.window(5, subject.panel.n_bars)
     assert shake.sharpe[0] == replace(subject, panel=panel).sharpe
+
+
+@pytest.mark.parametrize(
+    ("bars", "shifts"),
+    [("5m", (12, 60, 132, 204, 276)), ("1h", (1, 5, 11, 17, 23)), ("4h", (1, 2, 3, 5, 6)), ("1d", (1,))],
+)
+def test_a_later_start_is_by_whole_bars_of_any_length(bars, shifts):
+    assert later_bars(Interval.parse(bars)) == shifts
 
 
 def test_day_unions_are_all_pairs_of_tenths():
