@@ -11,7 +11,7 @@ import ray
 from quant_organism.errors import QuantOrganismError
 from quant_organism.evolution.executors.ray_cluster import array_bytes, outcome_of, reached, workers_now
 from quant_organism.evolution.executors.ray_session import ray_session
-from quant_organism.evolution.executors.ray_worker import Order, PieceMaker, make_piece, panels_of, worker_code
+from quant_organism.evolution.executors.ray_worker import PieceKit, PieceMaker, make_piece, panels_of, worker_code
 from quant_organism.evolution.measuring import MOST_AHEAD, BatchFailure, Piece
 
 
@@ -65,7 +65,7 @@ def _in_order(
     keep: Callable[[int, Any], None],
 ) -> Iterator[tuple[int, Any]]:
     task = ray.remote(num_cpus=1, max_retries=0)(make_piece)
-    order = ray.put(Order(maker, dict(maker.identity), worker_code()))
+    kit = ray.put(PieceKit(maker, dict(maker.identity), worker_code()))
     retried: deque[Piece] = deque()
     begun: deque[int] = deque()
     made: dict[int, Any] = {}
@@ -84,7 +84,7 @@ def _in_order(
                         made[number] = known
                         continue
                     piece = Piece(number)
-                running[task.remote((order,), piece.place)] = piece
+                running[task.remote((kit,), piece.place)] = piece
             while begun and begun[0] in made:
                 yield begun[0], made.pop(begun.popleft())
             if running:

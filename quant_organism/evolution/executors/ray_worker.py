@@ -72,7 +72,7 @@ class PieceMaker(Protocol):
 
 
 @dataclass(frozen=True)
-class Order:
+class PieceKit:
     """What is shipped once to every node that makes pieces: who makes them, what they rest on, and by which code."""
 
     maker: PieceMaker
@@ -80,26 +80,26 @@ class Order:
     code: str
 
 
-def make_piece(order: tuple[ray.ObjectRef[Order]], number: int) -> Any:
-    """Make a piece; the order comes wrapped, so that Ray does not unpack it for each.
+def make_piece(kit: tuple[ray.ObjectRef[PieceKit]], number: int) -> Any:
+    """Make a piece; the kit comes wrapped, so that Ray does not unpack it for each.
 
     Raises
     ------
     IntegrityError
-        This node runs other code than the one that sent the order, or what it rests on did not arrive as it was.
+        This node runs other code than the one that sent the kit, or what it rests on did not arrive as it was.
     """
-    return _maker(order[0])(number)
+    return _maker(kit[0])(number)
 
 
 @lru_cache(maxsize=1)
-def _maker(reference: ray.ObjectRef[Order]) -> PieceMaker:
-    order = ray.get(reference)
-    node = _checked_node(order.code)
-    panels = {name: replace(panel) for name, panel in panels_of(order.maker).items()}  # without the hashes they knew
-    maker: PieceMaker = replace(order.maker, **panels) if panels else order.maker  # type: ignore[type-var]
+def _maker(reference: ray.ObjectRef[PieceKit]) -> PieceMaker:
+    kit = ray.get(reference)
+    node = _checked_node(kit.code)
+    panels = {name: replace(panel) for name, panel in panels_of(kit.maker).items()}  # without the hashes they knew
+    maker: PieceMaker = replace(kit.maker, **panels) if panels else kit.maker  # type: ignore[type-var]
     identity = dict(maker.identity)
-    if identity != dict(order.identity):
-        other = [name for name, value in order.identity.items() if identity.get(name) != value]
+    if identity != dict(kit.identity):
+        other = [name for name, value in kit.identity.items() if identity.get(name) != value]
         raise IntegrityError(
             f"{' and '.join(other)} of the work is not what was sent",
             where=node,
