@@ -136,7 +136,7 @@ class Compute:
     threads
         Threads of the evaluator.
     executor
-        Where genomes are measured: `threads`, `ray`, `HOST:PORT` or `ray://HOST:PORT`.
+        Where genomes, and copies of the market, are measured: `threads`, `ray`, `HOST:PORT` or `ray://HOST:PORT`.
     workers
         Worker processes of Ray; None: one per thread for `ray`, one per core of a cluster.
     batch_seconds
@@ -161,14 +161,11 @@ class Compute:
     clock: Callable[[], float] = time.perf_counter
 
     @property
-    def processes(self) -> int:
-        """How many whole searches are made at once: one per thread, or one after the other on Ray."""
-        return self.threads if self.executor == "threads" else 1
-
-    @property
-    def threads_each(self) -> int:
-        """Threads of each of as many searches as are made at once."""
-        return max(1, self.threads // self.processes)
+    def processes(self) -> int | None:
+        """How many copies of a market are worked on at once, each by one thread; None: one per core of a cluster."""
+        if self.executor == "threads":
+            return self.threads
+        return self.workers or (self.threads if self.executor == "ray" else None)
 
     def evaluator(self) -> Evaluator:
         """Return the evaluator."""
@@ -186,9 +183,6 @@ class Compute:
             panel,
             spec,
             costs,
-            threads=self.threads_each,
+            threads=1,
             seed=seed,
-            executor=self.executor,
-            workers=self.workers,
-            batch_seconds=self.batch_seconds,
         )

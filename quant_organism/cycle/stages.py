@@ -155,7 +155,7 @@ def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
         panel=cycle.in_sample,
         families=rule_families(cycle.families),
         costs=costs,
-        threads=compute.threads_each,
+        threads=1,
         genomes=plan.significance.strategies,
         min_trades=plan.spec.min_trades,
         seed=derived_seed("pretest", cycle.in_sample.hash, costs.hash),
@@ -165,6 +165,7 @@ def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
         draws=plan.significance.copies,
         make=Remembered(strategies, cycle.draw_store("pretest", strategies.identity)),
         processes=compute.processes,
+        executor=compute.executor,
         progress=partial(_report, progress, "Pretest"),
     )
     done = plan.significance.copies + 1
@@ -311,6 +312,7 @@ def measure_luck(
             make=Remembered(repeated, cycle.draw_store("search", repeated.identity)),
             left_out=left_out,
             processes=compute.processes,
+            executor=compute.executor,
             progress=partial(_report, progress, "Significance"),
         )
     done = 1 if isinstance(result, NotRun) else result.draws + 1

@@ -19,6 +19,8 @@ from quant_organism.strategies import Flaw, Genome
 TRIES: Final = 2
 NODES: Final = 3
 """A batch that was on this many nodes when they were lost is taken for the reason of their loss."""
+MOST_AHEAD: Final = 4
+"""Pieces per worker that are begun and not yet handed out in order: one that takes long keeps no other waiting."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +94,12 @@ class Workbench:
 
 
 @dataclass(eq=False)
-class Batch:
-    """A batch on its way: its place among the batches, its genomes, and why it failed so far."""
+class Piece:
+    """A piece of work on its way: its number among the pieces, and why it failed so far."""
 
     place: int
-    genomes: tuple[Genome, ...]
-    reasons: list[str] = field(default_factory=list)
-    lost_nodes: int = 0
+    reasons: list[str] = field(default_factory=list, kw_only=True)
+    lost_nodes: int = field(default=0, kw_only=True)
 
     def failed(self, reason: str) -> BatchFailure | None:
         """Note a failure of its own; return the final one if there have been enough."""
@@ -112,6 +113,13 @@ class Batch:
         """Note that its node was lost, which is no failure of its own until it has happened too often."""
         self.lost_nodes += 1
         return BatchFailure(f"{NODES} nodes were lost while they measured it") if self.lost_nodes == NODES else None
+
+
+@dataclass(eq=False)
+class Batch(Piece):
+    """A piece of a search: a batch of genomes."""
+
+    genomes: tuple[Genome, ...]
 
 
 def reason_of(error: BaseException) -> str:

@@ -327,7 +327,8 @@ class Settings(_Group):
         None, ge=1, description="Threads; no result depends on them."
     )
     executor: Annotated[str, Flag(_WHERE)] = Field(
-        "threads", description="Where genomes are measured: threads, ray, HOST:PORT or ray://HOST:PORT."
+        "threads",
+        description="Where genomes and copies of the market are measured: threads, ray, HOST:PORT or ray://HOST:PORT.",
     )
     workers: Annotated[int | None, Flag(_WHERE, unsaid="one per core")] = Field(
         None, ge=1, description="Worker processes of Ray."

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
+from quant_organism.evolution.measuring import MOST_AHEAD
 from quant_organism.market import encode
 from quant_organism.resilience import StoragePath, contents_of, located, write_file
 from quant_organism.validation.tables import NullDrawTable
@@ -31,9 +32,6 @@ Made = TypeVar("Made")
 ALONE_SECONDS: float = 4.0
 """How long one process works alone before it starts others: about what a process takes to start, so that little work
 is not held up by them. It decides when a draw is made, never what it gives."""
-
-_MOST_AHEAD: Final = 4
-"""Draws per process that are begun and not yet handed out: one that takes long does not keep the others waiting."""
 
 
 class DrawStore:
@@ -125,45 +123,68 @@ class Remembered:
 
     def __call__(self, draw: int) -> Statistics:
         """Return the statistics of a draw."""
-        known = None if self.store is None else self.store.read(draw)
+        known = self.recall(draw)
         if known is not None:
             return known
         made = self.make(draw)
-        if self.store is not None and not made.get(LOST):
-            self.store.write(draw, made)
+        self.keep(draw, made)
         return made
 
+    def recall(self, draw: int) -> Statistics | None:
+        """Return the statistics of a draw that was kept; None if it was not."""
+        return None if self.store is None else self.store.read(draw)
 
-def in_order(make: Callable[[int], Made], numbers: Iterable[int], processes: int) -> Iterator[tuple[int, Made]]:
-    """Make draws, or what else numbers stand for, and yield each with its number, in order, however many processes.
+    def keep(self, draw: int, made: Statistics) -> None:
+        """Keep the statistics of a draw if they are whole."""
+        if self.store is not None and not made.get(LOST):
+            self.store.write(draw, made)
+
+
+def in_order(
+    make: Callable[[int], Made], numbers: Iterable[int], processes: int | None, executor: str = "threads"
+) -> Iterator[tuple[int, Made]]:
+    """Make draws, or what else numbers stand for, and yield each with its number, in order, wherever they are made.
 
     Parameters
     ----------
     make
-        Picklable where there is more than one process.
+        Picklable where there is more than one process. On Ray a `PieceMaker`, or one that is `Remembered`: what it
+        makes there is kept here.
     numbers
         Consumed as draws are begun, so that it may end early; whoever stops asking waits for those under way.
     processes
-        How many draws are made at once; 1: in this process. Others are started once this one has worked alone for
-        `ALONE_SECONDS`.
+        How many draws are made at once; 1: in this process, but for Ray. Others are started once this one has worked
+        alone for `ALONE_SECONDS`. None, on a cluster only: one per core.
+    executor
+        `threads`: processes of this machine. Else Ray, by the names that `open_executor` takes.
 
     Raises
     ------
     QuantOrganismError
-        A process was killed.
+        A process was killed; on Ray, one that made the same draw for the second time.
     """
     source, began = iter(numbers), time.perf_counter()
-    while processes == 1 or time.perf_counter() - began < ALONE_SECONDS:
+    is_alone = executor == "threads" and processes == 1
+    while is_alone or time.perf_counter() - began < ALONE_SECONDS:
         if (number := next(source, None)) is None:
             return
         yield number, make(number)
+    if executor != "threads":
+        from quant_organism.evolution.executors.ray_pieces import ray_pieces
+
+        kept = make if isinstance(make, Remembered) else Remembered(make)  # type: ignore[arg-type]
+        address = None if executor == "ray" else executor
+        maker: Any = kept.make
+        yield from ray_pieces(maker, source, address=address, workers=processes, recall=kept.recall, keep=kept.keep)
+        return
+    assert processes is not None
     waiting: deque[tuple[int, Future[Made]]] = deque()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
         try:
             while True:
                 under_way = [future for _, future in waiting if not future.done()]
-                while len(under_way) < processes and len(waiting) < _MOST_AHEAD * processes:
+                while len(under_way) < processes and len(waiting) < MOST_AHEAD * processes:
                     if (number := next(source, None)) is None:
                         break
                     under_way.append(pool.submit(_made, number))

@@ -25,8 +25,8 @@ from quant_organism.evolution import (
     choose_candidates,
     composition,
     default_families,
-    open_executor,
 )
+from quant_organism.evolution.executors.threads import ThreadExecutor
 from quant_organism.evolution.search import search
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel
@@ -63,8 +63,6 @@ class SearchOnNulls:
         Of the search; that of each rerun, and of the signs, is spawned from it.
     kind
         Which null, for families that decide asset by asset; those that rank assets have their own (`draw_copies`).
-    executor, workers, batch_seconds
-        As `open_executor` takes them.
     """
 
     panel: Panel
@@ -73,9 +71,6 @@ class SearchOnNulls:
     threads: int
     seed: int
     kind: NullKind = "mean_preserving"
-    executor: str = "threads"
-    workers: int | None = None
-    batch_seconds: float | None = None
 
     def __call__(self, draw: int) -> Statistics:
         """Search the market itself (draw 0) or a copy, and return the net in-sample Sharpe ratio of what came of it."""
@@ -85,10 +80,8 @@ class SearchOnNulls:
             signs, seed = np.random.SeedSequence(self.seed, spawn_key=(_STREAM, draw)).spawn(2)
             panel, ranked = draw_copies(panel, self.kind, signs, families, charge_funding=self.costs.charge_funding)
         evaluator = Evaluator(threads=self.threads, ranked_on=ranked)
-        where = {"workers": self.workers, "batch_seconds": self.batch_seconds}
-        with open_executor(self.executor, panel, self.costs, evaluator, **where) as executor:  # type: ignore[arg-type]
-            source = GenomeSource(panel, self.costs, evaluator)
-            found = search(self.spec, families, executor, source=source, seed=seed)
+        executor = ThreadExecutor(panel, self.costs, evaluator)
+        found = search(self.spec, families, executor, source=GenomeSource(panel, self.costs, evaluator), seed=seed)
         candidates = choose_candidates(found.trials, self.spec, panel, self.costs, evaluator)
         statistics = {COMMITTEE: math.nan, **{f"{_CHAMPION}{k + 1}": math.nan for k in range(self.spec.champions)}}
         if candidates:
@@ -237,7 +230,8 @@ def search_significance(
     minutes: float | None = None,
     make: Callable[[int], Statistics] | None = None,
     left_out: Sequence[str] = (),
-    processes: int = 1,
+    processes: int | None = 1,
+    executor: str = "threads",
     progress: Callable[[int, int], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> SearchSignificance | NotRun:
@@ -259,8 +253,8 @@ def search_significance(
         Makes draws in place of `searched`, such as one that remembers them.
     left_out
         Families that the frozen spec leaves out.
-    processes
-        Draws made at once; the answer does not depend on it.
+    processes, executor
+        Draws made at once, and where, as `in_order` takes them; the answer depends on neither.
     progress
         Told how many draws are made and how many there may be.
     clock
@@ -291,7 +285,7 @@ def search_significance(
             yield number
 
     exceedances = 0
-    for number, found in in_order(make or searched, numbers(), processes):
+    for number, found in in_order(make or searched, numbers(), processes, executor):
         done.append(found)
         if progress is not None:
             progress(number + 1, draws + 1)

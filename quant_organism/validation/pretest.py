@@ -175,7 +175,8 @@ def pretest(
     *,
     draws: int = 39,
     make: Callable[[int], Statistics] | None = None,
-    processes: int = 1,
+    processes: int | None = 1,
+    executor: str = "threads",
     progress: Callable[[int, int], None] | None = None,
 ) -> PretestResult | NotRun:
     """Ask whether there is anything to find.
@@ -188,8 +189,8 @@ def pretest(
         Copies of the market B; 19 at least to reach 0.05.
     make
         Makes draws in place of `strategies`, such as one that remembers them.
-    processes
-        Draws made at once; the answer does not depend on it.
+    processes, executor
+        Draws made at once, and where, as `in_order` takes them; the answer depends on neither.
     progress
         Told how many of the 1 + B draws are made.
 
@@ -211,7 +212,8 @@ def pretest(
         return unfit
     # The market itself comes first and alone: where kernels have to be compiled, that happens once.
     made, table = make or strategies, []
-    for number, found in chain(in_order(made, [0], 1), in_order(made, range(1, draws + 1), processes)):
+    others = in_order(made, range(1, draws + 1), processes, executor)
+    for number, found in chain(in_order(made, [0], 1), others):
         table.append(found)
         if progress is not None:
             progress(number + 1, draws + 1)

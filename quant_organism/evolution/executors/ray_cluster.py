@@ -28,7 +28,7 @@ from quant_organism.backtest import Costs, Evaluator
 from quant_organism.errors import InputError, QuantOrganismError
 from quant_organism.evolution.executors.ray_session import ray_session
 from quant_organism.evolution.executors.ray_worker import Kit, measure_batch, worker_code
-from quant_organism.evolution.measuring import Batch, BatchFailure, Executor, Measured, reason_of
+from quant_organism.evolution.measuring import Batch, BatchFailure, Executor, Measured, Piece, reason_of
 from quant_organism.market import Panel
 from quant_organism.strategies import Genome
 
@@ -55,7 +55,7 @@ def ray_executor(
     if batch_seconds is not None and not batch_seconds > 0:
         raise InputError(f"batch_seconds is {batch_seconds}, expected more than 0", where="executor")
     local_workers = workers or evaluator.threads
-    with ray_session(address, local_workers, shipped_bytes=_array_bytes(panel)):
+    with ray_session(address, local_workers, shipped_bytes=array_bytes(panel)):
         on_a_node = local_workers if address is None else _most_cores_of_a_node(workers)
         own = replace(evaluator, threads=1, memory_bytes=evaluator.memory_bytes // on_a_node)
         kit = Kit(panel, panel.hash, costs, own, worker_code())
@@ -90,16 +90,8 @@ class RayExecutor:
         InputError
             The cluster cannot be reached any more.
         """
-        with _reached():
-            try:
-                cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
-            except (
-                grpc.RpcError,
-                ValueError,
-            ) as error:  # Ray's client lets gRPC's own through, of a closed channel too
-                why = error.details() if isinstance(error, grpc.Call) else error
-                raise ConnectionError(why) from error
-        return cores if self._workers is None else min(cores, self._workers)
+        with reached("from the checkpoint with --resume"):
+            return workers_now(self._workers)
 
     def measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
         """Measure the batches on whatever worker is free; those still under way are stopped when iteration ends.
@@ -109,7 +101,7 @@ class RayExecutor:
         InputError
             The cluster cannot be reached any more.
         """
-        with _reached():
+        with reached("from the checkpoint with --resume"):
             yield from self._measure(batches)
 
     def _measure(self, batches: Sequence[Sequence[Genome]]) -> Iterator[tuple[int, Measured | BatchFailure]]:
@@ -125,7 +117,7 @@ class RayExecutor:
                 late = [] if done else self._late(running)
                 for reference in [*done, *late]:
                     batch, _ = running.pop(reference)
-                    outcome = self._stop(reference, batch) if reference in late else _outcome(reference, batch)
+                    outcome = self._stop(reference, batch) if reference in late else outcome_of(reference, batch)
                     if outcome is None:
                         waiting.append(batch)
                         workers = self.workers  # fewer, if a node is gone
@@ -152,35 +144,50 @@ class RayExecutor:
         return batch.failed(f"not done after {self._batch_seconds:g} seconds, and stopped")
 
 
+def workers_now(most: int | None) -> int:
+    """Return how many workers the cluster has room for at this time, up to a number.
+
+    Raises
+    ------
+    ConnectionError
+        The cluster cannot be reached any more.
+    """
+    try:
+        cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+    except (grpc.RpcError, ValueError) as error:  # Ray's client lets gRPC's own through, of a closed channel too
+        raise ConnectionError(error.details() if isinstance(error, grpc.Call) else error) from error
+    return cores if most is None else min(cores, most)
+
+
 @contextmanager
-def _reached() -> Iterator[None]:
-    """Name a cluster that is gone."""
+def reached(go_on: str) -> Iterator[None]:
+    """Name a cluster that is gone, and say how what was begun there goes on."""
     try:
         yield
     except ConnectionError as error:
         raise InputError(
             f"the cluster cannot be reached any more: {error}",
             where="executor",
-            remedy="see to the cluster or choose another executor, then go on from the checkpoint with --resume",
+            remedy=f"see to the cluster or choose another executor, then go on {go_on}",
         ) from error
 
 
-def _outcome(reference: ray.ObjectRef[Measured], batch: Batch) -> Measured | BatchFailure | None:
-    """Return what came of a finished task, None if the batch is to be tried again."""
+def outcome_of(reference: ray.ObjectRef[Any], piece: Piece) -> Any:
+    """Return what came of a finished task, a `BatchFailure` if it failed for good, None if it is to be tried again."""
     try:
-        return _owned(ray.get(reference))  # type: ignore[no-any-return]
+        return _owned(ray.get(reference))
     except _NODE_IS_LOST:
-        return batch.lost()
+        return piece.lost()
     except OutOfMemoryError:
-        return batch.failed(
+        return piece.failed(
             "Ray stopped its worker because the machine was nearly out of memory: use smaller batches or fewer workers"
         )
     except WorkerCrashedError:
-        return batch.failed("its worker process was killed, by the system for want of memory or by someone")
+        return piece.failed("its worker process was killed, by the system for want of memory or by someone")
     except RayTaskError as error:
         if isinstance(error.cause, QuantOrganismError):
             raise error.cause from None
-        return batch.failed(reason_of(error.cause))
+        return piece.failed(reason_of(error.cause))
 
 
 def _owned(value: Any) -> Any:
@@ -194,7 +201,8 @@ def _owned(value: Any) -> Any:
     return value
 
 
-def _array_bytes(panel: Panel) -> int:
+def array_bytes(panel: Panel) -> int:
+    """Return the size of a panel's arrays."""
     return sum(value.nbytes for value in vars(panel).values() if isinstance(value, np.ndarray))
 
 
