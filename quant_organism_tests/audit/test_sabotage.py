@@ -113,7 +113,7 @@ def best_of_seeds(panel: Panel, profile: AuditProfile, seed: int, folder: Path) 
         measured = Evaluator(threads=1).evaluate_committees(committees, panel, Costs(), start=unseen.start)
         return float(np.nan_to_num(measured.metrics["sharpe"][0], nan=-np.inf))
 
-    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 8), key=later), folder)
+    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 24), key=later), folder)
 
 
 def test_a_seed_that_was_picked_shows_on_the_days_after_the_search(tmp_path: Path):

@@ -50,7 +50,7 @@ from quant_organism.workflows.mining.patterns import CONFIRMED_AT, FOUND_AT, MOS
 from quant_organism.workflows.mining.regions import TrialSpace, candidate_regions
 from quant_organism.workflows.mining.sleeves import read_regimes
 from quant_organism_tests.program import Caller
-from quant_organism_tests.workflows.mined_worlds import MOMENTUM, TREND, searched, world
+from quant_organism_tests.workflows.mined_worlds import MOMENTUM, SEARCHES, TREND, searched, world
 from quant_organism_tests.workflows.places import lived, place_in
 
 FIRST = date(2024, 1, 1)
@@ -99,7 +99,7 @@ def periods(count: int) -> list[dict[str, Any]]:
 @cache
 def lake_with_an_edge() -> Lake:
     """Return the records of small searches on a market with trends; look, do not touch."""
-    return searched(world(MOMENTUM, searches=2), 0, Path(mkdtemp()))
+    return searched(world(MOMENTUM), 0, Path(mkdtemp()))
 
 
 def test_only_what_was_drawn_before_anything_was_known_is_a_trial() -> None:
@@ -114,7 +114,7 @@ def test_only_what_was_drawn_before_anything_was_known_is_a_trial() -> None:
     daily = by_ledger.filter(pl.col("genome_hash").is_in(drawn["hash"].implode()))
     expected = (daily["mean"] / daily["std"] * math.sqrt(365)).sort()
     np.testing.assert_allclose(trials.rows["sharpe"].sort(), expected)
-    assert trials.rows["run"].n_unique() == 2
+    assert trials.rows["run"].n_unique() == SEARCHES
     assert set(trials.rows["timeline"]) == set(trials.rows["market"])  # a simulated market has its days for itself
 
 
