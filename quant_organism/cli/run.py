@@ -65,7 +65,8 @@ def run(
     else:
         _show(outcome)
         if outcome.sealed and outcome.searched:
-            follow = f"{said.command_line('run --offer', *options.CYCLE)}, which pays for a further look of its week"
+            again = said.command_line(f"run --offer --date {outcome.date}", *SETTINGS)
+            follow = f"{again}\nwhich pays for a further look of its week"
         elif outcome.deployed:
             follow = said.command_line(f"strategies show {outcome.deployed[0]['id']}", "data_dir")
         else:

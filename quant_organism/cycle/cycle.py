@@ -135,9 +135,8 @@ class Cycle:
         self.write(CycleTable, self.record)
         self.index.begin(self.day, self.id, self.plan.hash, self.plan.seed)
 
-    @cached_property
-    def place(self) -> WeekPlace:
-        """Its place among the cycles of its week, taken when this is first asked: who judges, asks."""
+    def take_place(self) -> WeekPlace:
+        """Take its place among the cycles of its week, once and for all, and return it: who judges, asks."""
         question = question_of(self.plan.hash, self.plan.seed)
         register = WeekRegister(self.lake.root)
         return register.place(self.market, self.interval.name, self.day, self.id, question, offer=self.offer)

@@ -240,7 +240,7 @@ def judge_by_backtest(cycle: Cycle, grounds: Grounds, progress: Progress = no_pr
         Beside the verdicts: `candidate_metrics` (by span) and `candidate_returns` (net, by day).
     """
     progress("Validation", 0, 1, f"{len(grounds.candidates)} candidates")
-    judged = _judged(cycle, grounds, BACKTEST, sealed=cycle.place.sealed)
+    judged = _judged(cycle, grounds, BACKTEST)
     left = sum(bool(review.open_goals) for review in judged.reviews)
     progress("Validation", 1, 1, f"{left} of {len(judged.reviews)} left after the backtest")
     beside = {CandidateMetricTable: metrics_frame(grounds), CandidateReturnTable: returns_frame(grounds)}
@@ -259,7 +259,7 @@ def judge_by_replay(
     """
     progress("Replay", 0, 1, f"{len(grounds.admitted)} candidates")
     judged = _judged(cycle, grounds, REPLAY, before)
-    shown = [review.candidate for review in judged.reviews if cycle.plan.every_gate or review.open_goals]
+    shown = [review.candidate for review in judged.reviews if _asks_every_gate(cycle) or review.open_goals]
     left = [candidate for candidate in shown if candidate in grounds.admitted]
     replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(cycle.plan.judged_by))
     equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
@@ -292,12 +292,12 @@ def measure_luck(
     progress
         Told how many copies are made.
     """
-    plan, compute = cycle.plan, cycle.compute
+    plan, compute, asks_every_gate = cycle.plan, cycle.compute, _asks_every_gate(cycle)
     result: SearchSignificance | NotRun
-    if pretest["status"][0] == "failed" and not plan.every_gate:
+    if pretest["status"][0] == "failed" and not asks_every_gate:
         p_value = pretest["p_value"][0]
         result = NotRun(f"nothing to find before the search (p = {p_value:.3g}), so none was repeated")
-    elif not (plan.every_gate or anybody_left(before, plan.judged_by)):
+    elif not (asks_every_gate or anybody_left(before, plan.judged_by)):
         result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
         spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
@@ -448,14 +448,23 @@ def deploy_survivors(
     return Deployed(result, DecisionTable.frame([(d.id, d.action, stages[d.id], d.reason) for d in result.decisions]))
 
 
-def _judged(
-    cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None, sealed: str = ""
-) -> StageReviews:
-    plan, clock = cycle.plan, cycle.compute.clock
+def _judged(cycle: Cycle, grounds: Grounds, stages: Sequence[Stage], before: Judgements | None = None) -> StageReviews:
+    plan = cycle.plan
     reviews = run_gauntlet(
-        grounds, plan.judged_by, stages=stages, before=before, every_gate=plan.every_gate, sealed=sealed, clock=clock
+        grounds,
+        plan.judged_by,
+        stages=stages,
+        before=before,
+        every_gate=_asks_every_gate(cycle),
+        sealed=cycle.take_place().sealed,
+        clock=cycle.compute.clock,
     )
-    return StageReviews(reviews, verdicts_frame(reviews, cycle.plan.judged_by), {})
+    return StageReviews(reviews, verdicts_frame(reviews, plan.judged_by), {})
+
+
+def _asks_every_gate(cycle: Cycle) -> bool:
+    """Tell whether candidates meet gates when they have fallen; nobody does on unseen days that stay sealed."""
+    return cycle.plan.every_gate and not cycle.take_place().sealed
 
 
 def _report(progress: Progress, what: str, done: int, most: int) -> None:

@@ -34,6 +34,7 @@ from quant_organism.monitoring.tables import TABLES
 from quant_organism.settings import SignificanceSettings, ValidationSettings
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import verdicts_frame
+from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.tables import StandingTable
 from quant_organism_tests.finished import finished_run
 from quant_organism_tests.panels import trending_panel
@@ -141,6 +142,19 @@ def test_another_plan_and_seed_of_the_same_day_leave_every_record_as_it_was(plai
     assert [Path(path).parts[1] for path in changed] == ["cycle_index"]
     own = {Path(path).parts[1] for path in after.keys() - before.keys() if f"cycle={second.id}" in path}
     assert own == {Path(path).parts[1] for path in before if f"date={LAST}" in path and "cycle=" in path}
+
+
+def test_every_gate_of_an_exploratory_cycle_leaves_the_unseen_days_sealed(second: Cycle, tmp_path: Path) -> None:
+    shutil.copytree(second.lake.root.parent, tmp_path / "data")
+    lake = Lake(tmp_path / "data" / "lake")
+    openings = files_of(lake.root / "holdout_openings", without=())
+    plan = replace(second.plan, seed=2, every_gate=True, gates=Profile.load("full"))
+    cycle = replace(second, plan=plan, lake=lake, offer=False)
+    found = run_cycle(cycle, StrategyRepository(tmp_path / "data" / "strategies"))
+    assert found.reviews
+    assert {review.standing for review in found.reviews} == {"fallen"}
+    assert isinstance(found.luck.result, NotRun)
+    assert files_of(lake.root / "holdout_openings", without=()) == openings
 
 
 def test_views_of_the_day_show_the_later_cycle_and_the_others_beside_it(plain: Path, second: Cycle) -> None:

@@ -180,7 +180,7 @@ def test_a_second_cycle_of_the_week_is_exploratory_until_it_is_offered(lived: Cy
     openings, documents = (files_of(tmp_path / "data" / name) for name in ("lake/holdout_openings", "strategies"))
     second = cycle_of(lake, DAY, seed=1)
     found = run_cycle(second, repository)
-    assert second.place.standing == "exploratory"
+    assert second.take_place().standing == "exploratory"
     assert found.searched.result.population.height > 0
     assert births(second).is_empty()
     unseen = second.read(VerdictTable).filter(pl.col("stage").is_in(list(UNSEEN)))
@@ -193,11 +193,11 @@ def test_a_second_cycle_of_the_week_is_exploratory_until_it_is_offered(lived: Cy
     run_cycle(offered, repository)
     again = cycle_of(lake, DAY, seed=1)
     assert offered.id == again.id == second.id
-    assert again.place.standing == "offered"
+    assert again.take_place().standing == "offered"
     statuses = offered.read(VerdictTable).filter(pl.col("stage").is_in(list(UNSEEN)))["status"]
     assert set(statuses) == {"not_applicable"}
-    assert cycle_of(lake, DAY).place.standing == "official"
-    assert cycle_of(lake, DAY + timedelta(days=7), seed=1).place.standing == "official"
+    assert cycle_of(lake, DAY).take_place().standing == "official"
+    assert cycle_of(lake, DAY + timedelta(days=7), seed=1).take_place().standing == "official"
 
 
 def test_a_plan_of_one_line_on_the_spans_of_the_other_is_refused(lived: Cycle) -> None:

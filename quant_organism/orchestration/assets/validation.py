@@ -68,7 +68,7 @@ def gates_of_the_backtest(
     shown = {
         "candidates": len(judged.reviews),
         "left": sum(bool(review.open_goals) for review in judged.reviews),
-        "unseen days": _opened(grounds, cycle.place.sealed),
+        "unseen days": _opened(grounds, cycle.take_place().sealed),
         "profile": cycle.plan.judged_by.name,
         "gates": table(_costs(judged.reviews)),
     }
