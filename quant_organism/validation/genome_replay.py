@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, GenomeStream, MarketRow, TradeList, open_stream
+from quant_organism.backtest import Costs, Evaluator, GenomeStream, MarketRow, TradeList, open_stream
 from quant_organism.errors import InputError
 from quant_organism.market import Panel
 from quant_organism.strategies import FittedModels, Genome
@@ -51,6 +52,26 @@ class Pace:
     def __post_init__(self) -> None:
         if not self.factor > 0.0:
             raise InputError(f"a pace of {self.factor} never arrives", remedy="give a factor above 0")
+
+
+class OwnEvaluator:
+    """Base of dataclasses that compare a stream with its backtest in any process: each makes its own tools for it.
+
+    Another process keeps indicators and fits of its own, whatever this one has kept by then: fields alone are sent.
+    """
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Makes the backtests."""
+        return Evaluator(threads=1)
+
+    @cached_property
+    def models(self) -> FittedModels:
+        """Fits of both sides: one is kept under its training rows, and the other would make it of the same numbers."""
+        return FittedModels(self.evaluator.store)
 
 
 @dataclass(frozen=True, eq=False)

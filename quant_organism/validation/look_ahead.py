@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
-from quant_organism.backtest import Costs, Evaluator, streamed_targets
+from quant_organism.backtest import Costs, streamed_targets
 from quant_organism.market import Panel, format_ms
-from quant_organism.strategies import FittedModels, Genome
+from quant_organism.strategies import Genome
 from quant_organism.validation.draws import in_order
+from quant_organism.validation.genome_replay import OwnEvaluator
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Decisions:
 
 
 @dataclass(frozen=True, eq=False)
-class DecisionProver:
+class DecisionProver(OwnEvaluator):
     """Compares the decisions of genomes over a whole sample with those made when later bars were not there yet.
 
     A function of its fields and the number of the genome. A look ahead need not show in any few bars that are tried: a
@@ -53,27 +53,14 @@ class DecisionProver:
     costs: Costs
     stops: tuple[int, ...]
 
-    def __getstate__(self) -> dict[str, object]:
-        # Another process keeps indicators and fits of its own, whatever this one has kept by then.
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    @cached_property
-    def _evaluator(self) -> Evaluator:
-        return Evaluator(threads=1)
-
-    @cached_property
-    def _models(self) -> FittedModels:
-        # A fit is kept under its training rows: what one side has made, the other would make of the same numbers.
-        return FittedModels(self._evaluator.store)
-
     def __call__(self, number: int) -> Decisions:
         """Compare the decisions of one genome."""
         genome, panel = self.genomes[number], self.panel
-        streamed = streamed_targets(genome, panel, stop=max(self.stops), models=self._models)
+        streamed = streamed_targets(genome, panel, stop=max(self.stops), models=self.models)
         compared, differing, difference = 0, 0, ""
         for stop in self.stops:
             seen = panel.window(0, stop)
-            wanted = self._evaluator.targets(genome, seen, self.costs)
+            wanted = self.evaluator.targets(genome, seen, self.costs)
             differs = seen.valid & (wanted != streamed[:stop])
             compared += int(seen.valid.sum())
             differing += int(differs.sum())

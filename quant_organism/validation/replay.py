@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from quant_organism.backtest import HOURS_PER_YEAR, Costs, Evaluator, TradeList, reduce_paths
+from quant_organism.backtest import HOURS_PER_YEAR, Costs, TradeList, reduce_paths
 from quant_organism.backtest.account import EQUITY_USD, virtual_costs
 from quant_organism.errors import InputError
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel, Span, format_ms
-from quant_organism.strategies import Committee, FittedModels, Member
+from quant_organism.strategies import Committee, Member
 from quant_organism.validation.account_replay import PeriodAccount, held_in_backtest, replay_account
 from quant_organism.validation.draws import in_order
-from quant_organism.validation.genome_replay import Pace, replay_genome
+from quant_organism.validation.genome_replay import OwnEvaluator, Pace, replay_genome
 from quant_organism.validation.replay_store import MemberReplay, PeriodReplay, ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun
 
@@ -64,7 +63,7 @@ def disjoint_periods(span: Span, bars_per_day: int, count: int, most_days: int) 
 
 
 @dataclass(frozen=True, eq=False)
-class Replayer:
+class Replayer(OwnEvaluator):
     """Replays members of a strategy, each over all periods; a function of its fields and the number of the member.
 
     Parameters
@@ -86,19 +85,6 @@ class Replayer:
     costs: Costs
     periods: tuple[Span, ...]
     pace: Pace | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        # Another process keeps indicators and fits of its own, whatever this one has kept by then.
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    @cached_property
-    def _evaluator(self) -> Evaluator:
-        return Evaluator(threads=1)
-
-    @cached_property
-    def _models(self) -> FittedModels:
-        # A fit is kept under its training rows: what one side has made, the other would make of the same numbers.
-        return FittedModels(self._evaluator.store)
 
     def identity(self, number: int) -> dict[str, str]:
         """Return all that the replay of a member is a function of, by name."""
@@ -127,11 +113,11 @@ class Replayer:
             assets=member.assets,
             virtual=virtual_costs(self.costs),  # virtual orders fill whole
             pace=self.pace,
-            models=self._models,
+            models=self.models,
         )
-        held_there, before = held_in_backtest(member, self.panel, self.costs, span, self._evaluator)
+        held_there, before = held_in_backtest(member, self.panel, self.costs, span, self.evaluator)
         # The backtest is given all that it was judged on: where it looked beyond the period, that shows.
-        every = self._evaluator.trades(member.genome, self.panel, self.costs, start=span.start, stop=span.stop)
+        every = self.evaluator.trades(member.genome, self.panel, self.costs, start=span.start, stop=span.stop)
         expected = every.restricted_to(member.assets)
         trades = found.trades
         return PeriodReplay(
