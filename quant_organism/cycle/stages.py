@@ -292,12 +292,12 @@ def measure_luck(
     progress
         Told how many copies are made.
     """
-    plan, compute, asks_every_gate = cycle.plan, cycle.compute, _asks_every_gate(cycle)
+    plan, compute = cycle.plan, cycle.compute
     result: SearchSignificance | NotRun
-    if pretest["status"][0] == "failed" and not asks_every_gate:
+    if pretest["status"][0] == "failed" and not plan.every_gate:
         p_value = pretest["p_value"][0]
         result = NotRun(f"nothing to find before the search (p = {p_value:.3g}), so none was repeated")
-    elif not (asks_every_gate or anybody_left(before, plan.judged_by)):
+    elif not (plan.every_gate or anybody_left(before, plan.judged_by)):
         result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
         spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
