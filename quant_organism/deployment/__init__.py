@@ -6,7 +6,7 @@ Judging strategies belongs to `validation`, sending orders to `trading`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quant_organism.deployment.birth import born_documents, earned, pool_returns
+    from quant_organism.deployment.birth import born_documents, earned, pool_returns, promised_sharpe
     from quant_organism.deployment.config import StrategyConfig
     from quant_organism.deployment.deploy import DeploymentResult, all_documents, pool_at
     from quant_organism.deployment.effects import DecisionType, acted_upon, acting_decision, book_action
@@ -87,6 +87,7 @@ __all__ = [
     "mark_days",
     "pool_at",
     "pool_returns",
+    "promised_sharpe",
     "read_accounts",
     "restrained",
     "timestamp",
@@ -136,6 +137,7 @@ _HOMES = {
     "mark_days": "marks",
     "pool_at": "deploy",
     "pool_returns": "birth",
+    "promised_sharpe": "birth",
     "read_accounts": "executed",
     "restrained": "external",
     "timestamp": "stages",

@@ -228,6 +228,18 @@ def kept_share(sharpe: float | None, luck_sharpe: float | None) -> float:
     return max(0.0, 1.0 - luck_sharpe / sharpe) if sharpe > 0 else 0.0
 
 
+def promised_sharpe(lake: Lake, document: StrategyConfig) -> float:
+    """Return the annual Sharpe ratio that a document promises: what unseen days showed, or its birth's where none were.
+
+    One that promises in sample and has no birth on record promises all that it showed there.
+    """
+    if not document.promises_in_sample:
+        return document.fitness
+    where = {"market": document.provenance.market, "interval": document.interval}
+    births = read_rows(lake, BirthTable, **where).filter(pl.col(BirthTable.id) == document.id)
+    return float(births[0, BirthTable.sharpe]) if births.height else document.fitness
+
+
 def _bought(numbers: Mapping[Kind, float], opening: Opening | None, nearest_dead: float) -> tuple[float, Credit]:
     """Return what the look back bought; a search whose repetitions were not made counts as one without an edge."""
     return credited_wealth(

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from quant_organism.backtest.account import TradedAsset, measured_costs
-from quant_organism.deployment import DocumentSignatures, ExternalRunner, NobodyRuns, StrategyConfig, StrategyRepository
+from quant_organism.deployment import (
+    DocumentSignatures,
+    ExternalRunner,
+    NobodyRuns,
+    StrategyConfig,
+    StrategyRepository,
+    promised_sharpe,
+)
 from quant_organism.errors import InputError
 from quant_organism.market import CandleTable, Interval, Lake, SentimentTable, StoredRegimes
 from quant_organism.market.ingest import ingest
@@ -138,7 +146,9 @@ def prepare_replay(
     }
 
     def pipeline() -> Pipeline:
-        promises = DocumentPromises(named.__getitem__, lambda: panel.window(0, start), costs, runner)
+        promises = DocumentPromises(
+            named.__getitem__, partial(promised_sharpe, lake), lambda: panel.window(0, start), costs, runner
+        )
         guard = RiskGuard(bar_readings(lambda close_ms: _finite(mood[close_ms])))
         return Pipeline([PolicyStep(lambda: policy, profile.name), guard, PortfolioStep(promises)])
 
@@ -240,7 +250,11 @@ def prepare_live(
 
     named = {document.id: document for document, _ in chosen}
     promises = DocumentPromises(
-        lambda id: named[id] if id in named else repository.load(id), lambda: history, costs, runner
+        lambda id: named[id] if id in named else repository.load(id),
+        partial(promised_sharpe, lake),
+        lambda: history,
+        costs,
+        runner,
     )
 
     def index_at(close_ms: int) -> float | None:

@@ -24,6 +24,8 @@ class DocumentPromises:
     ----------
     document
         Of a strategy.
+    sharpe
+        Annual Sharpe ratio that a document promises.
     history
         The bars before the session.
     costs
@@ -35,11 +37,12 @@ class DocumentPromises:
     def __init__(
         self,
         document: Callable[[str], StrategyConfig],
+        sharpe: Callable[[StrategyConfig], float],
         history: Callable[[], Panel],
         costs: Costs,
         runner: ExternalRunner | None = None,
     ) -> None:
-        self._document, self._history, self._costs = document, history, costs
+        self._document, self._sharpe, self._history, self._costs = document, sharpe, history, costs
         self._runner = runner or NobodyRuns()
         self._known: dict[str, StrategyPromise | None] = {}
 
@@ -69,4 +72,4 @@ class DocumentPromises:
         if starts.size < LEAST_DAYS:
             return None
         daily = np.multiply.reduceat(1.0 + window.returns[1:, 0], starts) - 1.0
-        return StrategyPromise(document.fitness, dict(zip(days[starts].tolist(), daily.tolist(), strict=True)))
+        return StrategyPromise(self._sharpe(document), dict(zip(days[starts].tolist(), daily.tolist(), strict=True)))

@@ -11,6 +11,7 @@ import pytest
 
 from quant_organism.backtest.account import EQUITY_USD
 from quant_organism.cycle import Compute, Cycle, CyclePlan, Panels, SignificancePlan, SplitPanel, run_cycle
+from quant_organism.deployment.birth import promised_sharpe
 from quant_organism.deployment.marks import mark_days
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import AccountTable, BirthTable, EvidenceDayTable
@@ -131,6 +132,15 @@ def test_the_promise_is_what_the_account_did_in_sample_less_what_its_search_does
     assert 0.1 < kept < 1
     assert birth["sharpe"] == pytest.approx(kept * shown)
     assert set(lived.read(AccountTable)["span"]) == {"in_sample"}
+
+
+def test_a_trader_is_promised_what_its_birth_promises(lived: Cycle, tmp_path: Path) -> None:
+    (birth,) = births(lived).to_dicts()
+    document = StrategyRepository(lived.lake.root.parent / "strategies").load(birth["id"])
+    assert promised_sharpe(lived.lake, document) == birth["sharpe"] < document.fitness
+    assert promised_sharpe(Lake(tmp_path), document) == document.fitness
+    on_unseen_days = document.model_copy(update={"account": None})
+    assert promised_sharpe(lived.lake, on_unseen_days) == document.fitness
 
 
 def test_run_again_it_leaves_the_same_bytes(lived: Cycle) -> None:

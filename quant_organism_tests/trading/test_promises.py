@@ -18,7 +18,7 @@ from quant_organism_tests.trading.sessions import COSTS, START, ledger, market, 
 def test_a_session_of_several_shares_its_account_by_what_they_promise_and_do(tmp_path: Path) -> None:
     panel = market()
     documents = {each.id: each for each in (strategy(), strategy(("donchian_breakout",)))}
-    promises = DocumentPromises(documents.__getitem__, lambda: panel.window(0, START), COSTS)
+    promises = DocumentPromises(documents.__getitem__, lambda document: 1.25, lambda: panel.window(0, START), COSTS)
     step = PortfolioStep(promises)
     book = ledger(tmp_path)
     session = spec(panel, [(each, "trades") for each in documents.values()], pipeline=lambda: Pipeline([step]))
@@ -27,7 +27,7 @@ def test_a_session_of_several_shares_its_account_by_what_they_promise_and_do(tmp
         promise = promises(name)
         assert promise is not None
         assert len(promise.backtest) == 60
-        assert promise.sharpe == documents[name].fitness
+        assert promise.sharpe == 1.25
         assert len(step.live[name]) == 15
         assert set(step.live[name]).isdisjoint(promise.backtest)
         assert 0.0 <= step.shares[name] <= 0.25
@@ -44,7 +44,7 @@ def test_a_session_of_several_shares_its_account_by_what_they_promise_and_do(tmp
 
 def test_a_short_history_promises_nothing() -> None:
     panel, document = market(), strategy()
-    assert (
-        DocumentPromises({document.id: document}.__getitem__, lambda: panel.window(0, 24 * 19), COSTS)(document.id)
-        is None
+    promises = DocumentPromises(
+        {document.id: document}.__getitem__, lambda document: 1.25, lambda: panel.window(0, 24 * 19), COSTS
     )
+    assert promises(document.id) is None
