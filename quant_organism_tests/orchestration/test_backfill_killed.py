@@ -21,7 +21,7 @@ from quant_organism_tests.tiny import LAST, write_world
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "2"))
-WEEKS = 2 if KILLS < 10 else 8
+WEEKS = 2 if KILLS < 10 else 5
 _MOST_SECONDS = 0.3
 MARKET = [("lake", "candles"), ("lake", "funding"), ("lake", "sentiment")]
 """What is there before the first week is lived through; one of the moments falls into it."""
