@@ -7,10 +7,11 @@ assets and bars, and fall with genomes, which share indicators. The plot is writ
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evaluator import in_new_process, row
+from benchmarks.evaluator import REPEATS, in_new_process, row
 
 BASE = {"genomes": 500, "assets": 10, "bars": 8_760}
 SIZES = {
@@ -19,6 +20,9 @@ SIZES = {
     "bars": (2_190, 4_380, 8_760, 17_520, 35_040),
 }
 MINUTES = {"genomes": 1_000, "assets": 1, "bars": 525_600}
+WIDE = {"genomes": 500, "assets": 50, "bars": 8_760}
+FIVE_MINUTES = WIDE | {"bars": 105_120}
+"""A year of hours, and of bars of five minutes."""
 
 
 def run() -> list[dict[str, Any]]:
@@ -33,6 +37,12 @@ def run() -> list[dict[str, Any]]:
     size = "1,000 genomes x one asset x a year of minutes"
     rows.append(row("seconds_1000x1x525600", minutes["seconds"], "s", size))
     rows.append(row("peak_mb_1000x1x525600", minutes["peak_mb"], "MB", size))
+    turns = [(measure(WIDE), measure(FIVE_MINUTES)) for _ in range(REPEATS)]
+    ratio = statistics.median(fine["ns"] / hours["ns"] for hours, fine in turns)
+    size = "500 genomes x 50 assets x a year of five minutes"
+    rows.append(row("ns_500x50x105120", statistics.median(fine["ns"] for _, fine in turns), "ns", size))
+    rows.append(row("ns_ratio_5m_to_1h", ratio, "x", f"{size}, beside a year of hours; bar 1.5"))
+    rows.append(row("peak_mb_500x50x105120", max(fine["peak_mb"] for _, fine in turns), "MB", f"{size}; bar 4000"))
     draw(curves)
     return rows
 

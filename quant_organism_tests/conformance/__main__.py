@@ -1,14 +1,12 @@
 """`make conformance`: each client in an environment of its own against a venue, and docs/conformance.md of it."""
 
 import argparse
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 import time
-import venv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +21,12 @@ from quant_organism.market import Interval, WorldSource
 from quant_organism.market.world.spec import Asset, WorldSpec
 from quant_organism.simulator import RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism_tests.conformance.trial import KEYS, Trial
+from quant_organism_tests.environments import SECONDS, python_with
 
 HERE: Final = Path(__file__).parent
 REPOSITORY: Final = HERE.parents[1]
 PAGE: Final = REPOSITORY / "docs" / "conformance.md"
 ENVIRONMENTS: Final = REPOSITORY / "data" / "conformance"
-SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,8 @@ CLIENTS: Final = (
 
 
 def environment(client: ForeignClient) -> Path:
-    """Return the Python of a client's environment, made anew where its requirements have changed."""
-    requirements = HERE / f"{client.module}.txt"
-    folder = ENVIRONMENTS / client.module
-    stamp, wanted = folder / "requirements.sha256", hashlib.sha256(requirements.read_bytes()).hexdigest()
-    python = folder / "bin" / "python"
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        venv.create(folder, clear=True, with_pip=True, symlinks=True)
-        install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps")
-        subprocess.run([python, *install, "-r", requirements], check=True, timeout=SECONDS)
-        stamp.write_text(wanted)
-    return python
+    """Return the Python of a client's environment."""
+    return python_with(HERE / f"{client.module}.txt", ENVIRONMENTS / client.module)
 
 
 def drive(client: ForeignClient, url: str) -> list[Trial]:
