@@ -2,26 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from quant_organism.trading.orders.journal import Journal
 from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import (
     Accepted,
+    DepthSnapshot,
     Fence,
     Fill,
+    Holdings,
+    Listed,
     NewOrder,
     Outcome,
     Rejected,
+    Resting,
+    VenueError,
     VenueOrder,
     Why,
 )
-from quant_organism.venue.protocol import Instrument, single_tier
+from quant_organism.venue.protocol import single_tier
 from quant_organism_tests.trading.trader import ADDRESS, D, new_order
 
+T = TypeVar("T")
 ME = cloid_of("d")
 GONE = Rejected(Why.NOT_OPEN, "it is not open")
 
@@ -36,13 +42,19 @@ class Answers:
     past: list[VenueOrder] = field(default_factory=list)
     fence_says: Fence = Fence.UNSURE
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    resting_says: list[Resting] = field(default_factory=list)
+    holdings_says: list[Holdings] = field(default_factory=list)
+    mid_prices: dict[str, Decimal] | None = field(default_factory=dict)
+    book: DepthSnapshot | None = None
+    dexs_are_found: list[bool] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
+    address: str = ADDRESS
     signer: str = ADDRESS
     nonce: int = 0
 
-    def listed(self, coin: str) -> Any:
+    def listed(self, coin: str) -> Listed:
         """Return four decimals of size."""
-        return SimpleNamespace(asset=0, instrument=Instrument(coin, 4, single_tier(50)), sz_decimals=4, px_decimals=2)
+        return Listed(coin, 0, 4, 50, False, False, single_tier(50))
 
     def draw_nonce(self) -> int:
         """Return the next number."""
@@ -61,10 +73,47 @@ class Answers:
         """Cancel orders."""
         return self._said("cancel", [cloid for _, cloid in targets])
 
+    def cancel_oids(self, targets: Sequence[tuple[str, int]], nonce: int) -> list[Outcome]:
+        """Cancel orders by the venue's numbers."""
+        return self._said("cancel_oids", list(targets))
+
+    def cancel_twap(self, coin: str, number: int, nonce: int) -> Outcome:
+        """End a TWAP order."""
+        return self._said("cancel_twap", [(coin, number)])[0]
+
+    def schedule_cancel(self, time_ms: int | None, nonce: int) -> Outcome:
+        """Set the venue's own switch."""
+        return self._said("schedule_cancel", [time_ms])[0]
+
     def _said(self, kind: str, what: list[Any]) -> list[Outcome]:
         self.asked.append((kind, *what))
         self.meanwhile()
-        return [self.outcomes.pop(0) for _ in what]
+        return [self.outcomes.pop(0) if self.outcomes else Accepted("done") for _ in what]
+
+    def resting(self) -> Resting:
+        """Return the next look at what may still trade, and the last again and again."""
+        self.asked.append(("resting",))
+        return self.resting_says.pop(0) if len(self.resting_says) > 1 else [*self.resting_says, Resting()][0]
+
+    def holdings(self) -> Holdings:
+        """Return the next look at what is held, and the last again and again."""
+        self.asked.append(("holdings",))
+        return self.holdings_says.pop(0) if len(self.holdings_says) > 1 else [*self.holdings_says, Holdings()][0]
+
+    def mids(self) -> dict[str, Decimal]:
+        """Return mid prices, or fail."""
+        self.asked.append(("mids",))
+        return _there(self.mid_prices)
+
+    def depth(self, coin: str) -> DepthSnapshot:
+        """Return the book, or fail."""
+        self.asked.append(("depth", coin))
+        return _there(self.book)
+
+    def find_dexs(self) -> list[str]:
+        """Say that there are no others, or fail."""
+        self.asked.append(("dexs",))
+        return _there([] if not self.dexs_are_found or self.dexs_are_found.pop(0) else None)
 
     def order_status(self, key: str | int) -> VenueOrder | None:
         """Return what is shown of an order."""
@@ -92,6 +141,12 @@ class Answers:
     def of(self, kind: str) -> list[Any]:
         """Return what was asked of a kind."""
         return [rest for name, *rest in self.asked if name == kind]
+
+
+def _there(said: T | None) -> T:
+    if said is None:
+        raise VenueError("no answer", where="here", remedy="wait")
+    return said
 
 
 def shown(word: str = "open", oid: int = 5, left: str = "0.1", **changes: Any) -> VenueOrder:

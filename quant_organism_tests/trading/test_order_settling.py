@@ -310,14 +310,13 @@ class TestRebuilding:
     def test_its_size_in_all_is_what_older_numbers_traded_and_the_newest_was_placed_with(
         self, venue: Answers, manager: OrderManager, numbers: int
     ) -> None:
-        venue.past = [shown("canceled", oid=oid, px=D(1900 + oid)) for oid in range(5, 4 + numbers)]
-        newest = shown(oid=4 + numbers, px=D(1904 + numbers), left="0.3", original_sz=D("0.3"))
-        venue.open_orders = lambda: [newest]  # type: ignore[method-assign]
+        newest = shown("canceled", 4 + numbers, "0.3", px=D(1904 + numbers), original_sz=D("0.3"))
+        venue.past = [newest, *(shown("canceled", oid, px=D(1900)) for oid in range(3 + numbers, 4, -1))]
         venue.found_fills = [fill("0.02", oid=oid, tid=oid) for oid in range(5, 5 + numbers)]
         venue.found_fills.append(fill("7", oid=99, tid=99, cloid=cloid_of("other")))
         assert rebuild(manager) == [ME]
         record = manager.journal.order(ME)
-        assert (record.state, record.oid, record.decision_id) == ("open", 4 + numbers, "recovered")
+        assert (record.state, record.oid, record.decision_id) == ("canceled", 4 + numbers, "recovered")
         assert record.order.sz == D("0.3") + D("0.02") * (numbers - 1)
         assert record.order.px == D(1904 + numbers)
         assert venue.of("fills") == [[0]]
