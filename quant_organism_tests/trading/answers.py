@@ -11,6 +11,8 @@ from quant_organism.trading.orders.manager import OrderManager
 from quant_organism.trading.orders.states import cloid_of
 from quant_organism.venue import (
     Accepted,
+    AccountState,
+    CashFlow,
     DepthSnapshot,
     Fence,
     Fill,
@@ -18,6 +20,7 @@ from quant_organism.venue import (
     Listed,
     NewOrder,
     Outcome,
+    Position,
     Rejected,
     Resting,
     VenueError,
@@ -47,6 +50,10 @@ class Answers:
     mid_prices: dict[str, Decimal] | None = field(default_factory=dict)
     book: DepthSnapshot | None = None
     dexs_are_found: list[bool] = field(default_factory=list)
+    held: tuple[Position, ...] = ()
+    equity_usd: Decimal = Decimal(100)
+    now_ms: int = 50
+    flows: list[CashFlow] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
     address: str = ADDRESS
     signer: str = ADDRESS
@@ -128,6 +135,19 @@ class Answers:
         """Return what has ended."""
         return self.past
 
+    def account(self, dex: str | None = None) -> AccountState:
+        """Return money and positions."""
+        self.asked.append(("account",))
+        return AccountState(self.equity_usd, D(0), D(0), self.held, self.now_ms)
+
+    def fundings(self, since_ms: int) -> list[CashFlow]:
+        """Return funding from a time on."""
+        return [flow for flow in self.flows if flow.kind == "funding" and flow.time_ms >= since_ms]
+
+    def transfers(self, since_ms: int) -> list[CashFlow]:
+        """Return other money from a time on."""
+        return [flow for flow in self.flows if flow.kind != "funding" and flow.time_ms >= since_ms]
+
     def fills(self, since_ms: int) -> list[Fill]:
         """Return fills from a time on."""
         self.asked.append(("fills", since_ms))
@@ -168,13 +188,13 @@ def standing(manager: OrderManager, oid: int = 5) -> None:
     manager.venue.asked.clear()
 
 
-def answered(venue: Answers, folder: Path, slept: list[float]) -> OrderManager:
-    """Return a manager whose books have been compared, which waits a second at most, and notes how it waited."""
+def answered(venue: Answers, folder: Path, slept: list[float], *, visibility_seconds: float = 1.0) -> OrderManager:
+    """Return a manager whose books have been compared, and which notes how it waited."""
     journal = Journal(folder / "ledger.sqlite", f"simulator {ADDRESS}")
     manager = OrderManager(
         venue,  # type: ignore[arg-type]
         journal,
-        visibility_seconds=1.0,
+        visibility_seconds=visibility_seconds,
         now_ms=lambda: 77,
         sleep=slept.append,
     )

@@ -283,8 +283,32 @@ def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue
     close(manager)
 
 
-def test_a_watchdog_that_was_sent_home_is_waited_for_half_a_minute() -> None:
-    assert dead_man._RELEASE_SECONDS == 30.0
+@pytest.mark.parametrize("goes", ["sent home", "gone"])
+def test_a_watchdog_is_told_at_once_and_hears_each_word(
+    goes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hears, tells = os.pipe()
+    waited: list[float] = []
+    process = SimpleNamespace(stdin=open(tells, "wb"), pid=7, wait=waited.append)  # noqa: SIM115
+    monkeypatch.setattr(dead_man.subprocess, "Popen", lambda *of, **how: process)
+    watchdog = Watchdog(spec("http://127.0.0.1:9"), tmp_path, 30.0, wallet_of(KEY))
+    told = orjson.loads(os.read(hears, 4096))
+    assert (told["parent"], told["silent_seconds"], told["key"]) == (os.getpid(), 30.0, KEY)
+    assert told["state_folder"] == str(tmp_path)
+    assert told["spec"] == orjson.loads(orjson.dumps(asdict(spec("http://127.0.0.1:9"))))
+    watchdog.beat()
+    assert os.read(hears, 4096) == b"beat\n"
+    if goes == "sent home":
+        watchdog.release()
+        assert os.read(hears, 4096) == b"release\n"
+        assert os.read(hears, 4096) == b""
+        os.close(hears)
+    else:
+        os.close(hears)
+        with pytest.raises(InputError, match="it is gone"):
+            watchdog.beat()
+        watchdog.release()
+    assert waited == [30.0]
 
 
 @pytest.fixture
