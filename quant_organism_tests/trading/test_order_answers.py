@@ -1,5 +1,6 @@
 """What is made of each answer of a venue to an action, and of what is heard, on each level and beside it."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -361,3 +362,21 @@ class TestCanceling:
         monkeypatch.setattr(venue, "order_status", silent)
         assert manager.cancel([ME])[0].state == "open"
         assert len(slept) == 4
+
+
+def test_of_what_is_said_three_hundred_letters_are_kept(venue: Answers, manager: OrderManager, tmp_path: Path) -> None:
+    venue.outcomes = [Rejected(Why.OTHER, "x" * 301), Rejected(Why.OTHER, "y" * 300)]
+    assert [len(manager.place(name, [new_order(name)])[0].text) for name in "de"] == [300, 300]
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        for table in ("orders", "moves", "actions"):
+            assert {row[0] for row in db.execute(f"SELECT length(text) FROM {table} WHERE text <> ''")} == {300}
+    db.close()
+
+
+def test_orders_that_are_filled_together_end_in_the_order_of_their_ids(venue: Answers, manager: OrderManager) -> None:
+    orders = [new_order("d", leg=str(leg)) for leg in range(8)]
+    venue.outcomes = [Accepted("resting", oid) for oid in range(8)]
+    manager.place("d", orders)
+    manager.hear_fills([fill(oid=oid, tid=oid, cloid=order.cloid) for oid, order in enumerate(orders)])
+    ended = [cloid for _, cloid in manager.journal.ends_after(0)]
+    assert ended == sorted(order.cloid for order in orders)

@@ -130,7 +130,7 @@ def test_an_order_that_is_shown_as_it_is_believed_is_agreed_on(
     manager.place("d", [new_order("d")])
     venue.shown = {ME: shown(cloid=cloid)}
     assert reconcile(manager).resolutions == (Resolution(ME, 5, "open", "open", "nothing", "agreed"),)
-    assert venue.of("status") == []
+    assert (venue.of("status"), venue.of("cancel_oids")) == ([], [])
 
 
 @pytest.mark.parametrize(
