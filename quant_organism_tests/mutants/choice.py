@@ -74,13 +74,20 @@ class Asked:
 
 
 def asked_about(root: Path, source: Path) -> Asked:
-    """Return which files of the deepest test folder that mirrors a source's place reach the source."""
+    """Return which files of the deepest test folder that mirrors a source's place reach the source.
+
+    A room's face is reached by those that take a name from it themselves.
+    """
     folder = root / TESTS / source.parent.relative_to(PACKAGE)
     while not folder.is_dir():
         folder = folder.parent
     module = source.with_suffix("").as_posix().replace("/", ".")
     groups: tuple[list[Path], list[Path], list[Path]] = ([], [], [])
     for path in sorted(folder.rglob("test_*.py")):
+        if source.name == "__init__.py":
+            if module.removesuffix(".__init__") in _asked_for_names(root, path):
+                groups[0].append(path.relative_to(root))
+            continue
         nearness = (_imports(root, path), _named(root, path), _reached(root, path))
         for group, modules in zip(groups, nearness, strict=True):
             if module in modules:
@@ -190,6 +197,14 @@ def _imports(root: Path, path: Path) -> frozenset[str]:
 
 
 @cache
+@cache
+def _asked_for_names(root: Path, path: Path) -> frozenset[str]:
+    modules = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.ImportFrom)]
+    return frozenset(
+        name for node in modules for alias in node.names for name in (f"{node.module}", f"{node.module}.{alias.name}")
+    )
+
+
 def _home(root: Path, module: str, name: str) -> str:
     # Where a room's face takes a name from; a module itself is such a name too.
     if _exists(root, f"{module}.{name}"):

@@ -87,6 +87,13 @@ def test_those_are_asked_that_import_a_source_and_then_those_that_reach_it() -> 
     assert asked.only("test_(margin|step)[.]py").files == [folder / "test_margin.py", folder / "test_step.py"]
 
 
+def test_of_a_rooms_face_those_are_asked_that_take_a_name_from_it() -> None:
+    asked = asked_about(ROOT, Path("quant_organism/trading/orders/__init__.py"))
+    folder = Path("quant_organism_tests/trading")
+    assert {folder / "test_order_states.py", folder / "test_exits.py"} <= set(asked.own)
+    assert folder / "test_order_answers.py" not in asked.files
+
+
 PRODUCT = '''"""A room."""
 
 import time

@@ -36,6 +36,7 @@ from quant_organism_tests.simulator.venues import (
     order,
     place,
     quotes,
+    refusal,
     set_mark,
 )
 
@@ -52,11 +53,6 @@ def venue() -> SimulatedVenue:
 @pytest.fixture
 def alice(venue: SimulatedVenue) -> Account:
     return fund(venue, usd=1_000)
-
-
-def refusal(venue: SimulatedVenue, account: Account, action: Action) -> str | None:
-    answer = venue.act(account, action)
-    return None if answer["status"] == "ok" else str(answer["response"])
 
 
 def test_usd_goes_to_spot_and_back(venue: SimulatedVenue, alice: Account) -> None:
@@ -109,7 +105,7 @@ def test_who_gets_money_exists_from_then_on_and_both_ledgers_say_so(venue: Simul
     ("action", "text"),
     [
         (SendSpot(BOB, "GOLDCOIN", Decimal(1), 1), "Unknown token."),
-        (SendSpot(BOB, "USDH", Decimal(1), 1), TOO_LITTLE),
+        (SendSpot(BOB, "USDH", Decimal("0.000001"), 1), TOO_LITTLE),
         (SendAsset(BOB, SPOT, "moon", "USDC", Decimal(1), 1), "Unknown perp dex."),
         (SendAsset(BOB, "", "abc", "USDC", Decimal(1), 1), "Token is not the collateral of the perp dex."),
         (SendUsd(BOB, Decimal("0.0000001")), TOO_LITTLE),

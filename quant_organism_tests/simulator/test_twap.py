@@ -1,6 +1,7 @@
 """TWAP orders: parts in time, what they miss and make up for, how they end, and how the wire shows it."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,12 +9,25 @@ import pytest
 from websockets.sync.client import connect
 
 from quant_organism.simulator.core import settlement
+from quant_organism.simulator.core.account import Account, Filled
 from quant_organism.simulator.core.venue import SimulatedVenue
 from quant_organism.simulator.server.serving import RunningVenue
-from quant_organism.venue.protocol import CancelTwap, PlaceTwap
+from quant_organism.venue.protocol import MICRO_USD, CancelTwap, PlaceTwap, texts
 from quant_organism_tests.simulator.conftest import TIMEOUT, act
 from quant_organism_tests.simulator.fault_client import USER, Client, hear, subscribe
-from quant_organism_tests.simulator.venues import BOB, ETH, fund, make_venue, order, place, quotes
+from quant_organism_tests.simulator.venues import (
+    ALICE,
+    BOB,
+    BTC,
+    DOGE,
+    ETH,
+    fund,
+    held,
+    make_venue,
+    order,
+    place,
+    quotes,
+)
 
 D = Decimal
 PARTS = 11
@@ -128,18 +142,103 @@ def test_it_ends_when_its_owner_wants(venue: SimulatedVenue) -> None:
     assert error == "TWAP was never placed, already canceled, or filled. asset=0"
 
 
-@pytest.mark.parametrize(
-    ("wrong", "text"),
-    [
-        (twap(minutes=4), "Invalid TWAP duration."),
-        (twap("0.05"), "Order must have minimum value of $10."),
-        (twap("0.00001"), "Order has invalid size."),
-        (PlaceTwap(9, True, D(1), False, 5, False), "Unknown asset."),
-    ],
-)
-def test_refusals(venue: SimulatedVenue, wrong: PlaceTwap, text: str) -> None:
-    assert status(venue.act(fund(venue), wrong))["error"] == f"{text} asset={wrong.asset}"
-    assert venue.state.twaps == {}
+def begin(venue: SimulatedVenue, account: Account, **how: Any) -> Any:
+    settings = {"asset": ETH, "is_buy": True, "sz": D("1.1"), "reduce_only": False, "minutes": 5} | how
+    return status(venue.act(account, PlaceTwap(**settings, randomize=False)))
+
+
+class TestLevels:
+    @pytest.mark.parametrize(
+        ("how", "text"),
+        [
+            ({"minutes": 4, "sz": D(9)}, texts.TWAP_MINUTES),
+            ({"minutes": 5}, None),
+            ({"minutes": 1_440, "sz": D(100)}, None),
+            ({"minutes": 1_441, "sz": D(100)}, texts.TWAP_MINUTES),
+            ({"sz": D("0.055")}, None),  # eleven parts of ten dollars
+            ({"sz": D("0.0549")}, texts.MIN_NOTIONAL),
+            ({"sz": D(0)}, texts.INVALID_SIZE),
+            ({"sz": D(-1)}, texts.INVALID_SIZE),
+            ({"sz": D("0.00001")}, texts.INVALID_SIZE),
+            ({"sz": D("0.0001")}, texts.MIN_NOTIONAL),
+            ({"asset": 99}, texts.UNKNOWN_ASSET),
+        ],
+    )
+    def test_what_is_refused_does_not_run(self, venue: SimulatedVenue, how: dict[str, Any], text: str | None) -> None:
+        found = begin(venue, fund(venue, usd=10**6), **how)
+        assert found.get("error") == (None if text is None else f"{text} asset={how.get('asset', ETH)}")
+        assert len(venue.state.twaps) == (text is None)
+
+    @pytest.mark.parametrize(("szi", "closes"), [(20_000, False), (1, False), (0, None), (-1, True), (-20_000, True)])
+    def test_one_that_only_reduces_has_something_to_reduce(
+        self, venue: SimulatedVenue, szi: int, closes: bool | None
+    ) -> None:
+        account = held(venue, ALICE, szi, 10_000 * MICRO_USD)
+        for is_buy in (True, False):
+            found = begin(venue, account, is_buy=is_buy, reduce_only=True)
+            assert ("running" in found) == (is_buy is closes)
+
+    def test_it_is_ended_by_its_number_and_asset(self, venue: SimulatedVenue) -> None:
+        account, other = fund(venue), fund(venue, BOB)
+        number = begin(venue, account)["running"]["twapId"]
+        for who, asset, which in ((account, BTC, number), (other, ETH, number), (account, ETH, number + 1)):
+            refused = status(venue.act(who, CancelTwap(asset, which)))
+            assert refused == {"error": f"{texts.NO_TWAP} asset={asset}"}
+        assert status(venue.act(account, CancelTwap(ETH, number))) == "success"
+        assert account.twap_history[-1]["status"] == {"status": "terminated"}
+        assert venue.next_ms() is None
+
+    def test_of_an_asset_that_is_delisted_it_ends_with_its_next_part(self, venue: SimulatedVenue) -> None:
+        account = fund(venue)
+        begin(venue, account)
+        listing = venue.state.listings[ETH]
+        listing.instrument = replace(listing.instrument, is_delisted=True)
+        venue.pass_time(venue.state.now_ms + 29_999)
+        assert len(venue.state.twaps) == 1
+        venue.pass_time(venue.state.now_ms + 1)
+        assert venue.state.twaps == {}
+        assert account.twap_history[-1]["status"] == {"status": "terminated"}
+        assert len(account.fills) == 1
+
+    @pytest.mark.parametrize(("usd", "fills"), [(10, 1), (9, 0)])
+    def test_a_part_that_nobody_can_pay_for_is_not_traded(self, venue: SimulatedVenue, usd: int, fills: int) -> None:
+        """A tenth of an ETH at 3 % above the mark takes 10.30 USD at 20 times."""
+        account = fund(venue, usd=usd)
+        account.cross_raw[0] += 300_000
+        begin(venue, account)
+        assert len(account.fills) == fills
+        assert len(account.history) == fills
+
+    def test_parts_of_several_come_in_the_order_of_their_times(self, venue: SimulatedVenue) -> None:
+        early, late = fund(venue), fund(venue, BOB)
+        begin(venue, early)
+        venue.pass_time(venue.state.now_ms + 10_000)
+        begin(venue, late)
+        assert venue.next_ms() == venue.state.now_ms + 20_000
+        venue.core.drain()
+        venue.pass_time(venue.state.now_ms + 60_000)
+        filled = [event.account for event in venue.core.drain() if isinstance(event, Filled)]
+        assert filled == [early.address, late.address] * 2
+        assert venue.next_ms() == venue.state.now_ms + 20_000
+
+    @pytest.mark.parametrize("is_buy", [True, False])
+    def test_a_part_is_worth_the_least_price_at_least(self, venue: SimulatedVenue, is_buy: bool) -> None:
+        venue.state.listings[DOGE].mark = 1
+        venue.core.refresh()
+        venue.quote(DOGE, 1, 10**9, is_buy=not is_buy)
+        account = fund(venue)
+        begin(venue, account, asset=DOGE, is_buy=is_buy, sz=D(110_000_000))
+        assert [(fill.px, fill.sz) for fill in account.fills] == [(1, 10_000_000)]
+
+    def test_while_trading_is_halted_no_part_is_traded(self, venue: SimulatedVenue) -> None:
+        account = fund(venue)
+        begin(venue, account)
+        venue.state.listings[ETH].halted = True
+        venue.pass_time(venue.state.now_ms + 30_000)
+        venue.state.listings[ETH].halted = False
+        assert account.holdings[ETH].szi == 1_000
+        venue.pass_time(venue.state.now_ms + 30_000)
+        assert account.holdings[ETH].szi == 3_000
 
 
 def test_the_wire(served: RunningVenue) -> None:

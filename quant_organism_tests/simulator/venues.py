@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from quant_organism.simulator.core.account import Account
+from quant_organism.simulator.core.account import Account, SimulatedPosition
 from quant_organism.simulator.core.state import Dex, Listing, VenueState
 from quant_organism.simulator.core.venue import SimulatedVenue
-from quant_organism.venue.protocol import MICRO_USD, Instrument, Tif, Tpsl, single_tier, tiers_of, wire
+from quant_organism.venue.protocol import MICRO_USD, Action, Instrument, Tif, Tpsl, single_tier, tiers_of, wire
 
 NOW = 1_800_000_000_000
 ETH, BTC, DOGE = 0, 1, 2
@@ -97,3 +97,23 @@ def set_mark(venue: SimulatedVenue, asset: int, px: object, after_ms: int = 3_00
     units = int(Decimal(str(px)).scaleb(venue.state.listings[asset].instrument.px_decimals))
     venue.pass_time(venue.state.now_ms + after_ms)
     venue.set_prices({asset: (units, units)})
+
+
+def refusal(venue: SimulatedVenue, account: Account, action: Action) -> str | None:
+    """Return why an action is refused, or None where it is done."""
+    answer = venue.act(account, action)
+    return None if answer["status"] == "ok" else str(answer["response"])
+
+
+def held(
+    venue: SimulatedVenue, address: str, szi: int, equity: int, *, is_cross: bool = True, leverage: int = 20
+) -> Account:
+    """Have an account with a position in ETH, and so many micro-USD of equity behind it; isolated ones have no more."""
+    account = fund(venue, address, 0)
+    worth = szi * venue.state.listings[ETH].mark
+    account.holdings[ETH] = SimulatedPosition(leverage, is_cross=is_cross, szi=szi, cost=abs(worth))
+    if is_cross:
+        account.cross_raw[0] = equity - worth
+    else:
+        account.holdings[ETH].raw = equity - worth
+    return account

@@ -19,9 +19,21 @@ from quant_organism.errors import BusyError, InputError, QuantOrganismError
 from quant_organism.trading.orders import dead_man
 from quant_organism.trading.orders.dead_man import DeadMan, Minder, Watchdog, WatchdogOrders, cancel_all
 from quant_organism.trading.orders.reconciliation import reconcile
-from quant_organism.venue import VenueError, wallet_of
+from quant_organism.venue import (
+    Accepted,
+    OpenOrder,
+    Outcome,
+    Rejected,
+    Resting,
+    RunningTwap,
+    Unknown,
+    VenueError,
+    Why,
+    wallet_of,
+)
 from quant_organism_tests.chaos.books import check_journal_is_venue
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
+from quant_organism_tests.trading.answers import Answers
 from quant_organism_tests.trading.trader import (
     KEY,
     bracket,
@@ -32,6 +44,10 @@ from quant_organism_tests.trading.trader import (
     spec,
 )
 
+NO = Rejected(Why.OTHER, "no")
+BID = OpenOrder("ETH", 5, None, False)
+STOP = OpenOrder("ETH", 6, None, True)
+TWAP = RunningTwap("ETH", 9, False)
 CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -265,3 +281,120 @@ def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue
     server.inject = lambda endpoint, body: Failure("before") if endpoint == "exchange" else None
     assert not cancel_all(manager.venue, attempts=2, sleep=lambda seconds: None)
     close(manager)
+
+
+@pytest.mark.parametrize("goes", ["sent home", "gone"])
+def test_a_watchdog_is_told_at_once_and_hears_each_word(
+    goes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hears, tells = os.pipe()
+    waited: list[float] = []
+    process = SimpleNamespace(stdin=open(tells, "wb"), pid=7, wait=waited.append)  # noqa: SIM115
+    monkeypatch.setattr(dead_man.subprocess, "Popen", lambda *of, **how: process)
+    watchdog = Watchdog(spec("http://127.0.0.1:9"), tmp_path, 30.0, wallet_of(KEY))
+    told = orjson.loads(os.read(hears, 4096))
+    assert (told["parent"], told["silent_seconds"], told["key"]) == (os.getpid(), 30.0, KEY)
+    assert told["state_folder"] == str(tmp_path)
+    assert told["spec"] == orjson.loads(orjson.dumps(asdict(spec("http://127.0.0.1:9"))))
+    watchdog.beat()
+    assert os.read(hears, 4096) == b"beat\n"
+    if goes == "sent home":
+        watchdog.release()
+        assert os.read(hears, 4096) == b"release\n"
+        assert os.read(hears, 4096) == b""
+        os.close(hears)
+    else:
+        os.close(hears)
+        with pytest.raises(InputError, match="it is gone"):
+            watchdog.beat()
+        watchdog.release()
+    assert waited == [30.0]
+
+
+@pytest.fixture
+def venue() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+class TestDeadMan:
+    @pytest.mark.parametrize(
+        ("looks", "pauses"),
+        [
+            ([Resting()], 1),
+            ([Resting((STOP,), (RunningTwap("ETH", 9, True),))], 1),
+            ([Resting((BID,)), Resting()], 1),
+            ([Resting((), (TWAP,)), Resting()], 1),
+            ([Resting((), (), ("no answer",)), Resting()], 2),
+            ([Resting(), Resting((), (), ("no answer",)), Resting()], 3),
+            ([Resting(), Resting((BID,)), Resting()], 2),
+        ],
+    )
+    def test_two_looks_after_each_other_must_show_nothing_that_could_open(
+        self, venue: Answers, slept: list[float], looks: list[Resting], pauses: int
+    ) -> None:
+        venue.resting_says = list(looks)
+        expected = sum(len(look.orders) + len(look.twaps) for look in looks if STOP not in look.orders)
+        assert cancel_all(venue, sleep=slept.append)  # type: ignore[arg-type]
+        assert slept == [1.0] * pauses
+        assert sum(len(asked) for kind in ("cancel_oids", "cancel_twap") for asked in venue.of(kind)) == expected
+        assert len(venue.of("resting")) == max(2, len(looks) + (looks[-1] == Resting() and len(looks) > 1))
+
+    @pytest.mark.parametrize(
+        ("outcomes", "pauses"),
+        [([Accepted("done")] * 3, 1), ([Accepted("done"), NO, Accepted("done")], 2), ([NO] * 3, 2)],
+    )
+    def test_what_was_refused_is_tried_again_after_a_pause(
+        self, venue: Answers, slept: list[float], outcomes: list[Outcome], pauses: int
+    ) -> None:
+        venue.resting_says, venue.outcomes = [Resting((BID, STOP, BID), (TWAP,)), Resting()], list(outcomes)
+        assert cancel_all(venue, sleep=slept.append)  # type: ignore[arg-type]
+        assert slept == [1.0] * pauses
+        assert (venue.of("cancel_oids"), venue.of("cancel_twap")) == ([[("ETH", 5), ("ETH", 5)]], [[("ETH", 9)]])
+
+    @pytest.mark.parametrize(("attempts", "is_done"), [(0, False), (1, False), (2, True)])
+    def test_it_is_given_up_after_so_many_looks(self, venue: Answers, attempts: int, is_done: bool) -> None:
+        assert cancel_all(venue, attempts=attempts, sleep=lambda _: None) is is_done  # type: ignore[arg-type]
+        assert len(venue.of("resting")) == attempts
+
+    @pytest.mark.parametrize("seconds", [10.0, 60.0, 10.5])
+    @pytest.mark.parametrize(
+        ("outcome", "said"),
+        [
+            (Accepted("done"), "granted"),
+            (Rejected(Why.VOLUME_GATE, "too little"), "refused"),
+            (Rejected(Why.OTHER, "no"), "unknown"),
+            (Unknown("lost"), "unknown"),
+        ],
+    )
+    def test_the_venues_switch_is_put_off_by_its_span(
+        self, venue: Answers, seconds: float, outcome: Outcome, said: str
+    ) -> None:
+        switch = DeadMan(venue, seconds, lambda: 1_000)  # type: ignore[arg-type]
+        venue.outcomes = [outcome, outcome]
+        assert (switch.beat(), switch.release()) == (said, said)
+        assert venue.of("schedule_cancel") == [[1_000 + int(seconds * 1_000)], [None]]
+
+    def test_a_span_is_twice_what_the_venue_asks_for_at_least(self, venue: Answers) -> None:
+        with pytest.raises(InputError, match=r"9\.999 s are too few"):
+            DeadMan(venue, 9.999, lambda: 0)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(("connects", "cancels", "code"), [(True, True, 0), (True, False, 1), (False, True, 1)])
+    @pytest.mark.parametrize("padding", [b"", b" "])
+    def test_a_watchdog_says_whether_all_is_canceled(
+        self, connects: bool, cancels: bool, code: int, padding: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However long the line is that it is told."""
+        hears, tells = os.pipe()
+        told = {"spec": asdict(spec("http://127.0.0.1:9")), "state_folder": "there", "parent": 1, "silent_seconds": 60}
+        os.write(tells, orjson.dumps({**told, "key": KEY}) + padding + b"\nbeat\n")
+        os.close(tells)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: hears))
+        monkeypatch.setattr(dead_man, "_connect", lambda orders, wallet: "venue" if connects else None)
+        monkeypatch.setattr(dead_man, "cancel_all", lambda venue: cancels)
+        assert dead_man.main() == code
+        os.close(hears)

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from quant_organism.market.world.spec import Asset, WorldSpec
 from quant_organism.simulator import MarketSpec, RunningVenue, ServerSpec, VenueClock, VenueServer, open_engine
 from quant_organism.simulator.core import settlement
 from quant_organism.trading.orders import Journal, OrderManager, accept_balance, reconcile
-from quant_organism.venue import CashFlow, quantised_price, quantised_size
+from quant_organism.venue import AccountState, CashFlow, Fill, Position, quantised_price, quantised_size
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH, set_mark
 from quant_organism_tests.trading.trader import ADDRESS, D, close, new_order, open_manager
@@ -119,6 +120,77 @@ def test_money_is_kept_once_however_often_it_is_told_of(tmp_path: Path) -> None:
     assert journal.money.add(flows) == flows
     assert journal.money.add([*flows, CashFlow(4, "deposit", "", "0x2 b", D(1))]) == []
     assert (journal.money.last_funding_ms(), journal.money.last_transfer_ms()) == (5, 5)
+    journal.close()
+
+
+def state(equity: str, *held: tuple[str, str | None], at_ms: int = 50) -> AccountState:
+    """Return equity, and positions in ETH by their size and mark."""
+    positions = (
+        Position("ETH", D(szi), None, None if mark is None else D(mark), None, D(0), 1, True) for szi, mark in held
+    )
+    return AccountState(D(equity), D(0), D(0), tuple(positions), at_ms)
+
+
+def test_money_begins_once_and_with_what_can_be_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "ledger.sqlite", ACCOUNT)
+    money = journal.money
+    money.open(state("100", ("1", None)))  # a position without a mark: the cash cannot be told
+    assert (money.opened_ms(), money.balance(state("100")), money.cash()) == (None, None, 0)
+    money.open(state("100", ("0.01", "2000"), at_ms=51))
+    money.open(state("700", at_ms=52))
+    assert (money.opened_ms(), money.last_funding_ms(), money.last_transfer_ms(), money.cash()) == (51, 51, 51, 80)
+    assert money.balance(state("100", ("1", None))) is None
+    balance = money.balance(state("111", ("0.01", "3000")))
+    assert balance is not None
+    assert (balance.opening_usd, balance.unrealised_usd, balance.venue_usd, balance.gap_usd) == (100, 10, 111, 1)
+    journal.close()
+
+
+def test_what_flows_counts_by_its_kind_and_from_the_opening_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "ledger.sqlite", ACCOUNT)
+    money = journal.money
+    money.open(state("100"))
+    kinds = [("deposit", 50, 7), ("deposit", 51, 8), ("funding", 52, -3), ("withdraw", 53, -1), ("funding", 54, 5)]
+    flows = [CashFlow(at_ms, kind, "", f"{kind} {at_ms}", D(usd)) for kind, at_ms, usd in kinds]
+    assert money.add(flows) == flows[1:] == money.flows()
+    assert (money.last_funding_ms(), money.last_transfer_ms(), money.cash()) == (54, 53, 109)
+    balance = money.balance(state("109"))
+    assert balance is not None
+    assert (balance.funding_usd, balance.transfers_usd, balance.gap_usd) == (2, 7, 0)
+    money.accept(replace(balance, venue_usd=D(112)), 60, "a gift")
+    assert money.last_transfer_ms() == 53  # what a person said was not the venue's word
+    assert [flow.usd for flow in money.take_transfers()] == [8, -1, 3]
+    assert money.take_transfers() == []
+    assert [(place, flow.usd) for place, flow in money.flows_after(3)] == [(4, 5), (5, 3)]
+    assert money.newest_place() == 5
+    journal.close()
+
+
+@pytest.mark.parametrize(("is_buy", "sign"), [(True, 1), (False, -1)])
+@pytest.mark.parametrize(
+    ("coin", "at_ms", "place", "counts"),
+    [
+        ("ETH", 50, None, True),
+        ("ETH", 51, None, False),
+        ("@107", 50, None, False),
+        ("ETH", 50, 1, True),  # of an order that came before the opening
+        ("ETH", 50, 2, False),
+    ],
+)
+def test_a_fill_from_before_the_opening_that_is_heard_of_late_was_in_it(
+    tmp_path: Path, is_buy: bool, sign: int, coin: str, at_ms: int, place: int | None, counts: bool
+) -> None:
+    journal = Journal(tmp_path / "ledger.sqlite", ACCOUNT)
+    journal.begin_placing([new_order("d")], "d", 1, ADDRESS, 1)
+    late = Fill(coin, is_buy, D(2000), D(3), at_ms, 7, 1, None, D(5), "USDC", D(11), True, False)
+    journal.money.note_early(late, place)  # it has not begun: nothing to be in
+    journal.money.open(state("100"))
+    for _ in range(2):
+        journal.money.note_early(late, place)
+    balance = journal.money.balance(state("100"))
+    assert balance is not None
+    assert (balance.realised_usd, balance.fees_usd) == ((-22, -10) if counts else (0, 0))
+    assert journal.money.cash() == 100 + ((sign * 12_000 + 10) if counts else 0)
     journal.close()
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from quant_organism.trading import orders
 from quant_organism.trading.orders.money import Balance
 from quant_organism.trading.orders.reconciliation import (
     OURS,
@@ -161,3 +162,10 @@ def test_what_is_earned_adds_to_the_books_and_fees_are_taken_off(name: str) -> N
     more = replace(EVEN, **{f"{name}_usd": getattr(EVEN, f"{name}_usd") + 3})
     assert (more.books_usd, more.gap_usd, more.is_even) == (103, -3, False)
     assert replace(more, fees_usd=Decimal(5)).books_usd == 98
+
+
+def test_the_room_hands_out_the_names_of_its_face_and_no_other() -> None:
+    for name in orders.__all__:
+        assert getattr(orders, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute nothing"):
+        orders.nothing  # type: ignore[attr-defined]  # noqa: B018

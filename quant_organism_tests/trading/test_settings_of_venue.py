@@ -1,5 +1,6 @@
 """What is set beside orders is written down before it is sent, sent once, and settled by asking."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from quant_organism.trading.orders import (
     reserve_requests,
     set_leverage,
 )
-from quant_organism.venue import Accepted, Rejected, Trigger, Unknown, Why
+from quant_organism.venue import Accepted, Listed, Rejected, Trigger, Unknown, Why
 from quant_organism_tests.simulator.loopback import Failure, LoopbackVenue
 from quant_organism_tests.simulator.venues import ETH
 from quant_organism_tests.trading.trader import D, fail_once, new_order
@@ -91,6 +92,19 @@ def test_the_least_and_the_most_leverage_of_the_venue_are_sent(
     assert set_leverage(manager, "ETH", leverage) == Accepted("done")
     assert [action["leverage"] for action in sent(server, "updateLeverage")] == [leverage]
     assert [action["isCross"] for action in sent(server, "updateLeverage")] == [True]
+
+
+@pytest.mark.parametrize("is_cross", [True, False, None])
+def test_cross_margin_is_not_sent_where_there_is_only_isolated(is_cross: bool | None) -> None:
+    listed = Listed("ETH", 0, 4, 50, only_isolated=True, is_delisted=False, tiers=())
+    manager: Any = SimpleNamespace(
+        venue=SimpleNamespace(listed=lambda coin: listed), set_aside=lambda kind, what, send: (kind, what)
+    )
+    if is_cross is False:
+        assert set_leverage(manager, "ETH", 7, is_cross=False) == ("leverage", "ETH at 7x, isolated")
+    else:
+        with pytest.raises(InputError, match="it has isolated margin only"):
+            set_leverage(manager, "ETH", 7, **({} if is_cross is None else {"is_cross": is_cross}))
 
 
 @pytest.mark.parametrize("usd", ["0.000001", "-0.000001"])
