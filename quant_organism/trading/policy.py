@@ -272,19 +272,13 @@ def _plain(value: Any) -> Any:
 
 def _explained(error: ValidationError, where: str) -> InputError:
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    limits = len(first["loc"]) > 1 and first["loc"][0] == "limits"
+    path = [str(part) for part in first["loc"]]
+    place = ".".join(path)
     if first["type"] == "extra_forbidden":
-        known = sorted((RiskLimits if limits else Policy).model_fields)
-        near = get_close_matches(str(first["loc"][-1]), known, n=1)
+        known = sorted((RiskLimits if path[:-1] == ["limits"] else Policy).model_fields)
+        near = get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return InputError("no such key", where=f"{where}: {place}", remedy=f"{hint}keys are {', '.join(known)}")
     found = first["input"] if isinstance(first["input"], str | int | float | bool | None) else "that"
     at = f"{where}: {place}" if place else where
-    ceiling = RiskLimits.model_fields[str(first["loc"][1])].default if limits else None
-    if isinstance(found, float) and ceiling is not None and found != ceiling:
-        least = first["loc"][1] == "least_score"
-        if (found < ceiling) if least else (found > ceiling):
-            remedy = f"give {ceiling:g} or {'more' if least else 'less'}, or leave it out"
-            return InputError(f"{found:g} is looser than its ceiling, {ceiling:g}", where=at, remedy=remedy)
     return InputError(f"{first['msg']}, found {found!r}", where=at, remedy="correct the value")

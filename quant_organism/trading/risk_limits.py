@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from quant_organism.backtest import LEAST_SCORE
 from quant_organism.backtest.account import AccountRules
@@ -38,15 +38,24 @@ class RiskLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    halve_at: float = Field(_CEILINGS.halve_at, gt=0.0, le=_CEILINGS.halve_at)
-    no_entries_at: float = Field(_CEILINGS.no_entries_at, gt=0.0, le=_CEILINGS.no_entries_at)
-    flat_at: float = Field(_CEILINGS.flat_at, gt=0.0, le=_CEILINGS.flat_at)
-    day_no_entries_at: float = Field(_CEILINGS.day_no_entries_at, gt=0.0, le=_CEILINGS.day_no_entries_at)
-    day_flat_at: float = Field(_CEILINGS.day_flat_at, gt=0.0, le=_CEILINGS.day_flat_at)
-    rapid_loss: float = Field(_CEILINGS.rapid_loss, gt=0.0, le=_CEILINGS.rapid_loss)
-    tail_loss_at: float = Field(_CEILINGS.tail_loss_at, gt=0.0, le=_CEILINGS.tail_loss_at)
-    most_correlated: float = Field(MOST_CORRELATED, ge=0.0, le=MOST_CORRELATED)
-    least_score: float = Field(LEAST_SCORE, ge=LEAST_SCORE, le=1.0)
+    halve_at: float = Field(_CEILINGS.halve_at, gt=0.0)
+    no_entries_at: float = Field(_CEILINGS.no_entries_at, gt=0.0)
+    flat_at: float = Field(_CEILINGS.flat_at, gt=0.0)
+    day_no_entries_at: float = Field(_CEILINGS.day_no_entries_at, gt=0.0)
+    day_flat_at: float = Field(_CEILINGS.day_flat_at, gt=0.0)
+    rapid_loss: float = Field(_CEILINGS.rapid_loss, gt=0.0)
+    tail_loss_at: float = Field(_CEILINGS.tail_loss_at, gt=0.0)
+    most_correlated: float = Field(MOST_CORRELATED, ge=0.0)
+    least_score: float = Field(LEAST_SCORE, le=1.0)
+
+    @field_validator("*")
+    @classmethod
+    def _keeps_its_ceiling(cls, value: float, field: ValidationInfo) -> float:
+        ceiling, is_least = cls.model_fields[str(field.field_name)].default, field.field_name == "least_score"
+        if value < ceiling if is_least else value > ceiling:
+            side = "more" if is_least else "less"
+            raise ValueError(f"looser than its ceiling of {ceiling:g}: give {side}, or leave it out")
+        return value
 
     def within(self, rules: AccountRules) -> AccountRules:
         """Return the rules of an account with no bound looser than these, nor than it was."""
