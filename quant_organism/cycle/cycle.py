@@ -284,8 +284,9 @@ class Cycle:
     def founded_by(self) -> tuple[date, str] | None:
         """Day and identity of the cycle whose archive founds this one; None where there is none.
 
-        The latest of its day, on the newest earlier day that left an archive, whenever that was. Each line has its
-        archive: what the short one found on days after the in-sample days of the long one would bring them to it.
+        Of the newest earlier day that left an archive, whenever that was: its week's official cycle where it was that
+        day's, else the day's latest. Each line has its archive: what the short one found on days after the in-sample
+        days of the long one would bring them to it.
         """
         if self.begun is not None:
             day, _, cycle = self.begun[0, CycleTable.founded_by].partition("/")
@@ -293,10 +294,18 @@ class Cycle:
         where = {"market": self.market, "interval": self.interval.name}
         earlier = [day for day in self.lake.table(ArchiveTable).days(**where) if day < self.day]
         for day in reversed(earlier):
-            cycle = self.index.latest(day, partial(self._is_of_line, day))
-            if cycle is not None and day in self.lake.table(ArchiveTable, cycle=cycle).days(**where):
-                return day, cycle
+            for among in (self._is_official, self._is_of_line):
+                cycle = self.index.latest(day, partial(among, day))
+                if cycle is not None and day in self.lake.table(ArchiveTable, cycle=cycle).days(**where):
+                    return day, cycle
         return None
+
+    def _is_official(self, day: date, cycle: str) -> bool:
+        """Tell whether a cycle of this one's line is the official one of its week."""
+        asked = self.index.rows(day).row(by_predicate=pl.col("cycle") == cycle, named=True)
+        question = question_of(asked["plan_hash"], asked["seed"])
+        place = WeekRegister(self.lake.root).find(self.market, self.interval.name, day, question)
+        return place is not None and place.standing == "official" and self._is_of_line(day, cycle)
 
     def _is_of_line(self, day: date, cycle: str) -> bool:
         """Tell whether a cycle is of this one's line; records of versions that knew one line say nothing of it."""

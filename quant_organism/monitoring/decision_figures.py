@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,9 @@ from quant_organism.deployment.decisions import Figure
 from quant_organism.deployment.lifecycle import MOST_SEATED
 from quant_organism.market import Lake, RegimeTable
 from quant_organism.monitoring.life import LifeSpan, accounts_of, rows_of
-from quant_organism.trading import trader_days
+from quant_organism.trading import lines_file, read_lines, trader_days
 from quant_organism.trading.profiles import PROFILES, session_profile
+from quant_organism.venue import DOUBLINGS
 
 USD_PER_STRATEGY: Final = 1_000.0
 """Least capital that a strategy of the account needs."""
@@ -25,16 +26,19 @@ USD_PER_STRATEGY: Final = 1_000.0
 LEAST_DAYS: Final = 20
 """Days from which on a correlation or a Sharpe ratio counts as known."""
 
+LATENCY_SHARE: Final = 0.99
+"""Of a trader's frames, those that took no longer than what counts as its latency."""
+
 QUIET_DRAWDOWN: Final = 0.025
 """Loss from the highest equity below which a day is quiet: the one at which the account is back at full size."""
 
-_EVIDENCE, _REGIME, _TRADER = "evidence_days", "market_regime", "live_performance"
+_EVIDENCE, _REGIME, _TRADER, _LINES = "evidence_days", "market_regime", "live_performance", "lines of the trader"
 
 
 def account_figures(data_dir: Path, span: LifeSpan, equity_usd: float) -> dict[str, Figure]:
     """Return what is known of the account of a market on the last day of a span; its days are those of the span.
 
-    What nothing measures, such as spread and latency in a market of files, is not in it.
+    What nothing measures, such as spread, or latency in a market of files, is not in it.
     """
     evidence = rows_of(data_dir, EvidenceDayTable, span, until=span.last).filter(pl.col("day") >= span.first)
     weighted, days = accounts_of(evidence)
@@ -116,4 +120,17 @@ def _of_trader(data_dir: Path, span: LifeSpan) -> dict[str, Figure]:
     }
     if sent:
         figures["unreconciled_share"] = sum(not day.is_reconciled for day in sent) / len(sent)
-    return {name: Figure(value, source=_TRADER) for name, value in figures.items()}
+    return {name: Figure(value, source=_TRADER) for name, value in figures.items()} | _of_lines(data_dir, span)
+
+
+def _of_lines(data_dir: Path, span: LifeSpan) -> dict[str, Figure]:
+    # Whoever trades leaves how its lines are now: of the night after the day, and of no day that lies further back.
+    at_rest = read_lines(lines_file(data_dir))
+    if at_rest is None or datetime.fromtimestamp(at_rest.written_ms / 1e3, UTC).date() != span.last + timedelta(days=1):
+        return {}
+    market = at_rest.lines.get("market")
+    if market is None or market.latency is None or market.latency.count == 0:
+        return {}
+    most = LATENCY_SHARE * market.latency.count
+    within = [n for n, count in zip(DOUBLINGS, market.latency.within, strict=True) if count >= most]
+    return {"latency_p99_ms": Figure(2 ** min(within, default=DOUBLINGS[-1]) / 1e3, None, _LINES)}

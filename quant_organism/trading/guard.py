@@ -240,7 +240,7 @@ class RiskGuard:
         }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Governor:
     """The last step: nothing is entered under a kill flag.
 
@@ -248,9 +248,17 @@ class Governor:
     ----------
     killed
         Returns the flag, or none.
+    stops
+        Leaves a flag where the account's drawdown has closed everything, once for each time, and returns why it could
+        not: whoever trades money waits for a person's word beside the days that the account stays flat (A8). None: the
+        days are enough.
+    has_stopped
+        Whether it has left one since then.
     """
 
     killed: Callable[[], KillFlag | None]
+    stops: Callable[[KillFlag], str] | None = None
+    has_stopped: bool = False
 
     @property
     def name(self) -> str:
@@ -259,6 +267,8 @@ class Governor:
 
     def judge(self, standing: CloseStanding, left: Allowance) -> Allowance:
         """Hold back everything that would grow, and bring targets to nothing, while the flag is there."""
+        if self.stops is not None:
+            self._ask_a_person(standing, self.stops)
         flag = self.killed()
         if flag is None:
             return left
@@ -275,12 +285,21 @@ class Governor:
         )
         return replace(left, restraint=Restraint(0.0, 0.0, 0.0), verdicts=(*left.verdicts, verdict))
 
+    def _ask_a_person(self, standing: CloseStanding, stops: Callable[[KillFlag], str]) -> None:
+        risk = standing.account.risk
+        if not risk.stopped:
+            self.has_stopped = False
+        elif not self.has_stopped:
+            reason = f"{risk.drawdown:.1%} below its highest equity, everything is closed"
+            self.has_stopped = not stops(KillFlag(standing.close.time, standing.account.account, reason))
+
     def state(self) -> Mapping[str, Any]:
-        """Return nothing: the flag is looked at anew."""
-        return {}
+        """Return whether it has left a flag; the flag itself is looked at anew."""
+        return {"has_stopped": True} if self.has_stopped else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Do nothing."""
+        """Take up what `state` returned."""
+        self.has_stopped = state.get("has_stopped", False)
 
 
 def _noted(read: Readings, standing: CloseStanding) -> LedgerReading:

@@ -139,6 +139,7 @@ class AccountLane:
         known = {symbol: price for symbol, price in prices.items() if symbol in self.account.assets}
         shares = self.shares()
         stopless = frozenset[tuple[str, str]]().union(*(each.stopless for each in self.strategies.values()))
+        self.account.rules = rules_for(self.documents)  # what a policy tightens of them, it says anew at each close
         close = AccountClose(
             time, known, units, shares, self._virtual_return(shares), stopless, tightest(self._restraints())
         )
@@ -175,6 +176,7 @@ class AccountLane:
         left = self.pipeline.judge(standing)
         left = replace(left, barred=left.barred | cooling.keys(), verdicts=(*verdicts, *left.verdicts))
         self.granted = self._grant(units, left, _factors(decisions, left))
+        self.account.rules = left.limits.within(self.account.rules)
         made = plan(
             self.account,
             replace(

@@ -16,12 +16,15 @@ from quant_organism.errors import InputError
 from quant_organism.strategies.handwritten.sizing import Entry
 from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.records import LedgerBreaker, LedgerReading, Mode, StepVerdict, TradeDecision
+from quant_organism.trading.risk_limits import RiskLimits
 
 STEPS = ("policy", "risk guard", "portfolio", "governor")
 """The steps before the plan, in their order."""
 
 Pair = tuple[str, str]
 """Strategy and symbol."""
+
+_CEILINGS = RiskLimits()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Allowance:
         What the guard read.
     risk_mode
         Of the policy in force; empty without one.
+    limits
+        Bounds that the account and the steps after it keep.
     """
 
     shares: Mapping[str, float]
@@ -103,6 +108,7 @@ class Allowance:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     readings: tuple[LedgerReading, ...] = ()
     risk_mode: str = ""
+    limits: RiskLimits = _CEILINGS
 
 
 class PipelineStep(Protocol):
@@ -218,10 +224,12 @@ def _check_shrunk(name: str, before: Allowance, after: Allowance) -> None:
     lost = before.shares.keys() - after.shares.keys()
     opened = before.barred - after.barred
     held = all(0.0 <= new <= old for new, old in zip(after.restraint, before.restraint, strict=True))
-    if grown or lost or opened or not held:
+    kept = after.limits is before.limits or after.limits.is_within(before.limits)
+    if grown or lost or opened or not held or not kept:
         raise InputError(
             f"the step gave back what another had taken: shares of {', '.join(grown) or 'none'} grew, "
-            f"{', '.join(sorted(lost)) or 'none'} left out, {len(opened)} entries opened, {after.restraint}",
+            f"{', '.join(sorted(lost)) or 'none'} left out, {len(opened)} entries opened, {after.restraint}, "
+            f"limits {'kept' if kept else 'loosened'}",
             where=f"pipeline, {name}",
             remedy="a step takes away or leaves; it never gives",
         )

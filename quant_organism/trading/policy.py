@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from quant_organism.backtest.account import AccountRules
 from quant_organism.errors import InputError
 from quant_organism.trading.records import Mode
+from quant_organism.trading.risk_limits import RiskLimits
 
 RiskMode = Literal["defensive", "normal", "aggressive"]
 EntryOrder = Literal["ioc"]
@@ -62,6 +63,8 @@ class Policy(BaseModel):
         Most of all positions, and of longs less shorts, over equity.
     strategy_caps
         Of each strategy the most of its share of the equity.
+    limits
+        Bounds that are tighter than their ceilings.
     allowed_venues
         Where it may trade; the main network must be named.
     order_types
@@ -70,7 +73,7 @@ class Policy(BaseModel):
     Raises
     ------
     InputError
-        A key that is unknown, with the nearest that is known; a value that is not usable.
+        A key that is unknown, with the nearest that is known; a value that is not usable, or looser than its ceiling.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -92,6 +95,7 @@ class Policy(BaseModel):
     max_gross: float = Field(_CEILINGS.gross_cap, ge=0.0, le=_CEILINGS.gross_cap, allow_inf_nan=False)
     max_net: float = Field(_CEILINGS.gross_cap, ge=0.0, le=_CEILINGS.gross_cap, allow_inf_nan=False)
     strategy_caps: Mapping[str, Share] = Field(default_factory=dict)
+    limits: RiskLimits = RiskLimits()
     allowed_venues: tuple[Mode, ...] = ("replay", "paper", "testnet")
     order_types: tuple[EntryOrder, ...] = ("ioc",)
 
@@ -160,7 +164,7 @@ class Policy(BaseModel):
         except (TypeError, orjson.JSONEncodeError) as error:
             raise InputError(f"not a policy: {error}", where=where, remedy="write texts, numbers and lists") from None
         except ValidationError as error:
-            raise _explained(error, where, sorted(cls.model_fields)) from None
+            raise _explained(error, where) from None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -243,9 +247,14 @@ class PolicyVersion(BaseModel):
 
 
 def changes_between(before: Policy, after: Policy) -> dict[str, tuple[Any, Any]]:
-    """Return each key whose value differs, with both values as in JSON."""
-    one, other = before.to_json(), after.to_json()
+    """Return each key whose value differs, with both values as in JSON; of the limits each by its own name."""
+    one, other = (_by_key(policy.to_json()) for policy in (before, after))
     return {key: (one[key], other[key]) for key in one if one[key] != other[key]}
+
+
+def _by_key(fields: Mapping[str, Any]) -> dict[str, Any]:
+    limits = {f"limits.{name}": value for name, value in fields["limits"].items()}
+    return {**{key: value for key, value in fields.items() if key != "limits"}, **limits}
 
 
 def _allows(name: str, allowed: Sequence[str] | None, blocked: Sequence[str]) -> bool:
@@ -261,11 +270,13 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _explained(error: ValidationError, where: str, known: Sequence[str]) -> InputError:
+def _explained(error: ValidationError, where: str) -> InputError:
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    path = [str(part) for part in first["loc"]]
+    place = ".".join(path)
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(place, known, n=1)
+        known = sorted((RiskLimits if path[:-1] == ["limits"] else Policy).model_fields)
+        near = get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return InputError("no such key", where=f"{where}: {place}", remedy=f"{hint}keys are {', '.join(known)}")
     found = first["input"] if isinstance(first["input"], str | int | float | bool | None) else "that"

@@ -43,7 +43,7 @@ class PolicyStep:
         version = self.current()
         is_simulated = standing.mode in ("replay", "paper")
         policy = version.policy if version is not None else Policy() if is_simulated else _NOTHING
-        left = _capped(standing, replace(left, risk_mode=policy.risk_mode), policy)
+        left = _capped(standing, replace(left, risk_mode=policy.risk_mode, limits=policy.limits), policy)
         left = _barred(standing, left, policy, self.session)
         left = _judged(standing, left, policy)
         return _netted(standing, left, policy)
@@ -142,7 +142,8 @@ def _judged(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowan
 
 def _netted(standing: CloseStanding, left: Allowance, policy: Policy) -> Allowance:
     # What the account would plan now says how much longs would exceed shorts; gross is one of the account's own caps.
-    made = plan(standing.account, replace(standing.close, shares=left.shares, restraint=left.restraint))
+    account = replace(standing.account, rules=left.limits.within(standing.account.rules))
+    made = plan(account, replace(standing.close, shares=left.shares, restraint=left.restraint))
     equity = max(made.risk.equity, 0)
     worth = [lots * made.marks[symbol] for symbol, lots in made.targets.items()]
     # Targets are whole lots of what is wanted, and it is that which is held back: up to a lot more in each symbol.

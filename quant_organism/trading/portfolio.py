@@ -246,13 +246,15 @@ class StrategyShares:
     findings: tuple[ShareFinding, ...]
 
 
-def allocate(records: Mapping[str, StrategyRecord]) -> StrategyShares:
+def allocate(records: Mapping[str, StrategyRecord], *, most_correlated: float = MOST_CORRELATED) -> StrategyShares:
     """Return the share of each strategy.
 
     Parameters
     ----------
     records
         By strategy.
+    most_correlated
+        Correlation of two above which the one with the lower score gets nothing.
 
     Raises
     ------
@@ -270,8 +272,8 @@ def allocate(records: Mapping[str, StrategyRecord]) -> StrategyShares:
             findings.append(ShareFinding(name, score.drawn, score.usual, reason))
             continue
         nearest = max(((_correlation(records[name], records[other]), other) for other in chosen), default=(0.0, ""))
-        if nearest[0] > MOST_CORRELATED:
-            findings.append(ShareFinding(name, nearest[0], MOST_CORRELATED, f"it goes together with {nearest[1]}"))
+        if nearest[0] > most_correlated:
+            findings.append(ShareFinding(name, nearest[0], most_correlated, f"it goes together with {nearest[1]}"))
             continue
         chosen.append(name)
     shares = dict.fromkeys(names, 0.0)

@@ -81,7 +81,7 @@ class PortfolioStep:
         # Other sources promise nothing that could be scored: their own limits stand.
         scored = {name: share for name, share in left.shares.items() if not name.startswith(OUTSIDE)}
         if begins or self.shares.keys() != scored.keys():
-            self._allocate(scored)
+            self._allocate(scored, left.limits.most_correlated)
             self.day = today
         self._foresee(standing.foreseen_losses, begins=begins)
         shares = {
@@ -141,7 +141,7 @@ class PortfolioStep:
                 self.live.setdefault(strategy, {})[day] = growth - 1.0
         self.growth = {}
 
-    def _allocate(self, before: Mapping[str, float]) -> None:
+    def _allocate(self, before: Mapping[str, float], most_correlated: float) -> None:
         self.live = {name: days for name, days in self.live.items() if name in before}
         promises = {name: self.promise(name) for name in before}
         records = {
@@ -149,7 +149,7 @@ class PortfolioStep:
             for name, promise in promises.items()
             if promise is not None
         }
-        made = allocate(records) if records else StrategyShares({}, ())
+        made = allocate(records, most_correlated=most_correlated) if records else StrategyShares({}, ())
         unknown = [
             ShareFinding(name, 0.0, LARGEST_SHARE, "nothing is known of what it promises")
             for name in sorted(before.keys() - records.keys())

@@ -27,7 +27,7 @@ from quant_organism.market.panel import Panel, build_panel
 from quant_organism.market.sentiment import align_sentiment
 from quant_organism.trading.choosing import DocumentWatcher, chosen_documents
 from quant_organism.trading.guard import Governor, Readings, RiskGuard, bar_readings
-from quant_organism.trading.kill import flag_raised, kill_file
+from quant_organism.trading.kill import flag_raised, kill_file, raise_flag
 from quant_organism.trading.ledger import TraderLedger
 from quant_organism.trading.lines import LineKeeper, lines_file
 from quant_organism.trading.live_bars import FeedInstruments, Settlements, extended
@@ -286,7 +286,10 @@ def prepare_live(
                 PolicyStep(policies.current, profile.name),
                 RiskGuard(readings if account is None else account.readings(interval, index_at)),
                 PortfolioStep(promises),
-                Governor(lambda: flag_raised(kill_file(data_dir))),
+                Governor(
+                    lambda: flag_raised(kill_file(data_dir)),
+                    None if account is None else partial(raise_flag, kill_file(data_dir)),
+                ),
             ]
         ),
         keeps_bars=True,

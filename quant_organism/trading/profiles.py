@@ -1,20 +1,14 @@
-"""Session profiles: how often the venue is asked, how many strategies trade, and on which bars."""
+"""Session profiles: how many strategies trade, in how many symbols, and on which bars."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from quant_organism.errors import InputError
 from quant_organism.market import Interval
-
-TARGET_RESPONSE_MS: Final = 150.0
-"""Mean answer of the venue above which fewer questions are asked."""
-
-_WEIGHT_OF_A_CALL: Final = 20
-_FEWEST_CALLS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +19,12 @@ class SessionProfile:
     ----------
     name
         scalping, intraday or swing.
-    calls_per_minute
-        Questions to the venue.
     strategies
         Most that trade at once; the best ones do.
     symbols
         Most symbols that are entered, the best ranked, under a policy that limits them by their ranks.
     pool_factor
         Most strategies that are watched, over those that trade.
-    keep_alive_s
-        Silence of the line after which it is asked whether it lives.
     intervals
         Bars that its strategies decide on.
     history_days
@@ -42,18 +32,11 @@ class SessionProfile:
     """
 
     name: str
-    calls_per_minute: int
     strategies: int
     symbols: int
     pool_factor: float
-    keep_alive_s: float
     intervals: tuple[str, ...]
     history_days: int
-
-    @property
-    def weight_per_minute(self) -> int:
-        """What the questions of a minute may weigh at the venue."""
-        return self.calls_per_minute * _WEIGHT_OF_A_CALL
 
     @property
     def watched(self) -> int:
@@ -70,31 +53,25 @@ _PROFILES: Final[Mapping[str, SessionProfile]] = {
     for profile in (
         SessionProfile(
             name="scalping",
-            calls_per_minute=20,
             strategies=3,
             symbols=5,
             pool_factor=2.0,
-            keep_alive_s=30.0,
             intervals=("1m", "3m", "5m"),
             history_days=40,
         ),
         SessionProfile(
             name="intraday",
-            calls_per_minute=10,
             strategies=5,
             symbols=10,
             pool_factor=1.5,
-            keep_alive_s=60.0,
             intervals=("15m", "30m", "1h"),
             history_days=120,
         ),
         SessionProfile(
             name="swing",
-            calls_per_minute=3,
             strategies=8,
             symbols=20,
             pool_factor=1.0,
-            keep_alive_s=120.0,
             intervals=("4h", "8h", "12h", "1d"),
             history_days=365,
         ),
@@ -105,30 +82,16 @@ PROFILES: Final = tuple(_PROFILES)
 """Names of all profiles, the fastest first."""
 
 
-def session_profile(name: str, *, response_ms: float | None = None) -> SessionProfile:
-    """Return the profile of a name.
-
-    Parameters
-    ----------
-    name
-        One of `PROFILES`.
-    response_ms
-        Mean answer of the venue as measured: where it is above `TARGET_RESPONSE_MS`, fewer questions are asked, in
-        proportion. None: nothing was measured.
+def session_profile(name: str) -> SessionProfile:
+    """Return the profile of a name, one of `PROFILES`.
 
     Raises
     ------
     InputError
-        There is no such profile, or the measured time is not positive.
+        There is no such profile.
     """
     if name not in _PROFILES:
         raise InputError(
             f"no session profile is called {name!r}", where="--session", remedy=f"choose {', '.join(PROFILES)}"
         )
-    profile = _PROFILES[name]
-    if response_ms is None:
-        return profile
-    if not response_ms > 0.0:
-        raise InputError(f"a mean response of {response_ms} ms", where="session profile", remedy="measure it again")
-    calls = math.floor(profile.calls_per_minute * min(1.0, TARGET_RESPONSE_MS / response_ms))
-    return replace(profile, calls_per_minute=max(calls, _FEWEST_CALLS))
+    return _PROFILES[name]

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from quant_organism.backtest import LEAST_SCORE, allocate
+from quant_organism.backtest import allocate
 from quant_organism.deployment.effects import ACTING_DAYS
 from quant_organism.market import CandleTable, Interval, Lake, build_panel
 from quant_organism.trading.decided import ENGINE
@@ -113,7 +113,7 @@ def put_ranked(
     best = [
         symbol
         for symbol, score in ranks.select(SymbolRankTable.symbol, SymbolRankTable.score).iter_rows()
-        if score > LEAST_SCORE and unranked.allows_symbol(symbol)
+        if score > policy.limits.least_score and unranked.allows_symbol(symbol)
     ][:most]
     if policy.ranked_symbols == tuple(best):
         return None

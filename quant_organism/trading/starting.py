@@ -250,6 +250,7 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
             remedy=f"bring back the lake that it was begun with, or move {ledger.path} away to begin anew",
         )
     accounts = {name: _account(ledger, name) for name in state["lanes"]}
+    rules = {name: account.rules for name, account in accounts.items()}  # who joins sets them anew
     trader = _trader(ledger, spec, session, accounts[session.account])
     markets: dict[int, FollowedMarket] = {}
     trading: list[tuple[int, FollowedStrategy]] = []
@@ -286,6 +287,7 @@ def resume_session(ledger: TraderLedger, spec: SessionSpec, session: LedgerSessi
                 strategy.advance(bar, known.symbols)
     for name, lane in trader.lanes.items():
         lane.account = accounts[name]
+        lane.account.rules = rules[name]
         lane.restore(state["lanes"][name])
     trader.last_close_ms = int(state["close_ms"])
     return trader

@@ -208,22 +208,25 @@ def test_the_site_offers_the_two_newest_cycles_for_comparison(second: Cycle) -> 
 
 def test_a_later_cycle_is_founded_with_the_archive_of_the_newest_earlier_one_whenever_that_was(second: Cycle) -> None:
     later = replace(second, day=LAST + timedelta(days=40))
-    assert later.founded_by == (LAST, second.id)
+    official = stored_runs(second.lake.root.parent)[0].cycle
+    assert second.index.latest(LAST) == second.id != official
+    assert later.founded_by == (LAST, official)
     assert later.archive_before is not None
-    assert later.archive_before.equals(second.read(ArchiveTable))
-    assert later.id != second.id
+    stored = second.lake.table(ArchiveTable, cycle=official)
+    assert later.archive_before.equals(stored.read_day(LAST, market=MARKET, interval="1h"))
     assert replace(second, day=LAST - timedelta(days=1)).founded_by is None
 
 
-def test_a_cycle_goes_on_with_the_archive_that_it_began_with(second: Cycle) -> None:
+def test_a_day_without_an_official_cycle_founds_with_its_latest(second: Cycle, tmp_path: Path) -> None:
     day = LAST + timedelta(days=1)
-    begun = replace(second, day=day)
-    record = begun.record
-    second.index.make_latest(LAST, stored_runs(second.lake.root.parent)[0].cycle)
-    assert replace(second, day=day).founded_by != begun.founded_by
-    assert replace(second, day=day, begun=record).founded_by == begun.founded_by
-    assert replace(second, day=day, begun=record).id == begun.id
-    second.index.make_latest(LAST, second.id)
+    shutil.copytree(second.lake.root, tmp_path / "lake")
+    other = replace(second, lake=Lake(tmp_path / "lake"), day=day)
+    first, begun = other.founded_by, other.record
+    shutil.rmtree(tmp_path / "lake" / "official_cycles")
+    assert first != replace(other).founded_by == (LAST, second.id)
+    # One that had begun goes on with the archive that it began with.
+    assert replace(other, begun=begun).founded_by == first
+    assert replace(other, begun=begun).id == other.id
 
 
 def test_an_audit_comes_to_the_verdicts_of_the_program_by_every_gate(lake: Lake, tmp_path: Path) -> None:

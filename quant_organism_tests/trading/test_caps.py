@@ -28,6 +28,7 @@ from quant_organism.trading.kill import KillFlag
 from quant_organism.trading.policy import Policy, PolicyVersion
 from quant_organism.trading.policy_step import PolicyStep
 from quant_organism.trading.portfolio_step import PortfolioStep, StrategyPromise
+from quant_organism.trading.risk_limits import RiskLimits
 
 SYMBOLS, STRATEGIES, HOUR = ("AAA", "BBB", "CCC"), ("s", "t"), 3_600_000
 START = 1_704_067_200_000
@@ -40,6 +41,7 @@ policies = st.builds(
     max_net=st.floats(0.05, 2.0),
     strategy_caps=st.dictionaries(st.sampled_from(STRATEGIES), st.floats(0.0, 1.0), max_size=2),
     blocked_symbols=st.sampled_from([(), ("AAA",)]),
+    limits=st.builds(RiskLimits, halve_at=st.floats(0.001, 0.05), flat_at=st.floats(0.001, 0.1)),
 )
 readings = st.builds(
     Readings,
@@ -104,9 +106,10 @@ def test_no_sequence_passes_a_cap(data: st.DataObject, seed: int) -> None:
         standing = CloseStanding(1, "paper", close, account, (), HOUR, earned)
         left = pipeline.judge(standing)
         allowed = {key: each for key, each in units.items() if (key[0], key[2]) not in left.barred}
+        account.rules = left.limits.within(AccountRules())
         made = plan(account, replace(close, units=allowed, shares=left.shares, restraint=left.restraint))
         check_caps(account, made, policy, left.shares)
-        if killed:
+        if killed or made.risk.drawdown >= policy.limits.flat_at:
             assert not any(made.targets.values())
         book(account, PlanSent(made, made.marks))
         for order in made.orders:

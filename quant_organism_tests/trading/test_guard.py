@@ -32,7 +32,7 @@ from quant_organism.trading.breakers import (
 )
 from quant_organism.trading.guard import Governor, Readings, RiskGuard, liquidation_used, no_readings
 from quant_organism.trading.kill import KillFlag, flag_raised, kill_file, lower_flag, raise_flag
-from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at
+from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at, with_risk
 
 HOUR = 3_600_000
 NOTHING = AccountClose(CLOSE_MS, {}, {}, {"s": 1.0})
@@ -191,3 +191,30 @@ def test_under_a_kill_flag_nothing_is_wanted(tmp_path: Path) -> None:
     assert [verdict.reason for verdict in left.verdicts] == ["killed: enough"]
     assert lower_flag(path)
     assert pipeline.judge(standing).restraint == Restraint()
+
+
+def test_a_drawdown_that_closed_everything_is_left_for_a_person_once_each_time(tmp_path: Path) -> None:
+    path, problem = kill_file(tmp_path), ["no room"]
+    (standing,) = closes(1)
+    at_stop = replace(standing, account=with_risk(account_at(900.0), peak=10**9, stopped=True))
+
+    def stops(flag: KillFlag) -> str:
+        return problem.pop() if problem else raise_flag(path, flag)
+
+    governor = Governor(lambda: flag_raised(path), stops)
+    pipeline = Pipeline([governor])
+    assert (pipeline.judge(standing).restraint, governor.state()) == (Restraint(), {})
+    pipeline.judge(at_stop)
+    assert flag_raised(path) is None  # the disk was full, and it is tried again
+    assert pipeline.judge(at_stop).restraint == Restraint(0.0, 0.0, 0.0)
+    flag = flag_raised(path)
+    assert flag is not None
+    assert flag.reason == "10.0% below its highest equity, everything is closed"
+    assert lower_flag(path)
+    resumed = Governor(lambda: flag_raised(path), stops)
+    resumed.restore(governor.state())
+    assert Pipeline([resumed]).judge(at_stop).restraint == Restraint()  # a person has spoken; the account's days go on
+    Pipeline([resumed]).judge(standing)
+    assert Pipeline([resumed]).judge(at_stop).restraint == Restraint(0.0, 0.0, 0.0)
+    on_paper = Governor(lambda: None)
+    assert Pipeline([on_paper]).judge(at_stop).restraint == Restraint()

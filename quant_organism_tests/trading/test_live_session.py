@@ -257,17 +257,8 @@ def test_nobody_to_trade_is_said_with_a_way_on(url: str, tmp_path: Path) -> None
     assert "--demo" in said.err
 
 
-def test_profiles_are_of_one_factory_and_slow_down_with_the_venue() -> None:
+def test_profiles_are_of_one_factory() -> None:
     made = [session_profile(name) for name in PROFILES]
-    assert [(p.calls_per_minute, p.strategies, p.watched, p.keep_alive_s) for p in made] == [
-        (20, 3, 6, 30.0),
-        (10, 5, 7, 60.0),
-        (3, 8, 8, 120.0),
-    ]
-    assert session_profile("scalping", response_ms=95.8) == session_profile("scalping")
-    assert session_profile("scalping", response_ms=300.0).calls_per_minute == 10
-    assert session_profile("swing", response_ms=9e9).calls_per_minute == 3
+    assert [(p.strategies, p.watched, p.symbols) for p in made] == [(3, 6, 5), (5, 7, 10), (8, 8, 20)]
     with pytest.raises(InputError, match="scalp"):
         session_profile("scalp")
-    with pytest.raises(InputError, match="measure"):
-        session_profile("swing", response_ms=0.0)

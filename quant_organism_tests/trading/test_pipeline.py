@@ -10,6 +10,7 @@ import pytest
 from quant_organism.backtest.account import AccountBook, AccountClose, AccountRules, Restraint, TradedAsset
 from quant_organism.errors import InputError
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
+from quant_organism.trading.risk_limits import RiskLimits
 
 CLOSE = AccountClose(3_600_000, {"BTC": 100.0}, {("s", "m", "BTC"): 0.001}, {"s": 0.25})
 ACCOUNT = AccountBook.opened("paper", AccountRules(), {"BTC": TradedAsset(3)}, 10**10)
@@ -51,10 +52,12 @@ def test_steps_speak_in_their_order() -> None:
         lambda left: replace(left, shares={}),
         lambda left: replace(left, shares={"s": 0.1, "t": 0.1}),
         lambda left: replace(left, barred=frozenset()),
+        lambda left: replace(left, limits=RiskLimits()),
     ],
 )
 def test_no_step_gives_back(change: Callable[[Allowance], Allowance]) -> None:
-    barring = Step("policy", lambda left: replace(left, barred=frozenset({("s", "BTC")})))
+    tight = RiskLimits(halve_at=0.04)
+    barring = Step("policy", lambda left: replace(left, barred=frozenset({("s", "BTC")}), limits=tight))
     with pytest.raises(InputError, match="gave back"):
         Pipeline([barring, Step("portfolio", change)]).judge(STANDING)
 

@@ -34,6 +34,7 @@ from quant_organism.trading.portfolio import (
     strategy_score,
 )
 from quant_organism.trading.portfolio_step import PortfolioStep, StrategyPromise
+from quant_organism.trading.risk_limits import RiskLimits
 from quant_organism_tests.backtest.account.accounts import account_at
 from quant_organism_tests.deployment.documents import document
 from quant_organism_tests.strategies.learning.shops import TREE
@@ -118,6 +119,15 @@ def test_of_two_that_go_together_the_lower_score_gets_nothing() -> None:
     assert min(made.shares["good"], made.shares["other"]) > 0.0
     (finding,) = made.findings
     assert (finding.strategy, finding.number > 0.7, finding.bound) == ("copy", True, 0.7)
+
+
+def test_under_a_tighter_limit_two_that_go_less_together_do_not_both_share() -> None:
+    one, noise = drawn(0, 300), drawn(1, 300)
+    promises = {name: StrategyPromise(3.0, days(values)) for name, values in (("a", one), ("b", one + 1.2 * noise))}
+    for most, dropped in ((0.7, []), (0.6, ["b"])):
+        allowed = Allowance({"a": 0.25, "b": 0.25}, limits=RiskLimits(most_correlated=most))
+        left = PortfolioStep(promises.get).judge(standing(0, {"a": 0.25, "b": 0.25}), allowed)
+        assert [(each.subject, each.bound) for each in left.verdicts] == [(name, most) for name in dropped]
 
 
 def test_correlations_are_of_the_backtest_until_sixty_days_are_known() -> None:

@@ -22,6 +22,7 @@ from quant_organism.trading.profiles import session_profile
 from quant_organism.trading.ranker import latest_ranks, put_ranked, rank_symbols
 from quant_organism.trading.records import LedgerOrder, StepVerdict
 from quant_organism.trading.replaying import panel_bars, replay_session
+from quant_organism.trading.risk_limits import RiskLimits
 from quant_organism.trading.tables import SymbolRankTable
 from quant_organism_tests.tiny import FIRST, write_world
 from quant_organism_tests.trading.sessions import START, ledger, market, spec, strategy
@@ -72,6 +73,7 @@ def limited(folder: Path, policy: Policy) -> FilePolicyStore:
     [
         (Policy(most_symbols=1, ranked_market="made"), ("S1",)),
         (Policy(most_symbols=3, ranked_market="made"), ("S1", "S0")),  # what scores a tenth at most is left out
+        (Policy(most_symbols=3, ranked_market="made", limits=RiskLimits(least_score=0.5)), ("S1",)),
         (Policy(most_symbols=1, ranked_market="made", blocked_symbols=("S1",)), ("S0",)),
         (Policy(most_symbols=2, ranked_market="made", allowed_symbols=("S2",)), ()),
         (Policy(most_symbols=1, ranked_market="other"), None),
