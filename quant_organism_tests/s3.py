@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from quant_organism.cli.output import print_table
-from quant_organism.resilience import ObjectPath
+from quant_organism.resilience import ObjectPath, take_keys_from
+from quant_organism.settings import credential
 from quant_organism_tests.program import Said, finish, start
 from quant_organism_tests.s3_server import KEY, S3Server, s3_server
 from quant_organism_tests.tiny import write_world
@@ -130,6 +131,7 @@ def _compared(files: dict[str, bytes]) -> dict[str, bytes]:
 def main() -> int:
     """Rehearse in a folder that is gone afterwards, and say what came of it."""
     os.environ.update(KEY)
+    take_keys_from(credential)
     with tempfile.TemporaryDirectory() as folder, s3_server() as server:
         rows = rehearse(Path(folder), server)
     print_table(

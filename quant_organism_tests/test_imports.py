@@ -1,6 +1,8 @@
 """No module imports itself in a roundabout way, faces of rooms and imports inside functions counted."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
@@ -64,3 +66,41 @@ def test_only_the_event_log_leans_on_private_parts_of_dagster() -> None:
         if re.search(r"^\s*(from|import) dagster\S*\._", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert leaning == {"orchestration/event_storage.py"}
+
+
+def readings(source: str) -> Iterator[str]:
+    """Return where a module takes something from the environment.
+
+    Who sets a variable, or hands all of them on to a process that it starts, takes nothing.
+    """
+    tree, sets = ast.parse(source), {"update", "setdefault"}
+    handed_on: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            handed_on.update(value for key, value in zip(node.keys, node.values, strict=True) if key is None)
+        if isinstance(node, ast.Attribute) and node.attr in sets:
+            handed_on.add(node.value)
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            handed_on.add(node.value)
+    taken = {"environ", "environb", "getenv", "getenvb"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "os" and taken & {name.name for name in node.names}:
+            yield f"line {node.lineno}"
+        if isinstance(node, ast.Attribute) and node.attr in taken and node not in handed_on:
+            yield f"line {node.lineno}"
+
+
+def test_who_reads_the_environment_is_seen() -> None:
+    read = ["os.environ['A']", "os.environ.get('A')", "os.getenv('A')", "from os import environ", "'A' in os.environ"]
+    assert [len(list(readings(text))) for text in read] == [1, 1, 1, 1, 1]
+    others = ["os.environ['A'] = '1'", "os.environ.update(all)", "run(env={**os.environ, 'A': '1'})"]
+    assert [list(readings(text)) for text in others] == [[], [], []]
+
+
+def test_settings_alone_read_the_environment() -> None:
+    reading = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        if list(readings(path.read_text(encoding="utf-8")))
+    }
+    assert reading == {"settings"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quant_organism.errors import InputError
-from quant_organism.settings import as_environment, load_settings
+from quant_organism.settings import as_environment, credential, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +115,15 @@ def test_secrets_come_from_the_environment_and_are_not_shown(monkeypatch: pytest
     shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     assert "c0ffee" not in shown
     assert "horse" not in shown
+
+
+def test_a_secret_of_other_programs_is_handed_out_by_name_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-a-test")
+    secret = credential("AWS_SECRET_ACCESS_KEY")
+    assert secret is not None
+    assert secret.get_secret_value() == "of-a-test"
+    assert "of-a-test" not in f"{secret!r} {secret} {load_settings().model_dump()}"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
+    assert credential("AWS_SECRET_ACCESS_KEY") is None
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert credential("AWS_SECRET_ACCESS_KEY") is None

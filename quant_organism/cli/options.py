@@ -67,8 +67,10 @@ class Said:
         InputError
             A value cannot be used, or two sources of candles were named.
         """
-        from quant_organism.settings import load_settings
+        from quant_organism.resilience import take_keys_from
+        from quant_organism.settings import credential, load_settings
 
+        take_keys_from(credential)
         return load_settings(self.complete)
 
     @property

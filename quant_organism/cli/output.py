@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ def print_records(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wide
 
 def _width() -> int | None:
     """Return the characters of a line; None: those of the terminal, or what COLUMNS says."""
-    return None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else _WIDTH_OF_A_FILE
+    return None if sys.stdout.isatty() or shutil.get_terminal_size((0, 0)).columns else _WIDTH_OF_A_FILE
 
 
 def _cut(text: str, widest: int | None) -> str:

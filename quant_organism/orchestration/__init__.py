@@ -7,6 +7,9 @@ Thin by design: what an asset does is a function of another room. Enter by `defi
 import warnings
 from typing import TYPE_CHECKING
 
+from quant_organism.resilience import take_keys_from
+from quant_organism.settings import credential
+
 if TYPE_CHECKING:
     from quant_organism.orchestration.event_storage import EventLog as EventLog
 
@@ -16,6 +19,9 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def on an Ass
 warnings.filterwarnings("ignore", message="Parameter `allow_nonexistent_upstream_partitions` .* is currently in beta")
 warnings.filterwarnings("ignore", message="Parameter `include_sources` .* is currently in beta")
 warnings.filterwarnings("ignore", message="Asset job nightly_evolution materializes assets with varying")
+
+# Servers of code, runs and daemon are processes of Dagster's, and this room is what each of them loads first of ours.
+take_keys_from(credential)
 
 __all__ = ["EventLog"]
 

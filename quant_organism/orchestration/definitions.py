@@ -20,7 +20,6 @@ from quant_organism.orchestration.assets import (
 )
 from quant_organism.orchestration.checks import checks_on
 from quant_organism.orchestration.health import DataFolderResource, health_snapshot, health_watch, recorded_health
-from quant_organism.orchestration.home import FOLDER_VARIABLE
 from quant_organism.orchestration.io_manager import lake_io_manager
 from quant_organism.orchestration.jobs import jobs_of, nightly_of
 from quant_organism.orchestration.logs import LOGGERS
@@ -38,7 +37,7 @@ from quant_organism.orchestration.resources import (
 from quant_organism.orchestration.sensors import re_evolution_of
 from quant_organism.orchestration.tables import CHECKED, in_memory, table_check, with_columns
 from quant_organism.orchestration.workflows import workflow_definitions, workflow_files
-from quant_organism.settings import Settings, load_settings
+from quant_organism.settings import Settings, folder_of_start, load_settings
 
 _ASSETS: Final = (market, evolution, validation, replay, significance, deployment, operations)
 
@@ -103,8 +102,8 @@ def build_definitions(
 
 def settings_at_hand() -> Settings:
     """Return what environment and settings file say, as from the folder that the web UI was started in."""
-    if FOLDER_VARIABLE in os.environ:
-        os.chdir(os.environ[FOLDER_VARIABLE])
+    if (folder := folder_of_start()) is not None:
+        os.chdir(folder)
     return load_settings()
 
 

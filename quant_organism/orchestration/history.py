@@ -4,7 +4,6 @@ The server's address has a password in it. It stands in the environment and nowh
 backup has it.
 """
 
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from quant_organism.errors import InputError, IntegrityError, StorageError
 from quant_organism.resilience import write_file
+from quant_organism.settings import credential
 
 ADDRESS_VARIABLE: Final = "DAGSTER_POSTGRES_URL"
 
@@ -88,12 +88,12 @@ class HistoryServer:
             It holds none, or the package that talks to PostgreSQL is not installed.
         """
         form = f"{_DRIVER}://USER:PASSWORD@HOST:5432/DATABASE"
-        if not (address := os.environ.get(variable)):
+        if (address := credential(variable)) is None:
             raise InputError(
                 "Dagster's history is in PostgreSQL, and nobody says where", where=variable, remedy=f"set it to {form}"
             )
         try:
-            url = make_url(address)
+            url = make_url(address.get_secret_value())
         except (ArgumentError, ValueError):
             url = None
         if url is None or url.drivername != _DRIVER or not url.database:

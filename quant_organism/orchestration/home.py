@@ -20,9 +20,6 @@ from quant_organism.resilience import damage_of, write_file
 COMMAND_TAG: Final = "quant_organism/command"
 """On runs that a command executes inside its own process, with the data folder's run lock held."""
 
-FOLDER_VARIABLE: Final = "ORGANISM_FOLDER"
-"""Names the folder that a person started the web UI in: relative paths of settings are meant from there."""
-
 _WITH_A_PROCESS: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 _EVENTS_PER_BATCH: Final = 4096

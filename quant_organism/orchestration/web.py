@@ -9,16 +9,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
+
+from filelock import FileLock, Timeout
 
 from quant_organism.errors import BusyError, InputError, QuantOrganismError
 from quant_organism.monitoring import serving_site
 from quant_organism.monitoring.health import Finding, judged
 from quant_organism.orchestration.history import POSTGRES_SECTION, SQLITE_SECTION, HistoryServer
 from quant_organism.orchestration.home import (
-    FOLDER_VARIABLE,
     INSTANCE_YAML,
     damaged_databases,
     environment,
@@ -30,7 +31,7 @@ from quant_organism.orchestration.home import (
 from quant_organism.orchestration.markets import joined, markets_of, write_workspace
 from quant_organism.orchestration.process_group import end_group
 from quant_organism.orchestration.run_lock import run_lock
-from quant_organism.settings import PREFIX, Settings
+from quant_organism.settings import FOLDER_VARIABLE, PREFIX, Settings
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end it as Ctrl-C does: those of a service manager and of a terminal that is closed."""
@@ -70,52 +71,54 @@ def serve(
     ------
     InputError
         A port is taken, or the market cannot be read and was never worked on here.
+    BusyError
+        Another web UI, one that is not only to look at, serves the data folder.
     """
     for taken, option in ((port, "--port"), (site_port, "--site-port")):
         if not is_free(host, taken):
             raise InputError(f"port {taken} is in use", where=host, remedy=f"choose another one with {option}")
     home = prepare_home(settings.data_dir)
-    with open_instance(settings.data_dir) as instance, suppress(BusyError), run_lock(settings.data_dir):
-        settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
-    joined(settings)
-    workspace, markets = write_workspace(settings.data_dir), markets_of(settings.data_dir)
-    program = ["dagster_webserver", "--read-only"] if read_only else ["dagster", "dev"]
-    command = [sys.executable, "-m", *program, "-w", str(workspace), "-h", host, "-p", str(port)]
-    site = f"http://{host}:{site_port}"
-    folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()), f"{PREFIX}SITE_URL": site}
-    # Dagster warns about its own command's future name and about its own preview features; nobody here can act on it.
-    own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
-    own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
-    # Started at home, for `dagster dev` reads an .env file of its folder, and that may name another home.
-    own[FOLDER_VARIABLE] = str(Path.cwd())
+    with nullcontext() if read_only else _alone_with(home):
+        with open_instance(settings.data_dir) as instance, suppress(BusyError), run_lock(settings.data_dir):
+            settle_runs(instance)  # a command that computes right now holds the lock, and its runs are alive
+        joined(settings)
+        workspace, markets = write_workspace(settings.data_dir), markets_of(settings.data_dir)
+        program = ["dagster_webserver", "--read-only"] if read_only else ["dagster", "dev"]
+        command = [sys.executable, "-m", *program, "-w", str(workspace), "-h", host, "-p", str(port)]
+        site = f"http://{host}:{site_port}"
+        folder = {f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()), f"{PREFIX}SITE_URL": site}
+        # Dagster warns about its own command's future name and its own preview features; nobody here can act on it.
+        own = {**os.environ, **variables, **folder, **environment(home), "PYTHONWARNINGS": "ignore"}
+        own["PYTHONSAFEPATH"] = "1"  # whatever lies in the folder that it is started in is no module of the program
+        # Started at home, for `dagster dev` reads an .env file of its folder, and that may name another home.
+        own[FOLDER_VARIABLE] = str(Path.cwd())
 
-    def prefix_of(market: str, interval: str) -> Sequence[str]:
-        known = (one for one in markets_of(settings.data_dir) if (one.market, one.interval) == (market, interval))
-        return next((one.key_prefix for one in known), ())
+        def prefix_of(market: str, interval: str) -> Sequence[str]:
+            known = (one for one in markets_of(settings.data_dir) if (one.market, one.interval) == (market, interval))
+            return next((one.key_prefix for one in known), ())
 
-    with (
-        _ended_as_by_ctrl_c(),
-        serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}", prefix_of),
-        # In a group of its own: Ctrl-C in a terminal reaches this process alone, which ends the others in order.
-        subprocess.Popen(command, env=own, cwd=home, process_group=0) as server,
-    ):
-        try:
-            if _answers(server, f"http://{host}:{port}/server_info"):
-                announce(
-                    f"\nThe web UI is on http://{host}:{port}/asset-groups, reports are on {site} (Ctrl-C stops both)"
-                )
-                if len(markets) > 1:
-                    announce("Markets: " + ", ".join(f"{known.market} {known.interval}" for known in markets))
-            # Not `wait`: a signal that another thread of this process takes would not wake it.
-            while server.poll() is None:
-                time.sleep(0.2)
-            return int(server.returncode)
-        except KeyboardInterrupt:
-            server.send_signal(signal.SIGINT)
-            server.wait()
-            return 0
-        finally:
-            _end_what_it_started(server.pid, settings.data_dir, announce)
+        with (
+            _ended_as_by_ctrl_c(),
+            serving_site(settings.data_dir.resolve(), host, site_port, f"http://{host}:{port}", prefix_of),
+            # In a group of its own: Ctrl-C in a terminal reaches this process alone, which ends the others in order.
+            subprocess.Popen(command, env=own, cwd=home, process_group=0) as server,
+        ):
+            try:
+                if _answers(server, f"http://{host}:{port}/server_info"):
+                    pages = f"http://{host}:{port}/asset-groups"
+                    announce(f"\nThe web UI is on {pages}, reports are on {site} (Ctrl-C stops both)")
+                    if len(markets) > 1:
+                        announce("Markets: " + ", ".join(f"{known.market} {known.interval}" for known in markets))
+                # Not `wait`: a signal that another thread of this process takes would not wake it.
+                while server.poll() is None:
+                    time.sleep(0.2)
+                return int(server.returncode)
+            except KeyboardInterrupt:
+                server.send_signal(signal.SIGINT)
+                server.wait()
+                return 0
+            finally:
+                _end_what_it_started(server.pid, settings.data_dir, announce)
 
 
 def _end_what_it_started(group: int, data_dir: Path, announce: Callable[[str], object]) -> None:
@@ -126,6 +129,24 @@ def _end_what_it_started(group: int, data_dir: Path, announce: Callable[[str], o
     finally:
         if killed := end_group(group, _PATIENCE_S):
             announce(f"{len(killed)} processes did not end within {_PATIENCE_S:.0f} s and were killed")
+
+
+@contextmanager
+def _alone_with(home: Path) -> Iterator[None]:
+    """Keep a second daemon away from a home: both would ask for every night, and begin what waits in the queue."""
+    lock = FileLock(home / "ui.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            "a web UI of this data folder is running already",
+            where=str(home.parent),
+            remedy="use that one, or add --read-only to look at the folder beside it",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         location_document,
         object_folder,
         stamps_of,
+        take_keys_from,
         written_at,
     )
 
@@ -54,6 +55,7 @@ __all__ = [
     "return_freed_memory",
     "stamps_of",
     "storage_error",
+    "take_keys_from",
     "write_file",
     "write_files",
     "written_at",
@@ -81,6 +83,7 @@ _HOMES = {
     "return_freed_memory": "memory",
     "stamps_of": "objects",
     "storage_error": "files",
+    "take_keys_from": "objects",
     "write_file": "files",
     "write_files": "files",
     "written_at": "objects",

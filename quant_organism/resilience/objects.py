@@ -8,13 +8,12 @@ object is made only where there is none (`If-None-Match: *`), or put in the plac
 from __future__ import annotations
 
 import fnmatch
-import os
 import random
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from importlib.util import find_spec
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
 
 KEY_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-"""Environment variables that hold the key to a store; no file, log or error has what is in them."""
+"""Names of the two parts of a key to a store; no file, log or error has what they stand for."""
 
 _TOKEN_VARIABLE: Final = "AWS_SESSION_TOKEN"
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -43,6 +42,35 @@ _PAUSE_S: Final = 0.005
 _LONGEST_PAUSE_S: Final = 1.0
 _AT_ONCE: Final = 16
 _MANY: Final = 1000
+
+
+class Secret(Protocol):
+    """A text that does not show itself, such as `pydantic.SecretStr`."""
+
+    def get_secret_value(self) -> str:
+        """Return the text."""
+
+
+@dataclass
+class _Keyring:
+    """Who is asked for keys in this process: whoever started it says so once, and no store is reached before."""
+
+    find: Callable[[str], Secret | None] = lambda name: None
+
+
+_KEYRING: Final = _Keyring()
+
+
+def take_keys_from(find: Callable[[str], Secret | None]) -> None:
+    """Have the keys to object stores come from somebody, in all of this process and from now on.
+
+    Parameters
+    ----------
+    find
+        Returns what stands under the name of `KEY_VARIABLES`, or of a session's token; None where nothing does. The
+        command line and Dagster's processes take `settings.credential`.
+    """
+    _KEYRING.find = find
 
 
 class StoragePath(Protocol):
@@ -140,9 +168,9 @@ class ObjectStore:
         Raises
         ------
         InputError
-            The package is not installed, or the environment holds no key.
+            The package is not installed, or nobody has a key.
         """
-        return _client(self)
+        return _client(self, _key_to(self))
 
     def explained(self, error: Exception, where: str) -> StorageError:
         """Say in words why the server did not do something."""
@@ -173,28 +201,42 @@ class ObjectStore:
         )
 
 
-@lru_cache(maxsize=8)
-def _client(store: ObjectStore) -> S3Store:
-    if find_spec("obstore") is None:
-        raise InputError("the package obstore is not installed", remedy="pip install 'quant-organism[s3]'")
-    from obstore.store import S3Store
+@dataclass(frozen=True)
+class _Key:
+    """A key to a store; printing it shows nothing."""
 
-    if missing := [name for name in KEY_VARIABLES if not os.environ.get(name)]:
+    id: str = field(repr=False)
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+def _key_to(store: ObjectStore) -> _Key:
+    found = {name: _KEYRING.find(name) for name in (*KEY_VARIABLES, _TOKEN_VARIABLE)}
+    texts = {name: "" if secret is None else secret.get_secret_value() for name, secret in found.items()}
+    if missing := [name for name in KEY_VARIABLES if not texts[name]]:
         raise InputError(
             f"the lake is on an object store, and the environment holds no key to it: {', '.join(missing)}",
             where=store.endpoint,
             remedy=f"set {' and '.join(KEY_VARIABLES)}",
         )
-    key, secret = (os.environ[name] for name in KEY_VARIABLES)
+    return _Key(*texts.values())
+
+
+@lru_cache(maxsize=8)
+def _client(store: ObjectStore, key: _Key) -> S3Store:
+    if find_spec("obstore") is None:
+        raise InputError("the package obstore is not installed", remedy="pip install 'quant-organism[s3]'")
+    from obstore.store import S3Store
+
     config: S3Config = {
         "endpoint": store.endpoint,
         "region": store.region,
-        "access_key_id": key,
-        "secret_access_key": secret,
+        "access_key_id": key.id,
+        "secret_access_key": key.secret,
         "virtual_hosted_style_request": False,
     }
-    if token := os.environ.get(_TOKEN_VARIABLE):
-        config["session_token"] = token
+    if key.token:
+        config["session_token"] = key.token
     return S3Store(
         store.bucket,
         config=config,

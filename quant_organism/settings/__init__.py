@@ -1,9 +1,18 @@
-"""The settings tree: the only reader of `QUANT_ORGANISM_*` environment variables and of `quant_organism.toml`.
+"""The settings tree: the only reader of environment variables, and of `quant_organism.toml`.
 
 Only the command line and the orchestration read it; every other room is handed plain values.
 """
 
-from quant_organism.settings.loading import CONFIG_VARIABLE, DEFAULT_FILE, PREFIX, as_environment, load_settings
+from quant_organism.settings.loading import (
+    CONFIG_VARIABLE,
+    DEFAULT_FILE,
+    FOLDER_VARIABLE,
+    PREFIX,
+    as_environment,
+    credential,
+    folder_of_start,
+    load_settings,
+)
 from quant_organism.settings.tree import (
     MAX_LOOKBACK_DAYS,
     AccountSettings,
@@ -21,6 +30,7 @@ from quant_organism.settings.tree import (
 __all__ = [
     "CONFIG_VARIABLE",
     "DEFAULT_FILE",
+    "FOLDER_VARIABLE",
     "MAX_LOOKBACK_DAYS",
     "PREFIX",
     "AccountSettings",
@@ -33,6 +43,8 @@ __all__ = [
     "ValidationSettings",
     "VenueSettings",
     "as_environment",
+    "credential",
+    "folder_of_start",
     "load_settings",
     "options_of",
 ]

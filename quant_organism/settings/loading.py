@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from quant_organism.errors import InputError
@@ -17,6 +17,8 @@ from quant_organism.settings.tree import Settings, flag_of, group_of
 PREFIX: Final = "QUANT_ORGANISM_"
 CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
 DEFAULT_FILE: Final = "quant_organism.toml"
+FOLDER_VARIABLE: Final = "ORGANISM_FOLDER"
+"""Names the folder that a person started the web UI in: relative paths of settings are meant from there."""
 
 _SECRETS: Final = (
     ("venue", "passphrase"),
@@ -48,6 +50,22 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
         return Settings.model_validate(_merged(values, said))
     except ValidationError as error:
         raise _explained(error, said, variables, file) from None
+
+
+def credential(variable: str) -> SecretStr | None:
+    """Return a secret that the environment holds under a name of other programs; None where it holds none.
+
+    Such are the key to an object store (`AWS_SECRET_ACCESS_KEY`) and the address of a PostgreSQL server. Whoever needs
+    one asks at that moment: no tree of settings has them, so that none is shown or written with it.
+    """
+    text = os.environ.get(variable)
+    return SecretStr(text) if text else None
+
+
+def folder_of_start() -> Path | None:
+    """Return the folder that a person started the web UI in; None in a process that is none of the web UI's."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return None if named is None else Path(named)
 
 
 def as_environment(options: Mapping[str, Any], prefix: str = PREFIX) -> dict[str, str]:

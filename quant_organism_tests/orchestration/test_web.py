@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from quant_organism.errors import InputError
+from quant_organism.errors import BusyError, InputError
 from quant_organism.orchestration.home import open_instance
 from quant_organism.orchestration.web import serve
 from quant_organism.workflows.spec import gallery
@@ -235,7 +235,7 @@ def test_a_web_ui_to_look_at_shows_everything_and_changes_nothing(tmp_path: Path
 
 
 @pytest.mark.timeout(600)
-def test_a_run_that_is_under_way_ends_with_the_web_ui_and_nothing_of_either_is_left(
+def test_a_second_web_ui_is_refused_and_a_run_under_way_ends_with_the_first_so_that_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = f"ENDED_WITH={tmp_path}"
@@ -252,6 +252,8 @@ def test_a_run_that_is_under_way_ends_with_the_web_ui_and_nothing_of_either_is_l
         params = {"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": {"tags": tags}}
         eventually(lambda: ask(where, LAUNCH, params=params)["launchRun"]["__typename"] == "LaunchRunSuccess")
         eventually(lambda: "evolved_population" in started_steps(where))
+        with pytest.raises(BusyError, match="a web UI of this data folder is running already"):
+            serve(settings(tmp_path), {}, "127.0.0.1", free_port(), free_port(), announce=print)
     assert [process for process in Path("/proc").glob("[0-9]*") if has_in_its_environment(process, mark)] == []
     with open_instance(tmp_path / "data") as instance:
         runs = [run for run in instance.get_runs() if run.job_name == "nightly_evolution"]

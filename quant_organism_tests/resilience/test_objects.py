@@ -18,7 +18,16 @@ from quant_organism.market import CycleIndex, Interval, Lake
 from quant_organism.market.lake import place_lake
 from quant_organism.market.query import ask, connect
 from quant_organism.market.tables import CandleTable, CycleIndexTable
-from quant_organism.resilience import alone_in, check_conditions, leases, located, object_folder, write_file
+from quant_organism.resilience import (
+    alone_in,
+    check_conditions,
+    leases,
+    located,
+    object_folder,
+    take_keys_from,
+    write_file,
+)
+from quant_organism.settings import credential
 from quant_organism_tests.s3_server import KEY, S3Server, s3_server
 
 DAY = date(2025, 1, 1)
@@ -26,7 +35,9 @@ HOUR = Interval.parse("1h")
 
 HOLDING = """
 import sys
-from quant_organism.resilience import alone_in, leases, object_folder, write_file
+from quant_organism.resilience import alone_in, leases, object_folder, take_keys_from, write_file
+from quant_organism.settings import credential
+take_keys_from(credential)
 leases.LEASE_S = 1.0
 folder = object_folder(sys.argv[1], endpoint=sys.argv[2])
 with alone_in(folder, "counting"):
@@ -38,7 +49,9 @@ with alone_in(folder, "counting"):
 
 WRITING = """
 import sys
-from quant_organism.resilience import object_folder, write_file
+from quant_organism.resilience import object_folder, take_keys_from, write_file
+from quant_organism.settings import credential
+take_keys_from(credential)
 path = object_folder(sys.argv[1], endpoint=sys.argv[2]) / "part.parquet"
 for number in range(10**9):
     write_file(path, bytes([number % 251]) * 200_000)
@@ -56,6 +69,7 @@ def server() -> Iterator[S3Server]:
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEY.items():
         monkeypatch.setenv(name, value)
+    take_keys_from(credential)
 
 
 def candles(close: float) -> pl.DataFrame:
@@ -241,9 +255,8 @@ def test_what_keeps_the_store_away_is_said(server: S3Server, monkeypatch: pytest
         allowed_without_a_known_key("inf")
     assert not any(secret in str(refused.value) for secret in KEY.values())
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    other = object_folder("s3://organism/lake", endpoint=server.endpoint.replace("127.0.0.1", "localhost"))
-    with pytest.raises(InputError, match="AWS_SECRET_ACCESS_KEY"):
-        Lake(other).markets()
+    with pytest.raises(InputError, match="holds no key to it: AWS_SECRET_ACCESS_KEY"):
+        Lake(folder).markets()
 
 
 @pytest.mark.parametrize(
