@@ -92,29 +92,45 @@ class MarketRow:
             )
 
 
-def next_number(row: MarketRow, symbols: Sequence[str], interval: Interval, last: int | None) -> int:
-    """Return the number of a bar that a stream is fed, counted from 1970, after it was checked.
+def bar_number(row: MarketRow, symbols: Sequence[str], interval: Interval) -> int:
+    """Return the number of a bar, counted from 1970, after it was checked.
 
     Parameters
     ----------
     row, symbols, interval
         The bar, and what it should be of.
+
+    Raises
+    ------
+    InputError
+        The bar is not on the time grid, or not a possible one.
+    """
+    row.check(symbols)
+    number, rest = divmod(row.time, interval.milliseconds)
+    if rest:
+        raise InputError(f"bars of {interval} do not open at this time", where=format_ms(row.time))
+    return number
+
+
+def next_number(number: int, interval: Interval, last: int | None) -> int:
+    """Return the number of a bar that a stream is fed, after it was held against the last.
+
+    Parameters
+    ----------
+    number, interval
+        The bar, as `bar_number` returned it, and its length.
     last
         Number of the bar before; none: it is the first.
 
     Raises
     ------
     InputError
-        The bar is not on the time grid, not later than the last, or not a possible one.
+        The bar is not later than the last.
     """
-    row.check(symbols)
-    number, rest = divmod(row.time, interval.milliseconds)
-    if rest:
-        raise InputError(f"bars of {interval} do not open at this time", where=format_ms(row.time))
     if last is not None and number <= last:
         raise InputError(
             f"the bar is not later than the last, {format_ms(last * interval.milliseconds)}",
-            where=format_ms(row.time),
+            where=format_ms(number * interval.milliseconds),
             remedy="feed each bar once, in order",
         )
     return number

@@ -8,7 +8,7 @@ import numpy as np
 
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.allocation_stream import AllocationStream
-from quant_organism.backtest.market_row import MarketRow, check_history
+from quant_organism.backtest.market_row import MarketRow, bar_number, check_history, next_number
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
@@ -49,9 +49,29 @@ class MarketStream:
         self._stream = AllocationStream(len(self.symbols), interval.hours)
         self._before: Allocation | None = None
         self._latest: Allocation | None = None
+        self._checked: tuple[MarketRow, int] | None = None
         if history is not None:
             check_history(history, self.symbols, interval)
             self._take_history(history)
+
+    def number_of(self, row: MarketRow, last: int | None) -> int:
+        """Return the number of a bar, counted from 1970; it is checked once, however many streams ask.
+
+        Parameters
+        ----------
+        row
+            The bar.
+        last
+            Number of the last bar of the stream that asks; none before its first.
+
+        Raises
+        ------
+        InputError
+            The bar is not on the time grid, not later than the last, or not a possible one.
+        """
+        if self._checked is None or self._checked[0] is not row:
+            self._checked = row, bar_number(row, self.symbols, self.interval)
+        return next_number(self._checked[1], self.interval, last)
 
     def take(self, row: MarketRow, number: int) -> Allocation:
         """Take a bar in unless it is the last one, and return ranks and turbulence at its close, with T = 1.

@@ -14,9 +14,9 @@ from quant_organism.backtest.allocation import Allocation
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.cross_section.stream import BookStream
 from quant_organism.backtest.exposure import asset_levels, expose_assets
-from quant_organism.backtest.market_row import MarketRow, next_number
+from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.market_stream import MarketStream
-from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step, fills_of, orders_of
+from quant_organism.backtest.orders import SleeveOrder, Step, fills_of, orders_of
 from quant_organism.backtest.population import applied_genes, check_columns
 from quant_organism.backtest.sleeve_state import (
     CASH,
@@ -159,7 +159,12 @@ class GenomeStream:
         InputError
             If the bar is not on the time grid, not later than the last, or not a possible one.
         """
-        fills = self.advance(row)
+        self.advance(row)
+        fills = [
+            fill
+            for asset in np.flatnonzero(self._ledgers.counts[:, 1]).tolist()
+            for fill in fills_of(self.symbols[asset], ledger_of(self._ledgers, asset))
+        ]
         orders: list[SleeveOrder] = []
         next_number = row.time // self.interval.milliseconds + 1
         for asset, symbol in enumerate(self.symbols):
@@ -167,10 +172,10 @@ class GenomeStream:
             orders += orders_of(symbol, self._states[asset], decision, self._terms[asset], next_number)
         return Step(tuple(fills), tuple(orders), self.equity)
 
-    def advance(self, row: MarketRow) -> list[SleeveFill]:
-        """Do what `step` does, and return the fills alone: to say what stands for the next bar takes time."""
-        number = next_number(row, self.symbols, self.interval, self._last_number)
-        fills = self._trade(row, number)
+    def advance(self, row: MarketRow) -> None:
+        """Do what `step` does, and return nothing: to say what has filled and what stands takes time."""
+        number = self._market.number_of(row, self._last_number)
+        self._trade(row, number)
         for other in self._beside:
             other._trade(row, number)
         found = self._market.take(row, number)
@@ -181,7 +186,6 @@ class GenomeStream:
         for sleeves in (self, *self._beside):
             sleeves._expose(number, row.close, row.valid)
             sleeves._last_number = number
-        return fills
 
     def prepare(self) -> None:
         """Do what can be done of the next decision before its bar has come, such as fits; nothing else changes."""
@@ -290,7 +294,7 @@ class GenomeStream:
             stream._histories.extend(asset, bars, places)
         return stream
 
-    def _trade(self, row: MarketRow, number: int) -> list[SleeveFill]:
+    def _trade(self, row: MarketRow, number: int) -> None:
         # One bar of all sleeves, up to their marks at the close.
         self._begun = True
         count = trade_assets(
@@ -305,14 +309,9 @@ class GenomeStream:
             self._ledgers,
             self._returns,
         )
-        fills: list[SleeveFill] = []
-        if count == 0:
-            return fills
-        for asset in np.flatnonzero(self._ledgers.counts.any(axis=1)).tolist():
-            ledger = ledger_of(self._ledgers, asset)
-            self._trades[asset] += [trade.copy() for trade in ledger.trades[: ledger.counts[0]]]
-            fills += fills_of(self.symbols[asset], ledger)
-        return fills
+        if count:
+            for asset in np.flatnonzero(self._ledgers.counts[:, 0]).tolist():
+                self._trades[asset] += list(self._ledgers.trades[asset, : self._ledgers.counts[asset, 0]].copy())
 
     def _set_costs(self, costs: Costs) -> None:
         self.costs = costs

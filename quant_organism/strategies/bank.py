@@ -180,7 +180,7 @@ class AbreastBank(IndicatorBank):
             # All look as far back as the one that looks farthest: what two are made of is then made once.
             workshop = AbreastWorkshop(histories, later, self._memory, self._models, self._reach + 1)
             for indicator, keys in self._needs.items():
-                workshop.keep(indicator, keys)
+                workshop.grown(indicator, keys)
         self.counts[assets] = histories.counts[assets]
 
     def prepare(self, histories: Histories) -> None:

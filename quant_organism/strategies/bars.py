@@ -16,6 +16,11 @@ _FIRST_ROOM = 1024
 _FUNDING_RATE = COLUMNS.index("funding_rate")
 
 
+def bars_of(hours: NDArray[np.int64], bar_hours: float) -> NDArray[np.int64]:
+    """Return how many bars of so many hours cover each number of hours, at least one."""
+    return np.maximum(1, np.ceil(hours / bar_hours)).astype(np.int64)
+
+
 class AssetBars(NamedTuple):
     """The valid bars of one asset.
 
@@ -47,7 +52,7 @@ class AssetBars(NamedTuple):
 
     def count_of(self, hours: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many bars cover each number of hours, at least one."""
-        return np.maximum(1, np.ceil(hours / self.bar_hours)).astype(np.int64)
+        return bars_of(hours, self.bar_hours)
 
     def part(self, chosen: NDArray[Any], name: str) -> AssetBars:
         """Return the chosen ones of these bars, by mask or by number, under a name that is added to the asset's."""

@@ -67,7 +67,7 @@ class Followed(Protocol):
         ...
 
     @property
-    def units(self) -> dict[LegKey, float]:
+    def units(self) -> Mapping[LegKey, float]:
         """Virtual units per unit of equity of each leg that is in a trade (A1)."""
         ...
 
@@ -256,12 +256,13 @@ class FollowedStrategy(FollowedDocument):
             {self.id: document.committee}, self.symbols, own.interval, costs, models=models, market=virtual
         )
         self._bars = ConditionBars.of(document.committee, own)
+        self._weights = [(member_name(member), member.weight, member.assets) for member in document.committee.members]
         self._columns = _columns_read(document.committee)
         self._columns_at = [COLUMNS.index(name) for name in self._columns]
         self.not_evaluated = self._unseen(MarketRow.of(own, own.n_bars - 1))
 
     @property
-    def units(self) -> dict[LegKey, float]:
+    def units(self) -> Mapping[LegKey, float]:
         """Virtual units per unit of equity of each leg that is in a trade (A1)."""
         return self._stream.units()
 
@@ -364,10 +365,6 @@ class FollowedStrategy(FollowedDocument):
             is_void = row.valid[place] and unknown
             found[self.symbols[place]] = f"unknown in its bar: {', '.join(unknown)}" if is_void else "no bar has closed"
         return found
-
-    @property
-    def _weights(self) -> list[tuple[str, float, tuple[str, ...]]]:
-        return [(member_name(member), member.weight, member.assets) for member in self.document.committee.members]
 
 
 def _columns_read(committee: Committee) -> tuple[str, ...]:

@@ -302,9 +302,10 @@ class AccountLane:
             known = self.withheld.get(key)
             before = self.granted.get(key, 0.0)
             given = known[1] if known is not None and known[0] == wanted else wanted
-            given *= factors.get((key[0], key[2]), 1.0)
+            if factors:
+                given *= factors.get((key[0], key[2]), 1.0)
             grows = abs(given) > abs(before) or given * before < 0.0
-            if (key[0], key[2]) in left.barred and grows:
+            if grows and (key[0], key[2]) in left.barred:
                 given = before if given * before > 0.0 else 0.0
             if given != wanted:
                 withheld[key] = wanted, given

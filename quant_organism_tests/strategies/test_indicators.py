@@ -123,7 +123,7 @@ def test_bandwidth_rank() -> None:
     periods = np.array([10, 17])
     mean = mean_rows(CLOSE, periods)
     deviation = deviation_rows(CLOSE, periods, 0)
-    found = bandwidth_rank_rows(mean, deviation, periods)
+    found = bandwidth_rank_rows(deviation / mean, periods)
     for k, p in enumerate(periods):
         bandwidth = 2 * deviation[k] / mean[k]
         assert not found[k, : 6 * p - 1].any()

@@ -263,11 +263,9 @@ def digest_on(digest: str, record: bytes) -> str:
 
 def units_record(before: Mapping[LegKey, float], after: Mapping[LegKey, float], time: int) -> bytes:
     """Return the record of a close for the first digest: each leg whose units differ, in the order of keys."""
-    changed = [
-        leg_name(key) + pack("<d", after.get(key, 0.0))
-        for key in sorted({*before, *after})
-        if before.get(key, 0.0) != after.get(key, 0.0)
-    ]
+    moved = [key for key, units in after.items() if before.get(key, 0.0) != units]
+    moved += [key for key, units in before.items() if units != 0.0 and key not in after]
+    changed = [leg_name(key) + pack("<d", after.get(key, 0.0)) for key in sorted(moved)]
     return b"".join([str(time).encode(), *changed]) if changed else b""
 
 

@@ -200,8 +200,8 @@ def _(event: PlanSent, account: AccountBook) -> None:
     account.shares, account.stopless = dict(close.shares), set(close.stopless)
     account.benched, account.locked = dict(made.benched), dict(made.locked)
     account.restored -= set(made.targets)
-    for strategy, member, _ in sorted(made.lots):
-        account.members.setdefault((strategy, member), SubAccount())
+    for name in sorted({(strategy, member) for strategy, member, _ in made.lots}):
+        account.members.setdefault(name, SubAccount())
     concerned = _concerned(account, made)
     for symbol in sorted(made.targets):
         if symbol in event.references:

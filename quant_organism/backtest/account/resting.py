@@ -91,11 +91,11 @@ def plan_resting(
     legs: dict[str, list[LegKey]] = {}
     for key in sorted(book.units):
         legs.setdefault(key[2], []).append(key)
-    margins = _margins(book)
+    margins, equity = _margins(book), book.equity()
     changes = []
     for symbol in sorted(looked_at):
         standing = book.resting.get(symbol, {})
-        due = _due_orders(book, levels, symbol, legs.get(symbol, []), margins)
+        due = _due_orders(book, levels, symbol, legs.get(symbol, []), margins, equity)
         for kind in (STOP, TARGET):
             before, after = standing.get(kind), due.get(kind)
             if before is not None and after is not None and not _moved(book, before, after):
@@ -113,6 +113,7 @@ def _due_orders(
     symbol: str,
     legs: Sequence[LegKey],
     margins: Mapping[str, float],
+    equity: int,
 ) -> dict[str, StandingOrder]:
     # The orders that a position asks for, by kind; none without a position.
     held = book.positions.get(symbol, 0)
@@ -121,16 +122,17 @@ def _due_orders(
     asset, side = book.assets[symbol], 1 if held > 0 else -1
     stops = stop_weights = targets = target_weights = 0.0
     for key in legs:
-        if book.units[key] * side <= 0.0 or key in book.benched or key not in levels:
+        units, leg = book.units[key], levels.get(key)
+        if units * side <= 0.0 or leg is None or key in book.benched:
             continue
-        weight, leg = book.shares[key[0]] * abs(book.units[key]), levels[key]
+        weight = book.shares[key[0]] * abs(units)
         if leg.stop == leg.stop:
             stops += weight * leg.stop
             stop_weights += weight
         if leg.target == leg.target:
             targets += weight * leg.target
             target_weights += weight
-    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights, margins))}
+    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights, margins, equity))}
     if target_weights > 0.0 and symbol not in book.frozen:
         lots = target_weights * book.risk.scale * (book.risk.base / 1e6) * asset.lots_per_unit
         size = min(towards_zero(lots), abs(held))
@@ -145,7 +147,7 @@ def cross_liquidation(book: AccountBook, symbol: str) -> float:
 
     Equity and margins are counted at the last known prices.
     """
-    return _cross_liquidation(book, symbol, _margins(book))
+    return _cross_liquidation(book, symbol, _margins(book), book.equity())
 
 
 def _margins(book: AccountBook) -> dict[str, float]:
@@ -156,10 +158,10 @@ def _margins(book: AccountBook) -> dict[str, float]:
     }
 
 
-def _cross_liquidation(book: AccountBook, symbol: str, margins: Mapping[str, float]) -> float:
+def _cross_liquidation(book: AccountBook, symbol: str, margins: Mapping[str, float], equity: int) -> float:
     held, mark, asset = book.positions[symbol], book.marks[symbol], book.assets[symbol]
     side, quantity = (1, float(held)) if held > 0 else (-1, float(-held))
-    balance = float(book.equity())
+    balance = float(equity)
     for other, margin in margins.items():
         if other != symbol:
             balance -= margin
@@ -178,13 +180,19 @@ def liquidation_level(asset: TradedAsset, side: int, quantity: float, mark: floa
 
 
 def _stop_level(
-    book: AccountBook, symbol: str, side: int, stops: float, weights: float, margins: Mapping[str, float]
+    book: AccountBook,
+    symbol: str,
+    side: int,
+    stops: float,
+    weights: float,
+    margins: Mapping[str, float],
+    equity: int,
 ) -> int:
     asset, mark = book.assets[symbol], float(book.marks[symbol])
     level = mark * (1.0 - side * book.rules.default_stop)
     if weights > 0.0:
         level = stops / weights * asset.lot_price_per_usd
-    liquidation = _cross_liquidation(book, symbol, margins)
+    liquidation = _cross_liquidation(book, symbol, margins, equity)
     if 0.0 < liquidation < float("inf"):
         inside = liquidation + book.rules.liquidation_share * (mark - liquidation)
         level = side * max(side * level, side * inside)

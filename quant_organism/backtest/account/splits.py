@@ -17,8 +17,10 @@ def split_to(total: int, quotas: Sequence[float]) -> list[int]:
     rest = total
     for part in parts:
         rest -= part
-    remainders = [quota - part for quota, part in zip(quotas, parts, strict=True)]
-    order = sorted(range(len(parts)), key=lambda place: (-remainders[place], place))
+    if rest == 0:
+        return parts
+    remainders = sorted((part - quota, place) for place, (quota, part) in enumerate(zip(quotas, parts, strict=True)))
+    order = [place for _, place in remainders]
     step, order = (1, order) if rest > 0 else (-1, order[::-1])
     for turn in range(abs(rest)):
         parts[order[turn % len(order)]] += step

@@ -128,8 +128,8 @@ class VirtualStream:
         """Members, as (strategy, member), that have no stops of their own."""
         return stopless_members(self.committees)
 
-    def units(self) -> dict[LegKey, float]:
-        """Return the virtual units of each leg that is in a trade."""
+    def units(self) -> Mapping[LegKey, float]:
+        """Return the virtual units of each leg that is in a trade; what was returned stays as it is."""
         if self._units is None:
             self._units = {}
             for name, member in self._members:
@@ -137,7 +137,7 @@ class VirtualStream:
                 for asset in self._assets_of[name, key]:
                     if own[asset] != 0.0:
                         self._units[name, key, self.symbols[asset]] = own[asset] * member.weight
-        return dict(self._units)
+        return self._units
 
     def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
         """Return the levels of the legs that are in a trade, in the bar that has just opened at these prices, USD."""

@@ -32,7 +32,7 @@ from quant_organism.backtest.cross_section.book import (
 )
 from quant_organism.backtest.cross_section.walk import book_friction, ranking_family
 from quant_organism.backtest.layout import ENTRY_BAR, EXIT_BAR
-from quant_organism.backtest.market_row import MarketRow, check_history, next_number
+from quant_organism.backtest.market_row import MarketRow, bar_number, check_history, next_number
 from quant_organism.backtest.orders import SleeveFill, SleeveOrder, Step
 from quant_organism.backtest.ranked_market import latest_marks
 from quant_organism.backtest.trades import TradeList, trade_list
@@ -134,7 +134,7 @@ class BookStream:
 
     def advance(self, row: MarketRow) -> list[SleeveFill]:
         """Do what `step` does, and return the fills alone."""
-        number = next_number(row, self.symbols, self.interval, self._last_number)
+        number = next_number(bar_number(row, self.symbols, self.interval), self.interval, self._last_number)
         order, valid = self._order, row.valid[self._order]
         numbers = np.array([number], dtype=np.int64)
         decides = bool(self._family.decides(self.genome.genes, numbers, self.interval.hours)[0])

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
 from quant_organism.kernels.lanes import STEP, before, load, splat, store
+from quant_organism.strategies.bars import bars_of
 from quant_organism.strategies.indicators.extremes import greatest_of, pyramid_height
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
@@ -196,6 +197,67 @@ def write_means(
 
 
 @compiled
+def window_mean(window: NDArray[np.float64]) -> float:
+    """Return the mean of all of some values, at least one, as `mean_rows` has it; the values are lost."""
+    mean = 0.0
+    covered = level = 0
+    while window.size >> level:
+        size = 1 << level
+        if window.size & size:
+            part, width = window[covered:], size
+            while width > 1:
+                width >>= 1
+                for i in range(width):
+                    part[i] = 0.5 * (part[2 * i] + part[2 * i + 1])
+            covered += size
+            mean += (part[0] - mean) * (size / covered)
+        level += 1
+    return mean
+
+
+@compiled
+def last_means(
+    x: NDArray[np.float64],
+    assets: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    periods: NDArray[np.int64],
+    lag: int,
+) -> NDArray[np.float64]:
+    """Return the last values of `mean_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        Values of all assets, shape (N, room).
+    assets, ends
+        Row of each asset in `x`, and how many of its values there are, at least the longest window, shape (A,).
+    periods, lag
+        As in `mean_rows`.
+    """
+    rows, scratch = np.empty((assets.size, periods.size)), np.empty(greatest_of(periods))
+    for i in range(assets.size):
+        values, end = x[assets[i]], ends[i] - lag
+        for k in range(periods.size):
+            window = scratch[: periods[k]]
+            window[:] = values[end - periods[k] : end]
+            rows[i, k] = window_mean(window)
+    return rows
+
+
+@compiled
+def last_changes(
+    x: NDArray[np.float64], assets: NDArray[np.int64], ends: NDArray[np.int64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the last values of `rate_of_change_rows` of each of A assets, shape (A, K); parameters as `last_means`."""
+    rows = np.empty((assets.size, periods.size))
+    for i in range(assets.size):
+        values, last = x[assets[i]], ends[i] - 1
+        for k in range(periods.size):
+            rows[i, k] = values[last] / values[last - periods[k]] - 1.0
+    return rows
+
+
+@compiled
 def _weights_by_age(h: int, kernel: int) -> NDArray[np.float64]:
     length = 3 * h + 1 if kernel == GAUSSIAN else h
     share = np.arange(length) / h
@@ -285,7 +347,7 @@ def _ema_onward(shop: HistoryWorkshop, periods: Keys, average: NDArray[np.float6
 
 
 def _ema_abreast(shop: AbreastWorkshop, periods: Keys, averages: NDArray[np.float64]) -> Rows:
-    return ema_abreast(shop.last(shop.bars.close), shop.known, shop.assets, periods, averages)
+    return ema_abreast(shop.last("close"), shop.known, shop.assets, periods, averages)
 
 
 EMA = Indicator(
@@ -295,14 +357,25 @@ EMA = Indicator(
     onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_ema_onward, abreast=_ema_abreast),
 )
 
-SMA = Indicator("sma", rows=lambda shop, periods: mean_rows(shop.bars.close, periods), reach=same_bars)
+SMA = Indicator(
+    "sma",
+    rows=lambda shop, periods: mean_rows(shop.bars.close, periods),
+    reach=same_bars,
+    last=lambda shop, periods: last_means(shop.column("close"), shop.assets, shop.ends, periods, 0),
+)
 
 RATE_OF_CHANGE = Indicator(
-    "rate_of_change", rows=lambda shop, periods: rate_of_change_rows(shop.bars.close, periods), reach=one_bar_more
+    "rate_of_change",
+    rows=lambda shop, periods: rate_of_change_rows(shop.bars.close, periods),
+    reach=one_bar_more,
+    last=lambda shop, periods: last_changes(shop.column("close"), shop.assets, shop.ends, periods),
 )
 
 LOG_RETURN = Indicator(
-    "log_return", rows=lambda shop, periods: np.log1p(shop.make(RATE_OF_CHANGE, periods)), reach=one_bar_more
+    "log_return",
+    rows=lambda shop, periods: np.log1p(shop.make(RATE_OF_CHANGE, periods)),
+    reach=one_bar_more,
+    last=lambda shop, periods: np.log1p(shop.newest_of(RATE_OF_CHANGE, periods)),
 )
 
 
@@ -311,7 +384,12 @@ def _macd(shop: Workshop, spans: Keys) -> Rows:
     return averages_of_both[: spans.size] - averages_of_both[spans.size :]
 
 
-MACD = Indicator("macd", rows=_macd, reach=last_bar)
+def _last_macd(shop: AbreastWorkshop, spans: Keys) -> Rows:
+    averages_of_both = shop.newest_of(EMA, np.concatenate(unpair(spans)))
+    return averages_of_both[:, : spans.size] - averages_of_both[:, spans.size :]
+
+
+MACD = Indicator("macd", rows=_macd, reach=last_bar, last=_last_macd)
 
 
 def _macd_signal(shop: Workshop, keys: Keys) -> Rows:
@@ -331,7 +409,7 @@ def _macd_signal_onward(shop: HistoryWorkshop, keys: Keys, average: NDArray[np.f
 
 def _macd_signal_abreast(shop: AbreastWorkshop, keys: Keys, averages: NDArray[np.float64]) -> Rows:
     spans, periods = unpair(keys)
-    macd = shop.newest(shop.make(MACD, spans))
+    macd = shop.newest_of(MACD, spans)
     rows = np.full(macd.shape, np.nan)
     for k, first in enumerate(np.maximum(*unpair(spans)) - 1):
         begun = shop.known >= first
@@ -354,11 +432,17 @@ MEAN_FUNDING_RATE = Indicator(
     "mean_funding_rate",
     rows=lambda shop, hours: mean_rows(shop.bars.funding_rate, shop.bars.count_of(hours)),
     reach=lambda bars, hours: bars.count_of(hours),
+    last=lambda shop, hours: last_means(
+        shop.column("funding_rate"), shop.assets, shop.ends, bars_of(hours, shop.histories.bar_hours), 0
+    ),
 )
 """Keyed by hours, not by bars."""
 
 FUNDING_MEAN = Indicator(
-    "funding_mean", rows=lambda shop, periods: mean_rows(shop.bars.funding_rate, periods), reach=same_bars
+    "funding_mean",
+    rows=lambda shop, periods: mean_rows(shop.bars.funding_rate, periods),
+    reach=same_bars,
+    last=lambda shop, periods: last_means(shop.column("funding_rate"), shop.assets, shop.ends, periods, 0),
 )
 
 KERNEL_REGRESSION = Indicator(

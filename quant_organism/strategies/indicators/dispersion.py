@@ -83,6 +83,66 @@ def deviation_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lead: int
 
 
 @compiled
+def window_deviation(window: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
+    """Return the deviation of all of some values, at least one, as `deviation_rows` has it.
+
+    Parameters
+    ----------
+    window
+        The values, shape (n,); lost.
+    squares
+        Room to work in, shape (n,).
+    """
+    squares[:] = 0.0
+    spread = average = 0.0
+    count = level = 0
+    while window.size >> level:
+        size = 1 << level
+        if window.size & size:
+            means, spreads, half = window[count:], squares[count:], 1
+            while half < size:
+                for i in range(size // (2 * half)):
+                    apart = means[2 * i + 1] - means[2 * i]
+                    means[i] = 0.5 * (means[2 * i] + means[2 * i + 1])
+                    spreads[i] = (spreads[2 * i] + spreads[2 * i + 1]) + apart * apart * (0.5 * half)
+                half *= 2
+            share, common = size / (count + size), count * size / (count + size)
+            apart = means[0] - average
+            spread += spreads[0] + apart * apart * common
+            average += apart * share
+            count += size
+        level += 1
+    deviation = np.sqrt(spread / float(window.size))
+    return deviation if deviation >= NO_DEVIATION * max(average, -average) else 0.0
+
+
+@compiled
+def last_deviations(
+    x: NDArray[np.float64], assets: NDArray[np.int64], ends: NDArray[np.int64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the last values of `deviation_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        Values of all assets, shape (N, room).
+    assets, ends
+        Row of each asset in `x`, and how many of its values there are, at least the longest window, shape (A,).
+    periods
+        As in `deviation_rows`.
+    """
+    longest = greatest_of(periods)
+    rows, scratch, squares = np.empty((assets.size, periods.size)), np.empty(longest), np.empty(longest)
+    for i in range(assets.size):
+        values, end = x[assets[i]], ends[i]
+        for k in range(periods.size):
+            window = scratch[: periods[k]]
+            window[:] = values[end - periods[k] : end]
+            rows[i, k] = window_deviation(window, squares[: periods[k]])
+    return rows
+
+
+@compiled
 def z_score_rows(
     x: NDArray[np.float64], mean: NDArray[np.float64], deviation: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -95,63 +155,65 @@ def z_score_rows(
 
 
 @compiled
-def bandwidth_rank_rows(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], periods: NDArray[np.int64]
-) -> NDArray[np.int16]:
+def bandwidth_rank_rows(bandwidths: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.int16]:
     """Return, for each bar, how narrow the Bollinger bands of the bar before were.
+
+    Parameters
+    ----------
+    bandwidths
+        Deviation over mean of each period, shape (K, n).
+    periods
+        Periods in bars, shape (K,).
 
     Returns
     -------
     Shape (K, n): the number of the previous 5 period bandwidths, the bar before included, that are strictly below
     that of the bar before; 0 before bar 6 period - 1. The band's multiplier cancels out of the comparison.
     """
-    n = mean.shape[1]
+    n = bandwidths.shape[1]
     rows = np.zeros((periods.size, n), dtype=np.int16)
-    bandwidth = np.empty(n)
     for k in range(periods.size):
-        for t in range(n):
-            bandwidth[t] = deviation[k, t] / mean[k, t]
         window = 5 * periods[k]
         for t in range(window + periods[k] - 1, n):
-            past = bandwidth[t - window : t]
-            latest = past[window - 1]
-            below = 0
-            for i in range(past.size):
-                below += 1 if past[i] < latest else 0
-            rows[k, t] = below
+            rows[k, t] = _count_below_last(bandwidths[k, t - window : t])
     return rows
 
 
 @compiled
-def bandwidth_rank_abreast(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], periods: NDArray[np.int64], width: int
+def last_bandwidth_ranks(
+    bandwidths: NDArray[np.float64], assets: NDArray[np.int64], ends: NDArray[np.int64], period: int
 ) -> NDArray[np.int16]:
-    """Return the last value of `bandwidth_rank_rows` of each of A assets, shape (A, K).
+    """Return the last value of `bandwidth_rank_rows` of each of A assets, shape (A,).
 
     Parameters
     ----------
-    mean, deviation
-        The last `width` bars of each asset, more than six periods, one asset behind the other, shape (K, A x width).
-    periods
-        As in `bandwidth_rank_rows`.
-    width
-        How many bars of each there are.
+    bandwidths
+        Of all assets and one period, shape (N, room).
+    assets, ends
+        Row of each asset, and how many bars it has, more than six periods, shape (A,).
+    period
+        In bars.
     """
-    count = mean.shape[1] // width
-    rows = np.empty((count, periods.size), dtype=np.int16)
-    for i in range(count):
-        end = (i + 1) * width - 1
-        for k in range(periods.size):
-            latest = deviation[k, end - 1] / mean[k, end - 1]
-            below = 0
-            for t in range(end - 5 * periods[k], end):
-                below += 1 if deviation[k, t] / mean[k, t] < latest else 0
-            rows[i, k] = below
-    return rows
+    ranks = np.empty(assets.size, dtype=np.int16)
+    for i in range(assets.size):
+        last = ends[i] - 1
+        ranks[i] = _count_below_last(bandwidths[assets[i], last - 5 * period : last])
+    return ranks
+
+
+@compiled
+def _count_below_last(values: NDArray[np.float64]) -> int:
+    latest, below = values[values.size - 1], 0
+    for i in range(values.size):
+        below += 1 if values[i] < latest else 0
+    return below
 
 
 DEVIATION = Indicator(
-    "deviation", rows=lambda shop, periods: deviation_rows(shop.bars.close, periods, 0), reach=same_bars
+    "deviation",
+    rows=lambda shop, periods: deviation_rows(shop.bars.close, periods, 0),
+    reach=same_bars,
+    last=lambda shop, periods: last_deviations(shop.column("close"), shop.assets, shop.ends, periods),
 )
 
 
@@ -159,20 +221,35 @@ def _z_score(shop: Workshop, periods: Keys) -> Rows:
     return z_score_rows(shop.bars.close, shop.make(SMA, periods), shop.make(DEVIATION, periods))
 
 
-Z_SCORE = Indicator("z_score", rows=_z_score, reach=same_bars)
+def _last_z_score(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    mean, deviation = shop.newest_of(SMA, periods), shop.newest_of(DEVIATION, periods)
+    return z_score_rows(shop.last("close"), mean.T.copy(), deviation.T.copy()).T
 
 
-def _bandwidth_rank(shop: Workshop, periods: Keys) -> Rows:
-    return bandwidth_rank_rows(shop.make(SMA, periods), shop.make(DEVIATION, periods), periods)
+Z_SCORE = Indicator("z_score", rows=_z_score, reach=same_bars, last=_last_z_score)
 
 
-def _bandwidth_rank_abreast(shop: AbreastWorkshop, periods: Keys) -> Rows:
-    return bandwidth_rank_abreast(shop.make(SMA, periods), shop.make(DEVIATION, periods), periods, shop.width)
+BANDWIDTH = Indicator(
+    "bandwidth",
+    rows=lambda shop, periods: shop.make(DEVIATION, periods) / shop.make(SMA, periods),
+    reach=same_bars,
+    last=lambda shop, periods: shop.newest_of(DEVIATION, periods) / shop.newest_of(SMA, periods),
+    is_kept=True,
+)
+
+
+def _last_bandwidth_rank(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    bandwidths = shop.grown(BANDWIDTH, periods)
+    columns = [
+        last_bandwidth_ranks(bandwidths.row(k), shop.assets, shop.ends, period)
+        for k, period in enumerate(periods.tolist())
+    ]
+    return np.stack(columns, axis=1)
 
 
 BANDWIDTH_RANK = Indicator(
     "bandwidth_rank",
-    rows=_bandwidth_rank,
+    rows=lambda shop, periods: bandwidth_rank_rows(shop.make(BANDWIDTH, periods), periods),
     reach=lambda bars, periods: 6 * periods + 1,
-    last=_bandwidth_rank_abreast,
+    last=_last_bandwidth_rank,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.indicator import Indicator, Workshop, one_bar_more, same_bars
+from quant_organism.strategies.indicators.indicator import AbreastWorkshop, Indicator, Workshop, one_bar_more, same_bars
 from quant_organism.strategies.store import Keys, Rows
 
 
@@ -79,6 +79,43 @@ def extreme_rows(x: NDArray[np.float64], periods: NDArray[np.int64], lag: int, s
     return rows
 
 
+@compiled
+def last_extremes(
+    x: NDArray[np.float64],
+    assets: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    periods: NDArray[np.int64],
+    lag: int,
+    sign: float,
+) -> NDArray[np.float64]:
+    """Return the last values of `extreme_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        Values of all assets, shape (N, room).
+    assets, ends
+        Row of each asset in `x`, and how many of its values there are, at least the longest window, shape (A,).
+    periods, lag, sign
+        As in `extreme_rows`.
+    """
+    rows = np.empty((assets.size, periods.size))
+    for i in range(assets.size):
+        values, end = x[assets[i]], ends[i] - lag
+        for k in range(periods.size):
+            rows[i, k] = window_extreme(values[end - periods[k] : end], sign)
+    return rows
+
+
+@compiled
+def window_extreme(window: NDArray[np.float64], sign: float) -> float:
+    """Return the largest of some values for the sign 1, the smallest for -1."""
+    most: float = sign * window[0]
+    for t in range(1, window.size):
+        most = max(most, sign * window[t])
+    return sign * most
+
+
 def breakout_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) -> NDArray[np.int8]:
     """Return 1 above all of the `period` values before, -1 below all of them, else 0; shape (K, n)."""
     return _sides_of_range(x, maximum_rows(x, periods, 1), minimum_rows(x, periods, 1))
@@ -105,18 +142,36 @@ def midrange_rows(highest: NDArray[np.float64], lowest: NDArray[np.float64]) -> 
     return rows
 
 
+def _last(shop: AbreastWorkshop, name: str, periods: Keys, lag: int, sign: float) -> Rows:
+    return last_extremes(shop.column(name), shop.assets, shop.ends, periods, lag, sign)
+
+
 HIGHEST_HIGH = Indicator(
-    "highest_high", rows=lambda shop, periods: maximum_rows(shop.bars.high, periods), reach=same_bars
+    "highest_high",
+    rows=lambda shop, periods: maximum_rows(shop.bars.high, periods),
+    reach=same_bars,
+    last=lambda shop, periods: _last(shop, "high", periods, 0, 1.0),
 )
 
-LOWEST_LOW = Indicator("lowest_low", rows=lambda shop, periods: minimum_rows(shop.bars.low, periods), reach=same_bars)
+LOWEST_LOW = Indicator(
+    "lowest_low",
+    rows=lambda shop, periods: minimum_rows(shop.bars.low, periods),
+    reach=same_bars,
+    last=lambda shop, periods: _last(shop, "low", periods, 0, -1.0),
+)
 
 PREVIOUS_HIGH = Indicator(
-    "previous_high", rows=lambda shop, periods: maximum_rows(shop.bars.high, periods, 1), reach=one_bar_more
+    "previous_high",
+    rows=lambda shop, periods: maximum_rows(shop.bars.high, periods, 1),
+    reach=one_bar_more,
+    last=lambda shop, periods: _last(shop, "high", periods, 1, 1.0),
 )
 
 PREVIOUS_LOW = Indicator(
-    "previous_low", rows=lambda shop, periods: minimum_rows(shop.bars.low, periods, 1), reach=one_bar_more
+    "previous_low",
+    rows=lambda shop, periods: minimum_rows(shop.bars.low, periods, 1),
+    reach=one_bar_more,
+    last=lambda shop, periods: _last(shop, "low", periods, 1, -1.0),
 )
 
 
@@ -124,8 +179,21 @@ def _midrange(shop: Workshop, periods: Keys) -> Rows:
     return midrange_rows(shop.make(HIGHEST_HIGH, periods), shop.make(LOWEST_LOW, periods))
 
 
-MIDRANGE = Indicator("midrange", rows=_midrange, reach=same_bars)
+def _last_midrange(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    return midrange_rows(shop.newest_of(HIGHEST_HIGH, periods), shop.newest_of(LOWEST_LOW, periods))
+
+
+MIDRANGE = Indicator("midrange", rows=_midrange, reach=same_bars, last=_last_midrange)
+
+
+def _last_breakout(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    highest, lowest = (_last(shop, "close", periods, 1, sign) for sign in (1.0, -1.0))
+    return _sides_of_range(shop.last("close"), highest.T.copy(), lowest.T.copy()).T
+
 
 CLOSE_BREAKOUT = Indicator(
-    "close_breakout", rows=lambda shop, periods: breakout_rows(shop.bars.close, periods), reach=one_bar_more
+    "close_breakout",
+    rows=lambda shop, periods: breakout_rows(shop.bars.close, periods),
+    reach=one_bar_more,
+    last=_last_breakout,
 )

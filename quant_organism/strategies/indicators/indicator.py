@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.bars import AssetBars, Histories
+from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.store import Arrays, IndicatorStore, IndicatorTable, Keys, Rows
 
 _PAIR_BITS = 20
@@ -73,6 +74,9 @@ class Indicator:
     last
         Makes the columns (A, K, ...) of the new bars of a workshop alone, where whole rows cost much more; None where
         they do not.
+    is_kept
+        Whether its values at earlier bars are kept for the indicators that are made of them, and not made again at
+        each bar.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Indicator:
     reach: Callable[[AssetBars, Keys], Keys]
     onward: Onward[Any] | None = None
     last: Callable[[AbreastWorkshop, Keys], Rows] | None = None
+    is_kept: bool = False
 
 
 Needs = Mapping[Indicator, Keys]
@@ -154,7 +159,7 @@ class HistoryWorkshop(Workshop):
 
     def make(self, indicator: Indicator, keys: Keys) -> Rows:
         """Return the rows (K, ..., n) of an indicator over all bars."""
-        if indicator.onward is None:
+        if indicator.onward is None and not indicator.is_kept:
             return super().make(indicator, keys)
         return self.keep(indicator, keys)
 
@@ -209,6 +214,10 @@ class AbreastTable:
         """Return all columns of an asset, shape (K, ..., n), not contiguous."""
         count = int(self.counts[asset])
         return self._room[asset, :, :count].reshape(*self._shape, count)
+
+    def row(self, place: int) -> Rows:
+        """Return one of the rows of all assets, shape (N, room); those of an asset end at its place in `counts`."""
+        return self._room[:, place]
 
     def _make_room(self, end: int) -> None:
         # No asset has more than `_most` columns.
@@ -275,8 +284,9 @@ class AbreastMemory:
 class AbreastWorkshop(Workshop):
     """Makes one more column of each of A assets at once.
 
-    Their latest bars stand end to end, each asset's last one new, so that whatever looks at a number of bars alone is
-    made of all of them as of one asset; what stands where two of them meet has no meaning, and is not kept.
+    Most indicators have a kernel for the new bars alone. For the others the latest bars stand end to end, each asset's
+    last one new, so that whatever looks at a number of bars is made of all of them as of one asset; what stands where
+    two of them meet has no meaning, and is not kept.
 
     Parameters
     ----------
@@ -295,10 +305,17 @@ class AbreastWorkshop(Workshop):
     def __init__(
         self, histories: Histories, assets: Keys, memory: AbreastMemory, models: IndicatorStore, width: int
     ) -> None:
-        super().__init__(histories.end_to_end(assets, width), models)
+        self.store, self._made = models, {}
         self.histories, self.assets, self.width = histories, assets, width
-        self.known = histories.counts[assets] - 1
+        self.ends = histories.counts[assets]
+        self.known = self.ends - 1
         self._memory = memory
+        self._newest: dict[tuple[Indicator, bytes], Rows] = {}
+
+    @cached_property
+    def bars(self) -> AssetBars:  # type: ignore[override]
+        """The last `width` bars of each asset, one asset behind the other."""
+        return self.histories.end_to_end(self.assets, self.width)
 
     def readers(self, keys: Keys, make: Callable[[], list[Any]]) -> list[Any]:
         """Return what reads whole strategies for some keys, made once for all assets."""
@@ -315,7 +332,7 @@ class AbreastWorkshop(Workshop):
 
     def make(self, indicator: Indicator, keys: Keys) -> Rows:
         """Return the rows (K, ..., A x width) of an indicator on the bars that stand end to end."""
-        if indicator.onward is None:
+        if indicator.onward is None and not indicator.is_kept:
             return super().make(indicator, keys)
         place = (indicator, keys.tobytes())
         if place not in self._made:
@@ -324,18 +341,30 @@ class AbreastWorkshop(Workshop):
             self._made[place] = np.ascontiguousarray(latest).reshape(*latest.shape[:-2], -1)
         return self._made[place]
 
-    def keep(self, indicator: Indicator, keys: Keys) -> None:
-        """Add the new columns to the table of an indicator."""
-        if indicator.onward is not None:
-            self.grown(indicator, keys)
-        else:
-            table = self._memory.tables[indicator, keys.tobytes()]
-            last = indicator.last
-            table.append(self.assets, self.newest(super().make(indicator, keys)) if last is None else last(self, keys))
+    def newest_of(self, indicator: Indicator, keys: Keys) -> Rows:
+        """Return the columns (A, K, ...) of an indicator at the new bars."""
+        place = (indicator, keys.tobytes())
+        if place not in self._newest:
+            if indicator.onward is not None:
+                self._newest[place] = self.grown(indicator, keys).latest(self.assets, 1)[..., 0]
+            elif indicator.last is not None:
+                self._newest[place] = indicator.last(self, keys)
+            else:
+                self._newest[place] = self.newest(super().make(indicator, keys))
+        return self._newest[place]
 
-    def last(self, column: Rows) -> Rows:
-        """Return the values of the new bars, shape (A,), of a column of the bars that stand end to end."""
-        return np.ascontiguousarray(column[self.width - 1 :: self.width])
+    def column(self, name: str) -> Rows:
+        """Return a column of all bars of all assets, shape (N, room); those of an asset end at its place in `ends`."""
+        return self.histories.columns[:, COLUMNS.index(name)]
+
+    def last(self, name: str) -> Rows:
+        """Return the values of a column at the new bars, shape (A,)."""
+        return self.column(name)[self.assets, self.known]
+
+    @property
+    def numbers(self) -> Keys:
+        """Absolute numbers of the new bars, shape (A,)."""
+        return self.histories.numbers[self.assets, self.known]
 
     def newest(self, rows: Rows) -> Rows:
         """Return the columns (A, K, ...) of new bars, of rows on the bars that stand end to end."""
@@ -343,12 +372,15 @@ class AbreastWorkshop(Workshop):
         return np.ascontiguousarray(found.transpose(found.ndim - 1, *range(found.ndim - 1)))
 
     def grown(self, indicator: Indicator, keys: Keys) -> AbreastTable:
-        """Return the table of an indicator that goes on bar by bar, up to the last bar."""
+        """Return the table of an indicator that the bank reads, goes on bar by bar or is kept, up to the last bar."""
         place = (indicator, keys.tobytes())
         table = self._memory.tables[place]
         if self.assets.size and table.counts[self.assets[0]] == self.known[0]:
-            assert indicator.onward is not None
-            table.append(self.assets, indicator.onward.abreast(self, keys, self._memory.states[place]))
+            if indicator.onward is None:
+                columns = self.newest_of(indicator, keys)
+            else:
+                columns = indicator.onward.abreast(self, keys, self._memory.states[place])
+            table.append(self.assets, columns)
         return table
 
 

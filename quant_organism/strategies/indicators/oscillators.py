@@ -6,8 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.averages import write_means
-from quant_organism.strategies.indicators.extremes import HIGHEST_HIGH, LOWEST_LOW, distinct, extreme_rows, greatest_of
+from quant_organism.strategies.indicators.averages import last_means, write_means
+from quant_organism.strategies.indicators.extremes import (
+    HIGHEST_HIGH,
+    LOWEST_LOW,
+    distinct,
+    extreme_rows,
+    greatest_of,
+)
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
     HistoryWorkshop,
@@ -94,9 +100,8 @@ def rsi_onward(
 @compiled
 def rsi_abreast(
     close: NDArray[np.float64],
-    width: int,
-    begins: NDArray[np.int64],
     assets: NDArray[np.int64],
+    begins: NDArray[np.int64],
     periods: NDArray[np.int64],
     means: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -105,22 +110,19 @@ def rsi_abreast(
     Parameters
     ----------
     close
-        The last `width` closes of each asset, at least two, one asset behind the other, shape (A x width,).
-    width
-        How many closes of each there are.
-    begins
-        Number of the last bar, shape (A,).
-    assets
-        Row of each asset in `means`, shape (A,).
+        Closes of all assets, shape (N, room).
+    assets, begins
+        Row of each asset, and number of the bar, which is not its first, shape (A,).
     periods
         As in `rsi_rows`.
     means
         As in `rsi_onward`, of all assets; moved on, shape (N, 2, K).
     """
-    rows = np.empty((assets.size, periods.size))
+    rows, latest = np.empty((assets.size, periods.size)), np.empty(1)
     for i in range(assets.size):
-        end = (i + 1) * width
-        rows[i] = rsi_onward(close[end - 1 : end], close[end - 2], begins[i], periods, means[assets[i]])[:, 0]
+        own, t = close[assets[i]], begins[i]
+        latest[0] = own[t]
+        rows[i] = rsi_onward(latest, own[t - 1], t, periods, means[assets[i]])[:, 0]
     return rows
 
 
@@ -272,7 +274,7 @@ def _rsi_onward(shop: HistoryWorkshop, periods: Keys, means: NDArray[np.float64]
 
 
 def _rsi_abreast(shop: AbreastWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
-    return rsi_abreast(shop.bars.close, shop.width, shop.known, shop.assets, periods, means)
+    return rsi_abreast(shop.column("close"), shop.assets, shop.known, periods, means)
 
 
 RSI = Indicator(
@@ -295,7 +297,12 @@ def _stochastic_k(shop: Workshop, periods: Keys) -> Rows:
     return stochastic_k_rows(shop.bars.close, shop.make(HIGHEST_HIGH, periods), shop.make(LOWEST_LOW, periods))
 
 
-STOCHASTIC_K = Indicator("stochastic_k", rows=_stochastic_k, reach=same_bars)
+def _last_stochastic_k(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    highest, lowest = shop.newest_of(HIGHEST_HIGH, periods), shop.newest_of(LOWEST_LOW, periods)
+    return stochastic_k_rows(shop.last("close"), highest.T.copy(), lowest.T.copy()).T
+
+
+STOCHASTIC_K = Indicator("stochastic_k", rows=_stochastic_k, reach=same_bars, last=_last_stochastic_k, is_kept=True)
 
 
 def _stochastic_d(shop: Workshop, keys: Keys) -> Rows:
@@ -304,7 +311,23 @@ def _stochastic_d(shop: Workshop, keys: Keys) -> Rows:
     return stochastic_d_rows(shop.make(STOCHASTIC_K, periods), row, k_period, d_period)
 
 
-STOCHASTIC_D = Indicator("stochastic_d", rows=_stochastic_d, reach=lambda bars, keys: np.add(*unpair(keys)))
+def _last_stochastic_d(shop: AbreastWorkshop, keys: Keys) -> Rows:
+    k_period, d_period = unpair(keys)
+    periods, row = distinct(k_period)
+    stochastic_k = shop.grown(STOCHASTIC_K, periods)
+    rows = np.empty((shop.assets.size, keys.size))
+    for k in range(keys.size):
+        rows[:, k : k + 1] = last_means(stochastic_k.row(row[k]), shop.assets, shop.ends, d_period[k : k + 1], 0)
+    return rows
+
+
+STOCHASTIC_D = Indicator(
+    "stochastic_d",
+    rows=_stochastic_d,
+    reach=lambda bars, keys: np.add(*unpair(keys)),
+    last=_last_stochastic_d,
+    is_kept=True,
+)
 """Keyed by the periods of %K and %D."""
 
 
@@ -313,8 +336,21 @@ def _stochastic_crossing(shop: Workshop, keys: Keys) -> Rows:
     return crossing_rows(shop.make(STOCHASTIC_K, periods), row, shop.make(STOCHASTIC_D, keys))
 
 
+def _last_stochastic_crossing(shop: AbreastWorkshop, keys: Keys) -> Rows:
+    periods, row = distinct(unpair(keys)[0])
+    # The last two bars of each asset, one asset behind the other.
+    lines, levels = (
+        np.ascontiguousarray(shop.grown(indicator, own).latest(shop.assets, 2).swapaxes(0, 1)).reshape(own.size, -1)
+        for indicator, own in ((STOCHASTIC_K, periods), (STOCHASTIC_D, keys))
+    )
+    return crossing_rows(lines, row, levels)[:, 1::2].T
+
+
 STOCHASTIC_CROSSING = Indicator(
-    "stochastic_crossing", rows=_stochastic_crossing, reach=lambda bars, keys: np.add(*unpair(keys)) + 1
+    "stochastic_crossing",
+    rows=_stochastic_crossing,
+    reach=lambda bars, keys: np.add(*unpair(keys)) + 1,
+    last=_last_stochastic_crossing,
 )
 
 

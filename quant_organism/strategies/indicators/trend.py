@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.averages import SMA, lagged_mean_rows
+from quant_organism.strategies.indicators.averages import SMA, lagged_mean_rows, window_mean
+from quant_organism.strategies.indicators.extremes import greatest_of
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
     HistoryWorkshop,
@@ -47,6 +48,35 @@ def efficiency_ratio_rows(x: NDArray[np.float64], periods: NDArray[np.int64]) ->
 
 
 @compiled
+def last_efficiency_ratios(
+    x: NDArray[np.float64], assets: NDArray[np.int64], ends: NDArray[np.int64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the last values of `efficiency_ratio_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    x
+        Values of all assets, shape (N, room).
+    assets, ends
+        Row of each asset in `x`, and how many of its values there are, more than the longest period, shape (A,).
+    periods
+        As in `efficiency_ratio_rows`.
+    """
+    rows, scratch = np.empty((assets.size, periods.size)), np.empty(greatest_of(periods))
+    for i in range(assets.size):
+        values, last = x[assets[i]], ends[i] - 1
+        for k in range(periods.size):
+            first, moves = last - periods[k], scratch[: periods[k]]
+            for t in range(moves.size):
+                moves[t] = abs(values[first + t + 1] - values[first + t])
+            way = float(periods[k]) * window_mean(moves)
+            share = abs(values[last] - values[first]) / way
+            share = share if share < 1.0 else 1.0
+            rows[i, k] = share if way > 0.0 else 0.0
+    return rows
+
+
+@compiled
 def count_above_rows(x: NDArray[np.float64], level: NDArray[np.float64], sign: int) -> NDArray[np.int32]:
     """Return how many values up to each bar were above their level, or below it.
 
@@ -73,7 +103,10 @@ def count_above_rows(x: NDArray[np.float64], level: NDArray[np.float64], sign: i
 
 
 EFFICIENCY_RATIO = Indicator(
-    "efficiency_ratio", rows=lambda shop, periods: efficiency_ratio_rows(shop.bars.close, periods), reach=one_bar_more
+    "efficiency_ratio",
+    rows=lambda shop, periods: efficiency_ratio_rows(shop.bars.close, periods),
+    reach=one_bar_more,
+    last=lambda shop, periods: last_efficiency_ratios(shop.column("close"), shop.assets, shop.ends, periods),
 )
 
 
@@ -85,7 +118,7 @@ def _counted(name: str, sign: int) -> Indicator:
         return rows
 
     def abreast(shop: AbreastWorkshop, periods: Keys, so_far: NDArray[np.int32]) -> Rows:
-        beyond = sign * (shop.last(shop.bars.close)[:, np.newaxis] - shop.newest(shop.make(SMA, periods))) > 0.0
+        beyond = sign * (shop.last("close")[:, np.newaxis] - shop.newest_of(SMA, periods)) > 0.0
         so_far[shop.assets] += beyond
         return so_far[shop.assets]
 

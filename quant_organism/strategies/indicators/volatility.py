@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
-from quant_organism.strategies.indicators.averages import mean_rows
-from quant_organism.strategies.indicators.dispersion import deviation_rows
+from quant_organism.strategies.indicators.averages import last_means, mean_rows
+from quant_organism.strategies.indicators.dispersion import deviation_rows, window_deviation
 from quant_organism.strategies.indicators.extremes import greatest_of
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
@@ -98,9 +98,8 @@ def atr_abreast(
     high: NDArray[np.float64],
     low: NDArray[np.float64],
     close: NDArray[np.float64],
-    width: int,
-    begins: NDArray[np.int64],
     assets: NDArray[np.int64],
+    begins: NDArray[np.int64],
     periods: NDArray[np.int64],
     averages: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -109,23 +108,20 @@ def atr_abreast(
     Parameters
     ----------
     high, low, close
-        The last `width` bars of each asset, at least two, one asset behind the other, shape (A x width,).
-    width
-        How many bars of each there are.
-    begins
-        Number of the last bar, shape (A,).
-    assets
-        Row of each asset in `averages`, shape (A,).
+        Prices of all assets, shape (N, room).
+    assets, begins
+        Row of each asset, and number of the bar, which is not its first, shape (A,).
     periods
         As in `atr_rows`.
     averages
         As in `atr_onward`, of all assets; moved on, shape (N, K).
     """
-    rows = np.empty((assets.size, periods.size))
+    rows, reach = np.empty((assets.size, periods.size)), np.empty(1)
     for i in range(assets.size):
-        end = (i + 1) * width
-        reach = true_range(high[end - 2 : end], low[end - 2 : end], close[end - 2 : end])[1:]
-        rows[i] = atr_onward(reach, begins[i], periods, averages[assets[i]])[:, 0]
+        asset, t = assets[i], begins[i]
+        up, down, before = high[asset, t], low[asset, t], close[asset, t - 1]
+        reach[0] = max(up - down, abs(up - before), abs(down - before))
+        rows[i] = atr_onward(reach, t, periods, averages[asset])[:, 0]
     return rows
 
 
@@ -166,6 +162,32 @@ def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @compiled
+def last_return_deviations(
+    close: NDArray[np.float64], assets: NDArray[np.int64], ends: NDArray[np.int64], periods: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the last values of `log_return_deviation_rows` of each of A assets, shape (A, K).
+
+    Parameters
+    ----------
+    close
+        Closes of all assets, shape (N, room).
+    assets, ends
+        Row of each asset, and how many closes it has, more than the longest period, shape (A,).
+    periods
+        As in `log_return_deviation_rows`.
+    """
+    longest = greatest_of(periods)
+    rows, scratch, squares = np.empty((assets.size, periods.size)), np.empty(longest), np.empty(longest)
+    for i in range(assets.size):
+        returns = log_returns(close[assets[i], ends[i] - longest - 1 : ends[i]])
+        for k in range(periods.size):
+            window = scratch[: periods[k]]
+            window[:] = returns[longest - periods[k] :]
+            rows[i, k] = window_deviation(window, squares[: periods[k]])
+    return rows
+
+
+@compiled
 def volatility_ratio_rows(short: NDArray[np.float64], long: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a short-term volatility over a long-term one, kept within a quarter and four, shape (K, n).
 
@@ -190,8 +212,8 @@ def _atr_onward(shop: HistoryWorkshop, periods: Keys, average: NDArray[np.float6
 
 
 def _atr_abreast(shop: AbreastWorkshop, periods: Keys, averages: NDArray[np.float64]) -> Rows:
-    bars = shop.bars
-    return atr_abreast(bars.high, bars.low, bars.close, shop.width, shop.known, shop.assets, periods, averages)
+    high, low, close = (shop.column(name) for name in ("high", "low", "close"))
+    return atr_abreast(high, low, close, shop.assets, shop.known, periods, averages)
 
 
 ATR = Indicator(
@@ -201,16 +223,29 @@ ATR = Indicator(
     onward=Onward(start=lambda shop, periods: np.zeros(periods.size), rows=_atr_onward, abreast=_atr_abreast),
 )
 
+
+def _last_log_atr_ratio(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    atr = shop.grown(ATR, periods)
+    rows = np.empty((periods.size, shop.assets.size))
+    for k, period in enumerate(periods):
+        own = atr.row(k)
+        mean = last_means(own, shop.assets, shop.ends, 3 * period[np.newaxis], 0)[:, 0].copy()
+        _write_log_ratios(own[shop.assets, shop.known], mean, rows[k])
+    return rows.T
+
+
 LOG_ATR_RATIO = Indicator(
     "log_atr_ratio",
     rows=lambda shop, periods: log_atr_ratio_rows(shop.make(ATR, periods), periods),
     reach=lambda bars, periods: 4 * periods + 1,
+    last=_last_log_atr_ratio,
 )
 
 LOG_RETURN_DEVIATION = Indicator(
     "log_return_deviation",
     rows=lambda shop, periods: log_return_deviation_rows(shop.bars.close, periods),
     reach=one_bar_more,
+    last=lambda shop, periods: last_return_deviations(shop.column("close"), shop.assets, shop.ends, periods),
 )
 
 
@@ -219,4 +254,14 @@ def _volatility_ratio(shop: Workshop, periods: Keys) -> Rows:
     return volatility_ratio_rows(short, long)
 
 
-VOLATILITY_RATIO = Indicator("volatility_ratio", rows=_volatility_ratio, reach=lambda bars, periods: 4 * periods + 1)
+def _last_volatility_ratio(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    short, long = (shop.newest_of(LOG_RETURN_DEVIATION, windows) for windows in (periods, 4 * periods))
+    return volatility_ratio_rows(short, long)
+
+
+VOLATILITY_RATIO = Indicator(
+    "volatility_ratio",
+    rows=_volatility_ratio,
+    reach=lambda bars, periods: 4 * periods + 1,
+    last=_last_volatility_ratio,
+)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from quant_organism.kernels.compiled import compiled
 from quant_organism.kernels.lanes import STEP, before, load, maximum, root, splat, store, where
-from quant_organism.strategies.indicators.averages import mean_rows
+from quant_organism.strategies.indicators.averages import last_means, mean_rows
 from quant_organism.strategies.indicators.dispersion import NO_DEVIATION
-from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height
-from quant_organism.strategies.indicators.indicator import Indicator, Workshop, one_bar_more, same_bars
+from quant_organism.strategies.indicators.extremes import extreme_rows, greatest_of, pyramid_height, window_extreme
+from quant_organism.strategies.indicators.indicator import AbreastWorkshop, Indicator, Workshop, one_bar_more, same_bars
 from quant_organism.strategies.store import Keys, Rows
 
 
@@ -132,10 +132,94 @@ def _merged(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> tuple[Any
     )
 
 
-MEAN_VOLUME = Indicator("mean_volume", rows=lambda shop, periods: mean_rows(shop.bars.volume, periods), reach=same_bars)
+@compiled
+def last_vwaps(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    volume: NDArray[np.float64],
+    assets: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    periods: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the last values of `vwap_rows` of each of A assets, at their typical prices, shape (A, 2, K).
+
+    Parameters
+    ----------
+    high, low, close, volume
+        Bars of all assets, shape (N, room).
+    assets, ends
+        Row of each asset, and how many bars it has, at least the longest period, shape (A,).
+    periods
+        As in `vwap_rows`.
+    """
+    rows, longest = np.empty((assets.size, 2, periods.size)), greatest_of(periods)
+    means, weights, squares = np.empty(longest), np.empty(longest), np.empty(longest)
+    for i in range(assets.size):
+        asset, end = assets[i], ends[i]
+        for k in range(periods.size):
+            begin = end - periods[k]
+            traded = window_extreme(volume[asset, begin:end], 1.0) > 0.0
+            for t in range(periods[k]):
+                means[t] = (high[asset, begin + t] + low[asset, begin + t] + close[asset, begin + t]) / 3.0
+                weights[t] = volume[asset, begin + t] if traded else 1.0
+                squares[t] = 0.0
+            rows[i, 0, k], rows[i, 1, k] = _weighted_moments(means, weights, squares, periods[k])
+    return rows
+
+
+@compiled
+def _weighted_moments(
+    means: NDArray[np.float64], weights: NDArray[np.float64], squares: NDArray[np.float64], period: int
+) -> tuple[float, float]:
+    # Mean and deviation of the first `period` values, merged as in `_weighted_rows`; they are lost.
+    total, mean, spread = 0.0, 0.0, 0.0
+    covered = level = 0
+    while period >> level:
+        size = 1 << level
+        if period & size:
+            own_means, own_weights, own_squares, width = means[covered:], weights[covered:], squares[covered:], size
+            while width > 1:
+                width >>= 1
+                for i in range(width):
+                    one = own_weights[2 * i], own_means[2 * i], own_squares[2 * i]
+                    other = own_weights[2 * i + 1], own_means[2 * i + 1], own_squares[2 * i + 1]
+                    own_weights[i], own_means[i], own_squares[i] = _merged_pair(one, other)
+            part = own_weights[0], own_means[0], own_squares[0]
+            total, mean, spread = _merged_pair((total, mean, spread), part) if covered else part
+            covered += size
+        level += 1
+    deviation = np.sqrt(spread / total)
+    return mean, deviation if deviation >= NO_DEVIATION * max(mean, -mean) else 0.0
+
+
+@compiled
+def _merged_pair(one: tuple[float, float, float], other: tuple[float, float, float]) -> tuple[float, float, float]:
+    # As `_merged`, of one bar.
+    weight, mean, squares = one
+    other_weight, other_mean, other_squares = other
+    total = weight + other_weight
+    share = other_weight / total if total > 0.0 else 0.0
+    apart = other_mean - mean
+    return (
+        total,
+        mean + apart * share if weight > 0.0 else other_mean,
+        squares + (other_squares + apart * apart * weight * share),
+    )
+
+
+MEAN_VOLUME = Indicator(
+    "mean_volume",
+    rows=lambda shop, periods: mean_rows(shop.bars.volume, periods),
+    reach=same_bars,
+    last=lambda shop, periods: last_means(shop.column("volume"), shop.assets, shop.ends, periods, 0),
+)
 
 PREVIOUS_MEAN_VOLUME = Indicator(
-    "previous_mean_volume", rows=lambda shop, periods: mean_rows(shop.bars.volume, periods, 1), reach=one_bar_more
+    "previous_mean_volume",
+    rows=lambda shop, periods: mean_rows(shop.bars.volume, periods, 1),
+    reach=one_bar_more,
+    last=lambda shop, periods: last_means(shop.column("volume"), shop.assets, shop.ends, periods, 1),
 )
 
 
@@ -145,10 +229,23 @@ def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
     return vwap_rows(typical_price(bars.high, bars.low, bars.close), bars.volume, periods)
 
 
-VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars)
+def _last_vwap_moments(shop: AbreastWorkshop, periods: Keys) -> Rows:
+    prices = (shop.column(name) for name in ("high", "low", "close", "volume"))
+    return last_vwaps(*prices, shop.assets, shop.ends, periods)
 
-VWAP = Indicator("vwap", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[0], reach=same_bars)
+
+VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars, last=_last_vwap_moments)
+
+VWAP = Indicator(
+    "vwap",
+    rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[0],
+    reach=same_bars,
+    last=lambda shop, periods: shop.newest_of(VWAP_MOMENTS, periods)[:, 0],
+)
 
 VWAP_DEVIATION = Indicator(
-    "vwap_deviation", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[1], reach=same_bars
+    "vwap_deviation",
+    rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[1],
+    reach=same_bars,
+    last=lambda shop, periods: shop.newest_of(VWAP_MOMENTS, periods)[:, 1],
 )

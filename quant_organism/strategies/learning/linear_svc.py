@@ -228,7 +228,7 @@ def _score_abreast(shop: AbreastWorkshop, keys: Keys, kept: Floats) -> Rows:
     rows = np.zeros((shop.assets.size, keys.size))
     ahead = shop.made_ahead(SVC_SCORE, keys)
     for place, genes in enumerate(map(svc_genes, keys.tolist())):
-        due = refit_places(shop.last(shop.bars.numbers), shop.known, genes)
+        due = refit_places(shop.numbers, shop.known, genes)
         for asset, bar in zip(shop.assets[due].tolist(), shop.known[due].tolist(), strict=True):
             model = ahead.get(asset, {}).get(place)
             if model is None:

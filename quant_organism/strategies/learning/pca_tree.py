@@ -365,7 +365,7 @@ def _levels_abreast(shop: AbreastWorkshop, keys: Keys, kept: Floats) -> Rows:
     levels = np.zeros((shop.assets.size, keys.size, 3))
     ahead = shop.made_ahead(RETURN_LEVELS, keys)
     for place, genes in enumerate(map(tree_genes, keys.tolist())):
-        due = refit_places(shop.last(shop.bars.numbers), shop.known, genes)
+        due = refit_places(shop.numbers, shop.known, genes)
         for asset, bar in zip(shop.assets[due].tolist(), shop.known[due].tolist(), strict=True):
             model = ahead.get(asset, {}).get(place)
             if model is None:

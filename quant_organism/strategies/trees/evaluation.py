@@ -39,6 +39,16 @@ def first_bar(language: Language, tree: Tree) -> int:
     return max(primitive.first(*settings), before + primitive.looks_back(*settings))
 
 
+@lru_cache(maxsize=2**14)
+def bars_behind(tree: Tree) -> int:
+    """Return how many bars before the one on which it votes a tree looks at."""
+    if tree[0] == "family":
+        return 0
+    primitive = PRIMITIVES[tree[0]]
+    before = max((bars_behind(branch) for branch in branches(tree)), default=0)
+    return before + primitive.looks_back(*constants(tree))
+
+
 def indicators_of(language: Language, trees: Iterable[Tree]) -> Needs:
     """Name the indicators that trees read, and their keys."""
     keys: dict[Indicator, list[int]] = {}

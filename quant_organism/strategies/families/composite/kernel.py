@@ -15,7 +15,13 @@ _UNKNOWN = np.int8(-1)
 
 
 @compiled
-def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64], begins: NDArray[np.int64]) -> NDArray[np.int64]:
+def bars_at_rest(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    begins: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    left: NDArray[np.float64],
+) -> NDArray[np.int64]:
     """Return for how many bars, the current one included, no price has moved.
 
     Parameters
@@ -24,6 +30,10 @@ def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64], begins: ND
         Prices, a row per asset, shape (A, n).
     begins
         First bar of each asset, shape (A,).
+    firsts, left
+        First bar that each genome decides, shape (G,), and of `Targets.left` 1 and for how many bars no price had moved
+        before it, or 0 where all bars are at hand. Where nobody asks what is left, shape (G, 0); else each genome
+        stands on the asset of its place, and what all bars but the last leave is written.
 
     Returns
     -------
@@ -31,12 +41,16 @@ def bars_at_rest(high: NDArray[np.float64], low: NDArray[np.float64], begins: ND
     """
     rest = np.zeros(high.shape, dtype=np.int64)
     for asset in range(begins.size):
-        run, begin = 0, begins[asset]
+        begin = begins[asset]
         top, bottom, out = high[asset], low[asset], rest[asset]
-        for t in range(begin, top.size):
+        goes_on = left.shape[1] > 0 and left[asset, 0] > 0.0
+        run, first = (int(left[asset, 0]) - 1, firsts[asset]) if goes_on else (0, begin)
+        for t in range(first, top.size):
             moved = top[t] != bottom[t] or (t > begin and top[t] != top[t - 1])
             run = 0 if moved else run + 1
             out[t] = run
+        if left.shape[1] > 0:
+            left[asset, 0] = 1 + out[top.size - 2] if top.size - begin > 1 else 0
     return rest
 
 

@@ -16,7 +16,7 @@ from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import GeneSpec, GeneValue
 from quant_organism.strategies.indicators.indicator import Needs
 from quant_organism.strategies.targets import Targets
-from quant_organism.strategies.trees.evaluation import Program, columns_read, first_bar, indicators_of
+from quant_organism.strategies.trees.evaluation import Program, bars_behind, columns_read, first_bar, indicators_of
 from quant_organism.strategies.trees.grammar import VoteGrammar
 from quant_organism.strategies.trees.language import Language
 from quant_organism.strategies.trees.primitives import Tree
@@ -88,6 +88,7 @@ class Composite(StrategyFamily):
     seed_type = "composite"
     columns = ("open", "high", "low", "close", "volume")
     memory = "direction"
+    left = 1
     abreast = True
 
     def __init__(self, families: Sequence[StrategyFamily]) -> None:
@@ -125,6 +126,10 @@ class Composite(StrategyFamily):
         """Return the first bar on which every vote is defined, dead branches aside."""
         return _first_bar(self.language, _pruned(genes["votes"]))
 
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return how far back the trees look, at least at the bar before: a price may not have moved since then."""
+        return max(1, *(bars_behind(tree) for tree in _trees(_pruned(genes["votes"]))))
+
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the indicators in all trees."""
         return indicators_of(self.language, (tree for votes in genes["votes"] for tree in _trees(_pruned(votes))))
@@ -141,17 +146,17 @@ class Composite(StrategyFamily):
         votes = plan.program.run(bank.joined())
         trees = votes.shape[0]
         votes = np.ascontiguousarray(votes.reshape(trees, assets, n).swapaxes(0, 1)).reshape(assets * trees, n)
-        members = plan.members[own]
+        members, firsts = plan.members[own], bank.firsts(plan.warmup[own])
         composite_targets(
             votes,
-            bars_at_rest(high, low, bank.begins),
+            bars_at_rest(high, low, bank.begins, firsts, out.left),
             stands,
             np.where(members < 0, -1, members + trees * stands[:, np.newaxis, np.newaxis]),
             np.array([genes[name] for name in WEIGHTS]).T.copy(),
             genes["minimum_signals"],
             genes["entry_score"],
             plan.warmup[own],
-            bank.firsts(plan.warmup[own]),
+            firsts,
             out,
         )
 
