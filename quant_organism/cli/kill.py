@@ -1,4 +1,4 @@
-"""`quant-organism trade kill` and `trade rearm`: trading ended by the venue alone, and a person's word after it."""
+"""`quant-organism trade kill`: trading ended by the venue alone; and a person's words after it or trades by hand."""
 
 import time
 from typing import Annotated
@@ -63,3 +63,26 @@ def rearm(context: typer.Context, as_json: options.Json = False) -> None:
         print_json({"was_killed": was_killed})
     else:
         typer.echo("It may trade again." if was_killed else "Nobody has stopped it.")
+
+
+def release(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(help="What was traded by hand, or closed by `trade kill`.")],
+    restore: Annotated[
+        bool, typer.Option("--restore/--adopt", help="Bring the position back at once, or take it over as it is.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Say what becomes of a symbol that was traded by hand: until then no order changes its position.
+
+    A trader takes the word at its next close. `trade status` names the symbols that wait for one.
+    """
+    from quant_organism.cli.output import print_json
+    from quant_organism.trading.releases import say_release
+
+    word = "restore" if restore else "adopt"
+    path = say_release(options.said(context).settings().data_dir, symbol, word)
+    if as_json:
+        print_json({"symbol": symbol, "word": word, "path": str(path)})
+    else:
+        typer.echo(f"{symbol}: {word} from the trader's next close on.")

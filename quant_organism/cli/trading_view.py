@@ -70,9 +70,11 @@ def show_status(
     ranked = [] if ranks is None else [{"day": str(ranks[0]), **row} for row in ranks[1].to_dicts()]
     if as_json:
         lists = {"positions": positions, "strategies": strategies, "breakers": breakers, "symbol_ranks": ranked}
-        print_json({**summary, **lists})
+        print_json({**summary, **lists, "traded_by_hand": list(status.frozen)})
         return
     print_table(("what", "is"), [(name, _words(value)) for name, value in summary.items()])
+    if status.frozen:
+        typer.echo(f"Traded by hand and left alone since: {', '.join(status.frozen)}. Say: trade release SYMBOL")
     tables: dict[str, list[dict[str, Any]]] = {
         "Positions": positions,
         "Strategies": strategies,

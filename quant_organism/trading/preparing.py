@@ -49,6 +49,7 @@ from quant_organism.trading.records import (
     Mode,
     Role,
 )
+from quant_organism.trading.releases import ReleaseWatcher, releases_folder
 from quant_organism.trading.replaying import panel_assets
 from quant_organism.trading.runtime import Trader, Watcher
 from quant_organism.trading.sending import VenueAccount
@@ -197,7 +198,7 @@ def prepare_live(
     runner: ExternalRunner | None = None,
     signatures: DocumentSignatures | None = None,
 ) -> tuple[LiveSession, Watcher | None]:
-    """Return a session on a venue's live bars, and who follows documents and other sources' signals while it runs.
+    """Return a session on a venue's live bars, and who follows documents, signals and a person's words while it runs.
 
     Whole days that the lake lacks are taken from the venue first.
 
@@ -328,8 +329,10 @@ def prepare_live(
 
     documents_come = DocumentWatcher(repository, profile, mode, costs, spec.models, bars_until, runner, signatures)
     signals_come = SignalWatcher(SourceStore.of(data_dir), costs, bars_until, ledger.read(LedgerOutsideSignal))
+    words_come = ReleaseWatcher(releases_folder(data_dir))
 
     def watch(close_ms: int, trader: Trader) -> list[LedgerRecord]:
+        words_come(trader)
         return [*documents_come(close_ms, trader), *signals_come(close_ms, trader)]
 
     return session, watch

@@ -77,6 +77,8 @@ class TraderStatus:
         How many there were in the session.
     h2
         Digest of the order lines so far; empty before the first order.
+    frozen
+        Symbols that were traded by hand, until a person says what becomes of them (`releases`).
     """
 
     session: LedgerSession
@@ -91,6 +93,7 @@ class TraderStatus:
     orders: int
     fills: int
     h2: str
+    frozen: tuple[str, ...]
 
 
 class LedgerReader:
@@ -256,7 +259,7 @@ class LedgerReader:
             number, account = shown.session, shown.account
             plans = self.read(LedgerPlan, latest=1, session=number, account=account)
             equity = self.read(LedgerEquity, latest=1, session=number, account=account)
-            last = equity[0].close_ms if equity else None
+            last, state = equity[0].close_ms if equity else None, self.account(account)
             return TraderStatus(
                 session=shown,
                 is_ended=bool(self.read(LedgerSessionEnd, session=number, last_close_ms=last)),
@@ -269,7 +272,8 @@ class LedgerReader:
                 decisions=self._count("decisions WHERE session = ? AND role = 'trades'", number),
                 orders=self._count("orders WHERE session = ? AND account = ? AND lots != 0", number, account),
                 fills=self._count("fills WHERE session = ? AND account = ?", number, account),
-                h2=self._digest(account),
+                h2="" if state is None else state.h2,
+                frozen=() if state is None else tuple(sorted(state.frozen)),
             )
 
     def _newest(self, kind: type[R], of_each: str, where: str, *values: object) -> tuple[R, ...]:
@@ -279,10 +283,6 @@ class LedgerReader:
 
     def _count(self, of: str, *values: object) -> int:
         return int(self._ask(f"SELECT count(*) FROM {of}", values)[0][0])
-
-    def _digest(self, account: str) -> str:
-        state = self.account(account)
-        return "" if state is None else state.h2
 
 
 def held_positions(fills: Iterable[LedgerFill]) -> tuple[HeldPosition, ...]:

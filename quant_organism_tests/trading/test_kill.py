@@ -62,6 +62,30 @@ def test_it_works_beside_a_trader_that_holds_wallet_and_journal(
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*before, "killed.json", "trader"])
 
 
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from quant_organism.trading.orders import reconcile
+from quant_organism_tests.trading.trader import new_order, open_manager
+
+manager = open_manager(sys.argv[1], Path(sys.argv[2]))
+assert reconcile(manager).is_clean
+manager.place("entry", [new_order("entry", px="2010", sz="0.5")])
+manager.place("resting", [new_order("resting")])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_it_works_after_a_trader_that_died_with_orders_open(server: LoopbackVenue, tmp_path: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", DIES, server.url, str(tmp_path)], check=False, timeout=300)
+    assert died.returncode == -9
+    assert server.account.open_oids
+    assert any(server.positions().values())
+    killed = end(server, tmp_path)
+    assert (killed.is_flat, killed.left) == (True, "")
+    assert is_flat(server)
+
+
 def test_five_thousand_orders_are_gone(server: LoopbackVenue, manager: OrderManager, tmp_path: Path) -> None:
     with server.lock:
         for _ in range(5_000):

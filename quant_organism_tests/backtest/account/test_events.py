@@ -34,7 +34,7 @@ from quant_organism_tests.backtest.account.accounts import CLOSE_MS, account_at,
 LEG = ("1", "a", "X")
 ASSETS, PRICES = {"X": TradedAsset(0), "Y": TradedAsset(0)}, {"X": 100.0, "Y": 100.0}
 LOT = 100_000_000
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 def account_of(held: int = 0, equity: float = 10_000.0) -> AccountBook:
@@ -101,6 +101,9 @@ def test_a_liquidated_asset_stays_closed_until_its_net_has_turned() -> None:
     # Everything else is at half size for a day.
     assert next_lots(account, 1e-3, "Y") == [("Y", 5)]
     assert next_lots(account, -1e-3) == [("X", -5)]
+    for hours, factor in ((23, 0.5), (24, 1.0)):
+        later = close_at({LEG: -1e-3}, PRICES, time=CLOSE_MS + hours * HOUR_MS)
+        assert plan(account, later).risk.factor(account.rules) == factor
 
 
 def test_what_is_halted_is_not_traded_and_counts() -> None:
@@ -273,17 +276,12 @@ def test_the_base_is_the_equity_before_midnight() -> None:
     assert risk_at(risk, 2, 1_040.0).base == usd(1_040.0)
 
 
-def test_too_little_equity_for_the_margin_halves_all_targets() -> None:
-    short = at_close(
-        RiskState(),
-        AccountRules(),
-        time=0,
-        equity=usd(100.0),
-        maintenance=usd(34.0),
-        flat=False,
-        virtual_return=0.0,
-    )
-    assert short.factor(AccountRules()) == 0.5
+def test_too_little_equity_for_the_margin_halves_all_targets_until_it_suffices() -> None:
+    risk = RiskState()
+    for hour, (maintenance, factor) in enumerate([(34.0, 0.5), (33.4, 0.5), (33.0, 1.0)]):
+        told = {"time": hour * HOUR_MS, "equity": usd(100.0), "maintenance": usd(maintenance), "flat": False}
+        risk = at_close(risk, AccountRules(), virtual_return=0.0, **told)  # type: ignore[arg-type]
+        assert risk.factor(AccountRules()) == factor
 
 
 @pytest.mark.parametrize(
