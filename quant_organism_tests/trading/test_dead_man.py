@@ -312,6 +312,7 @@ def test_a_watchdog_is_told_at_once_and_hears_each_word(
     goes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hears, tells = os.pipe()
+    os.set_blocking(hears, False)  # what was not said fails, and is not waited for
     waited: list[float] = []
     process = SimpleNamespace(stdin=open(tells, "wb"), pid=7, wait=waited.append)  # noqa: SIM115
     monkeypatch.setattr(dead_man.subprocess, "Popen", lambda *of, **how: process)
