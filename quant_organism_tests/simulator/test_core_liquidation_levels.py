@@ -200,6 +200,19 @@ class TestLiquidation:
         assert account.holdings[ETH].szi == (szi - sold) * side
         assert account.cooldown_until_ms == {ETH: venue.state.now_ms + 30_000}
 
+    @pytest.mark.parametrize("after_ms", [0, -1])
+    def test_once_it_is_warm_all_of_it_is_sold_and_the_next_large_one_begins_with_a_fifth(
+        self, venue: SimulatedVenue, after_ms: int
+    ) -> None:
+        quotes(venue, ETH, 2000, 2001, 10_000)
+        account = held(venue, ALICE, 600_000, 10**12)
+        account.cooldown_until_ms = {ETH: venue.state.now_ms + after_ms}
+        liquidation._sell_to_book(venue.core, account, ETH)
+        assert (account.holdings[ETH].szi, account.cooldown_until_ms) == (0, {})
+        account.holdings[ETH].szi = 600_000
+        liquidation._sell_to_book(venue.core, account, ETH)
+        assert account.holdings[ETH].szi == 480_000
+
     @SIDES
     def test_the_least_that_can_be_held_is_closed_against_others(self, venue: SimulatedVenue, side: int) -> None:
         lost, other = held(venue, ALICE, side, 0), held(venue, BOB, -side, 1_000)

@@ -283,11 +283,36 @@ def test_cancelling_all_goes_on_until_the_venue_shows_none(server: LoopbackVenue
     close(manager)
 
 
+def test_a_minder_lets_go_of_a_watchdog_that_has_gone_before_it_opens_another() -> None:
+    heard: list[str] = []
+
+    class Dog:
+        def __init__(self) -> None:
+            self.name = f"dog {heard.count('opened')}"
+            heard.append("opened")
+
+        def beat(self) -> None:
+            heard.append(f"beat {self.name}")
+            if self.name == "dog 0" and heard.count("beat dog 0") == 2:
+                raise InputError("it is gone", where="watchdog", remedy="start another")
+
+        def release(self) -> None:
+            heard.append(f"released {self.name}")
+
+    minder = Minder(Dog)  # type: ignore[arg-type]
+    for _ in range(3):
+        minder.beat()
+    minder.release()
+    gone = ["beat dog 0", "beat dog 0", "released dog 0", "opened"]
+    assert heard == ["opened", *gone, "beat dog 1", "released dog 1"]
+
+
 @pytest.mark.parametrize("goes", ["sent home", "gone"])
 def test_a_watchdog_is_told_at_once_and_hears_each_word(
     goes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hears, tells = os.pipe()
+    os.set_blocking(hears, False)  # what was not said fails, and is not waited for
     waited: list[float] = []
     process = SimpleNamespace(stdin=open(tells, "wb"), pid=7, wait=waited.append)  # noqa: SIM115
     monkeypatch.setattr(dead_man.subprocess, "Popen", lambda *of, **how: process)
