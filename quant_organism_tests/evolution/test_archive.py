@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ribs.archives import GridArchive
 
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import (
@@ -67,6 +68,22 @@ def test_a_value_belongs_to_the_cell_whose_lower_edge_it_reaches_and_outliers_to
     axis = Axis("hours", 1.0, 1_000.0, 3, is_log=True)
     np.testing.assert_allclose(axis.edges, [1, 10, 100, 1_000])
     assert axis.place(np.array([0.1, 1.0, 9.9, 10.1, 99.0, 101.0, 1e6])).tolist() == [0, 0, 0, 1, 1, 2, 2]
+
+
+def test_cells_are_those_of_pyribs_on_their_edges_too():
+    rng, trials = np.random.default_rng(5), 4_000
+    columns = []
+    for axis in AXES:
+        edges = rng.choice(axis.edges, trials)
+        beside = np.nextafter(edges, rng.choice([-1e9, 1e9], trials))
+        between = rng.uniform(axis.low - 1.0, 1.2 * axis.high, trials)
+        columns.append(np.choose(rng.integers(3, size=trials), (edges, beside, between)))
+    ranges = [tuple(axis.scaled(np.array([axis.low, axis.high]))) for axis in AXES]
+    theirs = GridArchive(solution_dim=1, dims=[axis.cells for axis in AXES], ranges=ranges, dtype=np.float64)
+    scaled = np.column_stack([axis.scaled(column) for axis, column in zip(AXES, columns, strict=True)])
+    places = theirs.int_to_grid_index(theirs.index_of(scaled))
+    for axis, column, place in zip(AXES, columns, places.T, strict=True):
+        assert axis.place(column).tolist() == place.tolist()
 
 
 def test_each_cell_has_its_best_trial_and_nobody_else(trials, panel, archive):
