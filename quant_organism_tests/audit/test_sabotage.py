@@ -113,11 +113,11 @@ def best_of_seeds(panel: Panel, profile: AuditProfile, seed: int, folder: Path) 
         measured = Evaluator(threads=1).evaluate_committees(committees, panel, Costs(), start=unseen.start)
         return float(np.nan_to_num(measured.metrics["sharpe"][0], nan=-np.inf))
 
-    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 12), key=later), folder)
+    return run_organism(panel, profile, max(range(1_000 * seed, 1_000 * seed + 24), key=later), folder)
 
 
 def test_a_seed_that_was_picked_shows_on_the_days_after_the_search(tmp_path: Path):
-    assert "p-values of the days after the search" in alarms(tmp_path, best_of_seeds)
+    assert "p-values of the days after the search" in alarms(tmp_path, best_of_seeds, worlds=8)
 
 
 def test_a_null_with_uncompensated_funding_is_no_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
