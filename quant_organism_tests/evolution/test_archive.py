@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ribs.archives import GridArchive
 
 from quant_organism.errors import IntegrityError
 from quant_organism.evolution.archive import (
@@ -71,6 +70,8 @@ def test_a_value_belongs_to_the_cell_whose_lower_edge_it_reaches_and_outliers_to
 
 
 def test_cells_are_those_of_pyribs_on_their_edges_too():
+    from ribs.archives import GridArchive  # loads for almost a second, in every worker if it stood above
+
     rng, trials = np.random.default_rng(5), 4_000
     columns = []
     for axis in AXES:
