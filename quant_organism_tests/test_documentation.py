@@ -27,8 +27,9 @@ SMALL = {
     "QUANT_ORGANISM_PROFILE": "smoke",
     "QUANT_ORGANISM_MARKET__LOOKBACK_DAYS": "120",
     "QUANT_ORGANISM_FAMILIES": "donchian_breakout,ema_crossover,funding_rate_carry,rsi_filter",
-    "QUANT_ORGANISM_SIGNIFICANCE__STRATEGIES": "40",
+    "QUANT_ORGANISM_SIGNIFICANCE__STRATEGIES": "20",
     "QUANT_ORGANISM_SIGNIFICANCE__COPIES": "9",
+    "QUANT_ORGANISM_SIGNIFICANCE__SEARCHES": "2",
     "QUANT_ORGANISM_VALIDATION__GATES": "light",
 }
 """Settings that make a command quick; what it does is the same."""

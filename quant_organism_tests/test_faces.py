@@ -45,6 +45,8 @@ HEAVY = {
     "websockets",
 }
 
+LATE = {"arch", "matplotlib", "pandas", "ray", "ribs", "scipy.signal", "scipy.stats", "sklearn", "vectorbt"}
+
 
 def taken(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the modules that a source imports from, each with a name that it takes."""
@@ -90,3 +92,9 @@ def test_looking_at_a_face_loads_nothing_heavy(name: str) -> None:
     code = f"import sys, {name}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {module.split(".")[0] for module in loaded} & HEAVY == set()
+
+
+def test_a_process_that_runs_jobs_loads_what_few_steps_need_with_those_steps() -> None:
+    code = "import sys, quant_organism.orchestration.definitions, quant_organism.audit.campaign; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) & LATE == set()

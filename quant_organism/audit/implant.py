@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from quant_organism.audit.edges import Edge
 from quant_organism.market import Panel
@@ -68,7 +67,7 @@ def _moved(returns: Floats, premium: Floats, edge: Edge, hours: float, rng: np.r
     if edge.family == "reversion":
         keeps = _keeps(_HALF_LIFE_HOURS["reversion"] / hours)
         shocks = edge.k * unit * noise
-        deviation = lfilter([1.0], [1.0, -keeps], shocks)
+        deviation = _autoregression(keeps, shocks)
         back = (keeps - 1.0) * np.concatenate([[0.0], deviation[:-1]])
         mean = returns.mean()
         return np.asarray(mean + np.sqrt(1.0 - edge.k**2) * (returns - mean) + back + shocks)
@@ -109,9 +108,7 @@ def _deviation_before(returns: Floats, hours: float) -> Floats:
     # Begins with the deviation of all: a size, which no rule earns from.
     keeps = _keeps(_HALF_LIFE_HOURS["volatility"] / hours)
     squares = np.concatenate([[returns.var()], returns[:-1] ** 2])
-    start = np.array([keeps * returns.var()])
-    variance, _ = lfilter([1.0 - keeps], [1.0, -keeps], squares, zi=start)
-    return np.sqrt(np.asarray(variance, dtype=np.float64))
+    return np.sqrt(_autoregression(keeps, squares, gain=1.0 - keeps, before=float(returns.var())))
 
 
 def _remembered(noise: Floats, half_life: float) -> Floats:
@@ -119,7 +116,15 @@ def _remembered(noise: Floats, half_life: float) -> Floats:
     keeps = _keeps(half_life)
     scaled = np.sqrt(1.0 - keeps**2) * noise
     scaled[0] = noise[0]
-    return np.asarray(lfilter([1.0], [1.0, -keeps], scaled))
+    return _autoregression(keeps, scaled)
+
+
+def _autoregression(keeps: float, shocks: Floats, *, gain: float = 1.0, before: float = 0.0) -> Floats:
+    # y[t] = keeps y[t - 1] + gain shocks[t]. The filter takes longer to load than anything else of an audit.
+    from scipy.signal import lfilter
+
+    values, _ = lfilter([gain], [1.0, -keeps], shocks, zi=np.array([keeps * before]))
+    return np.asarray(values, dtype=np.float64)
 
 
 def _keeps(half_life: float) -> float:

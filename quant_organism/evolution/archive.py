@@ -3,7 +3,7 @@
 A grid over four measures of behaviour, each taken from what a trial did in sample; a cell keeps the trial with the
 highest Sharpe ratio, if that is positive. Searches end with many copies of one idea; the archive keeps the others.
 
-Source of the method: Mouret, Clune 2015, arXiv:1504.04909 (MAP-Elites), with the grid of pyribs.
+Source of the method: Mouret, Clune 2015, arXiv:1504.04909 (MAP-Elites), on the grid of pyribs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from quant_organism.market import MS_PER_DAY, Panel
 from quant_organism.strategies import Genome
 
 if TYPE_CHECKING:
-    from ribs.archives import GridArchive
-
     from quant_organism.evolution.trials import Trials
 
 Floats = NDArray[np.float64]
 
 DAYS_PER_MONTH: Final = 30.0
+
+_ROUNDING: Final = 1e-6
+"""Added to a value's distance from the lower bound, times the cells, so that rounding moves nothing off an edge."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class Axis:
         return np.log(inside) if self.is_log else inside
 
     def place(self, values: Floats) -> NDArray[np.int64]:
-        """Return the number of each value's cell, from 0."""
-        return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, self.cells - 1)
+        """Return the number of each value's cell, from 0; on an edge, but for rounding, it is the cell above."""
+        low, high = (float(self.scaled(np.array(bound))) for bound in (self.low, self.high))
+        places = (self.cells * (self.scaled(values) - low) + _ROUNDING) / (high - low)
+        return np.clip(places.astype(np.int64), 0, self.cells - 1)
 
 
 AXES: Final = (
@@ -124,23 +127,19 @@ def elites(trials: Trials, panel: Panel) -> pl.DataFrame:
     # By falling worth, then identity: which of two equals wins does not hang on the order of the trials.
     order = sorted(good, key=lambda trial: (-sharpe[trial], trials.genomes[trial].hash))
     measures = behaviour_measures(trials, panel)[order]
-    archive = _grid()
-    archive.add(np.array(order)[:, None], sharpe[order], _scaled(measures))
-    found = archive.data(["index", "solution"], return_type="dict")
-    kept = sorted(zip(found["index"].tolist(), found["solution"][:, 0].astype(int).tolist(), strict=True))
-    by_trial = dict(zip(order, measures, strict=True))
+    cells, best = np.unique(_cells(measures), return_index=True)
     last_day = datetime.fromtimestamp(int(trials.days[-1]) / 1_000, UTC).date()
     rows = [
         (
             cell,
-            *map(float, by_trial[trial]),
+            *map(float, measures[place]),
             float(sharpe[trial]),
             trials.genomes[trial].family,
             trials.genomes[trial].hash,
             last_day,
             orjson.dumps(trials.genomes[trial].to_dict(), option=orjson.OPT_SORT_KEYS).decode(),
         )
-        for cell, trial in kept
+        for cell, place, trial in zip(cells.tolist(), best, (order[place] for place in best), strict=True)
     ]
     return ArchiveTable.frame(rows)
 
@@ -211,12 +210,8 @@ def founders_from(archive: pl.DataFrame, families: Sequence[str]) -> list[Genome
 
 def summarise(archive: pl.DataFrame) -> ArchiveSummary:
     """Return coverage and quality-diversity score of an archive's frame."""
-    grid = _grid()
-    if archive.height:
-        measures = archive.select([axis.name for axis in AXES]).to_numpy()
-        grid.add(np.arange(archive.height)[:, None], archive["sharpe"].to_numpy(), _scaled(measures))
-    stats = grid.stats
-    return ArchiveSummary(CELLS, int(stats.num_elites), float(stats.coverage), float(stats.qd_score))
+    score = float(archive["sharpe"].to_numpy().sum())
+    return ArchiveSummary(CELLS, archive.height, archive.height / CELLS, score)
 
 
 def archive_hash(archive: pl.DataFrame) -> str:
@@ -225,12 +220,6 @@ def archive_hash(archive: pl.DataFrame) -> str:
     return hashlib.sha256(orjson.dumps([list(row) for row in rows])).hexdigest()
 
 
-def _grid() -> GridArchive:
-    from ribs.archives import GridArchive
-
-    ranges = [(float(axis.scaled(np.array(axis.low))), float(axis.scaled(np.array(axis.high)))) for axis in AXES]
-    return GridArchive(solution_dim=1, dims=[axis.cells for axis in AXES], ranges=ranges, dtype=np.float64)
-
-
-def _scaled(measures: Floats) -> Floats:
-    return np.column_stack([axis.scaled(measures[:, column]) for column, axis in enumerate(AXES)])
+def _cells(measures: Floats) -> NDArray[np.int64]:
+    places = tuple(axis.place(measures[:, column]) for column, axis in enumerate(AXES))
+    return np.ravel_multi_index(places, [axis.cells for axis in AXES])

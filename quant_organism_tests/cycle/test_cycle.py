@@ -37,7 +37,7 @@ from quant_organism.validation.records import verdicts_frame
 from quant_organism.validation.tables import StandingTable
 from quant_organism_tests.finished import finished_run
 from quant_organism_tests.panels import trending_panel
-from quant_organism_tests.program import finish, free_port
+from quant_organism_tests.program import Caller, free_port
 from quant_organism_tests.tiny import FIRST, LAST, Workshop, settings, write_world
 
 HOUR = Interval.parse("1h")
@@ -189,8 +189,10 @@ def test_two_cycles_are_compared_by_what_was_set_and_what_came_of_it(second: Cyc
     assert compare_runs(b, b).settings == []
 
 
-def test_a_list_of_markets_counts_cycles_not_their_days(second: Cycle) -> None:
-    said = finish("data", "list", "--json", "--data-dir", second.lake.root.parent, folder=second.lake.root.parent)
+def test_a_list_of_markets_counts_cycles_not_their_days(
+    second: Cycle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = Caller(tmp_path, monkeypatch, capfd)("data", "list", "--json", "--data-dir", second.lake.root.parent)
     (held,) = json.loads(said.out)
     assert held["cycles"] == 2
 

@@ -69,6 +69,24 @@ def test_a_value_belongs_to_the_cell_whose_lower_edge_it_reaches_and_outliers_to
     assert axis.place(np.array([0.1, 1.0, 9.9, 10.1, 99.0, 101.0, 1e6])).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
+def test_cells_are_those_of_pyribs_on_their_edges_too():
+    from ribs.archives import GridArchive  # loads for almost a second, in every worker if it stood above
+
+    rng, trials = np.random.default_rng(5), 4_000
+    columns = []
+    for axis in AXES:
+        edges = rng.choice(axis.edges, trials)
+        beside = np.nextafter(edges, rng.choice([-1e9, 1e9], trials))
+        between = rng.uniform(axis.low - 1.0, 1.2 * axis.high, trials)
+        columns.append(np.choose(rng.integers(3, size=trials), (edges, beside, between)))
+    ranges = [tuple(axis.scaled(np.array([axis.low, axis.high]))) for axis in AXES]
+    theirs = GridArchive(solution_dim=1, dims=[axis.cells for axis in AXES], ranges=ranges, dtype=np.float64)
+    scaled = np.column_stack([axis.scaled(column) for axis, column in zip(AXES, columns, strict=True)])
+    places = theirs.int_to_grid_index(theirs.index_of(scaled))
+    for axis, column, place in zip(AXES, columns, places.T, strict=True):
+        assert axis.place(column).tolist() == place.tolist()
+
+
 def test_each_cell_has_its_best_trial_and_nobody_else(trials, panel, archive):
     measures, sharpe = behaviour_measures(trials, panel), trials.metrics["sharpe"]
     best: dict[int, int] = {}

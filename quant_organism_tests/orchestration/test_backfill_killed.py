@@ -15,7 +15,7 @@ import pytest
 
 from quant_organism.market import TIMESTAMP, encode
 from quant_organism.validation.tables import OpeningTable
-from quant_organism_tests.program import finish, start
+from quant_organism_tests.program import Caller, start
 from quant_organism_tests.tiny import LAST, write_world
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,12 @@ def backfill(world: Path, data: Path) -> tuple[str | Path, ...]:
 
 def files(data: Path) -> list[Path]:
     """Return all files but those of Dagster itself."""
-    found = [path for path in data.rglob("*") if path.is_file()]
-    return [path for path in found if path.relative_to(data).parts[0] not in {"dagster_home", "logs"}]
+    found: list[Path] = []
+    for folder, beneath, names in os.walk(data):
+        if folder == str(data):
+            beneath[:] = set(beneath) - {"dagster_home", "logs"}
+        found += [Path(folder, name) for name in names]
+    return found
 
 
 def at_rest(data: Path) -> dict[str, bytes]:
@@ -62,9 +66,12 @@ def _content(path: Path) -> bytes:
     return encode(OpeningTable, frame.with_columns(pl.lit(0).cast(TIMESTAMP).alias(OpeningTable.recorded_at)))
 
 
-def test_weeks_killed_at_random_moments_and_gone_on_with_leave_the_same_bytes(tmp_path: Path) -> None:
+def test_weeks_killed_at_random_moments_and_gone_on_with_leave_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     world, undisturbed, killed = write_world(tmp_path), tmp_path / "undisturbed", tmp_path / "killed"
-    assert finish(*backfill(world, undisturbed), folder=tmp_path).code == 0
+    call = Caller(tmp_path, monkeypatch, capfd)
+    assert call(*backfill(world, undisturbed)).code == 0
     whole = files(undisturbed)
     market = sum(path.relative_to(undisturbed).parts[:2] in MARKET for path in whole)
 
@@ -73,12 +80,12 @@ def test_weeks_killed_at_random_moments_and_gone_on_with_leave_the_same_bytes(tm
     for moment in moments:
         with start(*backfill(world, killed), folder=tmp_path) as process:
             while len(files(killed)) < moment and process.poll() is None:
-                time.sleep(0.01)
+                time.sleep(0.05)  # a look over all files costs milliseconds itself
             time.sleep(rng.uniform(0.0, _MOST_SECONDS))
             process.send_signal(signal.SIGKILL)
             _, complained = process.communicate()
         assert process.returncode == -signal.SIGKILL, complained
-    said = finish(*backfill(world, killed), folder=tmp_path)
+    said = call(*backfill(world, killed))
     assert said.code == 0, said.err
 
     assert at_rest(killed) == at_rest(undisturbed)

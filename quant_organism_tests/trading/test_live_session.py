@@ -30,8 +30,8 @@ from quant_organism.trading.records import LedgerBar, LedgerEvent, LedgerPlan
 from quant_organism.trading.replaying import replay_session
 from quant_organism.trading.starting import SessionSpec
 from quant_organism.venue import Bar, Feed
-from quant_organism_tests.cli.conftest import finish, start
 from quant_organism_tests.deployment.documents import records
+from quant_organism_tests.program import Caller, finish, start
 from quant_organism_tests.trading.sessions import START, ledger, market, spec, strategy
 from quant_organism_tests.trading.trader import eventually
 
@@ -211,7 +211,7 @@ def replayed_orders(folder: Path) -> tuple[str, str]:
 
 
 def test_killed_and_started_again_a_paper_trader_makes_the_orders_of_a_replay(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # an hour's funding is asked for twice a second here: more than the real venue would allow
     monkeypatch.setenv("QUANT_ORGANISM_MARKET__WEIGHT_PER_MINUTE", "1000000")
@@ -236,7 +236,7 @@ def test_killed_and_started_again_a_paper_trader_makes_the_orders_of_a_replay(
     reader.close()
     paper, replay = replayed_orders(tmp_path)
     assert paper == replay != ""
-    again = orjson.loads(finish("trade", "status", "--json", folder=tmp_path).out)
+    again = orjson.loads(Caller(tmp_path, monkeypatch, capfd)("trade", "status", "--json").out)
     assert again == shown
 
 
@@ -251,8 +251,10 @@ def closes(path: Path) -> int:
         reader.close()
 
 
-def test_nobody_to_trade_is_said_with_a_way_on(url: str, tmp_path: Path) -> None:
-    said = finish("trade", "--base-url", url, folder=tmp_path)
+def test_nobody_to_trade_is_said_with_a_way_on(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = Caller(tmp_path, monkeypatch, capfd)("trade", "--base-url", url)
     assert said.code == 2
     assert "--demo" in said.err
 

@@ -153,6 +153,18 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     return _unsorted(np.minimum(1.0, steps), order)
 
 
+def benjamini_yekutieli(p_values: Floats) -> Floats:
+    """Return Benjamini and Yekutieli's (2001) step-up p-values: the share of false rejections is held, for any tests.
+
+    Parameters, errors as for `bonferroni`.
+    """
+    require_probability(p_values)
+    order = np.argsort(p_values, kind="stable")
+    ranks = np.arange(1.0, len(p_values) + 1.0)
+    scaled = p_values[order] * (len(p_values) / ranks) * np.sum(1.0 / ranks)
+    return _unsorted(np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1]), order)
+
+
 def _unsorted(values: Floats, order: NDArray[np.int64]) -> Floats:
     result = np.empty_like(values)
     result[order] = values

@@ -16,12 +16,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 from scipy.special import erfc
-from scipy.stats import false_discovery_control
 
 from quant_organism.evolution.tables import CandidateTable
 from quant_organism.market import Lake
 from quant_organism.market.stored import read_parts
-from quant_organism.validation.statistics.p_values import ProportionInterval, holm, wilson_interval
+from quant_organism.validation.statistics.p_values import ProportionInterval, benjamini_yekutieli, holm, wilson_interval
 from quant_organism.validation.tables import VerdictTable
 from quant_organism.workflows.mining.live import MOSTLY
 from quant_organism.workflows.mining.patterns import CONFIRMED_AT, FOUND_AT, STALE_AFTER, Status
@@ -130,7 +129,7 @@ def count_falls(judged: Sequence[JudgedCandidate]) -> list[GateFalls]:
     if not counted:
         return []
     p_values = [max(float(erfc(abs(one.z) / math.sqrt(2.0))), 1e-300) for one in counted]
-    q_values = false_discovery_control(p_values, method="by")
+    q_values = benjamini_yekutieli(np.array(p_values))
     result = [replace(one, q_value=float(q)) for one, q in zip(counted, q_values, strict=True)]
     return sorted(result, key=lambda one: (one.q_value, -one.fell, one.family, one.gate))
 

@@ -13,12 +13,11 @@ import numpy as np
 import orjson
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control
 
 from quant_organism.market import Lake
 from quant_organism.market.stored import encode, read_parts
 from quant_organism.resilience import StoragePath, write_file
-from quant_organism.validation.statistics.p_values import holm
+from quant_organism.validation.statistics.p_values import benjamini_yekutieli, holm
 from quant_organism.workflows.mining.drawn import DrawnTrials
 from quant_organism.workflows.mining.live import LiveFigures, WatchedReturns, live_figures
 from quant_organism.workflows.mining.regions import (
@@ -157,7 +156,7 @@ def mine(
     sizes = len(looked_at), len(first), len(second), len(trials.panels), len(slices)
     if not looked_at:
         return Mining((), *sizes)
-    q_values = false_discovery_control([one.figures.p_value for one in looked_at], method="by")
+    q_values = benjamini_yekutieli(np.array([one.figures.p_value for one in looked_at]))
     chosen = _apart(looked_at, q_values)
     space, others = TrialSpace(second), {one.region: one.figures for one in candidate_slices(slices_of[1])}
     again = [

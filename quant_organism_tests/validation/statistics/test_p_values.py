@@ -14,6 +14,7 @@ from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.p_values import (
     SimulatedP,
     benjamini_hochberg,
+    benjamini_yekutieli,
     bonferroni,
     fisher,
     holm,
@@ -73,6 +74,7 @@ def test_statsmodels_agrees_on_corrections(method, name):
 @given(P_VALUES)
 def test_scipy_agrees_on_false_discoveries(p_values):
     assert benjamini_hochberg(p_values) == pytest.approx(false_discovery_control(p_values))
+    assert benjamini_yekutieli(p_values).tolist() == false_discovery_control(p_values, method="by").tolist()
 
 
 @given(P_VALUES)
@@ -84,7 +86,7 @@ def test_corrections_are_ordered(p_values):
     assert (b <= 1).all()
 
 
-@pytest.mark.parametrize("method", [bonferroni, holm, benjamini_hochberg])
+@pytest.mark.parametrize("method", [bonferroni, holm, benjamini_hochberg, benjamini_yekutieli])
 def test_a_bad_p_value_is_named(method):
     with pytest.raises(InputError, match="index 2"):
         method(np.array([0.1, 0.2, np.nan, 0.0]))
