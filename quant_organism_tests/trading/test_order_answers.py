@@ -295,6 +295,21 @@ class TestAmending:
         assert slept == ([] if changes else [0.25] * 4)
         assert venue.of("status").count([5]) == (0 if changes else 5)
 
+    def test_where_the_venue_is_silent_about_the_old_number_the_next_comparison_hears_of_it(
+        self, venue: Answers, manager: OrderManager
+    ) -> None:
+        standing(manager)
+
+        def answer(key: str | int) -> VenueOrder:
+            if key == ME:
+                return shown()
+            raise VenueError("no", where="here", remedy="wait")
+
+        venue.order_status = answer  # type: ignore[method-assign]
+        venue.outcomes = [Accepted("resting", 6)]
+        record = manager.amend(ME, D(1950), D("0.2"))
+        assert (record.state, record.oid, record.order.sz) == ("open", 6, D("0.2"))
+
     @pytest.mark.parametrize(
         ("order", "numbers", "asks"),
         [(shown(), 1, 0), (shown(left="0.09"), 1, 1), (None, 1, 1), (shown(oid=6), 2, 1), (shown(oid=7), 3, 1)],

@@ -221,6 +221,16 @@ def test_transfers_are_told_once(venue: Answers, manager: OrderManager) -> None:
     assert reconcile(manager).transfers == ()
 
 
+def test_money_begins_with_the_first_comparison_in_which_no_position_differs(
+    venue: Answers, manager: OrderManager
+) -> None:
+    without_mark = replace(HELD, mark_px=None)  # what is cash cannot be told
+    for held, opened_ms in ((without_mark, None), (replace(HELD, szi=D(1)), None), (HELD, 70)):
+        venue.held, venue.now_ms = (held,), opened_ms or 60
+        reconcile(manager)
+        assert manager.journal.money.opened_ms() == opened_ms
+
+
 class TestBaseline:
     @pytest.mark.parametrize("has_orders", [True, False])
     def test_it_is_what_is_held_besides_our_own_fills(
