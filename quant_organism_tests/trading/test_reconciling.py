@@ -121,6 +121,13 @@ def test_an_order_that_is_not_shown_open_is_asked_for(
     assert slept == [0.25] * looks
 
 
+def test_what_has_ended_here_and_is_not_open_there_is_not_asked_for(venue: Answers, manager: OrderManager) -> None:
+    standing(manager)
+    manager.journal.move(ME, "cancels", 1)
+    assert reconcile(manager).resolutions == ()
+    assert venue.of("status") == []
+
+
 @pytest.mark.parametrize("cloid", [ME, None])
 def test_an_order_that_is_shown_as_it_is_believed_is_agreed_on(
     venue: Answers, manager: OrderManager, cloid: str | None
