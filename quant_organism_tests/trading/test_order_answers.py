@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quant_organism.errors import InputError
+from quant_organism.errors import InputError, StorageError
 from quant_organism.trading.orders.manager import OrderManager, _event, _said_filled
 from quant_organism.trading.orders.states import Event, State, cloid_of
 from quant_organism.venue import (
@@ -22,6 +22,7 @@ from quant_organism.venue import (
     VenueOrder,
     Why,
 )
+from quant_organism_tests.chaos.disk import full_disk
 from quant_organism_tests.trading.answers import GONE, ME, Answers, answered, fill, shown, standing
 from quant_organism_tests.trading.trader import D, new_order
 
@@ -295,6 +296,21 @@ class TestAmending:
         assert slept == ([] if changes else [0.25] * 4)
         assert venue.of("status").count([5]) == (0 if changes else 5)
 
+    def test_where_the_venue_is_silent_about_the_old_number_the_next_comparison_hears_of_it(
+        self, venue: Answers, manager: OrderManager
+    ) -> None:
+        standing(manager)
+
+        def answer(key: str | int) -> VenueOrder:
+            if key == ME:
+                return shown()
+            raise VenueError("no", where="here", remedy="wait")
+
+        venue.order_status = answer  # type: ignore[method-assign]
+        venue.outcomes = [Accepted("resting", 6)]
+        record = manager.amend(ME, D(1950), D("0.2"))
+        assert (record.state, record.oid, record.order.sz) == ("open", 6, D("0.2"))
+
     @pytest.mark.parametrize(
         ("order", "numbers", "asks"),
         [(shown(), 1, 0), (shown(left="0.09"), 1, 1), (None, 1, 1), (shown(oid=6), 2, 1), (shown(oid=7), 3, 1)],
@@ -380,3 +396,24 @@ def test_orders_that_are_filled_together_end_in_the_order_of_their_ids(venue: An
     manager.hear_fills([fill(oid=oid, tid=oid, cloid=order.cloid) for oid, order in enumerate(orders)])
     ended = [cloid for _, cloid in manager.journal.ends_after(0)]
     assert ended == sorted(order.cloid for order in orders)
+
+
+def test_with_a_full_disk_only_what_reduces_is_sent(venue: Answers, manager: OrderManager) -> None:
+    out = new_order("out", is_buy=False, reduce_only=True)
+    standing(manager)
+    venue.shown = {ME: shown(), cloid_of("out"): shown(oid=6, cloid=cloid_of("out"))}
+    with full_disk():
+        for opening in (
+            lambda: manager.place("e", [new_order("e"), out]),
+            lambda: manager.amend(ME, D(1950), D("0.2")),
+        ):
+            with pytest.raises(StorageError, match="cannot be written"):
+                opening()
+        with pytest.raises(StorageError):
+            manager.set_aside("leverage", "ETH at 7x", lambda nonce: pytest.fail("it was sent"))
+        assert venue.of("place") == venue.of("amend") == []
+        venue.outcomes = [Accepted("resting", 6), Rejected(Why.OTHER, "no"), Accepted("done")]
+        manager.place("out", [out])
+        manager.amend(out.cloid, D(1950), D("0.05"))
+        manager.cancel([ME])
+    assert [kind for kind, *_ in venue.asked if kind in ("place", "amend", "cancel")] == ["place", "amend", "cancel"]

@@ -121,6 +121,13 @@ def test_an_order_that_is_not_shown_open_is_asked_for(
     assert slept == [0.25] * looks
 
 
+def test_what_has_ended_here_and_is_not_open_there_is_not_asked_for(venue: Answers, manager: OrderManager) -> None:
+    standing(manager)
+    manager.journal.move(ME, "cancels", 1)
+    assert reconcile(manager).resolutions == ()
+    assert venue.of("status") == []
+
+
 @pytest.mark.parametrize("cloid", [ME, None])
 def test_an_order_that_is_shown_as_it_is_believed_is_agreed_on(
     venue: Answers, manager: OrderManager, cloid: str | None
@@ -219,6 +226,16 @@ def test_transfers_are_told_once(venue: Answers, manager: OrderManager) -> None:
     )
     assert [flow.usd for flow in reconcile(manager).transfers] == [5]
     assert reconcile(manager).transfers == ()
+
+
+def test_money_begins_with_the_first_comparison_in_which_no_position_differs(
+    venue: Answers, manager: OrderManager
+) -> None:
+    without_mark = replace(HELD, mark_px=None)  # what is cash cannot be told
+    for held, opened_ms in ((without_mark, None), (replace(HELD, szi=D(1)), None), (HELD, 70)):
+        venue.held, venue.now_ms = (held,), opened_ms or 60
+        reconcile(manager)
+        assert manager.journal.money.opened_ms() == opened_ms
 
 
 class TestBaseline:
