@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -306,9 +308,26 @@ def joined_days(folder: StoragePath) -> dict[date, StoragePath]:
 
 
 def _days(folder: StoragePath, beneath: Sequence[str]) -> set[date]:
+    if isinstance(folder, Path):
+        return _days_on_disk(folder, beneath)
     level = len(folder.parts)
     names = {path.parts[level] for pattern in beneath for path in folder.glob(f"date=*/{pattern}")}
     return {date.fromisoformat(match[1]) for match in map(_DAY_FOLDER.fullmatch, names) if match}
+
+
+def _days_on_disk(folder: Path, beneath: Sequence[str]) -> set[date]:
+    """As `_days`, by one listing and a look into each day, without objects for paths: a night asks some forty times."""
+    if not folder.is_dir():
+        return set()
+    with os.scandir(folder) as entries:
+        days = [(entry.path, match[1]) for entry in entries if (match := _DAY_FOLDER.fullmatch(entry.name))]
+    return {date.fromisoformat(day) for path, day in days if any(_has(path, pattern) for pattern in beneath)}
+
+
+def _has(folder: str, pattern: str) -> bool:
+    if "*" not in pattern:
+        return os.path.exists(f"{folder}/{pattern}")
+    return any(glob.iglob(f"{glob.escape(folder)}/{pattern}"))
 
 
 def part_of_day(root: StoragePath, folder: StoragePath, day: date, cycle: str | None = None) -> StoragePath | None:

@@ -203,8 +203,8 @@ def is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: P
     return is_computing(data_dir) if COMMAND_TAG in run.tags else _is_alive(instance, run)
 
 
-def interrupt_runs(instance: dg.DagsterInstance, group: int) -> list[str]:
-    """Interrupt the runs whose process is of a group, as the web UI's button does; return their ids.
+def interrupt_runs(instance: dg.DagsterInstance, group: int) -> dict[str, int]:
+    """Interrupt the runs whose process is of a group, as the web UI's button does; return their processes by their ids.
 
     Parameters
     ----------
@@ -213,14 +213,14 @@ def interrupt_runs(instance: dg.DagsterInstance, group: int) -> list[str]:
     group
         Of the processes that the web UI has started; a command's own run is of another one.
     """
-    interrupted = []
+    interrupted = {}
     for run in instance.get_runs(dg.RunsFilter(statuses=_WITH_A_PROCESS)):
         process = _process_of(instance, run)
         with suppress(OSError):
             if process is not None and os.getpgid(process) == group:
                 instance.report_run_canceling(run)
                 os.kill(process, signal.SIGINT)
-                interrupted.append(run.run_id)
+                interrupted[run.run_id] = process
     return interrupted
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,8 +22,17 @@ def members(group: int) -> list[int]:
     return sorted(found)
 
 
-def end_group(group: int, patience_s: float) -> list[int]:
-    """Wait until a group is empty, and kill what is still there after so many seconds, or once the wait is interrupted.
+def end_group(group: int, patience_s: float, *, under_way: Collection[int] = ()) -> list[int]:
+    """End a group: wait for some of its processes, interrupt the others, and kill what is there when patience is over.
+
+    Parameters
+    ----------
+    group
+        Whose leader was told to end already.
+    patience_s
+        For all of it; a wait that is interrupted is over at once.
+    under_way
+        Processes that were interrupted already and have something to finish.
 
     Returns
     -------
@@ -31,11 +41,18 @@ def end_group(group: int, patience_s: float) -> list[int]:
     """
     deadline = time.monotonic() + patience_s
     try:
-        while members(group) and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+        _wait(lambda: not set(under_way) & set(members(group)), deadline)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGINT)
+        _wait(lambda: not members(group), deadline)
     finally:
         killed = members(group)
         if killed:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
     return killed
+
+
+def _wait(condition: Callable[[], bool], deadline: float) -> None:
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)

@@ -122,12 +122,15 @@ def serve(
 
 
 def _end_what_it_started(group: int, data_dir: Path, announce: Callable[[str], object]) -> None:
+    runs: dict[str, int] = {}
     try:
         with open_instance(data_dir) as instance:
-            for run in interrupt_runs(instance, group):
-                announce(f"run {run[:8]} was under way and is interrupted; what it had finished is kept")
+            runs = interrupt_runs(instance, group)
+        for run in runs:
+            announce(f"run {run[:8]} was under way and is interrupted; what it had finished is kept")
     finally:
-        if killed := end_group(group, _PATIENCE_S):
+        # Servers of code would end by themselves, but only once nobody has asked them for anything for a while.
+        if killed := end_group(group, _PATIENCE_S, under_way=runs.values()):
             announce(f"{len(killed)} processes did not end within {_PATIENCE_S:.0f} s and were killed")
 
 
