@@ -170,12 +170,12 @@ class AbreastBank(IndicatorBank):
             self._reach = int(max(reaches, default=1))
         known = self.counts[assets]
         anew = (histories.counts[assets] != known + 1) | (known < self._reach)
-        for asset in assets[anew].tolist():
+        for asset in assets[anew].tolist() if anew.any() else ():
             made = HistoryWorkshop(histories.bars(asset), self._models)
             for indicator, keys in self._needs.items():
                 made.keep(indicator, keys)
             self._memory.put(asset, made)
-        later = assets[~anew]
+        later = assets[~anew] if anew.any() else assets
         if later.size:
             # All look as far back as the one that looks farthest: what two are made of is then made once.
             workshop = AbreastWorkshop(histories, later, self._memory, self._models, self._reach + 1)
