@@ -170,12 +170,12 @@ class AbreastBank(IndicatorBank):
             self._reach = int(max(reaches, default=1))
         known = self.counts[assets]
         anew = (histories.counts[assets] != known + 1) | (known < self._reach)
-        for asset in assets[anew].tolist():
+        for asset in assets[anew].tolist() if anew.any() else ():
             made = HistoryWorkshop(histories.bars(asset), self._models)
             for indicator, keys in self._needs.items():
                 made.keep(indicator, keys)
             self._memory.put(asset, made)
-        later = assets[~anew]
+        later = assets[~anew] if anew.any() else assets
         if later.size:
             # All look as far back as the one that looks farthest: what two are made of is then made once.
             workshop = AbreastWorkshop(histories, later, self._memory, self._models, self._reach + 1)
@@ -274,11 +274,14 @@ class _OneBehindTheOther(IndicatorBank):
     def __init__(self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows]) -> None:
         columns: dict[str, Any] = {name: values.reshape(-1) for name, values in prices.items()}
         self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
-        self._tables = {}
-        for indicator, keys in needs.items():
-            rows = np.moveaxis(tables_of(indicator), 0, 1).reshape(keys.size, -1)
-            # Of a single bar each, that may be a view of columns, which no kernel takes.
-            self._tables[indicator] = IndicatorTable(keys, np.arange(keys.size), np.ascontiguousarray(rows))
+        self._needs, self._tables_of = needs, tables_of
+
+    def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
+        """Return rows (K, A x n) of an indicator and the row number of each of the given keys."""
+        own = self._needs[indicator]
+        rows = self._tables_of(indicator).swapaxes(0, 1).reshape(own.size, -1)
+        # Of a single bar each, that may be a view of columns, which no kernel takes.
+        return np.ascontiguousarray(rows), np.searchsorted(own, keys)
 
 
 class _OneOfMany(IndicatorBank):

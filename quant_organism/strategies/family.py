@@ -253,8 +253,8 @@ class LastTargets:
             back = self._family.looks_back(self._own_genes, histories.bar_hours)
             # Asset after asset, kernels begin after the warm-up of what they are shown.
             self._looks_back = back if self._family.abreast else self._warmup
-        later = new == 1
         self._bank.follow(histories, assets)
+        later = new == 1
         if not later.all():
             several, assets = assets[~later], assets[later]
             self._decide(histories, several, np.zeros_like(several))
@@ -280,7 +280,7 @@ class LastTargets:
     def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
         counts, family = histories.counts[assets], self._family
         widths = counts - begins
-        goes_on = (begins > 0) & (family.memory == "direction")
+        goes_on = begins > 0 if family.memory == "direction" else np.zeros(begins.size, dtype=np.bool_)
         # What goes on from the direction decides the last two bars alone.
         self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
         room = int(widths.max())
@@ -288,7 +288,8 @@ class LastTargets:
             self._room = Targets.empty(assets.size, 2 * room, conviction=family.conviction, left=family.left)
         out = self._room.part(assets.size, conviction=family.conviction)
         out.held[:] = np.where(goes_on, self._held[assets], 0)
-        out.left[:] = np.where(goes_on[:, np.newaxis], self._left[assets], 0.0)
+        if family.left:
+            out.left[:] = np.where(goes_on[:, np.newaxis], self._left[assets], 0.0)
         if family.abreast:
             family.targets(self._bank, self._genes_of(assets.size), out)
             ends = np.full(assets.size, room)
@@ -297,10 +298,12 @@ class LastTargets:
                 family.targets(self._bank.of_asset(place), self._genes, out.only(place))
             ends = widths
         before, sides, self.targets[assets] = last_targets(out, ends)
-        forgets = sides != before if family.memory == "run" else sides == 0
-        self._held[assets], self._left[assets] = before, out.left
-        self._anew[assets] = np.where(forgets, counts - 1, self._anew[assets])
-        self._counts[assets] = counts
+        self._held[assets], self._counts[assets] = before, counts
+        if family.left:
+            self._left[assets] = out.left
+        if family.memory in ("run", "position"):
+            forgets = sides != before if family.memory == "run" else sides == 0
+            self._anew[assets[forgets]] = counts[forgets] - 1
 
     def _genes_of(self, genomes: int) -> GeneArrays:
         if genomes not in self._repeated:

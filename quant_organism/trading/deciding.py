@@ -87,9 +87,11 @@ def decide(
             if symbol in changed and symbol in close.prices:
                 old, new = changed[symbol]
                 was, target = price * _net(old), price * _net(new)
-                signals.append(_signal(strategy, symbol, close.time, target, account))
+                signal = _signal(strategy, symbol, close.time, target, account)
+                signals.append(signal)
                 levels = strategy.levels(close.prices) if levels is None else levels
-                decisions += _decisions(strategy, symbol, close, (was, target), (old, new), levels, account)
+                legs = old, new
+                decisions += _decisions(strategy, symbol, close, (was, target), legs, levels, account, signal.strength)
             else:
                 held = {key: units for key, units in close.units.items() if (key[0], key[2]) == (name, symbol)}
                 signals.append(_signal(strategy, symbol, close.time, price * _net(held), account))
@@ -124,12 +126,12 @@ def _decisions(
     legs: tuple[Mapping[LegKey, float], Mapping[LegKey, float]],
     all_levels: Mapping[LegKey, LegLevels],
     account: DecidingAccount,
+    strength: float,
 ) -> list[TradeDecision]:
     price, (was, target), (before, after) = close.prices[symbol], targets, legs
     side = _sign(target)
     levels = [all_levels[key] for key in sorted(after)]
     stop, goal = _nearest([each.stop for each in levels], side), _nearest([each.target for each in levels], -side)
-    strength = strategy.agreement(symbol)
     return [
         TradeDecision(
             session=account.session,

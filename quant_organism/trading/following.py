@@ -350,7 +350,8 @@ class FollowedStrategy(FollowedDocument):
             if assets and symbol not in assets:
                 continue
             gross += weight
-            net += weight * float(np.sign(units.get((self.id, member, symbol), 0.0)))
+            held = units.get((self.id, member, symbol), 0.0)
+            net += weight * ((held > 0.0) - (held < 0.0))
         return abs(net) / gross if gross > 0.0 else 0.0
 
     def _unseen(self, row: MarketRow) -> dict[str, str]:

@@ -189,7 +189,8 @@ class AccountLane:
         )
         self.pending = made
         refused = {**cooling, **_by_pair(decisions, left)}
-        final = [self._final(decision, refused, made, left) for decision in decisions]
+        cloids = {order.symbol: order.cloid for order in made.orders}
+        final = [self._final(decision, refused, cloids, left) for decision in decisions]
         for decision in final:
             if decision.is_allowed and decision.kind == "enter":
                 self.entered[decision.strategy, decision.symbol] = time
@@ -315,9 +316,8 @@ class AccountLane:
         return granted
 
     def _final(
-        self, decision: TradeDecision, refused: Mapping[Pair, str], made: Plan, left: Allowance
+        self, decision: TradeDecision, refused: Mapping[Pair, str], cloids: Mapping[str, str], left: Allowance
     ) -> TradeDecision:
-        order = next((order for order in made.orders if order.symbol == decision.symbol), None)
         reason = refused.get((decision.strategy, decision.symbol)) if decision.kind != "exit" else None
         entry = left.entries.get(decision.decision_id)
         if entry is not None:
@@ -325,7 +325,7 @@ class AccountLane:
             decision = replace(decision, confidence=entry.confidence, size_usd=size)
         return replace(
             decision,
-            cloid="" if order is None else order.cloid,
+            cloid=cloids.get(decision.symbol, ""),
             risk_mode=left.risk_mode,
             is_allowed=reason is None,
             reason=decision.reason if reason is None else reason,

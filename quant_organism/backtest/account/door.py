@@ -8,7 +8,7 @@ account, after every event.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Final
@@ -205,7 +205,7 @@ def _(event: PlanSent, account: AccountBook) -> None:
     concerned = _concerned(account, made)
     for symbol in sorted(made.targets):
         if symbol in event.references:
-            _move(account, made, symbol, event.references[symbol], concerned.get(symbol, set()))
+            _move(account, made, symbol, event.references[symbol], concerned.get(symbol, ()))
     account.ordered |= {order.symbol for order in made.orders if order.symbol in event.references}
 
 
@@ -319,23 +319,25 @@ def _(event: CapitalPaid, account: AccountBook) -> None:
     )
 
 
-def _concerned(account: AccountBook, made: Plan) -> dict[str, set[tuple[str, str]]]:
-    # Of each symbol the members that hold it, have moved in it, or answer for a part of it.
-    found: dict[str, set[tuple[str, str]]] = {}
+def _concerned(account: AccountBook, made: Plan) -> dict[str, list[tuple[str, str]]]:
+    # Of each symbol the members that hold it, have moved in it, or answer for a part of it, in the order of their keys.
+    parts: dict[tuple[str, str], dict[str, None]] = {}
     for strategy, key, symbol in made.lots:
-        found.setdefault(symbol, set()).add((strategy, key))
-    for name, member in account.members.items():
-        for symbol in (*member.lots, *member.moved):
-            found.setdefault(symbol, set()).add(name)
+        parts.setdefault((strategy, key), {})[symbol] = None
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(account.members):
+        member = account.members[name]
+        for symbol in parts.get(name, {}) | dict.fromkeys(member.lots) | dict.fromkeys(member.moved):
+            found.setdefault(symbol, []).append(name)
     return found
 
 
-def _move(account: AccountBook, made: Plan, symbol: str, reference: int, concerned: Set[tuple[str, str]]) -> None:
+def _move(account: AccountBook, made: Plan, symbol: str, reference: int, concerned: Sequence[tuple[str, str]]) -> None:
     # Members trade with *execution* at the reference price; what they moved is counted from the last order on.
     account.references[symbol] = reference
     counts_anew = symbol in account.ordered
     account.ordered.discard(symbol)
-    for key in sorted(concerned):
+    for key in concerned:
         member = account.members[key]
         if counts_anew:
             member.moved.pop(symbol, None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from quant_organism.backtest.account.book import STOP, TARGET, AccountBook, LegKey, StandingOrder, client_id, order_line
 from quant_organism.backtest.account.rules import TradedAsset
 from quant_organism.backtest.account.splits import towards_zero
 
 
-@dataclass(frozen=True)
-class LegLevels:
+class LegLevels(NamedTuple):
     """Prices in USD at which a leg leaves by itself; NaN where it has none.
 
     Parameters

@@ -305,6 +305,7 @@ class AbreastWorkshop(Workshop):
     def __init__(
         self, histories: Histories, assets: Keys, memory: AbreastMemory, models: IndicatorStore, width: int
     ) -> None:
+        # Without bars: they are laid end to end only where an indicator asks for them.
         self.store, self._made = models, {}
         self.histories, self.assets, self.width = histories, assets, width
         self.ends = histories.counts[assets]

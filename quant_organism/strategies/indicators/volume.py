@@ -230,8 +230,8 @@ def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
 
 
 def _last_vwap_moments(shop: AbreastWorkshop, periods: Keys) -> Rows:
-    prices = (shop.column(name) for name in ("high", "low", "close", "volume"))
-    return last_vwaps(*prices, shop.assets, shop.ends, periods)
+    high, low, close, volume = (shop.column(name) for name in ("high", "low", "close", "volume"))
+    return last_vwaps(high, low, close, volume, shop.assets, shop.ends, periods)
 
 
 VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars, last=_last_vwap_moments)
