@@ -203,7 +203,7 @@ ATR = Indicator(
 
 LOG_ATR_RATIO = Indicator(
     "log_atr_ratio",
-    rows=lambda shop, periods: log_atr_ratio_rows(shop.make(ATR, periods), periods),
+    rows=lambda shop, periods: log_atr_ratio_rows(shop.shared(ATR, periods), periods),
     reach=lambda bars, periods: 4 * periods + 1,
 )
 

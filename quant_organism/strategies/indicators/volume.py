@@ -147,8 +147,8 @@ def _vwap_moments(shop: Workshop, periods: Keys) -> Rows:
 
 VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars)
 
-VWAP = Indicator("vwap", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[0], reach=same_bars)
+VWAP = Indicator("vwap", rows=lambda shop, periods: shop.shared(VWAP_MOMENTS, periods)[0], reach=same_bars)
 
 VWAP_DEVIATION = Indicator(
-    "vwap_deviation", rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[1], reach=same_bars
+    "vwap_deviation", rows=lambda shop, periods: shop.shared(VWAP_MOMENTS, periods)[1], reach=same_bars
 )
