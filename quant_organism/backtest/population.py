@@ -34,6 +34,9 @@ _BATCH_CELLS = 2**18
 _GROUP_CELLS = 2**21
 """Most genomes x bars of a group of several batches: more share more indicators, and need room for more returns."""
 
+_SMALL_CELLS = 2**15
+"""Genomes x bars up to which all batches are one group: to look up the indicators of several would take longer."""
+
 _CELL_BYTES = 8
 """Bytes that an indicator takes per bar; some take less."""
 
@@ -167,6 +170,8 @@ def groups_of(batches: Sequence[GenomeBatch], window: EvaluationWindow, threads:
     """Collect neighbouring batches."""
     if not batches:
         return []
+    if sum(batch.size for batch in batches) * window.stop <= _SMALL_CELLS:
+        return [BatchGroup(batches)]
     largest = max(batch.size for batch in batches)
     size = max(1, min(_GROUP_CELLS // (largest * window.stop), len(batches) // (_GROUPS_OF_A_THREAD * threads)))
     return [BatchGroup(batches[begin : begin + size]) for begin in range(0, len(batches), size)]

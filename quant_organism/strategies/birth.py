@@ -89,7 +89,9 @@ def check_birth(genome: Genome, samples: Sequence[AssetBars], store: IndicatorSt
 
 def birth_sample(bars: AssetBars, columns: Sequence[str]) -> AssetBars:
     """Return the latest bars on which all columns that a genome reads are known, `SAMPLE_BARS` at most, unnamed."""
-    known = np.all([np.isfinite(getattr(bars, name)) for name in columns], axis=0)
+    known = np.ones(bars.numbers.size, dtype=np.bool_)
+    for name in columns:
+        known &= np.isfinite(getattr(bars, name))
     if known.size <= SAMPLE_BARS and known.all():
         return bars.since(0)
     return bars.part(np.flatnonzero(known)[-SAMPLE_BARS:], "sample").since(0)
@@ -147,8 +149,10 @@ def _decided(genome: Genome, panel: Panel, stop: int) -> tuple[NDArray[np.int64]
 
 
 def _first_flaw(genome: Genome, bars: AssetBars, targets: GenomeTargets, whole: Targets, target: Floats) -> Flaw | None:
-    changes = np.flatnonzero(np.diff(target, prepend=0.0))
-    for change in _cuts(changes, bars.close).tolist():
+    before = np.zeros(target.size)
+    before[1:] = target[:-1]
+    changes = np.flatnonzero(target != before)
+    for change in _cuts(changes, bars.close):
         known = targets.over(bars.since(0, change + 1))
         if known.changes_as(whole, 0, change):
             continue
@@ -172,10 +176,11 @@ def _first_flaw(genome: Genome, bars: AssetBars, targets: GenomeTargets, whole: 
     return None
 
 
-def _cuts(changes: NDArray[np.int64], close: Floats) -> NDArray[np.int64]:
-    # Changes all over the sample, and those that were followed by the largest moves: who knows a bar to come only now
-    # and then knows one that pays.
-    spread = changes[np.unique(np.linspace(0, changes.size - 1, _CUTS).astype(int))]
-    followed = changes[changes < close.size - 1]
+def _cuts(changes: NDArray[np.int64], close: Floats) -> list[int]:
+    # Changes all over the sample, and those that were followed by the largest moves, ascending: who knows a bar to come
+    # only now and then knows one that pays.
+    last = changes.size - 1
+    spread = {int(changes[k * last // (_CUTS - 1)]) for k in range(_CUTS)}
+    followed = changes[: last + int(changes[last] < close.size - 1)]
     moves = np.abs(np.log(close[followed + 1] / close[followed]))
-    return np.union1d(spread, followed[np.argsort(-moves, kind="stable")[:_CUTS]])
+    return sorted(spread.union(followed[np.argsort(-moves, kind="stable")[:_CUTS]].tolist()))

@@ -130,12 +130,15 @@ class Targets(NamedTuple):
     def expanded(self, genome: int, n: int) -> NDArray[np.float64]:
         """Return the target of one genome bar by bar, shape (n,)."""
         count = int(self.counts[genome])
-        held = self.sides[genome, :count].astype(np.float64)
+        # The first is that before any change.
+        values, lengths = np.zeros(count + 1), np.empty(count + 1, dtype=np.int64)
+        held, starts = self.sides[genome, :count], self.bars[genome, :count]
+        values[1:] = held
         if self.convictions.shape[1]:
-            held = np.where(held == 0.0, 0.0, held * self.convictions[genome, :count])
-        starts = self.bars[genome, :count]
-        lengths = np.diff(starts, prepend=0, append=n)
-        return np.repeat(np.concatenate([[0.0], held]), lengths)
+            np.multiply(held, self.convictions[genome, :count], out=values[1:], where=held != 0)
+        lengths[:count], lengths[count] = starts, n
+        lengths[1:] -= starts
+        return values.repeat(lengths)
 
 
 @compiled

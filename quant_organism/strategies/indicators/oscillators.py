@@ -287,7 +287,7 @@ RSI = Indicator(
 
 def _rsi_divergence(shop: Workshop, periods: Keys) -> Rows:
     close = shop.bars.close
-    return divergence_rows(close, close, shop.make(RSI, periods), periods, 1)
+    return divergence_rows(close, close, shop.shared(RSI, periods), periods, 1)
 
 
 RSI_DIVERGENCE = Indicator("rsi_divergence", rows=_rsi_divergence, reach=lambda bars, periods: 3 * periods + 1)

@@ -236,7 +236,7 @@ def _last_log_atr_ratio(shop: AbreastWorkshop, periods: Keys) -> Rows:
 
 LOG_ATR_RATIO = Indicator(
     "log_atr_ratio",
-    rows=lambda shop, periods: log_atr_ratio_rows(shop.make(ATR, periods), periods),
+    rows=lambda shop, periods: log_atr_ratio_rows(shop.shared(ATR, periods), periods),
     reach=lambda bars, periods: 4 * periods + 1,
     last=_last_log_atr_ratio,
 )

@@ -238,14 +238,14 @@ VWAP_MOMENTS = Indicator("vwap_moments", rows=_vwap_moments, reach=same_bars, la
 
 VWAP = Indicator(
     "vwap",
-    rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[0],
+    rows=lambda shop, periods: shop.shared(VWAP_MOMENTS, periods)[0],
     reach=same_bars,
     last=lambda shop, periods: shop.newest_of(VWAP_MOMENTS, periods)[:, 0],
 )
 
 VWAP_DEVIATION = Indicator(
     "vwap_deviation",
-    rows=lambda shop, periods: shop.make(VWAP_MOMENTS, periods)[1],
+    rows=lambda shop, periods: shop.shared(VWAP_MOMENTS, periods)[1],
     reach=same_bars,
     last=lambda shop, periods: shop.newest_of(VWAP_MOMENTS, periods)[:, 1],
 )
