@@ -218,6 +218,8 @@ class Cycle:
             equity_usd=self.plan.equity_usd,
             replays=ReplayStore(self.lake.root),
             rehearses=self.rehearses,
+            processes=self.compute.processes,
+            executor=self.compute.executor,
         )
         if admitted:
             grounds.admit([candidate for candidate in judged if candidate.id in set(admitted)])

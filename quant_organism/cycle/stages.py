@@ -44,6 +44,7 @@ from quant_organism.market.schema import day_of
 from quant_organism.market.table import Table
 from quant_organism.validation.case import Case, Grounds
 from quant_organism.validation.draws import Remembered, derived_seed
+from quant_organism.validation.gates.replay import LookAhead
 from quant_organism.validation.gauntlet import (
     BACKTEST,
     DECISION,
@@ -64,6 +65,7 @@ from quant_organism.validation.records import (
     summary_frame,
     verdicts_frame,
 )
+from quant_organism.validation.replay_evidence import make_replays
 from quant_organism.validation.replay_records import modes_of, replays_frame
 from quant_organism.validation.significance_records import pretest_frame, read_evidence, significance_frame
 from quant_organism.validation.statistics.evidence import NotRun
@@ -258,12 +260,17 @@ def judge_by_replay(
         Beside the verdicts, those from before among them: `strategy_replays` (every replayed period).
     """
     progress("Replay", 0, 1, f"{len(grounds.admitted)} candidates")
+    profile, modes = cycle.plan.judged_by, modes_of(cycle.plan.judged_by)
+    alive = [c for c in grounds.candidates if _asks_every_gate(cycle) or anybody_left({c.id: before[c.id]}, profile)]
+    proves = any(isinstance(gate, LookAhead) for gate in profile.gates)
+    report = partial(_report, progress, "Replay")
+    pieces = make_replays(grounds, alive, modes, decisions=proves, progress=report) or 1
     judged = _judged(cycle, grounds, REPLAY, before)
     shown = [review.candidate for review in judged.reviews if _asks_every_gate(cycle) or review.open_goals]
     left = [candidate for candidate in shown if candidate in grounds.admitted]
-    replays = replays_frame((Case(candidate, grounds) for candidate in left), modes_of(cycle.plan.judged_by))
+    replays = replays_frame((Case(candidate, grounds) for candidate in left), modes)
     equal, compared = (int(replays.unique(["candidate", "mode"])[name].sum()) for name in ("equal", "compared"))
-    progress("Replay", 1, 1, f"{equal} of {compared} replays made the backtest's trades")
+    progress("Replay", pieces, pieces, f"{equal} of {compared} replays made the backtest's trades")
     return StageReviews(judged.reviews, judged.verdicts, {ReplayTable: replays})
 
 

@@ -98,6 +98,8 @@ class Grounds:
         Keeps what was replayed; without it, an interrupted replay begins anew.
     rehearses
         Carries orders out at a venue; none where no venue is configured.
+    processes, executor
+        How many replays are made at once, and where, as `in_order` takes them; nothing depends on either.
     """
 
     panel: Panel
@@ -114,6 +116,8 @@ class Grounds:
     equity_usd: float = EQUITY_USD
     replays: ReplayStore | None = None
     rehearses: Rehearses | None = None
+    processes: int | None = 1
+    executor: str = "threads"
     _kept: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     _admitted: list[Candidate] = field(default_factory=list, init=False, repr=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from quant_organism.errors import IntegrityError, QuantOrganismError
-from quant_organism.evolution.measuring import MOST_AHEAD
+from quant_organism.evolution.measuring import MOST_AHEAD, Piece
 from quant_organism.market import encode
 from quant_organism.resilience import StoragePath, contents_of, located, write_file
 from quant_organism.validation.tables import NullDrawTable
@@ -29,9 +30,9 @@ LOST: Final = "lost batches"
 
 Made = TypeVar("Made")
 
-ALONE_SECONDS: float = 4.0
+ALONE_SECONDS: float = 2.0
 """How long one process works alone before it starts others: about what a process takes to start, so that little work
-is not held up by them. It decides when a draw is made, never what it gives."""
+is not held up by them. It decides when a piece is made, never what it gives."""
 
 
 class DrawStore:
@@ -151,17 +152,17 @@ def in_order(
         Picklable where there is more than one process. On Ray a `PieceMaker`, or one that is `Remembered`: what it
         makes there is kept here.
     numbers
-        Consumed as draws are begun, so that it may end early; whoever stops asking waits for those under way.
+        Consumed as pieces are begun, so that it may end early; whoever stops asking waits for those under way.
     processes
-        How many draws are made at once; 1: in this process, but for Ray. Others are started once this one has worked
-        alone for `ALONE_SECONDS`. None, on a cluster only: one per core.
+        How many pieces are made at once; 1: in this process, but for Ray. Others are started once this one has worked
+        alone for `ALONE_SECONDS`, and it works on until they have come. None, on a cluster only: one per core.
     executor
         `threads`: processes of this machine. Else Ray, by the names that `open_executor` takes.
 
     Raises
     ------
     QuantOrganismError
-        A process was killed; on Ray, one that made the same draw for the second time.
+        A process was killed that made the same piece for the second time.
     """
     source, began = iter(numbers), time.perf_counter()
     is_alone = executor == "threads" and processes == 1
@@ -178,29 +179,56 @@ def in_order(
         yield from ray_pieces(maker, source, address=address, workers=processes, recall=kept.recall, keep=kept.keep)
         return
     assert processes is not None
-    waiting: deque[tuple[int, Future[Made]]] = deque()
+    yield from _on_processes(make, source, processes)
+
+
+def _on_processes(make: Callable[[int], Made], source: Iterator[int], processes: int) -> Iterator[tuple[int, Made]]:
+    begun: deque[int] = deque()
+    made: dict[int, Made] = {}
+    waiting: deque[Piece] = deque()
+    running: dict[Future[Made], Piece] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
-        try:
-            while True:
-                under_way = [future for _, future in waiting if not future.done()]
-                while len(under_way) < processes and len(waiting) < MOST_AHEAD * processes:
-                    if (number := next(source, None)) is None:
-                        break
-                    under_way.append(pool.submit(_made, number))
-                    waiting.append((number, under_way[-1]))
-                if not waiting:
-                    return
-                if under_way:
-                    wait(under_way, return_when=FIRST_COMPLETED)
-                while waiting and waiting[0][1].done():
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-        except BrokenProcessPool as error:
-            raise QuantOrganismError(
-                "a process that made a draw was killed, perhaps for want of memory",
-                remedy="run the same again with fewer processes; draws that were kept are not made again",
-            ) from error
+
+    def next_number() -> int | None:
+        number = next(source, None) if len(begun) < MOST_AHEAD * processes else None
+        if number is not None:
+            begun.append(number)
+        return number
+
+    while True:  # once, and again after a process was killed
+        with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
+            try:
+                first = pool.submit(os.getpid)
+                while True:
+                    while len(running) < processes:
+                        if not waiting and (number := next_number()) is not None:
+                            waiting.append(Piece(number))
+                        if not waiting:
+                            break
+                        running[pool.submit(_made, waiting[0].place)] = waiting[0]
+                        waiting.popleft()
+                    if not first.done() and (number := next_number()) is not None:
+                        made[number] = make(number)
+                    elif running:
+                        for future in wait(running, return_when=FIRST_COMPLETED).done:
+                            made[running[future].place] = future.result()
+                            del running[future]
+                    elif not begun:
+                        return
+                    while begun and begun[0] in made:
+                        yield begun[0], made.pop(begun.popleft())
+            except BrokenProcessPool as error:
+                for future in wait(running).done:
+                    piece = running.pop(future)
+                    if future.exception() is None:
+                        made[piece.place] = future.result()
+                    else:
+                        waiting.append(piece)
+                if failed := [piece.place for piece in waiting if piece.failed("its process was killed")]:
+                    raise QuantOrganismError(
+                        f"processes were killed, twice, while they made piece {failed[0]}, perhaps for want of memory",
+                        remedy="run the same again with fewer processes; pieces that were kept are not made again",
+                    ) from error
 
 
 _held: list[Callable[[int], Any]] = []

@@ -64,44 +64,41 @@ def disjoint_periods(span: Span, bars_per_day: int, count: int, most_days: int) 
 
 @dataclass(frozen=True, eq=False)
 class Replayer(OwnEvaluator):
-    """Replays members of a strategy, each over all periods; a function of its fields and the number of the member.
+    """Replays members of strategies over periods; a function of its fields and the number of the replay.
 
     Parameters
     ----------
-    members
-        Genomes and the assets that they are restricted to.
+    replays
+        Genomes and the assets that they are restricted to, each with where to trade; it enters each period flat.
     panel
         The market; bars before a period warm up, those after it are kept from the stream.
     costs
         As in the backtest.
-    periods
-        Where to trade; a strategy enters each flat.
     pace
         None: as fast as it goes.
     """
 
-    members: tuple[Member, ...]
+    replays: tuple[tuple[Member, tuple[Span, ...]], ...]
     panel: Panel
     costs: Costs
-    periods: tuple[Span, ...]
     pace: Pace | None = None
 
     def identity(self, number: int) -> dict[str, str]:
         """Return all that the replay of a member is a function of, by name."""
-        member = self.members[number]
+        member, periods = self.replays[number]
         return {
             "genome": member.genome.hash,
             "assets": ",".join(member.assets),
             "panel": self.panel.hash,
             "costs": self.costs.hash,
-            "periods": ",".join(f"{span.start}-{span.stop}" for span in self.periods),
+            "periods": ",".join(f"{span.start}-{span.stop}" for span in periods),
             "code": code_identity(__name__),
         }
 
     def __call__(self, number: int) -> MemberReplay:
-        """Replay one member over all periods."""
-        member = self.members[number]
-        return MemberReplay(tuple(self._period(member, span) for span in self.periods))
+        """Replay one member over its periods."""
+        member, periods = self.replays[number]
+        return MemberReplay(tuple(self._period(member, span) for span in periods))
 
     def _period(self, member: Member, span: Span) -> PeriodReplay:
         bars = self.panel.window(0, span.stop)
@@ -235,8 +232,10 @@ def replay_committee(
     ----------
     committee
         The strategy; each member trades with stops of its own.
-    panel, costs, periods
+    panel, costs
         As for `Replayer`.
+    periods
+        Where to trade.
     equity_usd
         Of the account, which enters each period flat, at the risk scale of the days before.
     processes
@@ -260,7 +259,7 @@ def replay_committee(
         No period, or one outside the panel.
     """
     _check_periods(periods, panel)
-    replayer = Replayer(committee.members, panel, costs, periods, pace)
+    replayer = Replayer(tuple((member, periods) for member in committee.members), panel, costs, pace)
     began, done = clock(), dict[int, MemberReplay]()
 
     def left() -> Iterator[int]:
@@ -279,7 +278,8 @@ def replay_committee(
             store.write(replayer.identity(number), found)
     if len(done) < len(committee.members):
         return NotRun(f"time was up after {len(done)} of {len(committee.members)} members")
-    return _joined(committee, [done[number] for number in range(len(done))], panel, costs, periods, equity_usd)
+    members = [done[number] for number in range(len(done))]
+    return joined_replay(committee, members, panel, costs, periods, equity_usd=equity_usd)
 
 
 def _check_periods(periods: Sequence[Span], panel: Panel) -> None:
@@ -294,14 +294,26 @@ def _check_periods(periods: Sequence[Span], panel: Panel) -> None:
             )
 
 
-def _joined(
+def joined_replay(
     committee: Committee,
     members: Sequence[MemberReplay],
     panel: Panel,
     costs: Costs,
     periods: tuple[Span, ...],
+    *,
     equity_usd: float,
 ) -> Replay:
+    """Join the replays of a strategy's members, trade its account by them, and compare both with the backtest's.
+
+    Parameters
+    ----------
+    committee, members
+        The strategy, and the replay of each of its members over all periods.
+    panel, costs, periods
+        What they were replayed on.
+    equity_usd
+        Of the account, which enters each period flat.
+    """
     digest, sharpe, total, trades = hashlib.sha256(), list[float](), list[float](), list[int]()
     accounts = list[PeriodAccount]()
     for place, span in enumerate(periods):

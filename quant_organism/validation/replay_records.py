@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import polars as pl
 
 from quant_organism.validation.case import Case
-from quant_organism.validation.gates.replay import replay_of
 from quant_organism.validation.profile import Profile
+from quant_organism.validation.replay_evidence import replay_of
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.tables import ReplayTable
 from quant_organism.validation.triple import NO_VENUE, PERIODS, Mode, triple_score

@@ -136,7 +136,8 @@ def test_all_that_a_search_runs_is_in_its_closure():
 def test_all_that_a_replay_runs_is_in_its_closure():
     panel = trending_panel(days=100)
     members = Committee.of([default_genome(name) for name in family_names() if get_family(name).evolves]).members
-    replayer = Replayer(members, panel, Costs(), (Span("period 1", 2000, 2200),))
+    periods = (Span("period 1", 2000, 2200),)
+    replayer = Replayer(tuple((member, periods) for member in members), panel, Costs())
     run = files_run_by(lambda: [replayer(number) for number in range(len(members))])
     assert run - {file_of("quant_organism.backtest")} <= set(closure([REPLAY]))
     assert file_of("quant_organism.backtest.stream") in run
@@ -176,7 +177,7 @@ print(json.dumps({
     "rerun": grounds.opening.rerun,
     "kept": kept,
     "search": code_identity("quant_organism.evolution.cycle"),
-    "replay": Replayer(candidate.committee.members, panel, Costs(), ()).identity(0),
+    "replay": Replayer(((candidate.committee.members[0], ()),), panel, Costs()).identity(0),
 }))
 """
 

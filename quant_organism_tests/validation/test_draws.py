@@ -27,10 +27,13 @@ def whose(draw: int) -> dict[str, float]:
     return {"process": float(os.getpid())}
 
 
-def killed(draw: int) -> dict[str, float]:
-    if draw == 1:
+def killed(folder: Path, kills: int, draw: int) -> dict[str, float]:
+    """Square a number, leaving a file for each try; the first tries of draw 1 end the process."""
+    tries = len(list(folder.glob(f"{draw}-*")))
+    (folder / f"{draw}-{tries}").touch()
+    if draw == 1 and tries < kills:
         os.kill(os.getpid(), signal.SIGKILL)
-    return {}
+    return squared(draw)
 
 
 def first_after_fourth(folder: Path, draw: int) -> dict[str, float]:
@@ -68,9 +71,18 @@ def test_one_long_draw_does_not_keep_the_others_waiting(tmp_path: Path):
     assert [number for number, _ in order] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_killed_process_is_said():
+def test_a_killed_process_costs_what_was_under_way_and_nothing_else(tmp_path: Path):
+    assert list(in_order(partial(killed, tmp_path, 1), range(9), 2)) == [(n, squared(n)) for n in range(9)]
+    tries = [len(list(tmp_path.glob(f"{n}-*"))) for n in range(9)]
+    assert tries[1] == 2
+    assert set(tries) <= {1, 2}
+    assert sum(tries) <= 9 + 2, "only what the killed pair of processes was at is made again"
+
+
+def test_a_draw_that_kills_its_process_twice_is_said(tmp_path: Path):
     with pytest.raises(QuantOrganismError, match="killed"):
-        list(in_order(killed, range(4), 2))
+        list(in_order(partial(killed, tmp_path, 9), range(4), 2))
+    assert len(list(tmp_path.glob("1-*"))) == 2
 
 
 def test_what_is_kept_comes_back_to_the_bit(tmp_path: Path):
@@ -123,7 +135,14 @@ def test_what_one_process_began_others_go_on_with(monkeypatch: pytest.MonkeyPatc
     seconds = iter([0.0, 1.0, 3.0, 5.0])
     monkeypatch.setattr(draws.time, "perf_counter", lambda: next(seconds))
     monkeypatch.setattr(draws, "ALONE_SECONDS", 4.0)
-    made = dict(in_order(whose, range(5), 2))
+    made = dict(in_order(whose, range(4), 2))
     alone = [number for number, draw in made.items() if draw["process"] == os.getpid()]
     assert alone == [0, 1]
-    assert list(made) == [0, 1, 2, 3, 4]
+    assert list(made) == [0, 1, 2, 3]
+
+
+def test_who_asks_works_on_until_others_have_come():
+    made = dict(in_order(whose, range(40), 2))
+    own = [number for number, draw in made.items() if draw["process"] == os.getpid()]
+    assert own[0] == 2, "the first two are handed to others, which are starting"
+    assert max(own) < 8, "who waits for the first of them begins no more than may be ahead"

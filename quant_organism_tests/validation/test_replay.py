@@ -225,7 +225,7 @@ def test_a_look_beyond_the_period_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_a_process_has_kept_stays_with_it() -> None:
     # A process that began alone hands the rest to others once it has indicators and fits of its own.
-    replayer = Replayer(three().members, trending_panel(days=60), COSTS, PERIODS)
+    replayer = Replayer(tuple((m, PERIODS) for m in three().members), trending_panel(days=60), COSTS)
     first = replayer(0)
     other = ForkingPickler.loads(ForkingPickler.dumps(replayer))
     for one, again in zip(first.periods, other(0).periods, strict=True):

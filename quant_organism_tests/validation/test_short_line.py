@@ -14,11 +14,12 @@ from quant_organism.market.lines import splits_of
 from quant_organism.market.panel import Panel
 from quant_organism.validation.case import Case, Grounds
 from quant_organism.validation.gates.overfitting import HaircutSharpe
-from quant_organism.validation.gates.replay import SecondOpinionOnBooks, replay_of
+from quant_organism.validation.gates.replay import SecondOpinionOnBooks
 from quant_organism.validation.gauntlet import Review, run_gauntlet
 from quant_organism.validation.profile import Profile
 from quant_organism.validation.records import metrics_frame, read_judgements, returns_frame, verdicts_frame
 from quant_organism.validation.replay import Replay
+from quant_organism.validation.replay_evidence import replay_of
 from quant_organism.validation.verdict import UNSEEN, Verdict
 from quant_organism_tests.chain import PROFILE, SPEC, edge, grounds_of
 from quant_organism_tests.kept import kept

@@ -7,13 +7,11 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from quant_organism.backtest.account.second_opinion import TOLERANCE, recompute_with_vectorbt
-from quant_organism.market import promised
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
-from quant_organism.validation.look_ahead import Decisions, prove_decisions
-from quant_organism.validation.replay import Replay, replay_committee
+from quant_organism.validation.replay_evidence import decisions_of, replay_of
 from quant_organism.validation.statistics.evidence import NotRun
-from quant_organism.validation.triple import CONSISTENCY, REPLAY_SHARPE, Mode, periods_of
+from quant_organism.validation.triple import CONSISTENCY, REPLAY_SHARPE, Mode
 from quant_organism.validation.verdict import Stage, Status, Verdict
 
 
@@ -175,46 +173,6 @@ class SecondOpinionOnBooks(Gate):
         reason = f"{said} to the same equity" if opinion.agrees else f"{said} otherwise: {opinion.first_difference}"
         status: Status = "passed" if opinion.agrees else "failed"
         return Verdict(self.stage, self.name, status, opinion.equity_difference, self.threshold, fills, reason)
-
-
-def decisions_of(case: Case) -> tuple[Decisions, ...]:
-    """Return what was found of the decisions of a candidate's members; of each genome once, whoever shares it."""
-    grounds = case.grounds
-    genomes = {member.genome.hash: member.genome for member in case.candidate.committee.members}
-    known: dict[str, Decisions] = grounds.once("decisions", dict)
-    new = [genome for name, genome in genomes.items() if name not in known]
-    panel = grounds.replayable
-    stops = dict.fromkeys((grounds.splits.in_sample.stop, panel.n_bars))
-    found = prove_decisions(new, panel, grounds.costs, tuple(stops), processes=grounds.evaluator.threads)
-    known.update(zip((genome.hash for genome in new), found, strict=True))
-    return tuple(known[name] for name in genomes)
-
-
-def replay_of(case: Case, mode: Mode) -> Replay | NotRun:
-    """Return the replay of a candidate, made when it is first asked for.
-
-    It lies in the unseen days and is part of the look at them that has been written down: it shows what the backtest
-    showed, or that one of the two is wrong. Where the search saw all days, it lies at their end.
-    """
-
-    grounds = case.grounds
-
-    def make() -> Replay | NotRun:
-        interval = grounds.panel.interval
-        periods = periods_of(mode, promised(grounds.splits), interval.bars_per_day)
-        if isinstance(periods, NotRun):
-            return periods
-        return replay_committee(
-            case.candidate.committee,
-            grounds.replayable,
-            grounds.costs,
-            periods,
-            equity_usd=grounds.equity_usd,
-            processes=1 if mode == "minimal" else grounds.evaluator.threads,
-            store=grounds.replays,
-        )
-
-    return case.once(("replay", mode), make)
 
 
 GATES: Final[tuple[type[Gate], ...]] = (

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from quant_organism.validation.case import Case
 from quant_organism.validation.gates.gate import Gate
-from quant_organism.validation.gates.replay import replay_of
 from quant_organism.validation.rehearsal import (
     MOST_GAP_USD,
     MOST_LATENCY_MS,
@@ -17,6 +16,7 @@ from quant_organism.validation.rehearsal import (
     VenueRehearsal,
     last_decisions,
 )
+from quant_organism.validation.replay_evidence import replay_of
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.triple import NO_VENUE, OVERALL, TESTNET_SCORE, Mode, TripleScore, triple_score
 from quant_organism.validation.verdict import Stage, Status, Verdict
