@@ -37,6 +37,8 @@ from quant_organism.trading.records import LedgerBreaker, LedgerReading, StepVer
 WATCHED_ORDERS = 50
 """So many of the last orders count for the share of refusals."""
 
+_PHASES = ("closed", "half-open", "open")
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -122,7 +124,7 @@ class RiskGuard:
     rules
         Of the breakers; each at most as loose as its ceiling.
     states
-        Where each stands, by name.
+        Where each stands, by name; of the weather, which came with the bars, where the worst of the markets stands.
 
     Raises
     ------
@@ -156,7 +158,7 @@ class RiskGuard:
         """Hold back what open and half-open breakers do, and say so."""
         read, time = self.readings(standing), standing.close.time
         numbers = self._numbers(read, standing)
-        restraint, verdicts, events = left.restraint, self._of_weather(standing), []
+        restraint, verdicts, events = left.restraint, self._of_weather(standing), self._weather_moves(standing)
         for rule in self.rules:
             before = self.states.get(rule.name, BreakerState())
             after = before.after(rule, numbers[rule.name], time)
@@ -177,17 +179,7 @@ class RiskGuard:
                     )
                 )
             if after.phase != before.phase:
-                events.append(
-                    LedgerBreaker(
-                        session=standing.session,
-                        close_ms=time,
-                        name=rule.name,
-                        state=after.phase,
-                        value=after.value,
-                        bound=rule.release if after.phase == "half-open" else rule.bound,
-                        reason=f"{_shown(after.value)} {rule.unit}",
-                    )
-                )
+                events.append(_move(rule, after, standing))
         return replace(
             left,
             restraint=restraint,
@@ -225,6 +217,20 @@ class RiskGuard:
             )
             if state.phase != "closed"
         ]
+
+    def _weather_moves(self, standing: CloseStanding) -> list[LedgerBreaker]:
+        moves: list[LedgerBreaker] = []
+        looks = [weather for _, weather in sorted(standing.weather.items())]
+        for rule, states in (
+            (MARKET_VOLATILITY, [weather.volatility for weather in looks]),
+            (MARKET_CORRELATION, [weather.correlation for weather in looks]),
+        ):
+            before = self.states.get(rule.name, BreakerState())
+            worst = max(states, key=lambda state: _PHASES.index(state.phase), default=BreakerState())
+            if worst.phase != before.phase:
+                moves.append(_move(rule, worst, standing))
+                self.states[rule.name] = worst
+        return moves
 
     def _numbers(self, read: Readings, standing: CloseStanding) -> dict[str, float | None]:
         mood = read.fear_greed
@@ -300,6 +306,18 @@ class Governor:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` returned."""
         self.has_stopped = state.get("has_stopped", False)
+
+
+def _move(rule: BreakerRule, state: BreakerState, standing: CloseStanding) -> LedgerBreaker:
+    return LedgerBreaker(
+        session=standing.session,
+        close_ms=standing.close.time,
+        name=rule.name,
+        state=state.phase,
+        value=state.value,
+        bound=rule.release if state.phase == "half-open" else rule.bound,
+        reason=f"{_shown(state.value)} {rule.unit}",
+    )
 
 
 def _noted(read: Readings, standing: CloseStanding) -> LedgerReading:

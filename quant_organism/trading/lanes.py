@@ -27,7 +27,7 @@ from quant_organism.trading.deciding import DecidingAccount, decide
 from quant_organism.trading.entries import EntryCase
 from quant_organism.trading.execution import Execution
 from quant_organism.trading.following import Followed
-from quant_organism.trading.noting import noted, planned
+from quant_organism.trading.noting import BreakerStandings, moved_breakers, noted, planned
 from quant_organism.trading.outside import OUTSIDE
 from quant_organism.trading.pipeline import Allowance, CloseStanding, Pair, Pipeline
 from quant_organism.trading.records import (
@@ -75,6 +75,8 @@ class AccountLane:
         Close of the last entry of each strategy and symbol.
     silent
         Of each strategy and symbol that could not be evaluated at the last close why not.
+    breakers
+        Of the account's own those that are not closed.
     pending
         Plan that the bar which is now forming carries out.
     """
@@ -91,6 +93,7 @@ class AccountLane:
     withheld: dict[LegKey, tuple[float, float]] = field(default_factory=dict)
     entered: dict[Pair, int] = field(default_factory=dict)
     silent: dict[Pair, str] = field(default_factory=dict)
+    breakers: BreakerStandings = field(default_factory=dict)
     pending: Plan | None = None
 
     def levels(self, opens: Mapping[str, float], /) -> dict[LegKey, LegLevels]:
@@ -188,6 +191,7 @@ class AccountLane:
             ),
         )
         self.pending = made
+        moves, self.breakers = moved_breakers(self.session.session, made.risk, self.account.rules, self.breakers)
         refused = {**cooling, **_by_pair(decisions, left)}
         cloids = {order.symbol: order.cloid for order in made.orders}
         final = [self._final(decision, refused, cloids, left) for decision in decisions]
@@ -200,6 +204,7 @@ class AccountLane:
             *left.verdicts,
             *left.readings,
             *left.breakers,
+            *(moves if self.role == "trades" else ()),
             *planned(self.session.session, made, self.account, sorted(self.strategies)),
         ]
 
@@ -210,6 +215,7 @@ class AccountLane:
             "withheld": [[*key, *pair] for key, pair in sorted(self.withheld.items())],
             "entered": [[*pair, time] for pair, time in sorted(self.entered.items())],
             "silent": [[*pair, reason] for pair, reason in sorted(self.silent.items())],
+            "breakers": [[name, *standing] for name, standing in sorted(self.breakers.items())],
             "pipeline": self.pipeline.state(),
             "execution": self.execution.state(),
         }
@@ -218,8 +224,9 @@ class AccountLane:
         """Take up what `state` returned; the plan of the last close is made again, the same to the last bit."""
         self.withheld = {(a, b, c): (wanted, kept) for a, b, c, wanted, kept in state["withheld"]}
         self.entered = {(strategy, symbol): time for strategy, symbol, time in state["entered"]}
-        # A ledger that was begun before this was kept has none.
+        # A ledger that was begun before these were kept has none.
         self.silent = {(strategy, symbol): reason for strategy, symbol, reason in state.get("silent", [])}
+        self.breakers = {name: (phase, bound) for name, phase, bound in state.get("breakers", [])}
         self.pipeline.restore(state["pipeline"])
         self.execution.restore(state["execution"])
         if state["close"] is not None:

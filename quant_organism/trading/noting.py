@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from quant_organism.backtest.account import AccountBook, AccountFill, AccountFunding, Plan, RestingSent, TradingHalted
+from quant_organism.backtest.account import (
+    AccountBook,
+    AccountFill,
+    AccountFunding,
+    AccountRules,
+    Plan,
+    RestingSent,
+    RiskState,
+    TradingHalted,
+    account_breakers,
+)
 from quant_organism.trading.records import (
+    LedgerBreaker,
     LedgerEquity,
     LedgerEvent,
     LedgerFill,
@@ -16,6 +27,9 @@ from quant_organism.trading.records import (
     LedgerProfit,
     LedgerRecord,
 )
+
+BreakerStandings = Mapping[str, tuple[str, float]]
+"""Of each of the account's breakers that is not closed, by name: its phase, and the bound that acts."""
 
 
 def planned(session: int, made: Plan, account: AccountBook, strategies: Sequence[str]) -> list[LedgerRecord]:
@@ -83,6 +97,38 @@ def planned(session: int, made: Plan, account: AccountBook, strategies: Sequence
             for name in sorted(profits)
         ),
     ]
+
+
+def moved_breakers(
+    session: int, risk: RiskState, rules: AccountRules, before: BreakerStandings
+) -> tuple[list[LedgerBreaker], BreakerStandings]:
+    """Return what has changed of an account's own breakers since the close before, and where they stand now.
+
+    Parameters
+    ----------
+    session, risk, rules
+        Whose account it is, at this close.
+    before
+        As it was returned at the close before; empty at the first.
+    """
+    moves: list[LedgerBreaker] = []
+    standings: dict[str, tuple[str, float]] = {}
+    for each in account_breakers(risk, rules):
+        if each.phase != "closed":
+            standings[each.name] = each.phase, each.bound
+        if standings.get(each.name) != before.get(each.name):
+            moves.append(
+                LedgerBreaker(
+                    session=session,
+                    close_ms=risk.time,
+                    name=each.name,
+                    state=each.phase,
+                    value=each.value,
+                    bound=each.bound,
+                    reason="nothing is held back" if each.phase == "closed" else each.action,
+                )
+            )
+    return moves, standings
 
 
 def noted(events: Sequence[object], session: int, made: Plan, account: AccountBook) -> list[LedgerRecord]:

@@ -18,6 +18,7 @@ from quant_organism.backtest.account import (
     BreakerRule,
     BreakerState,
     Restraint,
+    WeatherReading,
 )
 from quant_organism.errors import InputError
 from quant_organism.trading import Allowance, CloseStanding, Pipeline
@@ -159,6 +160,32 @@ def test_a_guard_that_restarts_at_every_close_says_the_same() -> None:
         piece.restore(json.loads(json.dumps(state)))
         assert piece.judge(standing, Allowance({"s": 1.0})) == expected
         state = piece.state()
+
+
+class Weather:
+    """A market's weather as written."""
+
+    def __init__(self, volatility: BreakerState) -> None:
+        self.volatility, self.correlation, self.reading = volatility, BreakerState(), WeatherReading()
+
+
+def test_a_storm_is_told_once_and_of_several_markets_the_worst() -> None:
+    calm, storm, trial = BreakerState(), BreakerState("open", 1, 1, 4.5), BreakerState("half-open", 2, 0, 1.5)
+    course = [(calm, calm), (storm, calm), (storm, trial), (trial, calm), (calm, calm)]
+    guard, told = RiskGuard(no_readings), list[tuple[str, str, float | None, float | None]]()
+    for standing, (one, other) in zip(closes(len(course)), course, strict=True):
+        weather = {"a": Weather(one), "b": Weather(other)}
+        judged = guard.judge(replace(standing, weather=weather), Allowance({"s": 1.0}))  # type: ignore[arg-type]
+        told += [(each.name, each.state, each.value, each.bound) for each in judged.breakers]
+        again = RiskGuard(no_readings)
+        again.restore(json.loads(json.dumps(guard.state())))
+        guard = again
+    name, rule = MARKET_VOLATILITY.name, MARKET_VOLATILITY
+    assert told == [
+        (name, "open", 4.5, rule.bound),
+        (name, "half-open", 1.5, rule.release),
+        (name, "closed", None, rule.bound),
+    ]
 
 
 def test_rules_looser_than_their_ceilings_are_refused() -> None:

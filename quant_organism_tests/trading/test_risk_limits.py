@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -23,7 +24,8 @@ from quant_organism.trading.pipeline import Pipeline
 from quant_organism.trading.policy import Policy, PolicyVersion, changes_between
 from quant_organism.trading.policy_step import PolicyStep
 from quant_organism.trading.policy_store import FilePolicyStore
-from quant_organism.trading.records import LedgerPlan
+from quant_organism.trading.reading import LedgerReader
+from quant_organism.trading.records import LedgerBreaker, LedgerPlan
 from quant_organism.trading.replaying import replay_session
 from quant_organism.trading.risk_limits import RiskLimits
 from quant_organism.trading.runtime import Trader
@@ -179,6 +181,17 @@ def traded(
         book.close()
 
 
+def breakers(folder: Path) -> list[LedgerBreaker]:
+    """Return what was written down of breakers, and hold the status of the session to the last of each."""
+    reader = LedgerReader(folder / "ledger.sqlite")
+    try:
+        told = reader.read(LedgerBreaker)
+        assert {each.name: each for each in told} == {each.name: each for each in reader.status().breakers}
+        return list(told)
+    finally:
+        reader.close()
+
+
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trader, list[LedgerPlan]]:
     """Return a trader without a policy, and its plans."""
@@ -212,6 +225,21 @@ def test_a_tighter_level_halves_a_trader_at_the_first_close_that_reaches_it_and_
         again, resumed = traded(tmp_path / "parts", lambda: tight, closes)
     assert resumed == plans
     assert again.main.account.to_dict() == trader.main.account.to_dict()
+    told = breakers(tmp_path / "whole")
+    halved = [False, *(plan.factor < 1.0 for plan in plans)]
+    turns = [plan.close_ms for plan, (before, now) in zip(plans, pairwise(halved), strict=True) if before != now]
+    assert [each.close_ms for each in told] == turns
+    assert [each.state for each in told] == [("open", "closed")[place % 2] for place in range(len(told))]
+    assert told[0] == LedgerBreaker(
+        session=1,
+        close_ms=plans[first].close_ms,
+        name="total drawdown",
+        state="open",
+        value=plans[first].drawdown,
+        bound=level,
+        reason="half size",
+    )
+    assert breakers(tmp_path / "parts") == told
 
 
 def test_a_level_that_is_taken_back_binds_no_longer_than_its_policy(
@@ -244,6 +272,8 @@ def test_where_orders_are_sent_a_stopped_account_waits_for_its_days_and_for_a_pe
     assert stopped == list(range(stopped[0], stopped[0] + len(stopped)))
     assert len(stopped) >= 14 * 24
     again = plans[stopped[-1] + 1 :]
+    drawn = [(each.state, each.bound) for each in breakers(tmp_path) if each.name == "total drawdown"]
+    assert drawn == [("open", 1e-4), ("open", CEILINGS.flat_at), ("half-open", CEILINGS.halve_at)]
     assert {plan.factor for plan in again} == {0.5}
     assert (flag_raised(path) is None) == speaks
     assert (len({plan.h2 for plan in again}) > 1) == speaks  # whether it has ordered anything since

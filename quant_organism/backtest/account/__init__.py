@@ -63,6 +63,7 @@ from quant_organism.backtest.account.resting import LegLevels, RestingPlan, cros
 from quant_organism.backtest.account.risk import Restraint, RiskState, tightest
 from quant_organism.backtest.account.rules import AccountRules, TradedAsset, traded_assets
 from quant_organism.backtest.account.slippage import LEAST_BOOKS, measured_costs, slippage_sentence
+from quant_organism.backtest.account.standing import AccountBreaker, account_breakers
 from quant_organism.backtest.account.streaming import VirtualMarket, VirtualStream
 from quant_organism.backtest.account.walk import AccountPath, walk
 from quant_organism.backtest.account.weather import (
@@ -92,6 +93,7 @@ __all__ = [
     "TARGET",
     "AccountBar",
     "AccountBook",
+    "AccountBreaker",
     "AccountClose",
     "AccountFigures",
     "AccountFill",
@@ -128,6 +130,7 @@ __all__ = [
     "VirtualStream",
     "VirtualWindow",
     "WeatherReading",
+    "account_breakers",
     "account_figures",
     "account_metrics",
     "book",

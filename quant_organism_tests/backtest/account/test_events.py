@@ -21,6 +21,7 @@ from quant_organism.backtest.account import (
     RiskState,
     TradedAsset,
     TradingHalted,
+    account_breakers,
     book,
     plan,
     plan_resting,
@@ -291,3 +292,68 @@ def test_too_little_equity_for_the_margin_halves_all_targets_until_it_suffices()
 def test_impossible_rules_are_refused(field: str, value: float) -> None:
     with pytest.raises(InputError, match="account rules"):
         AccountRules.alone(**{field: value})
+
+
+def told(risk: RiskState) -> dict[str, tuple[str, float, str]]:
+    """Return phase, bound and action of the account's breakers that are not closed."""
+    found = account_breakers(risk, AccountRules())
+    assert [each.name for each in found] == [
+        *("total drawdown", "loss of a day", "rapid losses"),
+        *("tail", "margin", "liquidation"),
+    ]
+    return {each.name: (each.phase, each.bound, each.action) for each in found if each.phase != "closed"}
+
+
+def test_each_level_of_a_drawdown_is_told_with_its_bound_and_the_trial_after_it() -> None:
+    risk = risk_at(RiskState(), 0, 1_000.0)
+    assert told(risk) == {}
+    course = [
+        (1, 951.0, None),
+        (2, 949.0, ("open", 0.05, "half size")),
+        (3, 960.0, ("open", 0.05, "half size")),
+        (4, 976.0, None),
+        (5, 919.0, ("open", 0.08, "nothing grows")),
+        (6, 899.0, ("open", 0.10, "everything is closed")),
+        (7, 980.0, ("open", 0.10, "everything is closed")),
+    ]
+    for day, equity, expected in course:
+        risk = risk_at(risk, day, equity)
+        assert told(risk).get("total drawdown") == expected
+    risk = risk_at(risk_at(risk, 8, 899.0, flat=True), 22, 899.0, flat=True)
+    assert told(risk)["total drawdown"] == ("half-open", 0.05, "half size on trial")
+    assert "total drawdown" not in told(risk_at(risk_at(risk, 23, 899.0), 37, 899.0))
+
+
+def hour_later(risk: RiskState, hours: float, equity: float, maintenance: float = 0.0) -> RiskState:
+    """Return the risk some hours after a day began."""
+    time = round(10 * DAY_MS + hours * HOUR_MS)
+    rules = AccountRules()
+    return at_close(risk, rules, time=time, equity=usd(equity), maintenance=maintenance, flat=False, virtual_return=0.0)
+
+
+def test_losses_of_a_day_and_rapid_ones_are_told_until_they_are_over() -> None:
+    risk = hour_later(RiskState(), 0, 1_000.0)
+    risk = hour_later(hour_later(risk, 1, 990.0), 2, 971.0)
+    assert told(risk) == {}
+    risk = hour_later(risk, 3, 969.0)
+    assert told(risk) == {"loss of a day": ("open", 0.03, "nothing grows")}
+    risk = hour_later(risk, 4, 949.0)
+    assert told(risk)["loss of a day"] == ("open", 0.05, "everything is closed")
+    risk = hour_later(risk, 24, 960.0)
+    assert told(risk)["loss of a day"] == ("half-open", 0.03, "grows to half")
+    assert "loss of a day" not in told(hour_later(risk, 48, 960.0))
+    fell = hour_later(hour_later(risk, 25, 960.0), 25.2, 945.0)
+    assert told(fell)["rapid losses"] == ("open", 0.015, "nothing grows")
+    assert told(hour_later(fell, 26.1, 945.0))["rapid losses"] == ("open", 0.015, "nothing grows")
+    assert told(hour_later(fell, 26.3, 945.0))["rapid losses"] == ("half-open", 0.015, "grows to half")
+    assert "rapid losses" not in told(hour_later(fell, 27.3, 945.0))
+
+
+def test_a_thin_margin_a_feared_day_and_a_liquidation_are_told() -> None:
+    risk = hour_later(RiskState(), 0, 1_000.0)
+    assert told(hour_later(risk, 1, 1_000.0, maintenance=usd(1_000.0) / 3.01)) == {}
+    assert told(hour_later(risk, 1, 1_000.0, maintenance=usd(1_000.0) / 2.99)) == {"margin": ("open", 3.0, "half size")}
+    assert told(replace(risk, tail=0.03)) == {}
+    assert told(replace(risk, tail=0.031)) == {"tail": ("open", 0.03, "scaled down, nothing grows")}
+    assert told(replace(risk, halved_until=risk.time)) == {}
+    assert told(replace(risk, halved_until=risk.time + 1))["liquidation"][0] == "open"
