@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from quant_organism.cli import options
 from quant_organism.cli.output import print_json, print_table, progress_bars
 from quant_organism.errors import InputError
+
+SETTINGS: Final = ("data_dir", "executor", "workers")
 
 _ALARM = 1
 _WORLDS = "Worlds"
@@ -39,7 +41,8 @@ def audit(
         str, typer.Option(help="How large the cycles are: a shipped audit profile, or a YAML file.")
     ] = "audit",
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Worlds at once; no result depends on it. (default: one per core)")
+        int | None,
+        typer.Option(min=1, help="Worlds at once on this machine; no result depends on it. (default: one per core)"),
     ] = None,
     so_far: Annotated[bool, typer.Option("--so-far", help="Report on the worlds that are done, and run none.")] = False,
     as_json: options.Json = False,
@@ -63,6 +66,13 @@ def audit(
             where="option --implanted",
             remedy="name them with --panel",
         )
+    on_ray = settings.executor != "threads"
+    if on_ray and processes is not None:
+        raise InputError(
+            "worlds at once are asked for twice over",
+            where="option --processes",
+            remedy="on Ray say --workers, which counts its processes",
+        )
     if path is None:
         flipped = 0
     worlds = plan(nulls, planted, first_seed=first, flipped=flipped, implanted=implanted)
@@ -74,7 +84,8 @@ def audit(
         bars("Audit", len(outcomes), len(worlds), "done before")
         if not so_far:
             outcomes = campaign.run(
-                processes=processes or settings.worker_threads,
+                processes=settings.workers if on_ray else processes or settings.worker_threads,
+                executor=settings.executor,
                 progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
             )
     last = first + max(nulls, planted, flipped, implanted) - 1
@@ -83,7 +94,7 @@ def audit(
         flags |= {"--flipped": flipped, "--implanted": implanted or None}
     provenance = AuditProvenance(
         profile=profile,
-        identity=campaign.identity,
+        identity=campaign.make.identity,
         seeds=f"{seed_range}: {first} to {last}",
         wanted=len(worlds),
         command=options.command_line("audit", {**flags, "--seed-range": seed_range, "--profile": profile}),

@@ -59,7 +59,7 @@ app.command("evolve", cls=with_settings(*evolve.SETTINGS), rich_help_panel=BREED
 app.command("backfill", cls=with_settings(*backfill.SETTINGS), rich_help_panel=BREED)(backfill.backfill)
 app.command("judge", cls=with_settings(*judge.SETTINGS), rich_help_panel=BREED)(judge.judge)
 app.command("replay", cls=with_settings("data_dir"), rich_help_panel=BREED)(replay.replay)
-app.command("audit", cls=with_settings("data_dir"), rich_help_panel=BREED)(audit.audit)
+app.command("audit", cls=with_settings(*audit.SETTINGS), rich_help_panel=BREED)(audit.audit)
 app.add_typer(workflow.app, name="workflow", rich_help_panel=BREED)
 app.command("sql", cls=with_settings("data_dir"), rich_help_panel=LOOK)(queries.sql)
 app.add_typer(strategies.app, name="strategies", rich_help_panel=LOOK)

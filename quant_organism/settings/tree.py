@@ -328,7 +328,8 @@ class Settings(_Group):
     )
     executor: Annotated[str, Flag(_WHERE)] = Field(
         "threads",
-        description="Where genomes and copies of the market are measured: threads, ray, HOST:PORT or ray://HOST:PORT.",
+        description="Where genomes, copies of the market and worlds of an audit are measured: "
+        "threads, ray, HOST:PORT or ray://HOST:PORT.",
     )
     workers: Annotated[int | None, Flag(_WHERE, unsaid="one per core")] = Field(
         None, ge=1, description="Worker processes of Ray."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
@@ -141,6 +141,28 @@ class Remembered:
             self.store.write(draw, made)
 
 
+@runtime_checkable
+class KeptPieces(Protocol):
+    """Makes pieces and keeps them on this machine, wherever they are made: `Remembered` draws are such."""
+
+    @property
+    def make(self) -> Callable[[int], Any]:
+        """Makes a piece, whatever was made before; on Ray a `PieceMaker`."""
+        ...
+
+    def recall(self, number: int, /) -> Any:
+        """Return a piece that was kept; None if it was not."""
+        ...
+
+    def keep(self, number: int, made: Any, /) -> None:
+        """Keep a piece."""
+        ...
+
+    def __call__(self, number: int, /) -> Any:
+        """Return a piece, kept or made and kept."""
+        ...
+
+
 def in_order(
     make: Callable[[int], Made], numbers: Iterable[int], processes: int | None, executor: str = "threads"
 ) -> Iterator[tuple[int, Made]]:
@@ -149,8 +171,8 @@ def in_order(
     Parameters
     ----------
     make
-        Picklable where there is more than one process. On Ray a `PieceMaker`, or one that is `Remembered`: what it
-        makes there is kept here.
+        Picklable where there is more than one process. On Ray a `PieceMaker`, or `KeptPieces` of one: what it makes
+        there is kept here.
     numbers
         Consumed as pieces are begun, so that it may end early; whoever stops asking waits for those under way.
     processes
@@ -173,7 +195,7 @@ def in_order(
     if executor != "threads":
         from quant_organism.evolution.executors.ray_pieces import ray_pieces
 
-        kept = make if isinstance(make, Remembered) else Remembered(make)  # type: ignore[arg-type]
+        kept: KeptPieces = make if isinstance(make, KeptPieces) else Remembered(make)  # type: ignore[arg-type]
         address = None if executor == "ray" else executor
         maker: Any = kept.make
         yield from ray_pieces(maker, source, address=address, workers=processes, recall=kept.recall, keep=kept.keep)

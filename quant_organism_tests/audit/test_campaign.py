@@ -47,6 +47,17 @@ def test_worlds_side_by_side_give_what_they_give_one_by_one(tmp_path: Path, monk
     assert [without_costs(o) for o in alone] == [without_costs(o) for o in together]
 
 
+@pytest.mark.slow
+def test_worlds_on_ray_give_what_they_give_here_and_those_that_are_done_are_kept(tmp_path: Path):
+    alone = campaign(tmp_path / "a", 3, profile=BRIEF).run()
+    begun = campaign(tmp_path / "b", 1, profile=BRIEF).run()
+    on_ray = campaign(tmp_path / "b", 3, profile=BRIEF)
+    together = on_ray.run(processes=2, executor="ray")
+    assert [without_costs(o) for o in together] == [without_costs(o) for o in alone]
+    assert together[0] == begun[0]  # with its seconds: it was not lived through again
+    assert list(on_ray.done()) == together
+
+
 def test_another_profile_begins_anew(tmp_path: Path):
     one = campaign(tmp_path, 1)
     other = replace(one, profile=SMALL.model_copy(update={"copies": 5}))
