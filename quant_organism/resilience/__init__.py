@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         write_files,
     )
     from quant_organism.resilience.locks import alone_in
-    from quant_organism.resilience.memory import return_freed_memory
+    from quant_organism.resilience.memory import return_freed_memory, when_memory_is_returned
     from quant_organism.resilience.objects import (
         ObjectPath,
         StoragePath,
@@ -56,6 +56,7 @@ __all__ = [
     "stamps_of",
     "storage_error",
     "take_keys_from",
+    "when_memory_is_returned",
     "write_file",
     "write_files",
     "written_at",
@@ -81,6 +82,7 @@ _HOMES = {
     "replace_files": "files",
     "restore": "backup",
     "return_freed_memory": "memory",
+    "when_memory_is_returned": "memory",
     "stamps_of": "objects",
     "storage_error": "files",
     "take_keys_from": "objects",

@@ -2,6 +2,15 @@
 
 import ctypes
 import gc
+from collections.abc import Callable
+from typing import Final
+
+_DROPPED: Final[list[Callable[[], None]]] = []
+
+
+def when_memory_is_returned(drop: Callable[[], None]) -> None:
+    """Have something called by `return_freed_memory` that drops what was only kept to be used again."""
+    _DROPPED.append(drop)
 
 
 def return_freed_memory() -> None:
@@ -13,6 +22,8 @@ def return_freed_memory() -> None:
     times what it uses.
     """
     gc.collect()
+    for drop in _DROPPED:
+        drop()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
+
+from quant_organism.resilience import when_memory_is_returned
 
 Keys = NDArray[np.int64]
 Rows = NDArray[Any]
@@ -126,7 +129,7 @@ class IndicatorStore:
         count = len(before) + len(rows)
         room = self._rooms[place]
         if count > len(room):
-            room = _room((2 * count + _SPARE_ROWS, *rows.shape[1:]), rows.dtype)
+            room = _ROOMS.take((2 * count + _SPARE_ROWS, *rows.shape[1:]), rows.dtype)
             room[: len(before)] = before
             self._rooms[place] = room
         room[len(before) : count] = rows
@@ -155,10 +158,47 @@ class IndicatorStore:
             del self._rooms[place]
 
 
-def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rows:
-    # Of pages that are touched one by one. What `np.empty` gives stands on large pages, for which a virtual machine may
-    # have to ask its host each time: their first touch took five times as long, a nanosecond for every byte.
-    size = math.prod(shape) * dtype.itemsize
-    if size == 0:
-        return np.empty(shape, dtype)
-    return np.frombuffer(mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS), dtype).reshape(shape)
+class RoomPool:
+    """Memory for rows, used again as soon as nobody reads it: its first touch costs several times what writing does.
+
+    Memory is taken in powers of two, which costs what is touched of it.
+
+    Parameters
+    ----------
+    most_bytes
+        Most that is kept for later use, counted as if all of it had been touched.
+
+    Attributes
+    ----------
+    idle
+        Memory that nobody reads, by its size.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.idle: dict[int, deque[mmap]] = defaultdict(deque)
+        when_memory_is_returned(self.idle.clear)
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rows:
+        """Return room for rows, with anything in it."""
+        size = math.prod(shape) * dtype.itemsize
+        if size == 0:
+            return np.empty(shape, dtype)
+        whole = 1 << (size - 1).bit_length()
+        try:
+            memory = self.idle[whole].pop()
+        except IndexError:
+            # Of pages that are touched one by one. What `np.empty` gives stands on large pages, for which a virtual
+            # machine may have to ask its host each time: their first touch took five times as long.
+            memory = mmap(-1, whole, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        room = np.frombuffer(memory, np.uint8)  # all that is read of it refers to this array
+        finalize(room, self._give_back, memory).atexit = False
+        return room[:size].view(dtype).reshape(shape)
+
+    def _give_back(self, memory: mmap) -> None:
+        # Called wherever the last reader goes, so without a lock: each step is whole by itself.
+        if sum(size * len(idle) for size, idle in [*self.idle.items()]) + len(memory) <= self.most_bytes:
+            self.idle[len(memory)].append(memory)
+
+
+_ROOMS = RoomPool(2**29)

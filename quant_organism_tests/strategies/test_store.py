@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from quant_organism.resilience import return_freed_memory
 from quant_organism.strategies import AssetBars, IndicatorStore
 from quant_organism.strategies.bank import IndicatorBank
 from quant_organism.strategies.indicators.averages import EMA
+from quant_organism.strategies.store import RoomPool
 from quant_organism_tests.strategies.scenarios import noisy
 
 ROW = 8 * 400
@@ -54,6 +56,42 @@ def test_another_market_makes_way() -> None:
     assert store.table("old", "A", "ema") is None
     assert store.table("new", "A", "ema") is not None
     assert store.used_bytes == 2 * ROW
+
+
+def test_rows_that_somebody_reads_stay_as_they_are_while_room_that_nobody_reads_is_used_again() -> None:
+    store, periods = IndicatorStore(6 * ROW), [[5, 9], [9, 20, 30], [12]]
+    held, expected = [], []
+    for turn in range(12):  # of each market some room is left behind, and its rows are read on or not
+        market = bars(str(turn), turn)
+        for keys in periods:
+            rows, place = IndicatorBank(market, {EMA: np.array(keys)}, store).rows(EMA, np.array(keys))
+            alone, own = IndicatorBank(market, {EMA: np.array(keys)}).rows(EMA, np.array(keys))
+            if turn % 3:
+                held.append(rows[place[:1]] if turn % 2 else rows[place[0]])
+                expected.append(alone[own[:1]] if turn % 2 else alone[own[0]])
+            np.testing.assert_array_equal(rows[place], alone[own])
+    for found, right in zip(held, expected, strict=True):
+        np.testing.assert_array_equal(found, right)
+
+
+def test_room_is_used_again_once_its_last_reader_is_gone_and_no_more_is_kept_than_said() -> None:
+    pool = RoomPool(most_bytes=2**16)
+    first = pool.take((3, 100), np.dtype(np.float64))
+    first[:] = 7.0
+    reader = first[1, 10:]
+    where = first.ctypes.data
+    del first
+    other = pool.take((3, 100), np.dtype(np.float64))
+    assert other.ctypes.data != where
+    assert (reader == 7.0).all()
+    del reader
+    again = pool.take((400,), np.dtype(np.float64))
+    assert again.ctypes.data == where
+    big = pool.take((2**14,), np.dtype(np.float64))  # more than is kept
+    del again, other, big
+    assert {size: len(idle) for size, idle in pool.idle.items() if idle} == {4096: 2}
+    return_freed_memory()
+    assert not pool.idle
 
 
 def test_bars_without_a_name_leave_nothing_behind() -> None:
