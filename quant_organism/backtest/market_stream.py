@@ -8,11 +8,13 @@ import numpy as np
 
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.allocation_stream import AllocationStream
+from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow, bar_number, check_history, next_number
+from quant_organism.backtest.streams_abreast import StreamsAbreast
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
-from quant_organism.strategies import COLUMNS, Histories
+from quant_organism.strategies import COLUMNS, FittedModels, Histories
 
 
 class MarketStream:
@@ -50,9 +52,26 @@ class MarketStream:
         self._before: Allocation | None = None
         self._latest: Allocation | None = None
         self._checked: tuple[MarketRow, int] | None = None
+        self._abreast: list[StreamsAbreast] = []
         if history is not None:
             check_history(history, self.symbols, interval)
             self._take_history(history)
+
+    def streams(self, costs: Costs, models: FittedModels) -> StreamsAbreast:
+        """Return the streams that a genome joins which trades from the last bar of the history on.
+
+        Raises
+        ------
+        InputError
+            If bars have been taken in since.
+        """
+        if self.last_number is not None:
+            self._check_history()
+        for abreast in self._abreast:
+            if not abreast.has_begun and abreast.costs == costs and abreast.models is models:
+                return abreast
+        self._abreast.append(StreamsAbreast(self, costs, models))
+        return self._abreast[-1]
 
     def number_of(self, row: MarketRow, last: int | None) -> int:
         """Return the number of a bar, counted from 1970; it is checked once, however many streams ask.
@@ -88,15 +107,22 @@ class MarketStream:
         """
         if self._latest is None or number != self.last_number:
             if self.last_number is not None and number <= self.last_number:
-                raise InputError(
-                    f"the market is past it, at {format_ms(self.last_number * self.interval.milliseconds)}",
-                    where=format_ms(row.time),
-                    remedy="advance all streams of a market bar by bar",
-                )
+                raise self.is_past(row)
+            for abreast in self._abreast:
+                abreast.begin()
             self.histories.append(row.columns, number, row.valid)
             self._latest = self._stream.step(self.histories, row.valid)
             self.last_number, self.history, self._before = number, None, None
         return self._latest
+
+    def is_past(self, row: MarketRow) -> InputError:
+        """Return the refusal of a bar for a stream that was not taken through the bar before."""
+        last = "" if self.last_number is None else format_ms(self.last_number * self.interval.milliseconds)
+        return InputError(
+            f"the market is past it, at {last}",
+            where=format_ms(row.time),
+            remedy="advance all streams of a market bar by bar",
+        )
 
     def history_allocation(self) -> Allocation:
         """Return ranks and turbulence at each close of the history; before the first bar that is traded.
@@ -106,17 +132,20 @@ class MarketStream:
         InputError
             If there is no history, or bars have been taken in since.
         """
+        known = self._check_history()
+        if self._before is None:
+            prices = known.high, known.low, known.close, known.volume
+            self._before = allocate(*prices, known.valid, self.interval.hours)
+        return self._before
+
+    def _check_history(self) -> Panel:
         if self.history is None:
             raise InputError(
                 "a stream joins a market at the last bar of its history",
                 where="market of a stream",
                 remedy="give it a market of its own, with all bars so far as history",
             )
-        if self._before is None:
-            known = self.history
-            prices = known.high, known.low, known.close, known.volume
-            self._before = allocate(*prices, known.valid, self.interval.hours)
-        return self._before
+        return self.history
 
     def _take_history(self, history: Panel) -> None:
         numbers = history.times // self.interval.milliseconds
