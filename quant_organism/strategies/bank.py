@@ -236,14 +236,13 @@ class AbreastBank(IndicatorBank):
         assets
             Numbers of the assets, shape (A,).
         widths
-            How many of its bars to show of each to each genome, or to all alike, shape (G or 1, A).
+            How many of its bars to show of each, shape (A,).
         leads
             How many of these are not decided, shape (A,); -1: as many as the warm-up says.
         """
         self._histories, self._assets, self._leads = histories, assets, leads
         self._width = int(widths.max())
-        self._late = self._width - widths
-        self._skipped = self._late.min(axis=0)
+        self._skipped = self._width - widths
         self._rows: dict[Indicator, Rows] = {}
         self._prices: dict[str, Rows] = {}
         self.bars = histories.bars(int(assets[0]))
@@ -274,7 +273,7 @@ class AbreastBank(IndicatorBank):
     def firsts(self, warmups: Keys) -> Keys:
         """Return the first bar shown on which each genome may decide on each asset, shape (G x A,)."""
         shape = self._genomes, self._assets.size
-        return np.asarray(np.where(self._leads < 0, warmups.reshape(shape), self._leads) + self._late).reshape(-1)
+        return np.asarray(np.where(self._leads < 0, warmups.reshape(shape), self._leads) + self._skipped).reshape(-1)
 
     @property
     def begins(self) -> Keys:

@@ -24,9 +24,8 @@ Genes = Mapping[str, Any]
 GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
 
-Memory = Literal["direction", "position", "run", "history"]
-"""The direction that is held and nothing else; the position, and nothing as soon as it is flat; the run of bars since
-its side changed; or anything."""
+Memory = Literal["direction", "history"]
+"""The direction that is held, with what `StrategyFamily.left` keeps, and nothing else; or anything."""
 
 
 class StrategyFamily(ABC):
@@ -141,10 +140,6 @@ class StrategyFamily(ABC):
         """Return genes, each within its bounds, that do not contradict each other."""
         return dict(genes)
 
-    def recall(self, genes: Genes) -> int:
-        """Return how many bars before the run of its side its decisions in it know, beside the warm-up's."""
-        return 0
-
     def looks_back(self, genes: Genes, bar_hours: float) -> int:
         """Return how many bars before the first that is decided its kernels read, where `memory` is the direction."""
         return self.warmup(genes)
@@ -232,14 +227,10 @@ class FamilyTargets:
         self._bank = bank.part(family.indicators(self._genes), len(genomes))
         self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
         self._left = np.zeros((len(genomes), n_assets, family.left))
-        self._warmups = np.array([family.warmup(genes) for genes in genomes])
-        self._recalls = np.array([family.recall(genes) for genes in genomes])
+        self._warmup = max(family.warmup(genes) for genes in genomes)
         self._looks_back = -1
         self._counts = np.zeros(n_assets, dtype=np.int64)
         self._held = np.zeros((len(genomes), n_assets), dtype=np.int8)
-        # Of each genome and asset the last bar, of those seen one by one, from which on nothing earlier is remembered;
-        # -1: none.
-        self._anew = np.full((len(genomes), n_assets), -1, dtype=np.int64)
         self._repeated: dict[int, GeneArrays] = {}
         self._foreseen: NDArray[np.float64] | None = None
         self.targets = np.zeros((len(genomes), n_assets))
@@ -249,15 +240,15 @@ class FamilyTargets:
         if self._looks_back < 0:
             backs = (self._family.looks_back(genes, histories.bar_hours) for genes in self._genomes)
             # Asset after asset, kernels begin after the warm-up of what they are shown.
-            self._looks_back = max(backs) if self._family.abreast else int(self._warmups.max())
+            self._looks_back = max(backs) if self._family.abreast else self._warmup
         self._foreseen = None
         counts = histories.counts[assets]
         later = counts == self._counts[assets] + 1
         if not later.all():
             several, assets, counts = assets[~later], assets[later], counts[later]
-            self._decide(histories, several, np.zeros((1, several.size), dtype=np.int64))
+            self._decide(histories, several, np.zeros_like(several))
         if assets.size:
-            self._decide(histories, assets, self._first_read(counts, assets))
+            self._decide(histories, assets, self._first_read(counts))
 
     @property
     def indicators(self) -> Collection[Indicator]:
@@ -271,12 +262,7 @@ class FamilyTargets:
         self._genes, self._repeated = self._family.arrays(self._genomes), {}
         self._foreseen = None
         self._bank.show_to(len(chosen))
-        self._left, self._held, self._anew = self._left[chosen], self._held[chosen], self._anew[chosen]
-        self._warmups, self._recalls, self.targets = (
-            self._warmups[chosen],
-            self._recalls[chosen],
-            self.targets[chosen],
-        )
+        self._left, self._held, self.targets = self._left[chosen], self._held[chosen], self.targets[chosen]
 
     def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
         """Return the low and the high level of the log return of the day after each last bar, shape (G, N, 2).
@@ -289,23 +275,22 @@ class FamilyTargets:
         found = self._foreseen = np.zeros((genomes, self._counts.size, 2))
         assets = np.flatnonzero(self._counts)
         if assets.size and self._family.foresees:
-            self._bank.look_at(histories, assets, np.ones((1, assets.size), dtype=np.int64), np.full_like(assets, -1))
+            self._bank.look_at(histories, assets, np.ones_like(assets), np.full_like(assets, -1))
             days = self._family.foreseen_day(self._bank, self._genes_of(assets.size))[:, :, -1]
             found[:, assets] = days.reshape(genomes, assets.size, 2)
         return found
 
     def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
-        # `begins` of each genome, or of all alike, and each asset.
         family, genomes, counts = self._family, len(self._genomes), histories.counts[assets]
         rows, widths = genomes * assets.size, counts - begins
-        goes_on = begins[0] > 0 if family.memory == "direction" else np.zeros(assets.size, dtype=np.bool_)
+        goes_on = begins > 0
         # What goes on from the direction decides the last two bars alone.
-        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths[0] - 2, -1))
+        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
         room = int(widths.max())
         if rows > self._room.counts.size or room > self._room.bars.shape[1]:
             self._room = Targets.empty(rows, 2 * room, conviction=family.conviction, left=family.left)
         out = self._room.part(rows, conviction=family.conviction)
-        out.held[:] = np.where(goes_on, self._held[:, assets], 0).ravel()
+        out.held[:] = (self._held[:, assets] * goes_on).ravel()
         if family.left:
             out.left[:] = np.where(goes_on[:, np.newaxis], self._left[:, assets], 0.0).reshape(rows, family.left)
         if family.abreast:
@@ -317,14 +302,11 @@ class FamilyTargets:
                 for genome in range(genomes):
                     genes = {name: values[genome : genome + 1] for name, values in self._genes.items()}
                     family.targets(bank, genes, out.only(genome * assets.size + place))
-            ends = np.tile(widths.max(axis=0), genomes)
-        before, sides, targets = (each.reshape(genomes, -1) for each in last_targets(out, ends))
+            ends = np.tile(widths, genomes)
+        before, _, targets = (each.reshape(genomes, -1) for each in last_targets(out, ends))
         self.targets[:, assets], self._held[:, assets], self._counts[assets] = targets, before, counts
         if family.left:
             self._left[:, assets] = out.left.reshape(genomes, assets.size, family.left)
-        if family.memory in ("run", "position"):
-            forgets = sides != before if family.memory == "run" else sides == 0
-            self._anew[:, assets] = np.where(forgets, counts - 1, self._anew[:, assets])
 
     def _genes_of(self, assets: int) -> GeneArrays:
         # Genome after genome, each on all assets.
@@ -332,20 +314,14 @@ class FamilyTargets:
             self._repeated[assets] = {name: np.repeat(values, assets) for name, values in self._genes.items()}
         return self._repeated[assets]
 
-    def _first_read(self, counts: NDArray[np.int64], assets: NDArray[np.int64]) -> NDArray[np.int64]:
-        # The first bar that the kernels must see to decide the last one, given what is known of earlier bars: of each
-        # genome, or of all alike, and each asset.
-        memory = self._family.memory
-        if memory == "history":
-            return np.zeros((1, counts.size), dtype=np.int64)
-        if memory == "direction":
-            # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
-            # than the warm-up has.
-            is_warm = counts > max(int(self._warmups.max()), self._looks_back) + 2
-            return np.where(is_warm, counts - self._looks_back - 2, 0)[np.newaxis]
-        anew = self._anew[:, assets]
-        needed = (self._warmups + self._recalls)[:, np.newaxis]
-        return np.where(anew < 0, 0, np.maximum(anew + 1 - needed, 0))
+    def _first_read(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        # The first bar of each asset that the kernels must see to decide the last one, given what earlier bars left.
+        if self._family.memory == "history":
+            return np.zeros_like(counts)
+        # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
+        # than the warm-up has.
+        is_warm = counts > max(self._warmup, self._looks_back) + 2
+        return np.where(is_warm, counts - self._looks_back - 2, 0)
 
 
 class LastTargets:

@@ -98,13 +98,13 @@ def test_rows_are_those_of_a_batch(indicator: Indicator, bar_hours: float) -> No
                 new = int(rng.choice([0, 1, 2, 9], p=[0.1, 0.88, 0.01, 0.01]))
                 appended(histories, asset, bars, min(int(histories.counts[asset]) + new, 420))
             bank.follow(histories, np.flatnonzero(histories.counts > bank.counts))
-        bank.look_at(histories, np.arange(3), histories.counts[np.newaxis], np.full(3, -1))
+        bank.look_at(histories, np.arange(3), histories.counts, np.full(3, -1))
         for asset, bars in enumerate(every):
             rows, places = bank.of_asset(asset).rows(indicator, keys)
             expected, expected_places = IndicatorBank(bars, {indicator: keys}).rows(indicator, keys)
             np.testing.assert_array_equal(rows[places], expected[expected_places])
         for width in (1, 2) if expected.ndim == 2 else ():  # kernels take rows whose columns lie beside each other
-            bank.look_at(histories, np.arange(3), np.full((1, 3), width), np.full(3, -1))
+            bank.look_at(histories, np.arange(3), np.full(3, width), np.full(3, -1))
             rows, _ = bank.joined().rows(indicator, keys)
             assert rows.flags.c_contiguous
             assert rows.shape[-1] == 3 * width
