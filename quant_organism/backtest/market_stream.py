@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from quant_organism.backtest.allocation import Allocation, allocate
 from quant_organism.backtest.allocation_stream import AllocationStream
-from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow, bar_number, check_history, next_number
-from quant_organism.backtest.streams_abreast import StreamsAbreast
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
-from quant_organism.strategies import COLUMNS, FittedModels, Histories
+from quant_organism.strategies import COLUMNS, Histories
+
+
+class Joined(Protocol):
+    """What trades a market from the last bar of its history on."""
+
+    def begin(self) -> None:
+        """Look at the history; the market is about to go on."""
+        ...
 
 
 class MarketStream:
@@ -37,6 +44,8 @@ class MarketStream:
         The bars that it began with; none, or let go of, once another was taken in.
     last_number
         Number of the last bar, counted from 1970; none before the first.
+    joined
+        What trades it.
 
     Raises
     ------
@@ -52,26 +61,10 @@ class MarketStream:
         self._before: Allocation | None = None
         self._latest: Allocation | None = None
         self._checked: tuple[MarketRow, int] | None = None
-        self._abreast: list[StreamsAbreast] = []
+        self.joined: list[Joined] = []
         if history is not None:
             check_history(history, self.symbols, interval)
             self._take_history(history)
-
-    def streams(self, costs: Costs, models: FittedModels) -> StreamsAbreast:
-        """Return the streams that a genome joins which trades from the last bar of the history on.
-
-        Raises
-        ------
-        InputError
-            If bars have been taken in since.
-        """
-        if self.last_number is not None:
-            self._check_history()
-        for abreast in self._abreast:
-            if not abreast.has_begun and abreast.costs == costs and abreast.models is models:
-                return abreast
-        self._abreast.append(StreamsAbreast(self, costs, models))
-        return self._abreast[-1]
 
     def number_of(self, row: MarketRow, last: int | None) -> int:
         """Return the number of a bar, counted from 1970; it is checked once, however many streams ask.
@@ -108,8 +101,8 @@ class MarketStream:
         if self._latest is None or number != self.last_number:
             if self.last_number is not None and number <= self.last_number:
                 raise self.is_past(row)
-            for abreast in self._abreast:
-                abreast.begin()
+            for each in self.joined:
+                each.begin()
             self.histories.append(row.columns, number, row.valid)
             self._latest = self._stream.step(self.histories, row.valid)
             self.last_number, self.history, self._before = number, None, None
@@ -132,13 +125,20 @@ class MarketStream:
         InputError
             If there is no history, or bars have been taken in since.
         """
-        known = self._check_history()
+        known = self.check_joins()
         if self._before is None:
             prices = known.high, known.low, known.close, known.volume
             self._before = allocate(*prices, known.valid, self.interval.hours)
         return self._before
 
-    def _check_history(self) -> Panel:
+    def check_joins(self) -> Panel:
+        """Return the history that a stream begins with.
+
+        Raises
+        ------
+        InputError
+            If there is none, or bars have been taken in since.
+        """
         if self.history is None:
             raise InputError(
                 "a stream joins a market at the last bar of its history",

@@ -50,6 +50,8 @@ class SleeveTable:
         What the last bar brought.
     trades
         Of each sleeve those that have ended.
+    last_bars
+        Number of the last bar of each asset, counted from 1970, -1 before the first, shape (N,).
     """
 
     def __init__(self, genomes: Sequence[Genome], symbols: Sequence[str], interval: Interval, costs: Costs) -> None:
@@ -64,6 +66,8 @@ class SleeveTable:
         self.decisions = np.zeros((count, 3))
         self.ledgers = Ledger.empty(count)
         self.trades: list[list[Floats]] = [[] for _ in range(count)]
+        self.last_bars = np.full(len(symbols), -1, dtype=np.int64)
+        self._levels: tuple[Floats, Floats, Floats] | None = None
 
     def of(self, genome: int) -> slice:
         """Return which sleeves are those of a genome, by its number."""
@@ -71,6 +75,7 @@ class SleeveTable:
 
     def trade(self, row: MarketRow, number: int) -> None:
         """Take all sleeves through a bar, up to their marks at the close; `number` is its place on the time grid."""
+        self._levels = None
         count = trade_assets(
             self.states,
             row.columns,
@@ -103,26 +108,41 @@ class SleeveTable:
 
     def expose(self, number: int, close: Floats, valid: NDArray[np.bool_]) -> None:
         """Move the units to the close of a bar, of the assets that have it."""
+        self._levels = None
         expose_assets(self.states, self.decisions, self._terms_in_rows, number + 1, close, valid, self.units)
 
-    def levels(self, genome: int, number: int, opens: Floats) -> tuple[Floats, Floats]:
-        """Return stops and targets of a genome in a bar that has opened, NaN without a position, shape (N,)."""
-        own, stops, goals = self.of(genome), np.full(opens.size, np.nan), np.full(opens.size, np.nan)
-        ledgers = _ledgers_of(self.ledgers, own)
-        terms = self._terms_in_rows[own]
-        asset_levels(self.states[own], self.decisions[own], terms, number, opens, ledgers, stops, goals)
-        return stops, goals
+    def levels(self, number: int, opens: Floats) -> tuple[Floats, Floats]:
+        """Return stops and targets in a bar that has opened, NaN without a position, shape (S,).
+
+        They are made once, however many ask; no sleeve moves in between.
+
+        Parameters
+        ----------
+        number
+            Its place on the time grid.
+        opens
+            First prices, NaN where an asset has none, shape (N,).
+        """
+        if self._levels is None or self._levels[0] is not opens:
+            stops, goals = np.full(len(self.trades), np.nan), np.full(len(self.trades), np.nan)
+            terms = self._terms_in_rows
+            asset_levels(self.states, self.decisions, terms, number, opens, self.ledgers, stops, goals)
+            self._levels = opens, stops, goals
+        return self._levels[1:]
 
     def part(self, genomes: Sequence[int]) -> SleeveTable:
         """Return the sleeves of some genomes as they are, in arrays of their own."""
         one = copy(self)
+        one._levels = None
         places = np.concatenate([np.arange(self._assets) + genome * self._assets for genome in genomes])
         one._risk = cast(Any, layout.Risk)(*(values[list(genomes)] for values in self._risk))
         one.terms = [self.terms[place] for place in places.tolist()]
         one._terms_in_rows = self._terms_in_rows[places]
         one.states, one.decisions = self.states[places], self.decisions[places]
         one.targets, one.units, one.returns = self.targets[places], self.units[places], self.returns[places]
-        one.ledgers = _ledgers_of(self.ledgers, places)
+        ledgers = self.ledgers
+        one.ledgers = Ledger(ledgers.trades[places], ledgers.fills[places], ledgers.counts[places])
+        one.last_bars = self.last_bars.copy()
         one.trades = [list(self.trades[place]) for place in places.tolist()]
         return one
 
@@ -138,7 +158,3 @@ class SleeveTable:
         genomes = range(self._risk.stop_loss.size)
         self.terms = [terms_of(self._risk, genome, friction) for genome in genomes for friction in frictions]
         self._terms_in_rows = in_rows(self.terms)
-
-
-def _ledgers_of(ledgers: Ledger, sleeves: slice | NDArray[np.int64]) -> Ledger:
-    return Ledger(ledgers.trades[sleeves], ledgers.fills[sleeves], ledgers.counts[sleeves])

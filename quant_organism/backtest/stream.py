@@ -20,6 +20,7 @@ from quant_organism.backtest.sleeve_state import CASH, CLOSE, EQUITY, N_STATE, S
 from quant_organism.backtest.sleeve_table import SleeveTable
 from quant_organism.backtest.step import end_sleeve
 from quant_organism.backtest.step_assets import decision_of
+from quant_organism.backtest.streams_abreast import StreamsAbreast
 from quant_organism.backtest.trades import TradeList, trade_list
 from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
@@ -94,7 +95,7 @@ class GenomeStream:
         self._market = market or MarketStream(self.symbols, interval, history)
         if self._market.history is not None:
             check_columns([genome], self._market.history)
-        self._abreast = self._market.streams(costs, models or FittedModels())
+        self._abreast = StreamsAbreast.of(self._market, costs, models or FittedModels())
         self._place = self._abreast.join(genome)
         self._begun = False
         # Sleeves at other costs than those of the stream that decides.
@@ -182,7 +183,8 @@ class GenomeStream:
         if self._place.last_number is None:
             return np.full(opens.size, np.nan), np.full(opens.size, np.nan)
         sleeves, place = self._sleeves
-        return sleeves.levels(place, self._place.last_number + 1, opens)
+        stops, targets = sleeves.levels(self._place.last_number + 1, opens)
+        return stops[sleeves.of(place)].copy(), targets[sleeves.of(place)].copy()
 
     def trades(self) -> TradeList:
         """Return the trades that have ended so far."""
@@ -209,7 +211,7 @@ class GenomeStream:
             "interval": self.interval.name,
             "costs": self.costs.to_dict(),
             "last_number": self._place.last_number,
-            "last_bars": self._abreast.last_bars.copy(),
+            "last_bars": (self._place.left or self._abreast.sleeves).last_bars.copy(),
             "sleeves": self._part("states").copy(),
             "decisions": self._part("decisions").copy(),
             "units": self._part("units").copy(),
@@ -243,7 +245,7 @@ class GenomeStream:
             stream._part(name)[:] = state[name]
         stream._place.last_number = stream._abreast.last_number = state["last_number"]
         stream._begun = True
-        stream._abreast.last_bars[:] = state["last_bars"]
+        stream._abreast.sleeves.last_bars[:] = state["last_bars"]
         ends = np.cumsum(state["trade_counts"])[:-1]
         sleeves, place = stream._sleeves
         sleeves.trades[sleeves.of(place)] = [list(each) for each in np.split(np.asarray(state["trades"]), ends)]
@@ -268,9 +270,10 @@ class GenomeStream:
     def _ended(self) -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64]]]:
         # Trades and state of each sleeve, the books closed.
         (sleeves, place), last = self._sleeves, self._place.last_number
+        last_bars = (self._place.left or self._abreast.sleeves).last_bars
         for asset, sleeve in enumerate(range(sleeves.states.shape[0])[sleeves.of(place)]):
             ledger, state = Ledger.empty(), sleeves.states[sleeve].copy()
-            delisted = last is not None and int(self._abreast.last_bars[asset]) < last
+            delisted = last is not None and int(last_bars[asset]) < last
             end_sleeve(state, state[CLOSE], state[SETTLED], delisted, sleeves.terms[sleeve], ledger)
             yield [*sleeves.trades[sleeve], *ledger.trades[: ledger.counts[0]]], state
 

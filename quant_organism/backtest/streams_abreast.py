@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.market_stream import MarketStream
 from quant_organism.backtest.sleeve_state import CLOSE, Floats, new_state
 from quant_organism.backtest.sleeve_table import SleeveTable
 from quant_organism.market.sentiment import beyond
 from quant_organism.strategies import FittedModels, Genome, SignalStream
-
-if TYPE_CHECKING:
-    from quant_organism.backtest.market_stream import MarketStream
 
 
 @dataclass(eq=False)
@@ -61,16 +58,27 @@ class StreamsAbreast:
     def __init__(self, market: MarketStream, costs: Costs, models: FittedModels) -> None:
         self.costs, self.models = costs, models
         self.last_number: int | None = None
-        self.last_bars = np.full(len(market.symbols), -1, dtype=np.int64)
         self._market, self._places = market, list[StreamPlace]()
         self._prepared: int | None = None
         self._signals: SignalStream | None = None
         self._sleeves: SleeveTable | None = None
+        market.joined.append(self)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether none can join any more."""
-        return self._sleeves is not None
+    @classmethod
+    def of(cls, market: MarketStream, costs: Costs, models: FittedModels) -> StreamsAbreast:
+        """Return the streams of a market that a genome can still join, at these costs and with these models.
+
+        Raises
+        ------
+        InputError
+            If bars of the market have been traded.
+        """
+        if market.last_number is not None:
+            market.check_joins()
+        for each in market.joined:
+            if isinstance(each, cls) and each._sleeves is None and each.costs == costs and each.models is models:
+                return each
+        return cls(market, costs, models)
 
     def join(self, genome: Genome) -> StreamPlace:
         """Take a genome in, and return where it is."""
@@ -114,7 +122,7 @@ class StreamsAbreast:
     def foreseen_days(self, asking: StreamPlace) -> Floats:
         """Return what the models of a genome foresee, shape (N, 2), as `SignalStream.foreseen_days`."""
         if asking.left is not None:
-            return np.zeros((self.last_bars.size, 2))
+            return np.zeros((asking.left.last_bars.size, 2))
         return self._begun()[1].foreseen_days(asking.place)
 
     def _advance(self, row: MarketRow, number: int) -> None:
@@ -129,7 +137,7 @@ class StreamsAbreast:
                 table.trade(row, number)
         sleeves.trade(row, number)
         found = self._market.take(row, number)
-        self.last_bars[row.valid] = number
+        sleeves.last_bars[row.valid] = number
         closed = np.flatnonzero(row.valid)
         sleeves.targets.reshape(len(self._places), -1)[:, closed] = signals.follow(closed)
         sleeves.decide(found, 0, row.valid, row.mood)
@@ -176,7 +184,7 @@ class StreamsAbreast:
                 settled = float(np.cumsum(paid)[-1])
             states[:, asset] = new_state(rows.size - 1, settled)
             states[:, asset, CLOSE] = history.close[rows[-1], asset]
-            self.last_bars[asset] = numbers[rows[-1]]
+            sleeves.last_bars[asset] = numbers[rows[-1]]
             alone = np.arange(len(self._market.symbols)) == asset
             greed, fear = beyond(history.fear_greed[rows[-1]])
             sleeves.decide(found, int(rows[-1]), alone, (float(greed), float(fear)))
