@@ -180,10 +180,10 @@ class GenomeStream:
         opens
             First prices of the next bar, NaN where an asset has none, shape (N,).
         """
-        if self._place.last_number is None:
+        (sleeves, place), last = self._sleeves, self._last_number
+        if last is None:
             return np.full(opens.size, np.nan), np.full(opens.size, np.nan)
-        sleeves, place = self._sleeves
-        stops, targets = sleeves.levels(self._place.last_number + 1, opens)
+        stops, targets = sleeves.levels(last + 1, opens)
         return stops[sleeves.of(place)].copy(), targets[sleeves.of(place)].copy()
 
     def trades(self) -> TradeList:
@@ -210,7 +210,7 @@ class GenomeStream:
             "symbols": list(self.symbols),
             "interval": self.interval.name,
             "costs": self.costs.to_dict(),
-            "last_number": self._place.last_number,
+            "last_number": self._last_number,
             "last_bars": (self._place.left or self._abreast.sleeves).last_bars.copy(),
             "sleeves": self._part("states").copy(),
             "decisions": self._part("decisions").copy(),
@@ -262,6 +262,11 @@ class GenomeStream:
             return self._own, 0
         return self._place.left or self._abreast.sleeves, self._place.place
 
+    @property
+    def _last_number(self) -> int | None:
+        # Of the last bar that its sleeves have taken, which another stream of the market may have handed on.
+        return self._abreast.last_number if self._place.left is None else self._place.last_number
+
     def _part(self, name: str) -> NDArray[np.float64]:
         sleeves, place = self._sleeves
         part: NDArray[np.float64] = getattr(sleeves, name)[sleeves.of(place)]
@@ -269,7 +274,7 @@ class GenomeStream:
 
     def _ended(self) -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64]]]:
         # Trades and state of each sleeve, the books closed.
-        (sleeves, place), last = self._sleeves, self._place.last_number
+        (sleeves, place), last = self._sleeves, self._last_number
         last_bars = (self._place.left or self._abreast.sleeves).last_bars
         for asset, sleeve in enumerate(range(sleeves.states.shape[0])[sleeves.of(place)]):
             ledger, state = Ledger.empty(), sleeves.states[sleeve].copy()

@@ -28,7 +28,7 @@ class StreamPlace:
     last_number
         Number of the last bar that it was taken through, counted from 1970; none before the first.
     left
-        Its sleeves as it left them, where it was not taken through a bar and the others were.
+        Its sleeves after the last bar that all have taken, where the others have gone on without it.
     beside
         Its sleeves at other costs.
     """
@@ -151,7 +151,7 @@ class StreamsAbreast:
     def _leave_behind(self, late: list[StreamPlace]) -> None:
         sleeves, signals = self._begun()
         for each in late:
-            each.left, each.place = sleeves.part([each.place]), 0
+            each.left, each.place, each.last_number = sleeves.part([each.place]), 0, self.last_number
         self._places = [each for each in self._places if each.left is None]
         kept = [each.place for each in self._places]
         self._sleeves = sleeves.part(kept)

@@ -62,8 +62,8 @@ class IndicatorBank:
         """The first bar that there is in each row of `prices`, shape (1,)."""
         return np.zeros(1, dtype=np.int64)
 
-    def joined(self) -> IndicatorBank:
-        """Return a bank whose rows go through all rows of `prices`, one behind the other."""
+    def joined(self, columns: Collection[str]) -> IndicatorBank:
+        """Return a bank whose rows, and whose bars in these columns, go through all rows of `prices` in turn."""
         return self
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
@@ -280,12 +280,13 @@ class AbreastBank(IndicatorBank):
         """The first bar that there is in each row of `prices`, shape (A,)."""
         return self._skipped
 
-    def joined(self) -> IndicatorBank:
-        """Return a bank whose rows (K, A x n) go through all rows of `prices`, one behind the other.
+    def joined(self, columns: Collection[str]) -> IndicatorBank:
+        """Return a bank whose rows (K, A x n), and bars in these columns, go through all rows of `prices` in turn.
 
         What is made of several bars has a meaning from a genome's first bar on.
         """
-        return _OneBehindTheOther(self._needs, self._latest, {name: self.prices(name) for name in COLUMNS})
+        prices = {name: self.prices(name) for name in columns}
+        return _OneBehindTheOther(self._needs, self._latest, prices, self._assets.size * self._width)
 
     def _latest(self, indicator: Indicator) -> Rows:
         # Shape (A, K, ..., n).
@@ -307,9 +308,12 @@ class AbreastBank(IndicatorBank):
 
 
 class _OneBehindTheOther(IndicatorBank):
-    def __init__(self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows]) -> None:
-        columns: dict[str, Any] = {name: values.reshape(-1) for name, values in prices.items()}
-        self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
+    def __init__(
+        self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows], size: int
+    ) -> None:
+        unread = np.empty(0)
+        columns: dict[str, Any] = {name: prices[name].reshape(-1) if name in prices else unread for name in COLUMNS}
+        self.bars = AssetBars(**columns, numbers=np.arange(size), bar_hours=1.0)
         self._needs, self._tables_of = needs, tables_of
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:

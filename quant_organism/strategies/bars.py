@@ -106,13 +106,16 @@ class Histories:
         self._rated: Histories | None = None
         self._joined: dict[int, _JoinedBars] = {}
         self._latest: dict[tuple[str, int, bytes], NDArray[np.float64]] = {}
+        self._bars: dict[int, AssetBars] = {}
 
     def bars(self, asset: int) -> AssetBars:
         """Return all bars of an asset so far."""
-        count = self.counts[asset]
-        opens, high, low, close, volume, funding_rate = self.columns[asset, :, :count]
-        numbers = self.numbers[asset, :count]
-        return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
+        if asset not in self._bars:
+            count = self.counts[asset]
+            opens, high, low, close, volume, funding_rate = self.columns[asset, :, :count]
+            numbers = self.numbers[asset, :count]
+            self._bars[asset] = AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
+        return self._bars[asset]
 
     def rated(self) -> Histories:
         """Return the bars that have a funding rate; whatever comes in here comes in there too."""
@@ -212,6 +215,7 @@ class Histories:
     def _make_room(self, end: int) -> None:
         # For bars that are to come. No asset has more than `_most` bars.
         self._latest.clear()
+        self._bars.clear()
         self._most = max(self._most, end)
         if end > self.numbers.shape[1]:
             room = max(end, 2 * self.numbers.shape[1])

@@ -283,6 +283,8 @@ class FamilyTargets:
     def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
         family, genomes, counts = self._family, len(self._genomes), histories.counts[assets]
         rows, widths = genomes * assets.size, counts - begins
+        # Most often all of them, which a slice takes without a copy.
+        own: Any = slice(None) if assets.size == self._counts.size else assets
         goes_on = begins > 0
         # What goes on from the direction decides the last two bars alone.
         self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
@@ -290,9 +292,9 @@ class FamilyTargets:
         if rows > self._room.counts.size or room > self._room.bars.shape[1]:
             self._room = Targets.empty(rows, 2 * room, conviction=family.conviction, left=family.left)
         out = self._room.part(rows, conviction=family.conviction)
-        out.held[:] = (self._held[:, assets] * goes_on).ravel()
+        out.held[:] = (self._held[:, own] * goes_on).ravel()
         if family.left:
-            out.left[:] = np.where(goes_on[:, np.newaxis], self._left[:, assets], 0.0).reshape(rows, family.left)
+            out.left[:] = np.where(goes_on[:, np.newaxis], self._left[:, own], 0.0).reshape(rows, family.left)
         if family.abreast:
             family.targets(self._bank, self._genes_of(assets.size), out)
             ends = np.full(rows, room)
@@ -304,9 +306,9 @@ class FamilyTargets:
                     family.targets(bank, genes, out.only(genome * assets.size + place))
             ends = np.tile(widths, genomes)
         before, _, targets = (each.reshape(genomes, -1) for each in last_targets(out, ends))
-        self.targets[:, assets], self._held[:, assets], self._counts[assets] = targets, before, counts
+        self.targets[:, own], self._held[:, own], self._counts[own] = targets, before, counts
         if family.left:
-            self._left[:, assets] = out.left.reshape(genomes, assets.size, family.left)
+            self._left[:, own] = out.left.reshape(genomes, assets.size, family.left)
 
     def _genes_of(self, assets: int) -> GeneArrays:
         # Genome after genome, each on all assets.

@@ -143,7 +143,7 @@ class Composite(StrategyFamily):
         plan = _plan(self.language, tuple(structures.values()))
         high, low, stands = bank.prices("high"), bank.prices("low"), bank.stands(own.size)
         assets, n = high.shape
-        votes = plan.program.run(bank.joined())
+        votes = plan.program.run(bank.joined(plan.program.columns))
         trees = votes.shape[0]
         votes = np.ascontiguousarray(votes.reshape(trees, assets, n).swapaxes(0, 1)).reshape(assets * trees, n)
         members, firsts = plan.members[own], bank.firsts(plan.warmup[own])
