@@ -316,7 +316,7 @@ def expose_assets(
     valid: NDArray[np.bool_],
     units: Floats,
 ) -> None:
-    """Move the units of N assets of a stream to a close; those without a bar there keep theirs.
+    """Move the units of sleeves to a close; those of assets without a bar there keep theirs.
 
     Parameters
     ----------
@@ -325,15 +325,16 @@ def expose_assets(
     next_row
         Place on the time grid of the bar that follows.
     close, valid
-        Of the assets at this close, shape (N,).
+        Of the N assets at this close, shape (N,).
     units
-        Moved, shape (N,).
+        Moved, shape (S,).
     """
-    for asset in range(valid.size):
+    for sleeve in range(units.size):
+        asset = sleeve % valid.size
         if valid[asset]:
-            decision = decision_of(decided[asset])
-            units[asset] = virtual_units(
-                states[asset], decision, terms_in(terms[asset]), next_row, close[asset], units[asset]
+            decision = decision_of(decided[sleeve])
+            units[sleeve] = virtual_units(
+                states[sleeve], decision, terms_in(terms[sleeve]), next_row, close[asset], units[sleeve]
             )
 
 
@@ -348,7 +349,7 @@ def asset_levels(
     stops: Floats,
     goals: Floats,
 ) -> None:
-    """Write the levels of N assets of a stream in a bar that has opened; NaN where it has not.
+    """Write the levels of sleeves in a bar that has opened; NaN where it has not.
 
     Parameters
     ----------
@@ -361,19 +362,19 @@ def asset_levels(
     ledgers
         Room to work in.
     stops, goals
-        Written, shape (N,).
+        Written, shape (S,).
     """
     scratch = np.zeros(N_STATE)
-    for asset in range(opens.size):
-        stops[asset] = goals[asset] = np.nan
-        price = opens[asset]
+    for sleeve in range(stops.size):
+        stops[sleeve] = goals[sleeve] = np.nan
+        price = opens[sleeve % opens.size]
         if price == price:
-            tick = Tick(row, price, price, price, price, np.inf, states[asset, SETTLED])
-            stops[asset], goals[asset] = standing_levels(
-                states[asset],
+            tick = Tick(row, price, price, price, price, np.inf, states[sleeve, SETTLED])
+            stops[sleeve], goals[sleeve] = standing_levels(
+                states[sleeve],
                 tick,
-                decision_of(decided[asset]),
-                terms_in(terms[asset]),
+                decision_of(decided[sleeve]),
+                terms_in(terms[sleeve]),
                 scratch,
-                ledger_of(ledgers, asset),
+                ledger_of(ledgers, sleeve),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from quant_organism.errors import InputError
 from quant_organism.market.panel import Panel
 from quant_organism.market.schema import Interval, format_ms
 from quant_organism.strategies import COLUMNS, Histories
+
+
+class Joined(Protocol):
+    """What trades a market from the last bar of its history on."""
+
+    def begin(self) -> None:
+        """Look at the history; the market is about to go on."""
+        ...
 
 
 class MarketStream:
@@ -35,6 +44,8 @@ class MarketStream:
         The bars that it began with; none, or let go of, once another was taken in.
     last_number
         Number of the last bar, counted from 1970; none before the first.
+    joined
+        What trades it.
 
     Raises
     ------
@@ -50,6 +61,7 @@ class MarketStream:
         self._before: Allocation | None = None
         self._latest: Allocation | None = None
         self._checked: tuple[MarketRow, int] | None = None
+        self.joined: list[Joined] = []
         if history is not None:
             check_history(history, self.symbols, interval)
             self._take_history(history)
@@ -88,15 +100,22 @@ class MarketStream:
         """
         if self._latest is None or number != self.last_number:
             if self.last_number is not None and number <= self.last_number:
-                raise InputError(
-                    f"the market is past it, at {format_ms(self.last_number * self.interval.milliseconds)}",
-                    where=format_ms(row.time),
-                    remedy="advance all streams of a market bar by bar",
-                )
+                raise self.is_past(row)
+            for each in self.joined:
+                each.begin()
             self.histories.append(row.columns, number, row.valid)
             self._latest = self._stream.step(self.histories, row.valid)
             self.last_number, self.history, self._before = number, None, None
         return self._latest
+
+    def is_past(self, row: MarketRow) -> InputError:
+        """Return the refusal of a bar for a stream that was not taken through the bar before."""
+        last = "" if self.last_number is None else format_ms(self.last_number * self.interval.milliseconds)
+        return InputError(
+            f"the market is past it, at {last}",
+            where=format_ms(row.time),
+            remedy="advance all streams of a market bar by bar",
+        )
 
     def history_allocation(self) -> Allocation:
         """Return ranks and turbulence at each close of the history; before the first bar that is traded.
@@ -106,17 +125,27 @@ class MarketStream:
         InputError
             If there is no history, or bars have been taken in since.
         """
+        known = self.check_joins()
+        if self._before is None:
+            prices = known.high, known.low, known.close, known.volume
+            self._before = allocate(*prices, known.valid, self.interval.hours)
+        return self._before
+
+    def check_joins(self) -> Panel:
+        """Return the history that a stream begins with.
+
+        Raises
+        ------
+        InputError
+            If there is none, or bars have been taken in since.
+        """
         if self.history is None:
             raise InputError(
                 "a stream joins a market at the last bar of its history",
                 where="market of a stream",
                 remedy="give it a market of its own, with all bars so far as history",
             )
-        if self._before is None:
-            known = self.history
-            prices = known.high, known.low, known.close, known.volume
-            self._before = allocate(*prices, known.valid, self.interval.hours)
-        return self._before
+        return self.history
 
     def _take_history(self, history: Panel) -> None:
         numbers = history.times // self.interval.milliseconds

@@ -1,4 +1,4 @@
-"""One bar of a stream, compiled: all sleeves through their bar, and the decisions of all assets at the close."""
+"""One bar of streams, compiled: all sleeves through their bar, and the decisions of all of them at the close."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def trade_assets(
     ledgers: Ledger,
     returns: Floats,
 ) -> int:
-    """Take the sleeves of N assets through one bar, up to their marks at the close, and return how much came about.
+    """Take the sleeves of G genomes through one bar, up to their marks at the close, and return how much came about.
+
+    Sleeves stand genome after genome, each on all N assets: S of them.
 
     Parameters
     ----------
     states
-        Of the sleeves; moved, shape (N, N_STATE).
+        Of the sleeves; moved, shape (S, N_STATE).
     bars
         Open, high, low, close and volume, shape (5 or more, N).
     funding
@@ -53,33 +55,34 @@ def trade_assets(
     number
         Place on the time grid.
     decided
-        Columns of decisions, shape (N, 3).
+        Columns of decisions, shape (S, 3).
     terms
-        Genome and costs, one row of `in_rows` per asset.
+        Genome and costs, one row of `in_rows` per sleeve.
     ledgers
-        Written: fills and ended trades of each asset.
+        Written: fills and ended trades of each sleeve.
     returns
-        Written: return of each sleeve, shape (N,).
+        Written: return of each sleeve, shape (S,).
 
     Returns
     -------
     Number of fills and ended trades.
     """
     count = 0
-    for asset in range(valid.size):
-        ledger, state = ledger_of(ledgers, asset), states[asset]
+    for sleeve in range(returns.size):
+        asset = sleeve % valid.size
+        ledger, state = ledger_of(ledgers, sleeve), states[sleeve]
         ledger.counts[:] = 0
-        returns[asset] = 0.0
+        returns[sleeve] = 0.0
         if valid[asset]:
             before = state[EQUITY]
             close = bars[3, asset]
             settled = state[SETTLED] + close * funding[asset]
             volume = bars[4, asset] / capital_usd
             tick = Tick(number, bars[0, asset], bars[1, asset], bars[2, asset], close, volume, settled)
-            trade_bar(state, tick, decision_of(decided[asset]), terms_in(terms[asset]), ledger)
+            trade_bar(state, tick, decision_of(decided[sleeve]), terms_in(terms[sleeve]), ledger)
             mark_bar(state, close, settled, ledger)
             if before > 0.0:
-                returns[asset] = (state[EQUITY] - before) * (1.0 / max(before, 1e-300))
+                returns[sleeve] = (state[EQUITY] - before) * (1.0 / max(before, 1e-300))
             count += ledger.counts[0] + ledger.counts[1]
     return count
 
@@ -103,11 +106,13 @@ def decide_assets(
     risk: layout.Risk,
     decided: Floats,
 ) -> None:
-    """Write what is decided at a close for each asset that has a bar there.
+    """Write what is decided at a close for each sleeve of an asset that has a bar there.
 
     Parameters
     ----------
-    targets, valid
+    targets
+        Of sleeves as in `trade_assets`, shape (S,).
+    valid
         Shape (N,).
     ranks, listed, turbulence
         As in `Allocation`, at this close, shapes (N, 3) and (N,).
@@ -116,9 +121,9 @@ def decide_assets(
     greed, fear
         See `market.sentiment.beyond`.
     risk
-        Genes of the one genome.
+        Genes of the genomes.
     decided
-        Written, shape (N, 3).
+        Written, shape (S, 3).
     """
     known = np.empty(layout.N_CONTEXT)
     known[layout.LIQUIDITY_SUM : layout.LISTED] = 0.0
@@ -126,10 +131,11 @@ def decide_assets(
         known[layout.LIQUIDITY_SUM : layout.LISTED] += ranks[asset]
     known[layout.LISTED] = listed
     known[layout.GREED], known[layout.FEAR] = greed, fear
-    for asset in range(targets.size):
+    for sleeve in range(targets.size):
+        genome, asset = sleeve // valid.size, sleeve % valid.size
         if valid[asset]:
             known[layout.LIQUIDITY : layout.LIQUIDITY_SUM] = ranks[asset]
             known[layout.TURBULENCE] = turbulence[asset]
-            decision = decide(targets[asset], known, risk, 0)
-            decided[asset, SIDE], decided[asset, SIZE] = decision.side, decision.size
-            decided[asset, PERMITTED] = decision.permitted
+            decision = decide(targets[sleeve], known, risk, genome)
+            decided[sleeve, SIDE], decided[sleeve, SIZE] = decision.side, decision.size
+            decided[sleeve, PERMITTED] = decision.permitted

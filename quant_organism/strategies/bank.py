@@ -6,7 +6,8 @@ stretches of them; the third grows by one column per bar, of many assets at once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,8 @@ class IndicatorBank:
         """The first bar that there is in each row of `prices`, shape (1,)."""
         return np.zeros(1, dtype=np.int64)
 
-    def joined(self) -> IndicatorBank:
-        """Return a bank whose rows go through all rows of `prices`, one behind the other."""
+    def joined(self, columns: Collection[str]) -> IndicatorBank:
+        """Return a bank whose rows, and whose bars in these columns, go through all rows of `prices` in turn."""
         return self
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
@@ -149,39 +150,65 @@ class AbreastBank(IndicatorBank):
         self._memory = AbreastMemory(n_assets)
         self.counts = np.zeros(n_assets, dtype=np.int64)
         self._tables_at = {indicator: (indicator, keys.tobytes()) for indicator, keys in self._needs.items()}
+        self._chosen: dict[Indicator, Keys] = {}
         self._reach = 0
-        self._places: dict[tuple[Indicator, bytes], Keys] = {}
+        self._places: dict[tuple[Indicator, int, bytes], Keys] = {}
+        self._genomes = 1
 
-    def follow(self, histories: Histories, assets: Keys) -> None:
-        """Take the new bars of some assets.
+    def part(self, needs: Needs, genomes: int) -> AbreastBank:
+        """Return a bank that looks at some of these indicators for so many genomes on each asset; this one follows.
+
+        Rows stand genome after genome, each on all assets.
+        """
+        one = copy(self)
+        one._needs = {indicator: np.unique(keys) for indicator, keys in needs.items()}
+        one._chosen = {each: np.searchsorted(self._needs[each], keys) for each, keys in one._needs.items()}
+        one._places, one._genomes = {}, genomes
+        return one
+
+    def show_to(self, genomes: int) -> None:
+        """Stand for so many genomes on each asset from here on."""
+        self._places, self._genomes = {}, genomes
+
+    def keep(self, indicators: Collection[Indicator]) -> None:
+        """Follow no other indicators than these from here on; what they are made of is followed by itself."""
+        self._needs = {indicator: keys for indicator, keys in self._needs.items() if indicator in indicators}
+
+    def follow(self, histories: Histories, assets: Keys) -> Keys:
+        """Take the new bars of some assets, and return which of them have any.
 
         Parameters
         ----------
         histories
             All bars so far: those of the last call, and any number after them.
         assets
-            Numbers of the assets that have new ones, shape (A,).
+            Numbers of the assets, shape (A,).
         """
+        known = self.counts[assets]
+        is_new = histories.counts[assets] != known
+        if not is_new.all():
+            assets, known = assets[is_new], known[is_new]
         if assets.size == 0:
-            return
+            return assets
         if not self._reach:
             bars = histories.bars(int(assets[0]))
             reaches = (indicator.reach(bars, keys).max(initial=1) for indicator, keys in self._needs.items())
             self._reach = int(max(reaches, default=1))
-        known = self.counts[assets]
         anew = (histories.counts[assets] != known + 1) | (known < self._reach)
-        for asset in assets[anew].tolist() if anew.any() else ():
+        several = bool(anew.any())
+        for asset in assets[anew].tolist() if several else ():
             made = HistoryWorkshop(histories.bars(asset), self._models)
             for indicator, keys in self._needs.items():
                 made.keep(indicator, keys)
             self._memory.put(asset, made)
-        later = assets[~anew] if anew.any() else assets
+        later = assets[~anew] if several else assets
         if later.size:
             # All look as far back as the one that looks farthest: what two are made of is then made once.
             workshop = AbreastWorkshop(histories, later, self._memory, self._models, self._reach + 1)
             for indicator, keys in self._needs.items():
                 workshop.grown(indicator, keys)
         self.counts[assets] = histories.counts[assets]
+        return assets
 
     def prepare(self, histories: Histories) -> None:
         """Make what the next bars will need and the bars so far tell: models whose last training row has its label."""
@@ -200,7 +227,7 @@ class AbreastBank(IndicatorBank):
                 reader.prepare(histories)
 
     def look_at(self, histories: Histories, assets: Keys, widths: Keys, leads: Keys) -> None:
-        """Show the last bars of some assets: genome g stands on the g-th of them.
+        """Show the last bars of some assets.
 
         Parameters
         ----------
@@ -213,25 +240,24 @@ class AbreastBank(IndicatorBank):
         leads
             How many of these are not decided, shape (A,); -1: as many as the warm-up says.
         """
-        self._histories, self._assets = histories, assets
+        self._histories, self._assets, self._leads = histories, assets, leads
         self._width = int(widths.max())
         self._skipped = self._width - widths
-        self._leads = leads
         self._rows: dict[Indicator, Rows] = {}
         self._prices: dict[str, Rows] = {}
         self.bars = histories.bars(int(assets[0]))
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
-        """Return rows (A x K, ..., n) of an indicator and, of each genome, the row number of its key."""
-        own = self._needs[indicator]
+        """Return rows (A x K, ..., n) of an indicator and, of each genome on each asset, the row number of its key."""
         if indicator not in self._rows:
-            latest = self._tables_of(indicator)
+            latest = self._latest(indicator)
             self._rows[indicator] = latest.reshape(-1, *latest.shape[2:])
         if keys.size == 0:
             return self._rows[indicator], keys
-        place = (indicator, keys.tobytes())
+        place = (indicator, self._assets.size, keys.tobytes())
         if place not in self._places:
-            self._places[place] = np.arange(keys.size) * own.size + np.searchsorted(own, keys)
+            own = self._needs[indicator]
+            self._places[place] = self.stands(keys.size) * own.size + np.searchsorted(own, keys)
         return self._rows[indicator], self._places[place]
 
     def prices(self, name: str) -> Rows:
@@ -241,39 +267,53 @@ class AbreastBank(IndicatorBank):
         return self._prices[name]
 
     def stands(self, genomes: int) -> Keys:
-        """Return on which of the assets each genome stands, shape (G,)."""
-        return np.arange(genomes)
+        """Return on which of the assets each row stands, shape (G x A,)."""
+        return np.arange(genomes) % self._assets.size
 
     def firsts(self, warmups: Keys) -> Keys:
-        """Return the first bar shown on which each genome may decide, shape (G,)."""
-        return np.where(self._leads < 0, warmups, self._leads) + self._skipped
+        """Return the first bar shown on which each genome may decide on each asset, shape (G x A,)."""
+        shape = self._genomes, self._assets.size
+        return np.asarray(np.where(self._leads < 0, warmups.reshape(shape), self._leads) + self._skipped).reshape(-1)
 
     @property
     def begins(self) -> Keys:
         """The first bar that there is in each row of `prices`, shape (A,)."""
         return self._skipped
 
-    def joined(self) -> IndicatorBank:
-        """Return a bank whose rows (K, A x n) go through all rows of `prices`, one behind the other.
+    def joined(self, columns: Collection[str]) -> IndicatorBank:
+        """Return a bank whose rows (K, A x n), and bars in these columns, go through all rows of `prices` in turn.
 
         What is made of several bars has a meaning from a genome's first bar on.
         """
-        return _OneBehindTheOther(self._needs, self._tables_of, {name: self.prices(name) for name in COLUMNS})
+        prices = {name: self.prices(name) for name in columns}
+        return _OneBehindTheOther(self._needs, self._latest, prices, self._assets.size * self._width)
 
-    def _tables_of(self, indicator: Indicator) -> Rows:
+    def _latest(self, indicator: Indicator) -> Rows:
         # Shape (A, K, ..., n).
-        return self._memory.tables[self._tables_at[indicator]].latest(self._assets, self._width)
+        table = self._memory.tables[self._tables_at[indicator]]
+        return table.latest(self._assets, self._width, self._chosen.get(indicator))
 
     def of_asset(self, place: int) -> IndicatorBank:
         """Return the bank of what is shown of one of the assets."""
         asset, begin = int(self._assets[place]), int(self._skipped[place]) - self._width
-        return _OneOfMany(self._histories.bars(asset), begin, self._memory, self._tables_at, self._needs, asset)
+        bars = self._histories.bars(asset)
+        return _OneOfMany(bars.since(bars.numbers.size + begin), self._needs, self._all_of(asset), begin)
+
+    def _all_of(self, asset: int) -> Callable[[Indicator], Rows]:
+        def columns(indicator: Indicator) -> Rows:
+            found, chosen = self._memory.tables[self._tables_at[indicator]].columns(asset), self._chosen.get(indicator)
+            return found if chosen is None else np.asarray(found[chosen])
+
+        return columns
 
 
 class _OneBehindTheOther(IndicatorBank):
-    def __init__(self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows]) -> None:
-        columns: dict[str, Any] = {name: values.reshape(-1) for name, values in prices.items()}
-        self.bars = AssetBars(**columns, numbers=np.arange(columns["close"].size), bar_hours=1.0)
+    def __init__(
+        self, needs: Needs, tables_of: Callable[[Indicator], Rows], prices: Mapping[str, Rows], size: int
+    ) -> None:
+        unread = np.empty(0)
+        columns: dict[str, Any] = {name: prices[name].reshape(-1) if name in prices else unread for name in COLUMNS}
+        self.bars = AssetBars(**columns, numbers=np.arange(size), bar_hours=1.0)
         self._needs, self._tables_of = needs, tables_of
 
     def rows(self, indicator: Indicator, keys: Keys) -> tuple[Rows, Keys]:
@@ -286,21 +326,11 @@ class _OneBehindTheOther(IndicatorBank):
 
 class _OneOfMany(IndicatorBank):
     # The last bars of one asset of an `AbreastBank`, `begin` being the first of them, counted from the end.
-    def __init__(
-        self,
-        bars: AssetBars,
-        begin: int,
-        memory: AbreastMemory,
-        places: Mapping[Indicator, tuple[Indicator, bytes]],
-        needs: Needs,
-        asset: int,
-    ) -> None:
-        self.bars = bars.since(bars.numbers.size + begin)
+    def __init__(self, bars: AssetBars, needs: Needs, columns_of: Callable[[Indicator], Rows], begin: int) -> None:
+        self.bars = bars
         self._tables = {
             indicator: IndicatorTable(
-                keys,
-                np.arange(keys.size),
-                np.ascontiguousarray(memory.tables[places[indicator]].columns(asset)[..., begin:]),
+                keys, np.arange(keys.size), np.ascontiguousarray(columns_of(indicator)[..., begin:])
             )
             for indicator, keys in needs.items()
         }

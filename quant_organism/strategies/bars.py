@@ -105,13 +105,17 @@ class Histories:
         self._most = 0
         self._rated: Histories | None = None
         self._joined: dict[int, _JoinedBars] = {}
+        self._latest: dict[tuple[str, int, bytes], NDArray[np.float64]] = {}
+        self._bars: dict[int, AssetBars] = {}
 
     def bars(self, asset: int) -> AssetBars:
         """Return all bars of an asset so far."""
-        count = self.counts[asset]
-        opens, high, low, close, volume, funding_rate = self.columns[asset, :, :count]
-        numbers = self.numbers[asset, :count]
-        return AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
+        if asset not in self._bars:
+            count = self.counts[asset]
+            opens, high, low, close, volume, funding_rate = self.columns[asset, :, :count]
+            numbers = self.numbers[asset, :count]
+            self._bars[asset] = AssetBars(opens, high, low, close, volume, funding_rate, numbers, self.bar_hours)
+        return self._bars[asset]
 
     def rated(self) -> Histories:
         """Return the bars that have a funding rate; whatever comes in here comes in there too."""
@@ -139,10 +143,15 @@ class Histories:
         return self._joined[width].of(self, assets)
 
     def latest(self, assets: NDArray[np.int64], width: int, name: str) -> NDArray[np.float64]:
-        """Return the last values of a column of some assets, shape (A, width); zeros before an asset's first."""
-        found = np.empty((assets.size, width))
-        _copy_column(self.columns, self.counts, assets, COLUMNS.index(name), found)
-        return found
+        """Return the last values of a column of some assets, shape (A, width); zeros before an asset's first.
+
+        They are copied once for all who ask before the next bar is appended.
+        """
+        place = name, width, assets.tobytes()
+        if place not in self._latest:
+            self._latest[place] = np.empty((assets.size, width))
+            _copy_column(self.columns, self.counts, assets, COLUMNS.index(name), self._latest[place])
+        return self._latest[place]
 
     def extend(self, asset: int, columns: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
         """Append bars of one asset.
@@ -204,7 +213,9 @@ class Histories:
             self._rated.append(columns, number, valid & np.isfinite(columns[_FUNDING_RATE]))
 
     def _make_room(self, end: int) -> None:
-        # No asset has more than `_most` bars.
+        # For bars that are to come. No asset has more than `_most` bars.
+        self._latest.clear()
+        self._bars.clear()
         self._most = max(self._most, end)
         if end > self.numbers.shape[1]:
             room = max(end, 2 * self.numbers.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from quant_organism.strategies.bank import AbreastBank, IndicatorBank, RepeatedB
 from quant_organism.strategies.bars import AssetBars, Histories
 from quant_organism.strategies.common_genes import COMMON_GENES
 from quant_organism.strategies.genes import GeneSpec, GeneValue
-from quant_organism.strategies.indicators.indicator import Needs
+from quant_organism.strategies.indicators.indicator import Indicator, Needs
 from quant_organism.strategies.store import IndicatorStore
 from quant_organism.strategies.targets import Targets, last_targets
 
@@ -24,9 +24,8 @@ Genes = Mapping[str, Any]
 GeneArrays = Mapping[str, NDArray[Any]]
 """One value per genome and gene, shape (G,): float64, int64 for ints and indices of choices, objects for structures."""
 
-Memory = Literal["direction", "position", "run", "history"]
-"""The direction that is held and nothing else; the position, and nothing as soon as it is flat; the run of bars since
-its side changed; or anything."""
+Memory = Literal["direction", "history"]
+"""The direction that is held, with what `StrategyFamily.left` keeps, and nothing else; or anything."""
 
 
 class StrategyFamily(ABC):
@@ -141,10 +140,6 @@ class StrategyFamily(ABC):
         """Return genes, each within its bounds, that do not contradict each other."""
         return dict(genes)
 
-    def recall(self, genes: Genes) -> int:
-        """Return how many bars before the run of its side its decisions in it know, beside the warm-up's."""
-        return 0
-
     def looks_back(self, genes: Genes, bar_hours: float) -> int:
         """Return how many bars before the first that is decided its kernels read, where `memory` is the direction."""
         return self.warmup(genes)
@@ -203,11 +198,136 @@ class GenomeTargets:
         return self.over(bars).expanded(0, bars.numbers.size)
 
 
-class LastTargets:
-    """The target of one genome at the last bar of each of N assets, by the family's own kernels.
+class FamilyTargets:
+    """The targets of G genomes of one family at the last bar of each of N assets, by the family's own kernels.
 
-    Bars of many assets that close together are decided in one call of the kernels, as if each asset were a genome of
-    its own; a family that is not `abreast` decides asset after asset.
+    Bars of many assets that close together are decided in one call of the kernels, as if each genome on each asset were
+    a genome of its own; a family that is not `abreast` decides asset after asset.
+
+    Parameters
+    ----------
+    family
+        The family.
+    genomes
+        Genes of each genome.
+    bank
+        Follows the bars, and has at least the indicators that these genomes read; others may read it too.
+    n_assets
+        Number of assets N.
+
+    Attributes
+    ----------
+    targets
+        What all bars so far decide, in [-1, 1], 0 without any, shape (G, N).
+    """
+
+    def __init__(self, family: StrategyFamily, genomes: Sequence[Genes], bank: AbreastBank, n_assets: int) -> None:
+        self._family, self._genomes = family, genomes
+        self._genes = family.arrays(genomes)
+        self._bank = bank.part(family.indicators(self._genes), len(genomes))
+        self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
+        self._left = np.zeros((len(genomes), n_assets, family.left))
+        self._warmup = max(family.warmup(genes) for genes in genomes)
+        self._looks_back = -1
+        self._counts = np.zeros(n_assets, dtype=np.int64)
+        self._held = np.zeros((len(genomes), n_assets), dtype=np.int8)
+        self._repeated: dict[int, GeneArrays] = {}
+        self._foreseen: NDArray[np.float64] | None = None
+        self.targets = np.zeros((len(genomes), n_assets))
+
+    def decide(self, histories: Histories, assets: NDArray[np.int64]) -> None:
+        """Decide at the last bars of some assets, which are new to it and known to the bank."""
+        if self._looks_back < 0:
+            backs = (self._family.looks_back(genes, histories.bar_hours) for genes in self._genomes)
+            # Asset after asset, kernels begin after the warm-up of what they are shown.
+            self._looks_back = max(backs) if self._family.abreast else self._warmup
+        self._foreseen = None
+        counts = histories.counts[assets]
+        later = counts == self._counts[assets] + 1
+        if not later.all():
+            several, assets, counts = assets[~later], assets[later], counts[later]
+            self._decide(histories, several, np.zeros_like(several))
+        if assets.size:
+            self._decide(histories, assets, self._first_read(counts))
+
+    @property
+    def indicators(self) -> Collection[Indicator]:
+        """Which it reads."""
+        return self._family.indicators(self._genes).keys()
+
+    def keep(self, genomes: Sequence[int]) -> None:
+        """Let go of all genomes but these, by their numbers."""
+        chosen = list(genomes)
+        self._genomes = [self._genomes[genome] for genome in chosen]
+        self._genes, self._repeated = self._family.arrays(self._genomes), {}
+        self._foreseen = None
+        self._bank.show_to(len(chosen))
+        self._left, self._held, self.targets = self._left[chosen], self._held[chosen], self.targets[chosen]
+
+    def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
+        """Return the low and the high level of the log return of the day after each last bar, shape (G, N, 2).
+
+        As it was at the last decision; 0 before any.
+        """
+        if self._foreseen is not None:
+            return self._foreseen
+        genomes = len(self._genomes)
+        found = self._foreseen = np.zeros((genomes, self._counts.size, 2))
+        assets = np.flatnonzero(self._counts)
+        if assets.size and self._family.foresees:
+            self._bank.look_at(histories, assets, np.ones_like(assets), np.full_like(assets, -1))
+            days = self._family.foreseen_day(self._bank, self._genes_of(assets.size))[:, :, -1]
+            found[:, assets] = days.reshape(genomes, assets.size, 2)
+        return found
+
+    def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
+        family, genomes, counts = self._family, len(self._genomes), histories.counts[assets]
+        rows, widths = genomes * assets.size, counts - begins
+        # Most often all of them, which a slice takes without a copy.
+        own: Any = slice(None) if assets.size == self._counts.size else assets
+        goes_on = begins > 0
+        # What goes on from the direction decides the last two bars alone.
+        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
+        room = int(widths.max())
+        if rows > self._room.counts.size or room > self._room.bars.shape[1]:
+            self._room = Targets.empty(rows, 2 * room, conviction=family.conviction, left=family.left)
+        out = self._room.part(rows, conviction=family.conviction)
+        out.held[:] = (self._held[:, own] * goes_on).ravel()
+        if family.left:
+            out.left[:] = np.where(goes_on[:, np.newaxis], self._left[:, own], 0.0).reshape(rows, family.left)
+        if family.abreast:
+            family.targets(self._bank, self._genes_of(assets.size), out)
+            ends = np.full(rows, room)
+        else:
+            for place in range(assets.size):
+                bank = self._bank.of_asset(place)
+                for genome in range(genomes):
+                    genes = {name: values[genome : genome + 1] for name, values in self._genes.items()}
+                    family.targets(bank, genes, out.only(genome * assets.size + place))
+            ends = np.tile(widths, genomes)
+        before, _, targets = (each.reshape(genomes, -1) for each in last_targets(out, ends))
+        self.targets[:, own], self._held[:, own], self._counts[own] = targets, before, counts
+        if family.left:
+            self._left[:, own] = out.left.reshape(genomes, assets.size, family.left)
+
+    def _genes_of(self, assets: int) -> GeneArrays:
+        # Genome after genome, each on all assets.
+        if assets not in self._repeated:
+            self._repeated[assets] = {name: np.repeat(values, assets) for name, values in self._genes.items()}
+        return self._repeated[assets]
+
+    def _first_read(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        # The first bar of each asset that the kernels must see to decide the last one, given what earlier bars left.
+        if self._family.memory == "history":
+            return np.zeros_like(counts)
+        # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
+        # than the warm-up has.
+        is_warm = counts > max(self._warmup, self._looks_back) + 2
+        return np.where(is_warm, counts - self._looks_back - 2, 0)
+
+
+class LastTargets:
+    """The target of one genome at the last bar of each of N assets, with indicators of its own.
 
     Parameters
     ----------
@@ -219,107 +339,23 @@ class LastTargets:
         Keeps the models of learning families.
     n_assets
         Number of assets N.
-
-    Attributes
-    ----------
-    targets
-        What all bars so far decide, in [-1, 1], 0 without any, shape (N,).
     """
 
     def __init__(self, family: StrategyFamily, genes: Genes, models: IndicatorStore, n_assets: int) -> None:
-        self._family = family
-        self._genes = family.arrays([genes])
-        self._bank = AbreastBank(family.indicators(self._genes), models, n_assets)
-        self._room = Targets.empty(0, 0, conviction=family.conviction, left=family.left)
-        self._left = np.zeros((n_assets, family.left))
-        self._warmup, self._recall = family.warmup(genes), family.recall(genes)
-        self._own_genes = genes
-        self._looks_back = -1
-        self._counts = np.zeros(n_assets, dtype=np.int64)
-        self._held = np.zeros(n_assets, dtype=np.int8)
-        # Of each asset the last bar, of those seen one by one, from which on nothing earlier is remembered; -1: none.
-        self._anew = np.full(n_assets, -1, dtype=np.int64)
-        self._repeated: dict[int, GeneArrays] = {}
-        self.targets = np.zeros(n_assets)
+        self._bank = AbreastBank(family.indicators(family.arrays([genes])), models, n_assets)
+        self._decided = FamilyTargets(family, [genes], self._bank, n_assets)
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """What all bars so far decide, in [-1, 1], 0 without any, shape (N,)."""
+        return np.asarray(self._decided.targets[0])
 
     def follow(self, histories: Histories, assets: NDArray[np.int64]) -> None:
         """Decide at the last bars of some assets; their bars begin with those of the last call."""
-        new = histories.counts[assets] - self._counts[assets]
-        if not new.all():
-            assets, new = assets[new != 0], new[new != 0]
-        if assets.size == 0:
-            return
-        if self._looks_back < 0:
-            back = self._family.looks_back(self._own_genes, histories.bar_hours)
-            # Asset after asset, kernels begin after the warm-up of what they are shown.
-            self._looks_back = back if self._family.abreast else self._warmup
-        self._bank.follow(histories, assets)
-        later = new == 1
-        if not later.all():
-            several, assets = assets[~later], assets[later]
-            self._decide(histories, several, np.zeros_like(several))
+        assets = self._bank.follow(histories, assets)
         if assets.size:
-            self._decide(histories, assets, self._first_read(histories.counts[assets], assets))
+            self._decided.decide(histories, assets)
 
     def prepare(self, histories: Histories) -> None:
         """Do what can be done of the next decision before its bars have come; it stays the same."""
         self._bank.prepare(histories)
-
-    def foreseen_days(self, histories: Histories) -> NDArray[np.float64]:
-        """Return the low and the high level of the log return of the day after each last bar, shape (N, 2).
-
-        As it was at the last `follow`; 0 before any.
-        """
-        found = np.zeros((self._counts.size, 2))
-        assets = np.flatnonzero(self._counts)
-        if assets.size and self._family.foresees:
-            self._bank.look_at(histories, assets, np.ones_like(assets), np.full_like(assets, -1))
-            found[assets] = self._family.foreseen_day(self._bank, self._genes_of(assets.size))[:, :, -1]
-        return found
-
-    def _decide(self, histories: Histories, assets: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
-        counts, family = histories.counts[assets], self._family
-        widths = counts - begins
-        goes_on = begins > 0 if family.memory == "direction" else np.zeros(begins.size, dtype=np.bool_)
-        # What goes on from the direction decides the last two bars alone.
-        self._bank.look_at(histories, assets, widths, np.where(goes_on, widths - 2, -1))
-        room = int(widths.max())
-        if assets.size > self._room.counts.size or room > self._room.bars.shape[1]:
-            self._room = Targets.empty(assets.size, 2 * room, conviction=family.conviction, left=family.left)
-        out = self._room.part(assets.size, conviction=family.conviction)
-        out.held[:] = np.where(goes_on, self._held[assets], 0)
-        if family.left:
-            out.left[:] = np.where(goes_on[:, np.newaxis], self._left[assets], 0.0)
-        if family.abreast:
-            family.targets(self._bank, self._genes_of(assets.size), out)
-            ends = np.full(assets.size, room)
-        else:
-            for place in range(assets.size):
-                family.targets(self._bank.of_asset(place), self._genes, out.only(place))
-            ends = widths
-        before, sides, self.targets[assets] = last_targets(out, ends)
-        self._held[assets], self._counts[assets] = before, counts
-        if family.left:
-            self._left[assets] = out.left
-        if family.memory in ("run", "position"):
-            forgets = sides != before if family.memory == "run" else sides == 0
-            self._anew[assets[forgets]] = counts[forgets] - 1
-
-    def _genes_of(self, genomes: int) -> GeneArrays:
-        if genomes not in self._repeated:
-            self._repeated[genomes] = {name: np.repeat(values, genomes) for name, values in self._genes.items()}
-        return self._repeated[genomes]
-
-    def _first_read(self, counts: NDArray[np.int64], assets: NDArray[np.int64]) -> NDArray[np.int64]:
-        # The first bar of each asset that the kernels must see to decide the last one, given what is known of earlier
-        # bars.
-        memory = self._family.memory
-        if memory == "history":
-            return np.zeros_like(counts)
-        if memory == "direction":
-            # The last two are decided, the first of them again: for how long no price has moved shows on one bar more
-            # than the warm-up has.
-            is_warm = counts > max(self._warmup, self._looks_back) + 2
-            return np.where(is_warm, counts - self._looks_back - 2, 0)
-        anew = self._anew[assets]
-        return np.where(anew < 0, 0, np.maximum(anew + 1 - self._warmup - self._recall, 0))

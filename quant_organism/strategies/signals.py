@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quant_organism.errors import InputError
+from quant_organism.strategies.bank import AbreastBank
 from quant_organism.strategies.bars import COLUMNS, AssetBars, Histories
 from quant_organism.strategies.families import get_family
-from quant_organism.strategies.family import LastTargets
+from quant_organism.strategies.family import FamilyTargets
 from quant_organism.strategies.genome import Genome
+from quant_organism.strategies.indicators.indicator import Indicator
 from quant_organism.strategies.store import Arrays, IndicatorStore, Keys, Rows
 
 _MODEL_BYTES = 64 * 2**20
@@ -129,32 +131,55 @@ class FittedModels(IndicatorStore):
 
 
 class SignalStream:
-    """The targets that one genome draws from the bars so far of each of N assets.
+    """The targets that G genomes draw from the bars so far of each of N assets.
 
     Every target is computed by the family's own kernels from these bars. A family looks at no later bar, so these
     are the targets of one call over the whole history, bit for bit. Indicators grow by one column per bar, and kernels
     go through as many of the latest bars as the family remembers (`StrategyFamily.memory`), a few nanoseconds a bar;
-    bars of all assets that close together are taken at once.
+    bars of all assets that close together are taken at once. What several genomes read of an indicator is made once,
+    and genomes of one family decide in one call.
 
     Parameters
     ----------
-    genome
-        The strategy.
+    genomes
+        The strategies.
     histories
         Where the bars are; others append them.
     models
         Shared by the streams of one strategy; without it, the stream has its own.
     """
 
-    def __init__(self, genome: Genome, histories: Histories, models: FittedModels | None = None) -> None:
-        family = get_family(genome.family)
+    def __init__(self, genomes: Sequence[Genome], histories: Histories, models: FittedModels | None = None) -> None:
+        kept, n_assets = models or FittedModels(), histories.counts.size
+        self._targets = np.zeros((len(genomes), n_assets))
+        # Of each genome what decides for it, and its number there.
+        self._decided_by: dict[int, tuple[Histories, FamilyTargets, int]] = {}
+        self._banks: list[tuple[Histories, AbreastBank, list[tuple[list[int], FamilyTargets]]]] = []
         # Bars with a funding rate alone exist for a genome that reads one.
-        reads_funding = "funding_rate" in family.columns_of(genome.genes)
-        self._read = histories.rated() if reads_funding else histories
-        self._last = LastTargets(family, genome.genes, models or FittedModels(), histories.counts.size)
+        rated = ["funding_rate" in get_family(each.family).columns_of(each.genes) for each in genomes]
+        for reads_funding in sorted(set(rated)):
+            read = histories.rated() if reads_funding else histories
+            of_family: dict[str, list[int]] = {}
+            for place, genome in enumerate(genomes):
+                if rated[place] == reads_funding:
+                    of_family.setdefault(genome.family, []).append(place)
+            needs: dict[Indicator, list[Keys]] = {}
+            for name, places in of_family.items():
+                family = get_family(name)
+                own = family.indicators(family.arrays([genomes[place].genes for place in places]))
+                for indicator, keys in own.items():
+                    needs.setdefault(indicator, []).append(keys)
+            bank = AbreastBank({each: np.concatenate(keys) for each, keys in needs.items()}, kept, n_assets)
+            parts = []
+            for name, places in of_family.items():
+                decided = FamilyTargets(get_family(name), [genomes[place].genes for place in places], bank, n_assets)
+                parts.append((places, decided))
+                for number, place in enumerate(places):
+                    self._decided_by[place] = read, decided, number
+            self._banks.append((read, bank, parts))
 
     def follow(self, assets: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the target in [-1, 1] decided at the close of the last bar of each of some assets; 0 before the first.
+        """Return the targets in [-1, 1] decided at the close of the last bar of some assets; 0 before the first.
 
         A bar without a funding rate does not exist for a genome that reads one: the target stays.
 
@@ -162,17 +187,50 @@ class SignalStream:
         ----------
         assets
             Numbers of the assets, shape (A,).
+
+        Returns
+        -------
+        Shape (G, A).
         """
-        self._last.follow(self._read, assets)
-        return self._last.targets[assets]
+        for read, bank, parts in self._banks:
+            new = bank.follow(read, assets)
+            for places, decided in parts if new.size else ():
+                decided.decide(read, new)
+                self._targets[places] = decided.targets
+        return self._targets[:, assets]
+
+    def keep(self, genomes: Sequence[int]) -> None:
+        """Let go of all genomes but these, by their numbers; the first of them has number 0 from here on."""
+        self._targets = self._targets[list(genomes)]
+        new = {place: number for number, place in enumerate(genomes)}
+        banks = []
+        for read, bank, parts in self._banks:
+            left = []
+            for places, decided in parts:
+                kept = [number for number, place in enumerate(places) if place in new]
+                if kept:
+                    decided.keep(kept)
+                    left.append(([new[places[number]] for number in kept], decided))
+            if left:
+                bank.keep({indicator for _, decided in left for indicator in decided.indicators})
+                banks.append((read, bank, left))
+        self._banks = banks
+        self._decided_by = {
+            place: (read, decided, number)
+            for read, _, parts in banks
+            for places, decided in parts
+            for number, place in enumerate(places)
+        }
 
     def prepare(self) -> None:
-        """Do what can be done of the next decision before its bars have come; it stays the same."""
-        self._last.prepare(self._read)
+        """Do what can be done of the next decisions before their bars have come; they stay the same."""
+        for read, bank, _ in self._banks:
+            bank.prepare(read)
 
-    def foreseen_days(self) -> NDArray[np.float64]:
+    def foreseen_days(self, genome: int) -> NDArray[np.float64]:
         """Return the low and the high level of each asset's coming day's log return, shape (N, 2).
 
-        As its models told at the last `follow`; 0 where they tell none.
+        As the models of a genome, by its number, told at the last `follow`; 0 where they tell none.
         """
-        return self._last.foreseen_days(self._read)
+        read, decided, number = self._decided_by[genome]
+        return np.asarray(decided.foreseen_days(read)[number])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from quant_organism.backtest.account import AccountBar, AccountClose, Restraint
@@ -35,7 +36,7 @@ def close_to_dict(close: AccountClose) -> dict[str, Any]:
     return {
         "time": close.time,
         "prices": dict(close.prices),
-        "units": [[*key, units] for key, units in sorted(close.units.items())],
+        "units": [[*key, units] for key, units in sorted(close.units.items(), key=itemgetter(0))],
         "shares": dict(close.shares),
         "virtual_return": close.virtual_return,
         "stopless": sorted(list(key) for key in close.stopless),

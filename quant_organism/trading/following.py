@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -184,6 +184,21 @@ class FollowedDocument:
         """Do nothing: all that it decides needs the bar."""
 
 
+class SeenBar(NamedTuple):
+    """What a strategy sees of a bar.
+
+    Parameters
+    ----------
+    closes
+        Of its symbols, USD.
+    unseen
+        Of each symbol of which something is unknown why it cannot be evaluated.
+    """
+
+    closes: dict[str, float]
+    unseen: dict[str, str]
+
+
 class FollowedMarket:
     """The bars that several strategies follow from the same close on: what follows from these alone is made once.
 
@@ -198,6 +213,9 @@ class FollowedMarket:
         self._parts: dict[tuple[str, ...], tuple[Panel, VirtualMarket]] = {}
         self._row: MarketRow | None = None
         self._rows: dict[tuple[str, ...], MarketRow] = {}
+        self._looked_at: MarketRow | None = None
+        self._closes: dict[tuple[str, ...], dict[str, float]] = {}
+        self._seen: dict[tuple[tuple[str, ...], tuple[str, ...]], SeenBar] = {}
 
     def part(self, symbols: tuple[str, ...]) -> tuple[Panel, VirtualMarket]:
         """Return the history of some symbols, in their order, and the market that begins with it."""
@@ -213,6 +231,16 @@ class FollowedMarket:
         if wanted not in self._rows:
             self._rows[wanted] = row_of(row, symbols, wanted)
         return self._rows[wanted]
+
+    def seen(self, row: MarketRow, symbols: tuple[str, ...], columns: tuple[str, ...]) -> SeenBar:
+        """Return what who reads some columns sees of a bar of some symbols; it is looked at once, however many ask."""
+        if row is not self._looked_at:
+            self._looked_at, self._seen, self._closes = row, {}, {}
+        if symbols not in self._closes:
+            self._closes[symbols] = dict(zip(symbols, row.close.tolist(), strict=True))
+        if (symbols, columns) not in self._seen:
+            self._seen[symbols, columns] = SeenBar(self._closes[symbols], _unseen(row, symbols, columns))
+        return self._seen[symbols, columns]
 
 
 class FollowedStrategy(FollowedDocument):
@@ -258,8 +286,7 @@ class FollowedStrategy(FollowedDocument):
         self._bars = ConditionBars.of(document.committee, own)
         self._weights = [(member_name(member), member.weight, member.assets) for member in document.committee.members]
         self._columns = _columns_read(document.committee)
-        self._columns_at = [COLUMNS.index(name) for name in self._columns]
-        self.not_evaluated = self._unseen(MarketRow.of(own, own.n_bars - 1))
+        self._closes, self.not_evaluated = self._seen(MarketRow.of(own, own.n_bars - 1))
 
     @property
     def units(self) -> Mapping[LegKey, float]:
@@ -291,7 +318,7 @@ class FollowedStrategy(FollowedDocument):
         self._stream.advance(own)
         if self._bars is not None:
             self._bars.advance(own)
-        self.not_evaluated = self._unseen(own)
+        self._closes, self.not_evaluated = self._seen(own)
         self.virtual_return = self._stream.virtual_return(self.id)
 
     def prepare(self) -> None:
@@ -354,18 +381,21 @@ class FollowedStrategy(FollowedDocument):
             net += weight * ((held > 0.0) - (held < 0.0))
         return abs(net) / gross if gross > 0.0 else 0.0
 
-    def _unseen(self, row: MarketRow) -> dict[str, str]:
-        # Symbols without a bar, and those of whose bar something is unknown that a member reads; and keep their closes.
-        self._closes = dict(zip(self.symbols, row.close.tolist(), strict=True))
-        known = row.valid & np.isfinite(row.columns[self._columns_at]).all(axis=0)
-        found: dict[str, str] = {}
-        if known.all():
-            return found
-        for place in np.flatnonzero(~known).tolist():
-            unknown = [name for name in self._columns if not np.isfinite(getattr(row, name)[place])]
-            is_void = row.valid[place] and unknown
-            found[self.symbols[place]] = f"unknown in its bar: {', '.join(unknown)}" if is_void else "no bar has closed"
+    def _seen(self, row: MarketRow) -> SeenBar:
+        return self._market.seen(row, self.symbols, self._columns)
+
+
+def _unseen(row: MarketRow, symbols: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    # Symbols without a bar, and those of whose bar something is unknown that is read.
+    known = row.valid & np.isfinite(row.columns[[COLUMNS.index(name) for name in columns]]).all(axis=0)
+    found: dict[str, str] = {}
+    if known.all():
         return found
+    for place in np.flatnonzero(~known).tolist():
+        unknown = [name for name in columns if not np.isfinite(getattr(row, name)[place])]
+        is_void = row.valid[place] and unknown
+        found[symbols[place]] = f"unknown in its bar: {', '.join(unknown)}" if is_void else "no bar has closed"
+    return found
 
 
 def _columns_read(committee: Committee) -> tuple[str, ...]:

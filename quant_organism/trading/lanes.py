@@ -329,9 +329,8 @@ class AccountLane:
         entry = left.entries.get(decision.decision_id)
         if entry is not None:
             size = min(decision.size_usd, entry.size_usd)
-            decision = replace(decision, confidence=entry.confidence, size_usd=size)
-        return replace(
-            decision,
+            decision = decision.changed(confidence=entry.confidence, size_usd=size)
+        return decision.changed(
             cloid=cloids.get(decision.symbol, ""),
             risk_mode=left.risk_mode,
             is_allowed=reason is None,

@@ -10,7 +10,7 @@ import pytest
 from quant_organism.backtest import Costs, GenomeStream, MarketRow
 from quant_organism.backtest.market_stream import MarketStream
 from quant_organism.errors import InputError
-from quant_organism.strategies import default_genome, family_names, get_family
+from quant_organism.strategies import FittedModels, default_genome, family_names, get_family, random_genome
 from quant_organism_tests.backtest.markets import random_panel
 
 START = 180
@@ -36,6 +36,43 @@ def test_streams_of_one_market_trade_as_each_by_itself() -> None:
     assert hashes == [stream.finish().hash for stream in alone]
     assert len(set(hashes)) > len(hashes) // 2
     assert market.histories.rated().counts.sum() < market.histories.counts.sum() == panel.valid.sum()
+
+
+def test_who_is_left_behind_changes_nothing_for_the_others() -> None:
+    """Two genomes of each family at two costs; after a while every third is no longer advanced."""
+    panel, rng = random_panel(9, bars=640, assets=3), np.random.default_rng(3)
+    market = MarketStream(panel.symbols, panel.interval, panel.window(0, 600))
+    names = [name for name in family_names() if get_family(name).evolves and not get_family(name).ranks]
+    genomes = [random_genome(rng, name) for name in (*names, *names)]
+    costs, models = [Costs(), Costs(slippage_bps=20.0)], FittedModels()
+    every = [
+        (
+            GenomeStream(each, panel.symbols, panel.interval, costs[place % 2], market=market, models=models),
+            GenomeStream(
+                each, panel.symbols, panel.interval, costs[place % 2], history=panel.window(0, 600), models=models
+            ),
+        )
+        for place, each in enumerate(genomes)
+    ]
+    for bar in range(600, panel.n_bars):
+        row = MarketRow.of(panel, bar)
+        for one, _ in (pair for place, pair in enumerate(every) if bar < 615 or place % 3):
+            one.advance(row)
+        # All take a bar at once, whoever hands it on.
+        for one, other in (pair for place, pair in enumerate(every) if bar <= 615 or place % 3):
+            other.advance(row)
+            opens = row.close * 1.001
+            for found, expected in zip(one.levels(opens), other.levels(opens), strict=True):
+                np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(one.units, other.units)
+            np.testing.assert_array_equal(one.sleeve_returns, other.sleeve_returns)
+            np.testing.assert_array_equal(one.foreseen_days(), other.foreseen_days())
+        if bar == 620:
+            left, alone = every[0]
+            np.testing.assert_array_equal(left.units, alone.units)
+            with pytest.raises(InputError, match="the market is past it"):
+                left.advance(row)
+    assert [one.finish().hash for one, _ in every] == [other.finish().hash for _, other in every]
 
 
 def test_a_market_that_has_gone_on_is_not_joined_and_does_not_go_back() -> None:

@@ -185,10 +185,10 @@ def test_targets_are_those_of_a_batch(family: str) -> None:
     genome = default_genome(family)
     expected = signal(genome, columns, bar_hours=1.0, numbers=numbers)
     histories = Histories(1, 1.0)
-    stream, found = SignalStream(genome, histories), []
+    stream, found = SignalStream([genome], histories), []
     for number, row in zip(numbers.tolist(), np.stack([columns[name] for name in COLUMNS], axis=1), strict=True):
         histories.append(row[:, np.newaxis], number, np.array([True]))
-        found.append(stream.follow(np.array([0]))[0])
+        found.append(stream.follow(np.array([0]))[0, 0])
     assert found == expected.tolist()
 
 

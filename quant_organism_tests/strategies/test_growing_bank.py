@@ -105,7 +105,7 @@ def test_rows_are_those_of_a_batch(indicator: Indicator, bar_hours: float) -> No
             np.testing.assert_array_equal(rows[places], expected[expected_places])
         for width in (1, 2) if expected.ndim == 2 else ():  # kernels take rows whose columns lie beside each other
             bank.look_at(histories, np.arange(3), np.full(3, width), np.full(3, -1))
-            rows, _ = bank.joined().rows(indicator, keys)
+            rows, _ = bank.joined(COLUMNS).rows(indicator, keys)
             assert rows.flags.c_contiguous
             assert rows.shape[-1] == 3 * width
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from operator import itemgetter
 from struct import pack
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ class AccountBook:
     spent
         What each position has cost since it was last flat less what it brought, fees counted, micro-USD.
     execution, members
-        Sub-accounts; those of members by (strategy, member).
+        Sub-accounts; those of members by (strategy, member), in the order of these keys.
     units, shares
         Virtual units per unit of equity of each leg (A1), and the strategies' shares of the equity, as planned last.
     stopless
@@ -162,7 +163,13 @@ class AccountBook:
     @property
     def sub_accounts(self) -> list[SubAccount]:
         """Sub-accounts of the members in the order of their keys, *execution* last."""
-        return [*(self.members[key] for key in sorted(self.members)), self.execution]
+        return [*self.members.values(), self.execution]
+
+    def open_members(self, names: Iterable[tuple[str, str]]) -> None:
+        """Give those members a sub-account that have none."""
+        new = {name: SubAccount() for name in names if name not in self.members}
+        if new:
+            self.members = dict(sorted((self.members | new).items(), key=itemgetter(0)))
 
     @property
     def alarming(self) -> list[str]:
@@ -182,8 +189,8 @@ class AccountBook:
             "marks": dict(sorted(self.marks.items())),
             "spent": dict(sorted(self.spent.items())),
             "execution": _sub_to_dict(self.execution),
-            "members": [[*key, _sub_to_dict(self.members[key])] for key in sorted(self.members)],
-            "units": [[*key, units] for key, units in sorted(self.units.items())],
+            "members": [[*key, _sub_to_dict(sub)] for key, sub in self.members.items()],
+            "units": [[*key, units] for key, units in sorted(self.units.items(), key=itemgetter(0))],
             "shares": dict(sorted(self.shares.items())),
             "stopless": sorted(list(key) for key in self.stopless),
             "benched": [[*key, units] for key, units in sorted(self.benched.items())],

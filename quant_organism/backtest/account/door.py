@@ -200,12 +200,11 @@ def _(event: PlanSent, account: AccountBook) -> None:
     account.shares, account.stopless = dict(close.shares), set(close.stopless)
     account.benched, account.locked = dict(made.benched), dict(made.locked)
     account.restored -= set(made.targets)
-    for name in sorted({(strategy, member) for strategy, member, _ in made.lots}):
-        account.members.setdefault(name, SubAccount())
+    account.open_members({key[:2] for key in made.lots})
     concerned = _concerned(account, made)
     for symbol in sorted(made.targets):
         if symbol in event.references:
-            _move(account, made, symbol, event.references[symbol], concerned.get(symbol, ()))
+            _move(account, symbol, event.references[symbol], concerned.get(symbol, ()))
     account.ordered |= {order.symbol for order in made.orders if order.symbol in event.references}
 
 
@@ -265,11 +264,13 @@ def _(event: AccountFill, account: AccountBook) -> None:
 @_book.register
 def _(event: AccountFunding, account: AccountBook) -> None:
     account.cash -= event.paid
-    subs = [sub for sub in account.sub_accounts if event.symbol in sub.lots]
+    symbol = event.symbol
+    subs = [sub for sub in account.sub_accounts if symbol in sub.lots]
     if not subs:
         account.execution.cash -= event.paid
         return
-    parts = split_to(event.paid, [sub.lots[event.symbol] * event.per_lot for sub in subs])
+    per_lot = event.per_lot
+    parts = split_to(event.paid, [sub.lots[symbol] * per_lot for sub in subs])
     for sub, part in zip(subs, parts, strict=True):
         sub.cash -= part
 
@@ -319,29 +320,29 @@ def _(event: CapitalPaid, account: AccountBook) -> None:
     )
 
 
-def _concerned(account: AccountBook, made: Plan) -> dict[str, list[tuple[str, str]]]:
-    # Of each symbol the members that hold it, have moved in it, or answer for a part of it, in the order of their keys.
-    parts: dict[tuple[str, str], dict[str, None]] = {}
-    for strategy, key, symbol in made.lots:
-        parts.setdefault((strategy, key), {})[symbol] = None
-    found: dict[str, list[tuple[str, str]]] = {}
-    for name in sorted(account.members):
-        member = account.members[name]
-        for symbol in parts.get(name, {}) | dict.fromkeys(member.lots) | dict.fromkeys(member.moved):
-            found.setdefault(symbol, []).append(name)
+def _concerned(account: AccountBook, made: Plan) -> dict[str, list[tuple[SubAccount, int]]]:
+    # Of each symbol the members that hold it, have moved in it, or answer for a part of it, in the order of their keys,
+    # each with the lots that it answers for.
+    parts: dict[tuple[str, str], dict[str, int]] = {}
+    for (strategy, key, symbol), lots in made.lots.items():
+        parts.setdefault((strategy, key), {})[symbol] = lots
+    found: dict[str, list[tuple[SubAccount, int]]] = {}
+    for name, member in account.members.items():
+        own = parts.get(name, {})
+        for symbol in own | member.lots | member.moved:
+            found.setdefault(symbol, []).append((member, own.get(symbol, 0)))
     return found
 
 
-def _move(account: AccountBook, made: Plan, symbol: str, reference: int, concerned: Sequence[tuple[str, str]]) -> None:
+def _move(account: AccountBook, symbol: str, reference: int, concerned: Sequence[tuple[SubAccount, int]]) -> None:
     # Members trade with *execution* at the reference price; what they moved is counted from the last order on.
     account.references[symbol] = reference
     counts_anew = symbol in account.ordered
     account.ordered.discard(symbol)
-    for key in concerned:
-        member = account.members[key]
+    for member, wanted in concerned:
         if counts_anew:
             member.moved.pop(symbol, None)
-        lots = made.lots.get((*key, symbol), 0) - member.lots.get(symbol, 0)
+        lots = wanted - member.lots.get(symbol, 0)
         if lots:
             member.add(symbol, lots, reference)
             account.execution.add(symbol, -lots, reference)
@@ -364,7 +365,7 @@ def _count_exit(account: AccountBook, event: AccountFill, held: int, cost: int) 
 
 def _charge(account: AccountBook, symbol: str, cost: int) -> None:
     # All who moved pay one rate; where nobody did, *execution* keeps the cost.
-    moved = [account.members[key] for key in sorted(account.members) if symbol in account.members[key].moved]
+    moved = [member for member in account.members.values() if symbol in member.moved]
     if not moved:
         return
     for member, part in zip(moved, split_by(cost, [member.moved[symbol] for member in moved]), strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from quant_organism.backtest.account.book import IOC, AccountBook, LegKey, client_id, order_line
 from quant_organism.backtest.account.limits import at_close
@@ -143,9 +144,9 @@ def plan(book: AccountBook, close: AccountClose) -> Plan:
     )
     benched = {key: units for key, units in book.benched.items() if close.units.get(key, 0.0) == units}
     active = {
-        key: close.units[key]
-        for key in sorted(close.units)
-        if close.units[key] != 0.0 and key not in benched and key[2] in marks
+        key: units
+        for key, units in sorted(close.units.items(), key=itemgetter(0))
+        if units != 0.0 and key not in benched and key[2] in marks
     }
     open_now = {symbol for symbol in close.prices if symbol not in book.frozen and symbol not in book.gone}
     wanted, quotas, at_cap = _wanted(active, close, marks, risk, book, open_now)
@@ -215,12 +216,9 @@ def _wanted(
     factor = fitted * risk.factor(rules)
     wanted = {symbol: net[symbol] * factor for symbol in symbols if symbol in open_now}
     quotas = {
-        (strategy, member, symbol): scales[strategy]
-        * units[strategy, member, symbol]
-        * assets[symbol].lots_per_unit
-        * (cuts[strategy] * clips[symbol] * factor)
-        for strategy, member, symbol in units
-        if symbol in open_now
+        key: scales[key[0]] * held * assets[key[2]].lots_per_unit * (cuts[key[0]] * clips[key[2]] * factor)
+        for key, held in units.items()
+        if key[2] in open_now
     }
     return wanted, quotas, at_cap
 
@@ -255,7 +253,7 @@ def _still_locked(
     locked: Mapping[str, int], units: Mapping[LegKey, float], shares: Mapping[str, float]
 ) -> dict[str, int]:
     # A liquidated asset opens again when its virtual net has been 0 or of the other sign.
-    nets = virtual_nets(units, shares)
+    nets = virtual_nets(units, shares) if locked else {}
     return {symbol: sign for symbol, sign in locked.items() if nets.get(symbol, 0.0) * sign > 0.0}
 
 

@@ -91,11 +91,11 @@ def plan_resting(
     legs: dict[str, list[LegKey]] = {}
     for key in sorted(book.units):
         legs.setdefault(key[2], []).append(key)
-    margins, equity = _margins(book), book.equity()
+    balances = _balances(book)
     changes = []
     for symbol in sorted(looked_at):
         standing = book.resting.get(symbol, {})
-        due = _due_orders(book, levels, symbol, legs.get(symbol, []), margins, equity)
+        due = _due_orders(book, levels, symbol, legs.get(symbol, []), balances)
         for kind in (STOP, TARGET):
             before, after = standing.get(kind), due.get(kind)
             if before is not None and after is not None and not _moved(book, before, after):
@@ -112,8 +112,7 @@ def _due_orders(
     levels: Mapping[LegKey, LegLevels],
     symbol: str,
     legs: Sequence[LegKey],
-    margins: Mapping[str, float],
-    equity: int,
+    balances: Mapping[str, float],
 ) -> dict[str, StandingOrder]:
     # The orders that a position asks for, by kind; none without a position.
     held = book.positions.get(symbol, 0)
@@ -132,7 +131,7 @@ def _due_orders(
         if leg.target == leg.target:
             targets += weight * leg.target
             target_weights += weight
-    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights, margins, equity))}
+    orders = {STOP: StandingOrder(-held, _stop_level(book, symbol, side, stops, stop_weights, balances[symbol]))}
     if target_weights > 0.0 and symbol not in book.frozen:
         lots = target_weights * book.risk.scale * (book.risk.base / 1e6) * asset.lots_per_unit
         size = min(towards_zero(lots), abs(held))
@@ -147,24 +146,30 @@ def cross_liquidation(book: AccountBook, symbol: str) -> float:
 
     Equity and margins are counted at the last known prices.
     """
-    return _cross_liquidation(book, symbol, _margins(book), book.equity())
+    return _cross_liquidation(book, symbol, _balances(book)[symbol])
 
 
-def _margins(book: AccountBook) -> dict[str, float]:
-    # The maintenance margin of each position at the last known prices, in the order of symbols.
-    return {
-        symbol: book.assets[symbol].maintenance_margin(float(abs(book.positions[symbol]) * book.marks[symbol]))
-        for symbol in sorted(book.positions)
-    }
+def _balances(book: AccountBook) -> dict[str, float]:
+    # Of each position the equity less the maintenance margins of all others at the last known prices, which are taken
+    # away in the order of symbols.
+    symbols = sorted(book.positions)
+    margins = [
+        book.assets[symbol].maintenance_margin(float(abs(book.positions[symbol]) * book.marks[symbol]))
+        for symbol in symbols
+    ]
+    balances, before = {}, float(book.equity())
+    for place, symbol in enumerate(symbols):
+        balance = before
+        for margin in margins[place + 1 :]:
+            balance -= margin
+        balances[symbol] = balance
+        before -= margins[place]
+    return balances
 
 
-def _cross_liquidation(book: AccountBook, symbol: str, margins: Mapping[str, float], equity: int) -> float:
+def _cross_liquidation(book: AccountBook, symbol: str, balance: float) -> float:
     held, mark, asset = book.positions[symbol], book.marks[symbol], book.assets[symbol]
     side, quantity = (1, float(held)) if held > 0 else (-1, float(-held))
-    balance = float(equity)
-    for other, margin in margins.items():
-        if other != symbol:
-            balance -= margin
     return liquidation_level(asset, side, quantity, float(mark), balance)
 
 
@@ -185,14 +190,13 @@ def _stop_level(
     side: int,
     stops: float,
     weights: float,
-    margins: Mapping[str, float],
-    equity: int,
+    balance: float,
 ) -> int:
     asset, mark = book.assets[symbol], float(book.marks[symbol])
     level = mark * (1.0 - side * book.rules.default_stop)
     if weights > 0.0:
         level = stops / weights * asset.lot_price_per_usd
-    liquidation = _cross_liquidation(book, symbol, margins, equity)
+    liquidation = _cross_liquidation(book, symbol, balance)
     if 0.0 < liquidation < float("inf"):
         inside = liquidation + book.rules.liquidation_share * (mark - liquidation)
         level = side * max(side * level, side * inside)

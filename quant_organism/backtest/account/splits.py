@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import sub
 
 
 def split_to(total: int, quotas: Sequence[float]) -> list[int]:
@@ -13,14 +14,12 @@ def split_to(total: int, quotas: Sequence[float]) -> list[int]:
     earlier. What rounding of the quotas themselves has left too much is taken from the smallest remainders, of equal
     ones from the later.
     """
-    parts = [math.floor(quota) for quota in quotas]
-    rest = total
-    for part in parts:
-        rest -= part
+    parts = list(map(math.floor, quotas))
+    rest = total - sum(parts)
     if rest == 0:
         return parts
-    remainders = sorted((part - quota, place) for place, (quota, part) in enumerate(zip(quotas, parts, strict=True)))
-    order = [place for _, place in remainders]
+    remainders = list(map(sub, parts, quotas))
+    order = sorted(range(len(parts)), key=remainders.__getitem__)
     step, order = (1, order) if rest > 0 else (-1, order[::-1])
     for turn in range(abs(rest)):
         parts[order[turn % len(order)]] += step

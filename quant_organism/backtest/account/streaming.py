@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant_organism.backtest.account.book import LegKey
 from quant_organism.backtest.account.committee import member_name, stopless_members, virtual_costs
@@ -12,6 +15,7 @@ from quant_organism.backtest.account.plan import AccountClose
 from quant_organism.backtest.account.resting import LegLevels
 from quant_organism.backtest.account.weather import MarketWeather
 from quant_organism.backtest.costs import Costs
+from quant_organism.backtest.cross_section.stream import BookStream
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.market_stream import MarketStream
 from quant_organism.backtest.stream import GenomeStream, open_stream
@@ -45,12 +49,29 @@ class VirtualMarket:
         if history is not None:
             self.weather.follow(history, history.n_bars)
         self._seen: int | None = None
+        self._opens: tuple[Mapping[str, float], NDArray[np.float64]] | None = None
+
+    def prices_of(self, opens: Mapping[str, float]) -> NDArray[np.float64]:
+        """Return prices in the order of the symbols, NaN without one, shape (N,); made once, however many ask."""
+        if self._opens is None or self._opens[0] is not opens:
+            self._opens = opens, np.array([opens.get(symbol, np.nan) for symbol in self.bars.symbols])
+        return self._opens[1]
 
     def look_at(self, row: MarketRow) -> None:
         """Move the weather to a bar, once however many ask."""
         if row.time != self._seen:
             self._seen = row.time
             self.weather.advance(row.time, row.close, row.valid)
+
+
+class _FollowedMember(NamedTuple):
+    # A member of a committee: its strategy and weight, what follows it, the assets that it trades with their legs, and
+    # whether its models tell of the coming day.
+    strategy: str
+    weight: float
+    stream: GenomeStream | BookStream
+    legs: list[tuple[int, LegKey]]
+    foresees: bool
 
 
 class VirtualStream:
@@ -90,14 +111,18 @@ class VirtualStream:
             for name in sorted(self.committees)
             for member in sorted(self.committees[name].members, key=member_name)
         ]
-        self._assets_of = {(name, member_name(member)): self._traded(member) for name, member in self._members}
         self._market = market or VirtualMarket(self.symbols, interval, history)
-        self._streams = {
-            (name, member_name(member)): open_stream(
-                member.genome, self.symbols, interval, own, models=kept, market=self._market.bars
+        self._followed = [
+            _FollowedMember(
+                name,
+                member.weight,
+                open_stream(member.genome, self.symbols, interval, own, models=kept, market=self._market.bars),
+                [(asset, (name, member_name(member), self.symbols[asset])) for asset in self._traded(member)],
+                get_family(member.genome.family).foresees,
             )
             for name, member in self._members
-        }
+        ]
+        self._stopless = stopless_members(self.committees)
         self._units: dict[LegKey, float] | None = None
 
     def close(self, time: int, prices: Mapping[str, float], shares: Mapping[str, float] | None = None) -> AccountClose:
@@ -126,28 +151,29 @@ class VirtualStream:
     @property
     def stopless(self) -> frozenset[tuple[str, str]]:
         """Members, as (strategy, member), that have no stops of their own."""
-        return stopless_members(self.committees)
+        return self._stopless
 
     def units(self) -> Mapping[LegKey, float]:
         """Return the virtual units of each leg that is in a trade; what was returned stays as it is."""
         if self._units is None:
             self._units = {}
-            for name, member in self._members:
-                key, own = member_name(member), self._streams[name, member_name(member)].units.tolist()
-                for asset in self._assets_of[name, key]:
+            for member in self._followed:
+                own = member.stream.units.tolist()
+                for asset, leg in member.legs:
                     if own[asset] != 0.0:
-                        self._units[name, key, self.symbols[asset]] = own[asset] * member.weight
+                        self._units[leg] = own[asset] * member.weight
         return self._units
 
     def levels(self, opens: Mapping[str, float]) -> dict[LegKey, LegLevels]:
         """Return the levels of the legs that are in a trade, in the bar that has just opened at these prices, USD."""
-        prices = np.array([opens.get(symbol, np.nan) for symbol in self.symbols])
+        prices = self._market.prices_of(opens)
         units, levels = self.units(), dict[LegKey, LegLevels]()
-        for (name, key), assets in self._assets_of.items():
-            held = [(asset, leg) for asset in assets if (leg := (name, key, self.symbols[asset])) in units]
+        for member in self._followed:
+            held = [(asset, leg) for asset, leg in member.legs if leg in units]
             if held:
-                stops, targets = (found.tolist() for found in self._streams[name, key].levels(prices))
-                levels |= {leg: LegLevels(stops[asset], targets[asset]) for asset, leg in held}
+                stops, targets = (found.tolist() for found in member.stream.levels(prices))
+                for asset, leg in held:
+                    levels[leg] = LegLevels(stops[asset], targets[asset])
         return levels
 
     def foreseen_loss(self, name: str, prices: Mapping[str, float]) -> float:
@@ -164,14 +190,13 @@ class VirtualStream:
             Of the symbols at the last close, USD; one that is not finite has no price.
         """
         total = 0.0
-        for own, member in self._members:
-            stream = self._streams[own, member_name(member)]
-            if own != name or not isinstance(stream, GenomeStream) or not get_family(member.genome.family).foresees:
+        for member in self._followed:
+            if member.strategy != name or not isinstance(member.stream, GenomeStream) or not member.foresees:
                 continue
-            days, units = stream.foreseen_days(), stream.units
-            for asset in self._assets_of[own, member_name(member)]:
-                held, price = float(units[asset]), prices.get(self.symbols[asset], np.nan)
-                if held == 0.0 or not np.isfinite(price):
+            days, units = member.stream.foreseen_days(), member.stream.units.tolist()
+            for asset, leg in member.legs:
+                held, price = units[asset], prices.get(leg[2], math.nan)
+                if held == 0.0 or not math.isfinite(price):
                     continue
                 move = float(np.expm1(days[asset, 0 if held > 0.0 else 1]))
                 total += member.weight * max(-held * move, 0.0) * price
@@ -180,11 +205,10 @@ class VirtualStream:
     def virtual_return(self, name: str) -> float:
         """Return what the virtual book of a strategy has returned in the last bar."""
         total = 0.0
-        for own, member in self._members:
-            if own == name:
-                key, portfolio = member_name(member), 0.0
-                returns = self._streams[name, key].sleeve_returns.tolist()
-                for asset in self._assets_of[name, key]:
+        for member in self._followed:
+            if member.strategy == name:
+                portfolio, returns = 0.0, member.stream.sleeve_returns.tolist()
+                for asset, _ in member.legs:
                     portfolio += returns[asset]
                 total += member.weight * portfolio
         return total
@@ -193,14 +217,14 @@ class VirtualStream:
         """Take all sleeves through a bar."""
         self._units = None
         self._market.look_at(row)
-        for stream in self._streams.values():
-            stream.advance(row)
+        for member in self._followed:
+            member.stream.advance(row)
 
     def prepare(self) -> None:
         """Do what can be done of the next decisions before their bar has come; nothing else changes."""
-        for stream in self._streams.values():
-            if isinstance(stream, GenomeStream):
-                stream.prepare()
+        for member in self._followed:
+            if isinstance(member.stream, GenomeStream):
+                member.stream.prepare()
 
     def _traded(self, member: Member) -> list[int]:
         # In the order of symbols.

@@ -207,6 +207,7 @@ class AbreastTable:
         self.counts = np.zeros(n_assets, dtype=np.int64)
         self._shape, self._most = shape, 0
         self._room = np.empty((n_assets, int(np.prod(shape)), _FIRST_ROOM), dtype)
+        self._every = np.arange(self._room.shape[1])
 
     def put(self, asset: int, columns: Rows) -> None:
         """Hold these columns (K, ..., n) of an asset, and no others."""
@@ -220,11 +221,23 @@ class AbreastTable:
         self._make_room(self._most + 1)
         _append_columns(np.ascontiguousarray(columns).reshape(assets.size, -1), assets, self._room, self.counts)
 
-    def latest(self, assets: Keys, width: int) -> Rows:
-        """Return the last columns of some assets, shape (A, K, ..., width); zeros before an asset's first."""
-        found = np.empty((assets.size, self._room.shape[1], width), self._room.dtype)
-        _copy_latest(self._room, self.counts, assets, found)
-        return found.reshape(assets.size, *self._shape, width)
+    def latest(self, assets: Keys, width: int, chosen: Keys | None = None) -> Rows:
+        """Return the last columns of some assets, shape (A, K, ..., width); zeros before an asset's first.
+
+        Parameters
+        ----------
+        assets
+            Their numbers, shape (A,).
+        width
+            How many columns.
+        chosen
+            Which of the K keys, by their places; default: all.
+        """
+        own, rest = self._shape[0] if chosen is None else chosen.size, self._shape[1:]
+        rows = self._every if chosen is None else self._every.reshape(self._shape)[chosen].reshape(-1)
+        found = np.empty((assets.size, rows.size, width), self._room.dtype)
+        _copy_latest(self._room, self.counts, assets, rows, found)
+        return found.reshape(assets.size, own, *rest, width)
 
     def columns(self, asset: int) -> Rows:
         """Return all columns of an asset, shape (K, ..., n), not contiguous."""
@@ -255,13 +268,13 @@ def _append_columns(columns: Rows, assets: Keys, room: Rows, counts: Keys) -> No
 
 
 @compiled
-def _copy_latest(room: Rows, counts: Keys, assets: Keys, found: Rows) -> None:
+def _copy_latest(room: Rows, counts: Keys, assets: Keys, rows: Keys, found: Rows) -> None:
     for i in range(assets.size):
         asset = assets[i]
         count = counts[asset]
         width = min(found.shape[2], count)
-        for row in range(room.shape[1]):
-            source, out = room[asset, row, count - width : count], found[i, row, found.shape[2] - width :]
+        for row in range(rows.size):
+            source, out = room[asset, rows[row], count - width : count], found[i, row, found.shape[2] - width :]
             found[i, row, : found.shape[2] - width] = 0
             for t in range(width):
                 out[t] = source[t]

@@ -13,6 +13,7 @@ from quant_organism.strategies.indicators.extremes import (
     distinct,
     extreme_rows,
     greatest_of,
+    window_extreme,
 )
 from quant_organism.strategies.indicators.indicator import (
     AbreastWorkshop,
@@ -269,6 +270,48 @@ def divergence_rows(
     return rows
 
 
+@compiled
+def last_divergences(
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    index: NDArray[np.float64],
+    assets: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    period: int,
+) -> NDArray[np.int8]:
+    """Return the last values of a row of `divergence_rows` of each of A assets, shape (A,).
+
+    Parameters
+    ----------
+    high, low, index
+        Prices and the index of all assets, each of shape (N, room).
+    assets, ends
+        Row of each asset, and how many values it has, at least those of two windows, shape (A,).
+    period
+        In bars.
+    """
+    found = np.empty(assets.size, dtype=np.int8)
+    for i in range(assets.size):
+        asset, end = assets[i], ends[i]
+        now, before = slice(end - period, end), slice(end - 2 * period, end - period)
+        lows, highs, own = low[asset], high[asset], index[asset]
+        bullish = window_extreme(lows[now], -1.0) < window_extreme(lows[before], -1.0)
+        bullish &= window_extreme(own[now], -1.0) > window_extreme(own[before], -1.0)
+        bearish = window_extreme(highs[now], 1.0) > window_extreme(highs[before], 1.0)
+        bearish &= window_extreme(own[now], 1.0) < window_extreme(own[before], 1.0)
+        found[i] = (BULLISH if bullish else 0) | (BEARISH if bearish else 0)
+    return found
+
+
+def _last_divergences(shop: AbreastWorkshop, index: Indicator, high: str, low: str, periods: Keys) -> Rows:
+    table, prices = shop.grown(index, periods), (shop.column(high), shop.column(low))
+    columns = [
+        last_divergences(*prices, table.row(k), shop.assets, shop.ends, period)
+        for k, period in enumerate(periods.tolist())
+    ]
+    return np.stack(columns, axis=1)
+
+
 def _rsi_onward(shop: HistoryWorkshop, periods: Keys, means: NDArray[np.float64]) -> Rows:
     return rsi_onward(shop.bars.close, np.nan, 0, periods, means)
 
@@ -290,7 +333,12 @@ def _rsi_divergence(shop: Workshop, periods: Keys) -> Rows:
     return divergence_rows(close, close, shop.shared(RSI, periods), periods, 1)
 
 
-RSI_DIVERGENCE = Indicator("rsi_divergence", rows=_rsi_divergence, reach=lambda bars, periods: 3 * periods + 1)
+RSI_DIVERGENCE = Indicator(
+    "rsi_divergence",
+    rows=_rsi_divergence,
+    reach=lambda bars, periods: 3 * periods + 1,
+    last=lambda shop, periods: _last_divergences(shop, RSI, "close", "close", periods),
+)
 
 
 def _stochastic_k(shop: Workshop, periods: Keys) -> Rows:
@@ -359,5 +407,8 @@ def _stochastic_divergence(shop: Workshop, periods: Keys) -> Rows:
 
 
 STOCHASTIC_DIVERGENCE = Indicator(
-    "stochastic_divergence", rows=_stochastic_divergence, reach=lambda bars, periods: 3 * periods + 1
+    "stochastic_divergence",
+    rows=_stochastic_divergence,
+    reach=lambda bars, periods: 3 * periods + 1,
+    last=lambda shop, periods: _last_divergences(shop, STOCHASTIC_K, "high", "low", periods),
 )

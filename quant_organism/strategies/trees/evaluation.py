@@ -79,6 +79,11 @@ class Program:
         What the trees are written in.
     trees
         Trees of type Vote, each once.
+
+    Attributes
+    ----------
+    columns
+        Of the bars that it reads itself, beside indicators.
     """
 
     def __init__(self, language: Language, trees: Sequence[Tree]) -> None:
@@ -101,6 +106,7 @@ class Program:
         for number, (source, key) in enumerate(reads):
             by_source.setdefault(source, []).append((number, key))
         self._prices = [(tables[name], name) for name in by_source if isinstance(name, str)]
+        self.columns = tuple(name for _, name in self._prices)
         # Table of each indicator, the numbers of the inputs that are read of it, and their keys.
         self._indicators = [
             (tables[source], source, *np.array(pairs).T.copy())

@@ -11,6 +11,12 @@ from quant_organism.strategies.targets import Targets, next_marked
 _BREAKS = 3
 """Every bit of a break of either direction."""
 
+_SIDE, _CONVICTION, _ENTRY, _BEST, _STOP = range(5)
+"""Of `Targets.left`: the trade, 0 without one, its conviction, and the prices that its stop is made of."""
+
+LEFT = 5
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def atr_stop_loss_targets(
@@ -46,6 +52,7 @@ def atr_stop_loss_targets(
             trailing_stop_multiplier[g],
             risk[g],
             volatility_adjustment[g],
+            targets.left[g],
             targets.bars[g],
             targets.sides[g],
             targets.convictions[g],
@@ -63,26 +70,44 @@ def _hold_behind_stops(
     trailing_distance: float,
     risk: float,
     adjustment: float,
+    left: NDArray[np.float64],
     bars: NDArray[np.int32],
     sides: NDArray[np.int8],
     convictions: NDArray[np.float64],
 ) -> int:
-    count = 0
-    t = next_marked(breakout, 0, _BREAKS)
-    while t < close.size:
-        broken = breakout[t]
-        conviction = 1.0 if atr[t] == 0.0 else min(1.0, risk / (atr[t] / close[t]))
-        # A stop that has come close may end a trade on the very bar that breaks out in its direction again.
-        if count == 0 or sides[count - 1] != broken or convictions[count - 1] != conviction:
-            bars[count], sides[count], convictions[count] = first + t, broken, conviction
-            count += 1
+    count, t, broken = 0, 0, 0
+    conviction = entry = best = stop = 0.0
+    if left.size > 0 and left[_SIDE] != 0.0:
+        broken, conviction = int(left[_SIDE]), left[_CONVICTION]
+        entry, best, stop = left[_ENTRY], left[_BEST], left[_STOP]
+        bars[0], sides[0], convictions[0] = first, broken, conviction
+        count = 1
+    is_kept = left.size == 0
+    while True:
+        if broken == 0:
+            t = next_marked(breakout, t, _BREAKS)
+            if t >= close.size - 1 and not is_kept:
+                left[_SIDE] = 0.0
+                is_kept = True
+            if t >= close.size:
+                return count
+            broken = int(breakout[t])
+            conviction = 1.0 if atr[t] == 0.0 else min(1.0, risk / (atr[t] / close[t]))
+            # A stop that has come close may end a trade on the very bar that breaks out in its direction again.
+            if count == 0 or sides[count - 1] != broken or convictions[count - 1] != conviction:
+                bars[count], sides[count], convictions[count] = first + t, broken, conviction
+                count += 1
+            entry = best = broken * close[t]
+            stop = entry - stop_distance * (atr[t] * np.exp(adjustment * log_ratio[t]))
+            t += 1
         # The trade ends with the close that is at the stop or breaks out against it. Prices are multiplied by the
         # trade's side, so that up is always in its favour. In one function: handing arrays on costs more than a trade.
         side = float(broken)
-        entry = best = side * close[t]
-        stop = entry - stop_distance * (atr[t] * np.exp(adjustment * log_ratio[t]))
-        t += 1
         while t < close.size:
+            if t == close.size - 1 and not is_kept:
+                left[_SIDE], left[_CONVICTION] = side, conviction
+                left[_ENTRY], left[_BEST], left[_STOP] = entry, best, stop
+                is_kept = True
             price = side * close[t]
             if (price <= stop) | (breakout[t] == -broken):
                 break
@@ -95,8 +120,12 @@ def _hold_behind_stops(
                 if candidate >= entry and candidate > stop:
                     stop = candidate
             t += 1
-        if t < close.size and breakout[t] == 0:
+        if t == close.size:
+            if not is_kept:
+                left[_SIDE], left[_CONVICTION] = side, conviction
+                left[_ENTRY], left[_BEST], left[_STOP] = entry, best, stop
+            return count
+        if breakout[t] == 0:
             bars[count], sides[count], convictions[count] = first + t, 0, 0.0
             count += 1
-            t = next_marked(breakout, t, _BREAKS)
-    return count
+        broken = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.families.atr_stop_loss.kernel import atr_stop_loss_targets
+from quant_organism.strategies.families.atr_stop_loss.kernel import LEFT, atr_stop_loss_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.extremes import CLOSE_BREAKOUT
@@ -23,7 +23,8 @@ class AtrStopLoss(StrategyFamily):
     columns = ("high", "low", "close")
     abreast = True
     conviction = True
-    memory = "position"
+    memory = "direction"
+    left = LEFT
     own_genes = (
         GeneSpec(
             name="atr_period",
@@ -80,6 +81,10 @@ class AtrStopLoss(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar with a mean of three periods of average true ranges."""
         return 4 * int(genes["atr_period"]) - 1
+
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: the trade and its stop are kept."""
+        return 0
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the average true range, its ratio to its mean, and the breaks of the channel of closes."""

@@ -11,6 +11,12 @@ from quant_organism.strategies.targets import Targets, next_marked
 # Bits of a bar: the event's direction, whether it is a fade, and on which side of the mean the bar closed.
 _UP, _DOWN, _FADE, _NOT_ABOVE, _NOT_BELOW = 1, 2, 4, 8, 16
 
+_SIDE, _CONVICTION, _END = range(3)
+"""Of `Targets.left`: what is held, 0 for nothing, its conviction, and the bit of the bars that end it."""
+
+LEFT = 3
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def bollinger_bands_targets(
@@ -50,7 +56,13 @@ def bollinger_bands_targets(
                 | (_NOT_BELOW if z[t] >= 0.0 else 0)
             )
         targets.counts[g] = _hold_events(
-            marks, first, position_scaling_factor[g], targets.bars[g], targets.sides[g], targets.convictions[g]
+            marks,
+            first,
+            position_scaling_factor[g],
+            targets.left[g],
+            targets.bars[g],
+            targets.sides[g],
+            targets.convictions[g],
         )
 
 
@@ -59,6 +71,7 @@ def _hold_events(
     marks: NDArray[np.int8],
     first: int,
     fade_conviction: float,
+    left: NDArray[np.float64],
     bars: NDArray[np.int32],
     sides: NDArray[np.int8],
     convictions: NDArray[np.float64],
@@ -68,9 +81,17 @@ def _hold_events(
     state = 0
     conviction = 0.0
     end_mark = 0
+    if left.size > 0 and left[_SIDE] != 0.0:
+        state, conviction, end_mark = int(left[_SIDE]), left[_CONVICTION], int(left[_END])
+        bars[0], sides[0], convictions[0] = first, state, conviction
+        count = 1
+    is_kept = left.size == 0
     t = 0
     while True:
         t = next_marked(marks, t, end_mark | (_UP if state <= 0 else 0) | (_DOWN if state >= 0 else 0))
+        if t >= marks.size - 1 and not is_kept:
+            left[_SIDE], left[_CONVICTION], left[_END] = state, conviction, end_mark
+            is_kept = True
         if t == marks.size:
             return count
         side, held = state, conviction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.families.bollinger_bands.kernel import bollinger_bands_targets
+from quant_organism.strategies.families.bollinger_bands.kernel import LEFT, bollinger_bands_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.dispersion import BANDWIDTH_RANK, Z_SCORE
@@ -22,7 +22,8 @@ class BollingerBands(StrategyFamily):
     columns = ("close",)
     abreast = True
     conviction = True
-    memory = "position"
+    memory = "direction"
+    left = LEFT
     own_genes = (
         GeneSpec(
             name="lookback_period",
@@ -78,6 +79,10 @@ class BollingerBands(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar whose predecessor has five windows of bandwidths."""
         return 6 * int(genes["lookback_period"]) - 1
+
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 0: what is held, and what ends it, is kept."""
+        return 0
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the z-score and the rank of the bandwidth."""

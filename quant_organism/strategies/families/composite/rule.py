@@ -143,13 +143,16 @@ class Composite(StrategyFamily):
         plan = _plan(self.language, tuple(structures.values()))
         high, low, stands = bank.prices("high"), bank.prices("low"), bank.stands(own.size)
         assets, n = high.shape
-        votes = plan.program.run(bank.joined())
+        votes = plan.program.run(bank.joined(plan.program.columns))
         trees = votes.shape[0]
         votes = np.ascontiguousarray(votes.reshape(trees, assets, n).swapaxes(0, 1)).reshape(assets * trees, n)
         members, firsts = plan.members[own], bank.firsts(plan.warmup[own])
+        # What bars at rest leave is the same for all genomes; of the first it is written.
+        rest = bars_at_rest(high, low, bank.begins, firsts[:assets], out.left[:assets])
+        out.left[assets:] = np.resize(out.left[:assets], out.left[assets:].shape)
         composite_targets(
             votes,
-            bars_at_rest(high, low, bank.begins, firsts, out.left),
+            rest,
             stands,
             np.where(members < 0, -1, members + trees * stands[:, np.newaxis, np.newaxis]),
             np.array([genes[name] for name in WEIGHTS]).T.copy(),

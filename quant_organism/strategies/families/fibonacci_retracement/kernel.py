@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.targets import ENTER_LONG, ENTER_SHORT, Targets, next_marked
 
+_SIDE, _AIM, _ORIGIN = range(3)
+"""Of `Targets.left`: what is held, 0 for nothing, where its swing ended and where it began."""
+
+LEFT = 3
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def fibonacci_retracement_targets(
@@ -62,7 +68,9 @@ def fibonacci_retracement_targets(
             up = (rise > 0.0) & (lowest[t] <= retraced * near) & (c >= retraced) & (c > before[t]) & (c < end[t])
             down = (rise < 0.0) & (highest[t] >= retraced / near) & (c <= retraced) & (c < before[t]) & (c > end[t])
             marks[t] = (ENTER_LONG if up & confirmed else 0) | (ENTER_SHORT if down & confirmed else 0)
-        targets.counts[g] = _hold_swings(marks, price, start, end, first, targets.bars[g], targets.sides[g])
+        targets.counts[g] = _hold_swings(
+            marks, price, start, end, first, targets.left[g], targets.bars[g], targets.sides[g]
+        )
 
 
 @compiled
@@ -72,6 +80,7 @@ def _hold_swings(
     start: NDArray[np.float64],
     end: NDArray[np.float64],
     first: int,
+    left: NDArray[np.float64],
     bars: NDArray[np.int32],
     sides: NDArray[np.int8],
 ) -> int:
@@ -79,10 +88,18 @@ def _hold_swings(
     count = 0
     state = 0
     aim = origin = 0.0
+    if left.size > 0 and left[_SIDE] != 0.0:
+        state, aim, origin = int(left[_SIDE]), left[_AIM], left[_ORIGIN]
+        bars[0], sides[0] = first, state
+        count = 1
+    is_kept = left.size == 0
     t = 0
     while True:
         if state == 0:
             t = next_marked(marks, t, ENTER_LONG | ENTER_SHORT)
+        if t >= close.size - 1 and not is_kept:
+            left[_SIDE], left[_AIM], left[_ORIGIN] = state, aim, origin
+            is_kept = True
         if t == close.size:
             return count
         c = close[t]

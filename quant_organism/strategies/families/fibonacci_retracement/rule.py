@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.families.fibonacci_retracement.kernel import fibonacci_retracement_targets
+from quant_organism.strategies.families.fibonacci_retracement.kernel import LEFT, fibonacci_retracement_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs, pair
@@ -28,7 +28,8 @@ class FibonacciRetracement(StrategyFamily):
     name = "fibonacci_retracement"
     seed_type = "mean_reversion"
     columns = ("high", "low", "close", "volume")
-    memory = "position"
+    memory = "direction"
+    left = LEFT
     abreast = True
     evolves = False
     own_genes = (
@@ -90,6 +91,10 @@ class FibonacciRetracement(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar with a full window before it."""
         return int(genes["fibonacci_window"])
+
+    def looks_back(self, genes: Genes, bar_hours: float) -> int:
+        """Return 1: a bar is compared with the one before."""
+        return 1
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the swing's ends, the average true range and the mean volume."""

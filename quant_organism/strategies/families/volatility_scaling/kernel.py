@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from quant_organism.kernels.compiled import compiled
 from quant_organism.strategies.targets import Targets, next_marked
 
+_STRESSED, _HELD = range(2)
+"""Of `Targets.left`: bars of stress in a row, and the exposure that is held."""
+
+LEFT = 2
+"""Numbers that earlier bars leave."""
+
 
 @compiled
 def volatility_scaling_targets(
@@ -55,18 +61,32 @@ def volatility_scaling_targets(
             direction = near_weight * near_sign + far_weight * far_sign
             exposure[t] = direction * min(1.0, annual_target / (short[t] * annual))
             stress[t] = 1 if (short[t] > 0.0) & (short[t] >= threshold * long[t]) else 0
-        _scale_in_stress(exposure, stress, regime_persistence[g], scaling_factor[g])
+        left = targets.left[g]
+        _scale_in_stress(exposure, stress, regime_persistence[g], scaling_factor[g], left)
         targets.counts[g] = _rebalance(
-            exposure, first, rebalance_band[g], targets.bars[g], targets.sides[g], targets.convictions[g]
+            exposure, first, rebalance_band[g], left, targets.bars[g], targets.sides[g], targets.convictions[g]
         )
 
 
 @compiled
-def _scale_in_stress(exposure: NDArray[np.float64], stress: NDArray[np.int8], persistence: int, factor: float) -> None:
+def _scale_in_stress(
+    exposure: NDArray[np.float64],
+    stress: NDArray[np.int8],
+    persistence: int,
+    factor: float,
+    left: NDArray[np.float64],
+) -> None:
     # Scale each bar that ends at least `persistence` bars of stress in a row.
+    before = int(left[_STRESSED]) if left.size > 0 and stress[0] else 0
+    if left.size > 0:
+        last = stress.size - 1
+        run = 0
+        while run < last and stress[last - 1 - run]:
+            run += 1
+        left[_STRESSED] = run + (before if run == last else 0)
     t = next_marked(stress, 0, 1)
     while t < stress.size:
-        lasting = t + persistence - 1
+        lasting = t + persistence - 1 - (before if t == 0 else 0)
         while t < stress.size and stress[t]:
             exposure[t] *= factor if t >= lasting else 1.0
             t += 1
@@ -78,6 +98,7 @@ def _rebalance(
     exposure: NDArray[np.float64],
     first: int,
     band: float,
+    left: NDArray[np.float64],
     bars: NDArray[np.int32],
     sides: NDArray[np.int8],
     convictions: NDArray[np.float64],
@@ -85,7 +106,13 @@ def _rebalance(
     # Pass a change on if it starts, ends or turns the position, or moves it by the band.
     count = 0
     held = 0.0
+    if left.size > 0 and left[_HELD] != 0.0:
+        held = left[_HELD]
+        bars[0], sides[0], convictions[0] = first, 1 if held > 0.0 else -1, abs(held)
+        count = 1
     for t in range(exposure.size):
+        if t == exposure.size - 1 and left.size > 0:
+            left[_HELD] = held
         wanted = exposure[t]
         turns = wanted * held <= 0.0
         if (turns | (abs(wanted - held) >= band)) & (wanted != held):

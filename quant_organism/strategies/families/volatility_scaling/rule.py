@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quant_organism.strategies.bank import IndicatorBank
-from quant_organism.strategies.families.volatility_scaling.kernel import volatility_scaling_targets
+from quant_organism.strategies.families.volatility_scaling.kernel import LEFT, volatility_scaling_targets
 from quant_organism.strategies.family import GeneArrays, Genes, StrategyFamily
 from quant_organism.strategies.genes import PERIODS, GeneSpec
 from quant_organism.strategies.indicators.indicator import Needs
@@ -24,7 +24,8 @@ class VolatilityScaling(StrategyFamily):
     columns = ("close",)
     abreast = True
     conviction = True
-    memory = "run"
+    memory = "direction"
+    left = LEFT
     own_genes = (
         GeneSpec(
             name="volatility_window",
@@ -98,10 +99,6 @@ class VolatilityScaling(StrategyFamily):
     def warmup(self, genes: Genes) -> int:
         """Return the first bar with a long window of returns."""
         return 4 * int(genes["volatility_window"])
-
-    def recall(self, genes: Genes) -> int:
-        """Return how many bars of stress in a row make it last."""
-        return int(genes["regime_persistence"])
 
     def indicators(self, genes: GeneArrays) -> Needs:
         """Name the deviation of returns over both windows."""
