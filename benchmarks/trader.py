@@ -1,9 +1,9 @@
 """The trader: how long a decision and an order take, and whether replay makes the orders of the compiled backtest.
 
 Every family alone, ten committees of three members and a portfolio of twenty strategies, each over ninety days of hours
-on three assets; then twenty single genomes, and twenty committees, on fifty assets. A decision is all between a bar and
-its plan: the strategies see the bar, decide, pass the pipeline and are planned for; an order adds what the ledger takes
-before anything may be sent. Milliseconds on the clock.
+on three assets, with genomes that send orders there; then twenty single genomes, and twenty committees, on fifty
+assets. A decision is all between a bar and its plan: the strategies see the bar, decide, pass the pipeline and are
+planned for; an order adds what the ledger takes before anything may be sent. Milliseconds on the clock.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluator import panel, row
-from quant_organism.backtest import Costs
-from quant_organism.backtest.account import FillModel
+from quant_organism.backtest import Costs, Evaluator
+from quant_organism.backtest.account import FillModel, committee_run
 from quant_organism.deployment import Provenance, StrategyConfig
 from quant_organism.market.panel import Panel
 from quant_organism.strategies import Committee, Genome, evolving_families, random_genome
@@ -33,6 +33,7 @@ from quant_organism.trading.starting import SessionSpec, begin_session
 ASSETS, HISTORY_DAYS, TRADED_DAYS, COMMITTEES, PORTFOLIO = 3, 60, 90, 10, 20
 WIDE_ASSETS, WIDE_CLOSES = 50, 101
 MEMBERS, MANY_CLOSES = 30, 3
+CAPITAL_USD, CARRY_RATE = 10_000.0, 5e-5
 
 
 @dataclass
@@ -53,20 +54,21 @@ class TimedLedger:
 
 def run() -> list[dict[str, Any]]:
     """Measure, and return one row per metric."""
-    market, rng = _market(ASSETS, TRADED_DAYS * 24), np.random.default_rng(0)
-    families = sorted(evolving_families())
-    alone = [[_document([random_genome(rng, family)], market)] for family in families]
+    market, families = _carried(_market(ASSETS, TRADED_DAYS * 24)), sorted(evolving_families())
+    drawn = _TradingGenomes(market)
+    alone = [[_document([drawn.draw(family)], market)] for family in families]
     committees = [
-        [_document([random_genome(rng, families[(3 * place + k) % len(families)]) for k in range(3)], market)]
+        [_document([drawn.draw(families[(3 * place + k) % len(families)]) for k in range(3)], market)]
         for place in range(COMMITTEES)
     ]
-    many = [_document([random_genome(rng, families[place % len(families)])], market) for place in range(PORTFOLIO)]
+    many = [_document([drawn.draw(families[place % len(families)])], market) for place in range(PORTFOLIO)]
     decided: list[float] = []
     written: list[float] = []
     equal = orders = 0
     sessions = [*alone, *committees, many]
     for documents in sessions:
         timed, is_equal, lines = _replayed(documents, market)
+        assert lines > 0, f"{documents[0].id} sends no order: nothing is compared"
         decided += timed.decided[1:]
         written += timed.written[1:]
         equal, orders = equal + is_equal, orders + lines
@@ -102,6 +104,34 @@ def run() -> list[dict[str, Any]]:
 def _market(assets: int, closes: int) -> Panel:
     made = panel(HISTORY_DAYS * 24 + closes, assets)
     return replace(made, symbols=tuple(f"A{place:02}" for place in range(assets)))  # sorted, as a lake's are
+
+
+def _carried(market: Panel) -> Panel:
+    """Return the market at funding that keeps its sign for days, without which nobody carries."""
+    waves = CARRY_RATE * np.sin(2.0 * np.pi * np.arange(market.n_bars)[:, None] / (7 * 24) + np.arange(market.n_assets))
+    return replace(market, funding_rate=waves, funding_paid=waves)
+
+
+class _TradingGenomes:
+    """Draws genomes whose account sends orders in the days that are traded: between empty lists nothing is compared."""
+
+    def __init__(self, market: Panel) -> None:
+        self._market, self._rng, self._evaluator = market, np.random.default_rng(0), Evaluator(threads=1)
+
+    def draw(self, family: str) -> Genome:
+        """Return the next genome of a family that trades."""
+        while True:
+            genome = random_genome(self._rng, family)
+            run = committee_run(
+                Committee.of([genome]),
+                self._market,
+                Costs(),
+                CAPITAL_USD,
+                start=HISTORY_DAYS * 24,
+                evaluator=self._evaluator,
+            )
+            if run.path.fills.size:
+                return genome
 
 
 def _wide(members: int, closes: int) -> list[float]:
@@ -142,7 +172,7 @@ def _traded(documents: list[StrategyConfig], market: Panel) -> tuple[TimedLedger
         profile="intraday",
         market="benchmark",
         interval=market.interval,
-        capital_usd=10_000.0,
+        capital_usd=CAPITAL_USD,
         costs=costs,
         assets=panel_assets(market, start, costs),
         documents=[(document, "trades") for document in documents],

@@ -10,6 +10,7 @@ from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.exposure import Exposures
 from quant_organism.backtest.market_row import MarketRow
 from quant_organism.backtest.metrics import path_metrics, reduce_paths
+from quant_organism.backtest.sleeve_walk import SleeveWindow
 from quant_organism.backtest.sleeves import HOURS_PER_YEAR, signal_bars
 from quant_organism.backtest.stream import GenomeStream, open_stream
 from quant_organism.backtest.target_stream import streamed_targets
@@ -26,6 +27,7 @@ __all__ = [
     "Exposures",
     "GenomeStream",
     "MarketRow",
+    "SleeveWindow",
     "TradeList",
     "allocate",
     "open_stream",

@@ -71,6 +71,55 @@ class AllocationStream:
         )
         return Allocation(ranks, np.array([valid.sum()]), turbulence)
 
+    def walk(self, histories: Histories, valid: NDArray[np.bool_]) -> Allocation:
+        """Return what `step` tells at each of the last T closes, one after the other.
+
+        Parameters
+        ----------
+        histories
+            All bars of these assets, those of the T closes included.
+        valid
+            Which assets have a bar at each of these closes, shape (T, N).
+        """
+        ranks, turbulence = np.zeros((*valid.shape, 3)), np.zeros(valid.shape)
+        _follow_bars(
+            histories.columns,
+            histories.counts - valid.sum(axis=0),
+            valid,
+            self._counts,
+            self._day,
+            self._month,
+            self._ranges,
+            self._latest,
+            self._ordered,
+            ranks,
+            turbulence,
+        )
+        return Allocation(ranks, valid.sum(axis=1), turbulence)
+
+
+@compiled
+def _follow_bars(
+    columns: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    valid: NDArray[np.bool_],
+    known: NDArray[np.int64],
+    day: int,
+    month: int,
+    average_ranges: NDArray[np.float64],
+    latest: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    ranks: NDArray[np.float64],
+    turbulence: NDArray[np.float64],
+) -> None:
+    # Bar after bar what `_follow_all` writes of one; `counts` are moved on, and no bar beyond them is looked at.
+    for t in range(valid.shape[0]):
+        for asset in range(valid.shape[1]):
+            counts[asset] += valid[t, asset]
+        rows = slice(t, t + 1)
+        own = ranks[rows], turbulence[rows]
+        _follow_all(columns, counts, valid[t], known, day, month, average_ranges, latest, ordered, *own)
+
 
 @compiled
 def _follow_all(

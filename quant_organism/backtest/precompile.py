@@ -18,7 +18,9 @@ from quant_organism.backtest.account import committee_setting
 from quant_organism.backtest.costs import Costs
 from quant_organism.backtest.evaluator import Evaluator
 from quant_organism.backtest.market_row import MarketRow
+from quant_organism.backtest.sleeve_walk import SleeveWindow
 from quant_organism.backtest.stream import GenomeStream, open_stream
+from quant_organism.backtest.target_stream import streamed_targets
 from quant_organism.market.panel import Panel
 from quant_organism.market.world.continuation import continued
 from quant_organism.market.world.source import WorldSource
@@ -61,6 +63,8 @@ def _trade() -> None:
     stream = GenomeStream(genome, market.symbols, market.interval, Costs(), history=market.window(0, last))
     for row in range(last, market.n_bars):
         stream.step(MarketRow.of(market, row))
+    window = SleeveWindow(market, last)
+    window.walk(genome, Costs(), window.decisions(genome, streamed_targets(genome, market, start=last - 1)))
     committee_setting(Committee.of([genome]), market, Costs(), daily_before=[0.01, -0.01] * 15).run(10_000.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,13 @@ SHORTEST_STRETCH: Final = 512
 
 
 def streamed_targets(
-    genome: Genome, panel: Panel, *, stop: int | None = None, models: FittedModels | None = None
+    genome: Genome,
+    panel: Panel,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    assets: Sequence[int] | None = None,
+    models: FittedModels | None = None,
 ) -> Floats:
     """Return what a genome decides at each close, shape (T, N): the twin of `Evaluator.targets`, bar by bar.
 
@@ -36,8 +43,12 @@ def streamed_targets(
     ----------
     genome, panel
         As for the evaluator.
+    start
+        First row that is asked for; earlier ones need not be decided, and what stands there has no meaning.
     stop
         Only rows before this one; default: all.
+    assets
+        Numbers of those that are asked for; the others stay at 0. Default: all.
     models
         Keeps fitted models; without it, they are made anew.
     """
@@ -48,11 +59,17 @@ def streamed_targets(
     known = panel.valid[:rows]
     if "funding_rate" in family.columns_of(genome.genes):
         known = known & np.isfinite(panel.funding_rate[:rows])
-    seen = [np.flatnonzero(known[:, asset]) for asset in range(panel.n_assets)]
-    columns = np.hstack([np.stack([getattr(panel, name)[own, a] for name in COLUMNS]) for a, own in enumerate(seen)])
+    asked = list(range(panel.n_assets) if assets is None else assets)
+    seen = [np.flatnonzero(known[:, asset]) for asset in asked]
+    prices = (
+        np.stack([getattr(panel, name)[own, asset] for name in COLUMNS]) for asset, own in zip(asked, seen, strict=True)
+    )
+    columns = np.hstack(list(prices))
     numbers = panel.times[np.concatenate(seen)] // panel.interval.milliseconds
     sizes = np.array([own.size for own in seen])
-    firsts, begins, lengths = _stretches(sizes)
+    # In the first row that is asked for stands what the last bar up to there has decided.
+    passed = np.array([max(np.searchsorted(own, start, side="right") - 1, 0) for own in seen])
+    firsts, begins, lengths = _stretches(sizes, passed)
     histories = Histories(firsts.size, panel.interval.hours)
     last = LastTargets(family, genome.genes, models or FittedModels(), firsts.size)
     for lane in np.flatnonzero(begins).tolist():
@@ -67,8 +84,8 @@ def streamed_targets(
         last.follow(histories, lanes)
         decided[places] = last.targets[lanes]
     wanted = np.zeros((rows, panel.n_assets))
-    for asset, own in enumerate(np.split(decided, np.cumsum(sizes)[:-1])):
-        wanted[:, asset] = carried(own, seen[asset], rows)
+    for place, own in enumerate(np.split(decided, np.cumsum(sizes)[:-1])):
+        wanted[:, asked[place]] = carried(own, seen[place], rows)
     return wanted
 
 
@@ -78,11 +95,11 @@ def carried(values: Floats, rows: Ints, count: int) -> Floats:
     return np.asarray(stands[np.searchsorted(rows, np.arange(count), side="right")])
 
 
-def _stretches(sizes: Ints) -> tuple[Ints, Ints, Ints]:
+def _stretches(sizes: Ints, passed: Ints) -> tuple[Ints, Ints, Ints]:
     # Of each stretch its first bar among those of all assets, one asset behind the other, its first bar among those of
-    # its own, and how many bars it has.
-    each = max(1, min(ABREAST // sizes.size, int(sizes.max()) // SHORTEST_STRETCH))
-    bounds = np.linspace(np.zeros_like(sizes), sizes, each + 1).astype(np.int64).T
+    # its own, and how many bars it has; the first bars of each asset, as many as were passed, are in none.
+    each = max(1, min(ABREAST // sizes.size, int((sizes - passed).max()) // SHORTEST_STRETCH))
+    bounds = np.linspace(passed, sizes, each + 1).astype(np.int64).T
     begins, lengths = bounds[:, :-1], np.diff(bounds, axis=1)
     firsts = begins + (np.cumsum(sizes) - sizes)[:, np.newaxis]
     filled = lengths.ravel() > 0

@@ -10,10 +10,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_organism.backtest import Costs, Evaluator, GenomeStream, MarketRow, TradeList, open_stream
+from quant_organism.backtest import (
+    Costs,
+    Evaluator,
+    GenomeStream,
+    MarketRow,
+    SleeveWindow,
+    TradeList,
+    open_stream,
+    streamed_targets,
+)
 from quant_organism.errors import InputError
 from quant_organism.market import Panel
-from quant_organism.strategies import FittedModels, Genome
+from quant_organism.strategies import FittedModels, Genome, get_family
 from quant_organism.validation.account_replay import HeldVirtually
 
 
@@ -103,8 +112,13 @@ def replay_genome(
     virtual: Costs | None = None,
     pace: Pace | None = None,
     models: FittedModels | None = None,
+    decided: NDArray[np.float64] | None = None,
 ) -> GenomeReplay:
     """Trade a genome bar by bar from a row of a panel to its end.
+
+    At a pace, and where it ranks assets, its stream is handed one bar after the other. Else every close is decided
+    first, by the kernels that decide live and from the bars up to it, and then traded, in few calls; both are the same
+    to the last bit.
 
     Parameters
     ----------
@@ -120,14 +134,50 @@ def replay_genome(
         None: as fast as it goes.
     models
         Keeps fitted models from one replay to the next.
+    decided
+        What `streamed_targets` gave at each close from the last one before `start` on, of the assets that it is
+        restricted to, shape (any number of rows from that of the panel's first on, N); none: it is made here.
     """
     if not 0 <= start < panel.n_bars:
         raise InputError(f"no period from bar {start} on in a panel of {panel.n_bars} bars")
+    if pace is not None or get_family(genome.family).ranks:
+        return _streamed(genome, panel, costs, start, assets, virtual or costs, pace, models)
+    taken = taken_assets(panel, assets)
+    if decided is None:
+        decided = streamed_targets(genome, panel, start=max(start - 1, 0), assets=taken, models=models)
+    window = SleeveWindow(panel, start)
+    decisions = window.decisions(genome, decided[: panel.n_bars])
+    path = window.walk(genome, costs, decisions)
+    holder = path if virtual in (None, costs) else window.walk(genome, virtual, decisions)
+    held = HeldVirtually.empty(panel.n_bars - start, panel.n_assets)
+    held.units[:, taken] = holder.units[:, taken]
+    held.stops[:, taken], held.targets[:, taken] = holder.stops[:, taken], holder.targets[:, taken]
+    for asset in sorted(taken, key=panel.symbols.__getitem__):
+        held.returns[:] += holder.returns[:, asset]
+    _mark_ends(path.equity, path.closing_equity, panel.valid[start:])
+    return GenomeReplay(path.trades.restricted_to(assets), _returns(path.equity[:, taken]), held)
+
+
+def taken_assets(panel: Panel, assets: Sequence[str]) -> list[int]:
+    """Return the numbers of the assets that a portfolio is restricted to; of all where it is to none."""
+    return [asset for asset, symbol in enumerate(panel.symbols) if not assets or symbol in assets]
+
+
+def _streamed(
+    genome: Genome,
+    panel: Panel,
+    costs: Costs,
+    start: int,
+    assets: Sequence[str],
+    virtual: Costs,
+    pace: Pace | None,
+    models: FittedModels | None,
+) -> GenomeReplay:
     history = panel.window(0, start) if start else None
     stream = open_stream(genome, panel.symbols, panel.interval, costs, history=history, models=models)
-    holder = stream if virtual in (None, costs) else stream.beside(virtual)
+    holder = stream if virtual == costs else stream.beside(virtual)
     equity = np.ones((panel.n_bars - start + 1, panel.n_assets))
-    taken = [asset for asset, symbol in enumerate(panel.symbols) if not assets or symbol in assets]
+    taken = taken_assets(panel, assets)
     in_order = sorted(taken, key=panel.symbols.__getitem__)
     held = HeldVirtually.empty(panel.n_bars - start, panel.n_assets)
     begun = pace.clock.now() if pace else 0.0
@@ -146,16 +196,20 @@ def replay_genome(
             held.returns[place] += gains[asset]
     held.units[-1, taken] = holder.units[taken]
     if isinstance(stream, GenomeStream):
-        _mark_ends(equity, stream, panel.valid[start:])
-    before, after = equity[:-1, taken], equity[1:, taken]
+        _mark_ends(equity, stream.closing_equity(), panel.valid[start:])
+    return GenomeReplay(stream.finish().restricted_to(assets), _returns(equity[:, taken]), held)
+
+
+def _returns(equity: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Of a portfolio in each bar, whose assets have so much equity at each close.
+    before, after = equity[:-1], equity[1:]
     returns = np.divide(after, before, out=np.ones_like(after), where=before > 0.0) - 1.0
-    return GenomeReplay(stream.finish().restricted_to(assets), returns.sum(axis=1), held)
+    return np.asarray(returns.sum(axis=1))
 
 
-def _mark_ends(equity: NDArray[np.float64], stream: GenomeStream, valid: NDArray[np.bool_]) -> None:
+def _mark_ends(equity: NDArray[np.float64], closing: NDArray[np.float64], valid: NDArray[np.bool_]) -> None:
     # A delisted asset's position is sold at its last close, which is known as its last only when no other has come.
-    closed = stream.closing_equity()
     for asset in range(valid.shape[1]):
         rows = np.flatnonzero(valid[:, asset])
         if rows.size:
-            equity[rows[-1] + 1 :, asset] = closed[asset]
+            equity[rows[-1] + 1 :, asset] = closing[asset]

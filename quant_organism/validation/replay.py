@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
-from quant_organism.backtest import HOURS_PER_YEAR, Costs, TradeList, reduce_paths
+from quant_organism.backtest import HOURS_PER_YEAR, Costs, TradeList, reduce_paths, streamed_targets
 from quant_organism.backtest.account import EQUITY_USD, virtual_costs
 from quant_organism.errors import InputError
 from quant_organism.kernels.closure import code_identity
 from quant_organism.market import Panel, Span, format_ms
-from quant_organism.strategies import Committee, Member
+from quant_organism.strategies import Committee, Member, get_family
 from quant_organism.validation.account_replay import PeriodAccount, held_in_backtest, replay_account
 from quant_organism.validation.draws import in_order
-from quant_organism.validation.genome_replay import OwnEvaluator, Pace, replay_genome
+from quant_organism.validation.genome_replay import OwnEvaluator, Pace, replay_genome, taken_assets
 from quant_organism.validation.replay_store import MemberReplay, PeriodReplay, ReplayStore
 from quant_organism.validation.statistics.evidence import NotRun
 
@@ -98,9 +99,20 @@ class Replayer(OwnEvaluator):
     def __call__(self, number: int) -> MemberReplay:
         """Replay one member over its periods."""
         member, periods = self.replays[number]
-        return MemberReplay(tuple(self._period(member, span) for span in periods))
+        decided = self._decided(member, periods)
+        return MemberReplay(tuple(self._period(member, span, decided) for span in periods))
 
-    def _period(self, member: Member, span: Span) -> PeriodReplay:
+    def _decided(self, member: Member, periods: Sequence[Span]) -> NDArray[np.float64] | None:
+        # At the closes of all periods at once, each from the bars up to it; none where a stream decides by itself.
+        if self.pace is not None or get_family(member.genome.family).ranks:
+            return None
+        first, last = min(span.start for span in periods), max(span.stop for span in periods)
+        taken = taken_assets(self.panel, member.assets)
+        return streamed_targets(
+            member.genome, self.panel, start=max(first - 1, 0), stop=last, assets=taken, models=self.models
+        )
+
+    def _period(self, member: Member, span: Span, decided: NDArray[np.float64] | None) -> PeriodReplay:
         bars = self.panel.window(0, span.stop)
         found = replay_genome(
             member.genome,
@@ -111,6 +123,7 @@ class Replayer(OwnEvaluator):
             virtual=virtual_costs(self.costs),  # virtual orders fill whole
             pace=self.pace,
             models=self.models,
+            decided=decided,
         )
         held_there, before = held_in_backtest(member, self.panel, self.costs, span, self.evaluator)
         # The backtest is given all that it was judged on: where it looked beyond the period, that shows.

@@ -56,10 +56,25 @@ def test_a_decision_is_that_of_a_sample_that_ends_with_it(family):
     np.testing.assert_array_equal(streamed_targets(genome, panel, stop=640, models=models), streamed[:640])
 
 
-def test_stretches_hold_every_bar_once():
+@given(genomes(), markets(bars=300), st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_part_is_decided_as_the_whole(genome, market, data):
+    panel, _, start, stop = market
+    assets = data.draw(st.lists(st.integers(0, panel.n_assets - 1), unique=True, min_size=1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target_stream, "SHORTEST_STRETCH", 20)
+        part = streamed_targets(genome, panel, start=start, stop=stop, assets=assets)
+    whole = streamed_targets(genome, panel)
+    np.testing.assert_array_equal(part[start:, assets], whole[start:stop][:, assets])
+    others = np.setdiff1d(np.arange(panel.n_assets), assets)
+    assert not part[:, others].any()
+
+
+@pytest.mark.parametrize("passed", [[0, 0, 0, 0], [0, 2, 0, 699], [999, 0, 0, 120]])
+def test_stretches_hold_every_bar_once_that_is_not_passed(passed):
     sizes = np.array([1_000, 3, 0, 700])
-    firsts, begins, lengths = target_stream._stretches(sizes)
+    firsts, begins, lengths = target_stream._stretches(sizes, np.array(passed))
     places = np.concatenate([np.arange(first, first + length) for first, length in zip(firsts, lengths, strict=True)])
-    assert sorted(places.tolist()) == list(range(sizes.sum()))
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    assert all(first - begin == starts[first] for first, begin in zip(firsts, begins, strict=True))
+    own = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    assert sorted(places.tolist()) == np.flatnonzero(own >= np.repeat(passed, sizes)).tolist()
+    np.testing.assert_array_equal(own[firsts], begins)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from quant_organism.backtest.account.risk import (
     CLOSED,
@@ -120,7 +120,7 @@ def _drawn_down(risk: RiskState, rules: AccountRules, maintenance: float, flat: 
         calm_since = -1 if drawdown >= rules.restore_below else calm_since if calm_since >= 0 else risk.time
         if calm_since >= 0 and risk.time - calm_since >= rearm_ms:
             on_probation, calm_since = False, -1
-    return replace(
+    return _changed(
         risk,
         peak=peak,
         halved=halved,
@@ -131,6 +131,12 @@ def _drawn_down(risk: RiskState, rules: AccountRules, maintenance: float, flat: 
         rearmed=rearmed,
         margin_is_short=risk.equity < rules.margin_multiple * maintenance,
     )
+
+
+def _changed(risk: RiskState, **fields: Any) -> RiskState:
+    # The same where nothing is: at most closes little is, and to make another takes longer than to look.
+    own = vars(risk)
+    return replace(risk, **fields) if any(own[name] != value for name, value in fields.items()) else risk
 
 
 def exit_noted(risk: RiskState, rules: AccountRules, time: int) -> RiskState:
@@ -172,7 +178,7 @@ def _day_lost(risk: RiskState, rules: AccountRules, *, begins: bool) -> RiskStat
         day = FLAT
     elif loss >= rules.day_no_entries_at and day != FLAT:
         day = NO_ENTRIES
-    return replace(risk, day=day)
+    return _changed(risk, day=day)
 
 
 def _lost_fast(risk: RiskState, rules: AccountRules) -> RiskState:

@@ -171,12 +171,14 @@ def trade_account_bar(
     """
     symbols = sorted(bar.open)
     opens = {symbol: account.assets[symbol].lot_price(bar.open[symbol]) for symbol in symbols}
-    room = {symbol: _room(bar.volume[symbol] * account.assets[symbol].lots_per_unit, model) for symbol in symbols}
+    room: dict[str, int] = {}
     fills: list[AccountFill] = []
 
     def fill(
         symbol: str, lots: int, base: int, worse: float, fee_rate: float, kind: str, *, rests: bool = False
     ) -> None:
+        if symbol not in room:
+            room[symbol] = _room(bar.volume[symbol] * account.assets[symbol].lots_per_unit, model)
         size = min(abs(lots), room[symbol]) if kind != SETTLED else abs(lots)
         if size == 0:
             return
@@ -193,8 +195,8 @@ def trade_account_bar(
             worse = model.slippages(order.symbol)[0]
             fill(order.symbol, order.lots, opens[order.symbol], worse, model.taker_fee, IOC)
     _set_resting(account, levels, symbols, door)
-    for symbol in symbols:
-        standing, count = account.resting.get(symbol, {}), len(fills)
+    for symbol in sorted(account.resting.keys() & opens.keys()):
+        standing, count = account.resting[symbol], len(fills)
         if STOP not in standing:
             continue
         asset, stop = account.assets[symbol], standing[STOP]
@@ -209,7 +211,8 @@ def trade_account_bar(
                 fill(symbol, target.lots, base, 0.0, model.maker_fee, TARGET, rests=True)
         if len(fills) > count:
             _set_resting(account, levels, [symbol], door)
-    for symbol in symbols:
+    held_by_any = {symbol for sub in (account.execution, *account.members.values()) for symbol in sub.lots}
+    for symbol in sorted(held_by_any & opens.keys()):
         _pay_funding(account, symbol, bar, door)
     for symbol in sorted(bar.ended):
         close = account.assets[symbol].lot_price(bar.close[symbol])
@@ -221,7 +224,9 @@ def trade_account_bar(
 
 
 def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbols: list[str], door: Door) -> None:
-    due = plan_resting(account, levels, symbols)
+    # Where nothing is held and no order stands, none is due.
+    concerned = account.positions.keys() | account.resting.keys()
+    due = plan_resting(account, levels, [symbol for symbol in symbols if symbol in concerned])
     if due.changes:
         door(account, RestingSent(due))
 
@@ -229,7 +234,7 @@ def _set_resting(account: AccountBook, levels: Mapping[LegKey, LegLevels], symbo
 def _pay_funding(account: AccountBook, symbol: str, bar: AccountBar, door: Door) -> None:
     held = account.positions.get(symbol, 0)
     fraction = bar.funding_long[symbol] if held >= 0 else bar.funding_short[symbol]
-    if fraction == 0.0 or not any(symbol in sub.lots for sub in (account.execution, *account.members.values())):
+    if fraction == 0.0:
         return
     per_lot = account.assets[symbol].lot_price(bar.close[symbol]) * fraction
     door(account, AccountFunding(symbol, math.floor(held * per_lot + 0.5), per_lot))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,29 +135,41 @@ class AccountMarket:
 
     def prices(self, row: int) -> dict[str, float]:
         """Return the closes that are known when bar `row` opens, of the assets that had a bar then, in USD."""
-        closes = self.close[row - 1] if row else self.close_before
-        known = self.valid[row - 1] if row else np.isfinite(closes)
-        return {self.symbols[place]: float(closes[place]) for place in np.flatnonzero(known)}
+        if row:
+            return self._by_symbol(row - 1, self._lists["close"])
+        known = np.flatnonzero(np.isfinite(self.close_before))
+        return {self.symbols[place]: float(self.close_before[place]) for place in known}
 
     def bar(self, row: int) -> AccountBar:
         """Return one bar as modelled fills see it."""
-        places = np.flatnonzero(self.valid[row])
+        columns = {name: self._by_symbol(row, rows) for name, rows in self._lists.items()}
+        return AccountBar(time=int(self.times[row]), ended=self._ends.get(row, frozenset()), **columns)
 
-        def by_symbol(values: Floats) -> dict[str, float]:
-            return {self.symbols[place]: float(values[row, place]) for place in places}
+    def _by_symbol(self, row: int, rows: list[list[float]]) -> dict[str, float]:
+        # Of the assets that have a bar.
+        places, values = self._places[row], rows[row]
+        if len(places) == len(values):
+            return dict(zip(self.symbols, values, strict=True))
+        return {self.symbols[place]: values[place] for place in places}
 
-        return AccountBar(
-            time=int(self.times[row]),
-            open=by_symbol(self.open),
-            high=by_symbol(self.high),
-            low=by_symbol(self.low),
-            close=by_symbol(self.close),
-            volume=by_symbol(self.volume),
-            funding_long=by_symbol(self.funding_long),
-            funding_short=by_symbol(self.funding_short),
-            impact_rate=by_symbol(self.impact_rate),
-            ended=frozenset(self.symbols[place] for place in np.flatnonzero(self.ended == row)),
-        )
+    # What is asked for row by row stands in lists: one number after the other costs a tenth of what an array's does.
+
+    @cached_property
+    def _lists(self) -> dict[str, list[list[float]]]:
+        names = ("open", "high", "low", "close", "volume", "funding_long", "funding_short", "impact_rate")
+        return {name: getattr(self, name).tolist() for name in names}
+
+    @cached_property
+    def _places(self) -> list[list[int]]:
+        return [np.flatnonzero(row).tolist() for row in self.valid]
+
+    @cached_property
+    def _ends(self) -> dict[int, frozenset[str]]:
+        ended = self.ended.tolist()
+        return {
+            row: frozenset(symbol for symbol, last in zip(self.symbols, ended, strict=True) if last == row)
+            for row in set(ended)
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +224,7 @@ class VirtualWindow:
             if getattr(self, name).shape != shape:
                 raise InputError(f"{name} has shape {getattr(self, name).shape}, expected {shape}", where="window")
 
-    @property
+    @cached_property
     def virtual_returns(self) -> Floats:
         """Return of the virtual book in the bar before each row, shares counted, shape (T + 1,)."""
         total = np.zeros(len(self.returns))
@@ -236,17 +249,26 @@ class VirtualWindow:
 
     def close(self, row: int, time: int, prices: Mapping[str, float]) -> AccountClose:
         """Return what an account knows at the close before bar `row`."""
-        units = {leg: float(self.units[row, place]) for place, leg in enumerate(self.legs) if self.units[row, place]}
-        shares = {name: float(self.shares[row, place]) for place, name in enumerate(self.strategies)}
-        held_back = Restraint(*self.restraints[row].tolist())
-        return AccountClose(time, prices, units, shares, float(self.virtual_returns[row]), self.stopless, held_back)
+        units, shares, held_back = (rows[row] for rows in self._lists[:3])
+        return AccountClose(
+            time,
+            prices,
+            {leg: held for leg, held in zip(self.legs, units, strict=True) if held},
+            dict(zip(self.strategies, shares, strict=True)),
+            float(self.virtual_returns[row]),
+            self.stopless,
+            Restraint(*held_back),
+        )
 
     def levels(self, row: int) -> dict[LegKey, LegLevels]:
         """Return the levels that stand in bar `row`."""
-        return {
-            leg: LegLevels(float(self.stops[row, place]), float(self.targets[row, place]))
-            for place, leg in enumerate(self.legs)
-        }
+        stops, targets = (rows[row] for rows in self._lists[3:])
+        return dict(zip(self.legs, map(LegLevels, stops, targets), strict=True))
+
+    @cached_property
+    def _lists(self) -> tuple[list[list[float]], ...]:
+        tables = self.units, self.shares, self.restraints, self.stops, self.targets
+        return tuple(table.tolist() for table in tables)
 
 
 def _unknown_funding(panel: Panel) -> NDArray[np.bool_]:
