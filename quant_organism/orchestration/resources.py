@@ -245,7 +245,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             No search can be made of them.
         """
         said = settings.model_dump(mode="json")
-        values = {**said, **said["search"], **said["validation"], **said["account"]}
+        values = {**said, "profile": settings.search_profile, **said["search"], **said["validation"], **said["account"]}
         names = {_RENAMED.get(name, name): name for name in values}
         search = cls(
             **{name: values[names[name]] for name in _SearchConfiguration.model_fields},
@@ -264,7 +264,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             changes["families"] = tuple(self.families)
         if self.spec_file is not None:
             return EvolutionSpec.read(Path(self.spec_file), **changes)
-        return EvolutionSpec.profile(self.profile, **changes)
+        return EvolutionSpec.profile(self.profile or "standard", **changes)
 
     @property
     def stop_without_edge(self) -> bool:
@@ -325,7 +325,7 @@ class SignificanceResource(dg.ConfigurableResource[None]):
     def of(cls, settings: Settings) -> Self:
         """Return the resource that the settings describe."""
         said = settings.significance.model_dump(exclude_none=True)
-        return cls(**asdict(SignificancePlan.profile(settings.profile, **said)))
+        return cls(**asdict(SignificancePlan.profile(settings.search_profile, **said)))
 
     @property
     def plan(self) -> SignificancePlan:
