@@ -168,6 +168,11 @@ class Compute:
             return self.threads
         return self.workers or (self.threads if self.executor == "ray" else None)
 
+    @property
+    def processes_here(self) -> int:
+        """How many processes of this machine stages work on at once; 1 where Ray works."""
+        return self.threads if self.executor == "threads" else 1
+
     def evaluator(self) -> Evaluator:
         """Return the evaluator."""
         return Evaluator(threads=self.threads)

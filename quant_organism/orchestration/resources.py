@@ -43,6 +43,7 @@ from quant_organism.settings import (
     ValidationSettings,
 )
 from quant_organism.validation.profile import Profile
+from quant_organism.validation.workers import workers_at_hand
 
 CYCLE_TAG: Final = "quant_organism/cycle"
 """On runs that begin a cycle: market, day and identity under which its records are kept."""
@@ -234,6 +235,12 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
 
     threads: int = Field(1, description=str(Settings.model_fields["threads"].description))
     checkpoints: str = Field("data/checkpoints", description="Folder of searches that are under way.")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Any]:
+        """Keep processes for all steps of a run; none is started before a stage asks for it."""
+        with workers_at_hand(self.compute.processes_here):
+            yield self
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
