@@ -1,6 +1,7 @@
 """Settings: where a value comes from, and what is said when it cannot be used."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,25 @@ def write(folder: Path, text: str, name: str = "quant_organism.toml") -> Path:
 
 def test_defaults_are_the_demo_world_in_the_folder_data() -> None:
     settings = load_settings()
-    assert (settings.data_dir, settings.profile, settings.seed) == (Path("data"), "standard", 0)
+    assert (settings.data_dir, settings.search_profile, settings.seed) == (Path("data"), "demo", 0)
     assert (settings.market.source, settings.market.world, settings.market.interval) == ("world", "demo", "1h")
     assert settings.market.min_quality == 0.95
     assert settings.worker_threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "profile"),
+    [
+        ({}, "demo"),
+        ({"market": {"world_seed": 7}}, "demo"),
+        ({"profile": "standard"}, "standard"),
+        ({"market": {"world": "null"}}, "standard"),
+        ({"market": {"source": "files", "path": "candles"}}, "standard"),
+        ({"market": {"source": "hyperliquid"}}, "standard"),
+    ],
+)
+def test_the_demo_world_alone_has_a_profile_of_its_own(said: dict[str, Any], profile: str) -> None:
+    assert load_settings(said).search_profile == profile
 
 
 def test_options_win_over_environment_over_file_over_defaults(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

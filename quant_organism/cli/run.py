@@ -56,7 +56,8 @@ def run(
 
         driver = Driver(settings, bars)
         days = driver.days(day)
-        bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}")
+        profile = f"profile {settings.search_profile}" if settings.search.spec is None else str(settings.search.spec)
+        bars("Start", 1, 1, f"{driver.source.market}, {days.first} to {days.last}, {profile}")
         if (estimate := driver.estimate(days)) is not None:
             bars("Estimate", 1, 1, estimate.sentence)
         outcome = driver.cycle(days)

@@ -46,12 +46,12 @@ class SignificancePlan:
 
     @classmethod
     def profile(cls, name: str, **changes: Any) -> Self:
-        """Return what a profile spends: `smoke` to see it work, `standard` to tell p = 0.05, `full` to tell 0.01.
+        """Return what a profile spends: `demo` and `standard` to tell p = 0.05, `full` to tell 0.01, `smoke` to see.
 
         Parameters
         ----------
         name
-            `smoke`, `standard` or `full`.
+            `smoke`, `demo`, `standard` or `full`.
         changes
             Fields that are otherwise.
         """
@@ -60,6 +60,7 @@ class SignificancePlan:
 
 _PROFILES: Final[dict[str, dict[str, Any]]] = {
     "smoke": {"strategies": 26, "copies": 39, "searches": 9},
+    "demo": {"strategies": 52, "copies": 19, "searches": 19},
     "standard": {"strategies": 52, "copies": 99, "searches": 19},
     "full": {"strategies": 52, "copies": 99, "searches": 99},
 }
@@ -166,6 +167,11 @@ class Compute:
         if self.executor == "threads":
             return self.threads
         return self.workers or (self.threads if self.executor == "ray" else None)
+
+    @property
+    def processes_here(self) -> int:
+        """How many processes of this machine stages work on at once; 1 where Ray works."""
+        return self.threads if self.executor == "threads" else 1
 
     def evaluator(self) -> Evaluator:
         """Return the evaluator."""

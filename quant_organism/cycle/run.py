@@ -44,6 +44,7 @@ from quant_organism.validation.tables import (
     VerdictAfterTestnetTable,
     VerdictTable,
 )
+from quant_organism.validation.workers import workers_at_hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,16 @@ def run_cycle(
     QuantOrganismError
         What a stage raised; tables of the stages before it are stored.
     """
+    with workers_at_hand(cycle.compute.processes_here):
+        return _lived_through(cycle, repository, progress, during)
+
+
+def _lived_through(
+    cycle: Cycle,
+    repository: StrategyRepository,
+    progress: Progress,
+    during: Callable[[str], AbstractContextManager[None]],
+) -> CycleResult:
     cycle.begin()
     with during("pretest"):
         pretested = ask_pretest(cycle, progress)

@@ -56,7 +56,7 @@ from quant_organism.validation.gauntlet import (
     run_gauntlet,
 )
 from quant_organism.validation.holdout import HoldoutRegister
-from quant_organism.validation.permutation import SearchSignificance, frozen_spec, search_significance
+from quant_organism.validation.permutation import SearchOnNulls, SearchSignificance, frozen_spec, search_significance
 from quant_organism.validation.pretest import PretestResult, RandomStrategies, pretest, rule_families
 from quant_organism.validation.records import (
     ReviewedCandidate,
@@ -77,6 +77,7 @@ from quant_organism.validation.tables import (
     StandingTable,
 )
 from quant_organism.validation.verdict import Stage
+from quant_organism.validation.workers import workers_now
 
 Judgements = Mapping[str, Sequence[Judgement]]
 """Judgements of earlier stages, by the identity of the candidate."""
@@ -150,6 +151,10 @@ class Deployed:
     table: pl.DataFrame
 
 
+def nothing() -> None:
+    """Do nothing: a process that is to do so has loaded what stages compute with."""
+
+
 def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
     """Ask whether there is anything to find: random strategies on the market, and on copies where nothing can be."""
     plan, compute, costs = cycle.plan, cycle.compute, cycle.plan.costs.of_sleeves
@@ -192,6 +197,7 @@ def search(cycle: Cycle, pretest: pl.DataFrame, progress: Progress = no_progress
         result = without_search(cycle.plan.spec, cycle.in_sample, why="nothing to find before the search")
         progress("Evolution", 1, 1, "not searched: nothing to find")
     else:
+        _begin_repetitions(cycle, pretest)
         result = _evolve(cycle, evidence, progress)
     return Searched(result)
 
@@ -300,6 +306,8 @@ def measure_luck(
         Told how many copies are made.
     """
     plan, compute = cycle.plan, cycle.compute
+    if (workers := workers_now()) is not None:
+        workers.end_ahead()
     result: SearchSignificance | NotRun
     if pretest["status"][0] == "failed" and not plan.every_gate:
         p_value = pretest["p_value"][0]
@@ -307,16 +315,12 @@ def measure_luck(
     elif not (plan.every_gate or anybody_left(before, plan.judged_by)):
         result = NotRun("no candidate is left that it could help, so none was repeated")
     else:
-        spec, left_out = frozen_spec(plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
-        # Of panel, spec and costs, never of the cycle's seed: whoever searches again adds copies and redraws none.
-        costs = plan.costs.of_sleeves
-        pool = derived_seed("search", cycle.in_sample.hash, spec.hash, costs.hash)
-        repeated = compute.on_nulls(cycle.in_sample, spec, costs, pool)
+        repeated, make, left_out = _repetitions(cycle, pretest)
         result = search_significance(
             repeated,
             draws=plan.significance.searches,
             minutes=plan.significance.minutes,
-            make=Remembered(repeated, cycle.draw_store("search", repeated.identity)),
+            make=make,
             left_out=left_out,
             processes=compute.processes,
             executor=compute.executor,
@@ -325,6 +329,29 @@ def measure_luck(
     done = 1 if isinstance(result, NotRun) else result.draws + 1
     progress("Significance", done, done, "no p-value" if isinstance(result, NotRun) else f"p = {result.p_value:.3g}")
     return LuckMeasured(result, significance_frame(result))
+
+
+def _begin_repetitions(cycle: Cycle, pretest: pl.DataFrame) -> None:
+    """Have workers that have started repeat the search while this process searches and judges.
+
+    Only where the test before the search found something, and no limit of time counts what is made. Each repetition is
+    kept where `measure_luck` looks first, and it begins no more of them where nobody is left that they could help.
+    """
+    workers, significance = workers_now(), cycle.plan.significance
+    if workers is None or not workers.have_started or significance.minutes is not None:
+        return
+    if pretest["status"][0] == "passed":
+        workers.begin_ahead(_repetitions(cycle, pretest)[1], range(significance.searches + 1))
+
+
+def _repetitions(cycle: Cycle, pretest: pl.DataFrame) -> tuple[SearchOnNulls, Remembered, tuple[str, ...]]:
+    """Return the search to be repeated, how its repetitions are made and kept, and the families that it leaves out."""
+    spec, left_out = frozen_spec(cycle.plan.spec, cycle.in_sample, evidence=read_evidence(pretest))
+    # Of panel, spec and costs, never of the cycle's seed: whoever searches again adds copies and redraws none.
+    costs = cycle.plan.costs.of_sleeves
+    pool = derived_seed("search", cycle.in_sample.hash, spec.hash, costs.hash)
+    repeated = cycle.compute.on_nulls(cycle.in_sample, spec, costs, pool)
+    return repeated, Remembered(repeated, cycle.draw_store("search", repeated.identity)), left_out
 
 
 def decide(cycle: Cycle, grounds: Grounds, metrics: pl.DataFrame, before: Judgements) -> StageReviews:

@@ -14,7 +14,7 @@ from quant_organism.evolution.fitness import Fitness
 from quant_organism.evolution.objectives import DEFAULT_OBJECTIVES, objectives_named
 from quant_organism.strategies import family_names, ranking_family_names
 
-Profile = Literal["smoke", "standard", "full"]
+Profile = Literal["smoke", "demo", "standard", "full"]
 
 PROFILES: Final[tuple[str, ...]] = get_args(Profile)
 
@@ -25,6 +25,7 @@ Choice = Literal["auto", "pooled", "per_asset", "own_assets"]
 
 _SIZES: dict[str, dict[str, int]] = {
     "smoke": {"islands": 2, "population": 30, "generations": 4},
+    "demo": {"islands": 5, "population": 30, "generations": 5, "models_per_family": 2},
     "standard": {"islands": 5, "population": 50, "generations": 10},
     "full": {"islands": 10, "population": 50, "generations": 20},
 }
@@ -166,8 +167,8 @@ class EvolutionSpec(BaseModel):
     def profile(cls, name: Profile, **fields: Any) -> Self:
         """Return the shipped spec of that name, with other values for some of its fields.
 
-        `smoke` to see everything work, `standard` for a cycle of a minute, `full` for one of the size that the
-        documents ask for.
+        `smoke` to see everything work, `demo` for the planted edge of the world `demo`, `standard` for a cycle of two
+        minutes, `full` for one of the size that the documents ask for.
 
         Raises
         ------

@@ -53,6 +53,7 @@ def cycle_report(
     significance: pl.DataFrame,
     tear_sheets: Mapping[str, str] = MappingProxyType({}),
     accounts: Mapping[str, ExecutedStrategy] = MappingProxyType({}),
+    profile: str | None = None,
 ) -> CycleReport:
     """Gather the report of a cycle.
 
@@ -74,6 +75,8 @@ def cycle_report(
         Paths of the candidates' tear sheets, from the report's folder on, by identity.
     accounts
         What accounts of several sizes execute of the survivors, by identity.
+    profile
+        Of the search, as `profile_of` names it; without, the page does not name it.
     """
     candidates = _candidates(validated, verdicts)
     deployed = decisions.filter(pl.col("action") == "deploy")["id"].to_list()
@@ -85,7 +88,7 @@ def cycle_report(
         interval=interval.name,
         provenance={"cycle": provenance.cycle, **provenance.model_dump()},
         summary=[
-            *_summary(panel, interval, population, candidates, deployed, has_unseen(splits)),
+            *_summary(panel, interval, population, candidates, deployed, has_unseen(splits), profile),
             *_executed(accounts),
             *sentences(pretest, significance),
         ],
@@ -128,13 +131,14 @@ def _summary(
     candidates: Sequence[CandidateRow],
     deployed: Sequence[str],
     has_unseen: bool,
+    profile: str | None,
 ) -> list[str]:
     feasible = population.filter("feasible")
     best = f", the best with an in-sample Sharpe ratio of {max(feasible['sharpe']):.2f}" if len(feasible) else ""
     sentences = [
         f"{len(panel)} symbols over {_panel_days(panel)} days of {interval.name} bars were looked at.",
-        f"The search tried {len(population):,} different genomes on {'the first 60 % of' if has_unseen else 'all'} the "
-        "days; "
+        f"The search{f' of profile {profile}' if profile else ''} tried {len(population):,} different genomes on "
+        f"{'the first 60 % of' if has_unseen else 'all'} the days; "
         f"{len(feasible):,} of them traded enough to be judged{best}.",
         _founding(population),
     ]

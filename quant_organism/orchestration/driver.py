@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import dagster as dg
@@ -15,6 +15,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.comparison import Comparison, compare
+from quant_organism.cycle.stages import nothing
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import DecisionTable
@@ -59,6 +60,10 @@ from quant_organism.strategies import evolving_families
 from quant_organism.validation.significance_records import sentences
 from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
 from quant_organism.validation.weeks import WeekRegister, question_of
+from quant_organism.validation.workers import workers_at_hand
+
+_BARS_OF_MUCH_WORK: Final = 50_000
+"""Bars of all symbols from which on a cycle takes many times what a process takes to start."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ class Driver:
         """
         self._refuse_early(days)
         all_documents(StrategyRepository(self._settings.data_dir / "strategies"))
-        with run_lock(self._settings.data_dir), self._instance() as instance:
+        with run_lock(self._settings.data_dir), self._workers_at_hand(days), self._instance() as instance:
             self._ingest(instance, days)
             tags = {SIZE_TAG: self._size(days)}
             self._execute(instance, "evolution_cycle", days.last, partition_key=days.last.isoformat(), tags=tags)
@@ -276,6 +281,16 @@ class Driver:
     def _workers(self) -> int:
         here = self._settings.executor == "threads"
         return 1 if here else self._settings.workers or os.cpu_count() or 1
+
+    @contextmanager
+    def _workers_at_hand(self, days: Days) -> Iterator[None]:
+        """Keep processes for all stages; where there is work for them in any case, they load it during the first."""
+        with workers_at_hand(self._search.compute.processes_here) as workers:
+            symbols = self._settings.market.symbols or self.source.symbols()
+            bars = ((days.last - days.first).days + 1) * self.interval.bars_per_day * len(symbols)
+            if workers is not None and bars >= _BARS_OF_MUCH_WORK:
+                workers.load(nothing)
+            yield
 
     def _size(self, days: Days) -> str:
         """Return the mark of how much work the cycle of some days is."""

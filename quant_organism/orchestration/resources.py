@@ -43,6 +43,7 @@ from quant_organism.settings import (
     ValidationSettings,
 )
 from quant_organism.validation.profile import Profile
+from quant_organism.validation.workers import workers_at_hand
 
 CYCLE_TAG: Final = "quant_organism/cycle"
 """On runs that begin a cycle: market, day and identity under which its records are kept."""
@@ -235,6 +236,12 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
     threads: int = Field(1, description=str(Settings.model_fields["threads"].description))
     checkpoints: str = Field("data/checkpoints", description="Folder of searches that are under way.")
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Any]:
+        """Keep processes for all steps of a run; none is started before a stage asks for it."""
+        with workers_at_hand(self.compute.processes_here):
+            yield self
+
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the resource that the settings describe.
@@ -245,7 +252,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             No search can be made of them.
         """
         said = settings.model_dump(mode="json")
-        values = {**said, **said["search"], **said["validation"], **said["account"]}
+        values = {**said, "profile": settings.search_profile, **said["search"], **said["validation"], **said["account"]}
         names = {_RENAMED.get(name, name): name for name in values}
         search = cls(
             **{name: values[names[name]] for name in _SearchConfiguration.model_fields},
@@ -264,7 +271,7 @@ class SearchResource(_SearchConfiguration):  # type: ignore[misc]
             changes["families"] = tuple(self.families)
         if self.spec_file is not None:
             return EvolutionSpec.read(Path(self.spec_file), **changes)
-        return EvolutionSpec.profile(self.profile, **changes)
+        return EvolutionSpec.profile(self.profile or "standard", **changes)
 
     @property
     def stop_without_edge(self) -> bool:
@@ -325,7 +332,7 @@ class SignificanceResource(dg.ConfigurableResource[None]):
     def of(cls, settings: Settings) -> Self:
         """Return the resource that the settings describe."""
         said = settings.significance.model_dump(exclude_none=True)
-        return cls(**asdict(SignificancePlan.profile(settings.profile, **said)))
+        return cls(**asdict(SignificancePlan.profile(settings.search_profile, **said)))
 
     @property
     def plan(self) -> SignificancePlan:

@@ -18,7 +18,7 @@ MAX_LOOKBACK_DAYS: Final = 730
 """Longest history of a panel."""
 
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d"]
-ProfileName = Literal["smoke", "standard", "full"]
+ProfileName = Literal["smoke", "demo", "standard", "full"]
 LineName = Literal["long", "short"]
 
 _BASE_URL: Final = re.compile(r"https?://[^/\s@]+")
@@ -305,8 +305,8 @@ class Settings(_Group):
     """Everything that can be set; made by `load_settings`."""
 
     data_dir: Annotated[Path, Flag()] = Field(Path("data"), description="Folder of everything that runs leave behind.")
-    profile: Annotated[ProfileName, Flag(_SEARCH)] = Field(
-        "standard", description="smoke: to see it work; standard: two minutes; full: for real."
+    profile: Annotated[ProfileName | None, Flag(_SEARCH, unsaid="demo for the world demo, else standard")] = Field(
+        None, description="smoke: to see it work; demo: a minute; standard: two minutes; full: for real."
     )
     line: Annotated[LineName, Flag(_SEARCH)] = Field(
         "long",
@@ -373,6 +373,13 @@ class Settings(_Group):
         if not _EXECUTOR.fullmatch(name):
             raise ValueError(f"executor is {name!r}; choose threads, ray, HOST:PORT or ray://HOST:PORT")
         return name
+
+    @property
+    def search_profile(self) -> ProfileName:
+        """Profile of searches and copies: what was said, else `demo` on the simulated market of that name."""
+        if self.profile is not None:
+            return self.profile
+        return "demo" if (self.market.source, self.market.world) == ("world", "demo") else "standard"
 
     @property
     def worker_threads(self) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
@@ -21,6 +21,7 @@ from quant_organism.evolution.measuring import MOST_AHEAD, Piece
 from quant_organism.market import encode
 from quant_organism.resilience import StoragePath, contents_of, located, write_file
 from quant_organism.validation.tables import NullDrawTable
+from quant_organism.validation.workers import Workers, shipped, workers_now
 
 Statistics = Mapping[str, float]
 """Values by name; nan where one is undefined."""
@@ -176,8 +177,9 @@ def in_order(
     numbers
         Consumed as pieces are begun, so that it may end early; whoever stops asking waits for those under way.
     processes
-        How many pieces are made at once; 1: in this process, but for Ray. Others are started once this one has worked
-        alone for `ALONE_SECONDS`, and it works on until they have come. None, on a cluster only: one per core.
+        How many pieces are made at once; 1: in this process, but for Ray. Others are those of `workers_at_hand` where
+        some are open; unless they have started, they are once this process has worked alone for `ALONE_SECONDS`, and
+        it works on until they have come. None, on a cluster only: one per core.
     executor
         `threads`: processes of this machine. Else Ray, by the names that `open_executor` takes.
 
@@ -186,9 +188,11 @@ def in_order(
     QuantOrganismError
         A process was killed that made the same piece for the second time.
     """
+    workers = workers_now() if executor == "threads" else None
     source, began = iter(numbers), time.perf_counter()
     is_alone = executor == "threads" and processes == 1
-    while is_alone or time.perf_counter() - began < ALONE_SECONDS:
+    has_others = workers is not None and workers.have_started
+    while is_alone or (not has_others and time.perf_counter() - began < ALONE_SECONDS):
         if (number := next(source, None)) is None:
             return
         yield number, make(number)
@@ -201,15 +205,30 @@ def in_order(
         yield from ray_pieces(maker, source, address=address, workers=processes, recall=kept.recall, keep=kept.keep)
         return
     assert processes is not None
-    yield from _on_processes(make, source, processes)
+    with shipped(make) as maker, _open(processes, workers) as opened, opened.asked():
+        yield from _on_processes(make, maker, source, processes, opened)
 
 
-def _on_processes(make: Callable[[int], Made], source: Iterator[int], processes: int) -> Iterator[tuple[int, Made]]:
+@contextmanager
+def _open(processes: int, at_hand: Workers | None) -> Iterator[Workers]:
+    """Return the workers at hand if they are enough, else some for as long as this is entered."""
+    if at_hand is not None and at_hand.count >= processes:
+        yield at_hand
+        return
+    own = Workers(processes)
+    try:
+        yield own
+    finally:
+        own.end()
+
+
+def _on_processes(
+    make: Callable[[int], Made], maker: Path, source: Iterator[int], processes: int, workers: Workers
+) -> Iterator[tuple[int, Made]]:
     begun: deque[int] = deque()
     made: dict[int, Made] = {}
     waiting: deque[Piece] = deque()
     running: dict[Future[Made], Piece] = {}
-    context = multiprocessing.get_context("spawn")
 
     def next_number() -> int | None:
         number = next(source, None) if len(begun) < MOST_AHEAD * processes else None
@@ -217,17 +236,17 @@ def _on_processes(make: Callable[[int], Made], source: Iterator[int], processes:
             begun.append(number)
         return number
 
-    while True:  # once, and again after a process was killed
-        with ProcessPoolExecutor(processes, context, initializer=_hold, initargs=(make,)) as pool:
+    try:
+        while True:  # once, and again after a process was killed
             try:
-                first = pool.submit(os.getpid)
+                first = workers.start()
                 while True:
                     while len(running) < processes:
                         if not waiting and (number := next_number()) is not None:
                             waiting.append(Piece(number))
                         if not waiting:
                             break
-                        running[pool.submit(_made, waiting[0].place)] = waiting[0]
+                        running[workers.submit(maker, waiting[0].place)] = waiting[0]
                         waiting.popleft()
                     if not first.done() and (number := next_number()) is not None:
                         made[number] = make(number)
@@ -240,6 +259,7 @@ def _on_processes(make: Callable[[int], Made], source: Iterator[int], processes:
                     while begun and begun[0] in made:
                         yield begun[0], made.pop(begun.popleft())
             except BrokenProcessPool as error:
+                workers.end()
                 for future in wait(running).done:
                     piece = running.pop(future)
                     if future.exception() is None:
@@ -251,15 +271,5 @@ def _on_processes(make: Callable[[int], Made], source: Iterator[int], processes:
                         f"processes were killed, twice, while they made piece {failed[0]}, perhaps for want of memory",
                         remedy="run the same again with fewer processes; pieces that were kept are not made again",
                     ) from error
-
-
-_held: list[Callable[[int], Any]] = []
-
-
-def _hold(make: Callable[[int], Any]) -> None:
-    # Once per process: what a draw is made from is large.
-    _held.append(make)
-
-
-def _made(number: int) -> Any:
-    return _held[0](number)
+    finally:
+        wait(running)

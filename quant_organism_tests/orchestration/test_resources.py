@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from quant_organism.backtest import Costs
+from quant_organism.cycle import SignificancePlan
 from quant_organism.evolution.spec import EvolutionSpec
 from quant_organism.market import SlippageTable
 from quant_organism.orchestration.resources import (
@@ -47,6 +48,9 @@ def test_a_search_resource_searches_by_what_the_settings_say():
     said = {"profile": "smoke", "families": "rsi_filter", "search": {"population": 24}, "market": {"world": "null"}}
     resource = SearchResource.of(load_settings(said))
     assert resource.spec == EvolutionSpec.profile("smoke", population=24, families=("rsi_filter",))
+    demo = load_settings({"market": {"world": "demo"}})
+    assert SearchResource.of(demo).spec == EvolutionSpec.profile("demo")
+    assert SignificanceResource.of(demo).plan == SignificancePlan.profile("demo")
     assert not resource.stop_without_edge
     stopping = SearchResource.of(Settings(validation=ValidationSettings(when_nothing_to_find="stop")))
     assert stopping.stop_without_edge

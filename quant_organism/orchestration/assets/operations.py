@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
+import orjson
 import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.deployment import mark_days, read_accounts
 from quant_organism.deployment.day_summary import day_summary
 from quant_organism.evolution import read_candidates
+from quant_organism.evolution.tables import CycleTable
 from quant_organism.judge import SandboxRunner
 from quant_organism.monitoring import cycle_report as gather
 from quant_organism.monitoring import shakes_frame, spans_of
+from quant_organism.monitoring.runs import profile_of
 from quant_organism.monitoring.sheet_trading import sheet_trading
 from quant_organism.monitoring.tear_sheet import tear_sheet
 from quant_organism.orchestration.failures import plainly
@@ -186,6 +189,7 @@ def cycle_report(
         pretest=edge_pretest,
         significance=search_significance,
         tear_sheets={name: f"{_SHEETS}/{name}.html" for name in tear_sheets["candidate"].unique()},
+        profile=profile_of(orjson.loads(cycle.record[0, CycleTable.plan])),
     )
     written = write_report(reports.of_cycle(cycle), report)
     here, drawn = reports.address(written.html), (written.equity, written.pareto, written.progress, written.families)

@@ -11,13 +11,14 @@ import numpy as np
 from quant_organism.errors import InputError
 from quant_organism.market import MS_PER_DAY, MS_PER_HOUR, Interval, Panel
 from quant_organism.strategies import Genome, Member, get_family
-from quant_organism.validation.robustness.subject import Shake, Subject, of_members
+from quant_organism.validation.robustness.subject import Shake, Subject, of_members, once
 from quant_organism.validation.statistics.evidence import NotRun
 
 BAR_FACTORS: Final = (2, 4)
 """Multiples of the bar that are looked at, as far as bars of such a length exist."""
 
 
+@once
 def longer_bars(subject: Subject, *, factors: Sequence[int] = BAR_FACTORS) -> Shake | NotRun:
     """Measure a strategy on longer bars, its periods divided so that they last as long as before.
 

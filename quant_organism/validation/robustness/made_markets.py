@@ -12,6 +12,7 @@ from quant_organism.validation.robustness.subject import (
     REEVALUATIONS,
     Shake,
     Subject,
+    once,
     seen_by_draws,
     stream_of,
     without_models,
@@ -23,6 +24,7 @@ NOISE: Final = 0.1
 """Standard deviation of the noise, in those of an asset's log returns per bar."""
 
 
+@once
 def resampled_bars(
     subject: Subject, *, average_holding_bars: float, seed: int, draws: int = REEVALUATIONS
 ) -> Shake | NotRun:
@@ -111,6 +113,7 @@ def rebuilt(panel: Panel, rows: NDArray[np.int64]) -> Panel:
     )
 
 
+@once
 def price_noise(subject: Subject, *, seed: int, draws: int = REEVALUATIONS, noise: float = NOISE) -> Shake | NotRun:
     """Measure a strategy again on markets whose closes are disturbed.
 

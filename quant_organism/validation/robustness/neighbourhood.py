@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quant_organism.strategies import GeneSpec, GeneValue, Genome, get_family
-from quant_organism.validation.robustness.subject import Shake, Subject, of_members, stream_of
+from quant_organism.validation.robustness.subject import Shake, Subject, of_members, once, stream_of
 from quant_organism.validation.statistics.evidence import NotRun, require
 
 NEIGHBOURS: Final = 100
@@ -20,6 +20,7 @@ _GENOMES_AT_ONCE: Final = 1_000
 """Genomes of one call: bounds memory, changes no result."""
 
 
+@once
 def neighbourhood(subject: Subject, *, seed: int, neighbours: int = NEIGHBOURS, step: float = STEP) -> Shake | NotRun:
     """Move every number of every member by a small random step, all members together.
 

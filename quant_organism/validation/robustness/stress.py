@@ -11,7 +11,7 @@ import numpy as np
 from quant_organism.backtest import Costs
 from quant_organism.market import MS_PER_HOUR, Interval, Panel
 from quant_organism.strategies import Member, get_family
-from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, without_models
+from quant_organism.validation.robustness.subject import Shake, Subject, measured_on, of_members, once, without_models
 from quant_organism.validation.statistics.evidence import NotRun
 
 COST_FACTOR: Final = 2.0
@@ -27,6 +27,7 @@ def later_bars(interval: Interval, hours: Sequence[int] = LATER_HOURS) -> tuple[
     return tuple(dict.fromkeys(-(-hour * MS_PER_HOUR // interval.milliseconds) for hour in hours))
 
 
+@once
 def dearer_trading(
     subject: Subject, *, cost_factor: float = COST_FACTOR, slippage_factor: float = SLIPPAGE_FACTOR
 ) -> Shake | NotRun:
@@ -63,6 +64,7 @@ def dearer(costs: Costs, factor: float) -> Costs:
     )
 
 
+@once
 def late_execution(subject: Subject, *, bars: int = LATE_BARS) -> Shake | NotRun:
     """Measure a strategy whose every order reaches the market some bars late; stops and targets rest there in time.
 
@@ -81,6 +83,7 @@ def _columns(seen: list[dict[str, np.typing.NDArray[np.float64]]]) -> tuple[np.t
     return tuple(np.array([float(metrics[name][0]) for metrics in seen]) for name in ("sharpe", "max_drawdown"))
 
 
+@once
 def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shake | NotRun:
     """Measure a strategy as if both its history and its trading began some hours later; see `later_bars`."""
     if (idle := subject.idle) is not None:
@@ -100,6 +103,7 @@ def later_start(subject: Subject, *, hours: Sequence[int] = LATER_HOURS) -> Shak
     return Shake.seen(rules, names, sharpe, drawdown, left_out=fitted)
 
 
+@once
 def asset_left_out(subject: Subject) -> Shake | NotRun:
     """Measure a strategy without each asset that it trades, by turns; its positions in the others stay as they are.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from inspect import signature
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -19,9 +20,14 @@ from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import QUANTILES
 
 Floats = NDArray[np.float64]
+Arguments = ParamSpec("Arguments")
+Shown = TypeVar("Shown")
 
 REEVALUATIONS = 20
 """Made markets that a strategy is measured on again; each costs as much as a first look at a market."""
+
+_MOST_KEPT: Final = 256
+"""What is kept of shakes, the newest; each is some hundred numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,33 @@ class Subject:
     def of_members(self, members: Sequence[Member]) -> Subject:
         """Return the same with some of the members, their weights in proportion."""
         return self if len(members) == len(self.committee.members) else replace(self, committee=of_members(members))
+
+    @property
+    def identity(self) -> Hashable:
+        """All that what it shows is a function of."""
+        members = tuple((*member.key, member.weight) for member in self.committee.members)
+        ranked = self.evaluator.ranked_on
+        return members, self.panel.hash, self.start, self.costs.hash, None if ranked is None else ranked.hash
+
+
+_kept: dict[Hashable, object] = {}
+
+
+def once(show: Callable[Concatenate[Subject, Arguments], Shown]) -> Callable[Concatenate[Subject, Arguments], Shown]:
+    """Make what is shown of a subject once in a process: the tear sheets of a run ask what its gates have asked."""
+
+    @wraps(show)
+    def showing(subject: Subject, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Shown:
+        asked = signature(show).bind(subject, *args, **kwargs)
+        asked.apply_defaults()
+        key = (show, subject.identity, *list(asked.arguments.values())[1:])
+        if key not in _kept:
+            _kept[key] = show(subject, *args, **kwargs)
+            for old in list(_kept)[:-_MOST_KEPT]:
+                del _kept[old]
+        return cast(Shown, _kept[key])
+
+    return showing
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +251,7 @@ class ClosedTrades:
     years: float
 
 
+@once
 def closed_trades(subject: Subject) -> ClosedTrades:
     """Collect the closed trades of all members, each on its own assets."""
     panel = subject.panel
