@@ -142,7 +142,7 @@ class _Ahead:
                         break
                     under_way.add(self._workers.submit(maker, number))
             except Exception:
-                pass
+                pass  # whoever asks for the piece makes it again, and meets what went wrong
             wait(under_way)
 
 
