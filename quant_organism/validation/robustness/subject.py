@@ -96,7 +96,7 @@ def once(show: Callable[Concatenate[Subject, Arguments], Shown]) -> Callable[Con
     """Make what is shown of a subject once in a process: the tear sheets of a run ask what its gates have asked."""
 
     @wraps(show)
-    def showing(subject: Subject, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Shown:
+    def showing(subject: Subject, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Shown:
         asked = signature(show).bind(subject, *args, **kwargs)
         asked.apply_defaults()
         key = (show, subject.identity, *list(asked.arguments.values())[1:])
