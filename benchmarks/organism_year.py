@@ -12,9 +12,11 @@ import hashlib
 import math
 import multiprocessing
 import os
+import re
 import shutil
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -124,6 +126,9 @@ wealth of 1.748: .05 buys more beside any p of the unseen days that may take the
 copies a search without an equal would buy 2.236 times as much.
 """
 
+DAYS_ON_THE_WAY: Final = 14
+"""Days that it takes at least from paper to a canary: a week there, and one of reconciled orders on the testnet."""
+
 KINDS: Final = (("null", 10), ("strong", 4), ("weak", 4), ("appears", 4), ("dies", 4))
 
 
@@ -180,11 +185,19 @@ def worlds() -> list[YearWorld]:
 
 def lived(world: YearWorld, place: Path) -> dict[str, Any]:
     """Live a year in a world, in a folder of its own, and return what came of it; what is done is not done again."""
-    kept = place / f"{world.name}.json"
-    if kept.exists():
-        found: dict[str, Any] = orjson.loads(kept.read_bytes())
-        return found
-    folder, source = place / world.name, world.source
+    kept, folder, source = place / f"{world.name}.json", place / world.name, world.source
+    first, last = source.span(BARS)
+    if not kept.exists():
+        seconds = _live(folder, source)
+        write_file(kept, orjson.dumps({"cpu_seconds_a_cycle": seconds}))
+        for dataset in (folder / "draws", *(path for path in (folder / "lake").iterdir() if path.name not in KEPT)):
+            shutil.rmtree(dataset, ignore_errors=True)
+    outcome = _outcome(world, folder, LifeSpan(source.market, BARS, night_of(first, 0), last))
+    return outcome | {"cpu_seconds_a_cycle": orjson.loads(kept.read_bytes())["cpu_seconds_a_cycle"]}
+
+
+def _live(folder: Path, source: WorldSource) -> float:
+    """Live through the weeks that are not lived yet, and return the CPU seconds that each of them took."""
     lake, repository, panels = Lake(folder / "lake"), StrategyRepository(folder / "strategies"), Panels()
     market, (first, last) = source.market, source.span(BARS)
     ingest(source, lake, BARS, first, last)
@@ -213,12 +226,7 @@ def lived(world: YearWorld, place: Path) -> dict[str, Any]:
         made += 1
         return_freed_memory()
     mark(through=last)
-    outcome = _outcome(world, folder, repository, LifeSpan(market, BARS, night_of(first, 0), last))
-    outcome["cpu_seconds_a_cycle"] = (time.process_time() - began) / made if made else 0.0
-    write_file(kept, orjson.dumps(outcome))
-    for dataset in (folder / "draws", *(path for path in (folder / "lake").iterdir() if path.name not in KEPT)):
-        shutil.rmtree(dataset)
-    return outcome
+    return (time.process_time() - began) / made if made else 0.0
 
 
 def night_of(first: date, week: int) -> date:
@@ -226,9 +234,9 @@ def night_of(first: date, week: int) -> date:
     return first + timedelta(days=PROFILE.days + 7 * week)
 
 
-def _outcome(world: YearWorld, folder: Path, repository: StrategyRepository, span: LifeSpan) -> dict[str, Any]:
+def _outcome(world: YearWorld, folder: Path, span: LifeSpan) -> dict[str, Any]:
     """Return who was born, promoted and dropped on which day, what was earned, and where weeks ended, from records."""
-    zero = span.first
+    zero, repository = span.first, StrategyRepository(folder / "strategies")
     births, marks, moves = (
         rows_of(folder, table, span, until=span.last) for table in (BirthTable, EvidenceDayTable, MoveTable)
     )
@@ -312,10 +320,12 @@ def _number(day: pl.Expr, zero: date) -> pl.Expr:
 def _money(births: pl.DataFrame, marks: pl.DataFrame, right: dict[str, bool], zero: date) -> list[dict[str, Any]]:
     """Return who on paper or beyond met, with what nights know, all that full money asks for, and on which day first.
 
-    Orders were sent to no venue, so nobody could move there: reconciled days and a person's yes are left out.
+    Orders were sent to no venue, so nobody could move there: what trades and venues show, and a person's yes, are left
+    out; the days that paper and testnet take at least are not.
     """
     (rule,) = (rule for rule in RULES if rule.name == "full money")
     asked = [requirement for requirement in rule.requirements if requirement.kind != "approved"]
+    held: Counter[str] = Counter()
     last = {id: (first, wealth) for id, first, wealth in births.select("id", "first_day", "starting_wealth").rows()}
     found: dict[str, dict[str, Any]] = {}
     for (day,), rows in marks.sort("day").group_by("day", maintain_order=True):
@@ -327,7 +337,8 @@ def _money(births: pl.DataFrame, marks: pl.DataFrame, right: dict[str, bool], ze
         for row in today:
             known = {**row, "discovery": row["wealth"] / bound}
             met = all(requirement.met_by(known[requirement.kind]) for requirement in asked)
-            if row["stage"] in SEATED and met and row["id"] not in found:
+            held[row["id"]] = held[row["id"]] + 1 if row["stage"] in SEATED else 0
+            if held[row["id"]] >= DAYS_ON_THE_WAY and met and row["id"] not in found:
                 found[row["id"]] = {"day": (day - zero).days, "right": right[row["id"]]}
     return list(found.values())
 
@@ -464,13 +475,18 @@ def _stops(kind: str, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = [week for week in weeks if week["pretest_p"] is not None and week["pretest_p"] <= LEVEL]
         stood, born = (sum(bool(week[name]) for week in found) for name in ("standing", "born"))
         luck = [week["search_p"] for week in found if week["search_p"] is not None]
-        note = f"{len(found)} had something to find, {stood} a candidate through the gates, {born} a birth"
-        if luck:
-            note += f"; median p of the search {statistics.median(luck):.2f}"
-        rows.append(
-            {"metric": f"weeks_{line}_{kind}", "value": born / len(weeks), "unit": "births a week", "note": note}
-        )
+        gates = Counter(gate for week in found if not week["standing"] for why in week["why"] for gate in _fell_at(why))
+        note = f"of {len(weeks)} weeks {len(found)} had something to find, {stood} a candidate through the gates, "
+        note += f"{born} a birth"
+        note += "".join(f"; {count} fell at {gate}" for gate, count in gates.most_common(4))
+        note += f"; median p of the search {statistics.median(luck):.2f}" if luck else ""
+        share = born / len(weeks) if weeks else math.nan
+        rows.append({"metric": f"births_{line}_{kind}", "value": share, "unit": "a week", "note": note})
     return rows
+
+
+def _fell_at(why: str) -> list[str]:
+    return re.findall(r"^fell at ([^:]*):", why)
 
 
 def _cost(kind: str, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
