@@ -51,11 +51,11 @@ from quant_organism.market import (
 )
 from quant_organism.market.compaction import compact
 from quant_organism.market.ingest import ingest
+from quant_organism.market.tables import CycleIndexTable
 from quant_organism.monitoring import LifeSpan
 from quant_organism.monitoring.life import LARGEST_SHARE, rows_of
 from quant_organism.resilience import return_freed_memory, write_file
 from quant_organism.strategies import Committee
-from quant_organism.validation import CandidateReturnTable
 from quant_organism.validation.draws import derived_seed
 from quant_organism.validation.pretest import LEVEL
 from quant_organism.validation.statistics.sequential import discovery_bound
@@ -90,11 +90,11 @@ chosen on: `BARS=4h ONLY=single make bench NAME=oracle`, 2026-11-25."""
 KEPT: Final = frozenset(
     table.dataset
     for table in (
-        *(BirthTable, DecisionTable, EvidenceDayTable, MoveTable, PretestTable, SignificanceTable, StandingTable),
-        *(VerdictTable, CandidateReturnTable),
+        *(BirthTable, CycleIndexTable, DecisionTable, EvidenceDayTable, MoveTable, PretestTable, SignificanceTable),
+        *(StandingTable, VerdictTable),
     )
 )
-"""Datasets of a year that stay when it is over; the others are as large again as the market."""
+"""Datasets of a year that stay when it is over; the others are many times as large."""
 
 BORN_DAY, DEAD_DAY = 120, 240
 """Day of the year on which an edge appears, and the first on which one is gone."""
