@@ -2,7 +2,8 @@
 
 The best of 1,000 random genomes of the families that fit the edge (of 200 for an edge between assets), by net Sharpe
 ratio over 20 simulated years; what it earns on average over four times 20 other years undoes the choice. Takes about
-ten minutes of one core. `ONLY=relative` measures the edges between assets alone.
+ten minutes of one core. `ONLY=relative` measures the edges between assets alone, `ONLY=single` the others; `BARS=4h`
+by longer bars.
 """
 
 import os
@@ -13,8 +14,10 @@ import numpy as np
 
 from quant_organism.audit.edges import Edge, edges, relative_edges
 from quant_organism.backtest import Costs, Evaluator
+from quant_organism.market.funding import align_funding
 from quant_organism.market.panel import Panel
-from quant_organism.market.world.continuation import continued
+from quant_organism.market.schema import Interval
+from quant_organism.market.sentiment import align_sentiment
 from quant_organism.market.world.source import WorldSource
 from quant_organism.market.world.spec import WorldSpec
 from quant_organism.strategies import evolving_families, random_genome, ranking_family_names
@@ -22,11 +25,32 @@ from quant_organism.strategies import evolving_families, random_genome, ranking_
 GENOMES, RANKING_GENOMES, DAYS = 1_000, 200, 7_300
 SEED, OTHER_SEEDS = 9_000, range(9_001, 9_005)
 _AT_ONCE = 50
+BARS = Interval.parse(os.environ.get("BARS", "1h"))
 
 
-def _panel(edge: Edge, seed: int) -> Panel:
-    spec = WorldSpec(name="oracle", days=DAYS - 1, assets=edge.assets, plants=(edge.plant,))
-    return continued(WorldSource(spec, seed), tuple(asset.symbol for asset in edge.assets), days=1).panel
+def years_of(edge: Edge, seed: int, bars: Interval) -> Panel:
+    """Return twenty years of a market that has an edge throughout, by bars of an hour or of more."""
+    spec = WorldSpec(name="oracle", days=DAYS, assets=edge.assets, plants=(edge.plant,))
+    source = WorldSource(spec, seed)
+    symbols = source.symbols()
+    candles = source.candles(symbols, bars, spec.start, spec.end)
+    shown = {name: candles[name].to_numpy().reshape(-1, len(symbols)) for name in candles.columns[2:]}
+    times = candles["timestamp"].dt.epoch("ms").unique().sort().to_numpy()
+    rate, paid = align_funding(source.funding(symbols, spec.start, spec.end), symbols, times, bars)
+    return Panel.from_arrays(
+        symbols=symbols,
+        interval=bars,
+        times=times,
+        open=shown["open"],
+        high=shown["high"],
+        low=shown["low"],
+        close=shown["close"],
+        volume=shown["volume"],
+        funding_rate=rate,
+        funding_paid=paid,
+        valid=np.ones(rate.shape, dtype=bool),
+        fear_greed=align_sentiment(source.sentiment(spec.start, spec.end), times, bars),
+    )
 
 
 def _oracle(edge: Edge) -> dict[str, Any]:
@@ -34,15 +58,16 @@ def _oracle(edge: Edge) -> dict[str, Any]:
     known, count = (ranking_family_names(), RANKING_GENOMES) if edge.is_relative else (evolving_families(), GENOMES)
     fitting = [name for name in known if edge.fits(name)]
     genomes = [random_genome(rng, fitting[place % len(fitting)]) for place in range(count)]
-    market = _panel(edge, SEED)
+    chosen_on = years_of(edge, SEED, BARS)
     found = [
-        Evaluator(threads=1).evaluate(genomes[place : place + _AT_ONCE], market, Costs()).metrics["sharpe"]
+        Evaluator(threads=1).evaluate(genomes[place : place + _AT_ONCE], chosen_on, Costs()).metrics["sharpe"]
         for place in range(0, count, _AT_ONCE)
     ]
     sharpe = np.nan_to_num(np.concatenate(found), nan=-np.inf)
     best = genomes[int(sharpe.argmax())]
     again = [
-        Evaluator(threads=1).evaluate([best], _panel(edge, seed), Costs()).metrics["sharpe"][0] for seed in OTHER_SEEDS
+        Evaluator(threads=1).evaluate([best], years_of(edge, seed, BARS), Costs()).metrics["sharpe"][0]
+        for seed in OTHER_SEEDS
     ]
     return {
         "metric": f"{edge.family} {edge.strength}, k = {edge.k}",
@@ -54,5 +79,6 @@ def _oracle(edge: Edge) -> dict[str, Any]:
 
 def run() -> list[dict[str, Any]]:
     """Look for the oracle of every edge."""
-    single = () if os.environ.get("ONLY") == "relative" else edges()
-    return [_oracle(edge) for edge in (*single, *relative_edges())]
+    only = os.environ.get("ONLY")
+    single, relative = () if only == "relative" else edges(), () if only == "single" else relative_edges()
+    return [_oracle(edge) for edge in (*single, *relative)]

@@ -9,11 +9,14 @@ Interrupted, it goes on where it was; so does one with more worlds.
 from __future__ import annotations
 
 import hashlib
+import math
 import multiprocessing
 import os
+import re
 import shutil
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -26,8 +29,10 @@ import polars as pl
 from rich.console import Console
 from scipy import stats
 
+from benchmarks.oracle import years_of
 from quant_organism.audit.edges import ASSETS, Edge, edges
 from quant_organism.audit.profile import AuditProfile
+from quant_organism.backtest import Evaluator
 from quant_organism.backtest.account import EQUITY_USD
 from quant_organism.cycle import Compute, Cycle, Panels, SplitPanel, run_cycle
 from quant_organism.deployment import BirthTable, EvidenceDayTable, MoveTable, StrategyRepository, mark_days
@@ -44,21 +49,52 @@ from quant_organism.market import (
     line_of_week,
     week_of,
 )
+from quant_organism.market.compaction import compact
 from quant_organism.market.ingest import ingest
+from quant_organism.market.tables import CycleIndexTable
 from quant_organism.monitoring import LifeSpan
-from quant_organism.monitoring.life import rows_of
+from quant_organism.monitoring.life import LARGEST_SHARE, rows_of
 from quant_organism.resilience import return_freed_memory, write_file
 from quant_organism.strategies import Committee
 from quant_organism.validation.draws import derived_seed
+from quant_organism.validation.pretest import LEVEL
 from quant_organism.validation.statistics.sequential import discovery_bound
+from quant_organism.validation.tables import PretestTable, SignificanceTable, StandingTable, VerdictTable
 
 FOLDER: Final = Path("data/organism-year")
 SEEDS: Final = 960_000
 WEEKS: Final = 52
-HOUR: Final = Interval.parse("1h")
+BARS: Final = Interval.parse("4h")
+"""Planted edges live for a day or two: the best rules earn by these bars what they earn by hours (`ORACLES`)."""
+
 YEAR: Final = 365.0**0.5
 FIRST: Final = date(2023, 1, 2)
 """First day of every world, a Monday, so that each week of the year begins with its cycle."""
+
+TRUTH_SEED: Final = 950_000
+"""Of the years on which it is told who earns anything; no world of the bench has it."""
+
+ORACLES: Final = {
+    ("breakout", "strong"): 2.79,
+    ("carry", "strong"): 2.55,
+    ("momentum", "strong"): 2.53,
+    ("reversion", "strong"): 2.97,
+    ("breakout", "weak"): 1.52,
+    ("carry", "weak"): 1.30,
+    ("momentum", "weak"): 1.12,
+    ("reversion", "weak"): 1.52,
+}
+"""Annual net Sharpe ratio of the best rule of the fitting families by bars of four hours, on years that it was not
+chosen on: `BARS=4h ONLY=single make bench NAME=oracle`, 2026-11-25."""
+
+KEPT: Final = frozenset(
+    table.dataset
+    for table in (
+        *(BirthTable, CycleIndexTable, DecisionTable, EvidenceDayTable, MoveTable, PretestTable, SignificanceTable),
+        *(StandingTable, VerdictTable),
+    )
+)
+"""Datasets of a year that stay when it is over; the others are many times as large."""
 
 BORN_DAY, DEAD_DAY = 120, 240
 """Day of the year on which an edge appears, and the first on which one is gone."""
@@ -77,13 +113,21 @@ PROFILE: Final = AuditProfile.model_validate(
             "generations": 1,
         },
         "strategies": 20,
-        "copies": 39,
+        "copies": 19,
         "searches": 19,
         "gates": "full",
         "every_gate": False,
     }
 )
-"""The organism at a size that lives a week in some seconds: a quarter of the audit's search, half as often repeated."""
+"""The organism at a size that lives a week in some seconds: a quarter of the audit's search, half as often repeated.
+
+Nineteen copies tell p = .05, before the search and of it. The table asks for .1 of the one, and of the other for a
+wealth of 1.748: .05 buys more beside any p of the unseen days that may take the night door (2.236 beside .25). With 99
+copies a search without an equal would buy 2.236 times as much.
+"""
+
+DAYS_ON_THE_WAY: Final = 14
+"""Days that it takes at least from paper to a canary: a week there, and one of reconciled orders on the testnet."""
 
 KINDS: Final = (("null", 10), ("strong", 4), ("weak", 4), ("appears", 4), ("dies", 4))
 
@@ -141,17 +185,26 @@ def worlds() -> list[YearWorld]:
 
 def lived(world: YearWorld, place: Path) -> dict[str, Any]:
     """Live a year in a world, in a folder of its own, and return what came of it; what is done is not done again."""
-    kept = place / f"{world.name}.json"
-    if kept.exists():
-        found: dict[str, Any] = orjson.loads(kept.read_bytes())
-        return found
-    folder, source = place / world.name, world.source
+    kept, folder, source = place / f"{world.name}.json", place / world.name, world.source
+    first, last = source.span(BARS)
+    if not kept.exists():
+        seconds = _live(folder, source)
+        write_file(kept, orjson.dumps({"cpu_seconds_a_cycle": seconds}))
+        for dataset in (folder / "draws", *(path for path in (folder / "lake").iterdir() if path.name not in KEPT)):
+            shutil.rmtree(dataset, ignore_errors=True)
+    outcome = _outcome(world, folder, LifeSpan(source.market, BARS, night_of(first, 0), last))
+    return outcome | {"cpu_seconds_a_cycle": orjson.loads(kept.read_bytes())["cpu_seconds_a_cycle"]}
+
+
+def _live(folder: Path, source: WorldSource) -> float:
+    """Live through the weeks that are not lived yet, and return the CPU seconds that each of them took."""
     lake, repository, panels = Lake(folder / "lake"), StrategyRepository(folder / "strategies"), Panels()
-    market, (first, last) = source.market, source.span(HOUR)
-    ingest(source, lake, HOUR, first, last)
+    market, (first, last) = source.market, source.span(BARS)
+    ingest(source, lake, BARS, first, last)
+    compact(folder / "lake")
     began, made = time.process_time(), 0
-    done = set(lake.table(DecisionTable).days(market=market, interval=HOUR.name))
-    mark = partial(mark_days, lake, repository, market=market, interval=HOUR, equity_usd=EQUITY_USD)
+    done = set(lake.table(DecisionTable).days(market=market, interval=BARS.name))
+    mark = partial(mark_days, lake, repository, market=market, interval=BARS, equity_usd=EQUITY_USD)
     for week in range(WEEKS):
         night = night_of(first, week)
         if night in done:
@@ -159,12 +212,12 @@ def lived(world: YearWorld, place: Path) -> dict[str, Any]:
         mark(through=night)
         line = line_of_week(night)
         looked_back = min(PROFILE.days, LINE_DAYS[line])
-        tables = panels.make(lake, market, HOUR, night, lookback_days=looked_back, line=line)
+        tables = panels.make(lake, market, BARS, night, lookback_days=looked_back, line=line)
         cycle = Cycle(
-            plan=replace(PROFILE.plan(derived_seed(market, HOUR.name, str(week_of(night)))), line=line),
+            plan=replace(PROFILE.plan(derived_seed(market, BARS.name, str(week_of(night)))), line=line),
             lake=lake,
             market=market,
-            interval=HOUR,
+            interval=BARS,
             day=night,
             data=SplitPanel(tables.panel, line),
             compute=Compute(draws=folder / "draws"),
@@ -173,11 +226,7 @@ def lived(world: YearWorld, place: Path) -> dict[str, Any]:
         made += 1
         return_freed_memory()
     mark(through=last)
-    outcome = _outcome(world, folder, repository, LifeSpan(market, HOUR, night_of(first, 0), last))
-    outcome["cpu_seconds_a_cycle"] = (time.process_time() - began) / made if made else 0.0
-    write_file(kept, orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
-    shutil.rmtree(folder)
-    return outcome
+    return (time.process_time() - began) / made if made else 0.0
 
 
 def night_of(first: date, week: int) -> date:
@@ -185,32 +234,83 @@ def night_of(first: date, week: int) -> date:
     return first + timedelta(days=PROFILE.days + 7 * week)
 
 
-def _outcome(world: YearWorld, folder: Path, repository: StrategyRepository, span: LifeSpan) -> dict[str, Any]:
-    """Return counts, days and earnings of a year, from its records alone."""
-    zero = span.first
+def _outcome(world: YearWorld, folder: Path, span: LifeSpan) -> dict[str, Any]:
+    """Return who was born, promoted and dropped on which day, what was earned, and where weeks ended, from records."""
+    zero, repository = span.first, StrategyRepository(folder / "strategies")
     births, marks, moves = (
         rows_of(folder, table, span, until=span.last) for table in (BirthTable, EvidenceDayTable, MoveTable)
     )
-    right = {id: _is_right(world, repository.load(id).committee) for id in births[BirthTable.id].to_list()}
-    moves = moves.unique(["id", "at", "end"]).sort("at").with_columns(number=_number(pl.col("day"), zero))
-
-    def rows(end: str) -> list[dict[str, Any]]:
-        own = moves.filter(pl.col(MoveTable.end) == end)
-        return [{"day": day, "right": right[id]} for day, id in own.select("number", MoveTable.id).iter_rows()]
-
-    gone = moves.filter(pl.col(MoveTable.end).is_in(["decaying", "retired"]), pl.col(MoveTable.start).is_in(SEATED))
+    committees = {id: repository.load(id).committee for id in births[BirthTable.id].to_list()}
+    right = dict(zip(committees, _truths(world, list(committees.values())), strict=True))
+    moves = moves.unique(["id", "at", "end"]).sort("at", "id", "end").with_columns(number=_number(pl.col("day"), zero))
+    births = births.with_columns(number=_number(pl.col("day"), zero))
+    marks = marks.with_columns(number=_number(pl.col("day"), zero))
     return {
         "world": world.name,
-        "births": births.height,
-        "paper": rows("paper"),
-        "left": list(gone["number"]),
+        "births": [
+            {
+                **{name: row[name] for name in ("id", "number", "pretest_p", "search_p", "unseen_p")},
+                **{name: row[name] for name in ("starting_wealth", "sharpe", "near_living", "perturbations")},
+                "right": right[row["id"]],
+                "fits": world.edge is not None and world.edge.right_share(committees[row["id"]]) >= 0.5,
+            }
+            for row in births.to_dicts()
+        ],
+        "moves": moves.select("id", "number", MoveTable.start, MoveTable.end, MoveTable.rule).to_dicts(),
+        "paper": [
+            {"day": day, "right": right[id]}
+            for day, id in moves.filter(pl.col(MoveTable.end) == "paper").select("number", MoveTable.id).iter_rows()
+        ],
         "money": _money(births, marks, right, zero),
-        **_earned(world, marks, zero),
+        "seated_at_death": sorted(
+            marks.filter(pl.col("number") == DEAD_DAY, pl.col(EvidenceDayTable.stage).is_in(SEATED))["id"]
+        ),
+        "seated": _seated_days(marks),
+        "weeks": _weeks(folder, span, births),
+        **_earned(world, marks),
     }
 
 
-def _is_right(world: YearWorld, committee: Committee) -> bool:
-    return world.edge is not None and world.edge.right_share(committee) >= 0.5
+def _truths(world: YearWorld, committees: list[Committee]) -> list[bool]:
+    """Tell which committees earn something net of costs on twenty other years of such a world; without an edge none."""
+    if world.edge is None or not committees:
+        return [False] * len(committees)
+    years = years_of(world.edge, TRUTH_SEED, BARS)
+    found = Evaluator(threads=1).evaluate_committees(committees, years, PROFILE.costs).metrics["sharpe"]
+    return [bool(sharpe > 0.0) for sharpe in found]
+
+
+def _seated_days(marks: pl.DataFrame) -> dict[str, list[int]]:
+    """Return the days on which each strategy held a seat."""
+    held = marks.filter(pl.col(EvidenceDayTable.stage).is_in(SEATED)).sort("number")
+    return {str(id): rows["number"].to_list() for (id,), rows in held.group_by(EvidenceDayTable.id)}
+
+
+def _weeks(folder: Path, span: LifeSpan, births: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return what each week's cycle came to: how far its candidates got, and what stopped the last of them."""
+    lake, where = Lake(folder / "lake"), {"market": span.market, "interval": span.interval.name}
+    born, rows = set(births["number"]), []
+    for day in lake.table(DecisionTable).days(**where):
+        pretest, standing, luck, decided = (
+            lake.table(table).read_day(day, **where)
+            for table in (PretestTable, StandingTable, SignificanceTable, DecisionTable)
+        )
+        number = (day - span.first).days
+        waits = decided.filter(pl.col(DecisionTable.action) == "wait")
+        rows.append(
+            {
+                "number": number,
+                "line": line_of_week(day),
+                "pretest_p": pretest[0, PretestTable.p_value],
+                "search_p": luck[0, SignificanceTable.p_value],
+                "candidates": standing.height,
+                "standing": standing.filter(pl.col(StandingTable.standing) != "fallen").height,
+                "why": standing[StandingTable.why].to_list(),
+                "waits": waits[DecisionTable.reason].to_list(),
+                "born": number in born,
+            }
+        )
+    return rows
 
 
 def _number(day: pl.Expr, zero: date) -> pl.Expr:
@@ -220,10 +320,12 @@ def _number(day: pl.Expr, zero: date) -> pl.Expr:
 def _money(births: pl.DataFrame, marks: pl.DataFrame, right: dict[str, bool], zero: date) -> list[dict[str, Any]]:
     """Return who on paper or beyond met, with what nights know, all that full money asks for, and on which day first.
 
-    Orders were sent to no venue, so nobody could move there: reconciled days and a person's yes are left out.
+    Orders were sent to no venue, so nobody could move there: what trades and venues show, and a person's yes, are left
+    out; the days that paper and testnet take at least are not.
     """
     (rule,) = (rule for rule in RULES if rule.name == "full money")
     asked = [requirement for requirement in rule.requirements if requirement.kind != "approved"]
+    held: Counter[str] = Counter()
     last = {id: (first, wealth) for id, first, wealth in births.select("id", "first_day", "starting_wealth").rows()}
     found: dict[str, dict[str, Any]] = {}
     for (day,), rows in marks.sort("day").group_by("day", maintain_order=True):
@@ -235,85 +337,166 @@ def _money(births: pl.DataFrame, marks: pl.DataFrame, right: dict[str, bool], ze
         for row in today:
             known = {**row, "discovery": row["wealth"] / bound}
             met = all(requirement.met_by(known[requirement.kind]) for requirement in asked)
-            if row["stage"] in SEATED and met and row["id"] not in found:
+            held[row["id"]] = held[row["id"]] + 1 if row["stage"] in SEATED else 0
+            if held[row["id"]] >= DAYS_ON_THE_WAY and met and row["id"] not in found:
                 found[row["id"]] = {"day": (day - zero).days, "right": right[row["id"]]}
     return list(found.values())
 
 
-def _earned(world: YearWorld, marks: pl.DataFrame, zero: date) -> dict[str, float]:
+def _earned(world: YearWorld, marks: pl.DataFrame) -> dict[str, float]:
     """Return what equal parts of all on paper or beyond earned at the risk of one, in standard deviations of a day.
 
-    Beside it stands what the best rule of the product earns on such an edge in the days in which there was one.
+    Beside it stand what an account earned of that which gives each of them a quarter at most, and what the best rule of
+    the product earns on such an edge in the days in which there was one.
     """
     held = (
         marks.sort("day", "id")
         .with_columns(size=pl.col(EvidenceDayTable.factor).shift(1, fill_value=1.0).over(EvidenceDayTable.id))
         .filter(pl.col(EvidenceDayTable.stage).is_in(SEATED), pl.col(EvidenceDayTable.recorded))
         .group_by("day")
-        .agg(net=(pl.col("size") * pl.col(EvidenceDayTable.standardised)).mean())
-        .with_columns(number=_number(pl.col("day"), zero))
+        .agg(net=(pl.col("size") * pl.col(EvidenceDayTable.standardised)).mean(), seated=pl.len())
+        .with_columns(account=pl.col("net") * (pl.col("seated") * LARGEST_SHARE).clip(upper_bound=1.0))
     )
-    oracle = world.edge.oracle_sharpe / YEAR * len(world.alive) if world.edge else 0.0
-    return {"seated_days": float(held.height), "earned": float(held["net"].sum()), "oracle": oracle}
+    oracle = ORACLES[world.edge.family, world.edge.strength] / YEAR * len(world.alive) if world.edge else 0.0
+    return {
+        "seated_days": float(held.height),
+        "earned": float(held["net"].sum()),
+        "account": float(held["account"].sum()),
+        "oracle": oracle,
+    }
 
 
 def run() -> list[dict[str, Any]]:
     """Live through all worlds, or as many as `YEAR_WORLDS` says, two at a time, and count."""
     wanted = worlds()[: int(os.environ.get("YEAR_WORLDS", "0")) or None]
-    identity = f"{PROFILE.hash}{code_identity('quant_organism.cycle')}{code_identity('quant_organism.deployment')}"
-    place = FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:12]
+    code = code_identity("quant_organism.cycle") + code_identity("quant_organism.deployment")
+    place = FOLDER / hashlib.sha256(f"{PROFILE.hash}{BARS.name}{code}".encode()).hexdigest()[:12]
     console, found = Console(), list[dict[str, Any]]()
     with multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1), maxtasksperchild=1) as pool:
-        for outcome in pool.imap(partial(lived, place=place), wanted):
+        for outcome in pool.imap_unordered(partial(lived, place=place), wanted):
             found.append(outcome)
-            console.print(f"[dim]{len(found)} of {len(wanted)}: {outcome}", highlight=False)
-    return [row for kind, _ in KINDS for row in _counts(kind, [one for one in found if one["world"].startswith(kind)])]
+            told = {name: outcome[name] for name in ("world", "paper", "money", "earned", "cpu_seconds_a_cycle")}
+            console.print(f"[dim]{len(found)} of {len(wanted)}: {told}", highlight=False)
+    return counted(found)
+
+
+def counted(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rates of all kinds of worlds."""
+    return [row for kind, _ in KINDS for row in _counts(kind, [one for one in outcomes if _kind(one) == kind])]
+
+
+def _kind(outcome: dict[str, Any]) -> str:
+    return str(outcome["world"].rpartition("-")[0])
 
 
 def _counts(kind: str, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not outcomes:
         return []
-    rows = []
-    alive = YearWorld(kind, 0).alive
+    rows, alive = list[dict[str, Any]](), YearWorld(kind, 0).alive
     for what in ("paper", "money"):
-        true = [min((m["day"] for m in one[what] if m["day"] in alive), default=None) for one in outcomes]
-        false = sum(any(move["day"] not in alive for move in one[what]) for one in outcomes)
-        right = sum(any(move["right"] and move["day"] in alive for move in one[what]) for one in outcomes)
-        days = [day for day in true if day is not None]
         if kind != "null":
-            note = f"by the right family {right}; median day {statistics.median(days):.0f}" if days else "never"
-            rows.append(_row(f"{what}_{kind}", len(days), len(outcomes), f"while there was an edge; {note}"))
+            rows.append(_power(what, kind, outcomes, alive))
         if kind in ("null", "appears", "dies"):
-            rows.append(_row(f"false_{what}_{kind}", false, len(outcomes), "while there was none"))
+            false = sum(any(move["day"] not in alive for move in one[what]) for one in outcomes)
+            moves = sum(move["day"] not in alive for one in outcomes for move in one[what])
+            note = f"while there was no edge; {moves} moves"
+            rows.append(_row(f"false_{what}_{kind}", false, len(outcomes), "worlds", note))
     if kind == "dies":
-        noticed = [
-            min((day for day in one["left"] if day >= DEAD_DAY), default=None)
-            for one in outcomes
-            if any(move["day"] < DEAD_DAY for move in one["paper"])
+        rows.append(_noticed(outcomes))
+    if kind != "null":
+        rows.append(_false_alarms(kind, outcomes, alive))
+    return [*rows, *_earnings(kind, outcomes), *_stops(kind, outcomes), _cost(kind, outcomes)]
+
+
+def _power(what: str, kind: str, outcomes: list[dict[str, Any]], alive: range) -> dict[str, Any]:
+    """Return in how many worlds one whose true net mean is positive got there while there was an edge."""
+    true = [
+        min((move["day"] for move in one[what] if move["right"] and move["day"] in alive), default=None)
+        for one in outcomes
+    ]
+    days = [day - alive.start for day in true if day is not None]
+    anybody = sum(any(move["day"] in alive for move in one[what]) for one in outcomes)
+    after = f"median day {statistics.median(days):.0f} of the edge" if days else "never"
+    return _row(f"{what}_{kind}", len(days), len(outcomes), "worlds", f"{after}; anybody at all in {anybody}")
+
+
+def _noticed(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many of those who held a seat when the edge died lost it within what was left of the year."""
+    seats = [
+        [
+            move["number"]
+            for move in one["moves"]
+            if move["id"] == id and _is_leaving(move) and move["number"] > DEAD_DAY
         ]
-        days = [day - DEAD_DAY for day in noticed if day is not None]
-        note = f"after a median of {statistics.median(days):.0f} days" if days else "within what was left of the year"
-        rows.append(_row("death_noticed", len(days), len(noticed), note))
-    oracle = sum(one["oracle"] for one in outcomes)
-    earned = sum(one["earned"] for one in outcomes)
-    note = f"of seated strategies at the risk of one, {sum(one['seated_days'] for one in outcomes):.0f} days"
-    if oracle:
-        value = earned / oracle
-        rows.append({"metric": f"earned_{kind}", "value": value, "unit": "share of the oracle", "note": note})
-    else:
-        rows.append({"metric": f"earned_{kind}", "value": earned, "unit": "standard deviations", "note": note})
-    seconds = statistics.median(one["cpu_seconds_a_cycle"] for one in outcomes)
-    note = f"{statistics.mean(one['births'] for one in outcomes):.1f} births a world"
-    rows.append({"metric": f"cycle_{kind}", "value": seconds, "unit": "CPU seconds", "note": note})
+        for one in outcomes
+        for id in one["seated_at_death"]
+    ]
+    days = [min(left) - DEAD_DAY for left in seats if left]
+    after = f"after a median of {statistics.median(days):.0f} days" if days else "never"
+    return _row("death_noticed", len(days), len(seats), "seats", f"{after}, of {7 * WEEKS - DEAD_DAY} that were left")
+
+
+def _is_leaving(move: dict[str, Any]) -> bool:
+    return move["start"] in SEATED and move["end"] in ("decaying", "retired")
+
+
+def _false_alarms(kind: str, outcomes: list[dict[str, Any]], alive: range) -> dict[str, Any]:
+    """Return how often those whose true net mean is positive lost a seat while the edge lived, in a year of a seat."""
+    days, rules = 0, list[str]()
+    for one in outcomes:
+        right = {birth["id"] for birth in one["births"] if birth["right"]}
+        days += sum(day in alive for id, held in one["seated"].items() if id in right for day in held)
+        rules += [
+            move["rule"]
+            for move in one["moves"]
+            if move["id"] in right and _is_leaving(move) and move["number"] in alive
+        ]
+    note = f"{len(rules)} in {days} days of seats: {', '.join(sorted(rules)) or 'none'}"
+    value = 365.0 * len(rules) / days if days else math.nan
+    return {"metric": f"false_alarms_{kind}", "value": value, "unit": "a year of a seat", "note": note}
+
+
+def _earnings(kind: str, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    oracle, days = (sum(one[name] for one in outcomes) for name in ("oracle", "seated_days"))
+    rows = []
+    for name, what in (("earned", "equal parts of all that are seated"), ("account", "a quarter of the account each")):
+        value = sum(one[name] for one in outcomes)
+        unit = "share of the oracle" if oracle else "standard deviations"
+        note = f"{what}, {days:.0f} days; worlds {', '.join(f'{one[name]:.1f}' for one in outcomes)}"
+        rows.append({"metric": f"{name}_{kind}", "value": value / (oracle or 1.0), "unit": unit, "note": note})
     return rows
 
 
-def _row(metric: str, count: int, among: int, note: str) -> dict[str, Any]:
+def _stops(kind: str, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return how far the weeks of each line got: something to find, a candidate through the gates, a birth."""
+    rows = []
+    for line in LINE_DAYS:
+        weeks = [week for one in outcomes for week in one["weeks"] if week["line"] == line]
+        found = [week for week in weeks if week["pretest_p"] is not None and week["pretest_p"] <= LEVEL]
+        stood, born = (sum(bool(week[name]) for week in found) for name in ("standing", "born"))
+        luck = [week["search_p"] for week in found if week["search_p"] is not None]
+        gates = Counter(gate for week in found if not week["standing"] for why in week["why"] for gate in _fell_at(why))
+        note = f"of {len(weeks)} weeks {len(found)} had something to find, {stood} a candidate through the gates, "
+        note += f"{born} a birth"
+        note += "".join(f"; {count} fell at {gate}" for gate, count in gates.most_common(4))
+        note += f"; median p of the search {statistics.median(luck):.2f}" if luck else ""
+        share = born / len(weeks) if weeks else math.nan
+        rows.append({"metric": f"births_{line}_{kind}", "value": share, "unit": "a week", "note": note})
+    return rows
+
+
+def _fell_at(why: str) -> list[str]:
+    return re.findall(r"^fell at ([^:]*):", why)
+
+
+def _cost(kind: str, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    seconds = statistics.median(one["cpu_seconds_a_cycle"] for one in outcomes)
+    note = f"{statistics.mean(len(one['births']) for one in outcomes):.1f} births a world"
+    return {"metric": f"cycle_{kind}", "value": seconds, "unit": "CPU seconds", "note": note}
+
+
+def _row(metric: str, count: int, among: int, what: str, note: str) -> dict[str, Any]:
     low, high = stats.binomtest(count, among).proportion_ci(method="exact") if among else (0.0, 1.0)
-    share = count / among if among else float("nan")
-    return {
-        "metric": metric,
-        "value": share,
-        "unit": "share",
-        "note": f"{count} of {among} worlds ({low:.2f} to {high:.2f}) {note}",
-    }
+    share = count / among if among else math.nan
+    text = f"{count} of {among} {what} ({low:.2f} to {high:.2f}), {note}"
+    return {"metric": metric, "value": share, "unit": "share", "note": text}
