@@ -151,10 +151,6 @@ class Deployed:
     table: pl.DataFrame
 
 
-def nothing() -> None:
-    """Do nothing: a process that is to do so has loaded what stages compute with."""
-
-
 def ask_pretest(cycle: Cycle, progress: Progress = no_progress) -> Pretested:
     """Ask whether there is anything to find: random strategies on the market, and on copies where nothing can be."""
     plan, compute, costs = cycle.plan, cycle.compute, cycle.plan.costs.of_sleeves

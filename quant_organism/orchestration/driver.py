@@ -15,7 +15,7 @@ import polars as pl
 
 from quant_organism.cycle import Panels, Progress
 from quant_organism.cycle.comparison import Comparison, compare
-from quant_organism.cycle.stages import nothing
+from quant_organism.cycle.loading import stages_are_loaded
 from quant_organism.deployment.deploy import all_documents
 from quant_organism.deployment.repository import StrategyRepository
 from quant_organism.deployment.tables import DecisionTable
@@ -289,7 +289,7 @@ class Driver:
             symbols = self._settings.market.symbols or self.source.symbols()
             bars = ((days.last - days.first).days + 1) * self.interval.bars_per_day * len(symbols)
             if workers is not None and bars >= _BARS_OF_MUCH_WORK:
-                workers.load(nothing)
+                workers.load(stages_are_loaded)
             yield
 
     def _size(self, days: Days) -> str:

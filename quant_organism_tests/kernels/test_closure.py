@@ -140,7 +140,7 @@ def test_all_that_a_replay_runs_is_in_its_closure():
     replayer = Replayer(tuple((member, periods) for member in members), panel, Costs())
     run = files_run_by(lambda: [replayer(number) for number in range(len(members))])
     assert run - {file_of("quant_organism.backtest")} <= set(closure([REPLAY]))
-    assert file_of("quant_organism.backtest.stream") in run
+    assert file_of("quant_organism.backtest.sleeve_walk") in run
 
 
 LOOK = """
