@@ -56,6 +56,7 @@ def audit(
     from quant_organism.audit.profile import AuditProfile
     from quant_organism.audit.report import AuditProvenance, AuditReport
     from quant_organism.audit.worlds import first_seed_of, plan, real_panel
+    from quant_organism.cycle import Compute
 
     settings = options.said(context).settings()
     frozen = AuditProfile.load(profile)
@@ -66,8 +67,8 @@ def audit(
             where="option --implanted",
             remedy="name them with --panel",
         )
-    on_ray = settings.executor != "threads"
-    if on_ray and processes is not None:
+    compute = Compute(threads=settings.worker_threads, executor=settings.executor, workers=settings.workers)
+    if compute.executor != "threads" and processes is not None:
         raise InputError(
             "worlds at once are asked for twice over",
             where="option --processes",
@@ -84,8 +85,8 @@ def audit(
         bars("Audit", len(outcomes), len(worlds), "done before")
         if not so_far:
             outcomes = campaign.run(
-                processes=settings.workers if on_ray else processes or settings.worker_threads,
-                executor=settings.executor,
+                processes=processes or compute.processes,
+                executor=compute.executor,
                 progress=lambda done, wanted, last: bars("Audit", done, wanted, f"{last.world}: {last.standing}"),
             )
     last = first + max(nulls, planted, flipped, implanted) - 1

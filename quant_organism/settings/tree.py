@@ -306,7 +306,7 @@ class Settings(_Group):
 
     data_dir: Annotated[Path, Flag()] = Field(Path("data"), description="Folder of everything that runs leave behind.")
     profile: Annotated[ProfileName | None, Flag(_SEARCH, unsaid="demo for the world demo, else standard")] = Field(
-        None, description="smoke: to see it work; demo: a minute; standard: two minutes; full: for real."
+        None, description="smoke: to see it work; demo: for the world demo; standard: two minutes; full: for real."
     )
     line: Annotated[LineName, Flag(_SEARCH)] = Field(
         "long",

@@ -85,8 +85,8 @@ class Subject:
     def identity(self) -> Hashable:
         """All that what it shows is a function of."""
         members = tuple((*member.key, member.weight) for member in self.committee.members)
-        ranked = self.evaluator.ranked_on
-        return members, self.panel.hash, self.start, self.costs.hash, None if ranked is None else ranked.hash
+        ranked, stops = self.evaluator.ranked_on, self.evaluator.stops_from_next_bar
+        return members, self.panel.hash, self.start, self.costs.hash, None if ranked is None else ranked.hash, stops
 
 
 _kept: dict[Hashable, object] = {}
@@ -99,11 +99,12 @@ def once(show: Callable[Concatenate[Subject, Arguments], Shown]) -> Callable[Con
     def showing(subject: Subject, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Shown:
         asked = signature(show).bind(subject, *args, **kwargs)
         asked.apply_defaults()
-        key = (show, subject.identity, *list(asked.arguments.values())[1:])
+        said = list(asked.arguments.values())[1:]
+        key = (show, subject.identity, *(tuple(value) if isinstance(value, list) else value for value in said))
         if key not in _kept:
             _kept[key] = show(subject, *args, **kwargs)
             for old in list(_kept)[:-_MOST_KEPT]:
-                del _kept[old]
+                _kept.pop(old, None)
         return cast(Shown, _kept[key])
 
     return showing
