@@ -1,5 +1,6 @@
 """What a strategy earns when it is shaken: nothing changed is the original, and what is fragile shows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from quant_organism.validation.robustness.stress import (
     later_bars,
     later_start,
 )
-from quant_organism.validation.robustness.subject import Shake, Subject, closed_trades, of_members, without_models
+from quant_organism.validation.robustness.subject import Shake, Subject, closed_trades, of_members, once, without_models
 from quant_organism.validation.statistics.evidence import NotRun
 from quant_organism.validation.statistics.monte_carlo import trade_skip
 from quant_organism_tests.backtest.markets import random_panel
@@ -326,3 +327,21 @@ def test_a_handful_of_bars_is_borne(bars):
 def test_arguments_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError):
         wrong()
+
+
+def test_what_is_shown_is_made_once_and_anew_where_anything_that_it_rests_on_differs() -> None:
+    made: list[tuple[object, ...]] = []
+
+    @once
+    def shown(subject: Subject, *, hours: Sequence[int] = (1,)) -> int:
+        made.append((subject.identity, tuple(hours)))
+        return len(made)
+
+    subject = solid(2)
+    early = replace(subject, evaluator=replace(subject.evaluator, stops_from_next_bar=True))
+    dear = replace(subject, costs=replace(subject.costs, slippage_bps=subject.costs.slippage_bps + 1.0))
+    others = [early, dear, replace(subject, start=subject.start + 1), solid(3)]
+    assert [shown(subject), shown(subject, hours=[1]), shown(subject, hours=(1,))] == [1, 1, 1]
+    assert shown(subject, hours=[2]) == 2
+    assert [shown(other) for other in others] == [3, 4, 5, 6]
+    assert [shown(other) for other in (subject, *others)] == [1, 3, 4, 5, 6]
